@@ -4,9 +4,11 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.real_registry import image_maker, real_registry  # noqa: F401 - fixtures
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--forbid-skips", action="store_true", help="a skipped test fails (used where every tool is installed)")
+    parser.addoption("--forbid-skips", action="store_true", help="a skipped test fails")
 
 
 @pytest.hookimpl(wrapper=True)

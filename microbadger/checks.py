@@ -1,0 +1,131 @@
+"""Remembers how the last look at each image went and when the next is due, across restarts.
+
+One small file per image in ``data/images/<repository>/-/``; the lock that lets one process at a time refresh the image
+stands beside it.
+"""
+
+import json
+import random
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from microbadger.files import lock_file, read_if_any, remove_file, replace_file, try_lock
+from microbadger.reference import Repository
+
+_FIRST_RETRY = timedelta(minutes=1)
+_LAST_RETRY = timedelta(hours=6)
+# A check may come this part of the interval early, so that images first read together drift apart over the day.
+_SPREAD = 0.1
+_MAX_WANTED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How the last look at an image went; times are RFC 3339 in UTC, None where it never happened.
+
+    ``error`` is None if the last look succeeded. ``edition`` tells what made the published files, so that a service
+    that would make others makes them anew. ``wanted`` are tags that were asked for, the last one first.
+    """
+
+    began_at: datetime | None = None
+    ended_at: datetime | None = None
+    succeeded_at: datetime | None = None
+    due_at: datetime | None = None
+    failures: int = 0
+    error: str | None = None
+    edition: str = ""
+    wanted: tuple[str, ...] = ()
+
+    def is_due(self, now: datetime) -> bool:
+        """Tell whether the time for the next look has come."""
+        return self.due_at is None or self.due_at <= now
+
+    def answers(self, asked_at: datetime) -> bool:
+        """Tell whether a look that began no earlier than this has ended."""
+        return bool(self.began_at and self.ended_at and asked_at <= self.began_at <= self.ended_at)
+
+
+class Checks:
+    """The checks of all images, kept below ``data/``."""
+
+    def __init__(self, data: Path, *, interval: timedelta, now: Callable[[], datetime]) -> None:
+        self._folder = data / "images"
+        self._interval = interval
+        self._now = now
+
+    def get(self, repository: Repository) -> Check:
+        """Return the last check of an image; a fresh one where there is none, or none that can be read."""
+        content = read_if_any(self._file(repository))
+        try:
+            return _parse(content) if content else Check()
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return Check()
+
+    def is_due(self, repository: Repository) -> bool:
+        """Tell whether the time for the next look has come."""
+        return self.get(repository).is_due(self._now())
+
+    def began(self, repository: Repository, wanted: Collection[str] = ()) -> Check:
+        """Note that a look begins now and which tags were asked for; return the check with all that are wanted."""
+        check = self.get(repository)
+        tags = tuple(dict.fromkeys([*sorted(wanted), *check.wanted]))[:_MAX_WANTED]
+        check = replace(check, began_at=self._now(), wanted=tags)
+        self._write(repository, check)
+        return check
+
+    def succeeded(self, repository: Repository, edition: str) -> None:
+        """Note a success; the next look is due an interval from now, or up to a tenth of it earlier."""
+        now = self._now()
+        due_at = now + self._interval * random.uniform(1 - _SPREAD, 1)
+        check = self.get(repository)
+        succeeded = replace(check, ended_at=now, succeeded_at=now, due_at=due_at, failures=0, error=None)
+        self._write(repository, replace(succeeded, edition=edition))
+
+    def failed(self, repository: Repository, error: str, retry_after: timedelta = timedelta(0)) -> None:
+        """Note a failure; the next look is due after a delay that doubles with each failure in a row."""
+        check = self.get(repository)
+        backoff = min(_FIRST_RETRY * 2 ** min(check.failures, 16), _LAST_RETRY, self._interval)
+        delay = max(backoff * random.uniform(0.8, 1.2), retry_after)
+        now = self._now()
+        failed = replace(check, ended_at=now, due_at=now + delay, failures=check.failures + 1, error=error)
+        self._write(repository, failed)
+
+    def forget(self, repository: Repository) -> None:
+        """Remove what is remembered of an image; its lock stays, for whoever may be waiting for it."""
+        remove_file(self._file(repository), self._folder)
+
+    def lock(self, repository: Repository) -> AbstractContextManager[None]:
+        """Wait for, then hold, the right to refresh an image."""
+        return lock_file(self._lock(repository))
+
+    def try_lock(self, repository: Repository) -> int | None:
+        """Return a descriptor that holds the right to refresh an image while it is open, or None if another has it."""
+        return try_lock(self._lock(repository))
+
+    def _file(self, repository: Repository) -> Path:
+        return self._folder / repository.familiar / "-" / "check.json"
+
+    def _lock(self, repository: Repository) -> Path:
+        return self._folder / repository.familiar / "-" / "lock"
+
+    def _write(self, repository: Repository, check: Check) -> None:
+        fields = {key: _plain(value) for key, value in asdict(check).items()}
+        replace_file(self._file(repository), json.dumps(fields).encode())
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _parse(content: bytes) -> Check:
+    fields = json.loads(content)
+    for key in ("began_at", "ended_at", "succeeded_at", "due_at"):
+        fields[key] = _time(fields[key])
+    return Check(**{**fields, "wanted": tuple(fields["wanted"])})
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text).astimezone(UTC) if text else None

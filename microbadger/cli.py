@@ -1,0 +1,250 @@
+"""The operator's commands: what is tracked, a refresh now, where webhooks and badges are."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+import click
+from flask import Flask, current_app
+from flask.cli import with_appcontext
+
+from microbadger.badge_markup import FORMATS, badge_link
+from microbadger.badge_text import BADGE_TYPES
+from microbadger.catalogue import Catalogue
+from microbadger.checks import Checks
+from microbadger.metadata import image_name
+from microbadger.notifications import Notifications
+from microbadger.reference import InvalidReference, Repository
+from microbadger.refresh import Outcome, Refresher
+from microbadger.tracked_images import NotTracked, TrackedImage, TrackedImages, parse_line
+
+_AT_ONCE = 8
+_EXTENSION = "microbadger"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What the commands work with."""
+
+    tracked: TrackedImages
+    checks: Checks
+    refresher: Refresher
+    catalogue: Catalogue
+    notifications: Notifications
+    webhook_url: Callable[[Repository], str]
+    hooks_url: str
+    base_url: str
+    now: Callable[[], datetime]
+
+
+def add_commands(app: Flask, tools: Tools) -> None:
+    """Give an app the commands."""
+    app.extensions[_EXTENSION] = tools
+    for command in (refresh, track, untrack, images, webhook, badges, notifications):
+        app.cli.add_command(command)
+
+
+class _Image(click.ParamType[Repository]):
+    name = "image"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Repository:
+        try:
+            return Repository.parse(str(value))
+        except InvalidReference as error:
+            self.fail(str(error), param, ctx)
+
+
+class _TrackedLine(click.ParamType[TrackedImage]):
+    name = "image"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> TrackedImage:
+        try:
+            image = parse_line(str(value))
+        except InvalidReference as error:
+            self.fail(str(error), param, ctx)
+        return image or self.fail("An image needs a name.", param, ctx)
+
+
+@click.command()
+@click.argument("repositories", metavar="[IMAGE]...", type=_Image(), nargs=-1)
+@with_appcontext
+def refresh(repositories: Sequence[Repository]) -> None:
+    """Refresh the named images now, or all that are due."""
+    tools = _tools()
+    _report_problems(tools)
+    repositories = _tracked(tools, repositories) if repositories else _due(tools)
+    failed = 0
+    with _progress(len(repositories)) as show:
+        for outcome in _refreshed(tools, repositories):
+            show(outcome)
+            failed += outcome.error is not None
+    tools.catalogue.publish_assets()
+    tools.catalogue.publish()
+    if failed:
+        raise click.ClickException(f"{failed} of {len(repositories)} images could not be refreshed.")
+
+
+@click.command()
+@click.argument("images", metavar="IMAGE...", type=_TrackedLine(), nargs=-1, required=True)
+@click.option("--private", is_flag=True, help="Publish them although only credentials can read them.")
+@with_appcontext
+def track(images: Sequence[TrackedImage], private: bool) -> None:
+    """Keep images fresh from now on; NAME:TAG keeps that tag whatever the limit."""
+    for image in images:
+        added = _tools().tracked.track(TrackedImage(image.repository, image.kept_tags, private))
+        click.echo(f"{image.repository.familiar}: {'tracked' if added else 'was tracked before'}")
+    _tools().catalogue.mark_stale()
+
+
+@click.command()
+@click.argument("repositories", metavar="IMAGE...", type=_Image(), nargs=-1, required=True)
+@with_appcontext
+def untrack(repositories: Sequence[Repository]) -> None:
+    """Stop tracking images and remove what is published of them."""
+    tools = _tools()
+    for repository in _tracked(tools, repositories):
+        try:
+            tools.tracked.untrack(repository)
+        except NotTracked as error:
+            raise click.ClickException(str(error)) from error
+        tools.refresher.remove(repository)
+        click.echo(f"{repository.familiar}: no longer tracked")
+    tools.catalogue.publish()
+
+
+@click.command()
+@with_appcontext
+def images() -> None:
+    """List the tracked images: when each was read, when it is next, and what is wrong."""
+    tools = _tools()
+    _report_problems(tools)
+    for image in tools.tracked:
+        check = tools.checks.get(image.repository)
+        times = f"checked {_minute(check.succeeded_at)}  next {_minute(check.due_at)}"
+        click.echo(f"{image.repository.familiar}  {times}{'  ' + check.error if check.error else ''}")
+
+
+@click.command()
+@click.argument("repository", metavar="[IMAGE]", type=_Image(), required=False)
+@with_appcontext
+def webhook(repository: Repository | None) -> None:
+    """Print the webhook URL of an image, or without one the URL that serves all images."""
+    tools = _tools()
+    if repository is None:
+        click.echo(tools.hooks_url)
+        return
+    for tracked in _tracked(tools, [repository]):
+        click.echo(tools.webhook_url(tracked))
+
+
+@click.command()
+@click.argument("repository", metavar="IMAGE", type=_Image())
+@click.option("--format", "format_", type=click.Choice(list(FORMATS)), default="markdown", show_default=True)
+@click.option("--tag", help="The badges of this tag instead of the current version.")
+@with_appcontext
+def badges(repository: Repository, format_: str, tag: str | None) -> None:
+    """Print the markup of every badge of an image."""
+    for badge_type in BADGE_TYPES:
+        click.echo(FORMATS[format_](badge_link(_tools().base_url, repository, badge_type, tag)))
+
+
+@click.group()
+def notifications() -> None:
+    """Tell a URL when the tags of an image change."""
+
+
+@notifications.command("list")
+@with_appcontext
+def list_notifications() -> None:
+    """List the subscriptions."""
+    for subscription in _tools().notifications.all():
+        click.echo(f"{subscription.id}  {subscription.image_name}  {subscription.url}")
+
+
+@notifications.command("add")
+@click.argument("repository", metavar="IMAGE", type=_Image())
+@click.argument("url")
+@with_appcontext
+def add_notification(repository: Repository, url: str) -> None:
+    """Subscribe URL to the changes of IMAGE."""
+    if not url.startswith(("https://", "http://")):
+        raise click.BadParameter(f"{url!r} is not a URL that takes a POST.", param_hint="URL")
+    for tracked in _tracked(_tools(), [repository]):
+        click.echo(_tools().notifications.add(image_name(tracked), url).id)
+
+
+@notifications.command("remove")
+@click.argument("subscription_id", metavar="ID")
+@with_appcontext
+def remove_notification(subscription_id: str) -> None:
+    """End a subscription."""
+    if not _tools().notifications.remove(subscription_id):
+        raise click.ClickException(f"There is no subscription {subscription_id!r}: see flask notifications list.")
+
+
+@notifications.command("test")
+@click.argument("subscription_id", metavar="ID")
+@with_appcontext
+def test_notification(subscription_id: str) -> None:
+    """Send a test message to a subscriber."""
+    if not _tools().notifications.test(subscription_id, _tools().base_url):
+        raise click.ClickException(f"The test message of {subscription_id!r} did not arrive: the log says why.")
+
+
+def _tools() -> Tools:
+    tools: Tools = current_app.extensions[_EXTENSION]
+    return tools
+
+
+def _tracked(tools: Tools, repositories: Iterable[Repository]) -> list[Repository]:
+    for repository in repositories:
+        if not tools.tracked.get(repository):
+            raise click.ClickException(
+                f"{repository.familiar} is not tracked: add it with flask track {repository.familiar}."
+            )
+    return list(repositories)
+
+
+def _due(tools: Tools) -> list[Repository]:
+    now = tools.now()
+    return [image.repository for image in tools.tracked if tools.checks.get(image.repository).is_due(now)]
+
+
+def _refreshed(tools: Tools, repositories: Sequence[Repository]) -> Iterator[Outcome]:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for future in as_completed([pool.submit(tools.refresher.refresh, name) for name in repositories]):
+            yield future.result()
+
+
+@contextmanager
+def _progress(count: int) -> Iterator[Callable[[Outcome], None]]:
+    if not click.get_text_stream("stdout").isatty():
+        yield lambda outcome: click.echo(_line(outcome))
+        return
+    failures: list[str] = []
+    with click.progressbar(length=count, label="Refreshing", show_pos=True) as bar:
+
+        def show(outcome: Outcome) -> None:
+            bar.update(1)
+            if outcome.error:
+                failures.append(_line(outcome))
+
+        yield show
+    for failure in failures:
+        click.echo(failure)
+
+
+def _line(outcome: Outcome) -> str:
+    told = f"failed: {outcome.error}" if outcome.error else f"{outcome.tag_count} tags, {outcome.changes}"
+    return f"{outcome.repository.familiar}: {told}"
+
+
+def _minute(moment: datetime | None) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M") if moment else "never"
+
+
+def _report_problems(tools: Tools) -> None:
+    for problem in tools.tracked.problems:
+        click.echo(problem, err=True)

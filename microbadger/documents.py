@@ -1,0 +1,97 @@
+"""The documents that are published: MicroBadger's v1 names, and what they could not say.
+
+The document is the model: it stands in ``v1/images/<repository>.json``, badges and pages are drawn from it, and, read
+back, it is the record of what was last seen. A field that may be left out is left out when nothing is known of it.
+"""
+
+from typing import NotRequired, TypedDict
+
+
+class TagDocument(TypedDict):
+    tag: str
+
+
+class LicenseDocument(TypedDict):
+    Code: str
+    URL: NotRequired[str]
+
+
+class VersionControlDocument(TypedDict):
+    Type: str
+    URL: str
+    Commit: str
+
+
+class BaseDocument(TypedDict):
+    Name: NotRequired[str]
+    Digest: NotRequired[str]
+
+
+class LayerDocument(TypedDict):
+    BlobSum: str
+    Command: str
+    DownloadSize: int
+    Digest: NotRequired[str]
+    MediaType: NotRequired[str]
+
+
+class PlatformDocument(TypedDict):
+    OS: str
+    Architecture: str
+    Variant: NotRequired[str]
+    Digest: str
+    DownloadSize: int
+    LayerCount: int
+    Created: NotRequired[str]
+
+
+class VersionDocument(TypedDict):
+    """One digest that has a tag. ``Incomplete`` tells in a sentence why its content could not be read (yet)."""
+
+    SHA: str
+    Tags: list[TagDocument]
+    ImageName: str
+    Author: str
+    Labels: NotRequired[dict[str, str]]
+    LayerCount: int
+    DownloadSize: int
+    Created: NotRequired[str]
+    Layers: NotRequired[list[LayerDocument]]
+    License: NotRequired[LicenseDocument]
+    VersionControl: NotRequired[VersionControlDocument]
+    Digest: str
+    MediaType: str
+    Platforms: list[PlatformDocument]
+    Annotations: NotRequired[dict[str, str]]
+    Source: NotRequired[str]
+    Base: NotRequired[BaseDocument]
+    Incomplete: NotRequired[str]
+
+
+class ImageDocument(TypedDict):
+    """An image: the fields of its current version on top, every version below."""
+
+    LatestSHA: str
+    WebhookURL: NotRequired[str]
+    UpdatedAt: str
+    Description: NotRequired[str]
+    LastUpdated: NotRequired[str]
+    PullCount: NotRequired[int]
+    StarCount: NotRequired[int]
+    Versions: list[VersionDocument]
+    Id: NotRequired[str]
+    ImageName: str
+    ImageURL: NotRequired[str]
+    Author: NotRequired[str]
+    LayerCount: NotRequired[int]
+    DownloadSize: NotRequired[int]
+    Labels: NotRequired[dict[str, str]]
+    LatestVersion: NotRequired[str]
+    Registry: str
+    Repository: str
+    Digest: NotRequired[str]
+    MediaType: NotRequired[str]
+    Platforms: NotRequired[list[PlatformDocument]]
+    Annotations: NotRequired[dict[str, str]]
+    Source: NotRequired[str]
+    Base: NotRequired[BaseDocument]

@@ -1,0 +1,105 @@
+"""Replaces files whole and takes locks that the kernel frees when their holder dies.
+
+A reader of a file written here sees the old bytes or the new ones, never a part. A lock is an ``flock`` on a file of
+its own: it works between threads, gunicorn workers and the command line alike, and needs no clean-up after a crash.
+"""
+
+import errno
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+PUBLIC_MODE = 0o644
+PRIVATE_MODE = 0o600
+_TEMPORARY_PREFIX = ".new-"
+
+
+def read_if_any(path: Path) -> bytes | None:
+    """Return the bytes of a file, or None where there is no such file."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+
+
+def replace_file(path: Path, content: bytes, mode: int = PRIVATE_MODE) -> None:
+    """Put ``content`` in the place of ``path`` in one step; on any failure the old file stays and no other is left."""
+    descriptor, temporary = _temporary_beside(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)  # mkstemp gives 0600, and os.replace would keep it
+            file.write(content)
+        Path(temporary).replace(path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            Path(temporary).unlink()
+        raise
+
+
+def remove_file(path: Path, below: Path) -> bool:
+    """Remove a file and the folders this leaves empty, up to ``below``; False where there was no such file."""
+    try:
+        path.unlink()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    for folder in path.parents:
+        if folder == below or not _remove_if_empty(folder):
+            break
+    return True
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each open to any reader whatever the umask says."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with suppress(FileExistsError):
+        folder.mkdir()
+        folder.chmod(0o755)
+
+
+@contextmanager
+def lock_file(path: Path) -> Iterator[None]:
+    """Hold the lock at ``path``, waiting for whoever holds it now."""
+    descriptor = _open_lock(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def try_lock(path: Path) -> int | None:
+    """Take the lock at ``path`` and return the descriptor whose closing frees it, or None where another holds it."""
+    descriptor = _open_lock(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _open_lock(path: Path) -> int:
+    make_folder(path.parent)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_MODE)
+
+
+def _temporary_beside(path: Path) -> tuple[int, str]:
+    while True:
+        make_folder(path.parent)
+        with suppress(FileNotFoundError):  # another process removed the folder because it was empty just then
+            return tempfile.mkstemp(prefix=_TEMPORARY_PREFIX, dir=path.parent)
+
+
+def _remove_if_empty(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+            return error.errno == errno.ENOENT
+        raise
+    return True

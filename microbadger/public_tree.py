@@ -1,0 +1,52 @@
+"""Spells the path of every file under ``public/``, which is also its URL.
+
+No component of a repository can begin with ``-``, so what stands behind ``/-/`` can never be part of a name. An
+official image stands under two names, ``library/alpine`` and ``alpine``: each has the whole set of files.
+"""
+
+from dataclasses import dataclass
+
+from microbadger.reference import Repository
+
+HOME = "index.html"
+CATALOGUE = "v1/images.json"
+ASSETS = "assets"
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePaths:
+    """The paths of one image under one of its names, relative to ``public/``.
+
+    >>> ImagePaths("microscaling/microscaling").badge("image", "1.2", "svg")
+    'badges/image/microscaling/microscaling:1.2.svg'
+    """
+
+    name: str
+
+    @classmethod
+    def of(cls, repository: Repository) -> "ImagePaths":
+        return cls(repository.familiar)
+
+    @classmethod
+    def all_of(cls, repository: Repository) -> "list[ImagePaths]":
+        """Return the paths under each name of the image, the familiar one first."""
+        names = [repository.familiar, repository.bare]
+        return [cls(name) for name in names if name]
+
+    @property
+    def metadata(self) -> str:
+        return f"v1/images/{self.name}.json"
+
+    @property
+    def page(self) -> str:
+        return f"{self.page_url}/index.html"
+
+    @property
+    def page_url(self) -> str:
+        return f"images/{self.name}"
+
+    def version(self, sha: str) -> str:
+        return f"v1/images/{self.name}/version/{sha}.json"
+
+    def badge(self, badge_type: str, tag: str | None, suffix: str) -> str:
+        return f"badges/{badge_type}/{self.name}{':' + tag if tag else ''}.{suffix}"

@@ -1,0 +1,281 @@
+"""Names of images: what `ghcr.io/owner/app:1.2@sha256:…` means, and which texts are no name at all.
+
+A *repository* is a registry host and a path. Docker Hub is the registry that goes without saying, and its
+official images live in `library/`: `alpine`, `library/alpine`, `_/alpine` (as Docker Hub's website says) and
+`index.docker.io/library/alpine` are one repository, `docker.io/library/alpine`. A *reference* adds a tag, a
+digest or both.
+
+The grammar is the one every registry and client shares:
+https://github.com/distribution/reference/blob/main/reference.go and, for the total length,
+https://github.com/opencontainers/distribution-spec/blob/main/spec.md (section "Pulling manifests");
+for digests https://github.com/opencontainers/image-spec/blob/main/descriptor.md (section "Digests").
+It is narrowed where a registry could have two spellings, or one that works nowhere: hosts are kept in lower
+case, a port has no leading zero, an IPv6 host is compressed and no mapped IPv4 one, and the length of a host
+obeys RFC 1035.
+
+Because no part of a repository can be empty, be `.` or `..`, begin with `-` or hold a separator, a
+`Repository` that exists is safe as the parts of a path and of a URL. That holds however it was made: its
+constructor checks.
+"""
+
+import re
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv6Address
+from typing import Self
+
+DOCKER_HUB = "docker.io"
+
+_DOCKER_HUB_ALIASES = {"index.docker.io", "registry-1.docker.io"}
+_DOCKER_HUB_WEBSITE = "hub.docker.com"
+_OFFICIAL_NAMESPACE = "library"
+_OFFICIAL_ON_THE_WEBSITE = "_/"
+
+_MAX_NAME_LENGTH = 255  # host[:port]/path: many clients refuse more (distribution-spec, pulling manifests)
+_MAX_TAG_LENGTH = 128
+_MAX_DIGEST_LENGTH = 255  # no limit is specified; the longest registered digest has 135 characters
+_MAX_REFERENCE_LENGTH = _MAX_NAME_LENGTH + 1 + _MAX_TAG_LENGTH + 1 + _MAX_DIGEST_LENGTH
+_MAX_HOST_NAME_LENGTH = 253  # RFC 1035, section 2.3.4, written without the final dot
+_MAX_PORT = 65535
+
+_COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_HOST_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
+_HOST = re.compile(
+    rf"(?P<name>{_HOST_LABEL}(?:\.{_HOST_LABEL})*|\[(?P<ipv6>[0-9A-Fa-f:]+)\])(?::(?P<port>[0-9]+))?",
+    re.ASCII,
+)
+_TAG = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{_MAX_TAG_LENGTH - 1}}}", re.ASCII)
+_DIGEST = re.compile(r"(?P<algorithm>[a-z0-9]+(?:[+._-][a-z0-9]+)*):(?P<encoded>[A-Za-z0-9=_-]+)", re.ASCII)
+_REGISTERED_ALGORITHMS = {
+    "sha256": re.compile(r"[0-9a-f]{64}", re.ASCII),
+    "sha512": re.compile(r"[0-9a-f]{128}", re.ASCII),
+    "blake3": re.compile(r"[0-9a-f]{64}", re.ASCII),
+}
+_IMAGE_ID = _REGISTERED_ALGORITHMS["sha256"]
+
+
+class InvalidReference(ValueError):
+    """A text is no name of an image; `str(error)` is one sentence for whoever wrote it."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Repository:
+    """A repository in its one canonical spelling; making one from anything else raises `InvalidReference`."""
+
+    registry: str
+    path: str
+
+    def __post_init__(self) -> None:
+        _check_registry(self.registry)
+        _check_path(self.path)
+        _check_length(self.registry, self.path)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the repository a text names; raise `InvalidReference` if there is none, or a tag or digest.
+
+        >>> str(Repository.parse("alpine"))
+        'docker.io/library/alpine'
+        """
+        name, tag, digest = _split(text)
+        if tag is not None or digest is not None:
+            raise InvalidReference(_unwanted(text, name, tag))
+        return cls(*_registry_and_path(name))
+
+    @property
+    def familiar(self) -> str:
+        """The spelling used in URLs, files and settings: without the host if it is Docker Hub.
+
+        A Docker Hub path that begins like a host name keeps it, or it would name that host.
+
+        >>> Repository.parse("docker.io/alpine").familiar
+        'library/alpine'
+        """
+        if self.registry != DOCKER_HUB or _is_host(self.path.partition("/")[0]):
+            return str(self)
+        return self.path
+
+    @property
+    def bare(self) -> str | None:
+        """The name an official image also goes by, such as `alpine`; None if the repository has none."""
+        namespace, _, name = self.path.partition("/")
+        is_official = self.registry == DOCKER_HUB and namespace == _OFFICIAL_NAMESPACE and "/" not in name
+        return name if is_official and not _IMAGE_ID.fullmatch(name) else None
+
+    def __str__(self) -> str:
+        return f"{self.registry}/{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A repository with the tag and the digest that were written, None for each that was not."""
+
+    repository: Repository
+    tag: str | None
+    digest: str | None
+
+    def __post_init__(self) -> None:
+        if self.tag is not None and not is_tag(self.tag):
+            raise InvalidReference(
+                f"{_quoted(self.tag)} is not a tag: write letters, digits, '_', '.' and '-', "
+                f"at most {_MAX_TAG_LENGTH}, and begin with neither '.' nor '-'"
+            )
+        if self.digest is not None and not is_digest(self.digest):
+            raise InvalidReference(
+                f"{_quoted(self.digest)} is not a digest: write sha256: and 64 digits or letters from a to f"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return what a text refers to, assuming no tag; raise `InvalidReference` if it is no reference."""
+        name, tag, digest = _split(text)
+        return cls(Repository(*_registry_and_path(name)), tag, digest)
+
+    def __str__(self) -> str:
+        tag = "" if self.tag is None else f":{self.tag}"
+        digest = "" if self.digest is None else f"@{self.digest}"
+        return f"{self.repository.familiar}{tag}{digest}"
+
+
+def is_tag(text: str) -> bool:
+    """Tell whether a text can be a tag."""
+    return _TAG.fullmatch(text) is not None
+
+
+def is_digest(text: str) -> bool:
+    """Tell whether a text is a digest: exactly for a registered algorithm, by the grammar for any other."""
+    if len(text) > _MAX_DIGEST_LENGTH:
+        return False
+    match = _DIGEST.fullmatch(text)
+    if match is None:
+        return False
+    registered = _REGISTERED_ALGORITHMS.get(match["algorithm"])
+    return registered is None or registered.fullmatch(match["encoded"]) is not None
+
+
+def _split(text: str) -> tuple[str, str | None, str | None]:
+    """Part a text into name, tag and digest, none of them checked yet."""
+    _check_text(text)
+    name, at, digest = text.partition("@")
+    parents, slash, last = name.rpartition("/")
+    last, colon, tag = last.partition(":")
+    name = parents + slash + last
+    if _IMAGE_ID.fullmatch(name) or _IMAGE_ID.fullmatch(text.removeprefix("sha256:")):
+        raise InvalidReference(
+            f"{_quoted(text)} is an image ID: write the name of its repository, such as ghcr.io/owner/app"
+        )
+    return name, tag if colon else None, digest if at else None
+
+
+def _check_text(text: str) -> None:
+    if not text:
+        raise InvalidReference("the name of the image is empty: write one such as ghcr.io/owner/app")
+    if len(text) > _MAX_REFERENCE_LENGTH:
+        raise InvalidReference(
+            f"{_quoted(text)} is too long for the name of an image: it has {len(text)} characters, "
+            f"write at most {_MAX_REFERENCE_LENGTH}"
+        )
+    if "://" in text:
+        raise InvalidReference(
+            f"{_quoted(text)} is a web address: write the image as for docker pull, such as ghcr.io/owner/app"
+        )
+
+
+def _registry_and_path(name: str) -> tuple[str, str]:
+    first, slash, rest = name.partition("/")
+    if not (slash and _is_host(first)):
+        return DOCKER_HUB, _docker_hub_path(name)
+    registry = _canonical_host(first)
+    return registry, _docker_hub_path(rest) if registry == DOCKER_HUB else rest
+
+
+def _is_host(component: str) -> bool:
+    """Tell whether the first component of a name is a host, as every client decides it, whatever the case."""
+    return "." in component or ":" in component or component.lower() == "localhost"
+
+
+def _docker_hub_path(path: str) -> str:
+    name = path.removeprefix(_OFFICIAL_ON_THE_WEBSITE)
+    if "/" in name:
+        return path
+    _check_path(name)
+    return f"{_OFFICIAL_NAMESPACE}/{name}"
+
+
+def _canonical_host(text: str) -> str:
+    match = _HOST.fullmatch(text)
+    if match is None or len(match["name"]) > _MAX_HOST_NAME_LENGTH:
+        raise InvalidReference(
+            f"{_quoted(text)} is not the host of a registry: write one such as ghcr.io or localhost:5000"
+        )
+    host = match["name"].lower() if match["ipv6"] is None else _canonical_ipv6(match["ipv6"])
+    if match["port"] is not None:
+        host = f"{host}:{_checked_port(match['port'])}"
+    return DOCKER_HUB if host in _DOCKER_HUB_ALIASES else host
+
+
+def _canonical_ipv6(text: str) -> str:
+    try:
+        address = IPv6Address(text)
+    except AddressValueError as error:
+        raise InvalidReference(
+            f"{_quoted(text)} is not an IPv6 address: write one such as [2001:db8::1] in brackets"
+        ) from error
+    if address.ipv4_mapped is not None:
+        raise InvalidReference(f"[{text}] is an IPv4 address written as IPv6: write {address.ipv4_mapped}")
+    return f"[{address.compressed}]"
+
+
+def _checked_port(text: str) -> str:
+    if text.startswith("0") or len(text) > len(str(_MAX_PORT)) or int(text) > _MAX_PORT:
+        raise InvalidReference(f"{_quoted(text)} is not a port: write a number from 1 to {_MAX_PORT}")
+    return text
+
+
+def _check_registry(registry: str) -> None:
+    if not _is_host(registry):
+        raise InvalidReference(
+            f"{_quoted(registry)} cannot be told from a path: write the registry as a host with a dot or port"
+        )
+    canonical = _canonical_host(registry)
+    if canonical == _DOCKER_HUB_WEBSITE:
+        raise InvalidReference(
+            f"{_DOCKER_HUB_WEBSITE} is a website, not a registry: write an image of Docker Hub as owner/app"
+        )
+    if canonical != registry:
+        raise InvalidReference(f"{_quoted(registry)} is not how the registry is spelled: write {canonical}")
+
+
+def _check_path(path: str) -> None:
+    if _PATH.fullmatch(path):
+        return
+    lower = path.lower()
+    if path.isascii() and _PATH.fullmatch(lower):
+        raise InvalidReference(
+            f"{_quoted(path)} has upper-case letters, which no registry allows: write {_quoted(lower)}"
+        )
+    raise InvalidReference(
+        f"{_quoted(path)} is not the path of an image: write lower-case letters and digits, "
+        "joined within by '.', '_', '__' or '-', in parts separated by one '/'"
+    )
+
+
+def _check_length(registry: str, path: str) -> None:
+    if registry == DOCKER_HUB and "/" not in path:
+        raise InvalidReference(f"{_quoted(path)} has no namespace: write {_OFFICIAL_NAMESPACE}/{path}")
+    length = len(registry) + 1 + len(path)
+    if length > _MAX_NAME_LENGTH:
+        raise InvalidReference(
+            f"{_quoted(path)} is too long: with its registry it has {length} characters, "
+            f"write at most {_MAX_NAME_LENGTH}"
+        )
+
+
+def _unwanted(text: str, name: str, tag: str | None) -> str:
+    part = "tag" if tag is not None else "digest"
+    return f"{_quoted(text)} names a {part}: write only the repository, {_quoted(name)}"
+
+
+def _quoted(text: str) -> str:
+    """Show a stranger's text on one line: shortened, its invisible characters escaped."""
+    return repr(text if len(text) <= 80 else f"{text[:79]}…")

@@ -1,0 +1,77 @@
+"""Keeps refreshes that were asked for on disk until one that began later has ended.
+
+A request is a note: *look at this image*, perhaps *at this tag*. It waits in ``pending`` under a name made of the image
+and the tag, so that a storm of equal requests is one note. Whoever holds the image's lock moves its notes to ``running`` before the first look at the registry and removes them after the last file is written; a request that
+comes in between is a new note, and leads to one more refresh. If the process dies, the notes are still there.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from microbadger.files import make_folder, read_if_any, replace_file
+from microbadger.reference import InvalidReference, Reference, Repository, is_tag
+
+_NO_TAG = "-"  # no tag begins with it
+_ANY_NOTE = "[0-9a-f]*.*"  # not the file that is about to become one
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshRequests:
+    """The notes below ``data/requests/``, shared by all processes."""
+
+    folder: Path
+
+    def add(self, reference: Reference) -> bool:
+        """Keep a request; False where an equal one waits, which is as good. On disk when this returns."""
+        note = self._pending / f"{_key(reference.repository)}.{reference.tag or _NO_TAG}"
+        if note.exists():
+            return False
+        replace_file(note, reference.repository.familiar.encode())
+        return True
+
+    def begin(self, repository: Repository) -> set[str]:
+        """Mark every request for an image as begun and return the tags they name; the caller holds the image's lock."""
+        make_folder(self._running)
+        for note in self._pending.glob(f"{_key(repository)}.*"):
+            with suppress(FileNotFoundError):
+                note.replace(self._running / note.name)
+        notes = self._running.glob(f"{_key(repository)}.*")
+        return {tag for note in notes if is_tag(tag := _tag_of(note))}
+
+    def end(self, repository: Repository) -> None:
+        """Forget the requests that were begun; the caller holds the image's lock."""
+        for note in self._running.glob(f"{_key(repository)}.*"):
+            note.unlink()
+
+    def is_waiting(self, repository: Repository) -> bool:
+        """Tell whether a request for the image has not begun."""
+        return any(self._pending.glob(f"{_key(repository)}.*"))
+
+    def repositories(self) -> Iterator[Repository]:
+        """Yield every image for which a request waits or was begun and not ended, perhaps by a process that died."""
+        seen = set()
+        for note in [*self._pending.glob(_ANY_NOTE), *self._running.glob(_ANY_NOTE)]:
+            name = (read_if_any(note) or b"").decode("utf-8", "replace")
+            if name and name not in seen:
+                seen.add(name)
+                with suppress(InvalidReference):
+                    yield Repository.parse(name)
+
+    @property
+    def _pending(self) -> Path:
+        return self.folder / "pending"
+
+    @property
+    def _running(self) -> Path:
+        return self.folder / "running"
+
+
+def _key(repository: Repository) -> str:
+    return hashlib.sha256(str(repository).encode()).hexdigest()[:32]
+
+
+def _tag_of(note: Path) -> str:
+    return note.name.partition(".")[2]

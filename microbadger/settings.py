@@ -1,0 +1,126 @@
+"""Turns the environment into settings, or says in one sentence which variable is impossible and why."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import click
+
+_LONGEST_HOURS = 24 * 366
+_MOST_TAGS = 10_000
+
+T = TypeVar("T")
+
+
+class SettingsError(click.ClickException):
+    """A setting is impossible; the sentence names the variable, the reason and what would be right."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything an operator can choose."""
+
+    images: str = ""
+    data_dir: Path = Path("data")
+    public_dir: Path = Path("public")
+    base_url: str = "http://localhost:8000"
+    hook_url: str = ""
+    secret: str = ""
+    admin_token: str = ""
+    refresh_interval: timedelta = timedelta(hours=24)
+    max_tags: int = 100
+    mirrors: Mapping[str, str] = field(default_factory=dict)
+    hub_url: str = "https://hub.docker.com"
+    http_registries: tuple[str, ...] = ()
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Return what these variables say; raise SettingsError for the first that is impossible."""
+
+        def read(name: str, parse: Callable[[str], T], default: T) -> T:
+            text = environment.get(f"MICROBADGER_{name}")
+            if text is None or (not text.strip() and name != "HUB_URL"):
+                return default
+            try:
+                return parse(text.strip())
+            except ValueError as error:
+                raise SettingsError(f"MICROBADGER_{name}={text!r} is impossible: {error}.") from None
+
+        base_url = read("BASE_URL", _url, _platform_url(environment))
+        return cls(
+            images=environment.get("MICROBADGER_IMAGES", ""),
+            data_dir=read("DATA_DIR", Path, Path("data")),
+            public_dir=read("PUBLIC_DIR", Path, Path("public")),
+            base_url=base_url,
+            hook_url=read("HOOK_URL", _url, base_url),
+            secret=read("SECRET", str, ""),
+            admin_token=read("ADMIN_TOKEN", str, ""),
+            refresh_interval=read("REFRESH_HOURS", _hours, timedelta(hours=24)),
+            max_tags=read("MAX_TAGS", _count, 100),
+            mirrors=read("MIRRORS", _mirrors, {}),
+            hub_url=read("HUB_URL", _url_or_nothing, "https://hub.docker.com"),
+            http_registries=read("HTTP_REGISTRIES", _words, ()),
+        )
+
+
+def _platform_url(environment: Mapping[str, str]) -> str:
+    """https://render.com/docs/environment-variables, https://docs.railway.com/reference/variables,
+    https://devcenter.heroku.com/articles/dyno-metadata, https://fly.io/docs/machines/runtime-environment/
+    """
+    for name, pattern in (
+        ("RENDER_EXTERNAL_URL", "{}"),
+        ("RAILWAY_PUBLIC_DOMAIN", "https://{}"),
+        ("HEROKU_APP_DEFAULT_DOMAIN_NAME", "https://{}"),
+        ("FLY_APP_NAME", "https://{}.fly.dev"),
+    ):
+        if value := environment.get(name, "").strip():
+            return pattern.format(value).rstrip("/")
+    return "http://localhost:8000"
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("it must be a URL such as https://badges.example.org")
+    return text.rstrip("/")
+
+
+def _url_or_nothing(text: str) -> str:
+    return _url(text) if text else ""
+
+
+def _hours(text: str) -> timedelta:
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = math.nan
+    if not 0 < hours <= _LONGEST_HOURS:
+        raise ValueError(f"it must be a number of hours above 0 and up to {_LONGEST_HOURS}")
+    return timedelta(hours=hours)
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= _MOST_TAGS:
+        raise ValueError(f"it must be a whole number from 1 to {_MOST_TAGS}")
+    return int(text)
+
+
+def _mirrors(text: str) -> dict[str, str]:
+    example = 'it must be a JSON object such as {"docker.io": "http://127.0.0.1:5000"}'
+    try:
+        mirrors = json.loads(text)
+    except ValueError:
+        raise ValueError(example) from None
+    if not isinstance(mirrors, dict) or not all(isinstance(url, str) for url in mirrors.values()):
+        raise ValueError(example)
+    return {host: _url(url) for host, url in mirrors.items()}
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())

@@ -1,0 +1,151 @@
+"""Knows which images are tracked: the lines of ``data/images.txt`` and those the settings name.
+
+A line is ``name``, or ``name:tag`` to keep that tag fresh whatever the limit, then perhaps ``private``: publish it
+although only credentials can read it. A line that cannot be read is reported and leaves the others alone.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from microbadger.files import PUBLIC_MODE, lock_file, read_if_any, replace_file
+from microbadger.reference import InvalidReference, Reference, Repository
+
+_PRIVATE = "private"
+_SEPARATORS = re.compile(r"[\s,]+")
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedImage:
+    """An image that is kept fresh, with the tags kept whatever the limit."""
+
+    repository: Repository
+    kept_tags: frozenset[str] = frozenset()
+    private: bool = False
+
+    def merged_with(self, other: "TrackedImage") -> "TrackedImage":
+        return TrackedImage(self.repository, self.kept_tags | other.kept_tags, self.private or other.private)
+
+
+class NotTracked(LookupError):
+    """The image is not tracked, or cannot be untracked here; the sentence says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    stamp: tuple[int, ...] | None = None
+    images: dict[Repository, TrackedImage] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+class TrackedImages:
+    """The tracked images, in the order they are listed; an edited file is seen at the next question."""
+
+    def __init__(self, file: Path, named_by_settings: str = "") -> None:
+        self._file = file
+        self._named = list(filter(None, _SEPARATORS.split(named_by_settings)))
+        self._snapshot = _Snapshot(stamp=())
+
+    def __iter__(self) -> Iterator[TrackedImage]:
+        return iter(list(self._read().images.values()))
+
+    def __len__(self) -> int:
+        return len(self._read().images)
+
+    def get(self, repository: Repository) -> TrackedImage | None:
+        """Return the tracked image, or None."""
+        return self._read().images.get(repository)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """One sentence for each entry that names no image."""
+        return self._read().problems
+
+    def track(self, image: TrackedImage) -> bool:
+        """Add an image to the file; False where it stands there already, with the same tags and privacy."""
+        with self._locked():
+            known = self.get(image.repository)
+            if known and known.merged_with(image) == known:
+                return False
+            lines = self._lines()
+            self._replace([*lines, *_lines_for(image)])
+            return True
+
+    def untrack(self, repository: Repository) -> None:
+        """Take every line of an image out of the file, or raise NotTracked."""
+        with self._locked():
+            kept = [line for line in self._lines() if not _is_line_of(line, repository)]
+            if len(kept) < len(self._lines()):
+                self._replace(kept)
+            if self.get(repository):
+                raise NotTracked(f"{repository.familiar} is named in MICROBADGER_IMAGES: take it out there.")
+
+    def _read(self) -> _Snapshot:
+        stamp = _stamp(self._file)
+        if stamp != self._snapshot.stamp:
+            self._snapshot = _snapshot(stamp, self._lines(), self._named)
+        return self._snapshot
+
+    def _lines(self) -> list[str]:
+        return (read_if_any(self._file) or b"").decode("utf-8", "replace").splitlines()
+
+    def _replace(self, lines: list[str]) -> None:
+        replace_file(self._file, "".join(f"{line}\n" for line in lines).encode(), PUBLIC_MODE)
+
+    def _locked(self) -> AbstractContextManager[None]:
+        return lock_file(self._file.with_name(f".{self._file.name}.lock"))
+
+
+def parse_line(line: str) -> TrackedImage | None:
+    """Return what a line of ``images.txt`` tracks, or None for an empty one; raise InvalidReference for any other."""
+    name, *words = line.partition("#")[0].split() or [""]
+    if not name:
+        return None
+    reference = Reference.parse(name)
+    if reference.digest:
+        raise InvalidReference(f"{name!r} names a digest, which never changes: track the image or one of its tags.")
+    if words not in ([], [_PRIVATE]):
+        raise InvalidReference(f"{' '.join(words)!r} stands after {name!r}, where only '{_PRIVATE}' can stand.")
+    return TrackedImage(reference.repository, frozenset(filter(None, [reference.tag])), bool(words))
+
+
+def _snapshot(stamp: tuple[int, ...] | None, lines: list[str], named: list[str]) -> _Snapshot:
+    images: dict[Repository, TrackedImage] = {}
+    problems: list[str] = []
+    sources: Iterable[tuple[str, str]] = [
+        *((f"images.txt line {number}", line) for number, line in enumerate(lines, start=1)),
+        *(("MICROBADGER_IMAGES", name) for name in named),
+    ]
+    for source, line in sources:
+        try:
+            image = parse_line(line)
+        except InvalidReference as error:
+            problems.append(f"{source} is left out: {error}")
+            continue
+        if image:
+            images[image.repository] = images.get(image.repository, image).merged_with(image)
+    return _Snapshot(stamp, images, tuple(problems))
+
+
+def _lines_for(image: TrackedImage) -> list[str]:
+    suffix = f" {_PRIVATE}" if image.private else ""
+    name = image.repository.familiar
+    return [f"{name}:{tag}{suffix}" for tag in sorted(image.kept_tags)] or [f"{name}{suffix}"]
+
+
+def _is_line_of(line: str, repository: Repository) -> bool:
+    try:
+        image = parse_line(line)
+    except InvalidReference:
+        return False
+    return image is not None and image.repository == repository
+
+
+def _stamp(file: Path) -> tuple[int, ...] | None:
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino

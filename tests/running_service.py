@@ -1,0 +1,121 @@
+"""The service as its users run it: gunicorn or a command, in a process of its own, on loopback."""
+
+import os
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import requests
+
+from tests.real_registry import free_port, wait_until
+
+ROOT = Path(__file__).parent.parent
+START_SECONDS = 30.0
+STOP_SECONDS = 15.0
+COMMAND_SECONDS = 60.0
+
+
+class RunningService:
+    """MicroBadger under gunicorn with folders of its own; Docker Hub's web API is never asked."""
+
+    def __init__(self, folder: Path, images: Sequence[str] = (), *options: str, **settings: str) -> None:
+        self.folder = folder
+        self.data, self.public = folder / "data", folder / "public"
+        self.data.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.options = options
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "PORT": str(self.port),
+            "MICROBADGER_BASE_URL": self.url,
+            "MICROBADGER_IMAGES": " ".join(images),
+            "MICROBADGER_DATA_DIR": str(self.data),
+            "MICROBADGER_PUBLIC_DIR": str(self.public),
+            "MICROBADGER_SECRET": "a secret for tests",
+            "MICROBADGER_HUB_URL": "",
+            **{f"MICROBADGER_{name.upper()}": value for name, value in settings.items()},
+        }
+        self.log = folder / "service.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Return once the service answers."""
+        command = [sys.executable, "-m", "gunicorn", "--threads", "8", *self.options, "app:serve()"]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
+        wait_until(self._answers, "an answer of the service", START_SECONDS)
+
+    def stop(self, signal_number: int = signal.SIGTERM) -> None:
+        """End the master process, and with it its workers."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal_number)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+    def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run one of the service's commands beside it."""
+        return subprocess.run(
+            [sys.executable, "-m", "flask", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+
+    def get(self, path: str) -> requests.Response:
+        return requests.get(f"{self.url}{path}", timeout=START_SECONDS)
+
+    def badge(self, path: str) -> str:
+        """Return what a badge says, as a screen reader reads it."""
+        return badge_text(self.get(f"/badges/{path}.svg").content)
+
+    def wait_for_badge(self, path: str, text: str, timeout_seconds: float = 20.0) -> None:
+        """Return once a badge says this."""
+        self.wait(lambda: self.badge(path) == text, f"{path} says {text!r}, not {self.badge(path)!r}", timeout_seconds)
+
+    def wait_for_image(self, name: str) -> dict[str, Any]:
+        """Return the metadata of an image once it was read; they are published last."""
+        self.wait(lambda: self.get(f"/v1/images/{name}").status_code == 200, f"the metadata of {name}")
+        document: dict[str, Any] = self.get(f"/v1/images/{name}").json()
+        return document
+
+    def wait(self, happened: Callable[[], bool], what: str, timeout_seconds: float = 20.0) -> None:
+        try:
+            wait_until(happened, what, timeout_seconds)
+        except TimeoutError as error:
+            raise AssertionError(f"{error}\n{self.log.read_text()}") from None
+
+    def _answers(self) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            raise RuntimeError(f"the service ended: {self.log.read_text()}")
+        try:
+            return self.get("/healthcheck.txt").text == "HEALTH OK"
+        except requests.ConnectionError:
+            return False
+
+
+def badge_text(svg: bytes) -> str:
+    """Return the title of a badge."""
+    title = ET.fromstring(svg).find("{http://www.w3.org/2000/svg}title")
+    assert title is not None
+    return title.text or ""

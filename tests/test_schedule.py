@@ -1,0 +1,139 @@
+"""The schedule: what is asked for runs at once, what is due runs in one process, a fork begins anew."""
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from microbadger.files import try_lock
+from microbadger.reference import Repository
+from microbadger.schedule import Schedule
+from tests.real_registry import wait_until
+
+WEB, API = Repository.parse("example/web"), Repository.parse("example/api")
+DEADLINE_SECONDS = 10.0
+
+
+class Work:
+    """Notes what a schedule does."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[str, Repository]] = []
+        self.requested: list[Repository] = []
+        self.due: list[Repository] = []
+        self.rounds = 0
+        self.hold: Callable[[Repository], object] = lambda _: None
+
+    def refresh_requested(self, repository: Repository) -> None:
+        self.hold(repository)
+        self.done.append(("requested", repository))
+
+    def resume(self, repository: Repository) -> None:
+        self.done.append(("resumed", repository))
+
+    def refresh_if_due(self, repository: Repository) -> None:
+        self.done.append(("due", repository))
+
+    def end_round(self) -> None:
+        self.rounds += 1
+
+    def wait_for(self, *expected: tuple[str, Repository]) -> None:
+        wait_until(lambda: set(expected) <= set(self.done), f"{expected}", DEADLINE_SECONDS)
+
+
+@contextmanager
+def running(folder: Path, work: Work) -> Iterator[Schedule]:
+    def all_requested() -> Iterable[Repository]:
+        return work.requested
+
+    schedule = Schedule(
+        folder / "leader.lock",
+        refresh_requested=work.refresh_requested,
+        resume=work.resume,
+        refresh_if_due=work.refresh_if_due,
+        requested=all_requested,
+        due=lambda: work.due,
+        end_round=work.end_round,
+    )
+    schedule.start()
+    try:
+        yield schedule
+    finally:
+        schedule.stop()
+
+
+@pytest.fixture
+def work() -> Work:
+    return Work()
+
+
+def test_it_refreshes_what_is_asked_for(tmp_path: Path, work: Work) -> None:
+    with running(tmp_path, work) as schedule:
+        schedule.refresh_soon(WEB)
+        work.wait_for(("requested", WEB))
+
+
+def test_a_slow_refresh_holds_up_no_other_image(tmp_path: Path, work: Work) -> None:
+    free = threading.Event()
+    work.hold = lambda repository: free.wait(DEADLINE_SECONDS) if repository == WEB else None
+    with running(tmp_path, work) as schedule:
+        schedule.refresh_soon(WEB)
+        schedule.refresh_soon(API)
+        work.wait_for(("requested", API))
+        assert ("requested", WEB) not in work.done
+        free.set()
+
+
+def test_a_round_does_what_is_due_and_what_was_left_undone(tmp_path: Path, work: Work) -> None:
+    work.due, work.requested = [WEB], [API]
+    with running(tmp_path, work):
+        work.wait_for(("due", WEB), ("resumed", API))
+        wait_until(lambda: work.rounds > 0, "the end of a round", DEADLINE_SECONDS)
+
+
+def test_only_the_leader_does_what_is_due(tmp_path: Path, work: Work) -> None:
+    leading = Work()
+    with running(tmp_path, leading):
+        wait_until(lambda: leading.rounds > 0, "a leader", DEADLINE_SECONDS)
+        work.due = [WEB]
+        with running(tmp_path, work) as schedule:
+            schedule.refresh_soon(API)
+            work.wait_for(("requested", API))
+            leading.due = [WEB]
+            leading.wait_for(("due", WEB))
+        assert ("due", WEB) not in work.done
+
+
+def test_the_next_process_leads_when_the_leader_stops(tmp_path: Path, work: Work) -> None:
+    with running(tmp_path, work):
+        wait_until(lambda: work.rounds > 0, "a leader", DEADLINE_SECONDS)
+
+    lease = try_lock(tmp_path / "leader.lock")
+
+    assert lease is not None
+    os.close(lease)
+
+
+def test_a_stopped_schedule_leaves_requests_to_the_disk(tmp_path: Path, work: Work) -> None:
+    with running(tmp_path, work) as schedule:
+        pass
+
+    schedule.refresh_soon(WEB)
+
+    assert work.done == []
+
+
+def test_a_job_that_fails_is_followed_by_the_next(tmp_path: Path, work: Work) -> None:
+    def fail_for_web(repository: Repository) -> None:
+        if repository == WEB:
+            raise RuntimeError("broken on purpose")
+
+    work.hold = fail_for_web
+    with running(tmp_path, work) as schedule:
+        for _ in range(20):
+            schedule.refresh_soon(WEB)
+        schedule.refresh_soon(API)
+        work.wait_for(("requested", API))
