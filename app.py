@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flask import Flask
-from microbadger.registry import Registry
 
 import microbadger
 from microbadger import __version__, webhooks
-from microbadger.catalogue import Catalogue
+from microbadger.catalogue import Catalogue, mark_stale
 from microbadger.checks import Checks
 from microbadger.cli import Tools, add_commands
 from microbadger.docker_hub import DockerHub
@@ -26,6 +25,7 @@ from microbadger.publisher import Publisher
 from microbadger.reference import Repository
 from microbadger.refresh import Refresher
 from microbadger.refresh_requests import RefreshRequests
+from microbadger.registry import Registry
 from microbadger.schedule import Schedule
 from microbadger.settings import Settings, SettingsError
 from microbadger.tracked_images import TrackedImages
@@ -63,7 +63,7 @@ def _wire(settings: Settings) -> tuple[Flask, Schedule]:
     publisher = Publisher(public)
     checks = Checks(data, interval=settings.refresh_interval, now=_now)
     requests = RefreshRequests(data / "requests")
-    catalogue = Catalogue(tracked, publisher, settings.base_url, data / "catalogue-is-stale")
+    stale_mark = data / "catalogue-is-stale"
     notifications = Notifications(data / "notifications.json")
     registry = Registry(
         user_agent=f"MicroBadger/{__version__} (+{settings.base_url})",
@@ -87,12 +87,15 @@ def _wire(settings: Settings) -> tuple[Flask, Schedule]:
         checks=checks,
         requests=requests,
         announce=announce,
-        published=catalogue.mark_stale,
+        published=lambda: mark_stale(stale_mark),
         webhook_url=lambda repository: None if settings.admin_token else webhook_url(repository),
         base_url=settings.base_url,
         max_tags=settings.max_tags,
         edition=_edition(settings, secret),
         now=_now,
+    )
+    catalogue = Catalogue(
+        tracked, publisher, base_url=settings.base_url, stale_mark=stale_mark, remove=refresher.remove
     )
     schedule = Schedule(
         data / "leader.lock",

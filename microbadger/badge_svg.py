@@ -21,14 +21,7 @@ from xml.etree import ElementTree
 import svgwrite
 
 from microbadger.badge_colors import COLORS, parse_color, text_color
-from microbadger.text_width import (
-    VERDANA_10,
-    VERDANA_10_BOLD,
-    VERDANA_11,
-    Font,
-    shorten,
-    width_pixels,
-)
+from microbadger.text_width import VERDANA_10, VERDANA_10_BOLD, VERDANA_11, Font, shorten, width_pixels
 
 __all__ = ["LONGEST_TEXT", "STYLES", "Badge", "draw", "endpoint_document", "parse_color"]
 
@@ -94,7 +87,7 @@ _STYLES = {
 STYLES = tuple(_STYLES)
 _FLAT = _STYLES["flat"]
 
-_TEXT="\0"
+_TEXT = "\0"
 _FillIn = Callable[[str, str, str], str]
 
 _SPACES = re.compile(r"[\t\n\r\u2028\u2029]")
@@ -105,15 +98,10 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 def draw(badge: Badge, style: str = "flat") -> bytes:
     """Return the badge as an SVG document in UTF-8; an unknown style falls back to flat."""
     look = _STYLES.get(style, _FLAT)
-    label, message = printable(badge.label), printable(badge.message)
-    name = f"{label}: {message}" if label else message
-    if look.in_capitals:
-        label, message = label.upper(), message.upper()
-    label_width = width_pixels(label, look.label_font) if label else 0
-    message_width = width_pixels(message, look.message_font)
-    fill_in = _frame(look, label_width, message_width, badge.label_color, badge.color)
-    if escape(name) != name:
-        name, label, message = map(escape, (name, label, message))
+    spoken_label, label, label_width = _typeset(badge.label, look.label_font, look.in_capitals)
+    spoken_message, message, message_width = _typeset(badge.message, look.message_font, look.in_capitals)
+    name = f"{spoken_label}: {spoken_message}" if label else spoken_message
+    fill_in = _frame(look, label_width if label else 0, message_width, badge.label_color, badge.color)
     return fill_in(name, label, message).encode()
 
 
@@ -134,9 +122,23 @@ def endpoint_document(badge: Badge) -> dict[str, object]:
 
 def printable(text: str) -> str:
     """Return the text as a badge shows it: on one line, without what XML forbids, shortened if it is long."""
-    if text.isprintable() and len(text) <= LONGEST_TEXT:
-        return text.strip()
-    return shorten(_UNPRINTABLE.sub("", _SPACES.sub(" ", text)).strip(), LONGEST_TEXT)
+    if not text.isprintable():
+        text = _UNPRINTABLE.sub("", _SPACES.sub(" ", text))
+    return shorten(text.strip(), LONGEST_TEXT)
+
+
+def _typeset(text: str, font: Font, in_capitals: bool) -> tuple[str, str, float]:
+    """Return a text as XML, as it is spoken and as it is drawn, and the width it is drawn with."""
+    text = text.strip()
+    try:
+        hundredths = sum(map(font.advance_of_plain, text))
+    except KeyError:
+        hundredths = 0
+    if hundredths % 200 and len(text) <= LONGEST_TEXT and not in_capitals:
+        return text, text, hundredths // 100 | 1
+    text = printable(text)
+    drawn = text.upper() if in_capitals else text
+    return escape(text), escape(drawn), width_pixels(drawn, font)
 
 
 @lru_cache(4096)
@@ -146,13 +148,13 @@ def _frame(look: _Style, label_width: float, message_width: float, label_color: 
     svg = _picture(look, bool(label_width)).copy()
     svg[1::2] = [values.get(hole, _TEXT) for hole in svg[1::2]]
     pieces = "".join(svg).split(_TEXT)
-    if not label_width:
-        pieces[3:3] = [""] * (len(pieces) - 3)
     if look.has_shadow:
-        a, b, c, d, e, f, g = pieces
+        a, b, c, *label_pieces, f, g = pieces
+        d, e = label_pieces or ("", "")
         return lambda name, label, message: f"{a}{name}{b}{name}{c}{label}{d}{label}{e}{message}{f}{message}{g}"
-    a, b, c, d, e = pieces
-    return lambda name, label, message: f"{a}{name}{b}{name}{c}{label}{d}{message}{e}"
+    a, b, c, *label_pieces, g = pieces
+    d = "".join(label_pieces)
+    return lambda name, label, message: f"{a}{name}{b}{name}{c}{label}{d}{message}{g}"
 
 
 def _geometry(look: _Style, label_width: float, message_width: float) -> dict[str, str]:

@@ -94,22 +94,19 @@ def layers_text(count: int) -> str:
     return f"{count} layer{'' if count == 1 else 's'}"
 
 
-def platform_text(platform: PlatformDocument, *, with_os: bool = True) -> str:
-    """Return ``linux/arm/v7``, or ``arm/v7``."""
-    parts = [platform["OS"]] if with_os else []
-    return "/".join([*parts, platform["Architecture"], *filter(None, [platform.get("Variant")])])
+def platform_text(platform: PlatformDocument) -> str:
+    """Return ``linux/arm/v7``."""
+    return "/".join(filter(None, [platform["OS"], platform["Architecture"], platform.get("Variant")]))
 
 
 def platforms_text(platforms: list[PlatformDocument]) -> str:
     """Return the platform if there is one, up to three by name, then a count."""
     if not platforms:
         return UNKNOWN
-    if len(platforms) > _PLATFORMS_NAMED:
-        return f"{len(platforms)} platforms"
-    first, *others = platforms
-    return ", ".join(
-        [platform_text(first), *(platform_text(p, with_os=p["OS"] != first["OS"]) for p in others)]
-    )
+    first, *others = dict.fromkeys(map(platform_text, platforms))  # Windows has one for each of its versions
+    if len(others) >= _PLATFORMS_NAMED:
+        return f"{len(others) + 1} platforms"
+    return ", ".join([first, *(name.removeprefix(f"{platforms[0]['OS']}/") for name in others)])
 
 
 def _image(subject: _Subject) -> Badge:

@@ -1,6 +1,7 @@
-"""Publishes what lists all images: ``v1/images.json`` and the home page."""
+"""Publishes what lists all images, ``v1/images.json`` and the home page, and takes away what is no longer tracked."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from microbadger import pages
@@ -9,42 +10,62 @@ from microbadger.files import replace_file
 from microbadger.metadata import document_bytes, image_name
 from microbadger.public_tree import ASSETS, CATALOGUE, HOME
 from microbadger.publisher import Publisher
-from microbadger.reference import Repository
+from microbadger.reference import InvalidReference, Repository
 from microbadger.tracked_images import TrackedImages
 
 _ASSET_FOLDER = Path(__file__).parent / "assets"
 _FIELDS = ("Description", "LatestVersion", "DownloadSize", "LastUpdated", "UpdatedAt")
 
 
-@dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The lists over all images; many refreshes can share one rewriting of them."""
+    """The lists over all images; many refreshes share one rewriting of them."""
 
-    tracked: TrackedImages
-    publisher: Publisher
-    base_url: str
-    stale_mark: Path
-
-    def mark_stale(self) -> None:
-        """Note on disk that an image changed, for whoever publishes next."""
-        replace_file(self.stale_mark, b"")
+    def __init__(
+        self,
+        tracked: TrackedImages,
+        publisher: Publisher,
+        *,
+        base_url: str,
+        stale_mark: Path,
+        remove: Callable[[Repository], None],
+    ) -> None:
+        self._tracked = tracked
+        self._publisher = publisher
+        self._base_url = base_url
+        self._stale_mark = stale_mark
+        self._remove = remove
+        self._listed: list[Repository] | None = None
 
     def publish_if_stale(self) -> None:
-        """Publish if something changed since the last time."""
-        if self.stale_mark.exists():
+        """Publish if an image was refreshed, or the list of those tracked changed, since this process did so last."""
+        if self._stale_mark.exists() or self._listed != [image.repository for image in self._tracked]:
             self.publish()
 
     def publish(self) -> None:
-        """Write both lists; raise PublishError if that cannot be done."""
-        self.stale_mark.unlink(missing_ok=True)  # first: what changes from here on marks it again
-        images = [_entry(image.repository, self.publisher.read_image(image.repository)) for image in self.tracked]
-        self.publisher.write(HOME, pages.home_page(images, self.base_url))
-        self.publisher.write(CATALOGUE, document_bytes({"ImageCount": len(images), "Images": images}))
-
-    def publish_assets(self) -> None:
-        """Write the files that pages refer to."""
+        """Write both lists and what pages refer to; raise PublishError if that cannot be done."""
+        self._stale_mark.unlink(missing_ok=True)  # first: what is refreshed from here on marks them again
+        listed = [image.repository for image in self._tracked]
+        for repository in set(self._published()).difference(listed):
+            self._remove(repository)
+        images = [_entry(repository, self._publisher.read_image(repository)) for repository in listed]
         for asset in sorted(_ASSET_FOLDER.iterdir()):
-            self.publisher.write(f"{ASSETS}/{asset.name}", asset.read_bytes())
+            self._publisher.write(f"{ASSETS}/{asset.name}", asset.read_bytes())
+        self._publisher.write(HOME, pages.home_page(images, self._base_url))
+        self._publisher.write(CATALOGUE, document_bytes({"ImageCount": len(images), "Images": images}))
+        self._listed = listed
+
+    def _published(self) -> Iterator[Repository]:
+        try:
+            entries = json.loads(self._publisher.read(CATALOGUE) or b"{}").get("Images", [])
+            for entry in entries:
+                yield Repository.parse(entry["ImageName"])
+        except (ValueError, KeyError, TypeError, AttributeError, InvalidReference):
+            return  # a list that was damaged is written anew
+
+
+def mark_stale(mark: Path) -> None:
+    """Note on disk that an image changed, for whoever publishes the lists next."""
+    replace_file(mark, b"")
 
 
 def _entry(repository: Repository, image: ImageDocument | None) -> dict[str, object]:

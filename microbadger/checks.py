@@ -60,9 +60,10 @@ class Checks:
         """Return the last check of an image; a fresh one where there is none, or none that can be read."""
         content = read_if_any(self._file(repository))
         try:
-            return _parse(content) if content else Check()
-        except (ValueError, TypeError, KeyError, AttributeError):
+            check = _parse(content) if content else Check()
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             return Check()
+        return self._within_interval(check)
 
     def is_due(self, repository: Repository) -> bool:
         """Tell whether the time for the next look has come."""
@@ -104,6 +105,12 @@ class Checks:
     def try_lock(self, repository: Repository) -> int | None:
         """Return a descriptor that holds the right to refresh an image while it is open, or None if another has it."""
         return try_lock(self._lock(repository))
+
+    def _within_interval(self, check: Check) -> Check:
+        """Return the check with a due time that holds although the interval is shorter today than it was then."""
+        if check.error or check.succeeded_at is None or check.due_at is None:
+            return check
+        return replace(check, due_at=min(check.due_at, check.succeeded_at + self._interval))
 
     def _file(self, repository: Repository) -> Path:
         return self._folder / repository.familiar / "-" / "check.json"

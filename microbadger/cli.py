@@ -1,5 +1,6 @@
 """The operator's commands: what is tracked, a refresh now, where webhooks and badges are."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -80,7 +81,6 @@ def refresh(repositories: Sequence[Repository]) -> None:
         for outcome in _refreshed(tools, repositories):
             show(outcome)
             failed += outcome.error is not None
-    tools.catalogue.publish_assets()
     tools.catalogue.publish()
     if failed:
         raise click.ClickException(f"{failed} of {len(repositories)} images could not be refreshed.")
@@ -95,7 +95,6 @@ def track(images: Sequence[TrackedImage], private: bool) -> None:
     for image in images:
         added = _tools().tracked.track(TrackedImage(image.repository, image.kept_tags, private))
         click.echo(f"{image.repository.familiar}: {'tracked' if added else 'was tracked before'}")
-    _tools().catalogue.mark_stale()
 
 
 @click.command()
@@ -220,7 +219,7 @@ def _refreshed(tools: Tools, repositories: Sequence[Repository]) -> Iterator[Out
 
 @contextmanager
 def _progress(count: int) -> Iterator[Callable[[Outcome], None]]:
-    if not click.get_text_stream("stdout").isatty():
+    if not sys.stdout.isatty():
         yield lambda outcome: click.echo(_line(outcome))
         return
     failures: list[str] = []

@@ -15,13 +15,17 @@ from pathlib import Path
 PUBLIC_MODE = 0o644
 PRIVATE_MODE = 0o600
 _TEMPORARY_PREFIX = ".new-"
+_ATTEMPTS = 100
+_NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 
 
 def read_if_any(path: Path) -> bytes | None:
     """Return the bytes of a file, or None where there is no such file."""
     try:
         return path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+    except OSError as error:
+        if error.errno not in _NO_FILE_THERE:
+            raise
         return None
 
 
@@ -89,10 +93,11 @@ def _open_lock(path: Path) -> int:
 
 
 def _temporary_beside(path: Path) -> tuple[int, str]:
-    while True:
-        make_folder(path.parent)
-        with suppress(FileNotFoundError):  # another process removed the folder because it was empty just then
+    for _ in range(_ATTEMPTS):
+        with suppress(FileNotFoundError):  # another process removed a folder because it was empty just then
+            make_folder(path.parent)
             return tempfile.mkstemp(prefix=_TEMPORARY_PREFIX, dir=path.parent)
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
 
 
 def _remove_if_empty(folder: Path) -> bool:

@@ -96,7 +96,7 @@ def describe_version(
     if annotations := {**main.manifest.annotations, **_not_empty(index_annotations or {})}:
         version["Annotations"] = annotations
     _add_told(version, told)
-    return version
+    return {key: version[key] for key in VersionDocument.__annotations__ if key in version}  # type: ignore[return-value, literal-required]
 
 
 def outline_version(
@@ -142,7 +142,7 @@ def describe_image(
     optional = {
         "WebhookURL": webhook_url,
         "Description": hub.description,
-        "LastUpdated": format_time(hub.last_updated) if hub.last_updated else _newest_creation(newest_first),
+        "LastUpdated": format_time(hub.last_updated) if hub.last_updated else _first_creation(newest_first),
         "PullCount": hub.pull_count,
         "StarCount": hub.star_count,
         "ImageURL": _image_url(repository),
@@ -316,8 +316,8 @@ def _newest_first(version: VersionDocument) -> tuple[str, str]:
     return version.get("Created", "").removesuffix("Z"), version["SHA"]  # without it, 51.36Z sorts before 51Z
 
 
-def _newest_creation(versions: Sequence[VersionDocument]) -> str | None:
-    return max((version["Created"] for version in versions if "Created" in version), default=None)
+def _first_creation(versions: Sequence[VersionDocument]) -> str | None:
+    return next((version["Created"] for version in versions if "Created" in version), None)
 
 
 def _tagged(image: ImageDocument) -> dict[str, str]:

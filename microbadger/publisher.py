@@ -27,9 +27,9 @@ class Publisher:
 
     def write(self, path: str, content: bytes) -> bool:
         """Publish these bytes at a path; False, and no write, where they stand there already."""
-        if self.read(path) == content:
-            return False
         try:
+            if self.read(path) == content:
+                return False
             replace_file(self.folder / path, content, PUBLIC_MODE)
         except OSError as error:
             raise PublishError(f"cannot write {path} into the public folder: {error.strerror}") from error
@@ -64,4 +64,5 @@ class Publisher:
             document = json.loads(content or b"null")
         except ValueError:
             return None
-        return cast(ImageDocument, document) if isinstance(document, dict) else None
+        is_image = isinstance(document, dict) and ImageDocument.__required_keys__ <= document.keys()
+        return cast(ImageDocument, document) if is_image else None

@@ -15,7 +15,16 @@ from microbadger.checks import Checks
 from microbadger.docker_hub import DockerHub
 from microbadger.documents import ImageDocument, VersionDocument
 from microbadger.inspection import inspect_version
-from microbadger.metadata import NO_CHANGES, Changes, changes_between, describe_image, document_bytes, hub_details, tagged, tags_of
+from microbadger.metadata import (
+    NO_CHANGES,
+    Changes,
+    changes_between,
+    describe_image,
+    document_bytes,
+    hub_details,
+    tagged,
+    tags_of,
+)
 from microbadger.public_tree import ImagePaths
 from microbadger.publisher import Publisher, PublishError
 from microbadger.reference import Repository
@@ -214,7 +223,7 @@ def _paths(repository: Repository, image: ImageDocument | None) -> set[str]:
     """Return every path an image has in the public tree."""
     if image is None:
         return set()
-    tags = [None, *(tag for version in image["Versions"] for tag in tags_of(version))]
+    tags = [tag for version in image["Versions"] for tag in [None, *tags_of(version)]]
     paths: set[str] = set()
     for name in ImagePaths.all_of(repository):
         paths |= {name.metadata, name.page}

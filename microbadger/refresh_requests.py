@@ -1,8 +1,9 @@
 """Keeps refreshes that were asked for on disk until one that began later has ended.
 
 A request is a note: *look at this image*, perhaps *at this tag*. It waits in ``pending`` under a name made of the image
-and the tag, so that a storm of equal requests is one note. Whoever holds the image's lock moves its notes to ``running`` before the first look at the registry and removes them after the last file is written; a request that
-comes in between is a new note, and leads to one more refresh. If the process dies, the notes are still there.
+and the tag, so that a storm of equal requests is one note. Whoever holds the image's lock moves its notes to
+``running`` before the first look at the registry and removes them after the last file is written; a request that comes
+in between is a new note, and leads to one more refresh. If the process dies, the notes are still there.
 """
 
 import hashlib

@@ -1,7 +1,8 @@
 """Runs refreshes: at once for a webhook, in their time for what is due, by one of the workers.
 
 Every gunicorn worker has a schedule. Each does the refreshes it is asked for itself; the one that holds the lock of the
-leader also does what is due and what workers that died left undone. If it dies, the kernel frees the lock and another leads.
+leader also does what is due and what workers that died left undone. If it dies, the kernel frees the lock and another
+leads.
 """
 
 import os

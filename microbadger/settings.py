@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import click
 
 _LONGEST_HOURS = 24 * 366
 _MOST_TAGS = 10_000
+# Without a user and a password, which would be published, and without what a badge's markup could not hold.
+_URL = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[\w.~/-]*)?", re.ASCII | re.IGNORECASE)
 
 T = TypeVar("T")
 
@@ -31,8 +32,8 @@ class Settings:
     public_dir: Path = Path("public")
     base_url: str = "http://localhost:8000"
     hook_url: str = ""
-    secret: str = ""
-    admin_token: str = ""
+    secret: str = field(default="", repr=False)
+    admin_token: str = field(default="", repr=False)
     refresh_interval: timedelta = timedelta(hours=24)
     max_tags: int = 100
     mirrors: Mapping[str, str] = field(default_factory=dict)
@@ -50,13 +51,16 @@ class Settings:
             try:
                 return parse(text.strip())
             except ValueError as error:
-                raise SettingsError(f"MICROBADGER_{name}={text!r} is impossible: {error}.") from None
+                raise SettingsError(f"MICROBADGER_{name} is impossible: {error}.") from None  # it can hold a password
 
+        data_dir, public_dir = read("DATA_DIR", Path, Path("data")), read("PUBLIC_DIR", Path, Path("public"))
+        if data_dir.resolve().is_relative_to(public_dir.resolve()):
+            raise SettingsError("MICROBADGER_DATA_DIR is impossible: it must be outside of the public folder.")
         base_url = read("BASE_URL", _url, _platform_url(environment))
         return cls(
             images=environment.get("MICROBADGER_IMAGES", ""),
-            data_dir=read("DATA_DIR", Path, Path("data")),
-            public_dir=read("PUBLIC_DIR", Path, Path("public")),
+            data_dir=data_dir,
+            public_dir=public_dir,
             base_url=base_url,
             hook_url=read("HOOK_URL", _url, base_url),
             secret=read("SECRET", str, ""),
@@ -85,8 +89,7 @@ def _platform_url(environment: Mapping[str, str]) -> str:
 
 
 def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    if not _URL.fullmatch(text):
         raise ValueError("it must be a URL such as https://badges.example.org")
     return text.rstrip("/")
 

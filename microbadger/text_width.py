@@ -37,10 +37,12 @@ _RESEMBLES = {"Lu": "N", "L": "n", "N": "0", "Z": " "}
 class Font:
     """A size and weight of Verdana as a badge sets it; advances and the em are in hundredths of a pixel.
 
-    ``advance_of`` raises KeyError for a character that was not measured.
+    ``advance_of`` raises KeyError for a character that was not measured, ``advance_of_plain`` for all but those of
+    printable ASCII that mean nothing in markup.
     """
 
     advance_of: Callable[[str], int]
+    advance_of_plain: Callable[[str], int]
     em: int
     letter_spacing_pixels: float
 
@@ -48,7 +50,8 @@ class Font:
     def measured(cls, size_pixels: int, advances: str, letter_spacing_pixels: float = 0) -> "Font":
         """Return a font of a size whose advances are listed in the order of the measured characters."""
         table = dict(zip(_MEASURED, map(int, advances.split()), strict=True))
-        return cls(table.__getitem__, size_pixels * 100, letter_spacing_pixels)
+        plain = {c: n for c, n in table.items() if c.isascii() and c not in "&<>'\""}
+        return cls(table.__getitem__, plain.__getitem__, size_pixels * 100, letter_spacing_pixels)
 
 
 VERDANA_11 = Font.measured(11, """

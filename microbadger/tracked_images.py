@@ -15,6 +15,7 @@ from microbadger.reference import InvalidReference, Reference, Repository
 
 _PRIVATE = "private"
 _SEPARATORS = re.compile(r"[\s,]+")
+_KEEP_BYTES = "surrogateescape"  # a comment in another encoding is as it was after a line is added
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,14 @@ class TrackedImages:
     def untrack(self, repository: Repository) -> None:
         """Take every line of an image out of the file, or raise NotTracked."""
         with self._locked():
-            kept = [line for line in self._lines() if not _is_line_of(line, repository)]
-            if len(kept) < len(self._lines()):
+            lines = self._lines()
+            kept = [line for line in lines if not _is_line_of(line, repository)]
+            if kept != lines:
                 self._replace(kept)
             if self.get(repository):
                 raise NotTracked(f"{repository.familiar} is named in MICROBADGER_IMAGES: take it out there.")
+            if kept == lines:
+                raise NotTracked(f"{repository.familiar} is not tracked.")
 
     def _read(self) -> _Snapshot:
         stamp = _stamp(self._file)
@@ -89,10 +93,10 @@ class TrackedImages:
         return self._snapshot
 
     def _lines(self) -> list[str]:
-        return (read_if_any(self._file) or b"").decode("utf-8", "replace").splitlines()
+        return (read_if_any(self._file) or b"").decode("utf-8", _KEEP_BYTES).splitlines()
 
     def _replace(self, lines: list[str]) -> None:
-        replace_file(self._file, "".join(f"{line}\n" for line in lines).encode(), PUBLIC_MODE)
+        replace_file(self._file, "".join(f"{line}\n" for line in lines).encode("utf-8", _KEEP_BYTES), PUBLIC_MODE)
 
     def _locked(self) -> AbstractContextManager[None]:
         return lock_file(self._file.with_name(f".{self._file.name}.lock"))

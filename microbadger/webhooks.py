@@ -9,10 +9,12 @@ import hmac
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from microbadger.reference import DOCKER_HUB, InvalidReference, Reference, Repository, is_tag
 
 MAX_BODY_BYTES = 3 * 1024 * 1024
+_MAX_EVENTS = 1000  # each can become a note on disk
 
 Named = tuple[str, object]
 """A repository as the sender spells it, and what stands where its tag would."""
@@ -41,7 +43,7 @@ def references_in(body: bytes) -> list[Reference]:
         payload = json.loads(body)
     except (ValueError, RecursionError):
         return []
-    named = [pair for read in _SENDERS for pair in read(payload)]
+    named = islice((pair for read in _SENDERS for pair in read(payload)), _MAX_EVENTS)
     return list(dict.fromkeys(filter(None, (_reference(name, tag) for name, tag in named))))
 
 
@@ -57,8 +59,9 @@ def _distribution(payload: object) -> Iterator[Named]:
     events = _at(payload, "events")
     for event in events if isinstance(events, list) else []:
         name, host = _at(event, "target", "repository"), _at(event, "request", "host")
+        is_named = isinstance(name, str) and isinstance(host, str)
         is_manifest = _at(event, "target", "mediaType") != "application/octet-stream"  # a blob names no tag
-        if _at(event, "action") in ("push", "delete") and is_manifest and isinstance(name, str):
+        if is_named and is_manifest and _at(event, "action") in ("push", "delete"):
             yield f"{host}/{name}", _at(event, "target", "tag")
 
 

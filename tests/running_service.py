@@ -54,21 +54,29 @@ class RunningService:
         """Return once the service answers."""
         command = [sys.executable, "-m", "gunicorn", "--threads", "8", *self.options, "app:serve()"]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
         wait_until(self._answers, "an answer of the service", START_SECONDS)
 
-    def stop(self, signal_number: int = signal.SIGTERM) -> None:
-        """End the master process, and with it its workers."""
+    def stop(self) -> None:
+        """Ask the service to end and return when it has ended."""
         process, self._process = self._process, None
         if process is None:
             return
-        process.send_signal(signal_number)
+        process.terminate()
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            os.killpg(process.pid, signal.SIGKILL)
             raise
+
+    def kill(self) -> None:
+        """End the service and its workers at once, as a crash of the machine would."""
+        process, self._process = self._process, None
+        assert process is not None
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
     def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run one of the service's commands beside it."""
@@ -91,7 +99,7 @@ class RunningService:
 
     def wait_for_badge(self, path: str, text: str, timeout_seconds: float = 20.0) -> None:
         """Return once a badge says this."""
-        self.wait(lambda: self.badge(path) == text, f"{path} says {text!r}, not {self.badge(path)!r}", timeout_seconds)
+        self.wait(lambda: self.badge(path) == text, f"{path} says {text!r}", timeout_seconds)
 
     def wait_for_image(self, name: str) -> dict[str, Any]:
         """Return the metadata of an image once it was read; they are published last."""

@@ -1,6 +1,5 @@
 """The whole way: a real registry, the service under gunicorn, and what its users see over HTTP."""
 
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,8 +30,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Start services that end with the test."""
     with ExitStack() as running:
 
-        def start(*images: str, folder: str = "service", options: tuple[str, ...] = (), **settings: str) -> RunningService:
-            return running.enter_context(RunningService(tmp_path / folder, images, *options, **settings))
+        def start(*images: str, folder: str = "service", options: tuple[str, ...] = (), **more: str) -> RunningService:
+            return running.enter_context(RunningService(tmp_path / folder, images, *options, **more))
 
         yield start
 
@@ -178,7 +177,7 @@ def test_a_webhook_that_was_accepted_outlives_the_process(
     real_registry.stop()
 
     assert requests.post(webhook, timeout=10).text == "OK"
-    service.stop(signal.SIGKILL)
+    service.kill()
     real_registry.start()
     service.start()
 

@@ -1,0 +1,391 @@
+"""A refresh: what it asks for, what it publishes, and what it leaves alone when things go wrong."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from werkzeug.wrappers import Request, Response
+
+from microbadger.checks import Checks
+from microbadger.docker_hub import DockerHub
+from microbadger.metadata import Changes
+from microbadger.publisher import Publisher
+from microbadger.reference import Reference, Repository
+from microbadger.refresh import Refresher
+from microbadger.refresh_requests import RefreshRequests
+from microbadger.registry import Registry
+from microbadger.tracked_images import TrackedImages
+from tests.fake_registry import FakeRegistry, image, index
+from tests.real_registry import wait_until
+from tests.running_service import badge_text
+
+DEADLINE_SECONDS = 10.0
+
+
+class Bench:
+    """A refresher over a fake registry, with one tracked image, and a clock that a test moves."""
+
+    def __init__(self, folder: Path, fake: FakeRegistry) -> None:
+        self.fake = fake
+        self.repository = Repository(fake.host, "team/web")
+        self.public, self.data = folder / "public", folder / "data"
+        self.time = datetime(2026, 11, 24, 12, tzinfo=UTC)
+        self.announced: list[Changes] = []
+        self.checks = Checks(self.data, interval=timedelta(hours=24), now=lambda: self.time)
+        self.requests = RefreshRequests(self.data / "requests")
+        self.publisher = Publisher(self.public)
+        self.refresher = self.refresher_of("first edition")
+
+    def refresher_of(self, edition: str, named: str | None = None, max_tags: int = 100) -> Refresher:
+        registry = Registry(user_agent="tests", sleep=lambda _: None)
+        return Refresher(
+            tracked=TrackedImages(self.data / "images.txt", named or str(self.repository)),
+            registry=registry,
+            docker_hub=DockerHub(registry.transport, ""),
+            publisher=self.publisher,
+            checks=self.checks,
+            requests=self.requests,
+            announce=lambda _, changes: self.announced.append(changes),
+            published=lambda: None,
+            webhook_url=lambda _: None,
+            base_url="http://badges.test",
+            max_tags=max_tags,
+            edition=edition,
+            now=lambda: self.time,
+        )
+
+    def refresh(self) -> str | None:
+        return self.refresher.refresh(self.repository).error
+
+    def badge(self, badge_type: str, tag: str = "") -> str:
+        path = f"badges/{badge_type}/{self.repository.familiar}{':' + tag if tag else ''}.svg"
+        return badge_text(self.publisher.read(path) or b"")
+
+    def files(self) -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in self.public.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with FakeRegistry() as fake:
+        yield Bench(tmp_path, fake)
+
+
+def test_it_publishes_badges_for_the_image_and_each_tag(bench: Bench) -> None:
+    bench.fake.push("team/web", "1.0", image(layers=[1024, 1024]))
+    bench.fake.push("team/web", "latest", image(layers=[1024, 1024, 1024]))
+
+    assert bench.refresh() is None
+
+    assert bench.badge("image") == "3.0 KiB: 3 layers"
+    assert bench.badge("image", "1.0") == "2.0 KiB: 2 layers"
+
+
+def test_it_describes_linux_amd64_of_an_index_and_skips_attestations(bench: Bench) -> None:
+    images = image(architecture="arm64", layers=[1]), image(layers=[2048, 2048])
+    bench.fake.push("team/web", "latest", index(*images, attestations=True))
+
+    bench.refresh()
+
+    assert bench.badge("image") == "4.0 KiB: 2 layers"
+    assert bench.badge("platforms") == "platforms: linux/arm64, amd64"
+
+
+def test_it_reads_no_digest_twice(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
+    bench.refresh()
+    bench.fake.requests.clear()
+
+    bench.refresh()
+
+    assert [request.method for request in bench.fake.requests] == ["GET", "HEAD"]
+    assert bench.fake.asked("GET", "/manifests/") == 0
+
+
+def test_an_unchanged_image_changes_only_the_time_it_was_checked(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
+    bench.refresh()
+    before = bench.files()
+    bench.time += timedelta(hours=1)
+
+    bench.refresh()
+
+    changed = {path.name for path, mtime in bench.files().items() if before[path] != mtime}
+    assert changed == {"web.json", "index.html"}
+
+
+def test_another_edition_of_the_service_publishes_everything_anew(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
+    bench.refresh()
+    badge = bench.public / f"badges/image/{bench.repository.familiar}.svg"
+    badge.write_text("what an older edition drew")
+
+    bench.refresher_of("second edition").refresh(bench.repository)
+
+    assert bench.badge("image") == "1000 B: 1 layer"
+
+
+def test_a_registry_that_tells_no_digest_is_read_by_tag(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
+    bench.fake.manifest_headers = {"Docker-Content-Digest": None}
+
+    assert bench.refresh() is None
+
+    assert bench.badge("layers") == "layers: 1"
+
+
+def test_a_tag_deleted_since_it_was_listed_is_left_out(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
+    bench.fake.odd_tags = ["gone"]
+
+    assert bench.refresh() is None
+
+    assert not list(bench.public.rglob("*gone*"))
+
+
+def test_a_tag_that_vanished_takes_its_files_along(bench: Bench) -> None:
+    bench.fake.push("team/web", "1", image(layers=[1]))
+    digest = bench.fake.push("team/web", "2", image(layers=[2]))
+    bench.refresh()
+    bench.fake.delete("team/web", "2")
+
+    bench.refresh()
+
+    assert not [path for path in bench.files() if "web:2." in path.name or digest[7:] in path.name]
+    assert bench.badge("version") == "version: 1"
+
+
+def test_an_image_without_tags_keeps_its_page_and_loses_its_badges(bench: Bench) -> None:
+    bench.fake.push("team/web", "1", image())
+    bench.refresh()
+    bench.fake.delete("team/web", "1")
+
+    assert bench.refresh() is None
+
+    assert {path.name for path in bench.files()} == {"web.json", "index.html"}
+
+
+def test_an_official_image_stands_under_both_names(bench: Bench, tmp_path: Path) -> None:
+    bench.fake.push("library/alpine", "3.20", image())
+    refresher = bench.refresher_of("first edition", named="alpine")
+    mirrored = Registry(user_agent="tests", mirrors={"docker.io": bench.fake.url}, sleep=lambda _: None)
+    refresher = Refresher(
+        **{name: getattr(refresher, name) for name in Refresher.__dataclass_fields__ if name != "registry"},
+        registry=mirrored,
+    )
+
+    refresher.refresh(Repository.parse("alpine"))
+
+    files = {str(path.relative_to(bench.public)) for path in bench.files()}
+    assert {name.replace("/library/", "/") for name in files if "/library/" in name} < files
+
+
+def test_an_artifact_that_is_no_image_is_said_to_be_none(bench: Bench) -> None:
+    chart = image()
+    helm = chart.raw.replace(b"vnd.oci.image.config.v1", b"vnd.cncf.helm.config.v1")
+    bench.fake.push("team/web", "chart", type(chart)(helm, chart.media_type))
+    bench.fake.push("team/web", "1.0", image())
+
+    assert bench.refresh() is None
+
+    assert bench.badge("size", "chart") == "size: unknown"
+    assert bench.badge("size", "1.0") == "size: 1000 B"
+    record = bench.publisher.read_image(bench.repository)
+    assert record is not None
+    assert "Helm chart" in next(v["Incomplete"] for v in record["Versions"] if "Incomplete" in v)
+
+
+def test_it_keeps_the_last_good_files_when_the_registry_is_down(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
+    bench.refresh()
+    before = bench.files()
+    bench.fake.always("/", lambda _: Response(status=503))
+
+    assert "503" in (bench.refresh() or "")
+
+    assert bench.files() == before
+    assert bench.checks.get(bench.repository).failures == 1
+
+
+def test_it_tries_again_when_the_registry_said(bench: Bench) -> None:
+    bench.fake.always("/", lambda _: Response(status=429, headers={"Retry-After": "3600"}))
+
+    bench.refresh()
+
+    due_at = bench.checks.get(bench.repository).due_at
+    assert due_at is not None
+    assert due_at >= bench.time + timedelta(minutes=59)
+
+
+def test_a_success_ends_the_failure(bench: Bench) -> None:
+    bench.refresh()
+    bench.fake.push("team/web", "latest", image())
+
+    bench.refresh()
+
+    check = bench.checks.get(bench.repository)
+    assert (check.failures, check.error, check.succeeded_at) == (0, None, bench.time)
+
+
+def test_a_file_that_cannot_be_written_is_named(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
+    bench.public.mkdir()
+    (bench.public / "badges").write_text("a file where a folder belongs")
+
+    assert "badges/" in (bench.refresh() or "")
+
+
+def test_a_first_reading_announces_nothing(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
+
+    bench.refresh()
+
+    assert bench.announced == []
+
+
+def test_it_announces_what_moved(bench: Bench) -> None:
+    old = bench.fake.push("team/web", "gone", image(layers=[1]))
+    bench.fake.push("team/web", "latest", image(layers=[2]))
+    bench.refresh()
+    bench.fake.delete("team/web", "gone")
+    moved = bench.fake.push("team/web", "latest", image(layers=[3]))
+    new = bench.fake.push("team/web", "new", image(layers=[4]))
+
+    bench.refresh()
+
+    assert bench.announced == [Changes({"new": new[7:]}, {"latest": moved[7:]}, {"gone": old[7:]})]
+
+
+def test_a_tag_that_was_asked_for_stays_before_newer_ones(bench: Bench) -> None:
+    for tag in ("1.0", "2.0", "latest"):
+        bench.fake.push("team/web", tag, image())
+    refresher = bench.refresher_of("first edition", max_tags=2)
+    bench.requests.add(Reference(bench.repository, "1.0", None))
+
+    refresher.refresh_requested(bench.repository)
+    refresher.refresh(bench.repository)
+
+    assert bench.badge("version", "1.0") == "version: 1.0"
+    assert not list(bench.public.rglob("*2.0*"))
+
+
+def test_a_request_that_comes_while_it_runs_leads_to_one_more(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image(layers=[1]))
+
+    def push_again(_: Request) -> None:
+        if bench.fake.asked("GET", "/tags/") == 1:
+            bench.requests.add(Reference(bench.repository, None, None))
+
+    bench.fake.always("/tags/", push_again)
+    bench.requests.add(Reference(bench.repository, None, None))
+
+    bench.refresher.refresh_requested(bench.repository)
+
+    assert bench.fake.asked("GET", "/tags/") == 2
+    assert not bench.requests.is_waiting(bench.repository)
+
+
+def test_a_storm_of_requests_is_two_refreshes_at_most(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
+    started, storm_is_over = threading.Event(), threading.Event()
+
+    def hold(_: Request) -> None:
+        started.set()
+        storm_is_over.wait(DEADLINE_SECONDS)
+
+    bench.fake.always("/tags/", hold)
+    bench.requests.add(Reference(bench.repository, None, None))
+    first = threading.Thread(target=bench.refresher.refresh_requested, args=[bench.repository])
+    first.start()
+    assert started.wait(DEADLINE_SECONDS)
+    for _ in range(1000):
+        bench.requests.add(Reference(bench.repository, None, None))
+        assert bench.refresher.refresh_requested(bench.repository) is None
+    storm_is_over.set()
+    first.join()
+
+    assert bench.fake.asked("GET", "/tags/") == 2
+
+
+def test_requests_of_a_process_that_died_are_resumed(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
+    bench.requests.add(Reference(bench.repository, None, None))
+    bench.requests.begin(bench.repository)  # and then it died
+
+    bench.refresher.resume(bench.repository)
+
+    assert bench.badge("layers") == "layers: 1"
+    assert list(bench.requests.repositories()) == []
+
+
+def test_one_that_is_no_longer_due_is_not_refreshed(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
+    bench.refresh()
+    bench.fake.requests.clear()
+
+    assert bench.refresher.refresh_if_due(bench.repository) is None
+    assert bench.fake.requests == []
+
+
+def test_two_threads_never_refresh_an_image_at_the_same_time(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
+    inside: list[int] = []
+    most: list[int] = []
+
+    def count(request: Request) -> None:
+        inside.append(1) if "/tags/" in request.path else inside.clear()
+        most.append(len(inside))
+
+    bench.fake.always("/", count)
+    threads = [threading.Thread(target=bench.refresher.refresh, args=[bench.repository]) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert max(most) == 1
+
+
+def test_an_untracked_image_leaves_nothing_behind(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
+    bench.refresh()
+
+    bench.refresher.remove(bench.repository)
+
+    assert bench.files() == {}
+    assert bench.checks.get(bench.repository).succeeded_at is None
+
+
+@pytest.mark.parametrize("record", [b"", b"[]", b"{", b'{"Versions": 3}', b"\xff\x00"])
+def test_a_damaged_record_is_made_anew(bench: Bench, record: bytes) -> None:
+    bench.fake.push("team/web", "latest", image())
+    bench.refresh()
+    file = bench.public / f"v1/images/{bench.repository.familiar}.json"
+    whole = file.read_bytes()
+    file.write_bytes(record)
+
+    assert bench.refresh() is None
+
+    assert file.read_bytes() == whole
+
+
+def test_a_hostile_label_is_text_on_the_page(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image(labels={"<script>alert(1)</script>": "</pre><b>"}))
+
+    bench.refresh()
+
+    page = (bench.public / f"images/{bench.repository.familiar}/index.html").read_text()
+    assert "<script>" not in page
+
+
+def test_a_waiting_refresh_sees_what_was_pushed_before_it_began(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image(layers=[1]))
+    with bench.checks.lock(bench.repository):
+        waiting = threading.Thread(target=bench.refresher.refresh, args=[bench.repository])
+        waiting.start()
+        bench.fake.push("team/web", "latest", image(layers=[1, 1]))
+    waiting.join()
+
+    wait_until(lambda: bench.badge("layers") == "layers: 2", "two layers", DEADLINE_SECONDS)

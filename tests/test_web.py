@@ -1,0 +1,252 @@
+"""What the service answers over HTTP, from a published image and a tracked one that was not read yet."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import Settings, create_app
+from microbadger.badge_text import BADGE_TYPES
+from tests.fake_registry import FakeRegistry, image
+from tests.running_service import badge_text
+
+SECRET = "a secret for tests"
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[FakeRegistry]:
+    with FakeRegistry() as fake:
+        fake.push("library/alpine", "3.20", image(layers=[1024]))
+        fake.push("library/alpine", "latest", image(layers=[1024, 1024]))
+        yield fake
+
+
+@pytest.fixture(scope="module")
+def app(fake: FakeRegistry, tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    """An app in which alpine was read, and example/unread is tracked."""
+    folder = tmp_path_factory.mktemp("app")
+    app = create_app(settings(fake, folder, "alpine"))
+    assert app.test_cli_runner().invoke(args=["refresh"]).exit_code == 0
+    return create_app(settings(fake, folder, "alpine example/unread"))
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+def settings(fake: FakeRegistry, folder: Path, images: str) -> Settings:
+    return Settings(
+        images=images,
+        data_dir=folder / "data",
+        public_dir=folder / "public",
+        secret=SECRET,
+        mirrors={"docker.io": fake.url},
+        hub_url="",
+    )
+
+
+def webhook_path(client: FlaskClient) -> str:
+    url: str = client.get("/v1/images/alpine").get_json()["WebhookURL"]
+    return url.removeprefix("http://localhost:8000")
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("image/alpine.svg", "2.0 KiB: 2 layers"),
+        ("image/library/alpine.svg", "2.0 KiB: 2 layers"),
+        ("image/alpine:3.20.svg", "1.0 KiB: 1 layer"),
+        ("version/alpine:3.20.svg", "version: 3.20"),
+        ("version/alpine:nope.svg", "nope: not found"),
+        ("version/example/unread.svg", "version: pending"),
+        ("image/example/unknown.svg", "image: not found"),
+        ("image/EXAMPLE/Template_NAME.svg", "image: not found"),
+        ("image/mañana.svg", "image: not found"),
+        ("image/../../etc/passwd.svg", "image: not found"),
+        ("image/alpine@sha256:0.svg", "image: not found"),
+    ],
+)
+def test_a_badge_is_always_a_picture(client: FlaskClient, path: str, text: str) -> None:
+    answer = client.get(f"/badges/{path}")
+
+    assert (answer.status_code, answer.mimetype) == (200, "image/svg+xml")
+    assert badge_text(answer.data) == text
+
+
+@pytest.mark.parametrize("badge_type", BADGE_TYPES)
+def test_every_type_of_badge_is_there_as_a_picture_and_an_endpoint(client: FlaskClient, badge_type: str) -> None:
+    ET.fromstring(client.get(f"/badges/{badge_type}/alpine.svg").data)
+    assert client.get(f"/badges/{badge_type}/alpine.json").get_json()["schemaVersion"] == 1
+
+
+def test_an_unknown_type_of_badge_is_refused(client: FlaskClient) -> None:
+    assert client.get("/badges/wrong/alpine.svg").status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/badges/image/alpine.svg", "/v1/images/alpine", "/images/alpine", "/"])
+def test_a_public_file_may_be_kept_five_minutes_and_is_revalidated(client: FlaskClient, path: str) -> None:
+    answer = client.get(path)
+
+    assert "max-age=300, s-maxage=300" in answer.headers["Cache-Control"]
+    assert client.get(path, headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+
+
+@pytest.mark.parametrize("path", ["/badges/image/example/unknown.svg", "/badges/image/example/unread.svg"])
+def test_what_may_soon_be_there_is_kept_one_minute(client: FlaskClient, path: str) -> None:
+    assert "max-age=60" in client.get(path).headers["Cache-Control"]
+
+
+@pytest.mark.parametrize(
+    "path", ["alpine", "alpine/", "alpine.json", "library/alpine", "library/alpine.json", "library/alpine/"]
+)
+def test_the_metadata_has_many_addresses(client: FlaskClient, path: str) -> None:
+    answer = client.get(f"/v1/images/{path}", follow_redirects=True)
+
+    assert (answer.status_code, answer.mimetype) == (200, "application/json")
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert answer.get_json()["ImageName"] == "alpine"
+
+
+def test_the_metadata_at_a_tag_shows_its_version_on_top(client: FlaskClient) -> None:
+    assert client.get("/v1/images/alpine:3.20").get_json()["LayerCount"] == 1
+    assert client.get("/v1/images/alpine").get_json()["LayerCount"] == 2
+
+
+def test_a_version_tells_its_layers(client: FlaskClient) -> None:
+    sha = client.get("/v1/images/alpine").get_json()["LatestSHA"]
+
+    layers = client.get(f"/v1/images/alpine/version/{sha}").get_json()["Layers"]
+
+    assert [layer["Command"] for layer in layers] == ["RUN step 0", "RUN step 1"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("example/unknown", 404),
+        ("alpine:nope", 404),
+        ("UPPER/case", 404),
+        ("example/unread", 202),
+        (f"alpine/version/{'0' * 64}", 404),
+        ("alpine/version/../../x", 404),
+    ],
+)
+def test_what_is_not_there_is_said_in_json(client: FlaskClient, path: str, status: int) -> None:
+    answer = client.get(f"/v1/images/{path}")
+
+    assert (answer.status_code, answer.mimetype) == (status, "application/json")
+    assert "Versions" not in answer.get_json()
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("alpine", 200), ("alpine/", 200), ("alpine:3.20", 200), ("example/unread", 404), ("<b>", 404)]
+)
+def test_a_page_is_html_whatever_is_asked(client: FlaskClient, path: str, status: int) -> None:
+    answer = client.get(f"/images/{path}")
+
+    assert (answer.status_code, answer.mimetype) == (status, "text/html")
+    assert "<b>" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/../app.py", "/%2e%2e/app.py", "/.new-secret", "/v1/../../data/secret", "/assets/", "/v1", "/\0", "/a\nb"]
+)
+def test_only_public_files_are_served(client: FlaskClient, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type"),
+    [
+        (b"", None),
+        (b"{}", "application/json"),
+        (b"{", "application/json"),
+        (b"\xff" * 10_000, "multipart/form-data"),
+        (b"a=b", "application/x-www-form-urlencoded"),
+        (b"[" * 100_000, "application/json"),
+        (b"x" * 5_000_000, "text/plain"),
+    ],
+)
+def test_a_webhook_takes_any_body(client: FlaskClient, data: bytes, content_type: str | None) -> None:
+    answer = client.post(webhook_path(client), data=data, content_type=content_type)
+
+    assert (answer.status_code, answer.text) == (200, "OK")
+
+
+def test_a_webhook_answers_under_the_bare_name_too(client: FlaskClient) -> None:
+    assert client.post(webhook_path(client).replace("library/", "")).text == "OK"
+
+
+@pytest.mark.parametrize("token", ["wrong", "mañana", "", "%00", "a" * 10_000])
+def test_a_webhook_with_a_bad_token_is_refused(client: FlaskClient, token: str) -> None:
+    answer = client.post(f"/images/library/alpine/{token or '%20'}")
+
+    assert (answer.status_code, answer.text) == (403, "Bad token")
+
+
+@pytest.mark.parametrize("name", ["example/unknown", "UPPER/case", "..", "localhost:5000/x"])
+def test_a_webhook_for_an_unknown_image_is_told_so(client: FlaskClient, name: str) -> None:
+    answer = client.post(f"/images/{name}/token")
+
+    assert (answer.status_code, answer.text) == (404, "Image not found")
+
+
+def test_a_refused_webhook_writes_nothing(app: Flask, client: FlaskClient, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = next(Path(tmp_path_factory.getbasetemp()).glob("app*")) / "data"
+    before = sorted(folder.rglob("*"))
+
+    client.post("/images/library/alpine/wrong", data=b"x" * 1000)
+    client.post("/images/example/unknown/wrong", data=b"x" * 1000)
+    client.post("/hooks/wrong", data=b"x" * 1000)
+
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("wait", ["soon", "-1", "1e3", "٣", ""])
+def test_a_wait_that_is_no_number_is_refused(client: FlaskClient, wait: str) -> None:
+    assert client.post(f"{webhook_path(client)}?wait={wait}").status_code == 400
+
+
+def test_a_wait_that_is_over_says_that_the_push_was_accepted(client: FlaskClient) -> None:
+    answer = client.post(f"{webhook_path(client)}?wait=0.05")
+
+    assert (answer.status_code, answer.get_json()["Result"]) == (202, "accepted")
+
+
+def test_the_hook_for_all_images_accepts_what_docker_hub_sends(app: Flask, client: FlaskClient) -> None:
+    hook = app.test_cli_runner().invoke(args=["webhook"]).output.strip().removeprefix("http://localhost:8000")
+    payload = {"push_data": {"tag": "latest"}, "repository": {"repo_name": "library/alpine"}}
+
+    assert client.post(hook, json=payload).text == "OK"
+    assert client.post(hook, json={**payload, "repository": {"repo_name": "example/unknown"}}).text == "OK"
+    assert client.post(hook, data=b"anything").text == "OK"
+    assert client.post("/hooks/wrong", json=payload).status_code == 403
+
+
+def test_it_is_well(client: FlaskClient) -> None:
+    assert client.get("/healthcheck.txt").text == "HEALTH OK"
+    health = client.get("/healthz").get_json()
+    assert (health["Images"], health["Pending"], health["Failing"]) == (2, 1, 0)
+
+
+def test_the_catalogue_lists_every_image(client: FlaskClient) -> None:
+    images = client.get("/v1/images.json").get_json()["Images"]
+
+    assert [(image["ImageName"], image["LatestVersion"]) for image in images] == [("alpine", "latest")]
+    assert client.get("/v1/images").get_json() == client.get("/v1/images.json").get_json()
+
+
+def test_once_there_is_an_admin_token_webhooks_are_not_published(fake: FakeRegistry, tmp_path: Path) -> None:
+    plain = settings(fake, tmp_path, "alpine")
+    app = create_app(Settings(**{**{name: getattr(plain, name) for name in plain.__slots__}, "admin_token": "an admin"}))
+    app.test_cli_runner().invoke(args=["refresh"])
+
+    document = app.test_client().get("/v1/images/alpine").data
+
+    assert "WebhookURL" not in json.loads(document)
+    assert "/images/library/alpine/" in app.test_cli_runner().invoke(args=["webhook", "alpine"]).output
