@@ -15,6 +15,7 @@ from microbadger import __version__, webhooks
 from microbadger.catalogue import Catalogue, mark_stale
 from microbadger.checks import Checks
 from microbadger.cli import Tools, add_commands
+from microbadger.content_cache import ContentCache
 from microbadger.docker_hub import DockerHub
 from microbadger.documents import ImageDocument
 from microbadger.files import lock_file, make_folder, read_if_any, replace_file
@@ -83,6 +84,7 @@ def _wire(settings: Settings) -> tuple[Flask, Schedule]:
         tracked=tracked,
         registry=registry,
         docker_hub=DockerHub(registry.transport, settings.hub_url),
+        cache=ContentCache(data / "content"),
         publisher=publisher,
         checks=checks,
         requests=requests,

@@ -151,7 +151,9 @@ def _frame(look: _Style, label_width: float, message_width: float, label_color: 
     if look.has_shadow:
         a, b, c, *label_pieces, f, g = pieces
         d, e = label_pieces or ("", "")
-        return lambda name, label, message: f"{a}{name}{b}{name}{c}{label}{d}{label}{e}{message}{f}{message}{g}"
+        return lambda name, label, message: (
+            f"{a}{name}{b}{name}{c}{label}{d}{label}{e}{message}{f}{message}{g}"
+        )
     a, b, c, *label_pieces, g = pieces
     d = "".join(label_pieces)
     return lambda name, label, message: f"{a}{name}{b}{name}{c}{label}{d}{message}{g}"

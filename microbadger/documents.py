@@ -46,7 +46,10 @@ class PlatformDocument(TypedDict):
 
 
 class VersionDocument(TypedDict):
-    """One digest that has a tag. ``Incomplete`` tells in a sentence why its content could not be read (yet)."""
+    """One digest that has a tag.
+
+    ``Unsupported`` says in a sentence why it is no image that can be described, ``Unread`` why it was not read yet.
+    """
 
     SHA: str
     Tags: list[TagDocument]
@@ -65,7 +68,8 @@ class VersionDocument(TypedDict):
     Annotations: NotRequired[dict[str, str]]
     Source: NotRequired[str]
     Base: NotRequired[BaseDocument]
-    Incomplete: NotRequired[str]
+    Unsupported: NotRequired[str]
+    Unread: NotRequired[str]
 
 
 class ImageDocument(TypedDict):

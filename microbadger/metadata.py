@@ -69,6 +69,9 @@ class Changes:
     def __bool__(self) -> bool:
         return bool(self.new or self.changed or self.deleted)
 
+    def __str__(self) -> str:
+        return f"new={len(self.new)} changed={len(self.changed)} deleted={len(self.deleted)}"
+
 
 NO_CHANGES = Changes({}, {}, {})
 
@@ -100,9 +103,9 @@ def describe_version(
 
 
 def outline_version(
-    repository: Repository, digest: str, media_type: str, incomplete: str | None = None
+    repository: Repository, digest: str, media_type: str = "", *, unsupported: str = "", unread: str = ""
 ) -> VersionDocument:
-    """Return the document of a version of which only the digest is known, and why."""
+    """Return the document of a version of which little but the digest is known, and the reason."""
     version = VersionDocument(
         SHA=sha_of(digest),
         Tags=[],
@@ -114,8 +117,10 @@ def outline_version(
         MediaType=media_type,
         Platforms=[],
     )
-    if incomplete:
-        version["Incomplete"] = incomplete
+    if unsupported:
+        version["Unsupported"] = unsupported
+    if unread:
+        version["Unread"] = unread
     return version
 
 

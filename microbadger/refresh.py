@@ -10,18 +10,19 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from microbadger import badge_svg, badge_text, pages
 from microbadger.checks import Checks
+from microbadger.content_cache import ContentCache
 from microbadger.docker_hub import DockerHub
 from microbadger.documents import ImageDocument, VersionDocument
-from microbadger.inspection import inspect_version
+from microbadger.image_files import content_files, paths_of, record_files
+from microbadger.inspection import Inspector
 from microbadger.metadata import (
     NO_CHANGES,
     Changes,
     changes_between,
     describe_image,
-    document_bytes,
     hub_details,
+    outline_version,
     tagged,
     tags_of,
 )
@@ -29,7 +30,7 @@ from microbadger.public_tree import ImagePaths
 from microbadger.publisher import Publisher, PublishError
 from microbadger.reference import Repository
 from microbadger.refresh_requests import RefreshRequests
-from microbadger.registry import NotFound, Registry, RegistryError, RemoteRepository
+from microbadger.registry import BadAnswer, NotFound, RateLimited, Registry, RegistryError, RemoteRepository
 from microbadger.tags import choose
 from microbadger.tracked_images import TrackedImage, TrackedImages
 
@@ -53,6 +54,7 @@ class Refresher:
     tracked: TrackedImages
     registry: Registry
     docker_hub: DockerHub
+    cache: ContentCache
     publisher: Publisher
     checks: Checks
     requests: RefreshRequests
@@ -116,7 +118,7 @@ class Refresher:
         if outcome.error:
             log.warning("refresh failed image=%s error=%r", repository.familiar, outcome.error)
         else:
-            log.info("refreshed image=%s tags=%d %s", repository.familiar, outcome.tag_count, _counts(outcome.changes))
+            log.info("refreshed image=%s tags=%d %s", repository.familiar, outcome.tag_count, outcome.changes)
         return outcome
 
     def _look(self, repository: Repository, wanted: Collection[str]) -> Outcome:
@@ -127,18 +129,20 @@ class Refresher:
         wanted = self.checks.began(repository, wanted).wanted
         try:
             before = self.publisher.read_image(repository)
-            versions = self._read_versions(image, wanted, before)
+            versions, limited = self._read_versions(image, wanted, before)
             after = self._describe(repository, versions, before)
             self._publish(repository, before, after, versions)
         except RegistryError as error:
             return self._failed(repository, error, error.retry_after_seconds)
         except PublishError as error:
             return self._failed(repository, error)
-        self.checks.succeeded(repository, self.edition)
         self.published()
         changes = changes_between(before, after) if before else NO_CHANGES
         if changes:
             self.announce(after, changes)
+        if limited:
+            return self._failed(repository, limited, limited.retry_after_seconds)
+        self.checks.succeeded(repository, self.edition)
         return Outcome(repository, changes, sum(len(tags_of(version)) for version in versions))
 
     def _failed(self, repository: Repository, error: Exception, retry_after_seconds: float | None = None) -> Outcome:
@@ -147,22 +151,30 @@ class Refresher:
 
     def _read_versions(
         self, image: TrackedImage, wanted: Collection[str], before: ImageDocument | None
-    ) -> list[VersionDocument]:
-        repository = image.repository
-        remote = self.registry.repository(repository, private=image.private)
+    ) -> tuple[list[VersionDocument], RateLimited | None]:
+        """Return the versions of the tags kept fresh, and what stopped the reading of those that are ``Unread``."""
+        remote = self.registry.repository(image.repository, private=image.private)
         tags = choose(remote.tags(), self.max_tags, kept=image.kept_tags, wanted=wanted)
-        known = self._known_versions(repository, before)
-        return [
-            tagged(known.get(digest) or inspect_version(remote, repository, digest), digest_tags)
-            for digest, digest_tags in _tags_by_digest(remote, tags).items()
-        ]
+        known = self._known_versions(image.repository, before)
+        inspector = Inspector(image.repository, remote, self.cache)
+        versions, limited = [], None
+        for digest, digest_tags in _tags_by_digest(remote, tags).items():
+            version = known.get(digest)
+            if version is None:
+                version, limited = _inspect(inspector, digest, limited)
+            versions.append(tagged(version, digest_tags))
+        return versions, limited
 
     def _known_versions(self, repository: Repository, before: ImageDocument | None) -> dict[str, VersionDocument]:
         if before is None or self.checks.get(repository).edition != self.edition:
             return {}
         paths = ImagePaths.of(repository)
         versions = {version["Digest"]: version for version in before["Versions"]}
-        return {digest: v for digest, v in versions.items() if self.publisher.has(paths.version(v["SHA"]))}
+        return {
+            digest: version
+            for digest, version in versions.items()
+            if "Unread" not in version and self.publisher.has(paths.version(version["SHA"]))
+        }
 
     def _describe(
         self, repository: Repository, versions: list[VersionDocument], before: ImageDocument | None
@@ -182,19 +194,10 @@ class Refresher:
         after: ImageDocument,
         versions: list[VersionDocument],
     ) -> None:
-        names = ImagePaths.all_of(repository)
-        new: dict[str, bytes] = {}
+        new = record_files(repository, after, self.base_url)
         if not self._is_unchanged(repository, before, after):
-            fresh = {v["SHA"]: document_bytes(v) for v in versions if "Layers" in v or "Incomplete" in v}
-            new |= {paths.version(sha): content for paths in names for sha, content in fresh.items()}
-            for badge_type, tag, badge in badge_text.badges(after):
-                svg, endpoint = badge_svg.draw(badge), document_bytes(badge_svg.endpoint_document(badge))
-                for paths in names:
-                    new |= {paths.badge(badge_type, tag, "svg"): svg, paths.badge(badge_type, tag, "json"): endpoint}
-        page, record = pages.image_page(after, self.base_url), document_bytes(after)
-        new |= {paths.page: page for paths in names}
-        new |= {paths.metadata: record for paths in reversed(names)}
-        self.publisher.replace(new, gone=_paths(repository, before) - _paths(repository, after))
+            new = content_files(repository, after, versions) | new
+        self.publisher.replace(new, gone=paths_of(repository, before) - paths_of(repository, after))
 
     def _is_unchanged(self, repository: Repository, before: ImageDocument | None, after: ImageDocument) -> bool:
         same = before is not None and {**before, "UpdatedAt": after["UpdatedAt"]} == after
@@ -202,10 +205,25 @@ class Refresher:
 
     def _remove(self, repository: Repository) -> None:
         record = ImagePaths.of(repository).metadata
-        paths = _paths(repository, self.publisher.read_image(repository))
+        paths = paths_of(repository, self.publisher.read_image(repository))
         for path in [*sorted(paths - {record}), record]:
             self.publisher.remove(path)
         self.checks.forget(repository)
+
+
+def _inspect(
+    inspector: Inspector, digest: str, limited: RateLimited | None
+) -> tuple[VersionDocument, RateLimited | None]:
+    """Return a version, only outlined if the limit is reached or the registry has or sends no such content."""
+    reason: RegistryError | None = limited
+    if reason is None:
+        try:
+            return inspector.inspect(digest), None
+        except RateLimited as error:
+            reason = limited = error
+        except (NotFound, BadAnswer) as error:
+            reason = error
+    return outline_version(inspector.repository, digest, unread=str(reason)), limited
 
 
 def _tags_by_digest(remote: RemoteRepository, tags: list[str]) -> dict[str, list[str]]:
@@ -217,25 +235,3 @@ def _tags_by_digest(remote: RemoteRepository, tags: list[str]) -> dict[str, list
             continue  # deleted since the registry listed it
         tags_by_digest.setdefault(digest, []).append(tag)
     return tags_by_digest
-
-
-def _paths(repository: Repository, image: ImageDocument | None) -> set[str]:
-    """Return every path an image has in the public tree."""
-    if image is None:
-        return set()
-    tags = [tag for version in image["Versions"] for tag in [None, *tags_of(version)]]
-    paths: set[str] = set()
-    for name in ImagePaths.all_of(repository):
-        paths |= {name.metadata, name.page}
-        paths |= {name.version(version["SHA"]) for version in image["Versions"]}
-        paths |= {
-            name.badge(badge_type, tag, suffix)
-            for badge_type in badge_text.BADGE_TYPES
-            for tag in tags
-            for suffix in ("svg", "json")
-        }
-    return paths
-
-
-def _counts(changes: Changes) -> str:
-    return f"new={len(changes.new)} changed={len(changes.changed)} deleted={len(changes.deleted)}"

@@ -54,27 +54,38 @@ class Font:
         return cls(table.__getitem__, plain.__getitem__, size_pixels * 100, letter_spacing_pixels)
 
 
-VERDANA_11 = Font.measured(11, """
+VERDANA_11 = Font.measured(
+    11,
+    """
     387 433 505 900 699 1184 799 295 500 500 699 900 400 500 400 500 699 699 699 699 699 699 699 699 699 699
     500 500 900 900 900 600 1100 752 754 768 848 696 632 853 827 463 500 762 612 927 823 866 663 866 765 752
     678 805 752 1088 754 677 754 500 500 500 900 699 699 661 685 573 685 655 387 685 696 302 379 651 302 1070
     696 668 685 685 469 573 433 696 651 900 651 651 578 698 500 698 900
     900 400 600 699 1100 900 900 706 596 1100 1100 900 900 900 505 505 295 295 709 709 1100 1100 1074 699 699
-    699 699 900 841 931""")
-VERDANA_10 = Font.measured(10, """
+    699 699 900 841 931""",
+)
+VERDANA_10 = Font.measured(
+    10,
+    """
     352 394 459 818 636 1076 727 269 454 454 636 818 364 454 364 454 636 636 636 636 636 636 636 636 636 636
     454 454 818 818 818 545 1000 684 686 698 771 632 575 775 751 421 455 693 557 843 748 787 603 787 695 684
     616 732 684 989 685 615 685 454 454 454 818 636 636 601 623 521 623 596 352 623 633 274 344 592 274 973
     633 607 623 623 427 521 394 633 592 818 592 592 525 635 454 635 818
     818 364 545 636 1000 818 818 642 542 1000 1000 818 818 818 459 459 269 269 645 645 1000 1000 977 636 636
-    636 636 818 764 846""", letter_spacing_pixels=1.25)
-VERDANA_10_BOLD = Font.measured(10, """
+    636 636 818 764 846""",
+    letter_spacing_pixels=1.25,
+)
+VERDANA_10_BOLD = Font.measured(
+    10,
+    """
     342 402 587 867 711 1272 862 332 543 543 711 867 361 480 361 689 711 711 711 711 711 711 711 711 711 711
     402 402 867 867 867 617 964 776 762 724 830 683 650 811 837 546 555 771 637 948 847 850 733 850 782 710
     682 812 764 1128 764 737 692 543 689 543 867 711 711 668 699 588 699 664 422 699 712 342 403 671 342 1058
     712 687 699 699 497 593 456 712 650 979 669 651 597 711 543 711 867
     1049 361 711 711 1000 867 867 721 587 1000 1000 867 867 867 587 587 332 332 850 850 964 964 964 711 711
-    711 711 867 764 846""", letter_spacing_pixels=1.25)
+    711 711 867 764 846""",
+    letter_spacing_pixels=1.25,
+)
 
 
 def width_pixels(text: str, font: Font) -> float:
@@ -83,14 +94,13 @@ def width_pixels(text: str, font: Font) -> float:
     An odd width keeps the middle of the text, by which it is placed, on a pixel.
     """
     try:
-        hundredths = sum(map(font.advance_of, text))
+        hundredths, count = sum(map(font.advance_of, text)), len(text)
     except KeyError:
-        pixels = sum(_widest(character, font) for character in characters(text)) // 100
+        visible = list(filter(None, (_width_of_character(character, font) for character in characters(text))))
+        pixels, count = sum(visible) // 100, len(visible)
     else:
         pixels = hundredths // 100 if hundredths % 100 else _pixels_in_floats(text, font)
-    if font.letter_spacing_pixels:
-        return pixels + font.letter_spacing_pixels * count_characters(text)
-    return pixels | 1
+    return pixels + font.letter_spacing_pixels * count if font.letter_spacing_pixels else pixels | 1
 
 
 def characters(text: str) -> Iterator[str]:
@@ -105,11 +115,6 @@ def characters(text: str) -> Iterator[str]:
             start = position
     if text:
         yield text[start:]
-
-
-def count_characters(text: str) -> int:
-    """Return how many characters a reader counts."""
-    return len(text) if text.isascii() else sum(1 for _ in characters(text))
 
 
 def shorten(text: str, longest: int) -> str:
@@ -150,8 +155,11 @@ def _is_regional(character: str) -> bool:
     return "\U0001f1e6" <= character <= "\U0001f1ff"
 
 
-def _widest(character: str, font: Font) -> int:
-    return max(_advance(code_point, font) for code_point in character)
+def _width_of_character(character: str, font: Font) -> int:
+    beside_its_letter = sum(unicodedata.category(mark) == "Mc" for mark in character[1:])
+    return max(_advance(code_point, font) for code_point in character) + beside_its_letter * font.advance_of(
+        "i"
+    )
 
 
 @lru_cache(4096)
@@ -175,5 +183,7 @@ def _resembling(code_point: str, category: str, font: Font) -> int:
             return font.em * 5 // 4 if category == "So" else font.em  # emoji are drawn wider than their em
         case "H":
             return font.em // 2
+        case _ if unicodedata.bidirectional(code_point) in ("R", "AL"):
+            return font.advance_of("c")  # the letters of Hebrew and Arabic are narrow
         case _:
             return font.advance_of(_RESEMBLES.get(category) or _RESEMBLES.get(category[0], "m"))

@@ -253,7 +253,9 @@ class Transport:
                 headers["Authorization"] = request.authorization
             # Not through a session: it would add cookies, netrc passwords and what the environment says.
             prepared = requests.Request(request.method, url, headers, data=request.form).prepare()
-            return prepared, Origin.of(str(prepared.url))
+            target = Origin.of(str(prepared.url))
+            target.host.encode("idna")  # else a resolver would raise this
+            return prepared, target
         except ValueError as error:  # requests' own InvalidURL and its kin, too
             raise Refused(f"{request.host} leads to no usable URL", host=request.host) from error
 

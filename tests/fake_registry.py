@@ -212,16 +212,16 @@ class FakeRegistry:
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
         request.get_data()
-        with self._lock:
-            self.requests.append(request)
-            answer = self._interference(request)
+        self.requests.append(request)
+        answer = self._interference(request)
         return (answer or self._answer(request))(environ, start_response)
 
     def _interference(self, request: Request) -> Response | None:
-        for number, (part, answer) in enumerate(self._once):
-            if part in request.path:
-                del self._once[number]
-                return answer
+        with self._lock:
+            for number, (part, answer) in enumerate(self._once):
+                if part in request.path:
+                    del self._once[number]
+                    return answer
         handled = (handler(request) for part, handler in self._always if part in request.path)
         return next((answer for answer in handled if answer is not None), None)
 

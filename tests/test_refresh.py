@@ -9,6 +9,7 @@ import pytest
 from werkzeug.wrappers import Request, Response
 
 from microbadger.checks import Checks
+from microbadger.content_cache import ContentCache
 from microbadger.docker_hub import DockerHub
 from microbadger.metadata import Changes
 from microbadger.publisher import Publisher
@@ -44,6 +45,7 @@ class Bench:
             tracked=TrackedImages(self.data / "images.txt", named or str(self.repository)),
             registry=registry,
             docker_hub=DockerHub(registry.transport, ""),
+            cache=ContentCache(self.data / "content"),
             publisher=self.publisher,
             checks=self.checks,
             requests=self.requests,
@@ -194,7 +196,7 @@ def test_an_artifact_that_is_no_image_is_said_to_be_none(bench: Bench) -> None:
     assert bench.badge("size", "1.0") == "size: 1000 B"
     record = bench.publisher.read_image(bench.repository)
     assert record is not None
-    assert "Helm chart" in next(v["Incomplete"] for v in record["Versions"] if "Incomplete" in v)
+    assert "Helm chart" in next(v["Unsupported"] for v in record["Versions"] if "Unsupported" in v)
 
 
 def test_it_keeps_the_last_good_files_when_the_registry_is_down(bench: Bench) -> None:
@@ -389,3 +391,44 @@ def test_a_waiting_refresh_sees_what_was_pushed_before_it_began(bench: Bench) ->
     waiting.join()
 
     wait_until(lambda: bench.badge("layers") == "layers: 2", "two layers", DEADLINE_SECONDS)
+
+
+def test_what_a_limit_left_unread_is_published_as_far_as_known_and_completed_later(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image(layers=[1024]))
+    bench.fake.push("team/web", "1.0", image(layers=[2048]))
+    limit = Response(status=429, headers={"Retry-After": "600"})
+
+    limit_is_over = threading.Event()
+
+    def answer(request: Request) -> Response | None:
+        is_over = limit_is_over.is_set() or not bench.fake.asked("GET", "/blobs/")
+        return None if request.method == "HEAD" or is_over else limit
+
+    bench.fake.always("/manifests/", answer)
+
+    assert bench.refresh() is not None
+    assert (bench.badge("size", "latest"), bench.badge("size", "1.0")) == ("size: 1.0 KiB", "size: unknown")
+
+    limit_is_over.set()
+    bench.refresher = bench.refresher_of("first edition")  # as after a restart: what it was told to wait is forgotten
+    assert bench.refresh() is None
+    assert bench.badge("size", "1.0") == "size: 2.0 KiB"
+
+
+def test_a_version_whose_content_is_gone_leaves_the_others_alone(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image(layers=[1024]))
+    broken = bench.fake.push("team/web", "1.0", image(layers=[2048]))
+    bench.fake.always(broken, lambda request: Response(status=404) if request.method == "GET" else None)
+
+    assert bench.refresh() is None
+
+    assert (bench.badge("size", "latest"), bench.badge("size", "1.0")) == ("size: 1.0 KiB", "size: unknown")
+
+
+def test_content_that_is_not_what_its_digest_names_is_not_believed(bench: Bench) -> None:
+    digest = bench.fake.push("team/web", "latest", image(layers=[1024]))
+    bench.fake.always(digest, lambda _: Response(image(layers=[2048]).raw))
+
+    bench.refresh()
+
+    assert bench.badge("size") == "size: unknown"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -9,8 +10,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app import Settings, create_app
+from app import create_app
 from microbadger.badge_text import BADGE_TYPES
+from microbadger.settings import Settings
 from tests.fake_registry import FakeRegistry, image
 from tests.running_service import badge_text
 
@@ -196,8 +198,9 @@ def test_a_webhook_for_an_unknown_image_is_told_so(client: FlaskClient, name: st
     assert (answer.status_code, answer.text) == (404, "Image not found")
 
 
-def test_a_refused_webhook_writes_nothing(app: Flask, client: FlaskClient, tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = next(Path(tmp_path_factory.getbasetemp()).glob("app*")) / "data"
+def test_a_refused_webhook_writes_nothing(fake: FakeRegistry, tmp_path: Path) -> None:
+    client = create_app(settings(fake, tmp_path, "alpine")).test_client()
+    folder = tmp_path / "data"
     before = sorted(folder.rglob("*"))
 
     client.post("/images/library/alpine/wrong", data=b"x" * 1000)
@@ -243,7 +246,7 @@ def test_the_catalogue_lists_every_image(client: FlaskClient) -> None:
 
 def test_once_there_is_an_admin_token_webhooks_are_not_published(fake: FakeRegistry, tmp_path: Path) -> None:
     plain = settings(fake, tmp_path, "alpine")
-    app = create_app(Settings(**{**{name: getattr(plain, name) for name in plain.__slots__}, "admin_token": "an admin"}))
+    app = create_app(replace(plain, admin_token="an admin"))
     app.test_cli_runner().invoke(args=["refresh"])
 
     document = app.test_client().get("/v1/images/alpine").data

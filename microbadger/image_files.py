@@ -1,0 +1,54 @@
+"""Turns the documents of an image into its public files: path in, bytes out."""
+
+from collections.abc import Iterable
+
+from microbadger import badge_svg, badge_text, pages
+from microbadger.documents import ImageDocument, VersionDocument
+from microbadger.metadata import document_bytes, tags_of
+from microbadger.public_tree import ImagePaths
+from microbadger.reference import Repository
+
+_BADGE_SUFFIXES = ("svg", "json")
+
+
+def content_files(
+    repository: Repository, image: ImageDocument, versions: Iterable[VersionDocument]
+) -> dict[str, bytes]:
+    """Return every badge of an image and the documents of those versions that come with their layers."""
+    files: dict[str, bytes] = {}
+    names = ImagePaths.all_of(repository)
+    for version in versions:
+        if "Layers" in version or not version["Platforms"]:
+            content = document_bytes(version)
+            files |= {paths.version(version["SHA"]): content for paths in names}
+    for badge_type, tag, badge in badge_text.badges(image):
+        drawn = badge_svg.draw(badge), document_bytes(badge_svg.endpoint_document(badge))
+        for suffix, content in zip(_BADGE_SUFFIXES, drawn, strict=True):
+            files |= {paths.badge(badge_type, tag, suffix): content for paths in names}
+    return files
+
+
+def record_files(repository: Repository, image: ImageDocument, base_url: str) -> dict[str, bytes]:
+    """Return the page and, last, the record of an image: what changes even if only the time of the check did."""
+    names = ImagePaths.all_of(repository)
+    page, record = pages.image_page(image, base_url), document_bytes(image)
+    files = {paths.page: page for paths in names}
+    return files | {paths.metadata: record for paths in reversed(names)}
+
+
+def paths_of(repository: Repository, image: ImageDocument | None) -> set[str]:
+    """Return every path an image has in the public tree; none for an image that is not published."""
+    if image is None:
+        return set()
+    paths: set[str] = set()
+    for name in ImagePaths.all_of(repository):
+        paths |= {name.metadata, name.page}
+        for version in image["Versions"]:
+            paths.add(name.version(version["SHA"]))
+            paths |= {
+                name.badge(badge_type, tag, suffix)
+                for tag in [None, *tags_of(version)]
+                for badge_type in badge_text.BADGE_TYPES
+                for suffix in _BADGE_SUFFIXES
+            }
+    return paths
