@@ -16,6 +16,8 @@ from microbadger.catalogue import Catalogue, mark_stale
 from microbadger.checks import Checks
 from microbadger.cli import Tools, add_commands
 from microbadger.content_cache import ContentCache
+from microbadger.credentials import Credentials
+from microbadger.docker_config import read_credentials
 from microbadger.docker_hub import DockerHub
 from microbadger.documents import ImageDocument
 from microbadger.files import lock_file, make_folder, read_if_any, replace_file
@@ -70,6 +72,7 @@ def _wire(settings: Settings) -> tuple[Flask, Schedule]:
         user_agent=f"MicroBadger/{__version__} (+{settings.base_url})",
         mirrors=settings.mirrors,
         http_registries=settings.http_registries,
+        credentials=_credentials(settings),
     )
 
     def webhook_url(repository: Repository) -> str:
@@ -133,6 +136,14 @@ def _wire(settings: Settings) -> tuple[Flask, Schedule]:
     app.register_blueprint(site.blueprint())
     add_commands(app, tools)
     return app, schedule
+
+
+def _credentials(settings: Settings) -> Credentials:
+    try:
+        return read_credentials(settings.docker_auth_config, settings.docker_config)
+    except ValueError as error:
+        source = "DOCKER_AUTH_CONFIG" if settings.docker_auth_config else settings.docker_config
+        raise SettingsError(f"{source} is impossible: {error}.") from error
 
 
 def _make(folder: Path) -> None:

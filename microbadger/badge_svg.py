@@ -11,7 +11,6 @@ texts come last, in one pass over a frame that is finished, so none of them can 
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from html import escape
@@ -87,8 +86,7 @@ _STYLES = {
 STYLES = tuple(_STYLES)
 _FLAT = _STYLES["flat"]
 
-_TEXT = "\0"
-_FillIn = Callable[[str, str, str], str]
+_TEXT = "\0"  # stands in a frame where a text goes, until the frame is cut there
 
 _SPACES = re.compile(r"[\t\n\r\u2028\u2029]")
 # https://www.w3.org/TR/xml/#charsets, and the controls beyond ASCII, which it discourages.
@@ -101,8 +99,12 @@ def draw(badge: Badge, style: str = "flat") -> bytes:
     spoken_label, label, label_width = _typeset(badge.label, look.label_font, look.in_capitals)
     spoken_message, message, message_width = _typeset(badge.message, look.message_font, look.in_capitals)
     name = f"{spoken_label}: {spoken_message}" if label else spoken_message
-    fill_in = _frame(look, label_width if label else 0, message_width, badge.label_color, badge.color)
-    return fill_in(name, label, message).encode()
+    pieces = _frame(look, label_width if label else 0, message_width, badge.label_color, badge.color)
+    if look.has_shadow:
+        a, b, c, d, e, f, g = pieces
+        return f"{a}{name}{b}{name}{c}{label}{d}{label}{e}{message}{f}{message}{g}".encode()
+    a, b, c, d, e = pieces
+    return f"{a}{name}{b}{name}{c}{label}{d}{message}{e}".encode()
 
 
 def endpoint_document(badge: Badge) -> dict[str, object]:
@@ -129,6 +131,7 @@ def printable(text: str) -> str:
 
 def _typeset(text: str, font: Font, in_capitals: bool) -> tuple[str, str, float]:
     """Return a text as XML, as it is spoken and as it is drawn, and the width it is drawn with."""
+    # Nearly every text consists of plain characters: once they are summed up, it is known to be ready as it is.
     text = text.strip()
     try:
         hundredths = sum(map(font.advance_of_plain, text))
@@ -142,21 +145,17 @@ def _typeset(text: str, font: Font, in_capitals: bool) -> tuple[str, str, float]
 
 
 @lru_cache(4096)
-def _frame(look: _Style, label_width: float, message_width: float, label_color: str, color: str) -> _FillIn:
-    """Return what makes a badge of its three texts, all else about it being settled."""
+def _frame(
+    look: _Style, label_width: float, message_width: float, label_color: str, color: str
+) -> tuple[str, ...]:
+    """Return a badge in the pieces that stand before, between and after its texts, also those of a missing label."""
     values = _geometry(look, label_width, message_width) | _colors(label_color, color)
     svg = _picture(look, bool(label_width)).copy()
     svg[1::2] = [values.get(hole, _TEXT) for hole in svg[1::2]]
     pieces = "".join(svg).split(_TEXT)
-    if look.has_shadow:
-        a, b, c, *label_pieces, f, g = pieces
-        d, e = label_pieces or ("", "")
-        return lambda name, label, message: (
-            f"{a}{name}{b}{name}{c}{label}{d}{label}{e}{message}{f}{message}{g}"
-        )
-    a, b, c, *label_pieces, g = pieces
-    d = "".join(label_pieces)
-    return lambda name, label, message: f"{a}{name}{b}{name}{c}{label}{d}{message}{g}"
+    if not label_width:
+        pieces[3:3] = [""] * (2 if look.has_shadow else 1)
+    return tuple(pieces)
 
 
 def _geometry(look: _Style, label_width: float, message_width: float) -> dict[str, str]:

@@ -63,6 +63,8 @@ _TAGS_A_PAGE = 1000  # ECR refuses more
 _MAX_REQUESTS_TO_LOG_IN = 3
 _MAX_HEADER_LENGTH = 8192
 _MAX_DETAIL_LENGTH = 200
+_MAX_MEDIA_TYPE_LENGTH = 255
+_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
 _DEFAULT_WINDOW_SECONDS = 6 * 3600
 _RATE_LIMIT = re.compile(r"(\d{1,9})(?:;w=(\d{1,9}))?", re.ASCII)
 _LINK = re.compile(r"<([^<>]*)>([^<>]*)")
@@ -334,7 +336,10 @@ class RemoteRepository:
 
         Only the query is taken from the link: Artifactory forgets the start of the path (RTFACT-18971).
         """
-        target = _next_link(answer.headers.get("Link", ""))
+        link = answer.headers.get("Link", "")
+        if len(link) > _MAX_HEADER_LENGTH:
+            raise self._bad("the link to its next page is too long")
+        target = _next_link(link)
         if target is None:
             return None
         try:
@@ -360,12 +365,14 @@ def _is_loopback(host: str) -> bool:
 
 
 def _media_type(answer: Answer) -> str:
-    return answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    """Return the type an answer says it has, without parameters; empty if it says none that can be one."""
+    text = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return text if len(text) <= _MAX_MEDIA_TYPE_LENGTH and _MEDIA_TYPE.fullmatch(text) else ""
 
 
 def _next_link(header: str) -> str | None:
     """Return the target of the link to the next page; some registries do not say that it is the next."""
-    for target, parameters in _LINK.findall(header[:_MAX_HEADER_LENGTH]):
+    for target, parameters in _LINK.findall(header):
         relation = re.search(r";\s*rel\s*=\s*\"?([^\";,]*)", parameters, re.IGNORECASE)
         if relation is None or "next" in relation[1].lower().split():
             return str(target)

@@ -39,6 +39,8 @@ class Settings:
     mirrors: Mapping[str, str] = field(default_factory=dict)
     hub_url: str = "https://hub.docker.com"
     http_registries: tuple[str, ...] = ()
+    docker_auth_config: str = field(default="", repr=False)
+    docker_config: Path | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -70,6 +72,8 @@ class Settings:
             mirrors=read("MIRRORS", _mirrors, {}),
             hub_url=read("HUB_URL", _url_or_nothing, "https://hub.docker.com"),
             http_registries=read("HTTP_REGISTRIES", _words, ()),
+            docker_auth_config=environment.get("DOCKER_AUTH_CONFIG", "").strip(),
+            docker_config=Path(environment.get("DOCKER_CONFIG") or Path(environment.get("HOME", "/"), ".docker")),
         )
 
 

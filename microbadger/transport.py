@@ -166,15 +166,15 @@ class Transport:
     def send(self, request: Request) -> Answer:
         """Return the answer after redirects and retries, whatever its status, except one retried in vain."""
         self._raise_if_held(request.host)
-        for pause_seconds in (*_PAUSES_SECONDS, None) if request.method != "POST" else (None,):
+        pauses = iter(() if request.method == "POST" else _PAUSES_SECONDS)
+        while True:
             try:
                 return self._successful(request)
             except (Unreachable, RateLimited) as error:
-                delay_seconds = _delay_seconds(error, pause_seconds)
+                delay_seconds = _delay_seconds(error, next(pauses, None))
                 if delay_seconds is None:
                     raise
             self._sleep(delay_seconds)
-        raise AssertionError("the last try returns or raises")
 
     def _adapter(self, reach: Reach) -> PinnedAdapter:
         return PinnedAdapter(reach, connections_per_host=_CONNECTIONS_PER_HOST)
@@ -274,15 +274,15 @@ class Transport:
     def _body(self, request: Request, response: requests.Response) -> bytes:
         """Return the bytes as they were sent; too many are an error, unless they only explain one."""
         is_content = response.status_code < 300
-        encoding = response.headers.get("Content-Encoding", "").strip().lower()
-        if is_content and encoding in _COMPRESSED:
-            raise BadAnswer(f"{request.host} compressed its answer although not asked to", host=request.host)
         limit = request.max_bytes if is_content else _MAX_ERROR_BYTES
         raw: BaseHTTPResponse = response.raw
         with cut_off_after(self._limits.body_seconds, raw.shutdown):
             body = _read(raw, limit)
         if is_content and len(body) > limit:
             raise BadAnswer(f"{request.host} sent more than {limit} bytes", host=request.host)
+        encoding = response.headers.get("Content-Encoding", "").strip().lower()
+        if is_content and body and encoding in _COMPRESSED:
+            raise BadAnswer(f"{request.host} compressed its answer although not asked to", host=request.host)
         return body[:limit]
 
     def _slot(self, host: str) -> threading.Semaphore:

@@ -8,13 +8,16 @@
         Registry(user_agent="test").repository(Repository(fake.host, "team/app")).tags()
         assert fake.asked("HEAD", "/manifests/") == 0
 
-What else differs between registries is an attribute, described where it is set.
+What else differs between registries is an attribute, described where it is set. A `RawServer` sends what no HTTP
+library would.
 """
 
 import base64
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -147,10 +150,6 @@ class FakeRegistry:
         self.users: dict[str, str] = {}
         """Passwords. Repositories in `private` are for these users only."""
         self.private: set[str] = set()
-        self.realm: str | None = None
-        """Where tokens are said to be given, if not at `/token` here."""
-        self.challenge: str | None = None
-        """The whole WWW-Authenticate header, if not the usual one; empty for none."""
         self.action_for_tags = "pull"
         """What the scope must allow for listing tags: `metadata_read` at ACR."""
         self.page_size = 0
@@ -277,11 +276,8 @@ class FakeRegistry:
 
     def _unauthorized(self, repository: str, action: str) -> Response:
         answer = _error(401, "UNAUTHORIZED")
-        realm = self.realm or f"{self.url}/token"
-        usual = f'Bearer realm="{realm}",service="fake",scope="repository:{repository}:{action}"'
-        usual = 'Basic realm="fake"' if self.login == "basic" else usual
-        if header := usual if self.challenge is None else self.challenge:
-            answer.headers["WWW-Authenticate"] = header
+        bearer = f'Bearer realm="{self.url}/token",service="fake",scope="repository:{repository}:{action}"'
+        answer.headers["WWW-Authenticate"] = 'Basic realm="fake"' if self.login == "basic" else bearer
         return answer
 
     def _token(self, request: Request) -> Response:
@@ -299,6 +295,58 @@ class FakeRegistry:
     def _user(self, encoded: str) -> str | None:
         name, _, password = base64.b64decode(encoded).decode().partition(":")
         return name if password and self.users.get(name) == password else None
+
+
+class RawServer:
+    """A server that hands each connection to a function, for what no HTTP library would send."""
+
+    def __init__(self, handle: Callable[[socket.socket], object]) -> None:
+        self._handle = handle
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/"
+        self.connections = 0
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection = self._listener.accept()[0]
+                self.connections += 1
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            self._handle(connection)
+
+
+def read_request(connection: socket.socket) -> bytes:
+    """Return the next request on a connection, empty if there is none."""
+    received = b""
+    while not received.endswith(b"\r\n\r\n"):
+        more = connection.recv(65536)
+        if not more:
+            return b""
+        received += more
+    return received
+
+
+def answering(*parts: bytes) -> Callable[[socket.socket], None]:
+    """Serve: read a request, send these bytes, hang up."""
+
+    def handle(connection: socket.socket) -> None:
+        read_request(connection)
+        for part in parts:
+            connection.sendall(part)
+
+    return handle
 
 
 def _split(path: str) -> tuple[str, str, str]:

@@ -290,10 +290,13 @@ def test_entries_that_can_be_images_or_indexes_stay(media_type: str) -> None:
     assert [found.media_type for found in parsed_index(entry(media_type)).images] == [media_type]
 
 
-def test_it_reads_what_the_fake_registry_serves() -> None:
-    parsed = parse_manifest(index(image(), image(architecture="arm64"), attestations=True).raw)
+@pytest.mark.parametrize("docker", [True, False])
+def test_it_reads_what_the_fake_registry_serves(docker: bool) -> None:
+    images = [image(docker=docker), image(docker=docker, architecture="arm64")]
+    parsed = parse_manifest(index(*images, attestations=True, docker=docker).raw)
     assert isinstance(parsed, Index)
     assert (len(parsed.manifests), len(parsed.images)) == (4, 2)
+    assert len(parse_manifest(images[0].raw).layers) == 1  # type: ignore[union-attr]
 
 
 def test_content_that_came_along_is_kept() -> None:

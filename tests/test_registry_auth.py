@@ -1,17 +1,17 @@
 import base64
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from werkzeug.wrappers import Response
+from werkzeug.wrappers import Request, Response
 
 from microbadger.reference import Repository
 from microbadger.registry import Registry, RemoteRepository
 from microbadger.registry_auth import Authenticator, Challenge, Credential, Credentials, Subject, parse_challenges
 from microbadger.registry_errors import BadAnswer, Denied, Refused, RegistryError
-from microbadger.transport import Transport
+from microbadger.transport import Answer, Transport
+from microbadger.transport import Request as SentRequest
 from tests.fake_registry import FakeRegistry, image, to_json
 
 PATH = "team/app"
@@ -240,9 +240,8 @@ def test_it_asks_to_pull_if_the_challenge_names_no_usable_scope(bench: Bench, sc
 
 def test_it_sends_each_of_several_scopes_by_itself_but_not_endlessly_many(bench: Bench) -> None:
     bench.fake.then("/v2/", challenge(bench.fake, scope=" ".join(f"repository:{PATH}:{n}" for n in range(99))))
-    with pytest.raises(Denied):
-        bench.repository().tags()
-    assert [len(scopes) for scopes in bench.scopes][0] == 5
+    bench.repository().tags()
+    assert len(bench.scopes[0]) == 5
 
 
 def test_it_keeps_a_token_for_its_repository(bench: Bench) -> None:
@@ -267,39 +266,38 @@ def test_it_gets_a_new_token_shortly_before_the_old_one_ends(bench: Bench) -> No
 @pytest.mark.parametrize(
     ("fields", "seconds"),
     [
-        ({}, 60),
-        ({"expires_in": None}, 60),
-        ({"expires_in": "mañana"}, 60),
-        ({"expires_in": True}, 60),
-        ({"expires_in": 10}, 60),
-        ({"expires_in": -1}, 60),
-        ({"expires_in": 1e400}, 60),
-        ({"expires_in": 120}, 120),
-        ({"expires_in": 10**30}, 24 * 3600),
-        ({"expires_in": 120, "issued_at": "2027-01-15T07:59:00Z"}, 60),
-        ({"expires_in": 120, "issued_at": "2099-01-01T00:00:00Z"}, 120),
-        ({"expires_in": 120, "issued_at": "mañana"}, 120),
-        ({"expires_in": 120, "issued_at": []}, 120),
+        ('"expires_in": "mañana"', 60),
+        ('"expires_in": null', 60),
+        ('"expires_in": true', 60),
+        ('"expires_in": 10', 60),
+        ('"expires_in": -1', 60),
+        ('"expires_in": 1e400', 60),
+        ('"expires_in": 120', 120),
+        (f'"expires_in": {10**30}', 24 * 3600),
+        ('"expires_in": 120, "issued_at": "2027-01-15T07:59:00Z"', 60),
+        ('"expires_in": 120, "issued_at": "2099-01-01T00:00:00Z"', 120),
+        ('"expires_in": 120, "issued_at": "mañana"', 120),
+        ('"expires_in": 120, "issued_at": []', 120),
+        ('"issued_at": null', 60),
     ],
 )
-def test_it_keeps_a_token_as_long_as_it_may(bench: Bench, fields: Mapping[str, object], seconds: int) -> None:
-    answer = json.dumps({"token": "good"} | fields)
-    bench.fake.always("/token", lambda request: Response(answer) if "inf" not in answer.lower() else None)
+def test_it_keeps_a_token_as_long_as_it_may(bench: Bench, fields: str, seconds: int) -> None:
+    bench.fake.always("/token", lambda request: Response(f'{{"token": "good", {fields}}}'))
     bench.fake.always("/v2/", _accept("good"))
     bench.repository().tags()
     bench.now += seconds - 6
     bench.repository().tags()
-    bench.now += 2
+    assert len(bench.scopes) == 1
+    bench.now += 1
     bench.repository().tags()
-    assert len(bench.scopes) == 2 or "inf" in answer.lower()
+    assert len(bench.scopes) == 2
 
 
-def _accept(token: str):  # type: ignore[no-untyped-def]
-    def answer(request):  # type: ignore[no-untyped-def]
+def _accept(token: str) -> Callable[[Request], Response]:
+    def answer(request: Request) -> Response:
         if request.headers.get("Authorization") == f"Bearer {token}":
             return Response(to_json({"tags": ["latest"]}))
-        realm = request.url_root + "token"
-        return Response(status=401, headers={"WWW-Authenticate": f'Bearer realm="{realm}"'})
+        return Response(status=401, headers={"WWW-Authenticate": 'Bearer realm="/token"'})
 
     return answer
 
@@ -375,6 +373,32 @@ def test_tags_and_content_can_need_different_scopes(bench: Bench) -> None:
         bench.repository().tags()
         bench.repository().head("latest")
     assert bench.scopes == [[f"repository:{PATH}:metadata_read"], [f"repository:{PATH}:pull"]]
+
+
+def test_two_readers_of_a_repository_share_a_token(bench: Bench) -> None:
+    authenticator = Authenticator(bench.registry.transport, clock=lambda: bench.now)
+    refusal = Challenge("bearer", {"realm": "/token"})
+    tags, content = (Subject("fake", bench.fake.url, PATH, resource) for resource in ("tags", "content"))
+    first = authenticator.answer(tags, refusal, bench.fake.url, sent=None)
+    second = authenticator.answer(content, refusal, bench.fake.url, sent=None)
+    assert first is not None
+    assert second is not None
+    assert first.value == second.value
+    assert bench.asked == ["token"]
+
+
+def test_it_keeps_no_more_tokens_than_it_needs(bench: Bench) -> None:
+    class Generous(Transport):
+        def send(self, request: SentRequest) -> Answer:
+            return Answer(request.url, 200, {}, b'{"token": "t"}')
+
+    authenticator = Authenticator(Generous(user_agent="tests"), clock=lambda: bench.now)
+    subjects = [Subject("fake", bench.fake.url, f"team/{number}", "tags") for number in range(1000)]
+    for subject in subjects:
+        authenticator.answer(subject, Challenge("bearer", {"realm": "/token"}), bench.fake.url, sent=None)
+    known = [subject for subject in subjects if authenticator.authorization(subject)]
+    assert subjects[-1] in known
+    assert len(known) < 700
 
 
 def test_it_asks_for_a_new_token_once_if_a_kept_one_is_refused(bench: Bench) -> None:
@@ -618,7 +642,7 @@ def test_no_configuration_means_no_credentials(config: dict[str, object] | None)
         {"auths": {"r.test": {"auth": encoded("no colon")}}},
         {"auths": {"r.test": {"auth": base64.b64encode(b"\xff:\xff").decode()}}},
         {"auths": {"r.test": "text"}},
-        {"auths": []},
+        {"auths": ["r.test"]},
         {"credHelpers": ["ecr-login"]},
         {"credHelpers": {"r.test": "../../bin/sh"}},
         {"credHelpers": {"r.test": "a b"}},

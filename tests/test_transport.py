@@ -5,12 +5,11 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from email.utils import formatdate
 from ipaddress import ip_address
 from itertools import repeat
 from pathlib import Path
-from typing import Self
 
 import pytest
 from werkzeug.wrappers import Response
@@ -18,7 +17,7 @@ from werkzeug.wrappers import Response
 from microbadger.connection import is_possible, is_public
 from microbadger.registry_errors import BadAnswer, RateLimited, Refused, RegistryError, Unreachable
 from microbadger.transport import Answer, Limits, Origin, Request, RequestSeen, Transport
-from tests.fake_registry import FakeRegistry
+from tests.fake_registry import FakeRegistry, RawServer, answering, read_request
 
 SHORT = Limits(connect_seconds=0.15, answer_seconds=0.15, body_seconds=0.15)
 NOW = 1_800_000_000.0
@@ -109,58 +108,6 @@ NAMES = {
     "localhost.": ["127.0.0.1"],
     "registry.test": ["127.0.0.1"],
 }
-
-
-class RawServer:
-    """A server that hands each connection to a function, for what no HTTP library would send."""
-
-    def __init__(self, handle: Callable[[socket.socket], object]) -> None:
-        self._handle = handle
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/"
-        self.connections = 0
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection = self._listener.accept()[0]
-                self.connections += 1
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with suppress(OSError), connection:
-            self._handle(connection)
-
-
-def read_request(connection: socket.socket) -> bytes:
-    """Return the next request on a connection, empty if there is none."""
-    received = b""
-    while not received.endswith(b"\r\n\r\n"):
-        more = connection.recv(65536)
-        if not more:
-            return b""
-        received += more
-    return received
-
-
-def answering(*parts: bytes) -> Callable[[socket.socket], None]:
-    """Serve: read a request, send these bytes, hang up."""
-
-    def handle(connection: socket.socket) -> None:
-        read_request(connection)
-        for part in parts:
-            connection.sendall(part)
-
-    return handle
 
 
 def dripping(start: bytes, drop: bytes) -> Callable[[socket.socket], None]:
@@ -551,6 +498,11 @@ def test_it_expands_no_bomb(bench: Bench, fake: FakeRegistry, encoding: str) -> 
     fake.then("/", Response(bomb, headers={"Content-Encoding": encoding}))
     with pytest.raises(BadAnswer, match="compressed"):
         bench.get(fake.url)
+
+
+def test_it_does_not_mind_a_compressed_explanation_of_an_error(bench: Bench, fake: FakeRegistry) -> None:
+    fake.then("/", Response(gzip.compress(b"no"), status=404, headers={"Content-Encoding": "gzip"}))
+    assert bench.get(fake.url).status == 404
 
 
 def test_it_does_not_mind_an_encoding_that_is_none(bench: Bench, fake: FakeRegistry) -> None:

@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -16,22 +17,19 @@ ROUNDS = 21
 
 def microbadger() -> Callable[[str, str], bytes]:
     sys.path.insert(0, str(Path(__file__).parent.parent.parent))
-    from microbadger.badge_svg import Badge, draw
-
-    return lambda label, message: draw(Badge(label, message))
+    ours = import_module("microbadger.badge_svg")
+    return lambda label, message: ours.draw(ours.Badge(label, message))
 
 
 def pybadges() -> Callable[[str, str], bytes]:
     sys.modules.setdefault("imghdr", ModuleType("imghdr"))  # gone from newer Pythons, used for logos only
-    import pybadges
-
-    return lambda label, message: pybadges.badge(left_text=label, right_text=message).encode()
+    theirs = import_module("pybadges")
+    return lambda label, message: theirs.badge(left_text=label, right_text=message).encode()
 
 
 def anybadge() -> Callable[[str, str], bytes]:
-    import anybadge
-
-    return lambda label, message: anybadge.Badge(label, message).badge_svg_text.encode()
+    theirs = import_module("anybadge")
+    return lambda label, message: theirs.Badge(label, message).badge_svg_text.encode()
 
 
 def main() -> None:
@@ -47,4 +45,5 @@ def main() -> None:
     print(json.dumps(rounds))
 
 
-main()
+if __name__ == "__main__":
+    main()
