@@ -20,21 +20,10 @@ from xml.etree import ElementTree
 import svgwrite
 
 from microbadger.badge_colors import COLORS, parse_color, text_color
+from microbadger.badge_text import Badge
 from microbadger.text_width import VERDANA_10, VERDANA_10_BOLD, VERDANA_11, Font, shorten, width_pixels
 
-__all__ = ["LONGEST_TEXT", "STYLES", "Badge", "draw", "endpoint_document", "parse_color"]
-
 LONGEST_TEXT = 255  # characters; a tag has 128 at most
-
-
-@dataclass(frozen=True, slots=True)
-class Badge:
-    """What a badge says, and the colour of each half."""
-
-    label: str
-    message: str
-    color: str = "blue"
-    label_color: str = "grey"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

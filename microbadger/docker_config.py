@@ -37,10 +37,10 @@ def run_helper(name: str, server: str) -> bytes | None:
 
     https://github.com/docker/docker-credential-helpers#development
     """
-    program = f"docker-credential-{name}"
+    command = [f"docker-credential-{name}", "get"]
     try:
-        done = subprocess.run([program, "get"], input=server.encode(), capture_output=True, timeout=_HELPER_SECONDS)
+        done = subprocess.run(command, input=server.encode(), capture_output=True, timeout=_HELPER_SECONDS)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired) as error:
-        log.warning("credential helper failed program=%s error=%s", program, type(error).__name__)
+        log.warning("credential helper failed program=%s error=%s", command[0], type(error).__name__)
         return None
     return done.stdout if done.returncode == 0 else None

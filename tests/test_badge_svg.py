@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microbadger.badge_colors import COLORS, contrast
-from microbadger.badge_svg import LONGEST_TEXT, STYLES, Badge, draw, endpoint_document, printable
+from microbadger.badge_svg import LONGEST_TEXT, STYLES, draw, endpoint_document, printable
+from microbadger.badge_text import Badge
 
 TESTS = Path(__file__).parent
 SVG = "{http://www.w3.org/2000/svg}"
