@@ -12,6 +12,7 @@ from flask import Flask
 
 import microbadger
 from microbadger import __version__, webhooks
+from microbadger.asked_tags import AskedTags
 from microbadger.catalogue import Catalogue, mark_stale
 from microbadger.checks import Checks
 from microbadger.cli import Tools, add_commands
@@ -64,7 +65,7 @@ def _wire(settings: Settings) -> tuple[Flask, Schedule]:
     secret = settings.secret or _kept_secret(data / "secret")
     tracked = TrackedImages(data / "images.txt", settings.images)
     publisher = Publisher(public)
-    checks = Checks(data, interval=settings.refresh_interval, now=_now)
+    checks = Checks(data, interval=settings.refresh_interval, edition=_edition(settings, secret), now=_now)
     requests = RefreshRequests(data / "requests")
     stale_mark = data / "catalogue-is-stale"
     notifications = Notifications(data / "notifications.json")
@@ -96,7 +97,6 @@ def _wire(settings: Settings) -> tuple[Flask, Schedule]:
         webhook_url=lambda repository: None if settings.admin_token else webhook_url(repository),
         base_url=settings.base_url,
         max_tags=settings.max_tags,
-        edition=_edition(settings, secret),
         now=_now,
     )
     catalogue = Catalogue(
@@ -116,6 +116,7 @@ def _wire(settings: Settings) -> tuple[Flask, Schedule]:
         publisher=publisher,
         checks=checks,
         requests=requests,
+        asked_tags=AskedTags(data, now=_now),
         refresh_soon=schedule.refresh_soon,
         secret=secret,
         base_url=settings.base_url,

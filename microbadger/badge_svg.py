@@ -11,6 +11,7 @@ texts come last, in one pass over a frame that is finished, so none of them can 
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from html import escape
@@ -109,6 +110,21 @@ def endpoint_document(badge: Badge) -> dict[str, object]:
         "color": fill,
     }
     return document if label_fill == COLORS["grey"] else document | {"labelColor": label_fill}
+
+
+def badge_of(document: Mapping[str, Any]) -> Badge:
+    """Return the badge an endpoint document describes; raise KeyError if it is none."""
+    return Badge(document["label"], document["message"], document["color"], document.get("labelColor", "grey"))
+
+
+def restyled(badge: Badge, *, label: str | None, color: str | None, label_color: str | None) -> Badge:
+    """Return the badge with another label or other colours; None, or what is no colour, changes nothing."""
+    return Badge(
+        badge.label if label is None else label,
+        badge.message,
+        parse_color(color or "") or badge.color,
+        parse_color(label_color or "") or badge.label_color,
+    )
 
 
 def printable(text: str) -> str:

@@ -86,7 +86,7 @@ def count_text(count: int) -> str:
     for larger in ("M", "B"):
         if round(amount) >= 1000:
             amount, unit = amount / 1000, larger
-    return f"{amount:.0f}{unit}" if round(amount, 1) >= 10 else f"{amount:.1f}{unit}".replace(".0", "")
+    return f"{amount:.0f}{unit}" if amount >= 10 else f"{amount:.1f}{unit}".replace(".0", "")
 
 
 def layers_text(count: int) -> str:

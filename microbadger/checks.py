@@ -26,8 +26,8 @@ _MAX_WANTED = 20
 class Check:
     """How the last look at an image went; times are RFC 3339 in UTC, None where it never happened.
 
-    ``error`` is None if the last look succeeded. ``edition`` tells what made the published files, so that a service
-    that would make others makes them anew. ``wanted`` are tags that were asked for, the last one first.
+    ``error`` is None if the last look succeeded. ``edition`` tells which service made the published files. ``wanted``
+    are tags that were asked for, the last one first.
     """
 
     began_at: datetime | None = None
@@ -49,11 +49,16 @@ class Check:
 
 
 class Checks:
-    """The checks of all images, kept below ``data/``."""
+    """The checks of all images, kept below ``data/``.
 
-    def __init__(self, data: Path, *, interval: timedelta, now: Callable[[], datetime]) -> None:
+    A service of another ``edition`` would publish other files, so to it every image is due that was last checked by
+    another one.
+    """
+
+    def __init__(self, data: Path, *, interval: timedelta, edition: str, now: Callable[[], datetime]) -> None:
         self._folder = data / "images"
         self._interval = interval
+        self._edition = edition
         self._now = now
 
     def get(self, repository: Repository) -> Check:
@@ -63,11 +68,15 @@ class Checks:
             check = _parse(content) if content else Check()
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             return Check()
-        return self._within_interval(check)
+        return replace(check, due_at=self._due_at(check))
 
     def is_due(self, repository: Repository) -> bool:
         """Tell whether the time for the next look has come."""
         return self.get(repository).is_due(self._now())
+
+    def is_of_this_edition(self, repository: Repository) -> bool:
+        """Tell whether what is published of an image is what this service would publish."""
+        return self.get(repository).edition == self._edition
 
     def began(self, repository: Repository, wanted: Collection[str] = ()) -> Check:
         """Note that a look begins now and which tags were asked for; return the check with all that are wanted."""
@@ -77,13 +86,17 @@ class Checks:
         self._write(repository, check)
         return check
 
-    def succeeded(self, repository: Repository, edition: str) -> None:
-        """Note a success; the next look is due an interval from now, or up to a tenth of it earlier."""
+    def succeeded(self, repository: Repository, tags: Collection[str]) -> None:
+        """Note a success, and which tags there are: no other is wanted any longer.
+
+        The next look is due an interval from now, or up to a tenth of it earlier.
+        """
         now = self._now()
         due_at = now + self._interval * random.uniform(1 - _SPREAD, 1)
         check = self.get(repository)
         succeeded = replace(check, ended_at=now, succeeded_at=now, due_at=due_at, failures=0, error=None)
-        self._write(repository, replace(succeeded, edition=edition))
+        wanted = tuple(tag for tag in check.wanted if tag in tags)
+        self._write(repository, replace(succeeded, edition=self._edition, wanted=wanted))
 
     def failed(self, repository: Repository, error: str, retry_after: timedelta = timedelta(0)) -> None:
         """Note a failure; the next look is due after a delay that doubles with each failure in a row."""
@@ -103,14 +116,16 @@ class Checks:
         return lock_file(self._lock(repository))
 
     def try_lock(self, repository: Repository) -> int | None:
-        """Return a descriptor that holds the right to refresh an image while it is open, or None if another has it."""
+        """Take the right to refresh an image and return what to `unlock`, or None if another has it."""
         return try_lock(self._lock(repository))
 
-    def _within_interval(self, check: Check) -> Check:
-        """Return the check with a due time that holds although the interval is shorter today than it was then."""
-        if check.error or check.succeeded_at is None or check.due_at is None:
-            return check
-        return replace(check, due_at=min(check.due_at, check.succeeded_at + self._interval))
+    def _due_at(self, check: Check) -> datetime | None:
+        """Return when the next look is due, whatever the interval, the edition or the clock was when it was noted."""
+        if check.due_at is None or check.succeeded_at is None or check.error:
+            return min(check.due_at, self._now() + 2 * _LAST_RETRY) if check.due_at else None
+        if check.edition != self._edition:
+            return None
+        return min(check.due_at, min(check.succeeded_at, self._now()) + self._interval)
 
     def _file(self, repository: Repository) -> Path:
         return self._folder / repository.familiar / "-" / "check.json"

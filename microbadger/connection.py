@@ -94,7 +94,7 @@ def cut_off_after(seconds: float, cut_off: Callable[[], object]) -> Iterator[Non
 
     def fire() -> None:
         is_over.set()
-        with suppress(OSError, ValueError):  # it has just ended by itself
+        with suppress(OSError, ValueError, RuntimeError):  # it has just ended by itself
             cut_off()
 
     timer = threading.Timer(seconds, fire)

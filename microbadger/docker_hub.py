@@ -85,7 +85,7 @@ class DockerHub:
 
     def __init__(self, transport: Transport, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._transport = transport
-        self._url = url.rstrip("/")
+        self._url = url
         self._host = urlsplit(url).netloc  # not the registry's name: what limits one must not hold up the other
         self._clock = clock
         self._left_alone_until = float("-inf")
@@ -102,8 +102,7 @@ class DockerHub:
         tags: dict[str, HubTag] = {}
         page = None
         for page in self._pages(repository, -(-at_most // _TAGS_A_PAGE)):
-            for tag in page.tags:
-                tags.setdefault(tag.name, tag)  # a push in between moves a tag on to the next page
+            tags |= {tag.name: tag for tag in page.tags}  # a push in between moves a tag on to the next page
         if page is None or not tags:
             return None
         is_complete = page.is_last and page.count == len(tags) <= at_most

@@ -73,11 +73,17 @@ def lock_file(path: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(descriptor)
+        unlock(descriptor)
+
+
+def unlock(descriptor: int) -> None:
+    """Free a lock, also where a process forked meanwhile holds a copy of the descriptor."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
 
 
 def try_lock(path: Path) -> int | None:
-    """Take the lock at ``path`` and return the descriptor whose closing frees it, or None where another holds it."""
+    """Take the lock at ``path`` and return the descriptor to `unlock` it with, or None where another holds it."""
     descriptor = _open_lock(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -89,7 +95,7 @@ def try_lock(path: Path) -> int | None:
 
 def _open_lock(path: Path) -> int:
     make_folder(path.parent)
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_MODE)
+    return os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_MODE)
 
 
 def _temporary_beside(path: Path) -> tuple[int, str]:

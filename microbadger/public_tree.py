@@ -4,13 +4,21 @@ No component of a repository can begin with ``-``, so what stands behind ``/-/``
 official image stands under two names, ``library/alpine`` and ``alpine``: each has the whole set of files.
 """
 
+import re
 from dataclasses import dataclass
 
 from microbadger.reference import Repository
 
+_TAKEN = re.compile(r".+/version/[0-9a-f]{64}|.+\.(?:json|svg)/.+|.+/index\.html(?:/.+)?")
+
 HOME = "index.html"
 CATALOGUE = "v1/images.json"
 ASSETS = "assets"
+
+
+def has_own_paths(repository: Repository) -> bool:
+    """Tell whether an image's paths can be no other image's: not those of one named like a file of the tree."""
+    return not _TAKEN.fullmatch(repository.familiar)
 
 
 @dataclass(frozen=True, slots=True)

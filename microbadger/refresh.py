@@ -5,7 +5,6 @@ the last good files stay and the failure is noted where an operator looks.
 """
 
 import logging
-import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ from microbadger.checks import Checks
 from microbadger.content_cache import ContentCache
 from microbadger.docker_hub import DockerHub
 from microbadger.documents import ImageDocument, VersionDocument
+from microbadger.files import unlock
 from microbadger.image_files import content_files, paths_of, record_files
 from microbadger.inspection import Inspector
 from microbadger.metadata import (
@@ -63,7 +63,6 @@ class Refresher:
     webhook_url: Callable[[Repository], str | None]
     base_url: str
     max_tags: int
-    edition: str
     now: Callable[[], datetime]
 
     def refresh(self, repository: Repository) -> Outcome:
@@ -105,7 +104,7 @@ class Refresher:
         try:
             return self._refresh(repository) if is_wanted(repository) else None
         finally:
-            os.close(lock)
+            unlock(lock)
 
     def _refresh(self, repository: Repository) -> Outcome:
         wanted = self.requests.begin(repository)
@@ -142,8 +141,9 @@ class Refresher:
             self.announce(after, changes)
         if limited:
             return self._failed(repository, limited, limited.retry_after_seconds)
-        self.checks.succeeded(repository, self.edition)
-        return Outcome(repository, changes, sum(len(tags_of(version)) for version in versions))
+        tags = {tag for version in versions for tag in tags_of(version)}
+        self.checks.succeeded(repository, tags)
+        return Outcome(repository, changes, len(tags))
 
     def _failed(self, repository: Repository, error: Exception, retry_after_seconds: float | None = None) -> Outcome:
         self.checks.failed(repository, str(error), timedelta(seconds=retry_after_seconds or 0))
@@ -166,7 +166,7 @@ class Refresher:
         return versions, limited
 
     def _known_versions(self, repository: Repository, before: ImageDocument | None) -> dict[str, VersionDocument]:
-        if before is None or self.checks.get(repository).edition != self.edition:
+        if before is None or not self.checks.is_of_this_edition(repository):
             return {}
         paths = ImagePaths.of(repository)
         versions = {version["Digest"]: version for version in before["Versions"]}
@@ -201,7 +201,7 @@ class Refresher:
 
     def _is_unchanged(self, repository: Repository, before: ImageDocument | None, after: ImageDocument) -> bool:
         same = before is not None and {**before, "UpdatedAt": after["UpdatedAt"]} == after
-        return same and self.checks.get(repository).edition == self.edition
+        return same and self.checks.is_of_this_edition(repository)
 
     def _remove(self, repository: Repository) -> None:
         record = ImagePaths.of(repository).metadata

@@ -16,6 +16,7 @@ from microbadger.files import make_folder, read_if_any, replace_file
 from microbadger.reference import InvalidReference, Reference, Repository, is_tag
 
 _NO_TAG = "-"  # no tag begins with it
+_MOST_TAGS = 50  # of one image; whoever pushes more gets a look at the image as a whole
 _ANY_NOTE = "[0-9a-f]*.*"  # not the file that is about to become one
 
 
@@ -27,7 +28,9 @@ class RefreshRequests:
 
     def add(self, reference: Reference) -> bool:
         """Keep a request; False where an equal one waits, which is as good. On disk when this returns."""
-        note = self._pending / f"{_key(reference.repository)}.{reference.tag or _NO_TAG}"
+        key = _key(reference.repository)
+        tag = reference.tag if reference.tag and self._count(key) < _MOST_TAGS else _NO_TAG
+        note = self._pending / f"{key}.{tag}"
         if note.exists():
             return False
         replace_file(note, reference.repository.familiar.encode())
@@ -60,6 +63,9 @@ class RefreshRequests:
                 seen.add(name)
                 with suppress(InvalidReference):
                     yield Repository.parse(name)
+
+    def _count(self, key: str) -> int:
+        return sum(1 for _ in self._pending.glob(f"{key}.*"))
 
     @property
     def _pending(self) -> Path:

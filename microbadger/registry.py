@@ -16,13 +16,13 @@ from ipaddress import ip_address
 from urllib.parse import urljoin, urlsplit
 
 from microbadger.connection import Resolve, resolve_name
+from microbadger.credentials import Credential
 from microbadger.manifest import ACCEPT, Descriptor, digest_of, has_digest
 from microbadger.reference import DOCKER_HUB, Repository, is_digest, is_tag
 from microbadger.registry_auth import (
     Authenticator,
     Authorization,
     Challenge,
-    Credential,
     Subject,
     usable_challenge,
 )

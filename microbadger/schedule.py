@@ -5,7 +5,6 @@ leader also does what is due and what workers that died left undone. If it dies,
 leads.
 """
 
-import os
 import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -16,7 +15,7 @@ from typing import Any
 from apscheduler.executors.base import BaseExecutor, run_job
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from microbadger.files import try_lock
+from microbadger.files import try_lock, unlock
 from microbadger.reference import Repository
 
 # The first round waits, so that a gunicorn master that loads the app only to fork its workers has done so before.
@@ -71,7 +70,7 @@ class Schedule:
             self._scheduler.shutdown(wait=False)
             self._scheduler = None
         if self._lease is not None:
-            os.close(self._lease)
+            unlock(self._lease)
             self._lease = None
 
     def refresh_soon(self, repository: Repository) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from microbadger.files import PUBLIC_MODE, lock_file, read_if_any, replace_file
+from microbadger.public_tree import has_own_paths
 from microbadger.reference import InvalidReference, Reference, Repository
 
 _PRIVATE = "private"
@@ -110,6 +111,8 @@ def parse_line(line: str) -> TrackedImage | None:
     reference = Reference.parse(name)
     if reference.digest:
         raise InvalidReference(f"{name!r} names a digest, which never changes: track the image or one of its tags.")
+    if not has_own_paths(reference.repository):
+        raise InvalidReference(f"{name!r} cannot be published: its files would stand where those of another image do.")
     if words not in ([], [_PRIVATE]):
         raise InvalidReference(f"{' '.join(words)!r} stands after {name!r}, where only '{_PRIVATE}' can stand.")
     return TrackedImage(reference.repository, frozenset(filter(None, [reference.tag])), bool(words))

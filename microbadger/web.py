@@ -1,6 +1,7 @@
 """Answers HTTP: the public files as they are, and what a file cannot do."""
 
 import hashlib
+import json
 import logging
 import mimetypes
 import time
@@ -12,6 +13,7 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 
 from microbadger import badge_svg, pages, webhooks
+from microbadger.asked_tags import AskedTags
 from microbadger.badge_text import BADGE_TYPES, Badge, not_found_badge, pending_badge
 from microbadger.checks import Check, Checks
 from microbadger.metadata import document_bytes, format_time, image_name, shown_at
@@ -27,6 +29,7 @@ _FRESH = "public, max-age=300, s-maxage=300, stale-while-revalidate=86400, stale
 _PASSING = "public, max-age=60, s-maxage=60"
 _NOT_KEPT = "no-store"
 _TYPES = {".svg": "image/svg+xml", ".json": "application/json", ".html": "text/html; charset=utf-8"}
+_LOOKS = {"style", "label", "color", "labelColor"}
 _LONGEST_WAIT_SECONDS = 120.0
 _WAIT_STEP_SECONDS = 0.02
 _FAILING_NAMED = 100
@@ -40,6 +43,7 @@ class Site:
     publisher: Publisher
     checks: Checks
     requests: RefreshRequests
+    asked_tags: AskedTags
     refresh_soon: Callable[[Repository], None]
     secret: str
     base_url: str
@@ -85,11 +89,12 @@ class Site:
         if badge_type not in BADGE_TYPES:
             raise BadRequest(f"There is no badge {badge_type!r}: it is one of {', '.join(BADGE_TYPES)}.")
         reference = _reference(stem)
-        if reference:
-            path = ImagePaths.of(reference.repository).badge(badge_type, reference.tag, suffix)
-            if content := self.publisher.read(path):
-                return _answer(content, path)
-        return _drawn(self._badge_without_file(badge_type, reference), suffix)
+        path = ImagePaths.of(reference.repository).badge(badge_type, reference.tag, suffix) if reference else ""
+        content = self.publisher.read(path) if path else None
+        if content and not request.args.keys() & _LOOKS:
+            return _answer(content, path)
+        badge = self._published_badge(path) or self._badge_without_file(badge_type, reference)
+        return _answer(_drawn(badge, suffix), f"badge.{suffix}", _FRESH if content else _PASSING)
 
     def metadata(self, name: str) -> Response:
         """The document of an image; with a tag, the fields on top are that version's."""
@@ -189,11 +194,17 @@ class Site:
         result["LatestSHA"] = image["LatestSHA"] if image else ""
         return _document({**result, "Result": "fresh"}, 200, _NOT_KEPT)
 
+    def _published_badge(self, path: str) -> Badge | None:
+        document = self.publisher.read(f"{path.rpartition('.')[0]}.json") if path else None
+        return badge_svg.badge_of(json.loads(document)) if document else None
+
     def _badge_without_file(self, badge_type: str, reference: Reference | None) -> Badge:
         if reference is None or not self.tracked.get(reference.repository):
             return not_found_badge()
         if self.publisher.read_image(reference.repository) is None:
             return pending_badge(badge_type)
+        if reference.tag and self.asked_tags.is_worth_a_look(reference.repository, reference.tag):
+            self._accept([reference])
         return not_found_badge(reference.tag or "image")
 
 
@@ -226,15 +237,21 @@ def _failure(name: str, check: Check) -> dict[str, object]:
     return {"ImageName": name, "Error": check.error, "Failures": check.failures, "NextCheck": due_at}
 
 
-def _drawn(badge: Badge, suffix: str) -> Response:
-    content = badge_svg.draw(badge) if suffix == "svg" else document_bytes(badge_svg.endpoint_document(badge))
-    return _response(content, 200, _TYPES[f".{suffix}"], _PASSING)
+def _drawn(badge: Badge, suffix: str) -> bytes:
+    """Return a badge in the look that was asked for."""
+    asked = request.args
+    badge = badge_svg.restyled(
+        badge, label=asked.get("label"), color=asked.get("color"), label_color=asked.get("labelColor")
+    )
+    if suffix == "json":
+        return document_bytes(badge_svg.endpoint_document(badge))
+    return badge_svg.draw(badge, asked.get("style", "flat"))
 
 
-def _answer(content: bytes, path: str) -> Response:
+def _answer(content: bytes, path: str, cache: str = _FRESH) -> Response:
     extension = path[path.rfind(".") :]
     media_type = _TYPES.get(extension) or mimetypes.guess_type(path)[0] or "application/octet-stream"
-    response = _response(content, 200, media_type, _FRESH)
+    response = _response(content, 200, media_type, cache)
     response.set_etag(hashlib.sha256(content).hexdigest()[:32])
     return response.make_conditional(request)  # type: ignore[return-value]
 

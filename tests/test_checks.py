@@ -35,7 +35,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def checks(tmp_path: Path, clock: Clock) -> Checks:
-    return Checks(tmp_path, interval=DAY, now=clock)
+    return Checks(tmp_path, interval=DAY, edition="this", now=clock)
 
 
 @pytest.fixture
@@ -60,13 +60,13 @@ def test_an_image_that_was_never_checked_is_due(checks: Checks) -> None:
 
 
 def test_an_image_is_due_an_interval_after_its_last_success(checks: Checks, clock: Clock) -> None:
-    checks.succeeded(ALPINE, "")
+    checks.succeeded(ALPINE, [])
     clock.now = NOON + DAY
     assert checks.is_due(ALPINE)
 
 
 def test_an_image_is_due_at_most_a_tenth_of_the_interval_earlier(checks: Checks, clock: Clock) -> None:
-    checks.succeeded(ALPINE, "")
+    checks.succeeded(ALPINE, [])
     clock.now = NOON + DAY * 0.9 - MINUTE
     assert not checks.is_due(ALPINE)
 
@@ -74,14 +74,14 @@ def test_an_image_is_due_at_most_a_tenth_of_the_interval_earlier(checks: Checks,
 def test_images_that_were_checked_together_drift_apart(checks: Checks) -> None:
     images = [Repository.parse(f"a/{number}") for number in range(20)]
     for image in images:
-        checks.succeeded(image, "")
+        checks.succeeded(image, [])
     assert len({checks.get(image).due_at for image in images}) > 1
 
 
 def test_an_interval_that_became_shorter_counts_at_once(tmp_path: Path, checks: Checks, clock: Clock) -> None:
-    checks.succeeded(ALPINE, "")
+    checks.succeeded(ALPINE, [])
     clock.now = NOON + HOUR
-    assert Checks(tmp_path, interval=HOUR, now=clock).is_due(ALPINE)
+    assert Checks(tmp_path, interval=HOUR, edition="this", now=clock).is_due(ALPINE)
 
 
 @pytest.mark.parametrize(
@@ -93,16 +93,16 @@ def test_a_check_knows_whether_its_time_has_come(due_at: datetime | None, is_due
 
 def test_a_success_is_remembered(checks: Checks) -> None:
     checks.failed(ALPINE, "mañana")
-    checks.succeeded(ALPINE, "edition")
+    checks.succeeded(ALPINE, [])
     check = checks.get(ALPINE)
-    assert (check.succeeded_at, check.edition, check.failures, check.error) == (NOON, "edition", 0, None)
+    assert (check.succeeded_at, check.edition, check.failures, check.error) == (NOON, "this", 0, None)
 
 
 def test_a_failure_is_remembered(checks: Checks) -> None:
-    checks.succeeded(ALPINE, "edition")
+    checks.succeeded(ALPINE, [])
     checks.failed(ALPINE, "mañana")
     check = checks.get(ALPINE)
-    assert (check.succeeded_at, check.edition, check.failures, check.error) == (NOON, "edition", 1, "mañana")
+    assert (check.succeeded_at, check.edition, check.failures, check.error) == (NOON, "this", 1, "mañana")
 
 
 @pytest.mark.parametrize(("failures", "delay"), [(1, MINUTE), (2, 2 * MINUTE), (3, 4 * MINUTE), (9, 256 * MINUTE)])
@@ -116,7 +116,7 @@ def test_the_delay_has_an_end(checks: Checks, failures: int) -> None:
 
 
 def test_the_delay_is_no_longer_than_the_interval(tmp_path: Path, clock: Clock) -> None:
-    checks = Checks(tmp_path, interval=MINUTE, now=clock)
+    checks = Checks(tmp_path, interval=MINUTE, edition="this", now=clock)
     assert due_after_failures(checks, 10) <= 1.2 * MINUTE
 
 
@@ -131,8 +131,8 @@ def test_a_registry_that_asks_for_too_short_a_delay_does_not_get_it(checks: Chec
 
 
 def test_a_failure_keeps_its_delay_whatever_the_interval(tmp_path: Path, clock: Clock) -> None:
-    checks = Checks(tmp_path, interval=MINUTE, now=clock)
-    checks.succeeded(ALPINE, "")
+    checks = Checks(tmp_path, interval=MINUTE, edition="this", now=clock)
+    checks.succeeded(ALPINE, [])
     checks.failed(ALPINE, "too many requests", retry_after=5 * HOUR)
     assert due_after(checks) == 5 * HOUR
 
@@ -140,7 +140,7 @@ def test_a_failure_keeps_its_delay_whatever_the_interval(tmp_path: Path, clock: 
 def test_checks_survive_a_restart(tmp_path: Path, checks: Checks) -> None:
     checks.began(ALPINE, {"1.0"})
     checks.failed(ALPINE, "mañana")
-    assert Checks(tmp_path, interval=DAY, now=Clock()).get(ALPINE) == checks.get(ALPINE)
+    assert Checks(tmp_path, interval=DAY, edition="this", now=Clock()).get(ALPINE) == checks.get(ALPINE)
 
 
 CORRUPT = [
@@ -171,7 +171,7 @@ def test_a_file_that_cannot_be_read_is_an_image_that_was_never_checked(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(cut=st.integers(min_value=0))
 def test_half_a_file_is_an_image_that_was_never_checked(checks: Checks, file: Path, cut: int) -> None:
-    checks.succeeded(ALPINE, "")
+    checks.succeeded(ALPINE, [])
     content = file.read_bytes()
     replace_file(file, content[: cut % len(content)])
     assert checks.get(ALPINE) == Check()
@@ -179,7 +179,7 @@ def test_half_a_file_is_an_image_that_was_never_checked(checks: Checks, file: Pa
 
 def test_a_file_that_cannot_be_read_is_made_anew(checks: Checks, file: Path) -> None:
     replace_file(file, b"{")
-    checks.succeeded(ALPINE, "")
+    checks.succeeded(ALPINE, [])
     assert checks.get(ALPINE).succeeded_at == NOON
 
 
@@ -194,10 +194,24 @@ def test_no_more_than_twenty_tags_are_wanted(checks: Checks) -> None:
     assert checks.get(ALPINE).wanted == tuple(str(number) for number in range(129, 109, -1))
 
 
-def test_what_is_wanted_survives_a_success(checks: Checks) -> None:
-    checks.began(ALPINE, {"1.0"})
-    checks.succeeded(ALPINE, "")
+def test_what_is_wanted_survives_a_success_if_it_exists(checks: Checks) -> None:
+    checks.began(ALPINE, {"1.0", "never-was"})
+    checks.succeeded(ALPINE, ["1.0", "latest"])
     assert checks.began(ALPINE).wanted == ("1.0",)
+
+
+def test_an_image_published_by_another_edition_is_due(tmp_path: Path, checks: Checks, clock: Clock) -> None:
+    checks.succeeded(ALPINE, [])
+    assert not checks.is_due(ALPINE)
+    assert Checks(tmp_path, interval=DAY, edition="that", now=clock).is_due(ALPINE)
+
+
+def test_a_clock_that_was_ahead_delays_nothing(tmp_path: Path, checks: Checks) -> None:
+    ahead = Checks(tmp_path, interval=DAY, edition="this", now=lambda: NOON + 1000 * DAY)
+    ahead.succeeded(ALPINE, [])
+    assert due_after(checks) <= DAY
+    ahead.failed(ALPINE, "no answer")
+    assert due_after(checks) <= DAY
 
 
 @pytest.mark.parametrize(
@@ -226,7 +240,7 @@ def test_a_look_that_failed_answers_too(checks: Checks) -> None:
 
 
 def test_a_forgotten_image_was_never_checked(checks: Checks) -> None:
-    checks.succeeded(ALPINE, "")
+    checks.succeeded(ALPINE, [])
     checks.forget(ALPINE)
     assert checks.get(ALPINE) == Check()
 
@@ -239,7 +253,7 @@ def test_an_image_can_be_forgotten_twice(checks: Checks) -> None:
 
 def test_forgetting_an_image_keeps_it_locked(checks: Checks) -> None:
     with checks.lock(ALPINE):
-        checks.succeeded(ALPINE, "")
+        checks.succeeded(ALPINE, [])
         checks.forget(ALPINE)
         assert checks.try_lock(ALPINE) is None
 

@@ -64,8 +64,10 @@ def process_that_holds(lock: Path) -> Iterator[subprocess.Popen[str]]:
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def in_threads(count: int, work: Callable[[int], object]) -> None:

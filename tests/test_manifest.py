@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from microbadger.manifest import (
@@ -31,6 +31,7 @@ from microbadger.manifest import (
 )
 from tests.fake_registry import DOCKER_CONFIG, OCI_CONFIG, OCI_LAYER, descriptor, image, index, layer, to_json
 
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 DIGEST = digest_of(b"{}")
 CONFIG = {"mediaType": OCI_CONFIG, "digest": DIGEST, "size": 2}
 SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+prettyjws"
@@ -445,6 +446,7 @@ def test_steps_meet_their_layers_from_the_base_image_up(
     assert [(step.command, step.layer.size_bytes if step.layer else 0) for step in found] == expected
 
 
+@PATIENT
 @given(st.lists(st.booleans(), max_size=12), st.integers(0, 12))
 def test_no_layer_is_ever_lost(empty: list[bool], layers: int) -> None:
     parsed = parsed_manifest(layers=[layer(n, n) for n in range(layers)])
@@ -471,16 +473,19 @@ DOCUMENTS = st.recursive(
 )
 
 
+@PATIENT
 @given(st.one_of(DOCUMENTS, st.dictionaries(st.sampled_from(FIELDS), DOCUMENTS)).map(json.dumps), st.text())
 def test_whatever_json_a_stranger_sends_is_read_or_refused(text: str, content_type: str) -> None:
     _read_or_refuse(text.encode(), content_type)
 
 
+@PATIENT
 @given(st.binary(max_size=200), st.text(max_size=20))
 def test_whatever_bytes_a_stranger_sends_are_read_or_refused(raw: bytes, content_type: str) -> None:
     _read_or_refuse(raw, content_type)
 
 
+@PATIENT
 @given(st.sampled_from([image().raw, index(image()).raw]), st.data())
 def test_whatever_is_done_to_a_good_document_it_is_read_or_refused(raw: bytes, data: st.DataObject) -> None:
     document = json.loads(raw)

@@ -59,10 +59,12 @@ class _Handler(BaseHTTPRequestHandler):
 def running(receiver: Receiver) -> Iterator[Receiver]:
     thread = threading.Thread(target=receiver.serve_forever, args=[0.01])
     thread.start()
-    yield receiver
-    receiver.shutdown()
-    thread.join()
-    receiver.server_close()
+    try:
+        yield receiver
+    finally:
+        receiver.shutdown()
+        thread.join()
+        receiver.server_close()
 
 
 @pytest.fixture

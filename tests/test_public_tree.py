@@ -2,7 +2,7 @@
 
 import pytest
 
-from microbadger.public_tree import ImagePaths
+from microbadger.public_tree import ImagePaths, has_own_paths
 from microbadger.reference import Repository
 
 SHA = "0123456789abcdef" * 4
@@ -65,3 +65,20 @@ def test_an_official_image_stands_under_both_its_names() -> None:
 @pytest.mark.parametrize("name", ["microscaling/microscaling", "ghcr.io/aquasecurity/trivy", "quay.io/alpine"])
 def test_any_other_image_stands_under_one_name(name: str) -> None:
     assert [paths.name for paths in ImagePaths.all_of(Repository.parse(name))] == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("example/web", True),
+        ("localhost:5000/version/web", True),
+        ("ghcr.io/a/b.json", True),
+        (f"ghcr.io/a/version/{SHA}", False),
+        ("ghcr.io/a/b.json/c", False),
+        ("ghcr.io/a/b.svg/c", False),
+        ("example/index.html", False),
+        ("ghcr.io/a/index.html/c", False),
+    ],
+)
+def test_a_name_that_reads_as_a_file_of_another_image_has_no_paths_of_its_own(name: str, own: bool) -> None:
+    assert has_own_paths(Repository.parse(name)) is own

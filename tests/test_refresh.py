@@ -34,12 +34,15 @@ class Bench:
         self.public, self.data = folder / "public", folder / "data"
         self.time = datetime(2026, 11, 24, 12, tzinfo=UTC)
         self.announced: list[Changes] = []
-        self.checks = Checks(self.data, interval=timedelta(hours=24), now=lambda: self.time)
+        self.checks = self.checks_of("first edition")
         self.requests = RefreshRequests(self.data / "requests")
         self.publisher = Publisher(self.public)
-        self.refresher = self.refresher_of("first edition")
+        self.refresher = self.refresher_of()
 
-    def refresher_of(self, edition: str, named: str | None = None, max_tags: int = 100) -> Refresher:
+    def checks_of(self, edition: str) -> Checks:
+        return Checks(self.data, interval=timedelta(hours=24), edition=edition, now=lambda: self.time)
+
+    def refresher_of(self, named: str | None = None, max_tags: int = 100) -> Refresher:
         registry = Registry(user_agent="tests", sleep=lambda _: None)
         return Refresher(
             tracked=TrackedImages(self.data / "images.txt", named or str(self.repository)),
@@ -54,7 +57,6 @@ class Bench:
             webhook_url=lambda _: None,
             base_url="http://badges.test",
             max_tags=max_tags,
-            edition=edition,
             now=lambda: self.time,
         )
 
@@ -124,7 +126,9 @@ def test_another_edition_of_the_service_publishes_everything_anew(bench: Bench) 
     badge = bench.public / f"badges/image/{bench.repository.familiar}.svg"
     badge.write_text("what an older edition drew")
 
-    bench.refresher_of("second edition").refresh(bench.repository)
+    bench.checks = bench.checks_of("second edition")
+    assert bench.checks.is_due(bench.repository)
+    bench.refresher_of().refresh(bench.repository)
 
     assert bench.badge("image") == "1000 B: 1 layer"
 
@@ -171,7 +175,7 @@ def test_an_image_without_tags_keeps_its_page_and_loses_its_badges(bench: Bench)
 
 def test_an_official_image_stands_under_both_names(bench: Bench, tmp_path: Path) -> None:
     bench.fake.push("library/alpine", "3.20", image())
-    refresher = bench.refresher_of("first edition", named="alpine")
+    refresher = bench.refresher_of(named="alpine")
     mirrored = Registry(user_agent="tests", mirrors={"docker.io": bench.fake.url}, sleep=lambda _: None)
     refresher = Refresher(
         **{name: getattr(refresher, name) for name in Refresher.__dataclass_fields__ if name != "registry"},
@@ -263,7 +267,7 @@ def test_it_announces_what_moved(bench: Bench) -> None:
 def test_a_tag_that_was_asked_for_stays_before_newer_ones(bench: Bench) -> None:
     for tag in ("1.0", "2.0", "latest"):
         bench.fake.push("team/web", tag, image())
-    refresher = bench.refresher_of("first edition", max_tags=2)
+    refresher = bench.refresher_of(max_tags=2)
     bench.requests.add(Reference(bench.repository, "1.0", None))
 
     refresher.refresh_requested(bench.repository)
@@ -410,7 +414,7 @@ def test_what_a_limit_left_unread_is_published_as_far_as_known_and_completed_lat
     assert (bench.badge("size", "latest"), bench.badge("size", "1.0")) == ("size: 1.0 KiB", "size: unknown")
 
     limit_is_over.set()
-    bench.refresher = bench.refresher_of("first edition")  # as after a restart: what it was told to wait is forgotten
+    bench.refresher = bench.refresher_of()  # as after a restart: what it was told to wait is forgotten
     assert bench.refresh() is None
     assert bench.badge("size", "1.0") == "size: 2.0 KiB"
 

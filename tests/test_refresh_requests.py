@@ -195,3 +195,10 @@ class AnyOrderOfRequestsAndRuns(RuleBasedStateMachine):
 
 TestAnyOrderOfRequestsAndRuns = AnyOrderOfRequestsAndRuns.TestCase
 TestAnyOrderOfRequestsAndRuns.settings = settings(max_examples=30, stateful_step_count=20)
+
+
+def test_many_tags_of_one_image_become_a_look_at_the_whole(requests: RefreshRequests) -> None:
+    for number in range(200):
+        ask(requests, f"alpine:{number}")
+    assert len(notes(requests)) == 51
+    assert len(requests.begin(ALPINE)) == 50

@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.wrappers import Response
 
@@ -34,6 +34,7 @@ from microbadger.registry_auth import Authenticator
 from microbadger.transport import Answer, Request, Transport
 from tests.fake_registry import FakeRegistry, RawServer, image, index, read_request, to_json
 
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PATH = "team/app"
 NOW = 1_800_000_000.0
 HOSTILE_BODIES = [
@@ -246,6 +247,7 @@ HEADERS = st.dictionaries(
 )
 
 
+@PATIENT
 @given(st.sampled_from([200, 401, 403, 404, 418]), HEADERS, JSON | st.binary())
 def test_whatever_a_stranger_answers_is_read_or_refused(status: int, headers: dict[str, str], body: bytes) -> None:
     transport = ScriptedTransport(lambda request, _: Answer(request.url, status, headers, body))

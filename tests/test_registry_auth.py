@@ -2,18 +2,20 @@ import base64
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.wrappers import Request, Response
 
+from microbadger.credentials import Credential, Credentials
 from microbadger.reference import Repository
 from microbadger.registry import Registry, RemoteRepository
-from microbadger.registry_auth import Authenticator, Challenge, Credential, Credentials, Subject, parse_challenges
+from microbadger.registry_auth import Authenticator, Challenge, Subject, parse_challenges
 from microbadger.registry_errors import BadAnswer, Denied, Refused, RegistryError
 from microbadger.transport import Answer, Transport
 from microbadger.transport import Request as SentRequest
 from tests.fake_registry import FakeRegistry, image, to_json
 
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PATH = "team/app"
 ALICE = Credential("alice", "pass:wörd")
 HOSTILE_HEADERS = [
@@ -209,6 +211,7 @@ def _sendable(header: str) -> str:
     return header.encode().decode("latin-1")[:60_000]
 
 
+@PATIENT
 @given(st.text() | st.text(alphabet='Bearer realm="\\,= \t'))
 def test_whatever_challenge_a_stranger_sends_is_read(header: str) -> None:
     assert isinstance(parse_challenges(header), tuple)
@@ -506,6 +509,13 @@ def test_it_says_when_a_credential_cannot_be_read(fake: FakeRegistry) -> None:
     registry = Registry(user_agent="tests", credentials=broken)
     with pytest.raises(Denied, match="printed nonsense"):
         registry.repository(Repository(fake.host, PATH), private=True)
+
+
+def test_a_mirror_gets_its_own_credential_and_not_that_of_the_registry(fake: FakeRegistry) -> None:
+    wanted: list[str] = []
+    registry = Registry(user_agent="tests", mirrors={"docker.io": fake.url}, credentials=wanted.append)
+    registry.repository(Repository("docker.io", PATH), private=True)
+    assert wanted == [fake.host]
 
 
 def test_it_sends_basic_with_every_request_where_that_is_the_challenge(bench: Bench) -> None:

@@ -78,7 +78,7 @@ def read(**variables: str) -> Settings:
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
-    assert Settings.from_environment({}) == Settings(hook_url="http://localhost:8000")
+    assert read() == Settings(hook_url="http://localhost:8000", docker_config=Path("/.docker"))
 
 
 @pytest.mark.parametrize("variable", [name for name in VARIABLES if name != "HUB_URL"])
@@ -108,6 +108,24 @@ def test_the_operator_knows_better_than_the_platform() -> None:
     assert settings.base_url == "https://badges.example.org"
 
 
+@pytest.mark.parametrize(
+    ("environment", "folder"),
+    [
+        ({"HOME": "/home/mañana"}, "/home/mañana/.docker"),
+        ({"HOME": "/root", "DOCKER_CONFIG": "/etc/docker"}, "/etc/docker"),
+        ({"HOME": "/root", "DOCKER_CONFIG": ""}, "/root/.docker"),
+        ({}, "/.docker"),
+    ],
+)
+def test_credentials_stand_where_docker_keeps_them(environment: dict[str, str], folder: str) -> None:
+    assert Settings.from_environment(environment).docker_config == Path(folder)
+
+
+def test_credentials_can_stand_in_the_environment() -> None:
+    settings = Settings.from_environment({"DOCKER_AUTH_CONFIG": ' {"auths": {}}\n'})
+    assert settings.docker_auth_config == '{"auths": {}}'
+
+
 def test_webhooks_reach_the_app_where_readers_do() -> None:
     assert read(BASE_URL="https://badges.example.org").hook_url == "https://badges.example.org"
 
@@ -122,9 +140,9 @@ def test_the_public_folder_may_be_in_the_data_folder() -> None:
     assert read(DATA_DIR="/srv", PUBLIC_DIR="/srv/public").public_dir == Path("/srv/public")
 
 
-@pytest.mark.parametrize("variable", ["SECRET", "ADMIN_TOKEN"])
+@pytest.mark.parametrize("variable", ["MICROBADGER_SECRET", "MICROBADGER_ADMIN_TOKEN", "DOCKER_AUTH_CONFIG"])
 def test_settings_can_be_shown_without_their_secrets(variable: str) -> None:
-    assert "hunter2" not in repr(read(**{variable: "hunter2"}))
+    assert "hunter2" not in repr(Settings.from_environment({variable: "hunter2"}))
 
 
 @pytest.mark.parametrize("variable", ["BASE_URL", "HOOK_URL", "HUB_URL", "MIRRORS"])

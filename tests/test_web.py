@@ -86,6 +86,62 @@ def test_every_type_of_badge_is_there_as_a_picture_and_an_endpoint(client: Flask
     assert client.get(f"/badges/{badge_type}/alpine.json").get_json()["schemaVersion"] == 1
 
 
+@pytest.mark.parametrize(
+    ("query", "height", "title"),
+    [
+        ("style=flat-square", "20", "2.0 KiB: 2 layers"),
+        ("style=plastic", "18", "2.0 KiB: 2 layers"),
+        ("style=for-the-badge", "28", "2.0 KiB: 2 layers"),
+        ("style=unheard-of", "20", "2.0 KiB: 2 layers"),
+        ("label=größe <b>", "20", "größe <b>: 2 layers"),
+        ("label=", "20", "2 layers"),
+        (f"label={'x' * 5000}", "20", f"{'x' * 254}…: 2 layers"),
+        ("color=\"/><script>&labelColor=url(x)", "20", "2.0 KiB: 2 layers"),
+    ],
+)
+def test_a_badge_is_drawn_as_the_query_says(client: FlaskClient, query: str, height: str, title: str) -> None:
+    answer = client.get(f"/badges/image/alpine.svg?{query}")
+
+    assert (answer.status_code, ET.fromstring(answer.data).get("height")) == (200, height)
+    assert badge_text(answer.data) == title
+    assert "max-age=300" in answer.headers["Cache-Control"]
+
+
+def test_colours_of_the_query_are_used(client: FlaskClient) -> None:
+    svg = client.get("/badges/size/alpine.svg?color=ff0000&labelColor=rebeccapurple").text
+
+    assert 'fill="#ff0000"' in svg
+    assert 'fill="#663399"' in svg
+
+
+def test_a_query_that_means_nothing_changes_nothing(client: FlaskClient) -> None:
+    plain = client.get("/badges/image/alpine.svg")
+
+    assert client.get("/badges/image/alpine.svg?v=2").data == plain.data
+    assert client.get("/badges/image/alpine.svg?style=flat&color=nonsense").data == plain.data
+
+
+def test_a_badge_that_is_not_found_has_a_style_too(client: FlaskClient) -> None:
+    answer = client.get("/badges/image/example/unknown.svg?style=for-the-badge")
+
+    assert badge_text(answer.data) == "image: not found"
+    assert ET.fromstring(answer.data).get("height") == "28"
+
+
+def test_a_badge_for_an_unknown_tag_makes_the_tag_wanted(tmp_path: Path) -> None:
+    with FakeRegistry() as fake:
+        for tag in ("1.0", "2.0", "latest"):
+            fake.push("library/alpine", tag, image())
+        app = create_app(replace(settings(fake, tmp_path, "alpine"), max_tags=2))
+        app.test_cli_runner().invoke(args=["refresh"])
+        badge = "/badges/version/alpine:1.0.svg"
+        assert badge_text(app.test_client().get(badge).data) == "1.0: not found"
+
+        app.test_cli_runner().invoke(args=["refresh", "alpine"])
+
+        assert badge_text(app.test_client().get(badge).data) == "version: 1.0"
+
+
 def test_an_unknown_type_of_badge_is_refused(client: FlaskClient) -> None:
     assert client.get("/badges/wrong/alpine.svg").status_code == 400
 

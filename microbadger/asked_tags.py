@@ -1,0 +1,51 @@
+"""Remembers which unknown tags a badge was asked for, so that each is looked for soon, but seldom.
+
+Anyone can ask for any badge: a tag leads to one look an hour at most, and an image has twenty such tags at most.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from microbadger.files import lock_file, read_if_any, replace_file
+from microbadger.reference import Repository
+
+_LOOK_EVERY = timedelta(hours=1)
+_MOST_TAGS = 20
+
+
+class AskedTags:
+    """The tags asked for in the last hour, one small file per image below ``data/``."""
+
+    def __init__(self, data: Path, *, now: Callable[[], datetime]) -> None:
+        self._folder = data / "images"
+        self._now = now
+
+    def is_worth_a_look(self, repository: Repository, tag: str) -> bool:
+        """Tell whether this unknown tag should be looked for now, and remember that it was."""
+        if not self._is_new(self._read(repository), tag):
+            return False
+        file = self._file(repository)
+        with lock_file(file.with_suffix(".lock")):
+            asked = self._read(repository)
+            if not self._is_new(asked, tag):
+                return False
+            asked[tag] = self._now()
+            replace_file(file, json.dumps({tag: moment.isoformat() for tag, moment in asked.items()}).encode())
+        return True
+
+    def _is_new(self, asked: dict[str, datetime], tag: str) -> bool:
+        return tag not in asked and len(asked) < _MOST_TAGS
+
+    def _read(self, repository: Repository) -> dict[str, datetime]:
+        since = self._now() - _LOOK_EVERY
+        try:
+            texts = json.loads(read_if_any(self._file(repository)) or b"{}")
+            asked = {tag: datetime.fromisoformat(text).astimezone(UTC) for tag, text in texts.items()}
+        except (ValueError, TypeError, AttributeError):
+            return {}  # damaged: begin anew
+        return {tag: moment for tag, moment in asked.items() if since < moment <= self._now()}
+
+    def _file(self, repository: Repository) -> Path:
+        return self._folder / repository.familiar / "-" / "asked.json"
