@@ -32,6 +32,7 @@ from microbadger.refresh_requests import RefreshRequests
 from microbadger.registry import Registry
 from microbadger.schedule import Schedule
 from microbadger.settings import Settings, SettingsError
+from microbadger.survey import Surveyor
 from microbadger.tracked_images import TrackedImages
 from microbadger.web import Site
 
@@ -76,6 +77,13 @@ def _wire(settings: Settings) -> tuple[Flask, Schedule]:
         credentials=_credentials(settings),
     )
 
+    surveyor = Surveyor(
+        registry=registry,
+        docker_hub=DockerHub(registry.transport, settings.hub_url),
+        cache=ContentCache(data / "content"),
+        max_tags=settings.max_tags,
+    )
+
     def webhook_url(repository: Repository) -> str:
         token = webhooks.image_token(secret, repository)
         return f"{settings.hook_url}/images/{repository.familiar}/{token}"
@@ -86,9 +94,7 @@ def _wire(settings: Settings) -> tuple[Flask, Schedule]:
 
     refresher = Refresher(
         tracked=tracked,
-        registry=registry,
-        docker_hub=DockerHub(registry.transport, settings.hub_url),
-        cache=ContentCache(data / "content"),
+        surveyor=surveyor,
         publisher=publisher,
         checks=checks,
         requests=requests,
@@ -96,7 +102,6 @@ def _wire(settings: Settings) -> tuple[Flask, Schedule]:
         published=lambda: mark_stale(stale_mark),
         webhook_url=lambda repository: None if settings.admin_token else webhook_url(repository),
         base_url=settings.base_url,
-        max_tags=settings.max_tags,
         now=_now,
     )
     catalogue = Catalogue(

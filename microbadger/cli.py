@@ -75,12 +75,14 @@ def refresh(repositories: Sequence[Repository]) -> None:
     """Refresh the named images now, or all that are due."""
     tools = _tools()
     _report_problems(tools)
+    look = tools.refresher.refresh if repositories else tools.refresher.refresh_if_due
     repositories = _tracked(tools, repositories) if repositories else _due(tools)
     failed = 0
-    with _progress(len(repositories)) as show:
-        for outcome in _refreshed(tools, repositories):
+    with _progress(len(repositories)) as show, ThreadPoolExecutor(_AT_ONCE) as pool:
+        for future in as_completed([pool.submit(look, repository) for repository in repositories]):
+            outcome = future.result()  # None: another process is at it
             show(outcome)
-            failed += outcome.error is not None
+            failed += bool(outcome and outcome.error)
     tools.catalogue.publish()
     if failed:
         raise click.ClickException(f"{failed} of {len(repositories)} images could not be refreshed.")
@@ -211,23 +213,18 @@ def _due(tools: Tools) -> list[Repository]:
     return [image.repository for image in tools.tracked if tools.checks.get(image.repository).is_due(now)]
 
 
-def _refreshed(tools: Tools, repositories: Sequence[Repository]) -> Iterator[Outcome]:
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for future in as_completed([pool.submit(tools.refresher.refresh, name) for name in repositories]):
-            yield future.result()
-
-
 @contextmanager
-def _progress(count: int) -> Iterator[Callable[[Outcome], None]]:
+def _progress(count: int) -> Iterator[Callable[[Outcome | None], None]]:
+    """Show how far a refresh is: a bar on a terminal with the failures below, else a line an image."""
     if not sys.stdout.isatty():
-        yield lambda outcome: click.echo(_line(outcome))
+        yield lambda outcome: click.echo(_line(outcome)) if outcome else None
         return
     failures: list[str] = []
     with click.progressbar(length=count, label="Refreshing", show_pos=True) as bar:
 
-        def show(outcome: Outcome) -> None:
+        def show(outcome: Outcome | None) -> None:
             bar.update(1)
-            if outcome.error:
+            if outcome and outcome.error:
                 failures.append(_line(outcome))
 
         yield show

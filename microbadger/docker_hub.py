@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from microbadger.documents import HubDetails
 from microbadger.manifest import MANIFEST_TYPES
-from microbadger.metadata import HubDetails
 from microbadger.reference import DOCKER_HUB, Repository, is_digest, is_tag
 from microbadger.registry_errors import RegistryError
 from microbadger.strict_json import parse_object
@@ -125,7 +125,8 @@ class DockerHub:
         if not self._url or not is_there or self._clock() < self._left_alone_until:
             return None
         url = f"{self._url}/v2/namespaces/{namespace}/repositories/{name}{path}"
-        request = Request("GET", url, host=self._host, home=self._url, kind=kind, max_bytes=_MAX_BYTES)
+        # No retry: an image's lock is held meanwhile, and the registry can tell what matters.
+        request = Request("GET", url, host=self._host, home=self._url, kind=kind, max_bytes=_MAX_BYTES, max_retries=0)
         try:
             answer = self._transport.send(request)
         except RegistryError as error:

@@ -4,6 +4,8 @@ The document is the model: it stands in ``v1/images/<repository>.json``, badges 
 back, it is the record of what was last seen. A field that may be left out is left out when nothing is known of it.
 """
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import NotRequired, TypedDict
 
 
@@ -99,3 +101,13 @@ class ImageDocument(TypedDict):
     Annotations: NotRequired[dict[str, str]]
     Source: NotRequired[str]
     Base: NotRequired[BaseDocument]
+
+
+@dataclass(frozen=True, slots=True)
+class HubDetails:
+    """What Docker Hub tells of an image beside its content; None where it does not tell."""
+
+    description: str | None = None
+    last_updated: datetime | None = None
+    pull_count: int | None = None
+    star_count: int | None = None

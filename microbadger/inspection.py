@@ -1,6 +1,6 @@
 """Reads one version of an image from its registry, each platform of it, and describes it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from microbadger.content_cache import ContentCache
@@ -27,11 +27,15 @@ _MAX_CONFIG_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Inspector:
-    """Reads versions of one repository; what was read before, of whatever image, is taken from the cache."""
+    """Reads versions of one repository; what was read before, of whatever image, is taken from the cache.
+
+    ``before_pull`` is called before a manifest is read from the registry, and can raise RateLimited to prevent it.
+    """
 
     repository: Repository
     remote: RemoteRepository
     cache: ContentCache
+    before_pull: Callable[[], None]
 
     def inspect(self, digest: str) -> VersionDocument:
         """Return the document of the version a digest names.
@@ -75,6 +79,7 @@ class Inspector:
         return parse_manifest(self.cache.read(digest, lambda: self._fetch(digest)))
 
     def _fetch(self, digest: str) -> bytes:
+        self.before_pull()
         content = self.remote.manifest(digest)
         parse_manifest(content.raw, content.media_type)  # refuses what contradicts its type before it is kept
         return content.raw

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from microbadger.documents import (
     BaseDocument,
+    HubDetails,
     ImageDocument,
     LayerDocument,
     LicenseDocument,
@@ -46,16 +47,6 @@ class PlatformImage:
     @property
     def size_bytes(self) -> int:
         return sum(layer.size_bytes for layer in self.manifest.layers)
-
-
-@dataclass(frozen=True, slots=True)
-class HubDetails:
-    """What Docker Hub tells of an image beside its content; None where it does not tell."""
-
-    description: str | None = None
-    last_updated: datetime | None = None
-    pull_count: int | None = None
-    star_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +94,13 @@ def describe_version(
 
 
 def outline_version(
-    repository: Repository, digest: str, media_type: str = "", *, unsupported: str = "", unread: str = ""
+    repository: Repository,
+    digest: str,
+    media_type: str = "",
+    *,
+    size_bytes: int = 0,
+    unsupported: str = "",
+    unread: str = "",
 ) -> VersionDocument:
     """Return the document of a version of which little but the digest is known, and the reason."""
     version = VersionDocument(
@@ -112,7 +109,7 @@ def outline_version(
         ImageName=image_name(repository),
         Author="",
         LayerCount=0,
-        DownloadSize=0,
+        DownloadSize=size_bytes,
         Digest=digest,
         MediaType=media_type,
         Platforms=[],

@@ -10,29 +10,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from microbadger.checks import Checks
-from microbadger.content_cache import ContentCache
-from microbadger.docker_hub import DockerHub
 from microbadger.documents import ImageDocument, VersionDocument
 from microbadger.files import unlock
 from microbadger.image_files import content_files, paths_of, record_files
-from microbadger.inspection import Inspector
 from microbadger.metadata import (
     NO_CHANGES,
     Changes,
     changes_between,
     describe_image,
     hub_details,
-    outline_version,
-    tagged,
     tags_of,
 )
 from microbadger.public_tree import ImagePaths
 from microbadger.publisher import Publisher, PublishError
 from microbadger.reference import Repository
 from microbadger.refresh_requests import RefreshRequests
-from microbadger.registry import BadAnswer, NotFound, RateLimited, Registry, RegistryError, RemoteRepository
-from microbadger.tags import choose
-from microbadger.tracked_images import TrackedImage, TrackedImages
+from microbadger.registry_errors import RegistryError
+from microbadger.survey import Survey, Surveyor
+from microbadger.tracked_images import TrackedImages
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +47,7 @@ class Refresher:
     """Refreshes images, each by one thread of one process at a time."""
 
     tracked: TrackedImages
-    registry: Registry
-    docker_hub: DockerHub
-    cache: ContentCache
+    surveyor: Surveyor
     publisher: Publisher
     checks: Checks
     requests: RefreshRequests
@@ -62,17 +55,16 @@ class Refresher:
     published: Callable[[], None]
     webhook_url: Callable[[Repository], str | None]
     base_url: str
-    max_tags: int
     now: Callable[[], datetime]
 
     def refresh(self, repository: Repository) -> Outcome:
         """Look at an image now, after whoever is looking at it has finished."""
         with self.checks.lock(repository):
-            return self._refresh(repository)
+            return self._refresh(repository, is_requested=True)
 
     def refresh_if_due(self, repository: Repository) -> Outcome | None:
         """Look at an image unless another process does, or did while this one waited for its turn."""
-        return self._refresh_while(repository, self.checks.is_due)
+        return self._refresh_while(repository, self.checks.is_due, is_requested=False)
 
     def refresh_requested(self, repository: Repository) -> Outcome | None:
         """Look at an image until no request for it waits.
@@ -97,19 +89,21 @@ class Refresher:
         with self.checks.lock(repository):
             self._remove(repository)
 
-    def _refresh_while(self, repository: Repository, is_wanted: Callable[[Repository], bool]) -> Outcome | None:
+    def _refresh_while(
+        self, repository: Repository, is_wanted: Callable[[Repository], bool], *, is_requested: bool = True
+    ) -> Outcome | None:
         lock = self.checks.try_lock(repository)
         if lock is None:
             return None
         try:
-            return self._refresh(repository) if is_wanted(repository) else None
+            return self._refresh(repository, is_requested=is_requested) if is_wanted(repository) else None
         finally:
             unlock(lock)
 
-    def _refresh(self, repository: Repository) -> Outcome:
-        wanted = self.requests.begin(repository)
+    def _refresh(self, repository: Repository, *, is_requested: bool) -> Outcome:
+        begun = self.requests.begin(repository)
         try:
-            outcome = self._look(repository, wanted)
+            outcome = self._look(repository, set(filter(None, begun)), is_requested=is_requested or bool(begun))
         except Exception as error:  # a defect of ours, which must not be met again every few seconds
             outcome = self._failed(repository, error)
             log.exception("refresh broke image=%s", repository.familiar)
@@ -120,7 +114,7 @@ class Refresher:
             log.info("refreshed image=%s tags=%d %s", repository.familiar, outcome.tag_count, outcome.changes)
         return outcome
 
-    def _look(self, repository: Repository, wanted: Collection[str]) -> Outcome:
+    def _look(self, repository: Repository, wanted: Collection[str], *, is_requested: bool) -> Outcome:
         image = self.tracked.get(repository)
         if image is None:
             self._remove(repository)
@@ -128,9 +122,10 @@ class Refresher:
         wanted = self.checks.began(repository, wanted).wanted
         try:
             before = self.publisher.read_image(repository)
-            versions, limited = self._read_versions(image, wanted, before)
-            after = self._describe(repository, versions, before)
-            self._publish(repository, before, after, versions)
+            known = self._known_versions(repository, before)
+            survey = self.surveyor.survey(image, known, wanted=wanted, is_requested=is_requested)
+            after = self._describe(repository, survey, before)
+            self._publish(repository, before, after, survey.versions)
         except RegistryError as error:
             return self._failed(repository, error, error.retry_after_seconds)
         except PublishError as error:
@@ -139,31 +134,15 @@ class Refresher:
         changes = changes_between(before, after) if before else NO_CHANGES
         if changes:
             self.announce(after, changes)
-        if limited:
-            return self._failed(repository, limited, limited.retry_after_seconds)
-        tags = {tag for version in versions for tag in tags_of(version)}
+        if survey.limited:
+            return self._failed(repository, survey.limited, survey.limited.retry_after_seconds)
+        tags = {tag for version in survey.versions for tag in tags_of(version)}
         self.checks.succeeded(repository, tags)
         return Outcome(repository, changes, len(tags))
 
     def _failed(self, repository: Repository, error: Exception, retry_after_seconds: float | None = None) -> Outcome:
         self.checks.failed(repository, str(error), timedelta(seconds=retry_after_seconds or 0))
         return Outcome(repository, error=str(error))
-
-    def _read_versions(
-        self, image: TrackedImage, wanted: Collection[str], before: ImageDocument | None
-    ) -> tuple[list[VersionDocument], RateLimited | None]:
-        """Return the versions of the tags kept fresh, and what stopped the reading of those that are ``Unread``."""
-        remote = self.registry.repository(image.repository, private=image.private)
-        tags = choose(remote.tags(), self.max_tags, kept=image.kept_tags, wanted=wanted)
-        known = self._known_versions(image.repository, before)
-        inspector = Inspector(image.repository, remote, self.cache)
-        versions, limited = [], None
-        for digest, digest_tags in _tags_by_digest(remote, tags).items():
-            version = known.get(digest)
-            if version is None:
-                version, limited = _inspect(inspector, digest, limited)
-            versions.append(tagged(version, digest_tags))
-        return versions, limited
 
     def _known_versions(self, repository: Repository, before: ImageDocument | None) -> dict[str, VersionDocument]:
         if before is None or not self.checks.is_of_this_edition(repository):
@@ -176,15 +155,13 @@ class Refresher:
             if "Unread" not in version and self.publisher.has(paths.version(version["SHA"]))
         }
 
-    def _describe(
-        self, repository: Repository, versions: list[VersionDocument], before: ImageDocument | None
-    ) -> ImageDocument:
+    def _describe(self, repository: Repository, survey: Survey, before: ImageDocument | None) -> ImageDocument:
         return describe_image(
             repository,
-            versions,
+            survey.versions,
             checked_at=self.now(),
             webhook_url=self.webhook_url(repository),
-            hub=self.docker_hub.details(repository) or (hub_details(before) if before else None),
+            hub=survey.hub or (hub_details(before) if before else None),
         )
 
     def _publish(
@@ -209,29 +186,3 @@ class Refresher:
         for path in [*sorted(paths - {record}), record]:
             self.publisher.remove(path)
         self.checks.forget(repository)
-
-
-def _inspect(
-    inspector: Inspector, digest: str, limited: RateLimited | None
-) -> tuple[VersionDocument, RateLimited | None]:
-    """Return a version, only outlined if the limit is reached or the registry has or sends no such content."""
-    reason: RegistryError | None = limited
-    if reason is None:
-        try:
-            return inspector.inspect(digest), None
-        except RateLimited as error:
-            reason = limited = error
-        except (NotFound, BadAnswer) as error:
-            reason = error
-    return outline_version(inspector.repository, digest, unread=str(reason)), limited
-
-
-def _tags_by_digest(remote: RemoteRepository, tags: list[str]) -> dict[str, list[str]]:
-    tags_by_digest: dict[str, list[str]] = {}
-    for tag in tags:
-        try:
-            digest = remote.head(tag).digest or remote.manifest(tag).digest
-        except NotFound:
-            continue  # deleted since the registry listed it
-        tags_by_digest.setdefault(digest, []).append(tag)
-    return tags_by_digest

@@ -36,14 +36,16 @@ class RefreshRequests:
         replace_file(note, reference.repository.familiar.encode())
         return True
 
-    def begin(self, repository: Repository) -> set[str]:
-        """Mark every request for an image as begun and return the tags they name; the caller holds the image's lock."""
+    def begin(self, repository: Repository) -> set[str | None]:
+        """Mark every request for an image as begun and return what they name: a tag, or None for the image as a whole.
+
+        The caller holds the image's lock.
+        """
         make_folder(self._running)
         for note in self._pending.glob(f"{_key(repository)}.*"):
             with suppress(FileNotFoundError):
                 note.replace(self._running / note.name)
-        notes = self._running.glob(f"{_key(repository)}.*")
-        return {tag for note in notes if is_tag(tag := _tag_of(note))}
+        return {_tag_of(note) for note in self._running.glob(f"{_key(repository)}.*")}
 
     def end(self, repository: Repository) -> None:
         """Forget the requests that were begun; the caller holds the image's lock."""
@@ -80,5 +82,6 @@ def _key(repository: Repository) -> str:
     return hashlib.sha256(str(repository).encode()).hexdigest()[:32]
 
 
-def _tag_of(note: Path) -> str:
-    return note.name.partition(".")[2]
+def _tag_of(note: Path) -> str | None:
+    tag = note.name.partition(".")[2]
+    return tag if is_tag(tag) else None

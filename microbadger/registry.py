@@ -65,6 +65,7 @@ _MAX_HEADER_LENGTH = 8192
 _MAX_DETAIL_LENGTH = 200
 _MAX_MEDIA_TYPE_LENGTH = 255
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
+_RESERVED_PART = 0.1
 _DEFAULT_WINDOW_SECONDS = 6 * 3600
 _RATE_LIMIT = re.compile(r"(\d{1,9})(?:;w=(\d{1,9}))?", re.ASCII)
 _LINK = re.compile(r"<([^<>]*)>([^<>]*)")
@@ -91,6 +92,7 @@ class Content:
 @dataclass(frozen=True)
 class _PullsLeft:
     pulls: int
+    limit: int
     known_until: float
 
 
@@ -154,6 +156,11 @@ class Registry:
         noted = self._pulls_left.get(host)
         return noted.pulls if noted is not None and self._clock() < noted.known_until else None
 
+    def is_low_on_pulls(self, host: str) -> bool:
+        """Tell whether a registry lets us read no more than a tenth of the manifests it allows in its window."""
+        left = self.pulls_left(host)
+        return left is not None and left <= self._pulls_left[host].limit * _RESERVED_PART
+
     def _base_url(self, registry: str) -> str:
         if registry in self._mirrors:
             return self._mirrors[registry]
@@ -175,10 +182,10 @@ class Registry:
 
     def _note_pulls_left(self, host: str, answer: Answer) -> None:
         """Remember what Docker Hub counts: https://docs.docker.com/docker-hub/usage/pulls/."""
-        match = _RATE_LIMIT.fullmatch(answer.headers.get("ratelimit-remaining", "").replace(" ", ""))
-        if match:
-            window_seconds = int(match[2] or _DEFAULT_WINDOW_SECONDS)
-            self._pulls_left[host] = _PullsLeft(int(match[1]), self._clock() + window_seconds)
+        left, limit = (_rate_limit(answer, name) for name in ("ratelimit-remaining", "ratelimit-limit"))
+        if left:
+            pulls, window_seconds = int(left[1]), int(left[2] or _DEFAULT_WINDOW_SECONDS)
+            self._pulls_left[host] = _PullsLeft(pulls, int(limit[1]) if limit else 0, self._clock() + window_seconds)
 
 
 class RemoteRepository:
@@ -315,8 +322,10 @@ class RemoteRepository:
         host, status = self._repository.registry, answer.status
         what, detail = f"{path.partition('?')[0]} of {self._repository.path}", _detail(answer.body)
         if status in (401, 403):
-            message = f"{self._repository} was not found or is private{detail}"
-            raise Denied(message, host=host, status=status, has_credential=self._has_credential())
+            message, has_credential = f"{self._repository} was not found or is private{detail}", self._has_credential()
+            if has_credential:
+                message += f"; to publish it with the credential for {host}, write 'private' behind its name"
+            raise Denied(message, host=host, status=status, has_credential=has_credential)
         if status in (404, 410):
             raise NotFound(f"{host} has no {what}{detail}", host=host, status=status)
         raise BadAnswer(f"{host} answered with status {status} for {what}{detail}", host=host, status=status)
@@ -355,6 +364,10 @@ class RemoteRepository:
     def _bad(self, reason: str) -> BadAnswer:
         host = self._repository.registry
         return BadAnswer(f"{host} answers wrongly for {self._repository.path}: {reason}", host=host)
+
+
+def _rate_limit(answer: Answer, name: str) -> re.Match[str] | None:
+    return _RATE_LIMIT.fullmatch(answer.headers.get(name, "").replace(" ", ""))
 
 
 def _is_loopback(host: str) -> bool:

@@ -221,7 +221,7 @@ class Authenticator:
                 "scope": " ".join(scopes),
                 "refresh_token": credential.identity_token,
             }
-            return replace(request, method="POST", form=form)
+            return replace(request, method="POST", form=form, max_retries=0)
         query = urlencode([*fields, *(("scope", scope) for scope in scopes)])
         url_with_query = f"{realm}{'&' if urlsplit(realm).query else '?'}{query}"
         return replace(request, url=url_with_query, authorization=credential.basic if credential else None)

@@ -105,6 +105,7 @@ class Request:
     authorization: str | None = field(default=None, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
     max_redirects: int = 5
+    max_retries: int = 2
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ class Transport:
     def send(self, request: Request) -> Answer:
         """Return the answer after redirects and retries, whatever its status, except one retried in vain."""
         self._raise_if_held(request.host)
-        pauses = iter(() if request.method == "POST" else _PAUSES_SECONDS)
+        pauses = iter(_PAUSES_SECONDS[: request.max_retries])
         while True:
             try:
                 return self._successful(request)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from werkzeug.wrappers import Response
 
 from microbadger.docker_hub import DockerHub, HubImage, HubTag, HubTags, parse_details, parse_tags_page
+from microbadger.documents import HubDetails
 from microbadger.manifest import OCI_INDEX, OCI_MANIFEST, digest_of
-from microbadger.metadata import HubDetails, document_bytes, format_time
+from microbadger.metadata import document_bytes, format_time
 from microbadger.reference import Repository, is_digest, is_tag
 from microbadger.registry_errors import RateLimited
 from microbadger.transport import Answer, Request, RequestSeen, Transport

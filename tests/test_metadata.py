@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microbadger.documents import ImageDocument, TagDocument, VersionDocument
+from microbadger.documents import HubDetails, ImageDocument, TagDocument, VersionDocument
 from microbadger.manifest import OCI_INDEX, OCI_MANIFEST, Config, Descriptor, HistoryStep, Manifest, Platform
 from microbadger.metadata import (
     NO_CHANGES,
     Changes,
-    HubDetails,
     PlatformImage,
     changes_between,
     command_of,

@@ -17,6 +17,7 @@ from microbadger.reference import Reference, Repository
 from microbadger.refresh import Refresher
 from microbadger.refresh_requests import RefreshRequests
 from microbadger.registry import Registry
+from microbadger.survey import Surveyor
 from microbadger.tracked_images import TrackedImages
 from tests.fake_registry import FakeRegistry, image, index
 from tests.real_registry import wait_until
@@ -34,6 +35,7 @@ class Bench:
         self.public, self.data = folder / "public", folder / "data"
         self.time = datetime(2026, 11, 24, 12, tzinfo=UTC)
         self.announced: list[Changes] = []
+        self.hub_url = ""
         self.checks = self.checks_of("first edition")
         self.requests = RefreshRequests(self.data / "requests")
         self.publisher = Publisher(self.public)
@@ -43,12 +45,16 @@ class Bench:
         return Checks(self.data, interval=timedelta(hours=24), edition=edition, now=lambda: self.time)
 
     def refresher_of(self, named: str | None = None, max_tags: int = 100) -> Refresher:
-        registry = Registry(user_agent="tests", sleep=lambda _: None)
+        mirrors = {"docker.io": self.fake.url}
+        registry = Registry(user_agent="tests", mirrors=mirrors, sleep=lambda _: None)
         return Refresher(
             tracked=TrackedImages(self.data / "images.txt", named or str(self.repository)),
-            registry=registry,
-            docker_hub=DockerHub(registry.transport, ""),
-            cache=ContentCache(self.data / "content"),
+            surveyor=Surveyor(
+                registry=registry,
+                docker_hub=DockerHub(registry.transport, self.hub_url),
+                cache=ContentCache(self.data / "content"),
+                max_tags=max_tags,
+            ),
             publisher=self.publisher,
             checks=self.checks,
             requests=self.requests,
@@ -56,7 +62,6 @@ class Bench:
             published=lambda: None,
             webhook_url=lambda _: None,
             base_url="http://badges.test",
-            max_tags=max_tags,
             now=lambda: self.time,
         )
 
@@ -173,14 +178,9 @@ def test_an_image_without_tags_keeps_its_page_and_loses_its_badges(bench: Bench)
     assert {path.name for path in bench.files()} == {"web.json", "index.html"}
 
 
-def test_an_official_image_stands_under_both_names(bench: Bench, tmp_path: Path) -> None:
+def test_an_official_image_stands_under_both_names(bench: Bench) -> None:
     bench.fake.push("library/alpine", "3.20", image())
     refresher = bench.refresher_of(named="alpine")
-    mirrored = Registry(user_agent="tests", mirrors={"docker.io": bench.fake.url}, sleep=lambda _: None)
-    refresher = Refresher(
-        **{name: getattr(refresher, name) for name in Refresher.__dataclass_fields__ if name != "registry"},
-        registry=mirrored,
-    )
 
     refresher.refresh(Repository.parse("alpine"))
 

@@ -370,11 +370,12 @@ def test_it_says_so_when_a_server_keeps_failing(bench: Bench, fake: FakeRegistry
     assert len(fake.requests) == 3
 
 
-def test_it_repeats_no_post(bench: Bench, fake: FakeRegistry) -> None:
+@pytest.mark.parametrize("max_retries", [0, 1, 2])
+def test_it_repeats_a_request_no_more_often_than_wanted(bench: Bench, fake: FakeRegistry, max_retries: int) -> None:
     fake.always("/", lambda request: Response(status=503))
     with pytest.raises(Unreachable):
-        bench.get(fake.url, method="POST", form={"größe": "1"})
-    assert [request.form["größe"] for request in fake.requests] == ["1"]
+        bench.get(fake.url, method="POST", form={"größe": "1"}, max_retries=max_retries)
+    assert [request.form["größe"] for request in fake.requests] == ["1"] * (1 + max_retries)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,126 @@
+"""Asks what the tags of an image name now, and reads only what was never seen."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from microbadger.content_cache import ContentCache
+from microbadger.docker_hub import DockerHub, HubTag, HubTags
+from microbadger.documents import HubDetails, VersionDocument
+from microbadger.inspection import Inspector
+from microbadger.metadata import PREFERRED_PLATFORM, outline_version, tagged, tags_of
+from microbadger.registry import BadAnswer, NotFound, RateLimited, Registry, RegistryError, RemoteRepository
+from microbadger.tags import choose
+from microbadger.tracked_images import TrackedImage
+
+_SCARCE_RETRY_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What an image consists of now; ``limited`` is what stopped the reading of versions that are ``Unread``."""
+
+    versions: list[VersionDocument]
+    hub: HubDetails | None
+    limited: RateLimited | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surveyor:
+    """Looks at images through their registries and, where it saves requests, Docker Hub's web API."""
+
+    registry: Registry
+    docker_hub: DockerHub
+    cache: ContentCache
+    max_tags: int
+
+    def survey(
+        self,
+        image: TrackedImage,
+        known: Mapping[str, VersionDocument],
+        *,
+        wanted: Collection[str] = (),
+        is_requested: bool = True,
+    ) -> Survey:
+        """Return the versions of the tags kept fresh; those in ``known`` (by digest) are not read again.
+
+        A look that nobody requested believes Docker Hub's list where it says that nothing changed, and leaves the last
+        pulls to those that are requested. Raises RegistryError where the registry does not answer.
+        """
+        remote = self.registry.repository(image.repository, private=image.private)
+        listed = None if is_requested else self.docker_hub.tags(image.repository, self.max_tags)
+        tags = choose(_available(remote, listed, known), self.max_tags, kept=image.kept_tags, wanted=wanted)
+        hub_tags = {tag.name: tag for tag in listed.tags} if listed else {}
+        inspector = Inspector(image.repository, remote, self.cache, self._before_pull(image, is_requested))
+        versions: list[VersionDocument] = []
+        limited: RateLimited | None = None
+        for digest, digest_tags in _tags_by_digest(remote, tags, hub_tags, known).items():
+            version = known.get(digest)
+            if version is None:
+                version, limited = _inspect(inspector, digest, limited, hub_tags.get(digest_tags[0]))
+            versions.append(tagged(version, digest_tags))
+        return Survey(versions, self.docker_hub.details(image.repository), limited)
+
+    def _before_pull(self, image: TrackedImage, is_requested: bool) -> Callable[[], None]:
+        host = image.repository.registry
+
+        def check_budget() -> None:
+            if not is_requested and self.registry.is_low_on_pulls(host):
+                reason = f"{host} lets us read few more manifests for now, which are kept for pushes"
+                raise RateLimited(reason, host=host, retry_after_seconds=_SCARCE_RETRY_SECONDS)
+
+        return check_budget
+
+
+def _available(
+    remote: RemoteRepository, listed: HubTags | None, known: Mapping[str, VersionDocument]
+) -> list[str]:
+    """Return every tag there may be, the newest first where that is told."""
+    if listed is None or not listed.is_complete:
+        return remote.tags()
+    names = [tag.name for tag in listed.tags]
+    # What the list does not name any more may only be late: the registry is asked.
+    return [*names, *(tag for version in known.values() for tag in tags_of(version))]
+
+
+def _tags_by_digest(
+    remote: RemoteRepository, tags: list[str], hub_tags: Mapping[str, HubTag], known: Mapping[str, VersionDocument]
+) -> dict[str, list[str]]:
+    tags_by_digest: dict[str, list[str]] = {}
+    for tag in tags:
+        digest = hub_tags[tag].digest if tag in hub_tags else None
+        if digest not in known:
+            digest = _ask_digest(remote, tag)
+        if digest:
+            tags_by_digest.setdefault(digest, []).append(tag)
+    return tags_by_digest
+
+
+def _ask_digest(remote: RemoteRepository, tag: str) -> str | None:
+    """Return what a tag names; None for a tag that was deleted since it was listed."""
+    try:
+        return remote.head(tag).digest or remote.manifest(tag).digest
+    except NotFound:
+        return None
+
+
+def _inspect(
+    inspector: Inspector, digest: str, limited: RateLimited | None, hub_tag: HubTag | None
+) -> tuple[VersionDocument, RateLimited | None]:
+    """Return a version, only outlined if the limit is reached or the registry has or sends no such content."""
+    reason: RegistryError | None = limited
+    if reason is None:
+        try:
+            return inspector.inspect(digest), None
+        except RateLimited as error:
+            reason = limited = error
+        except (NotFound, BadAnswer) as error:
+            reason = error
+    size_bytes = _size_told(hub_tag) if hub_tag and hub_tag.digest == digest else 0
+    return outline_version(inspector.repository, digest, unread=str(reason), size_bytes=size_bytes), limited
+
+
+def _size_told(tag: HubTag) -> int:
+    """Return the size of a tag's main platform as Docker Hub tells it, 0 where it does not."""
+    preferred = (image for image in tag.images if (image.os, image.architecture) == PREFERRED_PLATFORM)
+    main = next(preferred, next(iter(tag.images), None))
+    return (main and main.size_bytes) or 0
