@@ -38,6 +38,8 @@ class LayerDocument(TypedDict):
 
 
 class PlatformDocument(TypedDict):
+    """One platform of a version; its labels and layers only where a version with several stands alone."""
+
     OS: str
     Architecture: str
     Variant: NotRequired[str]
@@ -45,6 +47,9 @@ class PlatformDocument(TypedDict):
     DownloadSize: int
     LayerCount: int
     Created: NotRequired[str]
+    Labels: NotRequired[dict[str, str]]
+    Annotations: NotRequired[dict[str, str]]
+    Layers: NotRequired[list[LayerDocument]]
 
 
 class VersionDocument(TypedDict):

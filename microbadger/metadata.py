@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from microbadger.documents import (
     BaseDocument,
@@ -20,6 +21,8 @@ from microbadger.labels import Told, told_by
 from microbadger.manifest import Config, Manifest, Platform, layer_steps
 from microbadger.reference import DOCKER_HUB, Repository
 from microbadger.tags import most_specific
+
+D = TypeVar("D", ImageDocument, VersionDocument, PlatformDocument)
 
 PREFERRED_PLATFORM = ("linux", "amd64")
 
@@ -74,7 +77,10 @@ def describe_version(
     images: Sequence[PlatformImage],
     index_annotations: Mapping[str, str] | None = None,
 ) -> VersionDocument:
-    """Return the document of one version, with the layers of its main platform; ``images`` must not be empty."""
+    """Return the document of one version, with the layers of its main platform on top.
+
+    ``images`` must not be empty; if there are several, each platform has its own labels and layers besides.
+    """
     main = main_platform(images)
     told = told_by(main.config.labels, main.manifest.annotations, index_annotations or {})
     version = outline_version(repository, digest, media_type)
@@ -82,7 +88,7 @@ def describe_version(
     version["LayerCount"] = len(main.manifest.layers)
     version["DownloadSize"] = main.size_bytes
     version["Layers"] = _layers(main)
-    version["Platforms"] = [_platform(image) for image in images]
+    version["Platforms"] = [_platform(image, with_details=len(images) > 1) for image in images]
     if main.config.created:
         version["Created"] = format_time(main.config.created)
     if main.config.labels:
@@ -90,7 +96,7 @@ def describe_version(
     if annotations := {**main.manifest.annotations, **_not_empty(index_annotations or {})}:
         version["Annotations"] = annotations
     _add_told(version, told)
-    return {key: version[key] for key in VersionDocument.__annotations__ if key in version}  # type: ignore[return-value, literal-required]
+    return _ordered(VersionDocument, version)
 
 
 def outline_version(
@@ -143,7 +149,7 @@ def describe_image(
     )
     optional = {
         "WebhookURL": webhook_url,
-        "Description": hub.description,
+        "Description": hub.description or _description_told(current),
         "LastUpdated": format_time(hub.last_updated) if hub.last_updated else _first_creation(newest_first),
         "PullCount": hub.pull_count,
         "StarCount": hub.star_count,
@@ -152,7 +158,7 @@ def describe_image(
     image.update({key: value for key, value in optional.items() if value is not None})  # type: ignore[typeddict-item]
     if current:
         image.update(_on_top(current))
-    return _ordered(image)
+    return _ordered(ImageDocument, image)
 
 
 def shown_at(image: ImageDocument, tag: str) -> ImageDocument | None:
@@ -160,15 +166,18 @@ def shown_at(image: ImageDocument, tag: str) -> ImageDocument | None:
     version = next((version for version in image["Versions"] if tag in tags_of(version)), None)
     if version is None:
         return None
-    own = {key: value for key, value in image.items() if key not in _VERSION_FIELDS_ON_TOP}
-    return _ordered({**own, **_on_top(version)})  # type: ignore[typeddict-item]
+    shown = image.copy()
+    for field in _VERSION_FIELDS_ON_TOP:
+        shown.pop(field, None)  # type: ignore[misc]
+    shown.update(_on_top(version))
+    return _ordered(ImageDocument, shown)
 
 
 def hub_details(image: ImageDocument) -> HubDetails:
     """Return what Docker Hub told when this document was made, for a day on which it does not answer."""
     on_docker_hub = "PullCount" in image
     return HubDetails(
-        image.get("Description"),
+        image.get("Description") if on_docker_hub else None,
         datetime.fromisoformat(image["LastUpdated"]) if on_docker_hub and "LastUpdated" in image else None,
         image.get("PullCount"),
         image.get("StarCount"),
@@ -182,9 +191,13 @@ def current_version(versions: Sequence[VersionDocument]) -> VersionDocument | No
 
 
 def main_platform(images: Sequence[PlatformImage]) -> PlatformImage:
-    """Return the image for linux/amd64, else the first one."""
-    preferred = (i for i in images if (i.platform.os, i.platform.architecture) == PREFERRED_PLATFORM)
-    return next(preferred, images[0])
+    """Return the image for linux/amd64, for every such processor rather than some, else the first one."""
+
+    def rank(image: PlatformImage) -> tuple[bool, bool]:
+        is_preferred = (image.platform.os, image.platform.architecture) == PREFERRED_PLATFORM
+        return not is_preferred, is_preferred and image.platform.variant not in (None, "v1")
+
+    return min(images, key=rank)
 
 
 def changes_between(before: ImageDocument, after: ImageDocument) -> Changes:
@@ -261,7 +274,7 @@ def _layers(image: PlatformImage) -> list[LayerDocument]:
     ]
 
 
-def _platform(image: PlatformImage) -> PlatformDocument:
+def _platform(image: PlatformImage, *, with_details: bool) -> PlatformDocument:
     document = PlatformDocument(
         OS=image.platform.os,
         Architecture=image.platform.architecture,
@@ -273,7 +286,13 @@ def _platform(image: PlatformImage) -> PlatformDocument:
         document["Variant"] = image.platform.variant
     if image.config.created:
         document["Created"] = format_time(image.config.created)
-    return document
+    if with_details:
+        if image.config.labels:
+            document["Labels"] = dict(image.config.labels)
+        if image.manifest.annotations:
+            document["Annotations"] = dict(image.manifest.annotations)
+        document["Layers"] = _layers(image)
+    return _ordered(PlatformDocument, document)
 
 
 def _add_told(version: VersionDocument, told: Told) -> None:
@@ -306,12 +325,25 @@ def _on_top(current: VersionDocument) -> ImageDocument:
     return {key: value for key, value in fields.items() if value}  # type: ignore[return-value]
 
 
-def _ordered(image: ImageDocument) -> ImageDocument:
-    return {key: image[key] for key in ImageDocument.__annotations__ if key in image}  # type: ignore[return-value, literal-required]
+def _ordered(kind: type[D], document: D) -> D:
+    """Return a document with its fields in the order of its kind, which is that of the old service."""
+    return {key: document[key] for key in kind.__annotations__ if key in document}  # type: ignore[return-value, literal-required]
 
 
 def _without_layers(version: VersionDocument) -> VersionDocument:
-    return {key: value for key, value in version.items() if key != "Layers"}  # type: ignore[return-value]
+    short = version.copy()
+    short.pop("Layers", None)
+    short["Platforms"] = [_without_details(platform) for platform in version["Platforms"]]
+    return short
+
+
+def _without_details(platform: PlatformDocument) -> PlatformDocument:
+    details = ("Labels", "Annotations", "Layers")
+    return {key: value for key, value in platform.items() if key not in details}  # type: ignore[return-value]
+
+
+def _description_told(version: VersionDocument | None) -> str | None:
+    return told_by(version.get("Labels", {}), version.get("Annotations", {})).description if version else None
 
 
 def _newest_first(version: VersionDocument) -> tuple[str, str]:

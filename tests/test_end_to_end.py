@@ -225,3 +225,24 @@ def test_an_impossible_setting_refuses_to_start_and_says_why(tmp_path: Path, nam
     sentences = [line for line in service.log.read_text().splitlines() if f"MICROBADGER_{name}" in line]
     assert len(sentences) == 1
     assert "Traceback" not in service.log.read_text()
+
+
+def test_an_image_that_only_credentials_can_read_is_published_if_its_line_says_private(
+    tmp_path: Path, image_maker: ImageMaker
+) -> None:
+    need("docker-registry")
+    with RunningRegistry(tmp_path / "registry", private=True) as registry:
+        name = f"{registry.host}/team/secret"
+        image_maker.login(registry.host)
+        image_maker.push(image_maker.make([{"a": b"1"}]), f"{name}:latest")
+        service = RunningService(tmp_path / "service")
+        service.environment["DOCKER_AUTH_CONFIG"] = image_maker.auth_file.read_text()
+
+        service.command("track", name)
+        refused = service.command("refresh")
+        service.command("track", "--private", name)
+        published = service.command("refresh", name)
+
+    assert "write 'private' behind its name" in refused.stdout
+    assert published.returncode == 0
+    assert (service.public / f"badges/image/{name}.svg").exists()

@@ -178,7 +178,8 @@ def test_layers_without_a_history_are_told_without_commands() -> None:
 
 def test_each_platform_is_told() -> None:
     images = [image("b", (1, 2), platform=Platform("linux", "arm", "v7")), image("c", (3,), created=None)]
-    assert describe_version(APP, digest("a"), OCI_INDEX, images)["Platforms"] == [
+    version = describe_version(APP, digest("a"), OCI_INDEX, images)
+    assert document(version)["Versions"][0]["Platforms"] == [
         {
             "OS": "linux",
             "Architecture": "arm",
@@ -192,10 +193,25 @@ def test_each_platform_is_told() -> None:
     ]
 
 
+def test_a_version_with_several_platforms_tells_labels_and_layers_of_each() -> None:
+    images = [image("b", (1,), labels={"a": "1"}), image("c", (2, 3), {"b": "2"}, platform=ARM64)]
+    first, second = describe_version(APP, digest("a"), OCI_INDEX, images)["Platforms"]
+    assert (first["Labels"], len(first["Layers"])) == ({"a": "1"}, 1)
+    assert (second["Annotations"], len(second["Layers"])) == ({"b": "2"}, 2)
+
+
+def test_a_description_comes_from_a_label_where_docker_hub_tells_none() -> None:
+    version = described("1.0", labels={"org.opencontainers.image.description": "größe"})
+    assert document(version)["Description"] == "größe"
+    assert document(version, hub=HubDetails(description="told"))["Description"] == "told"
+
+
 @pytest.mark.parametrize(
     ("platforms", "main"),
     [
         ([AMD64], AMD64),
+        ([Platform("linux", "amd64", "v3"), AMD64], AMD64),
+        ([ARM64, Platform("linux", "amd64", "v3")], Platform("linux", "amd64", "v3")),
         ([ARM64, AMD64], AMD64),
         ([ARM64, Platform("windows", "amd64")], ARM64),
         ([Platform("windows", "amd64"), ARM64, AMD64], AMD64),
