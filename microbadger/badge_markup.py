@@ -19,18 +19,21 @@ class BadgeLink:
 
 
 def badge_link(base_url: str, repository: Repository, badge_type: str, tag: str | None = None) -> BadgeLink:
-    """Return where a badge and the page behind it are, and the words for who cannot see it."""
-    paths = ImagePaths(image_name(repository))
-    subject = f"{image_name(repository)}:{tag}" if tag else image_name(repository)
+    """Return where a badge and the page behind it are, and the words for who cannot see it.
+
+    As in microbadger.com's snippets, a tag stands in both addresses.
+    """
+    paths, suffix = ImagePaths(image_name(repository)), f":{tag}" if tag else ""
     return BadgeLink(
-        alt=f"{subject} {badge_type}",
+        alt=f"{paths.name}{suffix} {badge_type}",
         image_url=f"{base_url}/{paths.badge(badge_type, tag, 'svg')}",
-        page_url=f"{base_url}/{paths.page_url}",
+        page_url=f"{base_url}/{paths.page_url}{suffix}",
     )
 
 
 def _markdown(link: BadgeLink) -> str:
-    return f"[![{link.alt}]({link.image_url})]({link.page_url})"
+    alt = link.alt.replace("_", r"\_")  # else _x_ would be emphasis
+    return f"[![{alt}]({link.image_url})]({link.page_url})"
 
 
 def _html(link: BadgeLink) -> str:
@@ -42,7 +45,8 @@ def _restructuredtext(link: BadgeLink) -> str:
 
 
 def _asciidoc(link: BadgeLink) -> str:
-    return f'image:{link.image_url}["{link.alt}",link="{link.page_url}"]'
+    # What stands between ++ is left as it is: else -- would become a dash and __x__ emphasis.
+    return f'image:++{link.image_url}++["++{link.alt}++",link="++{link.page_url}++"]'
 
 
 FORMATS: dict[str, Callable[[BadgeLink], str]] = {
@@ -51,4 +55,3 @@ FORMATS: dict[str, Callable[[BadgeLink], str]] = {
     "restructuredtext": _restructuredtext,
     "asciidoc": _asciidoc,
 }
-"""Format → what writes it. A name or tag holds no character that any of the formats reads as markup."""

@@ -1,38 +1,51 @@
 """The markup authors paste: four formats, with words for who cannot see the badge."""
 
+import shutil
+import subprocess
+from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
+from docutils.core import publish_parts
+from markdown_it import MarkdownIt
 
 from microbadger.badge_markup import FORMATS, BadgeLink, badge_link
 from microbadger.badge_text import BADGE_TYPES
 from microbadger.reference import Repository
 
 BASE = "https://badges.example.org"
-APP, ALPINE = Repository.parse("owner/my_tool-3.8"), Repository.parse("library/alpine")
+APP, ALPINE = Repository.parse("example/app"), Repository.parse("library/alpine")
 
-# format, what it writes for the image badge of the app
-MARKUP = [
-    (
-        "markdown",
-        f"[![owner/my_tool-3.8 image]({BASE}/badges/image/owner/my_tool-3.8.svg)]({BASE}/images/owner/my_tool-3.8)",
-    ),
-    (
-        "html",
-        f'<a href="{BASE}/images/owner/my_tool-3.8"><img src="{BASE}/badges/image/owner/my_tool-3.8.svg"'
-        ' alt="owner/my_tool-3.8 image"></a>',
-    ),
-    (
-        "restructuredtext",
-        f".. image:: {BASE}/badges/image/owner/my_tool-3.8.svg\n   :alt: owner/my_tool-3.8 image\n"
-        f"   :target: {BASE}/images/owner/my_tool-3.8",
-    ),
-    (
-        "asciidoc",
-        f'image:{BASE}/badges/image/owner/my_tool-3.8.svg["owner/my_tool-3.8 image",'
-        f'link="{BASE}/images/owner/my_tool-3.8"]',
-    ),
+# Names and tags that one format or another could take for markup.
+ODD_NAMES = [
+    ("owner/my_tool-3.8", None),
+    ("owner/my__tool__x", "_1_"),
+    ("a--b/c--d__e", "1.0--x"),
+    ("[::1]:5000/web", "_"),
+    ("localhost:5000/a/b/c", "v1.0_"),
 ]
+
+
+def _read_asciidoc(markup: str) -> str:
+    tests = Path(__file__).parent
+    if not shutil.which("node") or not (tests / "node_modules/@asciidoctor/core").is_dir():
+        pytest.skip("Node or @asciidoctor/core is not installed: npm ci --prefix tests")
+    script = """import('@asciidoctor/core').then(async asciidoctor => {
+        console.log(await asciidoctor.convert(process.argv[1], {doctype: 'inline'}))
+    })"""
+    return subprocess.run(
+        ["node", "-e", script, markup], cwd=tests, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+
+
+READERS: dict[str, Callable[[str], str]] = {
+    "markdown": lambda markup: MarkdownIt().render(markup),
+    "html": lambda markup: markup,
+    "restructuredtext": lambda markup: publish_parts(markup, writer="html5")["body"],
+    "asciidoc": _read_asciidoc,
+}
 
 
 class Elements(HTMLParser):
@@ -47,13 +60,16 @@ class Elements(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
 
-@pytest.mark.parametrize(("name", "markup"), MARKUP)
-def test_each_format_shows_the_badge_and_leads_to_the_page(name: str, markup: str) -> None:
-    assert FORMATS[name](badge_link(BASE, APP, "image")) == markup
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize(("name", "tag"), ODD_NAMES)
+def test_who_reads_the_format_sees_the_badge_its_words_and_the_link(name: str, tag: str | None, format_: str) -> None:
+    link = badge_link(BASE, Repository.parse(name), "image", tag)
 
+    found = Elements(READERS[format_](FORMATS[format_](link))).found
 
-def test_there_is_a_row_for_each_format() -> None:
-    assert [name for name, _ in MARKUP] == list(FORMATS)
+    ((_, anchor), (_, picture)) = [element for element in found if element[0] in ("a", "img")]
+    addresses = [unquote(address or "") for address in (anchor["href"], picture["src"])]  # brackets may be escaped
+    assert (addresses, picture["alt"]) == ([link.page_url, link.image_url], link.alt)
 
 
 def test_an_official_image_goes_by_its_bare_name() -> None:
@@ -69,13 +85,15 @@ def test_an_image_of_another_registry_goes_by_its_host() -> None:
 
 def test_the_badge_of_a_tag_is_that_of_the_tag() -> None:
     link = badge_link(BASE, ALPINE, "version", "3.20")
-    assert (link.alt, link.image_url) == ("alpine:3.20 version", f"{BASE}/badges/version/alpine:3.20.svg")
+    assert link == BadgeLink(
+        "alpine:3.20 version", f"{BASE}/badges/version/alpine:3.20.svg", f"{BASE}/images/alpine:3.20"
+    )
 
 
 @pytest.mark.parametrize("badge_type", sorted(BADGE_TYPES))
 @pytest.mark.parametrize("name", sorted(FORMATS))
 def test_no_badge_is_without_words(name: str, badge_type: str) -> None:
-    assert f"owner/my_tool-3.8 {badge_type}" in FORMATS[name](badge_link(BASE, APP, badge_type))
+    assert f"example/app {badge_type}" in FORMATS[name](badge_link(BASE, APP, badge_type))
 
 
 def test_html_stays_html_whatever_it_is_given() -> None:
