@@ -26,15 +26,18 @@ from microbadger.metadata import Changes
 from microbadger.notifications import Notifications
 from microbadger.public_tree import ImagePaths
 from microbadger.publisher import Publisher
-from microbadger.reference import Repository
+from microbadger.reference import Reference, Repository
 from microbadger.refresh import Refresher
 from microbadger.refresh_requests import RefreshRequests
 from microbadger.registry import Registry
 from microbadger.schedule import Schedule
+from microbadger.search import Listing
 from microbadger.settings import Settings, SettingsError
 from microbadger.survey import Surveyor
 from microbadger.tracked_images import TrackedImages
 from microbadger.web import Site
+from microbadger.web_api import ApiRoutes
+from microbadger.web_webhooks import WebhookRoutes
 
 logging.getLogger("microbadger").addHandler(logging.NullHandler())  # commands say what there is to say themselves
 
@@ -116,17 +119,23 @@ def _wire(settings: Settings) -> tuple[Flask, Schedule]:
         due=lambda: [image.repository for image in tracked if checks.is_due(image.repository)],
         end_round=catalogue.publish_if_stale,
     )
+    def refresh_soon(reference: Reference) -> None:
+        requests.add(reference)
+        schedule.refresh_soon(reference.repository)
+
     site = Site(
         tracked=tracked,
         publisher=publisher,
         checks=checks,
-        requests=requests,
         asked_tags=AskedTags(data, now=_now),
-        refresh_soon=schedule.refresh_soon,
-        secret=secret,
+        refresh_soon=refresh_soon,
         base_url=settings.base_url,
         now=_now,
     )
+    hooks = WebhookRoutes(
+        tracked=tracked, publisher=publisher, checks=checks, refresh_soon=refresh_soon, secret=secret, now=_now
+    )
+    api = ApiRoutes(tracked=tracked, publisher=publisher, listing=Listing(publisher))
     tools = Tools(
         tracked=tracked,
         checks=checks,
@@ -139,7 +148,8 @@ def _wire(settings: Settings) -> tuple[Flask, Schedule]:
         now=_now,
     )
     app = Flask("microbadger", static_folder=None)
-    app.register_blueprint(site.blueprint())
+    for routes in (site, hooks, api):
+        app.register_blueprint(routes.blueprint())
     add_commands(app, tools)
     return app, schedule
 

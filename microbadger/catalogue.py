@@ -14,7 +14,7 @@ from microbadger.reference import InvalidReference, Repository
 from microbadger.tracked_images import TrackedImages
 
 _ASSET_FOLDER = Path(__file__).parent / "assets"
-_FIELDS = ("Description", "LatestVersion", "DownloadSize", "LastUpdated", "UpdatedAt")
+_FIELDS = ("Description", "LatestVersion", "DownloadSize", "PullCount", "LastUpdated", "UpdatedAt")
 
 
 class Catalogue:
@@ -51,7 +51,7 @@ class Catalogue:
         for asset in sorted(_ASSET_FOLDER.iterdir()):
             self._publisher.write(f"{ASSETS}/{asset.name}", asset.read_bytes())
         self._publisher.write(HOME, pages.home_page(images, self._base_url))
-        self._publisher.write(CATALOGUE, document_bytes({"ImageCount": len(images), "Images": images}))
+        self._publisher.write(CATALOGUE, document_bytes(_list(images)))
         self._listed = listed
 
     def _published(self) -> Iterator[Repository]:
@@ -66,6 +66,12 @@ class Catalogue:
 def mark_stale(mark: Path) -> None:
     """Note on disk that an image changed, for whoever publishes the lists next."""
     replace_file(mark, b"")
+
+
+def _list(images: list[dict[str, object]]) -> dict[str, object]:
+    """Return the list as the old service's single page; without an image only the page's number is left."""
+    page: dict[str, object] = {"CurrentPage": 1}
+    return page | ({"PageCount": 1, "ImageCount": len(images), "Images": images} if images else {})
 
 
 def _entry(repository: Repository, image: ImageDocument | None) -> dict[str, object]:

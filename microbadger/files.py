@@ -29,6 +29,15 @@ def read_if_any(path: Path) -> bytes | None:
         return None
 
 
+def stamp_of(path: Path) -> tuple[int, ...] | None:
+    """Return what tells a file from the one it replaced, or None where there is no such file."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
 def replace_file(path: Path, content: bytes, mode: int = PRIVATE_MODE) -> None:
     """Put ``content`` in the place of ``path`` in one step; on any failure the old file stays and no other is left."""
     descriptor, temporary = _temporary_beside(path)

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from microbadger.files import PUBLIC_MODE, lock_file, read_if_any, replace_file
+from microbadger.files import PUBLIC_MODE, lock_file, read_if_any, replace_file, stamp_of
 from microbadger.public_tree import has_own_paths
 from microbadger.reference import InvalidReference, Reference, Repository
 
@@ -75,6 +75,14 @@ class TrackedImages:
             self._replace([*lines, *_lines_for(image)])
             return True
 
+    def put(self, image: TrackedImage) -> None:
+        """Make the file say just this of an image, whatever it said before."""
+        with self._locked():
+            lines = self._lines()
+            new = [*(line for line in lines if not _is_line_of(line, image.repository)), *_lines_for(image)]
+            if new != lines:
+                self._replace(new)
+
     def untrack(self, repository: Repository) -> None:
         """Take every line of an image out of the file, or raise NotTracked."""
         with self._locked():
@@ -88,7 +96,7 @@ class TrackedImages:
                 raise NotTracked(f"{repository.familiar} is not tracked.")
 
     def _read(self) -> _Snapshot:
-        stamp = _stamp(self._file)
+        stamp = stamp_of(self._file)
         if stamp != self._snapshot.stamp:
             self._snapshot = _snapshot(stamp, self._lines(), self._named)
         return self._snapshot
@@ -148,11 +156,3 @@ def _is_line_of(line: str, repository: Repository) -> bool:
     except InvalidReference:
         return False
     return image is not None and image.repository == repository
-
-
-def _stamp(file: Path) -> tuple[int, ...] | None:
-    try:
-        status = file.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -1,0 +1,102 @@
+"""Answers the metadata API: images, versions, the list and the search, and what an administrator may change."""
+
+import math
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import BadRequest, HTTPException, NotFound
+
+from microbadger.answers import PASSING, document_answer, error_answer, file_answer
+from microbadger.metadata import document_bytes, image_name, shown_at
+from microbadger.public_tree import CATALOGUE, ImagePaths
+from microbadger.publisher import Publisher
+from microbadger.reference import Repository
+from microbadger.search import Listing, find
+from microbadger.tracked_images import TrackedImages
+from microbadger.web import parse_name
+
+_PAGE_SIZE = 50
+_LARGEST_PAGE = 1000
+_FOUND_AT_MOST = 10
+_MAX_BODY_BYTES = 64 * 1024
+_MAX_KEPT_TAGS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiRoutes:
+    """The routes below ``/v1/images``."""
+
+    tracked: TrackedImages
+    publisher: Publisher
+    listing: Listing
+
+    def blueprint(self) -> Blueprint:
+        """Return the routes, ready to be registered with an app."""
+        routes = Blueprint("api", __name__, url_prefix="/v1/images")
+        for rule, view in (
+            ("", self.list_images),
+            ("/search/<path:term>", self.search),
+            ("/<path:name>/version/<sha>", self.version),
+            ("/<path:name>", self.image),
+        ):
+            routes.add_url_rule(rule, view_func=view, methods=["GET"], strict_slashes=False)
+        routes.register_error_handler(HTTPException, error_answer)
+        return routes
+
+    def image(self, name: str) -> Response:
+        """The document of an image; with a tag, the fields on top are that version's."""
+        reference = parse_name(name.removesuffix("/").removesuffix(".json"))
+        if reference is None or not self.tracked.get(reference.repository):
+            raise NotFound(f"{name} is not tracked here.")
+        path = ImagePaths.of(reference.repository).metadata
+        image = self.publisher.read_image(reference.repository)
+        if image is None:
+            return document_answer(_unread(reference.repository), 202, PASSING)
+        if reference.tag is None:
+            return file_answer(self.publisher.read(path) or document_bytes(image), path)
+        shown = shown_at(image, reference.tag)
+        if shown is None:
+            raise NotFound(f"{reference} is not known: its tag is not one of those kept fresh here.")
+        return file_answer(document_bytes(shown), path)
+
+    def version(self, name: str, sha: str) -> Response:
+        """The document of one version, with its layers."""
+        reference = parse_name(name)
+        path = ImagePaths.of(reference.repository).version(sha.removesuffix(".json")) if reference else ""
+        content = self.publisher.read(path) if path else None
+        if content is None:
+            raise NotFound(f"{name} has no version {sha} here.")
+        return file_answer(content, path)
+
+    def list_images(self) -> Response:
+        """The list of all images, whole or by pages."""
+        if not request.args.keys() & {"page", "page_size"}:
+            return file_answer(self.publisher.read(CATALOGUE) or document_bytes({"CurrentPage": 1}), CATALOGUE)
+        page, page_size = _number("page", 1), min(_number("page_size", _PAGE_SIZE), _LARGEST_PAGE)
+        entries = self.listing.entries()
+        shown = entries[(page - 1) * page_size : page * page_size]
+        document: dict[str, object] = {"CurrentPage": page}
+        if entries:
+            document |= {"PageCount": math.ceil(len(entries) / page_size), "ImageCount": len(entries), "Images": shown}
+        return file_answer(document_bytes(document), CATALOGUE)
+
+    def search(self, term: str) -> Response:
+        """The names of the images that fit a term best."""
+        found = [_full_name(entry["ImageName"]) for entry in find(self.listing.entries(), term, _FOUND_AT_MOST)]
+        return file_answer(document_bytes({"Images": found} if found else {}), CATALOGUE)
+
+
+def _unread(repository: Repository) -> dict[str, object]:
+    return {"ImageName": image_name(repository), "Registry": repository.registry, "Repository": repository.path}
+
+
+def _number(name: str, otherwise: int) -> int:
+    text = request.args.get(name, str(otherwise))
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text) > 0):
+        raise BadRequest(f"{name}={text!r} is not a whole number from 1.")
+    return int(text)
+
+
+def _full_name(image_name: str) -> str:
+    """Return a name as the search has always spelt it, official images with ``library/``."""
+    return Repository.parse(image_name).familiar

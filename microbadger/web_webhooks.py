@@ -1,0 +1,98 @@
+"""Answers webhooks: notes on disk that an image was pushed, then says so; or waits until the files are fresh."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import BadRequest, HTTPException
+
+from microbadger import webhooks
+from microbadger.answers import document_answer, error_answer, text_answer
+from microbadger.checks import Checks
+from microbadger.metadata import image_name
+from microbadger.publisher import Publisher
+from microbadger.reference import Reference, Repository
+from microbadger.tracked_images import TrackedImages
+from microbadger.web import parse_name
+
+log = logging.getLogger(__name__)
+
+_LONGEST_WAIT_SECONDS = 120.0
+_WAIT_STEP_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookRoutes:
+    """The routes that registries and CI jobs post to."""
+
+    tracked: TrackedImages
+    publisher: Publisher
+    checks: Checks
+    refresh_soon: Callable[[Reference], None]
+    secret: str
+    now: Callable[[], datetime]
+
+    def blueprint(self) -> Blueprint:
+        """Return the routes, ready to be registered with an app."""
+        routes = Blueprint("webhooks", __name__)
+        routes.add_url_rule("/images/<path:name>/<token>", view_func=self.image_webhook, methods=["POST"])
+        routes.add_url_rule("/hooks/<token>", view_func=self.hook, methods=["POST"])
+        routes.register_error_handler(HTTPException, error_answer)
+        return routes
+
+    def image_webhook(self, name: str, token: str) -> Response:
+        """Accept that an image was pushed; what the body says beyond the tag is not believed."""
+        reference = parse_name(name)
+        if reference is None or not self.tracked.get(reference.repository):
+            return text_answer("Image not found", 404)
+        repository = reference.repository
+        if not webhooks.is_token(token, webhooks.image_token(self.secret, repository)):
+            return text_answer("Bad token", 403)
+        wait_seconds = _wait_seconds()
+        asked_at = self.now()
+        named = [named for named in webhooks.references_in(_body()) if named.repository == repository]
+        self._accept(named or [Reference(repository, None, None)])
+        return self._wait(repository, asked_at, wait_seconds) if wait_seconds else text_answer("OK")
+
+    def hook(self, token: str) -> Response:
+        """Accept a push of any image; one that is not tracked is ignored."""
+        if not webhooks.is_token(token, webhooks.hooks_token(self.secret)):
+            return text_answer("Bad token", 403)
+        named = webhooks.references_in(_body())
+        self._accept(reference for reference in named if self.tracked.get(reference.repository))
+        log.info("hook named=%s", " ".join(map(str, named)) or "nothing")
+        return text_answer("OK")
+
+    def _accept(self, references: Iterable[Reference]) -> None:
+        for reference in references:
+            self.refresh_soon(reference)
+
+    def _wait(self, repository: Repository, asked_at: datetime, wait_seconds: float) -> Response:
+        deadline = time.monotonic() + wait_seconds
+        check = self.checks.get(repository)
+        while not check.answers(asked_at) and time.monotonic() < deadline:
+            time.sleep(_WAIT_STEP_SECONDS)
+            check = self.checks.get(repository)
+        result: dict[str, object] = {"ImageName": image_name(repository)}
+        if not check.answers(asked_at):
+            return document_answer({**result, "Result": "accepted"}, 202)
+        if check.error:
+            return document_answer({**result, "Result": "failed", "Error": check.error}, 502)
+        image = self.publisher.read_image(repository)
+        result["LatestSHA"] = image["LatestSHA"] if image else ""
+        return document_answer({**result, "Result": "fresh"})
+
+
+def _body() -> bytes:
+    body = request.stream.read(webhooks.MAX_BODY_BYTES + 1)
+    return body if len(body) <= webhooks.MAX_BODY_BYTES else b""
+
+
+def _wait_seconds() -> float:
+    text = request.args.get("wait", "0")
+    if not text.isascii() or not text.replace(".", "", 1).isdigit():
+        raise BadRequest(f"wait={text!r} is not a number of seconds.")
+    return min(float(text), _LONGEST_WAIT_SECONDS)
