@@ -36,6 +36,7 @@ from microbadger.settings import Settings, SettingsError
 from microbadger.survey import Surveyor
 from microbadger.tracked_images import TrackedImages
 from microbadger.web import Site
+from microbadger.web_admin import AdminRoutes
 from microbadger.web_api import ApiRoutes
 from microbadger.web_webhooks import WebhookRoutes
 
@@ -136,6 +137,13 @@ def _wire(settings: Settings) -> tuple[Flask, Schedule]:
         tracked=tracked, publisher=publisher, checks=checks, refresh_soon=refresh_soon, secret=secret, now=_now
     )
     api = ApiRoutes(tracked=tracked, publisher=publisher, listing=Listing(publisher))
+    admin = AdminRoutes(
+        tracked=tracked,
+        refresh_soon=refresh_soon,
+        remove=refresher.remove,
+        webhook_url=webhook_url,
+        admin_token=settings.admin_token,
+    )
     tools = Tools(
         tracked=tracked,
         checks=checks,
@@ -148,7 +156,7 @@ def _wire(settings: Settings) -> tuple[Flask, Schedule]:
         now=_now,
     )
     app = Flask("microbadger", static_folder=None)
-    for routes in (site, hooks, api):
+    for routes in (site, hooks, admin, api):
         app.register_blueprint(routes.blueprint())
     add_commands(app, tools)
     return app, schedule

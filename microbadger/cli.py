@@ -19,7 +19,7 @@ from microbadger.metadata import image_name
 from microbadger.notifications import Notifications
 from microbadger.reference import InvalidReference, Repository
 from microbadger.refresh import Outcome, Refresher
-from microbadger.tracked_images import NotTracked, TrackedImage, TrackedImages, parse_line
+from microbadger.tracked_images import NotTracked, TrackedImage, TrackedImages, parse_image
 
 _AT_ONCE = 8
 _EXTENSION = "microbadger"
@@ -57,15 +57,14 @@ class _Image(click.ParamType[Repository]):
             self.fail(str(error), param, ctx)
 
 
-class _TrackedLine(click.ParamType[TrackedImage]):
+class _TaggedImage(click.ParamType[TrackedImage]):
     name = "image"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> TrackedImage:
         try:
-            image = parse_line(str(value))
+            return parse_image(str(value))
         except InvalidReference as error:
             self.fail(str(error), param, ctx)
-        return image or self.fail("An image needs a name.", param, ctx)
 
 
 @click.command()
@@ -89,7 +88,7 @@ def refresh(repositories: Sequence[Repository]) -> None:
 
 
 @click.command()
-@click.argument("images", metavar="IMAGE...", type=_TrackedLine(), nargs=-1, required=True)
+@click.argument("images", metavar="IMAGE...", type=_TaggedImage(), nargs=-1, required=True)
 @click.option("--private", is_flag=True, help="Publish them although only credentials can read them.")
 @with_appcontext
 def track(images: Sequence[TrackedImage], private: bool) -> None:

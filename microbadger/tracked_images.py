@@ -116,14 +116,19 @@ def parse_line(line: str) -> TrackedImage | None:
     name, *words = line.partition("#")[0].split() or [""]
     if not name:
         return None
+    if words not in ([], [_PRIVATE]):
+        raise InvalidReference(f"{' '.join(words)!r} stands after {name!r}, where only '{_PRIVATE}' can stand.")
+    return parse_image(name, private=bool(words))
+
+
+def parse_image(name: str, *, private: bool = False) -> TrackedImage:
+    """Return the image that a name with perhaps a tag to keep means; raise InvalidReference where it means none."""
     reference = Reference.parse(name)
     if reference.digest:
         raise InvalidReference(f"{name!r} names a digest, which never changes: track the image or one of its tags.")
     if not has_own_paths(reference.repository):
         raise InvalidReference(f"{name!r} cannot be published: its files would stand where those of another image do.")
-    if words not in ([], [_PRIVATE]):
-        raise InvalidReference(f"{' '.join(words)!r} stands after {name!r}, where only '{_PRIVATE}' can stand.")
-    return TrackedImage(reference.repository, frozenset(filter(None, [reference.tag])), bool(words))
+    return TrackedImage(reference.repository, frozenset(filter(None, [reference.tag])), private)
 
 
 def _snapshot(stamp: tuple[int, ...] | None, lines: list[str], named: list[str]) -> _Snapshot:
