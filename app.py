@@ -5,13 +5,16 @@ import logging
 import os
 import secrets
 import sys
+import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
 from flask import Flask
+from werkzeug.exceptions import HTTPException
 
 import microbadger
 from microbadger import __version__, webhooks
+from microbadger.answers import error_answer
 from microbadger.asked_tags import AskedTags
 from microbadger.catalogue import Catalogue, mark_stale
 from microbadger.checks import Checks
@@ -21,10 +24,11 @@ from microbadger.credentials import Credentials
 from microbadger.docker_config import read_credentials
 from microbadger.docker_hub import DockerHub
 from microbadger.documents import ImageDocument
-from microbadger.files import lock_file, make_folder, read_if_any, replace_file
+from microbadger.files import lock_file, make_folder, read_if_any, replace_file, sweep
 from microbadger.metadata import Changes
+from microbadger.notification_delivery import Delivery
+from microbadger.notification_sender import Sender
 from microbadger.notifications import Notifications
-from microbadger.public_tree import ImagePaths
 from microbadger.publisher import Publisher
 from microbadger.reference import Reference, Repository
 from microbadger.refresh import Refresher
@@ -38,6 +42,7 @@ from microbadger.tracked_images import TrackedImages
 from microbadger.web import Site
 from microbadger.web_admin import AdminRoutes
 from microbadger.web_api import ApiRoutes
+from microbadger.web_notifications import NotificationRoutes
 from microbadger.web_webhooks import WebhookRoutes
 
 logging.getLogger("microbadger").addHandler(logging.NullHandler())  # commands say what there is to say themselves
@@ -47,119 +52,211 @@ _GUNICORN_BOOT_ERROR = 3  # makes the master stop instead of starting worker aft
 
 def create_app(settings: Settings | None = None) -> Flask:
     """Return the service with its routes and commands; nothing runs beside requests."""
-    return _wire(settings or Settings.from_environment(os.environ))[0]
+    return _Service(settings or Settings.from_environment(os.environ)).app
 
 
 def serve() -> Flask:
     """Return the service with its schedule running, in this process or in the workers forked from it."""
+    _log_to_stdout()
     try:
-        app, schedule = _wire(Settings.from_environment(os.environ))
+        service = _Service(Settings.from_environment(os.environ))
     except SettingsError as error:
         sys.stderr.write(f"{error.format_message()}\n")
         raise SystemExit(_GUNICORN_BOOT_ERROR) from error
-    _log_to_stdout()
-    schedule.start()
-    os.register_at_fork(before=schedule.stop, after_in_child=schedule.start)
-    return app
+    service.note_settings()
+    os.register_at_fork(before=service.schedule.stop, after_in_child=service.schedule.start)
+    if not _is_gunicorns_master():
+        service.schedule.start()
+    return service.app
 
 
-def _wire(settings: Settings) -> tuple[Flask, Schedule]:
-    data, public = settings.data_dir.absolute(), settings.public_dir.absolute()
-    for folder in (data, public):
-        _make(folder)
-    secret = settings.secret or _kept_secret(data / "secret")
-    tracked = TrackedImages(data / "images.txt", settings.images)
-    publisher = Publisher(public)
-    checks = Checks(data, interval=settings.refresh_interval, edition=_edition(settings, secret), now=_now)
-    requests = RefreshRequests(data / "requests")
-    stale_mark = data / "catalogue-is-stale"
-    notifications = Notifications(data / "notifications.json")
-    registry = Registry(
-        user_agent=f"MicroBadger/{__version__} (+{settings.base_url})",
-        mirrors=settings.mirrors,
-        http_registries=settings.http_registries,
-        credentials=_credentials(settings),
-    )
+class _Service:
+    """All parts of the service, each made once and handed what it needs."""
 
-    surveyor = Surveyor(
-        registry=registry,
-        docker_hub=DockerHub(registry.transport, settings.hub_url),
-        cache=ContentCache(data / "content"),
-        max_tags=settings.max_tags,
-    )
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.data, self.public = settings.data_dir.absolute(), settings.public_dir.absolute()
+        for folder in (self.data, self.public):
+            _make(folder)
+        self.secret = settings.secret or _kept_secret(self.data / "secret")
+        self.edition = _edition(settings, self.secret)
+        self.tracked = TrackedImages(self.data / "images.txt", settings.images)
+        self.publisher = Publisher(self.public)
+        self.checks = Checks(self.data, interval=settings.refresh_interval, edition=self.edition, now=_now)
+        self.requests = RefreshRequests(self.data / "requests")
+        self.cache = ContentCache(self.data / "content")
+        self.notifications = Notifications(self.data / "notifications", base_url=settings.base_url, now=_now)
+        self.delivery = Delivery(self.notifications, Sender(user_agent=_user_agent(settings)).send)
+        self.refresher = self._refresher()
+        self.catalogue = Catalogue(
+            self.tracked,
+            self.publisher,
+            base_url=settings.base_url,
+            stale_mark=self._stale_mark,
+            remove_if_idle=self.refresher.remove_if_idle,
+        )
+        self.schedule = Schedule(
+            self.data / "leader.lock",
+            refresh_requested=self.refresher.refresh_requested,
+            resume=self.refresher.resume,
+            refresh_if_due=self.refresher.refresh_if_due,
+            requested=self.requests.repositories,
+            due=self.refresher.due,
+            begin_leading=self._clean,
+            end_round=self._end_round,
+        )
+        self.app = self._app()
 
-    def webhook_url(repository: Repository) -> str:
-        token = webhooks.image_token(secret, repository)
-        return f"{settings.hook_url}/images/{repository.familiar}/{token}"
+    def note_settings(self) -> None:
+        """Keep on disk which settings the service runs with, so that a command with others can tell."""
+        replace_file(self._settings_file, self._settings_digest.encode())
 
-    def announce(image: ImageDocument, changes: Changes) -> None:
-        page_url = f"{settings.base_url}/{ImagePaths(image['ImageName']).page_url}"
-        notifications.announce(image["ImageName"], page_url, changes)
+    def _refresher(self) -> Refresher:
+        settings = self.settings
+        registry = Registry(
+            user_agent=_user_agent(settings),
+            mirrors=settings.mirrors,
+            http_registries=settings.http_registries,
+            credentials=_credentials(settings),
+        )
+        surveyor = Surveyor(
+            registry=registry,
+            docker_hub=DockerHub(registry.transport, settings.hub_url),
+            cache=self.cache,
+            max_tags=settings.max_tags,
+        )
+        return Refresher(
+            tracked=self.tracked,
+            surveyor=surveyor,
+            publisher=self.publisher,
+            checks=self.checks,
+            requests=self.requests,
+            announce=self._announce,
+            published=self._published,
+            webhook_url=lambda repository: None if settings.admin_token else self._webhook_url(repository),
+            base_url=settings.base_url,
+            now=_now,
+        )
 
-    refresher = Refresher(
-        tracked=tracked,
-        surveyor=surveyor,
-        publisher=publisher,
-        checks=checks,
-        requests=requests,
-        announce=announce,
-        published=lambda: mark_stale(stale_mark),
-        webhook_url=lambda repository: None if settings.admin_token else webhook_url(repository),
-        base_url=settings.base_url,
-        now=_now,
-    )
-    catalogue = Catalogue(
-        tracked, publisher, base_url=settings.base_url, stale_mark=stale_mark, remove=refresher.remove
-    )
-    schedule = Schedule(
-        data / "leader.lock",
-        refresh_requested=refresher.refresh_requested,
-        resume=refresher.resume,
-        refresh_if_due=refresher.refresh_if_due,
-        requested=requests.repositories,
-        due=lambda: [image.repository for image in tracked if checks.is_due(image.repository)],
-        end_round=catalogue.publish_if_stale,
-    )
-    def refresh_soon(reference: Reference) -> None:
-        requests.add(reference)
-        schedule.refresh_soon(reference.repository)
+    def _app(self) -> Flask:
+        tracked, publisher, checks, settings = self.tracked, self.publisher, self.checks, self.settings
+        site = Site(
+            tracked=tracked,
+            publisher=publisher,
+            checks=checks,
+            asked_tags=AskedTags(self.data, now=_now),
+            refresh_soon=self._refresh_soon,
+            base_url=settings.base_url,
+            now=_now,
+        )
+        hooks = WebhookRoutes(
+            tracked=tracked,
+            publisher=publisher,
+            checks=checks,
+            refresh_soon=self._refresh_soon,
+            secret=self.secret,
+            now=_now,
+        )
+        admin = AdminRoutes(
+            tracked=tracked,
+            refresh_soon=self._refresh_soon,
+            remove=self.refresher.remove,
+            webhook_url=self._webhook_url,
+            admin_token=settings.admin_token,
+        )
+        subscriptions = NotificationRoutes(
+            notifications=self.notifications,
+            tracked=tracked,
+            send_test=self.delivery.test,
+            deliver_due=self.delivery.deliver_due,
+            admin_token=settings.admin_token,
+        )
+        api = ApiRoutes(tracked=tracked, publisher=publisher, listing=Listing(publisher))
+        app = Flask("microbadger", static_folder=None)
+        for routes in (site, hooks, admin, api, subscriptions):
+            app.register_blueprint(routes.blueprint())
+        app.register_error_handler(HTTPException, error_answer)
+        add_commands(app, self._tools())
+        return app
 
-    site = Site(
-        tracked=tracked,
-        publisher=publisher,
-        checks=checks,
-        asked_tags=AskedTags(data, now=_now),
-        refresh_soon=refresh_soon,
-        base_url=settings.base_url,
-        now=_now,
-    )
-    hooks = WebhookRoutes(
-        tracked=tracked, publisher=publisher, checks=checks, refresh_soon=refresh_soon, secret=secret, now=_now
-    )
-    api = ApiRoutes(tracked=tracked, publisher=publisher, listing=Listing(publisher))
-    admin = AdminRoutes(
-        tracked=tracked,
-        refresh_soon=refresh_soon,
-        remove=refresher.remove,
-        webhook_url=webhook_url,
-        admin_token=settings.admin_token,
-    )
-    tools = Tools(
-        tracked=tracked,
-        checks=checks,
-        refresher=refresher,
-        catalogue=catalogue,
-        notifications=notifications,
-        webhook_url=webhook_url,
-        hooks_url=f"{settings.hook_url}/hooks/{webhooks.hooks_token(secret)}",
-        base_url=settings.base_url,
-        now=_now,
-    )
-    app = Flask("microbadger", static_folder=None)
-    for routes in (site, hooks, admin, api):
-        app.register_blueprint(routes.blueprint())
-    add_commands(app, tools)
-    return app, schedule
+    def _tools(self) -> Tools:
+        served = read_if_any(self._settings_file)
+        return Tools(
+            tracked=self.tracked,
+            checks=self.checks,
+            refresher=self.refresher,
+            catalogue=self.catalogue,
+            notifications=self.notifications,
+            delivery=self.delivery,
+            webhook_url=self._webhook_url,
+            hooks_url=f"{self._hook_base}/hooks/{webhooks.hooks_token(self.secret)}",
+            base_url=self.settings.base_url,
+            differs_from=self._settings_file if served not in (None, self._settings_digest.encode()) else None,
+        )
+
+    def _refresh_soon(self, reference: Reference) -> None:
+        self.requests.add(reference)
+        self.schedule.refresh_soon(reference.repository)
+
+    def _announce(self, image: ImageDocument, changes: Changes) -> None:
+        self.notifications.announce(image, image, changes)
+
+    def _published(self) -> None:
+        mark_stale(self._stale_mark)
+        self.delivery.deliver_due()
+
+    def _end_round(self) -> None:
+        self.catalogue.publish_if_stale()
+        self.delivery.deliver_due()
+
+    def _webhook_url(self, repository: Repository) -> str:
+        token = webhooks.image_token(self.secret, repository)
+        return f"{self._hook_base}/images/{repository.familiar}/{token}"
+
+    def _clean(self) -> None:
+        for folder in (self.data, self.public):
+            sweep(folder)
+        self.cache.clean()
+
+    @property
+    def _hook_base(self) -> str:
+        return self.settings.hook_url or self.settings.base_url
+
+    @property
+    def _stale_mark(self) -> Path:
+        return self.data / "catalogue-is-stale"
+
+    @property
+    def _settings_file(self) -> Path:
+        return self.data / "settings-in-use"
+
+    @property
+    def _settings_digest(self) -> str:
+        told = _published_settings(self.settings, self.secret)
+        return hashlib.sha256(repr([*told, self.settings.images]).encode("utf-8", "replace")).hexdigest()
+
+
+def _user_agent(settings: Settings) -> str:
+    return f"MicroBadger/{__version__} (+{settings.base_url})"
+
+
+def _published_settings(settings: Settings, secret: str) -> list[object]:
+    """Return the settings on which published files depend."""
+    return [settings.base_url, settings.hook_url, bool(settings.admin_token), webhooks.hooks_token(secret)]
+
+
+def _edition(settings: Settings, secret: str) -> str:
+    """Return what tells apart two services that would publish different files of the same image."""
+    package = Path(microbadger.__file__).parent
+    sources = sorted(path for path in package.rglob("*") if path.suffix in (".py", ".html"))
+    told = repr(_published_settings(settings, secret)).encode()
+    return hashlib.sha256(b"".join([told, *(path.read_bytes() for path in sources)])).hexdigest()[:16]
+
+
+def _is_gunicorns_master() -> bool:
+    """Tell whether gunicorn loads the app before it forks its workers (--preload): its threads would be lost there."""
+    callers = {frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_stack(None)}
+    return "gunicorn.arbiter" in callers and "gunicorn.workers.base" not in callers
 
 
 def _credentials(settings: Settings) -> Credentials:
@@ -175,22 +272,17 @@ def _make(folder: Path) -> None:
         make_folder(folder)
     except OSError as error:
         raise SettingsError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+    if not folder.is_dir():
+        raise SettingsError(f"The folder {folder} cannot be made: there is a file of that name.")
 
 
 def _kept_secret(file: Path) -> str:
     """Return the secret made on the first start, which one of the workers that start together makes."""
     with lock_file(file.with_suffix(".lock")):
-        if not (kept := (read_if_any(file) or b"").decode().strip()):
+        if not (kept := (read_if_any(file) or b"").decode("utf-8", "replace").strip()):
             kept = secrets.token_urlsafe(32)
             replace_file(file, kept.encode())
     return kept
-
-
-def _edition(settings: Settings, secret: str) -> str:
-    """Return what tells apart two services that would publish different files of the same image."""
-    told = [settings.base_url, settings.hook_url, bool(settings.admin_token), webhooks.hooks_token(secret)]
-    sources = sorted(path for path in Path(microbadger.__file__).parent.rglob("*") if path.suffix in (".py", ".html"))
-    return hashlib.sha256(b"".join([repr(told).encode(), *(path.read_bytes() for path in sources)])).hexdigest()[:16]
 
 
 def _log_to_stdout() -> None:

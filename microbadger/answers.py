@@ -72,8 +72,11 @@ def error_answer(error: HTTPException) -> Response:
     if error.code is None or error.code < 400:
         return error.get_response()  # type: ignore[return-value]
     told = error.description or error.name
-    is_api = request.path.startswith("/v1/")
-    response = document_answer({"Error": told}, error.code, PASSING) if is_api else text_answer(told, error.code)
+    cache = PASSING if error.code == 404 else NOT_KEPT
+    if request.path.startswith("/v1/"):
+        response = document_answer({"Error": told}, error.code, cache)
+    else:
+        response = answer(told.encode(), error.code, _TEXT, cache)
     for name in ("Allow", "WWW-Authenticate"):
         if value := error.get_response().headers.get(name):
             response.headers[name] = value

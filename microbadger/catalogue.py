@@ -6,7 +6,7 @@ from pathlib import Path
 
 from microbadger import pages
 from microbadger.documents import ImageDocument
-from microbadger.files import replace_file
+from microbadger.files import lock_file, replace_file
 from microbadger.metadata import document_bytes, image_name
 from microbadger.public_tree import ASSETS, CATALOGUE, HOME
 from microbadger.publisher import Publisher
@@ -27,13 +27,13 @@ class Catalogue:
         *,
         base_url: str,
         stale_mark: Path,
-        remove: Callable[[Repository], None],
+        remove_if_idle: Callable[[Repository], bool],
     ) -> None:
         self._tracked = tracked
         self._publisher = publisher
         self._base_url = base_url
         self._stale_mark = stale_mark
-        self._remove = remove
+        self._remove_if_idle = remove_if_idle
         self._listed: list[Repository] | None = None
 
     def publish_if_stale(self) -> None:
@@ -43,16 +43,30 @@ class Catalogue:
 
     def publish(self) -> None:
         """Write both lists and what pages refer to; raise PublishError if that cannot be done."""
-        self._stale_mark.unlink(missing_ok=True)  # first: what is refreshed from here on marks them again
-        listed = [image.repository for image in self._tracked]
-        for repository in set(self._published()).difference(listed):
-            self._remove(repository)
+        with lock_file(self._stale_mark.with_suffix(".lock")):
+            self._listed = None
+            self._stale_mark.unlink(missing_ok=True)  # first: what is refreshed from here on marks them again
+            listed = [image.repository for image in self._tracked]
+            kept = [repository for repository in self._no_longer_tracked(listed) if not self._take_away(repository)]
+            self._write([*listed, *kept])
+            self._listed = [*listed, *kept]
+
+    def _write(self, listed: list[Repository]) -> None:
         images = [_entry(repository, self._publisher.read_image(repository)) for repository in listed]
         for asset in sorted(_ASSET_FOLDER.iterdir()):
             self._publisher.write(f"{ASSETS}/{asset.name}", asset.read_bytes())
         self._publisher.write(HOME, pages.home_page(images, self._base_url))
         self._publisher.write(CATALOGUE, document_bytes(_list(images)))
-        self._listed = listed
+
+    def _no_longer_tracked(self, listed: list[Repository]) -> set[Repository]:
+        return set(self._published()).difference(listed)
+
+    def _take_away(self, repository: Repository) -> bool:
+        """Remove an image that is no longer tracked, unless it is being refreshed or the list was edited just now.
+
+        An editor may write a file in two steps: what is missing in between is not gone.
+        """
+        return self._tracked.is_settled() and self._remove_if_idle(repository)
 
     def _published(self) -> Iterator[Repository]:
         try:
@@ -65,7 +79,8 @@ class Catalogue:
 
 def mark_stale(mark: Path) -> None:
     """Note on disk that an image changed, for whoever publishes the lists next."""
-    replace_file(mark, b"")
+    if not mark.exists():  # it is removed before the images are read, so this one will be
+        replace_file(mark, b"")
 
 
 def _list(images: list[dict[str, object]]) -> dict[str, object]:

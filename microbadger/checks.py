@@ -8,7 +8,7 @@ import json
 import random
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -74,9 +74,9 @@ class Checks:
         """Tell whether the time for the next look has come."""
         return self.get(repository).is_due(self._now())
 
-    def is_of_this_edition(self, repository: Repository) -> bool:
-        """Tell whether what is published of an image is what this service would publish."""
-        return self.get(repository).edition == self._edition
+    def is_of_this_edition(self, check: Check) -> bool:
+        """Tell whether what was published at a check is what this service would publish."""
+        return check.edition == self._edition
 
     def began(self, repository: Repository, wanted: Collection[str] = ()) -> Check:
         """Note that a look begins now and which tags were asked for; return the check with all that are wanted."""
@@ -108,8 +108,9 @@ class Checks:
         self._write(repository, failed)
 
     def forget(self, repository: Repository) -> None:
-        """Remove what is remembered of an image; its lock stays, for whoever may be waiting for it."""
-        remove_file(self._file(repository), self._folder)
+        """Remove what is remembered of an image; locks stay, for whoever may be waiting for one."""
+        for file in self._file(repository).parent.glob("*.json"):
+            remove_file(file, self._folder)
 
     def lock(self, repository: Repository) -> AbstractContextManager[None]:
         """Wait for, then hold, the right to refresh an image."""
@@ -120,12 +121,18 @@ class Checks:
         return try_lock(self._lock(repository))
 
     def _due_at(self, check: Check) -> datetime | None:
-        """Return when the next look is due, whatever the interval, the edition or the clock was when it was noted."""
-        if check.due_at is None or check.succeeded_at is None or check.error:
-            return min(check.due_at, self._now() + 2 * _LAST_RETRY) if check.due_at else None
-        if check.edition != self._edition:
+        """Return when the next look is due, or None for at once.
+
+        A time that this service would not have set, because the clock, the interval or the edition was another one,
+        is none.
+        """
+        now, longest = self._now(), 2 * _LAST_RETRY if check.error else self._interval
+        was_ahead = any(moment and moment > now for moment in (check.began_at, check.succeeded_at))
+        is_odd = was_ahead or (check.edition != self._edition and not check.error)
+        if check.due_at is None or is_odd or check.due_at > now + longest:
             return None
-        return min(check.due_at, min(check.succeeded_at, self._now()) + self._interval)
+        since = check.ended_at or now
+        return min(check.due_at, since + longest)
 
     def _file(self, repository: Repository) -> Path:
         return self._folder / repository.familiar / "-" / "check.json"
@@ -134,7 +141,7 @@ class Checks:
         return self._folder / repository.familiar / "-" / "lock"
 
     def _write(self, repository: Repository, check: Check) -> None:
-        fields = {key: _plain(value) for key, value in asdict(check).items()}
+        fields = {name: _plain(getattr(check, name)) for name in Check.__slots__}
         replace_file(self._file(repository), json.dumps(fields).encode())
 
 
@@ -146,7 +153,8 @@ def _parse(content: bytes) -> Check:
     fields = json.loads(content)
     for key in ("began_at", "ended_at", "succeeded_at", "due_at"):
         fields[key] = _time(fields[key])
-    return Check(**{**fields, "wanted": tuple(fields["wanted"])})
+    check = Check(**{**fields, "wanted": tuple(map(str, fields["wanted"])), "failures": int(fields["failures"])})
+    return check if isinstance(check.error, str | None) else Check()
 
 
 def _time(text: str | None) -> datetime | None:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import click
 from flask import Flask, current_app
@@ -17,6 +18,7 @@ from microbadger.catalogue import Catalogue
 from microbadger.checks import Checks
 from microbadger.metadata import image_name
 from microbadger.notifications import Notifications
+from microbadger.publisher import PublishError
 from microbadger.reference import InvalidReference, Repository
 from microbadger.refresh import Outcome, Refresher
 from microbadger.tracked_images import NotTracked, TrackedImage, TrackedImages, parse_image
@@ -37,7 +39,8 @@ class Tools:
     webhook_url: Callable[[Repository], str]
     hooks_url: str
     base_url: str
-    now: Callable[[], datetime]
+    differs_from: Path | None
+    """The file that tells that a service uses this folder with other settings than these."""
 
 
 def add_commands(app: Flask, tools: Tools) -> None:
@@ -72,17 +75,17 @@ class _TaggedImage(click.ParamType[TrackedImage]):
 @with_appcontext
 def refresh(repositories: Sequence[Repository]) -> None:
     """Refresh the named images now, or all that are due."""
-    tools = _tools()
+    tools = _tools_as_served()
     _report_problems(tools)
     look = tools.refresher.refresh if repositories else tools.refresher.refresh_if_due
-    repositories = _tracked(tools, repositories) if repositories else _due(tools)
+    repositories = _tracked(tools, repositories) if repositories else tools.refresher.due()
     failed = 0
-    with _progress(len(repositories)) as show, ThreadPoolExecutor(_AT_ONCE) as pool:
-        for future in as_completed([pool.submit(look, repository) for repository in repositories]):
-            outcome = future.result()  # None: another process is at it
+    with _progress(len(repositories)) as show:
+        for outcome in _all(look, repositories):
             show(outcome)
             failed += bool(outcome and outcome.error)
-    tools.catalogue.publish()
+    with _publishing():
+        tools.catalogue.publish()
     if failed:
         raise click.ClickException(f"{failed} of {len(repositories)} images could not be refreshed.")
 
@@ -103,15 +106,17 @@ def track(images: Sequence[TrackedImage], private: bool) -> None:
 @with_appcontext
 def untrack(repositories: Sequence[Repository]) -> None:
     """Stop tracking images and remove what is published of them."""
-    tools = _tools()
+    tools = _tools_as_served()
     for repository in _tracked(tools, repositories):
         try:
             tools.tracked.untrack(repository)
         except NotTracked as error:
             raise click.ClickException(str(error)) from error
-        tools.refresher.remove(repository)
+        with _publishing():
+            tools.refresher.remove(repository)
         click.echo(f"{repository.familiar}: no longer tracked")
-    tools.catalogue.publish()
+    with _publishing():
+        tools.catalogue.publish()
 
 
 @click.command()
@@ -131,7 +136,7 @@ def images() -> None:
 @with_appcontext
 def webhook(repository: Repository | None) -> None:
     """Print the webhook URL of an image, or without one the URL that serves all images."""
-    tools = _tools()
+    tools = _tools_as_served()
     if repository is None:
         click.echo(tools.hooks_url)
         return
@@ -198,6 +203,18 @@ def _tools() -> Tools:
     return tools
 
 
+def _tools_as_served() -> Tools:
+    """Return the tools, unless they would publish what the service that uses this folder would not."""
+    tools = _tools()
+    if tools.differs_from:
+        raise click.ClickException(
+            "The service that uses this data folder runs with other settings (MICROBADGER_BASE_URL, _HOOK_URL, _SECRET,"
+            " _ADMIN_TOKEN or _IMAGES): run this with the same environment. If there is no such service any more,"
+            f" remove {tools.differs_from}."
+        )
+    return tools
+
+
 def _tracked(tools: Tools, repositories: Iterable[Repository]) -> list[Repository]:
     for repository in repositories:
         if not tools.tracked.get(repository):
@@ -207,9 +224,24 @@ def _tracked(tools: Tools, repositories: Iterable[Repository]) -> list[Repositor
     return list(repositories)
 
 
-def _due(tools: Tools) -> list[Repository]:
-    now = tools.now()
-    return [image.repository for image in tools.tracked if tools.checks.get(image.repository).is_due(now)]
+def _all(
+    look: Callable[[Repository], Outcome | None], repositories: Sequence[Repository]
+) -> Iterator[Outcome | None]:
+    """Yield how each look went, None where another process is at it; when interrupted, begin no other."""
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        for future in as_completed([pool.submit(look, repository) for repository in repositories]):
+            yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _publishing() -> Iterator[None]:
+    try:
+        yield
+    except PublishError as error:
+        raise click.ClickException(f"{error}.") from error
 
 
 @contextmanager

@@ -52,6 +52,16 @@ class PlatformDocument(TypedDict):
     Layers: NotRequired[list[LayerDocument]]
 
 
+class RelativeDocument(TypedDict):
+    """A version of a tracked image that has the ``LayerCount`` lowest layers of another version, and no more."""
+
+    SHA: str
+    Tags: list[TagDocument]
+    ImageName: str
+    LayerCount: int
+    MicrobadgerURL: str
+
+
 class VersionDocument(TypedDict):
     """One digest that has a tag.
 
@@ -67,6 +77,8 @@ class VersionDocument(TypedDict):
     DownloadSize: int
     Created: NotRequired[str]
     Layers: NotRequired[list[LayerDocument]]
+    Parents: NotRequired[list[RelativeDocument]]
+    Identical: NotRequired[list[RelativeDocument]]
     License: NotRequired[LicenseDocument]
     VersionControl: NotRequired[VersionControlDocument]
     Digest: str
@@ -75,6 +87,7 @@ class VersionDocument(TypedDict):
     Annotations: NotRequired[dict[str, str]]
     Source: NotRequired[str]
     Base: NotRequired[BaseDocument]
+    DiffIDs: NotRequired[list[str]]
     Unsupported: NotRequired[str]
     Unread: NotRequired[str]
 

@@ -8,12 +8,14 @@ import errno
 import fcntl
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PUBLIC_MODE = 0o644
 PRIVATE_MODE = 0o600
+_LONGEST_WRITE_SECONDS = 3600
 _TEMPORARY_PREFIX = ".new-"
 _ATTEMPTS = 100
 _NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
@@ -62,6 +64,18 @@ def remove_file(path: Path, below: Path) -> bool:
         if folder == below or not _remove_if_empty(folder):
             break
     return True
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes that were killed while they wrote left below a folder."""
+    long_ago = time.time() - _LONGEST_WRITE_SECONDS
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if name.startswith(_TEMPORARY_PREFIX):
+                file = Path(parent, name)
+                with suppress(FileNotFoundError):
+                    if file.stat().st_mtime < long_ago:
+                        file.unlink()
 
 
 def make_folder(folder: Path) -> None:

@@ -28,10 +28,16 @@ def content_files(
     return files
 
 
-def record_files(repository: Repository, image: ImageDocument, base_url: str) -> dict[str, bytes]:
-    """Return the page and, last, the record of an image: what changes even if only the time of the check did."""
+def record_files(
+    repository: Repository, image: ImageDocument, current: VersionDocument | None, base_url: str
+) -> dict[str, bytes]:
+    """Return the page and, last, the record of an image: what changes even if only the time of the check did.
+
+    ``current`` is the current version with its layers, if they are known.
+    """
     names = ImagePaths.all_of(repository)
-    page, record = pages.image_page(image, base_url), document_bytes(image)
+    page = pages.image_page(image, current=current, changes=[], base_url=base_url)
+    record = document_bytes(image)
     files = {paths.page: page for paths in names}
     return files | {paths.metadata: record for paths in reversed(names)}
 

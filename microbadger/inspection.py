@@ -21,7 +21,7 @@ from microbadger.metadata import PlatformImage, describe_version, outline_versio
 from microbadger.reference import Repository
 from microbadger.registry import RemoteRepository
 
-_MAX_DEPTH = 3
+_MAX_MANIFESTS = 500
 _MAX_CONFIG_BYTES = 8 * 1024 * 1024
 
 
@@ -47,7 +47,7 @@ class Inspector:
         try:
             manifest = self._manifest(digest)
             media_type = manifest.media_type
-            images = list(self._images(digest, manifest, None, _MAX_DEPTH))
+            images = list(self._images(digest, manifest, None, seen={digest}))
             if not images:
                 raise UnsupportedManifest("an index without an image")
         except ManifestError as error:
@@ -56,24 +56,27 @@ class Inspector:
         return describe_version(self.repository, digest, media_type, images, annotations)
 
     def _images(
-        self, digest: str, manifest: Index | Manifest, platform: Platform | None, depth: int
+        self, digest: str, manifest: Index | Manifest, platform: Platform | None, seen: set[str]
     ) -> Iterator[PlatformImage]:
+        """Yield the images of a manifest or index, each digest once: indexes can hold indexes, and each other."""
         if isinstance(manifest, Manifest):
             config = parse_config(self._config(manifest.config))
             yield PlatformImage(digest, platform or config.platform, manifest, config)
             return
-        if depth == 0:
-            raise InvalidManifest(f"indexes stand within indexes, more than {_MAX_DEPTH} deep")
         for entry in manifest.images:
-            yield from self._images_of(entry, depth - 1)
+            if entry.digest not in seen:
+                seen.add(entry.digest)
+                if len(seen) > _MAX_MANIFESTS:
+                    raise InvalidManifest(f"an index of more than {_MAX_MANIFESTS} manifests")
+                yield from self._images_of(entry, seen)
 
-    def _images_of(self, entry: Descriptor, depth: int) -> Iterator[PlatformImage]:
+    def _images_of(self, entry: Descriptor, seen: set[str]) -> Iterator[PlatformImage]:
         try:
             manifest = self._manifest(entry.digest)
         except UnsupportedManifest:
             return  # an artifact that stands in the index beside the images
         platform = None if entry.media_type in INDEX_TYPES else entry.platform
-        yield from self._images(entry.digest, manifest, platform, depth)
+        yield from self._images(entry.digest, manifest, platform, seen)
 
     def _manifest(self, digest: str) -> Index | Manifest:
         return parse_manifest(self.cache.read(digest, lambda: self._fetch(digest)))

@@ -1,51 +1,301 @@
-"""Writes the pages: a document in, HTML out."""
+"""Writes the pages: documents in, HTML out.
 
+A page is complete as it is written and can be read without its script; the script adds what needs an answer while one
+reads: search, other versions and platforms, badges of another look. A page asks no other host for anything.
+
+Everything that is shown may come from a stranger. Jinja2 escapes what HTML gives a meaning to, and `visible` spells out
+what could hide or reorder text. Nothing but what `microbadger.labels` vetted becomes a link.
+"""
+
+import hashlib
+import string
+import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader
 
-from microbadger.badge_markup import FORMATS, badge_link
-from microbadger.badge_text import platform_text, size_text
-from microbadger.documents import ImageDocument
-from microbadger.metadata import current_version, tags_of
-from microbadger.public_tree import ASSETS, ImagePaths
-from microbadger.reference import Repository
+from microbadger import badge_text
+from microbadger.badge_markup import FORMATS, BadgeLink, badge_link
+from microbadger.badge_svg import STYLES
+from microbadger.badge_text import count_text, layers_text, platform_text, platforms_text, size_text
+from microbadger.documents import ImageDocument, LayerDocument, PlatformDocument, VersionDocument
+from microbadger.label_table import label_table
+from microbadger.labels import told_by
+from microbadger.metadata import current_version, image_name, tags_of
+from microbadger.public_tree import ASSETS, CATALOGUE, ImagePaths
+from microbadger.reference import InvalidReference, Reference, Repository
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'"
+)
 
 CLASSIC_BADGES = ("image", "version", "commit", "license")
+_BADGE_NAMES = {
+    "image": "Download size and layers",
+    "version": "Version",
+    "commit": "Commit",
+    "license": "Licence",
+    "size": "Download size",
+    "layers": "Layers",
+    "platforms": "Platforms",
+    "created": "Created",
+    "pulls": "Pulls",
+    "stars": "Stars",
+    "base": "Base image",
+}
+_FORMAT_NAMES = {
+    "markdown": "Markdown",
+    "html": "HTML",
+    "restructuredtext": "reStructuredText",
+    "asciidoc": "AsciiDoc",
+}
+_REGISTRY_NAMES = {"docker.io": "Docker Hub", "ghcr.io": "GitHub Container Registry", "quay.io": "Quay"}
 
-_templates = Environment(
-    loader=PackageLoader("microbadger"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-)
-_templates.filters |= {"size": size_text, "platform": platform_text, "tags": tags_of}
+LISTED_ON_HOME = 200
+_CHANGES_SHOWN = 20
+_LONGEST_TEXT = 2000  # characters of a label or a command; the JSON has the whole
+_LAYERS_SHOWN = 500
+_LABELS_SHOWN = 200
+
+_TAG_CHARACTERS = string.ascii_letters + string.digits + "_.-"
+_HIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_HARMLESS = "\n\r\t\u200c\u200d"  # emoji and several scripts need the joiners
 
 
-def image_page(image: ImageDocument, base_url: str) -> bytes:
-    """Return the page of an image."""
+@dataclass(frozen=True, slots=True)
+class BadgeRow:
+    """A badge of the current version as the panel lists it."""
+
+    type: str
+    name: str
+    path: str
+    says: str
+    markdown: str
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRow:
+    """A step of the Dockerfile with the place its bytes take; no size where it has no layer."""
+
+    command: str
+    size: str = ""
+    share: str = ""
+    width: str = ""
+    is_largest: bool = False
+
+
+def image_page(
+    image: ImageDocument,
+    *,
+    current: VersionDocument | None,
+    changes: Sequence[Mapping[str, object]],
+    base_url: str,
+) -> bytes:
+    """Return the page of an image.
+
+    ``current`` is its current version with layers; without it they are left to the script. ``changes`` are newest first.
+    """
     repository = Repository(image["Registry"], image["Repository"])
-    markdown = [FORMATS["markdown"](badge_link(base_url, repository, kind)) for kind in CLASSIC_BADGES]
+    paths = ImagePaths(image_name(repository))
+    version = current or current_version(image["Versions"])
+    labels, annotations = (version.get("Labels", {}), version.get("Annotations", {})) if version else ({}, {})
     return _page(
         "image.html",
         base_url,
         image=image,
-        current=current_version(image["Versions"]),
-        paths=ImagePaths.of(repository),
-        badge_types=CLASSIC_BADGES,
-        markdown="\n".join(markdown),
+        name=image_name(repository),
+        page_url=f"{base_url}/{paths.page_url}",
+        registry=_REGISTRY_NAMES.get(repository.registry, repository.registry),
+        version=version,
+        shown_platform=main_platform_of(version) if version else None,
+        layers=layer_rows(version.get("Layers", [])[:_LAYERS_SHOWN]) if version else [],
+        told=told_by(labels, annotations),
+        labels=label_table(labels, annotations),
+        labels_shown=_LABELS_SHOWN,
+        paths=paths,
+        feed=f"{paths.page_url}/-/feed.xml",
+        badges=_badge_rows(image, repository, base_url),
+        classic=CLASSIC_BADGES,
+        markup=_markup_templates(repository, base_url),
+        styles=STYLES,
+        formats=_FORMAT_NAMES,
+        changes=changes[:_CHANGES_SHOWN],
     )
 
 
 def home_page(images: Sequence[Mapping[str, object]], base_url: str) -> bytes:
-    """Return the home page with the entries of the catalogue."""
-    return _page("home.html", base_url, images=images)
+    """Return the home page with the first entries of the catalogue; its script finds the others."""
+    return _page("home.html", base_url, images=images[:LISTED_ON_HOME], count=len(images))
 
 
 def not_found_page(name: str, base_url: str) -> bytes:
     """Return the page for an image that is not tracked, or not read yet."""
-    return _page("not_found.html", base_url, name=name)
+    try:
+        trackable = image_name(Reference.parse(name).repository)
+    except InvalidReference:
+        trackable = None
+    return _page("not_found.html", base_url, name=name, trackable=trackable)
+
+
+def visible(text: str) -> str:
+    r"""Return the text with each character that would hide or reorder text spelt out.
+
+    >>> print(visible("invoice\u202efdp.exe"))
+    invoice\u{202e}fdp.exe
+    """
+    if text.isprintable():
+        return text
+    return "".join(f"\\u{{{ord(char):x}}}" if _is_hidden(char) else char for char in text)
+
+
+def layer_rows(layers: Sequence[LayerDocument]) -> list[LayerRow]:
+    """Return a row for each step, its bar as wide as its layer is large, in percent of the largest one."""
+    sizes = [layer["DownloadSize"] for layer in layers]
+    largest, total = max(sizes, default=0), sum(sizes)
+    return [
+        LayerRow(
+            command=layer["Command"],
+            size=size_text(size),
+            share=_percent_text(size, total),
+            width=f"{max(100 * size / largest, 0.5):.1f}",
+            is_largest=size == largest,
+        )
+        if size
+        else LayerRow(command=layer["Command"])
+        for layer, size in zip(layers, sizes, strict=True)
+    ]
+
+
+def main_platform_of(version: VersionDocument) -> PlatformDocument | None:
+    """Return the platform that the size and the layers on top of a version are those of."""
+
+    def is_main(platform: PlatformDocument) -> bool:
+        layers = platform.get("Layers", version.get("Layers")) == version.get("Layers")
+        same_size = platform["DownloadSize"] == version["DownloadSize"]
+        return layers and same_size and platform["LayerCount"] == version["LayerCount"]
+
+    return next(filter(is_main, version["Platforms"]), None)
+
+
+def _badge_rows(image: ImageDocument, repository: Repository, base_url: str) -> list[BadgeRow]:
+    paths = ImagePaths(image_name(repository))
+    return [
+        BadgeRow(
+            type=badge_type,
+            name=_BADGE_NAMES[badge_type],
+            path=paths.badge(badge_type, None, "svg"),
+            says=f"{badge.label}: {badge.message}",
+            markdown=FORMATS["markdown"](badge_link(base_url, repository, badge_type)),
+        )
+        for badge_type, tag, badge in badge_text.badges(image)
+        if tag is None
+    ]
+
+
+def _markup_templates(repository: Repository, base_url: str) -> dict[str, object]:
+    """Return what `badge_markup` writes in each format, and the path of a badge, with holes for the script to fill."""
+    of_image = _with_query(badge_link(base_url, repository, "{type}"))
+    of_tag = _with_query(badge_link(base_url, repository, "{type}", "{tag}"))
+    spoken = replace(of_tag, alt=of_tag.alt.replace("{tag}", "{spoken}"))
+    formats = {
+        name: {"image": write(of_image), "tag": write(spoken), "escapes": _escapes(name)}
+        for name, write in FORMATS.items()
+    }
+    preview = {"image": _path_of(of_image.image_url), "tag": _path_of(of_tag.image_url)}
+    return {"formats": formats, "preview": preview}
+
+
+def _with_query(link: BadgeLink) -> BadgeLink:
+    return replace(link, image_url=link.image_url + "{query}")
+
+
+def _path_of(url: str) -> str:
+    """Return an address for pages on the same host, which may be reached under another name."""
+    return urlsplit(url).path
+
+
+@cache
+def _escapes(markup_format: str) -> dict[str, str]:
+    """Return how a format writes those characters of a tag that mean something in it."""
+    write = FORMATS[markup_format]
+
+    def written(text: str) -> str:
+        return write(BadgeLink(alt=text, image_url="", page_url=""))
+
+    before, _, after = written("{spoken}").partition("{spoken}")
+    spelt = {char: written(char).removeprefix(before).removesuffix(after) for char in _TAG_CHARACTERS}
+    return {char: spelling for char, spelling in spelt.items() if spelling != char}
+
+
+def _percent_text(size_bytes: int, total_bytes: int) -> str:
+    percent = int(100 * size_bytes / total_bytes + 0.5)
+    return f"{percent}%" if percent else "<1%"
+
+
+def _is_hidden(char: str) -> bool:
+    return char not in _HARMLESS and unicodedata.category(char) in _HIDDEN_CATEGORIES
+
+
+def _day(time: str) -> str:
+    moment = datetime.fromisoformat(time)
+    return f"{moment.day} {moment:%B} {moment.year}"
+
+
+def _exact(time: str) -> str:
+    return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _short(digest: str) -> str:
+    return digest.rpartition(":")[2][:12]
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}… (shortened; the JSON has all of it)"
+
+
+def _safe(value: object) -> object:
+    """Make hidden characters visible in whatever a template prints, so that none can forget it."""
+    return visible(value) if type(value) is str else value
+
+
+@cache
+def _asset_urls() -> dict[str, str]:
+    """Return each asset's path, with what makes a browser fetch it anew after its content changed."""
+    files = [file for file in resources.files("microbadger").joinpath("assets").iterdir() if file.is_file()]
+    return {
+        file.name: f"{ASSETS}/{file.name}?{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}" for file in files
+    }
 
 
 def _page(template: str, base_url: str, **context: object) -> bytes:
-    root = urlsplit(base_url).path
-    page = _templates.get_template(template).render(root=root, assets=f"{root}/{ASSETS}", **context)
+    page = _templates.get_template(template).render(
+        root=urlsplit(base_url).path,
+        assets=_asset_urls(),
+        catalogue=CATALOGUE,
+        security=CONTENT_SECURITY_POLICY,
+        **context,
+    )
     return page.encode("utf-8", "replace")
+
+
+_templates = Environment(
+    loader=PackageLoader("microbadger"), autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_safe
+)
+_templates.filters |= {
+    "size": size_text,
+    "count": count_text,
+    "layers": layers_text,
+    "platform": platform_text,
+    "platforms": platforms_text,
+    "tags": tags_of,
+    "day": _day,
+    "exact": _exact,
+    "short": _short,
+    "shortened": _shortened,
+}

@@ -4,6 +4,7 @@ No component of a repository can begin with ``-``, so what stands behind ``/-/``
 official image stands under two names, ``library/alpine`` and ``alpine``: each has the whole set of files.
 """
 
+import glob
 import re
 from dataclasses import dataclass
 
@@ -53,8 +54,22 @@ class ImagePaths:
     def page_url(self) -> str:
         return f"images/{self.name}"
 
+    @property
+    def feed(self) -> str:
+        return f"{self.page_url}/-/feed.xml"
+
+    @property
+    def changes(self) -> str:
+        return f"v1/images/{self.name}/-/changes.json"
+
     def version(self, sha: str) -> str:
         return f"v1/images/{self.name}/version/{sha}.json"
+
+    def patterns(self) -> list[str]:
+        """Return patterns that fit every path of the image that depends on its tags and versions."""
+        name = glob.escape(self.name)
+        badges = [f"badges/*/{name}{tag}.{suffix}" for tag in ("", ":*") for suffix in ("svg", "json")]
+        return [*badges, f"v1/images/{name}/version/*.json", f"{glob.escape(self.page_url)}/-/*"]
 
     def badge(self, badge_type: str, tag: str | None, suffix: str) -> str:
         return f"badges/{badge_type}/{self.name}{':' + tag if tag else ''}.{suffix}"

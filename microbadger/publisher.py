@@ -1,11 +1,11 @@
 """Writes the public tree: whole files or nothing, and nothing where nothing changed."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-from microbadger.documents import ImageDocument
+from microbadger.documents import ImageDocument, VersionDocument
 from microbadger.files import PUBLIC_MODE, read_if_any, remove_file, replace_file
 from microbadger.public_tree import ImagePaths
 from microbadger.reference import Repository
@@ -42,6 +42,11 @@ class Publisher:
         except OSError as error:
             raise PublishError(f"cannot remove {path} from the public folder: {error.strerror}") from error
 
+    def find(self, patterns: Iterable[str]) -> list[str]:
+        """Return the published paths that fit one of these patterns."""
+        found = (path for pattern in patterns for path in self.folder.glob(pattern))
+        return sorted(str(path.relative_to(self.folder)) for path in found if path.is_file())
+
     def has(self, path: str) -> bool:
         """Tell whether something is published at a path."""
         return (self.folder / path).is_file()
@@ -59,10 +64,23 @@ class Publisher:
 
     def read_image(self, repository: Repository) -> ImageDocument | None:
         """Return the published document of an image; None where there is none, or none that can be read."""
-        content = self.read(ImagePaths.of(repository).metadata)
+        document = self._read_document(ImagePaths.of(repository).metadata)
+        if not _has_fields(document, ImageDocument.__required_keys__) or not isinstance(document["Versions"], list):
+            return None
+        is_whole = all(_has_fields(version, VersionDocument.__required_keys__) for version in document["Versions"])
+        return cast(ImageDocument, document) if is_whole else None
+
+    def read_version(self, repository: Repository, sha: str) -> VersionDocument | None:
+        """Return the published document of a version; None where there is none, or none that can be read."""
+        document = self._read_document(ImagePaths.of(repository).version(sha))
+        return cast(VersionDocument, document) if _has_fields(document, VersionDocument.__required_keys__) else None
+
+    def _read_document(self, path: str) -> Any:
         try:
-            document = json.loads(content or b"null")
+            return json.loads(self.read(path) or b"null")
         except ValueError:
             return None
-        is_image = isinstance(document, dict) and ImageDocument.__required_keys__ <= document.keys()
-        return cast(ImageDocument, document) if is_image else None
+
+
+def _has_fields(value: object, names: frozenset[str]) -> bool:
+    return isinstance(value, dict) and names <= value.keys()

@@ -57,20 +57,26 @@ class Refresher:
     base_url: str
     now: Callable[[], datetime]
 
+    def due(self) -> list[Repository]:
+        """Return the tracked images whose time for a look has come, in the order they are listed."""
+        return [image.repository for image in self.tracked if self._is_due(image.repository)]
+
     def refresh(self, repository: Repository) -> Outcome:
         """Look at an image now, after whoever is looking at it has finished."""
         with self.checks.lock(repository):
-            return self._refresh(repository, is_requested=True)
+            outcome = self._refresh(repository, is_requested=True)
+        return self.refresh_requested(repository) or outcome
 
     def refresh_if_due(self, repository: Repository) -> Outcome | None:
         """Look at an image unless another process does, or did while this one waited for its turn."""
-        return self._refresh_while(repository, self.checks.is_due, is_requested=False)
+        outcome = self._refresh_while(repository, self._is_due, is_requested=False)
+        return self.refresh_requested(repository) or outcome
 
     def refresh_requested(self, repository: Repository) -> Outcome | None:
         """Look at an image until no request for it waits.
 
-        Returns None at once if another process is looking: that one asks again after it has let go of the lock, which
-        is after the request was written.
+        Returns None at once if another process is looking: whoever looks asks again after it has let go of the lock,
+        which is after the request was written.
         """
         outcome = None
         while self.requests.is_waiting(repository):
@@ -82,12 +88,29 @@ class Refresher:
 
     def resume(self, repository: Repository) -> Outcome | None:
         """Do the requests that a process left when it died, unless it lives and is at it."""
-        return self._refresh_while(repository, lambda _: True)
+        outcome = self._refresh_while(repository, self.requests.is_open)
+        return self.refresh_requested(repository) or outcome
 
     def remove(self, repository: Repository) -> None:
         """Take everything that was published of an image, and what is remembered of it, away."""
         with self.checks.lock(repository):
             self._remove(repository)
+
+    def remove_if_idle(self, repository: Repository) -> bool:
+        """Do the same unless someone is looking at the image; tell whether it was done."""
+        lock = self.checks.try_lock(repository)
+        if lock is None:
+            return False
+        try:
+            self._remove(repository)
+        finally:
+            unlock(lock)
+        return True
+
+    def _is_due(self, repository: Repository) -> bool:
+        check = self.checks.get(repository)
+        is_lost = check.error is None and not self.publisher.has(ImagePaths.of(repository).metadata)
+        return is_lost or check.is_due(self.now())
 
     def _refresh_while(
         self, repository: Repository, is_wanted: Callable[[Repository], bool], *, is_requested: bool = True
@@ -119,34 +142,39 @@ class Refresher:
         if image is None:
             self._remove(repository)
             return Outcome(repository, error="it is not tracked")
-        wanted = self.checks.began(repository, wanted).wanted
+        check = self.checks.began(repository, wanted)
+        before = self.publisher.read_image(repository)
+        is_ours = self.checks.is_of_this_edition(check)
         try:
-            before = self.publisher.read_image(repository)
-            known = self._known_versions(repository, before)
-            survey = self.surveyor.survey(image, known, wanted=wanted, is_requested=is_requested)
+            known = self._known_versions(repository, before) if before and is_ours else {}
+            survey = self.surveyor.survey(image, known, wanted=check.wanted, is_requested=is_requested)
             after = self._describe(repository, survey, before)
-            self._publish(repository, before, after, survey.versions)
-        except RegistryError as error:
-            return self._failed(repository, error, error.retry_after_seconds)
-        except PublishError as error:
+            # A look that was asked for also mends files that were lost.
+            is_unchanged = is_ours and not is_requested and _is_same(before, after)
+            self._publish(repository, before, after, survey.versions, is_unchanged=is_unchanged)
+        except (RegistryError, PublishError) as error:
             return self._failed(repository, error)
         self.published()
+        return self._ended(repository, before, after, survey)
+
+    def _ended(
+        self, repository: Repository, before: ImageDocument | None, after: ImageDocument, survey: Survey
+    ) -> Outcome:
         changes = changes_between(before, after) if before else NO_CHANGES
         if changes:
             self.announce(after, changes)
-        if survey.limited:
-            return self._failed(repository, survey.limited, survey.limited.retry_after_seconds)
+        if survey.trouble:
+            return self._failed(repository, survey.trouble)
         tags = {tag for version in survey.versions for tag in tags_of(version)}
         self.checks.succeeded(repository, tags)
         return Outcome(repository, changes, len(tags))
 
-    def _failed(self, repository: Repository, error: Exception, retry_after_seconds: float | None = None) -> Outcome:
-        self.checks.failed(repository, str(error), timedelta(seconds=retry_after_seconds or 0))
+    def _failed(self, repository: Repository, error: Exception) -> Outcome:
+        retry_after = (isinstance(error, RegistryError) and error.retry_after_seconds) or 0
+        self.checks.failed(repository, str(error), timedelta(seconds=retry_after))
         return Outcome(repository, error=str(error))
 
-    def _known_versions(self, repository: Repository, before: ImageDocument | None) -> dict[str, VersionDocument]:
-        if before is None or not self.checks.is_of_this_edition(repository):
-            return {}
+    def _known_versions(self, repository: Repository, before: ImageDocument) -> dict[str, VersionDocument]:
         paths = ImagePaths.of(repository)
         versions = {version["Digest"]: version for version in before["Versions"]}
         return {
@@ -170,19 +198,33 @@ class Refresher:
         before: ImageDocument | None,
         after: ImageDocument,
         versions: list[VersionDocument],
+        *,
+        is_unchanged: bool,
     ) -> None:
-        new = record_files(repository, after, self.base_url)
-        if not self._is_unchanged(repository, before, after):
+        current = self._with_layers(repository, after, versions)
+        new, gone = record_files(repository, after, current, self.base_url), set[str]()
+        if not is_unchanged:
             new = content_files(repository, after, versions) | new
-        self.publisher.replace(new, gone=paths_of(repository, before) - paths_of(repository, after))
+            gone = paths_of(repository, before) - paths_of(repository, after)
+        self.publisher.replace(new, gone)
 
-    def _is_unchanged(self, repository: Repository, before: ImageDocument | None, after: ImageDocument) -> bool:
-        same = before is not None and {**before, "UpdatedAt": after["UpdatedAt"]} == after
-        return same and self.checks.is_of_this_edition(repository)
+    def _with_layers(
+        self, repository: Repository, image: ImageDocument, versions: list[VersionDocument]
+    ) -> VersionDocument | None:
+        """Return the current version with its layers: as it was just read, else as it is published."""
+        sha = image["LatestSHA"]
+        fresh = (version for version in versions if version["SHA"] == sha and "Layers" in version)
+        return next(fresh, None) or self.publisher.read_version(repository, sha)
 
     def _remove(self, repository: Repository) -> None:
-        record = ImagePaths.of(repository).metadata
-        paths = paths_of(repository, self.publisher.read_image(repository))
-        for path in [*sorted(paths - {record}), record]:
+        names = ImagePaths.all_of(repository)
+        leftovers = [path for name in names for path in self.publisher.find(name.patterns())]
+        records = {name.metadata for name in names}
+        paths = {*paths_of(repository, self.publisher.read_image(repository)), *leftovers} - records
+        for path in [*sorted(paths), *sorted(records)]:
             self.publisher.remove(path)
         self.checks.forget(repository)
+
+
+def _is_same(before: ImageDocument | None, after: ImageDocument) -> bool:
+    return before is not None and {**before, "UpdatedAt": after["UpdatedAt"]} == after

@@ -56,6 +56,10 @@ class RefreshRequests:
         """Tell whether a request for the image has not begun."""
         return any(self._pending.glob(f"{_key(repository)}.*"))
 
+    def is_open(self, repository: Repository) -> bool:
+        """Tell whether a request for the image waits or was begun and not ended."""
+        return self.is_waiting(repository) or any(self._running.glob(f"{_key(repository)}.*"))
+
     def repositories(self) -> Iterator[Repository]:
         """Yield every image for which a request waits or was begun and not ended, perhaps by a process that died."""
         seen = set()

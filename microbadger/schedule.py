@@ -6,10 +6,11 @@ leads.
 """
 
 import threading
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 from apscheduler.executors.base import BaseExecutor, run_job
@@ -18,10 +19,10 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from microbadger.files import try_lock, unlock
 from microbadger.reference import Repository
 
-# The first round waits, so that a gunicorn master that loads the app only to fork its workers has done so before.
-_FIRST_ROUND_AFTER = timedelta(seconds=1)
 _ROUND_SECONDS = 5
 _THREADS = 8
+_THREADS_A_REGISTRY = 3  # as many as may ask one host at once: more would wait for each other
+_NO_REGISTRY = "-"
 _REQUESTED, _DUE, _ROUND = "requested", "due", "round"
 
 Refresh = Callable[[Repository], object]
@@ -39,7 +40,8 @@ class Schedule:
         refresh_if_due: Refresh,
         requested: Callable[[], Iterable[Repository]],
         due: Callable[[], Iterable[Repository]],
-        end_round: Callable[[], None],
+        begin_leading: Callable[[], object],
+        end_round: Callable[[], object],
     ) -> None:
         self._leader_lock = leader_lock
         self._refresh_requested = refresh_requested
@@ -47,82 +49,139 @@ class Schedule:
         self._refresh_if_due = refresh_if_due
         self._requested = requested
         self._due = due
+        self._begin_leading = begin_leading
         self._end_round = end_round
         self._scheduler: BackgroundScheduler | None = None
+        self._stopped = threading.Event()
+        self._lease_lock = threading.Lock()
         self._lease: int | None = None
-        self._in_hand: set[tuple[str, Repository]] = set()
+        self._in_hand: set[tuple[str, str]] = set()
 
     def start(self) -> None:
-        """Begin to run rounds in this process."""
+        """Begin to run rounds in this process; what a process it was forked from had begun is not its own."""
+        self._stopped, self._lease_lock, self._in_hand = threading.Event(), threading.Lock(), set()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={_REQUESTED: _DaemonThreads(_THREADS), _DUE: _DaemonThreads(_THREADS), _ROUND: _DaemonThreads(1)},
             # Without a limit on lateness a job that waits for a thread would be dropped after a second.
-            job_defaults={"misfire_grace_time": None, "coalesce": True},
+            job_defaults={"misfire_grace_time": None},
         )
-        first = datetime.now(UTC) + _FIRST_ROUND_AFTER
-        self._scheduler.add_job(self._round, "interval", seconds=_ROUND_SECONDS, next_run_time=first, executor=_ROUND)
         self._scheduler.start()
+        threading.Thread(target=self._tick, args=[self._stopped], name="rounds", daemon=True).start()
 
     def stop(self) -> None:
         """Start nothing more and let another process lead."""
+        self._stopped.set()
         if self._scheduler:
             self._scheduler.shutdown(wait=False)
             self._scheduler = None
-        if self._lease is not None:
-            unlock(self._lease)
-            self._lease = None
+        with self._lease_lock:
+            if self._lease is not None:
+                unlock(self._lease)
+                self._lease = None
 
     def refresh_soon(self, repository: Repository) -> None:
         """Do what is requested for an image as soon as a thread is free."""
-        if self._scheduler:
-            self._scheduler.add_job(self._refresh_requested, args=[repository], executor=_REQUESTED)
+        self._submit(_REQUESTED, repository.registry, partial(self._refresh_requested, repository))
 
-    def _round(self) -> None:
-        self._lease = self._lease or try_lock(self._leader_lock)
-        if self._lease is None:
+    def _tick(self, stopped: threading.Event) -> None:
+        """Have a round run every few seconds, by a clock that nobody sets."""
+        while not stopped.is_set():
+            self._submit_once(_ROUND, _NO_REGISTRY, "round", partial(self._round, stopped))
+            stopped.wait(_ROUND_SECONDS)
+
+    def _round(self, stopped: threading.Event) -> None:
+        if not self._leads(stopped):
             return
-        for repository in self._requested():
-            self._submit_once(_REQUESTED, self._resume, repository)
-        for repository in self._due():
-            self._submit_once(_DUE, self._refresh_if_due, repository)
+        for executor, refresh, repositories in (
+            (_REQUESTED, self._resume, self._requested()),
+            (_DUE, self._refresh_if_due, self._due()),
+        ):
+            for repository in repositories:
+                self._submit_once(executor, repository.registry, str(repository), partial(refresh, repository))
         self._end_round()
 
-    def _submit_once(self, executor: str, refresh: Refresh, repository: Repository) -> None:
-        job = (executor, repository)
-        if self._scheduler and job not in self._in_hand:
-            self._in_hand.add(job)
-            self._scheduler.add_job(self._run, args=[job, refresh], executor=executor)
+    def _leads(self, stopped: threading.Event) -> bool:
+        with self._lease_lock:
+            if stopped.is_set() or self._lease is not None:
+                return not stopped.is_set()
+            self._lease = try_lock(self._leader_lock)
+        if self._lease is not None:
+            self._submit_once(_DUE, _NO_REGISTRY, "begin to lead", self._begin_leading)
+        return self._lease is not None
 
-    def _run(self, job: tuple[str, Repository], refresh: Refresh) -> None:
+    def _submit_once(self, executor: str, registry: str, name: str, work: Callable[[], object]) -> None:
+        """Submit work unless the same is waiting or running."""
+        job = (executor, name)
+        if job not in self._in_hand:
+            self._in_hand.add(job)
+            self._submit(executor, registry, partial(self._run, job, work))
+
+    def _run(self, job: tuple[str, str], work: Callable[[], object]) -> None:
         try:
-            refresh(job[1])
+            work()
         finally:
             self._in_hand.discard(job)
 
+    def _submit(self, executor: str, registry: str, work: Callable[[], object]) -> None:
+        if self._scheduler:
+            self._scheduler.add_job(work, name=registry, executor=executor)
+
 
 class _DaemonThreads(BaseExecutor):  # type: ignore[misc]
-    """A pool whose threads do not hold up the end of the process.
+    """A pool in which no registry takes all the threads, and that does not hold up the end of the process.
 
-    The standard pool makes a stopping process run everything that still waits in its queue. Here nothing is lost by
-    leaving it: requests and due times are on disk, and files are replaced whole.
+    Jobs are named for the registry they ask; some of one name run at a time, so that one that hangs keeps others from
+    nothing. The standard pool makes a stopping process run everything that still waits in its queue. Here nothing is
+    lost by leaving it: requests and due times are on disk, and files are replaced whole.
     """
 
     def __init__(self, count: int) -> None:
         super().__init__()
-        self._jobs: SimpleQueue[tuple[Any, list[datetime]]] = SimpleQueue()
         self._count = count
+        self._changed = threading.Condition()
+        self._waiting: dict[str, deque[tuple[Any, list[datetime]]]] = {}
+        self._running: Counter[str] = Counter()
+        self._has_ended = False
 
     def start(self, scheduler: BackgroundScheduler, alias: str) -> None:
         super().start(scheduler, alias)
         for number in range(self._count):
             threading.Thread(target=self._work, name=f"{alias}-{number}", daemon=True).start()
 
+    def shutdown(self, wait: bool = True) -> None:  # noqa: ARG002 - it never waits
+        with self._changed:
+            self._has_ended = True
+            self._changed.notify_all()
+
     def _do_submit_job(self, job: Any, run_times: list[datetime]) -> None:
-        self._jobs.put((job, run_times))
+        with self._changed:
+            self._waiting.setdefault(job.name, deque()).append((job, run_times))
+            self._changed.notify()
 
     def _work(self) -> None:
-        while True:
-            job, run_times = self._jobs.get()
+        while taken := self._take():
+            job, run_times = taken
             # It logs what a job raises and returns all the same.
             self._run_job_success(job.id, run_job(job, job._jobstore_alias, run_times, self._logger.name))
+            with self._changed:
+                self._running[job.name] -= 1
+                self._changed.notify()
+
+    def _take(self) -> tuple[Any, list[datetime]] | None:
+        """Return the next job whose registry has a thread left, or None when there will be no more."""
+        with self._changed:
+            while not self._has_ended:
+                for name in self._waiting:
+                    if self._running[name] < _THREADS_A_REGISTRY:
+                        return self._next_of(name)
+                self._changed.wait()
+            return None
+
+    def _next_of(self, name: str) -> tuple[Any, list[datetime]]:
+        jobs = self._waiting.pop(name)
+        taken = jobs.popleft()
+        if jobs:
+            self._waiting[name] = jobs  # behind the others: each registry has its turn
+        self._running[name] += 1
+        return taken

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import click
+
+from microbadger.reference import DOCKER_HUB, InvalidReference, Repository
 
 _LONGEST_HOURS = 24 * 366
 _MOST_TAGS = 10_000
@@ -58,20 +61,20 @@ class Settings:
         data_dir, public_dir = read("DATA_DIR", Path, Path("data")), read("PUBLIC_DIR", Path, Path("public"))
         if data_dir.resolve().is_relative_to(public_dir.resolve()):
             raise SettingsError("MICROBADGER_DATA_DIR is impossible: it must be outside of the public folder.")
-        base_url = read("BASE_URL", _url, _platform_url(environment))
+        base_url = read("BASE_URL", _url, "") or _platform_url(environment)
         return cls(
             images=environment.get("MICROBADGER_IMAGES", ""),
             data_dir=data_dir,
             public_dir=public_dir,
             base_url=base_url,
             hook_url=read("HOOK_URL", _url, base_url),
-            secret=read("SECRET", str, ""),
-            admin_token=read("ADMIN_TOKEN", str, ""),
+            secret=read("SECRET", _text, ""),
+            admin_token=read("ADMIN_TOKEN", _text, ""),
             refresh_interval=read("REFRESH_HOURS", _hours, timedelta(hours=24)),
             max_tags=read("MAX_TAGS", _count, 100),
             mirrors=read("MIRRORS", _mirrors, {}),
             hub_url=read("HUB_URL", _url_or_nothing, "https://hub.docker.com"),
-            http_registries=read("HTTP_REGISTRIES", _words, ()),
+            http_registries=read("HTTP_REGISTRIES", _hosts, ()),
             docker_auth_config=environment.get("DOCKER_AUTH_CONFIG", "").strip(),
             docker_config=Path(environment.get("DOCKER_CONFIG") or Path(environment.get("HOME", "/"), ".docker")),
         )
@@ -88,13 +91,18 @@ def _platform_url(environment: Mapping[str, str]) -> str:
         ("FLY_APP_NAME", "https://{}.fly.dev"),
     ):
         if value := environment.get(name, "").strip():
-            return pattern.format(value).rstrip("/")
+            try:
+                return _url(pattern.format(value))
+            except ValueError as error:
+                raise SettingsError(f"{name} is impossible: {error}.") from None
     return "http://localhost:8000"
 
 
 def _url(text: str) -> str:
     if not _URL.fullmatch(text):
         raise ValueError("it must be a URL such as https://badges.example.org")
+    if urlsplit(text).port == 0:  # one that is too large raises ValueError itself
+        raise ValueError("its port cannot be 0")
     return text.rstrip("/")
 
 
@@ -126,8 +134,24 @@ def _mirrors(text: str) -> dict[str, str]:
         raise ValueError(example) from None
     if not isinstance(mirrors, dict) or not all(isinstance(url, str) for url in mirrors.values()):
         raise ValueError(example)
-    return {host: _url(url) for host, url in mirrors.items()}
+    return {_host(host): _url(url) for host, url in mirrors.items()}
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(text.replace(",", " ").split())
+def _hosts(text: str) -> tuple[str, ...]:
+    return tuple(_host(word) for word in text.replace(",", " ").split())
+
+
+def _host(text: str) -> str:
+    try:
+        registry = Repository.parse(f"{text}/name").registry
+    except InvalidReference:
+        registry = ""
+    if not registry or (registry == DOCKER_HUB and not text.endswith(DOCKER_HUB)):
+        raise ValueError(f"{text!r} is no host of a registry, such as registry.example.org:5000")
+    return registry
+
+
+def _text(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("it must be printable text")
+    return text

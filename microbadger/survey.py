@@ -17,11 +17,11 @@ _SCARCE_RETRY_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What an image consists of now; ``limited`` is what stopped the reading of versions that are ``Unread``."""
+    """What an image consists of now; ``trouble`` is why versions that are ``Unread`` could not be read."""
 
     versions: list[VersionDocument]
     hub: HubDetails | None
-    limited: RateLimited | None
+    trouble: RegistryError | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,17 +48,18 @@ class Surveyor:
         """
         remote = self.registry.repository(image.repository, private=image.private)
         listed = None if is_requested else self.docker_hub.tags(image.repository, self.max_tags)
-        tags = choose(_available(remote, listed, known), self.max_tags, kept=image.kept_tags, wanted=wanted)
+        available = [*_available(remote, listed, known), *wanted]  # a list can lag behind a push
+        tags = choose(available, self.max_tags, kept=image.kept_tags, wanted=wanted)
         hub_tags = {tag.name: tag for tag in listed.tags} if listed else {}
         inspector = Inspector(image.repository, remote, self.cache, self._before_pull(image, is_requested))
         versions: list[VersionDocument] = []
-        limited: RateLimited | None = None
+        trouble: RegistryError | None = None
         for digest, digest_tags in _tags_by_digest(remote, tags, hub_tags, known).items():
             version = known.get(digest)
             if version is None:
-                version, limited = _inspect(inspector, digest, limited, hub_tags.get(digest_tags[0]))
+                version, trouble = _inspect(inspector, digest, trouble, hub_tags.get(digest_tags[0]))
             versions.append(tagged(version, digest_tags))
-        return Survey(versions, self.docker_hub.details(image.repository), limited)
+        return Survey(versions, self.docker_hub.details(image.repository), trouble)
 
     def _before_pull(self, image: TrackedImage, is_requested: bool) -> Callable[[], None]:
         host = image.repository.registry
@@ -85,38 +86,38 @@ def _available(
 def _tags_by_digest(
     remote: RemoteRepository, tags: list[str], hub_tags: Mapping[str, HubTag], known: Mapping[str, VersionDocument]
 ) -> dict[str, list[str]]:
+    last_known = {tag: digest for digest, version in known.items() for tag in tags_of(version)}
     tags_by_digest: dict[str, list[str]] = {}
     for tag in tags:
         digest = hub_tags[tag].digest if tag in hub_tags else None
         if digest not in known:
-            digest = _ask_digest(remote, tag)
+            digest = _ask_digest(remote, tag, last_known.get(tag))
         if digest:
             tags_by_digest.setdefault(digest, []).append(tag)
     return tags_by_digest
 
 
-def _ask_digest(remote: RemoteRepository, tag: str) -> str | None:
-    """Return what a tag names; None for a tag that was deleted since it was listed."""
+def _ask_digest(remote: RemoteRepository, tag: str, last_known: str | None) -> str | None:
+    """Return what a tag names: None for one that does not exist (any more), what is known where the answer is odd."""
     try:
         return remote.head(tag).digest or remote.manifest(tag).digest
     except NotFound:
         return None
+    except BadAnswer:
+        return last_known
 
 
 def _inspect(
-    inspector: Inspector, digest: str, limited: RateLimited | None, hub_tag: HubTag | None
-) -> tuple[VersionDocument, RateLimited | None]:
-    """Return a version, only outlined if the limit is reached or the registry has or sends no such content."""
-    reason: RegistryError | None = limited
-    if reason is None:
+    inspector: Inspector, digest: str, trouble: RegistryError | None, hub_tag: HubTag | None
+) -> tuple[VersionDocument, RegistryError | None]:
+    """Return a version, only outlined if a limit is reached or the registry has or sends no such content."""
+    if not isinstance(trouble, RateLimited):
         try:
-            return inspector.inspect(digest), None
-        except RateLimited as error:
-            reason = limited = error
-        except (NotFound, BadAnswer) as error:
-            reason = error
+            return inspector.inspect(digest), trouble
+        except (RateLimited, NotFound, BadAnswer) as error:
+            trouble = error
     size_bytes = _size_told(hub_tag) if hub_tag and hub_tag.digest == digest else 0
-    return outline_version(inspector.repository, digest, unread=str(reason), size_bytes=size_bytes), limited
+    return outline_version(inspector.repository, digest, unread=str(trouble), size_bytes=size_bytes), trouble
 
 
 def _size_told(tag: HubTag) -> int:

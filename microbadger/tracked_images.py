@@ -5,6 +5,7 @@ although only credentials can read it. A line that cannot be read is reported an
 """
 
 import re
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from microbadger.public_tree import has_own_paths
 from microbadger.reference import InvalidReference, Reference, Repository
 
 _PRIVATE = "private"
+_SETTLED_AFTER_SECONDS = 10
 _SEPARATORS = re.compile(r"[\s,]+")
 _KEEP_BYTES = "surrogateescape"  # a comment in another encoding is as it was after a line is added
 
@@ -59,6 +61,13 @@ class TrackedImages:
     def get(self, repository: Repository) -> TrackedImage | None:
         """Return the tracked image, or None."""
         return self._read().images.get(repository)
+
+    def is_settled(self) -> bool:
+        """Tell whether the file was last written long enough ago to be taken for whole."""
+        try:
+            return time.time() - self._file.stat().st_mtime > _SETTLED_AFTER_SECONDS
+        except FileNotFoundError:
+            return bool(self._named)  # then the settings alone name images; else the file may be on its way
 
     @property
     def problems(self) -> tuple[str, ...]:

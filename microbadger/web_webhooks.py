@@ -1,17 +1,20 @@
 """Answers webhooks: notes on disk that an image was pushed, then says so; or waits until the files are fresh."""
 
 import logging
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from flask import Blueprint, Response, request
-from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.exceptions import BadRequest, ClientDisconnected, HTTPException
 
 from microbadger import webhooks
 from microbadger.answers import document_answer, error_answer, text_answer
 from microbadger.checks import Checks
+from microbadger.connection import CutOff, cut_off_after
 from microbadger.metadata import image_name
 from microbadger.publisher import Publisher
 from microbadger.reference import Reference, Repository
@@ -21,6 +24,8 @@ from microbadger.web import parse_name
 log = logging.getLogger(__name__)
 
 _LONGEST_WAIT_SECONDS = 120.0
+_MOST_WAITING = 4  # of the threads that answer, gunicorn's --threads: others must be left for everybody else
+_BODY_SECONDS = 5.0
 _WAIT_STEP_SECONDS = 0.02
 
 
@@ -34,6 +39,7 @@ class WebhookRoutes:
     refresh_soon: Callable[[Reference], None]
     secret: str
     now: Callable[[], datetime]
+    waiting: threading.Semaphore = field(default_factory=lambda: threading.BoundedSemaphore(_MOST_WAITING))
 
     def blueprint(self) -> Blueprint:
         """Return the routes, ready to be registered with an app."""
@@ -55,7 +61,12 @@ class WebhookRoutes:
         asked_at = self.now()
         named = [named for named in webhooks.references_in(_body()) if named.repository == repository]
         self._accept(named or [Reference(repository, None, None)])
-        return self._wait(repository, asked_at, wait_seconds) if wait_seconds else text_answer("OK")
+        if wait_seconds and self.waiting.acquire(blocking=False):
+            try:
+                return self._wait(repository, asked_at, wait_seconds)
+            finally:
+                self.waiting.release()
+        return _accepted(repository) if wait_seconds else text_answer("OK")
 
     def hook(self, token: str) -> Response:
         """Accept a push of any image; one that is not tracked is ignored."""
@@ -76,9 +87,9 @@ class WebhookRoutes:
         while not check.answers(asked_at) and time.monotonic() < deadline:
             time.sleep(_WAIT_STEP_SECONDS)
             check = self.checks.get(repository)
-        result: dict[str, object] = {"ImageName": image_name(repository)}
         if not check.answers(asked_at):
-            return document_answer({**result, "Result": "accepted"}, 202)
+            return _accepted(repository)
+        result: dict[str, object] = {"ImageName": image_name(repository)}
         if check.error:
             return document_answer({**result, "Result": "failed", "Error": check.error}, 502)
         image = self.publisher.read_image(repository)
@@ -86,9 +97,23 @@ class WebhookRoutes:
         return document_answer({**result, "Result": "fresh"})
 
 
+def _accepted(repository: Repository) -> Response:
+    return document_answer({"ImageName": image_name(repository), "Result": "accepted"}, 202)
+
+
 def _body() -> bytes:
-    body = request.stream.read(webhooks.MAX_BODY_BYTES + 1)
+    """Return what was posted; nothing if it is malformed, too much or too slow: the webhook itself is the message."""
+    try:
+        with cut_off_after(_BODY_SECONDS, _stop_reading):
+            body = request.stream.read(webhooks.MAX_BODY_BYTES + 1)
+    except (OSError, CutOff, ClientDisconnected):
+        return b""
     return body if len(body) <= webhooks.MAX_BODY_BYTES else b""
+
+
+def _stop_reading() -> None:
+    if connection := request.environ.get("gunicorn.socket"):
+        connection.shutdown(socket.SHUT_RD)
 
 
 def _wait_seconds() -> float:

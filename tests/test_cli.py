@@ -98,11 +98,44 @@ def test_an_untracked_image_goes_with_all_its_files(operator: Operator) -> None:
 def test_a_line_taken_out_of_the_file_takes_the_images_files_along(operator: Operator) -> None:
     operator.types("track", operator.name)
     operator.types("refresh")
-    (operator.settings.data_dir / "images.txt").write_text("")
+    images = operator.settings.data_dir / "images.txt"
+    images.write_text("")
+    os.utime(images, (0, 0))
 
     operator.types("refresh")
 
     assert not list(operator.settings.public_dir.rglob("*web*"))
+
+
+def test_a_list_that_is_being_written_takes_nothing_away(operator: Operator) -> None:
+    operator.types("track", operator.name)
+    operator.types("refresh")
+    (operator.settings.data_dir / "images.txt").write_text("")
+
+    operator.types("refresh")
+
+    assert operator.file(f"badges/image/{operator.name}.svg").exists()
+
+
+@pytest.mark.parametrize("command", [["refresh"], ["webhook"], ["untrack", "alpine"]])
+def test_a_command_with_other_settings_than_the_services_is_refused(operator: Operator, command: list[str]) -> None:
+    (operator.settings.data_dir).mkdir()
+    (operator.settings.data_dir / "settings-in-use").write_text("those of a service")
+
+    result = operator.types(*command)
+
+    assert result.exit_code != 0
+    assert "other settings" in result.output
+
+
+def test_a_public_folder_that_cannot_be_written_is_one_sentence(operator: Operator) -> None:
+    operator.settings.public_dir.mkdir()
+    operator.file("index.html").mkdir()
+
+    result = operator.types("refresh")
+
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert "index.html" in result.output
 
 
 def test_an_unreadable_line_is_told_and_leaves_the_others_alone(operator: Operator) -> None:

@@ -25,6 +25,7 @@ class Work:
         self.requested: list[Repository] = []
         self.due: list[Repository] = []
         self.rounds = 0
+        self.led = 0
         self.hold: Callable[[Repository], object] = lambda _: None
 
     def refresh_requested(self, repository: Repository) -> None:
@@ -36,6 +37,9 @@ class Work:
 
     def refresh_if_due(self, repository: Repository) -> None:
         self.done.append(("due", repository))
+
+    def begin_leading(self) -> None:
+        self.led += 1
 
     def end_round(self) -> None:
         self.rounds += 1
@@ -56,6 +60,7 @@ def running(folder: Path, work: Work) -> Iterator[Schedule]:
         refresh_if_due=work.refresh_if_due,
         requested=all_requested,
         due=lambda: work.due,
+        begin_leading=work.begin_leading,
         end_round=work.end_round,
     )
     schedule.start()
@@ -76,15 +81,32 @@ def test_it_refreshes_what_is_asked_for(tmp_path: Path, work: Work) -> None:
         work.wait_for(("requested", WEB))
 
 
-def test_a_slow_refresh_holds_up_no_other_image(tmp_path: Path, work: Work) -> None:
+def test_a_registry_that_hangs_holds_up_no_other(tmp_path: Path, work: Work) -> None:
     free = threading.Event()
-    work.hold = lambda repository: free.wait(DEADLINE_SECONDS) if repository == WEB else None
+    work.hold = lambda repository: free.wait(DEADLINE_SECONDS) if repository.registry == "slow.test" else None
     with running(tmp_path, work) as schedule:
+        for number in range(50):
+            schedule.refresh_soon(Repository.parse(f"slow.test/image{number}"))
         schedule.refresh_soon(WEB)
-        schedule.refresh_soon(API)
-        work.wait_for(("requested", API))
-        assert ("requested", WEB) not in work.done
+        work.wait_for(("requested", WEB))
+        assert work.done == [("requested", WEB)]
         free.set()
+
+
+def test_everything_that_waited_for_a_registry_is_done(tmp_path: Path, work: Work) -> None:
+    images = [Repository.parse(f"slow.test/image{number}") for number in range(50)]
+    with running(tmp_path, work) as schedule:
+        for image in images:
+            schedule.refresh_soon(image)
+        work.wait_for(*(("requested", image) for image in images))
+
+
+def test_whoever_begins_to_lead_does_so_once(tmp_path: Path, work: Work) -> None:
+    with running(tmp_path, work):
+        wait_until(lambda: work.rounds > 1, "two rounds", DEADLINE_SECONDS)
+        wait_until(lambda: work.led > 0, "the beginning", DEADLINE_SECONDS)
+
+    assert work.led == 1
 
 
 def test_a_round_does_what_is_due_and_what_was_left_undone(tmp_path: Path, work: Work) -> None:

@@ -132,9 +132,9 @@ def test_the_last_pulls_are_kept_for_pushes(bench: Bench) -> None:
     requested = bench.look(is_requested=True)
 
     assert pulls == 0
-    assert scheduled.limited is not None
+    assert scheduled.trouble is not None
     assert (scheduled.versions[0]["DownloadSize"], "Unread" in scheduled.versions[0]) == (4096, True)
-    assert requested.limited is None
+    assert requested.trouble is None
     assert "Unread" not in requested.versions[0]
 
 
@@ -142,4 +142,4 @@ def test_with_pulls_to_spare_everything_is_read(bench: Bench) -> None:
     bench.fake.manifest_headers = {"ratelimit-limit": "100;w=21600", "ratelimit-remaining": "11;w=21600"}
     bench.push("latest", image())
 
-    assert bench.look().limited is None
+    assert bench.look().trouble is None

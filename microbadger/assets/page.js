@@ -1,0 +1,413 @@
+"use strict";
+/* What a page does while it is read: copy, filter, search, show other versions, platforms and badges.
+   A page is complete without it. Everything is put into the page as text, never as HTML. */
+
+const find = (selector, scope = document) => scope.querySelector(selector);
+const all = (selector, scope = document) => [...scope.querySelectorAll(selector)];
+
+function element(name, attributes = {}, ...children) {
+  const isDrawing = name === "svg" || name === "rect";
+  const made = isDrawing
+    ? document.createElementNS("http://www.w3.org/2000/svg", name)
+    : document.createElement(name);
+  for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value);
+  made.append(...children);
+  return made;
+}
+
+/* Texts. They read like those of the page, which badge_text and pages write. */
+
+const ROUNDED = new Intl.NumberFormat("en", {
+  minimumFractionDigits: 1,
+  maximumFractionDigits: 1,
+  useGrouping: false,
+  roundingMode: "halfEven",
+});
+const AGES = new Intl.RelativeTimeFormat("en");
+const UNITS = [["year", 31557600], ["month", 2629800], ["week", 604800], ["day", 86400], ["hour", 3600], ["minute", 60]];
+const LONGEST_TEXT = 2000;
+
+function sizeText(bytes) {
+  if (bytes <= 0) return "unknown";
+  if (bytes < 1024) return `${bytes} B`;
+  let size = bytes;
+  for (const unit of ["KiB", "MiB", "GiB"]) {
+    size /= 1024;
+    if (Number(ROUNDED.format(size)) < 1024) return `${ROUNDED.format(size)} ${unit}`;
+  }
+  return `${ROUNDED.format(size / 1024)} TiB`;
+}
+
+function percentText(bytes, total) {
+  const percent = Math.floor((100 * bytes) / total + 0.5);
+  return percent ? `${percent}%` : "<1%";
+}
+
+const platformText = (platform) => [platform.OS, platform.Architecture, platform.Variant].filter(Boolean).join("/");
+const countText = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+const exactText = (time) => time.replace("T", " ").replace(/(\.\d+)?Z$/, " UTC");
+
+function ageText(time) {
+  const seconds = (new Date(time) - Date.now()) / 1000;
+  const unit = UNITS.find(([, length]) => Math.abs(seconds) >= length);
+  return unit ? AGES.format(Math.trunc(seconds / unit[1]), unit[0]) : "just now";
+}
+
+function shortened(text) {
+  return text.length <= LONGEST_TEXT ? text : `${text.slice(0, LONGEST_TEXT)}… (shortened; the JSON has all of it)`;
+}
+
+/* Spells out what would hide or reorder text. */
+function visible(text) {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) =>
+    "\n\r\t\u200c\u200d".includes(character) ? character : `\\u{${character.codePointAt(0).toString(16)}}`,
+  );
+}
+
+const shown = (text) => visible(shortened(text));
+const timeElement = (time) => element("time", { datetime: time, title: exactText(time) }, ageText(time));
+
+function link(url, text) {
+  return url?.startsWith("https://") ? element("a", { href: url, rel: "noopener" }, text) : text;
+}
+
+async function read(url) {
+  const answer = await fetch(url);
+  if (!answer.ok) throw new Error(`${url}: ${answer.status}`);
+  return answer.json();
+}
+
+/* Copying */
+
+function copyBySelection(code) {
+  getSelection().selectAllChildren(code);
+  return document.execCommand("copy");
+}
+
+async function copy(code) {
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+    return true;
+  } catch {
+    return copyBySelection(code); // without https there is no clipboard to ask
+  }
+}
+
+async function copyFor(button) {
+  const [word, status] = [find("span", button), find("#status")];
+  const text = (await copy(find("code", button.parentElement))) ? "Copied" : "Press Ctrl+C";
+  word.textContent = status.textContent = text;
+  button.classList.add("done");
+  clearTimeout(button.timer);
+  button.timer = setTimeout(() => {
+    word.textContent = "Copy";
+    status.textContent = "";
+    button.classList.remove("done");
+  }, 3000);
+}
+
+function copyable(text, what) {
+  const button = element(
+    "button",
+    { type: "button", class: "copy" },
+    element("span", {}, "Copy"),
+    element("span", { class: "spoken" }, ` ${what}`),
+  );
+  return element("div", { class: "copyable" }, element("pre", {}, element("code", {}, text)), button);
+}
+
+/* Layers, labels and relatives of a version */
+
+function layerRow(layer, largest, total) {
+  const size = layer.DownloadSize;
+  const command = element("code", {}, shown(layer.Command) || "not told");
+  if (!size) return element("li", { class: "empty" }, element("span", { class: "size" }, "no layer"), command);
+  const row = element(
+    "li",
+    {},
+    element("span", { class: "size" }, sizeText(size)),
+    element(
+      "svg",
+      { class: "bar", viewBox: "0 0 100 1", preserveAspectRatio: "none", "aria-hidden": "true" },
+      element("rect", { class: "track", width: "100", height: "1" }),
+      element("rect", { width: ROUNDED.format(Math.max((100 * size) / largest, 0.5)), height: "1" }),
+    ),
+    element("span", { class: "share" }, percentText(size, total)),
+    command,
+  );
+  if (size === largest) row.className = "largest";
+  return row;
+}
+
+function layerList(layers) {
+  const sizes = layers.map((layer) => layer.DownloadSize);
+  const [largest, total] = [Math.max(...sizes, 0), sizes.reduce((sum, size) => sum + size, 0)];
+  return element("ol", { class: "layers" }, ...layers.map((layer) => layerRow(layer, largest, total)));
+}
+
+function mainPlatform(version) {
+  const layers = JSON.stringify(version.Layers);
+  const index = version.Platforms.findIndex(
+    (platform) =>
+      JSON.stringify(platform.Layers ?? version.Layers) === layers &&
+      platform.DownloadSize === version.DownloadSize &&
+      platform.LayerCount === version.LayerCount,
+  );
+  return Math.max(index, 0);
+}
+
+function platformView(version, index) {
+  const platform = version.Platforms[index] ?? version;
+  const name = platform.OS ? ` for ${platformText(platform)}` : "";
+  const sum = `${sizeText(platform.DownloadSize)} in ${countText(platform.LayerCount, "layer")}${name}`;
+  const layers = (platform.Layers ?? version.Layers ?? []).slice(0, 500);
+  return [element("p", { class: "sum" }, sum), layerList(layers)];
+}
+
+function platformChoice(version) {
+  const options = version.Platforms.map((platform, index) => new Option(platformText(platform), index));
+  const select = element("select", { name: "platform" }, ...options);
+  select.value = mainPlatform(version);
+  return element("form", { class: "choices" }, element("label", {}, "Platform ", select));
+}
+
+function longText(text) {
+  if (text.length <= 300) return element("bdi", {}, visible(text));
+  const beginning = element("summary", {}, element("bdi", {}, `${visible(text.slice(0, 200))}…`));
+  return element("details", { class: "long" }, beginning, element("bdi", {}, shown(text)));
+}
+
+function definitions(kind, rows) {
+  const groups = rows.map(([term, ...values]) =>
+    element("div", {}, element("dt", {}, term), element("dd", {}, ...values)),
+  );
+  return element("dl", { class: kind }, ...groups);
+}
+
+function imageLinks(images) {
+  const pages = find("#versions").dataset.pages;
+  return images.flatMap((image, index) => {
+    const tag = image.Tags?.[0] ? `:${image.Tags[0].tag}` : "";
+    const anchor = element("a", { href: pages + image.ImageName }, image.ImageName + tag);
+    return index ? [", ", anchor] : [anchor];
+  });
+}
+
+function facts(version, url) {
+  const rows = [["Digest", copyable(version.Digest, "the digest")]];
+  if (version.Created) rows.push(["Created", timeElement(version.Created)]);
+  if (version.VersionControl) {
+    rows.push(["Commit", link(version.VersionControl.URL, visible(version.VersionControl.Commit))]);
+  }
+  if (version.License) rows.push(["Licence", link(version.License.URL, visible(version.License.Code))]);
+  if (version.Base) rows.push(["Base image, as told", visible(version.Base.Name ?? version.Base.Digest)]);
+  if (version.Parents?.length) rows.push(["Built on", ...imageLinks(version.Parents)]);
+  if (version.Identical?.length) rows.push(["Identical", ...imageLinks(version.Identical)]);
+  rows.push(["Everything", element("a", { href: url }, "This version as JSON")]);
+  return definitions("relatives", rows);
+}
+
+function labelsOf(version, platform) {
+  const labels = { ...(platform.Labels ?? version.Labels), ...version.Annotations, ...platform.Annotations };
+  const rows = Object.entries(labels).slice(0, 200);
+  return rows.map(([key, text]) => [element("code", {}, visible(key.slice(0, 255))), longText(text)]);
+}
+
+function versionView(version, url) {
+  if (!version.Platforms.length) return [element("p", {}, version.Unsupported ?? version.Unread ?? "Not read.")];
+  const choice = platformChoice(version);
+  const [layers, labels] = [element("div", { class: "shown" }), element("div")];
+  const draw = () => {
+    const index = choice.elements.platform.value;
+    layers.replaceChildren(...platformView(version, index));
+    const rows = labelsOf(version, version.Platforms[index]);
+    labels.replaceChildren(...(rows.length ? [element("h3", {}, "Labels"), definitions("labels", rows)] : []));
+  };
+  choice.hidden = version.Platforms.length < 2;
+  choice.addEventListener("change", draw);
+  draw();
+  return [choice, layers, facts(version, url), labels];
+}
+
+/* The parts of an image's page */
+
+function setUpBadges(panel) {
+  const form = find("form", panel);
+  const { formats, preview } = JSON.parse(panel.dataset.markup);
+  const draw = () => {
+    const [tag, style] = [form.elements.tag.value, form.elements.style.value];
+    const format = formats[form.elements.format.value];
+    const subject = tag ? "tag" : "image";
+    const spoken = [...tag].map((character) => format.escapes[character] ?? character).join("");
+    const query = style === form.elements.style.options[0].value ? "" : `?style=${style}`;
+    for (const row of all("[data-type]", panel)) {
+      const holes = { type: row.dataset.type, tag, spoken, query };
+      const fill = (template) => template.replace(/\{(\w+)\}/g, (_, hole) => holes[hole]);
+      find("code", row).textContent = fill(format[subject]);
+      const image = find("img", row);
+      image.dataset.says ??= image.alt;
+      image.alt = tag ? `${row.dataset.type} of ${tag}` : image.dataset.says;
+      image.src = fill(preview[subject]);
+    }
+  };
+  form.addEventListener("change", draw);
+}
+
+function setUpLayers(section) {
+  const form = find("form", section);
+  const draw = async (index) => {
+    try {
+      const version = await read(section.dataset.version);
+      find(".shown", section).replaceChildren(...platformView(version, index ?? mainPlatform(version)));
+    } catch {
+      find(".shown", section).replaceChildren(element("p", {}, "The layers could not be loaded. Try it again later."));
+    }
+  };
+  form?.addEventListener("change", () => draw(form.elements.platform.value));
+  if (!find(".layers", section) && "unread" in section.dataset) draw();
+}
+
+function openVersion(row, url) {
+  const cell = element("td", { colspan: row.cells.length }, element("p", {}, "Loading…"));
+  row.after(element("tr", { class: "details" }, cell));
+  read(url).then(
+    (version) => cell.replaceChildren(...versionView(version, url)),
+    () => cell.replaceChildren(element("p", {}, "This version could not be loaded. Try it again later.")),
+  );
+}
+
+function makeOpener(row) {
+  const anchor = find("a.open", row);
+  const button = element("button", { type: "button", class: "open", "aria-expanded": "false" }, ...anchor.childNodes);
+  anchor.replaceWith(button);
+  button.addEventListener("click", () => {
+    const isOpen = button.getAttribute("aria-expanded") === "true";
+    button.setAttribute("aria-expanded", String(!isOpen));
+    if (isOpen) row.nextElementSibling.remove();
+    else openVersion(row, anchor.href);
+  });
+}
+
+function setUpVersions(section) {
+  const rows = all("tbody > tr", section);
+  const [form, output] = [find("form", section), find("output", section)];
+  const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
+  rows.forEach(makeOpener);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("input", () => {
+    const words = form.elements.filter.value.toLowerCase().split(/\s+/);
+    for (const [row, text] of texts) {
+      row.hidden = !words.every((word) => text.includes(word));
+      if (row.nextElementSibling?.matches(".details")) row.nextElementSibling.hidden = row.hidden;
+    }
+    output.value = `${rows.filter((row) => !row.hidden).length} of ${countText(rows.length, "version")}`;
+  });
+}
+
+/* A page is also reached under the name of a tag, /images/example/web:1.2: show that version. */
+function openAskedTag() {
+  const tag = decodeURIComponent(location.pathname).match(/:([\w.-]+)\/?$/)?.[1];
+  const asked = all(".versions .tag").find((shownTag) => tag && shownTag.textContent === tag);
+  const button = asked?.closest("button");
+  if (!button || asked.closest("tr").dataset.current === "") return;
+  button.click();
+  button.scrollIntoView({ block: "start" });
+}
+
+/* Search over all images */
+
+function imageRow(pages, image) {
+  const unread = image.UpdatedAt ? "unknown" : "not read yet";
+  return element(
+    "tr",
+    {},
+    element("th", { scope: "row" }, element("a", { href: pages + image.ImageName }, image.ImageName)),
+    element("td", {}, element("bdi", {}, visible((image.Description ?? "").slice(0, 200)))),
+    element("td", {}, image.LatestVersion ?? unread),
+    element("td", { class: "number" }, image.DownloadSize ? sizeText(image.DownloadSize) : ""),
+    element("td", {}, image.UpdatedAt ? timeElement(image.UpdatedAt) : ""),
+  );
+}
+
+/* The better a name fits, the earlier it comes: exactly, from its last part on, somewhere, in the description. */
+function rank(entry, query) {
+  if (entry.name === query) return 0;
+  if (entry.name.startsWith(query, entry.name.lastIndexOf("/") + 1)) return 1;
+  return entry.name.includes(query) ? 2 : 3;
+}
+
+function searchFor(query, entries) {
+  const words = query.split(/\s+/);
+  const ranked = [[], [], [], []];
+  for (const entry of entries) {
+    if (words.every((word) => entry.text.includes(word))) ranked[rank(entry, query)].push(entry.image);
+  }
+  return ranked.flat();
+}
+
+function indexed(image) {
+  const name = image.ImageName;
+  return { image, name, text: `${name} ${image.Description ?? ""}`.toLowerCase() };
+}
+
+function setUpSearch(form) {
+  const [input, output, table] = [form.elements.find, find("output", form), find("table.images")];
+  const [note, rows, wasHidden] = [output.value, [...table.tBodies[0].rows], table.hidden];
+  let index;
+  const load = () => (index ??= read(form.dataset.catalogue).then((list) => list.Images.map(indexed)));
+  const show = (newRows, text, hidden) => {
+    table.tBodies[0].replaceChildren(...newRows);
+    output.value = text;
+    table.hidden = hidden;
+  };
+  const draw = async () => {
+    const entries = await load();
+    const query = input.value.trim().toLowerCase();
+    if (!query) return show(rows, note, wasHidden);
+    const found = searchFor(query, entries);
+    const text = found.length ? `${countText(found.length, "image")} found` : "No image here fits that.";
+    const more = found.length > 50 ? ", the first 50 are shown" : "";
+    return show(found.slice(0, 50).map((image) => imageRow(form.dataset.pages, image)), text + more, !found.length);
+  };
+  const drawOrSay = () =>
+    draw().catch(() => {
+      index = undefined;
+      output.value = "The list could not be loaded. Try it again later.";
+    });
+  input.addEventListener("focus", () => load().catch(() => (index = undefined)), { once: true });
+  input.addEventListener("input", drawOrSay);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    await drawOrSay();
+    if (input.value.trim()) find("a", table.tBodies[0])?.click();
+  });
+  if (input.value) drawOrSay();
+}
+
+/* Everything */
+
+function openPanel() {
+  const panel = document.getElementById(location.hash.slice(1));
+  if (panel?.matches("details")) panel.open = true;
+}
+
+function setUp() {
+  for (const time of all("time")) time.textContent = ageText(time.dateTime);
+  for (const hidden of all(".copy, form")) hidden.hidden = false;
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest(".copy");
+    if (button) copyFor(button);
+  });
+  const parts = [
+    ["#badges", setUpBadges],
+    ["#layers", setUpLayers],
+    ["#versions", setUpVersions],
+    ["form[data-catalogue]", setUpSearch],
+  ];
+  for (const [selector, setUpPart] of parts) all(selector).forEach(setUpPart);
+  openAskedTag();
+  openPanel();
+  addEventListener("hashchange", openPanel);
+}
+
+setUp();
