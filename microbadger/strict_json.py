@@ -1,4 +1,4 @@
-"""JSON from strangers: an object within bounds, or a `ValueError`, and nothing else whatever was sent."""
+"""JSON from strangers: within bounds, or a `ValueError`, and nothing else whatever was sent."""
 
 import json
 from typing import NoReturn
@@ -9,15 +9,20 @@ _MAX_PARTS = 500_000  # an empty list is two bytes of JSON and sixty of memory
 
 def parse_object(raw: bytes) -> dict[str, object]:
     """Return the JSON object that UTF-8 bytes hold; raise `ValueError`, in a few words, if they hold none."""
-    if len(raw) > MAX_BYTES or sum(map(raw.count, (b",", b"[", b"{"))) > _MAX_PARTS:
-        raise ValueError("it is too large")
-    try:
-        document = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, a number without end, a deep nest
-        raise ValueError("it is no JSON") from error
+    document = parse(raw)
     if not isinstance(document, dict):
         raise ValueError("it is no JSON object")
     return document
+
+
+def parse(raw: bytes) -> object:
+    """Return what UTF-8 bytes say in JSON; raise `ValueError`, in a few words, if they are none, or too much."""
+    if len(raw) > MAX_BYTES or sum(map(raw.count, (b",", b"[", b"{"))) > _MAX_PARTS:
+        raise ValueError("it is too large")
+    try:
+        return json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, a number without end, a deep nest
+        raise ValueError("it is no JSON") from error
 
 
 def _refuse_constant(name: str) -> NoReturn:

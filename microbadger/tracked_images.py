@@ -4,9 +4,10 @@ A line is ``name``, or ``name:tag`` to keep that tag fresh whatever the limit, t
 although only credentials can read it. A line that cannot be read is reported and leaves the others alone.
 """
 
+import logging
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,8 @@ from pathlib import Path
 from microbadger.files import PUBLIC_MODE, lock_file, read_if_any, replace_file, stamp_of
 from microbadger.public_tree import has_own_paths
 from microbadger.reference import InvalidReference, Reference, Repository
+
+log = logging.getLogger(__name__)
 
 _PRIVATE = "private"
 _SETTLED_AFTER_SECONDS = 10
@@ -41,6 +44,7 @@ class NotTracked(LookupError):
 class _Snapshot:
     stamp: tuple[int, ...] | None = None
     images: dict[Repository, TrackedImage] = field(default_factory=dict)
+    by_path: dict[str, list[Repository]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
 
@@ -61,6 +65,10 @@ class TrackedImages:
     def get(self, repository: Repository) -> TrackedImage | None:
         """Return the tracked image, or None."""
         return self._read().images.get(repository)
+
+    def at_path(self, path: str) -> Sequence[Repository]:
+        """Return the tracked images of every registry that have this path there."""
+        return self._read().by_path.get(path, ())
 
     def is_settled(self) -> bool:
         """Tell whether the file was last written long enough ago to be taken for whole."""
@@ -155,7 +163,12 @@ def _snapshot(stamp: tuple[int, ...] | None, lines: list[str], named: list[str])
             continue
         if image:
             images[image.repository] = images.get(image.repository, image).merged_with(image)
-    return _Snapshot(stamp, images, tuple(problems))
+    by_path: dict[str, list[Repository]] = {}
+    for repository in images:
+        by_path.setdefault(repository.path, []).append(repository)
+    for problem in problems:
+        log.warning("not tracked reason=%r", problem)
+    return _Snapshot(stamp, images, by_path, tuple(problems))
 
 
 def _lines_for(image: TrackedImage) -> list[str]:

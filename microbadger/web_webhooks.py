@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 _LONGEST_WAIT_SECONDS = 120.0
 _MOST_WAITING = 4  # of the threads that answer, gunicorn's --threads: others must be left for everybody else
 _BODY_SECONDS = 5.0
+_NAMED_IN_LOG = 10
 _WAIT_STEP_SECONDS = 0.02
 
 
@@ -59,8 +60,10 @@ class WebhookRoutes:
             return text_answer("Bad token", 403)
         wait_seconds = _wait_seconds()
         asked_at = self.now()
-        named = [named for named in webhooks.references_in(_body()) if named.repository == repository]
-        self._accept(named or [Reference(repository, None, None)])
+        told = webhooks.read(dict(request.headers), _body())
+        pushed = webhooks.references_to(told.named, lambda path: [repository] if path == repository.path else [])
+        self._accept(pushed or [Reference(repository, None, None)])
+        log.info("webhook image=%s sender=%s outcome=%s", repository.familiar, told.sender, told.outcome)
         if wait_seconds and self.waiting.acquire(blocking=False):
             try:
                 return self._wait(repository, asked_at, wait_seconds)
@@ -72,9 +75,16 @@ class WebhookRoutes:
         """Accept a push of any image; one that is not tracked is ignored."""
         if not webhooks.is_token(token, webhooks.hooks_token(self.secret)):
             return text_answer("Bad token", 403)
-        named = webhooks.references_in(_body())
-        self._accept(reference for reference in named if self.tracked.get(reference.repository))
-        log.info("hook named=%s", " ".join(map(str, named)) or "nothing")
+        headers, body = dict(request.headers), _body()
+        if body and webhooks.is_signed_wrongly(headers, body, token):
+            return text_answer("Bad signature", 403)
+        told = webhooks.read(headers, body)
+        if told.handshake:
+            return document_answer({"validationResponse": told.handshake})
+        pushed = webhooks.references_to(told.named, self.tracked.at_path)
+        self._accept(pushed)
+        named = ",".join(map(str, told.named[:_NAMED_IN_LOG]))
+        log.info("hook sender=%s outcome=%s tracked=%d named=%s", told.sender, told.outcome, len(pushed), named)
         return text_answer("OK")
 
     def _accept(self, references: Iterable[Reference]) -> None:

@@ -482,7 +482,7 @@ def test_an_image_that_is_being_refreshed_is_not_removed_meanwhile(bench: Bench)
 
 def test_a_request_made_while_another_process_looks_is_done_by_it(bench: Bench) -> None:
     bench.fake.push("team/web", "latest", image())
-    asked = []
+    asked: list[bool] = []
 
     def ask_once(_: Request) -> None:
         if not asked:

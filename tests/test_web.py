@@ -1,5 +1,6 @@
 """What the service answers over HTTP, from a published image and a tracked one that was not read yet."""
 
+import hmac
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -278,13 +279,60 @@ def test_a_wait_that_is_over_says_that_the_push_was_accepted(client: FlaskClient
 
 
 def test_the_hook_for_all_images_accepts_what_docker_hub_sends(app: Flask, client: FlaskClient) -> None:
-    hook = app.test_cli_runner().invoke(args=["webhook"]).output.strip().removeprefix("http://localhost:8000")
+    hook = hook_path(app)
     payload = {"push_data": {"tag": "latest"}, "repository": {"repo_name": "library/alpine"}}
 
     assert client.post(hook, json=payload).text == "OK"
     assert client.post(hook, json={**payload, "repository": {"repo_name": "example/unknown"}}).text == "OK"
     assert client.post(hook, data=b"anything").text == "OK"
     assert client.post("/hooks/wrong", json=payload).status_code == 403
+
+
+def hook_path(app: Flask) -> str:
+    return app.test_cli_runner().invoke(args=["webhook"]).output.strip().removeprefix("http://localhost:8000")
+
+
+@pytest.mark.parametrize(
+    ("name", "made_with", "status"),
+    [
+        ("X-Hub-Signature-256", "sha256", 200),
+        ("X-Hub-Signature-256", "sha1", 403),
+        ("X-Nexus-Webhook-Signature", "sha1", 200),
+        ("X-JFrog-Event-Auth", "sha256", 200),
+    ],
+)
+def test_a_signature_must_be_right_where_there_is_one(
+    app: Flask, client: FlaskClient, name: str, made_with: str, status: int
+) -> None:
+    path, body = hook_path(app), b'{"zen": "Keep it logically awesome."}'
+    signature = hmac.digest(path.rpartition("/")[2].encode(), body, made_with).hex()
+    signature = f"sha256={signature}" if name == "X-Hub-Signature-256" else signature
+
+    assert client.post(path, data=body, headers={name: signature}).status_code == status
+    assert client.post(path, data=body + b" ", headers={name: signature}).status_code == 403
+
+
+def test_event_grid_is_told_its_code(app: Flask, client: FlaskClient) -> None:
+    event = {
+        "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",
+        "data": {"validationCode": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"},
+    }
+
+    answer = client.post(hook_path(app), json=[event])
+
+    assert answer.get_json() == {"validationResponse": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"}
+
+
+def test_a_registry_under_another_name_refreshes_the_image_that_is_meant(fake: FakeRegistry, tmp_path: Path) -> None:
+    app = create_app(settings(fake, tmp_path, "registry.example.org/team/web"))
+    target = {"repository": "team/web", "tag": "1.0", "mediaType": "application/vnd.oci.image.manifest.v1+json"}
+    event = {"action": "push", "target": target, "request": {"host": "registry:5000"}}
+
+    app.test_client().post(hook_path(app), json={"events": [event]})
+
+    (note,) = (tmp_path / "data/requests/pending").iterdir()
+    assert note.read_text() == "registry.example.org/team/web"
+    assert note.name.endswith(".1.0")
 
 
 def test_it_is_well(client: FlaskClient) -> None:
