@@ -20,6 +20,7 @@ _LAST_RETRY = timedelta(hours=6)
 # A check may come this part of the interval early, so that images first read together drift apart over the day.
 _SPREAD = 0.1
 _MAX_WANTED = 20
+_FOLLOW_UPS = (timedelta(seconds=30), timedelta(seconds=150))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,8 @@ class Check:
     """How the last look at an image went; times are RFC 3339 in UTC, None where it never happened.
 
     ``error`` is None if the last look succeeded. ``edition`` tells which service made the published files. ``wanted``
-    are tags that were asked for, the last one first.
+    are tags that were asked for, the last one first. ``follow_ups`` counts the looks that follow an announced push of
+    which nothing was to be seen, the next one included.
     """
 
     began_at: datetime | None = None
@@ -38,6 +40,7 @@ class Check:
     error: str | None = None
     edition: str = ""
     wanted: tuple[str, ...] = ()
+    follow_ups: int = 0
 
     def is_due(self, now: datetime) -> bool:
         """Tell whether the time for the next look has come."""
@@ -86,17 +89,28 @@ class Checks:
         self._write(repository, check)
         return check
 
-    def succeeded(self, repository: Repository, tags: Collection[str]) -> None:
+    def succeeded(self, repository: Repository, tags: Collection[str], *, follow_up: int | None = None) -> None:
         """Note a success, and which tags there are: no other is wanted any longer.
 
-        The next look is due an interval from now, or up to a tenth of it earlier.
+        The next look is due an interval from now, or up to a tenth of it earlier; or soon, if it is to follow up (the
+        first time is 0, and there are two) what a webhook announced and this look could not see yet.
         """
-        now = self._now()
-        due_at = now + self._interval * random.uniform(1 - _SPREAD, 1)
-        check = self.get(repository)
-        succeeded = replace(check, ended_at=now, succeeded_at=now, due_at=due_at, failures=0, error=None)
-        wanted = tuple(tag for tag in check.wanted if tag in tags)
-        self._write(repository, replace(succeeded, edition=self._edition, wanted=wanted))
+        now, check = self._now(), self.get(repository)
+        delay, follow_ups = self._interval * random.uniform(1 - _SPREAD, 1), 0
+        if follow_up is not None and follow_up < len(_FOLLOW_UPS):
+            delay, follow_ups = min(delay, _FOLLOW_UPS[follow_up]), follow_up + 1
+        succeeded = replace(
+            check,
+            ended_at=now,
+            succeeded_at=now,
+            due_at=now + delay,
+            failures=0,
+            error=None,
+            edition=self._edition,
+            wanted=tuple(tag for tag in check.wanted if tag in tags),
+            follow_ups=follow_ups,
+        )
+        self._write(repository, succeeded)
 
     def failed(self, repository: Repository, error: str, retry_after: timedelta = timedelta(0)) -> None:
         """Note a failure; the next look is due after a delay that doubles with each failure in a row."""

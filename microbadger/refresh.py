@@ -23,7 +23,7 @@ from microbadger.metadata import (
 )
 from microbadger.public_tree import ImagePaths
 from microbadger.publisher import Publisher, PublishError
-from microbadger.reference import Repository
+from microbadger.reference import DOCKER_HUB, Repository
 from microbadger.refresh_requests import RefreshRequests
 from microbadger.registry_errors import RegistryError
 from microbadger.survey import Survey, Surveyor
@@ -126,7 +126,7 @@ class Refresher:
     def _refresh(self, repository: Repository, *, is_requested: bool) -> Outcome:
         begun = self.requests.begin(repository)
         try:
-            outcome = self._look(repository, set(filter(None, begun)), is_requested=is_requested or bool(begun))
+            outcome = self._look(repository, begun, is_requested=is_requested or bool(begun))
         except Exception as error:  # a defect of ours, which must not be met again every few seconds
             outcome = self._failed(repository, error)
             log.exception("refresh broke image=%s", repository.familiar)
@@ -137,14 +137,16 @@ class Refresher:
             log.info("refreshed image=%s tags=%d %s", repository.familiar, outcome.tag_count, outcome.changes)
         return outcome
 
-    def _look(self, repository: Repository, wanted: Collection[str], *, is_requested: bool) -> Outcome:
+    def _look(self, repository: Repository, begun: Collection[str | None], *, is_requested: bool) -> Outcome:
         image = self.tracked.get(repository)
         if image is None:
             self._remove(repository)
             return Outcome(repository, error="it is not tracked")
-        check = self.checks.began(repository, wanted)
+        check = self.checks.began(repository, set(filter(None, begun)))
         before = self.publisher.read_image(repository)
         is_ours = self.checks.is_of_this_edition(check)
+        follow_up = 0 if begun else check.follow_ups or None
+        is_requested = is_requested or follow_up is not None
         try:
             known = self._known_versions(repository, before) if before and is_ours else {}
             survey = self.surveyor.survey(image, known, wanted=check.wanted, is_requested=is_requested)
@@ -155,18 +157,15 @@ class Refresher:
         except (RegistryError, PublishError) as error:
             return self._failed(repository, error)
         self.published()
-        return self._ended(repository, before, after, survey)
-
-    def _ended(
-        self, repository: Repository, before: ImageDocument | None, after: ImageDocument, survey: Survey
-    ) -> Outcome:
         changes = changes_between(before, after) if before else NO_CHANGES
         if changes:
             self.announce(after, changes)
         if survey.trouble:
             return self._failed(repository, survey.trouble)
         tags = {tag for version in survey.versions for tag in tags_of(version)}
-        self.checks.succeeded(repository, tags)
+        # Docker Hub announces a push before all of its services know it.
+        is_late = before is not None and not changes and repository.registry == DOCKER_HUB
+        self.checks.succeeded(repository, tags, follow_up=follow_up if is_late else None)
         return Outcome(repository, changes, len(tags))
 
     def _failed(self, repository: Repository, error: Exception) -> Outcome:

@@ -521,3 +521,34 @@ def test_an_index_of_too_many_indexes_is_refused(bench: Bench) -> None:
 
     assert bench.badge("platforms") == "platforms: linux/amd64"
     assert bench.fake.asked("GET", "/manifests/") == 71
+
+
+def test_a_push_to_docker_hub_of_which_nothing_is_to_be_seen_yet_is_looked_for_twice_more(bench: Bench) -> None:
+    alpine = Repository.parse("alpine")
+    bench.fake.push("library/alpine", "latest", image())
+    refresher = bench.refresher_of(named="alpine")
+    refresher.refresh(alpine)
+    bench.requests.add(Reference(alpine, "latest", None))
+    refresher.refresh_requested(alpine)
+    looks = []
+
+    for _ in range(60):
+        bench.time += timedelta(seconds=5)
+        if refresher.refresh_if_due(alpine):
+            looks.append(bench.time - datetime(2026, 11, 24, 12, tzinfo=UTC))
+
+    assert looks == [timedelta(seconds=30), timedelta(minutes=3)]
+
+
+def test_no_look_follows_a_push_that_was_seen(bench: Bench) -> None:
+    alpine = Repository.parse("alpine")
+    bench.fake.push("library/alpine", "latest", image(layers=[1]))
+    refresher = bench.refresher_of(named="alpine")
+    refresher.refresh(alpine)
+    bench.fake.push("library/alpine", "latest", image(layers=[2]))
+    bench.requests.add(Reference(alpine, "latest", None))
+    refresher.refresh_requested(alpine)
+
+    bench.time += timedelta(hours=1)
+
+    assert refresher.refresh_if_due(alpine) is None
