@@ -11,9 +11,8 @@ days; `cut_off_after` ends the connection instead.
 """
 
 import socket
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, ClassVar
@@ -22,6 +21,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.poolmanager import PoolManager
+
+from microbadger.watchdog import WATCHDOG
 
 Resolve = Callable[[str, int], Sequence[str]]
 Address = IPv4Address | IPv6Address
@@ -89,26 +90,17 @@ def _embedded(address: Address) -> Address:
 
 @contextmanager
 def cut_off_after(seconds: float, cut_off: Callable[[], object]) -> Iterator[None]:
-    """Run `cut_off` in another thread and raise `CutOff` if the body takes longer than `seconds`."""
-    is_over = threading.Event()
-
-    def fire() -> None:
-        is_over.set()
-        with suppress(OSError, ValueError, RuntimeError):  # it has just ended by itself
-            cut_off()
-
-    timer = threading.Timer(seconds, fire)
-    timer.daemon = True
-    timer.start()
+    """Run `cut_off`, which must not block, elsewhere and raise `CutOff` if the body takes longer than `seconds`."""
+    watch = WATCHDOG.watch(seconds, cut_off)
     try:
         yield
     except Exception as error:
-        if is_over.is_set():
+        if watch.is_over:
             raise CutOff from error
         raise
     finally:
-        timer.cancel()
-    if is_over.is_set():  # headers that end in the middle raise nothing
+        WATCHDOG.call_off(watch)
+    if watch.is_over:  # headers that end in the middle raise nothing
         raise CutOff
 
 
@@ -138,19 +130,21 @@ class _Connection(HTTPConnection):
 
     def connect(self) -> None:
         try:
-            with cut_off_after(self.reach.connect_seconds, self._shut_down_twin):
+            with cut_off_after(self.reach.connect_seconds, lambda: _shut_down(self._twin)):
                 super().connect()
         finally:
             if self._twin is not None:
                 self._twin.close()
 
-    def _shut_down_twin(self) -> None:
-        if self._twin is not None:
-            self._twin.shutdown(socket.SHUT_RDWR)
-
     def getresponse(self) -> Any:
-        with cut_off_after(self.reach.answer_seconds, lambda: self.sock.shutdown(socket.SHUT_RDWR)):
+        with cut_off_after(self.reach.answer_seconds, lambda: _shut_down(self.sock)):
             return super().getresponse()
+
+
+def _shut_down(connection: socket.socket | None) -> None:
+    """End a connection; there is none yet, or none any more, where the time was up just before or after."""
+    if connection is not None:
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _TlsConnection(_Connection, HTTPSConnection):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from flask import Blueprint, Response, request
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import BadRequest, ClientDisconnected, HTTPException
 
 from microbadger import webhooks
@@ -113,17 +114,13 @@ def _accepted(repository: Repository) -> Response:
 
 def _body() -> bytes:
     """Return what was posted; nothing if it is malformed, too much or too slow: the webhook itself is the message."""
+    connection: socket.socket | None = request.environ.get("gunicorn.socket")
     try:
-        with cut_off_after(_BODY_SECONDS, _stop_reading):
+        with cut_off_after(_BODY_SECONDS, lambda: connection and connection.shutdown(socket.SHUT_RD)):
             body = request.stream.read(webhooks.MAX_BODY_BYTES + 1)
-    except (OSError, CutOff, ClientDisconnected):
+    except (OSError, ParseException, CutOff, ClientDisconnected):
         return b""
     return body if len(body) <= webhooks.MAX_BODY_BYTES else b""
-
-
-def _stop_reading() -> None:
-    if connection := request.environ.get("gunicorn.socket"):
-        connection.shutdown(socket.SHUT_RD)
 
 
 def _wait_seconds() -> float:

@@ -1,12 +1,16 @@
 """The whole way: a real registry, the service under gunicorn, and what its users see over HTTP."""
 
+import socket
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import requests
 
+from tests.fake_registry import FakeRegistry
 from tests.real_registry import ImageMaker, RunningRegistry, free_port, need
 from tests.running_service import RunningService
 
@@ -246,3 +250,46 @@ def test_an_image_that_only_credentials_can_read_is_published_if_its_line_says_p
     assert "write 'private' behind its name" in refused.stdout
     assert published.returncode == 0
     assert (service.public / f"badges/image/{name}.svg").exists()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Content-Length: 1000\r\n\r\nslow",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nslow",
+        b"Transfer-Encoding: chunked\r\n\r\nnonsense\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        b"Content-Length: 0\r\n\r\n",
+    ],
+    ids=["short", "short chunk", "no chunk", "chunked", "none"],
+)
+def test_a_webhook_is_accepted_however_its_body_comes(start: Start, body: bytes) -> None:
+    service = start("127.0.0.1:9/team/web")
+    path = service.command("webhook", "127.0.0.1:9/team/web").stdout.strip().removeprefix(service.url)
+
+    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: test\r\n".encode() + body)
+        answer = b""
+        while not answer.endswith(b"\r\n\r\nOK"):
+            part = connection.recv(10_000)
+            assert part, f"the connection ended behind {answer!r}"
+            answer += part
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+
+
+def test_those_who_wait_leave_room_for_everybody_else(start: Start) -> None:
+    hold = threading.Event()
+    with FakeRegistry() as fake, ThreadPoolExecutor(20) as pool:
+        name = f"{fake.host}/team/web"
+        fake.always("/tags/", lambda _: hold.wait(60) and None)
+        service = start(name)
+        webhook = service.command("webhook", name).stdout.strip()
+        try:
+            waiting = [pool.submit(requests.post, f"{webhook}?wait=60", timeout=70) for _ in range(20)]
+            service.wait(lambda: sum(each.done() for each in waiting) == 16, "all but four are answered")
+
+            assert service.get("/healthcheck.txt").text == "HEALTH OK"
+            assert {each.result().status_code for each in waiting if each.done()} == {202}
+        finally:
+            hold.set()
