@@ -25,6 +25,7 @@ from microbadger.docker_config import read_credentials
 from microbadger.docker_hub import DockerHub
 from microbadger.documents import ImageDocument
 from microbadger.files import lock_file, make_folder, read_if_any, replace_file, sweep
+from microbadger.layer_index import LayerIndex
 from microbadger.metadata import Changes
 from microbadger.notification_delivery import Delivery
 from microbadger.notification_sender import Sender
@@ -131,6 +132,7 @@ class _Service:
             publisher=self.publisher,
             checks=self.checks,
             requests=self.requests,
+            layer_index=LayerIndex(self.data / "layers", settings.base_url),
             announce=self._announce,
             published=self._published,
             webhook_url=lambda repository: None if settings.admin_token else self._webhook_url(repository),

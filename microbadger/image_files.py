@@ -1,8 +1,9 @@
 """Turns the documents of an image into its public files: path in, bytes out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from microbadger import badge_svg, badge_text, pages
+from microbadger import atom_feed, badge_svg, badge_text, pages
+from microbadger.change_log import ChangeDocument, ChangeLogDocument
 from microbadger.documents import ImageDocument, VersionDocument
 from microbadger.metadata import document_bytes, tags_of
 from microbadger.public_tree import ImagePaths
@@ -28,15 +29,26 @@ def content_files(
     return files
 
 
+def change_files(repository: Repository, log: ChangeLogDocument, base_url: str) -> dict[str, bytes]:
+    """Return the log of an image's changes and the feed of it."""
+    names = ImagePaths.all_of(repository)
+    document, feed = document_bytes(log), atom_feed.feed(log, base_url)
+    return {paths.changes: document for paths in names} | {paths.feed: feed for paths in names}
+
+
 def record_files(
-    repository: Repository, image: ImageDocument, current: VersionDocument | None, base_url: str
+    repository: Repository,
+    image: ImageDocument,
+    current: VersionDocument | None,
+    changes: Sequence[ChangeDocument],
+    base_url: str,
 ) -> dict[str, bytes]:
     """Return the page and, last, the record of an image: what changes even if only the time of the check did.
 
     ``current`` is the current version with its layers, if they are known.
     """
     names = ImagePaths.all_of(repository)
-    page = pages.image_page(image, current=current, changes=[], base_url=base_url)
+    page = pages.image_page(image, current=current, changes=changes, base_url=base_url)
     record = document_bytes(image)
     files = {paths.page: page for paths in names}
     return files | {paths.metadata: record for paths in reversed(names)}
@@ -48,7 +60,7 @@ def paths_of(repository: Repository, image: ImageDocument | None) -> set[str]:
         return set()
     paths: set[str] = set()
     for name in ImagePaths.all_of(repository):
-        paths |= {name.metadata, name.page}
+        paths |= {name.metadata, name.page, name.changes, name.feed}
         for version in image["Versions"]:
             paths.add(name.version(version["SHA"]))
             paths |= {

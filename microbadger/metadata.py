@@ -13,6 +13,7 @@ from microbadger.documents import (
     LayerDocument,
     LicenseDocument,
     PlatformDocument,
+    RelativeDocument,
     TagDocument,
     VersionControlDocument,
     VersionDocument,
@@ -24,6 +25,7 @@ from microbadger.tags import most_specific
 
 D = TypeVar("D", ImageDocument, VersionDocument, PlatformDocument)
 
+_DETAILS = frozenset({"Layers", "DiffIDs"})  # what a version's own document tells and that of its image does not
 PREFERRED_PLATFORM = ("linux", "amd64")
 
 # How builders wrap a Dockerfile instruction when they write it into the history of an image.
@@ -89,6 +91,8 @@ def describe_version(
     version["DownloadSize"] = main.size_bytes
     version["Layers"] = _layers(main)
     version["Platforms"] = [_platform(image, with_details=len(images) > 1) for image in images]
+    if len(main.config.diff_ids) == len(main.manifest.layers) > 0:
+        version["DiffIDs"] = list(main.config.diff_ids)
     if main.config.created:
         version["Created"] = format_time(main.config.created)
     if main.config.labels:
@@ -221,6 +225,27 @@ def tagged(version: VersionDocument, tags: Iterable[str]) -> VersionDocument:
     return retagged
 
 
+def related(
+    version: VersionDocument, parents: list[RelativeDocument], identical: list[RelativeDocument]
+) -> VersionDocument:
+    """Return the version with these relatives in the place of those it had; a list that is empty is left out."""
+    changed = version.copy()
+    for field, relatives in (("Parents", parents), ("Identical", identical)):
+        changed.pop(field, None)  # type: ignore[misc]
+        if relatives:
+            changed[field] = relatives  # type: ignore[literal-required]
+    return _ordered(VersionDocument, changed)
+
+
+def with_details_of(published: VersionDocument, version: VersionDocument) -> VersionDocument:
+    """Return a version as the record of its image tells it, with what only its own document tells."""
+    whole = version.copy()
+    whole["Platforms"] = published["Platforms"]
+    for field in _DETAILS & published.keys():
+        whole[field] = published[field]  # type: ignore[literal-required]
+    return _ordered(VersionDocument, whole)
+
+
 def image_name(repository: Repository) -> str:
     """Return the name people use: an official image without ``library/``."""
     return repository.bare or repository.familiar
@@ -332,7 +357,8 @@ def _ordered(kind: type[D], document: D) -> D:
 
 def _without_layers(version: VersionDocument) -> VersionDocument:
     short = version.copy()
-    short.pop("Layers", None)
+    for field in _DETAILS:
+        short.pop(field, None)  # type: ignore[misc]
     short["Platforms"] = [_without_details(platform) for platform in version["Platforms"]]
     return short
 

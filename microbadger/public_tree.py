@@ -69,7 +69,8 @@ class ImagePaths:
         """Return patterns that fit every path of the image that depends on its tags and versions."""
         name = glob.escape(self.name)
         badges = [f"badges/*/{name}{tag}.{suffix}" for tag in ("", ":*") for suffix in ("svg", "json")]
-        return [*badges, f"v1/images/{name}/version/*.json", f"{glob.escape(self.page_url)}/-/*"]
+        documents = [f"v1/images/{name}/version/*.json", f"v1/images/{name}/-/*.json"]
+        return [*badges, *documents, f"{glob.escape(self.page_url)}/-/*"]
 
     def badge(self, badge_type: str, tag: str | None, suffix: str) -> str:
         return f"badges/{badge_type}/{self.name}{':' + tag if tag else ''}.{suffix}"

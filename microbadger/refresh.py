@@ -9,24 +9,28 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from microbadger.change_log import extended, parse
 from microbadger.checks import Checks
-from microbadger.documents import ImageDocument, VersionDocument
+from microbadger.documents import HubDetails, ImageDocument, VersionDocument
 from microbadger.files import unlock
-from microbadger.image_files import content_files, paths_of, record_files
+from microbadger.image_files import change_files, content_files, paths_of, record_files
+from microbadger.layer_index import LayerIndex
 from microbadger.metadata import (
     NO_CHANGES,
     Changes,
     changes_between,
     describe_image,
     hub_details,
+    related,
     tags_of,
+    with_details_of,
 )
 from microbadger.public_tree import ImagePaths
 from microbadger.publisher import Publisher, PublishError
 from microbadger.reference import DOCKER_HUB, Repository
 from microbadger.refresh_requests import RefreshRequests
 from microbadger.registry_errors import RegistryError
-from microbadger.survey import Survey, Surveyor
+from microbadger.survey import Surveyor
 from microbadger.tracked_images import TrackedImages
 
 log = logging.getLogger(__name__)
@@ -51,6 +55,7 @@ class Refresher:
     publisher: Publisher
     checks: Checks
     requests: RefreshRequests
+    layer_index: LayerIndex
     announce: Callable[[ImageDocument, Changes], None]
     published: Callable[[], None]
     webhook_url: Callable[[Repository], str | None]
@@ -150,10 +155,11 @@ class Refresher:
         try:
             known = self._known_versions(repository, before) if before and is_ours else {}
             survey = self.surveyor.survey(image, known, wanted=check.wanted, is_requested=is_requested)
-            after = self._describe(repository, survey, before)
+            versions = self._related(repository, survey.versions)
+            after = self._describe(repository, versions, survey.hub, before)
             # A look that was asked for also mends files that were lost.
             is_unchanged = is_ours and not is_requested and _is_same(before, after)
-            self._publish(repository, before, after, survey.versions, is_unchanged=is_unchanged)
+            self._publish(repository, before, after, versions, is_unchanged=is_unchanged)
         except (RegistryError, PublishError) as error:
             return self._failed(repository, error)
         self.published()
@@ -182,13 +188,32 @@ class Refresher:
             if "Unread" not in version and self.publisher.has(paths.version(version["SHA"]))
         }
 
-    def _describe(self, repository: Repository, survey: Survey, before: ImageDocument | None) -> ImageDocument:
+    def _related(self, repository: Repository, versions: list[VersionDocument]) -> list[VersionDocument]:
+        """Return the versions with the parents and copies that they have among the tracked images now."""
+
+        def diff_ids_of(sha: str) -> list[str]:
+            version = self.publisher.read_version(repository, sha)
+            return version.get("DiffIDs", []) if version else []
+
+        relatives = self.layer_index.update(repository, versions, diff_ids_of)
+        return [
+            related(version, found.parents, found.identical) if (found := relatives.get(version["SHA"])) else version
+            for version in versions
+        ]
+
+    def _describe(
+        self,
+        repository: Repository,
+        versions: list[VersionDocument],
+        hub: HubDetails | None,
+        before: ImageDocument | None,
+    ) -> ImageDocument:
         return describe_image(
             repository,
-            survey.versions,
+            versions,
             checked_at=self.now(),
             webhook_url=self.webhook_url(repository),
-            hub=survey.hub or (hub_details(before) if before else None),
+            hub=hub or (hub_details(before) if before else None),
         )
 
     def _publish(
@@ -200,12 +225,27 @@ class Refresher:
         *,
         is_unchanged: bool,
     ) -> None:
+        last_log = parse(self.publisher.read(ImagePaths.of(repository).changes))
+        change_log = extended(last_log, before, after, self.now())
+        versions = self._with_details(repository, before, versions)
         current = self._with_layers(repository, after, versions)
-        new, gone = record_files(repository, after, current, self.base_url), set[str]()
+        new, gone = record_files(repository, after, current, change_log["Changes"], self.base_url), set[str]()
         if not is_unchanged:
-            new = content_files(repository, after, versions) | new
+            new = content_files(repository, after, versions) | change_files(repository, change_log, self.base_url) | new
             gone = paths_of(repository, before) - paths_of(repository, after)
         self.publisher.replace(new, gone)
+
+    def _with_details(
+        self, repository: Repository, before: ImageDocument | None, versions: list[VersionDocument]
+    ) -> list[VersionDocument]:
+        """Return the versions, those whose tags or relatives changed with all that their own document tells."""
+        last = {version["SHA"]: version for version in before["Versions"]} if before else {}
+        whole = []
+        for version in versions:
+            is_changed = "Layers" not in version and version["Platforms"] and version != last.get(version["SHA"])
+            published = self.publisher.read_version(repository, version["SHA"]) if is_changed else None
+            whole.append(with_details_of(published, version) if published else version)
+        return whole
 
     def _with_layers(
         self, repository: Repository, image: ImageDocument, versions: list[VersionDocument]
@@ -222,6 +262,7 @@ class Refresher:
         paths = {*paths_of(repository, self.publisher.read_image(repository)), *leftovers} - records
         for path in [*sorted(paths), *sorted(records)]:
             self.publisher.remove(path)
+        self.layer_index.forget(repository)
         self.checks.forget(repository)
 
 

@@ -114,9 +114,14 @@ def _accepted(repository: Repository) -> Response:
 
 def _body() -> bytes:
     """Return what was posted; nothing if it is malformed, too much or too slow: the webhook itself is the message."""
-    connection: socket.socket | None = request.environ.get("gunicorn.socket")
+    connection = request.environ.get("gunicorn.socket")
+
+    def stop_reading() -> None:
+        if connection:
+            connection.shutdown(socket.SHUT_RD)
+
     try:
-        with cut_off_after(_BODY_SECONDS, lambda: connection and connection.shutdown(socket.SHUT_RD)):
+        with cut_off_after(_BODY_SECONDS, stop_reading):
             body = request.stream.read(webhooks.MAX_BODY_BYTES + 1)
     except (OSError, ParseException, CutOff, ClientDisconnected):
         return b""

@@ -12,7 +12,9 @@ from werkzeug.wrappers import Request, Response
 from microbadger.checks import Checks
 from microbadger.content_cache import ContentCache
 from microbadger.docker_hub import DockerHub
+from microbadger.layer_index import LayerIndex
 from microbadger.metadata import Changes
+from microbadger.public_tree import ImagePaths
 from microbadger.publisher import Publisher
 from microbadger.reference import Reference, Repository
 from microbadger.refresh import Refresher
@@ -59,6 +61,7 @@ class Bench:
             publisher=self.publisher,
             checks=self.checks,
             requests=self.requests,
+            layer_index=LayerIndex(self.data / "layers", "http://badges.test"),
             announce=lambda _, changes: self.announced.append(changes),
             published=lambda: None,
             webhook_url=lambda _: None,
@@ -176,7 +179,7 @@ def test_an_image_without_tags_keeps_its_page_and_loses_its_badges(bench: Bench)
 
     assert bench.refresh() is None
 
-    assert {path.name for path in bench.files()} == {"web.json", "index.html"}
+    assert {path.name for path in bench.files()} == {"web.json", "index.html", "changes.json", "feed.xml"}
 
 
 def test_an_official_image_stands_under_both_names(bench: Bench) -> None:
@@ -552,3 +555,53 @@ def test_no_look_follows_a_push_that_was_seen(bench: Bench) -> None:
     bench.time += timedelta(hours=1)
 
     assert refresher.refresh_if_due(alpine) is None
+
+
+def test_a_parent_that_was_read_later_is_told_at_the_next_look(bench: Bench) -> None:
+    base = Repository(bench.fake.host, "team/base")
+    bench.fake.push("team/base", "1.0", image(layers=[1, 2]))
+    digest = bench.fake.push("team/web", "latest", image(layers=[1, 2, 3]))
+    bench.refresher = bench.refresher_of(f"{bench.repository} {base}")
+
+    for repository in (bench.repository, base, bench.repository):
+        bench.refresher.refresh(repository)
+
+    version = bench.publisher.read_version(bench.repository, digest.partition(":")[2])
+    assert version
+    assert [parent["ImageName"] for parent in version["Parents"]] == [base.familiar]
+    assert len(version["Layers"]) == 3
+
+
+def test_the_document_of_a_version_has_the_tags_it_has_now(bench: Bench) -> None:
+    digest = bench.fake.push("team/web", "latest", image())
+    bench.refresh()
+    bench.fake.push("team/web", "1.0", image())
+
+    bench.refresh()
+
+    version = bench.publisher.read_version(bench.repository, digest.partition(":")[2])
+    assert version
+    assert version["Tags"] == [{"tag": "1.0"}, {"tag": "latest"}]
+
+
+def test_what_changed_is_told_in_the_log_and_in_the_feed(bench: Bench) -> None:
+    paths = ImagePaths.of(bench.repository)
+    bench.fake.push("team/web", "latest", image())
+    bench.refresh()
+    bench.fake.push("team/web", "1.0", image())
+
+    bench.refresh()
+
+    assert b'"New":[{"tag":"1.0"' in (bench.publisher.read(paths.changes) or b"")
+    assert b"<title>1.0 is new</title>" in (bench.publisher.read(paths.feed) or b"")
+    assert b"1.0</span> is new" in (bench.publisher.read(paths.page) or b"")
+
+
+def test_what_is_removed_leaves_no_file(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
+    bench.refresh()
+
+    bench.refresher.remove(bench.repository)
+
+    assert bench.files() == {}
+    assert not any((bench.data / "layers" / "images").glob("*"))

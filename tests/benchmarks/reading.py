@@ -25,6 +25,7 @@ from microbadger.catalogue import mark_stale
 from microbadger.checks import Checks
 from microbadger.content_cache import ContentCache
 from microbadger.docker_hub import DockerHub
+from microbadger.layer_index import LayerIndex
 from microbadger.publisher import Publisher
 from microbadger.reference import Reference, Repository
 from microbadger.refresh import Outcome, Refresher
@@ -57,10 +58,10 @@ def main() -> None:
             print(f"| {' | '.join(cells)} |", flush=True)
         print()
         print(
-            "| unchanged images of 5 tags | images/s | allowed | reached | CPU per image | images/s of each host "
-            "| requests per image | connections | most at once to a host |"
+            f"| unchanged images of {TAGS} tags | images/s | allowed | reached | of each host | CPU per image "
+            "| requests per image | connections so far | most at once to a host |"
         )
-        print("| --- | ---: | ---: | ---: | ---: | --- | ---: | ---: | ---: |")
+        print("| --- | ---: | ---: | ---: | --- | ---: | ---: | --- | ---: |")
         for cells in speeds(Path(folder) / "speeds"):
             print(f"| {' | '.join(cells)} |", flush=True)
 
@@ -78,6 +79,7 @@ def refresher_of(folder: Path, names: Sequence[str], registry: Registry, hub_url
         publisher=Publisher(folder / "public"),
         checks=Checks(folder / "data", interval=timedelta(0), edition="benchmark", now=_now),
         requests=RefreshRequests(folder / "data/requests"),
+        layer_index=LayerIndex(folder / "data/layers", "https://badges.test"),
         announce=lambda _, changes: None,
         published=lambda: mark_stale(folder / "data/catalogue-is-stale"),
         webhook_url=lambda repository: f"https://badges.test/images/{repository.familiar}/{'t' * 43}",
@@ -163,29 +165,35 @@ def speeds(folder: Path) -> Iterator[list[str]]:
     """Yield rows of how fast unchanged images are refreshed, and with how much work."""
     with Registries() as registries:
         images = [[Repository(host, f"team/app{n}") for n in range(IMAGES_A_HOST)] for host in registries.hosts]
-        blocks = list(itertools.chain(*images))
-        in_turn = list(itertools.chain(*zip(*images, strict=True)))
-        names = [repository.familiar for repository in blocks]
+        everything = list(itertools.chain(*images))
+        names = [repository.familiar for repository in everything]
         refresher = refresher_of(folder, names, Registry(user_agent="benchmark"))
-        for repository in blocks:
+        for repository in everything:
             _must_succeed(refresher.refresh(repository))
-        near, away, one_slow = [0] * HOSTS, [DELAY_MS] * HOSTS, [SLOW_MS] + [DELAY_MS] * (HOSTS - 1)
-        for what, queue, delays_ms in (
-            ("one host", images[0] * 8, near),
-            (f"one host, {DELAY_MS} ms away", images[0] * 3, away),
-            ("4 hosts in turn", in_turn * 2, near),
-            (f"4 hosts in turn, {DELAY_MS} ms away", in_turn * 2, away),
-            (f"4 hosts one after the other, {DELAY_MS} ms away", blocks, away),
-            (f"4 hosts in turn, {DELAY_MS} ms away, the first {SLOW_MS} ms", in_turn[: 16 * HOSTS], one_slow),
-        ):
+        for what, queue, delays_ms in _scenarios(images):
             registries.restart(delays_ms)
             speed = _measure(refresher, queue)
-            yield [what, *_speed_told(speed, delays_ms, registries.restart(near))]
+            seen = registries.restart([])
+            hosts = registries.hosts[: delays_ms.count(delays_ms[0])]
+            yield [what, *_speed_told(speed, hosts, _allowed(delays_ms)), *_seen_told(seen, len(queue))]
+
+
+def _scenarios(images: list[list[Repository]]) -> Iterator[tuple[str, list[Repository], list[int]]]:
+    """Yield what to refresh in which order, and the delay of each host; figures are of the hosts like the first."""
+    in_turn = list(itertools.chain(*zip(*images, strict=True)))
+    in_blocks = list(itertools.chain(*(block[: IMAGES_A_HOST // 2] for block in images)))
+    yield "one host, 0 ms", images[0] * 8, [0]
+    yield f"one host, {DELAY_MS} ms", images[0] * 2, [DELAY_MS]
+    yield f"{HOSTS} hosts in turn, 0 ms", in_turn * 2, [0] * HOSTS
+    yield f"{HOSTS} hosts in turn, {DELAY_MS} ms", in_turn * 2, [DELAY_MS] * HOSTS
+    yield f"{HOSTS} hosts one after the other, {DELAY_MS} ms", in_blocks, [DELAY_MS] * HOSTS
+    one_slow = [*[DELAY_MS] * (HOSTS - 1), SLOW_MS]
+    yield f"{HOSTS - 1} hosts, {DELAY_MS} ms, in turn with one of {SLOW_MS} ms", in_turn[: 12 * HOSTS], one_slow
 
 
 @dataclass(frozen=True)
 class Speed:
-    """How long refreshes took together, and when the last one of each host ended."""
+    """How many images of each host were refreshed, when its last one was done, and with how much work in all."""
 
     images: Counter[str]
     ended_seconds: dict[str, float]
@@ -207,33 +215,37 @@ def _measure(refresher: Refresher, queue: Sequence[Repository]) -> Speed:
     began, cpu_began = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(THREADS) as threads:
         list(threads.map(refresh, queue))
-    cpu_seconds = time.process_time() - cpu_began
-    return Speed(images, ended_seconds, cpu_seconds)
+    return Speed(images, ended_seconds, time.process_time() - cpu_began)
 
 
-def _speed_told(speed: Speed, delays_ms: Sequence[int], seen: "list[Seen]") -> list[str]:
-    images = speed.images.total()
-    rate = images / max(speed.ended_seconds.values())
-    allowed = _allowed(len(speed.images), delays_ms)
-    each = [f"{count / speed.ended_seconds[host]:.1f}" for host, count in sorted(speed.images.items())]
-    busy = [host for host in seen if host.requests]
+def _speed_told(speed: Speed, hosts: Sequence[str], allowed: float | None) -> list[str]:
+    rate = sum(speed.images[host] for host in hosts) / max(speed.ended_seconds[host] for host in hosts)
+    each = [f"{speed.images[host] / speed.ended_seconds[host]:.1f}" for host in hosts]
     return [
         f"{rate:.1f}",
         f"{allowed:.1f}" if allowed else "",
         f"{100 * rate / allowed:.0f} %" if allowed else "",
-        f"{1000 * speed.cpu_seconds / images:.1f} ms",
-        ", ".join(each) if len(each) > 1 else "",
+        ", ".join(each),
+        f"{1000 * speed.cpu_seconds / speed.images.total():.1f} ms",
+    ]
+
+
+def _allowed(delays_ms: Sequence[int]) -> float | None:
+    """Return how many images a second of the hosts like the first the threads allow, and the requests at once."""
+    if not delays_ms[0]:
+        return None
+    hosts = delays_ms.count(delays_ms[0])
+    threads = THREADS - AT_ONCE * (len(delays_ms) - hosts)
+    return min(threads, AT_ONCE * hosts) / (REQUESTS * delays_ms[0] / 1000)
+
+
+def _seen_told(seen: "Sequence[Seen]", images: int) -> list[str]:
+    busy = [host for host in seen if host.requests]
+    return [
         f"{sum(host.requests for host in busy) / images:.1f}",
         ", ".join(str(host.connections) for host in busy),
         str(max(host.most_at_once for host in busy)),
     ]
-
-
-def _allowed(hosts: int, delays_ms: Sequence[int]) -> float | None:
-    """Return how many images a second the requests that may run at once allow, if all take equally long."""
-    if len(set(delays_ms)) > 1 or not delays_ms[0]:
-        return None
-    return min(THREADS, AT_ONCE * hosts) / (REQUESTS * delays_ms[0] / 1000)
 
 
 def _must_succeed(outcome: Outcome | None) -> None:
@@ -272,7 +284,7 @@ class Registries:
         self._process.join()
 
     def restart(self, delays_ms: Sequence[int]) -> list[Seen]:
-        """Return what each has seen since it was asked last, and let each answer this much later."""
+        """Return what each has seen since it was asked last, and let the first ones answer this much later."""
         self._connection.send(list(delays_ms))
         seen: list[Seen] = self._connection.recv()
         return seen
@@ -289,8 +301,8 @@ async def _answer_until_terminated(connection: "Connection[list[str] | list[Seen
     servers = [await loop.create_server(host.connected, "127.0.0.1", 0) for host in hosts]
 
     def restart() -> None:
-        delays_ms = connection.recv()
-        connection.send([host.restart(delay_ms) for host, delay_ms in zip(hosts, delays_ms, strict=True)])
+        delays_ms = itertools.chain(connection.recv(), itertools.repeat(0))
+        connection.send([host.restart(next(delays_ms)) for host in hosts])
 
     loop.add_reader(connection.fileno(), restart)
     connection.send([f"127.0.0.1:{server.sockets[0].getsockname()[1]}" for server in servers])
