@@ -23,10 +23,8 @@ from microbadger.content_cache import ContentCache
 from microbadger.credentials import Credentials
 from microbadger.docker_config import read_credentials
 from microbadger.docker_hub import DockerHub
-from microbadger.documents import ImageDocument
 from microbadger.files import lock_file, make_folder, read_if_any, replace_file, sweep
 from microbadger.layer_index import LayerIndex
-from microbadger.metadata import Changes
 from microbadger.notification_delivery import Delivery
 from microbadger.notification_sender import Sender
 from microbadger.notifications import Notifications
@@ -133,7 +131,7 @@ class _Service:
             checks=self.checks,
             requests=self.requests,
             layer_index=LayerIndex(self.data / "layers", settings.base_url),
-            announce=self._announce,
+            announce=self.notifications.announce,
             published=self._published,
             webhook_url=lambda repository: None if settings.admin_token else self._webhook_url(repository),
             base_url=settings.base_url,
@@ -199,9 +197,6 @@ class _Service:
     def _refresh_soon(self, reference: Reference) -> None:
         self.requests.add(reference)
         self.schedule.refresh_soon(reference.repository)
-
-    def _announce(self, image: ImageDocument, changes: Changes) -> None:
-        self.notifications.announce(image, image, changes)
 
     def _published(self) -> None:
         mark_stale(self._stale_mark)

@@ -17,7 +17,10 @@ from microbadger.badge_text import BADGE_TYPES
 from microbadger.catalogue import Catalogue
 from microbadger.checks import Checks
 from microbadger.metadata import image_name
-from microbadger.notifications import Notifications
+from microbadger.notification_delivery import Delivery
+from microbadger.notification_messages import FORMATS as MESSAGE_FORMATS
+from microbadger.notification_receivers import InvalidReceiver
+from microbadger.notifications import DEFAULT_FORMAT, InvalidSubscription, Notifications, Subscription
 from microbadger.publisher import PublishError
 from microbadger.reference import InvalidReference, Repository
 from microbadger.refresh import Outcome, Refresher
@@ -36,6 +39,7 @@ class Tools:
     refresher: Refresher
     catalogue: Catalogue
     notifications: Notifications
+    delivery: Delivery
     webhook_url: Callable[[Repository], str]
     hooks_url: str
     base_url: str
@@ -86,6 +90,8 @@ def refresh(repositories: Sequence[Repository]) -> None:
             failed += bool(outcome and outcome.error)
     with _publishing():
         tools.catalogue.publish()
+    tools.delivery.deliver_due()
+    tools.delivery.wait()
     if failed:
         raise click.ClickException(f"{failed} of {len(repositories)} images could not be refreshed.")
 
@@ -163,21 +169,31 @@ def notifications() -> None:
 @notifications.command("list")
 @with_appcontext
 def list_notifications() -> None:
-    """List the subscriptions."""
+    """List the subscriptions, and what is wrong with them."""
     for subscription in _tools().notifications.all():
-        click.echo(f"{subscription.id}  {subscription.image_name}  {subscription.url}")
+        click.echo(_told(subscription))
 
 
 @notifications.command("add")
 @click.argument("repository", metavar="IMAGE", type=_Image())
 @click.argument("url")
+@click.option("--tag", "tags", multiple=True, metavar="PATTERN", help="Only of these tags, such as 1.*; repeatable.")
+@click.option(
+    "--format", "format_", type=click.Choice(list(MESSAGE_FORMATS)), default=DEFAULT_FORMAT, show_default=True
+)
 @with_appcontext
-def add_notification(repository: Repository, url: str) -> None:
-    """Subscribe URL to the changes of IMAGE."""
-    if not url.startswith(("https://", "http://")):
-        raise click.BadParameter(f"{url!r} is not a URL that takes a POST.", param_hint="URL")
-    for tracked in _tracked(_tools(), [repository]):
-        click.echo(_tools().notifications.add(image_name(tracked), url).id)
+def add_notification(repository: Repository, url: str, tags: Sequence[str], format_: str) -> None:
+    """Subscribe URL to the changes of IMAGE; prints the id and, only here, the secret that messages are signed with."""
+    tools = _tools()
+    _tracked(tools, [repository])
+    wanted = {"tags": tuple(tags), "format": format_, "is_by_operator": True}
+    try:
+        subscription = tools.notifications.add(image_name(repository), url, **wanted)
+    except InvalidReceiver as error:
+        raise click.BadParameter(f"{url!r} is no URL to post to. {error}", param_hint="URL") from error
+    except InvalidSubscription as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{subscription.id}\n{subscription.secret}")
 
 
 @notifications.command("remove")
@@ -185,17 +201,49 @@ def add_notification(repository: Repository, url: str) -> None:
 @with_appcontext
 def remove_notification(subscription_id: str) -> None:
     """End a subscription."""
-    if not _tools().notifications.remove(subscription_id):
-        raise click.ClickException(f"There is no subscription {subscription_id!r}: see flask notifications list.")
+    _tools().notifications.remove(_subscription(subscription_id).id)
 
 
 @notifications.command("test")
 @click.argument("subscription_id", metavar="ID")
 @with_appcontext
 def test_notification(subscription_id: str) -> None:
-    """Send a test message to a subscriber."""
-    if not _tools().notifications.test(subscription_id, _tools().base_url):
-        raise click.ClickException(f"The test message of {subscription_id!r} did not arrive: the log says why.")
+    """Send a test message to a subscriber and tell what came of it."""
+    attempt = _tools().delivery.test(_subscription(subscription_id))
+    if not attempt.has_arrived:
+        reason = attempt.error or f"it answered with status {attempt.status}"
+        raise click.ClickException(f"The test message did not arrive: {reason}.")
+    click.echo(f"The receiver answered with status {attempt.status}.")
+
+
+@notifications.command("resend")
+@click.argument("subscription_id", metavar="ID")
+@with_appcontext
+def resend_notifications(subscription_id: str) -> None:
+    """Send the messages of a subscription again that were given up after five attempts."""
+    tools = _tools()
+    count = tools.notifications.resend(_subscription(subscription_id).id)
+    tools.delivery.deliver_due()
+    tools.delivery.wait()
+    click.echo(f"{count} messages wait again: flask notifications list tells how they fare.")
+
+
+def _subscription(subscription_id: str) -> Subscription:
+    subscription = _tools().notifications.get(subscription_id)
+    if subscription is None:
+        raise click.ClickException(f"There is no subscription {subscription_id!r}: see flask notifications list.")
+    return subscription
+
+
+def _told(subscription: Subscription) -> str:
+    outbox = _tools().notifications.outbox
+    told = [subscription.id, subscription.image_name, subscription.url, subscription.format, *subscription.tags]
+    if not subscription.enabled:
+        told.append("disabled")
+    for count, what in ((outbox.waiting(subscription.id), "waiting"), (outbox.parked(subscription.id), "given up")):
+        if count:
+            told.append(f"{count} {what}")
+    return "  ".join(told)
 
 
 def _tools() -> Tools:

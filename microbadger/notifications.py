@@ -1,106 +1,229 @@
-"""Tells subscribers that the tags of an image moved."""
+"""Knows who wants to be told that the tags of an image moved, and has the messages on disk before it is published.
 
+`announce` only writes files: whoever dies after it has lost nothing, because the messages wait; and if the image's new
+record was not written yet, the next look announces the same once more. A message's id follows from the subscription,
+the record that was replaced and the changes, so the repetition is recognised here and, at the latest, by the receiver.
+"""
+
+import hashlib
 import json
-import logging
+import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-import requests
-
+from microbadger.documents import ImageDocument
 from microbadger.files import lock_file, read_if_any, replace_file
-from microbadger.metadata import NO_CHANGES, Changes
+from microbadger.metadata import Changes, format_time
+from microbadger.notification_messages import FORMATS, Announcement, announce_changes, matching, message_bytes
+from microbadger.notification_outbox import Attempt, Message, Outbox, State
+from microbadger.notification_receivers import Scope
+from microbadger.notification_signing import new_secret
+from microbadger.public_tree import ImagePaths
+from microbadger.reference import Repository
 
-log = logging.getLogger(__name__)
+DEFAULT_FORMAT = "microbadger"
+MOST_SUBSCRIPTIONS = 1000
+_MOST_PATTERNS = 50
+_PATTERN = re.compile(r"[\w.*?\[\]!-]{1,128}", re.ASCII)
+_GONE = 410  # by which a receiver says that it wants no more; the Standard Webhooks specification
 
-_TIMEOUT_SECONDS = 10
+
+class InvalidSubscription(ValueError):
+    """A subscription cannot be as it was wanted; the sentence says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """Who wants to know about an image: a URL that takes a POST."""
+    """Who wants to be told of an image; with ``tags``, patterns such as ``1.*``, only of those.
+
+    ``is_by_operator`` says that it was made at the command line, and may lead to a private address.
+    """
 
     id: str
     image_name: str
     url: str
+    secret: str = field(repr=False)
+    tags: tuple[str, ...] = ()
+    format: str = DEFAULT_FORMAT
+    enabled: bool = True
+    is_by_operator: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Notifications:
-    """The subscriptions, kept in one file."""
+    """The subscriptions and the messages for them, kept below one folder and shared by all processes."""
 
-    file: Path
+    def __init__(self, folder: Path, *, base_url: str, now: Callable[[], datetime]) -> None:
+        self._file = folder / "subscriptions.json"
+        self._folder = folder
+        self._base_url = base_url
+        self._now = now
+        self.outbox = Outbox(folder)
 
     def all(self) -> list[Subscription]:
-        """Return every subscription."""
-        return [Subscription(**fields) for fields in json.loads(read_if_any(self.file) or b"[]")]
+        """Return every subscription, the oldest one first; raise ValueError if the file was damaged."""
+        try:
+            entries = json.loads(read_if_any(self._file) or b"[]")
+            return [Subscription(**{**entry, "tags": tuple(entry["tags"])}) for entry in entries]
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"{self._file} cannot be read: mend it, or remove it with all subscriptions") from error
 
-    def add(self, image_name: str, url: str) -> Subscription:
-        """Subscribe a URL to an image."""
-        subscription = Subscription(secrets.token_hex(8), image_name, url)
-        with self._locked():
-            self._write([*self.all(), subscription])
-        return subscription
+    def get(self, subscription_id: str) -> Subscription | None:
+        """Return the subscription of an id, or None."""
+        return next((one for one in self.all() if one.id == subscription_id), None)
 
-    def remove(self, subscription_id: str) -> bool:
-        """End a subscription; False where there is none of that id."""
+    def add(self, image_name: str, url: str, **options: Any) -> Subscription:
+        """Subscribe a URL to an image, with other fields of a `Subscription` as wanted.
+
+        Raises InvalidReceiver or InvalidSubscription for what cannot be.
+        """
+        subscription = Subscription(
+            id=secrets.token_hex(8), image_name=image_name, url=url, secret=new_secret(), **options
+        )
+        self._check(subscription)
         with self._locked():
             before = self.all()
-            after = [subscription for subscription in before if subscription.id != subscription_id]
+            if len(before) >= MOST_SUBSCRIPTIONS:
+                raise InvalidSubscription(f"There are {MOST_SUBSCRIPTIONS} notifications: remove one first.")
+            self._write([*before, subscription])
+        return subscription
+
+    def change(self, subscription_id: str, **fields: Any) -> Subscription | None:
+        """Change fields of a subscription and return it; None where there is none of that id. Raises as `add`."""
+        with self._locked():
+            before = self.get(subscription_id)
+            if before is None:
+                return None
+            after = replace(before, **fields)
+            if after.url != before.url:
+                after = replace(after, is_by_operator=False)
+            self._check(after)
+            self._replace(after)
+        return after
+
+    def remove(self, subscription_id: str) -> bool:
+        """End a subscription and forget its messages; False where there is none of that id."""
+        with self._locked():
+            before = self.all()
+            after = [one for one in before if one.id != subscription_id]
+            if after == before:
+                return False
             self._write(after)
-        return len(after) < len(before)
+            self.outbox.forget(subscription_id)
+            self.lock_path(subscription_id).unlink(missing_ok=True)
+        return True
 
-    def announce(self, image_name: str, page_url: str, changes: Changes) -> None:
-        """Tell everyone who subscribed to an image what changed."""
-        message = change_message(image_name, page_url, changes)
-        for subscription in self.all():
-            if subscription.image_name == image_name:
-                _send(subscription, message)
+    def announce(self, before: ImageDocument, after: ImageDocument, changes: Changes) -> None:
+        """Have the messages about these changes on disk when this returns; nothing is sent."""
+        interested = [one for one in self.all() if one.enabled and one.image_name == after["ImageName"]]
+        if not interested:
+            return
+        with self._locked():
+            for subscription in interested:
+                if chosen := matching(changes, subscription.tags):
+                    self._put(subscription, before, after, chosen)
 
-    def test(self, subscription_id: str, page_url: str) -> bool:
-        """Send a test message; False where there is no such subscription or it did not arrive."""
-        found = [subscription for subscription in self.all() if subscription.id == subscription_id]
-        return any(_send(subscription, test_message(subscription.image_name, page_url)) for subscription in found)
+    def test_message(self, subscription: Subscription) -> Message:
+        """Return a message that shows whether messages arrive; it stands in no line."""
+        now = self._now()
+        announcement = Announcement(
+            image_name=subscription.image_name,
+            registry=Repository.parse(subscription.image_name).registry,
+            page_url=self.page_url(subscription),
+            at=format_time(now),
+        )
+        body = message_bytes(announcement, subscription.format)
+        return Message(f"msg_{secrets.token_hex(16)}", body.decode(), 1, now)
+
+    def due(self) -> list[str]:
+        """Return the ids of the subscriptions whose next message is to be sent now."""
+        lines = self.outbox.lines()
+        return [one.id for one in self.all() if one.id in lines and self._due_message(one)] if lines else []
+
+    def next_due(self, subscription_id: str) -> tuple[Subscription, Message] | None:
+        """Return what is to be sent now for a subscription; the caller alone sends for it."""
+        subscription = self.get(subscription_id)
+        message = self._due_message(subscription) if subscription else None
+        while subscription and message and self._is_settled(subscription, message):
+            message = self._due_message(subscription)
+        return (subscription, message) if subscription and message else None
+
+    def settle(self, sent: Subscription, message: Message, attempt: Attempt) -> State | None:
+        """Note what came of an attempt; None where the subscription was removed meanwhile.
+
+        A receiver that says it is gone gets no more, until an administrator enables it again.
+        """
+        with self._locked():
+            subscription = self.get(sent.id)
+            if subscription is None:
+                return None
+            state = self.outbox.settle(sent.id, sent.url, message, attempt, self._now())
+            if attempt.status == _GONE and subscription.url == sent.url:
+                self._replace(replace(subscription, enabled=False))
+        return state
+
+    def settle_test(self, sent: Subscription, message: Message, attempt: Attempt) -> None:
+        """Note what came of a test message."""
+        state: State = "delivered" if attempt.has_arrived else "failed"
+        with self._locked():
+            if self.get(sent.id):
+                self.outbox.remember(sent.id, attempt.document(message, sent.url, state, self._now()))
+
+    def resend(self, subscription_id: str) -> int:
+        """Have what is parked for a subscription sent again; return how many messages that are."""
+        with self._locked():
+            return self.outbox.unpark(subscription_id, self._now())
+
+    def scope(self, subscription: Subscription) -> Scope:
+        """Return how far the messages of a subscription may go."""
+        return Scope.of(is_by_operator=subscription.is_by_operator, base_url=self._base_url)
+
+    def page_url(self, subscription: Subscription) -> str:
+        """Return the address of the page of the image."""
+        return f"{self._base_url}/{ImagePaths(subscription.image_name).page_url}"
+
+    def lock_path(self, subscription_id: str) -> Path:
+        """Return the lock that whoever sends for a subscription holds."""
+        return self._folder / "locks" / subscription_id
+
+    def _put(self, subscription: Subscription, before: ImageDocument, after: ImageDocument, changes: Changes) -> None:
+        announcement = announce_changes(before, after, changes, self.page_url(subscription))
+        body = message_bytes(announcement, subscription.format).decode()
+        self.outbox.put(subscription.id, Message(_message_id(subscription, before, changes), body, 0, self._now()))
+
+    def _due_message(self, subscription: Subscription) -> Message | None:
+        message = self.outbox.first(subscription.id) if subscription.enabled else None
+        return message if message and message.is_due(self._now()) else None
+
+    def _is_settled(self, subscription: Subscription, message: Message) -> bool:
+        with self._locked():
+            return self.outbox.drop_if_delivered(subscription.id, message)
+
+    def _check(self, subscription: Subscription) -> None:
+        self.scope(subscription).check(subscription.url)
+        if subscription.format not in FORMATS:
+            raise InvalidSubscription(f"There is no format {subscription.format!r}: it is one of {', '.join(FORMATS)}.")
+        if len(subscription.tags) > _MOST_PATTERNS:
+            raise InvalidSubscription(f"There can be {_MOST_PATTERNS} patterns of tags at most.")
+        if odd := [pattern for pattern in subscription.tags if not _PATTERN.fullmatch(pattern)]:
+            raise InvalidSubscription(f"{odd[0]!r} is no pattern of tags: write 1.2, 1.* or v[0-9]*.")
+
+    def _replace(self, subscription: Subscription) -> None:
+        self._write([subscription if one.id == subscription.id else one for one in self.all()])
+
+    def _write(self, subscriptions: Iterable[Subscription]) -> None:
+        replace_file(self._file, json.dumps([asdict(one) for one in subscriptions], indent=1).encode())
 
     def _locked(self) -> AbstractContextManager[None]:
-        return lock_file(self.file.with_suffix(".lock"))
-
-    def _write(self, subscriptions: list[Subscription]) -> None:
-        replace_file(self.file, json.dumps([asdict(subscription) for subscription in subscriptions]).encode())
+        return lock_file(self._folder / "lock")
 
 
-def change_message(image_name: str, page_url: str, changes: Changes) -> dict[str, object]:
-    """Return the message microbadger.com sent; Slack shows its ``text``."""
-    return {
-        "text": f"MicroBadger: Docker Hub image {image_name} has changed {page_url}",
-        "image_name": image_name,
-        "new_tags": _moved(changes.new),
-        "changed_tags": _moved(changes.changed),
-        "deleted_tags": _moved(changes.deleted),
-    }
-
-
-def test_message(image_name: str, page_url: str) -> dict[str, object]:
-    """Return the message that shows whether messages arrive."""
-    text = f"Hi, it's MicroBadger, sending you a test notification for {image_name} {page_url}"
-    return {**change_message(image_name, page_url, NO_CHANGES), "text": text}
-
-
-def _moved(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"tag": tag, "SHA": sha} for tag, sha in tags.items()]
-
-
-def _send(subscription: Subscription, message: dict[str, object]) -> bool:
-    try:
-        # Streamed, because what the receiver answers is never read.
-        answer = requests.post(
-            subscription.url, json=message, timeout=_TIMEOUT_SECONDS, allow_redirects=False, stream=True
-        )
-        answer.close()
-    except requests.RequestException as error:
-        log.warning("notification failed id=%s error=%r", subscription.id, type(error).__name__)
-        return False
-    log.info("notified id=%s image=%s status=%d", subscription.id, subscription.image_name, answer.status_code)
-    return 200 <= answer.status_code < 300
+def _message_id(subscription: Subscription, before: ImageDocument, changes: Changes) -> str:
+    """Return an id that is the same if the same is announced once more, and another for every later change."""
+    moved = [sorted(tags.items()) for tags in (changes.new, changes.changed, changes.deleted)]
+    told = json.dumps([subscription.id, before["ImageName"], before["UpdatedAt"], moved])
+    return f"msg_{hashlib.sha256(told.encode()).hexdigest()[:32]}"

@@ -22,7 +22,8 @@ from jinja2 import Environment, PackageLoader
 from microbadger import badge_text
 from microbadger.badge_markup import FORMATS, BadgeLink, badge_link
 from microbadger.badge_svg import STYLES
-from microbadger.badge_text import count_text, layers_text, platform_text, platforms_text, size_text
+from microbadger.badge_text import count_text, layers_text, platform_text, size_text
+from microbadger.change_log import ChangeDocument
 from microbadger.documents import ImageDocument, LayerDocument, PlatformDocument, VersionDocument
 from microbadger.label_table import label_table
 from microbadger.labels import told_by
@@ -94,12 +95,13 @@ def image_page(
     image: ImageDocument,
     *,
     current: VersionDocument | None,
-    changes: Sequence[Mapping[str, object]],
+    changes: Sequence[ChangeDocument],
     base_url: str,
 ) -> bytes:
     """Return the page of an image.
 
-    ``current`` is its current version with layers; without it they are left to the script. ``changes`` are newest first.
+    ``current`` is its current version with layers, which are left to the script without it. ``changes`` are newest
+    first.
     """
     repository = Repository(image["Registry"], image["Repository"])
     paths = ImagePaths(image_name(repository))
@@ -170,6 +172,15 @@ def layer_rows(layers: Sequence[LayerDocument]) -> list[LayerRow]:
         else LayerRow(command=layer["Command"])
         for layer, size in zip(layers, sizes, strict=True)
     ]
+
+
+def platform_names(platforms: Sequence[PlatformDocument]) -> str:
+    """Return all platforms, ``linux/amd64, arm64``: the operating system only where it is another one."""
+    names, system = [], ""
+    for name in dict.fromkeys(map(platform_text, platforms)):
+        names.append(name.removeprefix(f"{system}/"))
+        system = name.partition("/")[0]
+    return ", ".join(names)
 
 
 def main_platform_of(version: VersionDocument) -> PlatformDocument | None:
@@ -292,7 +303,7 @@ _templates.filters |= {
     "count": count_text,
     "layers": layers_text,
     "platform": platform_text,
-    "platforms": platforms_text,
+    "platform_names": platform_names,
     "tags": tags_of,
     "day": _day,
     "exact": _exact,

@@ -56,7 +56,7 @@ class Refresher:
     checks: Checks
     requests: RefreshRequests
     layer_index: LayerIndex
-    announce: Callable[[ImageDocument, Changes], None]
+    announce: Callable[[ImageDocument, ImageDocument, Changes], None]
     published: Callable[[], None]
     webhook_url: Callable[[Repository], str | None]
     base_url: str
@@ -157,15 +157,15 @@ class Refresher:
             survey = self.surveyor.survey(image, known, wanted=check.wanted, is_requested=is_requested)
             versions = self._related(repository, survey.versions)
             after = self._describe(repository, versions, survey.hub, before)
+            changes = changes_between(before, after) if before else NO_CHANGES
+            if before and changes:
+                self._announce(before, after, changes)
             # A look that was asked for also mends files that were lost.
             is_unchanged = is_ours and not is_requested and _is_same(before, after)
             self._publish(repository, before, after, versions, is_unchanged=is_unchanged)
         except (RegistryError, PublishError) as error:
             return self._failed(repository, error)
         self.published()
-        changes = changes_between(before, after) if before else NO_CHANGES
-        if changes:
-            self.announce(after, changes)
         if survey.trouble:
             return self._failed(repository, survey.trouble)
         tags = {tag for version in survey.versions for tag in tags_of(version)}
@@ -173,6 +173,13 @@ class Refresher:
         is_late = before is not None and not changes and repository.registry == DOCKER_HUB
         self.checks.succeeded(repository, tags, follow_up=follow_up if is_late else None)
         return Outcome(repository, changes, len(tags))
+
+    def _announce(self, before: ImageDocument, after: ImageDocument, changes: Changes) -> None:
+        """Announce before the record is replaced: whoever dies in between announces the same once more."""
+        try:
+            self.announce(before, after, changes)
+        except (OSError, ValueError) as error:  # subscriptions that were damaged keep nothing from being published
+            log.error("announcement failed image=%s error=%r", after["ImageName"], str(error))
 
     def _failed(self, repository: Repository, error: Exception) -> Outcome:
         retry_after = (isinstance(error, RegistryError) and error.retry_after_seconds) or 0

@@ -190,7 +190,7 @@ class Transport:
             with self._lock:
                 self._held_until.pop(request.host, None)
             return answer
-        retry_after_seconds = self._retry_after_seconds(answer)
+        retry_after_seconds = told_delay_seconds(answer.headers, self._clock())
         if answer.status == 429:
             self._hold(request.host, retry_after_seconds)
             raise RateLimited(
@@ -268,7 +268,7 @@ class Transport:
         if target[1:] in {origin[1:] for origin in known}:
             return True
         is_usual_port = target.port == _DEFAULT_PORTS["https"] or target.port >= _FIRST_UNPRIVILEGED_PORT
-        if not is_usual_port or target.host in _METADATA_NAMES or not _is_public_host(target.host):
+        if not is_usual_port or target.host in _METADATA_NAMES or not is_public_host(target.host):
             raise _forbidden(request.host)
         return False
 
@@ -302,19 +302,23 @@ class Transport:
             message = f"{host} asked to make fewer requests and is left alone for a while"
             raise RateLimited(message, host=host, retry_after_seconds=left_seconds)
 
-    def _retry_after_seconds(self, answer: Answer) -> float | None:
-        """Return how long to wait by Retry-After, or by Docker Hub's X-Retry-After, which is a Unix time."""
-        text = answer.headers.get("Retry-After", "").strip()
-        at = answer.headers.get("X-Retry-After", "").strip()
-        if _is_number(text):
-            seconds = float(text)
-        elif _is_number(at):
-            seconds = float(at) - self._clock()
-        elif (timestamp := _timestamp(text)) is not None:
-            seconds = timestamp - self._clock()
-        else:
-            return None
-        return min(max(seconds, 0), _MAX_HOLD_SECONDS)
+
+def told_delay_seconds(headers: Mapping[str, str], now: float) -> float | None:
+    """Return how long to wait by Retry-After, or by Docker Hub's X-Retry-After, which is a Unix time.
+
+    Never more than the longest window a registry is known to count in; None where no delay is told.
+    """
+    text = headers.get("Retry-After", "").strip()
+    at = headers.get("X-Retry-After", "").strip()
+    if _is_number(text):
+        seconds = float(text)
+    elif _is_number(at):
+        seconds = float(at) - now
+    elif (timestamp := _timestamp(text)) is not None:
+        seconds = timestamp - now
+    else:
+        return None
+    return min(max(seconds, 0), _MAX_HOLD_SECONDS)
 
 
 def _delay_seconds(error: RegistryError, pause_seconds: float | None) -> float | None:
@@ -336,7 +340,7 @@ def _read(raw: BaseHTTPResponse, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _is_public_host(host: str) -> bool:
+def is_public_host(host: str) -> bool:
     """Tell whether a host is a name or a public address; no, for numbers that resolvers read as one."""
     last_label = host.rstrip(".").rpartition(".")[2]
     if ":" not in host and not last_label[:1].isdigit():
@@ -380,10 +384,10 @@ def _translated(host: str) -> Iterator[None]:
     except CutOff as error:
         raise Unreachable(f"{host} took too long to answer", host=host) from error
     except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
-        raise Unreachable(f"{host} could not be reached: {_reason(error)}", host=host) from error
+        raise Unreachable(f"{host} could not be reached: {reason_of(error)}", host=host) from error
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """Say in words of our own what is at the bottom of an error: theirs can hold tokens."""
     causes: list[BaseException] = []
     cause: BaseException | None = error

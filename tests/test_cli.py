@@ -178,16 +178,6 @@ def test_the_markup_of_badges_is_told(operator: Operator, format_: str, start: s
     assert "https://badges.test/images/alpine" in output
 
 
-def test_subscriptions_are_added_listed_and_removed(operator: Operator) -> None:
-    operator.types("track", operator.name)
-    subscription = operator.types("notifications", "add", operator.name, "https://hooks.test/x").output.strip()
-
-    assert operator.types("notifications", "list").output == f"{subscription}  {operator.name}  https://hooks.test/x\n"
-    assert operator.types("notifications", "remove", subscription).exit_code == 0
-    assert operator.types("notifications", "remove", subscription).exit_code != 0
-    assert operator.types("notifications", "list").output == ""
-
-
 def test_a_terminal_sees_a_progress_bar(operator: Operator, tmp_path: Path) -> None:
     service = RunningService(tmp_path / "service", [operator.name])
     here, there = pty.openpty()

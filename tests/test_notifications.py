@@ -1,199 +1,335 @@
-"""Change notifications: the payload as it always was, and subscribers that are slow, dead or hostile."""
+"""Notifications: who is told what, and that nothing is lost between a change and its message."""
 
 import json
-import socket
-import threading
-from collections.abc import Iterator
+import os
+import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from microbadger import notifications as messages
 from microbadger.metadata import NO_CHANGES, Changes
-from microbadger.notifications import Notifications, change_message
+from microbadger.notification_messages import FORMATS
+from microbadger.notification_outbox import Attempt
+from microbadger.notification_receivers import InvalidReceiver, Scope
+from microbadger.notifications import InvalidSubscription, Notifications, Subscription
+from tests.notification_bench import BASE_URL, PAGE, SHAS, START, Bench, image_at
+from tests.running_service import ROOT
 
-PAGE = "https://badges.example.org/images/owner/app"
-CHANGES = Changes(new={}, changed={"latest": "b" * 64}, deleted={"1.0": "a" * 64})
-PAYLOAD = {
-    "text": f"MicroBadger: Docker Hub image owner/app has changed {PAGE}",
-    "image_name": "owner/app",
-    "new_tags": [],
-    "changed_tags": [{"tag": "latest", "SHA": "b" * 64}],
-    "deleted_tags": [{"tag": "1.0", "SHA": "a" * 64}],
-}
+URL = "https://hooks.test/mañana"
+MOVED = Changes({}, {"latest": SHAS[1]}, {})
 
-
-class Receiver(ThreadingHTTPServer):
-    """A subscriber that answers as it is told and keeps what it was sent."""
-
-    def __init__(self, status: int = 200, headers: dict[str, str] | None = None) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.status, self.headers = status, headers or {}
-        self.bodies: list[object] = []
-        self.media_types: list[str | None] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/hook"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        self.server.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.server.media_types.append(self.headers["Content-Type"])
-        self.send_response(self.server.status)
-        for name, value in self.server.headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-
-    def log_message(self, *args: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def running(receiver: Receiver) -> Iterator[Receiver]:
-    thread = threading.Thread(target=receiver.serve_forever, args=[0.01])
-    thread.start()
-    try:
-        yield receiver
-    finally:
-        receiver.shutdown()
-        thread.join()
-        receiver.server_close()
+ANNOUNCE_AND_HANG = """
+import sys
+from pathlib import Path
+from tests.notification_bench import Bench, SHAS
+Bench(Path(sys.argv[1])).push(SHAS[1])
+print("announced", flush=True)
+sys.stdin.read()
+"""
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with running(Receiver()) as receiver:
-        yield receiver
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
 
 
-@pytest.fixture
-def notifications(tmp_path: Path) -> Notifications:
-    return Notifications(tmp_path / "notifications.json")
+def bodies(bench: Bench, subscription: Subscription) -> list[Any]:
+    """Return what waits for a subscription, and take it out of the line."""
+    found = []
+    while due := bench.notifications.next_due(subscription.id):
+        found.append(json.loads(due[1].body))
+        bench.notifications.settle(*due, Attempt(204))
+    return found
 
 
-def dead_url() -> str:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{unused.getsockname()[1]}/"
+def test_there_are_no_subscriptions_at_first(bench: Bench) -> None:
+    assert (bench.notifications.all(), bench.notifications.due(), bench.notifications.get("mañana")) == ([], [], None)
 
 
-def test_the_message_is_what_subscribers_always_got() -> None:
-    assert change_message("owner/app", PAGE, CHANGES) == PAYLOAD
+def test_subscriptions_survive_a_restart(bench: Bench, tmp_path: Path) -> None:
+    first = bench.subscribe(URL, tags=("1.*", "latest"), format="slack")
+    second = bench.subscribe(URL, enabled=False)
+
+    assert Bench(tmp_path).notifications.all() == [first, second]
 
 
-def test_new_tags_are_told_with_what_they_name() -> None:
-    message = change_message("owner/app", PAGE, Changes({"mañana": "c" * 64}, {}, {}))
-    assert message["new_tags"] == [{"tag": "mañana", "SHA": "c" * 64}]
+def test_only_the_service_can_read_subscriptions(bench: Bench, tmp_path: Path) -> None:
+    bench.subscribe()
+    bench.push(SHAS[1])
+
+    modes = {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()}
+    assert modes == {0o600}
 
 
-def test_the_test_message_is_what_it_always_was() -> None:
-    assert messages.test_message("owner/app", PAGE) == {
-        "text": f"Hi, it's MicroBadger, sending you a test notification for owner/app {PAGE}",
-        "image_name": "owner/app",
-        "new_tags": [],
-        "changed_tags": [],
-        "deleted_tags": [],
-    }
+def test_a_secret_is_not_shown_by_accident(bench: Bench) -> None:
+    subscription = bench.subscribe()
+
+    assert subscription.secret not in repr(subscription)
 
 
-def test_there_are_no_subscriptions_at_first(notifications: Notifications) -> None:
-    assert notifications.all() == []
+def test_each_subscription_has_an_id_and_a_secret_of_its_own(bench: Bench) -> None:
+    one, other = bench.subscribe(), bench.subscribe()
+
+    assert (one.id != other.id, one.secret != other.secret) == (True, True)
 
 
-def test_subscriptions_survive_a_restart(notifications: Notifications) -> None:
-    first = notifications.add("owner/app", "https://mañana.example/")
-    second = notifications.add("alpine", "https://x.example/")
-    assert Notifications(notifications.file).all() == [first, second]
-
-
-def test_each_subscription_has_an_id_of_its_own(notifications: Notifications) -> None:
-    assert notifications.add("owner/app", PAGE).id != notifications.add("owner/app", PAGE).id
-
-
-def test_a_removed_subscription_is_gone(notifications: Notifications) -> None:
-    gone, kept = notifications.add("owner/app", PAGE), notifications.add("owner/app", PAGE)
-    assert notifications.remove(gone.id)
-    assert Notifications(notifications.file).all() == [kept]
-
-
-@pytest.mark.parametrize("subscription_id", ["mañana", "", "../x"])
-def test_a_subscription_that_is_not_there_cannot_be_removed(notifications: Notifications, subscription_id: str) -> None:
-    kept = notifications.add("owner/app", PAGE)
-    assert not notifications.remove(subscription_id)
-    assert notifications.all() == [kept]
-
-
-def test_many_hands_lose_no_subscription(notifications: Notifications) -> None:
+def test_many_hands_lose_no_subscription(bench: Bench) -> None:
     with ThreadPoolExecutor(8) as pool:
-        added = list(pool.map(lambda number: notifications.add(f"a/{number}", PAGE), range(30)))
-    assert {one.id for one in notifications.all()} == {one.id for one in added}
+        added = list(pool.map(lambda _: bench.subscribe(), range(30)))
+
+    assert {one.id for one in bench.notifications.all()} == {one.id for one in added}
 
 
-def test_a_subscriber_gets_the_message(notifications: Notifications, receiver: Receiver) -> None:
-    notifications.add("owner/app", receiver.url)
-    notifications.announce("owner/app", PAGE, CHANGES)
-    assert (receiver.bodies, receiver.media_types) == ([PAYLOAD], ["application/json"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"format": "mañana"},
+        {"tags": ("mañana",)},
+        {"tags": ("",)},
+        {"tags": ("a b",)},
+        {"tags": ("a\n",)},
+        {"tags": ("a" * 129,)},
+        {"tags": ("*",) * 51},
+    ],
+)
+def test_a_subscription_that_makes_no_sense_is_refused(bench: Bench, options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidSubscription):
+        bench.subscribe(URL, **options)
+
+    assert bench.notifications.all() == []
 
 
-def test_a_subscriber_of_another_image_does_not(notifications: Notifications, receiver: Receiver) -> None:
-    notifications.add("owner/app", receiver.url)
-    notifications.announce("owner/application", PAGE, CHANGES)
-    assert receiver.bodies == []
+def test_only_an_operator_may_name_a_private_host(bench: Bench) -> None:
+    bench.subscribe("http://10.0.0.1/")
+    with pytest.raises(InvalidReceiver):
+        bench.notifications.add("example/web", "http://10.0.0.1/")
 
 
-@pytest.mark.parametrize("url", ["https://mañana.invalid:0/", "", "nonsense", "http://", "http://[::1", "file:///etc/passwd"])
-def test_a_subscriber_with_no_address_keeps_nobody_from_theirs(
-    notifications: Notifications, receiver: Receiver, url: str
-) -> None:
-    notifications.add("owner/app", url)
-    notifications.add("owner/app", receiver.url)
-    notifications.announce("owner/app", PAGE, CHANGES)
-    assert receiver.bodies == [PAYLOAD]
+def test_a_url_that_was_changed_is_no_longer_the_operators(bench: Bench) -> None:
+    subscription = bench.subscribe("http://10.0.0.1/")
+
+    with pytest.raises(InvalidReceiver):
+        bench.notifications.change(subscription.id, url="http://10.0.0.2/")
+    assert bench.notifications.get(subscription.id) == subscription
 
 
-def test_a_dead_subscriber_keeps_nobody_from_theirs(notifications: Notifications, receiver: Receiver) -> None:
-    notifications.add("owner/app", dead_url())
-    notifications.add("owner/app", receiver.url)
-    notifications.announce("owner/app", PAGE, CHANGES)
-    assert receiver.bodies == [PAYLOAD]
+def test_a_private_url_stays_when_something_else_is_changed(bench: Bench) -> None:
+    subscription = bench.subscribe("http://10.0.0.1/")
+
+    changed = bench.notifications.change(subscription.id, enabled=False)
+
+    assert changed == bench.notifications.get(subscription.id)
+    assert changed
+    assert (changed.url, changed.enabled, bench.notifications.scope(changed)) == (
+        "http://10.0.0.1/",
+        False,
+        Scope.ANYWHERE,
+    )
 
 
-@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
-def test_a_test_message_arrived_if_the_receiver_says_so(notifications: Notifications, status: int) -> None:
-    with running(Receiver(status)) as receiver:
-        assert notifications.test(notifications.add("owner/app", receiver.url).id, PAGE)
-        assert receiver.bodies == [messages.test_message("owner/app", PAGE)]
+@pytest.mark.parametrize("subscription_id", ["mañana", "", "../x", "*"])
+def test_a_subscription_that_is_not_there_cannot_be_changed_or_removed(bench: Bench, subscription_id: str) -> None:
+    kept = bench.subscribe()
+
+    assert bench.notifications.change(subscription_id, enabled=False) is None
+    assert not bench.notifications.remove(subscription_id)
+    assert bench.notifications.all() == [kept]
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308, 400, 404, 410, 500, 503])
-def test_a_test_message_did_not_arrive_if_the_receiver_says_anything_else(
-    notifications: Notifications, status: int
-) -> None:
-    with running(Receiver(status, {"Location": "/elsewhere"})) as receiver:
-        assert not notifications.test(notifications.add("owner/app", receiver.url).id, PAGE)
-        assert len(receiver.bodies) == 1
+def test_a_removed_subscription_leaves_nothing_behind(bench: Bench, tmp_path: Path) -> None:
+    gone, kept = bench.subscribe(), bench.subscribe()
+    bench.push(SHAS[1])
+    assert bench.notifications.remove(gone.id)
+
+    assert bench.notifications.all() == [kept]
+    assert [path for path in tmp_path.rglob("*") if gone.id in path.name] == []
+    assert bench.counts(kept) == (1, 0)
 
 
-def test_a_test_message_to_a_dead_receiver_did_not_arrive(notifications: Notifications) -> None:
-    assert not notifications.test(notifications.add("owner/app", dead_url()).id, PAGE)
+def test_a_removed_subscription_stays_so_when_its_message_was_just_being_sent(bench: Bench, tmp_path: Path) -> None:
+    subscription = bench.subscribe()
+    bench.push(SHAS[1])
+    due = bench.notifications.next_due(subscription.id)
+    assert due
+    bench.notifications.remove(subscription.id)
+
+    assert bench.notifications.settle(*due, Attempt(500)) is None
+    bench.notifications.settle_test(*due, Attempt(500))
+    assert [path for path in tmp_path.rglob("*") if subscription.id in path.name] == []
 
 
-def test_a_test_message_to_nobody_did_not_arrive(notifications: Notifications) -> None:
-    assert not notifications.test("mañana", PAGE)
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_change_is_on_disk_when_it_was_announced(bench: Bench, tmp_path: Path, format_: str) -> None:
+    subscription = bench.subscribe(format=format_)
+    bench.push(SHAS[1])
+
+    restarted = Bench(tmp_path)
+    assert restarted.notifications.due() == [subscription.id]
+    assert "example/web" in json.dumps(bodies(restarted, subscription))
 
 
-def test_an_endless_answer_is_not_read(notifications: Notifications) -> None:
-    with running(Receiver(200, {"Content-Length": str(2**40)})) as receiver:
-        assert notifications.test(notifications.add("owner/app", receiver.url).id, PAGE)
+def test_the_message_leads_to_the_page_of_the_image(bench: Bench) -> None:
+    subscription = bench.subscribe()
+    bench.push(SHAS[1])
+
+    assert bodies(bench, subscription)[0]["text"].endswith(PAGE)
 
 
-def test_no_change_is_a_message_with_empty_lists() -> None:
-    message = change_message("owner/app", PAGE, NO_CHANGES)
-    assert (message["new_tags"], message["changed_tags"], message["deleted_tags"]) == ([], [], [])
+def test_subscribers_of_other_images_are_told_nothing(bench: Bench) -> None:
+    for name in ("example/webb", "example/we", "web"):
+        bench.notifications.add(name, URL)
+    bench.push(SHAS[1])
+
+    assert bench.notifications.due() == []
+
+
+def test_only_changes_of_the_wanted_tags_are_told(bench: Bench) -> None:
+    subscription = bench.subscribe(tags=("1.*",))
+    bench.push(SHAS[1], tags=["1.0", "1.1", "latest"])
+    bench.push(SHAS[2], tags=["latest", "2.0"])
+
+    told = bodies(bench, subscription)
+
+    assert [[tag["tag"] for tag in body["changed_tags"]] for body in told] == [["1.0", "1.1"]]
+
+
+def test_a_disabled_subscription_is_told_nothing(bench: Bench) -> None:
+    subscription = bench.subscribe(enabled=False)
+    bench.push(SHAS[1])
+
+    assert bench.counts(subscription) == (0, 0)
+
+
+def test_what_waits_is_kept_while_a_subscription_is_disabled(bench: Bench) -> None:
+    subscription = bench.subscribe()
+    bench.push(SHAS[1])
+    bench.notifications.change(subscription.id, enabled=False)
+    assert bench.notifications.due() == []
+
+    bench.notifications.change(subscription.id, enabled=True)
+    assert bench.notifications.due() == [subscription.id]
+
+
+def test_what_is_announced_twice_is_told_once(bench: Bench) -> None:
+    subscription = bench.subscribe()
+    for minute in (1, 2):
+        after = image_at(SHAS[1], START + timedelta(minutes=minute))
+        bench.notifications.announce(image_at(SHAS[0]), after, MOVED)
+
+    assert len(bodies(bench, subscription)) == 1
+
+
+def test_what_is_announced_again_after_it_arrived_is_not_told_again(bench: Bench) -> None:
+    subscription = bench.subscribe()
+    for _ in range(2):
+        bench.notifications.announce(image_at(SHAS[0]), image_at(SHAS[1]), MOVED)
+        bodies(bench, subscription)
+
+    assert len(bench.history(subscription)) == 1
+
+
+def test_a_tag_that_goes_back_and_forth_is_told_each_time(bench: Bench) -> None:
+    subscription = bench.subscribe()
+    for sha in (SHAS[1], SHAS[0], SHAS[1]):
+        bench.push(sha)
+
+    shas = [body["changed_tags"][0]["SHA"] for body in bodies(bench, subscription)]
+    assert shas == [SHAS[1], SHAS[0], SHAS[1]]
+    assert len({delivery["ID"] for delivery in bench.history(subscription)}) == 3
+
+
+def test_two_subscribers_get_messages_of_different_ids(bench: Bench) -> None:
+    one, other = bench.subscribe(), bench.subscribe()
+    bench.push(SHAS[1])
+    for subscription in (one, other):
+        bodies(bench, subscription)
+
+    assert bench.history(one)[0]["ID"] != bench.history(other)[0]["ID"]
+
+
+def test_an_id_holds_no_full_stop(bench: Bench) -> None:
+    subscription = bench.subscribe()
+    bench.push(SHAS[1])
+    due = bench.notifications.next_due(subscription.id)
+
+    assert due
+    assert "." not in due[1].id
+    assert "." not in bench.notifications.test_message(subscription).id
+
+
+def test_no_change_is_not_announced(bench: Bench) -> None:
+    subscription = bench.subscribe()
+    bench.notifications.announce(image_at(SHAS[0]), image_at(SHAS[0]), NO_CHANGES)
+
+    assert bench.counts(subscription) == (0, 0)
+
+
+def test_a_receiver_that_is_gone_gets_no_more(bench: Bench) -> None:
+    subscription = bench.subscribe()
+    bench.push(SHAS[1])
+    due = bench.notifications.next_due(subscription.id)
+    assert due
+    bench.notifications.settle(*due, Attempt(410))
+
+    assert not bench.now_enabled(subscription)
+    bench.push(SHAS[2])
+    assert bench.counts(subscription) == (1, 0)
+
+
+def test_a_receiver_that_was_replaced_is_not_disabled_because_the_old_one_is_gone(bench: Bench) -> None:
+    subscription = bench.subscribe()
+    bench.push(SHAS[1])
+    due = bench.notifications.next_due(subscription.id)
+    assert due
+    bench.notifications.change(subscription.id, url="https://hooks.test/new")
+    bench.notifications.settle(*due, Attempt(410))
+
+    assert bench.now_enabled(subscription)
+
+
+def test_a_message_whose_sender_died_after_it_arrived_is_not_sent_again(bench: Bench) -> None:
+    subscription = bench.subscribe()
+    bench.push(SHAS[1])
+    due = bench.notifications.next_due(subscription.id)
+    assert due
+    bench.notifications.settle_test(*due, Attempt(204))  # remembers it as delivered and leaves it in the line
+
+    assert bench.notifications.next_due(subscription.id) is None
+    assert bench.counts(subscription) == (0, 0)
+
+
+@pytest.mark.parametrize("content", ["mañana", "{", "3", '{"a": 1}', "[1]", "[{}]", '[{"id": "x", "tags": []}]'])
+def test_a_damaged_file_is_told_and_nothing_is_announced_past_it(bench: Bench, tmp_path: Path, content: str) -> None:
+    bench.subscribe()
+    (tmp_path / "subscriptions.json").write_text(content)
+
+    with pytest.raises(ValueError, match=r"subscriptions\.json cannot be read"):
+        bench.push(SHAS[1])
+
+
+def test_there_is_an_end_to_the_number_of_subscriptions(tmp_path: Path) -> None:
+    notifications = Notifications(tmp_path, base_url=BASE_URL, now=lambda: START)
+    one = notifications.add("example/web", URL)
+    entry = json.loads((tmp_path / "subscriptions.json").read_bytes())[0]
+    (tmp_path / "subscriptions.json").write_text(json.dumps([entry] * 1000))
+
+    with pytest.raises(InvalidSubscription):
+        notifications.add("example/web", URL)
+    assert notifications.get(one.id) == one
+
+
+def test_a_process_killed_after_it_announced_has_lost_nothing(bench: Bench, tmp_path: Path) -> None:
+    subscription = bench.subscribe()
+    command = [sys.executable, "-c", ANNOUNCE_AND_HANG, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"announced\n"
+        os.kill(process.pid, signal.SIGKILL)
+
+    bench.push(SHAS[1])  # the next look finds the old record, and announces the same
+    assert [body["changed_tags"][0]["SHA"] for body in bodies(bench, subscription)] == [SHAS[1]]

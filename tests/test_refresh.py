@@ -3,6 +3,7 @@
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from werkzeug.wrappers import Request, Response
 from microbadger.checks import Checks
 from microbadger.content_cache import ContentCache
 from microbadger.docker_hub import DockerHub
+from microbadger.documents import ImageDocument
 from microbadger.layer_index import LayerIndex
 from microbadger.metadata import Changes
 from microbadger.public_tree import ImagePaths
@@ -62,7 +64,7 @@ class Bench:
             checks=self.checks,
             requests=self.requests,
             layer_index=LayerIndex(self.data / "layers", "http://badges.test"),
-            announce=lambda _, changes: self.announced.append(changes),
+            announce=lambda _before, _after, changes: self.announced.append(changes),
             published=lambda: None,
             webhook_url=lambda _: None,
             base_url="http://badges.test",
@@ -605,3 +607,33 @@ def test_what_is_removed_leaves_no_file(bench: Bench) -> None:
 
     assert bench.files() == {}
     assert not any((bench.data / "layers" / "images").glob("*"))
+
+
+def test_a_change_is_announced_before_it_is_published(bench: Bench) -> None:
+    bench.fake.push("team/web", "1.0", image())
+    bench.refresh()
+    moved = bench.fake.push("team/web", "1.0", image(layers=[1, 2]))
+    known: list[tuple[str, str, str]] = []
+
+    def announce(before: ImageDocument, after: ImageDocument, _: Changes) -> None:
+        record = bench.publisher.read_image(bench.repository)
+        assert record
+        known.append((record["LatestSHA"], before["LatestSHA"], after["LatestSHA"]))
+
+    replace(bench.refresher, announce=announce).refresh(bench.repository)
+
+    ((recorded, before, after),) = known
+    assert recorded == before != after == moved.removeprefix("sha256:")
+
+
+def test_subscriptions_that_cannot_be_read_keep_nothing_from_being_published(bench: Bench) -> None:
+    bench.fake.push("team/web", "1.0", image())
+    bench.refresh()
+    bench.fake.push("team/web", "1.0", image(layers=[1, 2]))
+
+    def announce(*_: object) -> None:
+        raise ValueError("the file is damaged")
+
+    assert replace(bench.refresher, announce=announce).refresh(bench.repository).error is None
+
+    assert bench.badge("layers") == "layers: 2"

@@ -64,7 +64,6 @@ function visible(text) {
   );
 }
 
-const shown = (text) => visible(shortened(text));
 const timeElement = (time) => element("time", { datetime: time, title: exactText(time) }, ageText(time));
 
 function link(url, text) {
@@ -118,9 +117,15 @@ function copyable(text, what) {
 
 /* Layers, labels and relatives of a version */
 
+function longText(text, kind) {
+  if (text.length <= 300) return element(kind, {}, visible(text));
+  const beginning = element("summary", {}, element(kind, {}, `${visible(text.slice(0, 200))}…`));
+  return element("details", { class: "long" }, beginning, element(kind, {}, visible(shortened(text.slice(200)))));
+}
+
 function layerRow(layer, largest, total) {
   const size = layer.DownloadSize;
-  const command = element("code", {}, shown(layer.Command) || "not told");
+  const command = longText(layer.Command || "not told", "code");
   if (!size) return element("li", { class: "empty" }, element("span", { class: "size" }, "no layer"), command);
   const row = element(
     "li",
@@ -171,12 +176,6 @@ function platformChoice(version) {
   return element("form", { class: "choices" }, element("label", {}, "Platform ", select));
 }
 
-function longText(text) {
-  if (text.length <= 300) return element("bdi", {}, visible(text));
-  const beginning = element("summary", {}, element("bdi", {}, `${visible(text.slice(0, 200))}…`));
-  return element("details", { class: "long" }, beginning, element("bdi", {}, shown(text)));
-}
-
 function definitions(kind, rows) {
   const groups = rows.map(([term, ...values]) =>
     element("div", {}, element("dt", {}, term), element("dd", {}, ...values)),
@@ -200,17 +199,17 @@ function facts(version, url) {
     rows.push(["Commit", link(version.VersionControl.URL, visible(version.VersionControl.Commit))]);
   }
   if (version.License) rows.push(["Licence", link(version.License.URL, visible(version.License.Code))]);
-  if (version.Base) rows.push(["Base image, as told", visible(version.Base.Name ?? version.Base.Digest)]);
+  if (version.Base) rows.push(["Base image", visible(version.Base.Name ?? version.Base.Digest)]);
   if (version.Parents?.length) rows.push(["Built on", ...imageLinks(version.Parents)]);
   if (version.Identical?.length) rows.push(["Identical", ...imageLinks(version.Identical)]);
-  rows.push(["Everything", element("a", { href: url }, "This version as JSON")]);
+  rows.push(["More", element("a", { href: url }, "This version as JSON")]);
   return definitions("relatives", rows);
 }
 
 function labelsOf(version, platform) {
   const labels = { ...(platform.Labels ?? version.Labels), ...version.Annotations, ...platform.Annotations };
   const rows = Object.entries(labels).slice(0, 200);
-  return rows.map(([key, text]) => [element("code", {}, visible(key.slice(0, 255))), longText(text)]);
+  return rows.map(([key, text]) => [element("code", {}, visible(key.slice(0, 255))), longText(text, "bdi")]);
 }
 
 function versionView(version, url) {
@@ -331,8 +330,9 @@ function imageRow(pages, image) {
 
 /* The better a name fits, the earlier it comes: exactly, from its last part on, somewhere, in the description. */
 function rank(entry, query) {
-  if (entry.name === query) return 0;
-  if (entry.name.startsWith(query, entry.name.lastIndexOf("/") + 1)) return 1;
+  const last = entry.name.slice(entry.name.lastIndexOf("/") + 1);
+  if (entry.name === query || last === query) return 0;
+  if (last.startsWith(query)) return 1;
   return entry.name.includes(query) ? 2 : 3;
 }
 

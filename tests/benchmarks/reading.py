@@ -80,7 +80,7 @@ def refresher_of(folder: Path, names: Sequence[str], registry: Registry, hub_url
         checks=Checks(folder / "data", interval=timedelta(0), edition="benchmark", now=_now),
         requests=RefreshRequests(folder / "data/requests"),
         layer_index=LayerIndex(folder / "data/layers", "https://badges.test"),
-        announce=lambda _, changes: None,
+        announce=lambda _before, _after, _changes: None,
         published=lambda: mark_stale(folder / "data/catalogue-is-stale"),
         webhook_url=lambda repository: f"https://badges.test/images/{repository.familiar}/{'t' * 43}",
         base_url="https://badges.test",
