@@ -25,14 +25,15 @@ from microbadger.docker_config import read_credentials
 from microbadger.docker_hub import DockerHub
 from microbadger.files import lock_file, make_folder, read_if_any, replace_file, sweep
 from microbadger.layer_index import LayerIndex
+from microbadger.metrics import Counts
 from microbadger.notification_delivery import Delivery
 from microbadger.notification_sender import Sender
 from microbadger.notifications import Notifications
 from microbadger.publisher import Publisher
 from microbadger.reference import Reference, Repository
-from microbadger.refresh import Refresher
+from microbadger.refresh import Outcome, Refresher
 from microbadger.refresh_requests import RefreshRequests
-from microbadger.registry import Registry
+from microbadger.registry import Registry, RequestSeen
 from microbadger.schedule import Schedule
 from microbadger.search import Listing
 from microbadger.settings import Settings, SettingsError
@@ -41,6 +42,7 @@ from microbadger.tracked_images import TrackedImages
 from microbadger.web import Site
 from microbadger.web_admin import AdminRoutes
 from microbadger.web_api import ApiRoutes
+from microbadger.web_health import HealthRoutes
 from microbadger.web_notifications import NotificationRoutes
 from microbadger.web_webhooks import WebhookRoutes
 
@@ -84,6 +86,7 @@ class _Service:
         self.checks = Checks(self.data, interval=settings.refresh_interval, edition=self.edition, now=_now)
         self.requests = RefreshRequests(self.data / "requests")
         self.cache = ContentCache(self.data / "content")
+        self.counts = Counts(self.data / "metrics")
         self.notifications = Notifications(self.data / "notifications", base_url=settings.base_url, now=_now)
         self.delivery = Delivery(self.notifications, Sender(user_agent=_user_agent(settings)).send)
         self.refresher = self._refresher()
@@ -101,6 +104,7 @@ class _Service:
             refresh_if_due=self.refresher.refresh_if_due,
             requested=self.requests.repositories,
             due=self.refresher.due,
+            begin_round=self.counts.write,
             begin_leading=self._clean,
             end_round=self._end_round,
         )
@@ -117,6 +121,7 @@ class _Service:
             mirrors=settings.mirrors,
             http_registries=settings.http_registries,
             credentials=_credentials(settings),
+            on_request=self._requested,
         )
         surveyor = Surveyor(
             registry=registry,
@@ -133,6 +138,7 @@ class _Service:
             layer_index=LayerIndex(self.data / "layers", settings.base_url),
             announce=self.notifications.announce,
             published=self._published,
+            ended=self._ended,
             webhook_url=lambda repository: None if settings.admin_token else self._webhook_url(repository),
             base_url=settings.base_url,
             now=_now,
@@ -143,17 +149,17 @@ class _Service:
         site = Site(
             tracked=tracked,
             publisher=publisher,
-            checks=checks,
             asked_tags=AskedTags(self.data, now=_now),
             refresh_soon=self._refresh_soon,
             base_url=settings.base_url,
-            now=_now,
         )
+        health = HealthRoutes(tracked=tracked, checks=checks, counts=self.counts, queues=self._queues, now=_now)
         hooks = WebhookRoutes(
             tracked=tracked,
             publisher=publisher,
             checks=checks,
             refresh_soon=self._refresh_soon,
+            counts=self.counts,
             secret=self.secret,
             now=_now,
         )
@@ -173,7 +179,7 @@ class _Service:
         )
         api = ApiRoutes(tracked=tracked, publisher=publisher, listing=Listing(publisher))
         app = Flask("microbadger", static_folder=None)
-        for routes in (site, hooks, admin, api, subscriptions):
+        for routes in (health, site, hooks, admin, api, subscriptions):
             app.register_blueprint(routes.blueprint())
         app.register_error_handler(HTTPException, error_answer)
         add_commands(app, self._tools())
@@ -210,7 +216,20 @@ class _Service:
         token = webhooks.image_token(self.secret, repository)
         return f"{self._hook_base}/images/{repository.familiar}/{token}"
 
+    def _requested(self, seen: RequestSeen) -> None:
+        status = str(seen.status or "none")
+        self.counts.add("registry_requests", host=seen.host, kind=seen.kind, status=status)
+
+    def _ended(self, outcome: Outcome) -> None:
+        self.counts.add("refreshes", result="failed" if outcome.error else "ok")
+        if outcome.cause:
+            self.counts.add("refresh_failures", cause=outcome.cause)
+
+    def _queues(self) -> dict[str, int]:
+        return {f"notifications_{state}": count for state, count in self.notifications.outbox.lengths().items()}
+
     def _clean(self) -> None:
+        self.counts.bury_the_dead()
         for folder in (self.data, self.public):
             sweep(folder)
         self.cache.clean()

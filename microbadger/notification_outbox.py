@@ -115,6 +115,14 @@ class Outbox:
         """Return the ids of the subscriptions for which messages wait."""
         return set(_names(self._waiting))
 
+    def lengths(self) -> dict[str, int]:
+        """Return how many messages wait and how many were given up, over all subscriptions."""
+        folders = {"waiting": self._waiting, "parked": self._parked}
+        return {
+            state: sum(len(_names(folder / subscription_id)) for subscription_id in _names(folder))
+            for state, folder in folders.items()
+        }
+
     def waiting(self, subscription_id: str) -> int:
         """Return how many messages wait for a subscription."""
         return len(_names(self._waiting / subscription_id))

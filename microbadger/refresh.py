@@ -38,12 +38,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a refresh went: what it found changed, or the sentence that says why it failed."""
+    """How a refresh went: what it found changed, or the sentence that says why it failed and its cause in a word."""
 
     repository: Repository
     changes: Changes = NO_CHANGES
     tag_count: int = 0
     error: str | None = None
+    cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,7 @@ class Refresher:
     layer_index: LayerIndex
     announce: Callable[[ImageDocument, ImageDocument, Changes], None]
     published: Callable[[], None]
+    ended: Callable[[Outcome], None]
     webhook_url: Callable[[Repository], str | None]
     base_url: str
     now: Callable[[], datetime]
@@ -136,6 +138,7 @@ class Refresher:
             outcome = self._failed(repository, error)
             log.exception("refresh broke image=%s", repository.familiar)
         self.requests.end(repository)
+        self.ended(outcome)
         if outcome.error:
             log.warning("refresh failed image=%s error=%r", repository.familiar, outcome.error)
         else:
@@ -146,7 +149,7 @@ class Refresher:
         image = self.tracked.get(repository)
         if image is None:
             self._remove(repository)
-            return Outcome(repository, error="it is not tracked")
+            return Outcome(repository, error="it is not tracked", cause="not_tracked")
         check = self.checks.began(repository, set(filter(None, begun)))
         before = self.publisher.read_image(repository)
         is_ours = self.checks.is_of_this_edition(check)
@@ -184,7 +187,7 @@ class Refresher:
     def _failed(self, repository: Repository, error: Exception) -> Outcome:
         retry_after = (isinstance(error, RegistryError) and error.retry_after_seconds) or 0
         self.checks.failed(repository, str(error), timedelta(seconds=retry_after))
-        return Outcome(repository, error=str(error))
+        return Outcome(repository, error=str(error), cause=_cause(error))
 
     def _known_versions(self, repository: Repository, before: ImageDocument) -> dict[str, VersionDocument]:
         paths = ImagePaths.of(repository)
@@ -275,3 +278,9 @@ class Refresher:
 
 def _is_same(before: ImageDocument | None, after: ImageDocument) -> bool:
     return before is not None and {**before, "UpdatedAt": after["UpdatedAt"]} == after
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, RegistryError):
+        return error.kind
+    return "publish" if isinstance(error, PublishError) else "defect"

@@ -40,6 +40,7 @@ class Schedule:
         refresh_if_due: Refresh,
         requested: Callable[[], Iterable[Repository]],
         due: Callable[[], Iterable[Repository]],
+        begin_round: Callable[[], object],
         begin_leading: Callable[[], object],
         end_round: Callable[[], object],
     ) -> None:
@@ -49,6 +50,7 @@ class Schedule:
         self._refresh_if_due = refresh_if_due
         self._requested = requested
         self._due = due
+        self._begin_round = begin_round
         self._begin_leading = begin_leading
         self._end_round = end_round
         self._scheduler: BackgroundScheduler | None = None
@@ -91,6 +93,7 @@ class Schedule:
             stopped.wait(_ROUND_SECONDS)
 
     def _round(self, stopped: threading.Event) -> None:
+        self._begin_round()
         if not self._leads(stopped):
             return
         for executor, refresh, repositories in (

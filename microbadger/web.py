@@ -1,26 +1,23 @@
-"""Answers HTTP with the public files as they are, and with what a file cannot do: any badge, and how things stand."""
+"""Answers HTTP with the public files as they are, and with what a file cannot do: any badge."""
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 
 from microbadger import badge_svg, pages
-from microbadger.answers import FRESH, HTML, PASSING, answer, document_answer, error_answer, file_answer, text_answer
+from microbadger.answers import FRESH, HTML, PASSING, answer, error_answer, file_answer
 from microbadger.asked_tags import AskedTags
 from microbadger.badge_text import BADGE_TYPES, Badge, not_found_badge, pending_badge
-from microbadger.checks import Check, Checks
-from microbadger.metadata import document_bytes, format_time, image_name
+from microbadger.metadata import document_bytes
 from microbadger.public_tree import HOME, ImagePaths
 from microbadger.publisher import Publisher
 from microbadger.reference import InvalidReference, Reference
 from microbadger.tracked_images import TrackedImages
 
 _LOOKS = {"style", "label", "color", "labelColor"}
-_FAILING_NAMED = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,19 +26,15 @@ class Site:
 
     tracked: TrackedImages
     publisher: Publisher
-    checks: Checks
     asked_tags: AskedTags
     refresh_soon: Callable[[Reference], None]
     base_url: str
-    now: Callable[[], datetime]
 
     def blueprint(self) -> Blueprint:
         """Return the routes, ready to be registered with an app."""
         routes = Blueprint("site", __name__)
         for rule, view in (
             ("/", self.home),
-            ("/healthcheck.txt", self.healthcheck),
-            ("/healthz", self.health),
             ("/badges/<badge_type>/<path:name>", self.badge),
             ("/images/<path:name>", self.page),
             ("/<path:path>", self.file),
@@ -86,26 +79,6 @@ class Site:
             return answer(pages.not_found_page(name, self.base_url), 404, HTML, PASSING)
         return file_answer(content, path)
 
-    def healthcheck(self) -> Response:
-        return text_answer("HEALTH OK")
-
-    def health(self) -> Response:
-        """How many images there are, how fresh they are and what fails."""
-        checks = {image.repository: self.checks.get(image.repository) for image in self.tracked}
-        now = self.now()
-        failing = {image_name(repository): check for repository, check in checks.items() if check.error}
-        succeeded = [check.succeeded_at for check in checks.values() if check.succeeded_at]
-        document = {
-            "Images": len(checks),
-            "Pending": sum(check.succeeded_at is None for check in checks.values()),
-            "Due": sum(check.is_due(now) for check in checks.values()),
-            "Failing": len(failing),
-            "OldestCheck": format_time(min(succeeded)) if succeeded else None,
-            "Failures": [_failure(name, check) for name, check in list(failing.items())[:_FAILING_NAMED]],
-            "Problems": list(self.tracked.problems),
-        }
-        return document_answer(document)
-
     def _published_badge(self, path: str) -> Badge | None:
         document = self.publisher.read(f"{path.rpartition('.')[0]}.json") if path else None
         return badge_svg.badge_of(json.loads(document)) if document else None
@@ -127,11 +100,6 @@ def parse_name(name: str) -> Reference | None:
     except InvalidReference:
         return None
     return None if reference.digest else reference
-
-
-def _failure(name: str, check: Check) -> dict[str, object]:
-    due_at = format_time(check.due_at) if check.due_at else None
-    return {"ImageName": name, "Error": check.error, "Failures": check.failures, "NextCheck": due_at}
 
 
 def _drawn(badge: Badge, suffix: str) -> bytes:

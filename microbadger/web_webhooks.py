@@ -17,6 +17,7 @@ from microbadger.answers import document_answer, error_answer, text_answer
 from microbadger.checks import Checks
 from microbadger.connection import CutOff, cut_off_after
 from microbadger.metadata import image_name
+from microbadger.metrics import Counts
 from microbadger.publisher import Publisher
 from microbadger.reference import Reference, Repository
 from microbadger.tracked_images import TrackedImages
@@ -39,6 +40,7 @@ class WebhookRoutes:
     publisher: Publisher
     checks: Checks
     refresh_soon: Callable[[Reference], None]
+    counts: Counts
     secret: str
     now: Callable[[], datetime]
     waiting: threading.Semaphore = field(default_factory=lambda: threading.BoundedSemaphore(_MOST_WAITING))
@@ -64,6 +66,7 @@ class WebhookRoutes:
         told = webhooks.read(dict(request.headers), _body())
         pushed = webhooks.references_to(told.named, lambda path: [repository] if path == repository.path else [])
         self._accept(pushed or [Reference(repository, None, None)])
+        self.counts.add("webhooks", sender=told.sender or "unknown", outcome=told.outcome)
         log.info("webhook image=%s sender=%s outcome=%s", repository.familiar, told.sender, told.outcome)
         if wait_seconds and self.waiting.acquire(blocking=False):
             try:
@@ -84,6 +87,7 @@ class WebhookRoutes:
             return document_answer({"validationResponse": told.handshake})
         pushed = webhooks.references_to(told.named, self.tracked.at_path)
         self._accept(pushed)
+        self.counts.add("webhooks", sender=told.sender or "unknown", outcome=told.outcome)
         named = ",".join(map(str, told.named[:_NAMED_IN_LOG]))
         log.info("hook sender=%s outcome=%s tracked=%d named=%s", told.sender, told.outcome, len(pushed), named)
         return text_answer("OK")

@@ -19,7 +19,7 @@ from microbadger.metadata import Changes
 from microbadger.public_tree import ImagePaths
 from microbadger.publisher import Publisher
 from microbadger.reference import Reference, Repository
-from microbadger.refresh import Refresher
+from microbadger.refresh import Outcome, Refresher
 from microbadger.refresh_requests import RefreshRequests
 from microbadger.registry import Registry
 from microbadger.survey import Surveyor
@@ -40,6 +40,7 @@ class Bench:
         self.public, self.data = folder / "public", folder / "data"
         self.time = datetime(2026, 11, 24, 12, tzinfo=UTC)
         self.announced: list[Changes] = []
+        self.ended: list[Outcome] = []
         self.hub_url = ""
         self.checks = self.checks_of("first edition")
         self.requests = RefreshRequests(self.data / "requests")
@@ -66,6 +67,7 @@ class Bench:
             layer_index=LayerIndex(self.data / "layers", "http://badges.test"),
             announce=lambda _before, _after, changes: self.announced.append(changes),
             published=lambda: None,
+            ended=self.ended.append,
             webhook_url=lambda _: None,
             base_url="http://badges.test",
             now=lambda: self.time,
@@ -637,3 +639,15 @@ def test_subscriptions_that_cannot_be_read_keep_nothing_from_being_published(ben
     assert replace(bench.refresher, announce=announce).refresh(bench.repository).error is None
 
     assert bench.badge("layers") == "layers: 2"
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [(404, "not_found"), (403, "denied"), (503, "unreachable"), (429, "rate_limited"), (418, "bad_answer")],
+)
+def test_the_cause_of_a_failure_is_told_in_a_word(bench: Bench, status: int, cause: str) -> None:
+    bench.fake.always("/", lambda _: Response(status=status, headers={"Retry-After": "3600"}))
+
+    bench.refresh()
+
+    assert [outcome.cause for outcome in bench.ended] == [cause]

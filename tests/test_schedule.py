@@ -60,6 +60,7 @@ def running(folder: Path, work: Work) -> Iterator[Schedule]:
         refresh_if_due=work.refresh_if_due,
         requested=all_requested,
         due=lambda: work.due,
+        begin_round=lambda: None,
         begin_leading=work.begin_leading,
         end_round=work.end_round,
     )

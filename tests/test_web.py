@@ -203,7 +203,8 @@ def test_what_is_not_there_is_said_in_json(client: FlaskClient, path: str, statu
 
 
 @pytest.mark.parametrize(
-    ("path", "status"), [("alpine", 200), ("alpine/", 200), ("alpine:3.20", 200), ("example/unread", 404), ("<blink>", 404)]
+    ("path", "status"),
+    [("alpine", 200), ("alpine/", 200), ("alpine:3.20", 200), ("example/unread", 404), ("<blink>", 404)],
 )
 def test_a_page_is_html_whatever_is_asked(client: FlaskClient, path: str, status: int) -> None:
     answer = client.get(f"/images/{path}")
@@ -339,6 +340,17 @@ def test_it_is_well(client: FlaskClient) -> None:
     assert client.get("/healthcheck.txt").text == "HEALTH OK"
     health = client.get("/healthz").get_json()
     assert (health["Images"], health["Pending"], health["Failing"]) == (2, 1, 0)
+
+
+def test_prometheus_can_read_how_things_stand(client: FlaskClient) -> None:
+    client.post(webhook_path(client))
+
+    answer = client.get("/metrics")
+
+    assert answer.mimetype == "text/plain"
+    lines = answer.text.splitlines()
+    assert 'microbadger_images{state="images"} 2' in lines
+    assert any(line.startswith('microbadger_webhooks_total{outcome="empty",sender="unknown"} ') for line in lines)
 
 
 def test_the_catalogue_lists_every_image(client: FlaskClient) -> None:

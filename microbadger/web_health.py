@@ -1,0 +1,111 @@
+"""Answers an operator's monitors: whether it runs, how fresh everything is, what fails, and how much happened."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import Blueprint, Response
+
+from microbadger.answers import NOT_KEPT, answer, document_answer, text_answer
+from microbadger.checks import Check, Checks
+from microbadger.metadata import format_time, image_name
+from microbadger.metrics import MEDIA_TYPE, Counts, Labels, Metric, exposition, labels_of
+from microbadger.tracked_images import TrackedImages
+
+_FAILING_NAMED = 100
+_COUNTERS = {
+    "refreshes": "Refreshes that ended, by result.",
+    "refresh_failures": "Refreshes that failed, by cause.",
+    "webhooks": "Webhooks that were accepted, by sender and by what came of reading them.",
+    "registry_requests": "Requests to registries and Docker Hub's web API, by host, kind and status.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthRoutes:
+    """The routes for monitors."""
+
+    tracked: TrackedImages
+    checks: Checks
+    counts: Counts
+    queues: Callable[[], dict[str, int]]
+    """How many messages wait in each queue of what leaves the service."""
+    now: Callable[[], datetime]
+
+    def blueprint(self) -> Blueprint:
+        """Return the routes, ready to be registered with an app."""
+        routes = Blueprint("health", __name__)
+        for rule, view in (
+            ("/healthcheck.txt", self.healthcheck),
+            ("/healthz", self.health),
+            ("/metrics", self.metrics),
+        ):
+            routes.add_url_rule(rule, view_func=view, methods=["GET"], strict_slashes=False)
+        return routes
+
+    def healthcheck(self) -> Response:
+        """That the service runs."""
+        return text_answer("HEALTH OK")
+
+    def health(self) -> Response:
+        """How many images there are, how fresh they are and what fails."""
+        summary = self._summary()
+        document = {
+            **summary.counts,
+            "OldestCheck": format_time(summary.oldest) if summary.oldest else None,
+            "Failures": [_failure(name, check) for name, check in summary.failing],
+            "Problems": list(self.tracked.problems),
+            "Queues": self.queues(),
+        }
+        return document_answer(document)
+
+    def metrics(self) -> Response:
+        """How much happened, and how things stand, for Prometheus."""
+        return answer(exposition(self._metrics()), 200, MEDIA_TYPE, NOT_KEPT)
+
+    def _metrics(self) -> Iterator[Metric]:
+        for name, told in _COUNTERS.items():
+            yield Metric(f"microbadger_{name}_total", "counter", told, self.counts.totals(name))
+        summary = self._summary()
+        states = {labels_of({"state": state.lower()}): count for state, count in summary.counts.items()}
+        yield Metric("microbadger_images", "gauge", "Tracked images, by state.", states)
+        age: dict[Labels, float] = {(): (self.now() - summary.oldest).total_seconds()} if summary.oldest else {}
+        yield Metric("microbadger_oldest_check_age_seconds", "gauge", "Age of the oldest successful check.", age)
+        queues = {labels_of({"queue": name}): count for name, count in self.queues().items()}
+        yield Metric("microbadger_queue_length", "gauge", "Messages that wait to leave, by queue.", queues)
+
+    def _summary(self) -> "_Summary":
+        counts = Counter(dict.fromkeys(("Images", "Pending", "Due", "Failing"), 0))
+        oldest: datetime | None = None
+        failing: list[tuple[str, Check]] = []
+        now = self.now()
+        for image in self.tracked:
+            check = self.checks.get(image.repository)
+            counts.update(["Images", *_states(check, now)])
+            if check.error and len(failing) < _FAILING_NAMED:
+                failing.append((image_name(image.repository), check))
+            if check.succeeded_at:
+                oldest = min(check.succeeded_at, oldest or check.succeeded_at)
+        return _Summary(counts, oldest, failing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Summary:
+    counts: Counter[str]
+    oldest: datetime | None
+    failing: list[tuple[str, Check]]
+
+
+def _states(check: Check, now: datetime) -> Iterator[str]:
+    if check.succeeded_at is None:
+        yield "Pending"
+    if check.is_due(now):
+        yield "Due"
+    if check.error:
+        yield "Failing"
+
+
+def _failure(name: str, check: Check) -> dict[str, object]:
+    due_at = format_time(check.due_at) if check.due_at else None
+    return {"ImageName": name, "Error": check.error, "Failures": check.failures, "NextCheck": due_at}
