@@ -8,13 +8,14 @@ import sys
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 
 import microbadger
 from microbadger import __version__, webhooks
-from microbadger.answers import error_answer
+from microbadger.answers import error_answer, options_answer
 from microbadger.asked_tags import AskedTags
 from microbadger.catalogue import Catalogue, mark_stale
 from microbadger.checks import Checks
@@ -39,11 +40,12 @@ from microbadger.search import Listing
 from microbadger.settings import Settings, SettingsError
 from microbadger.survey import Surveyor
 from microbadger.tracked_images import TrackedImages
-from microbadger.web import Site
+from microbadger.web import AnyPath, Site
 from microbadger.web_admin import AdminRoutes
 from microbadger.web_api import ApiRoutes
 from microbadger.web_health import HealthRoutes
 from microbadger.web_notifications import NotificationRoutes
+from microbadger.web_redirects import Redirects
 from microbadger.web_webhooks import WebhookRoutes
 
 logging.getLogger("microbadger").addHandler(logging.NullHandler())  # commands say what there is to say themselves
@@ -178,8 +180,11 @@ class _Service:
             admin_token=settings.admin_token,
         )
         api = ApiRoutes(tracked=tracked, publisher=publisher, listing=Listing(publisher))
+        redirects = Redirects(root=urlsplit(settings.base_url).path)
         app = Flask("microbadger", static_folder=None)
-        for routes in (health, site, hooks, admin, api, subscriptions):
+        app.url_map.converters["path"] = AnyPath
+        app.before_request(options_answer)
+        for routes in (health, site, hooks, admin, api, subscriptions, redirects):
             app.register_blueprint(routes.blueprint())
         app.register_error_handler(HTTPException, error_answer)
         add_commands(app, self._tools())

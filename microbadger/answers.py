@@ -5,10 +5,11 @@ import hashlib
 import mimetypes
 from collections.abc import Mapping
 
-from flask import Response, request
+from flask import Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
 from microbadger.metadata import document_bytes
+from microbadger.pages import CONTENT_SECURITY_POLICY
 
 # How long a CDN and a reader may keep an answer, https://www.rfc-editor.org/rfc/rfc5861 for the last two.
 FRESH = "public, max-age=300, s-maxage=300, stale-while-revalidate=86400, stale-if-error=604800"
@@ -26,8 +27,17 @@ _TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".xml": "application/atom+xml; charset=utf-8",
 }
+# What a page or a picture may load and do, whatever a label smuggled into it. A badge may stand in any page.
+_POLICIES = {HTML: f"{CONTENT_SECURITY_POLICY}; frame-ancestors 'none'", _TYPES[".svg"]: "default-src 'none'"}
 _COMPRESSIBLE = frozenset({*_TYPES.values()} - {_TYPES[".svg"]})  # a badge is smaller than what it would save
 _SMALLEST_COMPRESSED_BYTES = 1400  # what fits into one packet gains nothing
+
+# https://fetch.spec.whatwg.org/#cors-preflight-fetch
+_PREFLIGHT_HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-None-Match",
+    "Access-Control-Max-Age": "86400",
+}
 
 
 def file_answer(content: bytes, path: str, cache: str = FRESH) -> Response:
@@ -64,6 +74,23 @@ def answer(content: bytes, status: int, media_type: str, cache: str) -> Response
     response.headers["X-Content-Type-Options"] = "nosniff"
     if media_type == JSON:
         response.headers["Access-Control-Allow-Origin"] = "*"
+    if policy := _POLICIES.get(media_type):
+        response.headers["Content-Security-Policy"] = policy
+    return response
+
+
+def options_answer() -> Response | None:
+    """Answer OPTIONS with the methods of an address; below ``/v1`` any site may use them from a browser.
+
+    It is to be asked before every request: the question of a browser bears no token, so nobody else may refuse it.
+    """
+    if request.method != "OPTIONS" or request.routing_exception:
+        return None
+    methods = ", ".join(sorted(current_app.make_default_options_response().allow))
+    response = answer(b"", 204, _TEXT, NOT_KEPT)
+    response.headers["Allow"] = methods
+    if _is_in_api():
+        response.headers |= {**_PREFLIGHT_HEADERS, "Access-Control-Allow-Methods": methods}
     return response
 
 
@@ -73,7 +100,7 @@ def error_answer(error: HTTPException) -> Response:
         return error.get_response()  # type: ignore[return-value]
     told = error.description or error.name
     cache = PASSING if error.code == 404 else NOT_KEPT
-    if request.path.startswith("/v1/"):
+    if _is_in_api():
         response = document_answer({"Error": told}, error.code, cache)
     else:
         response = answer(told.encode(), error.code, _TEXT, cache)
@@ -81,6 +108,10 @@ def error_answer(error: HTTPException) -> Response:
         if value := error.get_response().headers.get(name):
             response.headers[name] = value
     return response
+
+
+def _is_in_api() -> bool:
+    return request.path.startswith("/v1/")
 
 
 def _accepts_gzip() -> bool:

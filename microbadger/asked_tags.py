@@ -4,12 +4,15 @@ Anyone can ask for any badge: a tag leads to one look an hour at most, and an im
 """
 
 import json
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from microbadger.files import lock_file, read_if_any, replace_file
+from microbadger.files import lock_file, read_if_any, replace_file, set_aside
 from microbadger.reference import Repository
+
+log = logging.getLogger(__name__)
 
 _LOOK_EVERY = timedelta(hours=1)
 _MOST_TAGS = 20
@@ -23,12 +26,25 @@ class AskedTags:
         self._now = now
 
     def is_worth_a_look(self, repository: Repository, tag: str) -> bool:
-        """Tell whether this unknown tag should be looked for now, and remember that it was."""
-        if not self._is_new(self._read(repository), tag):
+        """Tell whether this unknown tag should be looked for now, and remember that it was.
+
+        What cannot be remembered is not looked for: it would be again and again.
+        """
+        if not self._is_new(self._read(repository) or {}, tag):
             return False
+        try:
+            return self._remember(repository, tag)
+        except OSError as error:
+            log.warning("asked tag not kept image=%s tag=%s error=%r", repository.familiar, tag, str(error))
+            return False
+
+    def _remember(self, repository: Repository, tag: str) -> bool:
         file = self._file(repository)
         with lock_file(file.with_suffix(".lock")):
             asked = self._read(repository)
+            if asked is None:
+                set_aside(file)
+                asked = {}
             if not self._is_new(asked, tag):
                 return False
             asked[tag] = self._now()
@@ -38,13 +54,15 @@ class AskedTags:
     def _is_new(self, asked: dict[str, datetime], tag: str) -> bool:
         return tag not in asked and len(asked) < _MOST_TAGS
 
-    def _read(self, repository: Repository) -> dict[str, datetime]:
+    def _read(self, repository: Repository) -> dict[str, datetime] | None:
+        """Return the tags and when they were asked for; None where the file is damaged."""
         since = self._now() - _LOOK_EVERY
         try:
-            texts = json.loads(read_if_any(self._file(repository)) or b"{}")
+            content = read_if_any(self._file(repository))
+            texts = {} if content is None else json.loads(content)
             asked = {tag: datetime.fromisoformat(text).astimezone(UTC) for tag, text in texts.items()}
-        except (ValueError, TypeError, AttributeError):
-            return {}  # damaged: begin anew
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+            return None
         return {tag: moment for tag, moment in asked.items() if since < moment <= self._now()}
 
     def _file(self, repository: Repository) -> Path:

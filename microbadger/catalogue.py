@@ -1,18 +1,23 @@
 """Publishes what lists all images, ``v1/images.json`` and the home page, and takes away what is no longer tracked."""
 
 import json
+import logging
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from microbadger import pages
+from microbadger import openapi, pages
 from microbadger.documents import ImageDocument
 from microbadger.files import lock_file, replace_file
 from microbadger.metadata import document_bytes, image_name
-from microbadger.public_tree import ASSETS, CATALOGUE, HOME
-from microbadger.publisher import Publisher
+from microbadger.public_tree import API, API_PAGE, ASSETS, CATALOGUE, HOME
+from microbadger.publisher import Publisher, PublishError
 from microbadger.reference import InvalidReference, Repository
 from microbadger.tracked_images import TrackedImages
 
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 30.0
 _ASSET_FOLDER = Path(__file__).parent / "assets"
 _FIELDS = ("Description", "LatestVersion", "DownloadSize", "PullCount", "LastUpdated", "UpdatedAt")
 
@@ -35,9 +40,22 @@ class Catalogue:
         self._stale_mark = stale_mark
         self._remove_if_idle = remove_if_idle
         self._listed: list[Repository] | None = None
+        self._retry_at = 0.0  # monotonic
 
     def publish_if_stale(self) -> None:
-        """Publish if an image was refreshed, or the list of those tracked changed, since this process did so last."""
+        """Publish if an image was refreshed, or the list of those tracked changed, since this process did so last.
+
+        Where that cannot be done it is said, and tried again a little later.
+        """
+        if time.monotonic() < self._retry_at:
+            return
+        try:
+            self._publish_if_stale()
+        except (OSError, PublishError) as error:
+            self._retry_at = time.monotonic() + _RETRY_SECONDS
+            log.error("lists not published error=%r", str(error))
+
+    def _publish_if_stale(self) -> None:
         if self._stale_mark.exists() or self._listed != [image.repository for image in self._tracked]:
             self.publish()
 
@@ -55,6 +73,8 @@ class Catalogue:
         images = [_entry(repository, self._publisher.read_image(repository)) for repository in listed]
         for asset in sorted(_ASSET_FOLDER.iterdir()):
             self._publisher.write(f"{ASSETS}/{asset.name}", asset.read_bytes())
+        self._publisher.write(API, openapi.document_bytes(self._base_url))
+        self._publisher.write(API_PAGE, pages.api_page(openapi.guide(), self._base_url))
         self._publisher.write(HOME, pages.home_page(images, self._base_url))
         self._publisher.write(CATALOGUE, document_bytes(_list(images)))
 
@@ -62,11 +82,13 @@ class Catalogue:
         return set(self._published()).difference(listed)
 
     def _take_away(self, repository: Repository) -> bool:
-        """Remove an image that is no longer tracked, unless it is being refreshed or the list was edited just now.
+        """Remove an image that is no longer tracked, unless it is being refreshed or the list cannot be trusted.
 
-        An editor may write a file in two steps: what is missing in between is not gone.
+        An editor may write a file in two steps: what is missing in between is not gone. Nor is what a line may have
+        named that cannot be read, nor everything at once: that is a lost file.
         """
-        return self._tracked.is_settled() and self._remove_if_idle(repository)
+        is_whole = bool(self._tracked) and not self._tracked.problems and self._tracked.is_settled()
+        return is_whole and self._remove_if_idle(repository)
 
     def _published(self) -> Iterator[Repository]:
         try:

@@ -12,15 +12,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from microbadger.files import lock_file, read_if_any, remove_file, replace_file, try_lock
-from microbadger.reference import Repository
+from microbadger.files import lock_file, read_if_any, remove_file, replace_file, set_aside, stamp_of, try_lock
+from microbadger.reference import DOCKER_HUB, Repository
 
 _FIRST_RETRY = timedelta(minutes=1)
 _LAST_RETRY = timedelta(hours=6)
 # A check may come this part of the interval early, so that images first read together drift apart over the day.
 _SPREAD = 0.1
 _MAX_WANTED = 20
-_FOLLOW_UPS = (timedelta(seconds=30), timedelta(seconds=150))
+_FOLLOW_UPS_AT_DOCKER_HUB = (timedelta(seconds=30), timedelta(seconds=150))
+_FOLLOW_UPS = (timedelta(seconds=1),)  # of a push that a registry announced an instant early
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +64,13 @@ class Checks:
         self._interval = interval
         self._edition = edition
         self._now = now
+        self._unwritten: dict[Repository, tuple[tuple[int, ...] | None, Check]] = {}
+        """Failures that could not be written, each beside the stamp of the file that it should have replaced."""
 
     def get(self, repository: Repository) -> Check:
         """Return the last check of an image; a fresh one where there is none, or none that can be read."""
-        content = read_if_any(self._file(repository))
-        try:
-            check = _parse(content) if content else Check()
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
-            return Check()
-        return replace(check, due_at=self._due_at(check))
+        check = self._read(repository)
+        return replace(check, due_at=self._due_at(check)) if check else Check()
 
     def is_due(self, repository: Repository) -> bool:
         """Tell whether the time for the next look has come."""
@@ -82,7 +81,12 @@ class Checks:
         return check.edition == self._edition
 
     def began(self, repository: Repository, wanted: Collection[str] = ()) -> Check:
-        """Note that a look begins now and which tags were asked for; return the check with all that are wanted."""
+        """Note that a look begins now and which tags were asked for; return the check with all that are wanted.
+
+        A damaged file is set aside; the caller holds the image's lock.
+        """
+        if self._read(repository) is None:
+            set_aside(self._file(repository))
         check = self.get(repository)
         tags = tuple(dict.fromkeys([*sorted(wanted), *check.wanted]))[:_MAX_WANTED]
         check = replace(check, began_at=self._now(), wanted=tags)
@@ -90,15 +94,16 @@ class Checks:
         return check
 
     def succeeded(self, repository: Repository, tags: Collection[str], *, follow_up: int | None = None) -> None:
-        """Note a success, and which tags there are: no other is wanted any longer.
+        """Note a success, and which tags there are: no other is wanted any longer, unless a look follows up.
 
         The next look is due an interval from now, or up to a tenth of it earlier; or soon, if it is to follow up (the
-        first time is 0, and there are two) what a webhook announced and this look could not see yet.
+        first time is 0; there are two at Docker Hub) what a webhook announced and this look could not see yet.
         """
         now, check = self._now(), self.get(repository)
         delay, follow_ups = self._interval * random.uniform(1 - _SPREAD, 1), 0
-        if follow_up is not None and follow_up < len(_FOLLOW_UPS):
-            delay, follow_ups = min(delay, _FOLLOW_UPS[follow_up]), follow_up + 1
+        delays = _FOLLOW_UPS_AT_DOCKER_HUB if repository.registry == DOCKER_HUB else _FOLLOW_UPS
+        if follow_up is not None and follow_up < len(delays):
+            delay, follow_ups = min(delay, delays[follow_up]), follow_up + 1
         succeeded = replace(
             check,
             ended_at=now,
@@ -107,23 +112,36 @@ class Checks:
             failures=0,
             error=None,
             edition=self._edition,
-            wanted=tuple(tag for tag in check.wanted if tag in tags),
+            wanted=tuple(tag for tag in check.wanted if tag in tags or follow_ups),
             follow_ups=follow_ups,
         )
         self._write(repository, succeeded)
 
-    def failed(self, repository: Repository, error: str, retry_after: timedelta = timedelta(0)) -> None:
-        """Note a failure; the next look is due after a delay that doubles with each failure in a row."""
+    def failed(
+        self,
+        repository: Repository,
+        error: str,
+        retry_after: timedelta = timedelta(0),
+        longest: timedelta = _LAST_RETRY,
+    ) -> None:
+        """Note a failure; the next look is due after a delay that doubles with each failure in a row.
+
+        If that cannot be written, this process remembers it, so that a full disk leads to no look after the other.
+        """
         check = self.get(repository)
-        backoff = min(_FIRST_RETRY * 2 ** min(check.failures, 16), _LAST_RETRY, self._interval)
+        backoff = min(_FIRST_RETRY * 2 ** min(check.failures, 16), longest, self._interval)
         delay = max(backoff * random.uniform(0.8, 1.2), retry_after)
         now = self._now()
         failed = replace(check, ended_at=now, due_at=now + delay, failures=check.failures + 1, error=error)
-        self._write(repository, failed)
+        try:
+            self._write(repository, failed)
+        except OSError:
+            self._unwritten[repository] = stamp_of(self._file(repository)), failed
 
     def forget(self, repository: Repository) -> None:
         """Remove what is remembered of an image; locks stay, for whoever may be waiting for one."""
-        for file in self._file(repository).parent.glob("*.json"):
+        self._unwritten.pop(repository, None)
+        for file in self._file(repository).parent.glob("*.json*"):
             remove_file(file, self._folder)
 
     def lock(self, repository: Repository) -> AbstractContextManager[None]:
@@ -148,6 +166,19 @@ class Checks:
         since = check.ended_at or now
         return min(check.due_at, since + longest)
 
+    def _read(self, repository: Repository) -> Check | None:
+        """Return the check as it was noted last, a fresh one where there is none, and None where it is damaged."""
+        file = self._file(repository)
+        if repository in self._unwritten:
+            stamp, check = self._unwritten[repository]
+            if stamp == stamp_of(file):
+                return check
+        content = read_if_any(file)
+        try:
+            return Check() if content is None else _parse(content)
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+            return None
+
     def _file(self, repository: Repository) -> Path:
         return self._folder / repository.familiar / "-" / "check.json"
 
@@ -157,6 +188,7 @@ class Checks:
     def _write(self, repository: Repository, check: Check) -> None:
         fields = {name: _plain(getattr(check, name)) for name in Check.__slots__}
         replace_file(self._file(repository), json.dumps(fields).encode())
+        self._unwritten.pop(repository, None)
 
 
 def _plain(value: object) -> object:
@@ -167,8 +199,11 @@ def _parse(content: bytes) -> Check:
     fields = json.loads(content)
     for key in ("began_at", "ended_at", "succeeded_at", "due_at"):
         fields[key] = _time(fields[key])
-    check = Check(**{**fields, "wanted": tuple(map(str, fields["wanted"])), "failures": int(fields["failures"])})
-    return check if isinstance(check.error, str | None) else Check()
+    fields["wanted"] = tuple(map(str, fields["wanted"]))
+    fields |= {key: int(fields[key]) for key in ("failures", "follow_ups")}
+    if not isinstance(fields["error"], str | None) or not isinstance(fields["edition"], str):
+        raise TypeError("a text is something else")
+    return Check(**fields)
 
 
 def _time(text: str | None) -> datetime | None:

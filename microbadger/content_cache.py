@@ -30,11 +30,12 @@ class ContentCache:
         file = self._file(digest)
         content = read_if_any(file)
         if content is not None and has_digest(content, digest):
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 os.utime(file)
             return content
         content = fetch()
-        replace_file(file, content)
+        with suppress(OSError):  # it can be read again; a disk that is full is told by those who cannot do without
+            replace_file(file, content)
         self._writes += 1
         if self._writes % _WRITES_BETWEEN_CLEANINGS == 0:
             self.clean()

@@ -6,6 +6,8 @@ its own: it works between threads, gunicorn workers and the command line alike, 
 
 import errno
 import fcntl
+import glob
+import logging
 import os
 import tempfile
 import time
@@ -13,11 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+log = logging.getLogger(__name__)
+
 PUBLIC_MODE = 0o644
 PRIVATE_MODE = 0o600
 _LONGEST_WRITE_SECONDS = 3600
 _TEMPORARY_PREFIX = ".new-"
 _ATTEMPTS = 100
+_MOST_SET_ASIDE = 3
 _NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 
 
@@ -64,6 +69,22 @@ def remove_file(path: Path, below: Path) -> bool:
         if folder == below or not _remove_if_empty(folder):
             break
     return True
+
+
+def set_aside(path: Path) -> Path | None:
+    """Rename a damaged file to ``<name>.damaged-<UTC time>`` and say so; None where there is no such file.
+
+    Of each file the last few are kept, for whoever wants to know what happened.
+    """
+    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    try:
+        path.replace(aside)
+    except FileNotFoundError:
+        return None
+    for old in sorted(path.parent.glob(f"{glob.escape(path.name)}.damaged-*"))[:-_MOST_SET_ASIDE]:
+        old.unlink(missing_ok=True)
+    log.warning("damaged file set aside file=%s as=%s", path, aside.name)
+    return aside
 
 
 def sweep(folder: Path) -> None:

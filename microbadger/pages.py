@@ -28,7 +28,8 @@ from microbadger.documents import ImageDocument, LayerDocument, PlatformDocument
 from microbadger.label_table import label_table
 from microbadger.labels import told_by
 from microbadger.metadata import current_version, image_name, tags_of
-from microbadger.public_tree import ASSETS, CATALOGUE, ImagePaths
+from microbadger.openapi import Guide
+from microbadger.public_tree import API, ASSETS, CATALOGUE, ImagePaths
 from microbadger.reference import InvalidReference, Reference, Repository
 
 CONTENT_SECURITY_POLICY = (
@@ -121,8 +122,7 @@ def image_page(
         labels=label_table(labels, annotations),
         labels_shown=_LABELS_SHOWN,
         paths=paths,
-        feed=f"{paths.page_url}/-/feed.xml",
-        badges=_badge_rows(image, repository, base_url),
+        badges=_badge_rows(image, version, repository, base_url) if version else [],
         classic=CLASSIC_BADGES,
         markup=_markup_templates(repository, base_url),
         styles=STYLES,
@@ -143,6 +143,11 @@ def not_found_page(name: str, base_url: str) -> bytes:
     except InvalidReference:
         trackable = None
     return _page("not_found.html", base_url, name=name, trackable=trackable)
+
+
+def api_page(guide: Guide, base_url: str) -> bytes:
+    """Return the page about the HTTP API."""
+    return _page("api.html", base_url, guide=guide, service_url=base_url, api=API)
 
 
 def visible(text: str) -> str:
@@ -194,8 +199,12 @@ def main_platform_of(version: VersionDocument) -> PlatformDocument | None:
     return next(filter(is_main, version["Platforms"]), None)
 
 
-def _badge_rows(image: ImageDocument, repository: Repository, base_url: str) -> list[BadgeRow]:
+def _badge_rows(
+    image: ImageDocument, version: VersionDocument, repository: Repository, base_url: str
+) -> list[BadgeRow]:
     paths = ImagePaths(image_name(repository))
+    image = image.copy()
+    image["Versions"] = [version]  # the badges of other versions would be worded in vain
     return [
         BadgeRow(
             type=badge_type,

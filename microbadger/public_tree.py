@@ -11,15 +11,33 @@ from dataclasses import dataclass
 from microbadger.reference import Repository
 
 _TAKEN = re.compile(r".+/version/[0-9a-f]{64}|.+\.(?:json|svg)/.+|.+/index\.html(?:/.+)?")
+# A page, and a document that is no feed or log, are also answered under a name without an ending.
+_SHORTENED = re.compile(r"(.+)/index\.html|(v1/images(?:/(?!.*/-/).+)?)\.json")
 
 HOME = "index.html"
 CATALOGUE = "v1/images.json"
+API = "openapi.json"
+API_PAGE = "api/index.html"
 ASSETS = "assets"
 
 
 def has_own_paths(repository: Repository) -> bool:
     """Tell whether an image's paths can be no other image's: not those of one named like a file of the tree."""
     return not _TAKEN.fullmatch(repository.familiar)
+
+
+def addresses(path: str) -> list[str]:
+    """Return where readers reach a file, below the base URL: at its path, and where the service also answers with it.
+
+    >>> addresses("images/alpine/index.html")
+    ['/images/alpine/index.html', '/images/alpine', '/images/alpine/']
+    """
+    if path == HOME:
+        return [f"/{path}", "/"]
+    if shortened := _SHORTENED.fullmatch(path):
+        short = shortened[1] or shortened[2]
+        return [f"/{path}", f"/{short}", f"/{short}/"]
+    return [f"/{path}"]
 
 
 @dataclass(frozen=True, slots=True)

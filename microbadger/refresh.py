@@ -35,6 +35,8 @@ from microbadger.tracked_images import TrackedImages
 
 log = logging.getLogger(__name__)
 
+_LONGEST_RETRY_OF_OUR_OWN = timedelta(minutes=10)  # trouble of this machine, which no registry is spared by waiting
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -134,6 +136,8 @@ class Refresher:
         begun = self.requests.begin(repository)
         try:
             outcome = self._look(repository, begun, is_requested=is_requested or bool(begun))
+        except OSError as error:
+            outcome = self._failed(repository, error)
         except Exception as error:  # a defect of ours, which must not be met again every few seconds
             outcome = self._failed(repository, error)
             log.exception("refresh broke image=%s", repository.familiar)
@@ -150,7 +154,8 @@ class Refresher:
         if image is None:
             self._remove(repository)
             return Outcome(repository, error="it is not tracked", cause="not_tracked")
-        check = self.checks.began(repository, set(filter(None, begun)))
+        named = set(filter(None, begun))
+        check = self.checks.began(repository, named)
         before = self.publisher.read_image(repository)
         is_ours = self.checks.is_of_this_edition(check)
         follow_up = 0 if begun else check.follow_ups or None
@@ -168,12 +173,11 @@ class Refresher:
             self._publish(repository, before, after, versions, is_unchanged=is_unchanged)
         except (RegistryError, PublishError) as error:
             return self._failed(repository, error)
-        self.published()
+        self._tell_published(repository)
         if survey.trouble:
             return self._failed(repository, survey.trouble)
         tags = {tag for version in survey.versions for tag in tags_of(version)}
-        # Docker Hub announces a push before all of its services know it.
-        is_late = before is not None and not changes and repository.registry == DOCKER_HUB
+        is_late = before is not None and _is_late(repository, named, changes)
         self.checks.succeeded(repository, tags, follow_up=follow_up if is_late else None)
         return Outcome(repository, changes, len(tags))
 
@@ -181,13 +185,23 @@ class Refresher:
         """Announce before the record is replaced: whoever dies in between announces the same once more."""
         try:
             self.announce(before, after, changes)
-        except (OSError, ValueError) as error:  # subscriptions that were damaged keep nothing from being published
+        except ValueError as error:  # subscriptions that were damaged keep nothing from being published
             log.error("announcement failed image=%s error=%r", after["ImageName"], str(error))
 
+    def _tell_published(self, repository: Repository) -> None:
+        try:
+            self.published()
+        except ValueError as error:
+            log.error("notifying failed image=%s error=%r", repository.familiar, str(error))
+
     def _failed(self, repository: Repository, error: Exception) -> Outcome:
-        retry_after = (isinstance(error, RegistryError) and error.retry_after_seconds) or 0
-        self.checks.failed(repository, str(error), timedelta(seconds=retry_after))
-        return Outcome(repository, error=str(error), cause=_cause(error))
+        sentence, cause = _sentence(error), _cause(error)
+        if isinstance(error, OSError | PublishError):
+            self.checks.failed(repository, sentence, longest=_LONGEST_RETRY_OF_OUR_OWN)
+        else:
+            retry_after = (isinstance(error, RegistryError) and error.retry_after_seconds) or 0
+            self.checks.failed(repository, sentence, timedelta(seconds=retry_after))
+        return Outcome(repository, error=sentence, cause=cause)
 
     def _known_versions(self, repository: Repository, before: ImageDocument) -> dict[str, VersionDocument]:
         paths = ImagePaths.of(repository)
@@ -276,11 +290,27 @@ class Refresher:
         self.checks.forget(repository)
 
 
+def _is_late(repository: Repository, named: Collection[str], changes: Changes) -> bool:
+    """Tell whether a push may have been announced that is not to be seen yet.
+
+    Docker Hub announces it before all of its services know it; distribution, and who is built on it, an instant before
+    the tag names it: https://github.com/distribution/distribution/issues/2625
+    """
+    moved = {*changes.new, *changes.changed, *changes.deleted}
+    return not moved.issuperset(named) or (repository.registry == DOCKER_HUB and not changes)
+
+
 def _is_same(before: ImageDocument | None, after: ImageDocument) -> bool:
     return before is not None and {**before, "UpdatedAt": after["UpdatedAt"]} == after
+
+
+def _sentence(error: Exception) -> str:
+    return f"the data folder cannot be used: {error.strerror or error}" if isinstance(error, OSError) else str(error)
 
 
 def _cause(error: Exception) -> str:
     if isinstance(error, RegistryError):
         return error.kind
+    if isinstance(error, OSError):
+        return "data"
     return "publish" if isinstance(error, PublishError) else "defect"

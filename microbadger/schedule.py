@@ -5,6 +5,7 @@ leader also does what is due and what workers that died left undone. If it dies,
 leads.
 """
 
+import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
@@ -17,7 +18,10 @@ from apscheduler.executors.base import BaseExecutor, run_job
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from microbadger.files import try_lock, unlock
+from microbadger.publisher import PublishError
 from microbadger.reference import Repository
+
+log = logging.getLogger(__name__)
 
 _ROUND_SECONDS = 5
 _THREADS = 8
@@ -58,6 +62,7 @@ class Schedule:
         self._lease_lock = threading.Lock()
         self._lease: int | None = None
         self._in_hand: set[tuple[str, str]] = set()
+        self._troubles: dict[str, str] = {}
 
     def start(self) -> None:
         """Begin to run rounds in this process; what a process it was forked from had begun is not its own."""
@@ -84,7 +89,8 @@ class Schedule:
 
     def refresh_soon(self, repository: Repository) -> None:
         """Do what is requested for an image as soon as a thread is free."""
-        self._submit(_REQUESTED, repository.registry, partial(self._refresh_requested, repository))
+        work = partial(self._attempt, str(repository), partial(self._refresh_requested, repository))
+        self._submit(_REQUESTED, repository.registry, work)
 
     def _tick(self, stopped: threading.Event) -> None:
         """Have a round run every few seconds, by a clock that nobody sets."""
@@ -93,7 +99,7 @@ class Schedule:
             stopped.wait(_ROUND_SECONDS)
 
     def _round(self, stopped: threading.Event) -> None:
-        self._begin_round()
+        self._attempt("begin the round", self._begin_round)
         if not self._leads(stopped):
             return
         for executor, refresh, repositories in (
@@ -102,7 +108,7 @@ class Schedule:
         ):
             for repository in repositories:
                 self._submit_once(executor, repository.registry, str(repository), partial(refresh, repository))
-        self._end_round()
+        self._attempt("end the round", self._end_round)
 
     def _leads(self, stopped: threading.Event) -> bool:
         with self._lease_lock:
@@ -122,9 +128,21 @@ class Schedule:
 
     def _run(self, job: tuple[str, str], work: Callable[[], object]) -> None:
         try:
-            work()
+            self._attempt(job[1], work)
         finally:
             self._in_hand.discard(job)
+
+    def _attempt(self, name: str, work: Callable[[], object]) -> None:
+        """Do something; what was to be foreseen, such as a full disk, is said once until it is over or another."""
+        try:
+            work()
+        except (OSError, PublishError, ValueError) as error:
+            if self._troubles.get(name) != str(error):
+                log.error("schedule failed work=%r error=%r", name, str(error))
+            self._troubles[name] = str(error)
+        else:
+            if self._troubles.pop(name, None):
+                log.info("schedule works again work=%r", name)
 
     def _submit(self, executor: str, registry: str, work: Callable[[], object]) -> None:
         if self._scheduler:

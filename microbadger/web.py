@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
+from werkzeug.routing import PathConverter
 
 from microbadger import badge_svg, pages
 from microbadger.answers import FRESH, HTML, PASSING, answer, error_answer, file_answer
@@ -37,6 +38,7 @@ class Site:
             ("/", self.home),
             ("/badges/<badge_type>/<path:name>", self.badge),
             ("/images/<path:name>", self.page),
+            ("/images/<path:name>/-/feed.xml", self.feed),
             ("/<path:path>", self.file),
         ):
             routes.add_url_rule(rule, view_func=view, methods=["GET"], strict_slashes=False)
@@ -47,13 +49,8 @@ class Site:
         return self.file(HOME)
 
     def file(self, path: str) -> Response:
-        """A public file, byte for byte."""
-        if any(part.startswith(".") or "\0" in part for part in path.split("/")):
-            raise NotFound
-        content = self.publisher.read(path)
-        if content is None:
-            raise NotFound
-        return file_answer(content, path)
+        """A public file, byte for byte; of a folder, its page."""
+        return public_file(self.publisher, path)
 
     def badge(self, badge_type: str, name: str) -> Response:
         """A badge, whatever is asked: no README shows a broken picture."""
@@ -79,6 +76,10 @@ class Site:
             return answer(pages.not_found_page(name, self.base_url), 404, HTML, PASSING)
         return file_answer(content, path)
 
+    def feed(self, name: str) -> Response:
+        """What changed of an image, for feed readers."""
+        return published(self.publisher, name, lambda paths: paths.feed)
+
     def _published_badge(self, path: str) -> Badge | None:
         document = self.publisher.read(f"{path.rpartition('.')[0]}.json") if path else None
         return badge_svg.badge_of(json.loads(document)) if document else None
@@ -93,6 +94,12 @@ class Site:
         return not_found_badge(reference.tag or "image")
 
 
+class AnyPath(PathConverter):
+    """A part of a URL that can hold slashes, and whatever else strangers put there, line breaks too."""
+
+    regex = r"[^/][\s\S]*?"
+
+
 def parse_name(name: str) -> Reference | None:
     """Return the image, perhaps with a tag, that a part of a URL names; None where it names none."""
     try:
@@ -100,6 +107,26 @@ def parse_name(name: str) -> Reference | None:
     except InvalidReference:
         return None
     return None if reference.digest else reference
+
+
+def public_file(publisher: Publisher, path: str) -> Response:
+    """Answer with the file at a path, or the page of the folder there; raise NotFound where there is none."""
+    if any(part.startswith(".") or "\0" in part for part in path.split("/")):
+        raise NotFound
+    for found in (path, f"{path.removesuffix('/')}/{HOME}"):
+        if (content := publisher.read(found)) is not None:
+            return file_answer(content, found)
+    raise NotFound
+
+
+def published(publisher: Publisher, name: str, path_of: Callable[[ImagePaths], str]) -> Response:
+    """Answer with one of the files of the image that a part of a URL names; raise NotFound where there is none."""
+    reference = parse_name(name)
+    path = path_of(ImagePaths.of(reference.repository)) if reference else ""
+    content = publisher.read(path) if path else None
+    if content is None:
+        raise NotFound(f"{name} is not tracked here, or was not read yet.")
+    return file_answer(content, path)
 
 
 def _drawn(badge: Badge, suffix: str) -> bytes:

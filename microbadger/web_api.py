@@ -1,6 +1,7 @@
 """Answers the metadata API: images, versions, the list and the search, and what an administrator may change."""
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
@@ -13,13 +14,11 @@ from microbadger.publisher import Publisher
 from microbadger.reference import Repository
 from microbadger.search import Listing, find
 from microbadger.tracked_images import TrackedImages
-from microbadger.web import parse_name
+from microbadger.web import parse_name, public_file, published
 
 _PAGE_SIZE = 50
 _LARGEST_PAGE = 1000
 _FOUND_AT_MOST = 10
-_MAX_BODY_BYTES = 64 * 1024
-_MAX_KEPT_TAGS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +36,7 @@ class ApiRoutes:
             ("", self.list_images),
             ("/search/<path:term>", self.search),
             ("/<path:name>/version/<sha>", self.version),
+            ("/<path:name>/-/changes.json", self.changes),
             ("/<path:name>", self.image),
         ):
             routes.add_url_rule(rule, view_func=view, methods=["GET"], strict_slashes=False)
@@ -68,6 +68,10 @@ class ApiRoutes:
             raise NotFound(f"{name} has no version {sha} here.")
         return file_answer(content, path)
 
+    def changes(self, name: str) -> Response:
+        """What changed of an image."""
+        return published(self.publisher, name, lambda paths: paths.changes)
+
     def list_images(self) -> Response:
         """The list of all images, whole or by pages."""
         if not request.args.keys() & {"page", "page_size"}:
@@ -81,7 +85,10 @@ class ApiRoutes:
         return file_answer(document_bytes(document), CATALOGUE)
 
     def search(self, term: str) -> Response:
-        """The names of the images that fit a term best."""
+        """The names of the images that fit a term best; a file first, of an image that is called ``search/…``."""
+        if term.endswith(".json"):
+            with suppress(NotFound):
+                return public_file(self.publisher, f"v1/images/search/{term}")
         found = [_full_name(entry["ImageName"]) for entry in find(self.listing.entries(), term, _FOUND_AT_MOST)]
         return file_answer(document_bytes({"Images": found} if found else {}), CATALOGUE)
 

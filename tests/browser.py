@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page
 
 ACTION_MILLISECONDS = 10_000
 AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
@@ -54,8 +54,8 @@ def chromium() -> Iterator["Browser"]:
 def reading(browser: "Browser", site_url: str, **options: Any) -> Iterator["Page"]:
     """Open a tab of a reader of its own; fail if it asked another host for anything or complained of anything.
 
-    ``options`` are those of https://playwright.dev/python/docs/api/class-browser#browser-new-context. A page that
-    is not found is a complaint too, but for that of the address itself.
+    ``options`` are those of https://playwright.dev/python/docs/api/class-browser#browser-new-context. That an address
+    is not found is a complaint too, unless it is the one opened, or the icon that Chromium looks for beside a JSON.
     """
     context = browser.new_context(base_url=site_url, **{"viewport": DESKTOP, **options})
     context.set_default_timeout(ACTION_MILLISECONDS)
@@ -63,14 +63,26 @@ def reading(browser: "Browser", site_url: str, **options: Any) -> Iterator["Page
         context.grant_permissions(["clipboard-read", "clipboard-write"], origin=site_url)
     page = context.new_page()
     asked, complaints = list[str](), list[str]()
+
+    def hear(message: "ConsoleMessage") -> None:
+        if message.location["url"] not in (page.url, f"{site_url}/favicon.ico"):
+            complaints.append(f"{message.location['url']}: {message.text}")
+
+    def close(dialog: "Dialog") -> None:
+        complaints.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    page.on("dialog", close)
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("dialog", lambda dialog: (complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
-    page.on("console", lambda message: complaints.append(message.text) if message.location["url"] != page.url else None)
-    yield page
-    context.close()
-    assert [url for url in asked if not url.startswith(site_url)] == []
-    assert complaints == []
+    page.on("console", hear)
+    try:
+        yield page
+    finally:
+        context.close()
+    elsewhere = [url for url in asked if not url.startswith(site_url)]
+    assert not elsewhere, f"asked other hosts: {elsewhere}"
+    assert not complaints, f"complained: {complaints}"
 
 
 def violations(page: "Page") -> list[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from microbadger.public_tree import ImagePaths, has_own_paths
+from microbadger.public_tree import ImagePaths, addresses, has_own_paths
 from microbadger.reference import Repository
 
 SHA = "0123456789abcdef" * 4
@@ -82,3 +82,24 @@ def test_any_other_image_stands_under_one_name(name: str) -> None:
 )
 def test_a_name_that_reads_as_a_file_of_another_image_has_no_paths_of_its_own(name: str, own: bool) -> None:
     assert has_own_paths(Repository.parse(name)) is own
+
+
+@pytest.mark.parametrize(
+    ("path", "also"),
+    [
+        ("index.html", ["/"]),
+        ("images/alpine/index.html", ["/images/alpine", "/images/alpine/"]),
+        ("images/localhost:5000/web/index.html", ["/images/localhost:5000/web", "/images/localhost:5000/web/"]),
+        ("v1/images/a/b.json", ["/v1/images/a/b", "/v1/images/a/b/"]),
+        ("v1/images/a/version/0a.json", ["/v1/images/a/version/0a", "/v1/images/a/version/0a/"]),
+        ("v1/images.json", ["/v1/images", "/v1/images/"]),
+        ("v1/images/a/-/changes.json", []),
+        ("images/a/-/feed.xml", []),
+        ("badges/image/ghcr.io/a/web:1.0.svg", []),
+        ("badges/image/a/b.json", []),
+        ("assets/page.js", []),
+        ("openapi.json", []),
+    ],
+)
+def test_a_file_is_reached_at_its_path_and_where_the_service_answers_with_it_too(path: str, also: list[str]) -> None:
+    assert addresses(path) == [f"/{path}", *also]

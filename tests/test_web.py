@@ -171,6 +171,14 @@ def test_the_metadata_has_many_addresses(client: FlaskClient, path: str) -> None
     assert answer.get_json()["ImageName"] == "alpine"
 
 
+@pytest.mark.parametrize("path", ["/", "/images/alpine", "/images/example/unknown", "/badges/image/alpine.svg"])
+def test_nothing_that_is_shown_may_run_a_script_of_others(client: FlaskClient, path: str) -> None:
+    policy = client.get(path).headers["Content-Security-Policy"]
+
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+
+
 def test_the_metadata_at_a_tag_shows_its_version_on_top(client: FlaskClient) -> None:
     assert client.get("/v1/images/alpine:3.20").get_json()["LayerCount"] == 1
     assert client.get("/v1/images/alpine").get_json()["LayerCount"] == 2

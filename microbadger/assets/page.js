@@ -173,7 +173,7 @@ function platformChoice(version) {
   const options = version.Platforms.map((platform, index) => new Option(platformText(platform), index));
   const select = element("select", { name: "platform" }, ...options);
   select.value = mainPlatform(version);
-  return element("form", { class: "choices" }, element("label", {}, "Platform ", select));
+  return element("form", { class: "choices", autocomplete: "off" }, element("label", {}, "Platform ", select));
 }
 
 function definitions(kind, rows) {
@@ -185,11 +185,11 @@ function definitions(kind, rows) {
 
 function imageLinks(images) {
   const pages = find("#versions").dataset.pages;
-  return images.flatMap((image, index) => {
-    const tag = image.Tags?.[0] ? `:${image.Tags[0].tag}` : "";
-    const anchor = element("a", { href: pages + image.ImageName }, image.ImageName + tag);
-    return index ? [", ", anchor] : [anchor];
+  const rows = images.map((image) => {
+    const tags = image.Tags.slice(0, 5).flatMap(({ tag }) => [" ", element("span", { class: "tag" }, tag)]);
+    return element("li", {}, element("a", { href: pages + image.ImageName }, image.ImageName), ...tags);
   });
+  return element("ul", {}, ...rows);
 }
 
 function facts(version, url) {
@@ -200,8 +200,8 @@ function facts(version, url) {
   }
   if (version.License) rows.push(["Licence", link(version.License.URL, visible(version.License.Code))]);
   if (version.Base) rows.push(["Base image", visible(version.Base.Name ?? version.Base.Digest)]);
-  if (version.Parents?.length) rows.push(["Built on", ...imageLinks(version.Parents)]);
-  if (version.Identical?.length) rows.push(["Identical", ...imageLinks(version.Identical)]);
+  if (version.Parents?.length) rows.push(["Built on", imageLinks(version.Parents)]);
+  if (version.Identical?.length) rows.push(["Identical", imageLinks(version.Identical)]);
   rows.push(["More", element("a", { href: url }, "This version as JSON")]);
   return definitions("relatives", rows);
 }

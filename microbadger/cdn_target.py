@@ -1,0 +1,136 @@
+"""Says how a CDN is asked to forget what changed: one ``PURGE`` request for each URL, or Cloudflare's API.
+
+Varnish finds what to forget by the path and the Host header that readers send
+(https://www.varnish-software.com/developers/tutorials/purge/), so a ``PURGE`` goes to the server the operator named and
+carries the host that readers use. Cloudflare takes whole URLs, up to 30 in a request, or forgets a whole zone:
+https://developers.cloudflare.com/api/resources/cache/methods/purge/.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+EVERYTHING = "*"
+"""Stands for all that was ever published, among paths that begin with a slash."""
+
+_CLOUDFLARE = "cloudflare:"
+_CLOUDFLARE_API = "https://api.cloudflare.com/client/v4"
+_MOST_FILES = 30  # on every plan of Cloudflare's
+_ZONE = re.compile(r"[0-9A-Za-z]{1,32}", re.ASCII)
+_TOKEN = re.compile(r"[\w.~+/-]+=*", re.ASCII)  # RFC 6750, section 2.1
+_URL = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[\w.~/-]*)?", re.ASCII | re.IGNORECASE)
+# Nothing to forget, as Squid and the nginx module ngx_cache_purge say it.
+_NOT_KEPT = {404, 412}
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request to a CDN, and the paths that are forgotten once it is granted."""
+
+    method: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeMethod:
+    """A cache that takes ``PURGE`` requests: Varnish, Fastly, Squid, nginx with a module."""
+
+    url: str
+
+    forgets_everything: ClassVar[bool] = False
+
+    def asks(self, paths: Sequence[str], base_url: str) -> list[Ask]:
+        """Return the requests that have these paths forgotten."""
+        headers = {"Host": urlsplit(base_url).netloc}
+        return [Ask("PURGE", f"{self.url}{path}", headers, b"", (path,)) for path in paths if path != EVERYTHING]
+
+    def refusal(self, status: int, body: bytes) -> str | None:  # noqa: ARG002 - the status says it all
+        """Return why an answer means that nothing was forgotten, or None."""
+        if 200 <= status < 300 or status in _NOT_KEPT:
+            return None
+        hint = ": it takes no PURGE request from here" if status in (401, 403, 405, 501) else ""
+        return f"the CDN answered with status {status}{hint}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cloudflare:
+    """A zone of Cloudflare's, with an API token that may purge its cache."""
+
+    zone: str
+    token: str = field(repr=False)
+    api_url: str = _CLOUDFLARE_API
+
+    forgets_everything: ClassVar[bool] = True
+
+    def asks(self, paths: Sequence[str], base_url: str) -> list[Ask]:
+        """Return the requests that have these paths forgotten: a single one if everything is to be."""
+        if EVERYTHING in paths:
+            return [self._ask({"purge_everything": True}, paths)]
+        groups = [paths[start : start + _MOST_FILES] for start in range(0, len(paths), _MOST_FILES)]
+        return [self._ask({"files": [f"{base_url}{path}" for path in group]}, group) for group in groups]
+
+    def refusal(self, status: int, body: bytes) -> str | None:
+        """Return why an answer means that nothing was forgotten, or None; in words of our own, but with its codes."""
+        document = _json_object(body)
+        if 200 <= status < 300 and document.get("success") is True:
+            return None
+        codes = "".join(f", code {code}" for code in _codes(document)[:3])
+        hint = ": the token may not purge this zone" if status in (401, 403) else ""
+        return f"Cloudflare answered with status {status}{codes}{hint}"
+
+    def _ask(self, wanted: Mapping[str, object], paths: Sequence[str]) -> Ask:
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        url = f"{self.api_url}/zones/{self.zone}/purge_cache"
+        return Ask("POST", url, headers, json.dumps(wanted).encode(), tuple(paths))
+
+
+Target = PurgeMethod | Cloudflare
+
+
+def parse_target(text: str) -> Target:
+    """Return the CDN that a setting names; raise ValueError, with nothing of the text in it, if it names none.
+
+    >>> parse_target("https://cdn.example.org/")
+    PurgeMethod(url='https://cdn.example.org')
+    """
+    if text.startswith(_CLOUDFLARE):
+        return _parse_cloudflare(text)
+    if not _URL.fullmatch(text) or not _has_possible_port(text):
+        raise ValueError("it must be a URL such as https://cdn.example.org, or cloudflare:<zone ID>:<API token>")
+    return PurgeMethod(text.rstrip("/"))
+
+
+def _parse_cloudflare(text: str) -> Cloudflare:
+    zone, _, token = text.removeprefix(_CLOUDFLARE).partition(":")
+    if not _ZONE.fullmatch(zone):
+        raise ValueError("cloudflare: must be followed by the ID of a zone, which has up to 32 letters and digits")
+    if not _TOKEN.fullmatch(token):
+        raise ValueError("cloudflare:<zone ID>: must be followed by an API token, which has no spaces")
+    return Cloudflare(zone, token)
+
+
+def _has_possible_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
+def _json_object(body: bytes) -> Mapping[str, object]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _codes(document: Mapping[str, object]) -> list[int]:
+    errors = document.get("errors")
+    codes = [error.get("code") for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
+    return [code for code in codes if isinstance(code, int) and 0 <= code < 10**6]
