@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 import traceback
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +19,8 @@ from microbadger import __version__, webhooks
 from microbadger.answers import error_answer, options_answer
 from microbadger.asked_tags import AskedTags
 from microbadger.catalogue import Catalogue, mark_stale
+from microbadger.cdn_purge import CdnPurge
+from microbadger.cdn_sender import CdnSender
 from microbadger.checks import Checks
 from microbadger.cli import Tools, add_commands
 from microbadger.content_cache import ContentCache
@@ -91,6 +94,7 @@ class _Service:
         self.counts = Counts(self.data / "metrics")
         self.notifications = Notifications(self.data / "notifications", base_url=settings.base_url, now=_now)
         self.delivery = Delivery(self.notifications, Sender(user_agent=_user_agent(settings)).send)
+        self.purge = _cdn_purge(settings, self.data / "purge")
         self.refresher = self._refresher()
         self.catalogue = Catalogue(
             self.tracked,
@@ -98,6 +102,7 @@ class _Service:
             base_url=settings.base_url,
             stale_mark=self._stale_mark,
             remove_if_idle=self.refresher.remove_if_idle,
+            changed=self._changed,
         )
         self.schedule = Schedule(
             self.data / "leader.lock",
@@ -139,6 +144,7 @@ class _Service:
             requests=self.requests,
             layer_index=LayerIndex(self.data / "layers", settings.base_url),
             announce=self.notifications.announce,
+            changed=self._changed,
             published=self._published,
             ended=self._ended,
             webhook_url=lambda repository: None if settings.admin_token else self._webhook_url(repository),
@@ -155,7 +161,14 @@ class _Service:
             refresh_soon=self._refresh_soon,
             base_url=settings.base_url,
         )
-        health = HealthRoutes(tracked=tracked, checks=checks, counts=self.counts, queues=self._queues, now=_now)
+        health = HealthRoutes(
+            tracked=tracked,
+            checks=checks,
+            counts=self.counts,
+            queues=self._queues,
+            purge_status=lambda: self.purge.status() if self.purge else None,
+            now=_now,
+        )
         hooks = WebhookRoutes(
             tracked=tracked,
             publisher=publisher,
@@ -199,6 +212,7 @@ class _Service:
             catalogue=self.catalogue,
             notifications=self.notifications,
             delivery=self.delivery,
+            purge=self.purge,
             webhook_url=self._webhook_url,
             hooks_url=f"{self._hook_base}/hooks/{webhooks.hooks_token(self.secret)}",
             base_url=self.settings.base_url,
@@ -209,13 +223,23 @@ class _Service:
         self.requests.add(reference)
         self.schedule.refresh_soon(reference.repository)
 
+    def _changed(self, paths: Collection[str]) -> None:
+        if self.purge:
+            self.purge.add(paths)
+
     def _published(self) -> None:
         mark_stale(self._stale_mark)
-        self.delivery.deliver_due()
+        self._send_due()
 
     def _end_round(self) -> None:
         self.catalogue.publish_if_stale()
+        self._send_due()
+
+    def _send_due(self) -> None:
+        """Begin to send what is to leave the service."""
         self.delivery.deliver_due()
+        if self.purge:
+            self.purge.purge_due()
 
     def _webhook_url(self, repository: Repository) -> str:
         token = webhooks.image_token(self.secret, repository)
@@ -231,7 +255,8 @@ class _Service:
             self.counts.add("refresh_failures", cause=outcome.cause)
 
     def _queues(self) -> dict[str, int]:
-        return {f"notifications_{state}": count for state, count in self.notifications.outbox.lengths().items()}
+        lengths = {f"notifications_{state}": count for state, count in self.notifications.outbox.lengths().items()}
+        return lengths | ({"purge": self.purge.status().waiting} if self.purge else {})
 
     def _clean(self) -> None:
         self.counts.bury_the_dead()
@@ -278,6 +303,13 @@ def _is_gunicorns_master() -> bool:
     """Tell whether gunicorn loads the app before it forks its workers (--preload): its threads would be lost there."""
     callers = {frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_stack(None)}
     return "gunicorn.arbiter" in callers and "gunicorn.workers.base" not in callers
+
+
+def _cdn_purge(settings: Settings, folder: Path) -> CdnPurge | None:
+    if settings.cdn_purge is None:
+        return None
+    send = CdnSender(user_agent=_user_agent(settings)).send
+    return CdnPurge(settings.cdn_purge, folder, base_url=settings.base_url, send=send, now=_now)
 
 
 def _credentials(settings: Settings) -> Credentials:

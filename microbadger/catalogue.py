@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from microbadger import openapi, pages
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 _RETRY_SECONDS = 30.0
 _ASSET_FOLDER = Path(__file__).parent / "assets"
 _FIELDS = ("Description", "LatestVersion", "DownloadSize", "PullCount", "LastUpdated", "UpdatedAt")
+_FIELDS_THAT_TELL = ("ImageName", *_FIELDS[:-1])
 
 
 class Catalogue:
@@ -33,12 +34,14 @@ class Catalogue:
         base_url: str,
         stale_mark: Path,
         remove_if_idle: Callable[[Repository], bool],
+        changed: Callable[[Collection[str]], None],
     ) -> None:
         self._tracked = tracked
         self._publisher = publisher
         self._base_url = base_url
         self._stale_mark = stale_mark
         self._remove_if_idle = remove_if_idle
+        self._changed = changed
         self._listed: list[Repository] | None = None
         self._retry_at = 0.0  # monotonic
 
@@ -70,13 +73,25 @@ class Catalogue:
             self._listed = [*listed, *kept]
 
     def _write(self, listed: list[Repository]) -> None:
+        before = self._published_digest()
         images = [_entry(repository, self._publisher.read_image(repository)) for repository in listed]
+        changed = {path for path, content in self._files(images) if self._publisher.write(path, content)}
+        # That images were checked again, which happens all the time, is no change.
+        self._changed(changed if _digest(images) != before else changed - {HOME, CATALOGUE})
+
+    def _files(self, images: list[dict[str, object]]) -> Iterator[tuple[str, bytes]]:
         for asset in sorted(_ASSET_FOLDER.iterdir()):
-            self._publisher.write(f"{ASSETS}/{asset.name}", asset.read_bytes())
-        self._publisher.write(API, openapi.document_bytes(self._base_url))
-        self._publisher.write(API_PAGE, pages.api_page(openapi.guide(), self._base_url))
-        self._publisher.write(HOME, pages.home_page(images, self._base_url))
-        self._publisher.write(CATALOGUE, document_bytes(_list(images)))
+            yield f"{ASSETS}/{asset.name}", asset.read_bytes()
+        yield API, openapi.document_bytes(self._base_url)
+        yield API_PAGE, pages.api_page(openapi.guide(), self._base_url)
+        yield HOME, pages.home_page(images, self._base_url)
+        yield CATALOGUE, document_bytes(_list(images))
+
+    def _published_digest(self) -> int | None:
+        try:
+            return _digest(json.loads(self._publisher.read(CATALOGUE) or b"{}").get("Images", []))
+        except (ValueError, TypeError, AttributeError):
+            return None
 
     def _no_longer_tracked(self, listed: list[Repository]) -> set[Repository]:
         return set(self._published()).difference(listed)
@@ -85,10 +100,10 @@ class Catalogue:
         """Remove an image that is no longer tracked, unless it is being refreshed or the list cannot be trusted.
 
         An editor may write a file in two steps: what is missing in between is not gone. Nor is what a line may have
-        named that cannot be read, nor everything at once: that is a lost file.
+        named that cannot be read.
         """
-        is_whole = bool(self._tracked) and not self._tracked.problems and self._tracked.is_settled()
-        return is_whole and self._remove_if_idle(repository)
+        is_trusted = not self._tracked.problems and self._tracked.is_settled()
+        return is_trusted and self._remove_if_idle(repository)
 
     def _published(self) -> Iterator[Repository]:
         try:
@@ -109,6 +124,14 @@ def _list(images: list[dict[str, object]]) -> dict[str, object]:
     """Return the list as the old service's single page; without an image only the page's number is left."""
     page: dict[str, object] = {"CurrentPage": 1}
     return page | ({"PageCount": 1, "ImageCount": len(images), "Images": images} if images else {})
+
+
+def _digest(images: Iterable[dict[str, object]]) -> int:
+    """Return what tells lists apart that differ in more than the times of checks; not the same in every process."""
+    digest = 0
+    for image in images:
+        digest = hash((digest, *(repr(image.get(field)) for field in _FIELDS_THAT_TELL)))
+    return digest
 
 
 def _entry(repository: Repository, image: ImageDocument | None) -> dict[str, object]:

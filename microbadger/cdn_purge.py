@@ -74,7 +74,11 @@ class CdnPurge:
 
     def purge_due(self) -> None:
         """Begin to send what waits, if its time has come; returns at once."""
-        if not self._is_due():
+        try:
+            if not self._is_due():
+                return
+        except OSError as error:
+            log.error("purge cannot read its state error=%r", error.strerror)
             return
         with self._changed:
             self._is_wanted = True
@@ -90,8 +94,10 @@ class CdnPurge:
 
     def status(self) -> Status:
         """Return how purging stands, over all processes."""
-        trouble = self._queue.trouble()
-        waiting = sum(batch.count for batch in self._queue.batches())
+        try:
+            trouble, waiting = self._queue.trouble(), sum(batch.count for batch in self._queue.batches())
+        except OSError as error:
+            return Status(0, f"its state cannot be read: {error.strerror}")
         return Status(waiting, trouble.error, trouble.next_try_at) if trouble else Status(waiting)
 
     def _work(self) -> None:

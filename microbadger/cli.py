@@ -15,6 +15,7 @@ from flask.cli import with_appcontext
 from microbadger.badge_markup import FORMATS, badge_link
 from microbadger.badge_text import BADGE_TYPES
 from microbadger.catalogue import Catalogue
+from microbadger.cdn_purge import CdnPurge
 from microbadger.checks import Checks
 from microbadger.metadata import image_name
 from microbadger.notification_delivery import Delivery
@@ -40,6 +41,7 @@ class Tools:
     catalogue: Catalogue
     notifications: Notifications
     delivery: Delivery
+    purge: CdnPurge | None
     webhook_url: Callable[[Repository], str]
     hooks_url: str
     base_url: str
@@ -91,9 +93,21 @@ def refresh(repositories: Sequence[Repository]) -> None:
     with _publishing():
         tools.catalogue.publish()
     tools.delivery.deliver_due()
+    _purge(tools)
     tools.delivery.wait()
     if failed:
         raise click.ClickException(f"{failed} of {len(repositories)} images could not be refreshed.")
+
+
+def _purge(tools: Tools) -> None:
+    """Have the CDN forget what changed, or say why it does not."""
+    if tools.purge is None:
+        return
+    tools.purge.purge_due()
+    tools.purge.wait()
+    status = tools.purge.status()
+    if status.error:
+        click.echo(f"The CDN was not purged of {status.waiting} URLs: {status.error}.", err=True)
 
 
 @click.command()

@@ -60,6 +60,8 @@ class Refresher:
     requests: RefreshRequests
     layer_index: LayerIndex
     announce: Callable[[ImageDocument, ImageDocument, Changes], None]
+    changed: Callable[[Collection[str]], None]
+    """Told which public paths have another content now, or none any more."""
     published: Callable[[], None]
     ended: Callable[[Outcome], None]
     webhook_url: Callable[[Repository], str | None]
@@ -168,11 +170,14 @@ class Refresher:
             changes = changes_between(before, after) if before else NO_CHANGES
             if before and changes:
                 self._announce(before, after, changes)
+            is_same = is_ours and _is_same(before, after)
             # A look that was asked for also mends files that were lost.
-            is_unchanged = is_ours and not is_requested and _is_same(before, after)
-            self._publish(repository, before, after, versions, is_unchanged=is_unchanged)
+            is_unchanged = is_same and not is_requested
+            changed = self._publish(repository, before, after, versions, is_unchanged=is_unchanged)
         except (RegistryError, PublishError) as error:
             return self._failed(repository, error)
+        # The time of the check, which is all that is new in the records of an image that is the same, is no change.
+        self.changed(changed - _records(repository) if is_same else changed)
         self._tell_published(repository)
         if survey.trouble:
             return self._failed(repository, survey.trouble)
@@ -248,7 +253,8 @@ class Refresher:
         versions: list[VersionDocument],
         *,
         is_unchanged: bool,
-    ) -> None:
+    ) -> set[str]:
+        """Write what changed and return its paths."""
         last_log = parse(self.publisher.read(ImagePaths.of(repository).changes))
         change_log = extended(last_log, before, after, self.now())
         versions = self._with_details(repository, before, versions)
@@ -257,7 +263,7 @@ class Refresher:
         if not is_unchanged:
             new = content_files(repository, after, versions) | change_files(repository, change_log, self.base_url) | new
             gone = paths_of(repository, before) - paths_of(repository, after)
-        self.publisher.replace(new, gone)
+        return set(self.publisher.replace(new, gone))
 
     def _with_details(
         self, repository: Repository, before: ImageDocument | None, versions: list[VersionDocument]
@@ -284,8 +290,7 @@ class Refresher:
         leftovers = [path for name in names for path in self.publisher.find(name.patterns())]
         records = {name.metadata for name in names}
         paths = {*paths_of(repository, self.publisher.read_image(repository)), *leftovers} - records
-        for path in [*sorted(paths), *sorted(records)]:
-            self.publisher.remove(path)
+        self.changed([path for path in [*sorted(paths), *sorted(records)] if self.publisher.remove(path)])
         self.layer_index.forget(repository)
         self.checks.forget(repository)
 
@@ -298,6 +303,10 @@ def _is_late(repository: Repository, named: Collection[str], changes: Changes) -
     """
     moved = {*changes.new, *changes.changed, *changes.deleted}
     return not moved.issuperset(named) or (repository.registry == DOCKER_HUB and not changes)
+
+
+def _records(repository: Repository) -> set[str]:
+    return {path for name in ImagePaths.all_of(repository) for path in (name.page, name.metadata)}
 
 
 def _is_same(before: ImageDocument | None, after: ImageDocument) -> bool:

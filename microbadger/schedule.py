@@ -28,6 +28,7 @@ _THREADS = 8
 _THREADS_A_REGISTRY = 3  # as many as may ask one host at once: more would wait for each other
 _NO_REGISTRY = "-"
 _REQUESTED, _DUE, _ROUND = "requested", "due", "round"
+_LEAD = "begin to lead"
 
 Refresh = Callable[[Repository], object]
 
@@ -92,6 +93,11 @@ class Schedule:
         work = partial(self._attempt, str(repository), partial(self._refresh_requested, repository))
         self._submit(_REQUESTED, repository.registry, work)
 
+    @property
+    def troubles(self) -> list[str]:
+        """One sentence for each part of the work of this process that failed the last time for a reason outside it."""
+        return [f"{name}: {error}" for name, error in list(self._troubles.items())]
+
     def _tick(self, stopped: threading.Event) -> None:
         """Have a round run every few seconds, by a clock that nobody sets."""
         while not stopped.is_set():
@@ -112,12 +118,16 @@ class Schedule:
 
     def _leads(self, stopped: threading.Event) -> bool:
         with self._lease_lock:
-            if stopped.is_set() or self._lease is not None:
-                return not stopped.is_set()
-            self._lease = try_lock(self._leader_lock)
-        if self._lease is not None:
-            self._submit_once(_DUE, _NO_REGISTRY, "begin to lead", self._begin_leading)
-        return self._lease is not None
+            if stopped.is_set():
+                return False
+            is_new = self._lease is None
+            if is_new:
+                self._lease = try_lock(self._leader_lock)
+            if self._lease is None:
+                return False
+        if is_new or _LEAD in self._troubles:
+            self._submit_once(_DUE, _NO_REGISTRY, _LEAD, self._begin_leading)
+        return True
 
     def _submit_once(self, executor: str, registry: str, name: str, work: Callable[[], object]) -> None:
         """Submit work unless the same is waiting or running."""

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from microbadger.cdn_target import Target, parse_target
 from microbadger.reference import DOCKER_HUB, InvalidReference, Repository
 
 _LONGEST_HOURS = 24 * 366
@@ -42,6 +43,7 @@ class Settings:
     mirrors: Mapping[str, str] = field(default_factory=dict)
     hub_url: str = "https://hub.docker.com"
     http_registries: tuple[str, ...] = ()
+    cdn_purge: Target | None = None
     docker_auth_config: str = field(default="", repr=False)
     docker_config: Path | None = None
 
@@ -75,6 +77,7 @@ class Settings:
             mirrors=read("MIRRORS", _mirrors, {}),
             hub_url=read("HUB_URL", _url_or_nothing, "https://hub.docker.com"),
             http_registries=read("HTTP_REGISTRIES", _hosts, ()),
+            cdn_purge=read("CDN_PURGE", parse_target, None),
             docker_auth_config=environment.get("DOCKER_AUTH_CONFIG", "").strip(),
             docker_config=Path(environment.get("DOCKER_CONFIG") or Path(environment.get("HOME", "/"), ".docker")),
         )

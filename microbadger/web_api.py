@@ -11,7 +11,7 @@ from microbadger.answers import PASSING, document_answer, error_answer, file_ans
 from microbadger.metadata import document_bytes, image_name, shown_at
 from microbadger.public_tree import CATALOGUE, ImagePaths
 from microbadger.publisher import Publisher
-from microbadger.reference import Repository
+from microbadger.reference import Reference, Repository
 from microbadger.search import Listing, find
 from microbadger.tracked_images import TrackedImages
 from microbadger.web import parse_name, public_file, published
@@ -49,15 +49,10 @@ class ApiRoutes:
         if reference is None or not self.tracked.get(reference.repository):
             raise NotFound(f"{name} is not tracked here.")
         path = ImagePaths.of(reference.repository).metadata
-        image = self.publisher.read_image(reference.repository)
-        if image is None:
+        content = self.publisher.read(path)
+        if content is None:
             return document_answer(_unread(reference.repository), 202, PASSING)
-        if reference.tag is None:
-            return file_answer(self.publisher.read(path) or document_bytes(image), path)
-        shown = shown_at(image, reference.tag)
-        if shown is None:
-            raise NotFound(f"{reference} is not known: its tag is not one of those kept fresh here.")
-        return file_answer(document_bytes(shown), path)
+        return file_answer(self._shown_at(reference) if reference.tag else content, path)
 
     def version(self, name: str, sha: str) -> Response:
         """The document of one version, with its layers."""
@@ -91,6 +86,13 @@ class ApiRoutes:
                 return public_file(self.publisher, f"v1/images/search/{term}")
         found = [_full_name(entry["ImageName"]) for entry in find(self.listing.entries(), term, _FOUND_AT_MOST)]
         return file_answer(document_bytes({"Images": found} if found else {}), CATALOGUE)
+
+    def _shown_at(self, reference: Reference) -> bytes:
+        image = self.publisher.read_image(reference.repository)
+        shown = shown_at(image, reference.tag) if image and reference.tag else None
+        if shown is None:
+            raise NotFound(f"{reference} is not known: its tag is not one of those kept fresh here.")
+        return document_bytes(shown)
 
 
 def _unread(repository: Repository) -> dict[str, object]:

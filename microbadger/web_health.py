@@ -8,6 +8,7 @@ from datetime import datetime
 from flask import Blueprint, Response
 
 from microbadger.answers import NOT_KEPT, answer, document_answer, text_answer
+from microbadger.cdn_purge import Status
 from microbadger.checks import Check, Checks
 from microbadger.metadata import format_time, image_name
 from microbadger.metrics import MEDIA_TYPE, Counts, Labels, Metric, exposition, labels_of
@@ -31,6 +32,8 @@ class HealthRoutes:
     counts: Counts
     queues: Callable[[], dict[str, int]]
     """How many messages wait in each queue of what leaves the service."""
+    purge_status: Callable[[], Status | None]
+    """How the purging of a CDN stands; None where no CDN is to be purged."""
     now: Callable[[], datetime]
 
     def blueprint(self) -> Blueprint:
@@ -51,13 +54,15 @@ class HealthRoutes:
     def health(self) -> Response:
         """How many images there are, how fresh they are and what fails."""
         summary = self._summary()
-        document = {
+        document: dict[str, object] = {
             **summary.counts,
             "OldestCheck": format_time(summary.oldest) if summary.oldest else None,
             "Failures": [_failure(name, check) for name, check in summary.failing],
             "Problems": list(self.tracked.problems),
             "Queues": self.queues(),
         }
+        if status := self.purge_status():
+            document["Purge"] = _purge(status)
         return document_answer(document)
 
     def metrics(self) -> Response:
@@ -104,6 +109,11 @@ def _states(check: Check, now: datetime) -> Iterator[str]:
         yield "Due"
     if check.error:
         yield "Failing"
+
+
+def _purge(status: Status) -> dict[str, object]:
+    next_try = format_time(status.next_try_at) if status.next_try_at else None
+    return {"Waiting": status.waiting, "Error": status.error, "NextTry": next_try}
 
 
 def _failure(name: str, check: Check) -> dict[str, object]:

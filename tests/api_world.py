@@ -44,30 +44,32 @@ def push_first(fake: FakeRegistry) -> None:
     for tag in ("3.20", "latest"):
         fake.push("library/alpine", tag, alpine)
     for tag in ("1.1.0", "latest"):
-        fake.push("example/web", tag, _web("1.1.0", "b" * 40, 1_820_000))
+        fake.push("example/web", tag, _web("1.1.0", "2026-11-13T09:12:44Z", 1_820_000))
 
 
 def push_second(fake: FakeRegistry) -> None:
     """Push what the service finds changed."""
     arm = image(architecture="arm64", variant="v8", layers=[3_911_000, 1_790_000], labels={"release": "1.2.0"})
     for tag in ("1.2.0", "latest"):
-        fake.push("example/web", tag, index(_web("1.2.0", "c" * 40, 1_842_391), arm, attestations=True))
+        fake.push("example/web", tag, index(_web("1.2.0", "2026-11-20T10:00:00Z", 1_842_391), arm, attestations=True))
 
 
-def _web(version: str, commit: str, size_bytes: int) -> FakeImage:
+def _web(version: str, created: str, size_bytes: int) -> FakeImage:
     names = "org.opencontainers.image"
+    digest = digest_of(version.encode())
     return image(
+        created=created,
         layers=[3_628_000, size_bytes],
         commands=['/bin/sh -c #(nop)  CMD ["sh"]', "RUN apk add --no-cache web # buildkit"],
         labels={
             f"{names}.base.name": "docker.io/library/alpine:3.20",
             f"{names}.description": "Serves pages",
             f"{names}.licenses": "Apache-2.0",
-            f"{names}.revision": commit,
+            f"{names}.revision": digest.partition(":")[2][:40],
             f"{names}.source": "https://github.com/example/web",
             f"{names}.version": version,
         },
-        config={"rootfs": {"type": "layers", "diff_ids": [digest_of(b"0"), digest_of(commit.encode())]}},
+        config={"rootfs": {"type": "layers", "diff_ids": [digest_of(b"0"), digest]}},
     )
 
 

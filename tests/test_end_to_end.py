@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from werkzeug.wrappers import Request
 
 from tests.fake_registry import FakeRegistry
 from tests.real_registry import ImageMaker, RunningRegistry, free_port, need
@@ -280,9 +281,13 @@ def test_a_webhook_is_accepted_however_its_body_comes(start: Start, body: bytes)
 
 def test_those_who_wait_leave_room_for_everybody_else(start: Start) -> None:
     hold = threading.Event()
+
+    def hang(_: Request) -> None:
+        hold.wait(60)
+
     with FakeRegistry() as fake, ThreadPoolExecutor(20) as pool:
         name = f"{fake.host}/team/web"
-        fake.always("/tags/", lambda _: hold.wait(60) and None)
+        fake.always("/tags/", hang)
         service = start(name)
         webhook = service.command("webhook", name).stdout.strip()
         try:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -324,3 +325,67 @@ def is_reference(text: str) -> bool:
     except InvalidReference:
         return False
     return True
+
+
+class Page(HTMLParser):
+    """The page about the API: its text, the names of its parts, and where it leads."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self.text = ""
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.loaded: list[str] = []
+        self.feed(content.decode())
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        for name, value in attributes:
+            if name == "id":
+                self.ids.append(value or "")
+            if name in ("href", "src"):
+                (self.links if tag == "a" else self.loaded).append(value or "")
+
+
+@pytest.fixture(scope="module")
+def page(read_only: World) -> Page:
+    return Page(read_only.app().test_client().get("/api/").data)
+
+
+def test_the_page_tells_of_every_operation(page: Page) -> None:
+    operations = [f"{wanted.method.upper()} {wanted.path}" for wanted in ALL]
+
+    assert [operation for operation in operations if operation not in page.text] == []
+
+
+def test_the_page_tells_of_every_member_of_every_object(page: Page) -> None:
+    members = {name for schema in SCHEMAS.values() for name in schema["properties"]}
+
+    assert {name for name in members if name not in page.text} == set()
+
+
+def test_links_within_the_page_lead_somewhere(page: Page) -> None:
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_the_page_loads_nothing_from_elsewhere(page: Page) -> None:
+    assert page.loaded
+    assert [address for address in page.loaded if not address.startswith("/assets/")] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("größe", [("größe", False, "")]),
+        ("", []),
+        ("`a`", [("a", True, "")]),
+        ("See `a b`.", [("See ", False, ""), ("a b", True, ""), (".", False, "")]),
+        ("or [c](https://d.example)", [("or ", False, ""), ("c", False, "https://d.example")]),
+        ("a ` b [c] (d) [e](javascript:f)", [("a ` b [c] (d) [e](javascript:f)", False, "")]),
+    ],
+)
+def test_a_description_is_told_in_pieces(text: str, pieces: list[tuple[str, bool, str]]) -> None:
+    assert [(words.text, words.is_code, words.url) for words in openapi.prose(text)] == pieces

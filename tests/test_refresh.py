@@ -40,6 +40,7 @@ class Bench:
         self.public, self.data = folder / "public", folder / "data"
         self.time = datetime(2026, 11, 24, 12, tzinfo=UTC)
         self.announced: list[Changes] = []
+        self.changed: set[str] = set()
         self.ended: list[Outcome] = []
         self.hub_url = ""
         self.checks = self.checks_of("first edition")
@@ -66,6 +67,7 @@ class Bench:
             requests=self.requests,
             layer_index=LayerIndex(self.data / "layers", "http://badges.test"),
             announce=lambda _before, _after, changes: self.announced.append(changes),
+            changed=self.changed.update,
             published=lambda: None,
             ended=self.ended.append,
             webhook_url=lambda _: None,
@@ -651,3 +653,52 @@ def test_the_cause_of_a_failure_is_told_in_a_word(bench: Bench, status: int, cau
     bench.refresh()
 
     assert [outcome.cause for outcome in bench.ended] == [cause]
+
+
+def test_it_tells_every_path_that_changed(bench: Bench) -> None:
+    bench.fake.push("team/web", "1.0", image(layers=[1024]))
+    bench.refresh()
+    assert bench.changed == {str(path.relative_to(bench.public)) for path in bench.files()}
+
+    bench.changed.clear()
+    bench.fake.push("team/web", "2.0", image(layers=[1024, 1024]))
+    before = bench.files()
+    bench.refresh()
+    after = bench.files()
+    assert bench.changed == {
+        str(path.relative_to(bench.public)) for path in after if after[path] != before.get(path)
+    }
+    assert ImagePaths.of(bench.repository).metadata in bench.changed
+
+
+@pytest.mark.parametrize("is_asked_for", [False, True])
+def test_it_tells_of_no_path_when_only_the_time_of_the_check_changed(bench: Bench, is_asked_for: bool) -> None:
+    bench.fake.push("team/web", "1.0", image(layers=[1024]))
+    bench.refresh()
+    bench.changed.clear()
+    bench.time += timedelta(days=2)
+    refresh = bench.refresher.refresh if is_asked_for else bench.refresher.refresh_if_due
+    assert refresh(bench.repository)
+
+    assert bench.changed == set()
+
+
+def test_it_tells_of_a_lost_file_that_it_mended(bench: Bench) -> None:
+    bench.fake.push("team/web", "1.0", image(layers=[1024]))
+    bench.refresh()
+    bench.changed.clear()
+    badge = ImagePaths.of(bench.repository).badge("size", None, "svg")
+    (bench.public / badge).unlink()
+    bench.refresh()
+
+    assert bench.changed == {badge}
+
+
+def test_it_tells_every_path_that_went_away(bench: Bench) -> None:
+    bench.fake.push("team/web", "1.0", image(layers=[1024]))
+    bench.refresh()
+    published = {str(path.relative_to(bench.public)) for path in bench.files()}
+    bench.changed.clear()
+    bench.refresher.remove(bench.repository)
+
+    assert bench.changed == published

@@ -8,12 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from microbadger.cdn_target import Cloudflare, PurgeMethod
 from microbadger.settings import Settings, SettingsError
 
 VARIABLES = [
     "IMAGES", "DATA_DIR", "PUBLIC_DIR", "BASE_URL", "HOOK_URL", "SECRET", "ADMIN_TOKEN", "REFRESH_HOURS", "MAX_TAGS",
-    "MIRRORS", "HUB_URL", "HTTP_REGISTRIES",
+    "MIRRORS", "HUB_URL", "HTTP_REGISTRIES", "CDN_PURGE",
 ]  # fmt: skip
+
+ZONE = "0123456789abcdef0123456789abcdef"
 
 # variable, value, field, what it means
 GOOD = [
@@ -38,6 +41,8 @@ GOOD = [
     ("HUB_URL", "", "hub_url", ""),
     ("HUB_URL", "  ", "hub_url", ""),
     ("HTTP_REGISTRIES", "registry:5000, other.example", "http_registries", ("registry:5000", "other.example")),
+    ("CDN_PURGE", "http://10.0.0.7:6081/", "cdn_purge", PurgeMethod("http://10.0.0.7:6081")),
+    ("CDN_PURGE", f"cloudflare:{ZONE}:t0ken", "cdn_purge", Cloudflare(ZONE, "t0ken")),
 ]
 
 NO_URL = "it must be a URL such as https://badges.example.org"

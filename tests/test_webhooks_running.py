@@ -20,10 +20,9 @@ from tests.fake_registry import FakeRegistry, image
 from tests.real_registry import OCI_MANIFEST, ImageMaker, RunningRegistry, need
 from tests.running_service import START_SECONDS, RunningService
 
-IMAGES = 6
+IMAGES = 12
 SENDERS = 8
 WEBHOOKS = 200
-CRASHES = 4
 STORM = 1000
 COMMANDS = 3
 FAR_AWAY_SECONDS = 0.02
@@ -129,9 +128,12 @@ def crash_of_all(service: Service, announcer: Announcer, _: random.Random) -> No
     announcer.is_up.set()
 
 
-def crash_of_one_worker(service: Service, _: Announcer, dice: random.Random) -> None:
+def crash_of_a_worker(service: Service, announcer: Announcer, dice: random.Random) -> None:
+    """Kill one worker, and at last all, so that what they had begun is left to those that gunicorn starts anew."""
     service.wait(lambda: bool(service.workers()), "a worker")
-    os.kill(dice.choice(service.workers()), signal.SIGKILL)
+    workers = service.workers()
+    for worker in [dice.choice(workers)] if announcer.sent < WEBHOOKS else workers:
+        os.kill(worker, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -141,27 +143,29 @@ def registry() -> Iterator[WatchedRegistry]:
 
 
 def webhooks_of(service: Service, names: Sequence[str]) -> dict[str, str]:
-    """Return the webhook of each image, once each was read."""
+    """Return the webhook of each image, once the first look at each has ended."""
+    service.wait(lambda: service.lines("refreshed image") == len(names), "every image was read")
     return {name: str(service.wait_for_image(name)["WebhookURL"]) for name in names}
 
 
 @pytest.mark.parametrize(
-    ("workers", "crash", "seed"),
-    [("1", crash_of_all, 1), ("3", crash_of_all, 2), ("3", crash_of_one_worker, 3)],
+    ("workers", "crash", "times"),
+    [("1", crash_of_all, 4), ("3", crash_of_all, 4), ("3", crash_of_a_worker, 12)],
     ids=["one worker, killed", "three workers, killed", "three workers, each killed alone"],
 )
 def test_every_accepted_webhook_leads_to_a_look_after_it_whatever_is_killed(
-    tmp_path: Path, registry: WatchedRegistry, workers: str, crash: Crash, seed: int
+    tmp_path: Path, registry: WatchedRegistry, workers: str, crash: Crash, times: int
 ) -> None:
     names, quiet = [registry.name(number) for number in range(IMAGES)], registry.name(IMAGES)
     for name in (*names, quiet):
         registry.put(name, 0)
-    dice = random.Random(seed)
+    dice = random.Random(times)
     with Service(tmp_path, [*names, quiet], "--workers", workers) as service, ThreadPoolExecutor(SENDERS) as senders:
         announcer = Announcer(registry, webhooks_of(service, [*names, quiet]))
         announcer.is_up.set()
+        registry.hold = lambda: time.sleep(FAR_AWAY_SECONDS)
         sending = [senders.submit(announcer.announce, dice.choice(names)) for _ in range(WEBHOOKS)]
-        for moment in sorted(dice.sample(range(SENDERS, WEBHOOKS - SENDERS), CRASHES)):
+        for moment in [*sorted(dice.sample(range(SENDERS, WEBHOOKS), times - 1)), WEBHOOKS]:
             service.wait(lambda moment=moment: announcer.sent >= moment, f"{moment} webhooks")  # type: ignore[misc]
             crash(service, announcer, dice)
         for each in sending:

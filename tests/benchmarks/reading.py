@@ -81,6 +81,7 @@ def refresher_of(folder: Path, names: Sequence[str], registry: Registry, hub_url
         requests=RefreshRequests(folder / "data/requests"),
         layer_index=LayerIndex(folder / "data/layers", "https://badges.test"),
         announce=lambda _before, _after, _changes: None,
+        changed=lambda _: None,
         published=lambda: mark_stale(folder / "data/catalogue-is-stale"),
         ended=lambda _: None,
         webhook_url=lambda repository: f"https://badges.test/images/{repository.familiar}/{'t' * 43}",

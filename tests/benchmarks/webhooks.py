@@ -1,0 +1,244 @@
+"""How fast webhooks are answered and how soon they show, when a hundred senders post at once, and what a storm costs.
+
+Run with ``python -m tests.benchmarks.webhooks``; it prints a table. The registry is a fake in a process of its own on
+this machine, so that pushing costs nothing that is measured: a push is a number in memory that both processes share.
+"""
+
+import asyncio
+import multiprocessing
+import random
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from werkzeug.wrappers import Request
+
+from tests.fake_registry import FakeRegistry, image
+from tests.running_service import RunningService, badge_text
+
+IMAGES = 50
+SENDERS = 100
+ROUNDS = 10
+STORM = 1000
+OPTIONS = (("--workers", "2", "--threads", "8"), ("--workers", "1", "--threads", "8"))
+WATCH_SECONDS = 0.005
+LONGEST_SECONDS = 20.0
+VERSION, COPY = "org.opencontainers.image.version", "copy"
+
+
+class Numbers(Protocol):
+    """Numbers in memory that processes share, one for each image."""
+
+    def __getitem__(self, image: int, /) -> int: ...
+
+    def __setitem__(self, image: int, number: int, /) -> None: ...
+
+
+@dataclass(frozen=True)
+class SharedRegistry:
+    """A registry in another process: what is pushed to it here, and how often it was asked there."""
+
+    host: str
+    versions: Numbers
+    looks: Numbers
+
+    def name(self, image: int) -> str:
+        return f"{self.host}/team/image{image}"
+
+    def count(self) -> int:
+        """Return how many looks there were, at all images."""
+        return sum(self.looks[image] for image in range(IMAGES))
+
+
+def serve(versions: Numbers, looks: Numbers, starter: Connection) -> None:
+    """Be the registry until the process that started this one says that it is enough."""
+    counting = threading.Lock()
+
+    def number_of(request: Request) -> int:
+        return int(request.path.split("/")[3].removeprefix("image"))
+
+    def note(request: Request) -> None:
+        with counting:
+            looks[number_of(request)] += 1
+
+    def push_version(request: Request) -> None:
+        number = number_of(request)
+        labels = {VERSION: str(versions[number]), COPY: str(number)}
+        fake.push(f"team/image{number}", "latest", image(labels=labels, layers=range(1, 10)))
+
+    with FakeRegistry() as fake:
+        fake.always("/tags/list", note)
+        fake.always("/tags/list", push_version)
+        fake.always("/manifests/latest", push_version)
+        starter.send(fake.host)
+        starter.recv()
+
+
+@contextmanager
+def shared_registry() -> Iterator[SharedRegistry]:
+    context = multiprocessing.get_context("spawn")
+    versions, looks = (context.Array("L", IMAGES, lock=False) for _ in range(2))
+    here, there = context.Pipe()
+    process = context.Process(target=serve, args=(versions, looks, there), daemon=True)
+    process.start()
+    try:
+        yield SharedRegistry(here.recv(), versions, looks)
+    finally:
+        here.send("enough")
+        process.join(LONGEST_SECONDS)
+
+
+@dataclass
+class Sender:
+    """Posts webhooks on one connection, and on a new one where the service closed it meanwhile."""
+
+    port: int
+    seconds: list[float] = field(default_factory=list)
+    _connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def post(self, url: str) -> None:
+        """Post and note how long the answer took."""
+        began = time.perf_counter()
+        try:
+            answer = await self._exchange(url)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            self.close()
+            answer = await self._exchange(url)
+        self.seconds.append(time.perf_counter() - began)
+        if not (answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"OK")):
+            raise RuntimeError(f"the service answered {answer!r}")
+
+    async def _exchange(self, url: str) -> bytes:
+        if self._connection is None:
+            self._connection = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = self._connection
+        writer.write(f"POST {urlsplit(url).path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n".encode())
+        return await reader.readuntil(b"\r\n\r\n") + await reader.readexactly(len(b"OK"))
+
+    def close(self) -> None:
+        if self._connection:
+            self._connection[1].close()
+        self._connection = None
+
+
+class Badges:
+    """The badges on disk, and when each was first seen to show which version."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = files
+        self._stamps = [0] * len(files)
+        self._shown: list[list[tuple[int, float]]] = [[] for _ in files]
+
+    def look(self) -> None:
+        """Note what is new."""
+        for number, file in enumerate(self._files):
+            stamp = file.stat().st_mtime_ns
+            if stamp != self._stamps[number]:
+                version = int(badge_text(file.read_bytes()).removeprefix("version: "))
+                self._shown[number].append((version, time.perf_counter()))
+                self._stamps[number] = stamp
+
+    def shown_at(self, number: int, version: int) -> float | None:
+        """Return when a version, or a later one, was first seen."""
+        return next((at for shown, at in self._shown[number] if shown >= version), None)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured, in seconds, and how many looks it led to."""
+
+    answered: list[float]
+    fresh: list[float]
+    looks: int
+
+
+async def rounds(registry: SharedRegistry, urls: Sequence[str], badges: Badges, port: int) -> Figures:
+    """Have all senders post at once, each for a new version of any image; again when all of them are on disk."""
+    dice, senders, fresh = random.Random(1), [Sender(port) for _ in range(SENDERS)], list[float]()
+    looks = registry.count()
+    for _ in range(ROUNDS):
+        pushed, began = [], time.perf_counter()
+        posting = []
+        for sender in senders:
+            number = dice.randrange(IMAGES)
+            registry.versions[number] += 1
+            pushed.append((number, registry.versions[number]))
+            posting.append(sender.post(urls[number]))
+        seen = asyncio.ensure_future(until_shown(badges, pushed))
+        await asyncio.gather(*posting)
+        fresh += [at - began for at in await asyncio.wait_for(seen, LONGEST_SECONDS)]
+    for sender in senders:
+        sender.close()
+    return Figures([seconds for sender in senders for seconds in sender.seconds], fresh, registry.count() - looks)
+
+
+async def until_shown(badges: Badges, pushed: Sequence[tuple[int, int]]) -> list[float]:
+    """Return when each of these versions was first seen on disk, once all were."""
+    while True:
+        badges.look()
+        found = [at for number, version in pushed if (at := badges.shown_at(number, version)) is not None]
+        if len(found) == len(pushed):
+            return found
+        await asyncio.sleep(WATCH_SECONDS)
+
+
+async def storm(registry: SharedRegistry, url: str, badges: Badges, port: int) -> Figures:
+    """Have all senders post for one image as fast as they are answered, each for a new version."""
+    senders, left = [Sender(port) for _ in range(SENDERS)], iter(range(STORM))
+    looks, began = registry.count(), time.perf_counter()
+
+    async def post_often(sender: Sender) -> None:
+        for _ in left:
+            registry.versions[0] += 1
+            await sender.post(url)
+        sender.close()
+
+    await asyncio.gather(*map(post_often, senders))
+    shown = await asyncio.wait_for(until_shown(badges, [(0, registry.versions[0])]), LONGEST_SECONDS)
+    answered = [seconds for sender in senders for seconds in sender.seconds]
+    return Figures(answered, [at - began for at in shown], registry.count() - looks)
+
+
+def measured(options: Sequence[str]) -> Iterator[str]:
+    """Yield the rows of the table for a service with these options."""
+    with tempfile.TemporaryDirectory() as folder, shared_registry() as registry:
+        names = [registry.name(number) for number in range(IMAGES)]
+        with RunningService(Path(folder), names, *options) as service:
+            urls = [str(service.wait_for_image(name)["WebhookURL"]) for name in names]
+            badges = Badges([service.public / "badges/version" / f"{name}.svg" for name in names])
+            load = f"{SENDERS} senders post at once to {IMAGES} images, {ROUNDS} times"
+            yield row(options, load, asyncio.run(rounds(registry, urls, badges, service.port)))
+            load = f"{SENDERS} senders post {STORM} times to one image, as fast as they can"
+            yield row(options, load, asyncio.run(storm(registry, urls[0], badges, service.port)))
+
+
+def row(options: Sequence[str], load: str, figures: Figures) -> str:
+    cells = (" ".join(options), load, percentiles(figures.answered), percentiles(figures.fresh), str(figures.looks))
+    return f"| {' | '.join(cells)} |"
+
+
+def percentiles(seconds: Sequence[float]) -> str:
+    if len(seconds) < SENDERS:
+        return f"{1000 * max(seconds):.0f} ms for all"
+    cuts = statistics.quantiles(seconds, n=100)
+    return f"{1000 * cuts[49]:.0f} / {1000 * cuts[98]:.0f} ms"
+
+
+def main() -> None:
+    print("| gunicorn | load | answer p50 / p99 | new badge on disk p50 / p99 | looks |")
+    print("| --- | --- | --- | --- | ---: |")
+    for options in OPTIONS:
+        for line in measured(options):
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

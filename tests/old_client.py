@@ -1,0 +1,173 @@
+"""A client of MicroBadger's v1 API as programs had it until 2021: it knows the old names alone, and relies on them.
+
+It reads as typed clients do: a name it does not know is passed over, one that is missing has the zero of its type, and
+a value of another type is an error. The names, their types and their order are those of the original service,
+https://github.com/microscaling/microbadger/blob/93529e1/database/interface.go.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+IMAGE_FIELDS = (
+    *("LatestSHA", "WebhookURL", "UpdatedAt", "Description", "LastUpdated", "PullCount", "StarCount", "Versions"),
+    *("Id", "ImageName", "ImageURL", "Author", "LayerCount", "DownloadSize", "Labels", "LatestVersion"),
+)
+VERSION_FIELDS = (
+    *("SHA", "Tags", "ImageName", "Author", "Labels", "LayerCount", "DownloadSize", "Created", "Layers", "Parents"),
+    *("Identical", "MicrobadgerURL", "License", "VersionControl"),
+)
+LAYER_FIELDS = ("BlobSum", "Command", "DownloadSize")
+
+T = TypeVar("T")
+Ask = Callable[[str, str], tuple[int, str]]
+"""Sends a method to an address, with no body and no header of its own, and returns the status and the text."""
+
+
+@dataclass(frozen=True)
+class OldLayer:
+    blob_sum: str
+    command: str
+    download_size: int
+
+
+@dataclass(frozen=True)
+class OldVersion:
+    sha: str
+    tags: list[str]
+    image_name: str
+    author: str
+    labels: dict[str, str]
+    layer_count: int
+    download_size: int
+    created: datetime
+    layers: list[OldLayer]
+    parents: list[str]
+    identical: list[str]
+    license: str
+    license_url: str
+    source: str
+    commit: str
+
+
+@dataclass(frozen=True)
+class OldImage:
+    latest_sha: str
+    webhook_url: str
+    updated_at: datetime
+    description: str
+    last_updated: datetime
+    pull_count: int
+    star_count: int
+    versions: list[OldVersion]
+    id: str
+    name: str
+    url: str
+    author: str
+    layer_count: int
+    download_size: int
+    labels: dict[str, str]
+    latest_version: str
+
+
+class OldClient:
+    """What programs did with the old service."""
+
+    def __init__(self, url: str, ask: Ask) -> None:
+        self._url = url
+        self._ask = ask
+
+    def image(self, name: str) -> OldImage | None:
+        """Return an image, at a tag if the name has one; None where it is not known, or not read yet."""
+        status, text = self._ask("GET", f"{self._url}/v1/images/{name}")
+        return read_image(json.loads(text)) if status == 200 else None
+
+    def version(self, name: str, sha: str) -> OldVersion:
+        """Return a version with its layers."""
+        return read_version(json.loads(self._ask("GET", f"{self._url}/v1/images/{name}/version/{sha}")[1]))
+
+    def search(self, term: str) -> list[str]:
+        """Return the names of the images that fit a term."""
+        found = json.loads(self._ask("GET", f"{self._url}/v1/images/search/{term}")[1])
+        return _list(found, "Images", str)
+
+    def images(self, page: int) -> tuple[list[str], int]:
+        """Return the names on a page of the list, and how many pages there are."""
+        told = json.loads(self._ask("GET", f"{self._url}/v1/images?query=recent&page={page}")[1])
+        return [image["ImageName"] for image in _list(told, "Images", dict)], _value(told, "PageCount", int)
+
+    def refresh(self, image: OldImage) -> bool:
+        """Tell the service that an image was pushed, as everybody's CI did: ``curl -X POST`` with no body."""
+        return self._ask("POST", image.webhook_url) == (200, "OK")
+
+
+def read_image(told: Mapping[str, Any]) -> OldImage:
+    return OldImage(
+        latest_sha=_value(told, "LatestSHA", str),
+        webhook_url=_value(told, "WebhookURL", str),
+        updated_at=_time(told, "UpdatedAt"),
+        description=_value(told, "Description", str),
+        last_updated=_time(told, "LastUpdated"),
+        pull_count=_value(told, "PullCount", int),
+        star_count=_value(told, "StarCount", int),
+        versions=[read_version(version) for version in _list(told, "Versions", dict)],
+        id=_value(told, "Id", str),
+        name=_value(told, "ImageName", str),
+        url=_value(told, "ImageURL", str),
+        author=_value(told, "Author", str),
+        layer_count=_value(told, "LayerCount", int),
+        download_size=_value(told, "DownloadSize", int),
+        labels=_value(told, "Labels", dict),
+        latest_version=_value(told, "LatestVersion", str),
+    )
+
+
+def read_version(told: Mapping[str, Any]) -> OldVersion:
+    license_, version_control = _value(told, "License", dict), _value(told, "VersionControl", dict)
+    return OldVersion(
+        sha=_value(told, "SHA", str),
+        tags=[_value(tag, "tag", str) for tag in _list(told, "Tags", dict)],
+        image_name=_value(told, "ImageName", str),
+        author=_value(told, "Author", str),
+        labels=_value(told, "Labels", dict),
+        layer_count=_value(told, "LayerCount", int),
+        download_size=_value(told, "DownloadSize", int),
+        created=_time(told, "Created"),
+        layers=[_layer(layer) for layer in _list(told, "Layers", dict)],
+        parents=[_value(parent, "ImageName", str) for parent in _list(told, "Parents", dict)],
+        identical=[_value(twin, "ImageName", str) for twin in _list(told, "Identical", dict)],
+        license=_value(license_, "Code", str),
+        license_url=_value(license_, "URL", str),
+        source=_value(version_control, "URL", str),
+        commit=_value(version_control, "Commit", str),
+    )
+
+
+def _layer(told: Mapping[str, Any]) -> OldLayer:
+    return OldLayer(*(_value(told, "BlobSum", str), _value(told, "Command", str), _value(told, "DownloadSize", int)))
+
+
+def _value(told: Mapping[str, Any], name: str, kind: type[T]) -> T:
+    value = told.get(name, kind())
+    if type(value) is not kind:
+        raise TypeError(f"{name} is {value!r}")
+    return value
+
+
+def _list(told: Mapping[str, Any], name: str, kind: type[T]) -> list[T]:
+    values: list[T] = _value(told, name, list)
+    if any(type(value) is not kind for value in values):
+        raise TypeError(f"{name} holds {values!r}")
+    return values
+
+
+def _time(told: Mapping[str, Any], name: str) -> datetime:
+    """Return a time; the year 1 stands for one that is missing, as in Go."""
+    time = datetime.strptime(_value(told, name, str) or "0001-01-01T00:00:00Z", _format(told.get(name, "")))
+    return time.replace(tzinfo=UTC)
+
+
+def _format(text: str) -> str:
+    return "%Y-%m-%dT%H:%M:%S.%fZ" if "." in text else "%Y-%m-%dT%H:%M:%SZ"

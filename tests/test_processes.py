@@ -1,0 +1,231 @@
+"""Several workers, services and commands on one folder: each look happens once, nothing hangs, nothing is lost."""
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+from xml.etree import ElementTree as ET
+
+import pytest
+import requests
+from werkzeug.wrappers import Request
+
+from tests.fake_registry import FakeRegistry, image
+from tests.running_service import START_SECONDS, RunningService
+
+STOP_SECONDS = 10.0
+WAIT_SECONDS = 30.0
+WORKERS = [("--workers", "4"), ("--workers", "4", "--preload")]
+REFRESHES = 50
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeRegistry]:
+    with FakeRegistry() as fake:
+        yield fake
+
+
+def push_many(fake: FakeRegistry, count: int) -> list[str]:
+    """Fill the registry with images of one layer and return their names."""
+    for number in range(count):
+        fake.push(f"team/image{number}", "latest", image(layers=[number + 1]))
+    return [f"{fake.host}/team/image{number}" for number in range(count)]
+
+
+def hang(fake: FakeRegistry, until: threading.Event) -> None:
+    """Let the registry answer no question for tags before an event."""
+
+    def wait(_: Request) -> None:
+        until.wait(WAIT_SECONDS)
+
+    fake.always("/tags/", wait)
+
+
+def layers_of(service: RunningService, names: list[str]) -> set[str]:
+    return {service.badge(f"layers/{name}") for name in names}
+
+
+def post_webhook(service: RunningService, name: str, wait_seconds: int = 0) -> requests.Response:
+    path = urlsplit(service.get(f"/v1/images/{name}").json()["WebhookURL"]).path
+    return requests.post(f"{service.url}{path}?wait={wait_seconds}", timeout=START_SECONDS + wait_seconds)
+
+
+def send(service: RunningService, number: signal.Signals) -> None:
+    """Signal the master of a service, which goes on running."""
+    assert service._process
+    service._process.send_signal(number)
+
+
+def workers_of(service: RunningService) -> list[int]:
+    assert service._process
+    pid = service._process.pid
+    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+def stop_in_time(service: RunningService) -> int:
+    """Ask a service to end and return its exit status; raise TimeoutExpired if it takes ten seconds."""
+    process, service._process = service._process, None
+    assert process
+    process.terminate()
+    try:
+        return process.wait(STOP_SECONDS)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.mark.parametrize("options", WORKERS, ids=" ".join)
+def test_each_image_is_looked_at_once_a_round_with_a_command_beside(
+    tmp_path: Path, fake: FakeRegistry, options: tuple[str, ...]
+) -> None:
+    names = push_many(fake, 8)
+    service = RunningService(tmp_path, names, *options)
+    with service, ThreadPoolExecutor(2) as pool:
+        commands = [pool.submit(service.command, "refresh") for _ in range(2)]
+        for name in names:
+            service.wait_for_image(name)
+
+        assert [command.result().returncode for command in commands] == [0, 0]
+        assert [fake.asked("GET", f"/image{number}/tags/list") for number in range(8)] == [1] * 8
+
+
+def test_two_services_on_one_folder_share_the_work(tmp_path: Path, fake: FakeRegistry) -> None:
+    names = push_many(fake, 8)
+    first = RunningService(tmp_path, names, "--workers", "2")
+    second = RunningService(tmp_path, names, "--workers", "2", base_url=first.url)
+    second.log = tmp_path / "second.log"
+    with first, second:
+        for name in names:
+            second.wait_for_image(name)
+
+        assert [fake.asked("GET", f"/image{number}/tags/list") for number in range(8)] == [1] * 8
+        stop_in_time(first)
+        fake.push("team/image3", "latest", image(layers=[1, 2]))
+        assert post_webhook(second, names[3], wait_seconds=20).json()["Result"] == "fresh"
+        assert second.badge(f"layers/{names[3]}") == "layers: 2"
+
+
+def test_workers_that_are_killed_lose_nothing(tmp_path: Path, fake: FakeRegistry) -> None:
+    names = push_many(fake, 4)
+    hold = threading.Event()
+    with RunningService(tmp_path, names, "--workers", "4", "--preload") as service:
+        for name in names:
+            service.wait_for_image(name)
+        hang(fake, hold)
+        for number, name in enumerate(names):
+            fake.push(f"team/image{number}", "latest", image(layers=[1, 2]))
+            assert post_webhook(service, name).text == "OK"
+        service.wait(lambda: fake.asked("GET", "/tags/list") > len(names), "a look has begun")
+
+        for pid in workers_of(service):
+            os.kill(pid, signal.SIGKILL)
+        hold.set()
+
+        service.wait(lambda: layers_of(service, names) == {"layers: 2"}, "all are done", WAIT_SECONDS)
+
+
+@pytest.mark.parametrize("options", WORKERS, ids=" ".join)
+def test_a_stop_is_short_while_a_registry_hangs_and_loses_nothing(
+    tmp_path: Path, fake: FakeRegistry, options: tuple[str, ...]
+) -> None:
+    names = push_many(fake, 6)
+    hold = threading.Event()
+    service = RunningService(tmp_path, names, *options)
+    try:
+        with service:
+            for name in names:
+                service.wait_for_image(name)
+            hang(fake, hold)
+            for number, name in enumerate(names):
+                fake.push(f"team/image{number}", "latest", image(layers=[1, 2]))
+                assert post_webhook(service, name).text == "OK"
+            service.wait(lambda: fake.asked("GET", "/tags/list") > len(names), "a look has begun")
+
+            assert stop_in_time(service) == 0
+            assert "Traceback" not in service.log.read_text()
+    finally:
+        hold.set()
+
+    with service:
+        service.wait(lambda: layers_of(service, names) == {"layers: 2"}, "all are done", WAIT_SECONDS)
+
+
+def test_a_stop_is_short_while_someone_waits_for_a_webhook(tmp_path: Path, fake: FakeRegistry) -> None:
+    (name,) = push_many(fake, 1)
+    hold = threading.Event()
+    with RunningService(tmp_path, [name], "--graceful-timeout", "5") as service, ThreadPoolExecutor(1) as pool:
+        service.wait_for_image(name)
+        hang(fake, hold)
+        waiting = pool.submit(post_webhook, service, name, wait_seconds=60)
+        service.wait(lambda: fake.asked("GET", "/tags/list") > 1, "the look has begun")
+        try:
+            stop_in_time(service)
+        finally:
+            hold.set()
+        assert waiting.exception() or waiting.result().status_code == 202
+
+
+@pytest.mark.parametrize("options", WORKERS, ids=" ".join)
+def test_a_service_that_is_told_to_reload_goes_on(
+    tmp_path: Path, fake: FakeRegistry, options: tuple[str, ...]
+) -> None:
+    (name,) = push_many(fake, 1)
+    with RunningService(tmp_path, [name], *options) as service:
+        service.wait_for_image(name)
+        before = set(workers_of(service))
+
+        send(service, signal.SIGHUP)
+        service.wait(
+            lambda: len(now := workers_of(service)) == 4 and not before & set(now), "other workers", WAIT_SECONDS
+        )
+
+        fake.push("team/image0", "latest", image(layers=[1, 2]))
+        assert post_webhook(service, name, wait_seconds=20).json()["Result"] == "fresh"
+        assert service.badge(f"layers/{name}") == "layers: 2"
+        assert fake.asked("GET", "/tags/list") == 2
+        assert stop_in_time(service) == 0
+        assert "Traceback" not in service.log.read_text()
+
+
+def test_a_reader_never_sees_a_part_of_a_file(tmp_path: Path, fake: FakeRegistry) -> None:
+    (name,) = push_many(fake, 1)
+    with RunningService(tmp_path, [name], "--workers", "4") as service:
+        service.wait_for_image(name)
+        files = [
+            service.public / f"badges/layers/{name}.svg",
+            service.public / f"badges/layers/{name}:latest.svg",
+            service.public / f"v1/images/{name}.json",
+        ]
+        is_over = threading.Event()
+        seen: dict[Path, set[bytes]] = {file: set() for file in files}
+
+        def read() -> int:
+            count = 0
+            while not is_over.is_set():
+                for file in files:
+                    seen[file].add(file.read_bytes())
+                    count += 1
+            return count
+
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(read)
+            try:
+                for number in range(REFRESHES):
+                    fake.push("team/image0", "latest", image(layers=[1] * (number % 7 + 1)))
+                    assert post_webhook(service, name, wait_seconds=20).json()["Result"] == "fresh"
+            finally:
+                is_over.set()
+            assert reading.result() > REFRESHES
+
+    for file, contents in seen.items():
+        for content in contents:
+            if file.suffix == ".svg":
+                ET.fromstring(content)
+            else:
+                assert json.loads(content)["Versions"]
+    assert len(seen[files[0]]) == 7
