@@ -3,6 +3,8 @@
 import gzip
 import hashlib
 import mimetypes
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 
 from flask import Response, current_app, request
@@ -40,6 +42,33 @@ _PREFLIGHT_HEADERS = {
 }
 
 
+class _Compressed:
+    """What was compressed lately, by digest: most who ask want it so, and most ask for the same."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._left_bytes = max_bytes
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, content: bytes, digest: str) -> bytes:
+        """Return the content compressed, which its digest names."""
+        with self._lock:
+            if kept := self._kept.get(digest):
+                self._kept.move_to_end(digest)
+                return kept
+        compressed = gzip.compress(content, 6, mtime=0)
+        with self._lock:
+            if digest not in self._kept:
+                self._kept[digest] = compressed
+                self._left_bytes -= len(compressed)
+            while self._left_bytes < 0:
+                self._left_bytes += len(self._kept.popitem(last=False)[1])
+        return compressed
+
+
+_COMPRESSED = _Compressed(max_bytes=16 * 1024**2)
+
+
 def file_answer(content: bytes, path: str, cache: str = FRESH) -> Response:
     """Answer with content that stands at a path, or 304 to who has it already."""
     extension = path[path.rfind(".") :]
@@ -47,7 +76,7 @@ def file_answer(content: bytes, path: str, cache: str = FRESH) -> Response:
     tag = hashlib.sha256(content).hexdigest()[:32]
     is_compressed = media_type in _COMPRESSIBLE and len(content) >= _SMALLEST_COMPRESSED_BYTES and _accepts_gzip()
     if is_compressed:
-        content, tag = gzip.compress(content, 6, mtime=0), f"{tag}-gzip"
+        content, tag = _COMPRESSED.of(content, tag), f"{tag}-gzip"
     response = answer(content, 200, media_type, cache)
     if is_compressed:
         response.content_encoding = "gzip"

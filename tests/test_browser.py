@@ -155,6 +155,12 @@ def test_search_finds_an_image_as_one_types_and_opens_it(read: Read, site: Site)
     assert page.locator("h1").text_content() == ODD
 
 
+def test_an_address_of_the_old_service_leads_to_the_image(read: Read, site: Site) -> None:
+    page = read(f"/#/images/{WEB}")
+
+    page.wait_for_url(f"{site.url}/images/{WEB}")
+
+
 def test_search_reads_descriptions_and_comes_back_to_the_whole_list(read: Read) -> None:
     page = read("/")
     before = page.locator("table.images").inner_text()

@@ -386,6 +386,12 @@ function setUpSearch(form) {
 
 /* Everything */
 
+/* microbadger.com had addresses like /#/images/example/web, which no server sees whole. */
+function followOldAddress(form) {
+  const old = location.hash.match(/^#\/images\/([\w.:/-]+)$/);
+  if (old) location.replace(form.dataset.pages + old[1]);
+}
+
 function openPanel() {
   const panel = document.getElementById(location.hash.slice(1));
   if (panel?.matches("details")) panel.open = true;
@@ -403,6 +409,7 @@ function setUp() {
     ["#layers", setUpLayers],
     ["#versions", setUpVersions],
     ["form[data-catalogue]", setUpSearch],
+    ["form[data-catalogue]", followOldAddress],
   ];
   for (const [selector, setUpPart] of parts) all(selector).forEach(setUpPart);
   openAskedTag();
