@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import re
 import secrets
 import sys
 import traceback
@@ -16,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 
 import microbadger
 from microbadger import __version__, webhooks
-from microbadger.answers import error_answer, options_answer
+from microbadger.answers import error_answer, options_answer, trouble_answer
 from microbadger.asked_tags import AskedTags
 from microbadger.catalogue import Catalogue, mark_stale
 from microbadger.cdn_purge import CdnPurge
@@ -27,7 +28,7 @@ from microbadger.content_cache import ContentCache
 from microbadger.credentials import Credentials
 from microbadger.docker_config import read_credentials
 from microbadger.docker_hub import DockerHub
-from microbadger.files import lock_file, make_folder, read_if_any, replace_file, sweep
+from microbadger.files import lock_file, make_folder, read_if_any, replace_file, set_aside, sweep
 from microbadger.layer_index import LayerIndex
 from microbadger.metrics import Counts
 from microbadger.notification_delivery import Delivery
@@ -53,6 +54,8 @@ from microbadger.web_webhooks import WebhookRoutes
 
 logging.getLogger("microbadger").addHandler(logging.NullHandler())  # commands say what there is to say themselves
 
+log = logging.getLogger("microbadger")
+_MADE_SECRET = re.compile(r"[\x21-\x7e]{8,}")
 _GUNICORN_BOOT_ERROR = 3  # makes the master stop instead of starting worker after worker
 
 
@@ -119,7 +122,10 @@ class _Service:
 
     def note_settings(self) -> None:
         """Keep on disk which settings the service runs with, so that a command with others can tell."""
-        replace_file(self._settings_file, self._settings_digest.encode())
+        try:
+            replace_file(self._settings_file, self._settings_digest.encode())
+        except OSError as error:  # what is published is served from a full disk too
+            log.error("settings not kept file=%s error=%r", self._settings_file, str(error))
 
     def _refresher(self) -> Refresher:
         settings = self.settings
@@ -167,6 +173,7 @@ class _Service:
             counts=self.counts,
             queues=self._queues,
             purge_status=lambda: self.purge.status() if self.purge else None,
+            problems=self._problems,
             now=_now,
         )
         hooks = WebhookRoutes(
@@ -200,6 +207,7 @@ class _Service:
         for routes in (health, site, hooks, admin, api, subscriptions, redirects):
             app.register_blueprint(routes.blueprint())
         app.register_error_handler(HTTPException, error_answer)
+        app.register_error_handler(OSError, trouble_answer)
         add_commands(app, self._tools())
         return app
 
@@ -257,6 +265,14 @@ class _Service:
     def _queues(self) -> dict[str, int]:
         lengths = {f"notifications_{state}": count for state, count in self.notifications.outbox.lengths().items()}
         return lengths | ({"purge": self.purge.status().waiting} if self.purge else {})
+
+    def _problems(self) -> list[str]:
+        problems = [*self.tracked.problems, *self.schedule.troubles]
+        try:
+            self.notifications.all()
+        except (OSError, ValueError) as error:
+            problems.append(str(error))
+        return problems
 
     def _clean(self) -> None:
         self.counts.bury_the_dead()
@@ -330,12 +346,26 @@ def _make(folder: Path) -> None:
 
 
 def _kept_secret(file: Path) -> str:
-    """Return the secret made on the first start, which one of the workers that start together makes."""
-    with lock_file(file.with_suffix(".lock")):
-        if not (kept := (read_if_any(file) or b"").decode("utf-8", "replace").strip()):
-            kept = secrets.token_urlsafe(32)
-            replace_file(file, kept.encode())
+    """Return the secret made on the first start, which one of the workers that start together makes.
+
+    A damaged one is set aside and made anew: what a disk left in its place could be guessed.
+    """
+    if kept := _read_secret(file):
+        return kept
+    try:
+        with lock_file(file.with_suffix(".lock")):
+            if not (kept := _read_secret(file)):
+                set_aside(file)
+                kept = secrets.token_urlsafe(32)
+                replace_file(file, kept.encode())
+    except OSError as error:
+        raise SettingsError(f"No secret can be kept in {file}: {error.strerror}. Set MICROBADGER_SECRET.") from error
     return kept
+
+
+def _read_secret(file: Path) -> str | None:
+    text = (read_if_any(file) or b"").decode("utf-8", "replace").strip()
+    return text if _MADE_SECRET.fullmatch(text) else None
 
 
 def _log_to_stdout() -> None:

@@ -2,16 +2,19 @@
 
 import gzip
 import hashlib
+import logging
 import mimetypes
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 
 from flask import Response, current_app, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
 from microbadger.metadata import document_bytes
 from microbadger.pages import CONTENT_SECURITY_POLICY
+
+log = logging.getLogger(__name__)
 
 # How long a CDN and a reader may keep an answer, https://www.rfc-editor.org/rfc/rfc5861 for the last two.
 FRESH = "public, max-age=300, s-maxage=300, stale-while-revalidate=86400, stale-if-error=604800"
@@ -137,6 +140,12 @@ def error_answer(error: HTTPException) -> Response:
         if value := error.get_response().headers.get(name):
             response.headers[name] = value
     return response
+
+
+def trouble_answer(error: OSError) -> Response:
+    """Answer that this machine cannot do it now, as on a full disk: who sends webhooks will try again."""
+    log.error("request failed rule=%s error=%r", request.url_rule, str(error))  # the address may hold a token
+    return error_answer(ServiceUnavailable(f"This cannot be done now: {error.strerror or 'a file cannot be used'}."))
 
 
 def _is_in_api() -> bool:

@@ -67,6 +67,7 @@ _MAX_MEDIA_TYPE_LENGTH = 255
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
 _RESERVED_PART = 0.1
 _DEFAULT_WINDOW_SECONDS = 6 * 3600
+_LONGEST_WINDOW_SECONDS = 24 * 3600
 _RATE_LIMIT = re.compile(r"(\d{1,9})(?:;w=(\d{1,9}))?", re.ASCII)
 _LINK = re.compile(r"<([^<>]*)>([^<>]*)")
 
@@ -154,7 +155,9 @@ class Registry:
     def pulls_left(self, host: str) -> int | None:
         """Return how many more manifests a registry lets us read, as it last said; None if nothing limits us."""
         noted = self._pulls_left.get(host)
-        return noted.pulls if noted is not None and self._clock() < noted.known_until else None
+        left_seconds = noted.known_until - self._clock() if noted is not None else 0
+        # A window that is longer comes from a clock that was set back.
+        return noted.pulls if noted is not None and 0 < left_seconds <= _LONGEST_WINDOW_SECONDS else None
 
     def is_low_on_pulls(self, host: str) -> bool:
         """Tell whether a registry lets us read no more than a tenth of the manifests it allows in its window."""

@@ -298,7 +298,7 @@ class Transport:
     def _raise_if_held(self, host: str) -> None:
         with self._lock:
             left_seconds = self._held_until.get(host, 0) - self._clock()
-        if left_seconds > 0:
+        if 0 < left_seconds <= _MAX_HOLD_SECONDS:  # more, and the clock was set back
             message = f"{host} asked to make fewer requests and is left alone for a while"
             raise RateLimited(message, host=host, retry_after_seconds=left_seconds)
 

@@ -34,6 +34,8 @@ class HealthRoutes:
     """How many messages wait in each queue of what leaves the service."""
     purge_status: Callable[[], Status | None]
     """How the purging of a CDN stands; None where no CDN is to be purged."""
+    problems: Callable[[], list[str]]
+    """What an operator should look at that concerns no single image, in a sentence each."""
     now: Callable[[], datetime]
 
     def blueprint(self) -> Blueprint:
@@ -58,7 +60,7 @@ class HealthRoutes:
             **summary.counts,
             "OldestCheck": format_time(summary.oldest) if summary.oldest else None,
             "Failures": [_failure(name, check) for name, check in summary.failing],
-            "Problems": list(self.tracked.problems),
+            "Problems": self.problems(),
             "Queues": self.queues(),
         }
         if status := self.purge_status():

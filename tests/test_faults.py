@@ -1,6 +1,7 @@
 """What goes wrong around the service: what was published stays as it is, the cause is told, and it heals by itself."""
 
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -17,8 +18,9 @@ from microbadger.docker_hub import DockerHub
 from microbadger.files import set_aside
 from microbadger.reference import Reference, Repository
 from microbadger.registry import Registry
+from microbadger.transport import Limits
 from tests.fake_registry import FakeRegistry, Handler, image
-from tests.faulty_proxy import Fault, FaultyProxy, cut_after, garbled, garbled_body, in_single_bytes, whole
+from tests.faulty_proxy import Fault, FaultyProxy, cut_after, garbled, garbled_body, in_single_bytes, kept_back, whole
 from tests.running_service import RunningService
 from tests.test_refresh import Bench
 
@@ -80,6 +82,24 @@ def test_an_answer_in_single_bytes_is_an_answer(proxied: tuple[Bench, FaultyProx
     assert bench.refresh() is None
 
     assert bench.badge("layers") == "layers: 2"
+
+
+def test_an_answer_that_is_kept_back_is_given_up_and_asked_for_later(proxied: tuple[Bench, FaultyProxy]) -> None:
+    bench, proxy = proxied
+    limits = Limits(connect_seconds=5, answer_seconds=0.3, body_seconds=0.3)
+    registry = Registry(user_agent="tests", sleep=lambda _: None, limits=limits)
+    bench.refresher = replace(bench.refresher, surveyor=replace(bench.refresher.surveyor, registry=registry))
+    bench.fake.push("team/web", "latest", image(layers=[1]))
+    is_over = threading.Event()
+    proxy.spoil(kept_back(is_over))
+
+    assert proxy.host in (bench.refresh() or "")
+
+    is_over.set()
+    proxy.spoil(whole)
+    bench.time += timedelta(minutes=2)
+    assert bench.refresher.refresh_if_due(bench.repository)
+    assert bench.badge("layers") == "layers: 1"
 
 
 OUTAGES: dict[str, Handler] = {
@@ -169,11 +189,22 @@ def test_a_clock_that_jumps_and_jumps_back_delays_no_look(bench: Bench, jump: ti
     assert bench.checks.get(bench.repository).error is None
 
 
+def test_a_limit_told_before_the_clock_was_set_back_holds_up_nothing(bench: Bench) -> None:
+    registry = Registry(user_agent="tests", sleep=lambda _: None, clock=lambda: bench.time.timestamp())
+    bench.refresher = replace(bench.refresher, surveyor=replace(bench.refresher.surveyor, registry=registry))
+    bench.fake.push("team/web", "latest", image())
+    bench.fake.then("/tags/", Response(status=429, headers={"Retry-After": "3600"}))
+    assert "fewer requests" in (bench.refresh() or "")
+    assert "left alone" in (bench.refresh() or "")
+
+    bench.time -= timedelta(days=4000)
+
+    assert bench.refresh() is None
+
+
 @pytest.mark.parametrize("damage", GARBAGE, ids=repr)
 @pytest.mark.parametrize("folder", ["images", "layers", "content", "requests"])
-def test_a_damaged_data_file_changes_nothing_public_and_is_made_good(
-    bench: Bench, folder: str, damage: bytes
-) -> None:
+def test_a_damaged_data_file_changes_nothing_public_and_is_made_good(bench: Bench, folder: str, damage: bytes) -> None:
     bench.fake.push("team/web", "latest", image(layers=[1, 2]))
     bench.refresh()
     AskedTags(bench.data, now=lambda: bench.time).is_worth_a_look(bench.repository, "nope")

@@ -16,6 +16,7 @@ from werkzeug.wrappers import Request
 
 from tests.fake_registry import FakeRegistry, image
 from tests.running_service import START_SECONDS, RunningService
+from tests.test_faults import fill, mounted
 
 STOP_SECONDS = 10.0
 WAIT_SECONDS = 30.0
@@ -171,9 +172,7 @@ def test_a_stop_is_short_while_someone_waits_for_a_webhook(tmp_path: Path, fake:
 
 
 @pytest.mark.parametrize("options", WORKERS, ids=" ".join)
-def test_a_service_that_is_told_to_reload_goes_on(
-    tmp_path: Path, fake: FakeRegistry, options: tuple[str, ...]
-) -> None:
+def test_a_service_that_is_told_to_reload_goes_on(tmp_path: Path, fake: FakeRegistry, options: tuple[str, ...]) -> None:
     (name,) = push_many(fake, 1)
     with RunningService(tmp_path, [name], *options) as service:
         service.wait_for_image(name)
@@ -229,3 +228,53 @@ def test_a_reader_never_sees_a_part_of_a_file(tmp_path: Path, fake: FakeRegistry
             else:
                 assert json.loads(content)["Versions"]
     assert len(seen[files[0]]) == 7
+
+
+def test_a_service_that_starts_on_a_full_disk_serves_and_tells_and_refuses_webhooks(
+    tmp_path: Path, fake: FakeRegistry
+) -> None:
+    (name,) = push_many(fake, 1)
+    with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", "size=4m", "none"):
+        service = RunningService(tmp_path / "disk", [name])
+        service.log = tmp_path / "service.log"
+        with service:
+            service.wait_for_image(name)
+        ballast = fill(tmp_path / "disk")
+
+        with service:
+            answer = post_webhook(service, name)
+            assert (answer.status_code, "No space left" in answer.text) == (503, True)
+            assert service.badge(f"layers/{name}") == "layers: 1"
+            service.wait(lambda: "No space left" in str(service.get("/healthz").json()["Problems"]), "it is told")
+            ballast.unlink()
+            service.wait(lambda: service.get("/healthz").json()["Problems"] == [], "it is over")
+            assert post_webhook(service, name, wait_seconds=20).json()["Result"] == "fresh"
+
+        assert "Traceback" not in service.log.read_text()
+
+
+def test_subscriptions_that_were_damaged_are_told_and_left_alone(tmp_path: Path, fake: FakeRegistry) -> None:
+    (name,) = push_many(fake, 1)
+    service = RunningService(tmp_path, [name])
+    file = service.data / "notifications" / "subscriptions.json"
+    file.parent.mkdir()
+    file.write_bytes(b'[{"id": "a')
+    with service:
+        service.wait_for_image(name)
+
+        assert str(file) in service.get("/healthz").json()["Problems"][0]
+    assert file.read_bytes() == b'[{"id": "a'
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x00" * 43, b"\xff\xfe", b"short"])
+def test_a_damaged_secret_is_made_anew(tmp_path: Path, damage: bytes) -> None:
+    service = RunningService(tmp_path, ["127.0.0.1:9/team/web"])
+    del service.environment["MICROBADGER_SECRET"]
+    file = service.data / "secret"
+    file.write_bytes(damage)
+
+    urls = {service.command("webhook", "127.0.0.1:9/team/web").stdout for _ in range(2)}
+
+    assert len(urls) == 1
+    assert len(file.read_bytes()) == 43
+    assert [aside.read_bytes() for aside in file.parent.glob("secret.damaged-*")] == [damage]
