@@ -9,7 +9,7 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,10 @@ from microbadger.reference import Repository
 log = logging.getLogger(__name__)
 
 _ROUND_SECONDS = 5
+# So long a look waits for its webhook's like: what is posted together is answered first and costs one look, and a
+# registry that announced the push before its tag moved (https://github.com/distribution/distribution/issues/2625) has
+# moved it.
+_AN_INSTANT = timedelta(milliseconds=50)
 _THREADS = 8
 _THREADS_A_REGISTRY = 3  # as many as may ask one host at once: more would wait for each other
 _NO_REGISTRY = "-"
@@ -63,11 +67,12 @@ class Schedule:
         self._lease_lock = threading.Lock()
         self._lease: int | None = None
         self._in_hand: set[tuple[str, str]] = set()
+        self._soon: set[Repository] = set()
         self._troubles: dict[str, str] = {}
 
     def start(self) -> None:
         """Begin to run rounds in this process; what a process it was forked from had begun is not its own."""
-        self._stopped, self._lease_lock, self._in_hand = threading.Event(), threading.Lock(), set()
+        self._stopped, self._lease_lock, self._in_hand, self._soon = threading.Event(), threading.Lock(), set(), set()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={_REQUESTED: _DaemonThreads(_THREADS), _DUE: _DaemonThreads(_THREADS), _ROUND: _DaemonThreads(1)},
@@ -89,9 +94,10 @@ class Schedule:
                 self._lease = None
 
     def refresh_soon(self, repository: Repository) -> None:
-        """Do what is requested for an image as soon as a thread is free."""
-        work = partial(self._attempt, str(repository), partial(self._refresh_requested, repository))
-        self._submit(_REQUESTED, repository.registry, work)
+        """Do what is requested for an image, in an instant and all that is requested until then at once."""
+        if repository not in self._soon:
+            self._soon.add(repository)
+            self._submit(_REQUESTED, repository.registry, partial(self._begin, repository), after=_AN_INSTANT)
 
     @property
     def troubles(self) -> list[str]:
@@ -129,6 +135,10 @@ class Schedule:
             self._submit_once(_DUE, _NO_REGISTRY, _LEAD, self._begin_leading)
         return True
 
+    def _begin(self, repository: Repository) -> None:
+        self._soon.discard(repository)  # first: who finds it there was in time for the look that follows
+        self._attempt(str(repository), partial(self._refresh_requested, repository))
+
     def _submit_once(self, executor: str, registry: str, name: str, work: Callable[[], object]) -> None:
         """Submit work unless the same is waiting or running."""
         job = (executor, name)
@@ -154,9 +164,12 @@ class Schedule:
             if self._troubles.pop(name, None):
                 log.info("schedule works again work=%r", name)
 
-    def _submit(self, executor: str, registry: str, work: Callable[[], object]) -> None:
+    def _submit(
+        self, executor: str, registry: str, work: Callable[[], object], after: timedelta = timedelta(0)
+    ) -> None:
         if self._scheduler:
-            self._scheduler.add_job(work, name=registry, executor=executor)
+            begin_at = datetime.now(UTC) + after
+            self._scheduler.add_job(work, "date", run_date=begin_at, name=registry, executor=executor)
 
 
 class _DaemonThreads(BaseExecutor):  # type: ignore[misc]

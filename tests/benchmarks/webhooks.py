@@ -11,7 +11,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -28,7 +28,9 @@ IMAGES = 50
 SENDERS = 100
 ROUNDS = 10
 STORM = 1000
-OPTIONS = (("--workers", "2", "--threads", "8"), ("--workers", "1", "--threads", "8"))
+PAUSE_SECONDS = 4
+STEADY_SECONDS = 8
+OPTIONS = (("--workers", "2", "--threads", "8"), ("--workers", "1"))
 WATCH_SECONDS = 0.005
 LONGEST_SECONDS = 20.0
 VERSION, COPY = "org.opencontainers.image.version", "copy"
@@ -152,59 +154,105 @@ class Badges:
 
 
 @dataclass(frozen=True)
+class Pushed:
+    """A version of an image, and when its webhook was about to be sent."""
+
+    number: int
+    version: int
+    at: float
+
+
+@dataclass(frozen=True)
 class Figures:
-    """What was measured, in seconds, and how many looks it led to."""
+    """How many seconds each answer took and each new badge, and how many looks there were."""
 
     answered: list[float]
     fresh: list[float]
     looks: int
 
 
-async def rounds(registry: SharedRegistry, urls: Sequence[str], badges: Badges, port: int) -> Figures:
-    """Have all senders post at once, each for a new version of any image; again when all of them are on disk."""
-    dice, senders, fresh = random.Random(1), [Sender(port) for _ in range(SENDERS)], list[float]()
-    looks = registry.count()
-    for _ in range(ROUNDS):
-        pushed, began = [], time.perf_counter()
-        posting = []
-        for sender in senders:
-            number = dice.randrange(IMAGES)
-            registry.versions[number] += 1
-            pushed.append((number, registry.versions[number]))
-            posting.append(sender.post(urls[number]))
-        seen = asyncio.ensure_future(until_shown(badges, pushed))
-        await asyncio.gather(*posting)
-        fresh += [at - began for at in await asyncio.wait_for(seen, LONGEST_SECONDS)]
-    for sender in senders:
-        sender.close()
-    return Figures([seconds for sender in senders for seconds in sender.seconds], fresh, registry.count() - looks)
+@dataclass
+class Load:
+    """A hundred senders of webhooks to a service, and what they measure."""
 
+    registry: SharedRegistry
+    urls: Sequence[str]
+    badges: Badges
+    senders: Sequence[Sender]
+    dice: random.Random = field(default_factory=lambda: random.Random(1))
+    pushed: list[Pushed] = field(default_factory=list)
 
-async def until_shown(badges: Badges, pushed: Sequence[tuple[int, int]]) -> list[float]:
-    """Return when each of these versions was first seen on disk, once all were."""
-    while True:
-        badges.look()
-        found = [at for number, version in pushed if (at := badges.shown_at(number, version)) is not None]
-        if len(found) == len(pushed):
-            return found
+    async def at_once(self) -> None:
+        """Have all senders post in the same instant, each for a new version of any image; again when all is shown."""
+        for _ in range(ROUNDS):
+            await asyncio.gather(*(self._push(sender, self.dice.randrange(IMAGES)) for sender in self.senders))
+            await self.until_shown()
+
+    async def steadily(self) -> None:
+        """Have each sender post every few seconds for a while."""
+
+        async def post_now_and_then(sender: Sender) -> None:
+            end, pause = time.perf_counter() + STEADY_SECONDS, self.dice.uniform(0, 2 * PAUSE_SECONDS)
+            while time.perf_counter() + pause < end:
+                await asyncio.sleep(pause)
+                await self._push(sender, self.dice.randrange(IMAGES))
+                pause = self.dice.uniform(0, 2 * PAUSE_SECONDS)
+
+        watching = asyncio.ensure_future(self._watch())
+        await asyncio.gather(*map(post_now_and_then, self.senders))
+        await self.until_shown()
+        watching.cancel()
+
+    async def storm(self) -> None:
+        """Have all senders post for one image as fast as they are answered."""
+        left = iter(range(STORM))
+
+        async def post_often(sender: Sender) -> None:
+            for _ in left:
+                await self._push(sender, 0)
+
+        watching = asyncio.ensure_future(self._watch())
+        await asyncio.gather(*map(post_often, self.senders))
+        await self.until_shown()
+        watching.cancel()
+
+    async def until_shown(self) -> None:
+        """Return when the badges on disk show everything that was pushed."""
+        deadline = time.perf_counter() + LONGEST_SECONDS
+        while any(self.badges.shown_at(each.number, each.version) is None for each in self.pushed):
+            if time.perf_counter() > deadline:
+                raise TimeoutError("a pushed version is not shown")
+            await self._glance()
+
+    async def _watch(self) -> None:
+        while True:
+            await self._glance()
+
+    async def _glance(self) -> None:
+        self.badges.look()
         await asyncio.sleep(WATCH_SECONDS)
 
+    async def _push(self, sender: Sender, number: int) -> None:
+        self.registry.versions[number] += 1
+        self.pushed.append(Pushed(number, self.registry.versions[number], time.perf_counter()))
+        await sender.post(self.urls[number])
 
-async def storm(registry: SharedRegistry, url: str, badges: Badges, port: int) -> Figures:
-    """Have all senders post for one image as fast as they are answered, each for a new version."""
-    senders, left = [Sender(port) for _ in range(SENDERS)], iter(range(STORM))
-    looks, began = registry.count(), time.perf_counter()
+    async def figures(self, run: Callable[["Load"], Awaitable[None]]) -> Figures:
+        """Return what a run measures."""
+        looks = self.registry.count()
+        await run(self)
+        shown = ((self.badges.shown_at(each.number, each.version), each.at) for each in self.pushed)
+        for sender in self.senders:
+            sender.close()
+        answered = [seconds for sender in self.senders for seconds in sender.seconds]
+        return Figures(answered, [at - began for at, began in shown if at], self.registry.count() - looks)
 
-    async def post_often(sender: Sender) -> None:
-        for _ in left:
-            registry.versions[0] += 1
-            await sender.post(url)
-        sender.close()
 
-    await asyncio.gather(*map(post_often, senders))
-    shown = await asyncio.wait_for(until_shown(badges, [(0, registry.versions[0])]), LONGEST_SECONDS)
-    answered = [seconds for sender in senders for seconds in sender.seconds]
-    return Figures(answered, [at - began for at in shown], registry.count() - looks)
+LOADS = {
+    f"{SENDERS} senders post at once to {IMAGES} images, {ROUNDS} times": Load.at_once,
+    f"each posts every {PAUSE_SECONDS} s or so, to {IMAGES} images": Load.steadily,
+    f"they post {STORM} times to one image, as fast as they can": Load.storm,
+}
 
 
 def measured(options: Sequence[str]) -> Iterator[str]:
@@ -214,27 +262,24 @@ def measured(options: Sequence[str]) -> Iterator[str]:
         with RunningService(Path(folder), names, *options) as service:
             urls = [str(service.wait_for_image(name)["WebhookURL"]) for name in names]
             badges = Badges([service.public / "badges/version" / f"{name}.svg" for name in names])
-            load = f"{SENDERS} senders post at once to {IMAGES} images, {ROUNDS} times"
-            yield row(options, load, asyncio.run(rounds(registry, urls, badges, service.port)))
-            load = f"{SENDERS} senders post {STORM} times to one image, as fast as they can"
-            yield row(options, load, asyncio.run(storm(registry, urls[0], badges, service.port)))
+            for words, run in LOADS.items():
+                load = Load(registry, urls, badges, [Sender(service.port) for _ in range(SENDERS)])
+                yield row(options, words, asyncio.run(load.figures(run)))
 
 
 def row(options: Sequence[str], load: str, figures: Figures) -> str:
-    cells = (" ".join(options), load, percentiles(figures.answered), percentiles(figures.fresh), str(figures.looks))
-    return f"| {' | '.join(cells)} |"
+    cells = (load, percentiles(figures.answered), percentiles(figures.fresh), f"{figures.looks} | {len(figures.fresh)}")
+    return f"| {' '.join(options)} | {' | '.join(cells)} |"
 
 
 def percentiles(seconds: Sequence[float]) -> str:
-    if len(seconds) < SENDERS:
-        return f"{1000 * max(seconds):.0f} ms for all"
     cuts = statistics.quantiles(seconds, n=100)
     return f"{1000 * cuts[49]:.0f} / {1000 * cuts[98]:.0f} ms"
 
 
 def main() -> None:
-    print("| gunicorn | load | answer p50 / p99 | new badge on disk p50 / p99 | looks |")
-    print("| --- | --- | --- | --- | ---: |")
+    print("| gunicorn | load | answer p50 / p99 | new badge on disk p50 / p99 | looks | webhooks |")
+    print("| --- | --- | --- | --- | ---: | ---: |")
     for options in OPTIONS:
         for line in measured(options):
             print(line, flush=True)
