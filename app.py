@@ -19,7 +19,7 @@ import microbadger
 from microbadger import __version__, webhooks
 from microbadger.answers import error_answer, options_answer, trouble_answer
 from microbadger.asked_tags import AskedTags
-from microbadger.catalogue import Catalogue, mark_stale
+from microbadger.catalogue import Catalogue
 from microbadger.cdn_purge import CdnPurge
 from microbadger.cdn_sender import CdnSender
 from microbadger.checks import Checks
@@ -30,10 +30,13 @@ from microbadger.docker_config import read_credentials
 from microbadger.docker_hub import DockerHub
 from microbadger.files import lock_file, make_folder, read_if_any, replace_file, set_aside, sweep
 from microbadger.layer_index import LayerIndex
+from microbadger.look_log import LookLog
 from microbadger.metrics import Counts
 from microbadger.notification_delivery import Delivery
 from microbadger.notification_sender import Sender
 from microbadger.notifications import Notifications
+from microbadger.overview import Overview
+from microbadger.public_tree import CATALOGUE
 from microbadger.publisher import Publisher
 from microbadger.reference import Reference, Repository
 from microbadger.refresh import Outcome, Refresher
@@ -92,6 +95,8 @@ class _Service:
         self.tracked = TrackedImages(self.data / "images.txt", settings.images)
         self.publisher = Publisher(self.public)
         self.checks = Checks(self.data, interval=settings.refresh_interval, edition=self.edition, now=_now)
+        self.looks = LookLog(self.data / "looks")
+        self.overview = Overview(self.tracked, self.checks, self.publisher, self.looks, now=_now)
         self.requests = RefreshRequests(self.data / "requests")
         self.cache = ContentCache(self.data / "content")
         self.counts = Counts(self.data / "metrics")
@@ -102,8 +107,9 @@ class _Service:
         self.catalogue = Catalogue(
             self.tracked,
             self.publisher,
+            self.looks,
+            lock=self.data / "catalogue.lock",
             base_url=settings.base_url,
-            stale_mark=self._stale_mark,
             remove_if_idle=self.refresher.remove_if_idle,
             changed=self._changed,
         )
@@ -113,7 +119,7 @@ class _Service:
             resume=self.refresher.resume,
             refresh_if_due=self.refresher.refresh_if_due,
             requested=self.requests.repositories,
-            due=self.refresher.due,
+            due=self.overview.due,
             begin_round=self.counts.write,
             begin_leading=self._clean,
             end_round=self._end_round,
@@ -151,8 +157,9 @@ class _Service:
             layer_index=LayerIndex(self.data / "layers", settings.base_url),
             announce=self.notifications.announce,
             changed=self._changed,
-            published=self._published,
+            published=self._send_due,
             ended=self._ended,
+            is_due=self.overview.is_due,
             webhook_url=lambda repository: None if settings.admin_token else self._webhook_url(repository),
             base_url=settings.base_url,
             now=_now,
@@ -168,8 +175,7 @@ class _Service:
             base_url=settings.base_url,
         )
         health = HealthRoutes(
-            tracked=tracked,
-            checks=checks,
+            overview=self.overview,
             counts=self.counts,
             queues=self._queues,
             purge_status=lambda: self.purge.status() if self.purge else None,
@@ -199,7 +205,7 @@ class _Service:
             deliver_due=self.delivery.deliver_due,
             admin_token=settings.admin_token,
         )
-        api = ApiRoutes(tracked=tracked, publisher=publisher, listing=Listing(publisher))
+        api = ApiRoutes(tracked=tracked, publisher=publisher, listing=Listing(self.public / CATALOGUE))
         redirects = Redirects(root=urlsplit(settings.base_url).path)
         app = Flask("microbadger", static_folder=None)
         app.url_map.converters["path"] = AnyPath
@@ -216,6 +222,7 @@ class _Service:
         return Tools(
             tracked=self.tracked,
             checks=self.checks,
+            overview=self.overview,
             refresher=self.refresher,
             catalogue=self.catalogue,
             notifications=self.notifications,
@@ -234,10 +241,6 @@ class _Service:
     def _changed(self, paths: Collection[str]) -> None:
         if self.purge:
             self.purge.add(paths)
-
-    def _published(self) -> None:
-        mark_stale(self._stale_mark)
-        self._send_due()
 
     def _end_round(self) -> None:
         self.catalogue.publish_if_stale()
@@ -261,6 +264,10 @@ class _Service:
         self.counts.add("refreshes", result="failed" if outcome.error else "ok")
         if outcome.cause:
             self.counts.add("refresh_failures", cause=outcome.cause)
+        try:
+            self.looks.add(outcome.repository)
+        except OSError as error:  # it is seen all the same when its turn comes to be read again
+            log.error("look not told image=%s error=%r", outcome.repository.familiar, str(error))
 
     def _queues(self) -> dict[str, int]:
         lengths = {f"notifications_{state}": count for state, count in self.notifications.outbox.lengths().items()}
@@ -283,10 +290,6 @@ class _Service:
     @property
     def _hook_base(self) -> str:
         return self.settings.hook_url or self.settings.base_url
-
-    @property
-    def _stale_mark(self) -> Path:
-        return self.data / "catalogue-is-stale"
 
     @property
     def _settings_file(self) -> Path:

@@ -4,12 +4,16 @@ import json
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import reduce
+from itertools import islice
 from pathlib import Path
 
 from microbadger import openapi, pages
-from microbadger.documents import ImageDocument
-from microbadger.files import lock_file, replace_file
-from microbadger.metadata import document_bytes, image_name
+from microbadger.files import lock_file, stamp_of
+from microbadger.image_list import EntriesByName, digest_with, entries_in, entry_of, list_parts, name_in
+from microbadger.look_log import LookLog, LookReader
+from microbadger.metadata import image_name
 from microbadger.public_tree import API, API_PAGE, ASSETS, CATALOGUE, HOME
 from microbadger.publisher import Publisher, PublishError
 from microbadger.reference import InvalidReference, Repository
@@ -18,83 +22,131 @@ from microbadger.tracked_images import TrackedImages
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 30.0
+_SHORT = 1000
+_REST_SECONDS_AN_IMAGE = 0.002  # about a thousand times what rewriting takes
 _ASSET_FOLDER = Path(__file__).parent / "assets"
-_FIELDS = ("Description", "LatestVersion", "DownloadSize", "PullCount", "LastUpdated", "UpdatedAt")
-_FIELDS_THAT_TELL = ("ImageName", *_FIELDS[:-1])
 
 
 class Catalogue:
-    """The lists over all images; many refreshes share one rewriting of them."""
+    """The lists over all images; many refreshes share one rewriting of them.
+
+    Only entries of images that were looked at are made anew; the others are carried over from the list that this
+    process wrote last. A list of more than a thousand images then rests for a while, unless images come or go.
+    """
 
     def __init__(
         self,
         tracked: TrackedImages,
         publisher: Publisher,
+        looks: LookLog,
         *,
+        lock: Path,
         base_url: str,
-        stale_mark: Path,
         remove_if_idle: Callable[[Repository], bool],
         changed: Callable[[Collection[str]], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tracked = tracked
         self._publisher = publisher
+        self._looks = LookReader(looks)
+        self._lock = lock
         self._base_url = base_url
-        self._stale_mark = stale_mark
         self._remove_if_idle = remove_if_idle
         self._changed = changed
-        self._listed: list[Repository] | None = None
-        self._retry_at = 0.0  # monotonic
+        self._clock = clock
+        self._looked_at: set[Repository] | None = None
+        """The images whose entries are to be made anew; None for all."""
+        self._written: tuple[int, ...] | None = None
+        """The stamp of the list that this process wrote last."""
+        self._listed: object = ()
+        """The stamp of the tracked images that it lists."""
+        self._kept: list[Repository] = []
+        """Images that are no longer tracked and could not be removed yet."""
+        self._digest = 0
+        self._rest_until = self._retry_at = float("-inf")
 
     def publish_if_stale(self) -> None:
-        """Publish if an image was refreshed, or the list of those tracked changed, since this process did so last.
+        """Publish if an image was looked at, or images came or went, since this process did so last.
 
         Where that cannot be done it is said, and tried again a little later.
         """
-        if time.monotonic() < self._retry_at:
+        if self._clock() < self._retry_at:
             return
         try:
-            self._publish_if_stale()
+            if self._is_stale():
+                self._publish()
         except (OSError, PublishError) as error:
-            self._retry_at = time.monotonic() + _RETRY_SECONDS
+            self._retry_at = self._clock() + _RETRY_SECONDS
             log.error("lists not published error=%r", str(error))
 
-    def _publish_if_stale(self) -> None:
-        if self._stale_mark.exists() or self._listed != [image.repository for image in self._tracked]:
-            self.publish()
-
     def publish(self) -> None:
-        """Write both lists and what pages refer to; raise PublishError if that cannot be done."""
-        with lock_file(self._stale_mark.with_suffix(".lock")):
-            self._listed = None
-            self._stale_mark.unlink(missing_ok=True)  # first: what is refreshed from here on marks them again
+        """Write both lists, of all images anew, and what pages refer to; raise PublishError if that cannot be done."""
+        self._looked_at = None
+        self._publish()
+
+    def _is_stale(self) -> bool:
+        news = self._looks.news()
+        is_known = news is not None and self._looked_at is not None and self._written == stamp_of(self._file)
+        self._looked_at = self._looked_at | news if is_known else None  # type: ignore[operator]
+        if self._tracked.stamp != self._listed:
+            return True
+        return self._looked_at != set() and self._clock() >= self._rest_until
+
+    def _publish(self) -> None:
+        with lock_file(self._lock):
+            stamp = self._tracked.stamp
             listed = [image.repository for image in self._tracked]
-            kept = [repository for repository in self._no_longer_tracked(listed) if not self._take_away(repository)]
-            self._write([*listed, *kept])
-            self._listed = [*listed, *kept]
+            if stamp != self._listed or self._kept:
+                gone = self._no_longer_tracked(listed)
+                self._kept = [repository for repository in gone if not self._take_away(repository)]
+            self._write([*listed, *self._kept])
+        self._looked_at, self._listed = set(self._kept), stamp  # what is kept is tried again
+        count = len(listed)
+        self._rest_until = self._clock() + (_REST_SECONDS_AN_IMAGE * count if count > _SHORT else 0)
 
     def _write(self, listed: list[Repository]) -> None:
-        before = self._published_digest()
-        images = [_entry(repository, self._publisher.read_image(repository)) for repository in listed]
-        changed = {path for path, content in self._files(images) if self._publisher.write(path, content)}
+        before = self._digest if self._written == stamp_of(self._file) else _digest_of(self._file)
+        with self._last_entry() as last_entry:
+            entries = (self._entry(repository, last_entry) for repository in listed)
+            changed = {CATALOGUE} if self._publisher.write_parts(CATALOGUE, list_parts(len(listed), entries)) else set()
+        self._written, self._digest = stamp_of(self._file), _digest_of(self._file)
+        changed |= {path for path, content in self._other_files(len(listed)) if self._publisher.write(path, content)}
         # That images were checked again, which happens all the time, is no change.
-        self._changed(changed if _digest(images) != before else changed - {HOME, CATALOGUE})
+        self._changed(changed if self._digest != before else changed - {HOME, CATALOGUE})
 
-    def _files(self, images: list[dict[str, object]]) -> Iterator[tuple[str, bytes]]:
+    @contextmanager
+    def _last_entry(self) -> Iterator[Callable[[str], bytes | None]]:
+        """Give what returns the entry of an image that stands in the list."""
+        if self._looked_at is None:
+            yield lambda _: None
+        else:
+            with self._file.open("rb") as lines:
+                yield EntriesByName(lines).get
+
+    def _entry(self, repository: Repository, last_entry: Callable[[str], bytes | None]) -> bytes:
+        is_known = self._looked_at is not None and repository not in self._looked_at
+        last = last_entry(image_name(repository)) if is_known else None
+        return last or entry_of(repository, self._publisher.read_image(repository))
+
+    def _other_files(self, count: int) -> Iterator[tuple[str, bytes]]:
+        """Yield the home page, and at first or where it is lost what is the same whatever the images are."""
+        first = [json.loads(entry) for entry in islice(entries_in(self._file), pages.LISTED_ON_HOME)]
+        yield HOME, pages.home_page(first, count, self._base_url)
+        if self._looked_at is None or not all(map(self._publisher.has, (API, API_PAGE))):
+            yield from self._files_of_no_image()
+
+    def _files_of_no_image(self) -> Iterator[tuple[str, bytes]]:
+        """Yield what pages refer to, whatever the images are."""
         for asset in sorted(_ASSET_FOLDER.iterdir()):
             yield f"{ASSETS}/{asset.name}", asset.read_bytes()
         yield API, openapi.document_bytes(self._base_url)
         yield API_PAGE, pages.api_page(openapi.guide(), self._base_url)
-        yield HOME, pages.home_page(images, self._base_url)
-        yield CATALOGUE, document_bytes(_list(images))
 
-    def _published_digest(self) -> int | None:
-        try:
-            return _digest(json.loads(self._publisher.read(CATALOGUE) or b"{}").get("Images", []))
-        except (ValueError, TypeError, AttributeError):
-            return None
-
-    def _no_longer_tracked(self, listed: list[Repository]) -> set[Repository]:
-        return set(self._published()).difference(listed)
+    def _no_longer_tracked(self, listed: Iterable[Repository]) -> Iterator[Repository]:
+        names = {image_name(repository).encode() for repository in listed}
+        for name in [name for entry in entries_in(self._file) if (name := name_in(entry)) not in names]:
+            with suppress(InvalidReference):  # the list was damaged
+                yield Repository.parse(name.decode("utf-8", "replace"))
 
     def _take_away(self, repository: Repository) -> bool:
         """Remove an image that is no longer tracked, unless it is being refreshed or the list cannot be trusted.
@@ -105,37 +157,10 @@ class Catalogue:
         is_trusted = not self._tracked.problems and self._tracked.is_settled()
         return is_trusted and self._remove_if_idle(repository)
 
-    def _published(self) -> Iterator[Repository]:
-        try:
-            entries = json.loads(self._publisher.read(CATALOGUE) or b"{}").get("Images", [])
-            for entry in entries:
-                yield Repository.parse(entry["ImageName"])
-        except (ValueError, KeyError, TypeError, AttributeError, InvalidReference):
-            return  # a list that was damaged is written anew
+    @property
+    def _file(self) -> Path:
+        return self._publisher.folder / CATALOGUE
 
 
-def mark_stale(mark: Path) -> None:
-    """Note on disk that an image changed, for whoever publishes the lists next."""
-    if not mark.exists():  # it is removed before the images are read, so this one will be
-        replace_file(mark, b"")
-
-
-def _list(images: list[dict[str, object]]) -> dict[str, object]:
-    """Return the list as the old service's single page; without an image only the page's number is left."""
-    page: dict[str, object] = {"CurrentPage": 1}
-    return page | ({"PageCount": 1, "ImageCount": len(images), "Images": images} if images else {})
-
-
-def _digest(images: Iterable[dict[str, object]]) -> int:
-    """Return what tells lists apart that differ in more than the times of checks; not the same in every process."""
-    digest = 0
-    for image in images:
-        digest = hash((digest, *(repr(image.get(field)) for field in _FIELDS_THAT_TELL)))
-    return digest
-
-
-def _entry(repository: Repository, image: ImageDocument | None) -> dict[str, object]:
-    entry: dict[str, object] = {"ImageName": image_name(repository)}
-    if image:
-        entry |= {field: image[field] for field in _FIELDS if field in image}  # type: ignore[literal-required]
-    return entry
+def _digest_of(file: Path) -> int:
+    return reduce(digest_with, entries_in(file), 0)

@@ -66,32 +66,36 @@ class Checks:
         self._now = now
         self._unwritten: dict[Repository, tuple[tuple[int, ...] | None, Check]] = {}
         """Failures that could not be written, each beside the stamp of the file that it should have replaced."""
+        self._begun: dict[Repository, datetime] = {}
+        """When the looks began at which this process is."""
 
     def get(self, repository: Repository) -> Check:
         """Return the last check of an image; a fresh one where there is none, or none that can be read."""
-        check = self._read(repository)
-        return replace(check, due_at=self._due_at(check)) if check else Check()
-
-    def is_due(self, repository: Repository) -> bool:
-        """Tell whether the time for the next look has come."""
-        return self.get(repository).is_due(self._now())
+        return self._as_of_now(self._read(repository))
 
     def is_of_this_edition(self, check: Check) -> bool:
-        """Tell whether what was published at a check is what this service would publish."""
+        """Tell whether what is published of an image is what this service published at a check."""
         return check.edition == self._edition
 
     def began(self, repository: Repository, wanted: Collection[str] = ()) -> Check:
-        """Note that a look begins now and which tags were asked for; return the check with all that are wanted.
+        """Note which tags were asked for, and that a look begins now, which is written down when it ends.
 
-        A damaged file is set aside; the caller holds the image's lock.
+        Return the check with all tags that are wanted. A damaged file is set aside; the caller holds the image's lock.
         """
-        if self._read(repository) is None:
+        known = self._read(repository)
+        if known is None:
             set_aside(self._file(repository))
-        check = self.get(repository)
+        check = self._as_of_now(known)
         tags = tuple(dict.fromkeys([*sorted(wanted), *check.wanted]))[:_MAX_WANTED]
-        check = replace(check, began_at=self._now(), wanted=tags)
-        self._write(repository, check)
+        if tags != check.wanted:
+            check = replace(check, wanted=tags)
+            self._write(repository, check)
+        self._begun[repository] = self._now()
         return check
+
+    def publishing(self, repository: Repository) -> None:
+        """Note that files are replaced: until a look succeeds, nobody knows what was published."""
+        self._write(repository, replace(self.get(repository), edition=""))
 
     def succeeded(self, repository: Repository, tags: Collection[str], *, follow_up: int | None = None) -> None:
         """Note a success, and which tags there are: no other is wanted any longer, unless a look follows up.
@@ -106,6 +110,7 @@ class Checks:
             delay, follow_ups = min(delay, delays[follow_up]), follow_up + 1
         succeeded = replace(
             check,
+            began_at=self._begun.pop(repository, check.began_at),
             ended_at=now,
             succeeded_at=now,
             due_at=now + delay,
@@ -131,8 +136,11 @@ class Checks:
         check = self.get(repository)
         backoff = min(_FIRST_RETRY * 2 ** min(check.failures, 16), longest, self._interval)
         delay = max(backoff * random.uniform(0.8, 1.2), retry_after)
-        now = self._now()
-        failed = replace(check, ended_at=now, due_at=now + delay, failures=check.failures + 1, error=error)
+        now, began_at = self._now(), self._begun.pop(repository, check.began_at)
+        failures = check.failures + 1
+        failed = replace(
+            check, began_at=began_at, ended_at=now, due_at=now + delay, failures=failures, error=error
+        )
         try:
             self._write(repository, failed)
         except OSError:
@@ -151,6 +159,9 @@ class Checks:
     def try_lock(self, repository: Repository) -> int | None:
         """Take the right to refresh an image and return what to `unlock`, or None if another has it."""
         return try_lock(self._lock(repository))
+
+    def _as_of_now(self, check: Check | None) -> Check:
+        return replace(check, due_at=self._due_at(check)) if check else Check()
 
     def _due_at(self, check: Check) -> datetime | None:
         """Return when the next look is due, or None for at once.

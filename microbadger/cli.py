@@ -22,6 +22,7 @@ from microbadger.notification_delivery import Delivery
 from microbadger.notification_messages import FORMATS as MESSAGE_FORMATS
 from microbadger.notification_receivers import InvalidReceiver
 from microbadger.notifications import DEFAULT_FORMAT, InvalidSubscription, Notifications, Subscription
+from microbadger.overview import Overview
 from microbadger.publisher import PublishError
 from microbadger.reference import InvalidReference, Repository
 from microbadger.refresh import Outcome, Refresher
@@ -37,6 +38,7 @@ class Tools:
 
     tracked: TrackedImages
     checks: Checks
+    overview: Overview
     refresher: Refresher
     catalogue: Catalogue
     notifications: Notifications
@@ -84,7 +86,7 @@ def refresh(repositories: Sequence[Repository]) -> None:
     tools = _tools_as_served()
     _report_problems(tools)
     look = tools.refresher.refresh if repositories else tools.refresher.refresh_if_due
-    repositories = _tracked(tools, repositories) if repositories else tools.refresher.due()
+    repositories = _tracked(tools, repositories) if repositories else tools.overview.due()
     failed = 0
     with _progress(len(repositories)) as show:
         for outcome in _all(look, repositories):

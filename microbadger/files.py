@@ -11,7 +11,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -22,6 +22,7 @@ PRIVATE_MODE = 0o600
 _LONGEST_WRITE_SECONDS = 3600
 _TEMPORARY_PREFIX = ".new-"
 _ATTEMPTS = 100
+_CHUNK_BYTES = 1024**2
 _MOST_SET_ASIDE = 3
 _NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 
@@ -47,16 +48,18 @@ def stamp_of(path: Path) -> tuple[int, ...] | None:
 
 def replace_file(path: Path, content: bytes, mode: int = PRIVATE_MODE) -> None:
     """Put ``content`` in the place of ``path`` in one step; on any failure the old file stays and no other is left."""
-    descriptor, temporary = _temporary_beside(path)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)  # mkstemp gives 0600, and os.replace would keep it
-            file.write(content)
-        Path(temporary).replace(path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            Path(temporary).unlink()
-        raise
+    with _written_beside(path, [content], mode) as temporary:
+        temporary.replace(path)
+
+
+def replace_if_other(path: Path, parts: Iterable[bytes], mode: int = PRIVATE_MODE) -> bool:
+    """Put a content that comes in parts, and may be long, in the place of ``path``; False where it stands there."""
+    with _written_beside(path, parts, mode) as temporary:
+        if _have_same_content(temporary, path):
+            temporary.unlink()
+            return False
+        temporary.replace(path)
+    return True
 
 
 def remove_file(path: Path, below: Path) -> bool:
@@ -142,11 +145,34 @@ def _open_lock(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_MODE)
 
 
+@contextmanager
+def _written_beside(path: Path, parts: Iterable[bytes], mode: int) -> Iterator[Path]:
+    """Give a new file beside ``path`` that holds these bytes; it is removed if anything fails."""
+    descriptor, temporary = _temporary_beside(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)  # mkstemp gives 0600, and a rename would keep it
+            file.writelines(parts)
+        yield Path(temporary)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            Path(temporary).unlink()
+        raise
+
+
+def _have_same_content(one: Path, other: Path) -> bool:
+    if not other.is_file() or one.stat().st_size != other.stat().st_size:
+        return False
+    with one.open("rb") as file, other.open("rb") as other_file:
+        chunks = iter(lambda: (file.read(_CHUNK_BYTES), other_file.read(_CHUNK_BYTES)), (b"", b""))
+        return all(chunk == other_chunk for chunk, other_chunk in chunks)
+
+
 def _temporary_beside(path: Path) -> tuple[int, str]:
     for _ in range(_ATTEMPTS):
-        with suppress(FileNotFoundError):  # another process removed a folder because it was empty just then
-            make_folder(path.parent)
+        with suppress(FileNotFoundError):  # no folder yet, or another process removed it because it was empty
             return tempfile.mkstemp(prefix=_TEMPORARY_PREFIX, dir=path.parent)
+        make_folder(path.parent)
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
 
 

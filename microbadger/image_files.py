@@ -1,6 +1,6 @@
 """Turns the documents of an image into its public files: path in, bytes out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from microbadger import atom_feed, badge_svg, badge_text, pages
 from microbadger.change_log import ChangeDocument, ChangeLogDocument
@@ -13,16 +13,25 @@ _BADGE_SUFFIXES = ("svg", "json")
 
 
 def content_files(
-    repository: Repository, image: ImageDocument, versions: Iterable[VersionDocument]
+    repository: Repository,
+    image: ImageDocument,
+    versions: Iterable[VersionDocument],
+    last: ImageDocument | None = None,
 ) -> dict[str, bytes]:
-    """Return every badge of an image and the documents of those versions that come with their layers."""
+    """Return the badges of an image and the documents of those versions that come with their layers.
+
+    Badges that say what those of the ``last`` document did are left out.
+    """
     files: dict[str, bytes] = {}
     names = ImagePaths.all_of(repository)
     for version in versions:
         if "Layers" in version or not version["Platforms"]:
             content = document_bytes(version)
             files |= {paths.version(version["SHA"]): content for paths in names}
+    said = {(badge_type, tag): badge for badge_type, tag, badge in badge_text.badges(last)} if last else {}
     for badge_type, tag, badge in badge_text.badges(image):
+        if said.get((badge_type, tag)) == badge:
+            continue
         drawn = badge_svg.draw(badge), document_bytes(badge_svg.endpoint_document(badge))
         for suffix, content in zip(_BADGE_SUFFIXES, drawn, strict=True):
             files |= {paths.badge(badge_type, tag, suffix): content for paths in names}
@@ -52,6 +61,23 @@ def record_files(
     record = document_bytes(image)
     files = {paths.page: page for paths in names}
     return files | {paths.metadata: record for paths in reversed(names)}
+
+
+def checked_files(
+    repository: Repository, image: ImageDocument, pages_before: Mapping[str, bytes | None]
+) -> dict[str, bytes] | None:
+    """Return the page and, last, the record of an image that was checked again and found the same.
+
+    ``pages_before`` are its pages as they are published; None where one of them is not whole.
+    """
+    files: dict[str, bytes] = {}
+    for path, page in pages_before.items():
+        checked = pages.checked_again(page, image["UpdatedAt"])
+        if checked is None:
+            return None
+        files[path] = checked
+    record = document_bytes(image)
+    return files | {paths.metadata: record for paths in reversed(ImagePaths.all_of(repository))}
 
 
 def paths_of(repository: Repository, image: ImageDocument | None) -> set[str]:

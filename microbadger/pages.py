@@ -8,6 +8,7 @@ what could hide or reorder text. Nothing but what `microbadger.labels` vetted be
 """
 
 import hashlib
+import re
 import string
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -68,6 +69,8 @@ _LABELS_SHOWN = 200
 _TAG_CHARACTERS = string.ascii_letters + string.digits + "_.-"
 _HIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _HARMLESS = "\n\r\t\u200c\u200d"  # emoji and several scripts need the joiners
+_WITHOUT_HARMLESS = dict.fromkeys(map(ord, _HARMLESS))
+_CHECKED = re.compile(rb'<time id="checked"[^<]*</time>')
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +134,17 @@ def image_page(
     )
 
 
-def home_page(images: Sequence[Mapping[str, object]], base_url: str) -> bytes:
-    """Return the home page with the first entries of the catalogue; its script finds the others."""
-    return _page("home.html", base_url, images=images[:LISTED_ON_HOME], count=len(images))
+def checked_again(page: bytes | None, checked_at: str) -> bytes | None:
+    """Return the page of an image that was found the same at this time; None for what is no whole page."""
+    if page is None or not page.endswith(b"</html>"):
+        return None
+    macros = _templates.get_template("macros.html").make_module()
+    return _CHECKED.sub(str(macros.checked(checked_at)).encode(), page)  # type: ignore[attr-defined]
+
+
+def home_page(images: Sequence[Mapping[str, object]], count: int, base_url: str) -> bytes:
+    """Return the home page with the first of so many entries of the catalogue; its script finds the others."""
+    return _page("home.html", base_url, images=images[:LISTED_ON_HOME], count=count)
 
 
 def not_found_page(name: str, base_url: str) -> bytes:
@@ -156,7 +167,7 @@ def visible(text: str) -> str:
     >>> print(visible("invoice\u202efdp.exe"))
     invoice\u{202e}fdp.exe
     """
-    if text.isprintable():
+    if text.translate(_WITHOUT_HARMLESS).isprintable():
         return text
     return "".join(f"\\u{{{ord(char):x}}}" if _is_hidden(char) else char for char in text)
 

@@ -1,12 +1,14 @@
 """Writes the public tree: whole files or nothing, and nothing where nothing changed."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 from microbadger.documents import ImageDocument, VersionDocument
-from microbadger.files import PUBLIC_MODE, read_if_any, remove_file, replace_file
+from microbadger.files import PUBLIC_MODE, read_if_any, remove_file, replace_file, replace_if_other
 from microbadger.public_tree import ImagePaths
 from microbadger.reference import Repository
 
@@ -27,20 +29,21 @@ class Publisher:
 
     def write(self, path: str, content: bytes) -> bool:
         """Publish these bytes at a path; False, and no write, where they stand there already."""
-        try:
+        with _translated("write", path):
             if self.read(path) == content:
                 return False
             replace_file(self.folder / path, content, PUBLIC_MODE)
-        except OSError as error:
-            raise PublishError(f"cannot write {path} into the public folder: {error.strerror}") from error
         return True
+
+    def write_parts(self, path: str, parts: Iterable[bytes]) -> bool:
+        """Do the same with a content that comes in parts because it may be long."""
+        with _translated("write", path):
+            return replace_if_other(self.folder / path, parts, PUBLIC_MODE)
 
     def remove(self, path: str) -> bool:
         """Take a path out of the public tree, with the folders this leaves empty."""
-        try:
+        with _translated("remove", path):
             return remove_file(self.folder / path, self.folder)
-        except OSError as error:
-            raise PublishError(f"cannot remove {path} from the public folder: {error.strerror}") from error
 
     def find(self, patterns: Iterable[str]) -> list[str]:
         """Return the published paths that fit one of these patterns."""
@@ -49,7 +52,7 @@ class Publisher:
 
     def has(self, path: str) -> bool:
         """Tell whether something is published at a path."""
-        return (self.folder / path).is_file()
+        return os.path.isfile(f"{self.folder}/{path}")  # noqa: PTH113 - asked for each version at each look
 
     def replace(self, new: Mapping[str, bytes], gone: Collection[str]) -> list[str]:
         """Publish ``new`` in its order and take away what is ``gone``; return the paths that changed.
@@ -80,6 +83,15 @@ class Publisher:
             return json.loads(self.read(path) or b"null")
         except ValueError:
             return None
+
+
+@contextmanager
+def _translated(what: str, path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        where = "into" if what == "write" else "from"
+        raise PublishError(f"cannot {what} {path} {where} the public folder: {error.strerror}") from error
 
 
 def _has_fields(value: object, names: frozenset[str]) -> bool:

@@ -13,7 +13,7 @@ from microbadger.change_log import extended, parse
 from microbadger.checks import Checks
 from microbadger.documents import HubDetails, ImageDocument, VersionDocument
 from microbadger.files import unlock
-from microbadger.image_files import change_files, content_files, paths_of, record_files
+from microbadger.image_files import change_files, checked_files, content_files, paths_of, record_files
 from microbadger.layer_index import LayerIndex
 from microbadger.metadata import (
     NO_CHANGES,
@@ -64,13 +64,10 @@ class Refresher:
     """Told which public paths have another content now, or none any more."""
     published: Callable[[], None]
     ended: Callable[[Outcome], None]
+    is_due: Callable[[Repository], bool]
     webhook_url: Callable[[Repository], str | None]
     base_url: str
     now: Callable[[], datetime]
-
-    def due(self) -> list[Repository]:
-        """Return the tracked images whose time for a look has come, in the order they are listed."""
-        return [image.repository for image in self.tracked if self._is_due(image.repository)]
 
     def refresh(self, repository: Repository) -> Outcome:
         """Look at an image now, after whoever is looking at it has finished."""
@@ -80,7 +77,7 @@ class Refresher:
 
     def refresh_if_due(self, repository: Repository) -> Outcome | None:
         """Look at an image unless another process does, or did while this one waited for its turn."""
-        outcome = self._refresh_while(repository, self._is_due, is_requested=False)
+        outcome = self._refresh_while(repository, self.is_due, is_requested=False)
         return self.refresh_requested(repository) or outcome
 
     def refresh_requested(self, repository: Repository) -> Outcome | None:
@@ -117,11 +114,6 @@ class Refresher:
         finally:
             unlock(lock)
         return True
-
-    def _is_due(self, repository: Repository) -> bool:
-        check = self.checks.get(repository)
-        is_lost = check.error is None and not self.publisher.has(ImagePaths.of(repository).metadata)
-        return is_lost or check.is_due(self.now())
 
     def _refresh_while(
         self, repository: Repository, is_wanted: Callable[[Repository], bool], *, is_requested: bool = True
@@ -170,14 +162,13 @@ class Refresher:
             changes = changes_between(before, after) if before else NO_CHANGES
             if before and changes:
                 self._announce(before, after, changes)
-            is_same = is_ours and _is_same(before, after)
             # A look that was asked for also mends files that were lost.
-            is_unchanged = is_same and not is_requested
-            changed = self._publish(repository, before, after, versions, is_unchanged=is_unchanged)
+            last = before if is_ours and not is_requested else None
+            changed = self._publish(repository, before, after, versions, last=last)
         except (RegistryError, PublishError) as error:
             return self._failed(repository, error)
         # The time of the check, which is all that is new in the records of an image that is the same, is no change.
-        self.changed(changed - _records(repository) if is_same else changed)
+        self.changed(changed - _records(repository) if is_ours and _is_same(before, after) else changed)
         self._tell_published(repository)
         if survey.trouble:
             return self._failed(repository, survey.trouble)
@@ -252,18 +243,31 @@ class Refresher:
         after: ImageDocument,
         versions: list[VersionDocument],
         *,
-        is_unchanged: bool,
+        last: ImageDocument | None,
     ) -> set[str]:
-        """Write what changed and return its paths."""
+        """Write what changed and return its paths.
+
+        What ``last`` says, the document on which all that is published is based, is not compared with it again.
+        """
+        if last and _is_same(last, after) and (checked_again := self._checked_again(repository, after)):
+            return set(self.publisher.replace(checked_again, ()))
+        if before:
+            self.checks.publishing(repository)
         last_log = parse(self.publisher.read(ImagePaths.of(repository).changes))
         change_log = extended(last_log, before, after, self.now())
         versions = self._with_details(repository, before, versions)
         current = self._with_layers(repository, after, versions)
-        new, gone = record_files(repository, after, current, change_log["Changes"], self.base_url), set[str]()
-        if not is_unchanged:
-            new = content_files(repository, after, versions) | change_files(repository, change_log, self.base_url) | new
-            gone = paths_of(repository, before) - paths_of(repository, after)
+        new = content_files(repository, after, versions, last)
+        if not last or change_log is not last_log:
+            new |= change_files(repository, change_log, self.base_url)
+        new |= record_files(repository, after, current, change_log["Changes"], self.base_url)
+        gone = paths_of(repository, before) - paths_of(repository, after)
         return set(self.publisher.replace(new, gone))
+
+    def _checked_again(self, repository: Repository, image: ImageDocument) -> dict[str, bytes] | None:
+        """Return the files that tell when an image was checked; None where its page has to be written anew."""
+        pages = {name.page: self.publisher.read(name.page) for name in ImagePaths.all_of(repository)}
+        return checked_files(repository, image, pages)
 
     def _with_details(
         self, repository: Repository, before: ImageDocument | None, versions: list[VersionDocument]

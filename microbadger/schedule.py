@@ -68,14 +68,18 @@ class Schedule:
         self._lease: int | None = None
         self._in_hand: set[tuple[str, str]] = set()
         self._soon: set[Repository] = set()
+        self._due_threads = _DaemonThreads(_THREADS)
+        self._due_in_hand: set[Repository] = set()
+        """What is due does not pass through the scheduler, which would need its memory and time for every image."""
         self._troubles: dict[str, str] = {}
 
     def start(self) -> None:
         """Begin to run rounds in this process; what a process it was forked from had begun is not its own."""
         self._stopped, self._lease_lock, self._in_hand, self._soon = threading.Event(), threading.Lock(), set(), set()
+        self._due_threads, self._due_in_hand = _DaemonThreads(_THREADS), set()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={_REQUESTED: _DaemonThreads(_THREADS), _DUE: _DaemonThreads(_THREADS), _ROUND: _DaemonThreads(1)},
+            executors={_REQUESTED: _DaemonThreads(_THREADS), _DUE: self._due_threads, _ROUND: _DaemonThreads(1)},
             # Without a limit on lateness a job that waits for a thread would be dropped after a second.
             job_defaults={"misfire_grace_time": None},
         )
@@ -114,13 +118,19 @@ class Schedule:
         self._attempt("begin the round", self._begin_round)
         if not self._leads(stopped):
             return
-        for executor, refresh, repositories in (
-            (_REQUESTED, self._resume, self._requested()),
-            (_DUE, self._refresh_if_due, self._due()),
-        ):
-            for repository in repositories:
-                self._submit_once(executor, repository.registry, str(repository), partial(refresh, repository))
+        for repository in self._requested():
+            self._submit_once(_REQUESTED, repository.registry, str(repository), partial(self._resume, repository))
+        for repository in self._due():
+            if repository not in self._due_in_hand:
+                self._due_in_hand.add(repository)
+                self._due_threads.put(repository.registry, partial(self._look_at_due, repository))
         self._attempt("end the round", self._end_round)
+
+    def _look_at_due(self, repository: Repository) -> None:
+        try:
+            self._attempt(str(repository), partial(self._refresh_if_due, repository))
+        finally:
+            self._due_in_hand.discard(repository)
 
     def _leads(self, stopped: threading.Event) -> bool:
         with self._lease_lock:
@@ -175,16 +185,16 @@ class Schedule:
 class _DaemonThreads(BaseExecutor):  # type: ignore[misc]
     """A pool in which no registry takes all the threads, and that does not hold up the end of the process.
 
-    Jobs are named for the registry they ask; some of one name run at a time, so that one that hangs keeps others from
-    nothing. The standard pool makes a stopping process run everything that still waits in its queue. Here nothing is
-    lost by leaving it: requests and due times are on disk, and files are replaced whole.
+    Some of the work that asks one registry is done at a time, so that one that hangs keeps others from nothing; the
+    name of a job is that of its registry. The standard pool makes a stopping process run everything that still waits in
+    its queue. Here nothing is lost by leaving it: requests and due times are on disk, and files are replaced whole.
     """
 
     def __init__(self, count: int) -> None:
         super().__init__()
         self._count = count
         self._changed = threading.Condition()
-        self._waiting: dict[str, deque[tuple[Any, list[datetime]]]] = {}
+        self._waiting: dict[str, deque[Callable[[], object]]] = {}
         self._running: Counter[str] = Counter()
         self._has_ended = False
 
@@ -198,22 +208,32 @@ class _DaemonThreads(BaseExecutor):  # type: ignore[misc]
             self._has_ended = True
             self._changed.notify_all()
 
-    def _do_submit_job(self, job: Any, run_times: list[datetime]) -> None:
+    def put(self, registry: str, work: Callable[[], object]) -> None:
+        """Have work done that asks a registry."""
         with self._changed:
-            self._waiting.setdefault(job.name, deque()).append((job, run_times))
+            self._waiting.setdefault(registry, deque()).append(work)
             self._changed.notify()
+
+    def _do_submit_job(self, job: Any, run_times: list[datetime]) -> None:
+        self.put(job.name, partial(self._run_job, job, run_times))
+
+    def _run_job(self, job: Any, run_times: list[datetime]) -> None:
+        # It logs what a job raises and returns all the same.
+        self._run_job_success(job.id, run_job(job, job._jobstore_alias, run_times, self._logger.name))
 
     def _work(self) -> None:
         while taken := self._take():
-            job, run_times = taken
-            # It logs what a job raises and returns all the same.
-            self._run_job_success(job.id, run_job(job, job._jobstore_alias, run_times, self._logger.name))
+            registry, work = taken
+            try:
+                work()
+            except Exception:  # a defect of ours, which must not cost the thread
+                log.exception("scheduled work broke")
             with self._changed:
-                self._running[job.name] -= 1
+                self._running[registry] -= 1
                 self._changed.notify()
 
-    def _take(self) -> tuple[Any, list[datetime]] | None:
-        """Return the next job whose registry has a thread left, or None when there will be no more."""
+    def _take(self) -> tuple[str, Callable[[], object]] | None:
+        """Return the next work whose registry has a thread left, or None when there will be no more."""
         with self._changed:
             while not self._has_ended:
                 for name in self._waiting:
@@ -222,10 +242,10 @@ class _DaemonThreads(BaseExecutor):  # type: ignore[misc]
                 self._changed.wait()
             return None
 
-    def _next_of(self, name: str) -> tuple[Any, list[datetime]]:
-        jobs = self._waiting.pop(name)
-        taken = jobs.popleft()
-        if jobs:
-            self._waiting[name] = jobs  # behind the others: each registry has its turn
-        self._running[name] += 1
-        return taken
+    def _next_of(self, registry: str) -> tuple[str, Callable[[], object]]:
+        works = self._waiting.pop(registry)
+        taken = works.popleft()
+        if works:
+            self._waiting[registry] = works  # behind the others: each registry has its turn
+        self._running[registry] += 1
+        return registry, taken

@@ -1,50 +1,103 @@
 """Finds images in the published list by name and description, the best first."""
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+import threading
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from io import StringIO
+from pathlib import Path
 
 from microbadger.files import stamp_of
-from microbadger.public_tree import CATALOGUE
-from microbadger.publisher import Publisher
+from microbadger.image_list import entries_in
 
-Entry = Mapping[str, Any]
-"""One image of ``v1/images.json``."""
+_QUICKLY_READ_BYTES = 256 * 1024
+# How a name can fit: it is the term, its last part is, it begins with it, a part of it does, or it just holds it.
+_FITS = ("\n{}\n", "/{}\n", "\n{}", "/{}", "{}")
+
+
+class SearchIndex:
+    """The names and descriptions of a list, each as one text, so that finding an image is finding a string."""
+
+    def __init__(self, entries: Iterable[bytes]) -> None:
+        names, descriptions, pulls = list[str](), list[str](), array("q")
+        for name, description, pull_count in _told(entries):
+            names.append(name)
+            descriptions.append(description.lower())
+            pulls.append(pull_count)
+        # Among equals the one that is pulled most comes first.
+        order = sorted(range(len(names)), key=lambda place: (-pulls[place], names[place]))
+        self._names = _Lines(names[place] for place in order)
+        self._descriptions = _Lines(descriptions[place] for place in order)
+
+    def find(self, term: str, at_most: int) -> list[str]:
+        """Return the names of the images that a term fits best, names before descriptions."""
+        term = term.strip().lower()
+        found: dict[int, None] = {}
+        if term:
+            for fit in _FITS:
+                self._names.find(fit.format(term), found, at_most)
+            self._descriptions.find(term, found, at_most)
+        return [self._names[number] for number in found]
 
 
 class Listing:
-    """The published list, read again when it was replaced."""
+    """The published list, searched by an index that is made anew when the list was replaced.
 
-    def __init__(self, publisher: Publisher) -> None:
-        self._publisher = publisher
-        self._read: tuple[tuple[int, ...] | None, list[Entry]] = (None, [])
-
-    def entries(self) -> list[Entry]:
-        """Return the entries of all images; none where no list was published yet."""
-        stamp = stamp_of(self._publisher.folder / CATALOGUE)
-        if stamp != self._read[0]:
-            self._read = stamp, json.loads(self._publisher.read(CATALOGUE) or b"{}").get("Images", [])
-        return self._read[1]
-
-
-def find(entries: Sequence[Entry], term: str, at_most: int) -> list[Entry]:
-    """Return the images that a term fits best.
-
-    A name that is the term comes before one that begins with it, has a part that does, or just holds it; a description
-    comes last. Among equals the one that is pulled most comes first.
+    A long one is read beside the requests, which are answered by the last index until then.
     """
-    term = term.strip().lower()
-    if not term:
-        return []
-    ranked = ((_rank(entry, term), -entry.get("PullCount", 0), entry["ImageName"], entry) for entry in entries)
-    fitting = sorted((row for row in ranked if row[0] is not None), key=lambda row: row[:3])
-    return [entry for *_, entry in fitting[:at_most]]
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._stamp: tuple[int, ...] | None = None
+        self._index = SearchIndex([])
+
+    def search(self, term: str, at_most: int) -> list[str]:
+        """Return the names of the images that a term fits best; none where no list was published yet."""
+        stamp = stamp_of(self._file)
+        if stamp and stamp != self._stamp:
+            _, size_bytes, _ = stamp
+            if self._stamp is None or size_bytes <= _QUICKLY_READ_BYTES:
+                self._read(stamp)
+            elif not self._lock.locked():
+                threading.Thread(target=self._read, args=[stamp], name="search index", daemon=True).start()
+        return self._index.find(term, at_most)
+
+    def _read(self, stamp: tuple[int, ...]) -> None:
+        with self._lock:
+            if stamp != self._stamp:
+                self._index, self._stamp = SearchIndex(entries_in(self._file)), stamp
 
 
-def _rank(entry: Entry, term: str) -> int | None:
-    name = entry["ImageName"]
-    if term in name:
-        parts = name.split("/")
-        fits = (name == term, parts[-1] == term, name.startswith(term), any(part.startswith(term) for part in parts))
-        return fits.index(True) if True in fits else len(fits)
-    return 5 if term in entry.get("Description", "").lower() else None
+class _Lines:
+    """A text of many lines."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        text, self._starts = StringIO("\n"), array("q")
+        text.seek(1)
+        for line in lines:
+            self._starts.append(text.tell())
+            text.write(f"{line}\n")
+        self._text = text.getvalue()
+        self._starts.append(len(self._text))
+
+    def __getitem__(self, number: int) -> str:
+        return self._text[self._starts[number] : self._starts[number + 1] - 1]
+
+    def find(self, wanted: str, found: dict[int, None], at_most: int) -> None:
+        """Add the numbers of the lines that hold a text, with their line breaks if it has some, up to so many."""
+        place = self._text.find(wanted)
+        while place >= 0 and len(found) < at_most:
+            number = bisect_right(self._starts, place + wanted.startswith("\n")) - 1
+            found.setdefault(number)
+            place = self._text.find(wanted, self._starts[number + 1] - 1)
+
+
+def _told(entries: Iterable[bytes]) -> Iterator[tuple[str, str, int]]:
+    """Yield the name, the description and the pulls of each entry; a damaged one is left out."""
+    for entry in entries:
+        with suppress(ValueError):
+            fields = json.loads(entry)
+            yield fields["ImageName"], " ".join(fields.get("Description", "").split()), fields.get("PullCount", 0)

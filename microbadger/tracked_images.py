@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 _PRIVATE = "private"
 _SETTLED_AFTER_SECONDS = 10
 _SEPARATORS = re.compile(r"[\s,]+")
+_NO_TAGS: frozenset[str] = frozenset()  # one for all: there can be very many images
 _KEEP_BYTES = "surrogateescape"  # a comment in another encoding is as it was after a line is added
 
 
@@ -29,7 +30,7 @@ class TrackedImage:
     """An image that is kept fresh, with the tags kept whatever the limit."""
 
     repository: Repository
-    kept_tags: frozenset[str] = frozenset()
+    kept_tags: frozenset[str] = _NO_TAGS
     private: bool = False
 
     def merged_with(self, other: "TrackedImage") -> "TrackedImage":
@@ -44,7 +45,6 @@ class NotTracked(LookupError):
 class _Snapshot:
     stamp: tuple[int, ...] | None = None
     images: dict[Repository, TrackedImage] = field(default_factory=dict)
-    by_path: dict[str, list[Repository]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
 
@@ -55,6 +55,7 @@ class TrackedImages:
         self._file = file
         self._named = list(filter(None, _SEPARATORS.split(named_by_settings)))
         self._snapshot = _Snapshot(stamp=())
+        self._by_path: tuple[_Snapshot, dict[str, tuple[Repository, ...]]] = (self._snapshot, {})
 
     def __iter__(self) -> Iterator[TrackedImage]:
         return iter(list(self._read().images.values()))
@@ -68,7 +69,18 @@ class TrackedImages:
 
     def at_path(self, path: str) -> Sequence[Repository]:
         """Return the tracked images of every registry that have this path there."""
-        return self._read().by_path.get(path, ())
+        snapshot = self._read()
+        if self._by_path[0] is not snapshot:  # made when the first one asks: most installations name no path
+            by_path: dict[str, tuple[Repository, ...]] = {}
+            for repository in snapshot.images:
+                by_path[repository.path] = (*by_path.get(repository.path, ()), repository)
+            self._by_path = snapshot, by_path
+        return self._by_path[1].get(path, ())
+
+    @property
+    def stamp(self) -> object:
+        """What tells the list from one that was read before it was edited."""
+        return self._read().stamp
 
     def is_settled(self) -> bool:
         """Tell whether the file was last written long enough ago to be taken for whole."""
@@ -145,7 +157,7 @@ def parse_image(name: str, *, private: bool = False) -> TrackedImage:
         raise InvalidReference(f"{name!r} names a digest, which never changes: track the image or one of its tags.")
     if not has_own_paths(reference.repository):
         raise InvalidReference(f"{name!r} cannot be published: its files would stand where those of another image do.")
-    return TrackedImage(reference.repository, frozenset(filter(None, [reference.tag])), private)
+    return TrackedImage(reference.repository, frozenset([reference.tag]) if reference.tag else _NO_TAGS, private)
 
 
 def _snapshot(stamp: tuple[int, ...] | None, lines: list[str], named: list[str]) -> _Snapshot:
@@ -162,13 +174,11 @@ def _snapshot(stamp: tuple[int, ...] | None, lines: list[str], named: list[str])
             problems.append(f"{source} is left out: {error}")
             continue
         if image:
-            images[image.repository] = images.get(image.repository, image).merged_with(image)
-    by_path: dict[str, list[Repository]] = {}
-    for repository in images:
-        by_path.setdefault(repository.path, []).append(repository)
+            known = images.get(image.repository)
+            images[image.repository] = known.merged_with(image) if known else image
     for problem in problems:
         log.warning("not tracked reason=%r", problem)
-    return _Snapshot(stamp, images, by_path, tuple(problems))
+    return _Snapshot(stamp, images, tuple(problems))
 
 
 def _lines_for(image: TrackedImage) -> list[str]:

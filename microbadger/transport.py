@@ -252,8 +252,12 @@ class Transport:
                 raise ValueError("too long")
             if request.authorization and Origin.of(url) == Origin.of(request.url):
                 headers["Authorization"] = request.authorization
-            # Not through a session: it would add cookies, netrc passwords and what the environment says.
-            prepared = requests.Request(request.method, url, headers, data=request.form).prepare()
+            # Not as a session does: it would add cookies, netrc passwords and what the environment says.
+            prepared = requests.PreparedRequest()
+            prepared.prepare_method(request.method)
+            prepared.prepare_url(url, None)
+            prepared.prepare_headers(headers)
+            prepared.prepare_body(request.form, None)
             target = Origin.of(str(prepared.url))
             target.host.encode("idna")  # else a resolver would raise this
             return prepared, target

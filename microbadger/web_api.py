@@ -1,6 +1,5 @@
 """Answers the metadata API: images, versions, the list and the search, and what an administrator may change."""
 
-import math
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -8,11 +7,12 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 
 from microbadger.answers import PASSING, document_answer, error_answer, file_answer
+from microbadger.image_list import list_page
 from microbadger.metadata import document_bytes, image_name, shown_at
 from microbadger.public_tree import CATALOGUE, ImagePaths
 from microbadger.publisher import Publisher
 from microbadger.reference import Reference, Repository
-from microbadger.search import Listing, find
+from microbadger.search import Listing
 from microbadger.tracked_images import TrackedImages
 from microbadger.web import parse_name, public_file, published
 
@@ -72,19 +72,14 @@ class ApiRoutes:
         if not request.args.keys() & {"page", "page_size"}:
             return file_answer(self.publisher.read(CATALOGUE) or document_bytes({"CurrentPage": 1}), CATALOGUE)
         page, page_size = _number("page", 1), min(_number("page_size", _PAGE_SIZE), _LARGEST_PAGE)
-        entries = self.listing.entries()
-        shown = entries[(page - 1) * page_size : page * page_size]
-        document: dict[str, object] = {"CurrentPage": page}
-        if entries:
-            document |= {"PageCount": math.ceil(len(entries) / page_size), "ImageCount": len(entries), "Images": shown}
-        return file_answer(document_bytes(document), CATALOGUE)
+        return file_answer(list_page(self.publisher.folder / CATALOGUE, page, page_size), CATALOGUE)
 
     def search(self, term: str) -> Response:
         """The names of the images that fit a term best; a file first, of an image that is called ``search/…``."""
         if term.endswith(".json"):
             with suppress(NotFound):
                 return public_file(self.publisher, f"v1/images/search/{term}")
-        found = [_full_name(entry["ImageName"]) for entry in find(self.listing.entries(), term, _FOUND_AT_MOST)]
+        found = [_full_name(name) for name in self.listing.search(term, _FOUND_AT_MOST)]
         return file_answer(document_bytes({"Images": found} if found else {}), CATALOGUE)
 
     def _shown_at(self, reference: Reference) -> bytes:

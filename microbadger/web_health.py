@@ -1,6 +1,5 @@
 """Answers an operator's monitors: whether it runs, how fresh everything is, what fails, and how much happened."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,12 +8,12 @@ from flask import Blueprint, Response
 
 from microbadger.answers import NOT_KEPT, answer, document_answer, text_answer
 from microbadger.cdn_purge import Status
-from microbadger.checks import Check, Checks
+from microbadger.checks import Check
 from microbadger.metadata import format_time, image_name
 from microbadger.metrics import MEDIA_TYPE, Counts, Labels, Metric, exposition, labels_of
-from microbadger.tracked_images import TrackedImages
+from microbadger.overview import Overview, Summary
+from microbadger.reference import Repository
 
-_FAILING_NAMED = 100
 _COUNTERS = {
     "refreshes": "Refreshes that ended, by result.",
     "refresh_failures": "Refreshes that failed, by cause.",
@@ -27,8 +26,7 @@ _COUNTERS = {
 class HealthRoutes:
     """The routes for monitors."""
 
-    tracked: TrackedImages
-    checks: Checks
+    overview: Overview
     counts: Counts
     queues: Callable[[], dict[str, int]]
     """How many messages wait in each queue of what leaves the service."""
@@ -55,11 +53,11 @@ class HealthRoutes:
 
     def health(self) -> Response:
         """How many images there are, how fresh they are and what fails."""
-        summary = self._summary()
+        summary = self.overview.summary()
         document: dict[str, object] = {
-            **summary.counts,
-            "OldestCheck": format_time(summary.oldest) if summary.oldest else None,
-            "Failures": [_failure(name, check) for name, check in summary.failing],
+            **_counts(summary),
+            "OldestCheck": format_time(summary.oldest_check) if summary.oldest_check else None,
+            "Failures": [_failure(repository, check) for repository, check in summary.failing],
             "Problems": self.problems(),
             "Queues": self.queues(),
         }
@@ -74,43 +72,23 @@ class HealthRoutes:
     def _metrics(self) -> Iterator[Metric]:
         for name, told in _COUNTERS.items():
             yield Metric(f"microbadger_{name}_total", "counter", told, self.counts.totals(name))
-        summary = self._summary()
-        states = {labels_of({"state": state.lower()}): count for state, count in summary.counts.items()}
+        summary = self.overview.summary()
+        states = {labels_of({"state": state.lower()}): count for state, count in _counts(summary).items()}
         yield Metric("microbadger_images", "gauge", "Tracked images, by state.", states)
-        age: dict[Labels, float] = {(): (self.now() - summary.oldest).total_seconds()} if summary.oldest else {}
+        oldest = summary.oldest_check
+        age: dict[Labels, float] = {(): (self.now() - oldest).total_seconds()} if oldest else {}
         yield Metric("microbadger_oldest_check_age_seconds", "gauge", "Age of the oldest successful check.", age)
         queues = {labels_of({"queue": name}): count for name, count in self.queues().items()}
         yield Metric("microbadger_queue_length", "gauge", "Messages that wait to leave, by queue.", queues)
 
-    def _summary(self) -> "_Summary":
-        counts = Counter(dict.fromkeys(("Images", "Pending", "Due", "Failing"), 0))
-        oldest: datetime | None = None
-        failing: list[tuple[str, Check]] = []
-        now = self.now()
-        for image in self.tracked:
-            check = self.checks.get(image.repository)
-            counts.update(["Images", *_states(check, now)])
-            if check.error and len(failing) < _FAILING_NAMED:
-                failing.append((image_name(image.repository), check))
-            if check.succeeded_at:
-                oldest = min(check.succeeded_at, oldest or check.succeeded_at)
-        return _Summary(counts, oldest, failing)
 
-
-@dataclass(frozen=True, slots=True)
-class _Summary:
-    counts: Counter[str]
-    oldest: datetime | None
-    failing: list[tuple[str, Check]]
-
-
-def _states(check: Check, now: datetime) -> Iterator[str]:
-    if check.succeeded_at is None:
-        yield "Pending"
-    if check.is_due(now):
-        yield "Due"
-    if check.error:
-        yield "Failing"
+def _counts(summary: Summary) -> dict[str, int]:
+    return {
+        "Images": summary.image_count,
+        "Pending": summary.pending_count,
+        "Due": summary.due_count,
+        "Failing": summary.failing_count,
+    }
 
 
 def _purge(status: Status) -> dict[str, object]:
@@ -118,6 +96,6 @@ def _purge(status: Status) -> dict[str, object]:
     return {"Waiting": status.waiting, "Error": status.error, "NextTry": next_try}
 
 
-def _failure(name: str, check: Check) -> dict[str, object]:
+def _failure(repository: Repository, check: Check) -> dict[str, object]:
     due_at = format_time(check.due_at) if check.due_at else None
-    return {"ImageName": name, "Error": check.error, "Failures": check.failures, "NextCheck": due_at}
+    return {"ImageName": image_name(repository), "Error": check.error, "Failures": check.failures, "NextCheck": due_at}

@@ -55,20 +55,20 @@ def due_after_failures(checks: Checks, count: int) -> timedelta:
     return due_after(checks)
 
 
-def test_an_image_that_was_never_checked_is_due(checks: Checks) -> None:
-    assert (checks.get(ALPINE), checks.is_due(ALPINE)) == (Check(), True)
+def test_an_image_that_was_never_checked_is_due(checks: Checks, clock: Clock) -> None:
+    assert (checks.get(ALPINE), checks.get(ALPINE).is_due(clock())) == (Check(), True)
 
 
 def test_an_image_is_due_an_interval_after_its_last_success(checks: Checks, clock: Clock) -> None:
     checks.succeeded(ALPINE, [])
     clock.now = NOON + DAY
-    assert checks.is_due(ALPINE)
+    assert checks.get(ALPINE).is_due(clock())
 
 
 def test_an_image_is_due_at_most_a_tenth_of_the_interval_earlier(checks: Checks, clock: Clock) -> None:
     checks.succeeded(ALPINE, [])
     clock.now = NOON + DAY * 0.9 - MINUTE
-    assert not checks.is_due(ALPINE)
+    assert not checks.get(ALPINE).is_due(clock())
 
 
 def test_images_that_were_checked_together_drift_apart(checks: Checks) -> None:
@@ -81,7 +81,7 @@ def test_images_that_were_checked_together_drift_apart(checks: Checks) -> None:
 def test_an_interval_that_became_shorter_counts_at_once(tmp_path: Path, checks: Checks, clock: Clock) -> None:
     checks.succeeded(ALPINE, [])
     clock.now = NOON + HOUR
-    assert Checks(tmp_path, interval=HOUR, edition="this", now=clock).is_due(ALPINE)
+    assert Checks(tmp_path, interval=HOUR, edition="this", now=clock).get(ALPINE).is_due(clock())
 
 
 @pytest.mark.parametrize(
@@ -202,16 +202,16 @@ def test_what_is_wanted_survives_a_success_if_it_exists(checks: Checks) -> None:
 
 def test_an_image_published_by_another_edition_is_due(tmp_path: Path, checks: Checks, clock: Clock) -> None:
     checks.succeeded(ALPINE, [])
-    assert not checks.is_due(ALPINE)
-    assert Checks(tmp_path, interval=DAY, edition="that", now=clock).is_due(ALPINE)
+    assert not checks.get(ALPINE).is_due(clock())
+    assert Checks(tmp_path, interval=DAY, edition="that", now=clock).get(ALPINE).is_due(clock())
 
 
-def test_a_clock_that_was_ahead_delays_nothing(tmp_path: Path, checks: Checks) -> None:
+def test_a_clock_that_was_ahead_delays_nothing(tmp_path: Path, checks: Checks, clock: Clock) -> None:
     ahead = Checks(tmp_path, interval=DAY, edition="this", now=lambda: NOON + 1000 * DAY)
     ahead.succeeded(ALPINE, [])
-    assert checks.is_due(ALPINE)
+    assert checks.get(ALPINE).is_due(clock())
     ahead.failed(ALPINE, "no answer")
-    assert checks.is_due(ALPINE)
+    assert checks.get(ALPINE).is_due(clock())
 
 
 @pytest.mark.parametrize(

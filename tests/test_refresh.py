@@ -15,7 +15,9 @@ from microbadger.content_cache import ContentCache
 from microbadger.docker_hub import DockerHub
 from microbadger.documents import ImageDocument
 from microbadger.layer_index import LayerIndex
+from microbadger.look_log import LookLog
 from microbadger.metadata import Changes
+from microbadger.overview import Overview
 from microbadger.public_tree import ImagePaths
 from microbadger.publisher import Publisher
 from microbadger.reference import Reference, Repository
@@ -54,8 +56,11 @@ class Bench:
     def refresher_of(self, named: str | None = None, max_tags: int = 100) -> Refresher:
         mirrors = {"docker.io": self.fake.url}
         registry = Registry(user_agent="tests", mirrors=mirrors, sleep=lambda _: None)
+        tracked = TrackedImages(self.data / "images.txt", named or str(self.repository))
+        looks = LookLog(self.data / "looks")
+        self.overview = Overview(tracked, self.checks, self.publisher, looks, now=lambda: self.time)
         return Refresher(
-            tracked=TrackedImages(self.data / "images.txt", named or str(self.repository)),
+            tracked=tracked,
             surveyor=Surveyor(
                 registry=registry,
                 docker_hub=DockerHub(registry.transport, self.hub_url),
@@ -70,6 +75,7 @@ class Bench:
             changed=self.changed.update,
             published=lambda: None,
             ended=self.ended.append,
+            is_due=self.overview.is_due,
             webhook_url=lambda _: None,
             base_url="http://badges.test",
             now=lambda: self.time,
@@ -142,7 +148,8 @@ def test_another_edition_of_the_service_publishes_everything_anew(bench: Bench) 
     badge.write_text("what an older edition drew")
 
     bench.checks = bench.checks_of("second edition")
-    assert bench.checks.is_due(bench.repository)
+    bench.refresher = bench.refresher_of()
+    assert bench.overview.is_due(bench.repository)
     bench.refresher_of().refresh(bench.repository)
 
     assert bench.badge("image") == "1000 B: 1 layer"
@@ -451,11 +458,11 @@ def test_content_that_is_not_what_its_digest_names_is_not_believed(bench: Bench)
 def test_a_published_record_that_was_lost_is_made_at_once(bench: Bench) -> None:
     bench.fake.push("team/web", "latest", image())
     bench.refresh()
-    assert bench.refresher.due() == []
+    assert bench.overview.due() == []
 
     shutil.rmtree(bench.public)
 
-    assert bench.refresher.due() == [bench.repository]
+    assert bench.overview.due() == [bench.repository]
     bench.refresher.refresh_if_due(bench.repository)
     assert bench.badge("layers") == "layers: 1"
 

@@ -21,11 +21,11 @@ from typing import Self
 
 from werkzeug.wrappers import Request
 
-from microbadger.catalogue import mark_stale
 from microbadger.checks import Checks
 from microbadger.content_cache import ContentCache
 from microbadger.docker_hub import DockerHub
 from microbadger.layer_index import LayerIndex
+from microbadger.look_log import LookLog
 from microbadger.publisher import Publisher
 from microbadger.reference import Reference, Repository
 from microbadger.refresh import Outcome, Refresher
@@ -67,7 +67,8 @@ def main() -> None:
 
 
 def refresher_of(folder: Path, names: Sequence[str], registry: Registry, hub_url: str = "") -> Refresher:
-    """Return what the service refreshes with, except that what was looked at is due again at once."""
+    """Return what the service refreshes with, except that every image is always due."""
+    looks = LookLog(folder / "data/looks")
     return Refresher(
         tracked=TrackedImages(folder / "data/images.txt", " ".join(names)),
         surveyor=Surveyor(
@@ -82,8 +83,9 @@ def refresher_of(folder: Path, names: Sequence[str], registry: Registry, hub_url
         layer_index=LayerIndex(folder / "data/layers", "https://badges.test"),
         announce=lambda _before, _after, _changes: None,
         changed=lambda _: None,
-        published=lambda: mark_stale(folder / "data/catalogue-is-stale"),
-        ended=lambda _: None,
+        published=lambda: None,
+        ended=lambda outcome: looks.add(outcome.repository),
+        is_due=lambda _: True,
         webhook_url=lambda repository: f"https://badges.test/images/{repository.familiar}/{'t' * 43}",
         base_url="https://badges.test",
         now=_now,
