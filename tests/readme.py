@@ -20,13 +20,14 @@ def section(title: str) -> str:
     return README[start.end() : end]
 
 
-def block(title: str, language: str = "") -> str:
-    """Return the only fenced block of a section that is in a language."""
-    (only,) = (match["code"] for match in _PARTS.finditer(section(title)) if match["language"] == language)
+def block(title: str, language: str = "", *, holding: str = "") -> str:
+    """Return the only fenced block of a section that is in a language and holds a text."""
+    found = (match["code"] for match in _PARTS.finditer(section(title)) if match["language"] == language)
+    (only,) = (code for code in found if holding in code)
     return only
 
 
 def rows(title: str) -> list[list[str]]:
     """Return the rows of the only table of a section, each as its cells."""
-    lines = [line.strip("| ") for line in section(title).splitlines() if line.startswith("| ")]
-    return [re.split(r" +\| +", line) for line in lines[2:]]
+    lines = [line for line in section(title).splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
