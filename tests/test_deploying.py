@@ -22,13 +22,12 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 import yaml  # type: ignore[import-untyped]
-from click import Group
 from flask.testing import FlaskClient
 
 from app import create_app
 from microbadger.settings import Settings
 from tests.fake_registry import FakeRegistry, image
-from tests.readme import README, ROOT, block, rows, section
+from tests.readme import ROOT, block
 from tests.real_registry import free_port, wait_until
 from tests.running_service import COMMAND_SECONDS, START_SECONDS, STOP_SECONDS, badge_text
 
@@ -400,71 +399,6 @@ def test_a_ci_job_sends_what_the_workflow_listens_for() -> None:
     assert workflow()["jobs"]["badges"]["env"]["IMAGE"] == "${{ github.event.client_payload.image }}"
     assert list(posted["client_payload"]) == ["image"]
 
-
-
-def test_the_table_of_commands_names_each_that_there_is(tmp_path: Path) -> None:
-    app = create_app(Settings(data_dir=tmp_path / "data", public_dir=tmp_path / "public"))
-    there_are = set()
-    for name, command in app.cli.commands.items():
-        subcommands = command.commands if isinstance(command, Group) else {}
-        there_are |= {f"{name} {subcommand}" for subcommand in subcommands} or {name}
-
-    named = set()
-    for cell, _ in rows("Commands"):
-        group = ""
-        for typed in re.findall(r"`([^`]*)`", cell):
-            words = [word for word in typed.removeprefix("flask ").split() if word.islower()]
-            named.add(" ".join([group, *words][-2:]).strip())
-            group = words[0] if len(words) == 2 else group
-
-    assert named == there_are
-
-
-class Recording(dict[str, str]):
-    """An environment that notes what it is asked for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: set[str] = set()
-
-    def get(self, name: str, default: Any = None) -> Any:
-        self.names.add(name)
-        return default
-
-
-def settings_read() -> set[str]:
-    environment = Recording()
-    Settings.from_environment(environment)
-    return environment.names - {"HOME"}
-
-
-PLATFORMS = {"RENDER_EXTERNAL_URL", "RAILWAY_PUBLIC_DOMAIN", "HEROKU_APP_DEFAULT_DOMAIN_NAME", "FLY_APP_NAME"}
-
-
-def test_the_table_of_settings_names_each_that_is_read() -> None:
-    named = {name for cells in rows("Settings") for name in re.findall(r"`([A-Z_]+)`", cells[0])}
-
-    assert named - {"PORT", "WEB_CONCURRENCY"} == settings_read() - PLATFORMS
-
-
-def test_the_defaults_in_the_table_of_settings_are_those_of_the_service() -> None:
-    defaults = {name: default.strip("`") for name, default, _ in rows("Settings")}
-
-    for name, value in (("REFRESH_HOURS", "24"), ("MAX_TAGS", "100"), ("HUB_URL", "https://hub.docker.com")):
-        assert defaults[f"`MICROBADGER_{name}`"] == value
-        with_it = Settings.from_environment({f"MICROBADGER_{name}": value})
-        assert with_it == Settings.from_environment({})
-
-
-def test_the_platforms_named_are_those_whose_address_is_known() -> None:
-    assert {name for name in settings_read() if name in section("On a PaaS")} >= PLATFORMS
-    assert settings_read() >= PLATFORMS
-
-
-def test_every_setting_that_is_mentioned_exists() -> None:
-    mentioned = set(re.findall(r"\bMICROBADGER_[A-Z_]*[A-Z]\b", README))
-
-    assert mentioned <= settings_read()
 
 
 OLD_README = """\

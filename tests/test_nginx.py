@@ -465,7 +465,9 @@ def test_this_machine_learns_the_counts(front: Front) -> None:
     assert "microbadger_images" in answer.text
 
 
-@pytest.mark.parametrize("target", ["/metrics", "/metrics/", "/m%65trics", "/x/../metrics", "/metrics?x", "/metrics//"])
+@pytest.mark.parametrize(
+    "target", ["/metrics", "/metrics/", "/m%65trics", "/x/../metrics", "/metrics?x", "/metrics//", "//metrics"]
+)
 def test_no_other_machine_learns_the_counts(front: Front, target: str) -> None:
     host = urlsplit(front.url).netloc
     connection = http.client.HTTPConnection(host, timeout=10, source_address=("127.0.0.2", 0))
