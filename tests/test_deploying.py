@@ -309,7 +309,7 @@ class Actions:
         values = {
             None: not self.failed,
             "env.IMAGE": not self.failed and bool(variables["IMAGE"]),
-            "${{ !cancelled() }}": True,
+            "${{ !cancelled() && env.MICROBADGER_BASE_URL }}": "MICROBADGER_BASE_URL" in variables,
             "${{ !cancelled() && hashFiles('public/index.html') }}": (clone / "public/index.html").exists(),
         }
         return values[step.get("if")]

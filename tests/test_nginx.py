@@ -208,9 +208,11 @@ class Front:
         self.web = f"{fake.host}/team/web"
         self.pushed = f"{fake.host}/team/pushed"
         """An image to post webhooks for, so that nothing else changes."""
+        self.missing = f"{fake.host}/team/missing"
+        """A tracked image that its registry does not have."""
 
     def named(self, target: str) -> str:
-        return target.replace("WEB", self.web).replace("PUSHED", self.pushed)
+        return target.replace("WEB", self.web).replace("PUSHED", self.pushed).replace("MISSING", self.missing)
 
     def webhook(self, *name: str) -> str:
         return urlsplit(self.service.command("webhook", *name).stdout.strip()).path
@@ -293,7 +295,9 @@ TOKEN = {"Authorization": "Bearer t0ken"}
         (200, "/badges/image/example/unknown.svg"),
         (200, "/badges/image/example/unknown.json"),
         (200, "/badges/image/PUSHED:unknown.svg"),
-        (200, "/badges/image/team/missing.svg"),
+        (200, "/badges/size/MISSING.svg"),
+        (202, "/v1/images/MISSING"),
+        (404, "/images/MISSING"),
         (200, "/badges/image/Example_TEMPLATE.svg"),
         (200, "/badges/image/.hidden.svg"),
         (400, "/badges/nonsense/alpine.svg"),
@@ -434,6 +438,12 @@ def test_a_webhook_waits_through_nginx_until_the_files_are_fresh(front: Front) -
     answer = asked(front.url, "POST", f"{front.webhook(front.pushed)}?wait=30")
 
     assert (answer.status_code, answer.json()["Result"]) == (200, "fresh")
+
+
+def test_a_webhook_that_waits_tells_through_nginx_why_the_registry_failed(front: Front) -> None:
+    answer = asked(front.url, "POST", f"{front.webhook(front.missing)}?wait=30")
+
+    assert (answer.status_code, answer.json()["Result"]) == (502, "failed")
 
 
 def test_nginx_waits_longer_than_a_webhook_may_take() -> None:
