@@ -1,0 +1,148 @@
+"""What the README lists and shows is what there is, and its examples do what it says."""
+
+import argparse
+import json
+import re
+import shlex
+import string
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from click import Group
+
+from app import create_app
+from microbadger.settings import Settings
+from microbadger.tracked_images import TrackedImages
+from tests.fake_registry import FakeRegistry, image
+from tests.readme import README, block, rows, section
+from tests.running_service import RunningService
+
+
+def test_the_table_of_commands_names_each_that_there_is(tmp_path: Path) -> None:
+    app = create_app(Settings(data_dir=tmp_path / "data", public_dir=tmp_path / "public"))
+    there_are = set()
+    for name, command in app.cli.commands.items():
+        subcommands = command.commands if isinstance(command, Group) else {}
+        there_are |= {f"{name} {subcommand}" for subcommand in subcommands} or {name}
+
+    named = set()
+    for cell, _ in rows("Commands"):
+        group = ""
+        for typed in re.findall(r"`([^`]*)`", cell):
+            words = [word for word in typed.removeprefix("flask ").split() if word.islower()]
+            named.add(" ".join([group, *words][-2:]).strip())
+            group = words[0] if len(words) == 2 else group
+
+    assert named == there_are
+
+
+class Recording(dict[str, str]):
+    """An environment that notes what it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.add(name)
+        return default
+
+
+def settings_read() -> set[str]:
+    environment = Recording()
+    Settings.from_environment(environment)
+    return environment.names - {"HOME"}
+
+
+PLATFORMS = {"RENDER_EXTERNAL_URL", "RAILWAY_PUBLIC_DOMAIN", "HEROKU_APP_DEFAULT_DOMAIN_NAME", "FLY_APP_NAME"}
+
+
+def test_the_table_of_settings_names_each_that_is_read() -> None:
+    named = {name for cells in rows("Settings") for name in re.findall(r"`([A-Z_]+)`", cells[0])}
+
+    assert named - {"PORT", "WEB_CONCURRENCY"} == settings_read() - PLATFORMS
+
+
+def test_the_defaults_in_the_table_of_settings_are_those_of_the_service() -> None:
+    defaults = {name: default.strip("`") for name, default, _ in rows("Settings")}
+
+    for name, value in (("REFRESH_HOURS", "24"), ("MAX_TAGS", "100"), ("HUB_URL", "https://hub.docker.com")):
+        assert defaults[f"`MICROBADGER_{name}`"] == value
+        with_it = Settings.from_environment({f"MICROBADGER_{name}": value})
+        assert with_it == Settings.from_environment({})
+
+
+def test_the_platforms_named_are_those_whose_address_is_known() -> None:
+    assert {name for name in settings_read() if name in section("On a PaaS")} >= PLATFORMS
+    assert settings_read() >= PLATFORMS
+
+
+def test_every_setting_that_is_mentioned_exists() -> None:
+    mentioned = set(re.findall(r"\bMICROBADGER_[A-Z_]*[A-Z]\b", README))
+
+    assert mentioned <= settings_read()
+
+
+def test_the_example_of_a_list_of_images_is_one(tmp_path: Path) -> None:
+    (tmp_path / "images.txt").write_text(block("Start", holding="private"))
+    tracked = TrackedImages(tmp_path / "images.txt")
+
+    assert tracked.problems == ()
+    assert [image.repository.familiar for image in tracked] == [
+        "library/alpine", "example/web", "ghcr.io/example/api", "registry.example.org/team/app"
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """A service for administrators, which reads Docker Hub's images from a fake registry."""
+    with FakeRegistry() as fake:
+        fake.push("example/web", "1.0", image())
+        folder = tmp_path_factory.mktemp("service")
+        mirrors = json.dumps({"docker.io": fake.url})
+        with RunningService(folder, mirrors=mirrors, admin_token="t0ken") as service:
+            yield service
+
+
+def curl(service: RunningService, command: str, **variables: str) -> requests.Response:
+    """Send what a curl command would, to a service instead of the README's host."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-X", default="GET")
+    parser.add_argument("-H", action="append", default=[])
+    parser.add_argument("-d")
+    parser.add_argument("url")
+    asked = parser.parse_args(shlex.split(string.Template(command).substitute(variables))[1:])
+    headers = dict(header.split(": ", 1) for header in asked.H)
+    url = asked.url.replace("https://badges.example.org", service.url)
+    return requests.request(asked.X, url, headers=headers, data=asked.d, timeout=30)
+
+
+def test_the_examples_for_administrators_and_of_the_webhook_work(service: RunningService) -> None:
+    put, get, delete = block("Metadata", holding="curl").splitlines()
+    auth = "Authorization: Bearer t0ken"
+    post = block("Fresh at once: the webhook", holding="curl")
+
+    assert curl(service, put, AUTH=auth).status_code == 201
+    service.wait_for_image("example/web")
+    token = curl(service, get, AUTH=auth).json()["WebhookURL"].rpartition("/")[2]
+    assert curl(service, post, TOKEN=token).text == "OK"
+    assert service.command(*typed("When tags move: notifications")).returncode == 0
+    assert curl(service, delete, AUTH=auth).status_code == 204
+    assert curl(service, post, TOKEN=token).status_code == 404
+
+
+def typed(title: str) -> list[str]:
+    """Return the arguments of the only example of a command in a section."""
+    command, *arguments = shlex.split(block(title))
+    assert command == ".venv/bin/flask"
+    return arguments
+
+
+def test_the_examples_of_badges_are_what_the_command_prints(service: RunningService) -> None:
+    service.environment["MICROBADGER_BASE_URL"] = "https://badges.example.org"
+    printed = service.command("badges", "example/web").stdout
+
+    assert block("Badges in a README", holding="badges/version").strip() in printed
