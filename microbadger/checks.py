@@ -66,8 +66,8 @@ class Checks:
         self._now = now
         self._unwritten: dict[Repository, tuple[tuple[int, ...] | None, Check]] = {}
         """Failures that could not be written, each beside the stamp of the file that it should have replaced."""
-        self._begun: dict[Repository, datetime] = {}
-        """When the looks began at which this process is."""
+        self._begun: dict[Repository, Check] = {}
+        """What is to be written down of the looks at which this process is, when they end."""
 
     def get(self, repository: Repository) -> Check:
         """Return the last check of an image; a fresh one where there is none, or none that can be read."""
@@ -90,12 +90,14 @@ class Checks:
         if tags != check.wanted:
             check = replace(check, wanted=tags)
             self._write(repository, check)
-        self._begun[repository] = self._now()
+        self._begun[repository] = replace(check, began_at=self._now())
         return check
 
     def publishing(self, repository: Repository) -> None:
         """Note that files are replaced: until a look succeeds, nobody knows what was published."""
-        self._write(repository, replace(self.get(repository), edition=""))
+        check = replace(self._begun.get(repository) or self.get(repository), edition="")
+        self._write(repository, check)
+        self._begun[repository] = check
 
     def succeeded(self, repository: Repository, tags: Collection[str], *, follow_up: int | None = None) -> None:
         """Note a success, and which tags there are: no other is wanted any longer, unless a look follows up.
@@ -103,14 +105,13 @@ class Checks:
         The next look is due an interval from now, or up to a tenth of it earlier; or soon, if it is to follow up (the
         first time is 0; there are two at Docker Hub) what a webhook announced and this look could not see yet.
         """
-        now, check = self._now(), self.get(repository)
+        now, check = self._now(), self._end(repository)
         delay, follow_ups = self._interval * random.uniform(1 - _SPREAD, 1), 0
         delays = _FOLLOW_UPS_AT_DOCKER_HUB if repository.registry == DOCKER_HUB else _FOLLOW_UPS
         if follow_up is not None and follow_up < len(delays):
             delay, follow_ups = min(delay, delays[follow_up]), follow_up + 1
         succeeded = replace(
             check,
-            began_at=self._begun.pop(repository, check.began_at),
             ended_at=now,
             succeeded_at=now,
             due_at=now + delay,
@@ -133,14 +134,11 @@ class Checks:
 
         If that cannot be written, this process remembers it, so that a full disk leads to no look after the other.
         """
-        check = self.get(repository)
+        check = self._end(repository)
         backoff = min(_FIRST_RETRY * 2 ** min(check.failures, 16), longest, self._interval)
         delay = max(backoff * random.uniform(0.8, 1.2), retry_after)
-        now, began_at = self._now(), self._begun.pop(repository, check.began_at)
-        failures = check.failures + 1
-        failed = replace(
-            check, began_at=began_at, ended_at=now, due_at=now + delay, failures=failures, error=error
-        )
+        now = self._now()
+        failed = replace(check, ended_at=now, due_at=now + delay, failures=check.failures + 1, error=error)
         try:
             self._write(repository, failed)
         except OSError:
@@ -159,6 +157,9 @@ class Checks:
     def try_lock(self, repository: Repository) -> int | None:
         """Take the right to refresh an image and return what to `unlock`, or None if another has it."""
         return try_lock(self._lock(repository))
+
+    def _end(self, repository: Repository) -> Check:
+        return self._begun.pop(repository, None) or self.get(repository)
 
     def _as_of_now(self, check: Check | None) -> Check:
         return replace(check, due_at=self._due_at(check)) if check else Check()
