@@ -5,6 +5,7 @@ Unknown is said as ``unknown`` and a label that nobody wrote as ``not given``; n
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from microbadger.documents import ImageDocument, PlatformDocument, VersionDocument
 from microbadger.labels import Told, told_by
@@ -35,23 +36,34 @@ class _Subject:
     image: ImageDocument
     version: VersionDocument
     tag: str | None
-    told: Told
+    tell: Callable[[], Told]
+
+    @property
+    def told(self) -> Told:
+        return self.tell()
 
     @property
     def is_read(self) -> bool:
         return bool(self.version["Platforms"])
 
 
-def badges(image: ImageDocument) -> Iterator[tuple[str, str | None, Badge]]:
-    """Yield (type, tag, badge) of every badge of an image: for its current version (tag None) and for each tag."""
+def badges(image: ImageDocument, last: ImageDocument | None = None) -> Iterator[tuple[str, str | None, Badge]]:
+    """Yield (type, tag, badge) of every badge of an image: for its current version (tag None) and for each tag.
+
+    Those are left out that must say what they did in the ``last`` document.
+    """
     current = current_version(image["Versions"])
+    last_versions = {version["SHA"]: version for version in last["Versions"]} if last else {}
+    last_current = current_version(last["Versions"]) if last else None
+    of_image = [kind for kind, field in _TOLD_OF_IMAGES.items() if not last or last.get(field) != image.get(field)]
     for version in image["Versions"]:
-        told = told_by(version.get("Labels", {}), version.get("Annotations", {}))
-        tags: list[str | None] = [None] if version is current else []
-        for tag in [*tags, *tags_of(version)]:
-            subject = _Subject(image, version, tag, told)
-            for badge_type, say in BADGE_TYPES.items():
-                yield badge_type, tag, say(subject)
+        subjects: list[tuple[str | None, bool]] = [(None, version == last_current)] if version is current else []
+        subjects += [(tag, version == last_versions.get(version["SHA"])) for tag in tags_of(version)]
+        tell = _teller(version)
+        for tag, is_same in subjects:
+            subject = _Subject(image, version, tag, tell)
+            for badge_type in of_image if is_same else BADGE_TYPES:
+                yield badge_type, tag, BADGE_TYPES[badge_type](subject)
 
 
 def not_found_badge(subject: str = "image") -> Badge:
@@ -171,6 +183,14 @@ BADGE_TYPES: dict[str, Callable[[_Subject], Badge]] = {
     "stars": _stars,
     "base": _base,
 }
+
+
+_TOLD_OF_IMAGES = {"pulls": "PullCount", "stars": "StarCount"}
+"""The types that say nothing of a version, and the field that they say."""
+
+
+def _teller(version: VersionDocument) -> Callable[[], Told]:
+    return cache(lambda: told_by(version.get("Labels", {}), version.get("Annotations", {})))
 
 
 def _given(subject: _Subject, label: str, text: str) -> Badge:

@@ -20,7 +20,7 @@ def content_files(
 ) -> dict[str, bytes]:
     """Return the badges of an image and the documents of those versions that come with their layers.
 
-    Badges that say what those of the ``last`` document did are left out.
+    Badges that must say what those of the ``last`` document did are left out.
     """
     files: dict[str, bytes] = {}
     names = ImagePaths.all_of(repository)
@@ -28,10 +28,7 @@ def content_files(
         if "Layers" in version or not version["Platforms"]:
             content = document_bytes(version)
             files |= {paths.version(version["SHA"]): content for paths in names}
-    said = {(badge_type, tag): badge for badge_type, tag, badge in badge_text.badges(last)} if last else {}
-    for badge_type, tag, badge in badge_text.badges(image):
-        if said.get((badge_type, tag)) == badge:
-            continue
+    for badge_type, tag, badge in badge_text.badges(image, last):
         drawn = badge_svg.draw(badge), document_bytes(badge_svg.endpoint_document(badge))
         for suffix, content in zip(_BADGE_SUFFIXES, drawn, strict=True):
             files |= {paths.badge(badge_type, tag, suffix): content for paths in names}

@@ -1,6 +1,8 @@
 """What each badge says, in a table per type, and the edges of rounding."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from microbadger.badge_text import (
     BADGE_TYPES,
@@ -244,6 +246,39 @@ def test_the_badge_of_an_image_tells_of_its_current_version() -> None:
 def test_the_badge_of_a_tag_tells_of_its_version() -> None:
     older, newer = version("latest", size=1024, created=OLDER), version("2.0", size=2048)
     assert say("size", image(newer, older), "2.0") == ("size", "2.0 KiB")
+
+
+def with_sha(number: int, document: VersionDocument) -> VersionDocument:
+    return {**document, "SHA": str(number)}
+
+
+VERSIONS = st.builds(
+    version,
+    st.sampled_from(["1", "2", "latest"]),
+    size=st.sampled_from([1, 2]),
+    created=st.sampled_from([OLDER, NEWER]),
+    labels=st.sampled_from([{}, {"org.opencontainers.image.version": "3"}]),
+)
+IMAGES = st.builds(
+    lambda versions, pulls: image(*map(with_sha, range(len(versions)), versions), pulls=pulls),
+    st.lists(VERSIONS, max_size=3, unique_by=lambda each: each["Tags"][0]["tag"]),
+    st.sampled_from([None, 1, 2]),
+)
+
+
+@given(IMAGES, IMAGES)
+def test_only_badges_that_say_what_they_did_are_left_out(last: ImageDocument, document: ImageDocument) -> None:
+    before = {(kind, tag): badge for kind, tag, badge in badges(last)}
+    after = {(kind, tag): badge for kind, tag, badge in badges(document)}
+
+    new = {(kind, tag): badge for kind, tag, badge in badges(document, last)}
+
+    assert before | new == before | after
+
+
+def test_of_an_image_that_was_merely_pulled_only_the_pulls_are_said_again() -> None:
+    last, document = (image(version("1", "latest"), pulls=pulls) for pulls in (1, 2))
+    assert {(kind, tag) for kind, tag, _ in badges(document, last)} == {("pulls", tag) for tag in (None, "1", "latest")}
 
 
 def test_an_image_without_a_version_has_no_badge() -> None:
