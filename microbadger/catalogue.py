@@ -1,13 +1,13 @@
 """Publishes what lists all images, ``v1/images.json`` and the home page, and takes away what is no longer tracked."""
 
 import json
-import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from microbadger import openapi, pages
 from microbadger.documents import ImageDocument
+from microbadger.event_log import EventLog
 from microbadger.files import lock_file, replace_file
 from microbadger.metadata import document_bytes, image_name
 from microbadger.public_tree import API, API_PAGE, ASSETS, CATALOGUE, HOME
@@ -15,7 +15,7 @@ from microbadger.publisher import Publisher, PublishError
 from microbadger.reference import InvalidReference, Repository
 from microbadger.tracked_images import TrackedImages
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 _RETRY_SECONDS = 30.0
 _ASSET_FOLDER = Path(__file__).parent / "assets"
@@ -56,7 +56,7 @@ class Catalogue:
             self._publish_if_stale()
         except (OSError, PublishError) as error:
             self._retry_at = time.monotonic() + _RETRY_SECONDS
-            log.error("lists not published error=%r", str(error))
+            log.error("lists_not_published", error=str(error))
 
     def _publish_if_stale(self) -> None:
         if self._stale_mark.exists() or self._listed != [image.repository for image in self._tracked]:

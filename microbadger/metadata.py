@@ -65,8 +65,9 @@ class Changes:
     def __bool__(self) -> bool:
         return bool(self.new or self.changed or self.deleted)
 
-    def __str__(self) -> str:
-        return f"new={len(self.new)} changed={len(self.changed)} deleted={len(self.deleted)}"
+    @property
+    def counts(self) -> dict[str, int]:
+        return {"new": len(self.new), "changed": len(self.changed), "deleted": len(self.deleted)}
 
 
 NO_CHANGES = Changes({}, {}, {})
