@@ -35,8 +35,8 @@ class RefreshRequests:
         note = self._pending / f"{key}.{tag}"
         if note.exists():
             return False
-        asked_by = current_id("request") or ""
-        replace_file(note, f"{reference.repository.familiar}\n{asked_by}".encode())
+        lines = filter(None, [reference.repository.familiar, current_id("request")])
+        replace_file(note, "\n".join(lines).encode())
         return True
 
     def begin(self, repository: Repository) -> set[str | None]:
