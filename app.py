@@ -137,7 +137,7 @@ class _Service:
         try:
             replace_file(self._settings_file, self._settings_digest.encode())
         except OSError as error:  # what is published is served from a full disk too
-            log.error("settings_not_kept", file=self._settings_file, error=str(error))
+            log.error("settings_not_kept", file=self._settings_file, error=error)
 
     def secrets(self) -> list[str]:
         """Return all that must never be logged, so far as it is known at the start."""

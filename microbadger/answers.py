@@ -144,7 +144,7 @@ def error_answer(error: HTTPException) -> Response:
 
 def trouble_answer(error: OSError) -> Response:
     """Answer that this machine cannot do it now, as on a full disk: who sends webhooks will try again."""
-    log.error("request_failed", method=request.method, rule=request.url_rule, status=503, error=str(error))
+    log.error("request_failed", method=request.method, rule=request.url_rule, status=503, error=error)
     return error_answer(ServiceUnavailable(f"This cannot be done now: {error.strerror or 'a file cannot be used'}."))
 
 

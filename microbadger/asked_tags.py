@@ -35,7 +35,7 @@ class AskedTags:
         try:
             return self._remember(repository, tag)
         except OSError as error:
-            log.warning("asked_tag_not_kept", image=repository.familiar, tag=tag, error=str(error))
+            log.warning("asked_tag_not_kept", image=repository.familiar, tag=tag, error=error)
             return False
 
     def _remember(self, repository: Repository, tag: str) -> bool:

@@ -56,7 +56,7 @@ class Catalogue:
             self._publish_if_stale()
         except (OSError, PublishError) as error:
             self._retry_at = time.monotonic() + _RETRY_SECONDS
-            log.error("lists_not_published", error=str(error))
+            log.error("lists_not_published", error=error)
 
     def _publish_if_stale(self) -> None:
         if self._stale_mark.exists() or self._listed != [image.repository for image in self._tracked]:

@@ -132,7 +132,7 @@ class DockerHub:
         except RegistryError as error:
             if error.temporary:
                 self._left_alone_until = self._clock() + _REST_SECONDS
-            log.info("docker_hub_failed", image=repository.familiar, asked=kind, error=str(error))
+            log.info("docker_hub_failed", image=repository.familiar, asked=kind, error=error)
             return None
         return parse(answer.body) if answer.status == 200 else None
 

@@ -166,11 +166,18 @@ class LineFormatter(logging.Formatter):
         if isinstance(record.msg, Event):
             yield "event", record.msg.name
             for key, value in record.msg.fields:
-                yield key, value if value is None or isinstance(value, int | float) else self._redaction.of(str(value))
+                yield key, self._without_secrets(value)
         else:
             yield "event", "log"
             yield "logger", record.name
             yield "message", self._redaction.of_foreign(_message(record))
+
+    def _without_secrets(self, value: object) -> object:
+        if value is None or isinstance(value, int | float):
+            return value
+        # The words of an error can be those of a library, also of one that Python counts among those of the system.
+        redact = self._redaction.of_foreign if isinstance(value, BaseException) else self._redaction.of
+        return redact(str(value))
 
 
 def log_to_stdout(formatter: logging.Formatter, others: Iterable[str] = ()) -> None:

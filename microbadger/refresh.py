@@ -193,13 +193,13 @@ class Refresher:
         try:
             self.announce(before, after, changes)
         except ValueError as error:  # subscriptions that were damaged keep nothing from being published
-            log.error("announcement_failed", image=after["ImageName"], error=str(error))
+            log.error("announcement_failed", image=after["ImageName"], error=error)
 
     def _tell_published(self, repository: Repository) -> None:
         try:
             self.published()
         except ValueError as error:
-            log.error("notifying_failed", image=repository.familiar, error=str(error))
+            log.error("notifying_failed", image=repository.familiar, error=error)
 
     def _failed(self, repository: Repository, error: Exception) -> Outcome:
         sentence, cause = _sentence(error), _cause(error)

@@ -162,7 +162,7 @@ class Schedule:
             work()
         except (OSError, PublishError, ValueError) as error:
             if self._troubles.get(name) != str(error):
-                log.error("schedule_failed", work=name, error=str(error))
+                log.error("schedule_failed", work=name, error=error)
             self._troubles[name] = str(error)
         else:
             if self._troubles.pop(name, None):
