@@ -23,7 +23,6 @@ from microbadger.asked_tags import AskedTags
 from microbadger.catalogue import Catalogue, mark_stale
 from microbadger.cdn_purge import CdnPurge
 from microbadger.cdn_sender import CdnSender
-from microbadger.cdn_target import Cloudflare
 from microbadger.checks import Checks
 from microbadger.cli import Tools, add_commands
 from microbadger.content_cache import ContentCache
@@ -75,12 +74,14 @@ def serve() -> Flask:
     """Return the service with its schedule running, in this process or in the workers forked from it."""
     _log_without([])
     try:
-        service = _Service(Settings.from_environment(os.environ))
+        settings = Settings.from_environment(os.environ)
+        _log_without(settings.secrets)
+        service = _Service(settings)
     except SettingsError as error:
         sys.stderr.write(f"{error.format_message()}\n")
         raise SystemExit(_GUNICORN_BOOT_ERROR) from error
-    _log_without(service.secrets())
-    log.info("started", version=__version__, pid=os.getpid(), **service.settings.told)
+    _log_without(service.secrets)
+    log.info("started", version=__version__, pid=os.getpid(), **settings.told)
     service.note_settings()
     os.register_at_fork(before=service.schedule.stop, after_in_child=service.schedule.start)
     if not _is_gunicorns_master():
@@ -139,12 +140,10 @@ class _Service:
         except OSError as error:  # what is published is served from a full disk too
             log.error("settings_not_kept", file=self._settings_file, error=error)
 
+    @property
     def secrets(self) -> list[str]:
-        """Return all that must never be logged, so far as it is known at the start."""
-        settings, target = self.settings, self.settings.cdn_purge
-        cdn_token = target.token if isinstance(target, Cloudflare) else ""
-        tokens = [webhooks.hooks_token(self.secret), settings.admin_token, cdn_token]
-        return [self.secret, *tokens, *self.credentials.secrets]
+        """All that must never be logged, so far as it is known at the start."""
+        return [*self.settings.secrets, self.secret, webhooks.hooks_token(self.secret), *self.credentials.secrets]
 
     def _refresher(self) -> Refresher:
         settings = self.settings

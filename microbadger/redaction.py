@@ -61,5 +61,6 @@ def _written(secret: str) -> set[str]:
         quote_plus(secret),
         repr(secret)[1:-1],
         json.dumps(secret)[1:-1],
+        secret.encode("utf-8", "replace").decode("latin-1"),  # as WSGI decodes a header
         base64.b64encode(secret.encode("utf-8", "replace")).decode(),
     }

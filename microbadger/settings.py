@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from microbadger.cdn_target import PurgeMethod, Target, parse_target
+from microbadger.cdn_target import Cloudflare, PurgeMethod, Target, parse_target
 from microbadger.reference import DOCKER_HUB, InvalidReference, Repository
 
 _LONGEST_HOURS = 24 * 366
@@ -100,6 +100,12 @@ class Settings:
             "has_secret": bool(self.secret),
             "has_admin_token": bool(self.admin_token),
         }
+
+    @property
+    def secrets(self) -> list[str]:
+        """What nobody may know who reads the log; some of it can be empty."""
+        cdn_token = self.cdn_purge.token if isinstance(self.cdn_purge, Cloudflare) else ""
+        return [self.secret, self.admin_token, cdn_token]
 
 
 def _platform_url(environment: Mapping[str, str]) -> str:
