@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -229,3 +230,11 @@ def test_all_that_is_logged_goes_to_standard_output_as_lines_once() -> None:
     assert thread["thread"] == "mañana"
     assert thread["traceback"].endswith("'[hidden]'")
     assert done.stderr == ""
+
+
+def test_the_lines_in_the_readme_are_such_lines() -> None:
+    text = Path(__file__).parent.parent.joinpath("README.md").read_text()
+    lines = [parse(line) for line in text.splitlines() if line.startswith("time=")]
+
+    assert [line["event"] for line in lines] == ["webhook", "refreshed", "refresh_failed"]
+    assert lines[0]["request"] == lines[1]["asked_by"]
