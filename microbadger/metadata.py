@@ -65,8 +65,12 @@ class Changes:
     def __bool__(self) -> bool:
         return bool(self.new or self.changed or self.deleted)
 
+    def __str__(self) -> str:
+        return " ".join(f"{how}={count}" for how, count in self.counts.items())
+
     @property
     def counts(self) -> dict[str, int]:
+        """How many tags moved, by how they did."""
         return {"new": len(self.new), "changed": len(self.changed), "deleted": len(self.deleted)}
 
 
