@@ -6,8 +6,9 @@ import os
 import re
 import secrets
 import sys
+import time
 import traceback
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ from werkzeug.exceptions import HTTPException
 
 import microbadger
 from microbadger import __version__, webhooks
-from microbadger.answers import error_answer, options_answer, trouble_answer
+from microbadger.answers import defect_answer, error_answer, options_answer, trouble_answer
 from microbadger.asked_tags import AskedTags
 from microbadger.catalogue import Catalogue
 from microbadger.cdn_purge import CdnPurge
@@ -28,20 +29,24 @@ from microbadger.content_cache import ContentCache
 from microbadger.credentials import Credentials
 from microbadger.docker_config import read_credentials
 from microbadger.docker_hub import DockerHub
+from microbadger.event_log import EventLog, LineFormatter, log_to_stdout, work_seconds
 from microbadger.files import lock_file, make_folder, read_if_any, replace_file, set_aside, sweep
 from microbadger.layer_index import LayerIndex
 from microbadger.look_log import LookLog
 from microbadger.metrics import Counts
 from microbadger.notification_delivery import Delivery
+from microbadger.notification_outbox import Attempt
 from microbadger.notification_sender import Sender
 from microbadger.notifications import Notifications
 from microbadger.overview import Overview
 from microbadger.public_tree import CATALOGUE
 from microbadger.publisher import Publisher
+from microbadger.redaction import Redaction
 from microbadger.reference import Reference, Repository
 from microbadger.refresh import Outcome, Refresher
 from microbadger.refresh_requests import RefreshRequests
 from microbadger.registry import Registry, RequestSeen
+from microbadger.request_ids import RequestIds, with_request_id
 from microbadger.schedule import Schedule
 from microbadger.search import Listing
 from microbadger.settings import Settings, SettingsError
@@ -57,8 +62,9 @@ from microbadger.web_webhooks import WebhookRoutes
 
 logging.getLogger("microbadger").addHandler(logging.NullHandler())  # commands say what there is to say themselves
 
-log = logging.getLogger("microbadger")
+log = EventLog("microbadger")
 _MADE_SECRET = re.compile(r"[\x21-\x7e]{8,}")
+_GUNICORNS_LOGS = ("gunicorn.error", "gunicorn.access")
 _GUNICORN_BOOT_ERROR = 3  # makes the master stop instead of starting worker after worker
 
 
@@ -69,12 +75,16 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def serve() -> Flask:
     """Return the service with its schedule running, in this process or in the workers forked from it."""
-    _log_to_stdout()
+    _log_without([])
     try:
-        service = _Service(Settings.from_environment(os.environ))
+        settings = Settings.from_environment(os.environ)
+        _log_without(settings.secrets)
+        service = _Service(settings)
     except SettingsError as error:
         sys.stderr.write(f"{error.format_message()}\n")
         raise SystemExit(_GUNICORN_BOOT_ERROR) from error
+    _log_without(service.secrets)
+    log.info("started", version=__version__, pid=os.getpid(), **settings.told)
     service.note_settings()
     os.register_at_fork(before=service.schedule.stop, after_in_child=service.schedule.start)
     if not _is_gunicorns_master():
@@ -101,7 +111,10 @@ class _Service:
         self.cache = ContentCache(self.data / "content")
         self.counts = Counts(self.data / "metrics")
         self.notifications = Notifications(self.data / "notifications", base_url=settings.base_url, now=_now)
-        self.delivery = Delivery(self.notifications, Sender(user_agent=_user_agent(settings)).send)
+        self.delivery = Delivery(
+            self.notifications, Sender(user_agent=_user_agent(settings)).send, on_attempt=self._attempted
+        )
+        self.credentials = _credentials(settings)
         self.purge = _cdn_purge(settings, self.data / "purge")
         self.refresher = self._refresher()
         self.catalogue = Catalogue(
@@ -131,7 +144,12 @@ class _Service:
         try:
             replace_file(self._settings_file, self._settings_digest.encode())
         except OSError as error:  # what is published is served from a full disk too
-            log.error("settings not kept file=%s error=%r", self._settings_file, str(error))
+            log.error("settings_not_kept", file=self._settings_file, error=error)
+
+    @property
+    def secrets(self) -> list[str]:
+        """All that must never be logged, so far as it is known at the start."""
+        return [*self.settings.secrets, self.secret, webhooks.hooks_token(self.secret), *self.credentials.secrets]
 
     def _refresher(self) -> Refresher:
         settings = self.settings
@@ -139,8 +157,9 @@ class _Service:
             user_agent=_user_agent(settings),
             mirrors=settings.mirrors,
             http_registries=settings.http_registries,
-            credentials=_credentials(settings),
+            credentials=self.credentials,
             on_request=self._requested,
+            on_pulls_left=self._told_pulls_left,
         )
         surveyor = Surveyor(
             registry=registry,
@@ -209,11 +228,14 @@ class _Service:
         redirects = Redirects(root=urlsplit(settings.base_url).path)
         app = Flask("microbadger", static_folder=None)
         app.url_map.converters["path"] = AnyPath
+        app.wsgi_app = RequestIds(app.wsgi_app)  # type: ignore[method-assign] # as Flask's documentation has it
         app.before_request(options_answer)
+        app.after_request(with_request_id)
         for routes in (health, site, hooks, admin, api, subscriptions, redirects):
             app.register_blueprint(routes.blueprint())
         app.register_error_handler(HTTPException, error_answer)
         app.register_error_handler(OSError, trouble_answer)
+        app.register_error_handler(Exception, defect_answer)
         add_commands(app, self._tools())
         return app
 
@@ -245,6 +267,7 @@ class _Service:
     def _end_round(self) -> None:
         self.catalogue.publish_if_stale()
         self._send_due()
+        self.counts.tell("last_round_timestamp_seconds", round(time.time(), 3))
 
     def _send_due(self) -> None:
         """Begin to send what is to leave the service."""
@@ -260,14 +283,23 @@ class _Service:
         status = str(seen.status or "none")
         self.counts.add("registry_requests", host=seen.host, kind=seen.kind, status=status)
 
+    def _told_pulls_left(self, host: str, pulls: int, lasting_seconds: float) -> None:
+        self.counts.tell("registry_pulls_left", pulls, lasting_seconds, host=host)
+
+    def _attempted(self, attempt: Attempt) -> None:
+        self.counts.add("notification_attempts", result="ok" if attempt.has_arrived else "failed")
+
     def _ended(self, outcome: Outcome) -> None:
-        self.counts.add("refreshes", result="failed" if outcome.error else "ok")
+        result = "failed" if outcome.error else "ok"
+        self.counts.add("refreshes", result=result)
+        self.counts.add("refresh_seconds_sum", work_seconds(), result=result)
+        self.counts.add("refresh_seconds_count", result=result)
         if outcome.cause:
             self.counts.add("refresh_failures", cause=outcome.cause)
         try:
             self.looks.add(outcome.repository)
         except OSError as error:  # it is seen all the same when its turn comes to be read again
-            log.error("look not told image=%s error=%r", outcome.repository.familiar, str(error))
+            log.error("look_not_told", image=outcome.repository.familiar, error=error)
 
     def _queues(self) -> dict[str, int]:
         lengths = {f"notifications_{state}": count for state, count in self.notifications.outbox.lengths().items()}
@@ -371,8 +403,8 @@ def _read_secret(file: Path) -> str | None:
     return text if _MADE_SECRET.fullmatch(text) else None
 
 
-def _log_to_stdout() -> None:
-    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s level=%(levelname)s %(message)s")
+def _log_without(secrets: Iterable[str]) -> None:
+    log_to_stdout(LineFormatter(Redaction(secrets)), _GUNICORNS_LOGS)
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
 
 

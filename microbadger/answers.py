@@ -2,19 +2,19 @@
 
 import gzip
 import hashlib
-import logging
 import mimetypes
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 
 from flask import Response, current_app, request
-from werkzeug.exceptions import HTTPException, ServiceUnavailable
+from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 
+from microbadger.event_log import EventLog
 from microbadger.metadata import document_bytes
 from microbadger.pages import CONTENT_SECURITY_POLICY
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 # How long a CDN and a reader may keep an answer, https://www.rfc-editor.org/rfc/rfc5861 for the last two.
 FRESH = "public, max-age=300, s-maxage=300, stale-while-revalidate=86400, stale-if-error=604800"
@@ -144,8 +144,14 @@ def error_answer(error: HTTPException) -> Response:
 
 def trouble_answer(error: OSError) -> Response:
     """Answer that this machine cannot do it now, as on a full disk: who sends webhooks will try again."""
-    log.error("request failed rule=%s error=%r", request.url_rule, str(error))  # the address may hold a token
+    log.error("request_failed", method=request.method, rule=request.url_rule, status=503, error=error)
     return error_answer(ServiceUnavailable(f"This cannot be done now: {error.strerror or 'a file cannot be used'}."))
+
+
+def defect_answer(error: Exception) -> Response:  # noqa: ARG001 - the log takes it from the interpreter
+    """Answer that the service is broken, and log how without the path, in which a token may stand."""
+    log.exception("request_broke", method=request.method, rule=request.url_rule)
+    return error_answer(InternalServerError())
 
 
 def _is_in_api() -> bool:

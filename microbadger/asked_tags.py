@@ -4,15 +4,15 @@ Anyone can ask for any badge: a tag leads to one look an hour at most, and an im
 """
 
 import json
-import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from microbadger.event_log import EventLog
 from microbadger.files import lock_file, read_if_any, replace_file, set_aside
 from microbadger.reference import Repository
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 _LOOK_EVERY = timedelta(hours=1)
 _MOST_TAGS = 20
@@ -35,7 +35,7 @@ class AskedTags:
         try:
             return self._remember(repository, tag)
         except OSError as error:
-            log.warning("asked tag not kept image=%s tag=%s error=%r", repository.familiar, tag, str(error))
+            log.warning("asked_tag_not_kept", image=repository.familiar, tag=tag, error=error)
             return False
 
     def _remember(self, repository: Repository, tag: str) -> bool:

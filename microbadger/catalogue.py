@@ -1,7 +1,6 @@
 """Publishes what lists all images, ``v1/images.json`` and the home page, and takes away what is no longer tracked."""
 
 import json
-import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from microbadger import openapi, pages
+from microbadger.event_log import EventLog
 from microbadger.files import lock_file, stamp_of
 from microbadger.image_list import EntriesByName, digest_with, entries_in, entry_of, list_parts, name_in
 from microbadger.look_log import LookLog, LookReader
@@ -19,7 +19,7 @@ from microbadger.publisher import Publisher, PublishError
 from microbadger.reference import InvalidReference, Repository
 from microbadger.tracked_images import TrackedImages
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 _RETRY_SECONDS = 30.0
 _SHORT = 1000
@@ -77,7 +77,7 @@ class Catalogue:
                 self._publish()
         except (OSError, PublishError) as error:
             self._retry_at = self._clock() + _RETRY_SECONDS
-            log.error("lists not published error=%r", str(error))
+            log.error("lists_not_published", error=error)
 
     def publish(self) -> None:
         """Write both lists, of all images anew, and what pages refer to; raise PublishError if that cannot be done."""

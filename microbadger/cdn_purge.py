@@ -7,7 +7,6 @@ for a day is given up, and when too much waits, everything is forgotten at once 
 cannot the oldest paths are dropped.
 """
 
-import logging
 import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -16,11 +15,12 @@ from pathlib import Path
 
 from microbadger.cdn_sender import Refusal, Sent
 from microbadger.cdn_target import EVERYTHING, Ask, Target
+from microbadger.event_log import EventLog
 from microbadger.files import try_lock, unlock
 from microbadger.public_tree import addresses
 from microbadger.purge_queue import Batch, PurgeQueue, Trouble
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 _MOST_WAITING = 10_000
 _KEPT_OF_TOO_MANY = 9_000  # fewer than may wait, so that not every addition has to drop something
@@ -70,7 +70,7 @@ class CdnPurge:
             if wanted:
                 self._bound()
         except OSError as error:  # what is published matters more than how soon a CDN shows it
-            log.error("purge not kept urls=%d error=%r", len(wanted), error.strerror)
+            log.error("purge_not_kept", urls=len(wanted), error=error.strerror)
 
     def purge_due(self) -> None:
         """Begin to send what waits, if its time has come; returns at once."""
@@ -78,7 +78,7 @@ class CdnPurge:
             if not self._is_due():
                 return
         except OSError as error:
-            log.error("purge cannot read its state error=%r", error.strerror)
+            log.error("purge_state_not_read", error=error.strerror)
             return
         with self._changed:
             self._is_wanted = True
@@ -105,9 +105,9 @@ class CdnPurge:
             try:
                 self._purge()
             except OSError as error:
-                log.error("purge cannot keep its state error=%r", error.strerror)
+                log.error("purge_state_not_kept", error=error.strerror)
             except Exception:  # a defect of ours, which must not end the purging for good
-                log.exception("purging broke")
+                log.exception("purge_broke")
 
     def _is_still_wanted(self) -> bool:
         with self._changed:
@@ -167,9 +167,9 @@ class CdnPurge:
         last = self._queue.trouble()
         trouble = self._trouble(sent, last) if sent.failures else None
         if sent.granted:
-            log.info("purged urls=%d", len(sent.granted))
+            log.info("purged", urls=len(sent.granted))
         if trouble and not (last and last.error == trouble.error and sent.granted):
-            log.warning("purge failed error=%r failures=%d", trouble.error, trouble.failures)
+            log.warning("purge_failed", error=trouble.error, failures=trouble.failures)
         if trouble or last:
             self._queue.note(trouble)
 
@@ -201,4 +201,4 @@ class CdnPurge:
         for batch in batches:
             self._queue.drop(batch)
         if batches:
-            log.warning("purge dropped urls=%d reason=%r", sum(batch.count for batch in batches), reason)
+            log.warning("purge_dropped", urls=sum(batch.count for batch in batches), reason=reason)

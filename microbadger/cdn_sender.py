@@ -4,7 +4,6 @@ The operator named the CDN, so it may be private and spoken to over plain http. 
 go only to addresses that were checked, and of an answer no more is read than it takes to understand it.
 """
 
-import logging
 import threading
 import time
 from collections import deque
@@ -25,9 +24,10 @@ from microbadger.connection import (
     is_possible,
     resolve_name,
 )
+from microbadger.event_log import EventLog
 from microbadger.transport import reason_of, told_delay_seconds
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 _AT_ONCE = 4
 _MOST_FAILURES = 4  # whoever fails this often will fail again
@@ -102,7 +102,7 @@ class CdnSender:
         except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
             return Failure(f"the CDN could not be reached: {reason_of(error)}")
         except Exception:  # a defect of ours, which must count as a failure so that there is a pause after it
-            log.exception("purging broke")
+            log.exception("purge_broke")
             return Failure("asking the CDN broke, see the log")
 
     def _exchange(self, ask: Ask, refusal: Refusal) -> Failure | None:

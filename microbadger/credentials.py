@@ -63,6 +63,13 @@ class Credentials:
         store = config.get("credsStore")
         return cls(stored, helpers, _helper(store) if store else None, run_helper)
 
+    @property
+    def secrets(self) -> list[str]:
+        """Every secret that is known without asking a helper, as it is and as it is sent."""
+        stored = self._stored.values()
+        sent = [credential.basic.removeprefix("Basic ") for credential in stored]
+        return [secret for each in stored for secret in (each.password, each.identity_token) if secret] + sent
+
     def __call__(self, host: str) -> Credential | None:
         """Return the credential for a registry: its helper's, else the store's, else the file's; else None."""
         helper = self._helpers.get(host) or self._store

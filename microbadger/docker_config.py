@@ -5,14 +5,14 @@
 """
 
 import json
-import logging
 import subprocess
 from pathlib import Path
 
 from microbadger.credentials import Credentials
+from microbadger.event_log import EventLog
 from microbadger.files import read_if_any
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 _HELPER_SECONDS = 20
 
@@ -41,6 +41,6 @@ def run_helper(name: str, server: str) -> bytes | None:
     try:
         done = subprocess.run(command, input=server.encode(), capture_output=True, timeout=_HELPER_SECONDS)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired) as error:
-        log.warning("credential helper failed program=%s error=%s", command[0], type(error).__name__)
+        log.warning("credential_helper_failed", program=command[0], error=type(error).__name__)
         return None
     return done.stdout if done.returncode == 0 else None

@@ -6,7 +6,6 @@ refuses to page far without a login. So it is asked only as a favour: what it sa
 registry or not to, and where it does not answer well the answer is None, and the registry knows.
 """
 
-import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,13 +15,14 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from microbadger.documents import HubDetails
+from microbadger.event_log import EventLog
 from microbadger.manifest import MANIFEST_TYPES
 from microbadger.reference import DOCKER_HUB, Repository, is_digest, is_tag
 from microbadger.registry_errors import RegistryError
 from microbadger.strict_json import parse_object
 from microbadger.transport import Request, Transport
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 T = TypeVar("T")
 
@@ -132,7 +132,7 @@ class DockerHub:
         except RegistryError as error:
             if error.temporary:
                 self._left_alone_until = self._clock() + _REST_SECONDS
-            log.info("no %s from Docker Hub image=%s error=%r", kind, repository.familiar, str(error))
+            log.info("docker_hub_failed", image=repository.familiar, asked=kind, error=error)
             return None
         return parse(answer.body) if answer.status == 200 else None
 

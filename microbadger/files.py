@@ -7,7 +7,6 @@ its own: it works between threads, gunicorn workers and the command line alike, 
 import errno
 import fcntl
 import glob
-import logging
 import os
 import tempfile
 import time
@@ -15,7 +14,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-log = logging.getLogger(__name__)
+from microbadger.event_log import EventLog
+
+log = EventLog(__name__)
 
 PUBLIC_MODE = 0o644
 PRIVATE_MODE = 0o600
@@ -86,7 +87,7 @@ def set_aside(path: Path) -> Path | None:
         return None
     for old in sorted(path.parent.glob(f"{glob.escape(path.name)}.damaged-*"))[:-_MOST_SET_ASIDE]:
         old.unlink(missing_ok=True)
-    log.warning("damaged file set aside file=%s as=%s", path, aside.name)
+    log.warning("damaged_file_set_aside", file=path, aside=aside.name)
     return aside
 
 

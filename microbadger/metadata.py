@@ -66,7 +66,12 @@ class Changes:
         return bool(self.new or self.changed or self.deleted)
 
     def __str__(self) -> str:
-        return f"new={len(self.new)} changed={len(self.changed)} deleted={len(self.deleted)}"
+        return " ".join(f"{how}={count}" for how, count in self.counts.items())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many tags moved, by how they did."""
+        return {"new": len(self.new), "changed": len(self.changed), "deleted": len(self.deleted)}
 
 
 NO_CHANGES = Changes({}, {}, {})

@@ -4,17 +4,17 @@ Several processes may deliver at once. Whoever holds the lock of a subscription 
 of a process that dies, and its message, which still waits, is sent by the next.
 """
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 
+from microbadger.event_log import EventLog
 from microbadger.files import try_lock, unlock
 from microbadger.notification_outbox import Attempt, Message
 from microbadger.notification_receivers import Scope
 from microbadger.notifications import Notifications, Subscription
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 _AT_ONCE = 32
 
@@ -24,9 +24,12 @@ Send = Callable[[Subscription, Message, Scope], Attempt]
 class Delivery:
     """Delivers in threads of its own, a bounded number of them, none of which holds up the end of the process."""
 
-    def __init__(self, notifications: Notifications, send: Send) -> None:
+    def __init__(
+        self, notifications: Notifications, send: Send, on_attempt: Callable[[Attempt], object] = lambda _: None
+    ) -> None:
         self._notifications = notifications
         self._send = send
+        self._on_attempt = on_attempt
         self._changed = threading.Condition()
         self._in_hand: set[str] = set()
         self._queue: deque[str] = deque()
@@ -66,20 +69,21 @@ class Delivery:
         message = self._notifications.test_message(subscription)
         attempt = self._send(subscription, message, self._notifications.scope(subscription))
         self._notifications.settle_test(subscription, message, attempt)
-        _log("tested", subscription, message, attempt)
+        _tell("tested", subscription, message, attempt)
         return attempt
 
     def _deliver(self, subscription: Subscription, message: Message) -> None:
         attempt = self._send(subscription, message, self._notifications.scope(subscription))
         state = self._notifications.settle(subscription, message, attempt)
-        _log(state or "removed meanwhile", subscription, message, attempt)
+        self._on_attempt(attempt)
+        _tell(state or "removed", subscription, message, attempt)
 
     def _work(self) -> None:
         while subscription_id := self._next():
             try:
                 self.deliver(subscription_id)
             except Exception:  # a defect of ours, which must not keep the others from their messages
-                log.exception("notifying broke id=%s", subscription_id)
+                log.exception("notification_broke", id=subscription_id)
             finally:
                 with self._changed:
                     self._in_hand.discard(subscription_id)
@@ -93,7 +97,14 @@ class Delivery:
             return None
 
 
-def _log(outcome: str, subscription: Subscription, message: Message, attempt: Attempt) -> None:
-    level = logging.INFO if attempt.has_arrived else logging.WARNING
-    told = (outcome, subscription.id, subscription.image_name, message.id, attempt.status, attempt.error)
-    log.log(level, "notification %s id=%s image=%s message=%s status=%d error=%r", *told)
+def _tell(state: str, subscription: Subscription, message: Message, attempt: Attempt) -> None:
+    tell = log.info if attempt.has_arrived else log.warning
+    tell(
+        "notification",
+        state=state,
+        id=subscription.id,
+        image=subscription.image_name,
+        message=message.id,
+        status=attempt.status or None,
+        error=attempt.error or None,
+    )

@@ -4,7 +4,6 @@ Lock the repository, ask what changed, read only that, describe, draw, publish, 
 the last good files stay and the failure is noted where an operator looks.
 """
 
-import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +11,7 @@ from datetime import datetime, timedelta
 from microbadger.change_log import extended, parse
 from microbadger.checks import Checks
 from microbadger.documents import HubDetails, ImageDocument, VersionDocument
+from microbadger.event_log import EventLog, identified, work_seconds
 from microbadger.files import unlock
 from microbadger.image_files import change_files, checked_files, content_files, paths_of, record_files
 from microbadger.layer_index import LayerIndex
@@ -33,7 +33,7 @@ from microbadger.registry_errors import RegistryError
 from microbadger.survey import Surveyor
 from microbadger.tracked_images import TrackedImages
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 _LONGEST_RETRY_OF_OUR_OWN = timedelta(minutes=10)  # trouble of this machine, which no registry is spared by waiting
 
@@ -126,6 +126,7 @@ class Refresher:
         finally:
             unlock(lock)
 
+    @identified("refresh")
     def _refresh(self, repository: Repository, *, is_requested: bool) -> Outcome:
         begun = self.requests.begin(repository)
         try:
@@ -134,13 +135,14 @@ class Refresher:
             outcome = self._failed(repository, error)
         except Exception as error:  # a defect of ours, which must not be met again every few seconds
             outcome = self._failed(repository, error)
-            log.exception("refresh broke image=%s", repository.familiar)
+            log.exception("refresh_broke", image=repository.familiar)
         self.requests.end(repository)
         self.ended(outcome)
+        name, seconds = repository.familiar, work_seconds()
         if outcome.error:
-            log.warning("refresh failed image=%s error=%r", repository.familiar, outcome.error)
+            log.warning("refresh_failed", image=name, cause=outcome.cause, error=outcome.error, seconds=seconds)
         else:
-            log.info("refreshed image=%s tags=%d %s", repository.familiar, outcome.tag_count, outcome.changes)
+            log.info("refreshed", image=name, tags=outcome.tag_count, **outcome.changes.counts, seconds=seconds)
         return outcome
 
     def _look(self, repository: Repository, begun: Collection[str | None], *, is_requested: bool) -> Outcome:
@@ -182,13 +184,13 @@ class Refresher:
         try:
             self.announce(before, after, changes)
         except ValueError as error:  # subscriptions that were damaged keep nothing from being published
-            log.error("announcement failed image=%s error=%r", after["ImageName"], str(error))
+            log.error("announcement_failed", image=after["ImageName"], error=error)
 
     def _tell_published(self, repository: Repository) -> None:
         try:
             self.published()
         except ValueError as error:
-            log.error("notifying failed image=%s error=%r", repository.familiar, str(error))
+            log.error("notifying_failed", image=repository.familiar, error=error)
 
     def _failed(self, repository: Repository, error: Exception) -> Outcome:
         sentence, cause = _sentence(error), _cause(error)

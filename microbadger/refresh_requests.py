@@ -12,11 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from microbadger.event_log import also, current_id, is_id
 from microbadger.files import make_folder, read_if_any, replace_file
 from microbadger.reference import InvalidReference, Reference, Repository, is_tag
 
 _NO_TAG = "-"  # no tag begins with it
 _MOST_TAGS = 50  # of one image; whoever pushes more gets a look at the image as a whole
+_MOST_ASKERS = 5  # are named in the log
 _ANY_NOTE = "[0-9a-f]*.*"  # not the file that is about to become one
 
 
@@ -33,7 +35,8 @@ class RefreshRequests:
         note = self._pending / f"{key}.{tag}"
         if note.exists():
             return False
-        replace_file(note, reference.repository.familiar.encode())
+        lines = filter(None, [reference.repository.familiar, current_id("request")])
+        replace_file(note, "\n".join(lines).encode())
         return True
 
     def begin(self, repository: Repository) -> set[str | None]:
@@ -45,6 +48,7 @@ class RefreshRequests:
         for note in self._pending.glob(f"{_key(repository)}.*"):
             with suppress(FileNotFoundError):
                 note.replace(self._running / note.name)
+        self._say_who_asked(repository)
         return {_tag_of(note) for note in self._running.glob(f"{_key(repository)}.*")}
 
     def end(self, repository: Repository) -> None:
@@ -64,11 +68,18 @@ class RefreshRequests:
         """Yield every image for which a request waits or was begun and not ended, perhaps by a process that died."""
         seen = set()
         for note in [*self._pending.glob(_ANY_NOTE), *self._running.glob(_ANY_NOTE)]:
-            name = (read_if_any(note) or b"").decode("utf-8", "replace")
+            name = _lines_of(note)[0]
             if name and name not in seen:
                 seen.add(name)
                 with suppress(InvalidReference):
                     yield Repository.parse(name)
+
+    def _say_who_asked(self, repository: Repository) -> None:
+        """Have what is logged of the look that begins bear the ids of the requests that asked for it."""
+        notes = self._running.glob(f"{_key(repository)}.*")
+        ids = {asked_by for note in notes for asked_by in _lines_of(note)[1:] if is_id(asked_by)}
+        if ids:
+            also(asked_by=",".join(sorted(ids)[:_MOST_ASKERS]))
 
     def _count(self, key: str) -> int:
         return sum(1 for _ in self._pending.glob(f"{key}.*"))
@@ -84,6 +95,11 @@ class RefreshRequests:
 
 def _key(repository: Repository) -> str:
     return hashlib.sha256(str(repository).encode()).hexdigest()[:32]
+
+
+def _lines_of(note: Path) -> list[str]:
+    """Return the name of the image and, of a note made for an HTTP request, that one's id."""
+    return (read_if_any(note) or b"").decode("utf-8", "replace").split("\n")
 
 
 def _tag_of(note: Path) -> str | None:

@@ -100,7 +100,8 @@ class _PullsLeft:
 class Registry:
     """Every registry there is, each asked at its own host or, where `mirrors` name one, at that URL instead.
 
-    This computer and the `http_registries` are spoken to over plain http. Credentials are looked up by the host
+    `on_pulls_left` is told a host, how many manifests it lets us read and for how many seconds that holds. This
+    computer and the `http_registries` are spoken to over plain http. Credentials are looked up by the host
     that is asked, and used only for repositories that are bound as private. One object serves all threads.
     """
 
@@ -114,6 +115,7 @@ class Registry:
         proxies: Mapping[str, str] | None = None,
         ca_bundle: str | None = None,
         on_request: Callable[[RequestSeen], object] = lambda _: None,
+        on_pulls_left: Callable[[str, int, float], object] = lambda *_: None,
         sleep: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.time,
         resolve: Resolve = resolve_name,
@@ -137,6 +139,7 @@ class Registry:
             limits=limits,
         )
         self._authenticator = Authenticator(self.transport, named=named, clock=clock)
+        self._on_pulls_left = on_pulls_left
         self._pulls_left: dict[str, _PullsLeft] = {}
 
     def repository(self, repository: Repository, *, private: bool = False) -> "RemoteRepository":
@@ -189,6 +192,7 @@ class Registry:
         if left:
             pulls, window_seconds = int(left[1]), int(left[2] or _DEFAULT_WINDOW_SECONDS)
             self._pulls_left[host] = _PullsLeft(pulls, int(limit[1]) if limit else 0, self._clock() + window_seconds)
+            self._on_pulls_left(host, pulls, min(window_seconds, _LONGEST_WINDOW_SECONDS))
 
 
 class RemoteRepository:

@@ -5,7 +5,7 @@ leader also does what is due and what workers that died left undone. If it dies,
 leads.
 """
 
-import logging
+import os
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
@@ -17,11 +17,12 @@ from typing import Any
 from apscheduler.executors.base import BaseExecutor, run_job
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from microbadger.event_log import EventLog
 from microbadger.files import try_lock, unlock
 from microbadger.publisher import PublishError
 from microbadger.reference import Repository
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 _ROUND_SECONDS = 5
 # So long a look waits for its webhook's like: what is posted together is answered first and costs one look, and a
@@ -96,6 +97,7 @@ class Schedule:
             if self._lease is not None:
                 unlock(self._lease)
                 self._lease = None
+                log.info("leading_ended", pid=os.getpid())
 
     def refresh_soon(self, repository: Repository) -> None:
         """Do what is requested for an image, in an instant and all that is requested until then at once."""
@@ -141,6 +143,8 @@ class Schedule:
                 self._lease = try_lock(self._leader_lock)
             if self._lease is None:
                 return False
+        if is_new:
+            log.info("leading", pid=os.getpid())
         if is_new or _LEAD in self._troubles:
             self._submit_once(_DUE, _NO_REGISTRY, _LEAD, self._begin_leading)
         return True
@@ -168,11 +172,11 @@ class Schedule:
             work()
         except (OSError, PublishError, ValueError) as error:
             if self._troubles.get(name) != str(error):
-                log.error("schedule failed work=%r error=%r", name, str(error))
+                log.error("schedule_failed", work=name, error=error)
             self._troubles[name] = str(error)
         else:
             if self._troubles.pop(name, None):
-                log.info("schedule works again work=%r", name)
+                log.info("schedule_works_again", work=name)
 
     def _submit(
         self, executor: str, registry: str, work: Callable[[], object], after: timedelta = timedelta(0)
@@ -227,7 +231,7 @@ class _DaemonThreads(BaseExecutor):  # type: ignore[misc]
             try:
                 work()
             except Exception:  # a defect of ours, which must not cost the thread
-                log.exception("scheduled work broke")
+                log.exception("scheduled_work_broke")
             with self._changed:
                 self._running[registry] -= 1
                 self._changed.notify()

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from microbadger.cdn_target import Target, parse_target
+from microbadger.cdn_target import Cloudflare, PurgeMethod, Target, parse_target
 from microbadger.reference import DOCKER_HUB, InvalidReference, Repository
 
 _LONGEST_HOURS = 24 * 366
@@ -81,6 +81,31 @@ class Settings:
             docker_auth_config=environment.get("DOCKER_AUTH_CONFIG", "").strip(),
             docker_config=Path(environment.get("DOCKER_CONFIG") or Path(environment.get("HOME", "/"), ".docker")),
         )
+
+    @property
+    def told(self) -> dict[str, object]:
+        """The settings that who reads the log may know, by their names; of secrets only whether there is one."""
+        cdn = self.cdn_purge
+        return {
+            "base_url": self.base_url,
+            "hook_url": self.hook_url,
+            "data_dir": self.data_dir,
+            "public_dir": self.public_dir,
+            "refresh_hours": self.refresh_interval / timedelta(hours=1),
+            "max_tags": self.max_tags,
+            "mirrors": ",".join(f"{host}={url}" for host, url in self.mirrors.items()) or None,
+            "hub_url": self.hub_url,
+            "http_registries": ",".join(self.http_registries) or None,
+            "cdn_purge": cdn.url if isinstance(cdn, PurgeMethod) else cdn and "cloudflare",
+            "has_secret": bool(self.secret),
+            "has_admin_token": bool(self.admin_token),
+        }
+
+    @property
+    def secrets(self) -> list[str]:
+        """What nobody may know who reads the log; some of it can be empty."""
+        cdn_token = self.cdn_purge.token if isinstance(self.cdn_purge, Cloudflare) else ""
+        return [self.secret, self.admin_token, cdn_token]
 
 
 def _platform_url(environment: Mapping[str, str]) -> str:

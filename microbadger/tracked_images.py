@@ -4,7 +4,6 @@ A line is ``name``, or ``name:tag`` to keep that tag fresh whatever the limit, t
 although only credentials can read it. A line that cannot be read is reported and leaves the others alone.
 """
 
-import logging
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,11 +11,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from microbadger.event_log import EventLog
 from microbadger.files import PUBLIC_MODE, lock_file, read_if_any, replace_file, stamp_of
 from microbadger.public_tree import has_own_paths
 from microbadger.reference import InvalidReference, Reference, Repository
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 _PRIVATE = "private"
 _SETTLED_AFTER_SECONDS = 10
@@ -177,7 +177,7 @@ def _snapshot(stamp: tuple[int, ...] | None, lines: list[str], named: list[str])
             known = images.get(image.repository)
             images[image.repository] = known.merged_with(image) if known else image
     for problem in problems:
-        log.warning("not tracked reason=%r", problem)
+        log.warning("not_tracked", reason=problem)
     return _Snapshot(stamp, images, tuple(problems))
 
 

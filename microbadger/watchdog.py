@@ -9,7 +9,6 @@ starts afresh, with nothing watched.
 
 import heapq
 import itertools
-import logging
 import math
 import os
 import threading
@@ -18,7 +17,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-log = logging.getLogger(__name__)
+from microbadger.event_log import EventLog
+
+log = EventLog(__name__)
 
 _FEW_WATCHES = 64
 
@@ -107,7 +108,7 @@ def _do(act: Callable[[], object]) -> None:
         with suppress(OSError, ValueError, RuntimeError):
             act()
     except Exception:
-        log.exception("ending what took too long broke")
+        log.exception("cut_off_broke")
 
 
 WATCHDOG = Watchdog()

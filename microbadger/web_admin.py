@@ -10,9 +10,12 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, HTTPException, NotFound, Unauthorized, UnprocessableEntity
 
 from microbadger.answers import JSON, NOT_KEPT, answer, document_answer, error_answer
+from microbadger.event_log import EventLog
 from microbadger.metadata import image_name
 from microbadger.reference import InvalidReference, Reference, Repository, is_tag
 from microbadger.tracked_images import NotTracked, TrackedImage, TrackedImages, parse_image
+
+log = EventLog(__name__)
 
 _MAX_BODY_BYTES = 64 * 1024
 _MAX_KEPT_TAGS = 1000
@@ -24,9 +27,11 @@ def require_admin(token: str) -> None:
     ``token`` is the one the operator set; an empty one means that nobody is an administrator.
     """
     if not token:
+        log.warning("admin_refused", status=403, method=request.method, rule=request.url_rule)
         raise Forbidden("Administration is off: set MICROBADGER_ADMIN_TOKEN to use it.")
     given = request.headers.get("Authorization", "").encode("latin-1", "replace")  # as WSGI decoded it
     if not hmac.compare_digest(given, f"Bearer {token}".encode()):
+        log.warning("admin_refused", status=401, method=request.method, rule=request.url_rule)
         told = "This needs the header 'Authorization: Bearer …' with the value of MICROBADGER_ADMIN_TOKEN."
         raise Unauthorized(told, www_authenticate=WWWAuthenticate("bearer"))
 
@@ -56,6 +61,8 @@ class AdminRoutes:
         image = _wanted_image(name)
         is_new = self.tracked.get(image.repository) is None
         self.tracked.put(image)
+        tags = ",".join(sorted(image.kept_tags)) or None
+        log.info("tracked", image=image.repository.familiar, tags=tags, private=image.private, new=is_new)
         self.refresh_soon(Reference(image.repository, None, None))
         document = {"ImageName": image_name(image.repository), "Tags": sorted(image.kept_tags)}
         return document_answer({**document, "Private": image.private}, 201 if is_new else 200)
@@ -67,12 +74,15 @@ class AdminRoutes:
             self.tracked.untrack(repository)
         except NotTracked as error:
             raise UnprocessableEntity(str(error)) from error
+        log.info("untracked", image=repository.familiar)
         self.remove(repository)
         return answer(b"", 204, JSON, NOT_KEPT)
 
     def webhook(self, name: str) -> Response:
         """Tell the webhook of an image."""
-        return document_answer({"WebhookURL": self.webhook_url(self._tracked(name))})
+        repository = self._tracked(name)
+        log.info("webhook_told", image=repository.familiar)
+        return document_answer({"WebhookURL": self.webhook_url(repository)})
 
     def _tracked(self, name: str) -> Repository:
         repository = _parse(name).repository

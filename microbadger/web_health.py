@@ -6,6 +6,7 @@ from datetime import datetime
 
 from flask import Blueprint, Response
 
+from microbadger import __version__
 from microbadger.answers import NOT_KEPT, answer, document_answer, text_answer
 from microbadger.cdn_purge import Status
 from microbadger.checks import Check
@@ -18,7 +19,13 @@ _COUNTERS = {
     "refreshes": "Refreshes that ended, by result.",
     "refresh_failures": "Refreshes that failed, by cause.",
     "webhooks": "Webhooks that were accepted, by sender and by what came of reading them.",
+    "webhooks_refused": "Webhooks that were refused, by reason.",
     "registry_requests": "Requests to registries and Docker Hub's web API, by host, kind and status.",
+    "notification_attempts": "Messages that were sent to receivers of notifications, by what came of it.",
+}
+_LATEST = {
+    "registry_pulls_left": "Manifests that a registry lets us read before its window ends, as it last said.",
+    "last_round_timestamp_seconds": "When the worker that leads last ended a round, as Unix time.",
 }
 
 
@@ -70,8 +77,14 @@ class HealthRoutes:
         return answer(exposition(self._metrics()), 200, MEDIA_TYPE, NOT_KEPT)
 
     def _metrics(self) -> Iterator[Metric]:
+        yield Metric("microbadger_build_info", "gauge", "The version that runs.", {(("version", __version__),): 1})
+        record = self.counts.read()
         for name, told in _COUNTERS.items():
-            yield Metric(f"microbadger_{name}_total", "counter", told, self.counts.totals(name))
+            yield Metric(f"microbadger_{name}_total", "counter", told, record.totals(name))
+        for name, told in _LATEST.items():
+            yield Metric(f"microbadger_{name}", "gauge", told, record.latest(name))
+        took = {suffix: record.totals(f"refresh_seconds{suffix}") for suffix in ("_sum", "_count")}
+        yield Metric("microbadger_refresh_seconds", "summary", "How long refreshes took, by result.", {}, took)
         summary = self.overview.summary()
         states = {labels_of({"state": state.lower()}): count for state, count in _counts(summary).items()}
         yield Metric("microbadger_images", "gauge", "Tracked images, by state.", states)

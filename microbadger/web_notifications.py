@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException, NotFound, UnprocessableEntity
 
 from microbadger.answers import JSON, NOT_KEPT, answer, document_answer, error_answer
+from microbadger.event_log import EventLog
 from microbadger.metadata import image_name
 from microbadger.notification_receivers import InvalidReceiver
 from microbadger.notifications import MOST_SUBSCRIPTIONS, InvalidSubscription, Notifications, Subscription
@@ -15,6 +17,8 @@ from microbadger.reference import InvalidReference, Repository
 from microbadger.strict_json import parse_object
 from microbadger.tracked_images import TrackedImages
 from microbadger.web_admin import require_admin
+
+log = EventLog(__name__)
 
 _MAX_BODY_BYTES = 64 * 1024
 _FIELDS: dict[str, tuple[str, type]] = {
@@ -72,6 +76,7 @@ class NotificationRoutes:
             if _FIELDS[name][0] not in fields:
                 raise UnprocessableEntity(f"{name} is missing.")
         subscription = self.notifications.add(**fields)
+        log.info("subscribed", **_named(subscription))
         return document_answer({**self._document(subscription), "Secret": subscription.secret, "History": []})
 
     def show(self, subscription_id: str) -> Response:
@@ -81,12 +86,16 @@ class NotificationRoutes:
     def change(self, subscription_id: str) -> Response:
         """Change the fields that the body names."""
         self._get(subscription_id)
-        return self._shown(self.notifications.change(subscription_id, **self._fields()))
+        changed = self.notifications.change(subscription_id, **self._fields())
+        if changed:
+            log.info("subscription_changed", **_named(changed), enabled=changed.enabled)
+        return self._shown(changed)
 
     def remove(self, subscription_id: str) -> Response:
         """End a notification."""
         if not self.notifications.remove(subscription_id):
             raise _not_found(subscription_id)
+        log.info("unsubscribed", id=subscription_id)
         return _done()
 
     def trigger(self, subscription_id: str) -> Response:
@@ -97,6 +106,7 @@ class NotificationRoutes:
     def resend(self, subscription_id: str) -> Response:
         """Have the messages that were given up sent again."""
         self.notifications.resend(self._get(subscription_id).id)
+        log.info("resend_asked", id=subscription_id)
         self.deliver_due()
         return _done()
 
@@ -170,6 +180,12 @@ def _patterns(values: list[object]) -> tuple[str, ...]:
     if len(patterns) < len(values):
         raise UnprocessableEntity("Tags must be a list of texts.")
     return patterns
+
+
+def _named(subscription: Subscription) -> dict[str, str | None]:
+    """Return what a log may tell of a subscription: of its URL no more than the host, for the rest can be a secret."""
+    host = urlsplit(subscription.url).hostname
+    return {"id": subscription.id, "image": subscription.image_name, "receiver": host}
 
 
 def _not_found(subscription_id: str) -> NotFound:

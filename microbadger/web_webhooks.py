@@ -1,6 +1,5 @@
 """Answers webhooks: notes on disk that an image was pushed, then says so; or waits until the files are fresh."""
 
-import logging
 import socket
 import threading
 import time
@@ -16,6 +15,7 @@ from microbadger import webhooks
 from microbadger.answers import document_answer, error_answer, text_answer
 from microbadger.checks import Checks
 from microbadger.connection import CutOff, cut_off_after
+from microbadger.event_log import EventLog
 from microbadger.metadata import image_name
 from microbadger.metrics import Counts
 from microbadger.publisher import Publisher
@@ -23,7 +23,7 @@ from microbadger.reference import Reference, Repository
 from microbadger.tracked_images import TrackedImages
 from microbadger.web import parse_name
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 _LONGEST_WAIT_SECONDS = 120.0
 _MOST_WAITING = 4  # of the threads that answer, gunicorn's --threads: others must be left for everybody else
@@ -57,17 +57,18 @@ class WebhookRoutes:
         """Accept that an image was pushed; what the body says beyond the tag is not believed."""
         reference = parse_name(name)
         if reference is None or not self.tracked.get(reference.repository):
-            return text_answer("Image not found", 404)
+            return self._refuse("Image not found", 404)  # what is no tracked image's name can be a token
         repository = reference.repository
         if not webhooks.is_token(token, webhooks.image_token(self.secret, repository)):
-            return text_answer("Bad token", 403)
+            return self._refuse("Bad token", 403, repository)
         wait_seconds = _wait_seconds()
         asked_at = self.now()
         told = webhooks.read(dict(request.headers), _body())
         pushed = webhooks.references_to(told.named, lambda path: [repository] if path == repository.path else [])
         self._accept(pushed or [Reference(repository, None, None)])
-        self.counts.add("webhooks", sender=told.sender or "unknown", outcome=told.outcome)
-        log.info("webhook image=%s sender=%s outcome=%s", repository.familiar, told.sender, told.outcome)
+        sender = told.sender or "unknown"
+        self.counts.add("webhooks", sender=sender, outcome=told.outcome)
+        log.info("webhook", image=repository.familiar, sender=sender, outcome=told.outcome)
         if wait_seconds and self.waiting.acquire(blocking=False):
             try:
                 return self._wait(repository, asked_at, wait_seconds)
@@ -78,19 +79,25 @@ class WebhookRoutes:
     def hook(self, token: str) -> Response:
         """Accept a push of any image; one that is not tracked is ignored."""
         if not webhooks.is_token(token, webhooks.hooks_token(self.secret)):
-            return text_answer("Bad token", 403)
+            return self._refuse("Bad token", 403)
         headers, body = dict(request.headers), _body()
         if body and webhooks.is_signed_wrongly(headers, body, token):
-            return text_answer("Bad signature", 403)
+            return self._refuse("Bad signature", 403)
         told = webhooks.read(headers, body)
         if told.handshake:
             return document_answer({"validationResponse": told.handshake})
         pushed = webhooks.references_to(told.named, self.tracked.at_path)
         self._accept(pushed)
-        self.counts.add("webhooks", sender=told.sender or "unknown", outcome=told.outcome)
+        sender = told.sender or "unknown"
+        self.counts.add("webhooks", sender=sender, outcome=told.outcome)
         named = ",".join(map(str, told.named[:_NAMED_IN_LOG]))
-        log.info("hook sender=%s outcome=%s tracked=%d named=%s", told.sender, told.outcome, len(pushed), named)
+        log.info("hook", sender=sender, outcome=told.outcome, tracked=len(pushed), named=named or None)
         return text_answer("OK")
+
+    def _refuse(self, reason: str, status: int, repository: Repository | None = None) -> Response:
+        self.counts.add("webhooks_refused", reason=reason.lower().replace(" ", "_"))
+        log.warning("webhook_refused", reason=reason, image=repository.familiar if repository else None)
+        return text_answer(reason, status)
 
     def _accept(self, references: Iterable[Reference]) -> None:
         for reference in references:

@@ -54,12 +54,13 @@ class Bench:
         self.time = START
         self.notifications = Notifications(folder, base_url=base_url, now=lambda: self.time)
         self.outbox = self.notifications.outbox
+        self.attempts: list[Attempt] = []
         self.delivery = self.delivery_of(Sender(user_agent="tests"))
         self.checked_at = START
         self.sha = SHAS[0]
 
     def delivery_of(self, sender: Sender) -> Delivery:
-        return Delivery(self.notifications, sender.send)
+        return Delivery(self.notifications, sender.send, self.attempts.append)
 
     def subscribe(self, url: str = "https://hooks.test/x", **options: object) -> Subscription:
         return self.notifications.add("example/web", url, is_by_operator=True, **options)

@@ -22,6 +22,8 @@ COMMAND_SECONDS = 60.0
 class RunningService:
     """MicroBadger under gunicorn with folders of its own; Docker Hub's web API is never asked."""
 
+    application = "app:serve()"
+
     def __init__(self, folder: Path, images: Sequence[str] = (), *options: str, **settings: str) -> None:
         self.folder = folder
         self.data, self.public = folder / "data", folder / "public"
@@ -52,7 +54,7 @@ class RunningService:
 
     def start(self) -> None:
         """Return once the service answers."""
-        command = [sys.executable, "-m", "gunicorn", "--threads", "8", *self.options, "app:serve()"]
+        command = [sys.executable, "-m", "gunicorn", "--threads", "8", *self.options, self.application]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True

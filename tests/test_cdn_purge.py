@@ -296,7 +296,7 @@ def test_what_waited_for_a_day_is_given_up_and_that_is_said_once(
         bench.send(QUARTER)
 
     dropped = [message for message in caplog.messages if "dropped" in message]
-    assert dropped == ["purge dropped urls=3 reason='they waited for a day'"]
+    assert dropped == ['event=purge_dropped urls=3 reason="they waited for a day"']
     assert len(caplog.messages) < 110
     assert (bench.status.waiting, bench.status.error) == (0, "the CDN answered with status 500")
 
@@ -337,7 +337,7 @@ def test_a_failure_that_goes_on_beside_what_works_is_logged_once(
         bench.send(timedelta(seconds=5))
 
     assert [message for message in caplog.messages if "failed" in message] == [
-        "purge failed error='the CDN answered with status 500' failures=1"
+        'event=purge_failed error="the CDN answered with status 500" failures=1'
     ]
 
 
@@ -422,7 +422,7 @@ def test_of_too_much_for_purge_requests_the_oldest_is_dropped(
         bench.purge.add(badges(1000, str(number)))
 
     assert {path.split(":")[0] for path in bench.waiting} == {f"/badges/image/{number}" for number in range(2, 11)}
-    assert caplog.messages == ["purge dropped urls=2000 reason='newer ones wait, too many for all'"]
+    assert caplog.messages == ['event=purge_dropped urls=2000 reason="newer ones wait, too many for all"']
 
 
 def test_of_too_much_for_cloudflare_one_request_for_everything_is_left(
@@ -433,7 +433,7 @@ def test_of_too_much_for_cloudflare_one_request_for_everything_is_left(
         bench.purge.add(badges(10_001))
         bench.purge.add([BADGE])
         assert set(bench.waiting) == {EVERYTHING, f"/{BADGE}"}
-        assert caplog.messages == ["purge dropped urls=10001 reason='everything is to be forgotten instead'"]
+        assert caplog.messages == ['event=purge_dropped urls=10001 reason="everything is to be forgotten instead"']
 
         bench.send()
         assert (cdn.bodies, bench.status) == ([{"purge_everything": True}], Status(0))
@@ -459,7 +459,7 @@ def test_a_batch_that_was_damaged_keeps_no_other_from_being_purged(
     bench.send()
 
     assert (cdn.asked, bench.status) == ([f"PURGE /{BADGE}"], Status(0))
-    assert "purge dropped urls=3 reason='their file is damaged'" in caplog.messages
+    assert 'event=purge_dropped urls=3 reason="their file is damaged"' in caplog.messages
 
 
 @pytest.mark.parametrize("content", ["mañana", "", "[]", "{}", '{"error": "x", "failures": 1, "next_try_at": "never"}'])
@@ -487,8 +487,8 @@ def test_a_queue_that_cannot_be_used_keeps_nothing_from_being_published(
     bench.send()
 
     assert caplog.messages == [
-        "purge not kept urls=1 error='Not a directory'",
-        "purge cannot read its state error='Not a directory'",
+        'event=purge_not_kept urls=1 error="Not a directory"',
+        'event=purge_state_not_read error="Not a directory"',
     ]
     assert bench.status == Status(0, "its state cannot be read: Not a directory")
 

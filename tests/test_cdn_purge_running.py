@@ -96,7 +96,7 @@ def test_a_cdn_that_fails_is_visible_and_keeps_nothing_from_being_published(tmp_
         assert stands["Error"] == "the CDN could not be reached: it refuses connections"
         assert stands["Waiting"] > 0
         assert stands["NextTry"]
-        assert "purge failed error='the CDN could not be reached" in service.log.read_text()
+        assert 'event=purge_failed error="the CDN could not be reached' in service.log.read_text()
         assert service.badge(f"layers/{name}") == "layers: 1"
 
 

@@ -45,3 +45,13 @@ def test_a_configuration_that_makes_no_sense_refuses_to_start(tmp_path: Path, te
 
 def test_a_helper_that_is_not_installed_knows_nothing() -> None:
     assert run_helper("of-nobody-at-all", "registry.test") is None
+
+
+def test_the_secrets_are_known_as_they_are_and_as_they_are_sent() -> None:
+    auths = json.loads(config("reader", "pässword"))["auths"]
+    identity = {"auths": {**auths, "other.test": {"identitytoken": "an identity"}}}
+
+    secrets = read_credentials(json.dumps(identity), None).secrets
+
+    assert {"pässword", "an identity", auths["registry.test"]["auth"]} <= set(secrets)
+    assert "" not in secrets

@@ -212,7 +212,7 @@ def test_a_service_that_reaches_no_registry_starts_and_says_so_in_a_line_per_ima
     service = start(f"127.0.0.1:{port}/one", f"127.0.0.1:{port}/two")
 
     def lines() -> list[str]:
-        return [line for line in service.log.read_text().splitlines() if "refresh failed" in line]
+        return [line for line in service.log.read_text().splitlines() if "refresh_failed" in line]
 
     service.wait(lambda: len(lines()) >= 2, "two lines that say so", 60)
     assert service.badge(f"image/127.0.0.1:{port}/one") == "image: pending"

@@ -238,7 +238,7 @@ def test_a_damaged_check_is_set_aside_and_said_so(
 
     (aside,) = file.parent.glob("check.json.damaged-*")
     assert aside.read_bytes() == damage
-    assert f"file={file} as={aside.name}" in caplog.text
+    assert f"file={file} aside={aside.name}" in caplog.text
     assert bench.checks.get(bench.repository).succeeded_at == bench.time
 
 
@@ -345,7 +345,7 @@ def test_a_full_disk_leaves_what_is_served_and_is_told_and_heals(tmp_path: Path,
             ballast = fill(tmp_path / "disk")
             fake.push("team/web", "latest", image(layers=[1, 2]))
 
-            service.wait(lambda: bool(lines(service, "refresh failed", name, "No space left")), "a line says so")
+            service.wait(lambda: bool(lines(service, "refresh_failed", name, "No space left")), "a line says so")
             assert "No space left" in failures(service)[0]
             assert seen(service, name) == before
             assert service.badge(f"layers/{name}:nope") == "nope: not found"
@@ -372,7 +372,7 @@ def test_a_public_folder_that_cannot_be_written_is_told_and_heals(tmp_path: Path
             answer = requests.post(f"{service.command('webhook', name).stdout.strip()}?wait=20", timeout=30)
 
             assert (answer.status_code, "Read-only" in answer.json()["Error"]) == (502, True)
-            assert lines(service, "refresh failed", name, "Read-only")
+            assert lines(service, "refresh_failed", name, "Read-only")
             assert "Read-only file system" in failures(service)[0]
             assert "Read-only file system" in service.command("images").stdout
             assert seen(service, name) == before
@@ -394,7 +394,7 @@ def test_a_service_starts_and_serves_with_damaged_data_files(tmp_path: Path, fak
 
     with service:
         assert seen_badges(service, name) == before
-        service.wait(lambda: bool(lines(service, "set aside", "check.json")), "the damage is told")
+        service.wait(lambda: bool(lines(service, "set_aside", "check.json")), "the damage is told")
         service.wait(lambda: service.get("/healthz").json()["Pending"] == 0, "the check is made anew")
         assert seen_badges(service, name) == before
         assert "microbadger_images" in service.get("/metrics").text

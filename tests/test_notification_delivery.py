@@ -15,6 +15,7 @@ from standardwebhooks import Webhook
 from microbadger.notification_delivery import Delivery
 from microbadger.notification_outbox import Attempt
 from microbadger.notifications import Subscription
+from tests.logfmt import parse
 from tests.notification_bench import SHAS, Bench, Postman
 from tests.real_registry import wait_until
 from tests.receiver import DEADLINE_SECONDS, Answer, Receiver, dead_url, hang, hang_up
@@ -117,6 +118,34 @@ def test_a_message_is_tried_five_times_and_then_parked(bench: Bench) -> None:
             "no",
             "parked",
         )
+
+
+def test_each_attempt_is_told(bench: Bench) -> None:
+    with Receiver(Answer(500), Answer(204)) as receiver:
+        bench.subscribe(receiver.url)
+        bench.push(SHAS[1])
+        for _ in range(3):
+            bench.deliver(LATER)
+
+    assert [attempt.has_arrived for attempt in bench.attempts] == [False, True]
+
+
+def test_of_a_receiver_the_log_tells_no_url(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    with Receiver(Answer(500, {}, b"ma\xc3\xb1ana")) as receiver:
+        subscription = bench.subscribe(f"{receiver.url}/mañana?token=secret")
+        bench.push(SHAS[1])
+        bench.deliver()
+
+    (line,) = map(parse, caplog.messages)
+    assert line == {
+        "event": "notification",
+        "state": "waiting",
+        "id": subscription.id,
+        "image": "example/web",
+        "message": receiver.ids[0],
+        "status": "500",
+    }
 
 
 def test_a_message_is_not_tried_before_its_time(bench: Bench) -> None:

@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from microbadger.event_log import current_id, work
 from microbadger.reference import Reference, Repository
 from microbadger.refresh_requests import RefreshRequests
 
@@ -203,3 +204,24 @@ def test_many_tags_of_one_image_become_a_look_at_the_whole(requests: RefreshRequ
     assert len(notes(requests)) == 51
     begun = requests.begin(ALPINE)
     assert (len(begun), None in begun) == (51, True)
+
+
+def test_the_log_of_a_run_names_the_http_requests_that_asked_for_it(requests: RefreshRequests) -> None:
+    for request, text in (("two", "alpine:2"), ("one", "alpine:1"), ("none", "ghcr.io/aquasecurity/trivy")):
+        with work(request=request):
+            ask(requests, text)
+
+    with work(refresh="three"):
+        assert requests.begin(ALPINE) == {"1", "2"}
+        assert current_id("asked_by") == "one,two"
+    assert set(requests.repositories()) == {ALPINE, TRIVY}
+
+
+@pytest.mark.parametrize("damage", [b"alpine\nma\xc3\xb1ana", b"alpine\na b\n\xff", b"\n", b""])
+def test_a_note_that_was_damaged_names_nobody(requests: RefreshRequests, damage: bytes) -> None:
+    ask(requests, "alpine")
+    notes(requests)[0].write_bytes(damage)
+
+    with work(refresh="three"):
+        assert requests.begin(ALPINE) == {None}
+        assert current_id("asked_by") is None

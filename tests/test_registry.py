@@ -578,3 +578,14 @@ def test_it_tells_of_every_request_by_its_kind(bench: Bench) -> None:
     bench.remote.blob(config_of(bench.remote), 10_000)
     assert [seen.kind for seen in bench.seen] == ["tags", "token", "tags", "head", "manifest", "blob"]
     assert {seen.host for seen in bench.seen} == {bench.fake.host}
+
+
+def test_it_tells_how_many_pulls_are_left_and_for_how_long(fake: FakeRegistry) -> None:
+    told: list[tuple[str, int, float]] = []
+    fake.manifest_headers = {"ratelimit-limit": "100;w=60", "ratelimit-remaining": "98;w=60"}
+    digest = fake.push(PATH, "1.0", image())
+    registry = Registry(user_agent="tests", on_pulls_left=lambda *left: told.append(left))
+
+    registry.repository(Repository(fake.host, PATH)).manifest(digest)
+
+    assert told == [(fake.host, 98, 60)]

@@ -160,3 +160,16 @@ def test_a_job_that_fails_is_followed_by_the_next(tmp_path: Path, work: Work) ->
             schedule.refresh_soon(WEB)
         schedule.refresh_soon(API)
         work.wait_for(("requested", API))
+
+
+def test_the_log_tells_which_process_begins_and_ends_to_lead(
+    tmp_path: Path, work: Work, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "microbadger")
+    with running(tmp_path, work):
+        wait_until(lambda: work.rounds > 0, "a leader", DEADLINE_SECONDS)
+        with running(tmp_path, Work()):
+            pass
+
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("microbadger")]
+    assert told == [f"event=leading pid={os.getpid()}", f"event=leading_ended pid={os.getpid()}"]

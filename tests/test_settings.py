@@ -162,3 +162,20 @@ def test_a_refusal_does_not_tell_a_password(variable: str) -> None:
 def test_any_value_is_read_or_refused(variable: str, value: str) -> None:
     with suppress(SettingsError):
         assert isinstance(read(**{variable: value}), Settings)
+
+
+def test_the_log_is_told_every_setting_but_no_secret() -> None:
+    secrets = {"SECRET": "a secret", "ADMIN_TOKEN": "an admin's", "CDN_PURGE": f"cloudflare:{ZONE}:t0ken"}
+    mirrors = '{"docker.io": "http://127.0.0.1:5000"}'
+    environment = {**secrets, "MIRRORS": mirrors, "HTTP_REGISTRIES": "a.test b.test"}
+    settings = Settings.from_environment({f"MICROBADGER_{name}": value for name, value in environment.items()})
+
+    assert settings.secrets == ["a secret", "an admin's", "t0ken"]
+    assert not any(secret in repr(settings.told) for secret in settings.secrets)
+    told = {name: settings.told[name] for name in ("mirrors", "http_registries", "cdn_purge", "has_admin_token")}
+    assert told == {
+        "mirrors": "docker.io=http://127.0.0.1:5000",
+        "http_registries": "a.test,b.test",
+        "cdn_purge": "cloudflare",
+        "has_admin_token": True,
+    }

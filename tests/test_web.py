@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
 
 from app import create_app
 from microbadger.badge_text import BADGE_TYPES
@@ -340,7 +342,7 @@ def test_a_registry_under_another_name_refreshes_the_image_that_is_meant(fake: F
     app.test_client().post(hook_path(app), json={"events": [event]})
 
     (note,) = (tmp_path / "data/requests/pending").iterdir()
-    assert note.read_text() == "registry.example.org/team/web"
+    assert note.read_text().splitlines()[0] == "registry.example.org/team/web"
     assert note.name.endswith(".1.0")
 
 
@@ -359,6 +361,15 @@ def test_prometheus_can_read_how_things_stand(client: FlaskClient) -> None:
     lines = answer.text.splitlines()
     assert 'microbadger_images{state="images"} 2' in lines
     assert any(line.startswith('microbadger_webhooks_total{outcome="empty",sender="unknown"} ') for line in lines)
+
+
+def test_the_readme_names_every_metric(client: FlaskClient) -> None:
+    readme = Path(__file__).parent.parent.joinpath("README.md").read_text()
+
+    families = text_string_to_metric_families(client.get("/metrics").text)
+
+    named = set(re.findall(r"`(microbadger_[a-z_]+)`", readme))
+    assert {family.name + "_total" * (family.type == "counter") for family in families} == named
 
 
 def test_the_catalogue_lists_every_image(client: FlaskClient) -> None:

@@ -145,3 +145,19 @@ def test_without_an_admin_token_nobody_is_an_administrator(tmp_path: Path, metho
 
     assert answer.status_code == 403
     assert "MICROBADGER_ADMIN_TOKEN" in answer.get_json()["Error"]
+
+
+def test_the_log_tells_what_an_administrator_changed_and_who_was_refused(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+
+    client.put("/v1/images/quay.io/a/b", headers=ADMIN, json={"Tags": ["1.0"]})
+    client.delete("/v1/images/quay.io/a/b", headers=ADMIN)
+    client.delete("/v1/images/quay.io/a/b", headers=headers("Bearer mañana"))
+
+    assert caplog.messages == [
+        "event=tracked image=quay.io/a/b tags=1.0 private=false new=true",
+        "event=untracked image=quay.io/a/b",
+        "event=admin_refused status=401 method=DELETE rule=/v1/images/<path:name>",
+    ]

@@ -274,3 +274,22 @@ def test_what_was_given_up_is_sent_again(client: FlaskClient) -> None:
     created = create(client)
 
     assert client.post(f"{ROOT}{created['ID']}/resend", headers=TOKEN).status_code == 204
+
+
+def test_the_log_tells_what_changed_and_of_a_url_the_host(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+
+    id_ = create(client)["ID"]
+    client.put(ROOT + id_, json={"Enabled": False}, headers=TOKEN)
+    client.post(f"{ROOT}{id_}/resend", headers=TOKEN)
+    client.delete(ROOT + id_, headers=TOKEN)
+
+    named = f"id={id_} image=example/web receiver=hooks.test"
+    assert caplog.messages == [
+        f"event=subscribed {named}",
+        f"event=subscription_changed {named} enabled=false",
+        f"event=resend_asked id={id_}",
+        f"event=unsubscribed id={id_}",
+    ]

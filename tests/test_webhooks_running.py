@@ -144,7 +144,7 @@ def registry() -> Iterator[WatchedRegistry]:
 
 def webhooks_of(service: Service, names: Sequence[str]) -> dict[str, str]:
     """Return the webhook of each image, once the first look at each has ended."""
-    service.wait(lambda: service.lines("refreshed image") == len(names), "every image was read")
+    service.wait(lambda: service.lines("event=refreshed image") == len(names), "every image was read")
     return {name: str(service.wait_for_image(name)["WebhookURL"]) for name in names}
 
 
@@ -246,9 +246,9 @@ def test_a_registry_sends_again_what_it_pushed_while_the_service_was_down(
 
     with service:
         service.wait_for_badge(f"layers/{name}", "layers: 2")
-        service.wait(lambda: service.lines("refreshed image") > 0, "the look has ended")
+        service.wait(lambda: service.lines("event=refreshed image") > 0, "the look has ended")
         log = service.log.read_text()
-        assert log.index("hook sender=distribution") < log.index("refreshed image")  # it was not due
+        assert log.index("event=hook sender=distribution") < log.index("event=refreshed image")  # it was not due
 
 
 def test_the_many_notifications_of_one_push_lead_to_few_looks(

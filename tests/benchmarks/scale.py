@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from app import _Service
+from microbadger.event_log import Event, LineFormatter
 from microbadger.files import replace_file
 from microbadger.metadata import format_time
 from microbadger.public_tree import ImagePaths
@@ -142,7 +143,7 @@ class RefreshesLogged(logging.StreamHandler[Any]):
 
     def __init__(self, expected: int) -> None:
         super().__init__(Path(os.devnull).open("w"))  # noqa: SIM115 - closed with the process
-        self.setFormatter(logging.Formatter("%(asctime)s level=%(levelname)s %(message)s"))
+        self.setFormatter(LineFormatter())
         self.count, self._expected = 0, expected
         self.all_done = threading.Event()
         logging.basicConfig(level=logging.INFO, handlers=[self])
@@ -153,7 +154,7 @@ class RefreshesLogged(logging.StreamHandler[Any]):
         if record.levelno >= logging.WARNING:
             os.write(2, f"this measures nothing: {record.getMessage()}\n".encode())
             os._exit(1)
-        self.count += record.msg.startswith("refreshed ")
+        self.count += isinstance(record.msg, Event) and record.msg.name == "refreshed"
         if self.count >= self._expected:
             self.all_done.set()
 

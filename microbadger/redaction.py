@@ -1,0 +1,66 @@
+"""Takes secrets out of what is about to be logged, as a last defence: nothing logs one on purpose.
+
+What the service was given is known and found wherever it stands, also as a URL, JSON or Python would write it. Of the
+rest the form is known: a webhook's token at the end of a path, what follows ``Bearer``, the query of a URL, which signs
+it where blobs are stored, and in what other libraries say every path, for a receiver of notifications can have its
+secret there.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
+
+HIDDEN = "[hidden]"
+_SHORTEST = 4  # what is shorter stands in every other word
+_FORMS = (
+    # RFC 6750 and RFC 7617: the value of an Authorization header.
+    (re.compile(r"\b(Bearer|Basic) +(?!realm=)[\w.~+/=-]{4,}", re.ASCII | re.IGNORECASE), rf"\1 {HIDDEN}"),
+    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*", re.ASCII), HIDDEN),  # RFC 7519: a token, wherever it stands
+    (re.compile(r"(?<=//)[^\s/@\"']+@"), f"{HIDDEN}@"),  # the user and the password of a URL
+    (re.compile(r"\?[^\s?\"'<>]*=[^\s\"'<>]*"), f"?{HIDDEN}"),
+    # A webhook's token: 32 bytes of base64url, in which there is an upper-case letter and in no repository.
+    (re.compile(r"(?<=/)(?=[a-z0-9_-]*[A-Z])[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])", re.ASCII), HIDDEN),
+)
+_PATHS = (
+    (re.compile(r"\b(https?://[^\s/\"'<>]+)/[^\s\"'<>]+", re.IGNORECASE), rf"\1/{HIDDEN}"),
+    (re.compile(r"(?<=with url: )\S+"), HIDDEN),  # as urllib3 says it
+)
+
+
+class Redaction:
+    """Takes secrets out of texts."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        written = {form for secret in secrets if len(secret) >= _SHORTEST for form in _written(secret)}
+        longest_first = sorted(written, key=lambda text: (-len(text), text))
+        self._known = re.compile("|".join(map(re.escape, longest_first))) if written else None
+
+    def of(self, text: str) -> str:
+        """Return a text of our own without the secrets in it."""
+        if self._known:
+            text = self._known.sub(HIDDEN, text)
+        for form, instead in _FORMS:
+            text = form.sub(instead, text)
+        return text
+
+    def of_foreign(self, text: str) -> str:
+        """Return what a library or an error of one says without the secrets in it, and of URLs only the host."""
+        for form, instead in _PATHS:
+            text = form.sub(instead, text)
+        return self.of(text)
+
+
+def _written(secret: str) -> set[str]:
+    """Return the ways in which a secret can stand in a text."""
+    return {
+        secret,
+        quote(secret),
+        quote(secret, safe=""),
+        quote_plus(secret),
+        repr(secret)[1:-1],
+        json.dumps(secret)[1:-1],
+        secret.encode("utf-8", "replace").decode("latin-1"),  # as WSGI decodes a header
+        base64.b64encode(secret.encode("utf-8", "replace")).decode(),
+    }
