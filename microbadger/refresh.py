@@ -320,7 +320,11 @@ def _is_same(before: ImageDocument | None, after: ImageDocument) -> bool:
 
 
 def _sentence(error: Exception) -> str:
-    return f"the data folder cannot be used: {error.strerror or error}" if isinstance(error, OSError) else str(error)
+    if isinstance(error, RegistryError | PublishError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"the data folder cannot be used: {error.strerror or type(error).__name__}"
+    return f"a defect of MicroBadger, {type(error).__name__}: its log has the traceback"  # whose words nobody vetted
 
 
 def _cause(error: Exception) -> str:

@@ -5,7 +5,7 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,23 @@ def page_of(
 ) -> Page:
     image = image_of(current, *others, webhook_url=webhook_url)
     return Page(image_page(image, current=current, changes=changes, base_url=base_url))
+
+
+@pytest.mark.parametrize(
+    "versions",
+    [[], [version("1.0")], [version("1.0", Labels={"a": '<time id="checked">', "b": "</html>"}), version("2.0")]],
+)
+def test_a_page_that_was_checked_again_is_the_one_that_would_be_written(versions: list[VersionDocument]) -> None:
+    last, now = (
+        describe_image(REPOSITORY, versions, checked_at=CHECKED_AT + timedelta(days=days)) for days in (0, 40)
+    )
+    page = image_page(last, current=None, changes=[], base_url=BASE)
+    assert pages.checked_again(page, now["UpdatedAt"]) == image_page(now, current=None, changes=[], base_url=BASE)
+
+
+@pytest.mark.parametrize("damaged", [None, b"", b"<!DOCTYPE html><html>", b"garbage"])
+def test_what_is_no_whole_page_has_to_be_written_anew(damaged: bytes | None) -> None:
+    assert pages.checked_again(damaged, "2026-11-24T12:00:00Z") is None
 
 
 EVERY_PAGE = {

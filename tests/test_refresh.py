@@ -709,3 +709,36 @@ def test_it_tells_every_path_that_went_away(bench: Bench) -> None:
     bench.refresher.remove(bench.repository)
 
     assert bench.changed == published
+
+
+def test_what_a_publication_left_half_done_is_put_right_although_the_image_is_as_it_was(bench: Bench) -> None:
+    before, after = image(layers=[1024]), image(layers=[2048])
+    bench.fake.push("team/web", "latest", before)
+    bench.refresh()
+    bench.fake.push("team/web", "latest", after)
+    page = bench.public / f"images/{bench.repository.familiar}/index.html"
+    page.unlink()
+    page.mkdir()  # so that the badges are replaced, and the page and the record are not
+    bench.time += timedelta(hours=30)
+    assert bench.refresher.refresh_if_due(bench.repository)
+    assert bench.badge("size") == "size: 2.0 KiB"
+
+    page.rmdir()
+    bench.fake.push("team/web", "latest", before)
+    bench.time += timedelta(hours=30)
+    bench.refresher.refresh_if_due(bench.repository)
+
+    assert bench.badge("size") == "size: 1.0 KiB"
+
+
+class BrokenPublisher(Publisher):
+    """A publisher with a defect, whose words could hold anything."""
+
+    def read_image(self, repository: Repository) -> ImageDocument | None:
+        raise ZeroDivisionError(f"a secret of {repository}")
+
+
+def test_words_of_a_defect_are_not_published(bench: Bench) -> None:
+    refresher = replace(bench.refresher, publisher=BrokenPublisher(bench.public))
+    outcome = refresher.refresh(bench.repository)
+    assert outcome.error == "a defect of MicroBadger, ZeroDivisionError: its log has the traceback"

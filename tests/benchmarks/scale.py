@@ -239,6 +239,19 @@ def _publish(service: _Service) -> Sequence[Callable[[], object]]:
     return [service.catalogue.publish] * 3
 
 
+def _publish_again(service: _Service) -> Sequence[Callable[[], object]]:
+    service.catalogue.publish()
+    repository = next(iter(service.tracked)).repository
+
+    def publish_after_a_look() -> None:
+        service.looks.add(repository)
+        service.catalogue._rest_until = 0
+        service.catalogue.publish_if_stale()
+
+    service.catalogue.publish_if_stale()
+    return [publish_after_a_look] * 5
+
+
 def _round(service: _Service) -> Sequence[Callable[[], object]]:
     return [lambda: service.schedule._round(threading.Event())] * 5
 
@@ -262,6 +275,10 @@ def _search(service: _Service) -> Sequence[Callable[[], object]]:
     return _asked(service, [f"/v1/images/search/{term}" for term in terms])
 
 
+def _everything(service: _Service) -> Sequence[Callable[[], object]]:
+    return [call for step in (_start, _round, _publish_again, _health, _list, _search) for call in step(service)]
+
+
 def _asked(service: _Service, paths: Iterable[str]) -> Sequence[Callable[[], object]]:
     client = service.app.test_client()
 
@@ -274,12 +291,14 @@ def _asked(service: _Service, paths: Iterable[str]) -> Sequence[Callable[[], obj
 
 STEPS: dict[str, Step] = {
     "a service at rest answering `/healthcheck.txt`": _start,
-    "publishing the lists of all images": _publish,
+    "publishing the lists, all anew": _publish,
+    "publishing the lists after one look": _publish_again,
     "a round of the schedule, nothing due": _round,
     "cleaning up when it begins to lead": _clean,
     "`/healthz`": _health,
     f"`/v1/images?page=…`, {ASKED} pages": _list,
     f"`/v1/images/search/…`, {ASKED} terms": _search,
+    "a single worker that did all this, but for cleaning up": _everything,
 }
 
 
