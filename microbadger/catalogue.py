@@ -86,8 +86,10 @@ class Catalogue:
 
     def _is_stale(self) -> bool:
         news = self._looks.news()
-        is_known = news is not None and self._looked_at is not None and self._written == stamp_of(self._file)
-        self._looked_at = self._looked_at | news if is_known else None  # type: ignore[operator]
+        if news is None or self._written != stamp_of(self._file):
+            self._looked_at = None
+        elif self._looked_at is not None:
+            self._looked_at |= news
         if self._tracked.stamp != self._listed:
             return True
         return self._looked_at != set() and self._clock() >= self._rest_until

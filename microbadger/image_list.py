@@ -31,7 +31,7 @@ def entry_of(repository: Repository, image: ImageDocument | None) -> bytes:
 
 def name_in(entry: bytes) -> bytes:
     """Return the name of the image that an entry is about."""
-    return entry[len(_ENTRY_START) : entry.index(b'"', len(_ENTRY_START))]
+    return entry[len(_ENTRY_START) :].partition(b'"')[0]
 
 
 def list_parts(count: int, entries: Iterable[bytes]) -> Iterator[bytes]:
