@@ -152,7 +152,7 @@ def test_an_image_that_is_looked_at_stays_listed_until_it_can_be_removed(world: 
     assert [*world.versions()] == ["example/web1"]
 
 
-@pytest.mark.parametrize("damage", [b"", b"garbage", b'{}\n{"ImageName":"exam', b'{}\n{"ImageName":"example/web0","Desc'])
+@pytest.mark.parametrize("damage", [b"", b"garbage", b'{}\n{"ImageName":"exam', b'{}\n{"ImageName":"example/web0","De'])
 @pytest.mark.parametrize("is_edited", [False, True])
 def test_a_list_that_was_damaged_is_written_anew(world: World, damage: bytes, is_edited: bool) -> None:
     (world.publisher.folder / CATALOGUE).write_bytes(damage)
