@@ -171,9 +171,11 @@ def _have_same_content(one: Path, other: Path) -> bool:
 
 def _temporary_beside(path: Path) -> tuple[int, str]:
     for _ in range(_ATTEMPTS):
-        with suppress(FileNotFoundError):  # no folder yet, or another process removed it because it was empty
+        # There is no folder yet, or another process removed it, or one above it, because it was empty.
+        with suppress(FileNotFoundError):
             return tempfile.mkstemp(prefix=_TEMPORARY_PREFIX, dir=path.parent)
-        make_folder(path.parent)
+        with suppress(FileNotFoundError):
+            make_folder(path.parent)
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
 
 
