@@ -1,5 +1,6 @@
 """The operator's commands: what is tracked, a refresh now, where webhooks and badges are."""
 
+import errno
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -7,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 from flask import Flask, current_app
@@ -56,6 +58,33 @@ def add_commands(app: Flask, tools: Tools) -> None:
         app.cli.add_command(command)
 
 
+class _Command(click.Command):
+    """A command that says in one sentence what this machine cannot do, as on a full disk."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _on_a_machine_that_may_fail():
+            return super().invoke(ctx)
+
+
+class _Group(click.Group):
+    """Commands of which each does the same."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _on_a_machine_that_may_fail():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _on_a_machine_that_may_fail() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # whoever reads the output has read enough
+            raise
+        where = f": {error.filename}" if error.filename else ""
+        raise click.ClickException(f"This cannot be done now: {error.strerror or error}{where}.") from error
+
+
 class _Image(click.ParamType[Repository]):
     name = "image"
 
@@ -76,7 +105,7 @@ class _TaggedImage(click.ParamType[TrackedImage]):
             self.fail(str(error), param, ctx)
 
 
-@click.command()
+@click.command(cls=_Command)
 @click.argument("repositories", metavar="[IMAGE]...", type=_Image(), nargs=-1)
 @with_appcontext
 def refresh(repositories: Sequence[Repository]) -> None:
@@ -110,7 +139,7 @@ def _purge(tools: Tools) -> None:
         click.echo(f"The CDN was not purged of {status.waiting} URLs: {status.error}.", err=True)
 
 
-@click.command()
+@click.command(cls=_Command)
 @click.argument("images", metavar="IMAGE...", type=_TaggedImage(), nargs=-1, required=True)
 @click.option("--private", is_flag=True, help="Publish them although only credentials can read them.")
 @with_appcontext
@@ -121,7 +150,7 @@ def track(images: Sequence[TrackedImage], private: bool) -> None:
         click.echo(f"{image.repository.familiar}: {'tracked' if added else 'was tracked before'}")
 
 
-@click.command()
+@click.command(cls=_Command)
 @click.argument("repositories", metavar="IMAGE...", type=_Image(), nargs=-1, required=True)
 @with_appcontext
 def untrack(repositories: Sequence[Repository]) -> None:
@@ -139,7 +168,7 @@ def untrack(repositories: Sequence[Repository]) -> None:
         tools.catalogue.publish()
 
 
-@click.command()
+@click.command(cls=_Command)
 @with_appcontext
 def images() -> None:
     """List the tracked images: when each was read, when it is next, and what is wrong."""
@@ -151,7 +180,7 @@ def images() -> None:
         click.echo(f"{image.repository.familiar}  {times}{'  ' + check.error if check.error else ''}")
 
 
-@click.command()
+@click.command(cls=_Command)
 @click.argument("repository", metavar="[IMAGE]", type=_Image(), required=False)
 @with_appcontext
 def webhook(repository: Repository | None) -> None:
@@ -164,7 +193,7 @@ def webhook(repository: Repository | None) -> None:
         click.echo(tools.webhook_url(tracked))
 
 
-@click.command()
+@click.command(cls=_Command)
 @click.argument("repository", metavar="IMAGE", type=_Image())
 @click.option("--format", "format_", type=click.Choice(list(FORMATS)), default="markdown", show_default=True)
 @click.option("--tag", help="The badges of this tag instead of the current version.")
@@ -175,7 +204,7 @@ def badges(repository: Repository, format_: str, tag: str | None) -> None:
         click.echo(FORMATS[format_](badge_link(_tools().base_url, repository, badge_type, tag)))
 
 
-@click.group()
+@click.group(cls=_Group)
 def notifications() -> None:
     """Tell a URL when the tags of an image change."""
 
@@ -186,6 +215,8 @@ def list_notifications() -> None:
     """List the subscriptions, and what is wrong with them."""
     for subscription in _tools().notifications.all():
         click.echo(_told(subscription))
+    for problem in _tools().notifications.problems:
+        click.echo(problem, err=True)
 
 
 @notifications.command("add")
