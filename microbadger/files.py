@@ -45,18 +45,27 @@ def stamp_of(path: Path) -> tuple[int, ...] | None:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def replace_file(path: Path, content: bytes, mode: int = PRIVATE_MODE) -> None:
-    """Put ``content`` in the place of ``path`` in one step; on any failure the old file stays and no other is left."""
+def replace_file(path: Path, content: bytes, mode: int = PRIVATE_MODE, *, is_durable: bool = False) -> None:
+    """Put ``content`` in the place of ``path`` in one step; on any failure the old file stays and no other is left.
+
+    A durable file outlives a power failure once this returns, and is for what cannot be made again; of another one the
+    old bytes may be back then, or none.
+    """
     descriptor, temporary = _temporary_beside(path)
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)  # mkstemp gives 0600, and os.replace would keep it
             file.write(content)
+            if is_durable:
+                file.flush()
+                os.fsync(descriptor)
         Path(temporary).replace(path)
     except BaseException:
         with suppress(FileNotFoundError):
             Path(temporary).unlink()
         raise
+    if is_durable:
+        _sync_folder(path.parent)
 
 
 def remove_file(path: Path, below: Path) -> bool:
@@ -148,6 +157,15 @@ def _temporary_beside(path: Path) -> tuple[int, str]:
             make_folder(path.parent)
             return tempfile.mkstemp(prefix=_TEMPORARY_PREFIX, dir=path.parent)
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the disk remember which files a folder holds."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _remove_if_empty(folder: Path) -> bool:
