@@ -66,6 +66,7 @@ class Catalogue:
         """Write both lists and what pages refer to; raise PublishError if that cannot be done."""
         with lock_file(self._stale_mark.with_suffix(".lock")):
             self._listed = None
+            self._tracked.restore(self._published())
             self._stale_mark.unlink(missing_ok=True)  # first: what is refreshed from here on marks them again
             listed = [image.repository for image in self._tracked]
             kept = [repository for repository in self._no_longer_tracked(listed) if not self._take_away(repository)]

@@ -2,6 +2,9 @@
 
 A line is ``name``, or ``name:tag`` to keep that tag fresh whatever the limit, then perhaps ``private``: publish it
 although only credentials can read it. A line that cannot be read is reported and leaves the others alone.
+
+A file of no byte is no edit but what a crash or a full disk may leave: then the images that were named stay tracked,
+and the file is written anew. Whoever wants none leaves a comment in it.
 """
 
 import logging
@@ -9,7 +12,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from microbadger.files import PUBLIC_MODE, lock_file, read_if_any, replace_file, stamp_of
@@ -22,6 +25,11 @@ _PRIVATE = "private"
 _SETTLED_AFTER_SECONDS = 10
 _SEPARATORS = re.compile(r"[\s,]+")
 _KEEP_BYTES = "surrogateescape"  # a comment in another encoding is as it was after a line is added
+_NONE = ["# no image is tracked"]
+_EMPTIED = (
+    "images.txt is empty, as a crash may leave it: what it named stays tracked and is soon written into it again."
+    " If no image is to be tracked, leave a comment line in it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,7 @@ class _Snapshot:
     images: dict[Repository, TrackedImage] = field(default_factory=dict)
     by_path: dict[str, list[Repository]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    is_emptied: bool = False
 
 
 class TrackedImages:
@@ -72,6 +81,20 @@ class TrackedImages:
 
     def is_settled(self) -> bool:
         """Tell whether the file was last written long enough ago to be taken for whole."""
+        return not self._read().is_emptied and self._is_old()
+
+    def restore(self, published: Iterable[Repository]) -> None:
+        """Write a file that lost all it held anew: what it named as far as is known here, and what is published."""
+        if not self._read().is_emptied or not self._is_old():
+            return
+        with self._locked():
+            known = self._read()
+            images = {repository: TrackedImage(repository) for repository in published} | known.images
+            if images and known.is_emptied:
+                self._replace(_lines_for_all(images.values()))
+                log.warning("list of images was empty and is written anew file=%s images=%d", self._file, len(images))
+
+    def _is_old(self) -> bool:
         try:
             return time.time() - self._file.stat().st_mtime > _SETTLED_AFTER_SECONDS
         except FileNotFoundError:
@@ -88,14 +111,14 @@ class TrackedImages:
             known = self.get(image.repository)
             if known and known.merged_with(image) == known:
                 return False
-            lines = self._lines()
+            lines = self._lines_to_edit()
             self._replace([*lines, *_lines_for(image)])
             return True
 
     def put(self, image: TrackedImage) -> None:
         """Make the file say just this of an image, whatever it said before."""
         with self._locked():
-            lines = self._lines()
+            lines = self._lines_to_edit()
             new = [*(line for line in lines if not _is_line_of(line, image.repository)), *_lines_for(image)]
             if new != lines:
                 self._replace(new)
@@ -103,7 +126,7 @@ class TrackedImages:
     def untrack(self, repository: Repository) -> None:
         """Take every line of an image out of the file, or raise NotTracked."""
         with self._locked():
-            lines = self._lines()
+            lines = self._lines_to_edit()
             kept = [line for line in lines if not _is_line_of(line, repository)]
             if kept != lines:
                 self._replace(kept)
@@ -115,14 +138,27 @@ class TrackedImages:
     def _read(self) -> _Snapshot:
         stamp = stamp_of(self._file)
         if stamp != self._snapshot.stamp:
-            self._snapshot = _snapshot(stamp, self._lines(), self._named)
+            snapshot = _snapshot(stamp, self._lines(), self._named)
+            self._snapshot = self._without_loss(snapshot) if stamp and not stamp[1] else snapshot
         return self._snapshot
+
+    def _without_loss(self, emptied: _Snapshot) -> _Snapshot:
+        """Return what is tracked while the file has no byte: without settings that name images it held some."""
+        last = self._snapshot
+        if last.images.keys() - emptied.images.keys():
+            return replace(last, stamp=emptied.stamp, problems=(*emptied.problems, _EMPTIED), is_emptied=True)
+        return replace(emptied, is_emptied=not self._named)
 
     def _lines(self) -> list[str]:
         return (read_if_any(self._file) or b"").decode("utf-8", _KEEP_BYTES).splitlines()
 
+    def _lines_to_edit(self) -> list[str]:
+        known = self._read()
+        return _lines_for_all(known.images.values()) if known.is_emptied else self._lines()
+
     def _replace(self, lines: list[str]) -> None:
-        replace_file(self._file, "".join(f"{line}\n" for line in lines).encode("utf-8", _KEEP_BYTES), PUBLIC_MODE)
+        content = "".join(f"{line}\n" for line in lines or _NONE).encode("utf-8", _KEEP_BYTES)
+        replace_file(self._file, content, PUBLIC_MODE, is_durable=True)
 
     def _locked(self) -> AbstractContextManager[None]:
         return lock_file(self._file.with_name(f".{self._file.name}.lock"))
@@ -169,6 +205,10 @@ def _snapshot(stamp: tuple[int, ...] | None, lines: list[str], named: list[str])
     for problem in problems:
         log.warning("not tracked reason=%r", problem)
     return _Snapshot(stamp, images, by_path, tuple(problems))
+
+
+def _lines_for_all(images: Iterable[TrackedImage]) -> list[str]:
+    return [line for image in images for line in _lines_for(image)]
 
 
 def _lines_for(image: TrackedImage) -> list[str]:
