@@ -7,13 +7,16 @@ in between is a new note, and leads to one more refresh. If the process dies, th
 """
 
 import hashlib
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from microbadger.files import make_folder, read_if_any, replace_file
 from microbadger.reference import InvalidReference, Reference, Repository, is_tag
+
+log = logging.getLogger(__name__)
 
 _NO_TAG = "-"  # no tag begins with it
 _MOST_TAGS = 50  # of one image; whoever pushes more gets a look at the image as a whole
@@ -25,6 +28,8 @@ class RefreshRequests:
     """The notes below ``data/requests/``, shared by all processes."""
 
     folder: Path
+    tracked: Callable[[], Iterable[Repository]] = tuple
+    """Tells the images one of which a note is about that was damaged."""
 
     def add(self, reference: Reference) -> bool:
         """Keep a request; False where an equal one waits, which is as good. On disk when this returns."""
@@ -62,13 +67,25 @@ class RefreshRequests:
 
     def repositories(self) -> Iterator[Repository]:
         """Yield every image for which a request waits or was begun and not ended, perhaps by a process that died."""
-        seen = set()
+        notes: dict[str, list[Path]] = {}
         for note in [*self._pending.glob(_ANY_NOTE), *self._running.glob(_ANY_NOTE)]:
-            name = (read_if_any(note) or b"").decode("utf-8", "replace")
-            if name and name not in seen:
-                seen.add(name)
-                with suppress(InvalidReference):
-                    yield Repository.parse(name)
+            notes.setdefault(note.name.partition(".")[0], []).append(note)
+        repositories = {key: _first_told(key, told) for key, told in notes.items()}
+        yield from filter(None, repositories.values())
+        if damaged := [key for key, repository in repositories.items() if repository is None]:
+            yield from self._mend({key: notes[key] for key in damaged})
+
+    def _mend(self, damaged: Mapping[str, Iterable[Path]]) -> Iterator[Repository]:
+        """Yield the tracked images that notes are about which tell none any more; forget a note about no such image."""
+        keys = {_key(repository): repository for repository in self.tracked()}
+        for key, notes in damaged.items():
+            if repository := keys.get(key):
+                yield repository
+                continue
+            for note in notes:
+                if read_if_any(note) is not None:  # one that is merely gone was done meanwhile
+                    log.warning("damaged note of a request removed file=%s", note)
+                    note.unlink(missing_ok=True)
 
     def _count(self, key: str) -> int:
         return sum(1 for _ in self._pending.glob(f"{key}.*"))
@@ -80,6 +97,16 @@ class RefreshRequests:
     @property
     def _running(self) -> Path:
         return self.folder / "running"
+
+
+def _first_told(key: str, notes: Iterable[Path]) -> Repository | None:
+    """Return the image of this key that one of the notes tells; None where none does."""
+    for note in notes:
+        with suppress(InvalidReference):
+            repository = Repository.parse((read_if_any(note) or b"").decode("utf-8", "replace"))
+            if _key(repository) == key:
+                return repository
+    return None
 
 
 def _key(repository: Repository) -> str:
