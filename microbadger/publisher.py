@@ -1,6 +1,8 @@
 """Writes the public tree: whole files or nothing, and nothing where nothing changed."""
 
 import json
+import os
+import stat
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -48,8 +50,12 @@ class Publisher:
         return sorted(str(path.relative_to(self.folder)) for path in found if path.is_file())
 
     def has(self, path: str) -> bool:
-        """Tell whether something is published at a path."""
-        return (self.folder / path).is_file()
+        """Tell whether something is published at a path; no byte, as a power failure may leave a file, is nothing."""
+        try:
+            status = os.stat(f"{self.folder}/{path}")  # noqa: PTH116 - of many files, in half the time of a `Path`
+        except OSError:
+            return False
+        return stat.S_ISREG(status.st_mode) and status.st_size > 0
 
     def replace(self, new: Mapping[str, bytes], gone: Collection[str]) -> list[str]:
         """Publish ``new`` in its order and take away what is ``gone``; return the paths that changed.
@@ -78,7 +84,7 @@ class Publisher:
     def _read_document(self, path: str) -> Any:
         try:
             return json.loads(self.read(path) or b"null")
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
 

@@ -171,8 +171,8 @@ class Refresher:
             if before and changes:
                 self._announce(before, after, changes)
             is_same = is_ours and _is_same(before, after)
-            # A look that was asked for also mends files that were lost.
-            is_unchanged = is_same and not is_requested
+            # A look that was asked for also mends files that were changed; any mends those that were lost.
+            is_unchanged = is_same and not is_requested and all(map(self.publisher.has, paths_of(repository, after)))
             changed = self._publish(repository, before, after, versions, is_unchanged=is_unchanged)
         except (RegistryError, PublishError) as error:
             return self._failed(repository, error)
