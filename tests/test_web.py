@@ -377,3 +377,15 @@ def test_once_there_is_an_admin_token_webhooks_are_not_published(fake: FakeRegis
 
     assert "WebhookURL" not in json.loads(document)
     assert "/images/library/alpine/" in app.test_cli_runner().invoke(args=["webhook", "alpine"]).output
+
+
+@pytest.mark.parametrize("damage", [b"", b"ma\xf1ana", b"[" * 100_000, b"{}", b"[]"])
+def test_a_damaged_badge_document_breaks_no_picture(fake: FakeRegistry, tmp_path: Path, damage: bytes) -> None:
+    app = create_app(settings(fake, tmp_path, "alpine"))
+    app.test_cli_runner().invoke(args=["refresh"])
+    (tmp_path / "public/badges/layers/library/alpine.json").write_bytes(damage)
+
+    answer = app.test_client().get("/badges/layers/library/alpine.svg?style=plastic")
+
+    assert answer.status_code == 200
+    assert badge_text(answer.data)
