@@ -92,7 +92,9 @@ class _Service:
         self.tracked = TrackedImages(self.data / "images.txt", settings.images)
         self.publisher = Publisher(self.public)
         self.checks = Checks(self.data, interval=settings.refresh_interval, edition=self.edition, now=_now)
-        self.requests = RefreshRequests(self.data / "requests")
+        self.requests = RefreshRequests(
+            self.data / "requests", tracked=lambda: (image.repository for image in self.tracked)
+        )
         self.cache = ContentCache(self.data / "content")
         self.counts = Counts(self.data / "metrics")
         self.notifications = Notifications(self.data / "notifications", base_url=settings.base_url, now=_now)
@@ -270,9 +272,9 @@ class _Service:
         problems = [*self.tracked.problems, *self.schedule.troubles]
         try:
             self.notifications.all()
-        except (OSError, ValueError) as error:
+        except OSError as error:
             problems.append(str(error))
-        return problems
+        return [*problems, *self.notifications.problems]
 
     def _clean(self) -> None:
         self.counts.bury_the_dead()
@@ -357,7 +359,7 @@ def _kept_secret(file: Path) -> str:
             if not (kept := _read_secret(file)):
                 set_aside(file)
                 kept = secrets.token_urlsafe(32)
-                replace_file(file, kept.encode())
+                replace_file(file, kept.encode(), is_durable=True)
     except OSError as error:
         raise SettingsError(f"No secret can be kept in {file}: {error.strerror}. Set MICROBADGER_SECRET.") from error
     return kept
