@@ -1,9 +1,9 @@
 """Publishes what lists all images, ``v1/images.json`` and the home page, and takes away what is no longer tracked."""
 
-import json
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from microbadger import openapi, pages
@@ -11,7 +11,7 @@ from microbadger.documents import ImageDocument
 from microbadger.files import lock_file, replace_file
 from microbadger.metadata import document_bytes, image_name
 from microbadger.public_tree import API, API_PAGE, ASSETS, CATALOGUE, HOME
-from microbadger.publisher import Publisher, PublishError
+from microbadger.publisher import ImageEntry, Publisher, PublishError
 from microbadger.reference import InvalidReference, Repository
 from microbadger.tracked_images import TrackedImages
 
@@ -74,7 +74,7 @@ class Catalogue:
             self._listed = [*listed, *kept]
 
     def _write(self, listed: list[Repository]) -> None:
-        before = self._published_digest()
+        before = _digest(self._publisher.read_list())
         images = [_entry(repository, self._publisher.read_image(repository)) for repository in listed]
         changed = {path for path, content in self._files(images) if self._publisher.write(path, content)}
         # That images were checked again, which happens all the time, is no change.
@@ -87,12 +87,6 @@ class Catalogue:
         yield API_PAGE, pages.api_page(openapi.guide(), self._base_url)
         yield HOME, pages.home_page(images, self._base_url)
         yield CATALOGUE, document_bytes(_list(images))
-
-    def _published_digest(self) -> int | None:
-        try:
-            return _digest(json.loads(self._publisher.read(CATALOGUE) or b"{}").get("Images", []))
-        except (ValueError, TypeError, AttributeError):
-            return None
 
     def _no_longer_tracked(self, listed: list[Repository]) -> set[Repository]:
         return set(self._published()).difference(listed)
@@ -107,12 +101,9 @@ class Catalogue:
         return is_trusted and self._remove_if_idle(repository)
 
     def _published(self) -> Iterator[Repository]:
-        try:
-            entries = json.loads(self._publisher.read(CATALOGUE) or b"{}").get("Images", [])
-            for entry in entries:
+        for entry in self._publisher.read_list():  # of a list that was damaged nothing: it is written anew
+            with suppress(InvalidReference):
                 yield Repository.parse(entry["ImageName"])
-        except (ValueError, KeyError, TypeError, AttributeError, InvalidReference):
-            return  # a list that was damaged is written anew
 
 
 def mark_stale(mark: Path) -> None:
@@ -127,7 +118,7 @@ def _list(images: list[dict[str, object]]) -> dict[str, object]:
     return page | ({"PageCount": 1, "ImageCount": len(images), "Images": images} if images else {})
 
 
-def _digest(images: Iterable[dict[str, object]]) -> int:
+def _digest(images: Iterable[ImageEntry]) -> int:
     """Return what tells lists apart that differ in more than the times of checks; not the same in every process."""
     digest = 0
     for image in images:

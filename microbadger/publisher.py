@@ -9,8 +9,11 @@ from typing import Any, cast
 
 from microbadger.documents import ImageDocument, VersionDocument
 from microbadger.files import PUBLIC_MODE, read_if_any, remove_file, replace_file
-from microbadger.public_tree import ImagePaths
+from microbadger.public_tree import CATALOGUE, ImagePaths
 from microbadger.reference import Repository
+
+ImageEntry = Mapping[str, Any]
+"""One image of ``v1/images.json``."""
 
 
 class PublishError(Exception):
@@ -80,6 +83,15 @@ class Publisher:
         """Return the published document of a version; None where there is none, or none that can be read."""
         document = self._read_document(ImagePaths.of(repository).version(sha))
         return cast(VersionDocument, document) if _has_fields(document, VersionDocument.__required_keys__) else None
+
+    def read_list(self) -> list[ImageEntry]:
+        """Return the published entries of all images; none where no list was published yet, or a damaged one."""
+        document = self._read_document(CATALOGUE)
+        entries = document.get("Images", []) if isinstance(document, dict) else []
+        is_whole = isinstance(entries, list) and all(
+            isinstance(entry, dict) and isinstance(entry.get("ImageName"), str) for entry in entries
+        )
+        return cast(list[ImageEntry], entries) if is_whole else []
 
     def _read_document(self, path: str) -> Any:
         try:

@@ -1,15 +1,10 @@
 """Finds images in the published list by name and description, the best first."""
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from microbadger.files import stamp_of
 from microbadger.public_tree import CATALOGUE
-from microbadger.publisher import Publisher
-
-Entry = Mapping[str, Any]
-"""One image of ``v1/images.json``."""
+from microbadger.publisher import ImageEntry, Publisher
 
 
 class Listing:
@@ -17,17 +12,17 @@ class Listing:
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
-        self._read: tuple[tuple[int, ...] | None, list[Entry]] = (None, [])
+        self._read: tuple[tuple[int, ...] | None, list[ImageEntry]] = (None, [])
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[ImageEntry]:
         """Return the entries of all images; none where no list was published yet."""
         stamp = stamp_of(self._publisher.folder / CATALOGUE)
         if stamp != self._read[0]:
-            self._read = stamp, json.loads(self._publisher.read(CATALOGUE) or b"{}").get("Images", [])
+            self._read = stamp, self._publisher.read_list()
         return self._read[1]
 
 
-def find(entries: Sequence[Entry], term: str, at_most: int) -> list[Entry]:
+def find(entries: Sequence[ImageEntry], term: str, at_most: int) -> list[ImageEntry]:
     """Return the images that a term fits best.
 
     A name that is the term comes before one that begins with it, has a part that does, or just holds it; a description
@@ -41,7 +36,7 @@ def find(entries: Sequence[Entry], term: str, at_most: int) -> list[Entry]:
     return [entry for *_, entry in fitting[:at_most]]
 
 
-def _rank(entry: Entry, term: str) -> int | None:
+def _rank(entry: ImageEntry, term: str) -> int | None:
     name = entry["ImageName"]
     if term in name:
         parts = name.split("/")

@@ -144,3 +144,22 @@ def test_a_document_that_cannot_be_read_is_none(publisher: Publisher, content: b
 
 def test_an_image_that_was_never_published_has_no_document(publisher: Publisher) -> None:
     assert publisher.read_image(Repository.parse("alpine")) is None
+
+
+LISTS = [
+    (b'{"Images": [{"ImageName": "ma\xc3\xb1ana"}]}', 1),
+    (b"", 0),
+    (b"ma\xf1ana", 0),
+    (b"[" * 100_000, 0),
+    (b'{"Images": [', 0),
+    (b'{"Images": 3}', 0),
+    (b'{"Images": [3]}', 0),
+    (b'{"Images": [{"ImageName": null}]}', 0),
+    (b'{"CurrentPage": 1}', 0),
+]
+
+
+@pytest.mark.parametrize(("content", "count"), LISTS, ids=repr)
+def test_a_damaged_list_of_all_images_has_none(publisher: Publisher, content: bytes, count: int) -> None:
+    publisher.write("v1/images.json", content)
+    assert len(publisher.read_list()) == count

@@ -389,3 +389,19 @@ def test_a_damaged_badge_document_breaks_no_picture(fake: FakeRegistry, tmp_path
 
     assert answer.status_code == 200
     assert badge_text(answer.data)
+
+
+@pytest.mark.parametrize("damage", [b"", b"ma\xf1ana", b"[" * 100_000, b"{}", b"[]"])
+def test_a_damaged_list_of_all_images_breaks_no_search_and_is_written_anew(
+    fake: FakeRegistry, tmp_path: Path, damage: bytes
+) -> None:
+    app = create_app(settings(fake, tmp_path, "alpine"))
+    app.test_cli_runner().invoke(args=["refresh"])
+    file = tmp_path / "public/v1/images.json"
+    before = file.read_bytes()
+    file.write_bytes(damage)
+
+    assert app.test_client().get("/v1/images/search/alpine").status_code == 200
+    assert app.test_cli_runner().invoke(args=["refresh"]).exit_code == 0
+
+    assert file.read_bytes() == before
