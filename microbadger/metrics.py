@@ -122,6 +122,6 @@ def _from_json(content: bytes | None) -> Counter[tuple[str, Labels]]:
     try:
         for name, labels, count in json.loads(content or b"[]"):
             counts[name, tuple((key, value) for key, value in labels)] += int(count)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return Counter()
     return counts
