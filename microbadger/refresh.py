@@ -167,10 +167,12 @@ class Refresher:
             survey = self.surveyor.survey(image, known, wanted=check.wanted, is_requested=is_requested)
             versions = self._related(repository, survey.versions)
             after = self._describe(repository, versions, survey.hub, before)
+            is_same = is_ours and _is_same(before, after)
+            if is_same and survey.trouble:
+                return self._failed(repository, survey.trouble)
             changes = changes_between(before, after) if before else NO_CHANGES
             if before and changes:
                 self._announce(before, after, changes)
-            is_same = is_ours and _is_same(before, after)
             # A look that was asked for also mends files that were changed; any mends those that were lost.
             is_unchanged = is_same and not is_requested and all(map(self.publisher.has, paths_of(repository, after)))
             changed = self._publish(repository, before, after, versions, is_unchanged=is_unchanged)
