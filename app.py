@@ -226,6 +226,7 @@ class _Service:
             webhook_url=self._webhook_url,
             hooks_url=f"{self._hook_base}/hooks/{webhooks.hooks_token(self.secret)}",
             base_url=self.settings.base_url,
+            folders=(self.data, self.public),
             differs_from=self._settings_file if served not in (None, self._settings_digest.encode()) else None,
         )
 

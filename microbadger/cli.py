@@ -19,6 +19,7 @@ from microbadger.badge_text import BADGE_TYPES
 from microbadger.catalogue import Catalogue
 from microbadger.cdn_purge import CdnPurge
 from microbadger.checks import Checks
+from microbadger.files import trouble_with
 from microbadger.metadata import image_name
 from microbadger.notification_delivery import Delivery
 from microbadger.notification_messages import FORMATS as MESSAGE_FORMATS
@@ -47,6 +48,8 @@ class Tools:
     webhook_url: Callable[[Repository], str]
     hooks_url: str
     base_url: str
+    folders: Sequence[Path]
+    """Those that have to be writable: a failure to write one cannot be noted there."""
     differs_from: Path | None
     """The file that tells that a service uses this folder with other settings than these."""
 
@@ -174,6 +177,9 @@ def images() -> None:
     """List the tracked images: when each was read, when it is next, and what is wrong."""
     tools = _tools()
     _report_problems(tools)
+    for folder in tools.folders:
+        if trouble := trouble_with(folder):
+            click.echo(f"The folder {folder} cannot be written: {trouble}.", err=True)
     for image in tools.tracked:
         check = tools.checks.get(image.repository)
         times = f"checked {_minute(check.succeeded_at)}  next {_minute(check.due_at)}"

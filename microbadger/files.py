@@ -22,6 +22,7 @@ PRIVATE_MODE = 0o600
 _LONGEST_WRITE_SECONDS = 3600
 _TEMPORARY_PREFIX = ".new-"
 _ATTEMPTS = 100
+_LEAST_ROOM_BYTES = 4096
 _MOST_SET_ASIDE = 3
 _NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 
@@ -66,6 +67,18 @@ def replace_file(path: Path, content: bytes, mode: int = PRIVATE_MODE, *, is_dur
         raise
     if is_durable:
         _sync_folder(path.parent)
+
+
+def trouble_with(folder: Path) -> str | None:
+    """Return in a few words why no file can be written in a folder, or None where one can."""
+    try:
+        make_folder(folder)
+        with tempfile.NamedTemporaryFile(prefix=_TEMPORARY_PREFIX, dir=folder) as file:
+            file.write(bytes(_LEAST_ROOM_BYTES))
+            file.flush()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 def remove_file(path: Path, below: Path) -> bool:

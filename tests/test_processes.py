@@ -271,6 +271,7 @@ def test_a_command_on_a_disk_that_takes_nothing_is_one_sentence(tmp_path: Path, 
             done = service.command(*command)
             assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
             assert trouble in done.stderr
+        assert trouble in service.command("images").stderr
 
 
 def test_subscriptions_that_were_damaged_are_set_aside_and_told(tmp_path: Path, fake: FakeRegistry) -> None:
