@@ -89,8 +89,8 @@ class _Service:
             _make(folder)
         self.secret = settings.secret or _kept_secret(self.data / "secret")
         self.edition = _edition(settings, self.secret)
-        self.tracked = TrackedImages(self.data / "images.txt", settings.images)
         self.publisher = Publisher(self.public)
+        self.tracked = TrackedImages(self.data / "images.txt", settings.images, self.publisher.repositories)
         self.checks = Checks(self.data, interval=settings.refresh_interval, edition=self.edition, now=_now)
         self.requests = RefreshRequests(
             self.data / "requests", tracked=lambda: (image.repository for image in self.tracked)

@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from microbadger import openapi, pages
@@ -12,7 +11,7 @@ from microbadger.files import lock_file, replace_file
 from microbadger.metadata import document_bytes, image_name
 from microbadger.public_tree import API, API_PAGE, ASSETS, CATALOGUE, HOME
 from microbadger.publisher import ImageEntry, Publisher, PublishError
-from microbadger.reference import InvalidReference, Repository
+from microbadger.reference import Repository
 from microbadger.tracked_images import TrackedImages
 
 log = logging.getLogger(__name__)
@@ -66,7 +65,7 @@ class Catalogue:
         """Write both lists and what pages refer to; raise PublishError if that cannot be done."""
         with lock_file(self._stale_mark.with_suffix(".lock")):
             self._listed = None
-            self._tracked.restore(self._published())
+            self._tracked.restore()
             self._stale_mark.unlink(missing_ok=True)  # first: what is refreshed from here on marks them again
             listed = [image.repository for image in self._tracked]
             kept = [repository for repository in self._no_longer_tracked(listed) if not self._take_away(repository)]
@@ -89,7 +88,7 @@ class Catalogue:
         yield CATALOGUE, document_bytes(_list(images))
 
     def _no_longer_tracked(self, listed: list[Repository]) -> set[Repository]:
-        return set(self._published()).difference(listed)
+        return set(self._publisher.repositories()).difference(listed)
 
     def _take_away(self, repository: Repository) -> bool:
         """Remove an image that is no longer tracked, unless it is being refreshed or the list cannot be trusted.
@@ -99,11 +98,6 @@ class Catalogue:
         """
         is_trusted = not self._tracked.problems and self._tracked.is_settled()
         return is_trusted and self._remove_if_idle(repository)
-
-    def _published(self) -> Iterator[Repository]:
-        for entry in self._publisher.read_list():  # of a list that was damaged nothing: it is written anew
-            with suppress(InvalidReference):
-                yield Repository.parse(entry["ImageName"])
 
 
 def mark_stale(mark: Path) -> None:

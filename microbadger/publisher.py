@@ -3,14 +3,15 @@
 import json
 import os
 import stat
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 from microbadger.documents import ImageDocument, VersionDocument
 from microbadger.files import PUBLIC_MODE, read_if_any, remove_file, replace_file
 from microbadger.public_tree import CATALOGUE, ImagePaths
-from microbadger.reference import Repository
+from microbadger.reference import InvalidReference, Repository
 
 ImageEntry = Mapping[str, Any]
 """One image of ``v1/images.json``."""
@@ -92,6 +93,12 @@ class Publisher:
             isinstance(entry, dict) and isinstance(entry.get("ImageName"), str) for entry in entries
         )
         return cast(list[ImageEntry], entries) if is_whole else []
+
+    def repositories(self) -> Iterator[Repository]:
+        """Yield the images that the published list names."""
+        for entry in self.read_list():
+            with suppress(InvalidReference):
+                yield Repository.parse(entry["ImageName"])
 
     def _read_document(self, path: str) -> Any:
         try:

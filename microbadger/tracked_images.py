@@ -10,9 +10,9 @@ and the file is written anew. Whoever wants none leaves a comment in it.
 import logging
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from microbadger.files import PUBLIC_MODE, lock_file, read_if_any, replace_file, stamp_of
@@ -60,8 +60,11 @@ class _Snapshot:
 class TrackedImages:
     """The tracked images, in the order they are listed; an edited file is seen at the next question."""
 
-    def __init__(self, file: Path, named_by_settings: str = "") -> None:
+    def __init__(
+        self, file: Path, named_by_settings: str = "", published: Callable[[], Iterable[Repository]] = tuple
+    ) -> None:
         self._file = file
+        self._published = published
         self._named = list(filter(None, _SEPARATORS.split(named_by_settings)))
         self._snapshot = _Snapshot(stamp=())
 
@@ -83,16 +86,16 @@ class TrackedImages:
         """Tell whether the file was last written long enough ago to be taken for whole."""
         return not self._read().is_emptied and self._is_old()
 
-    def restore(self, published: Iterable[Repository]) -> None:
-        """Write a file that lost all it held anew: what it named as far as is known here, and what is published."""
+    def restore(self) -> None:
+        """Write a file that lost all it held anew: what it named as far as is known here, else what is published."""
         if not self._read().is_emptied or not self._is_old():
             return
         with self._locked():
             known = self._read()
-            images = {repository: TrackedImage(repository) for repository in published} | known.images
-            if images and known.is_emptied:
-                self._replace(_lines_for_all(images.values()))
-                log.warning("list of images was empty and is written anew file=%s images=%d", self._file, len(images))
+            if known.is_emptied:
+                self._replace(_lines_for_all(known.images.values()))
+                told = (self._file, len(known.images))
+                log.warning("list of images was empty and is written anew file=%s images=%d", *told)
 
     def _is_old(self) -> bool:
         try:
@@ -143,11 +146,16 @@ class TrackedImages:
         return self._snapshot
 
     def _without_loss(self, emptied: _Snapshot) -> _Snapshot:
-        """Return what is tracked while the file has no byte: without settings that name images it held some."""
-        last = self._snapshot
-        if last.images.keys() - emptied.images.keys():
-            return replace(last, stamp=emptied.stamp, problems=(*emptied.problems, _EMPTIED), is_emptied=True)
-        return replace(emptied, is_emptied=not self._named)
+        """Return what is tracked while the file has no byte: what was read from it last, else what is published.
+
+        Where settings name images, those that are published may be of settings that were changed.
+        """
+        images = self._snapshot.images
+        if self._snapshot.stamp == () and not self._named:
+            images = {repository: TrackedImage(repository) for repository in self._published()}
+        if not images.keys() - emptied.images.keys():
+            return emptied
+        return _Snapshot(emptied.stamp, images, _by_path(images), (*emptied.problems, _EMPTIED), is_emptied=True)
 
     def _lines(self) -> list[str]:
         return (read_if_any(self._file) or b"").decode("utf-8", _KEEP_BYTES).splitlines()
@@ -199,12 +207,16 @@ def _snapshot(stamp: tuple[int, ...] | None, lines: list[str], named: list[str])
             continue
         if image:
             images[image.repository] = images.get(image.repository, image).merged_with(image)
+    for problem in problems:
+        log.warning("not tracked reason=%r", problem)
+    return _Snapshot(stamp, images, _by_path(images), tuple(problems))
+
+
+def _by_path(images: Iterable[Repository]) -> dict[str, list[Repository]]:
     by_path: dict[str, list[Repository]] = {}
     for repository in images:
         by_path.setdefault(repository.path, []).append(repository)
-    for problem in problems:
-        log.warning("not tracked reason=%r", problem)
-    return _Snapshot(stamp, images, by_path, tuple(problems))
+    return by_path
 
 
 def _lines_for_all(images: Iterable[TrackedImage]) -> list[str]:

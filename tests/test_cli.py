@@ -120,6 +120,17 @@ def test_a_list_without_a_byte_takes_nothing_away_and_is_written_anew(operator: 
     assert images.read_text() == f"{operator.name}\n"
 
 
+def test_who_tracks_another_image_in_a_list_without_a_byte_brings_back_the_rest(operator: Operator) -> None:
+    operator.types("track", operator.name)
+    operator.types("refresh")
+    images = operator.settings.data_dir / "images.txt"
+    images.write_text("")
+
+    operator.types("track", "example/web")
+
+    assert images.read_text() == f"{operator.name}\nexample/web\n"
+
+
 def test_a_list_that_is_being_written_takes_nothing_away(operator: Operator) -> None:
     operator.types("track", operator.name)
     operator.types("refresh")

@@ -212,50 +212,57 @@ def test_a_list_that_lost_all_it_held_is_told_and_still_tracked(file: Path) -> N
     assert "images.txt is empty" in tracked.problems[-1]
 
 
-def test_a_list_that_lost_all_it_held_is_written_anew_from_what_is_known_and_what_is_published(file: Path) -> None:
+def test_a_list_that_lost_all_it_held_is_written_anew(file: Path) -> None:
     file.write_text("a/b:1 private\n")
     tracked = TrackedImages(file)
     assert len(tracked) == 1
     emptied(file)
 
-    tracked.restore([ALPINE, Repository.parse("a/b")])
+    tracked.restore()
 
-    assert file.read_text() == "library/alpine\na/b:1 private\n"
+    assert file.read_text() == "a/b:1 private\n"
     assert tracked.problems == ()
 
 
 def test_a_process_that_never_saw_the_list_takes_it_from_what_is_published(file: Path) -> None:
     emptied(file)
-    tracked = TrackedImages(file)
+    tracked = TrackedImages(file, published=lambda: [ALPINE])
 
+    assert (names(tracked), tracked.at_path("library/alpine")) == (["library/alpine"], [ALPINE])
     assert not tracked.is_settled()
-    tracked.restore([ALPINE])
+    tracked.track(TrackedImage(Repository.parse("a/b")))
 
-    assert names(tracked) == ["library/alpine"]
+    assert names(TrackedImages(file)) == ["library/alpine", "a/b"]
+
+
+def test_an_empty_list_of_a_service_that_published_nothing_is_one(file: Path) -> None:
+    emptied(file)
+    tracked = TrackedImages(file)
+    assert (names(tracked), tracked.is_settled(), tracked.problems) == ([], True, ())
 
 
 @pytest.mark.parametrize("content", ["# ma\u00f1ana\n", "\n", "a/b\n"])
 def test_a_list_that_holds_anything_is_left_as_it_is(file: Path, content: str) -> None:
     file.write_text(content)
     os.utime(file, (0, 0))
-    tracked = TrackedImages(file)
+    tracked = TrackedImages(file, published=lambda: [ALPINE])
 
-    tracked.restore([ALPINE])
+    tracked.restore()
 
     assert (file.read_text(), tracked.is_settled()) == (content, True)
 
 
 def test_a_list_that_is_being_written_is_left_alone(file: Path) -> None:
     file.write_bytes(b"")
-    TrackedImages(file).restore([ALPINE])
+    TrackedImages(file, published=lambda: [ALPINE]).restore()
     assert file.read_bytes() == b""
 
 
 def test_where_the_settings_name_the_images_an_empty_list_is_one(file: Path) -> None:
     emptied(file)
-    tracked = TrackedImages(file, "alpine")
+    tracked = TrackedImages(file, "alpine", published=lambda: [Repository.parse("a/b")])
 
-    tracked.restore([Repository.parse("a/b")])
+    tracked.restore()
 
     assert (names(tracked), tracked.is_settled(), tracked.problems) == (["library/alpine"], True, ())
 

@@ -200,10 +200,16 @@ def _damaged_public(world: World, dice: random.Random) -> Iterator[Trouble]:
 
 @contextmanager
 def _emptied_list(world: World, dice: random.Random) -> Iterator[Trouble]:
-    (world.data / "images.txt").write_bytes(b"")
-    yield Trouble(words=["images.txt is empty"])
     file, names = world.data / "images.txt", {moving.name for moving in world.images}
-    world.service.wait(lambda: names <= set(file.read_text().split()), "the list is written anew", 40)
+
+    def is_whole() -> bool:
+        return names <= set(file.read_text().split())
+
+    file.write_bytes(b"")
+    # A command that tracks an image writes it anew at once.
+    world.service.wait(lambda: is_whole() or "images.txt is empty" in str(world.health()), "it is told", 10)
+    yield NOTHING_TO_SEE
+    world.service.wait(is_whole, "the list is written anew", 40)
 
 
 @contextmanager

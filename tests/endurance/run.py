@@ -113,9 +113,12 @@ class _Run:
         survived.times += 1
         violations = len(self._world.violations)
         self._log_at = self._world.service.log.stat().st_size
-        with fault.begin(self._world, self._dice) as trouble:
-            self._check_told(fault, trouble)
-            self._check_frozen(fault, trouble)
+        try:
+            with fault.begin(self._world, self._dice) as trouble:
+                self._check_told(fault, trouble)
+                self._check_frozen(fault, trouble)
+        except AssertionError as error:  # something did not happen in time
+            self._world.violate(f"{fault.kind}: {str(error).splitlines()[0]}")
         over_at = time.time()
         self._wait_until_healed(fault, over_at)
         survived.longest_seconds = max(survived.longest_seconds, time.time() - over_at)
