@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,6 +32,7 @@ from microbadger.docker_config import read_credentials
 from microbadger.docker_hub import DockerHub
 from microbadger.event_log import EventLog, LineFormatter, log_to_stdout, work_seconds
 from microbadger.files import lock_file, make_folder, read_if_any, replace_file, set_aside, sweep
+from microbadger.image_list import repositories_in
 from microbadger.layer_index import LayerIndex
 from microbadger.look_log import LookLog
 from microbadger.metrics import Counts
@@ -102,12 +104,15 @@ class _Service:
             _make(folder)
         self.secret = settings.secret or _kept_secret(self.data / "secret")
         self.edition = _edition(settings, self.secret)
-        self.tracked = TrackedImages(self.data / "images.txt", settings.images)
         self.publisher = Publisher(self.public)
+        published = partial(repositories_in, self.public / CATALOGUE)
+        self.tracked = TrackedImages(self.data / "images.txt", settings.images, published)
         self.checks = Checks(self.data, interval=settings.refresh_interval, edition=self.edition, now=_now)
         self.looks = LookLog(self.data / "looks")
         self.overview = Overview(self.tracked, self.checks, self.publisher, self.looks, now=_now)
-        self.requests = RefreshRequests(self.data / "requests")
+        self.requests = RefreshRequests(
+            self.data / "requests", tracked=lambda: (image.repository for image in self.tracked)
+        )
         self.cache = ContentCache(self.data / "content")
         self.counts = Counts(self.data / "metrics")
         self.notifications = Notifications(self.data / "notifications", base_url=settings.base_url, now=_now)
@@ -253,6 +258,7 @@ class _Service:
             webhook_url=self._webhook_url,
             hooks_url=f"{self._hook_base}/hooks/{webhooks.hooks_token(self.secret)}",
             base_url=self.settings.base_url,
+            folders=(self.data, self.public),
             differs_from=self._settings_file if served not in (None, self._settings_digest.encode()) else None,
         )
 
@@ -309,9 +315,9 @@ class _Service:
         problems = [*self.tracked.problems, *self.schedule.troubles]
         try:
             self.notifications.all()
-        except (OSError, ValueError) as error:
+        except OSError as error:
             problems.append(str(error))
-        return problems
+        return [*problems, *self.notifications.problems]
 
     def _clean(self) -> None:
         self.counts.bury_the_dead()
@@ -392,7 +398,7 @@ def _kept_secret(file: Path) -> str:
             if not (kept := _read_secret(file)):
                 set_aside(file)
                 kept = secrets.token_urlsafe(32)
-                replace_file(file, kept.encode())
+                replace_file(file, kept.encode(), is_durable=True)
     except OSError as error:
         raise SettingsError(f"No secret can be kept in {file}: {error.strerror}. Set MICROBADGER_SECRET.") from error
     return kept

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import reduce
 from itertools import islice
 from pathlib import Path
@@ -11,12 +11,12 @@ from pathlib import Path
 from microbadger import openapi, pages
 from microbadger.event_log import EventLog
 from microbadger.files import lock_file, stamp_of
-from microbadger.image_list import EntriesByName, digest_with, entries_in, entry_of, list_parts, name_in
+from microbadger.image_list import EntriesByName, digest_with, entries_in, entry_of, list_parts, repositories_in
 from microbadger.look_log import LookLog, LookReader
 from microbadger.metadata import image_name
 from microbadger.public_tree import API, API_PAGE, ASSETS, CATALOGUE, HOME
 from microbadger.publisher import Publisher, PublishError
-from microbadger.reference import InvalidReference, Repository
+from microbadger.reference import Repository
 from microbadger.tracked_images import TrackedImages
 
 log = EventLog(__name__)
@@ -73,6 +73,7 @@ class Catalogue:
         if self._clock() < self._retry_at:
             return
         try:
+            self._tracked.restore()
             if self._is_stale():
                 self._publish()
         except (OSError, PublishError) as error:
@@ -82,6 +83,7 @@ class Catalogue:
     def publish(self) -> None:
         """Write both lists, of all images anew, and what pages refer to; raise PublishError if that cannot be done."""
         self._looked_at = None
+        self._tracked.restore()
         self._publish()
 
     def _is_stale(self) -> bool:
@@ -145,10 +147,8 @@ class Catalogue:
         yield API_PAGE, pages.api_page(openapi.guide(), self._base_url)
 
     def _no_longer_tracked(self, listed: Iterable[Repository]) -> Iterator[Repository]:
-        names = {image_name(repository).encode() for repository in listed}
-        for name in [name for entry in entries_in(self._file) if (name := name_in(entry)) not in names]:
-            with suppress(InvalidReference):  # the list was damaged
-                yield Repository.parse(name.decode("utf-8", "replace"))
+        known = set(listed)
+        return (repository for repository in repositories_in(self._file) if repository not in known)
 
     def _take_away(self, repository: Repository) -> bool:
         """Remove an image that is no longer tracked, unless it is being refreshed or the list cannot be trusted.

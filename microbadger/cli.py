@@ -1,5 +1,6 @@
 """The operator's commands: what is tracked, a refresh now, where webhooks and badges are."""
 
+import errno
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -7,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 from flask import Flask, current_app
@@ -17,6 +19,7 @@ from microbadger.badge_text import BADGE_TYPES
 from microbadger.catalogue import Catalogue
 from microbadger.cdn_purge import CdnPurge
 from microbadger.checks import Checks
+from microbadger.files import trouble_with
 from microbadger.metadata import image_name
 from microbadger.notification_delivery import Delivery
 from microbadger.notification_messages import FORMATS as MESSAGE_FORMATS
@@ -47,6 +50,8 @@ class Tools:
     webhook_url: Callable[[Repository], str]
     hooks_url: str
     base_url: str
+    folders: Sequence[Path]
+    """Those that have to be writable: a failure to write one cannot be noted there."""
     differs_from: Path | None
     """The file that tells that a service uses this folder with other settings than these."""
 
@@ -56,6 +61,33 @@ def add_commands(app: Flask, tools: Tools) -> None:
     app.extensions[_EXTENSION] = tools
     for command in (refresh, track, untrack, images, webhook, badges, notifications):
         app.cli.add_command(command)
+
+
+class _Command(click.Command):
+    """A command that says in one sentence what this machine cannot do, as on a full disk."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _on_a_machine_that_may_fail():
+            return super().invoke(ctx)
+
+
+class _Group(click.Group):
+    """Commands of which each does the same."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _on_a_machine_that_may_fail():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _on_a_machine_that_may_fail() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # whoever reads the output has read enough
+            raise
+        where = f": {error.filename}" if error.filename else ""
+        raise click.ClickException(f"This cannot be done now: {error.strerror or error}{where}.") from error
 
 
 class _Image(click.ParamType[Repository]):
@@ -78,7 +110,7 @@ class _TaggedImage(click.ParamType[TrackedImage]):
             self.fail(str(error), param, ctx)
 
 
-@click.command()
+@click.command(cls=_Command)
 @click.argument("repositories", metavar="[IMAGE]...", type=_Image(), nargs=-1)
 @with_appcontext
 def refresh(repositories: Sequence[Repository]) -> None:
@@ -112,7 +144,7 @@ def _purge(tools: Tools) -> None:
         click.echo(f"The CDN was not purged of {status.waiting} URLs: {status.error}.", err=True)
 
 
-@click.command()
+@click.command(cls=_Command)
 @click.argument("images", metavar="IMAGE...", type=_TaggedImage(), nargs=-1, required=True)
 @click.option("--private", is_flag=True, help="Publish them although only credentials can read them.")
 @with_appcontext
@@ -123,7 +155,7 @@ def track(images: Sequence[TrackedImage], private: bool) -> None:
         click.echo(f"{image.repository.familiar}: {'tracked' if added else 'was tracked before'}")
 
 
-@click.command()
+@click.command(cls=_Command)
 @click.argument("repositories", metavar="IMAGE...", type=_Image(), nargs=-1, required=True)
 @with_appcontext
 def untrack(repositories: Sequence[Repository]) -> None:
@@ -141,19 +173,22 @@ def untrack(repositories: Sequence[Repository]) -> None:
         tools.catalogue.publish()
 
 
-@click.command()
+@click.command(cls=_Command)
 @with_appcontext
 def images() -> None:
     """List the tracked images: when each was read, when it is next, and what is wrong."""
     tools = _tools()
     _report_problems(tools)
+    for folder in tools.folders:
+        if trouble := trouble_with(folder):
+            click.echo(f"The folder {folder} cannot be written: {trouble}.", err=True)
     for image in tools.tracked:
         check = tools.checks.get(image.repository)
         times = f"checked {_minute(check.succeeded_at)}  next {_minute(check.due_at)}"
         click.echo(f"{image.repository.familiar}  {times}{'  ' + check.error if check.error else ''}")
 
 
-@click.command()
+@click.command(cls=_Command)
 @click.argument("repository", metavar="[IMAGE]", type=_Image(), required=False)
 @with_appcontext
 def webhook(repository: Repository | None) -> None:
@@ -166,7 +201,7 @@ def webhook(repository: Repository | None) -> None:
         click.echo(tools.webhook_url(tracked))
 
 
-@click.command()
+@click.command(cls=_Command)
 @click.argument("repository", metavar="IMAGE", type=_Image())
 @click.option("--format", "format_", type=click.Choice(list(FORMATS)), default="markdown", show_default=True)
 @click.option("--tag", help="The badges of this tag instead of the current version.")
@@ -177,7 +212,7 @@ def badges(repository: Repository, format_: str, tag: str | None) -> None:
         click.echo(FORMATS[format_](badge_link(_tools().base_url, repository, badge_type, tag)))
 
 
-@click.group()
+@click.group(cls=_Group)
 def notifications() -> None:
     """Tell a URL when the tags of an image change."""
 
@@ -188,6 +223,8 @@ def list_notifications() -> None:
     """List the subscriptions, and what is wrong with them."""
     for subscription in _tools().notifications.all():
         click.echo(_told(subscription))
+    for problem in _tools().notifications.problems:
+        click.echo(problem, err=True)
 
 
 @notifications.command("add")

@@ -24,6 +24,7 @@ _LONGEST_WRITE_SECONDS = 3600
 _TEMPORARY_PREFIX = ".new-"
 _ATTEMPTS = 100
 _CHUNK_BYTES = 1024**2
+_LEAST_ROOM_BYTES = 4096
 _MOST_SET_ASIDE = 3
 _NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 
@@ -47,10 +48,16 @@ def stamp_of(path: Path) -> tuple[int, ...] | None:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def replace_file(path: Path, content: bytes, mode: int = PRIVATE_MODE) -> None:
-    """Put ``content`` in the place of ``path`` in one step; on any failure the old file stays and no other is left."""
-    with _written_beside(path, [content], mode) as temporary:
+def replace_file(path: Path, content: bytes, mode: int = PRIVATE_MODE, *, is_durable: bool = False) -> None:
+    """Put ``content`` in the place of ``path`` in one step; on any failure the old file stays and no other is left.
+
+    A durable file outlives a power failure once this returns, and is for what cannot be made again; of another one the
+    old bytes may be back then, or none.
+    """
+    with _written_beside(path, [content], mode, is_durable=is_durable) as temporary:
         temporary.replace(path)
+    if is_durable:
+        _sync_folder(path.parent)
 
 
 def replace_if_other(path: Path, parts: Iterable[bytes], mode: int = PRIVATE_MODE) -> bool:
@@ -63,6 +70,18 @@ def replace_if_other(path: Path, parts: Iterable[bytes], mode: int = PRIVATE_MOD
     return True
 
 
+def trouble_with(folder: Path) -> str | None:
+    """Return in a few words why no file can be written in a folder, or None where one can."""
+    try:
+        make_folder(folder)
+        with tempfile.NamedTemporaryFile(prefix=_TEMPORARY_PREFIX, dir=folder) as file:
+            file.write(bytes(_LEAST_ROOM_BYTES))
+            file.flush()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
 def remove_file(path: Path, below: Path) -> bool:
     """Remove a file and the folders this leaves empty, up to ``below``; False where there was no such file."""
     try:
@@ -70,8 +89,19 @@ def remove_file(path: Path, below: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     for folder in path.parents:
-        if folder == below or not _remove_if_empty(folder):
+        if folder == below or not remove_if_empty(folder):
             break
+    return True
+
+
+def remove_if_empty(folder: Path) -> bool:
+    """Remove a folder that holds nothing; False where it holds something, True where there was none."""
+    try:
+        folder.rmdir()
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+            return error.errno == errno.ENOENT
+        raise
     return True
 
 
@@ -147,13 +177,18 @@ def _open_lock(path: Path) -> int:
 
 
 @contextmanager
-def _written_beside(path: Path, parts: Iterable[bytes], mode: int) -> Iterator[Path]:
+def _written_beside(
+    path: Path, parts: Iterable[bytes], mode: int, *, is_durable: bool = False
+) -> Iterator[Path]:
     """Give a new file beside ``path`` that holds these bytes; it is removed if anything fails."""
     descriptor, temporary = _temporary_beside(path)
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)  # mkstemp gives 0600, and a rename would keep it
             file.writelines(parts)
+            if is_durable:
+                file.flush()
+                os.fsync(descriptor)
         yield Path(temporary)
     except BaseException:
         with suppress(FileNotFoundError):
@@ -179,11 +214,10 @@ def _temporary_beside(path: Path) -> tuple[int, str]:
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
 
 
-def _remove_if_empty(folder: Path) -> bool:
+def _sync_folder(folder: Path) -> None:
+    """Have the disk remember which files a folder holds."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        folder.rmdir()
-    except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
-            return error.errno == errno.ENOENT
-        raise
-    return True
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

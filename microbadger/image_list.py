@@ -6,13 +6,14 @@ carried over to the next one, as the bytes it is.
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from microbadger.documents import ImageDocument
 from microbadger.metadata import document_bytes, image_name
-from microbadger.reference import Repository
+from microbadger.reference import InvalidReference, Repository
 
 _FIELDS = ("Description", "LatestVersion", "DownloadSize", "PullCount", "LastUpdated", "UpdatedAt")
 
@@ -67,6 +68,13 @@ def entries_in(file: Path) -> Iterator[bytes]:
             yield from _entries(lines)
     except FileNotFoundError:
         return
+
+
+def repositories_in(file: Path) -> Iterator[Repository]:
+    """Yield the images that a list names."""
+    for entry in entries_in(file):
+        with suppress(InvalidReference):  # the list was damaged
+            yield Repository.parse(name_in(entry).decode("utf-8", "replace"))
 
 
 def digest_with(digest: int, entry: bytes) -> int:

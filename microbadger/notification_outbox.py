@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict, cast
 
-from microbadger.files import read_if_any, remove_file, replace_file
+from microbadger.files import read_if_any, remove_file, replace_file, set_aside
 from microbadger.metadata import format_time
 
 # The first delays of the schedule that the Standard Webhooks specification gives as an example.
@@ -134,12 +134,11 @@ class Outbox:
     def first(self, subscription_id: str) -> Message | None:
         """Return the message that is to be sent next, or None."""
         line = self._waiting / subscription_id
-        return next(filter(None, (_read(line / name) for name in _names(line))), None)
+        return next(filter(None, (_read_or_set_aside(line / name) for name in _names(line))), None)
 
     def history(self, subscription_id: str) -> list[DeliveryDocument]:
-        """Return how the last deliveries went, the latest one first."""
-        deliveries: list[DeliveryDocument] = json.loads(read_if_any(self._history_file(subscription_id)) or b"[]")
-        return deliveries
+        """Return how the last deliveries went, the latest one first; none where that was damaged."""
+        return _parse_history(read_if_any(self._history_file(subscription_id))) or []
 
     def settle(self, subscription_id: str, url: str, message: Message, attempt: Attempt, now: datetime) -> State:
         """Note what came of an attempt; take the message out of the line if it arrived or this was the last one."""
@@ -159,8 +158,11 @@ class Outbox:
 
     def remember(self, subscription_id: str, delivery: DeliveryDocument) -> None:
         """Put a delivery at the head of the history, instead of what was remembered of the same message."""
+        file = self._history_file(subscription_id)
+        if _parse_history(read_if_any(file)) is None:
+            set_aside(file)
         others = [other for other in self.history(subscription_id) if other["ID"] != delivery["ID"]]
-        replace_file(self._history_file(subscription_id), json.dumps([delivery, *others][:_MOST_REMEMBERED]).encode())
+        replace_file(file, json.dumps([delivery, *others][:_MOST_REMEMBERED]).encode())
 
     def drop_if_delivered(self, subscription_id: str, message: Message) -> bool:
         """Take a message out of the line if it arrived before the process that sent it could do so."""
@@ -176,7 +178,7 @@ class Outbox:
         folder = self._parked / subscription_id
         names = _names(folder)
         for name in names:
-            if message := _read(folder / name):
+            if message := _read_or_set_aside(folder / name):
                 _write(self._waiting / subscription_id / name, replace(message, attempts=0, due_at=now))
             remove_file(folder / name, self._parked)
         return len(names)
@@ -211,9 +213,10 @@ def _delay(attempts: int, attempt: Attempt) -> timedelta:
 
 
 def _names(folder: Path) -> list[str]:
-    """Return what stands in a folder, in its order; not the file that is about to become something."""
+    """Return what stands in a folder, in its order; not what is about to become something, or was set aside."""
     with suppress(FileNotFoundError):
-        return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+        names = (path.name for path in folder.iterdir())
+        return sorted(name for name in names if not name.startswith(".") and ".damaged-" not in name)
     return []
 
 
@@ -225,16 +228,30 @@ def _id_in(name: str) -> str:
     return name.partition(".")[2]
 
 
-def _read(file: Path) -> Message | None:
-    """Return the message in a file; None where it went away meanwhile, or was damaged."""
+def _parse_history(content: bytes | None) -> list[DeliveryDocument] | None:
+    fields = DeliveryDocument.__required_keys__
     try:
-        fields = json.loads(read_if_any(file) or b"")
+        document = [] if content is None else json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    is_whole = isinstance(document, list) and all(isinstance(one, dict) and fields <= one.keys() for one in document)
+    return cast(list[DeliveryDocument], document) if is_whole else None
+
+
+def _read_or_set_aside(file: Path) -> Message | None:
+    """Return the message in a file; None where it went away meanwhile, or was damaged."""
+    content = read_if_any(file)
+    if content is None:
+        return None
+    try:
+        fields = json.loads(content)
         due_at = datetime.fromisoformat(fields["due_at"])
         return Message(_id_in(file.name), fields["body"], fields["attempts"], due_at)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
+        set_aside(file)
         return None
 
 
 def _write(file: Path, message: Message) -> None:
     fields = {"body": message.body, "attempts": message.attempts, "due_at": message.due_at.isoformat()}
-    replace_file(file, json.dumps(fields).encode())
+    replace_file(file, json.dumps(fields).encode(), is_durable=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from microbadger.documents import ImageDocument
-from microbadger.files import lock_file, read_if_any, replace_file
+from microbadger.files import lock_file, read_if_any, replace_file, set_aside
 from microbadger.metadata import Changes, format_time
 from microbadger.notification_messages import FORMATS, Announcement, announce_changes, matching, message_bytes
 from microbadger.notification_outbox import Attempt, Message, Outbox, State
@@ -65,16 +65,26 @@ class Notifications:
         self.outbox = Outbox(folder)
 
     def all(self) -> list[Subscription]:
-        """Return every subscription, the oldest one first; raise ValueError if the file was damaged."""
-        try:
-            entries = json.loads(read_if_any(self._file) or b"[]")
-            return [Subscription(**{**entry, "tags": tuple(entry["tags"])}) for entry in entries]
-        except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(f"{self._file} cannot be read: mend it, or remove it with all subscriptions") from error
+        """Return every subscription, the oldest one first; a damaged file is set aside and told as a problem."""
+        subscriptions = self._read()
+        if subscriptions is None:
+            with self._locked():
+                subscriptions = self._all_in_hand()
+        return subscriptions
+
+    @property
+    def problems(self) -> list[str]:
+        """One sentence for each file of subscriptions that was damaged and is to be mended or removed."""
+        asides = sorted(self._folder.glob(f"{self._file.name}.damaged-*"))
+        return [
+            f"{aside} holds damaged subscriptions, which get no messages: mend it and move it to {self._file.name}, or"
+            " remove it."
+            for aside in asides
+        ]
 
     def get(self, subscription_id: str) -> Subscription | None:
         """Return the subscription of an id, or None."""
-        return next((one for one in self.all() if one.id == subscription_id), None)
+        return _find(self.all(), subscription_id)
 
     def add(self, image_name: str, url: str, **options: Any) -> Subscription:
         """Subscribe a URL to an image, with other fields of a `Subscription` as wanted.
@@ -86,7 +96,7 @@ class Notifications:
         )
         self._check(subscription)
         with self._locked():
-            before = self.all()
+            before = self._all_in_hand()
             if len(before) >= MOST_SUBSCRIPTIONS:
                 raise InvalidSubscription(f"There are {MOST_SUBSCRIPTIONS} notifications: remove one first.")
             self._write([*before, subscription])
@@ -95,7 +105,7 @@ class Notifications:
     def change(self, subscription_id: str, **fields: Any) -> Subscription | None:
         """Change fields of a subscription and return it; None where there is none of that id. Raises as `add`."""
         with self._locked():
-            before = self.get(subscription_id)
+            before = _find(self._all_in_hand(), subscription_id)
             if before is None:
                 return None
             after = replace(before, **fields)
@@ -108,7 +118,7 @@ class Notifications:
     def remove(self, subscription_id: str) -> bool:
         """End a subscription and forget its messages; False where there is none of that id."""
         with self._locked():
-            before = self.all()
+            before = self._all_in_hand()
             after = [one for one in before if one.id != subscription_id]
             if after == before:
                 return False
@@ -158,7 +168,7 @@ class Notifications:
         A receiver that says it is gone gets no more, until an administrator enables it again.
         """
         with self._locked():
-            subscription = self.get(sent.id)
+            subscription = _find(self._all_in_hand(), sent.id)
             if subscription is None:
                 return None
             state = self.outbox.settle(sent.id, sent.url, message, attempt, self._now())
@@ -170,7 +180,7 @@ class Notifications:
         """Note what came of a test message."""
         state: State = "delivered" if attempt.has_arrived else "failed"
         with self._locked():
-            if self.get(sent.id):
+            if _find(self._all_in_hand(), sent.id):
                 self.outbox.remember(sent.id, attempt.document(message, sent.url, state, self._now()))
 
     def resend(self, subscription_id: str) -> int:
@@ -212,14 +222,37 @@ class Notifications:
         if odd := [pattern for pattern in subscription.tags if not _PATTERN.fullmatch(pattern)]:
             raise InvalidSubscription(f"{odd[0]!r} is no pattern of tags: write 1.2, 1.* or v[0-9]*.")
 
+    def _read(self) -> list[Subscription] | None:
+        """Return every subscription, None where the file was damaged."""
+        content = read_if_any(self._file)
+        try:
+            return [] if content is None else _parse(content)
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return None
+
+    def _all_in_hand(self) -> list[Subscription]:
+        """Return every subscription and set a damaged file aside; the caller holds the lock."""
+        subscriptions = self._read()
+        if subscriptions is None:
+            set_aside(self._file)
+        return subscriptions or []
+
     def _replace(self, subscription: Subscription) -> None:
-        self._write([subscription if one.id == subscription.id else one for one in self.all()])
+        self._write([subscription if one.id == subscription.id else one for one in self._all_in_hand()])
 
     def _write(self, subscriptions: Iterable[Subscription]) -> None:
-        replace_file(self._file, json.dumps([asdict(one) for one in subscriptions], indent=1).encode())
+        replace_file(self._file, json.dumps([asdict(one) for one in subscriptions], indent=1).encode(), is_durable=True)
 
     def _locked(self) -> AbstractContextManager[None]:
         return lock_file(self._folder / "lock")
+
+
+def _parse(content: bytes) -> list[Subscription]:
+    return [Subscription(**{**entry, "tags": tuple(entry["tags"])}) for entry in json.loads(content)]
+
+
+def _find(subscriptions: Iterable[Subscription], subscription_id: str) -> Subscription | None:
+    return next((one for one in subscriptions if one.id == subscription_id), None)
 
 
 def _message_id(subscription: Subscription, before: ImageDocument, changes: Changes) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,8 +52,12 @@ class Publisher:
         return sorted(str(path.relative_to(self.folder)) for path in found if path.is_file())
 
     def has(self, path: str) -> bool:
-        """Tell whether something is published at a path."""
-        return os.path.isfile(f"{self.folder}/{path}")  # noqa: PTH113 - asked for each version at each look
+        """Tell whether something is published at a path; no byte, as a power failure may leave a file, is nothing."""
+        try:
+            status = os.stat(f"{self.folder}/{path}")  # noqa: PTH116 - of many files, in half the time of a `Path`
+        except OSError:
+            return False
+        return stat.S_ISREG(status.st_mode) and status.st_size > 0
 
     def replace(self, new: Mapping[str, bytes], gone: Collection[str]) -> list[str]:
         """Publish ``new`` in its order and take away what is ``gone``; return the paths that changed.
@@ -81,7 +86,7 @@ class Publisher:
     def _read_document(self, path: str) -> Any:
         try:
             return json.loads(self.read(path) or b"null")
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
 

@@ -4,6 +4,7 @@ Lock the repository, ask what changed, read only that, describe, draw, publish, 
 the last good files stay and the failure is noted where an operator looks.
 """
 
+import random
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -35,6 +36,7 @@ from microbadger.tracked_images import TrackedImages
 
 log = EventLog(__name__)
 
+_FILES_LOOKED_FOR = 60
 _LONGEST_RETRY_OF_OUR_OWN = timedelta(minutes=10)  # trouble of this machine, which no registry is spared by waiting
 
 
@@ -161,12 +163,15 @@ class Refresher:
             survey = self.surveyor.survey(image, known, wanted=check.wanted, is_requested=is_requested)
             versions = self._related(repository, survey.versions)
             after = self._describe(repository, versions, survey.hub, before)
+            is_same = is_ours and _is_same(before, after)
+            if is_same and survey.trouble:
+                return self._failed(repository, survey.trouble)
             changes = changes_between(before, after) if before else NO_CHANGES
             if before and changes:
                 self._announce(before, after, changes)
-            # A look that was asked for also mends files that were lost.
-            last = before if is_ours and not is_requested else None
-            changed = self._publish(repository, before, after, versions, last=last)
+            # A look that was asked for also mends files that were changed; any mends those that were lost, in time.
+            is_whole = is_ours and not is_requested and not self._has_lost(repository, after)
+            changed = self._publish(repository, before, after, versions, last=before if is_whole else None)
         except (RegistryError, PublishError) as error:
             return self._failed(repository, error)
         # The time of the check, which is all that is new in the records of an image that is the same, is no change.
@@ -265,6 +270,11 @@ class Refresher:
         new |= record_files(repository, after, current, change_log["Changes"], self.base_url)
         gone = paths_of(repository, before) - paths_of(repository, after)
         return set(self.publisher.replace(new, gone))
+
+    def _has_lost(self, repository: Repository, image: ImageDocument) -> bool:
+        """Tell whether a file of an image is missing, of many some that differ from look to look."""
+        paths = sorted(paths_of(repository, image))
+        return not all(map(self.publisher.has, random.sample(paths, min(len(paths), _FILES_LOOKED_FOR))))
 
     def _checked_again(self, repository: Repository, image: ImageDocument) -> dict[str, bytes] | None:
         """Return the files that tell when an image was checked; None where its page has to be written anew."""

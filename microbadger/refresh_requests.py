@@ -1,25 +1,27 @@
 """Keeps refreshes that were asked for on disk until one that began later has ended.
 
-A request is a note: *look at this image*, perhaps *at this tag*. It waits in ``pending`` under a name made of the image
-and the tag, so that a storm of equal requests is one note. Whoever holds the image's lock moves its notes to
-``running`` before the first look at the registry and removes them after the last file is written; a request that comes
-in between is a new note, and leads to one more refresh. If the process dies, the notes are still there.
+A request is a note: *look at this image*, perhaps *at this tag*. It waits in ``pending``, in a folder for the image and
+under the name of the tag, so that a storm of equal requests is one note. Whoever holds the image's lock moves its notes
+to ``running`` before the first look at the registry and removes them after the last file is written; a request that
+comes in between is a new note, and leads to one more refresh. If the process dies, the notes are still there.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from microbadger.event_log import also, current_id, is_id
-from microbadger.files import make_folder, read_if_any, replace_file
+from microbadger.event_log import EventLog, also, current_id, is_id
+from microbadger.files import make_folder, read_if_any, remove_file, remove_if_empty, replace_file
 from microbadger.reference import InvalidReference, Reference, Repository, is_tag
+
+log = EventLog(__name__)
 
 _NO_TAG = "-"  # no tag begins with it
 _MOST_TAGS = 50  # of one image; whoever pushes more gets a look at the image as a whole
 _MOST_ASKERS = 5  # are named in the log
-_ANY_NOTE = "[0-9a-f]*.*"  # not the file that is about to become one
+_PENDING, _RUNNING = "pending", "running"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,15 @@ class RefreshRequests:
     """The notes below ``data/requests/``, shared by all processes."""
 
     folder: Path
+    tracked: Callable[[], Iterable[Repository]] = tuple
+    """Tells the images one of which a note is about that was damaged."""
 
     def add(self, reference: Reference) -> bool:
         """Keep a request; False where an equal one waits, which is as good. On disk when this returns."""
-        key = _key(reference.repository)
-        tag = reference.tag if reference.tag and self._count(key) < _MOST_TAGS else _NO_TAG
-        note = self._pending / f"{key}.{tag}"
-        if note.exists():
+        waiting = self._notes(_PENDING, reference.repository)
+        tag = reference.tag if reference.tag and len(waiting) < _MOST_TAGS else _NO_TAG
+        note = self._folder(_PENDING, reference.repository) / tag
+        if note in waiting:
             return False
         lines = filter(None, [reference.repository.familiar, current_id("request")])
         replace_file(note, "\n".join(lines).encode())
@@ -44,53 +48,81 @@ class RefreshRequests:
 
         The caller holds the image's lock.
         """
-        make_folder(self._running)
-        for note in self._pending.glob(f"{_key(repository)}.*"):
-            with suppress(FileNotFoundError):
-                note.replace(self._running / note.name)
-        self._say_who_asked(repository)
-        return {_tag_of(note) for note in self._running.glob(f"{_key(repository)}.*")}
+        if waiting := self._notes(_PENDING, repository):
+            begun = self._folder(_RUNNING, repository)
+            make_folder(begun)
+            for note in waiting:
+                with suppress(FileNotFoundError):
+                    note.replace(begun / note.name)
+            remove_if_empty(self._folder(_PENDING, repository))
+        running = self._notes(_RUNNING, repository)
+        _say_who_asked(running)
+        return {note.name if is_tag(note.name) else None for note in running}
 
     def end(self, repository: Repository) -> None:
         """Forget the requests that were begun; the caller holds the image's lock."""
-        for note in self._running.glob(f"{_key(repository)}.*"):
-            note.unlink()
+        for note in self._notes(_RUNNING, repository):
+            remove_file(note, self.folder / _RUNNING)
 
     def is_waiting(self, repository: Repository) -> bool:
         """Tell whether a request for the image has not begun."""
-        return any(self._pending.glob(f"{_key(repository)}.*"))
+        return bool(self._notes(_PENDING, repository))
 
     def is_open(self, repository: Repository) -> bool:
         """Tell whether a request for the image waits or was begun and not ended."""
-        return self.is_waiting(repository) or any(self._running.glob(f"{_key(repository)}.*"))
+        return self.is_waiting(repository) or bool(self._notes(_RUNNING, repository))
 
     def repositories(self) -> Iterator[Repository]:
         """Yield every image for which a request waits or was begun and not ended, perhaps by a process that died."""
-        seen = set()
-        for note in [*self._pending.glob(_ANY_NOTE), *self._running.glob(_ANY_NOTE)]:
-            name = _lines_of(note)[0]
-            if name and name not in seen:
-                seen.add(name)
-                with suppress(InvalidReference):
-                    yield Repository.parse(name)
+        notes: dict[str, list[Path]] = {}
+        for folder in [*_entries(self.folder / _PENDING), *_entries(self.folder / _RUNNING)]:
+            notes.setdefault(folder.name, []).extend(_entries(folder))
+        told = {key: _first_told(key, kept) for key, kept in notes.items() if kept}
+        yield from filter(None, told.values())
+        if damaged := [key for key, repository in told.items() if repository is None]:
+            yield from self._mend({key: notes[key] for key in damaged})
 
-    def _say_who_asked(self, repository: Repository) -> None:
-        """Have what is logged of the look that begins bear the ids of the requests that asked for it."""
-        notes = self._running.glob(f"{_key(repository)}.*")
-        ids = {asked_by for note in notes for asked_by in _lines_of(note)[1:] if is_id(asked_by)}
-        if ids:
-            also(asked_by=",".join(sorted(ids)[:_MOST_ASKERS]))
+    def _mend(self, damaged: Mapping[str, Iterable[Path]]) -> Iterator[Repository]:
+        """Yield the tracked images that notes are about which tell none any more; forget a note about no such image."""
+        keys = {_key(repository): repository for repository in self.tracked()}
+        for key, notes in damaged.items():
+            if repository := keys.get(key):
+                yield repository
+                continue
+            for note in notes:
+                if remove_file(note, note.parents[1]):  # else it was done meanwhile
+                    log.warning("damaged_request_removed", file=note)
 
-    def _count(self, key: str) -> int:
-        return sum(1 for _ in self._pending.glob(f"{key}.*"))
+    def _notes(self, state: str, repository: Repository) -> list[Path]:
+        return _entries(self._folder(state, repository))
 
-    @property
-    def _pending(self) -> Path:
-        return self.folder / "pending"
+    def _folder(self, state: str, repository: Repository) -> Path:
+        return self.folder / state / _key(repository)
 
-    @property
-    def _running(self) -> Path:
-        return self.folder / "running"
+
+def _entries(folder: Path) -> list[Path]:
+    """Return what is in a folder, but for what is about to become a note."""
+    try:
+        return [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _first_told(key: str, notes: Iterable[Path]) -> Repository | None:
+    """Return the image of this key that one of the notes tells; None where none does."""
+    for note in notes:
+        with suppress(InvalidReference):
+            repository = Repository.parse(_lines_of(note)[0])
+            if _key(repository) == key:
+                return repository
+    return None
+
+
+def _say_who_asked(notes: Iterable[Path]) -> None:
+    """Have what is logged of the look that begins bear the ids of the requests that asked for it."""
+    ids = {asked_by for note in notes for asked_by in _lines_of(note)[1:] if is_id(asked_by)}
+    if ids:
+        also(asked_by=",".join(sorted(ids)[:_MOST_ASKERS]))
 
 
 def _key(repository: Repository) -> str:
@@ -101,7 +133,3 @@ def _lines_of(note: Path) -> list[str]:
     """Return the name of the image and, of a note made for an HTTP request, that one's id."""
     return (read_if_any(note) or b"").decode("utf-8", "replace").split("\n")
 
-
-def _tag_of(note: Path) -> str | None:
-    tag = note.name.partition(".")[2]
-    return tag if is_tag(tag) else None

@@ -44,7 +44,8 @@ class Surveyor:
         """Return the versions of the tags kept fresh; those in ``known`` (by digest) are not read again.
 
         A look that nobody requested believes Docker Hub's list where it says that nothing changed, and leaves the last
-        pulls to those that are requested. Raises RegistryError where the registry does not answer.
+        pulls to those that are requested. A tag of which the new version cannot be read keeps the one it is known for.
+        Raises RegistryError where the registry does not answer.
         """
         remote = self.registry.repository(image.repository, private=image.private)
         listed = None if is_requested else self.docker_hub.tags(image.repository, self.max_tags)
@@ -52,14 +53,15 @@ class Surveyor:
         tags = choose(available, self.max_tags, kept=image.kept_tags, wanted=wanted)
         hub_tags = {tag.name: tag for tag in listed.tags} if listed else {}
         inspector = Inspector(image.repository, remote, self.cache, self._before_pull(image, is_requested))
-        versions: list[VersionDocument] = []
+        last_known = {tag: version for version in known.values() for tag in tags_of(version)}
+        shown: dict[str, VersionDocument] = {}
         trouble: RegistryError | None = None
         for digest, digest_tags in _tags_by_digest(remote, tags, hub_tags, known).items():
             version = known.get(digest)
             if version is None:
                 version, trouble = _inspect(inspector, digest, trouble, hub_tags.get(digest_tags[0]))
-            versions.append(tagged(version, digest_tags))
-        return Survey(versions, self.docker_hub.details(image.repository), trouble)
+            shown |= {tag: last_known.get(tag, version) if "Unread" in version else version for tag in digest_tags}
+        return Survey(_with_tags(shown), self.docker_hub.details(image.repository), trouble)
 
     def _before_pull(self, image: TrackedImage, is_requested: bool) -> Callable[[], None]:
         host = image.repository.registry
@@ -70,6 +72,15 @@ class Surveyor:
                 raise RateLimited(reason, host=host, retry_after_seconds=_SCARCE_RETRY_SECONDS)
 
         return check_budget
+
+
+def _with_tags(shown: Mapping[str, VersionDocument]) -> list[VersionDocument]:
+    """Return the versions that tags show, each once and with these tags."""
+    tags: dict[str, list[str]] = {}
+    for tag, version in shown.items():
+        tags.setdefault(version["Digest"], []).append(tag)
+    versions = {version["Digest"]: version for version in shown.values()}
+    return [tagged(versions[digest], digest_tags) for digest, digest_tags in tags.items()]
 
 
 def _available(

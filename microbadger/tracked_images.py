@@ -2,11 +2,14 @@
 
 A line is ``name``, or ``name:tag`` to keep that tag fresh whatever the limit, then perhaps ``private``: publish it
 although only credentials can read it. A line that cannot be read is reported and leaves the others alone.
+
+A file of no byte is no edit but what a crash or a full disk may leave: then the images that were named stay tracked,
+and the file is written anew. Whoever wants none leaves a comment in it.
 """
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +26,11 @@ _SETTLED_AFTER_SECONDS = 10
 _SEPARATORS = re.compile(r"[\s,]+")
 _NO_TAGS: frozenset[str] = frozenset()  # one for all: there can be very many images
 _KEEP_BYTES = "surrogateescape"  # a comment in another encoding is as it was after a line is added
+_NONE = ["# no image is tracked"]
+_EMPTIED = (
+    "images.txt is empty, as a crash may leave it: what it named stays tracked and is soon written into it again."
+    " If no image is to be tracked, leave a comment line in it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +54,17 @@ class _Snapshot:
     stamp: tuple[int, ...] | None = None
     images: dict[Repository, TrackedImage] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    is_emptied: bool = False
 
 
 class TrackedImages:
     """The tracked images, in the order they are listed; an edited file is seen at the next question."""
 
-    def __init__(self, file: Path, named_by_settings: str = "") -> None:
+    def __init__(
+        self, file: Path, named_by_settings: str = "", published: Callable[[], Iterable[Repository]] = tuple
+    ) -> None:
         self._file = file
+        self._published = published
         self._named = list(filter(None, _SEPARATORS.split(named_by_settings)))
         self._snapshot = _Snapshot(stamp=())
         self._by_path: tuple[_Snapshot, dict[str, tuple[Repository, ...]]] = (self._snapshot, {})
@@ -75,7 +87,7 @@ class TrackedImages:
             for repository in snapshot.images:
                 by_path[repository.path] = (*by_path.get(repository.path, ()), repository)
             self._by_path = snapshot, by_path
-        return self._by_path[1].get(path, ())
+        return [*self._by_path[1].get(path, ())]
 
     @property
     def stamp(self) -> object:
@@ -84,6 +96,19 @@ class TrackedImages:
 
     def is_settled(self) -> bool:
         """Tell whether the file was last written long enough ago to be taken for whole."""
+        return not self._read().is_emptied and self._is_old()
+
+    def restore(self) -> None:
+        """Write a file that lost all it held anew: what it named as far as is known here, else what is published."""
+        if not self._read().is_emptied or not self._is_old():
+            return
+        with self._locked():
+            known = self._read()
+            if known.is_emptied:
+                self._replace(_lines_for_all(known.images.values()))
+                log.warning("empty_list_of_images_written_anew", file=self._file, images=len(known.images))
+
+    def _is_old(self) -> bool:
         try:
             return time.time() - self._file.stat().st_mtime > _SETTLED_AFTER_SECONDS
         except FileNotFoundError:
@@ -100,14 +125,14 @@ class TrackedImages:
             known = self.get(image.repository)
             if known and known.merged_with(image) == known:
                 return False
-            lines = self._lines()
+            lines = self._lines_to_edit()
             self._replace([*lines, *_lines_for(image)])
             return True
 
     def put(self, image: TrackedImage) -> None:
         """Make the file say just this of an image, whatever it said before."""
         with self._locked():
-            lines = self._lines()
+            lines = self._lines_to_edit()
             new = [*(line for line in lines if not _is_line_of(line, image.repository)), *_lines_for(image)]
             if new != lines:
                 self._replace(new)
@@ -115,7 +140,7 @@ class TrackedImages:
     def untrack(self, repository: Repository) -> None:
         """Take every line of an image out of the file, or raise NotTracked."""
         with self._locked():
-            lines = self._lines()
+            lines = self._lines_to_edit()
             kept = [line for line in lines if not _is_line_of(line, repository)]
             if kept != lines:
                 self._replace(kept)
@@ -127,14 +152,32 @@ class TrackedImages:
     def _read(self) -> _Snapshot:
         stamp = stamp_of(self._file)
         if stamp != self._snapshot.stamp:
-            self._snapshot = _snapshot(stamp, self._lines(), self._named)
+            snapshot = _snapshot(stamp, self._lines(), self._named)
+            self._snapshot = self._without_loss(snapshot) if stamp and not stamp[1] else snapshot
         return self._snapshot
+
+    def _without_loss(self, emptied: _Snapshot) -> _Snapshot:
+        """Return what is tracked while the file has no byte: what was read from it last, else what is published.
+
+        Where settings name images, those that are published may be of settings that were changed.
+        """
+        images = self._snapshot.images
+        if self._snapshot.stamp == () and not self._named:
+            images = {repository: TrackedImage(repository) for repository in self._published()}
+        if not images.keys() - emptied.images.keys():
+            return emptied
+        return _Snapshot(emptied.stamp, images, (*emptied.problems, _EMPTIED), is_emptied=True)
 
     def _lines(self) -> list[str]:
         return (read_if_any(self._file) or b"").decode("utf-8", _KEEP_BYTES).splitlines()
 
+    def _lines_to_edit(self) -> list[str]:
+        known = self._read()
+        return _lines_for_all(known.images.values()) if known.is_emptied else self._lines()
+
     def _replace(self, lines: list[str]) -> None:
-        replace_file(self._file, "".join(f"{line}\n" for line in lines).encode("utf-8", _KEEP_BYTES), PUBLIC_MODE)
+        content = "".join(f"{line}\n" for line in lines or _NONE).encode("utf-8", _KEEP_BYTES)
+        replace_file(self._file, content, PUBLIC_MODE, is_durable=True)
 
     def _locked(self) -> AbstractContextManager[None]:
         return lock_file(self._file.with_name(f".{self._file.name}.lock"))
@@ -179,6 +222,10 @@ def _snapshot(stamp: tuple[int, ...] | None, lines: list[str], named: list[str])
     for problem in problems:
         log.warning("not_tracked", reason=problem)
     return _Snapshot(stamp, images, tuple(problems))
+
+
+def _lines_for_all(images: Iterable[TrackedImage]) -> list[str]:
+    return [line for image in images for line in _lines_for(image)]
 
 
 def _lines_for(image: TrackedImage) -> list[str]:

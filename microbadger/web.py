@@ -1,6 +1,5 @@
 """Answers HTTP with the public files as they are, and with what a file cannot do: any badge."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from microbadger.metadata import document_bytes
 from microbadger.public_tree import HOME, ImagePaths
 from microbadger.publisher import Publisher
 from microbadger.reference import InvalidReference, Reference
+from microbadger.strict_json import parse_object
 from microbadger.tracked_images import TrackedImages
 
 _LOOKS = {"style", "label", "color", "labelColor"}
@@ -82,7 +82,10 @@ class Site:
 
     def _published_badge(self, path: str) -> Badge | None:
         document = self.publisher.read(f"{path.rpartition('.')[0]}.json") if path else None
-        return badge_svg.badge_of(json.loads(document)) if document else None
+        try:
+            return badge_svg.badge_of(parse_object(document)) if document else None
+        except (ValueError, KeyError):  # it was damaged, and is mended at the next look
+            return None
 
     def _badge_without_file(self, badge_type: str, reference: Reference | None) -> Badge:
         if reference is None or not self.tracked.get(reference.repository):

@@ -99,12 +99,36 @@ def test_a_line_taken_out_of_the_file_takes_the_images_files_along(operator: Ope
     operator.types("track", operator.name)
     operator.types("refresh")
     images = operator.settings.data_dir / "images.txt"
-    images.write_text("")
+    images.write_text("# none\n")
     os.utime(images, (0, 0))
 
     operator.types("refresh")
 
     assert not list(operator.settings.public_dir.rglob("*web*"))
+
+
+def test_a_list_without_a_byte_takes_nothing_away_and_is_written_anew(operator: Operator) -> None:
+    operator.types("track", operator.name)
+    operator.types("refresh")
+    images = operator.settings.data_dir / "images.txt"
+    images.write_text("")
+    os.utime(images, (0, 0))
+
+    operator.types("refresh")
+
+    assert operator.file(f"badges/image/{operator.name}.svg").exists()
+    assert images.read_text() == f"{operator.name}\n"
+
+
+def test_who_tracks_another_image_in_a_list_without_a_byte_brings_back_the_rest(operator: Operator) -> None:
+    operator.types("track", operator.name)
+    operator.types("refresh")
+    images = operator.settings.data_dir / "images.txt"
+    images.write_text("")
+
+    operator.types("track", "example/web")
+
+    assert images.read_text() == f"{operator.name}\nexample/web\n"
 
 
 def test_a_list_that_is_being_written_takes_nothing_away(operator: Operator) -> None:
@@ -136,6 +160,30 @@ def test_a_public_folder_that_cannot_be_written_is_one_sentence(operator: Operat
 
     assert (result.exit_code, result.output.count("\n")) == (1, 1)
     assert "index.html" in result.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["track", "example/web"],
+        ["untrack", "example/app"],
+        ["notifications", "add", "example/app", "https://hooks.test/mañana"],
+        ["notifications", "remove", "mañana"],
+    ],
+    ids=" ".join,
+)
+def test_a_data_folder_that_cannot_be_used_is_one_sentence(operator: Operator, command: list[str]) -> None:
+    operator.types("track", "example/app")
+    for lock in (".images.txt.lock", "notifications/lock"):
+        file = operator.settings.data_dir / lock
+        file.unlink(missing_ok=True)
+        file.mkdir(parents=True)
+    (operator.settings.data_dir / "notifications" / "subscriptions.json").write_bytes(b"[")
+
+    result = operator.types(*command)
+
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert "This cannot be done now: " in result.output
 
 
 def test_an_unreadable_line_is_told_and_leaves_the_others_alone(operator: Operator) -> None:

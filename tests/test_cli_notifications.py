@@ -146,3 +146,17 @@ def test_what_was_given_up_is_sent_again(operator: Operator, receiver: Receiver)
     id_, _ = operator.subscribe(receiver.url)
 
     assert operator.notifications("resend", id_).output.startswith("0 messages")
+
+
+@pytest.mark.parametrize("damage", [b"", b"ma\xf1ana", b'[{"id": "a', b"[" * 100_000])
+def test_subscriptions_that_were_damaged_are_told_and_new_ones_can_be_made(operator: Operator, damage: bytes) -> None:
+    operator.subscribe("https://hooks.test/old")
+    file = operator.settings.data_dir / "notifications" / "subscriptions.json"
+    file.write_bytes(damage)
+
+    result = operator.notifications("list")
+
+    assert (result.exit_code, result.output.count("\n")) == (0, 1)
+    assert "subscriptions.json.damaged-" in result.output
+    operator.subscribe("https://hooks.test/new")
+    assert "https://hooks.test/new" in operator.notifications("list").output

@@ -141,6 +141,25 @@ def test_a_registry_that_is_out_of_order_for_days_is_asked_seldom_and_seen_when_
     assert bench.checks.get(bench.repository).error is None
 
 
+@pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES.keys())
+def test_a_tag_that_moved_to_what_cannot_be_read_stays_as_it_was_until_it_can(bench: Bench, outage: Handler) -> None:
+    for tag in ("latest", "1.0"):
+        bench.fake.push("team/web", tag, image(labels={"tag": tag}, layers=[1]))
+    bench.refresh()
+    before = contents(bench.public)
+    bench.fake.push("team/web", "latest", image(layers=[1, 2]))
+    is_over = False
+    bench.fake.always("/manifests/", lambda asked: None if is_over or asked.method == "HEAD" else outage(asked))
+
+    assert bench.refresh() is not None
+
+    assert contents(bench.public) == before
+    is_over = True
+    bench.refresher = bench.refresher_of()  # as after a restart: what it was told to wait is forgotten
+    assert bench.refresh() is None
+    assert (bench.badge("layers"), bench.badge("layers", "1.0")) == ("layers: 2", "layers: 1")
+
+
 def test_a_name_that_cannot_be_resolved_is_told_and_heals(bench: Bench) -> None:
     addresses: list[str] = []
 
@@ -372,7 +391,7 @@ def test_a_public_folder_that_cannot_be_written_is_told_and_heals(tmp_path: Path
             answer = requests.post(f"{service.command('webhook', name).stdout.strip()}?wait=20", timeout=30)
 
             assert (answer.status_code, "Read-only" in answer.json()["Error"]) == (502, True)
-            assert lines(service, "refresh_failed", name, "Read-only")
+            service.wait(lambda: bool(lines(service, "refresh_failed", name, "Read-only")), "a line says so")
             assert "Read-only file system" in failures(service)[0]
             assert "Read-only file system" in service.command("images").stdout
             assert seen(service, name) == before

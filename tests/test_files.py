@@ -21,6 +21,7 @@ from microbadger.files import (
     read_if_any,
     remove_file,
     replace_file,
+    trouble_with,
     try_lock,
 )
 
@@ -249,3 +250,19 @@ def test_a_child_process_does_not_inherit_a_lock(tmp_path: Path) -> None:
     with process_that_holds(tmp_path / "another lock"):
         os.close(descriptor)
         assert is_free(tmp_path / "lock")
+
+
+def test_a_folder_that_takes_files_has_no_trouble_and_holds_none(tmp_path: Path) -> None:
+    assert trouble_with(tmp_path / "mañana") is None
+    assert list((tmp_path / "mañana").iterdir()) == []
+
+
+def test_a_folder_that_takes_no_file_is_in_trouble(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert trouble_with(tmp_path / "file") == "Not a directory"
+
+
+def test_a_durable_file_is_as_whole_as_any(tmp_path: Path) -> None:
+    replace_file(tmp_path / "new" / "mañana", b"1", PUBLIC_MODE, is_durable=True)
+    assert ((tmp_path / "new" / "mañana").read_bytes(), mode(tmp_path / "new" / "mañana")) == (b"1", PUBLIC_MODE)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["mañana"]

@@ -252,3 +252,36 @@ def test_whatever_a_receiver_answers_each_message_arrives_or_is_parked_in_order(
 
     expected = ["delivered" if 200 in statuses else "parked" for statuses in answers]
     assert ended == [(str(number), state) for number, state in enumerate(expected)]
+
+
+DAMAGE = [b"ma\xc3\xb1ana", b"", b"\x00" * 100, b"\xff", b"[" * 100_000, b"null", b"[[3]]", b'{"body": "{}"}']
+
+
+@pytest.mark.parametrize("content", DAMAGE, ids=repr)
+def test_a_damaged_history_is_set_aside_and_keeps_no_message_from_being_settled(
+    outbox: Outbox, tmp_path: Path, content: bytes
+) -> None:
+    put(outbox, "msg_1", "msg_2")
+    settle(outbox, ARRIVED)
+    file = tmp_path / "history" / f"{ME}.json"
+    file.write_bytes(content)
+
+    assert outbox.history(ME) == []
+    assert settle(outbox, ARRIVED) == "delivered"
+
+    assert [delivery["ID"] for delivery in outbox.history(ME)] == ["msg_2"]
+    assert [aside.read_bytes() for aside in file.parent.glob("*.damaged-*")] == [content]
+
+
+@pytest.mark.parametrize("content", DAMAGE, ids=repr)
+def test_a_damaged_message_is_set_aside_and_the_next_one_is_sent(
+    outbox: Outbox, tmp_path: Path, content: bytes
+) -> None:
+    put(outbox, "msg_1", "msg_2")
+    file = min((tmp_path / "waiting" / ME).iterdir())
+    file.write_bytes(content)
+
+    assert line(outbox) == ["msg_2"]
+
+    assert outbox.waiting(ME) == 0
+    assert [aside.read_bytes() for aside in file.parent.glob("*.damaged-*")] == [content]

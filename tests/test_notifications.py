@@ -304,12 +304,36 @@ def test_a_message_whose_sender_died_after_it_arrived_is_not_sent_again(bench: B
 
 
 @pytest.mark.parametrize("content", ["mañana", "{", "3", '{"a": 1}', "[1]", "[{}]", '[{"id": "x", "tags": []}]'])
-def test_a_damaged_file_is_told_and_nothing_is_announced_past_it(bench: Bench, tmp_path: Path, content: str) -> None:
-    bench.subscribe()
-    (tmp_path / "subscriptions.json").write_text(content)
+def test_a_damaged_file_is_set_aside_and_told_until_it_is_mended(bench: Bench, tmp_path: Path, content: str) -> None:
+    subscription = bench.subscribe()
+    file = tmp_path / "subscriptions.json"
+    whole = file.read_bytes()
+    file.write_text(content)
 
-    with pytest.raises(ValueError, match=r"subscriptions\.json cannot be read"):
-        bench.push(SHAS[1])
+    bench.push(SHAS[1])
+
+    (aside,) = tmp_path.glob("subscriptions.json.damaged-*")
+    assert (aside.read_text(), bench.notifications.all()) == (content, [])
+    assert str(aside) in bench.notifications.problems[0]
+    aside.unlink()
+    file.write_bytes(whole)
+    assert (bench.notifications.all(), bench.notifications.problems) == ([subscription], [])
+
+
+def test_many_who_find_a_damaged_file_set_one_aside_and_lose_no_new_subscription(tmp_path: Path) -> None:
+    file = tmp_path / "subscriptions.json"
+    file.write_bytes(b"[" * 100_000)
+
+    def add(number: int) -> str:
+        notifications = Notifications(tmp_path, base_url=BASE_URL, now=lambda: START)
+        notifications.all()
+        return notifications.add(f"example/web{number}", URL).id
+
+    with ThreadPoolExecutor(8) as pool:
+        added = list(pool.map(add, range(16)))
+
+    assert {each["id"] for each in json.loads(file.read_bytes())} == set(added)
+    assert len(list(tmp_path.glob("subscriptions.json.damaged-*"))) == 1
 
 
 def test_there_is_an_end_to_the_number_of_subscriptions(tmp_path: Path) -> None:

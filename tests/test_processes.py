@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -253,7 +254,27 @@ def test_a_service_that_starts_on_a_full_disk_serves_and_tells_and_refuses_webho
         assert "Traceback" not in service.log.read_text()
 
 
-def test_subscriptions_that_were_damaged_are_told_and_left_alone(tmp_path: Path, fake: FakeRegistry) -> None:
+@pytest.mark.parametrize("trouble", ["No space left", "Read-only"])
+def test_a_command_on_a_disk_that_takes_nothing_is_one_sentence(tmp_path: Path, trouble: str) -> None:
+    name = "127.0.0.1:9/team/web"
+    with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", "size=1m", "none"):
+        service = RunningService(tmp_path / "disk", [name])
+        assert service.command("track", "example/app").returncode == 0
+        fill(tmp_path / "disk")
+        if trouble == "Read-only":
+            subprocess.run(["mount", "-o", "remount,ro", str(tmp_path / "disk")], check=True)
+        for command in (
+            ["track", "example/web"],
+            ["untrack", "example/app"],
+            ["notifications", "add", name, "https://hooks.test/ma\u00f1ana"],
+        ):
+            done = service.command(*command)
+            assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+            assert trouble in done.stderr
+        assert trouble in service.command("images").stderr
+
+
+def test_subscriptions_that_were_damaged_are_set_aside_and_told(tmp_path: Path, fake: FakeRegistry) -> None:
     (name,) = push_many(fake, 1)
     service = RunningService(tmp_path, [name])
     file = service.data / "notifications" / "subscriptions.json"
@@ -262,8 +283,9 @@ def test_subscriptions_that_were_damaged_are_told_and_left_alone(tmp_path: Path,
     with service:
         service.wait_for_image(name)
 
-        assert str(file) in service.get("/healthz").json()["Problems"][0]
-    assert file.read_bytes() == b'[{"id": "a'
+        assert f"{file}.damaged-" in service.get("/healthz").json()["Problems"][0]
+    assert [aside.read_bytes() for aside in file.parent.glob(f"{file.name}.damaged-*")] == [b'[{"id": "a']
+    assert "Traceback" not in service.log.read_text()
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x00" * 43, b"\xff\xfe", b"short"])

@@ -39,7 +39,24 @@ def test_it_tells_whether_something_changed(publisher: Publisher) -> None:
 
 def test_it_publishes_an_empty_file_where_there_was_none(publisher: Publisher) -> None:
     assert publisher.write("empty", b"")
-    assert publisher.has("empty")
+    assert publisher.read("empty") == b""
+
+
+def test_it_has_what_is_there_and_not_empty(publisher: Publisher) -> None:
+    publisher.write("mañana", b"1")
+    publisher.write("empty", b"")
+    assert [publisher.has(path) for path in ("mañana", "empty", "none", ".", "mañana/none", "n" * 300)] == [
+        True,
+        *[False] * 5,
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"ma\xf1ana", b"{", b"[" * 100_000, b"[]"])
+def test_a_damaged_document_is_none(publisher: Publisher, content: bytes) -> None:
+    repository = Repository.parse("alpine")
+    publisher.write("v1/images/library/alpine.json", content)
+    publisher.write(f"v1/images/library/alpine/version/{'0' * 64}.json", content)
+    assert (publisher.read_image(repository), publisher.read_version(repository, "0" * 64)) == (None, None)
 
 
 def test_an_unchanged_file_is_not_written(publisher: Publisher) -> None:

@@ -2,7 +2,7 @@
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from microbadger.checks import Checks
 from microbadger.content_cache import ContentCache
 from microbadger.docker_hub import DockerHub
 from microbadger.documents import ImageDocument
+from microbadger.files import read_if_any
 from microbadger.layer_index import LayerIndex
 from microbadger.look_log import LookLog
 from microbadger.metadata import Changes
@@ -742,3 +743,38 @@ def test_words_of_a_defect_are_not_published(bench: Bench) -> None:
     refresher = replace(bench.refresher, publisher=BrokenPublisher(bench.public))
     outcome = refresher.refresh(bench.repository)
     assert outcome.error == "a defect of MicroBadger, ZeroDivisionError: its log has the traceback"
+
+
+def is_refreshed_when_due(bench: Bench) -> bool:
+    bench.time += timedelta(hours=25)
+    outcome = bench.refresher.refresh_if_due(bench.repository)
+    return outcome is not None and outcome.error is None
+
+
+DAMAGE: list[Callable[[Path], object]] = [lambda file: file.unlink(), lambda file: file.write_bytes(b"")]
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=["gone", "empty"])
+def test_a_daily_look_mends_every_file_that_a_crash_left_empty(bench: Bench, damage: Callable[[Path], object]) -> None:
+    bench.fake.push("team/web", "latest", index(image(), image(architecture="arm64")))
+    bench.refresh()
+    assert is_refreshed_when_due(bench)
+    records = ("web.json", "index.html")
+    before = {file: file.read_bytes() for file in bench.files() if file.name not in records}
+    for file in before:
+        damage(file)
+
+    assert is_refreshed_when_due(bench)
+
+    assert {file: read_if_any(file) for file in before} == before
+
+
+def test_a_daily_look_at_whole_files_writes_only_the_records(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
+    bench.refresh()
+    before = bench.files()
+
+    assert is_refreshed_when_due(bench)
+
+    changed = {file.name for file, stamp in bench.files().items() if before[file] != stamp}
+    assert changed == {"web.json", "index.html"}

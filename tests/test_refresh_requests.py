@@ -132,16 +132,39 @@ def test_a_killed_run_is_begun_again_with_what_was_asked_since(requests: Refresh
     assert (list(requests.repositories()), requests.begin(ALPINE)) == ([ALPINE], {"1", "2"})
 
 
-@pytest.mark.parametrize("content", ["mañana", "", "../etc", "A/b", "a/b:1"])
-def test_a_note_that_names_no_image_is_passed_over(requests: RefreshRequests, content: str) -> None:
+DAMAGE = ["mañana", "", "../etc", "A/b", "a/b:1", "null", "\0" * 40, "library/alpin"]
+
+
+@pytest.mark.parametrize("content", DAMAGE)
+def test_a_damaged_note_about_no_tracked_image_is_removed_and_others_stay(
+    requests: RefreshRequests, content: str
+) -> None:
     ask(requests, "alpine")
-    (requests.folder / "pending" / f"{'0' * 32}.-").write_text(content)
+    damaged = requests.folder / "pending" / ("0" * 32) / "-"
+    damaged.parent.mkdir()
+    damaged.write_text(content)
     assert list(requests.repositories()) == [ALPINE]
+    assert not damaged.exists()
+
+
+@pytest.mark.parametrize("content", DAMAGE)
+def test_a_damaged_note_is_still_about_its_image_and_tag(tmp_path: Path, content: str) -> None:
+    requests = RefreshRequests(tmp_path, tracked=lambda: [TRIVY, ALPINE])
+    ask(requests, "alpine:1")
+    for note in notes(requests):
+        note.write_text(content)
+
+    assert list(requests.repositories()) == [ALPINE]
+    assert requests.begin(ALPINE) == {"1"}
+    assert list(requests.repositories()) == [ALPINE]  # also after a crash in the middle
+    requests.end(ALPINE)
+    assert list(requests.repositories()) == []
 
 
 def test_a_note_that_is_being_written_is_passed_over(requests: RefreshRequests) -> None:
     ask(requests, "alpine")
-    (requests.folder / "pending" / ".new-abc.def").write_text("a/b")
+    (requests.folder / "pending" / ("0" * 32)).mkdir()
+    (requests.folder / "pending" / ("0" * 32) / ".new-abc").write_text("a/b")
     assert list(requests.repositories()) == [ALPINE]
 
 

@@ -195,6 +195,99 @@ def test_an_image_that_the_settings_name_cannot_be_untracked(file: Path) -> None
         TrackedImages(file, "alpine").untrack(ALPINE)
 
 
+def emptied(file: Path) -> None:
+    """Leave no byte in a file, long ago."""
+    file.write_bytes(b"")
+    os.utime(file, (0, 0))
+
+
+def test_a_list_that_lost_all_it_held_is_told_and_still_tracked(file: Path) -> None:
+    file.write_text("a/mañana\na/b:1 private\n", encoding="utf-8")
+    tracked = TrackedImages(file)
+    before = list(tracked)
+
+    emptied(file)
+
+    assert (list(tracked), tracked.is_settled()) == (before, False)
+    assert "images.txt is empty" in tracked.problems[-1]
+
+
+def test_a_list_that_lost_all_it_held_is_written_anew(file: Path) -> None:
+    file.write_text("a/b:1 private\n")
+    tracked = TrackedImages(file)
+    assert len(tracked) == 1
+    emptied(file)
+
+    tracked.restore()
+
+    assert file.read_text() == "a/b:1 private\n"
+    assert tracked.problems == ()
+
+
+def test_a_process_that_never_saw_the_list_takes_it_from_what_is_published(file: Path) -> None:
+    emptied(file)
+    tracked = TrackedImages(file, published=lambda: [ALPINE])
+
+    assert (names(tracked), tracked.at_path("library/alpine")) == (["library/alpine"], [ALPINE])
+    assert not tracked.is_settled()
+    tracked.track(TrackedImage(Repository.parse("a/b")))
+
+    assert names(TrackedImages(file)) == ["library/alpine", "a/b"]
+
+
+def test_an_empty_list_of_a_service_that_published_nothing_is_one(file: Path) -> None:
+    emptied(file)
+    tracked = TrackedImages(file)
+    assert (names(tracked), tracked.is_settled(), tracked.problems) == ([], True, ())
+
+
+@pytest.mark.parametrize("content", ["# ma\u00f1ana\n", "\n", "a/b\n"])
+def test_a_list_that_holds_anything_is_left_as_it_is(file: Path, content: str) -> None:
+    file.write_text(content)
+    os.utime(file, (0, 0))
+    tracked = TrackedImages(file, published=lambda: [ALPINE])
+
+    tracked.restore()
+
+    assert (file.read_text(), tracked.is_settled()) == (content, True)
+
+
+def test_a_list_that_is_being_written_is_left_alone(file: Path) -> None:
+    file.write_bytes(b"")
+    TrackedImages(file, published=lambda: [ALPINE]).restore()
+    assert file.read_bytes() == b""
+
+
+def test_where_the_settings_name_the_images_an_empty_list_is_one(file: Path) -> None:
+    emptied(file)
+    tracked = TrackedImages(file, "alpine", published=lambda: [Repository.parse("a/b")])
+
+    tracked.restore()
+
+    assert (names(tracked), tracked.is_settled(), tracked.problems) == (["library/alpine"], True, ())
+
+
+def test_a_change_to_a_list_that_lost_all_it_held_brings_back_the_rest(file: Path) -> None:
+    file.write_text("a/b\n")
+    tracked = TrackedImages(file)
+    assert len(tracked) == 1
+    emptied(file)
+
+    tracked.track(TrackedImage(ALPINE))
+
+    assert names(TrackedImages(file)) == ["a/b", "library/alpine"]
+
+
+def test_who_untracks_the_last_image_tracks_none(file: Path) -> None:
+    file.write_text("alpine\n")
+    TrackedImages(file).untrack(ALPINE)
+    os.utime(file, (0, 0))
+
+    tracked = TrackedImages(file)
+
+    assert (names(tracked), tracked.is_settled(), tracked.problems) == ([], True, ())
+
+
 def test_an_image_that_is_not_tracked_cannot_be_untracked(file: Path) -> None:
     file.write_text("a/b\n")
     with pytest.raises(NotTracked, match=r"^library/alpine is not tracked\.$"):

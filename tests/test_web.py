@@ -341,9 +341,9 @@ def test_a_registry_under_another_name_refreshes_the_image_that_is_meant(fake: F
 
     app.test_client().post(hook_path(app), json={"events": [event]})
 
-    (note,) = (tmp_path / "data/requests/pending").iterdir()
+    (note,) = (tmp_path / "data/requests/pending").glob("*/*")
     assert note.read_text().splitlines()[0] == "registry.example.org/team/web"
-    assert note.name.endswith(".1.0")
+    assert note.name == "1.0"
 
 
 def test_it_is_well(client: FlaskClient) -> None:
@@ -388,3 +388,31 @@ def test_once_there_is_an_admin_token_webhooks_are_not_published(fake: FakeRegis
 
     assert "WebhookURL" not in json.loads(document)
     assert "/images/library/alpine/" in app.test_cli_runner().invoke(args=["webhook", "alpine"]).output
+
+
+@pytest.mark.parametrize("damage", [b"", b"ma\xf1ana", b"[" * 100_000, b"{}", b"[]"])
+def test_a_damaged_badge_document_breaks_no_picture(fake: FakeRegistry, tmp_path: Path, damage: bytes) -> None:
+    app = create_app(settings(fake, tmp_path, "alpine"))
+    app.test_cli_runner().invoke(args=["refresh"])
+    (tmp_path / "public/badges/layers/library/alpine.json").write_bytes(damage)
+
+    answer = app.test_client().get("/badges/layers/library/alpine.svg?style=plastic")
+
+    assert answer.status_code == 200
+    assert badge_text(answer.data)
+
+
+@pytest.mark.parametrize("damage", [b"", b"ma\xf1ana", b"[" * 100_000, b"{}", b"[]"])
+def test_a_damaged_list_of_all_images_breaks_no_search_and_is_written_anew(
+    fake: FakeRegistry, tmp_path: Path, damage: bytes
+) -> None:
+    app = create_app(settings(fake, tmp_path, "alpine"))
+    app.test_cli_runner().invoke(args=["refresh"])
+    file = tmp_path / "public/v1/images.json"
+    before = file.read_bytes()
+    file.write_bytes(damage)
+
+    assert app.test_client().get("/v1/images/search/alpine").status_code == 200
+    assert app.test_cli_runner().invoke(args=["refresh"]).exit_code == 0
+
+    assert file.read_bytes() == before

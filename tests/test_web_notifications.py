@@ -293,3 +293,16 @@ def test_the_log_tells_what_changed_and_of_a_url_the_host(
         f"event=resend_asked id={id_}",
         f"event=unsubscribed id={id_}",
     ]
+
+
+@pytest.mark.parametrize("damage", [b"", b"ma\xf1ana", b'[{"id": "a', b"[" * 100_000])
+def test_damaged_subscriptions_are_set_aside_and_told_and_new_ones_can_be_made(
+    client: FlaskClient, tmp_path: Path, damage: bytes
+) -> None:
+    create(client)
+    (tmp_path / "data/notifications/subscriptions.json").write_bytes(damage)
+
+    assert get(client)["NotificationCount"] == 0
+
+    assert "subscriptions.json.damaged-" in client.get("/healthz").get_json()["Problems"][0]
+    assert get(client, create(client)["ID"])["WebhookURL"] == URL

@@ -41,7 +41,7 @@ class Service(RunningService):
     def is_idle(self) -> bool:
         """Tell whether no request for a refresh waits or runs."""
         folders = (self.data / "requests" / name for name in ("pending", "running"))
-        return not any(True for folder in folders for _ in folder.glob("[!.]*"))
+        return not any(True for folder in folders for _ in folder.glob("*/[!.]*"))
 
     def version(self, name: str) -> int:
         """Return which version of an image is published."""
