@@ -3,8 +3,6 @@
 import hashlib
 import logging
 import os
-import re
-import secrets
 import sys
 import time
 import traceback
@@ -31,7 +29,7 @@ from microbadger.credentials import Credentials
 from microbadger.docker_config import read_credentials
 from microbadger.docker_hub import DockerHub
 from microbadger.event_log import EventLog, LineFormatter, log_to_stdout, work_seconds
-from microbadger.files import lock_file, make_folder, read_if_any, replace_file, set_aside, sweep
+from microbadger.files import read_if_any, replace_file, sweep
 from microbadger.image_list import repositories_in
 from microbadger.layer_index import LayerIndex
 from microbadger.look_log import LookLog
@@ -52,6 +50,7 @@ from microbadger.request_ids import RequestIds, with_request_id
 from microbadger.schedule import Schedule
 from microbadger.search import Listing
 from microbadger.settings import Settings, SettingsError
+from microbadger.start import kept_secret, prepare_folder
 from microbadger.survey import Surveyor
 from microbadger.tracked_images import TrackedImages
 from microbadger.web import AnyPath, Site
@@ -65,7 +64,6 @@ from microbadger.web_webhooks import WebhookRoutes
 logging.getLogger("microbadger").addHandler(logging.NullHandler())  # commands say what there is to say themselves
 
 log = EventLog("microbadger")
-_MADE_SECRET = re.compile(r"[\x21-\x7e]{8,}")
 _GUNICORNS_LOGS = ("gunicorn.error", "gunicorn.access")
 _GUNICORN_BOOT_ERROR = 3  # makes the master stop instead of starting worker after worker
 
@@ -101,8 +99,8 @@ class _Service:
         self.settings = settings
         self.data, self.public = settings.data_dir.absolute(), settings.public_dir.absolute()
         for folder in (self.data, self.public):
-            _make(folder)
-        self.secret = settings.secret or _kept_secret(self.data / "secret")
+            prepare_folder(folder)
+        self.secret = settings.secret or kept_secret(self.data / "secret")
         self.edition = _edition(settings, self.secret)
         self.publisher = Publisher(self.public)
         published = partial(repositories_in, self.public / CATALOGUE)
@@ -375,38 +373,6 @@ def _credentials(settings: Settings) -> Credentials:
     except ValueError as error:
         source = "DOCKER_AUTH_CONFIG" if settings.docker_auth_config else settings.docker_config
         raise SettingsError(f"{source} is impossible: {error}.") from error
-
-
-def _make(folder: Path) -> None:
-    try:
-        make_folder(folder)
-    except OSError as error:
-        raise SettingsError(f"The folder {folder} cannot be made: {error.strerror}.") from error
-    if not folder.is_dir():
-        raise SettingsError(f"The folder {folder} cannot be made: there is a file of that name.")
-
-
-def _kept_secret(file: Path) -> str:
-    """Return the secret made on the first start, which one of the workers that start together makes.
-
-    A damaged one is set aside and made anew: what a disk left in its place could be guessed.
-    """
-    if kept := _read_secret(file):
-        return kept
-    try:
-        with lock_file(file.with_suffix(".lock")):
-            if not (kept := _read_secret(file)):
-                set_aside(file)
-                kept = secrets.token_urlsafe(32)
-                replace_file(file, kept.encode(), is_durable=True)
-    except OSError as error:
-        raise SettingsError(f"No secret can be kept in {file}: {error.strerror}. Set MICROBADGER_SECRET.") from error
-    return kept
-
-
-def _read_secret(file: Path) -> str | None:
-    text = (read_if_any(file) or b"").decode("utf-8", "replace").strip()
-    return text if _MADE_SECRET.fullmatch(text) else None
 
 
 def _log_without(secrets: Iterable[str]) -> None:
