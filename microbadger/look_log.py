@@ -1,66 +1,38 @@
-"""Tells every process which images were looked at since it asked last, so that none reads over and over how all stand.
+"""Tells every process which images were looked at since it asked last."""
 
-Whoever ends a look appends a line to a file, after everything that the line tells of was written. A file that has grown
-large is replaced by an empty one. To a reader that finds another file than the one it knew, anything may have happened:
-what a line in the old file told that it did not read was written before it found the new one.
-"""
-
-import os
-import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from microbadger.files import PRIVATE_MODE, replace_file
+from microbadger.news_log import NewsLog, NewsReader
 from microbadger.reference import InvalidReference, Repository
-
-_MAX_BYTES = 4 * 1024**2
-_NO_FILE = (b"", 0)
 
 
 class LookLog:
-    """The file that all processes append to."""
+    """The log that whoever ends a look writes into."""
 
-    def __init__(self, file: Path, max_bytes: int = _MAX_BYTES) -> None:
-        self.file = file
-        self._max_bytes = max_bytes
+    def __init__(self, file: Path) -> None:
+        self.log = NewsLog(file)
 
     def add(self, repository: Repository) -> None:
-        """Tell that a look at an image ended, or that the image was removed."""
-        line = f"\n{repository}\n".encode()  # the first line break ends what a full disk cut short
-        if not self.file.exists() or self.file.stat().st_size > self._max_bytes:
-            replace_file(self.file, f"{uuid.uuid4().hex}\n".encode())  # numbers of files are given anew, these are not
-        descriptor = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE_MODE)
-        try:
-            os.write(descriptor, line)
-        finally:
-            os.close(descriptor)
+        """Tell that a look at an image ended."""
+        self.log.add([str(repository)])
 
 
 class LookReader:
-    """One reader of the file, which remembers how far it has read."""
+    """One reader of the log, which remembers how far it has read."""
 
-    def __init__(self, log: LookLog) -> None:
-        self._file = log.file
-        self._place: tuple[bytes, int] | None = None
-        """The first line of the file and how many bytes of it were read."""
+    def __init__(self, looks: LookLog) -> None:
+        self._reader = NewsReader(looks.log)
 
     def news(self) -> set[Repository] | None:
         """Return the images looked at since this was asked last; None where that cannot be told, as at first."""
-        try:
-            with self._file.open("rb") as file:
-                size_bytes, first_line, known = os.fstat(file.fileno()).st_size, file.readline(100), self._place
-                is_same = known is not None and known[0] == first_line and known[1] <= size_bytes
-                file.seek(known[1] if known and is_same else size_bytes)
-                lines = file.read()
-                self._place = first_line, file.tell()
-        except FileNotFoundError:
-            is_same, lines, self._place = self._place == _NO_FILE, b"", _NO_FILE
-        return _repositories(lines) if is_same else None
+        words = self._reader.news()
+        return None if words is None else _repositories(words)
 
 
-def _repositories(lines: bytes) -> set[Repository]:
+def _repositories(words: set[str]) -> set[Repository]:
     found = set()
-    for line in set(lines.decode("utf-8", "replace").split()):
-        with suppress(InvalidReference):
-            found.add(Repository.parse(line))
+    for word in words:
+        with suppress(InvalidReference):  # a full disk cut it short
+            found.add(Repository.parse(word))
     return found

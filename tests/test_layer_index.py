@@ -64,7 +64,9 @@ class Bench:
         return names(self.update(repository, version(letter, layers))[sha(letter)].identical)
 
     def files(self) -> dict[Path, bytes]:
-        return {path: path.read_bytes() for path in self.folder.rglob("*") if path.is_file()}
+        """Return what is listed, without the log of what processes tell each other."""
+        files = (path for path in self.folder.rglob("*") if path.is_file() and path.name != "listed")
+        return {path: path.read_bytes() for path in files}
 
     def written(self) -> dict[Path, int]:
         return {path: path.stat().st_ino for path in self.files()}
