@@ -53,6 +53,20 @@ def test_each_reader_is_told_of_every_image_once(log: LookLog) -> None:
     assert [reader.news() for reader in readers] == [set()] * 2
 
 
+def test_a_line_that_is_being_written_is_told_when_it_is_whole(log: LookLog, reader: LookReader) -> None:
+    log.add(WEB)
+    reader.news()
+    first, last = f"\n{ALPINE}"[:-3], f"{ALPINE}\n"[-4:]
+
+    with log.file.open("a") as file:
+        file.write(first)
+    assert reader.news() == set()
+    with log.file.open("a") as file:
+        file.write(last)
+
+    assert reader.news() == {ALPINE}
+
+
 def test_what_another_process_adds_is_told_too(log: LookLog, reader: LookReader) -> None:
     log.add(WEB)
     reader.news()
