@@ -118,15 +118,20 @@ class Schedule:
 
     def _round(self, stopped: threading.Event) -> None:
         self._attempt("begin the round", self._begin_round)
-        if not self._leads(stopped):
-            return
+        if self._leads(stopped):
+            self._attempt("begin what was left undone", self._begin_left_undone)
+            self._attempt("begin what is due", self._begin_due)
+            self._attempt("end the round", self._end_round)
+
+    def _begin_left_undone(self) -> None:
         for repository in self._requested():
             self._submit_once(_REQUESTED, repository.registry, str(repository), partial(self._resume, repository))
+
+    def _begin_due(self) -> None:
         for repository in self._due():
             if repository not in self._due_in_hand:
                 self._due_in_hand.add(repository)
                 self._due_threads.put(repository.registry, partial(self._look_at_due, repository))
-        self._attempt("end the round", self._end_round)
 
     def _look_at_due(self, repository: Repository) -> None:
         try:
