@@ -272,6 +272,7 @@ class _Service:
         self.catalogue.publish_if_stale()
         self._send_due()
         self.counts.tell("last_round_timestamp_seconds", round(time.time(), 3))
+        self.counts.bury_the_dead()
 
     def _send_due(self) -> None:
         """Begin to send what is to leave the service."""
@@ -318,7 +319,6 @@ class _Service:
         return [*problems, *self.notifications.problems]
 
     def _clean(self) -> None:
-        self.counts.bury_the_dead()
         for folder in (self.data, self.public):
             sweep(folder)
         self.cache.clean()

@@ -94,10 +94,14 @@ class Checks:
         return check
 
     def publishing(self, repository: Repository) -> None:
-        """Note that files are replaced: until a look succeeds, nobody knows what was published."""
+        """Note that files are replaced: until it is noted that they were, nobody knows what was published."""
         check = replace(self._begun.get(repository) or self.get(repository), edition="")
         self._write(repository, check)
         self._begun[repository] = check
+
+    def published(self, repository: Repository) -> None:
+        """Note that all files are those of this service again, which is written down when the look ends."""
+        self._begun[repository] = replace(self._begun[repository], edition=self._edition)
 
     def succeeded(self, repository: Repository, tags: Collection[str], *, follow_up: int | None = None) -> None:
         """Note a success, and which tags there are: no other is wanted any longer, unless a look follows up.

@@ -3,10 +3,11 @@
 import errno
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -326,15 +327,17 @@ def _tracked(tools: Tools, repositories: Iterable[Repository]) -> list[Repositor
 
 
 def _all(
-    look: Callable[[Repository], Outcome | None], repositories: Sequence[Repository]
+    look: Callable[[Repository], Outcome | None], repositories: Iterable[Repository]
 ) -> Iterator[Outcome | None]:
     """Yield how each look went, None where another process is at it; when interrupted, begin no other."""
-    pool = ThreadPoolExecutor(_AT_ONCE)
-    try:
-        for future in as_completed([pool.submit(look, repository) for repository in repositories]):
-            yield future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    waiting = iter(repositories)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        running = {pool.submit(look, repository) for repository in islice(waiting, _AT_ONCE)}
+        while running:
+            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            running |= {pool.submit(look, repository) for repository in islice(waiting, len(ended))}
+            for future in ended:
+                yield future.result()
 
 
 @contextmanager

@@ -50,8 +50,9 @@ class NewsReader:
                 size_bytes, first_line, known = os.fstat(file.fileno()).st_size, file.readline(100), self._place
                 is_same = known is not None and known[0] == first_line and known[1] <= size_bytes
                 file.seek(known[1] if known and is_same else size_bytes)
-                lines = file.read()
-                self._place = first_line, file.tell()
+                start, lines = file.tell(), file.read()
+                whole = lines[: lines.rfind(b"\n") + 1]  # one that is being written is told the next time
+                self._place = first_line, start + len(whole)
         except FileNotFoundError:
-            is_same, lines, self._place = self._place == _NO_FILE, b"", _NO_FILE
-        return set(lines.decode("utf-8", "replace").split()) if is_same else None
+            is_same, whole, self._place = self._place == _NO_FILE, b"", _NO_FILE
+        return set(whole.decode("utf-8", "replace").split()) if is_same else None

@@ -66,6 +66,8 @@ class Overview:
         """A heap of what is not due; an entry is void if the image is due at another time."""
         self._pushed = 0
         self._in_turn: list[Repository] = []
+        self._unread: dict[Repository, None] = {}
+        """Those whose checks are to be read, or could not be."""
 
     def is_due(self, repository: Repository) -> bool:
         """Tell whether the time for the next look at an image has come, by what stands on disk now."""
@@ -95,7 +97,8 @@ class Overview:
 
     def _update(self) -> None:
         now = self._now().timestamp()
-        for repository in self._to_read(now):
+        self._unread |= dict.fromkeys(self._to_read(now))
+        for repository in [*self._unread]:
             self._read(repository)
         while self._coming and self._coming[0][0] <= now:
             due_at, _, repository = heapq.heappop(self._coming)
@@ -107,17 +110,18 @@ class Overview:
 
     def _to_read(self, now: float) -> Iterable[Repository]:
         """Return the images of whose checks this process may know too little."""
-        news, offset, stamp = self._looks.news(), now - self._clock(), self._tracked.stamp
+        stamp, news, offset = self._tracked.stamp, self._looks.news(), now - self._clock()
         was_set = abs(offset - self._clock_offset) > _CLOCK_WAS_SET_SECONDS
         self._clock_offset = offset
-        is_all = news is None or was_set
-        if not is_all and stamp == self._stamp:
-            return [*filter(self._tracked.get, news or ()), *self._next_in_turn()]
+        if news is None or was_set:
+            self._forget_all()
+        elif stamp == self._stamp:
+            return [*filter(self._tracked.get, news), *self._next_in_turn()]
         self._stamp = stamp
         listed = dict.fromkeys(image.repository for image in self._tracked)
         for repository in [known for known in self._due_at if known not in listed]:
             self._forget(repository)
-        return listed if is_all else [known for known in listed if known in (news or ()) or known not in self._due_at]
+        return [known for known in listed if known in (news or ()) or known not in self._due_at]
 
     def _next_in_turn(self) -> list[Repository]:
         self._in_turn = self._in_turn or [*self._due_at]
@@ -125,7 +129,11 @@ class Overview:
         return [*filter(self._tracked.get, taken)]
 
     def _read(self, repository: Repository) -> None:
-        check = self._checks.get(repository)
+        try:
+            check = self._checks.get(repository)
+            del self._unread[repository]
+        except OSError:  # the look that is due then says why, and the next question may find it
+            check = Check()
         due_at = self._due_time(repository, check)
         if self._due_at.get(repository) != due_at:
             self._due_at[repository] = due_at
@@ -142,8 +150,12 @@ class Overview:
             self._failing.pop(repository, None)
 
     def _forget(self, repository: Repository) -> None:
-        for known in (self._due_at, self._succeeded_at, self._failing, self._due):
+        for known in (self._due_at, self._succeeded_at, self._failing, self._due, self._unread):
             known.pop(repository, None)
+
+    def _forget_all(self) -> None:
+        for known in (self._due_at, self._succeeded_at, self._failing, self._due, self._unread, self._coming):
+            known.clear()
 
     def _due_time(self, repository: Repository, check: Check) -> float:
         if check.due_at is None or self._is_lost(repository, check):

@@ -5,7 +5,7 @@ the last good files stay and the failure is noted where an operator looks.
 """
 
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -159,8 +159,9 @@ class Refresher:
         follow_up = 0 if begun else check.follow_ups or None
         is_requested = is_requested or follow_up is not None
         try:
-            known = self._known_versions(repository, before) if before and is_ours else {}
-            survey = self.surveyor.survey(image, known, wanted=check.wanted, is_requested=is_requested)
+            last_read = [version for version in before["Versions"] if "Unread" not in version] if before else []
+            known = self._known_versions(repository, last_read) if is_ours else {}
+            survey = self.surveyor.survey(image, known, last_read, wanted=check.wanted, is_requested=is_requested)
             versions = self._related(repository, survey.versions)
             after = self._describe(repository, versions, survey.hub, before)
             is_same = is_ours and _is_same(before, after)
@@ -172,6 +173,8 @@ class Refresher:
             # A look that was asked for also mends files that were changed; any mends those that were lost, in time.
             is_whole = is_ours and not is_requested and not self._has_lost(repository, after)
             changed = self._publish(repository, before, after, versions, last=before if is_whole else None)
+            if is_ours:
+                self.checks.published(repository)
         except (RegistryError, PublishError) as error:
             return self._failed(repository, error)
         # The time of the check, which is all that is new in the records of an image that is the same, is no change.
@@ -206,14 +209,10 @@ class Refresher:
             self.checks.failed(repository, sentence, timedelta(seconds=retry_after))
         return Outcome(repository, error=sentence, cause=cause)
 
-    def _known_versions(self, repository: Repository, before: ImageDocument) -> dict[str, VersionDocument]:
+    def _known_versions(self, repository: Repository, last: Iterable[VersionDocument]) -> dict[str, VersionDocument]:
+        """Return the versions of which nothing is to be read again, by digest."""
         paths = ImagePaths.of(repository)
-        versions = {version["Digest"]: version for version in before["Versions"]}
-        return {
-            digest: version
-            for digest, version in versions.items()
-            if "Unread" not in version and self.publisher.has(paths.version(version["SHA"]))
-        }
+        return {version["Digest"]: version for version in last if self.publisher.has(paths.version(version["SHA"]))}
 
     def _related(self, repository: Repository, versions: list[VersionDocument]) -> list[VersionDocument]:
         """Return the versions with the parents and copies that they have among the tracked images now."""

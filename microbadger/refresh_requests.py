@@ -77,7 +77,8 @@ class RefreshRequests:
         notes: dict[str, list[Path]] = {}
         for folder in [*_entries(self.folder / _PENDING), *_entries(self.folder / _RUNNING)]:
             notes.setdefault(folder.name, []).extend(_entries(folder))
-        told = {key: _first_told(key, kept) for key, kept in notes.items() if kept}
+        kept = {key: [lines for note in notes[key] if (lines := _lines_of(note))] for key in notes}
+        told = {key: _first_told(key, lines) for key, lines in kept.items() if lines}
         yield from filter(None, told.values())
         if damaged := [key for key, repository in told.items() if repository is None]:
             yield from self._mend({key: notes[key] for key in damaged})
@@ -108,11 +109,11 @@ def _entries(folder: Path) -> list[Path]:
         return []
 
 
-def _first_told(key: str, notes: Iterable[Path]) -> Repository | None:
+def _first_told(key: str, notes: Iterable[list[str]]) -> Repository | None:
     """Return the image of this key that one of the notes tells; None where none does."""
-    for note in notes:
+    for name, *_ in notes:
         with suppress(InvalidReference):
-            repository = Repository.parse(_lines_of(note)[0])
+            repository = Repository.parse(name)
             if _key(repository) == key:
                 return repository
     return None
@@ -130,6 +131,7 @@ def _key(repository: Repository) -> str:
 
 
 def _lines_of(note: Path) -> list[str]:
-    """Return the name of the image and, of a note made for an HTTP request, that one's id."""
-    return (read_if_any(note) or b"").decode("utf-8", "replace").split("\n")
+    """Return the name of the image and, of a note made for an HTTP request, that one's id; nothing where it is gone."""
+    content = read_if_any(note)
+    return [] if content is None else content.decode("utf-8", "replace").split("\n")
 

@@ -32,7 +32,7 @@ _AN_INSTANT = timedelta(milliseconds=50)
 _THREADS = 8
 _THREADS_A_REGISTRY = 3  # as many as may ask one host at once: more would wait for each other
 _NO_REGISTRY = "-"
-_REQUESTED, _DUE, _ROUND = "requested", "due", "round"
+_REQUESTED, _DUE = "requested", "due"
 _LEAD = "begin to lead"
 
 Refresh = Callable[[Repository], object]
@@ -67,20 +67,21 @@ class Schedule:
         self._stopped = threading.Event()
         self._lease_lock = threading.Lock()
         self._lease: int | None = None
-        self._in_hand: set[tuple[str, str]] = set()
+        self._in_hand: set[Repository] = set()
         self._soon: set[Repository] = set()
         self._due_threads = _DaemonThreads(_THREADS)
         self._due_in_hand: set[Repository] = set()
         """What is due does not pass through the scheduler, which would need its memory and time for every image."""
         self._troubles: dict[str, str] = {}
+        self._is_beginning = False
 
     def start(self) -> None:
         """Begin to run rounds in this process; what a process it was forked from had begun is not its own."""
         self._stopped, self._lease_lock, self._in_hand, self._soon = threading.Event(), threading.Lock(), set(), set()
-        self._due_threads, self._due_in_hand = _DaemonThreads(_THREADS), set()
+        self._due_threads, self._due_in_hand, self._is_beginning = _DaemonThreads(_THREADS), set(), False
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={_REQUESTED: _DaemonThreads(_THREADS), _DUE: self._due_threads, _ROUND: _DaemonThreads(1)},
+            executors={_REQUESTED: _DaemonThreads(_THREADS), _DUE: self._due_threads},
             # Without a limit on lateness a job that waits for a thread would be dropped after a second.
             job_defaults={"misfire_grace_time": None},
         )
@@ -103,7 +104,7 @@ class Schedule:
         """Do what is requested for an image, in an instant and all that is requested until then at once."""
         if repository not in self._soon:
             self._soon.add(repository)
-            self._submit(_REQUESTED, repository.registry, partial(self._begin, repository), after=_AN_INSTANT)
+            self._submit(repository, partial(self._begin, repository), after=_AN_INSTANT)
 
     @property
     def troubles(self) -> list[str]:
@@ -111,28 +112,39 @@ class Schedule:
         return [f"{name}: {error}" for name, error in list(self._troubles.items())]
 
     def _tick(self, stopped: threading.Event) -> None:
-        """Have a round run every few seconds, by a clock that nobody sets."""
+        """Run a round every few seconds, by a clock that nobody sets: the scheduler goes by one that is."""
         while not stopped.is_set():
-            self._submit_once(_ROUND, _NO_REGISTRY, "round", partial(self._round, stopped))
+            try:
+                self._round(stopped)
+            except Exception:  # a defect of ours, which must not end the rounds
+                log.exception("round_broke")
             stopped.wait(_ROUND_SECONDS)
 
     def _round(self, stopped: threading.Event) -> None:
         self._attempt("begin the round", self._begin_round)
-        if not self._leads(stopped):
-            return
+        if self._leads(stopped):
+            self._attempt("begin what was left undone", self._begin_left_undone)
+            self._attempt("begin what is due", self._begin_due)
+            self._attempt("end the round", self._end_round)
+
+    def _begin_left_undone(self) -> None:
         for repository in self._requested():
-            self._submit_once(_REQUESTED, repository.registry, str(repository), partial(self._resume, repository))
+            if repository not in self._in_hand:
+                self._in_hand.add(repository)
+                self._submit(repository, partial(self._run, repository, self._resume, self._in_hand))
+
+    def _begin_due(self) -> None:
         for repository in self._due():
             if repository not in self._due_in_hand:
                 self._due_in_hand.add(repository)
-                self._due_threads.put(repository.registry, partial(self._look_at_due, repository))
-        self._attempt("end the round", self._end_round)
+                run = partial(self._run, repository, self._refresh_if_due, self._due_in_hand)
+                self._due_threads.put(repository.registry, run)
 
-    def _look_at_due(self, repository: Repository) -> None:
+    def _run(self, repository: Repository, refresh: Refresh, in_hand: set[Repository]) -> None:
         try:
-            self._attempt(str(repository), partial(self._refresh_if_due, repository))
+            self._attempt(str(repository), partial(refresh, repository))
         finally:
-            self._due_in_hand.discard(repository)
+            in_hand.discard(repository)
 
     def _leads(self, stopped: threading.Event) -> bool:
         with self._lease_lock:
@@ -145,26 +157,20 @@ class Schedule:
                 return False
         if is_new:
             log.info("leading", pid=os.getpid())
-        if is_new or _LEAD in self._troubles:
-            self._submit_once(_DUE, _NO_REGISTRY, _LEAD, self._begin_leading)
+        if (is_new or _LEAD in self._troubles) and not self._is_beginning:
+            self._is_beginning = True
+            self._due_threads.put(_NO_REGISTRY, self._begin_to_lead)
         return True
+
+    def _begin_to_lead(self) -> None:
+        try:
+            self._attempt(_LEAD, self._begin_leading)
+        finally:
+            self._is_beginning = False
 
     def _begin(self, repository: Repository) -> None:
         self._soon.discard(repository)  # first: who finds it there was in time for the look that follows
         self._attempt(str(repository), partial(self._refresh_requested, repository))
-
-    def _submit_once(self, executor: str, registry: str, name: str, work: Callable[[], object]) -> None:
-        """Submit work unless the same is waiting or running."""
-        job = (executor, name)
-        if job not in self._in_hand:
-            self._in_hand.add(job)
-            self._submit(executor, registry, partial(self._run, job, work))
-
-    def _run(self, job: tuple[str, str], work: Callable[[], object]) -> None:
-        try:
-            self._attempt(job[1], work)
-        finally:
-            self._in_hand.discard(job)
 
     def _attempt(self, name: str, work: Callable[[], object]) -> None:
         """Do something; what was to be foreseen, such as a full disk, is said once until it is over or another."""
@@ -178,12 +184,10 @@ class Schedule:
             if self._troubles.pop(name, None):
                 log.info("schedule_works_again", work=name)
 
-    def _submit(
-        self, executor: str, registry: str, work: Callable[[], object], after: timedelta = timedelta(0)
-    ) -> None:
+    def _submit(self, repository: Repository, work: Callable[[], object], after: timedelta = timedelta(0)) -> None:
         if self._scheduler:
             begin_at = datetime.now(UTC) + after
-            self._scheduler.add_job(work, "date", run_date=begin_at, name=registry, executor=executor)
+            self._scheduler.add_job(work, "date", run_date=begin_at, name=repository.registry, executor=_REQUESTED)
 
 
 class _DaemonThreads(BaseExecutor):  # type: ignore[misc]

@@ -1,6 +1,6 @@
 """Asks what the tags of an image name now, and reads only what was never seen."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from microbadger.content_cache import ContentCache
@@ -37,6 +37,7 @@ class Surveyor:
         self,
         image: TrackedImage,
         known: Mapping[str, VersionDocument],
+        last: Iterable[VersionDocument],
         *,
         wanted: Collection[str] = (),
         is_requested: bool = True,
@@ -44,23 +45,23 @@ class Surveyor:
         """Return the versions of the tags kept fresh; those in ``known`` (by digest) are not read again.
 
         A look that nobody requested believes Docker Hub's list where it says that nothing changed, and leaves the last
-        pulls to those that are requested. A tag of which the new version cannot be read keeps the one it is known for.
+        pulls to those that are requested. A tag of which the version cannot be read keeps the one that was the last.
         Raises RegistryError where the registry does not answer.
         """
         remote = self.registry.repository(image.repository, private=image.private)
         listed = None if is_requested else self.docker_hub.tags(image.repository, self.max_tags)
-        available = [*_available(remote, listed, known), *wanted]  # a list can lag behind a push
+        last_of = {tag: version for version in last for tag in tags_of(version)}
+        available = [*_available(remote, listed, last_of), *wanted]  # a list can lag behind a push
         tags = choose(available, self.max_tags, kept=image.kept_tags, wanted=wanted)
         hub_tags = {tag.name: tag for tag in listed.tags} if listed else {}
         inspector = Inspector(image.repository, remote, self.cache, self._before_pull(image, is_requested))
-        last_known = {tag: version for version in known.values() for tag in tags_of(version)}
         shown: dict[str, VersionDocument] = {}
         trouble: RegistryError | None = None
-        for digest, digest_tags in _tags_by_digest(remote, tags, hub_tags, known).items():
+        for digest, digest_tags in _tags_by_digest(remote, tags, hub_tags, known, last_of).items():
             version = known.get(digest)
             if version is None:
                 version, trouble = _inspect(inspector, digest, trouble, hub_tags.get(digest_tags[0]))
-            shown |= {tag: last_known.get(tag, version) if "Unread" in version else version for tag in digest_tags}
+            shown |= {tag: last_of.get(tag, version) if "Unread" in version else version for tag in digest_tags}
         return Survey(_with_tags(shown), self.docker_hub.details(image.repository), trouble)
 
     def _before_pull(self, image: TrackedImage, is_requested: bool) -> Callable[[], None]:
@@ -83,39 +84,40 @@ def _with_tags(shown: Mapping[str, VersionDocument]) -> list[VersionDocument]:
     return [tagged(versions[digest], digest_tags) for digest, digest_tags in tags.items()]
 
 
-def _available(
-    remote: RemoteRepository, listed: HubTags | None, known: Mapping[str, VersionDocument]
-) -> list[str]:
+def _available(remote: RemoteRepository, listed: HubTags | None, last_tags: Iterable[str]) -> list[str]:
     """Return every tag there may be, the newest first where that is told."""
     if listed is None or not listed.is_complete:
         return remote.tags()
     names = [tag.name for tag in listed.tags]
     # What the list does not name any more may only be late: the registry is asked.
-    return [*names, *(tag for version in known.values() for tag in tags_of(version))]
+    return [*names, *last_tags]
 
 
 def _tags_by_digest(
-    remote: RemoteRepository, tags: list[str], hub_tags: Mapping[str, HubTag], known: Mapping[str, VersionDocument]
+    remote: RemoteRepository,
+    tags: list[str],
+    hub_tags: Mapping[str, HubTag],
+    known: Container[str | None],
+    last_of: Mapping[str, VersionDocument],
 ) -> dict[str, list[str]]:
-    last_known = {tag: digest for digest, version in known.items() for tag in tags_of(version)}
     tags_by_digest: dict[str, list[str]] = {}
     for tag in tags:
         digest = hub_tags[tag].digest if tag in hub_tags else None
         if digest not in known:
-            digest = _ask_digest(remote, tag, last_known.get(tag))
+            digest = _ask_digest(remote, tag, last_of[tag]["Digest"] if tag in last_of else None)
         if digest:
             tags_by_digest.setdefault(digest, []).append(tag)
     return tags_by_digest
 
 
-def _ask_digest(remote: RemoteRepository, tag: str, last_known: str | None) -> str | None:
-    """Return what a tag names: None for one that does not exist (any more), what is known where the answer is odd."""
+def _ask_digest(remote: RemoteRepository, tag: str, last: str | None) -> str | None:
+    """Return what a tag names: None if it does not exist (any more), what it last named where the answer is odd."""
     try:
         return remote.head(tag).digest or remote.manifest(tag).digest
     except NotFound:
         return None
     except BadAnswer:
-        return last_known
+        return last
 
 
 def _inspect(

@@ -110,7 +110,8 @@ class TrackedImages:
 
     def _is_old(self) -> bool:
         try:
-            return time.time() - self._file.stat().st_mtime > _SETTLED_AFTER_SECONDS
+            # Either way: what was written in the future was written before somebody set the clock back.
+            return abs(time.time() - self._file.stat().st_mtime) > _SETTLED_AFTER_SECONDS
         except FileNotFoundError:
             return bool(self._named)  # then the settings alone name images; else the file may be on its way
 

@@ -99,3 +99,16 @@ def test_a_line_that_was_cut_short_spoils_no_other(log: NewsLog, damage: bytes) 
     log.add([WEB])
 
     assert WEB in (reader.news() or set())
+
+
+def test_a_line_that_is_being_written_is_told_when_it_is_whole(log: NewsLog, reader: NewsReader) -> None:
+    log.add([WEB])
+    reader.news()
+
+    with log.file.open("a") as file:
+        file.write(f"\n{ALPINE}"[:-3])
+    assert reader.news() == set()
+    with log.file.open("a") as file:
+        file.write(f"{ALPINE}\n"[-4:])
+
+    assert reader.news() == {ALPINE}

@@ -152,6 +152,45 @@ def test_a_clock_that_was_set_is_noticed_at_once(world: World, jump: timedelta) 
     assert set(world.overview.due()) == set(IMAGES)
 
 
+def test_what_was_due_only_by_a_clock_that_was_wrong_is_not_due(world: World) -> None:
+    world.track([ONE])
+    world.look(ONE)
+    world.time += 2 * DAY
+    assert world.overview.due() == [ONE]
+
+    world.time -= 2 * DAY
+
+    assert world.overview.due() == []
+
+
+def test_a_check_that_cannot_be_read_for_a_while_hides_no_other(world: World) -> None:
+    world.track([ONE, TWO])
+    world.look(TWO)
+    file = world.folder / "images" / ONE.familiar / "-" / "check.json"
+    file.parent.mkdir(parents=True)
+    file.symlink_to(file)
+    assert world.overview.due() == [ONE]
+    assert world.overview.summary().image_count == 2
+
+    file.unlink()
+    world.look(ONE)
+
+    assert world.overview.due() == []
+
+
+def test_a_check_that_could_not_be_read_is_read_at_the_next_question(world: World) -> None:
+    world.track(IMAGES)
+    world.look(*IMAGES)
+    file = world.folder / "images" / ONE.familiar / "-" / "check.json"
+    whole = file.rename(file.with_name("elsewhere"))
+    file.symlink_to(file)
+    world.overview.due()
+
+    whole.replace(file)
+
+    assert world.overview.due() == []
+
+
 def test_images_come_and_go_with_the_list(world: World) -> None:
     world.track([ONE, TWO])
     world.look(ONE, error="mañana")

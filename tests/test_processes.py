@@ -18,6 +18,7 @@ from werkzeug.wrappers import Request
 from tests.fake_registry import FakeRegistry, image
 from tests.running_service import START_SECONDS, RunningService
 from tests.test_faults import fill, mounted
+from tests.test_metrics import die_counting
 
 STOP_SECONDS = 10.0
 WAIT_SECONDS = 30.0
@@ -129,6 +130,16 @@ def test_workers_that_are_killed_lose_nothing(tmp_path: Path, fake: FakeRegistry
         hold.set()
 
         service.wait(lambda: layers_of(service, names) == {"layers: 2"}, "all are done", WAIT_SECONDS)
+
+
+def test_what_workers_that_died_counted_is_gathered_while_another_leads(tmp_path: Path) -> None:
+    with RunningService(tmp_path) as service:
+        service.wait(lambda: "event=leading " in service.log.read_text(), "it leads")
+        die_counting(service.data / "metrics")
+
+        service.wait(lambda: (service.data / "metrics" / "dead.json").exists(), "the dead are buried")
+
+        assert 'microbadger_webhooks_total{sender="zot"} 3\n' in service.get("/metrics").text
 
 
 @pytest.mark.parametrize("options", WORKERS, ids=" ".join)

@@ -447,6 +447,56 @@ def test_a_version_whose_content_is_gone_leaves_the_others_alone(bench: Bench) -
     assert (bench.badge("size", "latest"), bench.badge("size", "1.0")) == ("size: 1.0 KiB", "size: unknown")
 
 
+def push_one_that_can_be_read_and_one_that_cannot(bench: Bench) -> str:
+    """Publish a tag, then move it to a version that cannot be read while another tag comes; return that version."""
+    bench.fake.push("team/web", "latest", image(layers=[1024]))
+    bench.refresh()
+    broken = bench.fake.push("team/web", "latest", image(layers=[2048]))
+    bench.fake.push("team/web", "1.0", image(layers=[4096]))
+    bench.fake.always(broken, lambda request: Response(status=404) if request.method == "GET" else None)
+    return broken
+
+
+def test_a_tag_keeps_its_last_good_badge_however_often_its_new_version_cannot_be_read(bench: Bench) -> None:
+    broken = push_one_that_can_be_read_and_one_that_cannot(bench)
+
+    for _ in range(3):
+        assert broken in (bench.refresh() or "")
+        assert (bench.badge("size", "latest"), bench.badge("size", "1.0")) == ("size: 1.0 KiB", "size: 4.0 KiB")
+
+
+def test_it_keeps_its_last_good_badge_in_another_edition_of_the_service_too(bench: Bench) -> None:
+    broken = push_one_that_can_be_read_and_one_that_cannot(bench)
+    bench.checks = bench.checks_of("second edition")
+    bench.refresher = bench.refresher_of()
+
+    assert broken in (bench.refresh() or "")
+    assert bench.badge("size", "latest") == "size: 1.0 KiB"
+
+
+def test_a_tag_of_which_the_answer_is_odd_stays_in_another_edition_of_the_service(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image(layers=[1024]))
+    bench.refresh()
+    bench.fake.always("/manifests/latest", lambda _: Response(status=406))
+    bench.checks = bench.checks_of("second edition")
+    bench.refresher = bench.refresher_of()
+
+    bench.refresh()
+
+    assert bench.badge("size", "latest") == "size: 1.0 KiB"
+
+
+def test_what_was_published_in_part_is_not_published_again_while_it_stays_so(bench: Bench) -> None:
+    push_one_that_can_be_read_and_one_that_cannot(bench)
+    bench.refresh()
+    before = bench.files()
+
+    bench.time += timedelta(hours=2)
+    bench.refresh()
+
+    assert bench.files() == before
+
+
 def test_content_that_is_not_what_its_digest_names_is_not_believed(bench: Bench) -> None:
     digest = bench.fake.push("team/web", "latest", image(layers=[1024]))
     bench.fake.always(digest, lambda _: Response(image(layers=[2048]).raw))

@@ -22,8 +22,8 @@ class Work:
 
     def __init__(self) -> None:
         self.done: list[tuple[str, Repository]] = []
-        self.requested: list[Repository] = []
-        self.due: list[Repository] = []
+        self.requested: Iterable[Repository] = []
+        self.due: Iterable[Repository] = []
         self.rounds = 0
         self.led = 0
         self.hold: Callable[[Repository], object] = lambda _: None
@@ -115,6 +115,23 @@ def test_a_round_does_what_is_due_and_what_was_left_undone(tmp_path: Path, work:
     with running(tmp_path, work):
         work.wait_for(("due", WEB), ("resumed", API))
         wait_until(lambda: work.rounds > 0, "the end of a round", DEADLINE_SECONDS)
+
+
+class Unreadable(list[Repository]):
+    """A list on a disk that cannot be read."""
+
+    def __iter__(self) -> Iterator[Repository]:
+        raise PermissionError(13, "Permission denied", "images.txt")
+
+
+def test_what_a_round_cannot_read_keeps_it_from_nothing_else(tmp_path: Path, work: Work) -> None:
+    work.due, work.requested = [WEB], Unreadable()
+    with running(tmp_path, work) as schedule:
+        work.wait_for(("due", WEB))
+        assert "Permission denied" in str(schedule.troubles)
+
+        work.due = Unreadable()
+        wait_until(lambda: work.rounds > 1, "the end of another round", DEADLINE_SECONDS)
 
 
 def test_only_the_leader_does_what_is_due(tmp_path: Path, work: Work) -> None:

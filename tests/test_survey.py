@@ -40,7 +40,7 @@ class Bench:
         by_digest = {version["Digest"]: version for version in known or []}
         self.fake.requests.clear()
         self.hub.requests.clear()
-        return self.surveyor.survey(APP, by_digest, is_requested=is_requested)
+        return self.surveyor.survey(APP, by_digest, known or [], is_requested=is_requested)
 
 
 @pytest.fixture

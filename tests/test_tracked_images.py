@@ -224,6 +224,13 @@ def test_a_list_that_lost_all_it_held_is_written_anew(file: Path) -> None:
     assert tracked.problems == ()
 
 
+def test_a_list_that_was_written_before_the_clock_was_set_back_is_settled(file: Path) -> None:
+    file.write_text("a/b\n")
+    os.utime(file, (4e9, 4e9))
+
+    assert TrackedImages(file).is_settled()
+
+
 def test_a_process_that_never_saw_the_list_takes_it_from_what_is_published(file: Path) -> None:
     emptied(file)
     tracked = TrackedImages(file, published=lambda: [ALPINE])
