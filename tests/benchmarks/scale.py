@@ -50,6 +50,7 @@ IMAGES_AN_OWNER = 10
 CHANGED_EVERY = 50
 LAYER_SIZES = tuple(range(1_000_000, 11_000_000, 1_000_000))
 ASKED = 50
+DELAY_MS = 20
 
 FIRST, UNCHANGED, MORE_PULLS, PUSHES = range(4)
 DAYS = {
@@ -359,7 +360,8 @@ async def _answer_until_terminated(connection: "Connection[Any, Any]", tags: int
 
     def begin() -> None:
         answers.day = connection.recv()
-        connection.send(sum(host.restart(0).requests for host in hosts))
+        delay_ms = 0 if answers.day == FIRST else DELAY_MS
+        connection.send(sum(host.restart(delay_ms).requests for host in hosts))
 
     loop.add_reader(connection.fileno(), begin)
     connection.send([f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}" for server in servers])
