@@ -231,6 +231,7 @@ class _Service:
         redirects = Redirects(root=urlsplit(settings.base_url).path)
         app = Flask("microbadger", static_folder=None)
         app.url_map.converters["path"] = AnyPath
+        app.url_map.merge_slashes = False  # by a redirect to the host that the request names
         app.wsgi_app = RequestIds(app.wsgi_app)  # type: ignore[method-assign] # as Flask's documentation has it
         app.before_request(options_answer)
         app.after_request(with_request_id)

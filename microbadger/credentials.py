@@ -34,6 +34,11 @@ class Credential:
         """The value of an Authorization header."""
         return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
 
+    @property
+    def secrets(self) -> list[str]:
+        """What nobody else may read of it, as it is and as it is sent."""
+        return [each for each in (self.password, self.identity_token) if each] + [self.basic.removeprefix("Basic ")]
+
 
 class Credentials:
     """The credentials of a Docker configuration; call it with a registry's host to get its one, or None.
@@ -66,9 +71,7 @@ class Credentials:
     @property
     def secrets(self) -> list[str]:
         """Every secret that is known without asking a helper, as it is and as it is sent."""
-        stored = self._stored.values()
-        sent = [credential.basic.removeprefix("Basic ") for credential in stored]
-        return [secret for each in stored for secret in (each.password, each.identity_token) if secret] + sent
+        return [secret for credential in self._stored.values() for secret in credential.secrets]
 
     def __call__(self, host: str) -> Credential | None:
         """Return the credential for a registry: its helper's, else the store's, else the file's; else None."""

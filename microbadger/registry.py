@@ -34,6 +34,7 @@ from microbadger.registry_errors import (
     Refused,
     RegistryError,
     Unreachable,
+    words_of,
 )
 from microbadger.strict_json import parse_object
 from microbadger.transport import Answer, Limits, Origin, Request, RequestSeen, Transport
@@ -62,7 +63,6 @@ _MAX_TAGS = 200_000
 _TAGS_A_PAGE = 1000  # ECR refuses more
 _MAX_REQUESTS_TO_LOG_IN = 3
 _MAX_HEADER_LENGTH = 8192
-_MAX_DETAIL_LENGTH = 200
 _MAX_MEDIA_TYPE_LENGTH = 255
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
 _RESERVED_PART = 0.1
@@ -280,7 +280,7 @@ class RemoteRepository:
             if better is None:
                 break
             authorization = better
-        return self._successful(answer, path)
+        return self._successful(answer, path, authorization)
 
     def _send(
         self, method: str, path: str, kind: str, max_bytes: int, accept: str, authorization: Authorization | None
@@ -322,12 +322,13 @@ class RemoteRepository:
             return challenge and challenge.without_scope()
         return challenge
 
-    def _successful(self, answer: Answer, path: str) -> Answer:
+    def _successful(self, answer: Answer, path: str, sent: Authorization | None) -> Answer:
         """Return an answer that is one; raise what any other means."""
         if answer.status == 200:
             return answer
         host, status = self._repository.registry, answer.status
-        what, detail = f"{path.partition('?')[0]} of {self._repository.path}", _detail(answer.body)
+        what = f"{path.partition('?')[0]} of {self._repository.path}"
+        detail = words_of(answer.body, self._secrets(sent))
         if status in (401, 403):
             message, has_credential = f"{self._repository} was not found or is private{detail}", self._has_credential()
             if has_credential:
@@ -336,6 +337,11 @@ class RemoteRepository:
         if status in (404, 410):
             raise NotFound(f"{host} has no {what}{detail}", host=host, status=status)
         raise BadAnswer(f"{host} answered with status {status} for {what}{detail}", host=host, status=status)
+
+    def _secrets(self, sent: Authorization | None) -> list[str]:
+        """Return what the registry was shown and may repeat, for everybody to read."""
+        shown = [sent.value.partition(" ")[2]] if sent else []
+        return [*shown, *(self._credential.secrets if self._credential else [])]
 
     def _page(self, answer: Answer) -> list[str]:
         """Return the tags of a page; Nexus lists nulls and Artifactory digests, which are none."""
@@ -397,17 +403,3 @@ def _next_link(header: str) -> str | None:
         if relation is None or "next" in relation[1].lower().split():
             return str(target)
     return None
-
-
-def _detail(body: bytes) -> str:
-    """Return a registry's own words for an error, cut and made harmless, to stand behind a message."""
-    try:
-        errors = parse_object(body).get("errors")
-    except ValueError:
-        return ""
-    first = errors[0] if isinstance(errors, list) and errors else None
-    if not isinstance(first, dict):
-        return ""
-    words = " ".join(str(first[key]) for key in ("code", "message") if isinstance(first.get(key), str))
-    harmless = " ".join("".join(char if char.isprintable() else " " for char in words[:1000]).split())
-    return f" ({harmless[:_MAX_DETAIL_LENGTH]})" if harmless else ""

@@ -9,7 +9,14 @@
     └── Refused        an address, redirect or realm we do not follow
 """
 
+from collections.abc import Iterable
 from typing import ClassVar
+
+from microbadger.redaction import Redaction
+from microbadger.strict_json import parse_object
+
+_MAX_WORDS_LENGTH = 200
+_MAX_READ_LENGTH = 8000  # a secret is to be found whole, and a token is long
 
 
 class RegistryError(Exception):
@@ -70,3 +77,22 @@ class Refused(RegistryError):
     """A host sent us to a place where we do not go."""
 
     kind = "refused"
+
+
+def words_of(body: bytes, secrets: Iterable[str]) -> str:
+    """Return a registry's own words for an error, cut and made harmless, to stand behind a message; or nothing.
+
+    They are published, so none of the secrets stands in them, nor what signs a URL.
+    https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
+    """
+    try:
+        errors = parse_object(body).get("errors")
+    except ValueError:
+        return ""
+    first = errors[0] if isinstance(errors, list) and errors else None
+    if not isinstance(first, dict):
+        return ""
+    words = " ".join(str(first[key]) for key in ("code", "message") if isinstance(first.get(key), str))
+    told = Redaction(secrets).of(words[:_MAX_READ_LENGTH])
+    harmless = " ".join("".join(char if char.isprintable() else " " for char in told).split())
+    return f" ({harmless[:_MAX_WORDS_LENGTH]})" if harmless else ""

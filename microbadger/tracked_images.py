@@ -17,6 +17,7 @@ from pathlib import Path
 from microbadger.event_log import EventLog
 from microbadger.files import PUBLIC_MODE, lock_file, read_if_any, replace_file, stamp_of
 from microbadger.public_tree import has_own_paths
+from microbadger.redaction import Redaction
 from microbadger.reference import InvalidReference, Reference, Repository
 
 log = EventLog(__name__)
@@ -215,7 +216,7 @@ def _snapshot(stamp: tuple[int, ...] | None, lines: list[str], named: list[str])
         try:
             image = parse_line(line)
         except InvalidReference as error:
-            problems.append(f"{source} is left out: {error}")
+            problems.append(Redaction().of(f"{source} is left out: {error}"))  # it is published
             continue
         if image:
             known = images.get(image.repository)

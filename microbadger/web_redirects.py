@@ -17,7 +17,7 @@ from microbadger.public_tree import ImagePaths
 from microbadger.web import parse_name
 
 _SEVERAL_SLASHES = re.compile(r"/{2,}")
-_WITH_IMAGES = ("/images/", "/v1/images/", "/badges/", "/microbadger/")
+_WITH_IMAGES = ("/images/", "/v1/images", "/badges/", "/microbadger/")
 _BADGE_TYPES = {"image-size": "size", "layers": "layers"}
 _SHIELDS_BADGE = re.compile(r"(?P<name>[\w.-]+(?:/[\w.-]+)?)(?:/(?P<tag>[\w.-]+))?", re.ASCII)
 # What may stand as it is; a backslash may not, for browsers take it for a slash.

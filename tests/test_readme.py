@@ -121,8 +121,9 @@ def curl(service: RunningService, command: str, **variables: str) -> requests.Re
 
 
 def test_the_examples_for_administrators_and_of_the_webhook_work(service: RunningService) -> None:
-    put, get, delete = block("Metadata", holding="curl").splitlines()
-    auth = "Authorization: Bearer t0ken"
+    given, put, get, delete = block("Metadata", holding="curl").splitlines()
+    (given,) = shlex.split(string.Template(given).substitute(MICROBADGER_ADMIN_TOKEN="t0ken"))
+    auth = given.removeprefix("AUTH=")
     post = block("Fresh at once: the webhook", holding="curl")
 
     assert curl(service, put, AUTH=auth).status_code == 201

@@ -56,6 +56,7 @@ def asked(host: str, target: str, method: str = "GET") -> tuple[int, str | None]
         ("/images/example//web", "/images/example/web"),
         ("/images//example/web/", "/images/example/web/"),
         ("//images/example/web", "/images/example/web"),
+        ("/v1//images?page=1", "/v1/images?page=1"),
         ("///images///example///web", "/images/example/web"),
         ("/badges/version//example/web:1.0.svg", "/badges/version/example/web:1.0.svg"),
         ("/badges//size/example/web.svg?label=%C3%A9+a&v=/", "/badges/size/example/web.svg?label=%C3%A9+a&v=/"),
@@ -158,3 +159,17 @@ def test_a_redirect_stays_below_the_path_of_the_service(tmp_path: Path) -> None:
 @pytest.mark.parametrize("target", ["/images/example//web", "/microbadger/layers/example/web"])
 def test_a_redirect_may_be_kept(app: Flask, target: str) -> None:
     assert "max-age=300" in app.test_client().get(target).headers["Cache-Control"]
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("POST", "/images//ma%C3%B1ana/token"),
+        ("POST", "/images/example//web/token"),
+        ("POST", "/hooks//token"),
+        ("DELETE", "/v1/images//example/web"),
+        ("GET", "///healthz"),
+    ],
+)
+def test_nothing_leads_to_the_host_that_a_request_names(host: str, method: str, target: str) -> None:
+    assert asked(host, target, method)[1] is None

@@ -5,8 +5,10 @@ from contextlib import suppress
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from werkzeug.wrappers import Request as Asked
 from werkzeug.wrappers import Response
 
+from microbadger.credentials import Credential
 from microbadger.manifest import (
     OCI_MANIFEST,
     Descriptor,
@@ -490,6 +492,22 @@ def test_it_repeats_what_the_registry_says_cut_and_made_harmless(
     with pytest.raises(NotFound) as caught:
         remote.manifest("latest")
     assert str(caught.value) == f"{fake.host} has no manifests/latest of {PATH} {detail}".rstrip()
+
+
+@pytest.mark.parametrize("login", ["basic", "token"])
+def test_it_repeats_none_of_the_secrets_that_the_registry_repeats(fake: FakeRegistry, login: str) -> None:
+    fake.login, fake.users, fake.private = login, {"mañana": "pass:wörd"}, {PATH}
+
+    def repeat(request: Asked) -> Response | None:
+        sent = request.headers.get("Authorization", "").partition(" ")[2]
+        message = f"no pass:wörd, {sent}, {fake.url}/blob?X-Amz-Signature=51gn of mañana"
+        return Response(to_json({"errors": [{"message": message}]}), status=400) if sent else None
+
+    fake.always(f"/v2/{PATH}", repeat)
+    registry = Registry(user_agent="tests", credentials=lambda _: Credential("mañana", "pass:wörd"))
+    with pytest.raises(BadAnswer) as caught:
+        registry.repository(Repository(fake.host, PATH), private=True).manifest("latest")
+    assert f"(no [hidden], [hidden], {fake.url}/blob?[hidden] of mañana)" in str(caught.value)
 
 
 # Where registries are

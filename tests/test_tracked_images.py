@@ -81,6 +81,12 @@ def test_a_bad_line_is_reported_and_leaves_the_others_alone(file: Path, line: st
     assert [problem[:26] for problem in images.problems] == ["images.txt line 2 is left "]
 
 
+def test_a_password_in_a_bad_line_is_not_reported(file: Path) -> None:
+    file.write_text("https://robot:pässword@registry.example.org/team/app?signature=51gn\n")
+    (problem,) = TrackedImages(file).problems
+    assert "'https://[hidden]@registry.example.org/team/app?[hidden]'" in problem
+
+
 def test_a_bad_name_in_the_settings_is_reported(file: Path) -> None:
     images = TrackedImages(file, "alpine A/b")
     assert [problem.partition(" is left out: ")[0] for problem in images.problems] == ["MICROBADGER_IMAGES"]
