@@ -28,6 +28,7 @@ log = EventLog(__name__)
 _LONGEST_WAIT_SECONDS = 120.0
 _MOST_WAITING = 4  # of the threads that answer, gunicorn's --threads: others must be left for everybody else
 _BODY_SECONDS = 5.0
+_CHUNK_BYTES = 64 * 1024
 _NAMED_IN_LOG = 10
 _WAIT_STEP_SECONDS = 0.02
 
@@ -134,6 +135,8 @@ def _body() -> bytes:
     try:
         with cut_off_after(_BODY_SECONDS, stop_reading):
             body = request.stream.read(webhooks.MAX_BODY_BYTES + 1)
+            while request.stream.read(_CHUNK_BYTES):  # else a sender that is not done finds the connection closed
+                pass
     except (OSError, ParseException, CutOff, ClientDisconnected):
         return b""
     return body if len(body) <= webhooks.MAX_BODY_BYTES else b""
