@@ -5,7 +5,8 @@ bounded: what was used longest ago goes first, and is read again from the regist
 """
 
 import os
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from microbadger.manifest import has_digest
 
 _MAX_BYTES = 1024**3
 _KEPT_PART = 0.9
-_WRITES_BETWEEN_CLEANINGS = 1000
+_WRITERS = 4
 
 
 class ContentCache:
@@ -23,7 +24,9 @@ class ContentCache:
     def __init__(self, folder: Path, max_bytes: int = _MAX_BYTES) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
-        self._writes = 0
+        self._spare_bytes = int(max_bytes * (1 - _KEPT_PART))
+        self._room_bytes = self._spare_bytes // _WRITERS
+        """How much this process may write before it looks again whether there is too much."""
 
     def read(self, digest: str, fetch: Callable[[], bytes]) -> bytes:
         """Return the content a digest names, from the cache or else by ``fetch``, which vouches for it."""
@@ -36,26 +39,41 @@ class ContentCache:
         content = fetch()
         with suppress(OSError):  # it can be read again; a disk that is full is told by those who cannot do without
             replace_file(file, content)
-        self._writes += 1
-        if self._writes % _WRITES_BETWEEN_CLEANINGS == 0:
+        self._room_bytes -= len(content)
+        if self._room_bytes < 0:
             self.clean()
         return content
 
     def clean(self) -> None:
         """Remove what was used longest ago, if there is more than may be kept."""
-        files = []
-        for file in self._folder.glob("*/*"):
-            with suppress(FileNotFoundError):
-                status = file.stat()
-                files.append((status.st_mtime_ns, status.st_size, file))
-        size_bytes = sum(size for _, size, _ in files)
-        if size_bytes <= self._max_bytes:
-            return
-        for _, size, file in sorted(files):
-            file.unlink(missing_ok=True)
-            size_bytes -= size
-            if size_bytes <= self._max_bytes * _KEPT_PART:
+        times, sizes_bytes = array("q"), array("q")  # of files there can be half a million
+        for _, time_ns, size_bytes in self._files():
+            times.append(time_ns)
+            sizes_bytes.append(size_bytes)
+        surplus_bytes = sum(sizes_bytes) - self._max_bytes
+        # Others write too, and do not know how much this one does.
+        self._room_bytes = max(-surplus_bytes, self._spare_bytes) // _WRITERS
+        if surplus_bytes > 0:
+            self._remove_oldest(times, sizes_bytes, surplus_bytes + self._spare_bytes)
+
+    def _remove_oldest(self, times: "array[int]", sizes_bytes: "array[int]", surplus_bytes: int) -> None:
+        newest_ns = 0
+        for place in sorted(range(len(times)), key=times.__getitem__):
+            if surplus_bytes <= 0:
                 break
+            newest_ns, surplus_bytes = times[place], surplus_bytes - sizes_bytes[place]
+        for path, time_ns, _ in self._files():
+            if time_ns <= newest_ns:
+                Path(path).unlink(missing_ok=True)
+
+    def _files(self) -> Iterator[tuple[str, int, int]]:
+        """Yield the path, the time of the last use and the size of each file."""
+        for folder in self._folder.glob("*"):
+            with suppress(FileNotFoundError), os.scandir(folder) as entries:
+                for entry in entries:
+                    with suppress(FileNotFoundError):
+                        status = entry.stat()
+                        yield entry.path, status.st_mtime_ns, status.st_size
 
     def _file(self, digest: str) -> Path:
         algorithm, _, encoded = digest.partition(":")

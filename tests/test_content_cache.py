@@ -56,15 +56,34 @@ def test_a_fetch_that_fails_keeps_nothing(tmp_path: Path) -> None:
 
 
 def test_what_was_used_longest_ago_goes_first(tmp_path: Path) -> None:
-    cache = ContentCache(tmp_path, max_bytes=3000)
+    cache = ContentCache(tmp_path)
     sources = [Source(str(number).encode() * 1000) for number in range(5)]
     for age, source in enumerate(sources):
         read(cache, source)
         os.utime(max(tmp_path.glob("*/*"), key=lambda file: file.stat().st_mtime), (1000 + age, 1000 + age))
     read(cache, sources[0])
 
-    cache.clean()
+    ContentCache(tmp_path, max_bytes=3000).clean()
 
     for source in sources:
         read(cache, source)
     assert [source.fetched for source in sources] == [1, 2, 2, 2, 1]
+
+
+def test_what_fits_stays(tmp_path: Path) -> None:
+    cache = ContentCache(tmp_path, max_bytes=3000)
+    for number in range(3):
+        read(cache, Source(str(number).encode() * 1000))
+
+    cache.clean()
+
+    assert len(list(tmp_path.glob("*/*"))) == 3
+
+
+def test_it_is_bounded_however_much_is_read(tmp_path: Path) -> None:
+    cache = ContentCache(tmp_path, max_bytes=10_000)
+
+    for number in range(100):
+        read(cache, Source(f"{number:03}".encode() * 100))
+
+    assert sum(file.stat().st_size for file in tmp_path.glob("*/*")) <= 10_500
