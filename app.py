@@ -65,6 +65,7 @@ logging.getLogger("microbadger").addHandler(logging.NullHandler())  # commands s
 
 log = EventLog("microbadger")
 _GUNICORNS_LOGS = ("gunicorn.error", "gunicorn.access")
+_SECONDS_BETWEEN_CLEANINGS = 86400
 _GUNICORN_BOOT_ERROR = 3  # makes the master stop instead of starting worker after worker
 
 
@@ -320,9 +321,13 @@ class _Service:
         return [*problems, *self.notifications.problems]
 
     def _clean(self) -> None:
+        """Look through all files for what is of no use any more, once a day at most: there can be millions."""
+        if seconds_since_written(cleaned := self.data / "cleaned") < _SECONDS_BETWEEN_CLEANINGS:
+            return
         for folder in (self.data, self.public):
             sweep(folder)
         self.cache.clean()
+        replace_file(cleaned, b"")
 
     @property
     def _hook_base(self) -> str:

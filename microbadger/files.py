@@ -7,6 +7,7 @@ its own: it works between threads, gunicorn workers and the command line alike, 
 import errno
 import fcntl
 import glob
+import math
 import os
 import tempfile
 import time
@@ -46,6 +47,13 @@ def stamp_of(path: Path) -> tuple[int, ...] | None:
     except FileNotFoundError:
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def seconds_since_written(path: Path) -> float:
+    """Return how long ago a file was written; infinite where there is none, or a clock says that it will be."""
+    stamp = stamp_of(path)
+    age = time.time() - stamp[0] / 1e9 if stamp else -1.0
+    return age if age >= 0 else math.inf
 
 
 def replace_file(path: Path, content: bytes, mode: int = PRIVATE_MODE, *, is_durable: bool = False) -> None:

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from microbadger.files import (
     read_if_any,
     remove_file,
     replace_file,
+    seconds_since_written,
     trouble_with,
     try_lock,
 )
@@ -266,3 +268,15 @@ def test_a_durable_file_is_as_whole_as_any(tmp_path: Path) -> None:
     replace_file(tmp_path / "new" / "mañana", b"1", PUBLIC_MODE, is_durable=True)
     assert ((tmp_path / "new" / "mañana").read_bytes(), mode(tmp_path / "new" / "mañana")) == (b"1", PUBLIC_MODE)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["mañana"]
+
+
+def test_a_file_that_is_not_there_was_never_written(tmp_path: Path) -> None:
+    assert seconds_since_written(tmp_path / "file") == float("inf")
+
+
+@pytest.mark.parametrize(("age", "expected"), [(1000, 1000), (-1000, float("inf"))])
+def test_it_tells_how_long_ago_a_file_was_written(tmp_path: Path, age: int, expected: float) -> None:
+    replace_file(tmp_path / "file", b"")
+    then = time.time() - age
+    os.utime(tmp_path / "file", (then, then))
+    assert seconds_since_written(tmp_path / "file") == pytest.approx(expected, abs=60)

@@ -258,6 +258,7 @@ def _round(service: _Service) -> Sequence[Callable[[], object]]:
 
 
 def _clean(service: _Service) -> Sequence[Callable[[], object]]:
+    (service.data / "cleaned").unlink()
     return [service._clean]
 
 
