@@ -29,7 +29,7 @@ from microbadger.credentials import Credentials
 from microbadger.docker_config import read_credentials
 from microbadger.docker_hub import DockerHub
 from microbadger.event_log import EventLog, LineFormatter, log_to_stdout, work_seconds
-from microbadger.files import read_if_any, replace_file, sweep
+from microbadger.files import read_if_any, replace_file, seconds_since_written, sweep
 from microbadger.image_list import repositories_in
 from microbadger.layer_index import LayerIndex
 from microbadger.look_log import LookLog
