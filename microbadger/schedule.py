@@ -134,11 +134,14 @@ class Schedule:
                 self._submit(repository, partial(self._run, repository, self._resume, self._in_hand))
 
     def _begin_due(self) -> None:
+        look = self._look_at_due  # one object, however many images are due
         for repository in self._due():
             if repository not in self._due_in_hand:
                 self._due_in_hand.add(repository)
-                run = partial(self._run, repository, self._refresh_if_due, self._due_in_hand)
-                self._due_threads.put(repository.registry, run)
+                self._due_threads.put(repository.registry, partial(look, repository))
+
+    def _look_at_due(self, repository: Repository) -> None:
+        self._run(repository, self._refresh_if_due, self._due_in_hand)
 
     def _run(self, repository: Repository, refresh: Refresh, in_hand: set[Repository]) -> None:
         try:
