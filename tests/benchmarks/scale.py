@@ -3,7 +3,8 @@
 Run with ``python -m tests.benchmarks.scale [--images 10000] [--tags 10] [--minutes 0]``; it prints three tables. Docker
 Hub, registry and web API, is played by a process that makes up every answer from what is asked for, so an image that
 did not change costs two requests. The service is that of `app`, with its schedule; each step runs it in a process of
-its own, whose memory and processor time are therefore those of the step.
+its own, whose memory and processor time are therefore those of the step. Hub and registry are 20 ms away, except at the
+first publication.
 
 That everything is due again is brought about by an interval that is shorter in each step, so no clock is turned. With
 ``--minutes`` the first publication is given up after as many; what is left gets a copy of the record and the check of
@@ -120,11 +121,12 @@ class Look:
 def look_at_all(settings: Settings, images: int, limit_seconds: float | None) -> Look:
     """Let the schedule do what is due, until so many images are refreshed."""
     service, refreshed = _Service(settings), RefreshesLogged(images)
+    service.overview.due()  # what a start costs is in the last table, not in a day of a service that runs for years
+    service.catalogue.publish()
     began, cpu_began = time.perf_counter(), time.process_time()
     service.schedule.start()
     refreshed.all_done.wait(limit_seconds)
     service.schedule.stop()
-    service.catalogue.publish_if_stale()
     wall_seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
     return Look(refreshed.count, wall_seconds, cpu_seconds, peak_mib())
 
@@ -236,6 +238,10 @@ def _start(service: _Service) -> Sequence[Callable[[], object]]:
     return [lambda: service.app.test_client().get("/healthcheck.txt")] * ASKED
 
 
+def _read(service: _Service) -> Sequence[Callable[[], object]]:
+    return [service.overview.due]
+
+
 def _publish(service: _Service) -> Sequence[Callable[[], object]]:
     return [service.catalogue.publish] * 3
 
@@ -293,6 +299,7 @@ def _asked(service: _Service, paths: Iterable[str]) -> Sequence[Callable[[], obj
 
 STEPS: dict[str, Step] = {
     "a service at rest answering `/healthcheck.txt`": _start,
+    "reading how all images stand, at its start": _read,
     "publishing the lists, all anew": _publish,
     "publishing the lists after one look": _publish_again,
     "a round of the schedule, nothing due": _round,
