@@ -6,7 +6,6 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from io import StringIO
 from pathlib import Path
 
 from microbadger.files import stamp_of
@@ -15,21 +14,21 @@ from microbadger.image_list import entries_in
 _QUICKLY_READ_BYTES = 256 * 1024
 # How a name can fit: it is the term, its last part is, it begins with it, a part of it does, or it just holds it.
 _FITS = ("\n{}\n", "/{}\n", "\n{}", "/{}", "{}")
+_BREAK = b"\n"
 
 
 class SearchIndex:
     """The names and descriptions of a list, each as one text, so that finding an image is finding a string."""
 
     def __init__(self, entries: Iterable[bytes]) -> None:
-        names, descriptions, pulls = list[str](), list[str](), array("q")
+        names, descriptions, pulls = _Lines(), _Lines(), array("q")
         for name, description, pull_count in _told(entries):
-            names.append(name)
-            descriptions.append(description.lower())
+            names.add(name)
+            descriptions.add(description.lower())
             pulls.append(pull_count)
-        # Among equals the one that is pulled most comes first.
-        order = sorted(range(len(names)), key=lambda place: (-pulls[place], names[place]))
-        self._names = _Lines(names[place] for place in order)
-        self._descriptions = _Lines(descriptions[place] for place in order)
+        # Among equals the one that is pulled most comes first, then the one that is listed first.
+        order = sorted(range(len(pulls)), key=lambda number: -pulls[number])
+        self._names, self._descriptions = names.in_order(order), descriptions.in_order(order)
 
     def find(self, term: str, at_most: int) -> list[str]:
         """Return the names of the images that a term fits best, names before descriptions."""
@@ -37,8 +36,8 @@ class SearchIndex:
         found: dict[int, None] = {}
         if term:
             for fit in _FITS:
-                self._names.find(fit.format(term), found, at_most)
-            self._descriptions.find(term, found, at_most)
+                self._names.find(fit.format(term).encode("utf-8", "replace"), found, at_most)
+            self._descriptions.find(term.encode("utf-8", "replace"), found, at_most)
         return [self._names[number] for number in found]
 
 
@@ -72,25 +71,31 @@ class Listing:
 
 
 class _Lines:
-    """A text of many lines."""
+    """A text of many lines, in as much memory as it has bytes."""
 
-    def __init__(self, lines: Iterable[str]) -> None:
-        text, self._starts = StringIO("\n"), array("q")
-        text.seek(1)
-        for line in lines:
-            self._starts.append(text.tell())
-            text.write(f"{line}\n")
-        self._text = text.getvalue()
+    def __init__(self) -> None:
+        self._text = bytearray(_BREAK)
+        self._starts = array("q", [len(_BREAK)])
+
+    def add(self, line: str) -> None:
+        self._text += line.encode("utf-8", "replace") + _BREAK
         self._starts.append(len(self._text))
 
-    def __getitem__(self, number: int) -> str:
-        return self._text[self._starts[number] : self._starts[number + 1] - 1]
+    def in_order(self, order: Iterable[int]) -> "_Lines":
+        """Return the same lines in another order."""
+        lines = _Lines()
+        for number in order:
+            lines.add(self[number])
+        return lines
 
-    def find(self, wanted: str, found: dict[int, None], at_most: int) -> None:
+    def __getitem__(self, number: int) -> str:
+        return self._text[self._starts[number] : self._starts[number + 1] - 1].decode()
+
+    def find(self, wanted: bytes, found: dict[int, None], at_most: int) -> None:
         """Add the numbers of the lines that hold a text, with their line breaks if it has some, up to so many."""
         place = self._text.find(wanted)
         while place >= 0 and len(found) < at_most:
-            number = bisect_right(self._starts, place + wanted.startswith("\n")) - 1
+            number = bisect_right(self._starts, place + wanted.startswith(_BREAK)) - 1
             found.setdefault(number)
             place = self._text.find(wanted, self._starts[number + 1] - 1)
 

@@ -42,7 +42,7 @@ def write(file: Path, *entries: bytes) -> None:
 
 
 def test_the_closest_names_come_first() -> None:
-    assert index(dict.fromkeys(reversed(NAMES), 0)).find("web", 10) == [
+    assert index(dict.fromkeys(NAMES, 0)).find("web", 10) == [
         "web",
         "example/web",
         "ghcr.io/example/web",

@@ -91,8 +91,8 @@ def measure(folder: Path, images: int, tags: int, limit_seconds: float | None) -
     print("| --- | ---: | ---: | ---: | ---: | --- |")
     for cells in folders(folder):
         print(f"| {' | '.join(cells)} |", flush=True)
-    print("\n| step | median | slowest | CPU | peak memory |")
-    print("| --- | ---: | ---: | ---: | ---: |")
+    print("\n| step | median | slowest | CPU | memory | at its peak |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for cells in steps(settings):
         print(f"| {' | '.join(cells)} |", flush=True)
 
@@ -206,6 +206,7 @@ def steps(settings: Settings) -> Iterator[list[str]]:
             what,
             *(f"{1000 * seconds:,.1f} ms" for seconds in (timings.median_seconds, timings.slowest_seconds)),
             f"{1000 * timings.cpu_seconds:,.1f} ms",
+            f"{timings.resident_mib:.0f} MiB",
             f"{timings.peak_mib:.0f} MiB",
         ]
 
@@ -217,6 +218,7 @@ class Timings:
     median_seconds: float
     slowest_seconds: float
     cpu_seconds: float
+    resident_mib: float
     peak_mib: float
 
 
@@ -231,7 +233,7 @@ def timed(step: Step, settings: Settings) -> Timings:
         call()
         wall.append(time.perf_counter() - began)
         cpu.append(time.process_time() - cpu_began)
-    return Timings(statistics.median(wall), max(wall), statistics.median(cpu), peak_mib())
+    return Timings(statistics.median(wall), max(wall), statistics.median(cpu), resident_mib(), peak_mib())
 
 
 def _start(service: _Service) -> Sequence[Callable[[], object]]:
@@ -315,6 +317,11 @@ def in_own_process(work: Callable[..., T], *arguments: Any) -> T:
     """Return what a call returns that is made in a new process, which ends with it."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
         return process.submit(work, *arguments).result()
+
+
+def resident_mib() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1024**2
 
 
 def peak_mib() -> float:
