@@ -23,7 +23,7 @@ log = EventLog(__name__)
 
 _RETRY_SECONDS = 30.0
 _SHORT = 1000
-_REST_SECONDS_AN_IMAGE = 0.002  # about a thousand times what rewriting takes
+_REST_SECONDS_AN_IMAGE = 0.002  # hundreds of times what rewriting takes
 _ASSET_FOLDER = Path(__file__).parent / "assets"
 
 
