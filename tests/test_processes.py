@@ -113,17 +113,24 @@ def test_two_services_on_one_folder_share_the_work(tmp_path: Path, fake: FakeReg
         assert second.badge(f"layers/{names[3]}") == "layers: 2"
 
 
+def push_while_the_registry_hangs(
+    service: RunningService, fake: FakeRegistry, names: list[str], hold: threading.Event
+) -> None:
+    """Announce a push of each image, and return when a look at one of them has begun that cannot end."""
+    hang(fake, hold)
+    for number, name in enumerate(names):
+        fake.push(f"team/image{number}", "latest", image(layers=[1, 2]))
+        assert post_webhook(service, name).text == "OK"
+    service.wait(lambda: fake.asked("GET", "/tags/list") > len(names), "a look has begun")
+
+
 def test_workers_that_are_killed_lose_nothing(tmp_path: Path, fake: FakeRegistry) -> None:
     names = push_many(fake, 4)
     hold = threading.Event()
     with RunningService(tmp_path, names, "--workers", "4", "--preload") as service:
         for name in names:
             service.wait_for_image(name)
-        hang(fake, hold)
-        for number, name in enumerate(names):
-            fake.push(f"team/image{number}", "latest", image(layers=[1, 2]))
-            assert post_webhook(service, name).text == "OK"
-        service.wait(lambda: fake.asked("GET", "/tags/list") > len(names), "a look has begun")
+        push_while_the_registry_hangs(service, fake, names, hold)
 
         for pid in workers_of(service):
             os.kill(pid, signal.SIGKILL)
@@ -153,11 +160,7 @@ def test_a_stop_is_short_while_a_registry_hangs_and_loses_nothing(
         with service:
             for name in names:
                 service.wait_for_image(name)
-            hang(fake, hold)
-            for number, name in enumerate(names):
-                fake.push(f"team/image{number}", "latest", image(layers=[1, 2]))
-                assert post_webhook(service, name).text == "OK"
-            service.wait(lambda: fake.asked("GET", "/tags/list") > len(names), "a look has begun")
+            push_while_the_registry_hangs(service, fake, names, hold)
 
             assert stop_in_time(service) == 0
             assert "Traceback" not in service.log.read_text()
