@@ -1,7 +1,7 @@
 """Remembers how the last look at each image went and when the next is due, across restarts.
 
-One small file per image in ``data/images/<repository>/-/``; the lock that lets one process at a time refresh the image
-stands beside it.
+One small file per image in ``data/images/<repository>/-/``, of which the last line counts; the lock that lets one
+process at a time refresh the image stands beside it.
 """
 
 import json
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from microbadger.files import lock_file, read_if_any, remove_file, replace_file, set_aside, stamp_of, try_lock
+from microbadger.files import append_line, lock_file, read_if_any, remove_file, set_aside, stamp_of, try_lock
 from microbadger.reference import DOCKER_HUB, Repository
 
 _FIRST_RETRY = timedelta(minutes=1)
@@ -20,6 +20,7 @@ _LAST_RETRY = timedelta(hours=6)
 # A check may come this part of the interval early, so that images first read together drift apart over the day.
 _SPREAD = 0.1
 _MAX_WANTED = 20
+_MAX_BYTES = 4096  # one page of memory: whoever reads sees a line that was added to it whole or not at all
 _FOLLOW_UPS_AT_DOCKER_HUB = (timedelta(seconds=30), timedelta(seconds=150))
 _FOLLOW_UPS = (timedelta(seconds=1),)  # of a push that a registry announced an instant early
 
@@ -151,7 +152,7 @@ class Checks:
     def forget(self, repository: Repository) -> None:
         """Remove what is remembered of an image; locks stay, for whoever may be waiting for one."""
         self._unwritten.pop(repository, None)
-        for file in self._file(repository).parent.glob("*.json*"):
+        for file in self._file(repository).parent.glob("checks.jsonl*"):
             remove_file(file, self._folder)
 
     def lock(self, repository: Repository) -> AbstractContextManager[None]:
@@ -196,14 +197,14 @@ class Checks:
             return None
 
     def _file(self, repository: Repository) -> Path:
-        return self._folder / repository.familiar / "-" / "check.json"
+        return self._folder / repository.familiar / "-" / "checks.jsonl"
 
     def _lock(self, repository: Repository) -> Path:
         return self._folder / repository.familiar / "-" / "lock"
 
     def _write(self, repository: Repository, check: Check) -> None:
         fields = {name: _plain(getattr(check, name)) for name in Check.__slots__}
-        replace_file(self._file(repository), json.dumps(fields).encode())
+        append_line(self._file(repository), json.dumps(fields).encode(), _MAX_BYTES)
         self._unwritten.pop(repository, None)
 
 
@@ -212,7 +213,7 @@ def _plain(value: object) -> object:
 
 
 def _parse(content: bytes) -> Check:
-    fields = json.loads(content)
+    fields = json.loads(content.rpartition(b"\n")[2])
     for key in ("began_at", "ended_at", "succeeded_at", "due_at"):
         fields[key] = _time(fields[key])
     fields["wanted"] = tuple(map(str, fields["wanted"]))

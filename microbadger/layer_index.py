@@ -93,9 +93,9 @@ class LayerIndex:
 
     def _relatives(self, name: str, sha: str, chains: Chains, listing: "_Listing") -> Relatives:
         parents: list[RelativeDocument] = []
-        for count in range(len(chains) - 1, 0, -1):
-            if others := [entry for entry in listing.of(chains[count - 1]) if entry.name != name]:
-                parents += self._documents(others, count)
+        for chain in reversed(self._listed.among(chains[:-1])):
+            if others := [entry for entry in listing.of(chain) if entry.name != name]:
+                parents += self._documents(others, chains.index(chain) + 1)
         same_layers = listing.of(chains[-1]) if chains else []
         others = [entry for entry in same_layers if (entry.name, entry.sha) != (name, sha)]
         return Relatives(parents[:MOST_RELATIVES], self._documents(others, len(chains)))
@@ -174,8 +174,6 @@ class _Listing:
 
     def of(self, chain: str) -> list[_Entry]:
         """Return the versions that have exactly the layers of a chain."""
-        if not self._listed.may_hold(chain):
-            return []
         if chain not in self._read:
             content = _content(f"{self._shards}/{chain[:_SHARD_DIGITS]}")
             self._read[chain] = list(_parse_entries(content, chain)) if chain.encode() in content else []

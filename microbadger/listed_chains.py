@@ -41,13 +41,13 @@ class ListedChains:
         """Tell all processes that chains are listed now."""
         self._log.add(chains)
 
-    def may_hold(self, chain: str) -> bool:
-        """Tell whether a chain may be listed: if not, it was not when this was updated last."""
-        place, bit = divmod(int(chain[:_DIGITS], 16), 8)
-        return bool(self._bits[place] & 1 << bit)
+    def among(self, chains: Iterable[str]) -> list[str]:
+        """Return those of some chains that may be listed; the others were not when this was updated last."""
+        bits = self._bits
+        return [chain for chain in chains if bits[(place := int(chain[:_DIGITS], 16)) >> 3] & 1 << (place & 7)]
 
     def _set(self, chains: Iterable[str]) -> None:
         for chain in chains:
             if _LISTED.match(chain.encode()):  # else a full disk cut it short
-                place, bit = divmod(int(chain[:_DIGITS], 16), 8)
-                self._bits[place] |= 1 << bit
+                place = int(chain[:_DIGITS], 16)
+                self._bits[place >> 3] |= 1 << (place & 7)

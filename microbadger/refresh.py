@@ -5,8 +5,10 @@ the last good files stay and the failure is noted where an operator looks.
 """
 
 import random
+import threading
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from microbadger.change_log import extended, parse
@@ -31,12 +33,11 @@ from microbadger.publisher import Publisher, PublishError
 from microbadger.reference import DOCKER_HUB, Repository
 from microbadger.refresh_requests import RefreshRequests
 from microbadger.registry_errors import RegistryError
-from microbadger.survey import Surveyor
+from microbadger.survey import Survey, Surveyor
 from microbadger.tracked_images import TrackedImages
 
 log = EventLog(__name__)
 
-_FILES_LOOKED_FOR = 60
 _LONGEST_RETRY_OF_OUR_OWN = timedelta(minutes=10)  # trouble of this machine, which no registry is spared by waiting
 
 
@@ -70,6 +71,9 @@ class Refresher:
     webhook_url: Callable[[Repository], str | None]
     base_url: str
     now: Callable[[], datetime]
+    _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
+    """Looks that nobody waits for ask at once, but work one by one: threads that contend for the interpreter at every
+    file they open need half as much processor time again."""
 
     def refresh(self, repository: Repository) -> Outcome:
         """Look at an image now, after whoever is looking at it has finished."""
@@ -158,34 +162,42 @@ class Refresher:
         is_ours = self.checks.is_of_this_edition(check)
         follow_up = 0 if begun else check.follow_ups or None
         is_requested = is_requested or follow_up is not None
+        last_read = [version for version in before["Versions"] if "Unread" not in version] if before else []
+        known = self._known_versions(repository, last_read) if is_ours else {}
         try:
-            last_read = [version for version in before["Versions"] if "Unread" not in version] if before else []
-            known = self._known_versions(repository, last_read) if is_ours else {}
             survey = self.surveyor.survey(image, known, last_read, wanted=check.wanted, is_requested=is_requested)
-            versions = self._related(repository, survey.versions)
-            after = self._describe(repository, versions, survey.hub, before)
-            is_same = is_ours and _is_same(before, after)
-            if is_same and survey.trouble:
-                return self._failed(repository, survey.trouble)
-            changes = changes_between(before, after) if before else NO_CHANGES
-            if before and changes:
-                self._announce(before, after, changes)
-            # A look that was asked for also mends files that were changed; any mends those that were lost, in time.
-            is_whole = is_ours and not is_requested and not self._has_lost(repository, after)
-            changed = self._publish(repository, before, after, versions, last=before if is_whole else None)
-            if is_ours:
-                self.checks.published(repository)
+            with nullcontext() if is_requested else self._turn:
+                changes = self._bring_up_to_date(repository, before, survey, is_ours=is_ours, is_requested=is_requested)
         except (RegistryError, PublishError) as error:
             return self._failed(repository, error)
-        # The time of the check, which is all that is new in the records of an image that is the same, is no change.
-        self.changed(changed - _records(repository) if is_ours and _is_same(before, after) else changed)
-        self._tell_published(repository)
         if survey.trouble:
             return self._failed(repository, survey.trouble)
         tags = {tag for version in survey.versions for tag in tags_of(version)}
         is_late = before is not None and _is_late(repository, named, changes)
         self.checks.succeeded(repository, tags, follow_up=follow_up if is_late else None)
         return Outcome(repository, changes, len(tags))
+
+    def _bring_up_to_date(
+        self, repository: Repository, before: ImageDocument | None, survey: Survey, *, is_ours: bool, is_requested: bool
+    ) -> Changes:
+        """Publish what a look found, unless it found the same and has trouble, and return what changed."""
+        versions = self._related(repository, survey.versions)
+        after = self._describe(repository, versions, survey.hub, before)
+        is_same = is_ours and _is_same(before, after)
+        if is_same and survey.trouble:
+            return NO_CHANGES
+        changes = changes_between(before, after) if before else NO_CHANGES
+        if before and changes:
+            self._announce(before, after, changes)
+        # A look that was asked for also mends files that were changed; any mends those that were lost, in time.
+        is_whole = is_ours and not is_requested and not self._has_lost(repository, after)
+        changed = self._publish(repository, before, after, versions, last=before if is_whole else None)
+        if is_ours:
+            self.checks.published(repository)
+        # The time of the check, which is all that is new in the records of an image that is the same, is no change.
+        self.changed(changed - _records(repository) if is_same else changed)
+        self._tell_published(repository)
+        return changes
 
     def _announce(self, before: ImageDocument, after: ImageDocument, changes: Changes) -> None:
         """Announce before the record is replaced: whoever dies in between announces the same once more."""
@@ -271,9 +283,10 @@ class Refresher:
         return set(self.publisher.replace(new, gone))
 
     def _has_lost(self, repository: Repository, image: ImageDocument) -> bool:
-        """Tell whether a file of an image is missing, of many some that differ from look to look."""
-        paths = sorted(paths_of(repository, image))
-        return not all(map(self.publisher.has, random.sample(paths, min(len(paths), _FILES_LOOKED_FOR))))
+        """Tell whether a file of an image is missing, or of one of its versions, another one at each look."""
+        versions = image["Versions"]
+        looked_for: ImageDocument = {**image, "Versions": [random.choice(versions)] if versions else []}
+        return not all(map(self.publisher.has, paths_of(repository, looked_for)))
 
     def _checked_again(self, repository: Repository, image: ImageDocument) -> dict[str, bytes] | None:
         """Return the files that tell when an image was checked; None where its page has to be written anew."""

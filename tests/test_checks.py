@@ -40,7 +40,7 @@ def checks(tmp_path: Path, clock: Clock) -> Checks:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    return tmp_path / "images" / "library" / "alpine" / "-" / "check.json"
+    return tmp_path / "images" / "library" / "alpine" / "-" / "checks.jsonl"
 
 
 def due_after(checks: Checks) -> timedelta:
@@ -174,6 +174,19 @@ def test_half_a_file_is_an_image_that_was_never_checked(checks: Checks, file: Pa
     checks.succeeded(ALPINE, [])
     content = file.read_bytes()
     replace_file(file, content[: cut % len(content)])
+    assert checks.get(ALPINE) == Check()
+
+
+def test_the_file_stays_within_a_page_however_often_an_image_is_looked_at(checks: Checks, file: Path) -> None:
+    for _ in range(50):
+        checks.succeeded(ALPINE, [])
+    assert file.stat().st_size <= 4096
+
+
+def test_a_file_whose_end_was_cut_off_is_an_image_that_was_never_checked(checks: Checks, file: Path) -> None:
+    checks.succeeded(ALPINE, [])
+    checks.failed(ALPINE, "no answer")
+    replace_file(file, file.read_bytes()[:-1])
     assert checks.get(ALPINE) == Check()
 
 

@@ -250,12 +250,12 @@ def test_a_damaged_check_is_set_aside_and_said_so(
 ) -> None:
     bench.fake.push("team/web", "latest", image())
     bench.refresh()
-    (file,) = bench.data.rglob("check.json")
+    (file,) = bench.data.rglob("checks.jsonl")
     file.write_bytes(damage)
 
     bench.refresher.refresh_if_due(bench.repository)
 
-    (aside,) = file.parent.glob("check.json.damaged-*")
+    (aside,) = file.parent.glob("checks.jsonl.damaged-*")
     assert aside.read_bytes() == damage
     assert f"file={file} aside={aside.name}" in caplog.text
     assert bench.checks.get(bench.repository).succeeded_at == bench.time
@@ -413,7 +413,7 @@ def test_a_service_starts_and_serves_with_damaged_data_files(tmp_path: Path, fak
 
     with service:
         assert seen_badges(service, name) == before
-        service.wait(lambda: bool(lines(service, "set_aside", "check.json")), "the damage is told")
+        service.wait(lambda: bool(lines(service, "set_aside", "checks.jsonl")), "the damage is told")
         service.wait(lambda: service.get("/healthz").json()["Pending"] == 0, "the check is made anew")
         assert seen_badges(service, name) == before
         assert "microbadger_images" in service.get("/metrics").text
@@ -443,7 +443,7 @@ def test_lines_that_name_no_image_take_nothing_away_and_are_told(tmp_path: Path,
 def test_a_check_that_cannot_be_written_is_remembered_and_leads_to_few_looks(bench: Bench) -> None:
     bench.fake.push("team/web", "latest", image())
     bench.refresh()
-    (file,) = bench.data.rglob("check.json")
+    (file,) = bench.data.rglob("checks.jsonl")
     file.unlink()
     (file / "in the way").mkdir(parents=True)
     looks = 0

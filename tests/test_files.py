@@ -17,6 +17,7 @@ import pytest
 from microbadger.files import (
     PRIVATE_MODE,
     PUBLIC_MODE,
+    append_line,
     lock_file,
     make_folder,
     read_if_any,
@@ -280,3 +281,15 @@ def test_it_tells_how_long_ago_a_file_was_written(tmp_path: Path, age: int, expe
     then = time.time() - age
     os.utime(tmp_path / "file", (then, then))
     assert seconds_since_written(tmp_path / "file") == pytest.approx(expected, abs=60)
+
+
+def test_a_line_is_added_behind_those_that_stand_there(tmp_path: Path) -> None:
+    for line in (b"one", b"two"):
+        append_line(tmp_path / "lines", line, max_bytes=100)
+    assert (tmp_path / "lines").read_bytes() == b"one\ntwo"
+
+
+def test_a_file_that_would_grow_too_long_begins_anew_with_the_line(tmp_path: Path) -> None:
+    for line in (b"one", b"two", b"three"):
+        append_line(tmp_path / "lines", line, max_bytes=7)
+    assert (tmp_path / "lines").read_bytes() == b"three"

@@ -166,7 +166,7 @@ def test_what_was_due_only_by_a_clock_that_was_wrong_is_not_due(world: World) ->
 def test_a_check_that_cannot_be_read_for_a_while_hides_no_other(world: World) -> None:
     world.track([ONE, TWO])
     world.look(TWO)
-    file = world.folder / "images" / ONE.familiar / "-" / "check.json"
+    file = world.folder / "images" / ONE.familiar / "-" / "checks.jsonl"
     file.parent.mkdir(parents=True)
     file.symlink_to(file)
     assert world.overview.due() == [ONE]
@@ -181,7 +181,7 @@ def test_a_check_that_cannot_be_read_for_a_while_hides_no_other(world: World) ->
 def test_a_check_that_could_not_be_read_is_read_at_the_next_question(world: World) -> None:
     world.track(IMAGES)
     world.look(*IMAGES)
-    file = world.folder / "images" / ONE.familiar / "-" / "check.json"
+    file = world.folder / "images" / ONE.familiar / "-" / "checks.jsonl"
     whole = file.rename(file.with_name("elsewhere"))
     file.symlink_to(file)
     world.overview.due()

@@ -167,7 +167,8 @@ def lay_down_the_rest(folder: Path) -> None:
     names = (folder / "data/images.txt").read_text().split()
     models = (name for name in names if "/application" in name and record_file(folder, name).exists())
     model = next(models)
-    record, check = record_file(folder, model).read_bytes(), json.loads(check_file(folder, model).read_bytes())
+    record = record_file(folder, model).read_bytes()
+    check = json.loads(check_file(folder, model).read_bytes().splitlines()[-1])
     check |= {"due_at": format_time(datetime.now(UTC) + INTERVALS[PUSHES] / 2)}
     for name in names:
         if not record_file(folder, name).exists():
@@ -180,7 +181,7 @@ def record_file(folder: Path, name: str) -> Path:
 
 
 def check_file(folder: Path, name: str) -> Path:
-    return folder / "data/images" / name / "-/check.json"
+    return folder / "data/images" / name / "-/checks.jsonl"
 
 
 def folders(folder: Path) -> Iterator[list[str]]:

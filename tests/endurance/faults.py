@@ -89,7 +89,7 @@ _SPOILINGS: dict[str, Spoiling] = {
     "with garbled bodies": garbled_body,
 }
 _DATA_FILES: dict[str, tuple[str, ...]] = {
-    "checks": ("images/**/check.json",),
+    "checks": ("images/**/checks.jsonl",),
     "index of layers": ("layers/chains/*", "layers/images/*"),
     "notes of requests": ("requests/pending/*/*", "requests/running/*/*"),
     "kept content": ("content/*/*",),

@@ -108,9 +108,9 @@ class MovingImage:
 
     def _noted(self, data: Path, name: str) -> float:
         try:
-            noted = json.loads((data / "images" / self.name / "-/check.json").read_bytes())
+            noted = json.loads((data / "images" / self.name / "-/checks.jsonl").read_bytes().splitlines()[-1])
             return datetime.fromisoformat(noted[name]).timestamp()
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        except (OSError, ValueError, TypeError, LookupError, RecursionError):
             return 0.0
 
 
