@@ -81,7 +81,7 @@ def replace_if_other(path: Path, parts: Iterable[bytes], mode: int = PRIVATE_MOD
 def append_line(path: Path, line: bytes, max_bytes: int) -> None:
     """Make ``line`` the last one of a file, and the only one where the file would grow beyond so many bytes.
 
-    That takes a fifth of the time in which a file is replaced. What a full disk cut short counts as a line too.
+    That takes a tenth of the time in which a file is replaced. What a full disk cut short counts as a line too.
     """
     with suppress(FileNotFoundError):
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
