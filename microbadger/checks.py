@@ -102,7 +102,9 @@ class Checks:
 
     def published(self, repository: Repository) -> None:
         """Note that all files are those of this service again, which is written down when the look ends."""
-        self._begun[repository] = replace(self._begun[repository], edition=self._edition)
+        check = self._begun[repository]
+        if not self.is_of_this_edition(check):
+            self._begun[repository] = replace(check, edition=self._edition)
 
     def succeeded(self, repository: Repository, tags: Collection[str], *, follow_up: int | None = None) -> None:
         """Note a success, and which tags there are: no other is wanted any longer, unless a look follows up.
@@ -167,7 +169,8 @@ class Checks:
         return self._begun.pop(repository, None) or self.get(repository)
 
     def _as_of_now(self, check: Check | None) -> Check:
-        return replace(check, due_at=self._due_at(check)) if check else Check()
+        due_at = self._due_at(check) if check else None
+        return replace(check, due_at=due_at) if check and due_at != check.due_at else check or Check()
 
     def _due_at(self, check: Check) -> datetime | None:
         """Return when the next look is due, or None for at once.
@@ -197,10 +200,10 @@ class Checks:
             return None
 
     def _file(self, repository: Repository) -> Path:
-        return self._folder / repository.familiar / "-" / "checks.jsonl"
+        return self._folder / f"{repository.familiar}/-/checks.jsonl"
 
     def _lock(self, repository: Repository) -> Path:
-        return self._folder / repository.familiar / "-" / "lock"
+        return self._folder / f"{repository.familiar}/-/lock"
 
     def _write(self, repository: Repository, check: Check) -> None:
         fields = {name: _plain(getattr(check, name)) for name in Check.__slots__}

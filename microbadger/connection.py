@@ -17,10 +17,13 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, ClassVar
 
+from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.poolmanager import PoolManager
+from urllib3.response import BaseHTTPResponse
+from urllib3.util import Timeout
 
 from microbadger.watchdog import WATCHDOG
 
@@ -161,6 +164,25 @@ class PinnedAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _pool_classes(self._reach)
+
+    def exchange(
+        self, prepared: PreparedRequest, *, timeout: Timeout, ca_bundle: str, proxies: dict[str, str]
+    ) -> BaseHTTPResponse:
+        """Send a request and return the answer as urllib3 has it, without what `send` adds for the sake of sessions."""
+        pool: Any = self.get_connection_with_tls_context(prepared, ca_bundle, proxies=proxies)
+        answer: BaseHTTPResponse = pool.urlopen(
+            prepared.method,
+            self.request_url(prepared, proxies),
+            prepared.body,
+            prepared.headers,
+            retries=self.max_retries,
+            redirect=False,
+            assert_same_host=False,
+            timeout=timeout,
+            preload_content=False,
+            decode_content=False,
+        )
+        return answer
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> PoolManager:
         """Return the pools that lead through a proxy, which may well be private: the operator named it."""

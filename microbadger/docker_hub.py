@@ -60,7 +60,6 @@ class HubTag:
     name: str
     digest: str | None
     images: tuple[HubImage, ...]
-    pushed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +176,7 @@ def _tag(fields: Mapping[str, object]) -> HubTag | None:
     # With anything beside it the image stands in an index, and the tag names that.
     if len(rows) == len(images) == 1 and fields.get("media_type") in _TYPES_OF_ONE_IMAGE:
         digest = digest or images[0].digest
-    return HubTag(name, digest, images, _time(fields.get("tag_last_pushed")) or _time(fields.get("last_updated")))
+    return HubTag(name, digest, images)
 
 
 def _image(fields: Mapping[str, object]) -> HubImage | None:

@@ -30,10 +30,17 @@ _MOST_SET_ASIDE = 3
 _NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 
 
-def read_if_any(path: Path) -> bytes | None:
-    """Return the bytes of a file, or None where there is no such file."""
+def read_if_any(path: Path | str) -> bytes | None:
+    """Return the bytes of a file, or None where there is no such file.
+
+    It makes half as many calls to the system as `Path.read_bytes`: looks at images are made of reading files.
+    """
     try:
-        return path.read_bytes()
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            return os.read(descriptor, os.fstat(descriptor).st_size)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         if error.errno not in _NO_FILE_THERE:
             raise

@@ -1,6 +1,7 @@
 """Turns the documents of an image into its public files: path in, bytes out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from microbadger import atom_feed, badge_svg, badge_text, pages
 from microbadger.change_log import ChangeDocument, ChangeLogDocument
@@ -93,3 +94,17 @@ def paths_of(repository: Repository, image: ImageDocument | None) -> set[str]:
                 for suffix in _BADGE_SUFFIXES
             }
     return paths
+
+
+def sampled_paths(repository: Repository, image: ImageDocument, choose: Callable[[Sequence[Any]], Any]) -> list[str]:
+    """Return a few of the paths of an image, but for those of its page and its record, which every look reads.
+
+    ``choose`` takes one of several, as `random.choice` does; what it can lead to is all there is.
+    """
+    paths = choose(ImagePaths.all_of(repository))
+    tags = [tag for version in image["Versions"] for tag in tags_of(version)]
+    tag, suffix = choose([None, *tags]), choose(_BADGE_SUFFIXES)
+    sampled = [paths.badge(badge_type, tag, suffix) for badge_type in badge_text.BADGE_TYPES]
+    if image["Versions"]:
+        sampled.append(paths.version(choose(image["Versions"])["SHA"]))
+    return [*sampled, paths.changes, paths.feed]

@@ -13,6 +13,7 @@ from pathlib import Path
 from microbadger.files import PRIVATE_MODE, replace_file
 
 _MAX_BYTES = 4 * 1024**2
+_TELLING_BYTES = 32  # of the first line, by which one file is told from another
 _NO_FILE = (b"", 0)
 
 
@@ -41,18 +42,18 @@ class NewsReader:
     def __init__(self, log: NewsLog) -> None:
         self._file = log.file
         self._place: tuple[bytes, int] | None = None
-        """The first line of the file and how many bytes of it were read."""
+        """The begin of the file and how many bytes of it were read."""
 
     def news(self) -> set[str] | None:
         """Return the words told since this was asked last; None where that cannot be said, as at first."""
         try:
-            with self._file.open("rb") as file:
-                size_bytes, first_line, known = os.fstat(file.fileno()).st_size, file.readline(100), self._place
-                is_same = known is not None and known[0] == first_line and known[1] <= size_bytes
-                file.seek(known[1] if known and is_same else size_bytes)
-                start, lines = file.tell(), file.read()
+            with self._file.open("rb", buffering=0) as file:
+                size_bytes, begin, known = os.fstat(file.fileno()).st_size, file.read(_TELLING_BYTES), self._place
+                is_same = known is not None and known[0] == begin and known[1] <= size_bytes
+                start = known[1] if known and is_same else size_bytes
+                lines = os.pread(file.fileno(), size_bytes - start, start)
                 whole = lines[: lines.rfind(b"\n") + 1]  # one that is being written is told the next time
-                self._place = first_line, start + len(whole)
+                self._place = begin, start + len(whole)
         except FileNotFoundError:
             is_same, whole, self._place = self._place == _NO_FILE, b"", _NO_FILE
         return set(whole.decode("utf-8", "replace").split()) if is_same else None

@@ -138,8 +138,8 @@ def checked_again(page: bytes | None, checked_at: str) -> bytes | None:
     """Return the page of an image that was found the same at this time; None for what is no whole page."""
     if page is None or not page.endswith(b"</html>"):
         return None
-    macros = _templates.get_template("macros.html").make_module()
-    return _CHECKED.sub(str(macros.checked(checked_at)).encode(), page)  # type: ignore[attr-defined]
+    checked: str = _macros.checked(checked_at)  # type: ignore[attr-defined]
+    return _CHECKED.sub(checked.encode(), page, count=1)
 
 
 def home_page(images: Sequence[Mapping[str, object]], count: int, base_url: str) -> bytes:
@@ -330,3 +330,4 @@ _templates.filters |= {
     "short": _short,
     "shortened": _shortened,
 }
+_macros = _templates.get_template("macros.html").module

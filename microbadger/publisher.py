@@ -26,14 +26,14 @@ class Publisher:
 
     def read(self, path: str) -> bytes | None:
         """Return the bytes published at a path, or None."""
-        return read_if_any(self.folder / path)
+        return read_if_any(f"{self.folder}/{path}")
 
     def write(self, path: str, content: bytes) -> bool:
         """Publish these bytes at a path; False, and no write, where they stand there already."""
         with _translated("write", path):
             if self.read(path) == content:
                 return False
-            replace_file(self.folder / path, content, PUBLIC_MODE)
+            self._put(path, content)
         return True
 
     def write_parts(self, path: str, parts: Iterable[bytes]) -> bool:
@@ -70,6 +70,13 @@ class Publisher:
         changed += [path for path in sorted(gone) if self.remove(path)]
         return changed + [path for path in [last] if self.write(path, new[path])]
 
+    def overwrite(self, new: Mapping[str, bytes]) -> set[str]:
+        """Publish ``new`` in its order, in the place of what is known to be other, and return its paths."""
+        for path, content in new.items():
+            with _translated("write", path):
+                self._put(path, content)
+        return set(new)
+
     def read_image(self, repository: Repository) -> ImageDocument | None:
         """Return the published document of an image; None where there is none, or none that can be read."""
         document = self._read_document(ImagePaths.of(repository).metadata)
@@ -82,6 +89,9 @@ class Publisher:
         """Return the published document of a version; None where there is none, or none that can be read."""
         document = self._read_document(ImagePaths.of(repository).version(sha))
         return cast(VersionDocument, document) if _has_fields(document, VersionDocument.__required_keys__) else None
+
+    def _put(self, path: str, content: bytes) -> None:
+        replace_file(self.folder / path, content, PUBLIC_MODE)
 
     def _read_document(self, path: str) -> Any:
         try:

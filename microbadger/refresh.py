@@ -16,7 +16,7 @@ from microbadger.checks import Checks
 from microbadger.documents import HubDetails, ImageDocument, VersionDocument
 from microbadger.event_log import EventLog, identified, work_seconds
 from microbadger.files import unlock
-from microbadger.image_files import change_files, checked_files, content_files, paths_of, record_files
+from microbadger.image_files import change_files, checked_files, content_files, paths_of, record_files, sampled_paths
 from microbadger.layer_index import LayerIndex
 from microbadger.metadata import (
     NO_CHANGES,
@@ -142,7 +142,8 @@ class Refresher:
         except Exception as error:  # a defect of ours, which must not be met again every few seconds
             outcome = self._failed(repository, error)
             log.exception("refresh_broke", image=repository.familiar)
-        self.requests.end(repository)
+        if begun:
+            self.requests.end(repository)
         self.ended(outcome)
         name, seconds = repository.familiar, work_seconds()
         if outcome.error:
@@ -268,7 +269,7 @@ class Refresher:
         What ``last`` says, the document on which all that is published is based, is not compared with it again.
         """
         if last and _is_same(last, after) and (checked_again := self._checked_again(repository, after)):
-            return set(self.publisher.replace(checked_again, ()))
+            return self.publisher.overwrite(checked_again)
         if before:
             self.checks.publishing(repository)
         last_log = parse(self.publisher.read(ImagePaths.of(repository).changes))
@@ -283,10 +284,8 @@ class Refresher:
         return set(self.publisher.replace(new, gone))
 
     def _has_lost(self, repository: Repository, image: ImageDocument) -> bool:
-        """Tell whether a file of an image is missing, or of one of its versions, another one at each look."""
-        versions = image["Versions"]
-        looked_for: ImageDocument = {**image, "Versions": [random.choice(versions)] if versions else []}
-        return not all(map(self.publisher.has, paths_of(repository, looked_for)))
+        """Tell whether a file of an image is missing; of those that are many, some are looked for, others each time."""
+        return not all(map(self.publisher.has, sampled_paths(repository, image, random.choice)))
 
     def _checked_again(self, repository: Repository, image: ImageDocument) -> dict[str, bytes] | None:
         """Return the files that tell when an image was checked; None where its page has to be written anew."""

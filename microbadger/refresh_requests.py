@@ -98,7 +98,7 @@ class RefreshRequests:
         return _entries(self._folder(state, repository))
 
     def _folder(self, state: str, repository: Repository) -> Path:
-        return self.folder / state / _key(repository)
+        return self.folder / f"{state}/{_key(repository)}"
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -240,8 +240,7 @@ class _DaemonThreads(BaseExecutor):  # type: ignore[misc]
             except Exception:  # a defect of ours, which must not cost the thread
                 log.exception("scheduled_work_broke")
             with self._changed:
-                self._running[registry] -= 1
-                self._changed.notify()
+                self._running[registry] -= 1  # no other need wake: what may begin now is what this thread takes next
 
     def _take(self) -> tuple[str, Callable[[], object]] | None:
         """Return the next work whose registry has a thread left, or None when there will be no more."""

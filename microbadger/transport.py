@@ -28,8 +28,10 @@ from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
+from urllib3.util import Timeout
 
 from microbadger.connection import (
     CutOff,
@@ -152,11 +154,12 @@ class Transport:
         self._user_agent = user_agent
         self._named = frozenset(map(Origin.of, named))
         self._proxies = dict(proxies or {})
-        self._verify = ca_bundle or True
+        self._ca_bundle = ca_bundle or DEFAULT_CA_BUNDLE_PATH
         self._on_request = on_request
         self._sleep = sleep
         self._clock = clock
         self._limits = limits or Limits()
+        self._timeout = Timeout(connect=self._limits.connect_seconds, read=self._limits.answer_seconds)
         # Apart, because a connection made to a private address must never serve a stranger's redirect.
         self._named_adapter = self._adapter(Reach(resolve, is_possible, *self._times()))
         self._public_adapter = self._adapter(Reach(resolve, is_public, *self._times()))
@@ -228,18 +231,18 @@ class Transport:
         status = None
         try:
             with self._slot(request.host), _translated(request.host):
-                response = adapter.send(
+                response = adapter.exchange(
                     prepared,
-                    stream=True,
-                    timeout=self._times(),
-                    verify=self._verify,
+                    timeout=self._timeout,
+                    ca_bundle=self._ca_bundle,
                     proxies={} if _is_exempt(target.host, self._proxies.get("no", "")) else self._proxies,
                 )
-                status = response.status_code
+                status = response.status
                 try:
                     body = self._body(request, response)
                 finally:
                     response.close()
+                    response.release_conn()
         finally:
             self._on_request(RequestSeen(request.method, request.host, request.kind, status))
         return Answer(str(prepared.url), status, response.headers, body)
@@ -276,13 +279,12 @@ class Transport:
             raise _forbidden(request.host)
         return False
 
-    def _body(self, request: Request, response: requests.Response) -> bytes:
+    def _body(self, request: Request, response: BaseHTTPResponse) -> bytes:
         """Return the bytes as they were sent; too many are an error, unless they only explain one."""
-        is_content = response.status_code < 300
+        is_content = response.status < 300
         limit = request.max_bytes if is_content else _MAX_ERROR_BYTES
-        raw: BaseHTTPResponse = response.raw
-        with cut_off_after(self._limits.body_seconds, raw.shutdown):
-            body = _read(raw, limit)
+        with cut_off_after(self._limits.body_seconds, response.shutdown):
+            body = _read(response, limit)
         if is_content and len(body) > limit:
             raise BadAnswer(f"{request.host} sent more than {limit} bytes", host=request.host)
         encoding = response.headers.get("Content-Encoding", "").strip().lower()
@@ -334,13 +336,15 @@ def _delay_seconds(error: RegistryError, pause_seconds: float | None) -> float |
     return error.retry_after_seconds if error.retry_after_seconds <= _MAX_PAUSE_SECONDS else None
 
 
-def _read(raw: BaseHTTPResponse, limit: int) -> bytes:
+def _read(response: BaseHTTPResponse, limit: int) -> bytes:
     """Return a body, or a bit more than `limit` of it; a truncated one fails only when read to its end."""
     parts: list[bytes] = []
     left = limit + 1
-    while left > 0 and (part := raw.read(min(left, _CHUNK_BYTES), decode_content=False)):
+    while left > 0 and (part := response.read(min(left, _CHUNK_BYTES), decode_content=False)):
         parts.append(part)
         left -= len(part)
+        if response.length_remaining == 0:
+            break
     return b"".join(parts)
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -205,10 +205,7 @@ def test_it_reads_what_docker_hub_tells_of_a_tag() -> None:
     arm = image(architecture="arm64", variant="v8", layers=[5, 7])
     pushed = index(arm, attestations=True)
     assert tag_of(tag_row("1.0", pushed, "2026-11-20T10:00:00Z")) == HubTag(
-        "1.0",
-        pushed.digest,
-        (HubImage("linux", "arm64", "v8", arm.digest, 12),),
-        datetime(2026, 11, 20, 10, tzinfo=UTC),
+        "1.0", pushed.digest, (HubImage("linux", "arm64", "v8", arm.digest, 12),)
     )
 
 
@@ -236,20 +233,7 @@ def test_a_tag_that_nobody_pulled_for_a_month_is_one_all_the_same() -> None:
 )
 def test_a_digest_of_a_tag_is_one_or_is_not_known(sent: object) -> None:
     tag = tag_of({"name": "latest", "digest": sent})
-    assert tag == HubTag("latest", None, (), None)
-
-
-@pytest.mark.parametrize(("sent", "told"), TIMES)
-def test_a_tag_was_pushed_when_docker_hub_says_so(sent: object, told: datetime | None) -> None:
-    tag = tag_of({"name": "latest", "tag_last_pushed": sent})
-    assert tag is not None
-    assert tag.pushed_at == told
-
-
-def test_a_tag_was_pushed_when_it_was_updated_if_nothing_else_is_said() -> None:
-    tag = tag_of({"name": "latest", "tag_last_pushed": None, "last_updated": "2018-12-14T08:47:51Z"})
-    assert tag is not None
-    assert tag.pushed_at == datetime(2018, 12, 14, 8, 47, 51, tzinfo=UTC)
+    assert tag == HubTag("latest", None, ())
 
 
 AMD64: dict[str, Any] = {"os": "linux", "architecture": "amd64", "digest": DIGEST, "size": 12}
@@ -325,7 +309,7 @@ def test_a_size_that_is_none_is_not_known(sent: object) -> None:
 
 @pytest.mark.parametrize("sent", ["mañana", None, 1, [], {}])
 def test_images_that_are_none_are_left_out(sent: object) -> None:
-    assert tag_of({"name": "latest", "images": [sent]}) == HubTag("latest", None, (), None)
+    assert tag_of({"name": "latest", "images": [sent]}) == HubTag("latest", None, ())
 
 
 # Whatever a stranger sends
@@ -361,7 +345,6 @@ def test_whatever_the_list_holds_is_a_tag_or_is_left_out(page: object) -> None:
     for tag in read.tags if read else ():
         assert is_tag(tag.name)
         assert tag.digest is None or is_digest(tag.digest)
-        assert tag.pushed_at is None or tag.pushed_at.utcoffset() == timedelta(0)
         assert all(image.size_bytes is None or image.size_bytes > 0 for image in tag.images)
         assert all((image.os, image.architecture) != ("unknown", "unknown") for image in tag.images)
 
@@ -536,7 +519,7 @@ def test_a_list_is_complete_if_the_count_and_the_end_agree(
 
 def test_a_list_with_something_that_is_no_tag_is_not_complete(hub: FakeHub, bench: Bench) -> None:
     hub.garbage = json.dumps({"count": 2, "next": None, "results": [{"name": "latest"}, {"name": "no tag"}]}).encode()
-    assert bench.listed() == HubTags((HubTag("latest", None, (), None),), is_complete=False)
+    assert bench.listed() == HubTags((HubTag("latest", None, ()),), is_complete=False)
 
 
 def test_a_list_without_an_end_is_read_only_as_far_as_wanted(hub: FakeHub, bench: Bench) -> None:

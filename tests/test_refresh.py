@@ -528,6 +528,21 @@ def test_a_look_that_was_asked_for_draws_lost_badges_again(bench: Bench) -> None
     assert bench.badge("layers") == "layers: 1"
 
 
+def test_looks_that_nobody_asked_for_mend_in_time_whatever_file_was_lost(bench: Bench) -> None:
+    bench.fake.push("team/web", "1.0", image(layers=[1024]))
+    bench.fake.push("team/web", "2.0", image(layers=[2048]))
+    bench.refresh()
+
+    for lost in bench.files():
+        lost.unlink()
+        for _ in range(500):  # of which one in six finds a badge
+            bench.time += timedelta(days=2)
+            bench.refresher.refresh_if_due(bench.repository)
+            if lost.exists():
+                break
+        assert lost.exists(), lost
+
+
 def test_files_without_a_record_go_with_an_untracked_image(bench: Bench) -> None:
     bench.fake.push("team/web", "latest", image())
     bench.fake.push("team/web-2", "latest", image())

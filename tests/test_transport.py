@@ -596,14 +596,15 @@ def test_it_tries_the_next_address_of_a_name(fake: FakeRegistry) -> None:
     assert transport.send(Request("GET", url, "two.test", url, "blob", 10)).status == 404
 
 
-def test_it_uses_a_connection_again(bench: Bench) -> None:
+@pytest.mark.parametrize(("method", "body"), [("GET", b"ok"), ("HEAD", b"")])
+def test_it_uses_a_connection_again(bench: Bench, method: str, body: bytes) -> None:
     def handle(connection: socket.socket) -> None:
         while read_request(connection):
-            connection.sendall(OK)
+            connection.sendall(OK.removesuffix(b"ok") + body)
 
     with RawServer(handle) as server:
         for _ in range(5):
-            assert bench.get(server.url).body == b"ok"
+            assert bench.get(server.url, method=method).body == body
     assert server.connections == 1
 
 
