@@ -225,15 +225,16 @@ def tags_of(version: VersionDocument) -> list[str]:
 
 def tagged(version: VersionDocument, tags: Iterable[str]) -> VersionDocument:
     """Return the version with these tags in the place of those it had."""
-    retagged = version.copy()
-    retagged["Tags"] = [TagDocument(tag=tag) for tag in sorted(tags)]
-    return retagged
+    documents = [TagDocument(tag=tag) for tag in sorted(tags)]
+    return version if version["Tags"] == documents else {**version, "Tags": documents}
 
 
 def related(
     version: VersionDocument, parents: list[RelativeDocument], identical: list[RelativeDocument]
 ) -> VersionDocument:
     """Return the version with these relatives in the place of those it had; a list that is empty is left out."""
+    if version.get("Parents", []) == parents and version.get("Identical", []) == identical:
+        return version
     changed = version.copy()
     for field, relatives in (("Parents", parents), ("Identical", identical)):
         changed.pop(field, None)  # type: ignore[misc]
