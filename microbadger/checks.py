@@ -169,8 +169,10 @@ class Checks:
         return self._begun.pop(repository, None) or self.get(repository)
 
     def _as_of_now(self, check: Check | None) -> Check:
-        due_at = self._due_at(check) if check else None
-        return replace(check, due_at=due_at) if check and due_at != check.due_at else check or Check()
+        if check is None:
+            return Check()
+        due_at = self._due_at(check)
+        return check if due_at == check.due_at else replace(check, due_at=due_at)
 
     def _due_at(self, check: Check) -> datetime | None:
         """Return when the next look is due, or None for at once.

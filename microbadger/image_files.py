@@ -97,14 +97,12 @@ def paths_of(repository: Repository, image: ImageDocument | None) -> set[str]:
 
 
 def sampled_paths(repository: Repository, image: ImageDocument, choose: Callable[[Sequence[Any]], Any]) -> list[str]:
-    """Return a few of the paths of an image, but for those of its page and its record, which every look reads.
+    """Return a few paths of an image, others each time: all but those of its page and record come up at some time.
 
-    ``choose`` takes one of several, as `random.choice` does; what it can lead to is all there is.
+    ``choose`` returns one of several, as `random.choice` does.
     """
-    paths = choose(ImagePaths.all_of(repository))
-    tags = [tag for version in image["Versions"] for tag in tags_of(version)]
-    tag, suffix = choose([None, *tags]), choose(_BADGE_SUFFIXES)
-    sampled = [paths.badge(badge_type, tag, suffix) for badge_type in badge_text.BADGE_TYPES]
-    if image["Versions"]:
-        sampled.append(paths.version(choose(image["Versions"])["SHA"]))
-    return [*sampled, paths.changes, paths.feed]
+    paths, versions = choose(ImagePaths.all_of(repository)), image["Versions"]
+    tags = [None, *(tag for version in versions for tag in tags_of(version))]
+    badge = paths.badge(choose([*badge_text.BADGE_TYPES]), choose(tags), choose(_BADGE_SUFFIXES))
+    documents = [paths.version(choose(versions)["SHA"])] if versions else []
+    return [paths.changes, paths.feed, badge, *documents]

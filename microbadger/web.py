@@ -19,6 +19,7 @@ from microbadger.strict_json import parse_object
 from microbadger.tracked_images import TrackedImages
 
 _LOOKS = {"style", "label", "color", "labelColor"}
+_NO_TAG = "-"  # no tag begins with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,8 @@ class Site:
             return not_found_badge()
         if self.publisher.read_image(reference.repository) is None:
             return pending_badge(badge_type)
-        if reference.tag and self.asked_tags.is_worth_a_look(reference.repository, reference.tag):
+        # What bears no tag is there with the record, or was lost: a look that is asked for mends it.
+        if self.asked_tags.is_worth_a_look(reference.repository, reference.tag or _NO_TAG):
             self.refresh_soon(reference)
         return not_found_badge(reference.tag or "image")
 

@@ -1,5 +1,6 @@
 """A refresh: what it asks for, what it publishes, and what it leaves alone when things go wrong."""
 
+import random
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -15,9 +16,10 @@ from microbadger.content_cache import ContentCache
 from microbadger.docker_hub import DockerHub
 from microbadger.documents import ImageDocument
 from microbadger.files import read_if_any
+from microbadger.image_files import paths_of, sampled_paths
 from microbadger.layer_index import LayerIndex
 from microbadger.look_log import LookLog
-from microbadger.metadata import Changes
+from microbadger.metadata import Changes, sha_of
 from microbadger.overview import Overview
 from microbadger.public_tree import ImagePaths
 from microbadger.publisher import Publisher
@@ -528,19 +530,34 @@ def test_a_look_that_was_asked_for_draws_lost_badges_again(bench: Bench) -> None
     assert bench.badge("layers") == "layers: 1"
 
 
-def test_looks_that_nobody_asked_for_mend_in_time_whatever_file_was_lost(bench: Bench) -> None:
-    bench.fake.push("team/web", "1.0", image(layers=[1024]))
-    bench.fake.push("team/web", "2.0", image(layers=[2048]))
+@pytest.mark.parametrize("lost", ["page", "feed", "changes", "version", "badge"])
+def test_looks_that_nobody_asked_for_mend_in_time_what_was_lost(bench: Bench, lost: str) -> None:
+    pushed = bench.fake.push("team/web", "1.0", image())
     bench.refresh()
+    paths = ImagePaths.of(bench.repository)
+    told = {"version": paths.version(sha_of(pushed)), "badge": paths.badge("size", None, "svg")}
+    file = bench.public / (told.get(lost) or getattr(paths, lost))
+    file.unlink()
 
-    for lost in bench.files():
-        lost.unlink()
-        for _ in range(500):  # of which one in six finds a badge
-            bench.time += timedelta(days=2)
-            bench.refresher.refresh_if_due(bench.repository)
-            if lost.exists():
-                break
-        assert lost.exists(), lost
+    for _ in range(1000):  # of which one in forty-four looks for this badge
+        bench.time += timedelta(days=2)
+        bench.refresher.refresh_if_due(bench.repository)
+        if file.exists():
+            break
+
+    assert file.exists()
+
+
+def test_every_file_but_those_that_each_look_reads_is_looked_for_at_some_time(bench: Bench) -> None:
+    for tag in ("1.0", "2.0"):
+        bench.fake.push("team/web", tag, image(layers=[len(tag)]))
+    bench.refresh()
+    published, choose = bench.publisher.read_image(bench.repository), random.Random(1).choice
+    assert published
+    sampled = {path for _ in range(2000) for path in sampled_paths(bench.repository, published, choose)}
+
+    paths = ImagePaths.of(bench.repository)
+    assert sampled == paths_of(bench.repository, published) - {paths.page, paths.metadata}
 
 
 def test_files_without_a_record_go_with_an_untracked_image(bench: Bench) -> None:

@@ -15,6 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app import create_app
 from microbadger.badge_text import BADGE_TYPES
+from microbadger.reference import Repository
+from microbadger.refresh_requests import RefreshRequests
 from microbadger.settings import Settings
 from tests.fake_registry import FakeRegistry, image
 from tests.running_service import badge_text
@@ -143,6 +145,20 @@ def test_a_badge_for_an_unknown_tag_makes_the_tag_wanted(tmp_path: Path) -> None
         app.test_cli_runner().invoke(args=["refresh", "alpine"])
 
         assert badge_text(app.test_client().get(badge).data) == "version: 1.0"
+
+
+@pytest.mark.parametrize("tag", ["", ":latest"])
+def test_a_badge_that_was_lost_leads_to_a_look_that_makes_it_again(tmp_path: Path, tag: str) -> None:
+    with FakeRegistry() as fake:
+        fake.push("library/alpine", "latest", image())
+        app = create_app(settings(fake, tmp_path, "alpine"))
+        app.test_cli_runner().invoke(args=["refresh"])
+        for lost in (tmp_path / "public/badges/layers").rglob(f"alpine{tag}.*"):
+            lost.unlink()
+
+        app.test_client().get(f"/badges/layers/alpine{tag}.svg")
+
+        assert RefreshRequests(tmp_path / "data/requests").is_waiting(Repository("docker.io", "library/alpine"))
 
 
 def test_an_unknown_type_of_badge_is_refused(client: FlaskClient) -> None:
