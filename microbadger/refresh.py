@@ -6,7 +6,7 @@ the last good files stay and the failure is noted where an operator looks.
 
 import random
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -164,7 +164,7 @@ class Refresher:
         follow_up = 0 if begun else check.follow_ups or None
         is_requested = is_requested or follow_up is not None
         last_read = [version for version in before["Versions"] if "Unread" not in version] if before else []
-        known = self._known_versions(repository, last_read) if is_ours else {}
+        known = self._known_versions(repository, last_read, is_requested=is_requested) if is_ours else {}
         try:
             survey = self.surveyor.survey(image, known, last_read, wanted=check.wanted, is_requested=is_requested)
             with nullcontext() if is_requested else self._turn:
@@ -222,10 +222,20 @@ class Refresher:
             self.checks.failed(repository, sentence, timedelta(seconds=retry_after))
         return Outcome(repository, error=sentence, cause=cause)
 
-    def _known_versions(self, repository: Repository, last: Iterable[VersionDocument]) -> dict[str, VersionDocument]:
-        """Return the versions of which nothing is to be read again, by digest."""
+    def _known_versions(
+        self, repository: Repository, last: Sequence[VersionDocument], *, is_requested: bool
+    ) -> dict[str, VersionDocument]:
+        """Return the versions of which nothing is to be read again, by digest: those whose documents are there.
+
+        A look that nobody requested looks for one of them, another each time, and for the others if that was lost.
+        """
         paths = ImagePaths.of(repository)
-        return {version["Digest"]: version for version in last if self.publisher.has(paths.version(version["SHA"]))}
+
+        def is_there(version: VersionDocument) -> bool:
+            return self.publisher.has(paths.version(version["SHA"]))
+
+        is_all_there = not is_requested and last and is_there(random.choice(last))
+        return {version["Digest"]: version for version in last if is_all_there or is_there(version)}
 
     def _related(self, repository: Repository, versions: list[VersionDocument]) -> list[VersionDocument]:
         """Return the versions with the parents and copies that they have among the tracked images now."""
