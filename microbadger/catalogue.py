@@ -82,6 +82,7 @@ class Catalogue:
 
     def publish(self) -> None:
         """Write both lists, of all images anew, and what pages refer to; raise PublishError if that cannot be done."""
+        self._looks.news()  # what is told from now on is news
         self._looked_at = None
         self._tracked.restore()
         self._publish()
