@@ -41,7 +41,10 @@ class Service(RunningService):
     def is_idle(self) -> bool:
         """Tell whether no request for a refresh waits or runs."""
         folders = (self.data / "requests" / name for name in ("pending", "running"))
-        return not any(True for folder in folders for _ in folder.glob("*/[!.]*"))
+        try:
+            return not any(True for folder in folders for _ in folder.glob("*/[!.]*"))
+        except FileNotFoundError:  # a folder went between being found and being looked into: a look has just ended
+            return False
 
     def version(self, name: str) -> int:
         """Return which version of an image is published."""
