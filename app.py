@@ -180,6 +180,7 @@ class _Service:
             layer_index=LayerIndex(self.data / "layers", settings.base_url),
             announce=self.notifications.announce,
             changed=self._changed,
+            recorded=lambda repository, image: self.catalogue.note(repository, image),
             published=self._send_due,
             ended=self._ended,
             is_due=self.overview.is_due,

@@ -9,12 +9,13 @@ from itertools import islice
 from pathlib import Path
 
 from microbadger import openapi, pages
+from microbadger.documents import ImageDocument
 from microbadger.event_log import EventLog
 from microbadger.files import lock_file, stamp_of
 from microbadger.image_list import EntriesByName, digest_with, entries_in, entry_of, list_parts, repositories_in
 from microbadger.look_log import LookLog, LookReader
 from microbadger.metadata import image_name
-from microbadger.public_tree import API, API_PAGE, ASSETS, CATALOGUE, HOME
+from microbadger.public_tree import API, API_PAGE, ASSETS, CATALOGUE, HOME, ImagePaths
 from microbadger.publisher import Publisher, PublishError
 from microbadger.reference import Repository
 from microbadger.tracked_images import TrackedImages
@@ -24,6 +25,7 @@ log = EventLog(__name__)
 _RETRY_SECONDS = 30.0
 _SHORT = 1000
 _REST_SECONDS_AN_IMAGE = 0.002  # hundreds of times what rewriting takes
+_MOST_NOTED = 2000  # by a process that may never write the lists
 _ASSET_FOLDER = Path(__file__).parent / "assets"
 
 
@@ -62,8 +64,15 @@ class Catalogue:
         """The stamp of the tracked images that it lists."""
         self._kept: list[Repository] = []
         """Images that are no longer tracked and could not be removed yet."""
+        self._noted: dict[Repository, tuple[object, bytes]] = {}
+        """Entries of images that this process has just looked at, each beside the stamp of the record it tells of."""
         self._digest = 0
         self._rest_until = self._retry_at = float("-inf")
+
+    def note(self, repository: Repository, image: ImageDocument) -> None:
+        """Remember what to list of an image whose record was just published, which then need not be read again."""
+        if len(self._noted) < _MOST_NOTED:
+            self._noted[repository] = self._stamp_of_record(repository), entry_of(repository, image)
 
     def publish_if_stale(self) -> None:
         """Publish if an image was looked at, or images came or went, since this process did so last.
@@ -106,6 +115,7 @@ class Catalogue:
                 self._kept = [repository for repository in gone if not self._take_away(repository)]
             self._write([*listed, *self._kept])
         self._looked_at, self._listed = set(self._kept), stamp  # what is kept is tried again
+        self._noted.clear()
         count = len(listed)
         self._rest_until = self._clock() + (_REST_SECONDS_AN_IMAGE * count if count > _SHORT else 0)
 
@@ -130,8 +140,15 @@ class Catalogue:
 
     def _entry(self, repository: Repository, last_entry: Callable[[str], bytes | None]) -> bytes:
         is_known = self._looked_at is not None and repository not in self._looked_at
-        last = last_entry(image_name(repository)) if is_known else None
+        last = last_entry(image_name(repository)) if is_known else self._noted_entry(repository)
         return last or entry_of(repository, self._publisher.read_image(repository))
+
+    def _noted_entry(self, repository: Repository) -> bytes | None:
+        stamp, entry = self._noted.pop(repository, (None, None))
+        return entry if entry and stamp == self._stamp_of_record(repository) else None
+
+    def _stamp_of_record(self, repository: Repository) -> object:
+        return stamp_of(self._publisher.folder / ImagePaths.of(repository).metadata)
 
     def _other_files(self, count: int) -> Iterator[tuple[str, bytes]]:
         """Yield the home page, and at first or where it is lost what is the same whatever the images are."""

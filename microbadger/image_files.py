@@ -1,6 +1,7 @@
 """Turns the documents of an image into its public files: path in, bytes out."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from microbadger import atom_feed, badge_svg, badge_text, pages
@@ -11,6 +12,8 @@ from microbadger.public_tree import ImagePaths
 from microbadger.reference import Repository
 
 _BADGE_SUFFIXES = ("svg", "json")
+# Labels may have any key, so it is not looked for anywhere else.
+_RECORD_BEGIN = re.compile(rb'(\{"LatestSHA":"[^"]*"(?:,"WebhookURL":"[^"]*")?,"UpdatedAt":)"[^"]*"')
 
 
 def content_files(
@@ -62,20 +65,26 @@ def record_files(
 
 
 def checked_files(
-    repository: Repository, image: ImageDocument, pages_before: Mapping[str, bytes | None]
+    repository: Repository, checked_at: str, read: Callable[[str], bytes | None]
 ) -> dict[str, bytes] | None:
     """Return the page and, last, the record of an image that was checked again and found the same.
 
-    ``pages_before`` are its pages as they are published; None where one of them is not whole.
+    ``read`` returns what is published at a path; None where one of these files is not whole.
     """
-    files: dict[str, bytes] = {}
-    for path, page in pages_before.items():
-        checked = pages.checked_again(page, image["UpdatedAt"])
-        if checked is None:
-            return None
-        files[path] = checked
-    record = document_bytes(image)
-    return files | {paths.metadata: record for paths in reversed(ImagePaths.all_of(repository))}
+    names = ImagePaths.all_of(repository)
+    record = _checked_again(read(ImagePaths.of(repository).metadata), checked_at)
+    checked = {paths.page: pages.checked_again(read(paths.page), checked_at) for paths in names}
+    checked |= {paths.metadata: record for paths in reversed(names)}
+    files = {path: content for path, content in checked.items() if content}
+    return files if len(files) == len(checked) else None
+
+
+def _checked_again(record: bytes | None, checked_at: str) -> bytes | None:
+    """Return a record with another time of the check; None for what is no whole record as it is written here."""
+    begin = _RECORD_BEGIN.match(record or b"")
+    if record is None or begin is None or not record.endswith(b"}\n"):
+        return None
+    return b"".join([begin[1], b'"%b"' % checked_at.encode(), record[begin.end() :]])
 
 
 def paths_of(repository: Repository, image: ImageDocument | None) -> set[str]:

@@ -65,6 +65,8 @@ class Refresher:
     announce: Callable[[ImageDocument, ImageDocument, Changes], None]
     changed: Callable[[Collection[str]], None]
     """Told which public paths have another content now, or none any more."""
+    recorded: Callable[[Repository, ImageDocument], None]
+    """Told what the record of an image says now."""
     published: Callable[[], None]
     ended: Callable[[Outcome], None]
     is_due: Callable[[Repository], bool]
@@ -195,9 +197,12 @@ class Refresher:
         changed = self._publish(repository, before, after, versions, last=before if is_whole else None)
         if is_ours:
             self.checks.published(repository)
+        self.recorded(repository, after)
         # The time of the check, which is all that is new in the records of an image that is the same, is no change.
-        self.changed(changed - _records(repository) if is_same else changed)
-        self._tell_published(repository)
+        told = changed - _records(repository) if is_same else changed
+        if told:
+            self.changed(told)
+            self._tell_published(repository)
         return changes
 
     def _announce(self, before: ImageDocument, after: ImageDocument, changes: Changes) -> None:
@@ -278,8 +283,10 @@ class Refresher:
 
         What ``last`` says, the document on which all that is published is based, is not compared with it again.
         """
-        if last and _is_same(last, after) and (checked_again := self._checked_again(repository, after)):
-            return self.publisher.overwrite(checked_again)
+        if last and _is_same(last, after):
+            checked_again = checked_files(repository, after["UpdatedAt"], self.publisher.read)
+            if checked_again:
+                return self.publisher.overwrite(checked_again)
         if before:
             self.checks.publishing(repository)
         last_log = parse(self.publisher.read(ImagePaths.of(repository).changes))
@@ -296,11 +303,6 @@ class Refresher:
     def _has_lost(self, repository: Repository, image: ImageDocument) -> bool:
         """Tell whether a file of an image is missing; of those that are many, some are looked for, others each time."""
         return not all(map(self.publisher.has, sampled_paths(repository, image, random.choice)))
-
-    def _checked_again(self, repository: Repository, image: ImageDocument) -> dict[str, bytes] | None:
-        """Return the files that tell when an image was checked; None where its page has to be written anew."""
-        pages = {name.page: self.publisher.read(name.page) for name in ImagePaths.all_of(repository)}
-        return checked_files(repository, image, pages)
 
     def _with_details(
         self, repository: Repository, before: ImageDocument | None, versions: list[VersionDocument]

@@ -67,10 +67,20 @@ class World:
         os.utime(self.file, (LONG_AGO, LONG_AGO))
 
     def look(self, repository: Repository, version: str = "1.0", checked: str = "2026-11-24T12:00:00Z") -> None:
-        """Publish what a look found, and tell."""
-        document = {**describe_image(repository, [], checked_at=NOON), "LatestVersion": version, "UpdatedAt": checked}
-        self.publisher.write(ImagePaths.of(repository).metadata, json.dumps(document).encode())
+        """Publish what a look by another process found, and tell."""
+        self._look(repository, version, checked)
         self.looks.add(repository)
+
+    def look_here(self, repository: Repository, version: str) -> None:
+        """Publish what a look by this process found, and tell."""
+        self.catalogue.note(repository, self._look(repository, version, "2026-11-24T12:00:00Z"))
+        self.looks.add(repository)
+
+    def _look(self, repository: Repository, version: str, checked: str) -> ImageDocument:
+        document = describe_image(repository, [], checked_at=NOON)
+        document["LatestVersion"], document["UpdatedAt"] = version, checked
+        self.publisher.write(ImagePaths.of(repository).metadata, json.dumps(document).encode())
+        return document
 
     def publish(self) -> list[Repository]:
         """Let a round pass, and return the images whose documents were read."""
@@ -115,6 +125,32 @@ def test_only_images_that_were_looked_at_are_read(world: World) -> None:
     assert world.publish() == [TWO]
 
     assert world.versions() == {"example/web0": "1.0", "example/web1": "2.0"}
+
+
+def test_what_this_process_published_of_an_image_is_not_read_again(world: World) -> None:
+    world.look_here(TWO, "2.0")
+
+    assert world.publish() == []
+
+    assert world.versions() == {"example/web0": "1.0", "example/web1": "2.0"}
+
+
+def test_what_another_process_published_since_is_read(world: World) -> None:
+    world.look_here(TWO, "2.0")
+    world.look(TWO, "2.1")
+
+    assert world.publish() == [TWO]
+
+    assert world.versions()["example/web1"] == "2.1"
+
+
+def test_a_process_that_never_writes_the_lists_remembers_few_images(world: World) -> None:
+    many = [Repository.parse(f"example/many{number}") for number in range(2100)]
+    world.track(ONE, TWO, *many)
+    for repository in many:
+        world.look_here(repository, "1.0")
+
+    assert world.publish() == many[2000:]
 
 
 def test_a_list_that_grew_long_is_not_rewritten_all_the_time(world: World) -> None:

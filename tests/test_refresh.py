@@ -76,6 +76,7 @@ class Bench:
             layer_index=LayerIndex(self.data / "layers", "http://badges.test"),
             announce=lambda _before, _after, changes: self.announced.append(changes),
             changed=self.changed.update,
+            recorded=lambda _repository, _image: None,
             published=lambda: None,
             ended=self.ended.append,
             is_due=self.overview.is_due,
@@ -142,6 +143,22 @@ def test_an_unchanged_image_changes_only_the_time_it_was_checked(bench: Bench) -
 
     changed = {path.name for path, mtime in bench.files().items() if before[path] != mtime}
     assert changed == {"web.json", "index.html"}
+
+
+def test_only_a_look_that_changed_something_wakes_what_sends(bench: Bench) -> None:
+    woken: list[timedelta] = []
+    began_at = bench.time
+    refresher = replace(bench.refresher, published=lambda: woken.append(bench.time - began_at))
+    bench.fake.push("team/web", "latest", image())
+    refresher.refresh(bench.repository)
+
+    bench.time += timedelta(hours=1)
+    refresher.refresh(bench.repository)
+    bench.time += timedelta(hours=1)
+    bench.fake.push("team/web", "latest", image(layers=[1, 2]))
+    refresher.refresh(bench.repository)
+
+    assert woken == [timedelta(hours=0), timedelta(hours=2)]
 
 
 def test_another_edition_of_the_service_publishes_everything_anew(bench: Bench) -> None:

@@ -83,6 +83,7 @@ def refresher_of(folder: Path, names: Sequence[str], registry: Registry, hub_url
         layer_index=LayerIndex(folder / "data/layers", "https://badges.test"),
         announce=lambda _before, _after, _changes: None,
         changed=lambda _: None,
+        recorded=lambda _repository, _image: None,
         published=lambda: None,
         ended=lambda outcome: looks.add(outcome.repository),
         is_due=lambda _: True,
