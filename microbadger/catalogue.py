@@ -64,7 +64,7 @@ class Catalogue:
         """The stamp of the tracked images that it lists."""
         self._kept: list[Repository] = []
         """Images that are no longer tracked and could not be removed yet."""
-        self._noted: dict[Repository, tuple[object, bytes]] = {}
+        self._noted: dict[Repository, tuple[tuple[int, ...] | None, bytes]] = {}
         """Entries of images that this process has just looked at, each beside the stamp of the record it tells of."""
         self._digest = 0
         self._rest_until = self._retry_at = float("-inf")
@@ -115,7 +115,7 @@ class Catalogue:
                 self._kept = [repository for repository in gone if not self._take_away(repository)]
             self._write([*listed, *self._kept])
         self._looked_at, self._listed = set(self._kept), stamp  # what is kept is tried again
-        self._noted.clear()
+        self._noted.clear()  # what was noted meanwhile is news of the next list, and will be read
         count = len(listed)
         self._rest_until = self._clock() + (_REST_SECONDS_AN_IMAGE * count if count > _SHORT else 0)
 
@@ -144,10 +144,10 @@ class Catalogue:
         return last or entry_of(repository, self._publisher.read_image(repository))
 
     def _noted_entry(self, repository: Repository) -> bytes | None:
-        stamp, entry = self._noted.pop(repository, (None, None))
-        return entry if entry and stamp == self._stamp_of_record(repository) else None
+        noted = self._noted.pop(repository, None)
+        return noted[1] if noted and noted[0] == self._stamp_of_record(repository) else None
 
-    def _stamp_of_record(self, repository: Repository) -> object:
+    def _stamp_of_record(self, repository: Repository) -> tuple[int, ...] | None:
         return stamp_of(self._publisher.folder / ImagePaths.of(repository).metadata)
 
     def _other_files(self, count: int) -> Iterator[tuple[str, bytes]]:

@@ -12,8 +12,8 @@ from microbadger.public_tree import ImagePaths
 from microbadger.reference import Repository
 
 _BADGE_SUFFIXES = ("svg", "json")
-# Labels may have any key, so it is not looked for anywhere else.
-_RECORD_BEGIN = re.compile(rb'(\{"LatestSHA":"[^"]*"(?:,"WebhookURL":"[^"]*")?,"UpdatedAt":)"[^"]*"')
+# The time of the check is looked for nowhere else: a label may have its key.
+_RECORD_BEGIN = re.compile(rb'\A(\{"LatestSHA":"[^"]*"(?:,"WebhookURL":"[^"]*")?,"UpdatedAt":)"[^"]*"')
 
 
 def content_files(
@@ -67,9 +67,9 @@ def record_files(
 def checked_files(
     repository: Repository, checked_at: str, read: Callable[[str], bytes | None]
 ) -> dict[str, bytes] | None:
-    """Return the page and, last, the record of an image that was checked again and found the same.
+    """Return the page and, last, the record of an image that was found the same; None where one of them is not whole.
 
-    ``read`` returns what is published at a path; None where one of these files is not whole.
+    ``read`` returns what is published at a path, or None.
     """
     names = ImagePaths.all_of(repository)
     record = _checked_again(read(ImagePaths.of(repository).metadata), checked_at)
@@ -81,10 +81,10 @@ def checked_files(
 
 def _checked_again(record: bytes | None, checked_at: str) -> bytes | None:
     """Return a record with another time of the check; None for what is no whole record as it is written here."""
-    begin = _RECORD_BEGIN.match(record or b"")
-    if record is None or begin is None or not record.endswith(b"}\n"):
+    if record is None or not record.endswith(b"}\n"):
         return None
-    return b"".join([begin[1], b'"%b"' % checked_at.encode(), record[begin.end() :]])
+    checked, count = _RECORD_BEGIN.subn(rb'\1"%b"' % checked_at.encode(), record, count=1)
+    return checked if count else None
 
 
 def paths_of(repository: Repository, image: ImageDocument | None) -> set[str]:

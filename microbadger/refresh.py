@@ -68,6 +68,7 @@ class Refresher:
     recorded: Callable[[Repository, ImageDocument], None]
     """Told what the record of an image says now."""
     published: Callable[[], None]
+    """Called when more than the time of a check was published, which may have left something to send."""
     ended: Callable[[Outcome], None]
     is_due: Callable[[Repository], bool]
     webhook_url: Callable[[Repository], str | None]
@@ -197,12 +198,12 @@ class Refresher:
         changed = self._publish(repository, before, after, versions, last=before if is_whole else None)
         if is_ours:
             self.checks.published(repository)
-        self.recorded(repository, after)
         # The time of the check, which is all that is new in the records of an image that is the same, is no change.
         told = changed - _records(repository) if is_same else changed
         if told:
             self.changed(told)
             self._tell_published(repository)
+        self.recorded(repository, after)
         return changes
 
     def _announce(self, before: ImageDocument, after: ImageDocument, changes: Changes) -> None:

@@ -247,7 +247,7 @@ def test_what_cannot_be_published_is_published_later(world: World) -> None:
     assert world.versions()["example/web1"] == "2.0"
 
 
-def test_publishing_on_command_reads_every_image(world: World) -> None:
+def test_publishing_on_command_reads_every_image_that_others_looked_at(world: World) -> None:
     world.publisher.read_images.clear()
     world.catalogue.publish()
     assert world.publisher.read_images == [ONE, TWO]

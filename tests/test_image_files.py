@@ -67,7 +67,18 @@ def test_where_one_of_them_is_not_whole_all_have_to_be_written_anew(path: str, d
     assert checked_files(WEB, "2026-11-25T12:30:00Z", published.get) is None
 
 
-@pytest.mark.parametrize("record", [files_of(WEB, image_of(WEB))[RECORD][:-9], json.dumps(image_of(WEB)).encode()])
+def sorted_record(image: ImageDocument) -> bytes:
+    return json.dumps(image, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        files_of(WEB, image_of(WEB))[RECORD][:-9],
+        json.dumps(image_of(WEB)).encode() + b"\n",
+        sorted_record(image_of(WEB, LatestSHA="", UpdatedAt="yesterday")),
+    ],
+)
 def test_a_record_that_was_cut_or_edited_has_to_be_written_anew(record: bytes) -> None:
     published = files_of(WEB, image_of(WEB)) | {RECORD: record}
 

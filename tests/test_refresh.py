@@ -146,19 +146,27 @@ def test_an_unchanged_image_changes_only_the_time_it_was_checked(bench: Bench) -
 
 
 def test_only_a_look_that_changed_something_wakes_what_sends(bench: Bench) -> None:
-    woken: list[timedelta] = []
-    began_at = bench.time
-    refresher = replace(bench.refresher, published=lambda: woken.append(bench.time - began_at))
+    woken: list[str] = []
+    refresher = replace(bench.refresher, published=lambda: woken.append(bench.badge("layers")))
+    for layers in ([1], [1], [1, 2]):
+        bench.fake.push("team/web", "latest", image(layers=layers))
+        refresher.refresh(bench.repository)
+
+    assert woken == ["layers: 1", "layers: 2"]
+
+
+def test_each_look_tells_what_the_record_says_now(bench: Bench) -> None:
+    told: list[bool] = []
     bench.fake.push("team/web", "latest", image())
-    refresher.refresh(bench.repository)
+    refresher = replace(
+        bench.refresher,
+        recorded=lambda repository, image: told.append(image == bench.publisher.read_image(repository)),
+    )
+    for _ in range(2):
+        refresher.refresh(bench.repository)
+        bench.time += timedelta(hours=1)
 
-    bench.time += timedelta(hours=1)
-    refresher.refresh(bench.repository)
-    bench.time += timedelta(hours=1)
-    bench.fake.push("team/web", "latest", image(layers=[1, 2]))
-    refresher.refresh(bench.repository)
-
-    assert woken == [timedelta(hours=0), timedelta(hours=2)]
+    assert told == [True, True]
 
 
 def test_another_edition_of_the_service_publishes_everything_anew(bench: Bench) -> None:
