@@ -31,6 +31,7 @@ _ROUND_SECONDS = 5
 _AN_INSTANT = timedelta(milliseconds=50)
 _THREADS = 8
 _THREADS_A_REGISTRY = 3  # as many as may ask one host at once: more would wait for each other
+_MOST_IN_HAND = 5000  # of one registry: more than are done between two rounds, and few to keep in memory
 _NO_REGISTRY = "-"
 _REQUESTED, _DUE = "requested", "due"
 _LEAD = "begin to lead"
@@ -135,8 +136,10 @@ class Schedule:
 
     def _begin_due(self) -> None:
         look = self._look_at_due  # one object, however many images are due
+        in_hand = Counter(repository.registry for repository in [*self._due_in_hand])
         for repository in self._due():
-            if repository not in self._due_in_hand:
+            if in_hand[repository.registry] < _MOST_IN_HAND and repository not in self._due_in_hand:
+                in_hand[repository.registry] += 1
                 self._due_in_hand.add(repository)
                 self._due_threads.put(repository.registry, partial(look, repository))
 

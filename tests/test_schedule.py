@@ -36,6 +36,7 @@ class Work:
         self.done.append(("resumed", repository))
 
     def refresh_if_due(self, repository: Repository) -> None:
+        self.hold(repository)
         self.done.append(("due", repository))
 
     def begin_leading(self) -> None:
@@ -115,6 +116,40 @@ def test_a_round_does_what_is_due_and_what_was_left_undone(tmp_path: Path, work:
     with running(tmp_path, work):
         work.wait_for(("due", WEB), ("resumed", API))
         wait_until(lambda: work.rounds > 0, "the end of a round", DEADLINE_SECONDS)
+
+
+class NotDone(list[Repository]):
+    """Images that are due until they were looked at."""
+
+    def __init__(self, work: Work, repositories: Iterable[Repository]) -> None:
+        super().__init__(repositories)
+        self._done = work.done
+
+    def __iter__(self) -> Iterator[Repository]:
+        done = {repository for _, repository in self._done}
+        return (repository for repository in super().__iter__() if repository not in done)
+
+
+def images_at(registry: str) -> list[Repository]:
+    """Return more images than a schedule takes in hand of one registry."""
+    return [Repository(registry, f"team/image{number}") for number in range(5100)]
+
+
+def test_however_many_images_are_due_all_are_looked_at(tmp_path: Path, work: Work) -> None:
+    images = images_at("example.test")
+    work.due = NotDone(work, images)
+    with running(tmp_path, work):
+        wait_until(lambda: {repository for _, repository in work.done} == {*images}, "all", 2 * DEADLINE_SECONDS)
+
+
+def test_however_many_images_are_due_where_a_registry_hangs_others_are_looked_at(tmp_path: Path, work: Work) -> None:
+    free = threading.Event()
+    work.hold = lambda repository: free.wait(DEADLINE_SECONDS) if repository.registry == "slow.test" else None
+    work.due = NotDone(work, [*images_at("slow.test"), WEB])
+    with running(tmp_path, work):
+        work.wait_for(("due", WEB))
+        assert work.done == [("due", WEB)]
+        free.set()
 
 
 class Unreadable(list[Repository]):
