@@ -17,49 +17,46 @@ from werkzeug.exceptions import HTTPException
 
 import microbadger
 from microbadger import __version__, webhooks
-from microbadger.answers import defect_answer, error_answer, options_answer, trouble_answer
-from microbadger.asked_tags import AskedTags
-from microbadger.catalogue import Catalogue
-from microbadger.cdn_purge import CdnPurge
-from microbadger.cdn_sender import CdnSender
-from microbadger.checks import Checks
+from microbadger.cdn import CdnPurge, CdnSender
 from microbadger.cli import Tools, add_commands
-from microbadger.content_cache import ContentCache
-from microbadger.credentials import Credentials
-from microbadger.docker_config import read_credentials
-from microbadger.docker_hub import DockerHub
-from microbadger.event_log import EventLog, LineFormatter, log_to_stdout, work_seconds
-from microbadger.files import read_if_any, replace_file, seconds_since_written, sweep
-from microbadger.image_list import repositories_in
-from microbadger.layer_index import LayerIndex
-from microbadger.look_log import LookLog
-from microbadger.metrics import Counts
-from microbadger.notification_delivery import Delivery
-from microbadger.notification_outbox import Attempt
-from microbadger.notification_sender import Sender
-from microbadger.notifications import Notifications
-from microbadger.overview import Overview
-from microbadger.public_tree import CATALOGUE
-from microbadger.publisher import Publisher
-from microbadger.redaction import Redaction
-from microbadger.reference import Reference, Repository
-from microbadger.refresh import Outcome, Refresher
-from microbadger.refresh_requests import RefreshRequests
-from microbadger.registry import Registry, RequestSeen
-from microbadger.request_ids import RequestIds, with_request_id
-from microbadger.schedule import Schedule
-from microbadger.search import Listing
-from microbadger.settings import Settings, SettingsError
-from microbadger.start import kept_secret, prepare_folder
-from microbadger.survey import Surveyor
-from microbadger.tracked_images import TrackedImages
-from microbadger.web import AnyPath, Site
-from microbadger.web_admin import AdminRoutes
-from microbadger.web_api import ApiRoutes
-from microbadger.web_health import HealthRoutes
-from microbadger.web_notifications import NotificationRoutes
-from microbadger.web_redirects import Redirects
-from microbadger.web_webhooks import WebhookRoutes
+from microbadger.freshness import (
+    AskedTags,
+    Catalogue,
+    Checks,
+    LayerIndex,
+    LookLog,
+    Outcome,
+    Overview,
+    Refresher,
+    RefreshRequests,
+    Schedule,
+    Surveyor,
+    TrackedImages,
+)
+from microbadger.image import Reference, Repository
+from microbadger.logs import EventLog, LineFormatter, Redaction, log_to_stdout, work_seconds
+from microbadger.notifications import Attempt, Delivery, Notifications, Sender
+from microbadger.registry import ContentCache, Credentials, DockerHub, Registry, RequestSeen, read_credentials
+from microbadger.settings import Settings, SettingsError, kept_secret, prepare_folder
+from microbadger.site import CATALOGUE, Listing, Publisher, repositories_in
+from microbadger.store import read_if_any, replace_file, seconds_since_written, sweep
+from microbadger.web import (
+    AdminRoutes,
+    AnyPath,
+    ApiRoutes,
+    Counts,
+    HealthRoutes,
+    NotificationRoutes,
+    Redirects,
+    RequestIds,
+    Site,
+    WebhookRoutes,
+    defect_answer,
+    error_answer,
+    options_answer,
+    trouble_answer,
+    with_request_id,
+)
 
 logging.getLogger("microbadger").addHandler(logging.NullHandler())  # commands say what there is to say themselves
 

@@ -15,22 +15,31 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from microbadger.badge_markup import FORMATS, badge_link
-from microbadger.badge_text import BADGE_TYPES
-from microbadger.catalogue import Catalogue
-from microbadger.cdn_purge import CdnPurge
-from microbadger.checks import Checks
-from microbadger.files import trouble_with
-from microbadger.metadata import image_name
-from microbadger.notification_delivery import Delivery
-from microbadger.notification_messages import FORMATS as MESSAGE_FORMATS
-from microbadger.notification_receivers import InvalidReceiver
-from microbadger.notifications import DEFAULT_FORMAT, InvalidSubscription, Notifications, Subscription
-from microbadger.overview import Overview
-from microbadger.publisher import PublishError
-from microbadger.reference import InvalidReference, Repository
-from microbadger.refresh import Outcome, Refresher
-from microbadger.tracked_images import NotTracked, TrackedImage, TrackedImages, parse_image
+from microbadger.badges import BADGE_TYPES
+from microbadger.cdn import CdnPurge
+from microbadger.freshness import (
+    Catalogue,
+    Checks,
+    NotTracked,
+    Outcome,
+    Overview,
+    Refresher,
+    TrackedImage,
+    TrackedImages,
+    parse_image,
+)
+from microbadger.image import InvalidReference, Repository, image_name
+from microbadger.notifications import (
+    DEFAULT_FORMAT,
+    Delivery,
+    InvalidReceiver,
+    InvalidSubscription,
+    Notifications,
+    Subscription,
+)
+from microbadger.notifications import FORMATS as MESSAGE_FORMATS
+from microbadger.site import FORMATS, PublishError, badge_link
+from microbadger.store import trouble_with
 
 _AT_ONCE = 8
 _EXTENSION = "microbadger"

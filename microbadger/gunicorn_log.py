@@ -7,7 +7,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from microbadger.event_log import LineFormatter, adopt
+from microbadger.logs import LineFormatter, adopt
 
 
 class GunicornLog(Logger):  # type: ignore[misc]

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,13 +13,15 @@ from urllib.parse import urlsplit
 
 import click
 
-from microbadger.cdn_target import Cloudflare, PurgeMethod, Target, parse_target
-from microbadger.reference import DOCKER_HUB, InvalidReference, Repository
+from microbadger.cdn import Cloudflare, PurgeMethod, Target, parse_target
+from microbadger.image import DOCKER_HUB, InvalidReference, Repository
+from microbadger.store import lock_file, make_folder, read_if_any, replace_file, set_aside
 
 _LONGEST_HOURS = 24 * 366
 _MOST_TAGS = 10_000
 # Without a user and a password, which would be published, and without what a badge's markup could not hold.
 _URL = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[\w.~/-]*)?", re.ASCII | re.IGNORECASE)
+_MADE_SECRET = re.compile(r"[\x21-\x7e]{8,}")
 
 T = TypeVar("T")
 
@@ -183,3 +186,37 @@ def _text(text: str) -> str:
     if not text.isprintable():
         raise ValueError("it must be printable text")
     return text
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make a folder that the service needs, or raise SettingsError."""
+    try:
+        make_folder(folder)
+    except OSError as error:
+        raise SettingsError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+    if not folder.is_dir():
+        raise SettingsError(f"The folder {folder} cannot be made: there is a file of that name.")
+
+
+def kept_secret(file: Path) -> str:
+    """Return the secret made on the first start, which one of the workers that start together makes.
+
+    Raises SettingsError where none can be kept. A damaged one is set aside and made anew: what a disk left in its place
+    could be guessed.
+    """
+    if kept := _read_secret(file):
+        return kept
+    try:
+        with lock_file(file.with_suffix(".lock")):
+            if not (kept := _read_secret(file)):
+                set_aside(file)
+                kept = secrets.token_urlsafe(32)
+                replace_file(file, kept.encode(), is_durable=True)
+    except OSError as error:
+        raise SettingsError(f"No secret can be kept in {file}: {error.strerror}. Set MICROBADGER_SECRET.") from error
+    return kept
+
+
+def _read_secret(file: Path) -> str | None:
+    text = (read_if_any(file) or b"").decode("utf-8", "replace").strip()
+    return text if _MADE_SECRET.fullmatch(text) else None

@@ -14,7 +14,7 @@ from flask import Flask
 
 from app import create_app
 from microbadger.settings import Settings
-from tests.fake_registry import FakeRegistry, image
+from tests.fakes.registry import FakeRegistry, image
 from tests.running_service import ROOT, RunningService
 
 

@@ -26,7 +26,7 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from microbadger.settings import Settings
-from tests.fake_registry import FakeRegistry, image
+from tests.fakes.registry import FakeRegistry, image
 from tests.readme import ROOT, block
 from tests.real_registry import free_port, wait_until
 from tests.running_service import COMMAND_SECONDS, START_SECONDS, STOP_SECONDS, badge_text

@@ -11,7 +11,7 @@ import pytest
 import requests
 from werkzeug.wrappers import Request
 
-from tests.fake_registry import FakeRegistry
+from tests.fakes.registry import FakeRegistry
 from tests.real_registry import ImageMaker, RunningRegistry, free_port, need
 from tests.running_service import RunningService
 

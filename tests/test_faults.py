@@ -13,16 +13,16 @@ import pytest
 import requests
 from werkzeug.wrappers import Response
 
-from microbadger.asked_tags import AskedTags
-from microbadger.docker_hub import DockerHub
-from microbadger.files import set_aside
-from microbadger.reference import Reference, Repository
-from microbadger.registry import Registry
-from microbadger.transport import Limits
-from tests.fake_registry import FakeRegistry, Handler, image
-from tests.faulty_proxy import Fault, FaultyProxy, cut_after, garbled, garbled_body, in_single_bytes, kept_back, whole
+from microbadger.freshness.asked_tags import AskedTags
+from microbadger.image.reference import Reference, Repository
+from microbadger.registry.client import Registry
+from microbadger.registry.docker_hub import DockerHub
+from microbadger.registry.transport import Limits
+from microbadger.store.files import set_aside
+from tests.fakes.proxy import Fault, FaultyProxy, cut_after, garbled, garbled_body, in_single_bytes, kept_back, whole
+from tests.fakes.registry import FakeRegistry, Handler, image
+from tests.freshness.test_refresh import Bench
 from tests.running_service import RunningService
-from tests.test_refresh import Bench
 
 GARBAGE = [b"", b"\x00" * 200, b"\xff\xfe garbage", b'{"began_at": "2026', b"[" * 100_000, b"[[3]]", b"null"]
 WAIT_SECONDS = 30.0

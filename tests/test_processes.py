@@ -15,10 +15,10 @@ import pytest
 import requests
 from werkzeug.wrappers import Request
 
-from tests.fake_registry import FakeRegistry, image
+from tests.fakes.registry import FakeRegistry, image
 from tests.running_service import START_SECONDS, RunningService
 from tests.test_faults import fill, mounted
-from tests.test_metrics import die_counting
+from tests.web.test_metrics import die_counting
 
 STOP_SECONDS = 10.0
 WAIT_SECONDS = 30.0

@@ -14,9 +14,9 @@ import requests
 from click import Group
 
 from app import create_app
+from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.settings import Settings
-from microbadger.tracked_images import TrackedImages
-from tests.fake_registry import FakeRegistry, image
+from tests.fakes.registry import FakeRegistry, image
 from tests.readme import README, block, rows, section
 from tests.running_service import RunningService
 

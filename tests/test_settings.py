@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microbadger.cdn_target import Cloudflare, PurgeMethod
+from microbadger.cdn.target import Cloudflare, PurgeMethod
 from microbadger.settings import Settings, SettingsError
 
 VARIABLES = [

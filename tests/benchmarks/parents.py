@@ -15,9 +15,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from microbadger.documents import PlatformDocument, TagDocument, VersionDocument
-from microbadger.layer_index import LayerIndex
-from microbadger.reference import Repository
+from microbadger.freshness.relatives import LayerIndex
+from microbadger.image.documents import PlatformDocument, TagDocument, VersionDocument
+from microbadger.image.reference import Repository
 
 IMAGES = 10_000
 VERSIONS = 10

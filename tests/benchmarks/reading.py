@@ -21,20 +21,20 @@ from typing import Self
 
 from werkzeug.wrappers import Request
 
-from microbadger.checks import Checks
-from microbadger.content_cache import ContentCache
-from microbadger.docker_hub import DockerHub
-from microbadger.layer_index import LayerIndex
-from microbadger.look_log import LookLog
-from microbadger.publisher import Publisher
-from microbadger.reference import Reference, Repository
-from microbadger.refresh import Outcome, Refresher
-from microbadger.refresh_requests import RefreshRequests
-from microbadger.registry import Registry
-from microbadger.survey import Surveyor
-from microbadger.tracked_images import TrackedImages
-from tests.fake_hub import FakeHub
-from tests.fake_registry import FakeImage, FakeRegistry, image, index, to_json
+from microbadger.freshness.checks import Checks
+from microbadger.freshness.look_log import LookLog
+from microbadger.freshness.refresh import Outcome, Refresher
+from microbadger.freshness.relatives import LayerIndex
+from microbadger.freshness.requests import RefreshRequests
+from microbadger.freshness.survey import Surveyor
+from microbadger.freshness.tracked_images import TrackedImages
+from microbadger.image.reference import Reference, Repository
+from microbadger.registry.client import Registry
+from microbadger.registry.content import ContentCache
+from microbadger.registry.docker_hub import DockerHub
+from microbadger.site.publisher import Publisher
+from tests.fakes.docker_hub import FakeHub
+from tests.fakes.registry import FakeImage, FakeRegistry, image, index, to_json
 
 TAG_COUNTS = (1, 10, 100)
 

@@ -34,17 +34,17 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from app import _Service
-from microbadger.event_log import Event, LineFormatter
-from microbadger.files import replace_file
-from microbadger.metadata import format_time
-from microbadger.public_tree import ImagePaths
-from microbadger.reference import Repository
+from microbadger.image.describe import format_time
+from microbadger.image.reference import Repository
+from microbadger.logs.events import Event, LineFormatter
 from microbadger.settings import Settings
+from microbadger.site.paths import ImagePaths
+from microbadger.store.files import replace_file
 from tests.benchmarks.parents import digits, layers_of
 from tests.benchmarks.reading import _Host as Host
 from tests.benchmarks.reading import _http as http
-from tests.fake_hub import tag_row
-from tests.fake_registry import FakeImage, image, to_json
+from tests.fakes.docker_hub import tag_row
+from tests.fakes.registry import FakeImage, image, to_json
 
 OFFICIAL_EVERY, MOST_OFFICIAL = 100, 170  # Docker Hub has about so many official images
 IMAGES_AN_OWNER = 10

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import requests
 
-from microbadger.manifest import digest_of
-from tests.fake_registry import FakeRegistry, image, index
+from microbadger.image.manifest import digest_of
+from tests.fakes.registry import FakeRegistry, image, index
 from tests.running_service import RunningService
-from tests.test_nginx import running_nginx
+from tests.web.test_nginx import running_nginx
 
 NAME = "example/web"
 TAGS = 100

@@ -17,7 +17,7 @@ ROUNDS = 21
 
 def microbadger() -> Callable[[str, str], bytes]:
     sys.path.insert(0, str(Path(__file__).parent.parent.parent))
-    ours = import_module("microbadger.badge_svg")
+    ours = import_module("microbadger.badges.svg")
     return lambda label, message: ours.draw(ours.Badge(label, message))
 
 

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from werkzeug.wrappers import Request
 
-from tests.fake_registry import FakeRegistry, image
+from tests.fakes.registry import FakeRegistry, image
 from tests.running_service import RunningService, badge_text
 
 IMAGES = 50

@@ -14,9 +14,9 @@ from pathlib import Path
 from werkzeug.wrappers import Request, Response
 
 from tests.endurance.world import MovingImage, Origin, World
-from tests.fake_registry import Handler
-from tests.faulty_proxy import Fault as Spoiling
-from tests.faulty_proxy import cut_after, garbled, garbled_body, in_single_bytes, kept_back
+from tests.fakes.proxy import Fault as Spoiling
+from tests.fakes.proxy import cut_after, garbled, garbled_body, in_single_bytes, kept_back
+from tests.fakes.registry import Handler
 
 STOP_SECONDS = 10.0
 _ALL = ("badges", "images", "v1")

@@ -12,13 +12,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from microbadger.files import try_lock, unlock
+from microbadger.store.files import try_lock, unlock
 from tests.endurance.faults import Fault, Trouble, all_faults, start, stop
 from tests.endurance.processes import Watch, run_commands
 from tests.endurance.readers import Reader, Readings
 from tests.endurance.report import Result, Survived
 from tests.endurance.world import TAGS, MovingImage, World
-from tests.receiver import Receiver
+from tests.fakes.receiver import Receiver
 
 _STEP_SECONDS = 0.25
 _TOLD_SECONDS = 20.0

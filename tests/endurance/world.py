@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import requests
 from werkzeug.wrappers import Request, Response
 
-from tests.fake_registry import FakeRegistry, Handler, image
-from tests.faulty_proxy import FaultyProxy, whole
+from tests.fakes.proxy import FaultyProxy, whole
+from tests.fakes.registry import FakeRegistry, Handler, image
 from tests.running_service import START_SECONDS, RunningService, badge_text
 
 TAGS = ("latest", "1.0", "1.1-ma")

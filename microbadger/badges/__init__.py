@@ -1,0 +1,31 @@
+"""Says a fact in two words and draws it; pure."""
+
+from microbadger.badges.svg import STYLES, badge_of, draw, endpoint_document, restyled
+from microbadger.badges.text import (
+    BADGE_TYPES,
+    Badge,
+    badges,
+    count_text,
+    layers_text,
+    not_found_badge,
+    pending_badge,
+    platform_text,
+    size_text,
+)
+
+__all__ = [
+    "BADGE_TYPES",
+    "STYLES",
+    "Badge",
+    "badge_of",
+    "badges",
+    "count_text",
+    "draw",
+    "endpoint_document",
+    "layers_text",
+    "not_found_badge",
+    "pending_badge",
+    "platform_text",
+    "restyled",
+    "size_text",
+]

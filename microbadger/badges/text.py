@@ -1,0 +1,217 @@
+"""Says in two short texts what each type of badge tells about an image.
+
+Unknown is said as ``unknown`` and a label that nobody wrote as ``not given``; neither is ever a 0.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from microbadger.image import (
+    ImageDocument,
+    PlatformDocument,
+    Told,
+    VersionDocument,
+    current_version,
+    most_specific,
+    tags_of,
+    told_by,
+)
+
+UNKNOWN = "unknown"
+NOT_GIVEN = "not given"
+NOT_FOUND = "not found"
+PENDING = "pending"
+
+_COMMIT_LENGTH = 7
+_PLATFORMS_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """What a badge says, and the colour of each half."""
+
+    label: str
+    message: str
+    color: str = "blue"
+    label_color: str = "grey"
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    image: ImageDocument
+    version: VersionDocument
+    tag: str | None
+    tell: Callable[[], Told]
+
+    @property
+    def told(self) -> Told:
+        return self.tell()
+
+    @property
+    def is_read(self) -> bool:
+        return bool(self.version["Platforms"])
+
+
+def badges(image: ImageDocument, last: ImageDocument | None = None) -> Iterator[tuple[str, str | None, Badge]]:
+    """Yield (type, tag, badge) of every badge of an image: for its current version (tag None) and for each tag.
+
+    Those are left out that must say what they did in the ``last`` document.
+    """
+    current = current_version(image["Versions"])
+    last_versions = {version["SHA"]: version for version in last["Versions"]} if last else {}
+    last_current = current_version(last["Versions"]) if last else None
+    of_image = [kind for kind, field in _TOLD_OF_IMAGES.items() if not last or last.get(field) != image.get(field)]
+    for version in image["Versions"]:
+        subjects: list[tuple[str | None, bool]] = [(None, version == last_current)] if version is current else []
+        subjects += [(tag, version == last_versions.get(version["SHA"])) for tag in tags_of(version)]
+        tell = _teller(version)
+        for tag, is_same in subjects:
+            subject = _Subject(image, version, tag, tell)
+            for badge_type in of_image if is_same else BADGE_TYPES:
+                yield badge_type, tag, BADGE_TYPES[badge_type](subject)
+
+
+def not_found_badge(subject: str = "image") -> Badge:
+    """Return the badge for an image, or a tag, that is not here."""
+    return Badge(subject, NOT_FOUND, "lightgrey")
+
+
+def pending_badge(badge_type: str) -> Badge:
+    """Return the badge of an image that is tracked and was not read yet."""
+    return Badge(badge_type, PENDING, "lightgrey")
+
+
+def size_text(size_bytes: int) -> str:
+    """Return a size in the largest binary unit that leaves at least 1.0: ``18.6 MiB``; ``unknown`` for 0."""
+    if size_bytes <= 0:
+        return UNKNOWN
+    if size_bytes < 1024:
+        return f"{size_bytes} B"
+    size = float(size_bytes)
+    for unit in ("KiB", "MiB", "GiB"):
+        size /= 1024
+        if round(size, 1) < 1024:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1024:.1f} TiB"
+
+
+def count_text(count: int) -> str:
+    """Return a count in three figures at most: ``999``, ``1.2k``, ``35k``, ``1.2M``."""
+    if count < 1000:
+        return str(count)
+    amount, unit = count / 1000, "k"
+    for larger in ("M", "B"):
+        if round(amount) >= 1000:
+            amount, unit = amount / 1000, larger
+    return f"{amount:.0f}{unit}" if amount >= 10 else f"{amount:.1f}{unit}".replace(".0", "")
+
+
+def layers_text(count: int) -> str:
+    """Return ``9 layers``, ``1 layer``."""
+    return f"{count} layer{'' if count == 1 else 's'}"
+
+
+def platform_text(platform: PlatformDocument) -> str:
+    """Return ``linux/arm/v7``."""
+    return "/".join(filter(None, [platform["OS"], platform["Architecture"], platform.get("Variant")]))
+
+
+def platforms_text(platforms: list[PlatformDocument]) -> str:
+    """Return the platform if there is one, up to three by name, then a count."""
+    if not platforms:
+        return UNKNOWN
+    first, *others = dict.fromkeys(map(platform_text, platforms))  # Windows has one for each of its versions
+    if len(others) >= _PLATFORMS_NAMED:
+        return f"{len(others) + 1} platforms"
+    return ", ".join([first, *(name.removeprefix(f"{platforms[0]['OS']}/") for name in others)])
+
+
+def _image(subject: _Subject) -> Badge:
+    if not subject.is_read:
+        return _unknown("image")
+    return Badge(size_text(subject.version["DownloadSize"]), layers_text(subject.version["LayerCount"]))
+
+
+def _version(subject: _Subject) -> Badge:
+    tag = subject.tag or most_specific(tags_of(subject.version)) or "latest"
+    if tag == "latest" and not subject.tag:
+        tag = subject.told.version or tag
+    return Badge("version", tag)
+
+
+def _commit(subject: _Subject) -> Badge:
+    return _given(subject, "commit", (subject.told.revision or "")[:_COMMIT_LENGTH])
+
+
+def _license(subject: _Subject) -> Badge:
+    return _given(subject, "license", subject.told.license.code if subject.told.license else "")
+
+
+def _size(subject: _Subject) -> Badge:
+    return _known("size", size_text(subject.version["DownloadSize"]))
+
+
+def _layers(subject: _Subject) -> Badge:
+    return _known("layers", str(subject.version["LayerCount"]) if subject.is_read else UNKNOWN)
+
+
+def _platforms(subject: _Subject) -> Badge:
+    return _known("platforms", platforms_text(subject.version["Platforms"]))
+
+
+def _created(subject: _Subject) -> Badge:
+    return _known("created", subject.version.get("Created", UNKNOWN).partition("T")[0])
+
+
+def _pulls(subject: _Subject) -> Badge:
+    return _count("pulls", subject.image.get("PullCount"))
+
+
+def _stars(subject: _Subject) -> Badge:
+    return _count("stars", subject.image.get("StarCount"))
+
+
+def _base(subject: _Subject) -> Badge:
+    return _given(subject, "base", subject.told.base_name or "")
+
+
+BADGE_TYPES: dict[str, Callable[[_Subject], Badge]] = {
+    "image": _image,
+    "version": _version,
+    "commit": _commit,
+    "license": _license,
+    "size": _size,
+    "layers": _layers,
+    "platforms": _platforms,
+    "created": _created,
+    "pulls": _pulls,
+    "stars": _stars,
+    "base": _base,
+}
+
+
+_TOLD_OF_IMAGES = {"pulls": "PullCount", "stars": "StarCount"}
+"""The types that say nothing of a version, and the field that they say."""
+
+
+def _teller(version: VersionDocument) -> Callable[[], Told]:
+    return cache(lambda: told_by(version.get("Labels", {}), version.get("Annotations", {})))
+
+
+def _given(subject: _Subject, label: str, text: str) -> Badge:
+    if not subject.is_read:
+        return _unknown(label)
+    return Badge(label, text) if text else Badge(label, NOT_GIVEN, "lightgrey")
+
+
+def _known(label: str, text: str) -> Badge:
+    return Badge(label, text) if text != UNKNOWN else _unknown(label)
+
+
+def _count(label: str, count: int | None) -> Badge:
+    return _unknown(label) if count is None else Badge(label, count_text(count))
+
+
+def _unknown(label: str) -> Badge:
+    return Badge(label, UNKNOWN, "lightgrey")

@@ -1,0 +1,200 @@
+"""Connections that go only to addresses that were checked, and that never outlive their time.
+
+A name is resolved once, every address it has is checked, and the socket goes to a checked one: a name server
+that answers differently the second time (DNS rebinding) gains nothing. Host header, TLS server name and
+certificate are still those of the name. What is public follows
+https://www.iana.org/assignments/iana-ipv4-special-registry and its IPv6 twin, looking into the IPv6 forms
+that carry an IPv4 address.
+
+Socket timeouts start anew with every byte, so a host that sends one byte at a time could hold a thread for
+days; `cut_off_after` ends the connection instead.
+"""
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any, ClassVar
+
+from requests import PreparedRequest
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.poolmanager import PoolManager
+from urllib3.response import BaseHTTPResponse
+from urllib3.util import Timeout
+
+from microbadger.http.watchdog import WATCHDOG
+
+Resolve = Callable[[str, int], Sequence[str]]
+Address = IPv4Address | IPv6Address
+
+_MAX_ADDRESSES = 4
+# Cloud metadata services outside the ranges that are refused anyway: Alibaba, Azure, AWS, Oracle.
+_METADATA = {
+    ip_address(text) for text in ("100.100.100.200", "168.63.129.16", "fd00:ec2::254", "192.0.0.192")
+}
+_NAT64 = ip_network("64:ff9b::/96")
+
+
+class ForbiddenAddress(Exception):
+    """A name leads to an address where we do not go."""
+
+
+class CutOff(Exception):
+    """A host used up its time."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Where connections may go, and how long they may take to get there and to begin an answer."""
+
+    resolve: Resolve
+    allows: Callable[[Address], bool]
+    connect_seconds: float
+    answer_seconds: float
+
+    def addresses(self, host: str, port: int) -> list[str]:
+        """Return the addresses of a host; raise `ForbiddenAddress` if a single one is not allowed."""
+        addresses = [ip_address(text.partition("%")[0]) for text in self.resolve(host, port)]
+        if not all(map(self.allows, addresses)):
+            raise ForbiddenAddress
+        return [str(address) for address in addresses[:_MAX_ADDRESSES]]
+
+
+def resolve_name(host: str, port: int) -> list[str]:
+    """Return every address the system knows for a host, the preferred one first; raise `OSError` for none."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(sockaddr[0]) for *_, sockaddr in found]
+
+
+def is_public(address: Address) -> bool:
+    """Tell whether an address is reachable by everybody and belongs to nobody's inside."""
+    address = _embedded(address)
+    return is_possible(address) and address.is_global and not address.is_reserved
+
+
+def is_possible(address: Address) -> bool:
+    """Tell whether a registry can live at an address; none does where metadata services are."""
+    address = _embedded(address)
+    is_special = address.is_link_local or address.is_multicast or address.is_unspecified
+    return not is_special and address not in _METADATA
+
+
+def _embedded(address: Address) -> Address:
+    """Return the IPv4 address that an IPv6 one stands for, else the address itself."""
+    if isinstance(address, IPv4Address):
+        return address
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
+
+
+@contextmanager
+def cut_off_after(seconds: float, cut_off: Callable[[], object]) -> Iterator[None]:
+    """Run `cut_off`, which must not block, elsewhere and raise `CutOff` if the body takes longer than `seconds`."""
+    watch = WATCHDOG.watch(seconds, cut_off)
+    try:
+        yield
+    except Exception as error:
+        if watch.is_over:
+            raise CutOff from error
+        raise
+    finally:
+        WATCHDOG.call_off(watch)
+    if watch.is_over:  # headers that end in the middle raise nothing
+        raise CutOff
+
+
+class _Connection(HTTPConnection):
+    """A connection within a `Reach`."""
+
+    reach: ClassVar[Reach]
+    _twin: socket.socket | None = None
+
+    def _new_conn(self) -> socket.socket:
+        """Connect to the first address that answers; a twin of the socket survives its wrapping in TLS."""
+        connected = self._connected()
+        self._twin = connected.dup()
+        return connected
+
+    def _connected(self) -> socket.socket:
+        failure: OSError = OSError("the name has no address")
+        for address in self.reach.addresses(self.host, self.port):
+            try:
+                connected = socket.create_connection((address, self.port), timeout=self.timeout)
+            except OSError as error:
+                failure = error
+            else:
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return connected
+        raise failure
+
+    def connect(self) -> None:
+        try:
+            with cut_off_after(self.reach.connect_seconds, lambda: _shut_down(self._twin)):
+                super().connect()
+        finally:
+            if self._twin is not None:
+                self._twin.close()
+
+    def getresponse(self) -> Any:
+        with cut_off_after(self.reach.answer_seconds, lambda: _shut_down(self.sock)):
+            return super().getresponse()
+
+
+def _shut_down(connection: socket.socket | None) -> None:
+    """End a connection; there is none yet, or none any more, where the time was up just before or after."""
+    if connection is not None:
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+class _TlsConnection(_Connection, HTTPSConnection):
+    """The same, encrypted."""
+
+
+class PinnedAdapter(HTTPAdapter):
+    """Carries requests over connections within one `Reach`, and keeps those for the next request."""
+
+    def __init__(self, reach: Reach, *, connections_per_host: int) -> None:
+        self._reach = reach
+        super().__init__(pool_maxsize=connections_per_host)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _pool_classes(self._reach)
+
+    def exchange(
+        self, prepared: PreparedRequest, *, timeout: Timeout, ca_bundle: str, proxies: dict[str, str]
+    ) -> BaseHTTPResponse:
+        """Send a request and return the answer as urllib3 has it, without what `send` adds for the sake of sessions."""
+        pool: Any = self.get_connection_with_tls_context(prepared, ca_bundle, proxies=proxies)
+        answer: BaseHTTPResponse = pool.urlopen(
+            prepared.method,
+            self.request_url(prepared, proxies),
+            prepared.body,
+            prepared.headers,
+            retries=self.max_retries,
+            redirect=False,
+            assert_same_host=False,
+            timeout=timeout,
+            preload_content=False,
+            decode_content=False,
+        )
+        return answer
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> PoolManager:
+        """Return the pools that lead through a proxy, which may well be private: the operator named it."""
+        manager: PoolManager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = _pool_classes(replace(self._reach, allows=is_possible))
+        return manager
+
+
+def _pool_classes(reach: Reach) -> dict[str, type[HTTPConnectionPool]]:
+    plain = type("_Plain", (_Connection,), {"reach": reach})
+    encrypted = type("_Encrypted", (_TlsConnection,), {"reach": reach})
+    return {
+        "http": type("_PlainPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
+        "https": type("_EncryptedPool", (HTTPSConnectionPool,), {"ConnectionCls": encrypted}),
+    }

@@ -1,0 +1,399 @@
+"""Describes what was read of an image as the documents that are published."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from microbadger.image.documents import (
+    BaseDocument,
+    HubDetails,
+    ImageDocument,
+    LayerDocument,
+    LicenseDocument,
+    PlatformDocument,
+    RelativeDocument,
+    TagDocument,
+    VersionControlDocument,
+    VersionDocument,
+)
+from microbadger.image.labels import Told, told_by
+from microbadger.image.manifest import Config, Manifest, Platform, layer_steps
+from microbadger.image.reference import DOCKER_HUB, Repository
+from microbadger.image.tags import most_specific
+
+D = TypeVar("D", ImageDocument, VersionDocument, PlatformDocument)
+
+_DETAILS = frozenset({"Layers", "DiffIDs"})  # what a version's own document tells and that of its image does not
+PREFERRED_PLATFORM = ("linux", "amd64")
+
+# How builders wrap a Dockerfile instruction when they write it into the history of an image.
+_SHELL = "/bin/sh -c "
+_NO_OPERATION = "#(nop)"
+_BUILDKIT_MARK = " # buildkit"
+
+
+_VERSION_FIELDS_ON_TOP = (
+    *("Id", "LatestVersion", "Author", "LayerCount", "DownloadSize", "Labels"),
+    *("Digest", "MediaType", "Platforms", "Annotations", "Source", "Base"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformImage:
+    """What one platform of a version consists of, as read from the registry."""
+
+    digest: str
+    platform: Platform
+    manifest: Manifest
+    config: Config
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(layer.size_bytes for layer in self.manifest.layers)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How the tags of an image moved between two documents: tag → SHA, the old one for those deleted."""
+
+    new: Mapping[str, str]
+    changed: Mapping[str, str]
+    deleted: Mapping[str, str]
+
+    def __bool__(self) -> bool:
+        return bool(self.new or self.changed or self.deleted)
+
+    def __str__(self) -> str:
+        return " ".join(f"{how}={count}" for how, count in self.counts.items())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many tags moved, by how they did."""
+        return {"new": len(self.new), "changed": len(self.changed), "deleted": len(self.deleted)}
+
+
+NO_CHANGES = Changes({}, {}, {})
+
+
+def describe_version(
+    repository: Repository,
+    digest: str,
+    media_type: str,
+    images: Sequence[PlatformImage],
+    index_annotations: Mapping[str, str] | None = None,
+) -> VersionDocument:
+    """Return the document of one version, with the layers of its main platform on top.
+
+    ``images`` must not be empty; if there are several, each platform has its own labels and layers besides.
+    """
+    main = main_platform(images)
+    told = told_by(main.config.labels, main.manifest.annotations, index_annotations or {})
+    version = outline_version(repository, digest, media_type)
+    version["Author"] = main.config.author or told.authors or ""
+    version["LayerCount"] = len(main.manifest.layers)
+    version["DownloadSize"] = main.size_bytes
+    version["Layers"] = _layers(main)
+    version["Platforms"] = [_platform(image, with_details=len(images) > 1) for image in images]
+    if len(main.config.diff_ids) == len(main.manifest.layers) > 0:
+        version["DiffIDs"] = list(main.config.diff_ids)
+    if main.config.created:
+        version["Created"] = format_time(main.config.created)
+    if main.config.labels:
+        version["Labels"] = dict(main.config.labels)
+    if annotations := {**main.manifest.annotations, **_not_empty(index_annotations or {})}:
+        version["Annotations"] = annotations
+    _add_told(version, told)
+    return _ordered(VersionDocument, version)
+
+
+def outline_version(
+    repository: Repository,
+    digest: str,
+    media_type: str = "",
+    *,
+    size_bytes: int = 0,
+    unsupported: str = "",
+    unread: str = "",
+) -> VersionDocument:
+    """Return the document of a version of which little but the digest is known, and the reason."""
+    version = VersionDocument(
+        SHA=sha_of(digest),
+        Tags=[],
+        ImageName=image_name(repository),
+        Author="",
+        LayerCount=0,
+        DownloadSize=size_bytes,
+        Digest=digest,
+        MediaType=media_type,
+        Platforms=[],
+    )
+    if unsupported:
+        version["Unsupported"] = unsupported
+    if unread:
+        version["Unread"] = unread
+    return version
+
+
+def describe_image(
+    repository: Repository,
+    versions: Iterable[VersionDocument],
+    *,
+    checked_at: datetime,
+    webhook_url: str | None = None,
+    hub: HubDetails | None = None,
+) -> ImageDocument:
+    """Return the document of an image with these versions, newest first, without their layers."""
+    newest_first = sorted((_without_layers(v) for v in versions), key=_newest_first, reverse=True)
+    current = current_version(newest_first)
+    hub = hub or HubDetails()
+    image = ImageDocument(
+        LatestSHA=current["SHA"] if current else "",
+        UpdatedAt=format_time(checked_at),
+        Versions=newest_first,
+        ImageName=image_name(repository),
+        Registry=repository.registry,
+        Repository=repository.path,
+    )
+    optional = {
+        "WebhookURL": webhook_url,
+        "Description": hub.description or _description_told(current),
+        "LastUpdated": format_time(hub.last_updated) if hub.last_updated else _first_creation(newest_first),
+        "PullCount": hub.pull_count,
+        "StarCount": hub.star_count,
+        "ImageURL": _image_url(repository),
+    }
+    image.update({key: value for key, value in optional.items() if value is not None})  # type: ignore[typeddict-item]
+    if current:
+        image.update(_on_top(current))
+    return _ordered(ImageDocument, image)
+
+
+def shown_at(image: ImageDocument, tag: str) -> ImageDocument | None:
+    """Return the document with the fields of a tag's version on top; None where the tag is not known."""
+    version = next((version for version in image["Versions"] if tag in tags_of(version)), None)
+    if version is None:
+        return None
+    shown = image.copy()
+    for field in _VERSION_FIELDS_ON_TOP:
+        shown.pop(field, None)  # type: ignore[misc]
+    shown.update(_on_top(version))
+    return _ordered(ImageDocument, shown)
+
+
+def hub_details(image: ImageDocument) -> HubDetails:
+    """Return what Docker Hub told when this document was made, for a day on which it does not answer."""
+    on_docker_hub = "PullCount" in image
+    return HubDetails(
+        image.get("Description") if on_docker_hub else None,
+        datetime.fromisoformat(image["LastUpdated"]) if on_docker_hub and "LastUpdated" in image else None,
+        image.get("PullCount"),
+        image.get("StarCount"),
+    )
+
+
+def current_version(versions: Sequence[VersionDocument]) -> VersionDocument | None:
+    """Return what ``latest`` points to, else the newest by creation time; None where there is no version."""
+    latest = [version for version in versions if "latest" in tags_of(version)]
+    return next(iter(latest), None) or max(versions, key=_newest_first, default=None)
+
+
+def main_platform(images: Sequence[PlatformImage]) -> PlatformImage:
+    """Return the image for linux/amd64, for every such processor rather than some, else the first one."""
+
+    def rank(image: PlatformImage) -> tuple[bool, bool]:
+        is_preferred = (image.platform.os, image.platform.architecture) == PREFERRED_PLATFORM
+        return not is_preferred, is_preferred and image.platform.variant not in (None, "v1")
+
+    return min(images, key=rank)
+
+
+def changes_between(before: ImageDocument, after: ImageDocument) -> Changes:
+    """Return which tags are new, which point elsewhere and which are gone."""
+    old, new = _tagged(before), _tagged(after)
+    return Changes(
+        new={tag: sha for tag, sha in new.items() if tag not in old},
+        changed={tag: sha for tag, sha in new.items() if tag in old and old[tag] != sha},
+        deleted={tag: sha for tag, sha in old.items() if tag not in new},
+    )
+
+
+def tags_of(version: VersionDocument) -> list[str]:
+    return [tag["tag"] for tag in version["Tags"]]
+
+
+def tagged(version: VersionDocument, tags: Iterable[str]) -> VersionDocument:
+    """Return the version with these tags in the place of those it had."""
+    documents = [TagDocument(tag=tag) for tag in sorted(tags)]
+    return version if version["Tags"] == documents else {**version, "Tags": documents}
+
+
+def related(
+    version: VersionDocument, parents: list[RelativeDocument], identical: list[RelativeDocument]
+) -> VersionDocument:
+    """Return the version with these relatives in the place of those it had; a list that is empty is left out."""
+    if version.get("Parents", []) == parents and version.get("Identical", []) == identical:
+        return version
+    changed = version.copy()
+    for field, relatives in (("Parents", parents), ("Identical", identical)):
+        changed.pop(field, None)  # type: ignore[misc]
+        if relatives:
+            changed[field] = relatives  # type: ignore[literal-required]
+    return _ordered(VersionDocument, changed)
+
+
+def with_details_of(published: VersionDocument, version: VersionDocument) -> VersionDocument:
+    """Return a version as the record of its image tells it, with what only its own document tells."""
+    whole = version.copy()
+    whole["Platforms"] = published["Platforms"]
+    for field in _DETAILS & published.keys():
+        whole[field] = published[field]  # type: ignore[literal-required]
+    return _ordered(VersionDocument, whole)
+
+
+def image_name(repository: Repository) -> str:
+    """Return the name people use: an official image without ``library/``."""
+    return repository.bare or repository.familiar
+
+
+def sha_of(digest: str) -> str:
+    """Return the encoded part of a digest: what the old interface calls ``SHA``."""
+    return digest.partition(":")[2]
+
+
+def format_time(moment: datetime) -> str:
+    """Return an aware time as RFC 3339 in UTC, ``2018-12-14T08:47:51.363852Z``."""
+    return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+
+
+def document_bytes(document: Mapping[str, object]) -> bytes:
+    """Return a document as JSON in UTF-8, with ``<``, ``>`` and ``&`` escaped as the old service did."""
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text.encode("utf-8", "replace") + b"\n"
+
+
+def command_of(created_by: str) -> str:
+    """Return the Dockerfile instruction behind a history entry.
+
+    >>> command_of('/bin/sh -c #(nop)  CMD ["sh"]'), command_of("RUN /bin/sh -c make # buildkit")
+    ('CMD ["sh"]', 'RUN make')
+    """
+    command = created_by.strip().removesuffix(_BUILDKIT_MARK)
+    if _NO_OPERATION in command:
+        return command.partition(_NO_OPERATION)[2].strip()
+    arguments, shell, script = command.partition(_SHELL)
+    if shell and (arguments in ("", "RUN ") or arguments.startswith(("|", "RUN |"))):
+        return f"RUN {script.strip()}"
+    return command
+
+
+def _layers(image: PlatformImage) -> list[LayerDocument]:
+    return [
+        LayerDocument(
+            BlobSum=step.layer.digest,
+            Command=command_of(step.command or ""),
+            DownloadSize=step.layer.size_bytes,
+            Digest=step.layer.digest,
+            MediaType=step.layer.media_type,
+        )
+        if step.layer
+        else LayerDocument(BlobSum="", Command=command_of(step.command or ""), DownloadSize=0)
+        for step in layer_steps(image.manifest, image.config)
+    ]
+
+
+def _platform(image: PlatformImage, *, with_details: bool) -> PlatformDocument:
+    document = PlatformDocument(
+        OS=image.platform.os,
+        Architecture=image.platform.architecture,
+        Digest=image.digest,
+        DownloadSize=image.size_bytes,
+        LayerCount=len(image.manifest.layers),
+    )
+    if image.platform.variant:
+        document["Variant"] = image.platform.variant
+    if image.config.created:
+        document["Created"] = format_time(image.config.created)
+    if with_details:
+        if image.config.labels:
+            document["Labels"] = dict(image.config.labels)
+        if image.manifest.annotations:
+            document["Annotations"] = dict(image.manifest.annotations)
+        document["Layers"] = _layers(image)
+    return _ordered(PlatformDocument, document)
+
+
+def _add_told(version: VersionDocument, told: Told) -> None:
+    if told.license:
+        version["License"] = LicenseDocument(Code=told.license.code)
+        if told.license.url:
+            version["License"]["URL"] = told.license.url
+    if told.version_control:
+        version["VersionControl"] = VersionControlDocument(
+            Type=told.version_control.type, URL=told.version_control.url, Commit=told.version_control.commit
+        )
+    if told.source:
+        version["Source"] = told.source
+    base = BaseDocument()
+    if told.base_name:
+        base["Name"] = told.base_name
+    if told.base_digest:
+        base["Digest"] = told.base_digest
+    if base:
+        version["Base"] = base
+
+
+def _not_empty(annotations: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in annotations.items() if value.strip()}
+
+
+def _on_top(current: VersionDocument) -> ImageDocument:
+    fields = {key: current.get(key) for key in _VERSION_FIELDS_ON_TOP}
+    fields |= {"Id": current["SHA"], "LatestVersion": most_specific(tags_of(current))}
+    return {key: value for key, value in fields.items() if value}  # type: ignore[return-value]
+
+
+def _ordered(kind: type[D], document: D) -> D:
+    """Return a document with its fields in the order of its kind, which is that of the old service."""
+    return {key: document[key] for key in kind.__annotations__ if key in document}  # type: ignore[return-value, literal-required]
+
+
+def _without_layers(version: VersionDocument) -> VersionDocument:
+    short = version.copy()
+    for field in _DETAILS:
+        short.pop(field, None)  # type: ignore[misc]
+    short["Platforms"] = [_without_details(platform) for platform in version["Platforms"]]
+    return short
+
+
+def _without_details(platform: PlatformDocument) -> PlatformDocument:
+    details = ("Labels", "Annotations", "Layers")
+    return {key: value for key, value in platform.items() if key not in details}  # type: ignore[return-value]
+
+
+def _description_told(version: VersionDocument | None) -> str | None:
+    return told_by(version.get("Labels", {}), version.get("Annotations", {})).description if version else None
+
+
+def _newest_first(version: VersionDocument) -> tuple[str, str]:
+    return version.get("Created", "").removesuffix("Z"), version["SHA"]  # without it, 51.36Z sorts before 51Z
+
+
+def _first_creation(versions: Sequence[VersionDocument]) -> str | None:
+    return next((version["Created"] for version in versions if "Created" in version), None)
+
+
+def _tagged(image: ImageDocument) -> dict[str, str]:
+    return {tag: version["SHA"] for version in image["Versions"] for tag in tags_of(version)}
+
+
+def _image_url(repository: Repository) -> str | None:
+    pages = {
+        DOCKER_HUB: f"https://hub.docker.com/r/{repository.path}/",
+        "quay.io": f"https://quay.io/repository/{repository.path}",
+        "ghcr.io": f"https://ghcr.io/{repository.path}",
+    }
+    return pages.get(repository.registry)

@@ -1,0 +1,259 @@
+"""Writes one line per event in ``key=value`` form, whatever is in the values.
+
+    time=2026-11-25T01:02:03.456Z level=info event=refreshed image=example/web tags=3 refresh=5f0c1a2b3c4d5e6f
+
+A value that is more than a word is quoted as JSON quotes it (https://pkg.go.dev/github.com/go-logfmt/logfmt): a line is
+printable ASCII, so no tag, label or error can begin another or steer a terminal. It has at most 4096 bytes, which is
+what several workers can write to one pipe without mixing their lines (POSIX, `write`, PIPE_BUF). What other libraries
+log comes in the same form, as ``event=log``.
+
+Everything that is logged within a request or a refresh bears its id.
+"""
+
+import json
+import logging
+import re
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from microbadger.logs.redaction import Redaction
+
+_LONGEST_LINE = 4095  # and a line break
+_LONGEST_VALUE = 1000
+_LONGEST_TRACEBACK = 2000
+_CUT = "..."
+_WORD = re.compile(r"[!#-<>-\[\]-~]+")  # printable ASCII but the quote, the backslash and the equals sign
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Fields = Iterable[tuple[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What is logged: a name and fields, of which those that are None are left out."""
+
+    name: str
+    fields: tuple[tuple[str, object], ...]
+
+    def __str__(self) -> str:
+        return line([("event", self.name), *self.fields])
+
+
+class EventLog:
+    """Logs the events of one module."""
+
+    def __init__(self, module: str) -> None:
+        self._log = logging.getLogger(module)
+
+    def info(self, event: str, /, **fields: object) -> None:
+        """Say that something happened."""
+        self._say(logging.INFO, event, fields)
+
+    def warning(self, event: str, /, **fields: object) -> None:
+        """Say that something failed outside of the service."""
+        self._say(logging.WARNING, event, fields)
+
+    def error(self, event: str, /, **fields: object) -> None:
+        """Say that something failed which an operator should mend."""
+        self._say(logging.ERROR, event, fields)
+
+    def exception(self, event: str, /, **fields: object) -> None:
+        """Say that the exception that is being handled was not foreseen, and where it was raised."""
+        self._say(logging.ERROR, event, fields, raised=sys.exception())
+
+    def broken_thread(self, broken: threading.ExceptHookArgs) -> None:
+        """Say that a thread ended by an exception, as `threading.excepthook` is told it."""
+        if broken.exc_type is not SystemExit:
+            name = broken.thread.name if broken.thread else None
+            self._say(logging.ERROR, "thread_broke", {"thread": name}, raised=broken.exc_value)
+
+    def _say(
+        self, level: int, event: str, fields: Mapping[str, object], *, raised: BaseException | None = None
+    ) -> None:
+        if self._log.isEnabledFor(level):
+            self._log.log(level, Event(event, tuple(fields.items())), exc_info=raised)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What the lines of some work have in common."""
+
+    ids: tuple[tuple[str, object], ...] = ()
+    begun_at: float = 0
+
+
+_WORK: ContextVar[_Work] = ContextVar("work", default=_Work())  # noqa: B039 - it is frozen
+
+
+@contextmanager
+def work(**ids: str) -> Iterator[None]:
+    """Have every line that is logged meanwhile, by this thread, bear these ids too."""
+    outer = _WORK.set(_Work((*_WORK.get().ids, *ids.items()), time.monotonic()))
+    try:
+        yield
+    finally:
+        _WORK.reset(outer)
+
+
+def identified(kind: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Return a decorator that makes each call a work with an id of its own."""
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        @wraps(function)
+        def within_work(*args: P.args, **kwargs: P.kwargs) -> T:
+            with work(**{kind: new_id()}):
+                return function(*args, **kwargs)
+
+        return within_work
+
+    return decorate
+
+
+def also(**ids: str) -> None:
+    """Have the lines of the work that is being done bear these ids too, until it ends."""
+    current = _WORK.get()
+    _WORK.set(_Work((*current.ids, *ids.items()), current.begun_at))
+
+
+def work_seconds() -> float:
+    """Return how long the work that is being done has taken so far."""
+    return round(time.monotonic() - _WORK.get().begun_at, 3)
+
+
+def current_id(kind: str) -> str | None:
+    """Return the id of this kind that lines bear now, or None."""
+    return next((str(value) for key, value in _WORK.get().ids if key == kind), None)
+
+
+def new_id() -> str:
+    """Return an id that nothing else has."""
+    return secrets.token_hex(8)
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a text can be an id."""
+    return _ID.fullmatch(text) is not None
+
+
+class LineFormatter(logging.Formatter):
+    """Makes lines of what is logged, by us or by others."""
+
+    def __init__(self, redaction: Redaction | None = None) -> None:
+        super().__init__()
+        self._redaction = redaction or Redaction()
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line for a record, with its traceback if it has one."""
+        told = [("time", _time(record.created)), ("level", record.levelname.lower()), *self._told(record)]
+        end = "".join(f" {key}={_word(value)}" for key, value in _WORK.get().ids)
+        if record.exc_info and record.exc_info[0]:
+            traceback = self._redaction.of_foreign(self.formatException(record.exc_info))
+            end += f" traceback={_quoted_end(traceback, _LONGEST_TRACEBACK)}"
+        return line(told, _LONGEST_LINE - len(end)) + end
+
+    def _told(self, record: logging.LogRecord) -> Fields:
+        if isinstance(record.msg, Event):
+            yield "event", record.msg.name
+            for key, value in record.msg.fields:
+                yield key, self._without_secrets(value)
+        else:
+            yield "event", "log"
+            yield "logger", record.name
+            yield "message", self._redaction.of_foreign(_message(record))
+
+    def _without_secrets(self, value: object) -> object:
+        if value is None or isinstance(value, int | float):
+            return value
+        # The words of an error can be those of a library, also of one that Python counts among those of the system.
+        redact = self._redaction.of_foreign if isinstance(value, BaseException) else self._redaction.of
+        return redact(str(value))
+
+
+def log_to_stdout(formatter: logging.Formatter, others: Iterable[str] = ()) -> None:
+    """Write what is logged to standard output, also what loggers of these names write by handlers of their own."""
+    threading.excepthook = EventLog(__name__).broken_thread
+    logging.raiseExceptions = False  # a line that cannot be written is not written elsewhere as it is
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO)
+    for logger in (logging.getLogger(), *map(logging.getLogger, others)):
+        for handler in logger.handlers:
+            adopt(handler, formatter)
+
+
+def adopt(handler: logging.Handler, formatter: logging.Formatter) -> None:
+    """Have a handler write lines, to standard output if it wrote to standard error."""
+    handler.setFormatter(formatter)
+    if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
+        handler.setStream(sys.stdout)
+
+
+def line(fields: Fields, longest: int = _LONGEST_LINE) -> str:
+    """Return fields as a line without its break; those that do not fit into so many bytes are left out.
+
+    >>> line([("event", "refreshed"), ("image", "example/web"), ("error", 'no "manifest"')])
+    'event=refreshed image=example/web error="no \\\\"manifest\\\\""'
+    """
+    text = ""
+    for key, value in fields:
+        if value is None:
+            continue
+        word = f"{key}={_word(value)}"
+        if len(text) + len(word) < longest:
+            text += f" {word}" if text else word
+    return text
+
+
+def _word(value: object) -> str:
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text if len(text) <= _LONGEST_VALUE and _WORD.fullmatch(text) else _quoted(text, _LONGEST_VALUE)
+
+
+def _quoted(text: str, limit: int) -> str:
+    """Return a text quoted, or as much of its begin as fits into so many bytes."""
+    quoted = f'"{_escaped(text[:limit])}"'
+    if len(text) <= limit and len(quoted) <= limit:
+        return quoted
+    return f'"{_fitting(text[:limit], limit - len(_CUT) - 2)}{_CUT}"'
+
+
+def _quoted_end(text: str, limit: int) -> str:
+    """Return a text quoted, or as much of its end as fits: that is where a traceback says what happened."""
+    quoted = f'"{_escaped(text)}"'
+    return quoted if len(quoted) <= limit else f'"{_CUT}{_fitting(text, limit - len(_CUT) - 2, from_end=True)}"'
+
+
+def _fitting(text: str, limit: int, *, from_end: bool = False) -> str:
+    parts: list[str] = []
+    for character in reversed(text) if from_end else text:
+        part = _escaped(character)
+        limit -= len(part)
+        if limit < 0:
+            break
+        parts.append(part)
+    return "".join(reversed(parts) if from_end else parts)
+
+
+def _escaped(text: str) -> str:
+    return json.dumps(text)[1:-1].replace("\x7f", "\\u007f")
+
+
+def _time(timestamp: float) -> str:
+    moment = datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="milliseconds")
+    return moment.replace("+00:00", "Z")
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError):  # its arguments do not fit
+        return str(record.msg)

@@ -1,0 +1,27 @@
+"""Informs subscribers, in order, until each message arrives."""
+
+from microbadger.notifications.delivery import Delivery
+from microbadger.notifications.messages import FORMATS
+from microbadger.notifications.outbox import Attempt
+from microbadger.notifications.receivers import InvalidReceiver
+from microbadger.notifications.sender import Sender
+from microbadger.notifications.subscriptions import (
+    DEFAULT_FORMAT,
+    MOST_SUBSCRIPTIONS,
+    InvalidSubscription,
+    Notifications,
+    Subscription,
+)
+
+__all__ = [
+    "DEFAULT_FORMAT",
+    "FORMATS",
+    "MOST_SUBSCRIPTIONS",
+    "Attempt",
+    "Delivery",
+    "InvalidReceiver",
+    "InvalidSubscription",
+    "Notifications",
+    "Sender",
+    "Subscription",
+]

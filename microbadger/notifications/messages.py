@@ -1,0 +1,266 @@
+"""Says in the words of each receiver what changed: documents in, the JSON of a message out.
+
+``microbadger`` is the message microbadger.com sent, of which Slack shows the ``text``; ``json`` tells the most. The
+others are for chats: they name a few tags, and the page for the rest. Whatever comes from a registry is escaped as the
+receiver reads it, and every message is bounded.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from microbadger.badges import platform_text, size_text
+from microbadger.image import DOCKER_HUB, Changes, ImageDocument, VersionDocument, tags_of
+
+_MOST_TAGS = 500
+_MOST_TAG_BYTES = 48 * 1024
+_MOST_LINES = 20
+_MOST_LINE_CHARACTERS = 3500  # Slack parts a message above 4000, Discord refuses a description above 4096
+_TITLE_CHARACTERS = 128  # half of what Discord allows, because escaping doubles at most
+_SHORT_SHA = 12
+_MOST_LABELS = 20
+_LABEL_LENGTH = 200
+_MOST_PLATFORMS = 30
+_BLUE = 0x007EC6  # of the badges
+_MARKDOWN = re.compile(r"([\\`*_~|\[\]()<>])")
+
+NEW, CHANGED, DELETED = "new", "changed", "deleted"
+
+Message = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class TagChange:
+    """How one tag moved, with the version it named before and the one it names now.
+
+    ``sha`` is the new one, or the last one of a tag that is gone.
+    """
+
+    tag: str
+    kind: str
+    sha: str
+    old: VersionDocument | None
+    new: VersionDocument | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """What subscribers of an image are told; no tag at all makes it a test message."""
+
+    image_name: str
+    registry: str
+    page_url: str
+    at: str
+    tags: tuple[TagChange, ...] = ()
+
+    @property
+    def is_test(self) -> bool:
+        return not self.tags
+
+    @property
+    def sentence(self) -> str:
+        """What happened, as microbadger.com said it, which knew no registry but Docker Hub."""
+        if self.is_test:
+            return f"Hi, it's MicroBadger, sending you a test notification for {self.image_name}"
+        kind = "Docker Hub image" if self.registry == DOCKER_HUB else "image"
+        return f"MicroBadger: {kind} {self.image_name} has changed"
+
+
+def announce_changes(before: ImageDocument, after: ImageDocument, changes: Changes, page_url: str) -> Announcement:
+    """Return what is to be told of the changes between two documents of an image."""
+    old, new = _by_tag(before), _by_tag(after)
+    kinds = ((NEW, changes.new), (CHANGED, changes.changed), (DELETED, changes.deleted))
+    return Announcement(
+        image_name=after["ImageName"],
+        registry=after["Registry"],
+        page_url=page_url,
+        at=after["UpdatedAt"],
+        tags=tuple(
+            TagChange(tag, kind, sha, old.get(tag), new.get(tag)) for kind, tags in kinds for tag, sha in tags.items()
+        ),
+    )
+
+
+def matching(changes: Changes, patterns: Iterable[str]) -> Changes:
+    """Return those changes whose tag fits one of the patterns, such as ``1.*``; all of them if there is none."""
+    wanted = tuple(patterns)
+    if not wanted:
+        return changes
+
+    def chosen(tags: Mapping[str, str]) -> dict[str, str]:
+        return {tag: sha for tag, sha in tags.items() if any(fnmatchcase(tag, pattern) for pattern in wanted)}
+
+    return Changes(chosen(changes.new), chosen(changes.changed), chosen(changes.deleted))
+
+
+def message_bytes(announcement: Announcement, format_: str) -> bytes:
+    """Return the body of the message in one of the ``FORMATS``."""
+    return json.dumps(FORMATS[format_](announcement), separators=(",", ":")).encode()
+
+
+def _microbadger(announcement: Announcement) -> Message:
+    told = announcement.tags[:_MOST_TAGS]
+    message: Message = {
+        "text": f"{announcement.sentence} {announcement.page_url}",
+        "image_name": announcement.image_name,
+    }
+    for kind in (NEW, CHANGED, DELETED):
+        message[f"{kind}_tags"] = [{"tag": change.tag, "SHA": change.sha} for change in told if change.kind == kind]
+    return message
+
+
+def _slack(announcement: Announcement) -> Message:
+    """https://docs.slack.dev/messaging/formatting-message-text"""
+    lines = _chat_lines(announcement, escape=_slack_text, code=_slack_code)
+    head = f"{_slack_text(announcement.sentence)}: <{_slack_text(announcement.page_url)}>"
+    return {"text": "\n".join([head, *lines]), "mrkdwn": True, "unfurl_links": False}
+
+
+def _discord(announcement: Announcement) -> Message:
+    """https://discord.com/developers/docs/resources/message#embed-object-embed-limits"""
+    lines = _chat_lines(announcement, escape=_markdown_text, code=_markdown_text)
+    embed: Message = {
+        "title": _markdown_text(announcement.image_name[:_TITLE_CHARACTERS]),
+        "url": announcement.page_url,
+        "description": "\n".join(lines),
+        "color": _BLUE,
+        "timestamp": announcement.at,
+    }
+    return {
+        "content": _markdown_text(announcement.sentence),
+        "embeds": [embed],
+        "allowed_mentions": {"parse": []},
+    }
+
+
+def _teams(announcement: Announcement) -> Message:
+    """https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using"""
+    lines = _chat_lines(announcement, escape=_markdown_text, code=_markdown_text)
+    texts = [{"type": "TextBlock", "text": line, "wrap": True, "spacing": "Small"} for line in lines]
+    card = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "body": [
+            {"type": "TextBlock", "text": _markdown_text(announcement.sentence), "weight": "Bolder", "wrap": True},
+            *texts,
+        ],
+        "actions": [{"type": "Action.OpenUrl", "title": "Show the image", "url": announcement.page_url}],
+    }
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
+    return {"type": "message", "attachments": [attachment]}
+
+
+def _json(announcement: Announcement) -> Message:
+    """The members on top are those that the Standard Webhooks specification recommends."""
+    tags = list(_within(map(_tag_details, announcement.tags), _MOST_TAG_BYTES))
+    data: Message = {
+        "ImageName": announcement.image_name,
+        "Registry": announcement.registry,
+        "PageURL": announcement.page_url,
+        "Tags": tags,
+    }
+    if left_out := len(announcement.tags) - len(tags):
+        data["TagsLeftOut"] = left_out
+    kind = "image.test" if announcement.is_test else "image.changed"
+    return {"type": kind, "timestamp": announcement.at, "data": data}
+
+
+FORMATS: Mapping[str, Callable[[Announcement], Message]] = {
+    "microbadger": _microbadger,
+    "slack": _slack,
+    "discord": _discord,
+    "teams": _teams,
+    "json": _json,
+}
+
+
+def _chat_lines(announcement: Announcement, *, escape: Callable[[str], str], code: Callable[[str], str]) -> list[str]:
+    """Return a line for each tag: how it moved, from which digest to which, and the download sizes."""
+    lines: list[str] = []
+    left = _MOST_LINE_CHARACTERS
+    for change in announcement.tags[:_MOST_LINES]:
+        told = filter(None, (_moved(_short_sha, change), _moved(_size, change)))
+        line = f"• {code(change.tag)} {change.kind}" + escape("".join(f", {part}" for part in told))
+        left -= len(line) + 1
+        if left < 0:
+            break
+        lines.append(line)
+    more = len(announcement.tags) - len(lines)
+    return [*lines, f"and {more} more"] if more else lines
+
+
+def _moved(tell: Callable[[VersionDocument], str], change: TagChange) -> str:
+    """Return what is told of the old and of the new version, once if it is the same."""
+    told = [tell(version) for version in (change.old, change.new) if version]
+    return " → ".join(dict.fromkeys(filter(None, told)))
+
+
+def _short_sha(version: VersionDocument) -> str:
+    return version["SHA"][:_SHORT_SHA]
+
+
+def _size(version: VersionDocument) -> str:
+    return size_text(version["DownloadSize"]) if version["DownloadSize"] else ""
+
+
+def _slack_text(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _slack_code(text: str) -> str:
+    return f"`{_slack_text(text.replace('`', ''))}`"
+
+
+def _markdown_text(text: str) -> str:
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+def _tag_details(change: TagChange) -> Message:
+    details: Message = {"Tag": change.tag, "Change": change.kind}
+    if change.old:
+        details["Old"] = _version_details(change.old)
+    if change.new:
+        details["New"] = _version_details(change.new)
+    if change.old and change.new and change.old["Platforms"] and change.new["Platforms"]:
+        details["Labels"] = _label_changes(change.old.get("Labels", {}), change.new.get("Labels", {}))
+    return details
+
+
+def _version_details(version: VersionDocument) -> Message:
+    """Return what is known of a version; what is not is left out."""
+    details: Message = {"Digest": version["Digest"]}
+    if version["DownloadSize"]:
+        details["DownloadSize"] = version["DownloadSize"]
+    if version["Platforms"]:
+        details["LayerCount"] = version["LayerCount"]
+        details["Platforms"] = [_cut(platform_text(platform)) for platform in version["Platforms"][:_MOST_PLATFORMS]]
+    return details
+
+
+def _label_changes(old: Mapping[str, str], new: Mapping[str, str]) -> Message:
+    """Return each label that is new, gone or different with its old and new value, cut where they are long."""
+    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    return {
+        _cut(name): {when: _cut(values[name]) for when, values in (("Old", old), ("New", new)) if name in values}
+        for name in names[:_MOST_LABELS]
+    }
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LABEL_LENGTH else f"{text[: _LABEL_LENGTH - 1]}…"
+
+
+def _within(entries: Iterable[Message], most_bytes: int) -> Iterator[Message]:
+    left_bytes = most_bytes
+    for entry in entries:
+        left_bytes -= len(json.dumps(entry, separators=(",", ":")))
+        if left_bytes < 0:
+            return
+        yield entry
+
+
+def _by_tag(image: ImageDocument) -> dict[str, VersionDocument]:
+    return {tag: version for version in image["Versions"] for tag in tags_of(version)}

@@ -1,0 +1,309 @@
+"""How a registry lets us in: its challenge, the token that answers it, and the credentials an operator has.
+
+A registry answers 401 and says where tokens are given (the *realm*), for which *service* and which *scope*:
+https://github.com/distribution/distribution/blob/main/docs/content/spec/auth/token.md, and for identity tokens
+oauth.md beside it. The scope is taken from the answer to the real request, newest first, and a token is kept for
+one registry, repository, scope and credential. Without a credential the token is an anonymous one.
+
+A realm is a stranger's word. `transport` lets none lead inside; here, a credential goes only to a realm of the
+same host, of the same organisation's hosts, of the short list of known ones, or one the operator named.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from microbadger.image import parse_object
+from microbadger.registry.credentials import Credential, Credentials
+from microbadger.registry.errors import BadAnswer, Refused
+from microbadger.registry.transport import Answer, Origin, Request, Transport
+
+__all__ = [
+    "Authenticator",
+    "Authorization",
+    "Challenge",
+    "Credential",
+    "Credentials",
+    "Subject",
+    "parse_challenges",
+    "usable_challenge",
+]
+
+_CLIENT_ID = "microbadger"
+_MAX_HEADER_LENGTH = 8192
+_MAX_TOKEN_BYTES = 256 * 1024
+_MAX_SCOPES = 5
+_MAX_TOKENS_KEPT = 2000
+_MIN_LIFETIME_SECONDS = 60  # also what is assumed if none is told (token.md)
+_MAX_LIFETIME_SECONDS = 24 * 3600
+_RENEWED_EARLY_SECONDS = 5
+
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_ITEM = re.compile(rf'({_WORD})(?:[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?', re.ASCII | re.DOTALL)
+_SCOPE = re.compile(r"[\x21-\x7e]{1,1000}", re.ASCII)
+_HEADER_SAFE = re.compile(r"[\x21-\x7e]+", re.ASCII)
+
+# Registries whose realm is on a host of another name.
+_KNOWN_REALMS = {"registry-1.docker.io": "auth.docker.io"}
+# Domains below which everybody can have a host: sharing one of these proves nothing.
+_SHARED_DOMAINS = {
+    "amazonaws.com",
+    "azurecr.io",
+    "azurewebsites.net",
+    "cloudfront.net",
+    "github.io",
+    "herokuapp.com",
+    "jfrog.io",
+    "onrender.com",
+    "pages.dev",
+    "workers.dev",
+}
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """One way a server offers to log in; scheme and names of parameters are in lower case."""
+
+    scheme: str
+    parameters: Mapping[str, str]
+
+    @property
+    def is_about_scope(self) -> bool:
+        """Whether a token was good but not for this."""
+        return self.parameters.get("error") == "insufficient_scope"
+
+    def without_scope(self) -> "Challenge":
+        """The same challenge, for another resource than the one it was made for."""
+        return replace(self, parameters={**self.parameters, "scope": ""})
+
+
+@dataclass(frozen=True)
+class Authorization:
+    """The value of an Authorization header; `is_new` if it was given a moment ago."""
+
+    value: str = field(repr=False)
+    is_new: bool = False
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Who wants to read what: `resource` tells apart what a registry may give different scopes for."""
+
+    host: str
+    home: str
+    path: str
+    resource: str
+    credential: Credential | None = None
+
+
+@dataclass(frozen=True)
+class _Token:
+    value: str
+    expires_at: float
+
+
+_Scopes = tuple[str, ...]
+_ANY = ""  # most registries give one scope for every resource of a repository, so it is tried first
+
+
+class Authenticator:
+    """Answers challenges and remembers the answers; `named` are the realms an operator vouches for."""
+
+    def __init__(
+        self, transport: Transport, *, named: Collection[str] = (), clock: Callable[[], float] = time.time
+    ) -> None:
+        self._transport = transport
+        self._named = frozenset(map(Origin.of, named))
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._scopes: dict[Subject, _Scopes] = {}
+        self._tokens: dict[tuple[str, str, _Scopes, Credential | None], _Token] = {}
+
+    def authorization(self, subject: Subject) -> Authorization | None:
+        """Return what let this subject in last time; None if nothing did, or it has expired."""
+        with self._lock:
+            scopes = self._scopes.get(subject, self._scopes.get(replace(subject, resource=_ANY)))
+        if scopes is None:
+            return None
+        if not scopes:
+            return Authorization(subject.credential.basic) if subject.credential else None
+        return self._kept(subject, scopes)
+
+    def answer(
+        self, subject: Subject, challenge: Challenge, url: str, *, sent: Authorization | None
+    ) -> Authorization | None:
+        """Return what to send after a challenge to a request for `url`; None if nothing beats what was sent."""
+        if challenge.scheme == "basic":
+            return self._basic(subject, sent)
+        scopes = self._wanted_scopes(subject, challenge)
+        if sent is not None and sent.is_new and self._scopes.get(subject) == scopes:
+            return None
+        kept = self._kept(subject, scopes)
+        if kept is not None and (sent is None or kept.value != sent.value):
+            self._remember(subject, scopes)
+            return kept
+        token = self._fetch(subject, challenge, url, scopes)
+        if token is None:
+            return None
+        self._remember(subject, scopes, token)
+        return Authorization(f"Bearer {token.value}", is_new=True)
+
+    def _basic(self, subject: Subject, sent: Authorization | None) -> Authorization | None:
+        if subject.credential is None or not subject.credential.password:
+            return None
+        basic = Authorization(subject.credential.basic)
+        if sent is not None and sent.value == basic.value:
+            return None
+        self._remember(subject, ())
+        return basic
+
+    def _wanted_scopes(self, subject: Subject, challenge: Challenge) -> _Scopes:
+        """Return the scopes to ask for, the newest first, because some registries honour only the first."""
+        asked = [scope for scope in challenge.parameters.get("scope", "").split() if _SCOPE.fullmatch(scope)]
+        scopes = asked or [f"repository:{subject.path}:pull"]
+        if challenge.is_about_scope:
+            scopes += self._scopes.get(subject, ())
+        return tuple(dict.fromkeys(scopes))[:_MAX_SCOPES]
+
+    def _kept(self, subject: Subject, scopes: _Scopes) -> Authorization | None:
+        with self._lock:
+            token = self._tokens.get((subject.host, subject.path, scopes, subject.credential))
+        if token is None or token.expires_at - _RENEWED_EARLY_SECONDS <= self._clock():
+            return None
+        return Authorization(f"Bearer {token.value}")
+
+    def _remember(self, subject: Subject, scopes: _Scopes, token: _Token | None = None) -> None:
+        with self._lock:
+            if len(self._scopes) + len(self._tokens) > _MAX_TOKENS_KEPT:
+                self._scopes.clear()
+                self._tokens.clear()
+            self._scopes[subject] = self._scopes[replace(subject, resource=_ANY)] = scopes
+            if token is not None:
+                self._tokens[subject.host, subject.path, scopes, subject.credential] = token
+
+    def _fetch(self, subject: Subject, challenge: Challenge, url: str, scopes: _Scopes) -> _Token | None:
+        """Return a new token; None if the realm gives none."""
+        request = self._token_request(subject, challenge, url, scopes)
+        answer = self._transport.send(request)
+        if answer.status in (401, 403, 404):
+            return None
+        if answer.status != 200:
+            raise BadAnswer(
+                f"the token service of {subject.host} answered with status {answer.status}",
+                host=subject.host,
+                status=answer.status,
+            )
+        return _parse_token(answer.body, subject.host, self._clock())
+
+    def _token_request(self, subject: Subject, challenge: Challenge, url: str, scopes: _Scopes) -> Request:
+        realm = self._checked_realm(subject, challenge.parameters["realm"], url)
+        service = challenge.parameters.get("service")
+        fields = [("service", service)] if service else []
+        credential = subject.credential
+        request = Request(
+            method="GET",
+            url=realm,
+            host=subject.host,
+            home=subject.home,
+            kind="token",
+            max_bytes=_MAX_TOKEN_BYTES,
+            max_redirects=0,
+        )
+        if credential is not None and credential.identity_token:
+            form = {
+                **dict(fields),
+                "grant_type": "refresh_token",
+                "client_id": _CLIENT_ID,
+                "scope": " ".join(scopes),
+                "refresh_token": credential.identity_token,
+            }
+            return replace(request, method="POST", form=form, max_retries=0)
+        query = urlencode([*fields, *(("scope", scope) for scope in scopes)])
+        url_with_query = f"{realm}{'&' if urlsplit(realm).query else '?'}{query}"
+        return replace(request, url=url_with_query, authorization=credential.basic if credential else None)
+
+    def _checked_realm(self, subject: Subject, realm: str, url: str) -> str:
+        """Return the realm's URL without fragment, if it may be asked at all and may see the credential."""
+        try:
+            target = urljoin(url, realm).partition("#")[0]
+            origin = Origin.of(target)
+        except ValueError as error:
+            raise Refused(f"{subject.host} names a realm that is no URL", host=subject.host) from error
+        if subject.credential is not None and not self._may_see_credentials(origin, Origin.of(subject.home)):
+            raise Refused(
+                f"{subject.host} asks to send its credential to {origin.host}, which nobody vouched for",
+                host=subject.host,
+            )
+        return target
+
+    def _may_see_credentials(self, realm: Origin, home: Origin) -> bool:
+        return (
+            realm in self._named
+            or realm.host == home.host
+            or _KNOWN_REALMS.get(home.host) == realm.host
+            or _are_siblings(realm.host, home.host)
+        )
+
+
+def parse_challenges(header: str) -> tuple[Challenge, ...]:
+    """Return the challenges of a WWW-Authenticate header in their order; what makes no sense is left out.
+
+    >>> parse_challenges('Bearer realm="https://a/token",service="a, b"')[0].parameters["service"]
+    'a, b'
+    """
+    challenges: list[tuple[str, dict[str, str]]] = []
+    for match in _ITEM.finditer(header[:_MAX_HEADER_LENGTH]):
+        name, quoted, plain = match.groups()
+        if quoted is None and plain is None:
+            challenges.append((name.lower(), {}))
+        elif challenges:
+            value = plain if quoted is None else re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
+            challenges[-1][1].setdefault(name.lower(), value)
+    return tuple(Challenge(scheme, parameters) for scheme, parameters in challenges)
+
+
+def usable_challenge(refusal: Answer) -> Challenge | None:
+    """Return the first challenge in an answer that can be met; None if there is none."""
+    for challenge in parse_challenges(refusal.headers.get("WWW-Authenticate", "")):
+        if challenge.scheme == "basic" or (challenge.scheme == "bearer" and challenge.parameters.get("realm")):
+            return challenge
+    return None
+
+
+def _parse_token(body: bytes, host: str, now: float) -> _Token:
+    """Return the token a realm sent; one that is missing or could not stand in a header is a bad answer."""
+    try:
+        fields = parse_object(body)
+    except ValueError:
+        fields = {}
+    value = fields.get("token") or fields.get("access_token")
+    if not isinstance(value, str) or not _HEADER_SAFE.fullmatch(value):
+        raise BadAnswer(f"the token service of {host} sent no usable token", host=host)
+    lifetime = fields.get("expires_in")
+    seconds = lifetime if type(lifetime) is int else _MIN_LIFETIME_SECONDS
+    seconds = min(max(seconds, _MIN_LIFETIME_SECONDS), _MAX_LIFETIME_SECONDS)
+    return _Token(value, min(now, _issued_at(fields.get("issued_at"), now)) + seconds)
+
+
+def _issued_at(value: object, now: float) -> float:
+    try:
+        return datetime.fromisoformat(str(value)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return now
+
+
+def _are_siblings(one: str, other: str) -> bool:
+    """Tell whether two hosts belong to one organisation: `registry.gitlab.com` and `gitlab.com` do.
+
+    Without the list of public suffixes this errs on the safe side: `a.co.uk` and `b.co.uk` share nothing.
+    """
+    if ":" in one or one.rpartition(".")[2].isdigit():
+        return False
+    labels, others = one.split("."), other.split(".")
+    length = 2 if len(labels[-2:][0]) > 3 else 3
+    domain = labels[-length:]
+    return len(domain) == length and domain == others[-length:] and ".".join(domain[-2:]) not in _SHARED_DOMAINS

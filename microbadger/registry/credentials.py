@@ -1,0 +1,143 @@
+"""The credentials an operator has for registries, as Docker's configuration holds them.
+
+https://docs.docker.com/reference/cli/docker/login/ describes `auths`, `credHelpers` and `credsStore`;
+https://github.com/docker/docker-credential-helpers what a helper prints. Reading the file and running a helper
+is left to the caller.
+"""
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from microbadger.image import DOCKER_HUB, parse_object
+
+_HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", re.ASCII)
+_DOCKER_HUB_KEY = "https://index.docker.io/v1/"
+_DOCKER_HUB_HOSTS = {"docker.io", "index.docker.io", "registry-1.docker.io"}
+_IDENTITY_TOKEN_USER = "<token>"  # noqa: S105 - how Docker marks one, no secret
+
+RunHelper = Callable[[str, str], bytes | None]
+
+
+@dataclass(frozen=True)
+class Credential:
+    """What an operator has to log in to one registry; secrets do not show when it is printed."""
+
+    username: str
+    password: str = field(repr=False)
+    identity_token: str = field(default="", repr=False)
+
+    @property
+    def basic(self) -> str:
+        """The value of an Authorization header."""
+        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+
+    @property
+    def secrets(self) -> list[str]:
+        """What nobody else may read of it, as it is and as it is sent."""
+        return [each for each in (self.password, self.identity_token) if each] + [self.basic.removeprefix("Basic ")]
+
+
+class Credentials:
+    """The credentials of a Docker configuration; call it with a registry's host to get its one, or None.
+
+    `run_helper` is given the name of a credential helper and the server to ask it for, and returns what the helper
+    printed, or None if it has nothing.
+    """
+
+    def __init__(
+        self, stored: Mapping[str, Credential], helpers: Mapping[str, str], store: str | None, run: RunHelper
+    ) -> None:
+        self._stored = stored
+        self._helpers = helpers
+        self._store = store
+        self._run = run
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, object] | None, run_helper: RunHelper) -> "Credentials":
+        """Return the credentials of a parsed `config.json`; raise `ValueError` if it makes no sense."""
+        config = config or {}
+        stored = {}
+        for key, entry in _mapping(config, "auths").items():
+            credential = _stored_credential(key, entry)
+            if credential is not None:
+                stored[_registry_of(key)] = credential
+        helpers = {_registry_of(key): _helper(name) for key, name in _mapping(config, "credHelpers").items()}
+        store = config.get("credsStore")
+        return cls(stored, helpers, _helper(store) if store else None, run_helper)
+
+    @property
+    def secrets(self) -> list[str]:
+        """Every secret that is known without asking a helper, as it is and as it is sent."""
+        return [secret for credential in self._stored.values() for secret in credential.secrets]
+
+    def __call__(self, host: str) -> Credential | None:
+        """Return the credential for a registry: its helper's, else the store's, else the file's; else None."""
+        helper = self._helpers.get(host) or self._store
+        server = _DOCKER_HUB_KEY if host == DOCKER_HUB else host
+        printed = self._run(helper, server) if helper else None
+        return (printed and _helped_credential(printed, host)) or self._stored.get(host)
+
+
+def _mapping(config: Mapping[str, object], name: str) -> Mapping[str, object]:
+    value = config.get(name) or {}
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} in the Docker configuration is no object")
+    return value
+
+
+def _registry_of(key: str) -> str:
+    """Return the registry a key of a Docker configuration means.
+
+    >>> _registry_of("https://index.docker.io/v1/")
+    'docker.io'
+    """
+    host = key.partition("://")[2] if "://" in key else key
+    host = host.partition("/")[0].lower()
+    return DOCKER_HUB if host in _DOCKER_HUB_HOSTS else host
+
+
+def _helper(name: object) -> str:
+    # It becomes part of the name of a program.
+    if not isinstance(name, str) or not _HELPER.fullmatch(name):
+        raise ValueError("the Docker configuration names a credential helper that cannot be one")
+    return name
+
+
+def _stored_credential(key: str, entry: object) -> Credential | None:
+    if not isinstance(entry, dict):
+        raise ValueError(f"the Docker configuration has no object for {key}")
+    username, password = _field(entry, "username"), _field(entry, "password")
+    if auth := _field(entry, "auth"):
+        username, password = _decoded(auth, key)
+    return _credential(username, password.rstrip("\0"), _field(entry, "identitytoken"))
+
+
+def _decoded(auth: str, key: str) -> tuple[str, str]:
+    try:
+        username, colon, password = base64.b64decode(auth, validate=True).decode().partition(":")
+    except ValueError:
+        colon = ""
+    if not colon:
+        raise ValueError(f"the Docker configuration has no valid auth for {key}")
+    return username, password
+
+
+def _helped_credential(printed: bytes, host: str) -> Credential | None:
+    try:
+        fields = parse_object(printed)
+    except ValueError as error:
+        raise ValueError(f"the credential helper for {host} printed no JSON object") from error
+    return _credential(_field(fields, "Username"), _field(fields, "Secret"), "")
+
+
+def _credential(username: str, password: str, identity_token: str) -> Credential | None:
+    if username == _IDENTITY_TOKEN_USER:
+        username, password, identity_token = "", "", identity_token or password
+    return Credential(username, password, identity_token) if password or identity_token else None
+
+
+def _field(fields: Mapping[str, object], name: str) -> str:
+    value = fields.get(name)
+    return value if isinstance(value, str) else ""

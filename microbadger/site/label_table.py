@@ -1,0 +1,112 @@
+"""Lays out what an image's labels and annotations tell for its page.
+
+Known ones come in words, and as a link only where `microbadger.image.labels` found one that is safe; the rest as it is.
+For those that are missing and that a badge or the page would show, there are the lines that add them.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from microbadger.image import KNOWN_FIELDS, Told, told_by
+
+_NAMES = {
+    "title": "Title",
+    "description": "Description",
+    "version": "Version",
+    "revision": "Commit",
+    "source": "Source",
+    "license": "Licence",
+    "documentation": "Documentation",
+    "url": "Website",
+    "vendor": "Vendor",
+    "authors": "Authors",
+    "created": "Created",
+    "base_name": "Base image",
+    "base_digest": "Base digest",
+}
+
+# Field → what to write in a Dockerfile, and in a shell of a CI job that knows the commit.
+_EXAMPLES = {
+    "source": ("https://github.com/OWNER/REPOSITORY", "https://github.com/OWNER/REPOSITORY"),
+    "revision": ("$REVISION", "$(git rev-parse HEAD)"),
+    "version": ("$VERSION", "$(git describe --tags --always)"),
+    "license": ("Apache-2.0", "Apache-2.0"),
+    "description": ("What it does, in a sentence", "What it does, in a sentence"),
+    "documentation": ("https://example.org/documentation", "https://example.org/documentation"),
+    "base_name": ("docker.io/library/debian:12-slim", "docker.io/library/debian:12-slim"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """One thing that is told: its name in words, the key that told it, and a link only if it is a safe one."""
+
+    name: str
+    key: str
+    text: str
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTable:
+    """Everything that is told, and ready lines for what is not; these are empty where nothing is missing."""
+
+    known: list[LabelRow]
+    others: list[LabelRow]
+    dockerfile: str
+    command: str
+
+
+def label_table(labels: Mapping[str, str], annotations: Mapping[str, str]) -> LabelTable:
+    """Return the table of the labels of an image and the annotations of its manifest and index."""
+    told = told_by(labels, annotations)
+    given = {field: _given(field, labels, annotations) for field in _NAMES}
+    known = [_row(field, key, text, told) for field, (key, text) in given.items() if text]
+    shown = {(row.key, text) for row, (_, text) in zip(known, filter(_has_text, given.values()), strict=True)}
+    others = [
+        LabelRow(key, key, text)
+        for source in (labels, annotations)
+        for key, text in sorted(source.items())
+        if (key, text) not in shown
+    ]
+    missing = [field for field in _EXAMPLES if not given[field][1]]
+    return LabelTable(known, list(dict.fromkeys(others)), _dockerfile(missing), _command(missing))
+
+
+def _given(field: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> tuple[str, str]:
+    """Return the key that tells a field and its text as it is, empty where none does; precedence as in `labels`."""
+    oci, label_schema = KNOWN_FIELDS[field]
+    for source, key in ((annotations, oci), (labels, oci), (labels, label_schema)):
+        if key and source.get(key, "").strip():
+            return key, source[key]
+    return oci, ""
+
+
+def _has_text(given: tuple[str, str]) -> bool:
+    return bool(given[1])
+
+
+def _row(field: str, key: str, text: str, told: Told) -> LabelRow:
+    return LabelRow(_NAMES[field], key, *_text_and_link(field, text, told))
+
+
+def _text_and_link(field: str, text: str, told: Told) -> tuple[str, str | None]:
+    if field == "license" and told.license:
+        return told.license.code, told.license.url
+    if field == "revision" and told.version_control:
+        return told.revision or text, told.version_control.url
+    if field in ("source", "documentation", "url"):
+        url: str | None = getattr(told, field)
+        return url or text, url
+    return text, None
+
+
+def _dockerfile(missing: Iterable[str]) -> str:
+    lines = [f'{KNOWN_FIELDS[field][0]}="{_EXAMPLES[field][0]}"' for field in missing]
+    arguments = [f"ARG {field.upper()}\n" for field in missing if _EXAMPLES[field][0] == f"${field.upper()}"]
+    return "".join(arguments) + "LABEL " + " \\\n      ".join(lines) if lines else ""
+
+
+def _command(missing: Iterable[str]) -> str:
+    options = [f'--label {KNOWN_FIELDS[field][0]}="{_EXAMPLES[field][1]}"' for field in missing]
+    return " \\\n  ".join(["docker build", *options, "."]) if options else ""

@@ -1,0 +1,162 @@
+"""Makes HTTP answers: content types, caching, conditional requests, compression, and errors in the asker's terms."""
+
+import gzip
+import hashlib
+import mimetypes
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from flask import Response, current_app, request
+from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
+
+from microbadger.image import document_bytes
+from microbadger.logs import EventLog
+from microbadger.site import CONTENT_SECURITY_POLICY
+
+log = EventLog(__name__)
+
+# How long a CDN and a reader may keep an answer, https://www.rfc-editor.org/rfc/rfc5861 for the last two.
+FRESH = "public, max-age=300, s-maxage=300, stale-while-revalidate=86400, stale-if-error=604800"
+PASSING = "public, max-age=60, s-maxage=60"
+NOT_KEPT = "no-store"
+
+HTML = "text/html; charset=utf-8"
+JSON = "application/json"
+_TEXT = "text/plain; charset=utf-8"
+_TYPES = {
+    ".svg": "image/svg+xml",
+    ".json": JSON,
+    ".html": HTML,
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".xml": "application/atom+xml; charset=utf-8",
+}
+# What a page or a picture may load and do, whatever a label smuggled into it. A badge may stand in any page.
+_POLICIES = {HTML: f"{CONTENT_SECURITY_POLICY}; frame-ancestors 'none'", _TYPES[".svg"]: "default-src 'none'"}
+_COMPRESSIBLE = frozenset({*_TYPES.values()} - {_TYPES[".svg"]})  # a badge is smaller than what it would save
+_SMALLEST_COMPRESSED_BYTES = 1400  # what fits into one packet gains nothing
+
+# https://fetch.spec.whatwg.org/#cors-preflight-fetch
+_PREFLIGHT_HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-None-Match",
+    "Access-Control-Max-Age": "86400",
+}
+
+
+class _Compressed:
+    """What was compressed lately, by digest: most who ask want it so, and most ask for the same."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._left_bytes = max_bytes
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, content: bytes, digest: str) -> bytes:
+        """Return the content compressed, which its digest names."""
+        with self._lock:
+            if kept := self._kept.get(digest):
+                self._kept.move_to_end(digest)
+                return kept
+        compressed = gzip.compress(content, 6, mtime=0)
+        with self._lock:
+            if digest not in self._kept:
+                self._kept[digest] = compressed
+                self._left_bytes -= len(compressed)
+            while self._left_bytes < 0:
+                self._left_bytes += len(self._kept.popitem(last=False)[1])
+        return compressed
+
+
+_COMPRESSED = _Compressed(max_bytes=16 * 1024**2)
+
+
+def file_answer(content: bytes, path: str, cache: str = FRESH) -> Response:
+    """Answer with content that stands at a path, or 304 to who has it already."""
+    extension = path[path.rfind(".") :]
+    media_type = _TYPES.get(extension) or mimetypes.guess_type(path)[0] or "application/octet-stream"
+    tag = hashlib.sha256(content).hexdigest()[:32]
+    is_compressed = media_type in _COMPRESSIBLE and len(content) >= _SMALLEST_COMPRESSED_BYTES and _accepts_gzip()
+    if is_compressed:
+        content, tag = _COMPRESSED.of(content, tag), f"{tag}-gzip"
+    response = answer(content, 200, media_type, cache)
+    if is_compressed:
+        response.content_encoding = "gzip"
+    if media_type in _COMPRESSIBLE:
+        response.vary.add("Accept-Encoding")
+    response.set_etag(tag)
+    return response.make_conditional(request)  # type: ignore[return-value]
+
+
+def document_answer(document: Mapping[str, object], status: int = 200, cache: str = NOT_KEPT) -> Response:
+    """Answer with a JSON document."""
+    return answer(document_bytes(document), status, JSON, cache)
+
+
+def text_answer(text: str, status: int = 200) -> Response:
+    """Answer with a few words."""
+    return answer(text.encode(), status, _TEXT, NOT_KEPT)
+
+
+def answer(content: bytes, status: int, media_type: str, cache: str) -> Response:
+    """Answer with these bytes as they are."""
+    response = Response(content, status, content_type=media_type)
+    response.headers["Cache-Control"] = cache
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if media_type == JSON:
+        response.headers["Access-Control-Allow-Origin"] = "*"
+    if policy := _POLICIES.get(media_type):
+        response.headers["Content-Security-Policy"] = policy
+    return response
+
+
+def options_answer() -> Response | None:
+    """Answer OPTIONS with the methods of an address; below ``/v1`` any site may use them from a browser.
+
+    It is to be asked before every request: the question of a browser bears no token, so nobody else may refuse it.
+    """
+    if request.method != "OPTIONS" or request.routing_exception:
+        return None
+    methods = ", ".join(sorted(current_app.make_default_options_response().allow))
+    response = answer(b"", 204, _TEXT, NOT_KEPT)
+    response.headers["Allow"] = methods
+    if _is_in_api():
+        response.headers |= {**_PREFLIGHT_HEADERS, "Access-Control-Allow-Methods": methods}
+    return response
+
+
+def error_answer(error: HTTPException) -> Response:
+    """Answer with what is wrong, as JSON below ``/v1``."""
+    if error.code is None or error.code < 400:
+        return error.get_response()  # type: ignore[return-value]
+    told = error.description or error.name
+    cache = PASSING if error.code == 404 else NOT_KEPT
+    if _is_in_api():
+        response = document_answer({"Error": told}, error.code, cache)
+    else:
+        response = answer(told.encode(), error.code, _TEXT, cache)
+    for name in ("Allow", "WWW-Authenticate"):
+        if value := error.get_response().headers.get(name):
+            response.headers[name] = value
+    return response
+
+
+def trouble_answer(error: OSError) -> Response:
+    """Answer that this machine cannot do it now, as on a full disk: who sends webhooks will try again."""
+    log.error("request_failed", method=request.method, rule=request.url_rule, status=503, error=error)
+    return error_answer(ServiceUnavailable(f"This cannot be done now: {error.strerror or 'a file cannot be used'}."))
+
+
+def defect_answer(error: Exception) -> Response:  # noqa: ARG001 - the log takes it from the interpreter
+    """Answer that the service is broken, and log how without the path, in which a token may stand."""
+    log.exception("request_broke", method=request.method, rule=request.url_rule)
+    return error_answer(InternalServerError())
+
+
+def _is_in_api() -> bool:
+    return request.path.startswith("/v1/")
+
+
+def _accepts_gzip() -> bool:
+    return request.accept_encodings["gzip"] > 0

@@ -1,0 +1,171 @@
+"""Reads push webhooks: headers and bytes in, the images they are about out; and makes the tokens in their URLs.
+
+A webhook is a stranger's word. All that is believed of it is *which image and tag to look at*; the registry tells the
+rest. Nothing that can be sent raises here.
+
+Not every sender knows by which host clients reach its registry: one tells none, another the name that a container
+has in its own network. What they name is therefore looked for among the images that are tracked (`references_to`):
+under the host that was told, else under any other but Docker Hub's, which names itself.
+"""
+
+import hashlib
+import hmac
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from urllib.parse import unquote_to_bytes
+
+from microbadger.image import DOCKER_HUB, InvalidReference, Reference, Repository, is_tag
+from microbadger.webhooks.senders import Mention, cloud_event, event_grid_code, members, parsed, sender_of
+
+MAX_BODY_BYTES = 3 * 1024 * 1024
+MAX_REFERENCES = 1000  # each can become a note on disk
+
+_ALL_IMAGES = "hooks"
+_FORM_FIELD = b"payload="
+_ANY_HOST, _ANY_PATH = "localhost", "a/b"  # to check the one that came without the other
+_MAX_NAME_LENGTH = 255  # no repository has a longer one; to read megabytes of a name takes a second
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An image as its sender knows it; nothing but its spelling was checked.
+
+    `host` is None where none was told that a client could write. Each of `paths` can be the one that clients use.
+    Where `is_anywhere` is set, clients may reach the registry by another host.
+    """
+
+    host: str | None
+    paths: tuple[str, ...]
+    tag: str | None
+    is_anywhere: bool
+
+    def __str__(self) -> str:
+        return f"{self.host or '?'}/{self.paths[0]}{f':{self.tag}' if self.tag else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a webhook told: by whom, about which images, and in a word what came of it.
+
+    The words are `named`, `empty`, `not-json`, `unknown-sender`, `no-image` (a ping, a pull, a layer, or a name that no
+    image has) and `handshake`: then `handshake` is the code to be answered as `validationResponse`.
+    """
+
+    sender: str | None
+    named: tuple[Named, ...]
+    outcome: str
+    handshake: str | None = None
+
+
+def image_token(secret: str, repository: Repository) -> str:
+    """Return the token of an image's webhook: it depends on the secret and the name alone, so no disk can lose it."""
+    return _token(secret, f"images/{repository}")
+
+
+def hooks_token(secret: str) -> str:
+    """Return the token of the one webhook for all images.
+
+    A sender that signs what it sends is given this token as its secret too, so there is but one to keep.
+    """
+    return _token(secret, _ALL_IMAGES)
+
+
+def is_token(given: str, expected: str) -> bool:
+    """Compare tokens in constant time."""
+    return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
+
+
+def is_signed_wrongly(headers: Mapping[str, str], body: bytes, token: str) -> bool:
+    """Tell whether a webhook bears a signature that is not made of its body with the webhook's token as the secret.
+
+    GitHub, Nexus and JFrog sign where a secret was entered; who does not sign has shown the token in the URL.
+    https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
+    https://help.sonatype.com/en/working-with-hmac-payloads.html
+    https://docs.jfrog.com/administration/docs/webhooks (the secret itself, unless payloads are set to be signed)
+    """
+    sha256, sha1 = (hmac.digest(token.encode(), body, algorithm).hex() for algorithm in ("sha256", "sha1"))
+    right = {
+        "x-hub-signature-256": (f"sha256={sha256}",),
+        "x-nexus-webhook-signature": (sha1,),
+        "x-jfrog-event-auth": (sha256, token),
+    }
+    given = ((value, right.get(name.lower())) for name, value in headers.items())
+    return any(accepted and not any(is_token(value, each) for each in accepted) for value, accepted in given)
+
+
+def read(headers: Mapping[str, str], body: bytes) -> Told:
+    """Return what a webhook tells, of no more than a thousand images; headers are known in any case of letters."""
+    known = {name.lower(): value for name, value in headers.items()}
+    payload = parsed(_without_form(body))
+    if payload is None:
+        return Told(None, (), "not-json" if body else "empty")
+    events = [cloud_event(known, event) for event in (members(payload) if isinstance(payload, list) else [payload])]
+    code = next(filter(None, map(event_grid_code, events)), None)
+    if code is not None:
+        return Told("azure", (), "handshake", code)
+    sent = [(sender, event) for event in events if (sender := sender_of(known, event))]
+    if not sent:
+        return Told(None, (), "unknown-sender")
+    mentions = (_named(mention, sender.knows_its_host) for sender, event in sent for mention in sender.mentions(event))
+    named = tuple(dict.fromkeys(filter(None, mentions)))[:MAX_REFERENCES]
+    return Told(sent[0][0].name, named, "named" if named else "no-image")
+
+
+def references_to(named: Iterable[Named], tracked_at: Callable[[str], Iterable[Repository]]) -> list[Reference]:
+    """Return the tracked images that were named, a thousand at most; `tracked_at` gives those that have a path.
+
+    >>> web = Repository.parse("registry.example.org/team/web")
+    >>> pushed = Named("registry:5000", ("team/web",), "1.2", is_anywhere=True)
+    >>> [str(reference) for reference in references_to([pushed], {"team/web": [web]}.__getitem__)]
+    ['registry.example.org/team/web:1.2']
+    """
+    found = (Reference(repository, each.tag, None) for each in named for repository in _tracked(each, tracked_at))
+    return list(dict.fromkeys(islice(found, MAX_REFERENCES)))
+
+
+def _without_form(body: bytes) -> bytes:
+    """Return the JSON that stands in a form, which is how GitHub sends it unless told otherwise."""
+    if not body.startswith(_FORM_FIELD):
+        return body
+    field, _, _ = body.removeprefix(_FORM_FIELD).partition(b"&")
+    return unquote_to_bytes(field.replace(b"+", b" "))
+
+
+def _named(mention: Mention, knows_its_host: bool) -> Named | None:
+    host = _host(mention.host)
+    texts = dict.fromkeys(path for path in mention.paths if isinstance(path, str))
+    paths = tuple(path for path in texts if _is_repository(host or _ANY_HOST, path))
+    if not paths or (host is None and knows_its_host):
+        return None
+    tag = mention.tag if isinstance(mention.tag, str) and is_tag(mention.tag) else None
+    return Named(host, paths, tag, is_anywhere=not knows_its_host)
+
+
+def _host(told: object) -> str | None:
+    host = told.lower() if isinstance(told, str) else ""
+    return host if _is_repository(host, _ANY_PATH) else None
+
+
+def _is_repository(host: str, path: str) -> bool:
+    if len(host) + len(path) > _MAX_NAME_LENGTH:
+        return False
+    try:
+        Repository(host, path)
+    except InvalidReference:
+        return False
+    return True
+
+
+def _tracked(named: Named, tracked_at: Callable[[str], Iterable[Repository]]) -> list[Repository]:
+    repositories = [repository for path in named.paths for repository in tracked_at(path)]
+    exact = [repository for repository in repositories if repository.registry == named.host]
+    if exact or not named.is_anywhere:
+        return exact
+    return [repository for repository in repositories if repository.registry != DOCKER_HUB]
+
+
+def _token(secret: str, subject: str) -> str:
+    digest = hmac.digest(secret.encode(), subject.encode(), hashlib.sha256)
+    return urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -1,0 +1,259 @@
+"""The senders of push webhooks, one row of a table each: how a payload is told apart, and where it names images.
+
+A sender is told apart by what all of its payloads have, or by a header. A reader believes nothing: whatever stands
+where a host, a path or a tag would is handed on unchecked in a `Mention`. Pushes and deletions mention their image;
+pulls, scans and pings mention none.
+
+The type of a CloudEvent stands beside its data, whichever way it came: `cloud_event` sees to that.
+"""
+
+import re
+from base64 import b64decode
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from microbadger.image import DOCKER_HUB, parse_json
+
+_MAX_LISTED = 5000  # what one list is read for: Event Grid, which batches most, sends 5000 events at once
+
+_PUSH_OR_DELETE = ("push", "delete")
+_BLOB = "application/octet-stream"
+_HARBOR_CHANGES = (
+    *("PUSH_ARTIFACT", "DELETE_ARTIFACT"),
+    *("pushImage", "deleteImage"),  # before Harbor 2
+    *("harbor.artifact.pushed", "harbor.artifact.deleted"),  # as CloudEvents
+)
+_ECR_CHANGES = ("PUSH", "DELETE", "REPLICATE")
+_GOOGLE_CHANGES = ("INSERT", "DELETE")
+_ZOT_CHANGES = ("zotregistry.image.updated", "zotregistry.image.deleted")
+_EVENT_GRID_ASKS = "Microsoft.EventGrid.SubscriptionValidationEvent"
+_EVENT_GRID_CODE = re.compile(r"[A-Za-z0-9-]{1,100}", re.ASCII)
+
+Headers = Mapping[str, str]
+"""Their names in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """An image as a payload tells it, unchecked; each of several paths can be the one that clients use."""
+
+    host: object
+    paths: tuple[object, ...]
+    tag: object
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """How the payloads of a sender are known and read, and whether it knows the host by which clients reach it."""
+
+    name: str
+    sent: Callable[[Headers, object], bool]
+    mentions: Callable[[object], Iterator[Mention]]
+    knows_its_host: bool
+
+
+def sender_of(headers: Headers, payload: object) -> Sender | None:
+    """Return the row of whoever sent a payload, or None."""
+    return next((sender for sender in _SENDERS if sender.sent(headers, payload)), None)
+
+
+def parsed(body: bytes) -> object:
+    """Return what JSON says, None for what is no JSON, or too much of it."""
+    try:
+        return parse_json(body)
+    except ValueError:
+        return None
+
+
+def members(value: object) -> list[object]:
+    """Return what a list holds, the first few thousand of a longer one; nothing for anything else."""
+    return value[:_MAX_LISTED] if isinstance(value, list) else []
+
+
+def cloud_event(headers: Headers, payload: object) -> object:
+    """Return an event whose type came in a header as if it had come in the body; any other payload as it is.
+
+    https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/http-protocol-binding.md (section 3.1)
+    """
+    return {"type": headers["ce-type"], "data": payload} if "ce-type" in headers else payload
+
+
+def event_grid_code(event: object) -> str | None:
+    """Return what Azure Event Grid wants to be told before it sends a first event; None for any other payload.
+
+    https://learn.microsoft.com/azure/event-grid/end-point-validation-event-grid-events-schema
+    """
+    code = _text(_at(event, "data", "validationCode"))
+    is_asked = _at(event, "eventType") == _EVENT_GRID_ASKS and _EVENT_GRID_CODE.fullmatch(code)
+    return code if is_asked else None
+
+
+def _docker_hub(payload: object) -> Iterator[Mention]:
+    """https://docs.docker.com/docker-hub/repos/manage/webhooks/"""
+    name = _text(_at(payload, "repository", "repo_name"))
+    path = name if "/" in name else f"library/{name}"
+    yield Mention(DOCKER_HUB, (path,), _at(payload, "push_data", "tag"))
+
+
+def _github(payload: object) -> Iterator[Mention]:
+    """https://docs.github.com/en/webhooks/webhook-events-and-payloads#registry_package
+
+    The owner is spelled with capitals, which no registry allows; the tag of an untagged manifest is empty.
+    """
+    for event in ("package", "registry_package"):
+        version = _at(payload, event, "package_version")
+        host, path, tag = _written(_at(version, "package_url"))
+        yield Mention(host, (path.lower(),), _at(version, "container_metadata", "tag", "name") or tag)
+
+
+def _quay(payload: object) -> Iterator[Mention]:
+    """https://docs.quay.io/guides/notifications.html; the tags were once the keys of an object."""
+    host, path, _ = _written(_at(payload, "docker_url"))
+    tags = _at(payload, "updated_tags")
+    for tag in members(list(tags) if isinstance(tags, dict) else tags):
+        yield Mention(host, (path,), tag)
+
+
+def _harbor(payload: object) -> Iterator[Mention]:
+    """https://goharbor.io/docs/main/working-with-projects/project-configuration/configure-webhooks/"""
+    if _at(payload, "type") not in _HARBOR_CHANGES:
+        return
+    told = _at(payload, "event_data") or _at(payload, "data")
+    for resource in members(_at(told, "resources")) or [None]:
+        host, path, _ = _written(_at(resource, "resource_url"))
+        yield Mention(host, (_at(told, "repository", "repo_full_name") or path,), _at(resource, "tag"))
+
+
+def _distribution(payload: object) -> Iterator[Mention]:
+    """https://distribution.github.io/distribution/about/notifications/, also sent by GitLab and older registries."""
+    for event in members(_at(payload, "events")):
+        yield from _registry_event(event)
+
+
+def _azure(payload: object) -> Iterator[Mention]:
+    """https://learn.microsoft.com/azure/container-registry/container-registry-webhook-reference
+
+    Event Grid wraps the same: https://learn.microsoft.com/azure/event-grid/event-schema-container-registry
+    """
+    yield from _registry_event(_at(payload, "data") or payload)
+
+
+def _registry_event(event: object) -> Iterator[Mention]:
+    is_of_blob = _at(event, "target", "mediaType") == _BLOB  # a deletion tells no media type
+    if _at(event, "action") in _PUSH_OR_DELETE and not is_of_blob:
+        path, tag = _at(event, "target", "repository"), _at(event, "target", "tag")
+        yield Mention(_at(event, "request", "host"), (path,), tag)
+
+
+def _ecr(payload: object) -> Iterator[Mention]:
+    """https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-eventbridge.html"""
+    detail = _at(payload, "detail")
+    if _at(detail, "action-type") in _ECR_CHANGES and _at(detail, "result") == "SUCCESS":
+        account, region = _text(_at(payload, "account")), _text(_at(payload, "region"))
+        country = ".cn" if region.startswith("cn-") else ""
+        host = f"{account}.dkr.ecr.{region}.amazonaws.com{country}"
+        yield Mention(host, (_at(detail, "repository-name"),), _at(detail, "image-tag"))
+
+
+def _google(payload: object) -> Iterator[Mention]:
+    """https://cloud.google.com/artifact-registry/docs/configure-notifications
+
+    A subscription can be set to send the event alone, without the message around it.
+    """
+    data = _at(payload, "message", "data")
+    event = payload if data is None else parsed(_decoded(data))
+    if _at(event, "action") in _GOOGLE_CHANGES:
+        host, path, tag = _written(_at(event, "tag") or _at(event, "digest"))
+        yield Mention(host, (path,), tag)
+
+
+def _jfrog(payload: object) -> Iterator[Mention]:
+    """https://docs.jfrog.com/administration/docs/event-types
+
+    Clients find an image below its repository, or not where that has a host or port of its own. What was pulled
+    through a repository is told of its cache.
+    """
+    data = _at(payload, "data")
+    repository = _text(_at(data, "repo_key"))
+    image = "/".join(_text(_at(data, "path")).split("/")[:-2]) or _text(_at(data, "image_name"))
+    host = _text(_at(payload, "jpd_origin")).partition("://")[2].partition("/")[0]
+    paths = (f"{repository}/{image}", f"{repository.removesuffix('-cache')}/{image}", image)
+    yield Mention(host, paths, _at(data, "tag"))
+
+
+def _zot(payload: object) -> Iterator[Mention]:
+    """https://zotregistry.dev/latest/articles/events/"""
+    if _at(payload, "type") in _ZOT_CHANGES:
+        yield Mention(None, (_at(payload, "data", "name"),), _at(payload, "data", "reference"))
+
+
+def _nexus(payload: object) -> Iterator[Mention]:
+    """https://help.sonatype.com/en/example-headers-and-payloads.html
+
+    A component is an image with a tag, an asset any of its files. Clients find an image below its repository, or
+    not where that has a port of its own.
+    """
+    component, asset = _at(payload, "component"), _at(payload, "asset")
+    path, tag = _text(_at(component, "name")), _at(component, "version")
+    if asset is not None:
+        path, _, tag = _text(_at(asset, "name")).removeprefix("/").removeprefix("v2/").rpartition("/manifests/")
+    if "docker" in (_at(component, "format"), _at(asset, "format")):
+        yield Mention(None, (f"{_text(_at(payload, 'repositoryName'))}/{path}", path), tag)
+
+
+def _has_header(name: str) -> Callable[[Headers, object], bool]:
+    return lambda headers, _payload: name in headers
+
+
+def _has_type(beginning: str) -> Callable[[Headers, object], bool]:
+    return lambda _headers, payload: _text(_at(payload, "type") or _at(payload, "eventType")).startswith(beginning)
+
+
+def _is_google_event(_headers: Headers, payload: object) -> bool:
+    return _at(payload, "action") in _GOOGLE_CHANGES
+
+
+def _has(*keys: str) -> Callable[[Headers, object], bool]:
+    return lambda _headers, payload: _at(payload, *keys) is not None
+
+
+_SENDERS = (
+    Sender("github", _has_header("x-github-event"), _github, knows_its_host=True),
+    Sender("nexus", _has_header("x-nexus-webhook-id"), _nexus, knows_its_host=False),
+    Sender("zot", _has_type("zotregistry."), _zot, knows_its_host=False),
+    Sender("harbor", _has_type("harbor."), _harbor, knows_its_host=False),
+    Sender("harbor", _has("event_data"), _harbor, knows_its_host=False),
+    Sender("azure", _has_type("Microsoft.ContainerRegistry."), _azure, knows_its_host=True),
+    Sender("azure", _has("target", "repository"), _azure, knows_its_host=True),
+    Sender("distribution", _has("events"), _distribution, knows_its_host=False),
+    Sender("docker-hub", _has("repository", "repo_name"), _docker_hub, knows_its_host=True),
+    Sender("quay", _has("docker_url"), _quay, knows_its_host=True),
+    Sender("ecr", _has("detail", "repository-name"), _ecr, knows_its_host=True),
+    Sender("jfrog", _has("data", "repo_key"), _jfrog, knows_its_host=False),
+    Sender("google", _has("message", "data"), _google, knows_its_host=True),
+    Sender("google", _is_google_event, _google, knows_its_host=True),
+)
+
+
+def _at(value: object, *keys: str) -> object:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _written(image: object) -> tuple[str, str, str]:
+    """Part an image's name into host, path and tag, none of them checked; empty where there is none."""
+    host, _, rest = _text(image).partition("@")[0].partition("/")
+    path, _, tag = rest.partition(":")
+    return host, path, tag
+
+
+def _decoded(data: object) -> bytes:
+    try:
+        return b64decode(_text(data))
+    except ValueError:
+        return b""

@@ -1,0 +1,363 @@
+"""What each badge says, in a table per type, and the edges of rounding."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from microbadger.badges.text import (
+    BADGE_TYPES,
+    Badge,
+    badges,
+    count_text,
+    layers_text,
+    not_found_badge,
+    pending_badge,
+    platforms_text,
+    size_text,
+)
+from microbadger.image.documents import ImageDocument, PlatformDocument, TagDocument, VersionDocument
+
+OCI, LABEL_SCHEMA = "org.opencontainers.image", "org.label-schema"
+OLDER, NEWER = "2025-01-01T00:00:00Z", "2026-11-20T12:34:56Z"
+
+
+def platform(name: str) -> PlatformDocument:
+    os, architecture, variant = [*name.split("/"), ""][:3]
+    document = PlatformDocument(OS=os, Architecture=architecture, Digest="", DownloadSize=1, LayerCount=1)
+    if variant:
+        document["Variant"] = variant
+    return document
+
+
+AMD64 = platform("linux/amd64")
+
+
+def version(
+    *tags: str,
+    size: int = 19_503_514,
+    layers: int = 9,
+    created: str | None = NEWER,
+    labels: dict[str, str] | None = None,
+    annotations: dict[str, str] | None = None,
+    platforms: tuple[PlatformDocument, ...] = (AMD64,),
+) -> VersionDocument:
+    document = VersionDocument(
+        SHA="a" * 64,
+        Tags=[TagDocument(tag=tag) for tag in tags],
+        ImageName="owner/app",
+        Author="",
+        Labels=labels or {},
+        LayerCount=layers,
+        DownloadSize=size,
+        Annotations=annotations or {},
+        Digest=f"sha256:{'a' * 64}",
+        MediaType="",
+        Platforms=list(platforms),
+    )
+    if created:
+        document["Created"] = created
+    return document
+
+
+UNREAD = version("latest", size=0, layers=0, created=None, platforms=())
+
+
+def image(*versions: VersionDocument, pulls: int | None = None, stars: int | None = None) -> ImageDocument:
+    document = ImageDocument(
+        LatestSHA="", UpdatedAt=NEWER, Versions=list(versions), ImageName="owner/app", Registry="", Repository=""
+    )
+    if pulls is not None:
+        document["PullCount"] = pulls
+    if stars is not None:
+        document["StarCount"] = stars
+    return document
+
+
+def say(badge_type: str, document: ImageDocument, tag: str | None = None) -> tuple[str, str]:
+    found = {(kind, tag): badge for kind, tag, badge in badges(document)}[badge_type, tag]
+    return found.label, found.message
+
+
+def color(badge_type: str, document: ImageDocument) -> str:
+    return {(kind, tag): badge for kind, tag, badge in badges(document)}[badge_type, None].color
+
+
+# --- one table per type
+
+
+@pytest.mark.parametrize(
+    ("shown", "texts"),
+    [
+        (version("1"), ("18.6 MiB", "9 layers")),
+        (version("1", size=500, layers=1), ("500 B", "1 layer")),
+        (version("1", size=0, layers=0), ("unknown", "0 layers")),
+        (UNREAD, ("image", "unknown")),
+    ],
+)
+def test_image(shown: VersionDocument, texts: tuple[str, str]) -> None:
+    assert say("image", image(shown)) == texts
+
+
+@pytest.mark.parametrize(
+    ("shown", "tag", "text"),
+    [
+        (version("latest", labels={f"{OCI}.version": "mañana"}), None, "mañana"),
+        (version("latest", "3", "3.20", "3.20.1"), None, "3.20.1"),
+        (version("latest", "3", "3.20", "3.20.1"), "3", "3"),
+        (version("latest", "1.0", labels={f"{OCI}.version": "2.0"}), None, "1.0"),
+        (version("latest", "1.0"), "latest", "latest"),
+        (version("latest", labels={f"{OCI}.version": "2.0"}), "latest", "latest"),
+        (version("latest", labels={f"{LABEL_SCHEMA}.version": "2.0"}), None, "2.0"),
+        (version("latest", labels={f"{OCI}.version": " "}), None, "latest"),
+        (version("latest"), None, "latest"),
+        (version("latest", "edge", "nightly"), None, "nightly"),
+        (UNREAD, None, "latest"),
+    ],
+)
+def test_version(shown: VersionDocument, tag: str | None, text: str) -> None:
+    assert say("version", image(shown), tag) == ("version", text)
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        ({f"{OCI}.revision": "mañana a la mañana"}, "mañana "),
+        ({f"{OCI}.revision": "1a2b3c4d5e6f"}, "1a2b3c4"),
+        ({f"{OCI}.revision": "1a2"}, "1a2"),
+        ({f"{LABEL_SCHEMA}.vcs-ref": "1a2b3c4d5e6f"}, "1a2b3c4"),
+        ({f"{OCI}.revision": ""}, "not given"),
+        ({}, "not given"),
+    ],
+)
+def test_commit(labels: dict[str, str], text: str) -> None:
+    assert say("commit", image(version("1", labels=labels))) == ("commit", text)
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        ({f"{OCI}.licenses": "mañana"}, "mañana"),
+        ({f"{OCI}.licenses": "apache-2.0"}, "Apache-2.0"),
+        ({f"{LABEL_SCHEMA}.license": "MIT"}, "MIT"),
+        ({f"{OCI}.licenses": "MIT AND 0BSD"}, "MIT AND 0BSD"),
+        ({"some.license": "MIT"}, "not given"),
+        ({}, "not given"),
+    ],
+)
+def test_license(labels: dict[str, str], text: str) -> None:
+    assert say("license", image(version("1", labels=labels))) == ("license", text)
+
+
+@pytest.mark.parametrize(("shown", "text"), [(version("1"), "18.6 MiB"), (version("1", size=0), "unknown")])
+def test_size(shown: VersionDocument, text: str) -> None:
+    assert say("size", image(shown)) == ("size", text)
+
+
+@pytest.mark.parametrize(("shown", "text"), [(version("1"), "9"), (version("1", layers=0), "0"), (UNREAD, "unknown")])
+def test_layers(shown: VersionDocument, text: str) -> None:
+    assert say("layers", image(shown)) == ("layers", text)
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        ("linux/mañana", "linux/mañana"),
+        ("", "unknown"),
+        ("linux/amd64", "linux/amd64"),
+        ("linux/arm/v7", "linux/arm/v7"),
+        ("linux/amd64 linux/arm64", "linux/amd64, arm64"),
+        ("linux/amd64 linux/arm64 linux/arm/v7", "linux/amd64, arm64, arm/v7"),
+        ("linux/amd64 windows/amd64", "linux/amd64, windows/amd64"),
+        ("windows/amd64 windows/amd64 windows/amd64 windows/amd64", "windows/amd64"),
+        ("linux/amd64 linux/arm64 linux/arm/v6 linux/arm/v7", "4 platforms"),
+        ("linux/amd64 linux/arm64 linux/arm/v6 linux/arm/v7 linux/riscv64", "5 platforms"),
+    ],
+)
+def test_platforms(names: str, text: str) -> None:
+    shown = version("1", platforms=tuple(platform(name) for name in names.split()))
+    assert say("platforms", image(shown)) == ("platforms", text)
+
+
+@pytest.mark.parametrize(("created", "text"), [(NEWER, "2026-11-20"), (None, "unknown")])
+def test_created(created: str | None, text: str) -> None:
+    assert say("created", image(version("1", created=created))) == ("created", text)
+
+
+@pytest.mark.parametrize(("count", "text"), [(1_234_567, "1.2M"), (0, "0"), (None, "unknown")])
+def test_pulls(count: int | None, text: str) -> None:
+    assert say("pulls", image(version("1"), pulls=count)) == ("pulls", text)
+
+
+@pytest.mark.parametrize(("count", "text"), [(12, "12"), (0, "0"), (None, "unknown")])
+def test_stars(count: int | None, text: str) -> None:
+    assert say("stars", image(version("1"), stars=count)) == ("stars", text)
+
+
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [
+        ({"labels": {f"{OCI}.base.name": "mañana"}}, "mañana"),
+        ({"labels": {f"{OCI}.base.name": "docker.io/library/alpine:3.20"}}, "docker.io/library/alpine:3.20"),
+        ({"annotations": {f"{OCI}.base.name": "alpine"}, "labels": {f"{OCI}.base.name": "debian"}}, "alpine"),
+        ({}, "not given"),
+    ],
+)
+def test_base(told: dict[str, dict[str, str]], text: str) -> None:
+    shown = version("1", labels=told.get("labels"), annotations=told.get("annotations"))
+    assert say("base", image(shown)) == ("base", text)
+
+
+# --- all types
+
+
+@pytest.mark.parametrize("badge_type", sorted(BADGE_TYPES.keys() - {"version"}))
+def test_an_image_that_was_not_read_is_unknown(badge_type: str) -> None:
+    assert say(badge_type, image(UNREAD)) == (badge_type, "unknown")
+
+
+@pytest.mark.parametrize("badge_type", sorted(BADGE_TYPES))
+def test_what_is_known_is_blue(badge_type: str) -> None:
+    labels = {f"{OCI}.revision": "1a2b3c4", f"{OCI}.licenses": "MIT", f"{OCI}.base.name": "alpine"}
+    assert color(badge_type, image(version("1", labels=labels), pulls=1, stars=1)) == "blue"
+
+
+@pytest.mark.parametrize("badge_type", sorted(BADGE_TYPES.keys() - {"version"}))
+def test_what_is_unknown_is_grey(badge_type: str) -> None:
+    assert color(badge_type, image(UNREAD)) == "lightgrey"
+
+
+@pytest.mark.parametrize("badge_type", ["commit", "license", "base"])
+def test_what_is_not_given_is_grey(badge_type: str) -> None:
+    assert color(badge_type, image(version("1"))) == "lightgrey"
+
+
+def test_there_is_a_badge_of_each_type_for_the_image_and_for_each_tag() -> None:
+    drawn = [(badge_type, tag) for badge_type, tag, _ in badges(image(version("1", "latest"), version("0.9")))]
+    assert sorted(drawn, key=str) == sorted(
+        ((badge_type, tag) for badge_type in BADGE_TYPES for tag in (None, "1", "latest", "0.9")), key=str
+    )
+
+
+def test_the_badge_of_an_image_tells_of_its_current_version() -> None:
+    older, newer = version("latest", size=1024, created=OLDER), version("2.0", size=2048)
+    assert say("size", image(newer, older)) == ("size", "1.0 KiB")
+
+
+def test_the_badge_of_a_tag_tells_of_its_version() -> None:
+    older, newer = version("latest", size=1024, created=OLDER), version("2.0", size=2048)
+    assert say("size", image(newer, older), "2.0") == ("size", "2.0 KiB")
+
+
+def with_sha(number: int, document: VersionDocument) -> VersionDocument:
+    return {**document, "SHA": str(number)}
+
+
+VERSIONS = st.builds(
+    version,
+    st.sampled_from(["1", "2", "latest"]),
+    size=st.sampled_from([1, 2]),
+    created=st.sampled_from([OLDER, NEWER]),
+    labels=st.sampled_from([{}, {"org.opencontainers.image.version": "3"}]),
+)
+IMAGES = st.builds(
+    lambda versions, pulls: image(*map(with_sha, range(len(versions)), versions), pulls=pulls),
+    st.lists(VERSIONS, max_size=3, unique_by=lambda each: each["Tags"][0]["tag"]),
+    st.sampled_from([None, 1, 2]),
+)
+
+
+@given(IMAGES, IMAGES)
+def test_only_badges_that_say_what_they_did_are_left_out(last: ImageDocument, document: ImageDocument) -> None:
+    before = {(kind, tag): badge for kind, tag, badge in badges(last)}
+    after = {(kind, tag): badge for kind, tag, badge in badges(document)}
+
+    new = {(kind, tag): badge for kind, tag, badge in badges(document, last)}
+
+    assert before | new == before | after
+
+
+def test_of_an_image_that_was_merely_pulled_only_the_pulls_are_said_again() -> None:
+    last, document = (image(version("1", "latest"), pulls=pulls) for pulls in (1, 2))
+    assert {(kind, tag) for kind, tag, _ in badges(document, last)} == {("pulls", tag) for tag in (None, "1", "latest")}
+
+
+def test_an_image_without_a_version_has_no_badge() -> None:
+    assert list(badges(image())) == []
+
+
+def test_an_image_that_is_not_here_is_not_found() -> None:
+    assert not_found_badge() == Badge("image", "not found", "lightgrey", "grey")
+
+
+def test_a_tag_that_is_not_here_is_not_found() -> None:
+    assert not_found_badge("1.0") == Badge("1.0", "not found", "lightgrey", "grey")
+
+
+@pytest.mark.parametrize("badge_type", sorted(BADGE_TYPES))
+def test_an_image_that_was_never_read_is_pending(badge_type: str) -> None:
+    assert pending_badge(badge_type) == Badge(badge_type, "pending", "lightgrey", "grey")
+
+
+# --- numbers
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (-1, "unknown"),
+        (0, "unknown"),
+        (1, "1 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1075, "1.0 KiB"),
+        (1076, "1.1 KiB"),
+        (10 * 1024, "10.0 KiB"),
+        (1024**2 - 52, "1023.9 KiB"),
+        (1024**2 - 51, "1.0 MiB"),
+        (1024**2 - 1, "1.0 MiB"),
+        (1024**2, "1.0 MiB"),
+        (19_503_514, "18.6 MiB"),
+        (1024**3 - 1, "1.0 GiB"),
+        (1024**3, "1.0 GiB"),
+        (1024**4 - 1, "1.0 TiB"),
+        (1024**4, "1.0 TiB"),
+        (2**50, "1024.0 TiB"),
+    ],
+)
+def test_a_size_has_the_largest_unit_that_leaves_one(size: int, text: str) -> None:
+    assert size_text(size) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (1000, "1k"),
+        (1049, "1k"),
+        (1051, "1.1k"),
+        (1234, "1.2k"),
+        (9949, "9.9k"),
+        (9999, "10k"),
+        (10_499, "10k"),
+        (35_400, "35k"),
+        (999_499, "999k"),
+        (999_500, "1M"),
+        (1_234_567, "1.2M"),
+        (999_499_999, "999M"),
+        (999_500_000, "1B"),
+        (10**9, "1B"),
+        (12_345_678_901, "12B"),
+    ],
+)
+def test_a_count_has_three_figures_at_most(count: int, text: str) -> None:
+    assert count_text(count) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 layers"), (1, "1 layer"), (2, "2 layers"), (9, "9 layers")])
+def test_one_layer_is_no_layers(count: int, text: str) -> None:
+    assert layers_text(count) == text
+
+
+def test_no_platforms_are_unknown() -> None:
+    assert platforms_text([]) == "unknown"

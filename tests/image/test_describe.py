@@ -1,0 +1,534 @@
+"""The documents: v1 names in v1 order, what is left out, which version is the current one, and what changed."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from microbadger.image.describe import (
+    NO_CHANGES,
+    Changes,
+    PlatformImage,
+    changes_between,
+    command_of,
+    current_version,
+    describe_image,
+    describe_version,
+    document_bytes,
+    format_time,
+    hub_details,
+    image_name,
+    main_platform,
+    outline_version,
+    sha_of,
+    shown_at,
+    tagged,
+    tags_of,
+)
+from microbadger.image.documents import HubDetails, ImageDocument, TagDocument, VersionDocument
+from microbadger.image.manifest import OCI_INDEX, OCI_MANIFEST, Config, Descriptor, HistoryStep, Manifest, Platform
+from microbadger.image.reference import Repository
+
+APP, ALPINE = Repository.parse("owner/app"), Repository.parse("alpine")
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+CREATED = datetime(2018, 12, 14, 8, 47, 51, 363852, UTC)
+LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
+
+
+def digest(letter: str) -> str:
+    return f"sha256:{letter * 64}"
+
+
+def config(
+    platform: Platform = AMD64,
+    created: datetime | None = CREATED,
+    labels: Mapping[str, str] | None = None,
+    history: tuple[HistoryStep, ...] = (),
+    author: str | None = None,
+) -> Config:
+    return Config(platform, created, author, labels or {}, history, ())
+
+
+def image(
+    letter: str = "a", sizes: tuple[int, ...] = (100, 200), annotations: Mapping[str, str] | None = None, **told: object
+) -> PlatformImage:
+    layers = tuple(Descriptor(LAYER, digest(str(place)), size) for place, size in enumerate(sizes))
+    manifest = Manifest(OCI_MANIFEST, Descriptor("", digest("c"), 2), layers, annotations or {})
+    settings = config(**told)  # type: ignore[arg-type]
+    return PlatformImage(digest(letter), settings.platform, manifest, settings)
+
+
+def step(created_by: str, empty_layer: bool = False) -> HistoryStep:
+    return HistoryStep(created_by, empty_layer, None, "")
+
+
+def described(*tags: str, letter: str = "a", **told: object) -> VersionDocument:
+    version = describe_version(APP, digest(letter), OCI_MANIFEST, [image(letter, **told)])  # type: ignore[arg-type]
+    return tagged(version, tags)
+
+
+def document(*versions: VersionDocument, hub: HubDetails | None = None) -> ImageDocument:
+    return describe_image(APP, versions, checked_at=NOON, hub=hub)
+
+
+def round_trip(value: Mapping[str, object]) -> object:
+    return json.loads(document_bytes(value))
+
+
+# --- commands
+
+COMMANDS = [
+    ("RUN /bin/sh -c echo mañana # buildkit", "RUN echo mañana"),
+    ("", ""),
+    ("/bin/sh -c #(nop)  CMD [\"sh\"]", 'CMD ["sh"]'),
+    ("/bin/sh -c #(nop) ADD file:1a2b in / ", "ADD file:1a2b in /"),
+    ("/bin/sh -c apk add --no-cache curl", "RUN apk add --no-cache curl"),
+    ("|1 VERSION=1.0 /bin/sh -c make", "RUN make"),
+    ("RUN |1 VERSION=1.0 /bin/sh -c make # buildkit", "RUN make"),
+    ("RUN /bin/sh -c make # buildkit", "RUN make"),
+    ("RUN make", "RUN make"),
+    ("COPY /app /app # buildkit", "COPY /app /app"),
+    ("COPY file:1a2b in / ", "COPY file:1a2b in /"),
+    ('CMD ["/bin/sh" "-c" "make"]', 'CMD ["/bin/sh" "-c" "make"]'),
+    ("ENTRYPOINT /bin/sh -c make", "ENTRYPOINT /bin/sh -c make"),
+    ("cmd /S /C #(nop)  ENTRYPOINT [\"app.exe\"]", 'ENTRYPOINT ["app.exe"]'),
+    ("bazel build ...", "bazel build ..."),
+    ("/bin/sh -c ", "/bin/sh -c"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("created_by", "command"), COMMANDS)
+def test_a_command_is_told_as_the_dockerfile_had_it(created_by: str, command: str) -> None:
+    assert command_of(created_by) == command
+
+
+# --- one version
+
+OLD_VERSION_KEYS = [
+    "SHA", "Tags", "ImageName", "Author", "Labels", "LayerCount", "DownloadSize", "Created", "Layers", "License",
+    "VersionControl",
+]  # fmt: skip
+OLD_IMAGE_KEYS = [
+    "LatestSHA", "WebhookURL", "UpdatedAt", "Description", "LastUpdated", "PullCount", "StarCount", "Versions", "Id",
+    "ImageName", "ImageURL", "Author", "LayerCount", "DownloadSize", "Labels", "LatestVersion",
+]  # fmt: skip
+LABELS = {
+    "org.opencontainers.image.licenses": "MIT",
+    "org.opencontainers.image.source": "https://github.com/owner/app",
+    "org.opencontainers.image.revision": "1a2b3c4d",
+    "org.opencontainers.image.base.name": "docker.io/library/alpine:3.20",
+    "org.opencontainers.image.base.digest": digest("b"),
+}
+
+
+def test_a_version_has_the_old_keys_in_the_old_order_first() -> None:
+    version = describe_version(APP, digest("a"), OCI_INDEX, [image(labels=LABELS)], {"org.example": "x"})
+    new = ["Digest", "MediaType", "Platforms", "Annotations", "Source", "Base"]
+    assert list(version) == [*OLD_VERSION_KEYS, *new]
+
+
+def test_a_version_is_named_by_its_digest() -> None:
+    version = describe_version(ALPINE, digest("a"), OCI_INDEX, [image()])
+    told = version["SHA"], version["Digest"], version["MediaType"], version["ImageName"]
+    assert told == ("a" * 64, digest("a"), OCI_INDEX, "alpine")
+
+
+def test_a_version_is_as_large_as_the_layers_of_its_main_platform() -> None:
+    images = [image("b", (1,), platform=ARM64), image("c", (10, 20, 30), platform=AMD64)]
+    version = describe_version(APP, digest("a"), OCI_INDEX, images)
+    assert (version["LayerCount"], version["DownloadSize"]) == (3, 60)
+
+
+def test_a_version_without_layers_says_so_with_zeros() -> None:
+    version = describe_version(APP, digest("a"), OCI_MANIFEST, [image(sizes=())])
+    assert (version["LayerCount"], version["DownloadSize"], version["Layers"]) == (0, 0, [])
+
+
+def test_what_nobody_told_is_left_out() -> None:
+    version = describe_version(APP, digest("a"), OCI_MANIFEST, [image(created=None)])
+    optional = {"Labels", "Created", "License", "VersionControl", "Annotations", "Source", "Base"}
+    assert optional & version.keys() == set()
+
+
+def test_layers_are_the_steps_of_the_dockerfile() -> None:
+    history = step("RUN a"), step("ENV b", empty_layer=True), step("RUN c")
+    layers = describe_version(APP, digest("a"), OCI_MANIFEST, [image(history=history)])["Layers"]
+    assert [(layer["Command"], layer["DownloadSize"], layer["BlobSum"]) for layer in layers] == [
+        ("RUN a", 100, digest("0")),
+        ("ENV b", 0, ""),
+        ("RUN c", 200, digest("1")),
+    ]
+
+
+def test_a_step_without_a_layer_has_no_digest() -> None:
+    layers = describe_version(APP, digest("a"), OCI_MANIFEST, [image(sizes=(), history=(step("ENV b"),))])["Layers"]
+    assert layers == [{"BlobSum": "", "Command": "ENV b", "DownloadSize": 0}]
+
+
+def test_layers_without_a_history_are_told_without_commands() -> None:
+    layers = describe_version(APP, digest("a"), OCI_MANIFEST, [image(sizes=(7,))])["Layers"]
+    assert layers == [
+        {"BlobSum": digest("0"), "Command": "", "DownloadSize": 7, "Digest": digest("0"), "MediaType": LAYER}
+    ]
+
+
+def test_each_platform_is_told() -> None:
+    images = [image("b", (1, 2), platform=Platform("linux", "arm", "v7")), image("c", (3,), created=None)]
+    version = describe_version(APP, digest("a"), OCI_INDEX, images)
+    assert document(version)["Versions"][0]["Platforms"] == [
+        {
+            "OS": "linux",
+            "Architecture": "arm",
+            "Variant": "v7",
+            "Digest": digest("b"),
+            "DownloadSize": 3,
+            "LayerCount": 2,
+            "Created": "2018-12-14T08:47:51.363852Z",
+        },
+        {"OS": "linux", "Architecture": "amd64", "Digest": digest("c"), "DownloadSize": 3, "LayerCount": 1},
+    ]
+
+
+def test_a_version_with_several_platforms_tells_labels_and_layers_of_each() -> None:
+    images = [image("b", (1,), labels={"a": "1"}), image("c", (2, 3), {"b": "2"}, platform=ARM64)]
+    first, second = describe_version(APP, digest("a"), OCI_INDEX, images)["Platforms"]
+    assert (first["Labels"], len(first["Layers"])) == ({"a": "1"}, 1)
+    assert (second["Annotations"], len(second["Layers"])) == ({"b": "2"}, 2)
+
+
+def test_a_description_comes_from_a_label_where_docker_hub_tells_none() -> None:
+    version = described("1.0", labels={"org.opencontainers.image.description": "größe"})
+    assert document(version)["Description"] == "größe"
+    assert document(version, hub=HubDetails(description="told"))["Description"] == "told"
+
+
+@pytest.mark.parametrize(
+    ("platforms", "main"),
+    [
+        ([AMD64], AMD64),
+        ([Platform("linux", "amd64", "v3"), AMD64], AMD64),
+        ([ARM64, Platform("linux", "amd64", "v3")], Platform("linux", "amd64", "v3")),
+        ([ARM64, AMD64], AMD64),
+        ([ARM64, Platform("windows", "amd64")], ARM64),
+        ([Platform("windows", "amd64"), ARM64, AMD64], AMD64),
+        ([Platform("unknown", "unknown")], Platform("unknown", "unknown")),
+    ],
+)
+def test_the_main_platform_is_linux_amd64_else_the_first(platforms: list[Platform], main: Platform) -> None:
+    assert main_platform([image(platform=platform) for platform in platforms]).platform == main
+
+
+@pytest.mark.parametrize(
+    ("author", "labels", "told"),
+    [
+        ("mañana", {"org.opencontainers.image.authors": "label"}, "mañana"),
+        (None, {"org.opencontainers.image.authors": "label"}, "label"),
+        (None, {}, ""),
+    ],
+)
+def test_the_author_is_who_the_config_names_else_the_label(
+    author: str | None, labels: dict[str, str], told: str
+) -> None:
+    assert described(author=author, labels=labels)["Author"] == told
+
+
+def test_labels_are_told_as_they_are() -> None:
+    labels = {"mañana": "<&>", "empty": "", "": "no key"}
+    assert described(labels=labels).get("Labels") == labels
+
+
+def test_what_labels_mean_is_told() -> None:
+    version = described(labels=LABELS)
+    assert version["License"] == {"Code": "MIT", "URL": "https://spdx.org/licenses/MIT.html"}
+    assert version["VersionControl"] == {
+        "Type": "git",
+        "URL": "https://github.com/owner/app/commit/1a2b3c4d",
+        "Commit": "1a2b3c4d",
+    }
+    assert version["Source"] == "https://github.com/owner/app"
+    assert version["Base"] == {"Name": "docker.io/library/alpine:3.20", "Digest": digest("b")}
+
+
+def test_a_license_that_nobody_knows_has_no_link() -> None:
+    assert described(labels={"org.opencontainers.image.licenses": "mañana"})["License"] == {"Code": "mañana"}
+
+
+@pytest.mark.parametrize(
+    ("index", "manifest", "told"),
+    [
+        ("index", "manifest", "index"),
+        ("", "manifest", "manifest"),
+        ("  ", "manifest", "manifest"),
+        (None, "manifest", "manifest"),
+        ("index", None, "index"),
+    ],
+)
+def test_an_annotation_of_the_index_comes_before_one_of_the_manifest(
+    index: str | None, manifest: str | None, told: str
+) -> None:
+    of_index = {} if index is None else {"key": index}
+    of_manifest = {} if manifest is None else {"key": manifest}
+    version = describe_version(APP, digest("a"), OCI_INDEX, [image(annotations=of_manifest)], of_index)
+    assert version.get("Annotations") == {"key": told}
+
+
+def test_an_annotation_comes_before_a_label() -> None:
+    key = "org.opencontainers.image.licenses"
+    version = describe_version(APP, digest("a"), OCI_INDEX, [image(labels={key: "MIT"})], {key: "0BSD"})
+    assert version["License"]["Code"] == "0BSD"
+
+
+def test_a_version_that_could_not_be_read_says_why() -> None:
+    version = outline_version(APP, digest("a"), unread="mañana")
+    assert (version["SHA"], version["Unread"], version["Platforms"]) == ("a" * 64, "mañana", [])
+
+
+def test_a_version_that_is_no_image_says_what_it_is() -> None:
+    version = outline_version(APP, digest("a"), OCI_MANIFEST, unsupported="mañana")
+    assert (version["MediaType"], version["Unsupported"], version["Platforms"]) == (OCI_MANIFEST, "mañana", [])
+
+
+def test_a_version_takes_tags_in_the_place_of_those_it_had() -> None:
+    assert tags_of(tagged(described("old"), {"b", "a"})) == ["a", "b"]
+
+
+def test_a_version_that_is_tagged_anew_leaves_the_other_as_it_was() -> None:
+    version = described("old")
+    tagged(version, {"new"})
+    assert version["Tags"] == [TagDocument(tag="old")]
+
+
+# --- one image
+
+
+def test_an_image_has_the_old_keys_in_the_old_order_first() -> None:
+    version = tagged(describe_version(APP, digest("a"), OCI_MANIFEST, [image(labels=LABELS, author="x")]), ["1.0"])
+    hub = HubDetails("text", NOON, 1, 2)
+    described = describe_image(APP, [version], checked_at=NOON, webhook_url="https://x.example", hub=hub)
+    new = ["Registry", "Repository", "Digest", "MediaType", "Platforms", "Source", "Base"]
+    assert list(described) == [*OLD_IMAGE_KEYS, *new]
+
+
+def test_an_image_without_a_version_has_nothing_on_top() -> None:
+    assert document() == ImageDocument(
+        LatestSHA="",
+        UpdatedAt="2026-11-20T12:00:00Z",
+        Versions=[],
+        ImageName="owner/app",
+        ImageURL="https://hub.docker.com/r/owner/app/",
+        Registry="docker.io",
+        Repository="owner/app",
+    )
+
+
+def test_what_is_unknown_is_left_out_on_top() -> None:
+    shown = document(tagged(outline_version(APP, digest("a"), unread="x"), ["latest"]))
+    assert {"DownloadSize", "LayerCount", "Labels", "Author", "Platforms", "LastUpdated"} & shown.keys() == set()
+
+
+def test_what_is_unknown_is_zero_below() -> None:
+    version = document(tagged(outline_version(APP, digest("a"), unread="x"), ["latest"]))["Versions"][0]
+    assert (version["DownloadSize"], version["LayerCount"], version["Author"]) == (0, 0, "")
+
+
+def test_the_current_version_is_on_top() -> None:
+    old = described("1.0", letter="a", sizes=(1,), created=NOON)
+    shown = document(old, described("latest", "2.0", letter="b", sizes=(2, 3)))
+    told = shown["LatestSHA"], shown["Id"], shown["LatestVersion"], shown["LayerCount"], shown["DownloadSize"]
+    assert told == ("b" * 64, "b" * 64, "2.0", 2, 5)
+
+
+def test_versions_are_listed_without_their_layers() -> None:
+    assert "Layers" not in document(described("1.0"))["Versions"][0]
+
+
+def test_versions_are_listed_with_the_newest_first() -> None:
+    whole_second, a_little_later = CREATED.replace(microsecond=0), CREATED.replace(microsecond=363853)
+    moments = {"a": None, "b": CREATED, "c": whole_second, "d": a_little_later, "e": NOON}
+    versions = [described(letter, letter=letter, created=created) for letter, created in moments.items()]
+    assert [version["SHA"][0] for version in document(*versions)["Versions"]] == ["e", "d", "b", "c", "a"]
+
+
+def test_the_order_of_versions_does_not_depend_on_how_they_came() -> None:
+    versions = [described(letter, letter=letter) for letter in "abc"]
+    assert document(*versions) == document(*reversed(versions))
+
+
+@pytest.mark.parametrize(
+    ("versions", "current"),
+    [
+        ([("a", "latest", CREATED), ("b", "2.0", NOON)], "a"),
+        ([("a", "1.0", CREATED), ("b", "2.0", NOON)], "b"),
+        ([("a", "2.0", NOON), ("b", "1.0", CREATED)], "a"),
+        ([("a", "1.0", CREATED), ("b", "2.0", None)], "a"),
+        ([("a", "latest", None), ("b", "2.0", NOON)], "a"),
+    ],
+)
+def test_the_current_version_is_latest_else_the_newest(
+    versions: list[tuple[str, str, datetime | None]], current: str
+) -> None:
+    found = current_version([described(tag, letter=letter, created=created) for letter, tag, created in versions])
+    assert found is not None
+    assert found["SHA"][0] == current
+
+
+def test_there_is_no_current_version_where_there_is_none() -> None:
+    assert current_version([]) is None
+
+
+def test_docker_hub_tells_what_it_knows() -> None:
+    shown = document(described("1.0"), hub=HubDetails("mañana", NOON, 0, 7))
+    told = shown["Description"], shown["LastUpdated"], shown["PullCount"], shown["StarCount"]
+    assert told == ("mañana", "2026-11-20T12:00:00Z", 0, 7)
+
+
+def test_what_docker_hub_does_not_tell_is_left_out() -> None:
+    assert {"Description", "PullCount", "StarCount"} & document(described("1.0")).keys() == set()
+
+
+def test_without_docker_hub_the_last_update_is_the_newest_creation() -> None:
+    versions = [described(letter, letter=letter, created=moment) for letter, moment in {
+        "a": CREATED.replace(microsecond=0), "b": CREATED, "c": None,
+    }.items()]  # fmt: skip
+    assert document(*versions)["LastUpdated"] == "2018-12-14T08:47:51.363852Z"
+
+
+@pytest.mark.parametrize("hub", [HubDetails("mañana", NOON, 0, 7), HubDetails(None, None, 5, None), HubDetails()])
+def test_what_docker_hub_told_can_be_told_again(hub: HubDetails) -> None:
+    assert hub_details(document(hub=hub)) == hub
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("alpine", "https://hub.docker.com/r/library/alpine/"),
+        ("owner/app", "https://hub.docker.com/r/owner/app/"),
+        ("quay.io/a/b/c", "https://quay.io/repository/a/b/c"),
+        ("ghcr.io/a/b", "https://ghcr.io/a/b"),
+        ("localhost:5000/web", None),
+    ],
+)
+def test_an_image_has_a_page_where_its_registry_has_one(name: str, url: str | None) -> None:
+    assert describe_image(Repository.parse(name), [], checked_at=NOON).get("ImageURL") == url
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("alpine", "alpine"), ("owner/app", "owner/app"), ("ghcr.io/a/b", "ghcr.io/a/b"), ("library/a/b", "library/a/b")],
+)
+def test_an_image_has_the_name_people_use(name: str, shown: str) -> None:
+    assert image_name(Repository.parse(name)) == shown
+
+
+# --- the document of a tag
+
+
+def test_the_document_of_a_tag_has_its_version_on_top() -> None:
+    versions = described("1.0", letter="a", sizes=(1,), labels=LABELS), described("latest", letter="b", author="x")
+    shown = shown_at(document(*versions), "1.0")
+    assert shown is not None
+    assert (shown["Id"], shown["DownloadSize"], shown["Labels"], shown["LatestVersion"]) == ("a" * 64, 1, LABELS, "1.0")
+
+
+def test_the_document_of_a_tag_has_nothing_of_another_version_on_top() -> None:
+    versions = described("1.0", letter="a"), described("latest", letter="b", author="x", labels=LABELS)
+    shown = shown_at(document(*versions), "1.0")
+    assert shown is not None
+    assert {"Author", "Labels", "Source", "Base"} & shown.keys() == set()
+
+
+def test_the_document_of_a_tag_is_otherwise_that_of_the_image() -> None:
+    whole = document(described("1.0", letter="a"), described("latest", letter="b"))
+    shown = shown_at(whole, "1.0")
+    assert shown is not None
+    assert (shown["LatestSHA"], shown["Versions"]) == ("b" * 64, whole["Versions"])
+
+
+def test_the_document_of_the_current_tag_is_that_of_the_image() -> None:
+    whole = document(described("1.0", letter="a"), described("latest", letter="b"))
+    assert shown_at(whole, "latest") == whole
+
+
+@pytest.mark.parametrize("tag", ["mañana", "", "2.0", "LATEST"])
+def test_there_is_no_document_of_an_unknown_tag(tag: str) -> None:
+    assert shown_at(document(described("latest")), tag) is None
+
+
+# --- changes
+
+BEFORE = document(described("1.0", letter="a"), described("latest", letter="b"))
+
+
+@pytest.mark.parametrize(
+    ("after", "changes"),
+    [
+        (BEFORE, NO_CHANGES),
+        (document(), Changes({}, {}, {"1.0": "a" * 64, "latest": "b" * 64})),
+        (document(described("1.0", "latest", letter="b")), Changes({}, {"1.0": "b" * 64}, {})),
+        (
+            document(described("1.0", letter="a"), described("latest", "2.0", letter="c")),
+            Changes({"2.0": "c" * 64}, {"latest": "c" * 64}, {}),
+        ),
+    ],
+)
+def test_it_tells_which_tags_moved(after: ImageDocument, changes: Changes) -> None:
+    assert changes_between(BEFORE, after) == changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_any"),
+    [(NO_CHANGES, False), (Changes({"a": "b"}, {}, {}), True), (Changes({}, {"a": "b"}, {}), True),
+     (Changes({}, {}, {"a": "b"}), True)],
+)  # fmt: skip
+def test_changes_are_true_if_there_are_any(changes: Changes, is_any: bool) -> None:
+    assert bool(changes) is is_any
+
+
+# --- bytes
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (CREATED, "2018-12-14T08:47:51.363852Z"),
+        (NOON, "2026-11-20T12:00:00Z"),
+        (datetime(2026, 11, 20, 1, 30, tzinfo=timezone(timedelta(hours=2))), "2026-11-19T23:30:00Z"),
+        (datetime(1, 1, 1, tzinfo=UTC), "0001-01-01T00:00:00Z"),
+    ],
+)
+def test_times_are_in_utc(moment: datetime, text: str) -> None:
+    assert format_time(moment) == text
+
+
+def test_texts_cannot_become_markup() -> None:
+    assert document_bytes({"<a&b>": "</script>"}) == b'{"\\u003ca\\u0026b\\u003e":"\\u003c/script\\u003e"}\n'
+
+
+def test_other_texts_are_written_as_they_are() -> None:
+    assert document_bytes({"a": "mañana 😀"}) == '{"a":"mañana 😀"}\n'.encode()
+
+
+def test_half_a_character_does_not_break_a_document() -> None:
+    assert document_bytes({"a": "\ud83d"}) == b'{"a":"?"}\n'
+
+
+@pytest.mark.parametrize(("given", "sha"), [(digest("a"), "a" * 64), ("sha512:ff", "ff")])
+def test_a_sha_is_a_digest_without_its_algorithm(given: str, sha: str) -> None:
+    assert sha_of(given) == sha
+
+
+@given(st.dictionaries(st.text(), st.text(), max_size=4), st.text(), st.text())
+def test_whatever_labels_say_a_document_can_be_read_back(labels: dict[str, str], value: str, author: str) -> None:
+    known = dict.fromkeys(LABELS, value)
+    whole = document(described("latest", labels=labels | known, annotations=labels, author=author))
+    assert round_trip(whole) == whole
+
+
+@given(st.text())
+def test_whatever_a_history_says_a_version_can_be_read_back(created_by: str) -> None:
+    version = described("latest", history=(step(created_by), step(created_by, empty_layer=True)))
+    assert round_trip(version) == version

@@ -1,0 +1,408 @@
+"""What labels and annotations tell: which key counts, how texts are shown, and which addresses become links."""
+
+import re
+from dataclasses import fields
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from microbadger.image.labels import KNOWN_FIELDS, License, Told, VersionControl, commit_url, repository_url, told_by
+
+OCI = "org.opencontainers.image."
+LABEL_SCHEMA = "org.label-schema."
+COMMIT = "12a4554a3f1e0c9b8d7e6f5a4b3c2d1e0f9a8b7c"
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+APP = "https://github.com/owner/app"
+
+KEYS = [("title", "name"), ("version", "version"), ("vendor", "vendor"), ("description", "description"),
+        ("created", "build-date"), ("revision", "vcs-ref")]
+
+
+def told_text(**labels: str) -> Told:
+    return told_by({OCI + name.replace("_", "."): value for name, value in labels.items()})
+
+
+@pytest.mark.parametrize(("oci", "label_schema"), KEYS)
+def test_it_reads_the_label_of_label_schema(oci: str, label_schema: str) -> None:
+    assert getattr(told_by({LABEL_SCHEMA + label_schema: " mañana "}), oci) == "mañana"
+
+
+@pytest.mark.parametrize(("oci", "label_schema"), KEYS)
+def test_it_prefers_the_oci_label(oci: str, label_schema: str) -> None:
+    told = told_by({LABEL_SCHEMA + label_schema: "older", OCI + oci: "mañana"})
+    assert getattr(told, oci) == "mañana"
+
+
+@pytest.mark.parametrize(
+    ("label", "manifest", "index", "expected"),
+    [
+        ("mañana", "", "", "mañana"),
+        ("label", "manifest", "index", "index"),
+        ("label", "manifest", " \t\n", "manifest"),
+        ("label", "\u200b", "\x00", "label"),
+        (None, 5, ["index"], None),
+    ],
+)
+def test_it_prefers_what_is_told_nearest_to_the_index(
+    label: object, manifest: object, index: object, expected: str | None
+) -> None:
+    key = OCI + "title"
+    assert told_by({key: label}, {key: manifest}, {key: index}).title == expected
+
+
+@pytest.mark.parametrize(
+    "key", ["Org.OpenContainers.Image.Title", OCI + "title ", OCI + "titles", "title", "x." + OCI + "title", ""]
+)
+def test_it_reads_exact_keys_only(key: str) -> None:
+    assert told_by({key: "mañana"}) == told_by({})
+
+
+def test_it_reads_no_label_schema_key_from_annotations() -> None:
+    annotations = {LABEL_SCHEMA + "name": "mañana"}
+    assert told_by({}, annotations, annotations).title is None
+
+
+def test_it_tells_nothing_where_nothing_is_told() -> None:
+    assert told_by({}) == Told(*[None] * len(fields(Told)))
+
+
+def test_it_names_the_keys_of_every_field() -> None:
+    assert {field.name for field in fields(Told)} == {*KNOWN_FIELDS, "version_control"}
+
+
+def test_it_reads_authors_and_the_base_image() -> None:
+    told = told_text(authors="Ana <ana@example.com>", base_name="docker.io/library/alpine:3", base_digest=DIGEST)
+    assert (told.authors, told.base_name, told.base_digest) == (
+        "Ana <ana@example.com>", "docker.io/library/alpine:3", DIGEST,
+    )
+
+
+@pytest.mark.parametrize("text", ["mañana", "sha256:12", "latest", DIGEST + "0"])
+def test_it_tells_no_base_digest_that_is_none(text: str) -> None:
+    assert told_text(base_digest=text).base_digest is None
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("mañana 😀 👩‍💻 می‌خواهم", "mañana 😀 👩‍💻 می‌خواهم"),
+        ("  two\r\n\tlines\x00 ", "two lines"),
+        ("user\u202egpj.exe", "usergpj.exe"),
+        ("\ufeffzero\u200bwidth\u2066", "zerowidth"),
+        ("half \ud83d", "half"),
+        ("<b>&amp;", "<b>&amp;"),
+        ("x" * 2_000, "x" * 2_000),
+        ("x" * 2_001, "x" * 1_999 + "…"),
+        ("y " * 1_000_000, "y " * 999 + "y…"),
+    ],
+)
+def test_it_shows_texts_on_one_safe_line(text: str, shown: str) -> None:
+    assert told_text(description=text).description == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "url"),
+    [
+        ("licencia de mañana", "licencia de mañana", None),
+        ("MIT", "MIT", "https://spdx.org/licenses/MIT.html"),
+        (" mit\n", "MIT", "https://spdx.org/licenses/MIT.html"),
+        ("apache-2.0", "Apache-2.0", "https://spdx.org/licenses/Apache-2.0.html"),
+        ("gpl-3.0-OR-later", "GPL-3.0-or-later", "https://spdx.org/licenses/GPL-3.0-or-later.html"),
+        ("GPL-2.0+", "GPL-2.0+", "https://spdx.org/licenses/GPL-2.0.html"),
+        ("mit or apache-2.0", "MIT OR Apache-2.0", None),
+        ("(MIT AND bsd-3-clause) OR 0bsd", "(MIT AND BSD-3-Clause) OR 0BSD", None),
+        ("GPL-2.0-only with Classpath-exception-2.0", "GPL-2.0-only WITH Classpath-exception-2.0", None),
+        ("LicenseRef-Proprietary", "LicenseRef-Proprietary", None),
+        ("Apache 2.0", "Apache 2.0", None),
+        ("MIT, Apache-2.0", "MIT, Apache-2.0", None),
+        ("MIT OR", "MIT OR", None),
+        ("MIT MIT", "MIT MIT", None),
+        ("(" * 500 + "MIT" + ")" * 500, "(" * 500 + "MIT" + ")" * 500, None),
+        ("()", "()", None),
+        ("\"><script>", "\"><script>", None),
+        ("__import__('os')", "__import__('os')", None),
+    ],
+)
+def test_it_spells_a_licence_as_spdx_does_if_it_is_one(text: str, code: str, url: str | None) -> None:
+    assert told_text(licenses=text).license == License(code, url)
+
+
+def test_it_reads_the_licence_of_label_schema() -> None:
+    assert told_by({LABEL_SCHEMA + "license": "mit"}).license == License("MIT", "https://spdx.org/licenses/MIT.html")
+
+
+@pytest.mark.parametrize("key", ["license", "my.license", OCI + "license", LABEL_SCHEMA + "licenses"])
+def test_it_takes_no_other_key_for_a_licence(key: str) -> None:
+    assert told_by({key: "MIT"}).license is None
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        (f"{APP}/mañana", f"{APP}/ma%C3%B1ana"),
+        (APP, APP),
+        (f"{APP}/", APP),
+        (f"{APP}.git", APP),
+        (f"{APP}.git/", APP),
+        (f"{APP}/.git", APP),
+        (f"{APP}.git.git", APP),
+        ("http://github.com/owner/app.git", APP),
+        ("HTTPS://GitHub.com/owner/app", APP),
+        ("https://github.com:443/owner/app", APP),
+        ("http://github.com:80/owner/app", APP),
+        ("https://github.com//owner//app", APP),
+        ("git@github.com:owner/app.git", APP),
+        ("git@github.com:owner/app", APP),
+        ("git@github.com:/owner/app.git", APP),
+        ("git@GITHUB.com:owner/app.git", APP),
+        ("ssh://git@github.com/owner/app.git", APP),
+        ("ssh://git@github.com:22/owner/app.git", APP),
+        ("ssh://github.com/owner/app", APP),
+        ("git+ssh://git@github.com/owner/app.git", APP),
+        ("git://github.com/owner/app.git", APP),
+        ("git://github.com:9418/owner/app.git", APP),
+        ("git+https://github.com/owner/app.git", APP),
+        ("git+http://github.com/owner/app.git", APP),
+        ("https://token@github.com/owner/app", APP),
+        ("https://x-access-token:gh_s3cret.x@github.com/owner/app.git", APP),
+        (f"{APP}.git#{COMMIT}:24/cli", APP),
+        (f"{APP}#readme", APP),
+        (f"{APP}?tab=readme#x", APP),
+        ("git@github.com:owner/app.git#main", APP),
+        ("github.com/owner/app", APP),
+        ("github.com/owner/app.git", APP),
+        ("github.com:owner/app.git", APP),
+        (f"{APP}/tree/main/dir", f"{APP}/tree/main/dir"),
+        ("ssh://git@git.example.com:2222/group/app.git", "https://git.example.com/group/app"),
+        ("git@gitlab.com:group/sub/app.git", "https://gitlab.com/group/sub/app"),
+        ("https://gitlab.example.com:8443/group/app", "https://gitlab.example.com:8443/group/app"),
+        ("https://git.sr.ht/~owner/app", "https://git.sr.ht/~owner/app"),
+        ("https://dev.azure.com/org/My%20App/_git/app", "https://dev.azure.com/org/My%20App/_git/app"),
+        ("https://xn--n3h.example/app", "https://xn--n3h.example/app"),
+        ("https://example.com", "https://example.com"),
+        ("https://example.com/", "https://example.com"),
+        ("https://example.com/a@b/c", "https://example.com/a@b/c"),
+    ],
+)
+def test_it_turns_every_spelling_of_a_repository_into_its_web_address(text: str, url: str) -> None:
+    assert repository_url(text) == url
+
+
+ODD_ADDRESSES = [
+    "https://mañana.example/owner/app", "https://\u212aube.example/x", "", " ", "n/a", "unknown", "owner/app", "app",
+    "javascript:alert(1)", "JavaScript:alert(1)", "javascript://github.com/%0aalert(1)", "java\tscript:alert(1)",
+    "data:text/html,<script>", "data:text/html;base64,PHNjcmlwdD4=", "vbscript:x", "mailto:a@b.io",
+    "file:///etc/passwd",
+    "mailto:a@evil.example:x", "javascript:a@evil.example:x", "ftp://github.com/owner/app", "svn://example.com/x",
+    "//github.com/owner/app", "https:github.com/owner/app", "https:/github.com/owner/app", "https:///owner/app",
+    "https://", "https://github.com@evil.example/", "https://github.com:x@evil.example/", "https://a@b@evil.example/",
+    "https://github.com\\@evil.example/", "https://github.com%40evil.example/", "https://@github.com/owner/app",
+    "https://:x@github.com/owner/app", "git@github.com@evil.example:owner/app", "https://github.com /owner/app",
+    "https://github.com/owner/app x", "https://github.com/owner/\"app", "https://github.com/owner/'app",
+    "https://github.com/owner/<app>", "https://github.com/owner/`app`",
+    "https://github.com/owner/app\x00", "https://git\nhub.com/owner/app", "https://github.com/owner/app\u202egpj",
+    "https://github.com/owner/app\u2028x", "https://github.com/owner/app\ud800", "https://github.com/owner/\u200bapp",
+    "git@github.com:../evil", "https://127.0.0.1/x", "https://127.1/x", "https://2130706433/x", "https://0x7f.0x1/x",
+    "https://[::1]/x", "https://localhost/x", "https://example/x", "git@gitlab:owner/app", "https://example.com./x",
+    "https://.example.com/x", "https://-a.example/x", "https://a_b.example/x", "https://a..example/x",
+    "https://example.com:0/x", "https://example.com:65536/x", "https://example.com:x/x", "https://example.com:/x",
+    "http://example.com:8080/owner/app", "http://example.com:443/owner/app", "git@example.com:2222/owner/app",
+    "example.com/owner/app", "example.com:owner/app", "evil.example:alert(1)", "${VCS_URL}", "$(git remote)",
+    f"https://{'a' * 64}.example/x", "https://github.com/" + "a" * 1_000, "https://" + "a." * 8_192 + "example",
+    "git@" * 4_096, "https://" + "@" * 16_384, "/" * 16_384, "git@github.com:" + "/.git" * 4_096,
+]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *ODD_ADDRESSES, "https://github.com/owner/app\n", "https://github.com/owner/../evil", "https://github.com/./owner",
+        "https://github.com/owner/%2e%2E/evil",
+    ],
+)
+def test_it_makes_no_link_of_an_odd_address(text: str) -> None:
+    assert repository_url(text) is None
+
+
+@pytest.mark.parametrize("text", ODD_ADDRESSES)
+def test_it_tells_the_rest_in_spite_of_an_odd_address(text: str) -> None:
+    told = told_text(source=text, url=text, documentation=text, title="mañana", revision=COMMIT)
+    assert told == told_text(title="mañana", revision=COMMIT)
+
+
+@pytest.mark.parametrize("name", ["url", "documentation"])
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("https://example.com/mañana?q=día#año", "https://example.com/ma%C3%B1ana?q=d%C3%ADa#a%C3%B1o"),
+        ("https://example.com", "https://example.com"),
+        ("https://example.com/", "https://example.com/"),
+        ("http://Example.com/Docs/", "https://example.com/Docs/"),
+        ("https://example.com:8443/a?b=c&d=e#f", "https://example.com:8443/a?b=c&d=e#f"),
+        ("https://user:secret@example.com/a%20b", "https://example.com/a%20b"),
+        (" https://example.com/x.git ", "https://example.com/x.git"),
+        ("run it with docker run", None),
+        ("git@github.com:owner/app.git", None),
+        ("ssh://git@github.com/owner/app", None),
+        ("www.example.com", None),
+    ],
+)
+def test_it_links_to_websites(name: str, text: str, url: str | None) -> None:
+    assert getattr(told_text(**{name: text}), name) == url
+
+
+def test_it_reads_the_links_of_label_schema() -> None:
+    told = told_by({LABEL_SCHEMA + "usage": f"{APP}/docs", LABEL_SCHEMA + "url": APP})
+    assert (told.documentation, told.url) == (f"{APP}/docs", APP)
+
+
+@pytest.mark.parametrize(
+    ("repository", "revision", "url"),
+    [
+        (APP, "mañana", f"{APP}/tree/ma%C3%B1ana"),
+        (APP, COMMIT, f"{APP}/commit/{COMMIT}"),
+        (APP, "12a4554", f"{APP}/commit/12a4554"),
+        (APP, "A" * 64, f"{APP}/commit/{'A' * 64}"),
+        (APP, "12a455", f"{APP}/tree/12a455"),
+        (APP, "a" * 65, f"{APP}/tree/{'a' * 65}"),
+        (APP, "v1.2.3", f"{APP}/tree/v1.2.3"),
+        (APP, "feature/x#1", f"{APP}/tree/feature/x%231"),
+        (APP, "a%2e%2e", f"{APP}/tree/a%252e%252e"),
+        ("git@github.com:owner/app.git", COMMIT, f"{APP}/commit/{COMMIT}"),
+        (f"{APP}/tree/main/dir", COMMIT, f"{APP}/commit/{COMMIT}"),
+        ("https://www.github.com/owner/app", COMMIT, f"https://www.github.com/owner/app/commit/{COMMIT}"),
+        ("https://github.example.com/owner/app", COMMIT, f"https://github.example.com/owner/app/commit/{COMMIT}"),
+        ("https://gitlab.com/group/app", COMMIT, f"https://gitlab.com/group/app/-/commit/{COMMIT}"),
+        ("https://gitlab.com/g/sub/app", "v1", "https://gitlab.com/g/sub/app/-/tree/v1"),
+        ("https://gitlab.com/g/sub/app/-/tree/main/x", COMMIT, f"https://gitlab.com/g/sub/app/-/commit/{COMMIT}"),
+        ("https://gitlab.example.com:8443/g/a", COMMIT, f"https://gitlab.example.com:8443/g/a/-/commit/{COMMIT}"),
+        ("https://bitbucket.org/owner/app", COMMIT, f"https://bitbucket.org/owner/app/commits/{COMMIT}"),
+        ("https://bitbucket.org/owner/app", "v1", "https://bitbucket.org/owner/app/src/v1"),
+        ("https://codeberg.org/owner/app", COMMIT, f"https://codeberg.org/owner/app/commit/{COMMIT}"),
+        ("https://gitea.example.com/owner/app", "v1", "https://gitea.example.com/owner/app/src/v1"),
+        ("https://git.example.com/owner/app", COMMIT, None),
+        ("https://github.com/owner", COMMIT, None),
+        ("https://github.com", COMMIT, None),
+        ("https://gitlab.com/-/x", COMMIT, None),
+        ("javascript:alert(1)", COMMIT, None),
+        ("", COMMIT, None),
+        (APP, "", None),
+        (APP, "../../evil/app", None),
+        (APP, "a/../../b", None),
+        (APP, "a//b", None),
+        (APP, "/a", None),
+        (APP, "a/", None),
+        (APP, ".", None),
+        (APP, "-x", None),
+        (APP, "a b", None),
+        (APP, "a\nb", None),
+        (APP, "a\"b", None),
+        (APP, "a\ud800", None),
+        (APP, "HEAD~1", None),
+        (APP, "$VCS_REF@{0}", None),
+        (APP, "a" * 256, None),
+    ],
+)
+def test_it_knows_the_page_of_a_commit(repository: str, revision: str, url: str | None) -> None:
+    assert commit_url(repository, revision) == url
+
+
+@pytest.mark.parametrize(
+    ("source", "revision", "url"),
+    [
+        (APP, "mañana", f"{APP}/tree/ma%C3%B1ana"),
+        ("git@github.com:owner/app.git", COMMIT, f"{APP}/commit/{COMMIT}"),
+        ("https://git.example.com/owner/app.git", COMMIT, "https://git.example.com/owner/app"),
+        (APP, "not a ref", APP),
+    ],
+)
+def test_it_tells_where_an_image_comes_from(source: str, revision: str, url: str) -> None:
+    told = told_text(source=source, revision=revision)
+    assert told.version_control == VersionControl("git", url, revision)
+
+
+@pytest.mark.parametrize("kind", ["", " ", "git", "Git"])
+def test_it_tells_it_for_git(kind: str) -> None:
+    labels = {LABEL_SCHEMA + "vcs-url": APP, LABEL_SCHEMA + "vcs-ref": COMMIT, LABEL_SCHEMA + "vcs-type": kind}
+    assert told_by(labels).version_control == VersionControl("git", f"{APP}/commit/{COMMIT}", COMMIT)
+
+
+@pytest.mark.parametrize("kind", ["mañana", "svn", "hg", "git svn"])
+def test_it_tells_it_for_no_other_version_control(kind: str) -> None:
+    labels = {LABEL_SCHEMA + "vcs-url": APP, LABEL_SCHEMA + "vcs-ref": COMMIT, LABEL_SCHEMA + "vcs-type": kind}
+    assert told_by(labels).version_control is None
+
+
+@pytest.mark.parametrize("labels", [{"source": APP}, {"revision": COMMIT}, {"source": "", "revision": COMMIT}])
+def test_it_needs_an_address_and_a_revision_to_tell_it(labels: dict[str, str]) -> None:
+    assert told_text(**labels).version_control is None
+
+
+@pytest.mark.parametrize(
+    ("source", "told_revision", "revision"),
+    [
+        (f"https://github.com/docker-library/docker.git#{COMMIT}:24/cli", "", COMMIT),
+        (f"https://github.com/docker-library/docker.git#{COMMIT}", "", COMMIT),
+        (f"{APP}#{COMMIT}:mañana", "v1", "v1"),
+        (f"{APP}#readme", "", None),
+        (f"{APP}#main:dir", "", None),
+        (f"javascript:alert(1)#{COMMIT}", "", None),
+        (f"#{COMMIT}", "", None),
+    ],
+)
+def test_it_finds_the_revision_in_the_address_of_the_source(
+    source: str, told_revision: str, revision: str | None
+) -> None:
+    assert told_text(source=source, revision=told_revision).revision == revision
+
+
+SAFE_LINK = re.compile(
+    r"https://[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::[1-9][0-9]*)?(?:[/?#][!#-&(-;=?-Z\[\]_a-z~]*)?", re.ASCII
+)
+ADDRESS_PARTS = [
+    "https://", "git@", "github.com", "gitlab.com", ":", "/", "owner", "@", "..", "#", "?", "%2e", ".git", "é",
+]
+ADDRESS_LIKE = st.lists(st.sampled_from(ADDRESS_PARTS) | st.characters(), max_size=12).map("".join)
+TEXTS = st.text() | ADDRESS_LIKE | st.sampled_from([APP, COMMIT, "mit or (apache-2.0)", "git"])
+KNOWN_KEYS = st.sampled_from([key for keys in KNOWN_FIELDS.values() for key in keys if key])
+LABELS = st.dictionaries(KNOWN_KEYS | st.text(), TEXTS | st.none() | st.integers() | st.lists(st.text()))
+
+
+@given(LABELS, LABELS, LABELS)
+def test_it_links_safely_whatever_is_told(
+    labels: dict[str, object], manifest: dict[str, object], index: dict[str, object]
+) -> None:
+    told = told_by(labels, manifest, index)
+    links = [told.url, told.documentation, told.source]
+    links += [told.license.url] if told.license else []
+    links += [told.version_control.url] if told.version_control else []
+    assert all(SAFE_LINK.fullmatch(link) for link in links if link is not None)
+
+
+@given(LABELS)
+def test_it_shows_safe_lines_whatever_is_told(labels: dict[str, object]) -> None:
+    told = told_by(labels)
+    lines = [told.title, told.description, told.version, told.revision, told.created, told.authors]
+    lines += [told.license.code] if told.license else []
+    assert all(line == " ".join(line.split()) != "" for line in lines if line is not None)
+
+
+@given(TEXTS, TEXTS)
+@example("https://github.com/owner/app", "\ud800")
+def test_it_makes_only_safe_links_of_arbitrary_texts(address: str, revision: str) -> None:
+    links = [repository_url(address), commit_url(address, revision), commit_url(APP, revision)]
+    assert all(SAFE_LINK.fullmatch(link) for link in links if link is not None)
+
+
+@given(TEXTS)
+def test_it_reads_its_own_repository_addresses_back(address: str) -> None:
+    url = repository_url(address)
+    assert url is None or repository_url(url) == url
+
+
+@given(st.lists(st.sampled_from(["mit", "or", "and", "with", "(", ")", "0bsd", "x", "+", "licenseref-", "ſ", "$"])))
+def test_it_reads_arbitrary_licence_texts(words: list[str]) -> None:
+    text = " ".join(words)
+    told = told_text(licenses=text).license
+    assert (told is None) == (not text.strip())

@@ -1,0 +1,511 @@
+import base64
+import json
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from microbadger.image.manifest import (
+    ACCEPT,
+    DOCKER_INDEX,
+    DOCKER_MANIFEST,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    Config,
+    Index,
+    InvalidManifest,
+    Manifest,
+    ManifestError,
+    Platform,
+    Step,
+    UnsupportedManifest,
+    digest_of,
+    has_digest,
+    layer_steps,
+    parse_config,
+    parse_manifest,
+)
+from tests.fakes.registry import DOCKER_CONFIG, OCI_CONFIG, OCI_LAYER, descriptor, image, index, layer, to_json
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+DIGEST = digest_of(b"{}")
+CONFIG = {"mediaType": OCI_CONFIG, "digest": DIGEST, "size": 2}
+SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+HOSTILE_BYTES = [
+    b"",
+    b"\xff\xfe{\x00}\x00",
+    b"\xef\xbb\xbf{}",
+    "mañana".encode("latin-1"),
+    b"<html>Too Many Requests</html>",
+    b"[]",
+    b"null",
+    b'"{}"',
+    b'{"layers": NaN}',
+    b'{"size": -Infinity}',
+    b"[" * 100_000,
+    b'{"config":' * 100_000,
+    b'{"a":' + b"9" * 5000 + b"}",
+    b'{"a": [' + b"[]," * 600_000 + b"[]]}",
+    b" " * (8 * 1024**2) + b"{}",
+]
+HOSTILE_SIZES = [-1, 2**50 + 1, 10**4000, 1e400, 1.0, True, "100", None, [1], {}]
+HOSTILE_DIGESTS = [
+    None,
+    7,
+    "",
+    "latest",
+    "sha256:",
+    "sha256:" + "A" * 64,
+    "sha256:" + "a" * 63,
+    "sha256:../../../../etc/passwd",
+    f"{DIGEST}\n",
+    f" {DIGEST}",
+    "x" * 100_000,
+]
+WRONG_FIELDS: list[tuple[str, object]] = [
+    ("layers", {}),
+    ("layers", "layers"),
+    ("layers", [None]),
+    ("layers", [[]]),
+    ("layers", [layer(1)] * 1001),
+    ("config", []),
+    ("config", None),
+    ("annotations", ["a"]),
+    ("annotations", {str(n): "" for n in range(1001)}),
+    ("annotations", {"a": "x" * (1024**2 + 1)}),
+    ("mediaType", "x" * 256),
+    ("artifactType", "x" * 256),
+]
+
+
+def manifest(**fields: Any) -> bytes:
+    return to_json({"schemaVersion": 2, "config": CONFIG, "layers": [layer(7), layer(5, 1)]} | fields)
+
+
+def parsed_manifest(**fields: Any) -> Manifest:
+    parsed = parse_manifest(manifest(**fields))
+    assert isinstance(parsed, Manifest)
+    return parsed
+
+
+def parsed_index(*entries: object, **fields: Any) -> Index:
+    parsed = parse_manifest(to_json({"schemaVersion": 2, "manifests": list(entries)} | fields))
+    assert isinstance(parsed, Index)
+    return parsed
+
+
+def entry(media_type: str = OCI_MANIFEST, **fields: Any) -> dict[str, Any]:
+    return {"mediaType": media_type, "digest": DIGEST, "size": 2} | fields
+
+
+def test_it_asks_for_indexes_and_manifests_of_both_kinds() -> None:
+    assert set(ACCEPT.split(", ")) == {OCI_INDEX, OCI_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST}
+
+
+def test_it_reads_a_manifest() -> None:
+    parsed = parsed_manifest(annotations={"größe": "mañana"})
+    assert [found.size_bytes for found in parsed.layers] == [7, 5]
+    assert parsed.config.digest == DIGEST
+    assert parsed.annotations == {"größe": "mañana"}
+
+
+def test_it_reads_an_index_with_its_platforms() -> None:
+    arm = {"os": "linux", "architecture": "arm", "variant": "v7"}
+    windows = {"os": "windows", "architecture": "amd64", "os.version": "10.0.20348"}
+    parsed = parsed_index(entry(platform=arm), entry(platform=windows), entry(), annotations={"a": "b"})
+    assert [found.platform for found in parsed.images] == [
+        Platform("linux", "arm", "v7"),
+        Platform("windows", "amd64", None, "10.0.20348"),
+        None,
+    ]
+    assert parsed.annotations == {"a": "b"}
+
+
+@pytest.mark.parametrize(
+    ("platform", "text"),
+    [
+        (Platform("línux", "arm64", "v8"), "línux/arm64/v8"),
+        (Platform("linux", "amd64"), "linux/amd64"),
+        (Platform("windows", "amd64", None, "10.0"), "windows/amd64"),
+    ],
+)
+def test_it_writes_a_platform_as_docker_does(platform: Platform, text: str) -> None:
+    assert str(platform) == text
+
+
+@pytest.mark.parametrize(
+    ("media_type", "content_type", "expected"),
+    [
+        (None, "", OCI_MANIFEST),
+        (None, f"{DOCKER_MANIFEST}; charset=utf-8", DOCKER_MANIFEST),
+        (DOCKER_MANIFEST, "", DOCKER_MANIFEST),
+        (DOCKER_MANIFEST, DOCKER_MANIFEST.upper(), DOCKER_MANIFEST),
+        (OCI_MANIFEST, "text/plain", OCI_MANIFEST),
+        (OCI_MANIFEST, "application/octet-stream", OCI_MANIFEST),
+        (None, "mañana", OCI_MANIFEST),
+    ],
+)
+def test_it_takes_the_type_from_the_document_or_else_from_how_it_was_sent(
+    media_type: str | None, content_type: str, expected: str
+) -> None:
+    assert parse_manifest(manifest(mediaType=media_type), content_type).media_type == expected
+
+
+@pytest.mark.parametrize(
+    ("document", "content_type"),
+    [
+        ({"manifests": [], "layers": []}, ""),
+        ({"manifests": [], "config": CONFIG}, ""),
+        ({"manifests": [], "config": CONFIG, "layers": [], "mediaType": OCI_INDEX}, ""),
+        ({"manifests": [], "mediaType": OCI_MANIFEST}, ""),
+        ({"manifests": []}, OCI_MANIFEST),
+        ({"config": CONFIG, "layers": [], "mediaType": OCI_INDEX}, ""),
+        ({"config": CONFIG, "layers": []}, DOCKER_INDEX),
+        ({"config": CONFIG, "layers": [], "mediaType": OCI_MANIFEST}, OCI_INDEX),
+        ({"config": CONFIG, "layers": [], "mediaType": OCI_MANIFEST}, DOCKER_MANIFEST),
+        ({"config": CONFIG, "layers": [], "mediaType": OCI_MANIFEST}, SCHEMA_1),
+        ({}, ""),
+        ({"manifests": None, "layers": None}, ""),
+    ],
+)
+def test_it_refuses_what_could_be_read_in_two_ways_or_in_none(document: object, content_type: str) -> None:
+    with pytest.raises(InvalidManifest):
+        parse_manifest(to_json(document), content_type)
+
+
+@pytest.mark.parametrize(
+    ("document", "kind"),
+    [
+        ({"artifactType": "application/vnd.mañana"}, "artifact of no known type"),
+        ({"schemaVersion": 1, "fsLayers": []}, "schema 1 (legacy)"),
+        ({"mediaType": SCHEMA_1}, "schema 1 (legacy)"),
+        ({"config": entry("application/vnd.cncf.helm.config.v1+json")}, "Helm chart"),
+        ({"config": entry("application/vnd.devcontainers")}, "dev container feature"),
+        ({"config": entry("application/vnd.buildkit.cacheconfig.v0")}, "BuildKit cache"),
+        ({"config": entry("application/vnd.oci.empty.v1+json")}, "artifact application/vnd.oci.empty.v1+json"),
+        ({"artifactType": "application/vnd.example+json"}, "artifact application/vnd.example+json"),
+        ({"artifactType": "<script>alert(1)</script>"}, "artifact of no known type"),
+        ({"artifactType": "application/vnd.cncf.notary.signature"}, "signature"),
+        ({"layers": [entry("application/vnd.dev.cosign.simplesigning.v1+json")]}, "signature"),
+        ({"layers": [entry("application/vnd.in-toto+json")]}, "attestation"),
+        (
+            {"mediaType": "application/vnd.oci.artifact.manifest.v1+json", "blobs": []},
+            "artifact application/vnd.oci.artifact.manifest.v1+json",
+        ),
+    ],
+)
+def test_it_names_what_is_no_container_image(document: dict[str, Any], kind: str) -> None:
+    with pytest.raises(UnsupportedManifest) as caught:
+        parse_manifest(manifest(**document))
+    assert caught.value.kind == kind
+    assert kind in str(caught.value)
+
+
+def test_it_names_the_kind_of_an_index_that_is_an_artifact() -> None:
+    with pytest.raises(UnsupportedManifest, match=r"artifact application/vnd\.example"):
+        parsed_index(artifactType="application/vnd.example")
+
+
+def test_it_knows_schema_1_by_its_content_type_alone() -> None:
+    with pytest.raises(UnsupportedManifest, match="legacy"):
+        parse_manifest(b'{"name": "old"}', SCHEMA_1)
+
+
+@pytest.mark.parametrize("media_type", [DOCKER_CONFIG, "application/octet-stream", "text/html", "", None])
+def test_it_reads_images_that_old_clients_pushed_under_odd_types(media_type: str | None) -> None:
+    assert len(parsed_manifest(config=CONFIG | {"mediaType": media_type}).layers) == 2
+
+
+@pytest.mark.parametrize("size", HOSTILE_SIZES)
+def test_it_refuses_sizes_that_are_none(size: object) -> None:
+    with pytest.raises(InvalidManifest):
+        parse_manifest(manifest(layers=[layer(1) | {"size": size}]))
+
+
+@pytest.mark.parametrize("digest", HOSTILE_DIGESTS)
+def test_it_refuses_digests_that_are_none(digest: object) -> None:
+    with pytest.raises(InvalidManifest, match="digest"):
+        parse_manifest(manifest(config=CONFIG | {"digest": digest}))
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG_FIELDS)
+def test_it_refuses_fields_of_the_wrong_kind_or_size(name: str, value: object) -> None:
+    with pytest.raises(InvalidManifest):
+        parse_manifest(manifest(**{name: value}))
+
+
+@pytest.mark.parametrize("raw", HOSTILE_BYTES, ids=range(len(HOSTILE_BYTES)))
+def test_it_refuses_bytes_that_are_no_json_object_within_bounds(raw: bytes) -> None:
+    with pytest.raises(InvalidManifest):
+        parse_manifest(raw)
+    with pytest.raises(InvalidManifest):
+        parse_config(raw)
+
+
+def test_it_refuses_an_index_of_more_entries_than_anybody_needs() -> None:
+    with pytest.raises(InvalidManifest, match="1000 manifests"):
+        parsed_index(*[entry()] * 1001)
+
+
+def test_the_last_of_two_equal_keys_counts() -> None:
+    raw = manifest().replace(b'"layers"', b'"layers": 7, "layers"')
+    assert len(parse_manifest(raw).layers) == 2  # type: ignore[union-attr]
+
+
+def test_nulls_are_the_same_as_nothing() -> None:
+    nulls = dict.fromkeys(["mediaType", "artifactType", "annotations", "layers"])
+    assert parsed_manifest(**nulls) == parsed_manifest(layers=[])
+    assert parsed_index(mediaType=OCI_INDEX).manifests == ()
+    assert parsed_index(entry(platform=None, annotations=None, data=None)).images[0].platform is None
+
+
+def test_layers_of_any_type_count_and_their_urls_are_forgotten() -> None:
+    foreign = layer(3) | {"mediaType": "application/x-mañana", "urls": ["http://169.254.169.254/"]}
+    found = parsed_manifest(layers=[foreign]).layers[0]
+    assert found.size_bytes == 3
+    assert "169.254" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "left_out",
+    [
+        entry(annotations={"vnd.docker.reference.type": "attestation-manifest"}),
+        entry(platform={"os": "unknown", "architecture": "unknown"}),
+        entry(artifactType="application/vnd.example"),
+        entry("application/vnd.example.mañana"),
+        entry(SCHEMA_1),
+    ],
+)
+def test_entries_that_are_no_images_are_left_out(left_out: dict[str, Any]) -> None:
+    parsed = parsed_index(left_out, entry(platform={"os": "linux", "architecture": "amd64"}), left_out)
+    assert [str(found.platform) for found in parsed.images] == ["linux/amd64"]
+    assert len(parsed.manifests) == 3
+
+
+@pytest.mark.parametrize("media_type", [OCI_INDEX, DOCKER_INDEX, OCI_MANIFEST, DOCKER_MANIFEST])
+def test_entries_that_can_be_images_or_indexes_stay(media_type: str) -> None:
+    assert [found.media_type for found in parsed_index(entry(media_type)).images] == [media_type]
+
+
+@pytest.mark.parametrize("docker", [True, False])
+def test_it_reads_what_the_fake_registry_serves(docker: bool) -> None:
+    images = [image(docker=docker), image(docker=docker, architecture="arm64")]
+    parsed = parse_manifest(index(*images, attestations=True, docker=docker).raw)
+    assert isinstance(parsed, Index)
+    assert (len(parsed.manifests), len(parsed.images)) == (4, 2)
+    assert len(parse_manifest(images[0].raw).layers) == 1  # type: ignore[union-attr]
+
+
+def test_content_that_came_along_is_kept() -> None:
+    config = descriptor(b"{}", OCI_CONFIG) | {"data": "e30="}
+    assert parsed_manifest(config=config).config.data == b"{}"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"data": "mañana"},
+        {"data": "e30"},
+        {"data": "e30=", "size": 3},
+        {"data": base64.b64encode(b"[]").decode()},
+        {"data": "e30=", "digest": "blake3:" + "0" * 64},
+    ],
+)
+def test_content_that_came_along_must_be_what_its_digest_names(fields: dict[str, Any]) -> None:
+    with pytest.raises(InvalidManifest, match="data"):
+        parse_manifest(manifest(config=CONFIG | fields))
+
+
+@pytest.mark.parametrize(
+    ("digest", "expected"),
+    [
+        (DIGEST, True),
+        (DIGEST.upper(), False),
+        ("sha512:" + "0" * 128, False),
+        ("sha512:27c74670adb75075fad058d5ceaf7b20c4e7786c83bae8a32f626f9782af34c9"
+         "a33c2046ef60fd2a7878d378e29fec851806bbd9a67878f3a9f1cda4830763fd", True),
+        ("blake3:" + "0" * 64, False),
+        ("mañana", False),
+    ],
+)  # fmt: skip
+def test_it_tells_whether_a_digest_names_bytes(digest: str, expected: bool) -> None:
+    assert has_digest(b"{}", digest) is expected
+
+
+def test_it_reads_a_config() -> None:
+    config = parse_config(
+        to_json(
+            {
+                "os": "linux",
+                "architecture": "arm64",
+                "variant": "v8",
+                "author": "Máñana <a@b.test>",
+                "created": "2026-11-20T12:00:00.123456789+02:00",
+                "config": {"Labels": {"größe": "ja", "": "empty key"}},
+                "history": [{"created_by": "RUN x", "comment": "buildkit"}, {"empty_layer": True}],
+                "rootfs": {"type": "layers", "diff_ids": [DIGEST]},
+            }
+        )
+    )
+    assert config.platform == Platform("linux", "arm64", "v8")
+    assert config.created == datetime(2026, 11, 20, 10, 0, 0, 123456, UTC)
+    assert config.author == "Máñana <a@b.test>"
+    assert config.labels == {"größe": "ja", "": "empty key"}
+    assert [(step.created_by, step.empty_layer, step.comment) for step in config.history] == [
+        ("RUN x", False, "buildkit"),
+        ("", True, ""),
+    ]
+    assert config.diff_ids == (DIGEST,)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"{}", b'{"config": null, "history": null, "rootfs": null, "author": null, "created": null}'],
+)
+def test_a_config_can_be_silent_about_everything(raw: bytes) -> None:
+    config = parse_config(raw)
+    assert config.platform == Platform("unknown", "unknown")
+    assert (config.created, config.author, config.labels, config.history) == (None, None, {}, ())
+
+
+@pytest.mark.parametrize(
+    "created",
+    [
+        "mañana",
+        "",
+        7,
+        True,
+        [],
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+23:59",
+        "9999-12-31T23:59:59-23:59",
+        "2026-02-30T00:00:00Z",
+        "2026-11-20",
+        "2026-11-20T00:00:00",
+        "2026-11-20T00:00:00+99:99",
+        "2026-11-20T00:00:00Z\n",
+        "٢٠٢٦-11-20T00:00:00Z",
+        "2026-W47-5T00:00:00Z",
+    ],
+)
+def test_a_time_that_is_none_is_left_out(created: object) -> None:
+    assert parse_config(to_json({"created": created})).created is None
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"config": []},
+        {"config": {"Labels": ["a"]}},
+        {"config": {"Labels": {str(n): "" for n in range(1001)}}},
+        {"history": {}},
+        {"history": ["RUN"]},
+        {"history": [{}] * 4001},
+        {"rootfs": []},
+        {"rootfs": {"diff_ids": ["mañana"]}},
+        {"os": "x" * 256},
+        {"author": "x" * (1024**2 + 1)},
+    ],
+)
+def test_it_refuses_a_config_of_the_wrong_shape(document: object) -> None:
+    with pytest.raises(InvalidManifest):
+        parse_config(to_json(document))
+
+
+def test_labels_that_are_no_texts_are_left_out() -> None:
+    labels = {"a": "b", "c": 1, "d": None, "e": ["f"]}
+    assert parse_config(to_json({"config": {"Labels": labels}})).labels == {"a": "b"}
+
+
+def test_half_a_character_does_not_come_through() -> None:
+    config = parse_config(rb'{"author": "\ud83d", "config": {"Labels": {"\udca9": "\ud83d\udca9"}}}')
+    assert (config.author, config.labels) == ("\N{REPLACEMENT CHARACTER}", {"\N{REPLACEMENT CHARACTER}": "💩"})
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        (["FROM mañana", "RUN b"], [("FROM mañana", 7), ("RUN b", 5)]),
+        (["FROM a", None, "RUN b", None], [("FROM a", 7), (None, 0), ("RUN b", 5), (None, 0)]),
+        (["FROM a"], [("FROM a", 7), (None, 5)]),
+        ([], [(None, 7), (None, 5)]),
+        ([None], [(None, 0), (None, 7), (None, 5)]),
+        (["FROM a", "RUN b", "RUN c"], [("FROM a", 7), ("RUN b", 5), ("RUN c", 0)]),
+        (["", "RUN b"], [(None, 7), ("RUN b", 5)]),
+    ],
+)
+def test_steps_meet_their_layers_from_the_base_image_up(
+    history: list[str | None], expected: list[tuple[str | None, int]]
+) -> None:
+    steps = [{"empty_layer": True} if step is None else {"created_by": step} for step in history]
+    found = layer_steps(parsed_manifest(), parse_config(to_json({"history": steps})))
+    assert [(step.command, step.layer.size_bytes if step.layer else 0) for step in found] == expected
+
+
+@PATIENT
+@given(st.lists(st.booleans(), max_size=12), st.integers(0, 12))
+def test_no_layer_is_ever_lost(empty: list[bool], layers: int) -> None:
+    parsed = parsed_manifest(layers=[layer(n, n) for n in range(layers)])
+    config = parse_config(to_json({"history": [{"created_by": "x", "empty_layer": flag} for flag in empty]}))
+    steps: tuple[Step, ...] = layer_steps(parsed, config)
+    assert tuple(step.layer for step in steps if step.layer is not None) == parsed.layers
+    assert sum(step.command is not None for step in steps) == len(empty)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.just(DIGEST),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+FIELDS = [
+    *("schemaVersion", "mediaType", "artifactType", "manifests", "layers", "config", "annotations", "digest"),
+    *("size", "data", "platform", "os", "os.version", "architecture", "variant", "created", "author"),
+    *("history", "rootfs", "diff_ids", "Labels", "empty_layer", "created_by"),
+]
+DOCUMENTS = st.recursive(
+    JSON | st.sampled_from([OCI_INDEX, OCI_MANIFEST, OCI_CONFIG, OCI_LAYER, "e30="]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=6),
+    max_leaves=20,
+)
+
+
+@PATIENT
+@given(st.one_of(DOCUMENTS, st.dictionaries(st.sampled_from(FIELDS), DOCUMENTS)).map(json.dumps), st.text())
+def test_whatever_json_a_stranger_sends_is_read_or_refused(text: str, content_type: str) -> None:
+    _read_or_refuse(text.encode(), content_type)
+
+
+@PATIENT
+@given(st.binary(max_size=200), st.text(max_size=20))
+def test_whatever_bytes_a_stranger_sends_are_read_or_refused(raw: bytes, content_type: str) -> None:
+    _read_or_refuse(raw, content_type)
+
+
+@PATIENT
+@given(st.sampled_from([image().raw, index(image()).raw]), st.data())
+def test_whatever_is_done_to_a_good_document_it_is_read_or_refused(raw: bytes, data: st.DataObject) -> None:
+    document = json.loads(raw)
+    target = data.draw(st.sampled_from([document, *_objects_in(document)]))
+    target[data.draw(st.sampled_from([*target, *FIELDS]))] = data.draw(DOCUMENTS)
+    _read_or_refuse(json.dumps(document).encode(), "")
+
+
+def _objects_in(value: object) -> list[dict[str, Any]]:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    nested = [found for item in items for found in _objects_in(item)]
+    return [value, *nested] if isinstance(value, dict) else nested
+
+
+def _read_or_refuse(raw: bytes, content_type: str) -> None:
+    with suppress(ManifestError):
+        _write(parse_manifest(raw, content_type))
+    with suppress(InvalidManifest):
+        _write(parse_config(raw))
+
+
+def _write(parsed: Index | Manifest | Config) -> None:
+    json.dumps(asdict(parsed), ensure_ascii=False, default=str).encode()

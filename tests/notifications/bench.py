@@ -1,0 +1,107 @@
+"""Documents that differ, and notifications with a clock that a test moves."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from microbadger.image.describe import changes_between, describe_image, outline_version, tagged
+from microbadger.image.documents import ImageDocument, PlatformDocument, VersionDocument
+from microbadger.image.reference import Repository
+from microbadger.notifications.delivery import Delivery
+from microbadger.notifications.outbox import Attempt, DeliveryDocument, Message
+from microbadger.notifications.receivers import Scope
+from microbadger.notifications.sender import Sender
+from microbadger.notifications.subscriptions import Notifications, Subscription
+
+WEB = Repository.parse("example/web")
+BASE_URL = "https://badges.test"
+PAGE = f"{BASE_URL}/images/example/web"
+START = datetime(2026, 11, 24, 12, tzinfo=UTC)
+SHAS = [digit * 64 for digit in "abcdef"]
+
+
+def version(
+    sha: str,
+    tags: Iterable[str] = (),
+    *,
+    size_bytes: int = 0,
+    labels: Mapping[str, str] | None = None,
+    repository: Repository = WEB,
+) -> VersionDocument:
+    """Return a version that was read: of one platform, with one layer."""
+    document = tagged(outline_version(repository, f"sha256:{sha}", size_bytes=size_bytes), tags)
+    platform = PlatformDocument(OS="linux", Architecture="arm", Variant="v7", Digest="", DownloadSize=0, LayerCount=1)
+    document["Platforms"], document["LayerCount"] = [platform], 1
+    if labels:
+        document["Labels"] = dict(labels)
+    return document
+
+
+def image(*versions: VersionDocument, at: datetime = START, repository: Repository = WEB) -> ImageDocument:
+    """Return the document of an image with these versions."""
+    return describe_image(repository, versions, checked_at=at)
+
+
+def image_at(sha: str, at: datetime = START, tags: Iterable[str] = ("latest",)) -> ImageDocument:
+    """Return the document of an image whose tags all name one version."""
+    return image(version(sha, tags), at=at)
+
+
+class Bench:
+    """Notifications in a folder; messages go to receivers on loopback, as an operator may have it."""
+
+    def __init__(self, folder: Path, base_url: str = BASE_URL) -> None:
+        self.time = START
+        self.notifications = Notifications(folder, base_url=base_url, now=lambda: self.time)
+        self.outbox = self.notifications.outbox
+        self.attempts: list[Attempt] = []
+        self.delivery = self.delivery_of(Sender(user_agent="tests"))
+        self.checked_at = START
+        self.sha = SHAS[0]
+
+    def delivery_of(self, sender: Sender) -> Delivery:
+        return Delivery(self.notifications, sender.send, self.attempts.append)
+
+    def subscribe(self, url: str = "https://hooks.test/x", **options: object) -> Subscription:
+        return self.notifications.add("example/web", url, is_by_operator=True, **options)
+
+    def push(self, sha: str, tags: Iterable[str] = ("latest",)) -> None:
+        """Announce that the tags moved to a version, at a check a minute after the last one."""
+        before = image_at(self.sha, self.checked_at, tags)
+        self.checked_at += timedelta(minutes=1)
+        self.sha = sha
+        after = image_at(sha, self.checked_at, tags)
+        self.notifications.announce(before, after, changes_between(before, after))
+
+    def deliver(self, after: timedelta = timedelta(0)) -> None:
+        """Send what is due after a while, and return when that is done."""
+        self.time += after
+        self.delivery.deliver_due()
+        self.delivery.wait()
+
+    def history(self, subscription: Subscription) -> list[DeliveryDocument]:
+        return self.outbox.history(subscription.id)
+
+    def states(self, subscription: Subscription) -> list[str]:
+        return [delivery["State"] for delivery in self.history(subscription)]
+
+    def counts(self, subscription: Subscription) -> tuple[int, int]:
+        """Return how many messages wait and how many are parked."""
+        return self.outbox.waiting(subscription.id), self.outbox.parked(subscription.id)
+
+    def now_enabled(self, subscription: Subscription) -> bool:
+        found = self.notifications.get(subscription.id)
+        assert found is not None
+        return found.enabled
+
+
+class Postman:
+    """Sends nothing, notes what it was given and answers as it is told, once each and then for ever."""
+
+    def __init__(self, *attempts: Attempt) -> None:
+        self.attempts = list(attempts or [Attempt(204)])
+        self.sent: list[tuple[str, str]] = []
+
+    def send(self, subscription: Subscription, message: Message, scope: Scope) -> Attempt:
+        self.sent.append((subscription.id, message.id))
+        return self.attempts.pop(0) if len(self.attempts) > 1 else self.attempts[0]

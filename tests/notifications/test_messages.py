@@ -1,0 +1,215 @@
+"""Messages: the old payload to the letter, and for each chat what it shows, escaped and within its bounds."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from microbadger.image.describe import NO_CHANGES, Changes, changes_between
+from microbadger.image.documents import ImageDocument
+from microbadger.image.reference import Repository
+from microbadger.notifications.messages import FORMATS, Announcement, announce_changes, matching, message_bytes
+from tests.notifications.bench import PAGE, SHAS, image, image_at, version
+
+OLD, NEW, OTHER = SHAS[:3]
+TEST = Announcement(image_name="example/web", registry="docker.io", page_url=PAGE, at="2026-11-24T12:00:00Z")
+BEFORE = image(
+    version(OLD, ["latest", "1.0"], size_bytes=19_500_000, labels={"kept": "x", "gone": "y", "changed": "mañana"}),
+    version(OTHER, ["0.9"]),
+)
+AFTER = image(
+    version(NEW, ["latest", "1.1"], size_bytes=21_000_000, labels={"kept": "x", "changed": "hoy", "new": "z"}),
+    version(OLD, ["1.0"], size_bytes=19_500_000),
+)
+
+SHOWN: dict[str, Callable[[Any], str]] = {
+    "slack": lambda sent: sent["text"],
+    "discord": lambda sent: sent["embeds"][0]["description"],
+    "teams": lambda sent: "\n".join(block["text"] for block in sent["attachments"][0]["content"]["body"]),
+}
+
+
+def told(before: ImageDocument, after: ImageDocument) -> Announcement:
+    return announce_changes(before, after, changes_between(before, after), PAGE)
+
+
+def message(format_: str, announcement: Announcement | None = None) -> Any:
+    return json.loads(message_bytes(announcement or told(BEFORE, AFTER), format_))
+
+
+def many(count: int, letter: str = "t", labels: dict[str, str] | None = None) -> Announcement:
+    """Return the announcement of many long tags that moved."""
+    tags = [f"{number:04}{letter * 124}" for number in range(count)]
+    return told(image(version(OLD, tags, labels={"a": "b"})), image(version(NEW, tags, labels=labels)))
+
+
+def test_the_message_is_what_subscribers_always_got() -> None:
+    assert message("microbadger") == {
+        "text": f"MicroBadger: Docker Hub image example/web has changed {PAGE}",
+        "image_name": "example/web",
+        "new_tags": [{"tag": "1.1", "SHA": NEW}],
+        "changed_tags": [{"tag": "latest", "SHA": NEW}],
+        "deleted_tags": [{"tag": "0.9", "SHA": OTHER}],
+    }
+
+
+def test_the_test_message_is_what_it_always_was() -> None:
+    assert message("microbadger", TEST) == {
+        "text": f"Hi, it's MicroBadger, sending you a test notification for example/web {PAGE}",
+        "image_name": "example/web",
+        "new_tags": [],
+        "changed_tags": [],
+        "deleted_tags": [],
+    }
+
+
+def test_an_image_of_another_registry_is_not_said_to_be_on_docker_hub() -> None:
+    repository = Repository.parse("ghcr.io/example/web")
+    before = image(version(OLD, ["latest"], repository=repository), repository=repository)
+    after = image(version(NEW, ["latest"], repository=repository), repository=repository)
+
+    assert message("microbadger", told(before, after))["text"].startswith("MicroBadger: image ghcr.io/example/web has")
+
+
+def test_slack_is_told_in_one_text() -> None:
+    assert message("slack")["text"].split("\n") == [
+        f"MicroBadger: Docker Hub image example/web has changed: <{PAGE}>",
+        "• `1.1` new, bbbbbbbbbbbb, 20.0 MiB",
+        "• `latest` changed, aaaaaaaaaaaa → bbbbbbbbbbbb, 18.6 MiB → 20.0 MiB",
+        "• `0.9` deleted, cccccccccccc",
+    ]
+
+
+def test_discord_is_told_in_an_embed_and_calls_nobody() -> None:
+    sent = message("discord")
+
+    assert sent["allowed_mentions"] == {"parse": []}
+    assert sent["embeds"][0]["url"] == PAGE
+    assert sent["embeds"][0]["description"].split("\n")[1] == (
+        "• latest changed, aaaaaaaaaaaa → bbbbbbbbbbbb, 18.6 MiB → 20.0 MiB"
+    )
+
+
+def test_teams_is_told_in_a_card() -> None:
+    attachment = message("teams")["attachments"][0]
+
+    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+    assert attachment["content"]["type"] == "AdaptiveCard"
+    assert [block["text"] for block in attachment["content"]["body"]][:2] == [
+        "MicroBadger: Docker Hub image example/web has changed",
+        "• 1.1 new, bbbbbbbbbbbb, 20.0 MiB",
+    ]
+    assert attachment["content"]["actions"][0]["url"] == PAGE
+
+
+def test_json_tells_what_was_and_what_is() -> None:
+    sent = message("json")
+
+    assert (sent["type"], sent["timestamp"]) == ("image.changed", AFTER["UpdatedAt"])
+    assert sent["data"]["ImageName"] == "example/web"
+    assert sent["data"]["Tags"][1] == {
+        "Tag": "latest",
+        "Change": "changed",
+        "Old": {"Digest": f"sha256:{OLD}", "DownloadSize": 19_500_000, "LayerCount": 1, "Platforms": ["linux/arm/v7"]},
+        "New": {"Digest": f"sha256:{NEW}", "DownloadSize": 21_000_000, "LayerCount": 1, "Platforms": ["linux/arm/v7"]},
+        "Labels": {"changed": {"Old": "mañana", "New": "hoy"}, "gone": {"Old": "y"}, "new": {"New": "z"}},
+    }
+
+
+def test_json_tells_of_a_new_tag_what_is_and_of_a_deleted_one_what_was() -> None:
+    tags = message("json")["data"]["Tags"]
+
+    assert [(tag["Change"], sorted(tag.keys() & {"Old", "New"})) for tag in tags] == [
+        ("new", ["New"]),
+        ("changed", ["New", "Old"]),
+        ("deleted", ["Old"]),
+    ]
+
+
+def test_json_says_nothing_of_a_size_that_is_not_known() -> None:
+    unread = version(NEW, ["latest"])
+    unread["Platforms"] = []
+
+    tag = message("json", told(image_at(OLD), image(unread)))["data"]["Tags"][0]
+
+    assert tag["New"] == {"Digest": f"sha256:{NEW}"}
+    assert "Labels" not in tag
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_each_format_has_a_test_message(format_: str) -> None:
+    assert "example/web" in message_bytes(TEST, format_).decode()
+
+
+@pytest.mark.parametrize(
+    ("format_", "shown"),
+    [("slack", "• `_x-1_` changed"), ("discord", r"• \_x-1\_ changed"), ("teams", r"• \_x-1\_ changed")],
+)
+def test_a_tag_is_shown_as_it_is(format_: str, shown: str) -> None:
+    announcement = told(image_at(OLD, tags=["_x-1_"]), image_at(NEW, tags=["_x-1_"]))
+
+    assert shown in SHOWN[format_](message(format_, announcement))
+
+
+@pytest.mark.parametrize("letter", ["t", "_"])
+@pytest.mark.parametrize(
+    ("format_", "most_bytes"),
+    [("microbadger", 128 * 1024), ("json", 64 * 1024), ("slack", 6000), ("discord", 7000), ("teams", 14_000)],
+)
+def test_a_message_is_bounded(format_: str, most_bytes: int, letter: str) -> None:
+    labels = {f"{number:03}{'ñ' * 5000}": "<" * 5000 for number in range(100)}
+
+    assert len(message_bytes(many(3000, letter, labels), format_)) <= most_bytes
+
+
+@pytest.mark.parametrize("letter", ["t", "_"])
+@pytest.mark.parametrize(("format_", "most_characters"), [("slack", 4000), ("discord", 4096), ("teams", 5000)])
+def test_chats_get_what_they_show_and_the_number_of_the_rest(format_: str, most_characters: int, letter: str) -> None:
+    text = SHOWN[format_](message(format_, many(3000, letter)))
+
+    assert len(text) <= most_characters
+    assert text.count("•") > 5
+    assert text.endswith(f"and {3000 - text.count('•')} more")
+
+
+def test_json_tells_how_many_tags_it_left_out() -> None:
+    data = message("json", many(3000))["data"]
+
+    assert len(data["Tags"]) + data["TagsLeftOut"] == 3000
+    assert len(data["Tags"]) > 50
+
+
+@given(st.text(st.characters()), st.text(st.characters(), max_size=300))
+@settings(max_examples=50)
+def test_any_label_of_a_stranger_is_told_as_json(name: str, value: str) -> None:
+    announcement = told(image(version(OLD, ["1"])), image(version(NEW, ["1"], labels={name: value})))
+
+    ((told_name, told_value),) = message("json", announcement)["data"]["Tags"][0]["Labels"].items()
+
+    assert (told_name[:199], told_value["New"][:199]) == (name[:199], value[:199])
+
+
+@pytest.mark.parametrize(
+    ("patterns", "tags"),
+    [
+        (["mañana"], []),
+        ([], ["latest", "1.0", "1.1", "v2"]),
+        (["latest"], ["latest"]),
+        (["1.*"], ["1.0", "1.1"]),
+        (["1.[1-9]", "v?"], ["1.1", "v2"]),
+        (["LATEST", "1", "late"], []),
+    ],
+)
+def test_patterns_choose_the_tags(patterns: list[str], tags: list[str]) -> None:
+    changes = Changes(new={"latest": NEW}, changed={"1.0": NEW, "1.1": NEW}, deleted={"v2": OLD})
+
+    chosen = matching(changes, patterns)
+
+    assert [*chosen.new, *chosen.changed, *chosen.deleted] == tags
+
+
+def test_no_change_fits_no_pattern() -> None:
+    assert not matching(NO_CHANGES, ["*"])

@@ -1,0 +1,703 @@
+import base64
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from werkzeug.wrappers import Request, Response
+
+from microbadger.image.reference import Repository
+from microbadger.registry.auth import Authenticator, Challenge, Subject, parse_challenges
+from microbadger.registry.client import Registry, RemoteRepository
+from microbadger.registry.credentials import Credential, Credentials
+from microbadger.registry.errors import BadAnswer, Denied, Refused, RegistryError
+from microbadger.registry.transport import Answer, Transport
+from microbadger.registry.transport import Request as SentRequest
+from tests.fakes.registry import FakeRegistry, image, to_json
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PATH = "team/app"
+ALICE = Credential("alice", "pass:wörd")
+HOSTILE_HEADERS = [
+    "mañana",
+    "",
+    ",",
+    "=",
+    '"',
+    "Bearer",
+    "Bearer ,,,",
+    'Bearer realm="https://mañana',
+    'Bearer realm="\\',
+    "Bearer realm",
+    "Bearer =x",
+    'realm="https://a/token"',
+    "Negotiate YII=",
+    "Bearer " + "a" * 100_000,
+    "Bearer " + "a=" * 100_000,
+    'Bearer a="' + "\\" * 100_000,
+    "Bearer " + " " * 100_000 + "=",
+    "Bearer" + ' a="b",' * 100_000,
+]
+HOSTILE_TOKENS: list[object] = [
+    None,
+    "mañana",
+    "",
+    7,
+    True,
+    ["token"],
+    "two words",
+    "line\r\nX-Injected: 1",
+    "\x00",
+    {"token": "nested"},
+]
+HOSTILE_REALMS = [
+    "http://mañana.test/token",
+    "https://127.0.0.1:1/token",
+    "https://10.0.0.1/token",
+    "https://169.254.169.254/latest/meta-data/iam",
+    "https://metadata.google.internal/token",
+    "http://registry-1.docker.io/token",
+    "https://user:password@outside.test/token",
+    "https://inside.test/token",
+    "https://outside.test:25/token",
+    "file:///etc/passwd",
+    "ftp://outside.test/",
+    "//127.0.0.1:1/token",
+    "https://",
+    "https://[",
+]
+
+
+class Bench:
+    """A registry client for the fake, with a clock to turn."""
+
+    def __init__(self, fake: FakeRegistry, *, http_registries: Sequence[str] = ()) -> None:
+        self.fake = fake
+        self.now = 1_800_000_000.0
+        self.registry = Registry(
+            user_agent="tests",
+            http_registries=http_registries,
+            credentials=lambda host: ALICE if host == fake.host else None,
+            sleep=lambda _: None,
+            clock=lambda: self.now,
+            resolve=lambda host, port: ["10.0.0.1"] if host == "inside.test" else [host],
+        )
+
+    def repository(self, path: str = PATH, *, private: bool = False) -> RemoteRepository:
+        return self.registry.repository(Repository(self.fake.host, path), private=private)
+
+    @property
+    def asked(self) -> list[str]:
+        """What the fake was asked, each as one word."""
+        return [request.path.rpartition("/")[2] for request in self.fake.requests]
+
+    @property
+    def scopes(self) -> list[list[str]]:
+        """The scopes of each request for a token."""
+        return [request.args.getlist("scope") for request in self.fake.requests if request.path == "/token"]
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeRegistry]:
+    with FakeRegistry() as fake:
+        fake.login = "token"
+        fake.push(PATH, "latest", image())
+        fake.push("other/app", "latest", image())
+        yield fake
+
+
+@pytest.fixture
+def bench(fake: FakeRegistry) -> Bench:
+    return Bench(fake)
+
+
+def challenge(fake: FakeRegistry, **parameters: str) -> Response:
+    """Return a refusal with these parameters instead of the usual ones."""
+    usual = {"realm": f"{fake.url}/token", "service": "fake", "scope": f"repository:{PATH}:pull"} | parameters
+    header = "Bearer " + ",".join(f'{name}="{value}"' for name, value in usual.items() if value)
+    return Response(status=401, headers={"WWW-Authenticate": header})
+
+
+# Challenges
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ('Bearer realm="mañana, \\"tomorrow\\""', [("bearer", {"realm": 'mañana, "tomorrow"'})]),
+        (
+            'Bearer realm="https://auth.docker.io/token",service="registry.docker.io"',
+            [("bearer", {"realm": "https://auth.docker.io/token", "service": "registry.docker.io"})],
+        ),
+        (
+            'Bearer realm="https://auth.docker.io/token",service="registry.docker.io",'
+            'scope="repository:samalba/my-app:pull,push"',
+            [
+                (
+                    "bearer",
+                    {
+                        "realm": "https://auth.docker.io/token",
+                        "service": "registry.docker.io",
+                        "scope": "repository:samalba/my-app:pull,push",
+                    },
+                )
+            ],
+        ),
+        (
+            'Bearer realm="https://ghcr.io/token",service="ghcr.io",scope="repository:user/image:pull"',
+            [
+                (
+                    "bearer",
+                    {"realm": "https://ghcr.io/token", "service": "ghcr.io", "scope": "repository:user/image:pull"},
+                )
+            ],
+        ),
+        (
+            'Bearer realm="https://codeberg.org/v2/token",service="container_registry",scope="*",'
+            'Basic realm="https://codeberg.org/v2",service="container_registry",scope="*"',
+            [
+                (
+                    "bearer",
+                    {"realm": "https://codeberg.org/v2/token", "service": "container_registry", "scope": "*"},
+                ),
+                ("basic", {"realm": "https://codeberg.org/v2", "service": "container_registry", "scope": "*"}),
+            ],
+        ),
+        (
+            'Bearer realm="https://auth.example.com/token",service="registry.example.com",'
+            'other=fun,slashed="he\\"\\l\\lo"',
+            [
+                (
+                    "bearer",
+                    {
+                        "realm": "https://auth.example.com/token",
+                        "service": "registry.example.com",
+                        "other": "fun",
+                        "slashed": 'he"llo',
+                    },
+                )
+            ],
+        ),
+        (
+            'Basic realm="https://123456789.dkr.ecr.eu-central-1.amazonaws.com/",service="ecr.amazonaws.com"',
+            [
+                (
+                    "basic",
+                    {
+                        "realm": "https://123456789.dkr.ecr.eu-central-1.amazonaws.com/",
+                        "service": "ecr.amazonaws.com",
+                    },
+                )
+            ],
+        ),
+        ("BEARER REALM = /Token , Service=Fake", [("bearer", {"realm": "/Token", "service": "Fake"})]),
+        ("Negotiate, Basic realm=x", [("negotiate", {}), ("basic", {"realm": "x"})]),
+        ('Bearer realm="a", realm="b"', [("bearer", {"realm": "a"})]),
+    ],
+)
+def test_it_reads_challenges(header: str, expected: list[tuple[str, dict[str, str]]]) -> None:
+    assert parse_challenges(header) == tuple(Challenge(scheme, parameters) for scheme, parameters in expected)
+
+
+@pytest.mark.parametrize("header", HOSTILE_HEADERS, ids=range(len(HOSTILE_HEADERS)))
+def test_it_cannot_log_in_by_a_challenge_that_is_none(bench: Bench, header: str) -> None:
+    bench.fake.always("/v2/", lambda request: Response(status=401, headers={"WWW-Authenticate": _sendable(header)}))
+    with pytest.raises(RegistryError):
+        bench.repository().tags()
+    assert "token" not in bench.asked
+
+
+def _sendable(header: str) -> str:
+    return header.encode().decode("latin-1")[:60_000]
+
+
+@PATIENT
+@given(st.text() | st.text(alphabet='Bearer realm="\\,= \t'))
+def test_whatever_challenge_a_stranger_sends_is_read(header: str) -> None:
+    assert isinstance(parse_challenges(header), tuple)
+
+
+# Tokens
+
+
+def test_it_reads_a_public_repository_with_an_anonymous_token(bench: Bench) -> None:
+    assert bench.repository().tags() == ["latest"]
+    assert bench.asked == ["list", "token", "list"]
+    assert all("Basic" not in request.headers.get("Authorization", "") for request in bench.fake.requests)
+
+
+def test_it_asks_for_the_service_and_the_scope_of_the_challenge(bench: Bench) -> None:
+    bench.fake.then("/v2/", challenge(bench.fake, service="größe & co", scope=f"repository:{PATH}:pull,push"))
+    bench.repository().head("latest")
+    sent = bench.fake.requests[1].args
+    assert (sent["service"], sent.getlist("scope")) == ("größe & co", [f"repository:{PATH}:pull,push"])
+
+
+@pytest.mark.parametrize("scope", ["", " ", "mañana", "x" * 2000])
+def test_it_asks_to_pull_if_the_challenge_names_no_usable_scope(bench: Bench, scope: str) -> None:
+    bench.fake.then("/v2/", challenge(bench.fake, service="", scope=_sendable(scope)))
+    assert bench.repository().tags() == ["latest"]
+    assert bench.scopes == [[f"repository:{PATH}:pull"]]
+    assert "service" not in bench.fake.requests[1].args
+
+
+def test_it_sends_each_of_several_scopes_by_itself_but_not_endlessly_many(bench: Bench) -> None:
+    bench.fake.then("/v2/", challenge(bench.fake, scope=" ".join(f"repository:{PATH}:{n}" for n in range(99))))
+    bench.repository().tags()
+    assert len(bench.scopes[0]) == 5
+
+
+def test_it_keeps_a_token_for_its_repository(bench: Bench) -> None:
+    for _ in range(2):
+        bench.repository().tags()
+        bench.repository().head("latest")
+        bench.repository("other/app").tags()
+    assert bench.scopes == [[f"repository:{PATH}:pull"], ["repository:other/app:pull"]]
+    assert bench.asked.count("list") == 6
+
+
+def test_it_gets_a_new_token_shortly_before_the_old_one_ends(bench: Bench) -> None:
+    bench.repository().tags()
+    bench.now += 294
+    bench.repository().tags()
+    assert len(bench.scopes) == 1
+    bench.now += 1
+    bench.repository().tags()
+    assert len(bench.scopes) == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "seconds"),
+    [
+        ('"expires_in": "mañana"', 60),
+        ('"expires_in": null', 60),
+        ('"expires_in": true', 60),
+        ('"expires_in": 10', 60),
+        ('"expires_in": -1', 60),
+        ('"expires_in": 1e400', 60),
+        ('"expires_in": 120', 120),
+        (f'"expires_in": {10**30}', 24 * 3600),
+        ('"expires_in": 120, "issued_at": "2027-01-15T07:59:00Z"', 60),
+        ('"expires_in": 120, "issued_at": "2099-01-01T00:00:00Z"', 120),
+        ('"expires_in": 120, "issued_at": "mañana"', 120),
+        ('"expires_in": 120, "issued_at": []', 120),
+        ('"issued_at": null', 60),
+    ],
+)
+def test_it_keeps_a_token_as_long_as_it_may(bench: Bench, fields: str, seconds: int) -> None:
+    bench.fake.always("/token", lambda request: Response(f'{{"token": "good", {fields}}}'))
+    bench.fake.always("/v2/", _accept("good"))
+    bench.repository().tags()
+    bench.now += seconds - 6
+    bench.repository().tags()
+    assert len(bench.scopes) == 1
+    bench.now += 1
+    bench.repository().tags()
+    assert len(bench.scopes) == 2
+
+
+def _accept(token: str) -> Callable[[Request], Response]:
+    def answer(request: Request) -> Response:
+        if request.headers.get("Authorization") == f"Bearer {token}":
+            return Response(to_json({"tags": ["latest"]}))
+        return Response(status=401, headers={"WWW-Authenticate": 'Bearer realm="/token"'})
+
+    return answer
+
+
+@pytest.mark.parametrize("answer", [{"token": "good"}, {"access_token": "good"}, {"token": "", "access_token": "good"}])
+def test_it_takes_a_token_under_either_name(bench: Bench, answer: object) -> None:
+    bench.fake.always("/token", lambda request: Response(to_json(answer)))
+    bench.fake.always("/v2/", _accept("good"))
+    assert bench.repository().tags() == ["latest"]
+
+
+@pytest.mark.parametrize("token", HOSTILE_TOKENS)
+def test_it_refuses_a_token_that_could_not_stand_in_a_header(bench: Bench, token: object) -> None:
+    bench.fake.always("/token", lambda request: Response(to_json({"token": token})))
+    with pytest.raises(BadAnswer, match="no usable token"):
+        bench.repository().tags()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", "mañana".encode(), b"\xff\xfe", b"[]", b"null", b"[" * 100_000, b'{"token": NaN}', b"x" * 300_000],
+    ids=range(8),
+)
+def test_it_refuses_a_token_answer_that_is_none(bench: Bench, body: bytes) -> None:
+    bench.fake.always("/token", lambda request: Response(body))
+    with pytest.raises(BadAnswer):
+        bench.repository().tags()
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_no_token_means_not_found_or_private(bench: Bench, status: int) -> None:
+    bench.fake.always("/token", lambda request: Response(status=status))
+    with pytest.raises(Denied, match="not found or is private"):
+        bench.repository().tags()
+    assert bench.asked == ["list", "token"]
+
+
+@pytest.mark.parametrize("status", [400, 405, 418])
+def test_a_token_service_that_answers_oddly_is_a_bad_answer(bench: Bench, status: int) -> None:
+    bench.fake.always("/token", lambda request: Response(status=status))
+    with pytest.raises(BadAnswer, match=str(status)):
+        bench.repository().tags()
+
+
+def test_it_gets_another_token_once_if_the_scope_was_not_enough(bench: Bench) -> None:
+    bench.fake.action_for_tags = "metadata_read"
+    more = challenge(bench.fake, scope=f"repository:{PATH}:metadata_read", error="insufficient_scope")
+    bench.fake.then("/v2/", challenge(bench.fake), more)
+    assert bench.repository().tags() == ["latest"]
+    pull, metadata = f"repository:{PATH}:pull", f"repository:{PATH}:metadata_read"
+    assert bench.scopes == [[pull], [metadata, pull]]
+
+
+def test_it_does_so_too_if_it_is_forbidden_for_that_reason(bench: Bench) -> None:
+    more = challenge(bench.fake, scope=f"repository:{PATH}:more", error="insufficient_scope")
+    more.status_code = 403
+    bench.fake.then("/v2/", challenge(bench.fake), more)
+    assert bench.repository().tags() == ["latest"]
+
+
+def test_it_does_not_log_in_again_where_it_is_just_forbidden(bench: Bench) -> None:
+    forbidden = challenge(bench.fake)
+    forbidden.status_code = 403
+    bench.fake.then("/v2/", forbidden)
+    with pytest.raises(Denied):
+        bench.repository().tags()
+    assert bench.asked == ["list"]
+
+
+def test_tags_and_content_can_need_different_scopes(bench: Bench) -> None:
+    bench.fake.action_for_tags = "metadata_read"
+    for _ in range(2):
+        bench.repository().tags()
+        bench.repository().head("latest")
+    assert bench.scopes == [[f"repository:{PATH}:metadata_read"], [f"repository:{PATH}:pull"]]
+
+
+def test_two_readers_of_a_repository_share_a_token(bench: Bench) -> None:
+    authenticator = Authenticator(bench.registry.transport, clock=lambda: bench.now)
+    refusal = Challenge("bearer", {"realm": "/token"})
+    tags, content = (Subject("fake", bench.fake.url, PATH, resource) for resource in ("tags", "content"))
+    first = authenticator.answer(tags, refusal, bench.fake.url, sent=None)
+    second = authenticator.answer(content, refusal, bench.fake.url, sent=None)
+    assert first is not None
+    assert second is not None
+    assert first.value == second.value
+    assert bench.asked == ["token"]
+
+
+def test_it_keeps_no_more_tokens_than_it_needs(bench: Bench) -> None:
+    class Generous(Transport):
+        def send(self, request: SentRequest) -> Answer:
+            return Answer(request.url, 200, {}, b'{"token": "t"}')
+
+    authenticator = Authenticator(Generous(user_agent="tests"), clock=lambda: bench.now)
+    subjects = [Subject("fake", bench.fake.url, f"team/{number}", "tags") for number in range(1000)]
+    for subject in subjects:
+        authenticator.answer(subject, Challenge("bearer", {"realm": "/token"}), bench.fake.url, sent=None)
+    known = [subject for subject in subjects if authenticator.authorization(subject)]
+    assert subjects[-1] in known
+    assert len(known) < 700
+
+
+def test_it_asks_for_a_new_token_once_if_a_kept_one_is_refused(bench: Bench) -> None:
+    bench.repository().tags()
+    bench.fake.then("/v2/", challenge(bench.fake, error="invalid_token"))
+    assert bench.repository().tags() == ["latest"]
+    assert len(bench.scopes) == 2
+
+
+def test_it_gives_up_if_a_new_token_is_refused(bench: Bench) -> None:
+    bench.fake.private.add(PATH)
+    with pytest.raises(Denied):
+        bench.repository().tags()
+    assert bench.asked == ["list", "token", "list"]
+
+
+def test_it_does_not_ask_for_ever_for_more_and_more(bench: Bench) -> None:
+    bench.fake.always(
+        "/v2/",
+        lambda request: challenge(
+            bench.fake, scope=f"repository:{PATH}:{len(bench.fake.requests)}", error="insufficient_scope"
+        ),
+    )
+    with pytest.raises(Denied):
+        bench.repository().tags()
+    assert len(bench.fake.requests) <= 6
+
+
+def test_it_takes_the_challenge_of_the_ping_but_not_its_scope_if_there_is_no_other(bench: Bench) -> None:
+    bench.fake.then("/tags/", Response(status=401))
+    bench.fake.then("/v2/", challenge(bench.fake, scope="repository:user/image:pull"))
+    assert bench.repository().tags() == ["latest"]
+    assert bench.asked == ["list", "", "token", "list"]
+    assert bench.scopes == [[f"repository:{PATH}:pull"]]
+
+
+def test_it_resolves_a_relative_realm_and_keeps_its_query(bench: Bench) -> None:
+    bench.fake.then("/v2/", challenge(bench.fake, realm="/token?a=b#c"))
+    assert bench.repository().tags() == ["latest"]
+    assert bench.fake.requests[1].args["a"] == "b"
+
+
+@pytest.mark.parametrize("realm", HOSTILE_REALMS)
+@pytest.mark.parametrize("private", [False, True])
+def test_it_asks_no_realm_where_it_must_not_go(bench: Bench, realm: str, private: bool) -> None:
+    bench.fake.always("/v2/", lambda request: challenge(bench.fake, realm=_sendable(realm)))
+    with pytest.raises(Refused):
+        bench.repository(private=private).tags()
+    assert bench.asked == ["list"]
+
+
+def test_it_follows_no_redirect_of_a_realm(bench: Bench) -> None:
+    bench.fake.always("/token", lambda request: Response(status=302, headers={"Location": "/elsewhere"}))
+    with pytest.raises(Refused):
+        bench.repository().tags()
+    assert bench.asked == ["list", "token"]
+
+
+def test_it_does_not_log_in_to_where_it_was_redirected(bench: Bench) -> None:
+    with FakeRegistry() as other:
+        other.login = "token"
+        bench = Bench(bench.fake, http_registries=[other.host])
+        bench.fake.always("/v2/", lambda request: Response(status=307, headers={"Location": other.url + request.path}))
+        with pytest.raises(Denied):
+            bench.repository(private=True).tags()
+        assert [request.path for request in other.requests] == [f"/v2/{PATH}/tags/list"]
+
+
+# Credentials
+
+
+def test_it_uses_a_credential_for_a_private_repository(bench: Bench) -> None:
+    bench.fake.private.add(PATH)
+    bench.fake.users["alice"] = ALICE.password
+    assert bench.repository(private=True).tags() == ["latest"]
+    assert [request.headers.get("Authorization", "")[:6] for request in bench.fake.requests] == ["", "Basic ", "Bearer"]
+
+
+def test_it_uses_none_for_a_public_one_and_says_that_it_has_one(bench: Bench) -> None:
+    bench.fake.private.add(PATH)
+    with pytest.raises(Denied) as caught:
+        bench.repository().tags()
+    assert caught.value.has_credential
+
+
+def test_it_does_not_say_so_if_it_has_tried_it(bench: Bench) -> None:
+    with pytest.raises(Denied) as caught:
+        bench.repository(private=True).tags()
+    assert not caught.value.has_credential
+    assert bench.asked == ["list", "token"]
+
+
+def test_it_mixes_up_no_tokens_of_different_readers(bench: Bench) -> None:
+    bench.fake.users["alice"] = ALICE.password
+    bench.fake.private.add(PATH)
+    bench.repository(private=True).tags()
+    with pytest.raises(Denied):
+        bench.repository().tags()
+
+
+def test_it_says_when_a_credential_cannot_be_read(fake: FakeRegistry) -> None:
+    def broken(host: str) -> Credential:
+        raise ValueError("the helper printed nonsense")
+
+    registry = Registry(user_agent="tests", credentials=broken)
+    with pytest.raises(Denied, match="printed nonsense"):
+        registry.repository(Repository(fake.host, PATH), private=True)
+
+
+def test_a_mirror_gets_its_own_credential_and_not_that_of_the_registry(fake: FakeRegistry) -> None:
+    wanted: list[str] = []
+    registry = Registry(user_agent="tests", mirrors={"docker.io": fake.url}, credentials=wanted.append)
+    registry.repository(Repository("docker.io", PATH), private=True)
+    assert wanted == [fake.host]
+
+
+def test_it_sends_basic_with_every_request_where_that_is_the_challenge(bench: Bench) -> None:
+    bench.fake.login = "basic"
+    bench.fake.users["alice"] = ALICE.password
+    remote = bench.repository(private=True)
+    remote.tags()
+    remote.head("latest")
+    sent = [request.headers.get("Authorization") for request in bench.fake.requests]
+    assert sent == [None, ALICE.basic, ALICE.basic]
+
+
+@pytest.mark.parametrize(("private", "requests"), [(False, 1), (True, 2)])
+def test_basic_without_the_right_credential_is_denied(bench: Bench, private: bool, requests: int) -> None:
+    bench.fake.login = "basic"
+    with pytest.raises(Denied):
+        bench.repository(private=private).tags()
+    assert len(bench.fake.requests) == requests
+
+
+def test_it_posts_an_identity_token(fake: FakeRegistry) -> None:
+    secret = base64.b64encode(b"alice:secret").decode()
+    fake.users["alice"] = "secret"
+    fake.private.add(PATH)
+    registry = Registry(user_agent="tests", credentials=lambda _: Credential("", "", secret))
+    assert registry.repository(Repository(fake.host, PATH), private=True).tags() == ["latest"]
+    form = fake.requests[1].form
+    assert (fake.requests[1].method, form["grant_type"]) == ("POST", "refresh_token")
+    assert "offline_token" not in form
+    assert secret not in fake.requests[1].url
+
+
+@pytest.mark.parametrize(
+    ("home", "realm", "allowed"),
+    [
+        ("https://mañana.test", "https://mañana.test:8443/token", True),
+        ("https://registry-1.docker.io", "https://auth.docker.io/token", True),
+        ("https://registry.gitlab.com", "https://gitlab.com/jwt/auth", True),
+        ("https://ghcr.io", "https://ghcr.io/token", True),
+        ("https://registry.example.co.uk", "https://auth.example.co.uk/token", True),
+        ("https://registry.example.com", "https://vouched.test/token", True),
+        ("https://registry.example.com", "https://vouched.test:444/token", False),
+        ("https://evil.test", "https://auth.docker.io/token", False),
+        ("https://registry.example.com", "https://example.com.evil.test/token", False),
+        ("https://registry.example.com", "https://evilexample.com/token", False),
+        ("https://registry.example.co.uk", "https://evil.co.uk/token", False),
+        ("https://registry.com.au", "https://evil.com.au/token", False),
+        ("https://mine.azurecr.io", "https://evil.azurecr.io/token", False),
+        ("https://me.github.io", "https://evil.github.io/token", False),
+        ("https://1.ecr.us-east-1.amazonaws.com", "https://evil.s3.amazonaws.com/token", False),
+        ("https://10.0.0.1", "https://10.0.0.2/token", False),
+        ("https://[2001:db8::1]", "https://[2001:db8::2]/token", False),
+        ("https://registry", "https://evil/token", False),
+        ("https://a.io", "https://b.io/token", False),
+    ],
+)
+def test_a_credential_goes_only_to_realms_someone_vouched_for(home: str, realm: str, allowed: bool) -> None:
+    asked: list[str] = []
+
+    def resolve(host: str, port: int) -> list[str]:
+        asked.append(host)
+        raise OSError("nobody is there")
+
+    transport = Transport(user_agent="tests", resolve=resolve, sleep=lambda _: None)
+    authenticator = Authenticator(transport, named=["https://vouched.test"])
+    subject = Subject("registry", home, PATH, "tags", ALICE)
+    with pytest.raises(RegistryError) as caught:
+        authenticator.answer(subject, Challenge("bearer", {"realm": realm}), f"{home}/v2/", sent=None)
+    assert isinstance(caught.value, Refused) is not allowed
+    assert bool(asked) is allowed
+
+
+def test_credentials_do_not_show_when_printed() -> None:
+    assert "wörd" not in f"{ALICE}{ALICE!r}{Credential('a', 'b', 'wörd')}"
+
+
+# Docker's configuration
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def no_helper(name: str, server: str) -> bytes | None:
+    raise AssertionError("no helper is configured")
+
+
+@pytest.mark.parametrize(
+    ("key", "host"),
+    [
+        ("https://index.docker.io/v1/", "docker.io"),
+        ("registry-1.docker.io", "docker.io"),
+        ("docker.io", "docker.io"),
+        ("ghcr.io", "ghcr.io"),
+        ("https://GHCR.io", "ghcr.io"),
+        ("https://quay.io/v1/", "quay.io"),
+        ("http://localhost:5000/v2/", "localhost:5000"),
+        ("[::1]:5000", "[::1]:5000"),
+    ],
+)
+def test_it_knows_which_registry_a_key_means(key: str, host: str) -> None:
+    credentials = Credentials.from_config({"auths": {key: {"auth": encoded("mañana:pass:wörd")}}}, no_helper)
+    assert credentials(host) == Credential("mañana", "pass:wörd")
+    assert credentials("other.test") is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"auth": encoded("mañana:b\0\0")}, Credential("mañana", "b")),
+        ({"username": "a", "password": "b"}, Credential("a", "b")),
+        ({"auth": encoded("a:"), "identitytoken": "t"}, Credential("a", "", "t")),
+        ({"auth": encoded("<token>:t")}, Credential("", "", "t")),
+        ({"identitytoken": "t"}, Credential("", "", "t")),
+        ({"auth": encoded("a:b"), "email": "x"}, Credential("a", "b")),
+        ({}, None),
+        ({"auth": ""}, None),
+        ({"auth": None, "username": 7}, None),
+    ],
+)
+def test_it_reads_every_form_of_an_entry(entry: object, expected: Credential | None) -> None:
+    assert Credentials.from_config({"auths": {"r.test": entry}}, no_helper)("r.test") == expected
+
+
+@pytest.mark.parametrize("config", [None, {}, {"auths": None, "credHelpers": None, "credsStore": ""}])
+def test_no_configuration_means_no_credentials(config: dict[str, object] | None) -> None:
+    assert Credentials.from_config(config, no_helper)("docker.io") is None
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"auths": {"r.test": {"auth": "mañana"}}},
+        {"auths": {"r.test": {"auth": encoded("no colon")}}},
+        {"auths": {"r.test": {"auth": base64.b64encode(b"\xff:\xff").decode()}}},
+        {"auths": {"r.test": "text"}},
+        {"auths": ["r.test"]},
+        {"credHelpers": ["ecr-login"]},
+        {"credHelpers": {"r.test": "../../bin/sh"}},
+        {"credHelpers": {"r.test": "a b"}},
+        {"credHelpers": {"r.test": None}},
+        {"credsStore": "-rf"},
+        {"credsStore": ["desktop"]},
+    ],
+)
+def test_it_refuses_a_configuration_that_makes_no_sense(config: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="Docker configuration"):
+        Credentials.from_config(config, no_helper)
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"),
+    [
+        ("docker.io", ("desktop", "https://index.docker.io/v1/")),
+        ("1.dkr.ecr.test", ("ecr-login", "1.dkr.ecr.test")),
+        ("ghcr.io", ("desktop", "ghcr.io")),
+    ],
+)
+def test_it_asks_the_helper_of_a_host_or_else_the_store(host: str, asked: tuple[str, str]) -> None:
+    calls: list[tuple[str, str]] = []
+
+    def run(name: str, server: str) -> bytes:
+        calls.append((name, server))
+        return to_json({"ServerURL": server, "Username": "mañana", "Secret": "s"})
+
+    config = {"credHelpers": {"1.dkr.ecr.test": "ecr-login"}, "credsStore": "desktop"}
+    assert Credentials.from_config(config, run)(host) == Credential("mañana", "s")
+    assert calls == [asked]
+
+
+def test_a_helper_can_give_an_identity_token() -> None:
+    printed = to_json({"Username": "<token>", "Secret": "t"})
+    assert Credentials.from_config({"credsStore": "x"}, lambda *_: printed)("r.test") == Credential("", "", "t")
+
+
+@pytest.mark.parametrize("printed", [None, b"", b"{}", b'{"Username": 7, "Secret": null}'])
+def test_it_falls_back_to_the_file_if_a_helper_has_nothing(printed: bytes | None) -> None:
+    config = {"credsStore": "x", "auths": {"r.test": {"auth": encoded("a:b")}}}
+    assert Credentials.from_config(config, lambda *_: printed)("r.test") == Credential("a", "b")
+
+
+@pytest.mark.parametrize("printed", ["mañana".encode(), b"[]", b"credentials not found in native keychain"])
+def test_it_says_when_a_helper_prints_nonsense(printed: bytes) -> None:
+    with pytest.raises(ValueError, match="printed no JSON object"):
+        Credentials.from_config({"credsStore": "x"}, lambda *_: printed)("r.test")

@@ -1,0 +1,609 @@
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from werkzeug.wrappers import Request as Asked
+from werkzeug.wrappers import Response
+
+from microbadger.image.manifest import (
+    OCI_MANIFEST,
+    Descriptor,
+    InvalidManifest,
+    Manifest,
+    digest_of,
+    parse_config,
+    parse_manifest,
+)
+from microbadger.image.reference import Repository, is_tag
+from microbadger.registry.auth import Authenticator
+from microbadger.registry.client import (
+    BadAnswer,
+    Content,
+    Denied,
+    Head,
+    NotFound,
+    Refused,
+    Registry,
+    RegistryError,
+    RemoteRepository,
+    RequestSeen,
+    Unreachable,
+)
+from microbadger.registry.credentials import Credential
+from microbadger.registry.transport import Answer, Request, Transport
+from tests.fakes.registry import FakeRegistry, RawServer, image, index, read_request, to_json
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PATH = "team/app"
+NOW = 1_800_000_000.0
+HOSTILE_BODIES = [
+    b"",
+    "mañana".encode(),
+    b"\xff\xfe[\x00]\x00",
+    b"<html>Too Many Requests</html>",
+    b"[]",
+    b"null",
+    b"[" * 100_000,
+    b'{"tags":' * 100_000,
+    b'{"tags": NaN}',
+    b'{"tags": ' + b"9" * 5000 + b"}",
+    b'{"tags": {"a": 1}}',
+    b'{"tags": "latest"}',
+    b'{"tags": 7}',
+    b'{"tags": [' + b'"",' * 600_000 + b'""]}',
+    b" " * 5_000_000,
+]
+HOSTILE_LINKS = [
+    "<https://mañana.test/v2/team/app/tags/list?last=1>",
+    "<http://127.0.0.1:1/v2/team/app/tags/list?last=1>",
+    "<https://127.0.0.1/v2/team/app/tags/list?last=1>",
+    "<http://169.254.169.254/latest/meta-data/?last=1>",
+    "<//outside.test/v2/team/app/tags/list?last=1>",
+    "<http://user:password@{host}/v2/team/app/tags/list?last=1>",
+    "<ftp://{host}/?last=1>",
+    "<file:///etc/passwd>",
+    "<http://[>",
+    "<http://{host}:99999/?last=1>",
+    "<?last=" + "x" * 9000 + ">",
+]
+
+
+class Bench:
+    def __init__(self, fake: FakeRegistry) -> None:
+        self.fake = fake
+        self.now = NOW
+        self.seen: list[RequestSeen] = []
+        self.registry = Registry(
+            user_agent="tests",
+            mirrors={"docker.io": fake.url},
+            on_request=self.seen.append,
+            sleep=lambda _: None,
+            clock=lambda: self.now,
+        )
+
+    @property
+    def remote(self) -> RemoteRepository:
+        return self.registry.repository(Repository(self.fake.host, PATH))
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeRegistry]:
+    with FakeRegistry() as fake:
+        yield fake
+
+
+@pytest.fixture
+def bench(fake: FakeRegistry) -> Bench:
+    return Bench(fake)
+
+
+@pytest.fixture
+def remote(bench: Bench) -> RemoteRepository:
+    return bench.remote
+
+
+def _sendable(text: str) -> str:
+    """Return what makes a header of these characters' UTF-8."""
+    return text.encode().decode("latin-1")
+
+
+def push_tags(fake: FakeRegistry, *tags: str) -> None:
+    for tag in tags:
+        fake.push(PATH, tag, image())
+
+
+class ScriptedTransport(Transport):
+    """Answers by a function instead of over the network."""
+
+    def __init__(self, answer: Callable[[Request, int], Answer]) -> None:
+        super().__init__(user_agent="tests")
+        self._answer = answer
+        self.requests = 0
+
+    def send(self, request: Request) -> Answer:
+        self.requests += 1
+        return self._answer(request, self.requests)
+
+    @property
+    def remote(self) -> RemoteRepository:
+        """A repository that is asked through this."""
+        return RemoteRepository(
+            Repository("scripted.test", PATH),
+            base_url="https://scripted.test",
+            transport=self,
+            authenticator=Authenticator(self),
+            credential=None,
+            has_credential=lambda: False,
+            note=lambda host, answer: None,
+        )
+
+
+# Tags
+
+
+@pytest.mark.parametrize("page_size", [0, 1, 2, 3, 5])
+def test_it_lists_the_tags_of_all_pages_in_the_order_of_the_registry(
+    fake: FakeRegistry, remote: RemoteRepository, page_size: int
+) -> None:
+    push_tags(fake, "latest", "10", "9", "B", "a")
+    fake.page_size = page_size
+    assert remote.tags() == ["latest", "10", "9", "B", "a"]
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        '<{path}>; rel="next"',
+        "<{path}>; REL=next",
+        "<{path}>",
+        '<{url}{path}>; rel="next"',
+        '<{url}{path}>; title="mañana, <b>"; rel="next"',
+        '</first>; rel="prev first", <{path}>; rel="next"',
+        "<?{query}>",
+        "<list?{query}>",
+        "</v2/prefix-that-was-forgotten/tags/list?{query}>",
+        "<{path}&next_page=gAAAA;x=y>; rel=next",
+    ],
+)
+def test_it_follows_every_known_form_of_link(fake: FakeRegistry, remote: RemoteRepository, link: str) -> None:
+    push_tags(fake, "a", "b", "c")
+    fake.page_size = 2
+    fake.link = lambda path: _sendable(link.format(path=path, url=fake.url, query=path.partition("?")[2]))
+    assert remote.tags() == ["a", "b", "c"]
+
+
+def test_it_passes_on_what_only_the_registry_understands(fake: FakeRegistry, remote: RemoteRepository) -> None:
+    push_tags(fake, "a", "b")
+    fake.page_size = 1
+    fake.link = lambda path: f"<{path}&next_page=gAAAA;x=y%3D>"
+    remote.tags()
+    assert fake.requests[1].query_string == b"n=1&last=1&next_page=gAAAA;x=y%3D"
+
+
+@pytest.mark.parametrize("link", HOSTILE_LINKS)
+def test_it_follows_no_link_away_from_the_registry(fake: FakeRegistry, remote: RemoteRepository, link: str) -> None:
+    push_tags(fake, "a", "b")
+    fake.page_size = 1
+    fake.link = lambda path: _sendable(link.replace("{host}", fake.host))
+    with pytest.raises((Refused, BadAnswer)):
+        remote.tags()
+    assert len(fake.requests) == 1
+
+
+@pytest.mark.parametrize("link", ["mañana", "", "<", ">", "<>; rel=prev", "; rel=next", "<a" * 4000])
+def test_a_link_that_is_none_ends_the_list(fake: FakeRegistry, remote: RemoteRepository, link: str) -> None:
+    push_tags(fake, "a", "b")
+    fake.page_size = 1
+    fake.link = lambda path: _sendable(link)
+    assert remote.tags() == ["a"]
+
+
+@pytest.mark.parametrize("link", ["<{path}>", "<>", "<#>", "<?n=1000>", "<list?last=0>"])
+def test_it_notices_a_list_that_goes_round_in_circles(fake: FakeRegistry, remote: RemoteRepository, link: str) -> None:
+    push_tags(fake, "a", "b")
+    fake.page_size = 1
+    fake.link = lambda path: link.format(path=path.replace("last=1", "last=0").replace("last=2", "last=0"))
+    with pytest.raises(BadAnswer, match="no end"):
+        remote.tags()
+    assert len(fake.requests) <= 3
+
+
+def test_it_notices_a_list_without_end() -> None:
+    transport = ScriptedTransport(lambda request, n: Answer(request.url, 200, {"Link": f"<?last={n}>"}, b"{}"))
+    with pytest.raises(BadAnswer, match="no end"):
+        transport.remote.tags()
+    assert transport.requests == 1000
+
+
+def test_it_notices_more_tags_than_anybody_has(fake: FakeRegistry, remote: RemoteRepository) -> None:
+    pages = iter(range(10**9))
+
+    def page(_: object) -> Response:
+        number = next(pages)
+        tags = [f"{number}-{n}" for n in range(90_000)]
+        return Response(to_json({"tags": tags}), headers={"Link": f"<?last={number}>"})
+
+    fake.always("/tags/", page)
+    with pytest.raises(BadAnswer, match="no end"):
+        remote.tags()
+    assert len(fake.requests) == 3
+
+
+def test_it_leaves_out_what_can_be_no_tag(fake: FakeRegistry, remote: RemoteRepository) -> None:
+    push_tags(fake, "a")
+    fake.odd_tags = [None, 7, "mañana", "", "-x", "../etc", "a\n", "x" * 129, digest_of(b""), ["b"], {"c": 1}, "a", "z"]
+    assert remote.tags() == ["a", "z"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("latest"),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["tags", "name", "errors", "code"]), inner),
+    max_leaves=10,
+).map(to_json)
+HEADERS = st.dictionaries(
+    st.sampled_from(["Link", "WWW-Authenticate", "Docker-Content-Digest", "Content-Length", "Content-Type"]),
+    st.text() | st.text("<>?;, n=/rel\"Bearer'https:scp") | st.just(digest_of(b"")) | st.just('Bearer realm="/t"'),
+)
+
+
+@PATIENT
+@given(st.sampled_from([200, 401, 403, 404, 418]), HEADERS, JSON | st.binary())
+def test_whatever_a_stranger_answers_is_read_or_refused(status: int, headers: dict[str, str], body: bytes) -> None:
+    transport = ScriptedTransport(lambda request, _: Answer(request.url, status, headers, body))
+    with suppress(RegistryError):
+        assert all(map(is_tag, transport.remote.tags()))
+    with suppress(RegistryError):
+        assert transport.remote.head("latest").digest in (None, digest_of(b""))
+    with suppress(RegistryError):
+        assert transport.remote.manifest("latest").digest == digest_of(body)
+    with suppress(RegistryError):
+        assert transport.remote.blob(Descriptor("", digest_of(b""), 10), 10) == b""
+
+
+def test_a_repository_without_tags_has_none(fake: FakeRegistry, remote: RemoteRepository) -> None:
+    fake.push(PATH, None, image())
+    assert remote.tags() == []
+
+
+@pytest.mark.parametrize("body", HOSTILE_BODIES, ids=range(len(HOSTILE_BODIES)))
+def test_it_refuses_a_list_of_tags_that_is_none(fake: FakeRegistry, remote: RemoteRepository, body: bytes) -> None:
+    fake.then("/tags/", Response(body))
+    with pytest.raises(BadAnswer):
+        remote.tags()
+
+
+# Heads
+
+
+def test_it_asks_what_a_tag_names_and_reads_nothing(fake: FakeRegistry, remote: RemoteRepository) -> None:
+    pushed = image()
+    fake.push(PATH, "latest", pushed)
+    assert remote.head("latest") == Head(pushed.digest, OCI_MANIFEST, len(pushed.raw))
+    assert [request.method for request in fake.requests] == ["HEAD"]
+
+
+def test_it_asks_for_all_four_types_at_once(fake: FakeRegistry, remote: RemoteRepository) -> None:
+    fake.push(PATH, "latest", image())
+    remote.head("latest")
+    remote.manifest("latest")
+    accepted = [request.headers["Accept"] for request in fake.requests]
+    assert accepted[0] == accepted[1]
+    assert accepted[0].count("application/vnd.") == 4
+
+
+@pytest.mark.parametrize("header", [None, "", "latest", "sha256:short", "sha256:" + "Ä" * 64, digest_of(b"") + " x"])
+def test_it_does_not_know_the_digest_if_the_registry_does_not_say_it(
+    fake: FakeRegistry, remote: RemoteRepository, header: str | None
+) -> None:
+    fake.push(PATH, "latest", image())
+    fake.manifest_headers = {"Docker-Content-Digest": header}
+    assert remote.head("latest").digest is None
+
+
+@pytest.mark.parametrize("content_type", ["mañana", "", "text", "a/b/c", "a/<script>", "a/" + "b" * 300])
+def test_it_does_not_know_a_type_that_is_none(fake: FakeRegistry, remote: RemoteRepository, content_type: str) -> None:
+    fake.push(PATH, "latest", image())
+    fake.manifest_headers = {"Content-Type": _sendable(content_type)}
+    assert remote.head("latest").media_type == ""
+
+
+@pytest.mark.parametrize("length", ["", "-1", "mañana", "1e3", "9" * 30])
+def test_it_does_not_know_a_size_that_is_none(bench: Bench, length: str) -> None:
+    answer = Response(headers={"Content-Length": _sendable(length), "Content-Type": "A/B; c=d"})
+    answer.automatically_set_content_length = False
+    bench.fake.then("/manifests/", answer)
+    assert bench.remote.head("latest") == Head(None, "a/b", None)
+
+
+# Manifests
+
+
+@pytest.mark.parametrize("header", [None, "mañana", digest_of(b"something else")])
+def test_the_digest_by_tag_is_that_of_the_bytes_whatever_the_registry_says(
+    fake: FakeRegistry, remote: RemoteRepository, header: str | None
+) -> None:
+    pushed = index(image())
+    fake.push(PATH, "latest", pushed)
+    fake.manifest_headers = {"Docker-Content-Digest": header and _sendable(header)}
+    assert remote.manifest("latest") == Content(pushed.raw, pushed.digest, pushed.media_type)
+
+
+def test_it_reads_by_digest(fake: FakeRegistry, remote: RemoteRepository) -> None:
+    digest = fake.push(PATH, None, image())
+    assert remote.manifest(digest).digest == digest
+
+
+@pytest.mark.parametrize("digest", [digest_of(b"good"), "sha512:" + "0" * 128, "blake3:" + "0" * 64])
+def test_it_refuses_a_manifest_that_is_not_what_its_digest_names(
+    fake: FakeRegistry, remote: RemoteRepository, digest: str
+) -> None:
+    fake.always("/manifests/", lambda request: Response(b"evil", headers={"Docker-Content-Digest": digest}))
+    with pytest.raises(BadAnswer, match="digest"):
+        remote.manifest(digest)
+
+
+def test_it_checks_longer_digests_too(fake: FakeRegistry, remote: RemoteRepository) -> None:
+    digest = f"sha512:{hashlib.sha512(b'good').hexdigest()}"
+    fake.then("/manifests/", Response(b"good"))
+    assert remote.manifest(digest).raw == b"good"
+
+
+def test_it_reads_no_manifest_beyond_four_mebibytes(fake: FakeRegistry, remote: RemoteRepository) -> None:
+    fake.then("/manifests/", Response(b"x" * (4 * 1024**2 + 1)))
+    with pytest.raises(BadAnswer, match="4194304 bytes"):
+        remote.manifest("latest")
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/octet-stream", "", "mañana"])
+def test_it_does_not_mind_how_a_careless_server_names_a_manifest(
+    fake: FakeRegistry, remote: RemoteRepository, content_type: str
+) -> None:
+    fake.push(PATH, "latest", image())
+    fake.manifest_headers = {"Content-Type": _sendable(content_type)}
+    content = remote.manifest("latest")
+    assert isinstance(parse_manifest(content.raw, content.media_type), Manifest)
+
+
+def test_it_does_mind_one_that_is_sent_as_something_else(fake: FakeRegistry, remote: RemoteRepository) -> None:
+    fake.push(PATH, "latest", image())
+    fake.manifest_headers = {"Content-Type": index().media_type}
+    content = remote.manifest("latest")
+    with pytest.raises(InvalidManifest):
+        parse_manifest(content.raw, content.media_type)
+
+
+def test_it_follows_a_registry_that_keeps_its_manifests_elsewhere(fake: FakeRegistry) -> None:
+    with FakeRegistry() as other:
+        digest = other.push(PATH, "latest", image())
+        fake.always("/v2/", lambda request: Response(status=307, headers={"Location": other.url + request.path}))
+        registry = Registry(user_agent="tests", http_registries=[other.host])
+        assert registry.repository(Repository(fake.host, PATH)).head("latest").digest == digest
+
+
+# Blobs
+
+
+def config_of(remote: RemoteRepository) -> Descriptor:
+    parsed = parse_manifest(remote.manifest("latest").raw)
+    assert isinstance(parsed, Manifest)
+    return parsed.config
+
+
+def test_it_reads_a_config(fake: FakeRegistry, remote: RemoteRepository) -> None:
+    fake.push(PATH, "latest", image(labels={"größe": "mañana"}))
+    assert parse_config(remote.blob(config_of(remote), 10_000)).labels == {"größe": "mañana"}
+
+
+def test_it_follows_a_redirect_to_storage_without_showing_its_token(bench: Bench) -> None:
+    with FakeRegistry() as storage:
+        fake = bench.fake
+        storage.push(PATH, None, image())
+        fake.push(PATH, "latest", image())
+        fake.login, fake.storage = "token", f"{storage.url}/v2/{PATH}/blobs/"
+        registry = Registry(user_agent="tests", http_registries=[storage.host])
+        remote = registry.repository(Repository(fake.host, PATH))
+        assert remote.blob(config_of(remote), 10_000)
+        assert "Authorization" in fake.requests[-1].headers
+        assert "Authorization" not in storage.requests[0].headers
+
+
+@pytest.mark.parametrize(
+    "location", ["http://127.0.0.1:1/", "https://169.254.169.254/", "https://10.0.0.1/", "file:///etc/passwd#"]
+)
+def test_it_follows_no_redirect_inside(fake: FakeRegistry, remote: RemoteRepository, location: str) -> None:
+    fake.push(PATH, "latest", image())
+    fake.storage = location
+    with pytest.raises(Refused):
+        remote.blob(config_of(remote), 10_000)
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b"x" * 330, b"x" * 100_000], ids=range(4))
+def test_it_refuses_a_blob_that_is_not_what_its_digest_names(
+    fake: FakeRegistry, remote: RemoteRepository, body: bytes
+) -> None:
+    fake.push(PATH, "latest", image())
+    fake.then("/blobs/", Response(body))
+    with pytest.raises(BadAnswer):
+        remote.blob(config_of(remote), 10_000)
+
+
+def test_it_does_not_ask_for_a_blob_that_is_too_large(fake: FakeRegistry, remote: RemoteRepository) -> None:
+    with pytest.raises(BadAnswer, match="10 bytes"):
+        remote.blob(Descriptor("", digest_of(b""), 11), 10)
+    assert fake.requests == []
+
+
+def test_it_does_not_ask_for_content_that_came_along(fake: FakeRegistry, remote: RemoteRepository) -> None:
+    assert remote.blob(Descriptor("", digest_of(b"{}"), 2, data=b"{}"), 10) == b"{}"
+    assert fake.requests == []
+
+
+# What failures mean
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "kind"),
+    [
+        (401, Denied, "denied"),
+        (403, Denied, "denied"),
+        (404, NotFound, "not_found"),
+        (410, NotFound, "not_found"),
+        (202, BadAnswer, "bad_answer"),
+        (204, BadAnswer, "bad_answer"),
+        (304, BadAnswer, "bad_answer"),
+        (400, BadAnswer, "bad_answer"),
+        (405, BadAnswer, "bad_answer"),
+        (500, Unreachable, "unreachable"),
+    ],
+)
+def test_a_status_becomes_a_meaning(
+    bench: Bench, status: int, error: type[RegistryError], kind: str
+) -> None:
+    bench.fake.always("/v2/", lambda request: Response(status=status))
+    with pytest.raises(error) as caught:
+        bench.remote.manifest("latest")
+    found = caught.value
+    assert (found.kind, found.status, found.host) == (kind, status, bench.fake.host)
+    assert found.temporary is (error is Unreachable)
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ('{"errors": [{"code": "NO", "message": "mañana\\n\\u001b[31m\\u202e x"}]}', "(NO mañana [31m x)"),
+        ('{"errors": [{"code": "DENIED"}, {"code": "SECOND"}]}', "(DENIED)"),
+        ('{"errors": [{"message": "' + "x" * 5000 + '"}]}', f"({'x' * 200})"),
+        ('{"errors": []}', ""),
+        ('{"errors": [7]}', ""),
+        ('{"errors": [{"code": 7, "message": null}]}', ""),
+        ('{"errors": "x"}', ""),
+        ("<html>", ""),
+        ("[" * 50_000, ""),
+    ],
+    ids=range(9),
+)
+def test_it_repeats_what_the_registry_says_cut_and_made_harmless(
+    fake: FakeRegistry, remote: RemoteRepository, body: str, detail: str
+) -> None:
+    fake.then("/v2/", Response(body, status=404))
+    with pytest.raises(NotFound) as caught:
+        remote.manifest("latest")
+    assert str(caught.value) == f"{fake.host} has no manifests/latest of {PATH} {detail}".rstrip()
+
+
+@pytest.mark.parametrize("login", ["basic", "token"])
+def test_it_repeats_none_of_the_secrets_that_the_registry_repeats(fake: FakeRegistry, login: str) -> None:
+    fake.login, fake.users, fake.private = login, {"mañana": "pass:wörd"}, {PATH}
+
+    def repeat(request: Asked) -> Response | None:
+        sent = request.headers.get("Authorization", "").partition(" ")[2]
+        message = f"no pass:wörd, {sent}, {fake.url}/blob?X-Amz-Signature=51gn of mañana"
+        return Response(to_json({"errors": [{"message": message}]}), status=400) if sent else None
+
+    fake.always(f"/v2/{PATH}", repeat)
+    registry = Registry(user_agent="tests", credentials=lambda _: Credential("mañana", "pass:wörd"))
+    with pytest.raises(BadAnswer) as caught:
+        registry.repository(Repository(fake.host, PATH), private=True).manifest("latest")
+    assert f"(no [hidden], [hidden], {fake.url}/blob?[hidden] of mañana)" in str(caught.value)
+
+
+# Where registries are
+
+
+@pytest.mark.parametrize("registry", ["docker.io"])
+def test_it_asks_the_mirror_of_a_registry(bench: Bench, registry: str) -> None:
+    digest = bench.fake.push("library/alpine", "latest", image())
+    assert bench.registry.repository(Repository(registry, "library/alpine")).head("latest").digest == digest
+    assert bench.seen == [RequestSeen("HEAD", "docker.io", "head", 200)]
+
+
+def test_a_mirror_can_be_below_a_path(fake: FakeRegistry) -> None:
+    registry = Registry(user_agent="tests", mirrors={"quay.io": f"{fake.url}/proxy/"})
+    with pytest.raises(NotFound):
+        registry.repository(Repository("quay.io", "a/b")).head("latest")
+    assert fake.requests[0].path == "/proxy/v2/a/b/manifests/latest"
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("docker.io", "CONNECT registry-1.docker.io:443 "),
+        ("ghcr.io", "CONNECT ghcr.io:443 "),
+        ("registry.test:5000", "CONNECT registry.test:5000 "),
+        ("10.0.0.1:5000", "CONNECT 10.0.0.1:5000 "),
+        ("localhost.test", "CONNECT localhost.test:443 "),
+        ("plain.test:5001", "CONNECT plain.test:5001 "),
+        ("plain.test:5000", "HEAD http://plain.test:5000/v2/"),
+        ("localhost:5000", "HEAD http://localhost:5000/v2/"),
+        ("127.9.9.9:5000", "HEAD http://127.9.9.9:5000/v2/"),
+        ("[::1]:5000", "HEAD http://[::1]:5000/v2/"),
+    ],
+)
+def test_it_speaks_plain_http_to_this_computer_and_named_hosts_only(host: str, url: str) -> None:
+    asked: list[bytes] = []
+    with RawServer(lambda connection: asked.append(read_request(connection).split(b"\r\n")[0])) as proxy:
+        registry = Registry(
+            user_agent="tests",
+            http_registries=["plain.test:5000"],
+            proxies={"http": proxy.url, "https": proxy.url},
+            sleep=lambda _: None,
+        )
+        with pytest.raises(Unreachable):
+            registry.repository(Repository(host, PATH)).head("latest")
+    assert asked[0].decode().startswith(url)
+
+
+# Limits
+
+
+@pytest.mark.parametrize(
+    ("headers", "pulls"),
+    [
+        ({"ratelimit-limit": "100;w=21600", "ratelimit-remaining": "20;w=21600"}, 20),
+        ({"RateLimit-Remaining": " 0 ; w=60"}, 0),
+        ({"ratelimit-remaining": "7"}, 7),
+        ({"ratelimit-remaining": "mañana"}, None),
+        ({"ratelimit-remaining": "-1;w=1"}, None),
+        ({"ratelimit-remaining": "9" * 5000}, None),
+        ({}, None),
+    ],
+    ids=range(7),
+)
+def test_it_tells_how_many_pulls_are_left(bench: Bench, headers: Mapping[str, str], pulls: int | None) -> None:
+    bench.fake.push(PATH, "latest", image())
+    bench.fake.manifest_headers = {name: _sendable(text) for name, text in headers.items()}
+    bench.remote.head("latest")
+    assert bench.registry.pulls_left(bench.fake.host) == pulls
+    assert bench.registry.pulls_left("docker.io") is None
+
+
+def test_it_forgets_how_many_pulls_were_left_when_their_time_is_over(bench: Bench) -> None:
+    bench.fake.push(PATH, "latest", image())
+    bench.fake.manifest_headers = {"ratelimit-remaining": "0;w=60"}
+    bench.remote.head("latest")
+    bench.now += 61
+    assert bench.registry.pulls_left(bench.fake.host) is None
+
+
+def test_it_tells_of_every_request_by_its_kind(bench: Bench) -> None:
+    bench.fake.login = "token"
+    bench.fake.push(PATH, "latest", image())
+    bench.remote.tags()
+    bench.remote.head("latest")
+    bench.remote.blob(config_of(bench.remote), 10_000)
+    assert [seen.kind for seen in bench.seen] == ["tags", "token", "tags", "head", "manifest", "blob"]
+    assert {seen.host for seen in bench.seen} == {bench.fake.host}
+
+
+def test_it_tells_how_many_pulls_are_left_and_for_how_long(fake: FakeRegistry) -> None:
+    told: list[tuple[str, int, float]] = []
+    fake.manifest_headers = {"ratelimit-limit": "100;w=60", "ratelimit-remaining": "98;w=60"}
+    digest = fake.push(PATH, "1.0", image())
+    registry = Registry(user_agent="tests", on_pulls_left=lambda *left: told.append(left))
+
+    registry.repository(Repository(fake.host, PATH)).manifest(digest)
+
+    assert told == [(fake.host, 98, 60)]

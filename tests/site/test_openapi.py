@@ -1,0 +1,395 @@
+"""What the description of the API promises: that it is whole, and that each answer and example in it is a real one."""
+
+import json
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jsonschema_rs
+import pytest
+import schemathesis
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from microbadger.badges.svg import STYLES
+from microbadger.badges.text import BADGE_TYPES
+from microbadger.image import changes as change_log
+from microbadger.image import documents
+from microbadger.image.describe import Changes
+from microbadger.image.reference import InvalidReference, Reference, Repository
+from microbadger.notifications import outbox as notification_outbox
+from microbadger.notifications.messages import FORMATS, announce_changes, message_bytes
+from microbadger.site import openapi
+from microbadger.webhooks import payload as webhooks
+from tests.fakes.receiver import Receiver
+from tests.fakes.registry import FakeRegistry
+from tests.web.world import ADMIN_TOKEN, BASE_URL, World, moving_hidden
+
+DOCUMENT = openapi.document(BASE_URL)
+SCHEMAS: dict[str, dict[str, Any]] = DOCUMENT["components"]["schemas"]
+METHODS = ("get", "put", "post", "delete")
+SECRET = "a secret for tests"
+
+
+@dataclass(frozen=True)
+class Described:
+    """One answer as the document tells it."""
+
+    path: str
+    method: str
+    operation: Mapping[str, Any]
+    parameters: Mapping[str, Mapping[str, Any]]
+    status: str
+    answer: Mapping[str, Any]
+    media_type: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.operation['operationId']} {self.status} {self.media_type}".strip()
+
+    @property
+    def content(self) -> Mapping[str, Any]:
+        content: Mapping[str, Any] = self.answer.get("content", {}).get(self.media_type, {})
+        return content
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What to ask differently than the document's examples do, to get an answer."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: object = None
+    admin_token: str = ADMIN_TOKEN
+    """What the service was told; another one is sent if it is empty."""
+    is_admin: bool = True
+    has_it_already: bool = False
+    meanwhile: str = ""
+    """The image that is refreshed until the answer comes."""
+
+
+def image_token(name: str) -> str:
+    return webhooks.image_token(SECRET, Repository.parse(name))
+
+
+UNKNOWN = {"image": "example/unknown", "repository": "example/unknown", "id": "0" * 16}
+HANDSHAKE = [{"eventType": "Microsoft.EventGrid.SubscriptionValidationEvent", "data": {"validationCode": "512d38b6"}}]
+ASKS = {
+    "listImages 400 application/json": Ask(query={"page": "0"}),
+    "getImage 202 application/json": Ask({"image": "example/unread"}),
+    "trackImage 201 application/json": Ask({"image": "example/new"}),
+    "trackImage 422 application/json": Ask(body={"Tags": "1.0"}),
+    "untrackImage 422 application/json": Ask({"image": "alpine"}),
+    "getVersion 404 application/json": Ask({"sha": "0" * 64}),
+    "getBadge 400 text/plain": Ask({"type": "wrong"}),
+    "getBadgeEndpoint 400 text/plain": Ask({"type": "wrong"}),
+    "refreshImage 200 application/json": Ask(query={"wait": "60"}, meanwhile="example/web"),
+    "refreshImage 202 application/json": Ask(query={"wait": "0.01"}),
+    "refreshImage 400 text/plain": Ask(query={"wait": "soon"}),
+    "refreshImage 403 text/plain": Ask({"token": "wrong"}),
+    "refreshImage 502 application/json": Ask(
+        {"repository": "example/gone", "token": image_token("example/gone")}, {"wait": "60"}, meanwhile="example/gone"
+    ),
+    "refreshImages 200 application/json": Ask(body=HANDSHAKE),
+    "refreshImages 403 text/plain": Ask({"token": "wrong"}),
+    "getWebhook 422 application/json": Ask({"repository": "EXAMPLE/web"}),
+    "createNotification 404 application/json": Ask(body={"ImageName": "example/unknown", "WebhookURL": "https://a.example"}),
+    "createNotification 422 application/json": Ask(body={"ImageName": "example/web", "WebhookURL": "ftp://a.example"}),
+    "changeNotification 422 application/json": Ask(body={"WebhookURL": "ftp://a.example"}),
+}
+
+
+def described() -> Iterator[Described]:
+    """Yield every answer that the document tells of, once for each media type it comes in."""
+    for path, item in DOCUMENT["paths"].items():
+        for method in filter(item.__contains__, METHODS):
+            operation = item[method]
+            given = map(openapi.resolved, [*item.get("parameters", []), *operation.get("parameters", [])])
+            parameters = {parameter["name"]: parameter for parameter in given}
+            for status, node in operation["responses"].items():
+                answer = openapi.resolved(node)
+                for media_type in answer.get("content", {"": {}}):
+                    yield Described(path, method, operation, parameters, status, answer, media_type)
+
+
+ALL = list(described())
+
+
+def how_to_ask(wanted: Described) -> Ask:
+    if wanted.id in ASKS:
+        return ASKS[wanted.id]
+    others = {
+        "304": Ask(has_it_already=True),
+        "401": Ask(is_admin=False),
+        "403": Ask(admin_token=""),
+        "404": Ask(UNKNOWN),
+    }
+    return Ask() if wanted.status.startswith("2") else others[wanted.status]
+
+
+@pytest.fixture(scope="module")
+def read_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with FakeRegistry() as fake, Receiver() as receiver:
+        yield World.make(tmp_path_factory.mktemp("world") / "read-only", fake, receiver)
+
+
+@pytest.fixture
+def world(read_only: World, tmp_path: Path, wanted: Described) -> World:
+    return read_only if wanted.method == "get" else read_only.copy(tmp_path / "changed")
+
+
+@pytest.mark.parametrize("wanted", ALL, ids=lambda wanted: wanted.id)
+def test_each_answer_can_be_had_and_is_what_the_description_says(world: World, wanted: Described) -> None:
+    answer = ask(world, wanted, how_to_ask(wanted))
+
+    assert (str(answer.status_code), answer.mimetype if answer.data else "") == (wanted.status, wanted.media_type)
+    assert wanted.answer.get("headers", {}).keys() <= dict(answer.headers).keys()
+    if wanted.media_type:
+        told = json.loads(answer.text) if wanted.media_type == "application/json" else answer.text
+        validator(wanted.content["schema"]).validate(told)
+    if "example" in wanted.content:
+        assert settled(world, answer) == moving_hidden(wanted.content["example"])
+
+
+def ask(world: World, wanted: Described, how: Ask) -> TestResponse:
+    """Return what a service answers to a request made of the document's examples and what is asked differently."""
+    app = world.app(admin_token=how.admin_token)
+    if how.meanwhile:
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(request, app, wanted, how)
+            while not waiting.done():
+                world.app().test_cli_runner().invoke(args=["refresh", how.meanwhile])
+            return waiting.result()
+    return request(app, wanted, how)
+
+
+def request(app: Flask, wanted: Described, how: Ask) -> TestResponse:
+    values = {name: parameter["example"] for name, parameter in wanted.parameters.items() if parameter["in"] == "path"}
+    path = wanted.path
+    for name, value in {**values, **how.values}.items():
+        path = path.replace(f"{{{name}}}", quote(value, safe="/:"))
+    headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"} if "security" in wanted.operation and how.is_admin else {}
+    body = wanted.operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
+    sent = how.body if how.body is not None else body
+    client = app.test_client()
+    if how.has_it_already:
+        headers["If-None-Match"] = client.get(path).headers["ETag"]
+    return client.open(path, method=wanted.method.upper(), headers=headers, query_string=how.query, json=sent)
+
+
+def settled(world: World, answer: TestResponse) -> object:
+    text = world.settled(answer.text)
+    return moving_hidden(json.loads(text) if answer.mimetype == "application/json" else text)
+
+
+def validator(schema: Mapping[str, Any]) -> jsonschema_rs.Draft202012Validator:
+    whole = {**schema, "components": DOCUMENT["components"]}
+    return jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
+
+
+def test_every_answer_that_needs_a_special_question_is_described() -> None:
+    assert ASKS.keys() <= {wanted.id for wanted in ALL}
+
+
+def test_it_is_an_openapi_document() -> None:
+    schemathesis.openapi.from_dict(DOCUMENT).validate()
+
+
+def test_it_names_the_service_it_is_of() -> None:
+    assert [server["url"] for server in DOCUMENT["servers"]] == [BASE_URL]
+
+
+def test_every_route_for_programs_is_described(read_only: World) -> None:
+    """What is left are files, the home page, and old addresses."""
+    app = read_only.app()
+    address = app.url_map.bind("localhost")
+    routes = {(rule.endpoint, method) for rule in app.url_map.iter_rules() for method in rule.methods or ()}
+
+    asked = {(wanted.path.replace("{", "a").replace("}", "z"), wanted.method.upper()) for wanted in ALL}
+    matched = {(address.match(path, method)[0], method) for path, method in asked}
+
+    left = {route for route in routes - matched if route[1] not in ("HEAD", "OPTIONS")}
+    assert left == {("site.home", "GET"), ("redirects.from_shields", "GET")}
+
+
+@pytest.mark.parametrize(
+    ("name", "document"),
+    [
+        ("Image", documents.ImageDocument),
+        ("Version", documents.VersionDocument),
+        ("Tag", documents.TagDocument),
+        ("Layer", documents.LayerDocument),
+        ("Platform", documents.PlatformDocument),
+        ("Relative", documents.RelativeDocument),
+        ("License", documents.LicenseDocument),
+        ("VersionControl", documents.VersionControlDocument),
+        ("Base", documents.BaseDocument),
+        ("ChangeLog", change_log.ChangeLogDocument),
+        ("Change", change_log.ChangeDocument),
+        ("NewTag", change_log.NewTagDocument),
+        ("ChangedTag", change_log.ChangedTagDocument),
+        ("DeletedTag", change_log.DeletedTagDocument),
+        ("Delivery", notification_outbox.DeliveryDocument),
+    ],
+)
+def test_an_object_has_the_members_of_its_document_in_the_same_order(name: str, document: Any) -> None:
+    assert list(SCHEMAS[name]["properties"]) == list(document.__annotations__)
+    assert set(SCHEMAS[name]["required"]) == document.__required_keys__
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_an_object_requires_only_what_it_has(name: str) -> None:
+    assert set(SCHEMAS[name]["required"]) <= SCHEMAS[name]["properties"].keys()
+
+
+def test_every_object_is_used() -> None:
+    text = json.dumps(DOCUMENT)
+
+    assert [name for name in SCHEMAS if f'"#/components/schemas/{name}"' not in text] == []
+
+
+def test_choices_are_those_of_the_service() -> None:
+    parameters = DOCUMENT["components"]["parameters"]
+
+    assert parameters["BadgeType"]["schema"]["enum"] == list(BADGE_TYPES)
+    assert parameters["Style"]["schema"]["enum"] == list(STYLES)
+    assert SCHEMAS["NotificationFields"]["properties"]["Format"]["enum"] == list(FORMATS)
+
+
+def examples() -> Iterator[tuple[str, Mapping[str, Any], object]]:
+    """Yield every example of the document with its schema."""
+    for wanted in ALL:
+        for name, parameter in wanted.parameters.items():
+            if "example" in parameter:
+                yield f"{wanted.id} {name}", parameter["schema"], parameter["example"]
+        for media_type, content in wanted.operation.get("requestBody", {}).get("content", {}).items():
+            if "example" in content:
+                yield f"{wanted.id} sent {media_type}", content["schema"], content["example"]
+        if "example" in wanted.content:
+            yield wanted.id, wanted.content["schema"], wanted.content["example"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "example"), [pytest.param(schema, example, id=name) for name, schema, example in examples()]
+)
+def test_an_example_is_what_its_schema_says(schema: Mapping[str, Any], example: object) -> None:
+    validator(schema).validate(example)
+
+
+def test_the_example_of_a_message_is_what_is_sent() -> None:
+    content = DOCUMENT["webhooks"]["tagsMoved"]["post"]["requestBody"]["content"]["application/json"]
+    image = DOCUMENT["paths"]["/v1/images/{image}"]["get"]["responses"]["200"]["content"]["application/json"]["example"]
+    changes = Changes({"1.2.0": image["LatestSHA"]}, {"latest": image["LatestSHA"]}, {})
+
+    body = message_bytes(announce_changes(image, image, changes, f"{BASE_URL}/images/example/web"), "microbadger")
+
+    assert json.loads(body) == content["example"]
+    validator(content["schema"]).validate(content["example"])
+
+
+@pytest.mark.parametrize(
+    ("name", "is_name"),
+    [
+        ("mañana", False),
+        ("", False),
+        ("../etc", False),
+        ("a/../b", False),
+        ("A/b", False),
+        ("web\n", False),
+        ("a//b", False),
+        ("a/b/", False),
+        ("/a", False),
+        ("-a/b", False),
+        ("a___b", False),
+        ("a..b/c", False),
+        ("localhost:0/x", False),
+        ("alpine", True),
+        ("library/alpine", True),
+        ("example/my_tool-3.8", True),
+        ("a__b/c.d/e--f", True),
+        ("ghcr.io/a/b/c", True),
+        ("localhost:5000/web", True),
+        ("[::1]:5000/web", True),
+    ],
+)
+def test_what_may_stand_for_a_name_is_one(name: str, is_name: bool) -> None:
+    parameters = DOCUMENT["components"]["parameters"]
+    for parameter, text in (("Repository", name), ("Image", name), ("Image", f"{name}:V1.2_x")):
+        assert validator(parameters[parameter]["schema"]).is_valid(text) is is_name
+        assert is_reference(text) is is_name
+
+
+def is_reference(text: str) -> bool:
+    try:
+        Reference.parse(text)
+    except InvalidReference:
+        return False
+    return True
+
+
+class Page(HTMLParser):
+    """The page about the API: its text, the names of its parts, and where it leads."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self.text = ""
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.loaded: list[str] = []
+        self.feed(content.decode())
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        for name, value in attributes:
+            if name == "id":
+                self.ids.append(value or "")
+            if name in ("href", "src"):
+                (self.links if tag == "a" else self.loaded).append(value or "")
+
+
+@pytest.fixture(scope="module")
+def page(read_only: World) -> Page:
+    return Page(read_only.app().test_client().get("/api/").data)
+
+
+def test_the_page_tells_of_every_operation(page: Page) -> None:
+    operations = [f"{wanted.method.upper()} {wanted.path}" for wanted in ALL]
+
+    assert [operation for operation in operations if operation not in page.text] == []
+
+
+def test_the_page_tells_of_every_member_of_every_object(page: Page) -> None:
+    members = {name for schema in SCHEMAS.values() for name in schema["properties"]}
+
+    assert {name for name in members if name not in page.text} == set()
+
+
+def test_links_within_the_page_lead_somewhere(page: Page) -> None:
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_the_page_loads_nothing_from_elsewhere(page: Page) -> None:
+    assert page.loaded
+    assert [address for address in page.loaded if not address.startswith("/assets/")] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("größe", [("größe", False, "")]),
+        ("", []),
+        ("`a`", [("a", True, "")]),
+        ("See `a b`.", [("See ", False, ""), ("a b", True, ""), (".", False, "")]),
+        ("or [c](https://d.example)", [("or ", False, ""), ("c", False, "https://d.example")]),
+        ("a ` b [c] (d) [e](javascript:f)", [("a ` b [c] (d) [e](javascript:f)", False, "")]),
+    ],
+)
+def test_a_description_is_told_in_pieces(text: str, pieces: list[tuple[str, bool, str]]) -> None:
+    assert [(words.text, words.is_code, words.url) for words in openapi.prose(text)] == pieces

@@ -1,0 +1,244 @@
+"""A program that was written for the old service reads ours: the names, their order, and what may be missing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from app import create_app
+from microbadger.settings import Settings
+from tests.fakes.docker_hub import FakeHub
+from tests.fakes.registry import FakeImage, FakeRegistry, image
+from tests.web.old_client import IMAGE_FIELDS, LAYER_FIELDS, VERSION_FIELDS, OldClient, OldImage, OldLayer
+from tests.web.world import running
+
+COMMIT = "1a2b3c4d5e6f78901a2b3c4d5e6f78901a2b3c4d"
+LABELS = {
+    "org.label-schema.license": "Apache-2.0",
+    "org.label-schema.vcs-ref": COMMIT,
+    "org.label-schema.vcs-url": "https://github.com/example/web",
+}
+BASE_URL = "http://localhost:8000"
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service, and where it keeps what it was asked to do."""
+
+    url: str
+    data: Path
+
+    @property
+    def client(self) -> OldClient:
+        return OldClient(self.url, self.ask)
+
+    def ask(self, method: str, address: str) -> tuple[int, str]:
+        answer = requests.request(method, address.replace(BASE_URL, self.url), timeout=10)
+        return answer.status_code, answer.text
+
+    def document(self, path: str) -> dict[str, Any]:
+        document: dict[str, Any] = requests.get(f"{self.url}/v1/images/{path}", timeout=10).json()
+        return document
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """With an image of which everything is known, its base, and one of which nothing is."""
+    folder = tmp_path_factory.mktemp("service")
+    with FakeRegistry() as fake, FakeHub() as hub:
+        base = image(layers=[1000], config={"rootfs": {"type": "layers", "diff_ids": ["sha256:" + "0" * 64]}})
+        steps = ['/bin/sh -c #(nop)  CMD ["größe"]', "/bin/sh -c make <all> && make install"]
+        diff_ids = [f"sha256:{letter * 64}" for letter in "01"]
+        rootfs = {"rootfs": {"type": "layers", "diff_ids": diff_ids}, "author": "Añañ"}
+        built, rebuilt = "2018-12-14T08:47:51.363852Z", "2018-12-15T08:47:51Z"
+        old = image(labels=LABELS, layers=[1000, 24], commands=steps, created=built, config=rootfs)
+        new = image(labels=LABELS, layers=[1000, 40], commands=steps, created=rebuilt, config=rootfs)
+        for name, tag, pushed in (
+            ("library/alpine", "3.20", base),
+            ("example/web", "1.0", old),
+            ("example/web", "1.1", new),
+            ("example/web", "latest", new),
+        ):
+            fake.push(name, tag, pushed)
+            hub.push(name, tag, pushed)
+        told = {"description": "Serves <pages>", "last_updated": "2018-12-16T01:02:03.4Z"}
+        hub.describe("example/web", pull_count=1234, star_count=5, **told)
+        fake.push("team/chart", "latest", helm_chart())
+        settings = Settings(
+            images=f"alpine example/web {fake.host}/team/chart",
+            data_dir=folder / "data",
+            public_dir=folder / "public",
+            mirrors={"docker.io": fake.url},
+            hub_url=hub.url,
+        )
+        create_app(settings).test_cli_runner().invoke(args=["refresh"])
+        chart = f"{fake.host}/team/chart"
+        with running(create_app(replace(settings, images=f"alpine example/web {chart} example/unread"))) as url:
+            yield Service(url, folder / "data")
+
+
+def helm_chart() -> FakeImage:
+    chart = image(created=None)
+    return FakeImage(chart.raw.replace(b"vnd.oci.image.config.v1", b"vnd.cncf.helm.config.v1"), chart.media_type)
+
+
+@pytest.fixture
+def web(service: Service) -> OldImage:
+    found = service.client.image("example/web")
+    assert found
+    return found
+
+
+def chart_name(service: Service) -> str:
+    names, _ = service.client.images(1)
+    return next(name for name in names if name.endswith("team/chart"))
+
+
+def test_it_reads_an_image(web: OldImage) -> None:
+    assert (web.name, web.url, web.author) == ("example/web", "https://hub.docker.com/r/example/web/", "Añañ")
+    assert (web.description, web.pull_count, web.star_count) == ("Serves <pages>", 1234, 5)
+    assert (web.layer_count, web.download_size, web.latest_version, web.labels) == (2, 1040, "1.1", LABELS)
+    assert web.last_updated == datetime(2018, 12, 16, 1, 2, 3, 400_000, UTC)
+    assert web.id == web.latest_sha == web.versions[0].sha
+
+
+def test_it_reads_the_versions(web: OldImage) -> None:
+    new, old = web.versions
+
+    assert (new.tags, old.tags) == (["1.1", "latest"], ["1.0"])
+    assert (old.layer_count, old.download_size, old.author) == (2, 1024, "Añañ")
+    assert old.created == datetime(2018, 12, 14, 8, 47, 51, 363_852, UTC)
+    assert (old.license, old.license_url) == ("Apache-2.0", "https://spdx.org/licenses/Apache-2.0.html")
+    assert (old.source, old.commit) == (f"https://github.com/example/web/commit/{COMMIT}", COMMIT)
+    assert old.layers == new.layers == []
+
+
+def test_it_reads_the_layers_and_relatives_of_a_version(service: Service, web: OldImage) -> None:
+    version = service.client.version("example/web", web.versions[1].sha)
+
+    assert [(layer.command, layer.download_size) for layer in version.layers] == [
+        ('CMD ["größe"]', 1000),
+        ("RUN make <all> && make install", 24),
+    ]
+    assert all(isinstance(layer, OldLayer) and layer.blob_sum.startswith("sha256:") for layer in version.layers)
+    assert (version.parents, version.identical) == (["alpine"], ["example/web"])
+
+
+def test_it_reads_an_image_at_a_tag(service: Service, web: OldImage) -> None:
+    at_tag = service.client.image("example/web:1.0")
+
+    assert at_tag
+    assert (at_tag.id, at_tag.download_size, at_tag.latest_version) == (web.versions[1].sha, 1024, "1.0")
+    assert at_tag.latest_sha == web.latest_sha
+
+
+@pytest.mark.parametrize("name", ["alpine", "library/alpine"])
+def test_it_reads_an_official_image_under_both_names(service: Service, name: str) -> None:
+    found = service.client.image(name)
+
+    assert found
+    assert (found.name, found.url) == ("alpine", "https://hub.docker.com/r/library/alpine/")
+
+
+@pytest.mark.parametrize("name", ["mañana", "example/unread", "example/unknown", "example/web:nope"])
+def test_it_understands_that_there_is_nothing(service: Service, name: str) -> None:
+    assert service.client.image(name) is None
+
+
+@pytest.mark.parametrize(
+    ("term", "names"),
+    [("größe", []), ("web", ["example/web"]), ("ALP", ["library/alpine"]), ("pages", ["example/web"])],
+)
+def test_it_searches(service: Service, term: str, names: list[str]) -> None:
+    assert service.client.search(term) == names
+
+
+def test_it_reads_the_list(service: Service) -> None:
+    names, pages = service.client.images(1)
+
+    assert (names[:2], len(names), pages) == (["alpine", "example/web"], 3, 1)
+    assert service.client.images(2) == ([], 1)
+
+
+def test_it_posts_the_webhook(service: Service, web: OldImage) -> None:
+    assert service.client.refresh(web)
+    assert not service.client.refresh(replace(web, webhook_url=f"{web.webhook_url}x"))
+    assert len(list((service.data / "requests/pending").iterdir())) == 1
+
+
+def test_fields_come_in_the_old_order_and_before_new_ones(service: Service, web: OldImage) -> None:
+    whole = service.document("example/web")
+    version = service.document(f"example/web/version/{web.versions[0].sha}")
+
+    assert known(whole, IMAGE_FIELDS) == IMAGE_FIELDS
+    assert known(version, VERSION_FIELDS) == tuple(name for name in VERSION_FIELDS if name != "MicrobadgerURL")
+    assert known(version["Layers"][0], LAYER_FIELDS) == LAYER_FIELDS
+    assert tuple(whole)[: len(IMAGE_FIELDS)] == IMAGE_FIELDS
+
+
+def known(document: dict[str, Any], fields: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in document if name in fields)
+
+
+NEVER, IF_KNOWN, ALWAYS = (False, False), (True, False), (True, True)
+
+
+@pytest.mark.parametrize(
+    ("field", "presence"),
+    [
+        ("LatestSHA", ALWAYS),
+        ("WebhookURL", ALWAYS),
+        ("UpdatedAt", ALWAYS),
+        ("Description", IF_KNOWN),
+        ("LastUpdated", IF_KNOWN),
+        ("PullCount", IF_KNOWN),
+        ("StarCount", IF_KNOWN),
+        ("Versions", ALWAYS),
+        ("Id", ALWAYS),
+        ("ImageName", ALWAYS),
+        ("ImageURL", IF_KNOWN),
+        ("Author", IF_KNOWN),
+        ("LayerCount", IF_KNOWN),
+        ("DownloadSize", IF_KNOWN),
+        ("Labels", IF_KNOWN),
+        ("LatestVersion", ALWAYS),
+    ],
+)
+def test_a_field_of_an_image_is_left_out_where_nothing_is_known(
+    service: Service, field: str, presence: tuple[bool, bool]
+) -> None:
+    documents = service.document("example/web"), service.document(chart_name(service))
+
+    assert tuple(field in document for document in documents) == presence
+
+
+@pytest.mark.parametrize(
+    ("field", "presence", "nothing"),
+    [
+        ("SHA", ALWAYS, None),
+        ("Tags", ALWAYS, [{"tag": "latest"}]),
+        ("ImageName", ALWAYS, None),
+        ("Author", ALWAYS, ""),
+        ("Labels", IF_KNOWN, None),
+        ("LayerCount", ALWAYS, 0),
+        ("DownloadSize", ALWAYS, 0),
+        ("Created", IF_KNOWN, None),
+        ("Layers", NEVER, None),
+        ("Parents", IF_KNOWN, None),
+        ("Identical", IF_KNOWN, None),
+        ("MicrobadgerURL", NEVER, None),
+        ("License", IF_KNOWN, None),
+        ("VersionControl", IF_KNOWN, None),
+    ],
+)
+def test_a_field_of_a_version_in_an_image_is_zero_or_left_out_where_nothing_is_known(
+    service: Service, field: str, presence: tuple[bool, bool], nothing: object
+) -> None:
+    whole, bare = (service.document(name)["Versions"][0] for name in ("example/web", chart_name(service)))
+
+    assert (field in whole, field in bare) == presence
+    assert nothing is None or bare[field] == nothing

@@ -1,0 +1,434 @@
+"""What the service answers over HTTP, from a published image and a tracked one that was not read yet."""
+
+import hmac
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from app import create_app
+from microbadger.badges.text import BADGE_TYPES
+from microbadger.freshness.requests import RefreshRequests
+from microbadger.image.reference import Repository
+from microbadger.settings import Settings
+from tests.fakes.registry import FakeRegistry, image
+from tests.running_service import badge_text
+
+SECRET = "a secret for tests"
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[FakeRegistry]:
+    with FakeRegistry() as fake:
+        fake.push("library/alpine", "3.20", image(layers=[1024]))
+        fake.push("library/alpine", "latest", image(layers=[1024, 1024]))
+        yield fake
+
+
+@pytest.fixture(scope="module")
+def app(fake: FakeRegistry, tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    """An app in which alpine was read, and example/unread is tracked."""
+    folder = tmp_path_factory.mktemp("app")
+    app = create_app(settings(fake, folder, "alpine"))
+    assert app.test_cli_runner().invoke(args=["refresh"]).exit_code == 0
+    return create_app(settings(fake, folder, "alpine example/unread"))
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+def settings(fake: FakeRegistry, folder: Path, images: str) -> Settings:
+    return Settings(
+        images=images,
+        data_dir=folder / "data",
+        public_dir=folder / "public",
+        secret=SECRET,
+        mirrors={"docker.io": fake.url},
+        hub_url="",
+    )
+
+
+def webhook_path(client: FlaskClient) -> str:
+    url: str = client.get("/v1/images/alpine").get_json()["WebhookURL"]
+    return url.removeprefix("http://localhost:8000")
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("image/alpine.svg", "2.0 KiB: 2 layers"),
+        ("image/library/alpine.svg", "2.0 KiB: 2 layers"),
+        ("image/alpine:3.20.svg", "1.0 KiB: 1 layer"),
+        ("version/alpine:3.20.svg", "version: 3.20"),
+        ("version/alpine:nope.svg", "nope: not found"),
+        ("version/example/unread.svg", "version: pending"),
+        ("image/example/unknown.svg", "image: not found"),
+        ("image/EXAMPLE/Template_NAME.svg", "image: not found"),
+        ("image/mañana.svg", "image: not found"),
+        ("image/../../etc/passwd.svg", "image: not found"),
+        ("image/alpine@sha256:0.svg", "image: not found"),
+    ],
+)
+def test_a_badge_is_always_a_picture(client: FlaskClient, path: str, text: str) -> None:
+    answer = client.get(f"/badges/{path}")
+
+    assert (answer.status_code, answer.mimetype) == (200, "image/svg+xml")
+    assert badge_text(answer.data) == text
+
+
+@pytest.mark.parametrize("badge_type", BADGE_TYPES)
+def test_every_type_of_badge_is_there_as_a_picture_and_an_endpoint(client: FlaskClient, badge_type: str) -> None:
+    ET.fromstring(client.get(f"/badges/{badge_type}/alpine.svg").data)
+    assert client.get(f"/badges/{badge_type}/alpine.json").get_json()["schemaVersion"] == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "height", "title"),
+    [
+        ("style=flat-square", "20", "2.0 KiB: 2 layers"),
+        ("style=plastic", "18", "2.0 KiB: 2 layers"),
+        ("style=for-the-badge", "28", "2.0 KiB: 2 layers"),
+        ("style=unheard-of", "20", "2.0 KiB: 2 layers"),
+        ("label=größe <b>", "20", "größe <b>: 2 layers"),
+        ("label=", "20", "2 layers"),
+        (f"label={'x' * 5000}", "20", f"{'x' * 254}…: 2 layers"),
+        ("color=\"/><script>&labelColor=url(x)", "20", "2.0 KiB: 2 layers"),
+    ],
+)
+def test_a_badge_is_drawn_as_the_query_says(client: FlaskClient, query: str, height: str, title: str) -> None:
+    answer = client.get(f"/badges/image/alpine.svg?{query}")
+
+    assert (answer.status_code, ET.fromstring(answer.data).get("height")) == (200, height)
+    assert badge_text(answer.data) == title
+    assert "max-age=300" in answer.headers["Cache-Control"]
+
+
+def test_colours_of_the_query_are_used(client: FlaskClient) -> None:
+    svg = client.get("/badges/size/alpine.svg?color=ff0000&labelColor=rebeccapurple").text
+
+    assert 'fill="#ff0000"' in svg
+    assert 'fill="#663399"' in svg
+
+
+def test_a_query_that_means_nothing_changes_nothing(client: FlaskClient) -> None:
+    plain = client.get("/badges/image/alpine.svg")
+
+    assert client.get("/badges/image/alpine.svg?v=2").data == plain.data
+    assert client.get("/badges/image/alpine.svg?style=flat&color=nonsense").data == plain.data
+
+
+def test_a_badge_that_is_not_found_has_a_style_too(client: FlaskClient) -> None:
+    answer = client.get("/badges/image/example/unknown.svg?style=for-the-badge")
+
+    assert badge_text(answer.data) == "image: not found"
+    assert ET.fromstring(answer.data).get("height") == "28"
+
+
+def test_a_badge_for_an_unknown_tag_makes_the_tag_wanted(tmp_path: Path) -> None:
+    with FakeRegistry() as fake:
+        for tag in ("1.0", "2.0", "latest"):
+            fake.push("library/alpine", tag, image())
+        app = create_app(replace(settings(fake, tmp_path, "alpine"), max_tags=2))
+        app.test_cli_runner().invoke(args=["refresh"])
+        badge = "/badges/version/alpine:1.0.svg"
+        assert badge_text(app.test_client().get(badge).data) == "1.0: not found"
+
+        app.test_cli_runner().invoke(args=["refresh", "alpine"])
+
+        assert badge_text(app.test_client().get(badge).data) == "version: 1.0"
+
+
+@pytest.mark.parametrize("tag", ["", ":latest"])
+def test_a_badge_that_was_lost_leads_to_a_look_that_makes_it_again(tmp_path: Path, tag: str) -> None:
+    with FakeRegistry() as fake:
+        fake.push("library/alpine", "latest", image())
+        app = create_app(settings(fake, tmp_path, "alpine"))
+        app.test_cli_runner().invoke(args=["refresh"])
+        for lost in (tmp_path / "public/badges/layers").rglob(f"alpine{tag}.*"):
+            lost.unlink()
+
+        app.test_client().get(f"/badges/layers/alpine{tag}.svg")
+
+        assert RefreshRequests(tmp_path / "data/requests").is_waiting(Repository("docker.io", "library/alpine"))
+
+
+def test_an_unknown_type_of_badge_is_refused(client: FlaskClient) -> None:
+    assert client.get("/badges/wrong/alpine.svg").status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/badges/image/alpine.svg", "/v1/images/alpine", "/images/alpine", "/"])
+def test_a_public_file_may_be_kept_five_minutes_and_is_revalidated(client: FlaskClient, path: str) -> None:
+    answer = client.get(path)
+
+    assert "max-age=300, s-maxage=300" in answer.headers["Cache-Control"]
+    assert client.get(path, headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+
+
+@pytest.mark.parametrize("path", ["/badges/image/example/unknown.svg", "/badges/image/example/unread.svg"])
+def test_what_may_soon_be_there_is_kept_one_minute(client: FlaskClient, path: str) -> None:
+    assert "max-age=60" in client.get(path).headers["Cache-Control"]
+
+
+@pytest.mark.parametrize(
+    "path", ["alpine", "alpine/", "alpine.json", "library/alpine", "library/alpine.json", "library/alpine/"]
+)
+def test_the_metadata_has_many_addresses(client: FlaskClient, path: str) -> None:
+    answer = client.get(f"/v1/images/{path}", follow_redirects=True)
+
+    assert (answer.status_code, answer.mimetype) == (200, "application/json")
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert answer.get_json()["ImageName"] == "alpine"
+
+
+@pytest.mark.parametrize("path", ["/", "/images/alpine", "/images/example/unknown", "/badges/image/alpine.svg"])
+def test_nothing_that_is_shown_may_run_a_script_of_others(client: FlaskClient, path: str) -> None:
+    policy = client.get(path).headers["Content-Security-Policy"]
+
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+
+
+def test_the_metadata_at_a_tag_shows_its_version_on_top(client: FlaskClient) -> None:
+    assert client.get("/v1/images/alpine:3.20").get_json()["LayerCount"] == 1
+    assert client.get("/v1/images/alpine").get_json()["LayerCount"] == 2
+
+
+def test_a_version_tells_its_layers(client: FlaskClient) -> None:
+    sha = client.get("/v1/images/alpine").get_json()["LatestSHA"]
+
+    layers = client.get(f"/v1/images/alpine/version/{sha}").get_json()["Layers"]
+
+    assert [layer["Command"] for layer in layers] == ["RUN step 0", "RUN step 1"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("example/unknown", 404),
+        ("alpine:nope", 404),
+        ("UPPER/case", 404),
+        ("example/unread", 202),
+        (f"alpine/version/{'0' * 64}", 404),
+        ("alpine/version/../../x", 404),
+    ],
+)
+def test_what_is_not_there_is_said_in_json(client: FlaskClient, path: str, status: int) -> None:
+    answer = client.get(f"/v1/images/{path}")
+
+    assert (answer.status_code, answer.mimetype) == (status, "application/json")
+    assert "Versions" not in answer.get_json()
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("alpine", 200), ("alpine/", 200), ("alpine:3.20", 200), ("example/unread", 404), ("<blink>", 404)],
+)
+def test_a_page_is_html_whatever_is_asked(client: FlaskClient, path: str, status: int) -> None:
+    answer = client.get(f"/images/{path}")
+
+    assert (answer.status_code, answer.mimetype) == (status, "text/html")
+    assert "<blink>" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/../app.py", "/%2e%2e/app.py", "/.new-secret", "/v1/../../data/secret", "/assets/", "/v1", "/\0", "/a\nb"]
+)
+def test_only_public_files_are_served(client: FlaskClient, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type"),
+    [
+        (b"", None),
+        (b"{}", "application/json"),
+        (b"{", "application/json"),
+        (b"\xff" * 10_000, "multipart/form-data"),
+        (b"a=b", "application/x-www-form-urlencoded"),
+        (b"[" * 100_000, "application/json"),
+        (b"x" * 5_000_000, "text/plain"),
+    ],
+)
+def test_a_webhook_takes_any_body(client: FlaskClient, data: bytes, content_type: str | None) -> None:
+    answer = client.post(webhook_path(client), data=data, content_type=content_type)
+
+    assert (answer.status_code, answer.text) == (200, "OK")
+
+
+def test_a_webhook_answers_under_the_bare_name_too(client: FlaskClient) -> None:
+    assert client.post(webhook_path(client).replace("library/", "")).text == "OK"
+
+
+@pytest.mark.parametrize("token", ["wrong", "mañana", "", "%00", "a" * 10_000])
+def test_a_webhook_with_a_bad_token_is_refused(client: FlaskClient, token: str) -> None:
+    answer = client.post(f"/images/library/alpine/{token or '%20'}")
+
+    assert (answer.status_code, answer.text) == (403, "Bad token")
+
+
+@pytest.mark.parametrize("name", ["example/unknown", "UPPER/case", "..", "localhost:5000/x"])
+def test_a_webhook_for_an_unknown_image_is_told_so(client: FlaskClient, name: str) -> None:
+    answer = client.post(f"/images/{name}/token")
+
+    assert (answer.status_code, answer.text) == (404, "Image not found")
+
+
+def test_a_refused_webhook_writes_nothing(fake: FakeRegistry, tmp_path: Path) -> None:
+    client = create_app(settings(fake, tmp_path, "alpine")).test_client()
+    folder = tmp_path / "data"
+    before = sorted(folder.rglob("*"))
+
+    client.post("/images/library/alpine/wrong", data=b"x" * 1000)
+    client.post("/images/example/unknown/wrong", data=b"x" * 1000)
+    client.post("/hooks/wrong", data=b"x" * 1000)
+
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("wait", ["soon", "-1", "1e3", "٣", ""])
+def test_a_wait_that_is_no_number_is_refused(client: FlaskClient, wait: str) -> None:
+    assert client.post(f"{webhook_path(client)}?wait={wait}").status_code == 400
+
+
+def test_a_wait_that_is_over_says_that_the_push_was_accepted(client: FlaskClient) -> None:
+    answer = client.post(f"{webhook_path(client)}?wait=0.05")
+
+    assert (answer.status_code, answer.get_json()["Result"]) == (202, "accepted")
+
+
+def test_the_hook_for_all_images_accepts_what_docker_hub_sends(app: Flask, client: FlaskClient) -> None:
+    hook = hook_path(app)
+    payload = {"push_data": {"tag": "latest"}, "repository": {"repo_name": "library/alpine"}}
+
+    assert client.post(hook, json=payload).text == "OK"
+    assert client.post(hook, json={**payload, "repository": {"repo_name": "example/unknown"}}).text == "OK"
+    assert client.post(hook, data=b"anything").text == "OK"
+    assert client.post("/hooks/wrong", json=payload).status_code == 403
+
+
+def hook_path(app: Flask) -> str:
+    return app.test_cli_runner().invoke(args=["webhook"]).output.strip().removeprefix("http://localhost:8000")
+
+
+@pytest.mark.parametrize(
+    ("name", "made_with", "status"),
+    [
+        ("X-Hub-Signature-256", "sha256", 200),
+        ("X-Hub-Signature-256", "sha1", 403),
+        ("X-Nexus-Webhook-Signature", "sha1", 200),
+        ("X-JFrog-Event-Auth", "sha256", 200),
+    ],
+)
+def test_a_signature_must_be_right_where_there_is_one(
+    app: Flask, client: FlaskClient, name: str, made_with: str, status: int
+) -> None:
+    path, body = hook_path(app), b'{"zen": "Keep it logically awesome."}'
+    signature = hmac.digest(path.rpartition("/")[2].encode(), body, made_with).hex()
+    signature = f"sha256={signature}" if name == "X-Hub-Signature-256" else signature
+
+    assert client.post(path, data=body, headers={name: signature}).status_code == status
+    assert client.post(path, data=body + b" ", headers={name: signature}).status_code == 403
+
+
+def test_event_grid_is_told_its_code(app: Flask, client: FlaskClient) -> None:
+    event = {
+        "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",
+        "data": {"validationCode": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"},
+    }
+
+    answer = client.post(hook_path(app), json=[event])
+
+    assert answer.get_json() == {"validationResponse": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"}
+
+
+def test_a_registry_under_another_name_refreshes_the_image_that_is_meant(fake: FakeRegistry, tmp_path: Path) -> None:
+    app = create_app(settings(fake, tmp_path, "registry.example.org/team/web"))
+    target = {"repository": "team/web", "tag": "1.0", "mediaType": "application/vnd.oci.image.manifest.v1+json"}
+    event = {"action": "push", "target": target, "request": {"host": "registry:5000"}}
+
+    app.test_client().post(hook_path(app), json={"events": [event]})
+
+    (note,) = (tmp_path / "data/requests/pending").glob("*/*")
+    assert note.read_text().splitlines()[0] == "registry.example.org/team/web"
+    assert note.name == "1.0"
+
+
+def test_it_is_well(client: FlaskClient) -> None:
+    assert client.get("/healthcheck.txt").text == "HEALTH OK"
+    health = client.get("/healthz").get_json()
+    assert (health["Images"], health["Pending"], health["Failing"]) == (2, 1, 0)
+
+
+def test_prometheus_can_read_how_things_stand(client: FlaskClient) -> None:
+    client.post(webhook_path(client))
+
+    answer = client.get("/metrics")
+
+    assert answer.mimetype == "text/plain"
+    lines = answer.text.splitlines()
+    assert 'microbadger_images{state="images"} 2' in lines
+    assert any(line.startswith('microbadger_webhooks_total{outcome="empty",sender="unknown"} ') for line in lines)
+
+
+def test_the_readme_names_every_metric(client: FlaskClient) -> None:
+    readme = Path(__file__).parents[2].joinpath("README.md").read_text()
+
+    families = text_string_to_metric_families(client.get("/metrics").text)
+
+    named = set(re.findall(r"`(microbadger_[a-z_]+)`", readme))
+    assert {family.name + "_total" * (family.type == "counter") for family in families} == named
+
+
+def test_the_catalogue_lists_every_image(client: FlaskClient) -> None:
+    images = client.get("/v1/images.json").get_json()["Images"]
+
+    assert [(image["ImageName"], image["LatestVersion"]) for image in images] == [("alpine", "latest")]
+    assert client.get("/v1/images").get_json() == client.get("/v1/images.json").get_json()
+
+
+def test_once_there_is_an_admin_token_webhooks_are_not_published(fake: FakeRegistry, tmp_path: Path) -> None:
+    plain = settings(fake, tmp_path, "alpine")
+    app = create_app(replace(plain, admin_token="an admin"))
+    app.test_cli_runner().invoke(args=["refresh"])
+
+    document = app.test_client().get("/v1/images/alpine").data
+
+    assert "WebhookURL" not in json.loads(document)
+    assert "/images/library/alpine/" in app.test_cli_runner().invoke(args=["webhook", "alpine"]).output
+
+
+@pytest.mark.parametrize("damage", [b"", b"ma\xf1ana", b"[" * 100_000, b"{}", b"[]"])
+def test_a_damaged_badge_document_breaks_no_picture(fake: FakeRegistry, tmp_path: Path, damage: bytes) -> None:
+    app = create_app(settings(fake, tmp_path, "alpine"))
+    app.test_cli_runner().invoke(args=["refresh"])
+    (tmp_path / "public/badges/layers/library/alpine.json").write_bytes(damage)
+
+    answer = app.test_client().get("/badges/layers/library/alpine.svg?style=plastic")
+
+    assert answer.status_code == 200
+    assert badge_text(answer.data)
+
+
+@pytest.mark.parametrize("damage", [b"", b"ma\xf1ana", b"[" * 100_000, b"{}", b"[]"])
+def test_a_damaged_list_of_all_images_breaks_no_search_and_is_written_anew(
+    fake: FakeRegistry, tmp_path: Path, damage: bytes
+) -> None:
+    app = create_app(settings(fake, tmp_path, "alpine"))
+    app.test_cli_runner().invoke(args=["refresh"])
+    file = tmp_path / "public/v1/images.json"
+    before = file.read_bytes()
+    file.write_bytes(damage)
+
+    assert app.test_client().get("/v1/images/search/alpine").status_code == 200
+    assert app.test_cli_runner().invoke(args=["refresh"]).exit_code == 0
+
+    assert file.read_bytes() == before

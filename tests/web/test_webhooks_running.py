@@ -1,0 +1,294 @@
+"""Webhooks of the service as it runs: none is lost, however it dies; a storm costs two looks; each look is alone."""
+
+import os
+import random
+import re
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import requests
+from werkzeug.wrappers import Request
+
+from tests.fakes.registry import FakeRegistry, image
+from tests.real_registry import OCI_MANIFEST, ImageMaker, RunningRegistry, need
+from tests.running_service import START_SECONDS, RunningService
+
+IMAGES = 12
+SENDERS = 8
+WEBHOOKS = 200
+STORM = 1000
+COMMANDS = 3
+FAR_AWAY_SECONDS = 0.02
+LONGEST_LOOK_SECONDS = 15.0  # a client gives up after 20
+
+
+class Service(RunningService):
+    """A service whose workers can be told apart, and that tells what it has left to do."""
+
+    def workers(self) -> list[int]:
+        """Return the process ids of gunicorn's workers."""
+        assert self._process is not None
+        master = self._process.pid
+        return [int(pid) for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
+
+    def is_idle(self) -> bool:
+        """Tell whether no request for a refresh waits or runs."""
+        folders = (self.data / "requests" / name for name in ("pending", "running"))
+        try:
+            return not any(True for folder in folders for _ in folder.glob("*/[!.]*"))
+        except FileNotFoundError:  # a folder went between being found and being looked into: a look has just ended
+            return False
+
+    def version(self, name: str) -> int:
+        """Return which version of an image is published."""
+        return int(self.get(f"/v1/images/{name}").json()["Labels"]["version"])
+
+    def lines(self, pattern: str) -> int:
+        """Return how many lines of the log match."""
+        return len(re.findall(pattern, self.log.read_text()))
+
+
+class WatchedRegistry(FakeRegistry):
+    """A registry that notes when it is asked for tags, which is how every look at an image begins."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hold: Callable[[], object] = lambda: None
+        self.looks: list[tuple[str, float]] = []
+        self.most_at_once = 0
+        self._looking: Counter[str] = Counter()
+        self._counting = threading.Lock()
+        self.always("/tags/list", self._watch)
+
+    def name(self, number: int) -> str:
+        return f"{self.host}/team/image{number}"
+
+    def put(self, name: str, version: int) -> None:
+        """Push a version of an image; it can be told from its layers and its label."""
+        layers = range(1, 2 + version % 9)
+        self.push(name.partition("/")[2], "latest", image(labels={"version": str(version)}, layers=layers))
+
+    def looks_at(self, name: str) -> list[float]:
+        """Return when each look at an image began."""
+        return [at for looked_at, at in self.looks if looked_at == name]
+
+    def _watch(self, request: Request) -> None:
+        name = f"{self.host}/{request.path.removeprefix('/v2/').removesuffix('/tags/list')}"
+        with self._counting:
+            self.looks.append((name, time.monotonic()))
+            self._looking[name] += 1
+            self.most_at_once = max(self.most_at_once, self._looking[name])
+        try:
+            self.hold()
+        finally:
+            with self._counting:
+                self._looking[name] -= 1
+
+
+@dataclass
+class Announcer:
+    """Pushes versions of images and posts a webhook for each; knows what was accepted last of every image."""
+
+    registry: WatchedRegistry
+    webhooks: dict[str, str]
+    sent: int = 0
+    accepted: int = 0
+    last_accepted: dict[str, tuple[int, float]] = field(default_factory=dict)
+    is_up: threading.Event = field(default_factory=threading.Event)
+    _versions: Counter[str] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def announce(self, name: str) -> None:
+        with self._lock:
+            self._versions[name] += 1
+            version, sent_at = self._versions[name], time.monotonic()
+            self.registry.put(name, version)
+            self.sent += 1
+        try:
+            requests.post(self.webhooks[name], timeout=START_SECONDS).raise_for_status()
+        except requests.RequestException:
+            self.is_up.wait(START_SECONDS)
+            return
+        with self._lock:
+            self.accepted += 1
+            self.last_accepted[name] = max((version, sent_at), self.last_accepted.get(name, (0, 0.0)))
+
+
+Crash = Callable[[Service, Announcer, random.Random], None]
+
+
+def crash_of_all(service: Service, announcer: Announcer, _: random.Random) -> None:
+    announcer.is_up.clear()
+    service.kill()
+    service.start()
+    announcer.is_up.set()
+
+
+def crash_of_a_worker(service: Service, announcer: Announcer, dice: random.Random) -> None:
+    """Kill one worker, and at last all, so that what they had begun is left to those that gunicorn starts anew."""
+    service.wait(lambda: bool(service.workers()), "a worker")
+    workers = service.workers()
+    for worker in [dice.choice(workers)] if announcer.sent < WEBHOOKS else workers:
+        os.kill(worker, signal.SIGKILL)
+
+
+@pytest.fixture
+def registry() -> Iterator[WatchedRegistry]:
+    with WatchedRegistry() as registry:
+        yield registry
+
+
+def webhooks_of(service: Service, names: Sequence[str]) -> dict[str, str]:
+    """Return the webhook of each image, once the first look at each has ended."""
+    service.wait(lambda: service.lines("event=refreshed image") == len(names), "every image was read")
+    return {name: str(service.wait_for_image(name)["WebhookURL"]) for name in names}
+
+
+@pytest.mark.parametrize(
+    ("workers", "crash", "times"),
+    [("1", crash_of_all, 4), ("3", crash_of_all, 4), ("3", crash_of_a_worker, 12)],
+    ids=["one worker, killed", "three workers, killed", "three workers, each killed alone"],
+)
+def test_every_accepted_webhook_leads_to_a_look_after_it_whatever_is_killed(
+    tmp_path: Path, registry: WatchedRegistry, workers: str, crash: Crash, times: int
+) -> None:
+    names, quiet = [registry.name(number) for number in range(IMAGES)], registry.name(IMAGES)
+    for name in (*names, quiet):
+        registry.put(name, 0)
+    dice = random.Random(times)
+    with Service(tmp_path, [*names, quiet], "--workers", workers) as service, ThreadPoolExecutor(SENDERS) as senders:
+        announcer = Announcer(registry, webhooks_of(service, [*names, quiet]))
+        announcer.is_up.set()
+        registry.hold = lambda: time.sleep(FAR_AWAY_SECONDS)
+        sending = [senders.submit(announcer.announce, dice.choice(names)) for _ in range(WEBHOOKS)]
+        for moment in [*sorted(dice.sample(range(SENDERS, WEBHOOKS), times - 1)), WEBHOOKS]:
+            service.wait(lambda moment=moment: announcer.sent >= moment, f"{moment} webhooks")  # type: ignore[misc]
+            crash(service, announcer, dice)
+        for each in sending:
+            each.result(START_SECONDS)
+        service.wait(service.is_idle, "nothing is left to do", START_SECONDS)
+
+        lasts = announcer.last_accepted
+        assert announcer.accepted > WEBHOOKS // 2
+        assert {name: service.version(name) >= lasts[name][0] for name in names} == dict.fromkeys(names, True)
+        assert {name: registry.looks_at(name)[-1] > lasts[name][1] for name in names} == dict.fromkeys(names, True)
+        assert len(registry.looks_at(quiet)) == 1  # no start looks at what nobody announced
+        assert registry.most_at_once == 1
+
+
+def test_a_storm_for_one_image_costs_two_looks_and_holds_up_no_other(tmp_path: Path, registry: WatchedRegistry) -> None:
+    free = threading.Event()
+    with WatchedRegistry() as other:
+        slow, quick = registry.name(0), [other.name(number) for number in range(IMAGES)]
+        registry.put(slow, 0)
+        for name in quick:
+            other.put(name, 0)
+        with Service(tmp_path, [slow, *quick], "--workers", "3") as service, ThreadPoolExecutor(SENDERS) as senders:
+            webhooks = webhooks_of(service, [slow, *quick])
+            registry.looks.clear()
+            registry.put(slow, 1)
+            registry.hold = lambda: free.wait(LONGEST_LOOK_SECONDS)
+            try:
+                answers = list(senders.map(lambda _: requests.post(webhooks[slow], timeout=10).text, range(STORM)))
+                for name in quick:
+                    other.put(name, 1)
+                    requests.post(webhooks[name], timeout=10)
+                for name in quick:
+                    service.wait_for_badge(f"layers/{name}", "layers: 2")
+
+                assert Counter(answers) == {"OK": STORM}
+                assert (len(registry.looks), free.is_set()) == (1, False)
+            finally:
+                free.set()
+            service.wait(service.is_idle, "nothing is left to do")
+            assert service.badge(f"layers/{slow}") == "layers: 2"
+            assert len(registry.looks) == 2
+
+
+def test_the_command_line_and_the_workers_look_one_after_the_other(tmp_path: Path, registry: WatchedRegistry) -> None:
+    name = registry.name(0)
+    registry.put(name, 0)
+    with Service(tmp_path, [name], "--workers", "3") as service, ThreadPoolExecutor(SENDERS) as pool:
+        announcer = Announcer(registry, webhooks_of(service, [name]))
+        registry.hold = lambda: time.sleep(FAR_AWAY_SECONDS)
+        commands = [pool.submit(service.command, "refresh", name) for _ in range(COMMANDS)]
+        while announcer.sent < STORM and not all(command.done() for command in commands):
+            announcer.announce(name)
+        service.wait(service.is_idle, "nothing is left to do")
+
+        assert [command.result().returncode for command in commands] == [0] * COMMANDS
+        assert registry.most_at_once == 1
+        assert service.version(name) == announcer.accepted
+
+
+@pytest.fixture
+def sender(tmp_path: Path) -> Iterator[tuple[RunningRegistry, Service]]:
+    """A registry whose notifications go to the webhook for all images of a service that is not running."""
+    need("docker-registry")
+    service = Service(tmp_path / "service")
+    with RunningRegistry(tmp_path / "registry", notify=service.command("webhook").stdout.strip()) as registry:
+        yield registry, service
+
+
+def test_a_registry_sends_again_what_it_pushed_while_the_service_was_down(
+    sender: tuple[RunningRegistry, Service], image_maker: ImageMaker
+) -> None:
+    registry, service = sender
+    name = f"{registry.host}/team/web"
+    service.environment["MICROBADGER_IMAGES"] = name
+    image_maker.push(image_maker.make([{"a": b"1"}]), f"{name}:latest")
+    assert service.command("refresh", name).returncode == 0
+    image_maker.push(image_maker.make([{"a": b"1"}, {"b": b"2"}]), f"{name}:latest")
+
+    with service:
+        service.wait_for_badge(f"layers/{name}", "layers: 2")
+        service.wait(lambda: service.lines("event=refreshed image") > 0, "the look has ended")
+        log = service.log.read_text()
+        assert log.index("event=hook sender=distribution") < log.index("event=refreshed image")  # it was not due
+
+
+def test_the_many_notifications_of_one_push_lead_to_few_looks(
+    sender: tuple[RunningRegistry, Service], image_maker: ImageMaker
+) -> None:
+    registry, service = sender
+    name = f"{registry.host}/team/web"
+    service.environment["MICROBADGER_IMAGES"] = name
+    images = [image_maker.make([{"a": b"1"}, {"b": b"2"}], architecture=arch) for arch in ("amd64", "arm64", "s390x")]
+    image_maker.push(images[0], f"{name}:latest")
+    with service:
+        service.wait_for_image(name)
+        service.wait(lambda: service.lines(f"hook .*{name}:latest") == 1, "the first push is announced")
+        service.wait(service.is_idle, "nothing is left to do")
+        registry.forget_requests()
+        image_maker.push_index(images, f"{name}:latest", attested=True)
+        pushed = registry.requests()
+        service.wait_for_badge(f"platforms/{name}", "platforms: linux/amd64, arm64, s390x")
+        service.wait(lambda: service.lines(f"hook .*{name}:latest") == 2, "the second push is announced")
+        service.wait(service.is_idle, "nothing is left to do")
+
+        looks = [path for _, path in registry.requests() if "/tags/list" in path]
+        manifests = [path for method, path in pushed if method == "PUT" and "/manifests/" in path]
+        assert len(pushed) > 2 * len(manifests)
+        assert 1 <= len(looks) <= len(manifests) + 1  # one more if the last was announced before the tag moved
+
+
+def test_a_push_that_is_announced_before_its_tag_moves_is_seen_soon(tmp_path: Path, registry: WatchedRegistry) -> None:
+    name = registry.name(0)
+    registry.put(name, 0)
+    target = {"mediaType": OCI_MANIFEST, "repository": "team/image0", "tag": "latest"}
+    event = {"action": "push", "target": target, "request": {"host": registry.host}}
+    with Service(tmp_path, [name]) as service:
+        webhook = webhooks_of(service, [name])[name]
+        requests.post(webhook, json={"events": [event]}, timeout=START_SECONDS)
+        service.wait(lambda: len(registry.looks) == 2 and service.is_idle(), "a look that sees nothing")
+
+        registry.put(name, 1)
+
+        service.wait_for_badge(f"layers/{name}", "layers: 2")
