@@ -1,0 +1,215 @@
+"""Every table of the database.
+
+Times are Unix times in seconds. An image is named by `str(Repository)`, its canonical name; documents are JSON, those
+that can be long are compressed. Columns are of types that SQLite and PostgreSQL have in common.
+"""
+
+from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
+
+SCHEMA = MetaData()
+
+META = Table(
+    "meta",
+    SCHEMA,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+"""Single values: the version of the schema, the secret made on the first start, and what processes tell each other."""
+
+LEASES = Table(
+    "leases",
+    SCHEMA,
+    Column("name", Text, primary_key=True),
+    Column("fence", Integer, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+TRACKED_IMAGES = Table(
+    "tracked_images",
+    SCHEMA,
+    Column("image", Text, primary_key=True),
+    Column("path", Text, nullable=False),
+    Column("kept_tags", Text, nullable=False),
+    Column("is_private", Boolean, nullable=False),
+    Column("number", Integer, nullable=False),
+    Index("tracked_images_by_path", "path"),
+)
+"""Images tracked by a command or an administrator, beside those that ``images.txt`` and the settings name."""
+
+CHECKS = Table(
+    "checks",
+    SCHEMA,
+    Column("image", Text, primary_key=True),
+    Column("registry", Text, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("began_at", Float),
+    Column("ended_at", Float),
+    Column("succeeded_at", Float),
+    Column("failing_since", Float),
+    Column("failures", Integer, nullable=False),
+    Column("reason", Text),
+    Column("error", Text),
+    Column("edition", Text, nullable=False),
+    Column("wanted_tags", Text, nullable=False),
+    Column("follow_ups", Integer, nullable=False),
+    Index("checks_by_due_at", "due_at"),
+    sqlite_with_rowid=False,
+)
+"""How the last check of each tracked image went, and when the next one is due."""
+
+RECORDS = Table(
+    "records",
+    SCHEMA,
+    Column("image", Text, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+    Column("entry", Text, nullable=False),
+    Column("updated_at", Text, nullable=False),
+)
+"""What was last seen of each image: its document without layers, and its entry in the list of all images."""
+
+VERSIONS = Table(
+    "versions",
+    SCHEMA,
+    Column("image", Text, primary_key=True),
+    Column("sha", Text, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+)
+"""The document of each version of a record, with its layers."""
+
+FIRST_SEEN = Table(
+    "first_seen",
+    SCHEMA,
+    Column("image", Text, primary_key=True),
+    Column("tag", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("seen_at", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""When a tag was first seen to name a digest; an empty tag stands for the digest itself. Never rewritten."""
+
+CHANGES = Table(
+    "changes",
+    SCHEMA,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("image", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Index("changes_by_image", "image", "number"),
+)
+
+CONTENT = Table(
+    "content",
+    SCHEMA,
+    Column("digest", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("used_at", Float, nullable=False),
+    Index("content_by_used_at", "used_at", "size_bytes"),
+)
+"""Manifests and configs as a registry sent them, compressed; ``size_bytes`` is what a row takes."""
+
+LAYER_STACKS = Table(
+    "layer_stacks",
+    SCHEMA,
+    Column("image", Text, primary_key=True),
+    Column("sha", Text, primary_key=True),
+    Column("chain", Text, nullable=False),
+    Column("lower_chains", Text, nullable=False),
+    Column("tags", Text, nullable=False),
+    Index("layer_stacks_by_chain", "chain"),
+    sqlite_with_rowid=False,
+)
+"""The layers of each version as chain IDs: ``chain`` names all of them, ``lower_chains`` each shorter stack below."""
+
+REQUESTS = Table(
+    "requests",
+    SCHEMA,
+    Column("image", Text, primary_key=True),
+    Column("tag", Text, primary_key=True),
+    Column("asked", Integer, nullable=False),
+    Column("asked_at", Float, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Checks that were asked for and have not ended; an empty tag asks for the image as a whole."""
+
+ASKED_TAGS = Table(
+    "asked_tags",
+    SCHEMA,
+    Column("image", Text, primary_key=True),
+    Column("tag", Text, primary_key=True),
+    Column("asked_at", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Unknown tags that a badge was asked for in the last hour."""
+
+FILES_ON_REQUEST = Table(
+    "files_on_request",
+    SCHEMA,
+    Column("image", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""Public files that were made when somebody asked for them, and are kept current from then on."""
+
+SUBSCRIPTIONS = Table(
+    "subscriptions",
+    SCHEMA,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("image_name", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("tags", Text, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("is_enabled", Boolean, nullable=False),
+    Column("is_by_operator", Boolean, nullable=False),
+    Index("subscriptions_by_image", "image_name"),
+)
+
+MESSAGES = Table(
+    "messages",
+    SCHEMA,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False),
+    Column("subscription_id", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("is_parked", Boolean, nullable=False),
+    Index("messages_by_subscription", "subscription_id", "is_parked", "number"),
+    Index("messages_by_id", "subscription_id", "id", unique=True),
+)
+"""Messages on their way; a parked one was given up and waits for an administrator."""
+
+DELIVERIES = Table(
+    "deliveries",
+    SCHEMA,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("subscription_id", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Index("deliveries_by_message", "subscription_id", "message_id", unique=True),
+)
+"""How the last deliveries of each subscription went."""
+
+COUNTS = Table(
+    "counts",
+    SCHEMA,
+    Column("name", Text, primary_key=True),
+    Column("labels", Text, primary_key=True),
+    Column("value", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+GAUGES = Table(
+    "gauges",
+    SCHEMA,
+    Column("name", Text, primary_key=True),
+    Column("labels", Text, primary_key=True),
+    Column("value", Float, nullable=False),
+    Column("set_at", Float, nullable=False),
+    Column("holds_until", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
