@@ -1,9 +1,8 @@
 """Describes what was read of an image as the documents that are published."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 
 from microbadger.image.documents import (
@@ -17,6 +16,10 @@ from microbadger.image.documents import (
     TagDocument,
     VersionControlDocument,
     VersionDocument,
+    format_time,
+    image_name,
+    sha_of,
+    tags_of,
 )
 from microbadger.image.labels import Told, told_by
 from microbadger.image.manifest import Config, Manifest, Platform, layer_steps
@@ -52,29 +55,6 @@ class PlatformImage:
     @property
     def size_bytes(self) -> int:
         return sum(layer.size_bytes for layer in self.manifest.layers)
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """How the tags of an image moved between two documents: tag → SHA, the old one for those deleted."""
-
-    new: Mapping[str, str]
-    changed: Mapping[str, str]
-    deleted: Mapping[str, str]
-
-    def __bool__(self) -> bool:
-        return bool(self.new or self.changed or self.deleted)
-
-    def __str__(self) -> str:
-        return " ".join(f"{how}={count}" for how, count in self.counts.items())
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many tags moved, by how they did."""
-        return {"new": len(self.new), "changed": len(self.changed), "deleted": len(self.deleted)}
-
-
-NO_CHANGES = Changes({}, {}, {})
 
 
 def describe_version(
@@ -209,20 +189,6 @@ def main_platform(images: Sequence[PlatformImage]) -> PlatformImage:
     return min(images, key=rank)
 
 
-def changes_between(before: ImageDocument, after: ImageDocument) -> Changes:
-    """Return which tags are new, which point elsewhere and which are gone."""
-    old, new = _tagged(before), _tagged(after)
-    return Changes(
-        new={tag: sha for tag, sha in new.items() if tag not in old},
-        changed={tag: sha for tag, sha in new.items() if tag in old and old[tag] != sha},
-        deleted={tag: sha for tag, sha in old.items() if tag not in new},
-    )
-
-
-def tags_of(version: VersionDocument) -> list[str]:
-    return [tag["tag"] for tag in version["Tags"]]
-
-
 def tagged(version: VersionDocument, tags: Iterable[str]) -> VersionDocument:
     """Return the version with these tags in the place of those it had."""
     documents = [TagDocument(tag=tag) for tag in sorted(tags)]
@@ -250,29 +216,6 @@ def with_details_of(published: VersionDocument, version: VersionDocument) -> Ver
     for field in _DETAILS & published.keys():
         whole[field] = published[field]  # type: ignore[literal-required]
     return _ordered(VersionDocument, whole)
-
-
-def image_name(repository: Repository) -> str:
-    """Return the name people use: an official image without ``library/``."""
-    return repository.bare or repository.familiar
-
-
-def sha_of(digest: str) -> str:
-    """Return the encoded part of a digest: what the old interface calls ``SHA``."""
-    return digest.partition(":")[2]
-
-
-def format_time(moment: datetime) -> str:
-    """Return an aware time as RFC 3339 in UTC, ``2018-12-14T08:47:51.363852Z``."""
-    return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
-
-
-def document_bytes(document: Mapping[str, object]) -> bytes:
-    """Return a document as JSON in UTF-8, with ``<``, ``>`` and ``&`` escaped as the old service did."""
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text.encode("utf-8", "replace") + b"\n"
 
 
 def command_of(created_by: str) -> str:
@@ -384,10 +327,6 @@ def _newest_first(version: VersionDocument) -> tuple[str, str]:
 
 def _first_creation(versions: Sequence[VersionDocument]) -> str | None:
     return next((version["Created"] for version in versions if "Created" in version), None)
-
-
-def _tagged(image: ImageDocument) -> dict[str, str]:
-    return {tag: version["SHA"] for version in image["Versions"] for tag in tags_of(version)}
 
 
 def _image_url(repository: Repository) -> str | None:

@@ -8,27 +8,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from microbadger.image.changes import NO_CHANGES, Changes, changes_between
 from microbadger.image.describe import (
-    NO_CHANGES,
-    Changes,
     PlatformImage,
-    changes_between,
     command_of,
     current_version,
     describe_image,
     describe_version,
-    document_bytes,
-    format_time,
     hub_details,
-    image_name,
     main_platform,
     outline_version,
-    sha_of,
     shown_at,
     tagged,
+)
+from microbadger.image.documents import (
+    HubDetails,
+    ImageDocument,
+    TagDocument,
+    VersionDocument,
+    document_bytes,
+    format_time,
+    image_name,
+    sha_of,
     tags_of,
 )
-from microbadger.image.documents import HubDetails, ImageDocument, TagDocument, VersionDocument
 from microbadger.image.manifest import OCI_INDEX, OCI_MANIFEST, Config, Descriptor, HistoryStep, Manifest, Platform
 from microbadger.image.reference import Repository
 
