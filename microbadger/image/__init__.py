@@ -35,7 +35,7 @@ from microbadger.image.documents import (
     image_name,
     tags_of,
 )
-from microbadger.image.labels import KNOWN_FIELDS, Told, told_by
+from microbadger.image.labels import KNOWN_FIELDS, Labels, read_labels
 from microbadger.image.manifest import (
     ACCEPT,
     INDEX_TYPES,
@@ -73,6 +73,7 @@ __all__ = [
     "Index",
     "InvalidManifest",
     "InvalidReference",
+    "Labels",
     "LayerDocument",
     "Manifest",
     "ManifestError",
@@ -83,7 +84,6 @@ __all__ = [
     "RelativeDocument",
     "Repository",
     "TagDocument",
-    "Told",
     "UnsupportedManifest",
     "VersionDocument",
     "changes_between",
@@ -107,10 +107,10 @@ __all__ = [
     "parse_log",
     "parse_manifest",
     "parse_object",
+    "read_labels",
     "related",
     "shown_at",
     "tagged",
     "tags_of",
-    "told_by",
     "with_details_of",
 ]

@@ -21,7 +21,7 @@ from microbadger.image.documents import (
     sha_of,
     tags_of,
 )
-from microbadger.image.labels import Told, told_by
+from microbadger.image.labels import Labels, read_labels
 from microbadger.image.manifest import Config, Manifest, Platform, layer_steps
 from microbadger.image.reference import DOCKER_HUB, Repository
 from microbadger.image.tags import most_specific
@@ -69,9 +69,9 @@ def describe_version(
     ``images`` must not be empty; if there are several, each platform has its own labels and layers besides.
     """
     main = main_platform(images)
-    told = told_by(main.config.labels, main.manifest.annotations, index_annotations or {})
+    labels = read_labels(main.config.labels, main.manifest.annotations, index_annotations or {})
     version = outline_version(repository, digest, media_type)
-    version["Author"] = main.config.author or told.authors or ""
+    version["Author"] = main.config.author or labels.authors or ""
     version["LayerCount"] = len(main.manifest.layers)
     version["DownloadSize"] = main.size_bytes
     version["Layers"] = _layers(main)
@@ -84,7 +84,7 @@ def describe_version(
         version["Labels"] = dict(main.config.labels)
     if annotations := {**main.manifest.annotations, **_not_empty(index_annotations or {})}:
         version["Annotations"] = annotations
-    _add_told(version, told)
+    _add_labels(version, labels)
     return _ordered(VersionDocument, version)
 
 
@@ -138,7 +138,7 @@ def describe_image(
     )
     optional = {
         "WebhookURL": webhook_url,
-        "Description": hub.description or _description_told(current),
+        "Description": hub.description or _description_in_labels(current),
         "LastUpdated": format_time(hub.last_updated) if hub.last_updated else _first_creation(newest_first),
         "PullCount": hub.pull_count,
         "StarCount": hub.star_count,
@@ -269,22 +269,22 @@ def _platform(image: PlatformImage, *, with_details: bool) -> PlatformDocument:
     return _ordered(PlatformDocument, document)
 
 
-def _add_told(version: VersionDocument, told: Told) -> None:
-    if told.license:
-        version["License"] = LicenseDocument(Code=told.license.code)
-        if told.license.url:
-            version["License"]["URL"] = told.license.url
-    if told.version_control:
+def _add_labels(version: VersionDocument, labels: Labels) -> None:
+    if labels.license:
+        version["License"] = LicenseDocument(Code=labels.license.code)
+        if labels.license.url:
+            version["License"]["URL"] = labels.license.url
+    if labels.version_control:
         version["VersionControl"] = VersionControlDocument(
-            Type=told.version_control.type, URL=told.version_control.url, Commit=told.version_control.commit
+            Type=labels.version_control.type, URL=labels.version_control.url, Commit=labels.version_control.commit
         )
-    if told.source:
-        version["Source"] = told.source
+    if labels.source:
+        version["Source"] = labels.source
     base = BaseDocument()
-    if told.base_name:
-        base["Name"] = told.base_name
-    if told.base_digest:
-        base["Digest"] = told.base_digest
+    if labels.base_name:
+        base["Name"] = labels.base_name
+    if labels.base_digest:
+        base["Digest"] = labels.base_digest
     if base:
         version["Base"] = base
 
@@ -317,8 +317,8 @@ def _without_details(platform: PlatformDocument) -> PlatformDocument:
     return {key: value for key, value in platform.items() if key not in details}  # type: ignore[return-value]
 
 
-def _description_told(version: VersionDocument | None) -> str | None:
-    return told_by(version.get("Labels", {}), version.get("Annotations", {})).description if version else None
+def _description_in_labels(version: VersionDocument | None) -> str | None:
+    return read_labels(version.get("Labels", {}), version.get("Annotations", {})).description if version else None
 
 
 def _newest_first(version: VersionDocument) -> tuple[str, str]:
