@@ -9,13 +9,13 @@ from functools import cache
 
 from microbadger.image import (
     ImageDocument,
+    Labels,
     PlatformDocument,
-    Told,
     VersionDocument,
     current_version,
     most_specific,
+    read_labels,
     tags_of,
-    told_by,
 )
 
 UNKNOWN = "unknown"
@@ -42,10 +42,10 @@ class _Subject:
     image: ImageDocument
     version: VersionDocument
     tag: str | None
-    tell: Callable[[], Told]
+    tell: Callable[[], Labels]
 
     @property
-    def told(self) -> Told:
+    def told(self) -> Labels:
         return self.tell()
 
     @property
@@ -195,8 +195,8 @@ _TOLD_OF_IMAGES = {"pulls": "PullCount", "stars": "StarCount"}
 """The types that say nothing of a version, and the field that they say."""
 
 
-def _teller(version: VersionDocument) -> Callable[[], Told]:
-    return cache(lambda: told_by(version.get("Labels", {}), version.get("Annotations", {})))
+def _teller(version: VersionDocument) -> Callable[[], Labels]:
+    return cache(lambda: read_labels(version.get("Labels", {}), version.get("Annotations", {})))
 
 
 def _given(subject: _Subject, label: str, text: str) -> Badge:

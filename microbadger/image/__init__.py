@@ -1,24 +1,25 @@
 """What an image is, and what can be said of it; pure."""
 
-from microbadger.image.changes import ChangeDocument, ChangeLogDocument, extended, parse_log
-from microbadger.image.describe import (
+from microbadger.image.changes import (
     NO_CHANGES,
-    PREFERRED_PLATFORM,
+    ChangeDocument,
+    ChangeLogDocument,
     Changes,
-    PlatformImage,
     changes_between,
+    extended,
+    parse_log,
+)
+from microbadger.image.describe import (
+    PREFERRED_PLATFORM,
+    PlatformImage,
     current_version,
     describe_image,
     describe_version,
-    document_bytes,
-    format_time,
     hub_details,
-    image_name,
     outline_version,
     related,
     shown_at,
     tagged,
-    tags_of,
     with_details_of,
 )
 from microbadger.image.documents import (
@@ -29,8 +30,12 @@ from microbadger.image.documents import (
     RelativeDocument,
     TagDocument,
     VersionDocument,
+    document_bytes,
+    format_time,
+    image_name,
+    tags_of,
 )
-from microbadger.image.labels import KNOWN_FIELDS, Told, told_by
+from microbadger.image.labels import KNOWN_FIELDS, Labels, read_labels
 from microbadger.image.manifest import (
     ACCEPT,
     INDEX_TYPES,
@@ -68,6 +73,7 @@ __all__ = [
     "Index",
     "InvalidManifest",
     "InvalidReference",
+    "Labels",
     "LayerDocument",
     "Manifest",
     "ManifestError",
@@ -78,7 +84,6 @@ __all__ = [
     "RelativeDocument",
     "Repository",
     "TagDocument",
-    "Told",
     "UnsupportedManifest",
     "VersionDocument",
     "changes_between",
@@ -102,10 +107,10 @@ __all__ = [
     "parse_log",
     "parse_manifest",
     "parse_object",
+    "read_labels",
     "related",
     "shown_at",
     "tagged",
     "tags_of",
-    "told_by",
     "with_details_of",
 ]

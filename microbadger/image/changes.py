@@ -6,13 +6,37 @@ same history gives the same bytes.
 
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict, cast
 
-from microbadger.image.describe import changes_between, format_time, tags_of
-from microbadger.image.documents import ImageDocument
+from microbadger.image.documents import ImageDocument, format_time, tags_of
 
 MOST_CHANGES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How the tags of an image moved between two documents: tag → SHA, the old one for those deleted."""
+
+    new: Mapping[str, str]
+    changed: Mapping[str, str]
+    deleted: Mapping[str, str]
+
+    def __bool__(self) -> bool:
+        return bool(self.new or self.changed or self.deleted)
+
+    def __str__(self) -> str:
+        return " ".join(f"{how}={count}" for how, count in self.counts.items())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many tags moved, by how they did."""
+        return {"new": len(self.new), "changed": len(self.changed), "deleted": len(self.deleted)}
+
+
+NO_CHANGES = Changes({}, {}, {})
 
 
 class NewTagDocument(TypedDict):
@@ -52,6 +76,16 @@ _LISTS = {
     "Deleted": DeletedTagDocument.__required_keys__,
 }
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z", re.ASCII)
+
+
+def changes_between(before: ImageDocument, after: ImageDocument) -> Changes:
+    """Return which tags are new, which point elsewhere and which are gone."""
+    old, new = _tagged(before), _tagged(after)
+    return Changes(
+        new={tag: sha for tag, sha in new.items() if tag not in old},
+        changed={tag: sha for tag, sha in new.items() if tag in old and old[tag] != sha},
+        deleted={tag: sha for tag, sha in old.items() if tag not in new},
+    )
 
 
 def extended(
@@ -120,3 +154,7 @@ def _is_time(value: object) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _tagged(image: ImageDocument) -> dict[str, str]:
+    return {tag: version["SHA"] for version in image["Versions"] for tag in tags_of(version)}

@@ -1,9 +1,8 @@
 """Describes what was read of an image as the documents that are published."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 
 from microbadger.image.documents import (
@@ -17,8 +16,12 @@ from microbadger.image.documents import (
     TagDocument,
     VersionControlDocument,
     VersionDocument,
+    format_time,
+    image_name,
+    sha_of,
+    tags_of,
 )
-from microbadger.image.labels import Told, told_by
+from microbadger.image.labels import Labels, read_labels
 from microbadger.image.manifest import Config, Manifest, Platform, layer_steps
 from microbadger.image.reference import DOCKER_HUB, Repository
 from microbadger.image.tags import most_specific
@@ -54,29 +57,6 @@ class PlatformImage:
         return sum(layer.size_bytes for layer in self.manifest.layers)
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """How the tags of an image moved between two documents: tag → SHA, the old one for those deleted."""
-
-    new: Mapping[str, str]
-    changed: Mapping[str, str]
-    deleted: Mapping[str, str]
-
-    def __bool__(self) -> bool:
-        return bool(self.new or self.changed or self.deleted)
-
-    def __str__(self) -> str:
-        return " ".join(f"{how}={count}" for how, count in self.counts.items())
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many tags moved, by how they did."""
-        return {"new": len(self.new), "changed": len(self.changed), "deleted": len(self.deleted)}
-
-
-NO_CHANGES = Changes({}, {}, {})
-
-
 def describe_version(
     repository: Repository,
     digest: str,
@@ -89,9 +69,9 @@ def describe_version(
     ``images`` must not be empty; if there are several, each platform has its own labels and layers besides.
     """
     main = main_platform(images)
-    told = told_by(main.config.labels, main.manifest.annotations, index_annotations or {})
+    labels = read_labels(main.config.labels, main.manifest.annotations, index_annotations or {})
     version = outline_version(repository, digest, media_type)
-    version["Author"] = main.config.author or told.authors or ""
+    version["Author"] = main.config.author or labels.authors or ""
     version["LayerCount"] = len(main.manifest.layers)
     version["DownloadSize"] = main.size_bytes
     version["Layers"] = _layers(main)
@@ -104,7 +84,7 @@ def describe_version(
         version["Labels"] = dict(main.config.labels)
     if annotations := {**main.manifest.annotations, **_not_empty(index_annotations or {})}:
         version["Annotations"] = annotations
-    _add_told(version, told)
+    _add_labels(version, labels)
     return _ordered(VersionDocument, version)
 
 
@@ -158,7 +138,7 @@ def describe_image(
     )
     optional = {
         "WebhookURL": webhook_url,
-        "Description": hub.description or _description_told(current),
+        "Description": hub.description or _description_in_labels(current),
         "LastUpdated": format_time(hub.last_updated) if hub.last_updated else _first_creation(newest_first),
         "PullCount": hub.pull_count,
         "StarCount": hub.star_count,
@@ -209,20 +189,6 @@ def main_platform(images: Sequence[PlatformImage]) -> PlatformImage:
     return min(images, key=rank)
 
 
-def changes_between(before: ImageDocument, after: ImageDocument) -> Changes:
-    """Return which tags are new, which point elsewhere and which are gone."""
-    old, new = _tagged(before), _tagged(after)
-    return Changes(
-        new={tag: sha for tag, sha in new.items() if tag not in old},
-        changed={tag: sha for tag, sha in new.items() if tag in old and old[tag] != sha},
-        deleted={tag: sha for tag, sha in old.items() if tag not in new},
-    )
-
-
-def tags_of(version: VersionDocument) -> list[str]:
-    return [tag["tag"] for tag in version["Tags"]]
-
-
 def tagged(version: VersionDocument, tags: Iterable[str]) -> VersionDocument:
     """Return the version with these tags in the place of those it had."""
     documents = [TagDocument(tag=tag) for tag in sorted(tags)]
@@ -250,29 +216,6 @@ def with_details_of(published: VersionDocument, version: VersionDocument) -> Ver
     for field in _DETAILS & published.keys():
         whole[field] = published[field]  # type: ignore[literal-required]
     return _ordered(VersionDocument, whole)
-
-
-def image_name(repository: Repository) -> str:
-    """Return the name people use: an official image without ``library/``."""
-    return repository.bare or repository.familiar
-
-
-def sha_of(digest: str) -> str:
-    """Return the encoded part of a digest: what the old interface calls ``SHA``."""
-    return digest.partition(":")[2]
-
-
-def format_time(moment: datetime) -> str:
-    """Return an aware time as RFC 3339 in UTC, ``2018-12-14T08:47:51.363852Z``."""
-    return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
-
-
-def document_bytes(document: Mapping[str, object]) -> bytes:
-    """Return a document as JSON in UTF-8, with ``<``, ``>`` and ``&`` escaped as the old service did."""
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text.encode("utf-8", "replace") + b"\n"
 
 
 def command_of(created_by: str) -> str:
@@ -326,22 +269,22 @@ def _platform(image: PlatformImage, *, with_details: bool) -> PlatformDocument:
     return _ordered(PlatformDocument, document)
 
 
-def _add_told(version: VersionDocument, told: Told) -> None:
-    if told.license:
-        version["License"] = LicenseDocument(Code=told.license.code)
-        if told.license.url:
-            version["License"]["URL"] = told.license.url
-    if told.version_control:
+def _add_labels(version: VersionDocument, labels: Labels) -> None:
+    if labels.license:
+        version["License"] = LicenseDocument(Code=labels.license.code)
+        if labels.license.url:
+            version["License"]["URL"] = labels.license.url
+    if labels.version_control:
         version["VersionControl"] = VersionControlDocument(
-            Type=told.version_control.type, URL=told.version_control.url, Commit=told.version_control.commit
+            Type=labels.version_control.type, URL=labels.version_control.url, Commit=labels.version_control.commit
         )
-    if told.source:
-        version["Source"] = told.source
+    if labels.source:
+        version["Source"] = labels.source
     base = BaseDocument()
-    if told.base_name:
-        base["Name"] = told.base_name
-    if told.base_digest:
-        base["Digest"] = told.base_digest
+    if labels.base_name:
+        base["Name"] = labels.base_name
+    if labels.base_digest:
+        base["Digest"] = labels.base_digest
     if base:
         version["Base"] = base
 
@@ -374,8 +317,8 @@ def _without_details(platform: PlatformDocument) -> PlatformDocument:
     return {key: value for key, value in platform.items() if key not in details}  # type: ignore[return-value]
 
 
-def _description_told(version: VersionDocument | None) -> str | None:
-    return told_by(version.get("Labels", {}), version.get("Annotations", {})).description if version else None
+def _description_in_labels(version: VersionDocument | None) -> str | None:
+    return read_labels(version.get("Labels", {}), version.get("Annotations", {})).description if version else None
 
 
 def _newest_first(version: VersionDocument) -> tuple[str, str]:
@@ -384,10 +327,6 @@ def _newest_first(version: VersionDocument) -> tuple[str, str]:
 
 def _first_creation(versions: Sequence[VersionDocument]) -> str | None:
     return next((version["Created"] for version in versions if "Created" in version), None)
-
-
-def _tagged(image: ImageDocument) -> dict[str, str]:
-    return {tag: version["SHA"] for version in image["Versions"] for tag in tags_of(version)}
 
 
 def _image_url(repository: Repository) -> str | None:

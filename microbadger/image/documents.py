@@ -4,9 +4,13 @@ The document is the model: it stands in ``v1/images/<repository>.json``, badges 
 back, it is the record of what was last seen. A field that may be left out is left out when nothing is known of it.
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NotRequired, TypedDict
+
+from microbadger.image.reference import Repository
 
 
 class TagDocument(TypedDict):
@@ -129,3 +133,30 @@ class HubDetails:
     last_updated: datetime | None = None
     pull_count: int | None = None
     star_count: int | None = None
+
+
+def image_name(repository: Repository) -> str:
+    """Return the name people use: an official image without ``library/``."""
+    return repository.bare or repository.familiar
+
+
+def sha_of(digest: str) -> str:
+    """Return the encoded part of a digest: what the old interface calls ``SHA``."""
+    return digest.partition(":")[2]
+
+
+def format_time(moment: datetime) -> str:
+    """Return an aware time as RFC 3339 in UTC, ``2018-12-14T08:47:51.363852Z``."""
+    return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+
+
+def tags_of(version: VersionDocument) -> list[str]:
+    return [tag["tag"] for tag in version["Tags"]]
+
+
+def document_bytes(document: Mapping[str, object]) -> bytes:
+    """Return a document as JSON in UTF-8, with ``<``, ``>`` and ``&`` escaped as the old service did."""
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text.encode("utf-8", "replace") + b"\n"

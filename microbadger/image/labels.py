@@ -25,7 +25,7 @@ from microbadger.image.reference import is_digest
 _OCI = "org.opencontainers.image"
 _LABEL_SCHEMA = "org.label-schema"
 
-# Field of `Told` → its OCI key and its label-schema key, None where that schema has none.
+# Field of `Labels` → its OCI key and its label-schema key, None where that schema has none.
 KNOWN_FIELDS: Mapping[str, tuple[str, str | None]] = MappingProxyType(
     {
         "title": (f"{_OCI}.title", f"{_LABEL_SCHEMA}.name"),
@@ -78,7 +78,7 @@ _NOTHING: Mapping[str, object] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class License:
-    """The licence as SPDX spells it if it is one or several, else as told; with a link if it is one."""
+    """The license as SPDX spells it if it is one or several, else as told; with a link if it is one."""
 
     code: str
     url: str | None
@@ -94,7 +94,7 @@ class VersionControl:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Labels:
     """What is told about an image; what is not told, or is no link where one is due, is None."""
 
     title: str | None
@@ -137,11 +137,11 @@ _FORGES_BY_HOST = {
 _FORGES_BY_FIRST_LABEL = {"github": _GITHUB, "gitlab": _GITLAB, "gitea": _GITEA, "forgejo": _GITEA}
 
 
-def told_by(
+def read_labels(
     labels: Mapping[str, object],
     manifest_annotations: Mapping[str, object] = _NOTHING,
     index_annotations: Mapping[str, object] = _NOTHING,
-) -> Told:
+) -> Labels:
     """Return what the labels of an image and the annotations of its manifest and index tell; never fails."""
     values = {
         field: _first_value(
@@ -156,7 +156,7 @@ def told_by(
     source = repository_url(values["source"])
     revision = texts["revision"] or _commit_in_fragment(values["source"])
     is_git = _first_value(labels.get(_VERSION_CONTROL_TYPE_KEY), _GIT).lower() == _GIT
-    return Told(
+    return Labels(
         title=texts["title"],
         description=texts["description"],
         version=texts["version"],

@@ -11,8 +11,8 @@ import pytest
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.look_log import LookLog
 from microbadger.freshness.tracked_images import TrackedImages
-from microbadger.image.describe import describe_image, image_name
-from microbadger.image.documents import ImageDocument
+from microbadger.image.describe import describe_image
+from microbadger.image.documents import ImageDocument, image_name
 from microbadger.image.reference import Repository
 from microbadger.site.paths import CATALOGUE, HOME, ImagePaths
 from microbadger.site.publisher import Publisher

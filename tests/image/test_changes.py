@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microbadger.image.changes import MOST_CHANGES, ChangeLogDocument, extended, parse_log
-from microbadger.image.describe import describe_image, document_bytes, outline_version, tagged
-from microbadger.image.documents import ImageDocument
+from microbadger.image.describe import describe_image, outline_version, tagged
+from microbadger.image.documents import ImageDocument, document_bytes
 from microbadger.image.reference import Repository
 
 APP = Repository.parse("owner/app")

@@ -8,27 +8,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from microbadger.image.changes import NO_CHANGES, Changes, changes_between
 from microbadger.image.describe import (
-    NO_CHANGES,
-    Changes,
     PlatformImage,
-    changes_between,
     command_of,
     current_version,
     describe_image,
     describe_version,
-    document_bytes,
-    format_time,
     hub_details,
-    image_name,
     main_platform,
     outline_version,
-    sha_of,
     shown_at,
     tagged,
+)
+from microbadger.image.documents import (
+    HubDetails,
+    ImageDocument,
+    TagDocument,
+    VersionDocument,
+    document_bytes,
+    format_time,
+    image_name,
+    sha_of,
     tags_of,
 )
-from microbadger.image.documents import HubDetails, ImageDocument, TagDocument, VersionDocument
 from microbadger.image.manifest import OCI_INDEX, OCI_MANIFEST, Config, Descriptor, HistoryStep, Manifest, Platform
 from microbadger.image.reference import Repository
 
@@ -54,11 +57,11 @@ def config(
 
 
 def image(
-    letter: str = "a", sizes: tuple[int, ...] = (100, 200), annotations: Mapping[str, str] | None = None, **told: object
+    letter: str = "a", sizes: tuple[int, ...] = (100, 200), annotations: Mapping[str, str] | None = None, **said: object
 ) -> PlatformImage:
     layers = tuple(Descriptor(LAYER, digest(str(place)), size) for place, size in enumerate(sizes))
     manifest = Manifest(OCI_MANIFEST, Descriptor("", digest("c"), 2), layers, annotations or {})
-    settings = config(**told)  # type: ignore[arg-type]
+    settings = config(**said)  # type: ignore[arg-type]
     return PlatformImage(digest(letter), settings.platform, manifest, settings)
 
 
@@ -66,8 +69,8 @@ def step(created_by: str, empty_layer: bool = False) -> HistoryStep:
     return HistoryStep(created_by, empty_layer, None, "")
 
 
-def described(*tags: str, letter: str = "a", **told: object) -> VersionDocument:
-    version = describe_version(APP, digest(letter), OCI_MANIFEST, [image(letter, **told)])  # type: ignore[arg-type]
+def described(*tags: str, letter: str = "a", **said: object) -> VersionDocument:
+    version = describe_version(APP, digest(letter), OCI_MANIFEST, [image(letter, **said)])  # type: ignore[arg-type]
     return tagged(version, tags)
 
 
@@ -102,7 +105,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize(("created_by", "command"), COMMANDS)
-def test_a_command_is_told_as_the_dockerfile_had_it(created_by: str, command: str) -> None:
+def test_a_command_is_written_as_in_the_dockerfile(created_by: str, command: str) -> None:
     assert command_of(created_by) == command
 
 
@@ -133,8 +136,8 @@ def test_a_version_has_the_old_keys_in_the_old_order_first() -> None:
 
 def test_a_version_is_named_by_its_digest() -> None:
     version = describe_version(ALPINE, digest("a"), OCI_INDEX, [image()])
-    told = version["SHA"], version["Digest"], version["MediaType"], version["ImageName"]
-    assert told == ("a" * 64, digest("a"), OCI_INDEX, "alpine")
+    names = version["SHA"], version["Digest"], version["MediaType"], version["ImageName"]
+    assert names == ("a" * 64, digest("a"), OCI_INDEX, "alpine")
 
 
 def test_a_version_is_as_large_as_the_layers_of_its_main_platform() -> None:
@@ -148,7 +151,7 @@ def test_a_version_without_layers_says_so_with_zeros() -> None:
     assert (version["LayerCount"], version["DownloadSize"], version["Layers"]) == (0, 0, [])
 
 
-def test_what_nobody_told_is_left_out() -> None:
+def test_unknown_fields_are_left_out() -> None:
     version = describe_version(APP, digest("a"), OCI_MANIFEST, [image(created=None)])
     optional = {"Labels", "Created", "License", "VersionControl", "Annotations", "Source", "Base"}
     assert optional & version.keys() == set()
@@ -169,14 +172,14 @@ def test_a_step_without_a_layer_has_no_digest() -> None:
     assert layers == [{"BlobSum": "", "Command": "ENV b", "DownloadSize": 0}]
 
 
-def test_layers_without_a_history_are_told_without_commands() -> None:
+def test_layers_without_a_history_have_no_commands() -> None:
     layers = describe_version(APP, digest("a"), OCI_MANIFEST, [image(sizes=(7,))])["Layers"]
     assert layers == [
         {"BlobSum": digest("0"), "Command": "", "DownloadSize": 7, "Digest": digest("0"), "MediaType": LAYER}
     ]
 
 
-def test_each_platform_is_told() -> None:
+def test_each_platform_is_described() -> None:
     images = [image("b", (1, 2), platform=Platform("linux", "arm", "v7")), image("c", (3,), created=None)]
     version = describe_version(APP, digest("a"), OCI_INDEX, images)
     assert document(version)["Versions"][0]["Platforms"] == [
@@ -193,17 +196,17 @@ def test_each_platform_is_told() -> None:
     ]
 
 
-def test_a_version_with_several_platforms_tells_labels_and_layers_of_each() -> None:
+def test_a_version_with_several_platforms_has_labels_and_layers_of_each() -> None:
     images = [image("b", (1,), labels={"a": "1"}), image("c", (2, 3), {"b": "2"}, platform=ARM64)]
     first, second = describe_version(APP, digest("a"), OCI_INDEX, images)["Platforms"]
     assert (first["Labels"], len(first["Layers"])) == ({"a": "1"}, 1)
     assert (second["Annotations"], len(second["Layers"])) == ({"b": "2"}, 2)
 
 
-def test_a_description_comes_from_a_label_where_docker_hub_tells_none() -> None:
+def test_a_description_comes_from_a_label_where_docker_hub_has_none() -> None:
     version = described("1.0", labels={"org.opencontainers.image.description": "größe"})
     assert document(version)["Description"] == "größe"
-    assert document(version, hub=HubDetails(description="told"))["Description"] == "told"
+    assert document(version, hub=HubDetails(description="hub"))["Description"] == "hub"
 
 
 @pytest.mark.parametrize(
@@ -223,7 +226,7 @@ def test_the_main_platform_is_linux_amd64_else_the_first(platforms: list[Platfor
 
 
 @pytest.mark.parametrize(
-    ("author", "labels", "told"),
+    ("author", "labels", "expected"),
     [
         ("mañana", {"org.opencontainers.image.authors": "label"}, "mañana"),
         (None, {"org.opencontainers.image.authors": "label"}, "label"),
@@ -231,17 +234,17 @@ def test_the_main_platform_is_linux_amd64_else_the_first(platforms: list[Platfor
     ],
 )
 def test_the_author_is_who_the_config_names_else_the_label(
-    author: str | None, labels: dict[str, str], told: str
+    author: str | None, labels: dict[str, str], expected: str
 ) -> None:
-    assert described(author=author, labels=labels)["Author"] == told
+    assert described(author=author, labels=labels)["Author"] == expected
 
 
-def test_labels_are_told_as_they_are() -> None:
+def test_labels_are_kept_as_they_are() -> None:
     labels = {"mañana": "<&>", "empty": "", "": "no key"}
     assert described(labels=labels).get("Labels") == labels
 
 
-def test_what_labels_mean_is_told() -> None:
+def test_labels_fill_the_fields_of_a_version() -> None:
     version = described(labels=LABELS)
     assert version["License"] == {"Code": "MIT", "URL": "https://spdx.org/licenses/MIT.html"}
     assert version["VersionControl"] == {
@@ -258,7 +261,7 @@ def test_a_license_that_nobody_knows_has_no_link() -> None:
 
 
 @pytest.mark.parametrize(
-    ("index", "manifest", "told"),
+    ("index", "manifest", "expected"),
     [
         ("index", "manifest", "index"),
         ("", "manifest", "manifest"),
@@ -268,12 +271,12 @@ def test_a_license_that_nobody_knows_has_no_link() -> None:
     ],
 )
 def test_an_annotation_of_the_index_comes_before_one_of_the_manifest(
-    index: str | None, manifest: str | None, told: str
+    index: str | None, manifest: str | None, expected: str
 ) -> None:
     of_index = {} if index is None else {"key": index}
     of_manifest = {} if manifest is None else {"key": manifest}
     version = describe_version(APP, digest("a"), OCI_INDEX, [image(annotations=of_manifest)], of_index)
-    assert version.get("Annotations") == {"key": told}
+    assert version.get("Annotations") == {"key": expected}
 
 
 def test_an_annotation_comes_before_a_label() -> None:
@@ -338,8 +341,8 @@ def test_what_is_unknown_is_zero_below() -> None:
 def test_the_current_version_is_on_top() -> None:
     old = described("1.0", letter="a", sizes=(1,), created=NOON)
     shown = document(old, described("latest", "2.0", letter="b", sizes=(2, 3)))
-    told = shown["LatestSHA"], shown["Id"], shown["LatestVersion"], shown["LayerCount"], shown["DownloadSize"]
-    assert told == ("b" * 64, "b" * 64, "2.0", 2, 5)
+    fields = shown["LatestSHA"], shown["Id"], shown["LatestVersion"], shown["LayerCount"], shown["DownloadSize"]
+    assert fields == ("b" * 64, "b" * 64, "2.0", 2, 5)
 
 
 def test_versions_are_listed_without_their_layers() -> None:
@@ -380,13 +383,13 @@ def test_there_is_no_current_version_where_there_is_none() -> None:
     assert current_version([]) is None
 
 
-def test_docker_hub_tells_what_it_knows() -> None:
+def test_docker_hub_fills_its_fields() -> None:
     shown = document(described("1.0"), hub=HubDetails("mañana", NOON, 0, 7))
-    told = shown["Description"], shown["LastUpdated"], shown["PullCount"], shown["StarCount"]
-    assert told == ("mañana", "2026-11-20T12:00:00Z", 0, 7)
+    fields = shown["Description"], shown["LastUpdated"], shown["PullCount"], shown["StarCount"]
+    assert fields == ("mañana", "2026-11-20T12:00:00Z", 0, 7)
 
 
-def test_what_docker_hub_does_not_tell_is_left_out() -> None:
+def test_fields_docker_hub_does_not_know_are_left_out() -> None:
     assert {"Description", "PullCount", "StarCount"} & document(described("1.0")).keys() == set()
 
 
@@ -398,7 +401,7 @@ def test_without_docker_hub_the_last_update_is_the_newest_creation() -> None:
 
 
 @pytest.mark.parametrize("hub", [HubDetails("mañana", NOON, 0, 7), HubDetails(None, None, 5, None), HubDetails()])
-def test_what_docker_hub_told_can_be_told_again(hub: HubDetails) -> None:
+def test_details_of_docker_hub_are_read_back(hub: HubDetails) -> None:
     assert hub_details(document(hub=hub)) == hub
 
 
@@ -475,7 +478,7 @@ BEFORE = document(described("1.0", letter="a"), described("latest", letter="b"))
         ),
     ],
 )
-def test_it_tells_which_tags_moved(after: ImageDocument, changes: Changes) -> None:
+def test_it_finds_which_tags_moved(after: ImageDocument, changes: Changes) -> None:
     assert changes_between(BEFORE, after) == changes
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from microbadger.image.describe import changes_between, describe_image, outline_version, tagged
+from microbadger.image.changes import changes_between
+from microbadger.image.describe import describe_image, outline_version, tagged
 from microbadger.image.documents import ImageDocument, PlatformDocument, VersionDocument
 from microbadger.image.reference import Repository
 from microbadger.notifications.delivery import Delivery

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from microbadger.image.describe import describe_image, document_bytes
+from microbadger.image.describe import describe_image
+from microbadger.image.documents import document_bytes
 from microbadger.image.reference import Repository
 from microbadger.site.publisher import Publisher, PublishError
 
