@@ -66,7 +66,7 @@ def image(
 
 
 def step(created_by: str, empty_layer: bool = False) -> HistoryStep:
-    return HistoryStep(created_by, empty_layer, None, "")
+    return HistoryStep(created_by, empty_layer)
 
 
 def described(*tags: str, letter: str = "a", **said: object) -> VersionDocument:
