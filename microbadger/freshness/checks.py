@@ -28,7 +28,6 @@ _AT_ONCE = 0.0
 _LISTS_VERSION = "lists_version"
 
 _GET = select(CHECKS).where(CHECKS.c.image == bindparam("which"))
-_UPDATE = CHECKS.update().where(CHECKS.c.image == bindparam("which"))  # sets the columns that are given
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ class Checks:
     def read(self, connection: Connection, repository: Repository) -> Check:
         """Return the same within a transaction."""
         row = connection.execute(_GET, {"which": str(repository)}).one_or_none()
-        return _check_of(row) if row else Check()
+        return check_of(row) if row else Check()
 
     def is_of_this_edition(self, check: Check) -> bool:
         """Tell whether what is published of an image is what this service would publish."""
@@ -136,7 +135,7 @@ class Checks:
         """Yield every image with its check, by its name."""
         with self._database.read() as connection:
             rows = connection.execute(select(CHECKS).order_by(CHECKS.c.image)).all()
-        return ((Repository.parse(row.image), _check_of(row)) for row in rows)
+        return ((Repository.parse(row.image), check_of(row)) for row in rows)
 
     def repositories(self) -> set[Repository]:
         """Return every image that has a check, or waits for its first one."""
@@ -156,7 +155,7 @@ class Checks:
         with self._database.read() as connection:
             images, pending, due, failing_count, oldest = connection.execute(counts).one()
             rows = connection.execute(failing).all()
-        named = [(Repository.parse(row.image), _check_of(row)) for row in rows]
+        named = [(Repository.parse(row.image), check_of(row)) for row in rows]
         return Summary(images, pending, due, failing_count, named, _moment(oldest))
 
     def add(self, repositories: Iterable[Repository]) -> None:
@@ -228,8 +227,9 @@ class Checks:
         )
 
     def write(self, connection: Connection, repository: Repository, check: Check) -> None:
-        """Keep a check of an image that is tracked; nothing happens where it is not any more."""
-        connection.execute(_UPDATE, {**_columns_of(check), "which": str(repository)})
+        """Keep how the last check of an image went."""
+        columns = _columns_of(check)
+        upsert(connection, CHECKS, {**_names_of(repository), **columns}, update=list(columns))
 
     def forget(self, connection: Connection, repository: Repository) -> None:
         """Forget an image that is tracked no more."""
@@ -291,7 +291,8 @@ def _columns_of(check: Check) -> dict[str, object]:
     }
 
 
-def _check_of(row: "Row[Any]") -> Check:
+def check_of(row: "Row[Any]") -> Check:
+    """Return the check that a row of the table is."""
     return Check(
         began_at=_moment(row.began_at),
         ended_at=_moment(row.ended_at),

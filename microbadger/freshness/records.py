@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, bindparam, select
 
+from microbadger.freshness.checks import mark_lists_stale
 from microbadger.image import (
     MOST_CHANGES,
     ChangeDocument,
@@ -88,10 +89,11 @@ class Records:
         """
         name = str(repository)
         entry = entry_of(repository, image)
+        mark_lists_stale(connection)
         row = {
             "image": name,
             "document": _packed(image),
-            "entry": json.dumps(entry, ensure_ascii=False, separators=(",", ":")),
+            "entry": document_bytes(entry).decode().rstrip(),
             "description": " ".join(str(entry.get("Description", "")).lower().split()),
             "pull_count": entry.get("PullCount", 0),
             "updated_at": image["UpdatedAt"],
@@ -101,7 +103,8 @@ class Records:
         if rows:
             upsert(connection, VERSIONS, rows, update=["document"])
         self._remove_versions(connection, name, {version["SHA"] for version in image["Versions"]})
-        upsert(connection, FIRST_SEEN, list(self._sightings(name, image)) or [])
+        if sightings := list(self._sightings(name, image)):
+            upsert(connection, FIRST_SEEN, sightings)
         if change:
             self._add_change(connection, name, change)
 
@@ -111,13 +114,15 @@ class Records:
         with self._database.read() as connection:
             return set(connection.execute(select(FILES_ON_REQUEST.c.path).where(is_of_image)).scalars())
 
-    def keep_current(self, repository: Repository, path: str) -> None:
-        """Have a file that is made on request kept current from now on."""
-        with self._database.write() as connection:
-            upsert(connection, FILES_ON_REQUEST, {"image": str(repository), "path": path})
+    def keep_current(self, connection: Connection, repository: Repository, paths: Iterable[str]) -> None:
+        """Have files that are made on request kept current from now on."""
+        if rows := [{"image": str(repository), "path": path} for path in paths]:
+            upsert(connection, FILES_ON_REQUEST, rows)
 
     def forget_files(self, connection: Connection, repository: Repository, paths: Collection[str]) -> None:
         """Forget files that went with their tag."""
+        if not paths:
+            return
         is_gone = FILES_ON_REQUEST.c.path.in_(paths)
         connection.execute(FILES_ON_REQUEST.delete().where(FILES_ON_REQUEST.c.image == str(repository), is_gone))
 
@@ -138,7 +143,7 @@ class Records:
                 yield {"image": name, "tag": tag, "digest": version["Digest"], "seen_at": seen_at}
 
     def _add_change(self, connection: Connection, name: str, change: ChangeDocument) -> None:
-        document = json.dumps(change, ensure_ascii=False, separators=(",", ":"))
+        document = json.dumps(change, separators=(",", ":"))
         connection.execute(CHANGES.insert().values(image=name, document=document))
         is_of_image = CHANGES.c.image == name
         kept = select(CHANGES.c.number).where(is_of_image).order_by(CHANGES.c.number.desc()).limit(MOST_CHANGES)

@@ -1,0 +1,72 @@
+"""What the process that leads does every few seconds besides checks."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import select
+
+from microbadger.freshness.catalogue import Catalogue
+from microbadger.freshness.checks import Checks
+from microbadger.freshness.refresh import Refresher
+from microbadger.freshness.tracked_images import TrackedImages
+from microbadger.notifications import Notifications
+from microbadger.registry import Content
+from microbadger.store import META, Counts, Database, sweep, upsert
+
+_SECONDS_BETWEEN_CLEANINGS = 86400.0
+_CLEANED_AT = "cleaned_at"
+
+
+@dataclass(slots=True, kw_only=True)
+class Upkeep:
+    """The tasks of a round."""
+
+    database: Database
+    tracked: TrackedImages
+    checks: Checks
+    refresher: Refresher
+    catalogue: Catalogue
+    notifications: Notifications
+    counts: Counts
+    content: Content
+    public: Path
+    _known: object = field(default=(), init=False)
+    """The stamp of the tracked images when this process last compared them with those that are checked."""
+
+    def count(self) -> None:
+        """Let the other processes see what this one counted."""
+        self.counts.write()
+
+    def keep_up(self) -> None:
+        """Follow the list of tracked images, publish the lists, send what waits, and clean up once a day."""
+        self.follow_tracked()
+        self.catalogue.publish_if_stale()
+        self.notifications.deliver_due()
+        self._clean()
+        self.counts.set("last_round_timestamp_seconds", round(time.time(), 3))
+
+    def follow_tracked(self) -> None:
+        """Have new images checked, and remove those that are tracked no more."""
+        if self.tracked.stamp == self._known:
+            return
+        stamp = self.tracked.stamp
+        tracked, checked = {image.repository for image in self.tracked}, self.checks.repositories()
+        self.checks.check_all_of_other_editions()
+        self.checks.add(tracked - checked)
+        self.tracked.remember()
+        gone = checked - tracked
+        if not gone or (self.tracked.is_trusted and all([self.refresher.remove_if_idle(each) for each in gone])):
+            self._known = stamp
+
+    def _clean(self) -> None:
+        """Remove what is of no use any more, once a day: of files there can be millions."""
+        now = time.time()
+        with self.database.read() as connection:
+            cleaned_at = connection.execute(select(META.c.value).where(META.c.key == _CLEANED_AT)).scalar_one_or_none()
+        if 0 <= now - float(cleaned_at or 0) < _SECONDS_BETWEEN_CLEANINGS:
+            return
+        with self.database.write() as connection:
+            upsert(connection, META, {"key": _CLEANED_AT, "value": str(now)}, update=("value",))
+        self.content.clean()
+        sweep(self.public)
