@@ -35,6 +35,7 @@ from microbadger.image.documents import (
     image_name,
     tags_of,
 )
+from microbadger.image.errors import InvalidManifest, ManifestError, UnsupportedManifest
 from microbadger.image.labels import KNOWN_FIELDS, Labels, read_labels
 from microbadger.image.manifest import (
     ACCEPT,
@@ -42,11 +43,8 @@ from microbadger.image.manifest import (
     MANIFEST_TYPES,
     Descriptor,
     Index,
-    InvalidManifest,
     Manifest,
-    ManifestError,
     Platform,
-    UnsupportedManifest,
     digest_of,
     has_digest,
     parse_config,

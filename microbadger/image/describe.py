@@ -120,7 +120,7 @@ def describe_image(
     repository: Repository,
     versions: Iterable[VersionDocument],
     *,
-    checked_at: datetime,
+    updated_at: datetime,
     webhook_url: str | None = None,
     hub: HubDetails | None = None,
 ) -> ImageDocument:
@@ -130,7 +130,7 @@ def describe_image(
     hub = hub or HubDetails()
     image = ImageDocument(
         LatestSHA=current["SHA"] if current else "",
-        UpdatedAt=format_time(checked_at),
+        UpdatedAt=format_time(updated_at),
         Versions=newest_first,
         ImageName=image_name(repository),
         Registry=repository.registry,

@@ -77,7 +77,7 @@ class World:
         self.looks.add(repository)
 
     def _look(self, repository: Repository, version: str, checked: str) -> ImageDocument:
-        document = describe_image(repository, [], checked_at=NOON)
+        document = describe_image(repository, [], updated_at=NOON)
         document["LatestVersion"], document["UpdatedAt"] = version, checked
         self.publisher.write(ImagePaths.of(repository).metadata, json.dumps(document).encode())
         return document

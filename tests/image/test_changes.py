@@ -25,7 +25,7 @@ def image(repository: Repository = APP, **tags_by_letter: str) -> ImageDocument:
     versions = [
         tagged(outline_version(repository, digest(letter)), tags.split()) for letter, tags in tags_by_letter.items()
     ]
-    return describe_image(repository, versions, checked_at=NOON)
+    return describe_image(repository, versions, updated_at=NOON)
 
 
 def log_of(changes: int) -> ChangeLogDocument:

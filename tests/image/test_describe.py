@@ -66,7 +66,7 @@ def image(
 
 
 def step(created_by: str, empty_layer: bool = False) -> HistoryStep:
-    return HistoryStep(created_by, empty_layer, None, "")
+    return HistoryStep(created_by, empty_layer)
 
 
 def described(*tags: str, letter: str = "a", **said: object) -> VersionDocument:
@@ -75,7 +75,7 @@ def described(*tags: str, letter: str = "a", **said: object) -> VersionDocument:
 
 
 def document(*versions: VersionDocument, hub: HubDetails | None = None) -> ImageDocument:
-    return describe_image(APP, versions, checked_at=NOON, hub=hub)
+    return describe_image(APP, versions, updated_at=NOON, hub=hub)
 
 
 def round_trip(value: Mapping[str, object]) -> object:
@@ -311,7 +311,7 @@ def test_a_version_that_is_tagged_anew_leaves_the_other_as_it_was() -> None:
 def test_an_image_has_the_old_keys_in_the_old_order_first() -> None:
     version = tagged(describe_version(APP, digest("a"), OCI_MANIFEST, [image(labels=LABELS, author="x")]), ["1.0"])
     hub = HubDetails("text", NOON, 1, 2)
-    described = describe_image(APP, [version], checked_at=NOON, webhook_url="https://x.example", hub=hub)
+    described = describe_image(APP, [version], updated_at=NOON, webhook_url="https://x.example", hub=hub)
     new = ["Registry", "Repository", "Digest", "MediaType", "Platforms", "Source", "Base"]
     assert list(described) == [*OLD_IMAGE_KEYS, *new]
 
@@ -416,7 +416,7 @@ def test_details_of_docker_hub_are_read_back(hub: HubDetails) -> None:
     ],
 )
 def test_an_image_has_a_page_where_its_registry_has_one(name: str, url: str | None) -> None:
-    assert describe_image(Repository.parse(name), [], checked_at=NOON).get("ImageURL") == url
+    assert describe_image(Repository.parse(name), [], updated_at=NOON).get("ImageURL") == url
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def version(
 
 def image(*versions: VersionDocument, at: datetime = START, repository: Repository = WEB) -> ImageDocument:
     """Return the document of an image with these versions."""
-    return describe_image(repository, versions, checked_at=at)
+    return describe_image(repository, versions, updated_at=at)
 
 
 def image_at(sha: str, at: datetime = START, tags: Iterable[str] = ("latest",)) -> ImageDocument:

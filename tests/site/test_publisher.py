@@ -11,7 +11,7 @@ from microbadger.image.documents import document_bytes
 from microbadger.image.reference import Repository
 from microbadger.site.publisher import Publisher, PublishError
 
-IMAGE = describe_image(Repository.parse("alpine"), [], checked_at=datetime(2026, 11, 20, tzinfo=UTC))
+IMAGE = describe_image(Repository.parse("alpine"), [], updated_at=datetime(2026, 11, 20, tzinfo=UTC))
 
 
 @pytest.fixture
