@@ -1,4 +1,8 @@
-"""Describes what was read of an image as the documents that are published."""
+"""Describes images and their versions: makes the published documents from manifests, configs and labels.
+
+The *current version* of an image is the one that `latest` names, else the newest one; the fields of its document are
+also those of the image. The *main platform* of a version is linux/amd64, else the first one.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,14 +32,13 @@ from microbadger.image.tags import most_specific
 
 D = TypeVar("D", ImageDocument, VersionDocument, PlatformDocument)
 
-_DETAILS = frozenset({"Layers", "DiffIDs"})  # what a version's own document tells and that of its image does not
+_DETAILS = frozenset({"Layers", "DiffIDs"})  # fields of a version's own document that the document of its image lacks
 PREFERRED_PLATFORM = ("linux", "amd64")
 
-# How builders wrap a Dockerfile instruction when they write it into the history of an image.
+# How builders wrap a Dockerfile instruction in the history of an image.
 _SHELL = "/bin/sh -c "
 _NO_OPERATION = "#(nop)"
 _BUILDKIT_MARK = " # buildkit"
-
 
 _VERSION_FIELDS_ON_TOP = (
     *("Id", "LatestVersion", "Author", "LayerCount", "DownloadSize", "Labels"),
@@ -45,7 +48,7 @@ _VERSION_FIELDS_ON_TOP = (
 
 @dataclass(frozen=True, slots=True)
 class PlatformImage:
-    """What one platform of a version consists of, as read from the registry."""
+    """One platform of a version, as read from the registry."""
 
     digest: str
     platform: Platform
@@ -54,6 +57,7 @@ class PlatformImage:
 
     @property
     def size_bytes(self) -> int:
+        """The sum of its layers."""
         return sum(layer.size_bytes for layer in self.manifest.layers)
 
 
@@ -66,7 +70,7 @@ def describe_version(
 ) -> VersionDocument:
     """Return the document of one version, with the layers of its main platform on top.
 
-    ``images`` must not be empty; if there are several, each platform has its own labels and layers besides.
+    ``images`` must not be empty. If there are several, each platform also has its own labels and layers.
     """
     main = main_platform(images)
     labels = read_labels(main.config.labels, main.manifest.annotations, index_annotations or {})
@@ -97,7 +101,7 @@ def outline_version(
     unsupported: str = "",
     unread: str = "",
 ) -> VersionDocument:
-    """Return the document of a version of which little but the digest is known, and the reason."""
+    """Return the document of a version that was not read, or cannot be described, with the reason."""
     version = VersionDocument(
         SHA=sha_of(digest),
         Tags=[],
@@ -124,7 +128,10 @@ def describe_image(
     webhook_url: str | None = None,
     hub: HubDetails | None = None,
 ) -> ImageDocument:
-    """Return the document of an image with these versions, newest first, without their layers."""
+    """Return the document of an image with these versions, newest first, without their layers.
+
+    ``updated_at`` is when the document last changed, which only the caller knows.
+    """
     newest_first = sorted((_without_layers(v) for v in versions), key=_newest_first, reverse=True)
     current = current_version(newest_first)
     hub = hub or HubDetails()
@@ -151,7 +158,7 @@ def describe_image(
 
 
 def shown_at(image: ImageDocument, tag: str) -> ImageDocument | None:
-    """Return the document with the fields of a tag's version on top; None where the tag is not known."""
+    """Return the document with the fields of a tag's version on top, None if no version has the tag."""
     version = next((version for version in image["Versions"] if tag in tags_of(version)), None)
     if version is None:
         return None
@@ -163,7 +170,7 @@ def shown_at(image: ImageDocument, tag: str) -> ImageDocument | None:
 
 
 def hub_details(image: ImageDocument) -> HubDetails:
-    """Return what Docker Hub told when this document was made, for a day on which it does not answer."""
+    """Return the details from Docker Hub that are in a document, to keep them while Docker Hub does not answer."""
     on_docker_hub = "PullCount" in image
     return HubDetails(
         image.get("Description") if on_docker_hub else None,
@@ -174,13 +181,16 @@ def hub_details(image: ImageDocument) -> HubDetails:
 
 
 def current_version(versions: Sequence[VersionDocument]) -> VersionDocument | None:
-    """Return what ``latest`` points to, else the newest by creation time; None where there is no version."""
+    """Return the version that ``latest`` names, else the newest by creation time; None if there is no version."""
     latest = [version for version in versions if "latest" in tags_of(version)]
     return next(iter(latest), None) or max(versions, key=_newest_first, default=None)
 
 
 def main_platform(images: Sequence[PlatformImage]) -> PlatformImage:
-    """Return the image for linux/amd64, for every such processor rather than some, else the first one."""
+    """Return the image for linux/amd64, else the first one.
+
+    The variant that runs on every amd64 processor, which is v1, comes before v2 and later ones.
+    """
 
     def rank(image: PlatformImage) -> tuple[bool, bool]:
         is_preferred = (image.platform.os, image.platform.architecture) == PREFERRED_PLATFORM
@@ -190,7 +200,7 @@ def main_platform(images: Sequence[PlatformImage]) -> PlatformImage:
 
 
 def tagged(version: VersionDocument, tags: Iterable[str]) -> VersionDocument:
-    """Return the version with these tags in the place of those it had."""
+    """Return the version with these tags instead of its own."""
     documents = [TagDocument(tag=tag) for tag in sorted(tags)]
     return version if version["Tags"] == documents else {**version, "Tags": documents}
 
@@ -198,7 +208,7 @@ def tagged(version: VersionDocument, tags: Iterable[str]) -> VersionDocument:
 def related(
     version: VersionDocument, parents: list[RelativeDocument], identical: list[RelativeDocument]
 ) -> VersionDocument:
-    """Return the version with these relatives in the place of those it had; a list that is empty is left out."""
+    """Return the version with these relatives instead of its own; an empty list is left out."""
     if version.get("Parents", []) == parents and version.get("Identical", []) == identical:
         return version
     changed = version.copy()
@@ -210,7 +220,7 @@ def related(
 
 
 def with_details_of(published: VersionDocument, version: VersionDocument) -> VersionDocument:
-    """Return a version as the record of its image tells it, with what only its own document tells."""
+    """Return a version from the document of its image, with the details from its own, ``published`` document."""
     whole = version.copy()
     whole["Platforms"] = published["Platforms"]
     for field in _DETAILS & published.keys():
@@ -300,7 +310,7 @@ def _on_top(current: VersionDocument) -> ImageDocument:
 
 
 def _ordered(kind: type[D], document: D) -> D:
-    """Return a document with its fields in the order of its kind, which is that of the old service."""
+    """Return a document with its fields in the order of its kind, which is the order of the v1 interface."""
     return {key: document[key] for key in kind.__annotations__ if key in document}  # type: ignore[return-value, literal-required]
 
 
@@ -322,7 +332,7 @@ def _description_in_labels(version: VersionDocument | None) -> str | None:
 
 
 def _newest_first(version: VersionDocument) -> tuple[str, str]:
-    return version.get("Created", "").removesuffix("Z"), version["SHA"]  # without it, 51.36Z sorts before 51Z
+    return version.get("Created", "").removesuffix("Z"), version["SHA"]  # with the Z, 51.36Z sorts before 51Z
 
 
 def _first_creation(versions: Sequence[VersionDocument]) -> str | None:
