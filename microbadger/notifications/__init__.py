@@ -2,6 +2,7 @@
 
 from microbadger.notifications.delivery import Delivery
 from microbadger.notifications.messages import FORMATS
+from microbadger.notifications.notifications import Notifications
 from microbadger.notifications.outbox import Attempt
 from microbadger.notifications.receivers import InvalidReceiver
 from microbadger.notifications.sender import Sender
@@ -9,7 +10,6 @@ from microbadger.notifications.subscriptions import (
     DEFAULT_FORMAT,
     MOST_SUBSCRIPTIONS,
     InvalidSubscription,
-    Notifications,
     Subscription,
 )
 

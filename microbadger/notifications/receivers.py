@@ -1,10 +1,10 @@
-"""Says where messages may go: to public addresses over https, and to others only if the operator said so.
+"""Decides where messages may go: to public addresses over https, and to others only if the operator said so.
 
-Whoever holds the administrator's token is believed a lot, but not so much that the service would post to the network
-behind it and hand back what was answered. So a subscription made over HTTP reaches public hosts alone, checked after
-the name was resolved and again for each connection. One made at the command line may name any host, and a service
-whose own address is this computer, as on a developer's desk, may also notify this computer. No subscription reaches
-link-local addresses, where clouds keep their credentials.
+An administrator is trusted, but not so much that the service would post to the network behind it and show the answer.
+So a subscription made over HTTP reaches public hosts alone; the address is checked after the name was resolved, for
+each connection. A subscription made at the command line may name any host, and a service whose own address is this
+computer, as on a developer's desk, may also notify this computer. No subscription reaches link-local addresses, where
+clouds keep their credentials.
 """
 
 from enum import Enum, auto
@@ -21,7 +21,7 @@ _FIRST_UNPRIVILEGED_PORT = 1024
 
 
 class InvalidReceiver(ValueError):
-    """A URL is none that messages may go to; the sentence says why."""
+    """Messages may not go to a URL; the sentence says why."""
 
 
 class Scope(Enum):
@@ -39,13 +39,13 @@ class Scope(Enum):
         return cls.THIS_COMPUTER_TOO if _is_this_computer(Origin.of(base_url).host) else cls.PUBLIC
 
     def allows(self, address: Address) -> bool:
-        """Tell whether a connection may go to an address."""
+        """Return whether a connection may go to an address."""
         if self is Scope.ANYWHERE:
             return is_possible(address)
         return is_public(address) or (self is Scope.THIS_COMPUTER_TOO and address.is_loopback)
 
     def check(self, url: str) -> None:
-        """Raise InvalidReceiver for what is no URL to post to, or by itself says that it leads too far inside."""
+        """Raise InvalidReceiver if a URL is invalid, or names a host outside of this scope."""
         origin = _origin(url)
         if self is Scope.ANYWHERE or (self is Scope.THIS_COMPUTER_TOO and _is_this_computer(origin.host)):
             return
@@ -59,9 +59,9 @@ class Scope(Enum):
 
 
 def _origin(url: str) -> Origin:
-    """Return where a request to a URL goes: what is checked must be what the connection will see."""
+    """Return where a request to a URL goes, parsed as the connection will parse it."""
     if len(url) > _MAX_URL_LENGTH or not url.isprintable() or " " in url:
-        raise InvalidReceiver("It is too long, or holds spaces.")
+        raise InvalidReceiver("It is too long, or contains spaces.")
     try:
         origin = Origin.of(str(requests.Request("POST", url).prepare().url))
         origin.host.encode("idna")  # else a resolver would raise this
@@ -78,6 +78,6 @@ def _is_this_computer(host: str) -> bool:
 
 
 def _is_local_name(host: str) -> bool:
-    """Tell whether a name has no dot or ends in one that no public name has."""
+    """Return whether a name has no dot or ends in one that no public name has."""
     name = f".{host.rstrip('.')}"
     return ":" not in host and (name.count(".") == 1 or name.endswith((".localhost", ".local", ".internal")))

@@ -1,12 +1,12 @@
-"""Sends one message once, to a receiver nobody vouches for.
+"""Sends one message once, to an untrusted receiver.
 
-Everything together has ten seconds, whatever a receiver does to stretch them; only a name server can take longer.
-Redirects are not followed, and connections go only to addresses that were checked. Of the answer the status counts;
-its begin is kept for the people who look for a mistake.
+Everything together takes ten seconds at most, whatever the receiver does; only a name server can take longer. Redirects
+are not followed, and connections go only to addresses that were checked. The status of the answer decides; its begin is
+kept for debugging.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.client import HTTPException
 
@@ -51,18 +51,7 @@ class Sender:
         self._clock = clock
 
     def send(self, subscription: Subscription, message: Message, scope: Scope) -> Attempt:
-        """Return what came of sending a message, whatever that was."""
-        try:
-            scope.check(subscription.url)
-            return self._exchange(self._prepared(subscription, message), scope)
-        except (InvalidReceiver, ForbiddenAddress):
-            return Attempt(error="the URL leads to an address where messages may not go")
-        except CutOff:
-            return Attempt(error="it does not answer")
-        except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
-            return Attempt(error=reason_of(error))
-
-    def _prepared(self, subscription: Subscription, message: Message) -> requests.PreparedRequest:
+        """Send a message and return the result; nothing is raised if it does not arrive."""
         body = message.body.encode()
         headers = {
             "User-Agent": self._user_agent,
@@ -71,10 +60,19 @@ class Sender:
             "Connection": "close",
             **signed_headers(subscription.secret, message.id, int(self._clock()), body),
         }
-        # Not through a session: it would add cookies, netrc passwords and what the environment says.
-        return requests.Request("POST", subscription.url, headers, data=body).prepare()
+        try:
+            scope.check(subscription.url)
+            return self._post(subscription.url, headers, body, scope)
+        except (InvalidReceiver, ForbiddenAddress):
+            return Attempt(error="the URL leads to an address where messages may not go")
+        except CutOff:
+            return Attempt(error="it does not answer")
+        except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
+            return Attempt(error=reason_of(error))
 
-    def _exchange(self, prepared: requests.PreparedRequest, scope: Scope) -> Attempt:
+    def _post(self, url: str, headers: Mapping[str, str], body: bytes, scope: Scope) -> Attempt:
+        # Not through a session: it would add cookies, netrc passwords and what the environment says.
+        prepared = requests.Request("POST", url, headers, data=body).prepare()
         deadline = _Deadline(self._timeout_seconds)
         adapter = PinnedAdapter(_ReachUntil(self._resolve, scope.allows, deadline), connections_per_host=1)
         try:

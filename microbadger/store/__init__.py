@@ -1,5 +1,7 @@
 """The database, and whole files."""
 
+from microbadger.store.counts import Counts
+from microbadger.store.database import Database, StoreError
 from microbadger.store.files import (
     PRIVATE_MODE,
     PUBLIC_MODE,
@@ -19,10 +21,22 @@ from microbadger.store.files import (
     try_lock,
     unlock,
 )
+from microbadger.store.leases import Lease, LeaseLost, Leases
+from microbadger.store.tables import DELIVERIES, LEASES, MESSAGES, SUBSCRIPTIONS
 
 __all__ = [
+    "DELIVERIES",
+    "LEASES",
+    "MESSAGES",
     "PRIVATE_MODE",
     "PUBLIC_MODE",
+    "SUBSCRIPTIONS",
+    "Counts",
+    "Database",
+    "Lease",
+    "LeaseLost",
+    "Leases",
+    "StoreError",
     "append_line",
     "lock_file",
     "make_folder",

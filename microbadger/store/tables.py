@@ -172,16 +172,15 @@ MESSAGES = Table(
     "messages",
     SCHEMA,
     Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("id", Text, nullable=False),
+    Column("id", Text, nullable=False, unique=True),
     Column("subscription_id", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("due_at", Float, nullable=False),
     Column("is_parked", Boolean, nullable=False),
-    Index("messages_by_subscription", "subscription_id", "is_parked", "number"),
-    Index("messages_by_id", "subscription_id", "id", unique=True),
+    Index("messages_by_subscription", "is_parked", "subscription_id", "number"),
 )
-"""Messages on their way; a parked one was given up and waits for an administrator."""
+"""Messages on their way, in the order of their numbers; a parked one was given up and waits for an administrator."""
 
 DELIVERIES = Table(
     "deliveries",
