@@ -16,60 +16,61 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from microbadger.badges import BADGE_TYPES
-from microbadger.cdn import CdnPurge
-from microbadger.freshness import (
-    Catalogue,
-    Checks,
-    NotTracked,
-    Outcome,
-    Overview,
-    Refresher,
-    TrackedImage,
-    TrackedImages,
-    parse_image,
-)
+from microbadger.cdn import Cdn
+from microbadger.freshness import Check, Freshness, NotTracked, Outcome, TrackedImage, parse_image
 from microbadger.image import InvalidReference, Repository, image_name
+from microbadger.logs import EventLog
 from microbadger.notifications import (
     DEFAULT_FORMAT,
-    Delivery,
     InvalidReceiver,
     InvalidSubscription,
     Notifications,
     Subscription,
 )
 from microbadger.notifications import FORMATS as MESSAGE_FORMATS
-from microbadger.site import FORMATS, PublishError, badge_link
-from microbadger.store import trouble_with
+from microbadger.site import FORMATS, STATES, PublishError, SiteOptions, badge_link
+from microbadger.store import Counts, Database, StoreError, read_value, trouble_with, write_value
+from microbadger.webhooks import WebhookUrls
+
+log = EventLog(__name__)
 
 _AT_ONCE = 8
 _EXTENSION = "microbadger"
+_SETTINGS_IN_USE = "settings_in_use"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
     """What the commands work with."""
 
-    tracked: TrackedImages
-    checks: Checks
-    overview: Overview
-    refresher: Refresher
-    catalogue: Catalogue
+    database: Database
+    freshness: Freshness
     notifications: Notifications
-    delivery: Delivery
-    purge: CdnPurge | None
-    webhook_url: Callable[[Repository], str]
-    hooks_url: str
-    base_url: str
+    cdn: Cdn
+    counts: Counts
+    webhooks: WebhookUrls
+    options: SiteOptions
     folders: Sequence[Path]
-    """Those that have to be writable: a failure to write one cannot be noted there."""
-    differs_from: Path | None
-    """The file that tells that a service uses this folder with other settings than these."""
+    """Those that have to be writable."""
+    settings_digest: str
+    """What tells these settings from others that would publish other files."""
+
+    def say_settings(self) -> None:
+        """Keep in the database which settings the service runs with, so that a command with others can tell."""
+        with self.database.write() as connection:
+            write_value(connection, _SETTINGS_IN_USE, self.settings_digest)
+
+    @property
+    def is_served_otherwise(self) -> bool:
+        """Whether a service uses this database with settings by which it publishes other files."""
+        with self.database.read() as connection:
+            return read_value(connection, _SETTINGS_IN_USE) not in (None, self.settings_digest)
 
 
 def add_commands(app: Flask, tools: Tools) -> None:
     """Give an app the commands."""
     app.extensions[_EXTENSION] = tools
-    for command in (refresh, track, untrack, images, webhook, badges, notifications):
+    for command in (refresh, publish, track, untrack, images, webhook, badges, notifications):
         app.cli.add_command(command)
 
 
@@ -93,8 +94,12 @@ class _Group(click.Group):
 def _on_a_machine_that_may_fail() -> Iterator[None]:
     try:
         yield
+    except StoreError as error:
+        raise click.ClickException(str(error)) from error
+    except PublishError as error:
+        raise click.ClickException(f"{error}.") from error
     except OSError as error:
-        if error.errno == errno.EPIPE:  # whoever reads the output has read enough
+        if error.errno == errno.EPIPE:  # the reader of the output has read enough
             raise
         where = f": {error.filename}" if error.filename else ""
         raise click.ClickException(f"This cannot be done now: {error.strerror or error}{where}.") from error
@@ -127,42 +132,55 @@ def refresh(repositories: Sequence[Repository]) -> None:
     """Refresh the named images now, or all that are due."""
     tools = _tools_as_served()
     _report_problems(tools)
-    look = tools.refresher.refresh if repositories else tools.refresher.refresh_if_due
-    repositories = _tracked(tools, repositories) if repositories else tools.overview.due()
-    failed = 0
-    with _progress(len(repositories)) as show:
-        for outcome in _all(look, repositories):
-            show(outcome)
-            failed += bool(outcome and outcome.error)
-    with _publishing():
-        tools.catalogue.publish()
-    tools.delivery.deliver_due()
-    _purge(tools)
-    tools.delivery.wait()
+    freshness = tools.freshness
+    freshness.upkeep.follow_tracked()
+    check = freshness.refresher.refresh if repositories else freshness.refresher.refresh_if_due
+    wanted = _tracked(tools, repositories) if repositories else freshness.checks.due()
+    failed = _refresh(check, wanted)
+    freshness.catalogue.publish()
+    _finish(tools)
     if failed:
-        raise click.ClickException(f"{failed} of {len(repositories)} images could not be refreshed.")
+        raise click.ClickException(f"{failed} of {len(wanted)} images could not be refreshed.")
 
 
-def _purge(tools: Tools) -> None:
-    """Have the CDN forget what changed, or say why it does not."""
-    if tools.purge is None:
-        return
-    tools.purge.purge_due()
-    tools.purge.wait()
-    status = tools.purge.status()
-    if status.error:
-        click.echo(f"The CDN was not purged of {status.waiting} URLs: {status.error}.", err=True)
+@click.command(cls=_Command)
+@with_appcontext
+def publish() -> None:
+    """Make all public files again from the database, without asking a registry."""
+    tools = _tools_as_served()
+    freshness = tools.freshness
+    repositories = freshness.records.repositories()
+    written = 0
+    for repository in repositories:
+        paths = freshness.refresher.publish_again(repository)
+        tools.cdn.add(paths)
+        written += len(paths)
+    freshness.catalogue.publish()
+    _finish(tools)
+    click.echo(f"{len(repositories)} images: {written} files were missing or out of date")
 
 
 @click.command(cls=_Command)
 @click.argument("images", metavar="IMAGE...", type=_TaggedImage(), nargs=-1, required=True)
 @click.option("--private", is_flag=True, help="Publish them although only credentials can read them.")
+@click.option("--no-wait", is_flag=True, help="Leave the first check to the service.")
 @with_appcontext
-def track(images: Sequence[TrackedImage], private: bool) -> None:
+def track(images: Sequence[TrackedImage], private: bool, no_wait: bool) -> None:
     """Keep images fresh from now on; NAME:TAG keeps that tag whatever the limit."""
+    tools = _tools_as_served() if not no_wait else _tools()
+    freshness = tools.freshness
+    failed = 0
     for image in images:
-        added = _tools().tracked.track(TrackedImage(image.repository, image.kept_tags, private))
+        added = freshness.tracked.track(TrackedImage(image.repository, image.kept_tags, private))
+        freshness.checks.add([image.repository])
         click.echo(f"{image.repository.familiar}: {'tracked' if added else 'was tracked before'}")
+    if no_wait:
+        return
+    failed = _refresh(freshness.refresher.refresh, list(dict.fromkeys(image.repository for image in images)))
+    freshness.catalogue.publish()
+    _finish(tools)
+    if failed:
+        raise click.ClickException(f"{failed} of {len(images)} images could not be read; they stay tracked.")
 
 
 @click.command(cls=_Command)
@@ -173,29 +191,30 @@ def untrack(repositories: Sequence[Repository]) -> None:
     tools = _tools_as_served()
     for repository in _tracked(tools, repositories):
         try:
-            tools.tracked.untrack(repository)
+            tools.freshness.untrack(repository)
         except NotTracked as error:
             raise click.ClickException(str(error)) from error
-        with _publishing():
-            tools.refresher.remove(repository)
         click.echo(f"{repository.familiar}: no longer tracked")
-    with _publishing():
-        tools.catalogue.publish()
+    tools.freshness.catalogue.publish()
+    _finish(tools)
 
 
 @click.command(cls=_Command)
 @with_appcontext
 def images() -> None:
-    """List the tracked images: when each was read, when it is next, and what is wrong."""
+    """List the tracked images: their state, when each was read and when it is next, and what is wrong."""
     tools = _tools()
     _report_problems(tools)
     for folder in tools.folders:
         if trouble := trouble_with(folder):
             click.echo(f"The folder {folder} cannot be written: {trouble}.", err=True)
-    for image in tools.tracked:
-        check = tools.checks.get(image.repository)
+    checks = dict(tools.freshness.checks.all())
+    for image in tools.freshness.tracked:
+        check = checks.get(image.repository, Check())
         times = f"checked {_minute(check.succeeded_at)}  next {_minute(check.due_at)}"
-        click.echo(f"{image.repository.familiar}  {times}{'  ' + check.error if check.error else ''}")
+        state = check.state(tools.freshness.now())
+        line = f"{image.repository.familiar}  {STATES[check.reason or state]}  {times}"
+        click.echo(f"{line}{'  ' + check.error if check.error else ''}")
 
 
 @click.command(cls=_Command)
@@ -205,10 +224,10 @@ def webhook(repository: Repository | None) -> None:
     """Print the webhook URL of an image, or without one the URL that serves all images."""
     tools = _tools_as_served()
     if repository is None:
-        click.echo(tools.hooks_url)
+        click.echo(tools.webhooks.for_all_images)
         return
     for tracked in _tracked(tools, [repository]):
-        click.echo(tools.webhook_url(tracked))
+        click.echo(tools.webhooks.of(tracked))
 
 
 @click.command(cls=_Command)
@@ -219,7 +238,7 @@ def webhook(repository: Repository | None) -> None:
 def badges(repository: Repository, format_: str, tag: str | None) -> None:
     """Print the markup of every badge of an image."""
     for badge_type in BADGE_TYPES:
-        click.echo(FORMATS[format_](badge_link(_tools().base_url, repository, badge_type, tag)))
+        click.echo(FORMATS[format_](badge_link(_tools().options.base_url, repository, badge_type, tag)))
 
 
 @click.group(cls=_Group)
@@ -230,11 +249,9 @@ def notifications() -> None:
 @notifications.command("list")
 @with_appcontext
 def list_notifications() -> None:
-    """List the subscriptions, and what is wrong with them."""
+    """List the subscriptions, and how many messages wait for each."""
     for subscription in _tools().notifications.all():
-        click.echo(_told(subscription))
-    for problem in _tools().notifications.problems:
-        click.echo(problem, err=True)
+        click.echo(_described(subscription))
 
 
 @notifications.command("add")
@@ -253,7 +270,7 @@ def add_notification(repository: Repository, url: str, tags: Sequence[str], form
     try:
         subscription = tools.notifications.add(image_name(repository), url, **wanted)
     except InvalidReceiver as error:
-        raise click.BadParameter(f"{url!r} is no URL to post to. {error}", param_hint="URL") from error
+        raise click.BadParameter(f"{url!r} is not a URL to post to. {error}", param_hint="URL") from error
     except InvalidSubscription as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{subscription.id}\n{subscription.secret}")
@@ -271,8 +288,8 @@ def remove_notification(subscription_id: str) -> None:
 @click.argument("subscription_id", metavar="ID")
 @with_appcontext
 def test_notification(subscription_id: str) -> None:
-    """Send a test message to a subscriber and tell what came of it."""
-    attempt = _tools().delivery.test(_subscription(subscription_id))
+    """Send a test message to a subscriber and print the result."""
+    attempt = _tools().notifications.send_test(_subscription(subscription_id))
     if not attempt.has_arrived:
         reason = attempt.error or f"it answered with status {attempt.status}"
         raise click.ClickException(f"The test message did not arrive: {reason}.")
@@ -283,12 +300,12 @@ def test_notification(subscription_id: str) -> None:
 @click.argument("subscription_id", metavar="ID")
 @with_appcontext
 def resend_notifications(subscription_id: str) -> None:
-    """Send the messages of a subscription again that were given up after five attempts."""
+    """Send the messages of a subscription again that were parked after five attempts."""
     tools = _tools()
     count = tools.notifications.resend(_subscription(subscription_id).id)
-    tools.delivery.deliver_due()
-    tools.delivery.wait()
-    click.echo(f"{count} messages wait again: flask notifications list tells how they fare.")
+    tools.notifications.deliver_due()
+    tools.notifications.wait()
+    click.echo(f"{count} messages wait again: flask notifications list shows what became of them.")
 
 
 def _subscription(subscription_id: str) -> Subscription:
@@ -298,15 +315,13 @@ def _subscription(subscription_id: str) -> Subscription:
     return subscription
 
 
-def _told(subscription: Subscription) -> str:
-    outbox = _tools().notifications.outbox
-    told = [subscription.id, subscription.image_name, subscription.url, subscription.format, *subscription.tags]
-    if not subscription.enabled:
-        told.append("disabled")
-    for count, what in ((outbox.waiting(subscription.id), "waiting"), (outbox.parked(subscription.id), "given up")):
-        if count:
-            told.append(f"{count} {what}")
-    return "  ".join(told)
+def _described(subscription: Subscription) -> str:
+    words = [subscription.id, subscription.image_name, subscription.url, subscription.format, *subscription.tags]
+    if not subscription.is_enabled:
+        words.append("disabled")
+    status = _tools().notifications.status(subscription.id)
+    words += [f"{count} {what}" for count, what in ((status.waiting, "waiting"), (status.parked, "parked")) if count]
+    return "  ".join(words)
 
 
 def _tools() -> Tools:
@@ -317,44 +332,56 @@ def _tools() -> Tools:
 def _tools_as_served() -> Tools:
     """Return the tools, unless they would publish what the service that uses this folder would not."""
     tools = _tools()
-    if tools.differs_from:
+    if tools.is_served_otherwise:
         raise click.ClickException(
-            "The service that uses this data folder runs with other settings (MICROBADGER_BASE_URL, _HOOK_URL, _SECRET,"
-            " _ADMIN_TOKEN or _IMAGES): run this with the same environment. If there is no such service any more,"
-            f" remove {tools.differs_from}."
+            "The service that uses this database runs with other settings (MICROBADGER_BASE_URL, _HOOK_URL, _SECRET,"
+            " _ADMIN_TOKEN, _STATIC or _IMAGES): run this with the same environment."
         )
     return tools
 
 
 def _tracked(tools: Tools, repositories: Iterable[Repository]) -> list[Repository]:
     for repository in repositories:
-        if not tools.tracked.get(repository):
+        if not tools.freshness.tracked.get(repository):
             raise click.ClickException(
                 f"{repository.familiar} is not tracked: add it with flask track {repository.familiar}."
             )
     return list(repositories)
 
 
+def _refresh(check: Callable[[Repository], Outcome | None], repositories: Sequence[Repository]) -> int:
+    """Check images, show how each check went, and return how many failed."""
+    failed = 0
+    with _progress(len(repositories)) as show:
+        for outcome in _all(check, repositories):
+            show(outcome)
+            failed += bool(outcome and outcome.error)
+    return failed
+
+
+def _finish(tools: Tools) -> None:
+    """Send what is to leave the service, and say what a CDN did not take."""
+    tools.notifications.deliver_due()
+    tools.cdn.wait()
+    tools.notifications.wait()
+    tools.counts.write()
+    status = tools.cdn.status()
+    if status.error:
+        click.echo(f"The CDN was not purged of {status.waiting} URLs: {status.error}.", err=True)
+
+
 def _all(
-    look: Callable[[Repository], Outcome | None], repositories: Iterable[Repository]
+    check: Callable[[Repository], Outcome | None], repositories: Iterable[Repository]
 ) -> Iterator[Outcome | None]:
-    """Yield how each look went, None where another process is at it; when interrupted, begin no other."""
+    """Yield how each check went, None where another process is at it; when interrupted, begin no other."""
     waiting = iter(repositories)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        running = {pool.submit(look, repository) for repository in islice(waiting, _AT_ONCE)}
+        running = {pool.submit(check, repository) for repository in islice(waiting, _AT_ONCE)}
         while running:
             ended, running = wait(running, return_when=FIRST_COMPLETED)
-            running |= {pool.submit(look, repository) for repository in islice(waiting, len(ended))}
+            running |= {pool.submit(check, repository) for repository in islice(waiting, len(ended))}
             for future in ended:
                 yield future.result()
-
-
-@contextmanager
-def _publishing() -> Iterator[None]:
-    try:
-        yield
-    except PublishError as error:
-        raise click.ClickException(f"{error}.") from error
 
 
 @contextmanager
@@ -377,8 +404,8 @@ def _progress(count: int) -> Iterator[Callable[[Outcome | None], None]]:
 
 
 def _line(outcome: Outcome) -> str:
-    told = f"failed: {outcome.error}" if outcome.error else f"{outcome.tag_count} tags, {outcome.changes}"
-    return f"{outcome.repository.familiar}: {told}"
+    result = f"failed: {outcome.error}" if outcome.error else f"{outcome.tag_count} tags, {outcome.changes}"
+    return f"{outcome.repository.familiar}: {result}"
 
 
 def _minute(moment: datetime | None) -> str:
@@ -386,5 +413,5 @@ def _minute(moment: datetime | None) -> str:
 
 
 def _report_problems(tools: Tools) -> None:
-    for problem in tools.tracked.problems:
+    for problem in tools.freshness.tracked.problems:
         click.echo(problem, err=True)

@@ -25,8 +25,10 @@ from microbadger.site import (
     home_page,
     list_page,
     list_parts,
+    listed,
+    search,
 )
-from microbadger.store import CHECKS, META, RECORDS, Database, Leases, StoreError, upsert
+from microbadger.store import CHECKS, RECORDS, Database, Leases, StoreError, read_value, write_value
 
 log = EventLog(__name__)
 
@@ -75,7 +77,7 @@ class Catalogue:
             return
         try:
             with self._database.read() as connection:
-                is_stale = self._version(connection) != self._written(connection)
+                is_stale = self._version(connection) != read_value(connection, _WRITTEN)
             if is_stale:
                 self.publish()
         except (StoreError, PublishError) as error:
@@ -90,7 +92,7 @@ class Catalogue:
             others = {HOME: self._home_page(connection, count), **common_files(self._options)}
         changed += [path for path, content in others.items() if self._publisher.write(path, content)]
         with self._database.write() as connection:
-            upsert(connection, META, {"key": _WRITTEN, "value": version}, update=("value",))
+            write_value(connection, _WRITTEN, version)
         self._cdn.add(changed)
         self._rest_until = self._clock() + (_REST_SECONDS_AN_IMAGE * count if count > _SHORT else 0)
 
@@ -107,6 +109,11 @@ class Catalogue:
         if content is not None:
             self._publisher.write_if_possible(path, content)
         return content
+
+    def search(self, term: str, at_most: int) -> list[str]:
+        """Return the names of the images that a term fits best."""
+        with self._database.read() as connection:
+            return search(connection, term, at_most)
 
     def page(self, number: int, size: int) -> bytes:
         """Return one page of the list as a document of its own."""
@@ -125,15 +132,11 @@ class Catalogue:
     def _entry(self, row: "Row[tuple[object, ...]]") -> bytes:
         """Return what the list says of an image: what its record has, and its state."""
         check = check_of(row)
-        state = {"State": check.state(self._checks.now())} | ({"Reason": check.reason} if check.reason else {})
-        entry = row.entry.encode() if row.entry else document_bytes({"ImageName": row.name}).rstrip()
-        return bytes(entry[:-1] + b"," + document_bytes(state).rstrip()[1:])
+        entry = row.entry or document_bytes({"ImageName": row.name}).decode()
+        return listed(entry, check.state(self._checks.now()), check.reason)
 
     def _count(self, connection: Connection) -> int:
         return connection.execute(select(func.count()).select_from(CHECKS)).scalar_one()
 
     def _version(self, connection: Connection) -> str:
         return f"{lists_version(connection)} {self._checks.edition}"
-
-    def _written(self, connection: Connection) -> str | None:
-        return connection.execute(select(META.c.value).where(META.c.key == _WRITTEN)).scalar_one_or_none()

@@ -13,7 +13,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select
 
 from microbadger.image import DOCKER_HUB, Reason, Repository, State, StatusDocument, format_time, image_name
-from microbadger.store import CHECKS, META, Database, upsert
+from microbadger.store import CHECKS, Database, read_value, upsert, write_value
 
 _FIRST_RETRY = timedelta(minutes=1)
 _LAST_RETRY = timedelta(hours=6)
@@ -123,7 +123,7 @@ class Checks:
         longest = self._longest_wait if check.reason else self._interval
         return check.due_at is None or not self.now() < check.due_at <= self.now() + longest
 
-    def due(self, limit: int, without: Collection[str] = ()) -> list[Repository]:
+    def due(self, limit: int | None = None, without: Collection[str] = ()) -> list[Repository]:
         """Return images that are due, those first that have waited longest, but none of some registries."""
         statement = select(CHECKS.c.image).where(self._is_due).order_by(CHECKS.c.due_at).limit(limit)
         if without:
@@ -260,15 +260,12 @@ def with_wanted(check: Check, tags: Iterable[str]) -> Check:
 
 def mark_lists_stale(connection: Connection) -> None:
     """Note that the lists of all images say something else now."""
-    is_version = META.c.key == _LISTS_VERSION
-    version = connection.execute(select(META.c.value).where(is_version)).scalar_one_or_none()
-    row = {"key": _LISTS_VERSION, "value": str(int(version or 0) + 1)}
-    upsert(connection, META, row, update=("value",))
+    write_value(connection, _LISTS_VERSION, str(int(lists_version(connection)) + 1))
 
 
 def lists_version(connection: Connection) -> str:
     """Return what tells the lists from those that were written before."""
-    return connection.execute(select(META.c.value).where(META.c.key == _LISTS_VERSION)).scalar_one_or_none() or "0"
+    return read_value(connection, _LISTS_VERSION) or "0"
 
 
 def _names_of(repository: Repository) -> dict[str, object]:

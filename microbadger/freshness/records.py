@@ -53,6 +53,12 @@ class Records:
             packed = self.packed(connection, repository)
         return unpacked_image(packed)
 
+    def repositories(self) -> list[Repository]:
+        """Return every image that has a record, by its name."""
+        with self._database.read() as connection:
+            images = connection.execute(select(RECORDS.c.image).order_by(RECORDS.c.image)).scalars()
+            return [Repository.parse(image) for image in images]
+
     def packed(self, connection: Connection, repository: Repository) -> bytes | None:
         """Return the document as it is kept, for `unpacked_image` to read after the transaction."""
         return connection.execute(_DOCUMENT, {"which": str(repository)}).scalar_one_or_none()

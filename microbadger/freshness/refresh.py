@@ -94,6 +94,11 @@ class Refresher:
             outcome = self._refresh(begun)
         return outcome
 
+    def publish_again(self, repository: Repository) -> list[str]:
+        """Write every public file of an image that is not as its record has it, and return their paths."""
+        with self.leases.hold(_lease_of(repository)):
+            return self.publication.publish_again(repository)
+
     def remove(self, repository: Repository) -> None:
         """Remove everything that was published of an image, and its record, after a check that is under way."""
         with self.leases.hold(_lease_of(repository)):

@@ -16,7 +16,7 @@ from microbadger.freshness.relatives import LayerStacks
 from microbadger.freshness.requests import Requests
 from microbadger.freshness.schedule import Schedule
 from microbadger.freshness.survey import Surveyor
-from microbadger.freshness.tracked_images import TrackedImages
+from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
 from microbadger.freshness.upkeep import Upkeep
 from microbadger.image import Reference, Repository
 from microbadger.notifications import Notifications
@@ -118,6 +118,11 @@ class Freshness:
         if repository is None:
             return self.catalogue.make(path)
         return self.publication.make(repository, path) if self.tracked.get(repository) else None
+
+    def track(self, image: TrackedImage) -> None:
+        """Track an image with just these tags and this privacy, and have it checked soon."""
+        self.tracked.put(image)
+        self.checks.add([image.repository])
 
     def untrack(self, repository: Repository) -> None:
         """Stop tracking an image and remove what was published of it. Raises NotTracked."""

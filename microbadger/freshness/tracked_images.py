@@ -20,7 +20,7 @@ from sqlalchemy import Row, bindparam, func, select
 from microbadger.image import InvalidReference, Reference, Repository
 from microbadger.logs import EventLog, Redaction
 from microbadger.site import has_own_paths
-from microbadger.store import META, TRACKED_IMAGES, Database, read_if_any, stamp_of, upsert
+from microbadger.store import TRACKED_IMAGES, Database, read_if_any, read_value, stamp_of, upsert, write_value
 
 log = EventLog(__name__)
 
@@ -130,9 +130,9 @@ class TrackedImages:
     def remember(self) -> None:
         """Keep the lines of the file in the database, for the case that the file is emptied."""
         if content := read_if_any(self._file):
-            row = {"key": _REMEMBERED, "value": content.decode("utf-8", "replace").replace("\0", "")}
+            text = content.decode("utf-8", "replace").replace("\0", "")
             with self._database.write() as connection:
-                upsert(connection, META, row, update=("value",))
+                write_value(connection, _REMEMBERED, text)
 
     def track(self, image: TrackedImage) -> bool:
         """Track an image; False where it was tracked before, with the same tags and privacy."""
@@ -186,7 +186,7 @@ class TrackedImages:
     def _without_loss(self, emptied: _Listing) -> _Listing:
         """Return what is tracked while the file has no byte: what it named before."""
         with self._database.read() as connection:
-            content = connection.execute(select(META.c.value).where(META.c.key == _REMEMBERED)).scalar_one_or_none()
+            content = read_value(connection, _REMEMBERED)
         before = _listing_of(emptied.stamp, (content or "").splitlines(), self._named)
         if before.images.keys() == emptied.images.keys():
             return emptied

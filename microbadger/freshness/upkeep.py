@@ -4,15 +4,13 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import select
-
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
 from microbadger.freshness.refresh import Refresher
 from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.notifications import Notifications
 from microbadger.registry import Content
-from microbadger.store import META, Counts, Database, sweep, upsert
+from microbadger.store import Counts, Database, read_value, sweep, write_value
 
 _SECONDS_BETWEEN_CLEANINGS = 86400.0
 _CLEANED_AT = "cleaned_at"
@@ -63,10 +61,10 @@ class Upkeep:
         """Remove what is of no use any more, once a day: of files there can be millions."""
         now = time.time()
         with self.database.read() as connection:
-            cleaned_at = connection.execute(select(META.c.value).where(META.c.key == _CLEANED_AT)).scalar_one_or_none()
+            cleaned_at = read_value(connection, _CLEANED_AT)
         if 0 <= now - float(cleaned_at or 0) < _SECONDS_BETWEEN_CLEANINGS:
             return
         with self.database.write() as connection:
-            upsert(connection, META, {"key": _CLEANED_AT, "value": str(now)}, update=("value",))
+            write_value(connection, _CLEANED_AT, str(now))
         self.content.clean()
         sweep(self.public)

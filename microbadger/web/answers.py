@@ -12,7 +12,8 @@ from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnava
 
 from microbadger.image import document_bytes
 from microbadger.logs import EventLog
-from microbadger.site import CONTENT_SECURITY_POLICY
+from microbadger.site import CONTENT_SECURITY_POLICY, PublishError
+from microbadger.store import StoreError
 
 log = EventLog(__name__)
 
@@ -130,22 +131,23 @@ def error_answer(error: HTTPException) -> Response:
     """Answer with what is wrong, as JSON below ``/v1``."""
     if error.code is None or error.code < 400:
         return error.get_response()  # type: ignore[return-value]
-    told = error.description or error.name
+    reason = error.description or error.name
     cache = PASSING if error.code == 404 else NOT_KEPT
     if _is_in_api():
-        response = document_answer({"Error": told}, error.code, cache)
+        response = document_answer({"Error": reason}, error.code, cache)
     else:
-        response = answer(told.encode(), error.code, _TEXT, cache)
+        response = answer(reason.encode(), error.code, _TEXT, cache)
     for name in ("Allow", "WWW-Authenticate"):
         if value := error.get_response().headers.get(name):
             response.headers[name] = value
     return response
 
 
-def trouble_answer(error: OSError) -> Response:
-    """Answer that this machine cannot do it now, as on a full disk: who sends webhooks will try again."""
+def trouble_answer(error: OSError | StoreError | PublishError) -> Response:
+    """Answer that this machine cannot do it now, as on a full disk: senders of webhooks will try again."""
     log.error("request_failed", method=request.method, rule=request.url_rule, status=503, error=error)
-    return error_answer(ServiceUnavailable(f"This cannot be done now: {error.strerror or 'a file cannot be used'}."))
+    reason = (error.strerror or "a file cannot be used") if isinstance(error, OSError) else str(error).rstrip(".")
+    return error_answer(ServiceUnavailable(f"This cannot be done now: {reason}."))
 
 
 def defect_answer(error: Exception) -> Response:  # noqa: ARG001 - the log takes it from the interpreter

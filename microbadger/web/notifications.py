@@ -10,7 +10,8 @@ from werkzeug.exceptions import HTTPException, NotFound, UnprocessableEntity
 from microbadger.freshness import TrackedImages
 from microbadger.image import InvalidReference, Repository, image_name, parse_object
 from microbadger.logs import EventLog
-from microbadger.notifications import DeliveryStatus, (
+from microbadger.notifications import (
+    DeliveryStatus,
     MOST_SUBSCRIPTIONS,
     InvalidReceiver,
     InvalidSubscription,
