@@ -37,7 +37,7 @@ from microbadger.image import (
 )
 from microbadger.site.label_table import label_table
 from microbadger.site.markup import FORMATS, BadgeLink, badge_link
-from microbadger.site.openapi import Guide
+from microbadger.site.openapi import document, example_text, kind, prose, resolved
 from microbadger.site.paths import API, ASSETS, CATALOGUE, ImagePaths
 
 CONTENT_SECURITY_POLICY = (
@@ -163,9 +163,9 @@ def not_found_page(name: str, base_url: str) -> bytes:
     return _page("not_found.html", base_url, name=name, trackable=trackable)
 
 
-def api_page(guide: Guide, base_url: str) -> bytes:
+def api_page(base_url: str) -> bytes:
     """Return the page about the HTTP API."""
-    return _page("api.html", base_url, guide=guide, service_url=base_url, api=API)
+    return _page("api.html", base_url, document=document(base_url), api=API)
 
 
 def visible(text: str) -> str:
@@ -336,5 +336,9 @@ _templates.filters |= {
     "exact": _exact,
     "short": _short,
     "shortened": _shortened,
+    "resolved": resolved,
+    "prose": prose,
+    "kind": kind,
+    "example_text": example_text,
 }
 _macros = _templates.get_template("macros.html").module
