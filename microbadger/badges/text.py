@@ -9,13 +9,13 @@ from functools import cache
 
 from microbadger.image import (
     ImageDocument,
+    Labels,
     PlatformDocument,
-    Told,
     VersionDocument,
     current_version,
     most_specific,
+    read_labels,
     tags_of,
-    told_by,
 )
 
 UNKNOWN = "unknown"
@@ -49,11 +49,11 @@ class _Subject:
     image: ImageDocument
     version: VersionDocument
     tag: str | None
-    read_labels: Callable[[], Told]
+    labels_of_version: Callable[[], Labels]
 
     @property
-    def labels(self) -> Told:
-        return self.read_labels()
+    def labels(self) -> Labels:
+        return self.labels_of_version()
 
     @property
     def is_read(self) -> bool:
@@ -64,9 +64,9 @@ def badges(image: ImageDocument) -> Iterator[tuple[str, str | None, Badge]]:
     """Yield (type, tag, badge) of every badge of an image: for its current version (tag None) and for each tag."""
     current = current_version(image["Versions"])
     for version in image["Versions"]:
-        tags, read_labels = tags_of(version), _label_reader(version)
+        tags, labels = tags_of(version), _label_reader(version)
         for tag in [None, *tags] if version is current else tags:
-            subject = _Subject(image, version, tag, read_labels)
+            subject = _Subject(image, version, tag, labels)
             for badge_type, word in BADGE_TYPES.items():
                 yield badge_type, tag, word(subject)
 
@@ -205,9 +205,9 @@ BADGE_TYPES: dict[str, Callable[[_Subject], Badge]] = {
 }
 
 
-def _label_reader(version: VersionDocument) -> Callable[[], Told]:
+def _label_reader(version: VersionDocument) -> Callable[[], Labels]:
     """Return a function that reads the labels of a version when it is first called; most types do not need them."""
-    return cache(lambda: told_by(version.get("Labels", {}), version.get("Annotations", {})))
+    return cache(lambda: read_labels(version.get("Labels", {}), version.get("Annotations", {})))
 
 
 def _given(subject: _Subject, label: str, text: str) -> Badge:

@@ -278,7 +278,7 @@ class Refresher:
         return describe_image(
             repository,
             versions,
-            checked_at=self.now(),
+            updated_at=self.now(),
             webhook_url=self.webhook_url(repository),
             hub=hub or (hub_details(before) if before else None),
         )

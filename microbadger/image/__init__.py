@@ -1,24 +1,17 @@
 """What an image is, and what can be said of it; pure."""
 
-from microbadger.image.changes import ChangeDocument, ChangeLogDocument, extended, parse_log
+from microbadger.image.changes import NO_CHANGES, ChangeDocument, ChangeLogDocument, Changes, changes_between
 from microbadger.image.describe import (
-    NO_CHANGES,
     PREFERRED_PLATFORM,
-    Changes,
     PlatformImage,
-    changes_between,
     current_version,
     describe_image,
     describe_version,
-    document_bytes,
-    format_time,
     hub_details,
-    image_name,
     outline_version,
     related,
     shown_at,
     tagged,
-    tags_of,
     with_details_of,
 )
 from microbadger.image.documents import (
@@ -29,19 +22,21 @@ from microbadger.image.documents import (
     RelativeDocument,
     TagDocument,
     VersionDocument,
+    document_bytes,
+    format_time,
+    image_name,
+    tags_of,
 )
-from microbadger.image.labels import KNOWN_FIELDS, Told, told_by
+from microbadger.image.errors import InvalidManifest, ManifestError, UnsupportedManifest
+from microbadger.image.labels import KNOWN_FIELDS, Labels, read_labels
 from microbadger.image.manifest import (
     ACCEPT,
     INDEX_TYPES,
     MANIFEST_TYPES,
     Descriptor,
     Index,
-    InvalidManifest,
     Manifest,
-    ManifestError,
     Platform,
-    UnsupportedManifest,
     digest_of,
     has_digest,
     parse_config,
@@ -68,6 +63,7 @@ __all__ = [
     "Index",
     "InvalidManifest",
     "InvalidReference",
+    "Labels",
     "LayerDocument",
     "Manifest",
     "ManifestError",
@@ -78,7 +74,6 @@ __all__ = [
     "RelativeDocument",
     "Repository",
     "TagDocument",
-    "Told",
     "UnsupportedManifest",
     "VersionDocument",
     "changes_between",
@@ -88,7 +83,6 @@ __all__ = [
     "describe_version",
     "digest_of",
     "document_bytes",
-    "extended",
     "format_time",
     "has_digest",
     "hub_details",
@@ -99,13 +93,12 @@ __all__ = [
     "outline_version",
     "parse_config",
     "parse_json",
-    "parse_log",
     "parse_manifest",
     "parse_object",
+    "read_labels",
     "related",
     "shown_at",
     "tagged",
     "tags_of",
-    "told_by",
     "with_details_of",
 ]

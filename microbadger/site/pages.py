@@ -32,8 +32,8 @@ from microbadger.image import (
     VersionDocument,
     current_version,
     image_name,
+    read_labels,
     tags_of,
-    told_by,
 )
 from microbadger.site.label_table import label_table
 from microbadger.site.markup import FORMATS, BadgeLink, badge_link
@@ -50,7 +50,7 @@ _BADGE_NAMES = {
     "image": "Download size and layers",
     "version": "Version",
     "commit": "Commit",
-    "license": "Licence",
+    "license": "License",
     "size": "Download size",
     "layers": "Layers",
     "platforms": "Platforms",
@@ -128,7 +128,7 @@ def image_page(
         version=version,
         shown_platform=main_platform_of(version) if version else None,
         layers=layer_rows(version.get("Layers", [])[:_LAYERS_SHOWN]) if version else [],
-        told=told_by(labels, annotations),
+        facts=read_labels(labels, annotations),
         labels=label_table(labels, annotations),
         labels_shown=_LABELS_SHOWN,
         paths=paths,

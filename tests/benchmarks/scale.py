@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from app import _Service
-from microbadger.image.describe import format_time
+from microbadger.image.documents import format_time
 from microbadger.image.reference import Repository
 from microbadger.logs.events import Event, LineFormatter
 from microbadger.settings import Settings

@@ -11,8 +11,8 @@ import pytest
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.look_log import LookLog
 from microbadger.freshness.tracked_images import TrackedImages
-from microbadger.image.describe import describe_image, image_name
-from microbadger.image.documents import ImageDocument
+from microbadger.image.describe import describe_image
+from microbadger.image.documents import ImageDocument, image_name
 from microbadger.image.reference import Repository
 from microbadger.site.paths import CATALOGUE, HOME, ImagePaths
 from microbadger.site.publisher import Publisher
@@ -77,7 +77,7 @@ class World:
         self.looks.add(repository)
 
     def _look(self, repository: Repository, version: str, checked: str) -> ImageDocument:
-        document = describe_image(repository, [], checked_at=NOON)
+        document = describe_image(repository, [], updated_at=NOON)
         document["LatestVersion"], document["UpdatedAt"] = version, checked
         self.publisher.write(ImagePaths.of(repository).metadata, json.dumps(document).encode())
         return document

@@ -19,8 +19,8 @@ from microbadger.freshness.relatives import LayerIndex
 from microbadger.freshness.requests import RefreshRequests
 from microbadger.freshness.survey import Surveyor
 from microbadger.freshness.tracked_images import TrackedImages
-from microbadger.image.describe import Changes, sha_of
-from microbadger.image.documents import ImageDocument
+from microbadger.image.changes import Changes
+from microbadger.image.documents import ImageDocument, sha_of
 from microbadger.image.reference import Reference, Repository
 from microbadger.registry.client import Registry
 from microbadger.registry.content import ContentCache

@@ -7,8 +7,7 @@ import pytest
 
 from microbadger.freshness.survey import Survey, Surveyor
 from microbadger.freshness.tracked_images import TrackedImage
-from microbadger.image.describe import tags_of
-from microbadger.image.documents import VersionDocument
+from microbadger.image.documents import VersionDocument, tags_of
 from microbadger.image.reference import Repository
 from microbadger.registry.client import Registry
 from microbadger.registry.content import ContentCache

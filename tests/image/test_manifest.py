@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from microbadger.image.errors import InvalidManifest, ManifestError, UnsupportedManifest
 from microbadger.image.manifest import (
     ACCEPT,
     DOCKER_INDEX,
@@ -17,12 +18,9 @@ from microbadger.image.manifest import (
     OCI_MANIFEST,
     Config,
     Index,
-    InvalidManifest,
     Manifest,
-    ManifestError,
     Platform,
     Step,
-    UnsupportedManifest,
     digest_of,
     has_digest,
     layer_steps,
@@ -180,21 +178,21 @@ def test_it_refuses_what_could_be_read_in_two_ways_or_in_none(document: object, 
 @pytest.mark.parametrize(
     ("document", "kind"),
     [
-        ({"artifactType": "application/vnd.mañana"}, "artifact of no known type"),
-        ({"schemaVersion": 1, "fsLayers": []}, "schema 1 (legacy)"),
-        ({"mediaType": SCHEMA_1}, "schema 1 (legacy)"),
+        ({"artifactType": "application/vnd.mañana"}, "artifact of unknown type"),
+        ({"schemaVersion": 1, "fsLayers": []}, "legacy schema 1 manifest"),
+        ({"mediaType": SCHEMA_1}, "legacy schema 1 manifest"),
         ({"config": entry("application/vnd.cncf.helm.config.v1+json")}, "Helm chart"),
         ({"config": entry("application/vnd.devcontainers")}, "dev container feature"),
         ({"config": entry("application/vnd.buildkit.cacheconfig.v0")}, "BuildKit cache"),
-        ({"config": entry("application/vnd.oci.empty.v1+json")}, "artifact application/vnd.oci.empty.v1+json"),
-        ({"artifactType": "application/vnd.example+json"}, "artifact application/vnd.example+json"),
-        ({"artifactType": "<script>alert(1)</script>"}, "artifact of no known type"),
+        ({"config": entry("application/vnd.oci.empty.v1+json")}, "artifact of type application/vnd.oci.empty.v1+json"),
+        ({"artifactType": "application/vnd.example+json"}, "artifact of type application/vnd.example+json"),
+        ({"artifactType": "<script>alert(1)</script>"}, "artifact of unknown type"),
         ({"artifactType": "application/vnd.cncf.notary.signature"}, "signature"),
         ({"layers": [entry("application/vnd.dev.cosign.simplesigning.v1+json")]}, "signature"),
         ({"layers": [entry("application/vnd.in-toto+json")]}, "attestation"),
         (
             {"mediaType": "application/vnd.oci.artifact.manifest.v1+json", "blobs": []},
-            "artifact application/vnd.oci.artifact.manifest.v1+json",
+            "artifact of type application/vnd.oci.artifact.manifest.v1+json",
         ),
     ],
 )
@@ -202,11 +200,11 @@ def test_it_names_what_is_no_container_image(document: dict[str, Any], kind: str
     with pytest.raises(UnsupportedManifest) as caught:
         parse_manifest(manifest(**document))
     assert caught.value.kind == kind
-    assert kind in str(caught.value)
+    assert str(caught.value) == f"this is {'an' if kind[0] == 'a' else 'a'} {kind}, not a container image"
 
 
 def test_it_names_the_kind_of_an_index_that_is_an_artifact() -> None:
-    with pytest.raises(UnsupportedManifest, match=r"artifact application/vnd\.example"):
+    with pytest.raises(UnsupportedManifest, match=r"artifact of type application/vnd\.example"):
         parsed_index(artifactType="application/vnd.example")
 
 
@@ -346,7 +344,7 @@ def test_it_reads_a_config() -> None:
                 "author": "Máñana <a@b.test>",
                 "created": "2026-11-20T12:00:00.123456789+02:00",
                 "config": {"Labels": {"größe": "ja", "": "empty key"}},
-                "history": [{"created_by": "RUN x", "comment": "buildkit"}, {"empty_layer": True}],
+                "history": [{"created_by": "RUN x"}, {"empty_layer": True}],
                 "rootfs": {"type": "layers", "diff_ids": [DIGEST]},
             }
         )
@@ -355,10 +353,7 @@ def test_it_reads_a_config() -> None:
     assert config.created == datetime(2026, 11, 20, 10, 0, 0, 123456, UTC)
     assert config.author == "Máñana <a@b.test>"
     assert config.labels == {"größe": "ja", "": "empty key"}
-    assert [(step.created_by, step.empty_layer, step.comment) for step in config.history] == [
-        ("RUN x", False, "buildkit"),
-        ("", True, ""),
-    ]
+    assert [(step.created_by, step.empty_layer) for step in config.history] == [("RUN x", False), ("", True)]
     assert config.diff_ids == (DIGEST,)
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from microbadger.image.describe import changes_between, describe_image, outline_version, tagged
+from microbadger.image.changes import changes_between
+from microbadger.image.describe import describe_image, outline_version, tagged
 from microbadger.image.documents import ImageDocument, PlatformDocument, VersionDocument
 from microbadger.image.reference import Repository
 from microbadger.notifications.delivery import Delivery
@@ -39,7 +40,7 @@ def version(
 
 def image(*versions: VersionDocument, at: datetime = START, repository: Repository = WEB) -> ImageDocument:
     """Return the document of an image with these versions."""
-    return describe_image(repository, versions, checked_at=at)
+    return describe_image(repository, versions, updated_at=at)
 
 
 def image_at(sha: str, at: datetime = START, tags: Iterable[str] = ("latest",)) -> ImageDocument:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microbadger.image.describe import NO_CHANGES, Changes, changes_between
+from microbadger.image.changes import NO_CHANGES, Changes, changes_between
 from microbadger.image.documents import ImageDocument
 from microbadger.image.reference import Repository
 from microbadger.notifications.messages import FORMATS, Announcement, announce_changes, matching, message_bytes

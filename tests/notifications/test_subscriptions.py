@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from microbadger.image.describe import NO_CHANGES, Changes
+from microbadger.image.changes import NO_CHANGES, Changes
 from microbadger.notifications.messages import FORMATS
 from microbadger.notifications.outbox import Attempt
 from microbadger.notifications.receivers import InvalidReceiver, Scope

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from werkzeug.wrappers import Request as Asked
 from werkzeug.wrappers import Response
 
+from microbadger.image.errors import InvalidManifest
 from microbadger.image.manifest import (
     OCI_MANIFEST,
     Descriptor,
-    InvalidManifest,
     Manifest,
     digest_of,
     parse_config,

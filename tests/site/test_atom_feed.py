@@ -15,7 +15,7 @@ from microbadger.image.changes import (
     DeletedTagDocument,
     NewTagDocument,
 )
-from microbadger.image.describe import format_time
+from microbadger.image.documents import format_time
 from microbadger.site.atom_feed import MOST_ENTRIES, feed, title
 
 BASE_URL = "https://badges.example.org"

@@ -33,7 +33,7 @@ def image_of(repository: Repository, days: int = 0, *, webhook_url: str | None =
         Labels=labels,
     )
     checked_at = CHECKED_AT + timedelta(days=days)
-    return describe_image(repository, [version], checked_at=checked_at, webhook_url=webhook_url)
+    return describe_image(repository, [version], updated_at=checked_at, webhook_url=webhook_url)
 
 
 def files_of(repository: Repository, image: ImageDocument) -> dict[str, bytes]:

@@ -19,8 +19,8 @@ EVERYTHING = {oci: "x" for oci, _ in KNOWN_FIELDS.values()}
     ("labels", "row"),
     [
         ({f"{OCI}.title": "Bäckerei 🥐"}, LabelRow("Title", f"{OCI}.title", "Bäckerei 🥐")),
-        ({f"{OCI}.licenses": "mit"}, LabelRow("Licence", f"{OCI}.licenses", "MIT", "https://spdx.org/licenses/MIT.html")),
-        ({f"{OCI}.licenses": "ours"}, LabelRow("Licence", f"{OCI}.licenses", "ours")),
+        ({f"{OCI}.licenses": "mit"}, LabelRow("License", f"{OCI}.licenses", "MIT", "https://spdx.org/licenses/MIT.html")),
+        ({f"{OCI}.licenses": "ours"}, LabelRow("License", f"{OCI}.licenses", "ours")),
         ({f"{OLD}.name": "web"}, LabelRow("Title", f"{OLD}.name", "web")),
         ({f"{OCI}.url": "http://a.example"}, LabelRow("Website", f"{OCI}.url", "https://a.example", "https://a.example")),
         ({f"{OCI}.url": "javascript:alert(1)"}, LabelRow("Website", f"{OCI}.url", "javascript:alert(1)")),

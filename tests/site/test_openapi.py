@@ -19,7 +19,7 @@ from microbadger.badges.svg import STYLES
 from microbadger.badges.text import BADGE_TYPES
 from microbadger.image import changes as change_log
 from microbadger.image import documents
-from microbadger.image.describe import Changes
+from microbadger.image.changes import Changes
 from microbadger.image.reference import InvalidReference, Reference, Repository
 from microbadger.notifications import outbox as notification_outbox
 from microbadger.notifications.messages import FORMATS, announce_changes, message_bytes

@@ -99,7 +99,7 @@ def version(*tags: str, **fields: Any) -> VersionDocument:
 
 
 def image_of(*versions: VersionDocument, webhook_url: str | None = None) -> ImageDocument:
-    return describe_image(REPOSITORY, versions, checked_at=CHECKED_AT, webhook_url=webhook_url)
+    return describe_image(REPOSITORY, versions, updated_at=CHECKED_AT, webhook_url=webhook_url)
 
 
 def page_of(
@@ -119,7 +119,7 @@ def page_of(
 )
 def test_a_page_that_was_checked_again_is_the_one_that_would_be_written(versions: list[VersionDocument]) -> None:
     last, now = (
-        describe_image(REPOSITORY, versions, checked_at=CHECKED_AT + timedelta(days=days)) for days in (0, 40)
+        describe_image(REPOSITORY, versions, updated_at=CHECKED_AT + timedelta(days=days)) for days in (0, 40)
     )
     page = image_page(last, current=None, changes=[], base_url=BASE)
     assert pages.checked_again(page, now["UpdatedAt"]) == image_page(now, current=None, changes=[], base_url=BASE)
@@ -218,7 +218,7 @@ def test_an_image_tells_its_facts_in_words() -> None:
 )
 def test_an_image_has_the_name_by_which_it_is_pulled(name: str, registry: str, written: str) -> None:
     current = version("1.0")
-    image = describe_image(Repository.parse(name), [current], checked_at=CHECKED_AT)
+    image = describe_image(Repository.parse(name), [current], updated_at=CHECKED_AT)
     page = Page(image_page(image, current=current, changes=[], base_url=BASE))
     assert registry in page.text
     assert written in page.text
@@ -425,7 +425,7 @@ def filled(template: str, escapes: Mapping[str, str], badge_type: str, tag: str,
 @pytest.mark.parametrize("markup_format", FORMATS)
 def test_the_templates_give_what_badge_markup_writes(name: str, tag: str, markup_format: str) -> None:
     repository = Repository.parse(name)
-    image = describe_image(repository, [version("1.0")], checked_at=CHECKED_AT)
+    image = describe_image(repository, [version("1.0")], updated_at=CHECKED_AT)
     page = Page(image_page(image, current=None, changes=[], base_url=BASE))
     markup = json.loads(page.values("data-markup")[0])["formats"][markup_format]
     link = badge_link(BASE, repository, "version", tag or None)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from microbadger.image.describe import describe_image, document_bytes
+from microbadger.image.describe import describe_image
+from microbadger.image.documents import document_bytes
 from microbadger.image.reference import Repository
 from microbadger.site.publisher import Publisher, PublishError
 
-IMAGE = describe_image(Repository.parse("alpine"), [], checked_at=datetime(2026, 11, 20, tzinfo=UTC))
+IMAGE = describe_image(Repository.parse("alpine"), [], updated_at=datetime(2026, 11, 20, tzinfo=UTC))
 
 
 @pytest.fixture

@@ -198,7 +198,7 @@ function facts(version, url) {
   if (version.VersionControl) {
     rows.push(["Commit", link(version.VersionControl.URL, visible(version.VersionControl.Commit))]);
   }
-  if (version.License) rows.push(["Licence", link(version.License.URL, visible(version.License.Code))]);
+  if (version.License) rows.push(["License", link(version.License.URL, visible(version.License.Code))]);
   if (version.Base) rows.push(["Base image", visible(version.Base.Name ?? version.Base.Digest)]);
   if (version.Parents?.length) rows.push(["Built on", imageLinks(version.Parents)]);
   if (version.Identical?.length) rows.push(["Identical", imageLinks(version.Identical)]);
