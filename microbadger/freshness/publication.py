@@ -30,13 +30,10 @@ from microbadger.image import (
     related,
     with_details_of,
 )
-from microbadger.logs import EventLog
 from microbadger.notifications import Notifications
-from microbadger.site import ImageFiles, ImagePaths, Maker, Publisher, PublishError, SiteOptions
+from microbadger.site import ImageFiles, ImagePaths, Maker, Publisher, SiteOptions
 from microbadger.store import Database, Lease
 from microbadger.webhooks import WebhookUrls
-
-log = EventLog(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +118,7 @@ class Publication:
                 with self.database.write() as connection:
                     self.records.keep_current(connection, repository, [path])
                 is_kept = True
-            self._write_if_possible(path, content)
+            self.publisher.write_if_possible(path, content)
             if self.records.updated_at(repository) == files.image["UpdatedAt"]:
                 return content
         if is_kept:
@@ -241,12 +238,6 @@ class Publication:
         asked = self.records.files_on_request(repository).difference(without)
         possible = files.all() if asked else {}
         return {path: possible[path] for path in sorted(asked) if path in possible}
-
-    def _write_if_possible(self, path: str, content: bytes) -> None:
-        try:
-            self.publisher.write(path, content)
-        except PublishError as error:  # what cannot be written, on a full disk, is answered all the same
-            log.error("file_not_written", path=path, error=error)
 
 
 @dataclass(frozen=True, slots=True)

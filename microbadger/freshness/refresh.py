@@ -178,6 +178,7 @@ class Refresher:
             last,
             wanted=begun.check.wanted,
             is_requested=begun.is_requested,
+            renew=begun.lease.renew,
         )
 
     def _failed(

@@ -13,7 +13,6 @@ from microbadger.image import (
     ChangeLogDocument,
     ImageDocument,
     Repository,
-    StatusDocument,
     VersionDocument,
     current_version,
     document_bytes,
@@ -26,22 +25,18 @@ from microbadger.site.paths import ImagePaths
 
 Maker = Callable[[], bytes]
 
-_TIMES_OF_CHECKS = ("CheckedAt", "NextCheckAt")  # no published file has one, or it would change with each check
-
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFiles:
     """Every public file of an image: its path, and what makes its content.
 
-    ``version`` returns the document of a version with its layers, None where there is none. ``status`` is needed for a
-    static site; the service answers with it instead of writing it.
+    ``version`` returns the document of a version with its layers, None where there is none.
     """
 
     image: ImageDocument
     changes: ChangeLogDocument
     version: Callable[[str], VersionDocument | None]
     site: SiteOptions
-    status: StatusDocument | None = None
 
     def written(self) -> dict[str, Maker]:
         """Return the files that are written when the image changed, its metadata last.
@@ -51,25 +46,22 @@ class ImageFiles:
         if self.site.is_static:
             return self.all()
         current = current_version(self.image["Versions"])
-        return self._files(badge_tags=tags_of(current) if current else [], page_tags=[])
+        return self._files(tags_of(current) if current else [])
 
     def all(self) -> dict[str, Maker]:
         """Return every file that the image can have, its metadata last."""
-        tags = [tag for version in self.image["Versions"] for tag in tags_of(version)]
-        return self._files(badge_tags=tags, page_tags=tags)
+        return self._files([tag for version in self.image["Versions"] for tag in tags_of(version)])
 
-    def _files(self, *, badge_tags: Sequence[str], page_tags: Sequence[str]) -> dict[str, Maker]:
+    def _files(self, tags: Sequence[str]) -> dict[str, Maker]:
         names = ImagePaths.all_of(Repository(self.image["Registry"], self.image["Repository"]))
-        pages = {tag: cache(partial(self._page, tag)) for tag in page_tags}
+        pages = {tag: cache(partial(self._page, tag)) for tag in tags}
         page = cache(partial(self._page, None))
         files: dict[str, Maker] = {}
         for paths in names:
-            files |= self._badge_files(paths, badge_tags)
+            files |= self._badge_files(paths, tags)
             files |= {paths.version(version["SHA"]): partial(self._version, version) for version in self.image["Versions"]}
             files |= {paths.tag_page(tag): tag_page for tag, tag_page in pages.items()}
             files |= {paths.page: page, paths.changes: self._changes, paths.feed: self._feed}
-            if self.site.is_static and self.status:
-                files[paths.status] = partial(self._status, self.status)
         return files | {paths.metadata: self._metadata for paths in reversed(names)}
 
     def _badge_files(self, paths: ImagePaths, tags: Sequence[str]) -> dict[str, Maker]:
@@ -105,9 +97,6 @@ class ImageFiles:
 
     def _feed(self) -> bytes:
         return atom_feed.feed(self.changes, self.site.base_url)
-
-    def _status(self, status: StatusDocument) -> bytes:
-        return document_bytes({field: value for field, value in status.items() if field not in _TIMES_OF_CHECKS})
 
     def _metadata(self) -> bytes:
         return document_bytes(self.image)

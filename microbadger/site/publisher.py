@@ -6,7 +6,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from microbadger.logs import EventLog
 from microbadger.store import PUBLIC_MODE, read_if_any, remove_file, replace_file, replace_if_other
+
+log = EventLog(__name__)
 
 
 class PublishError(Exception):
@@ -43,6 +46,13 @@ class Publisher:
                 return False
             replace_file(self.folder / path, content, PUBLIC_MODE)
         return True
+
+    def write_if_possible(self, path: str, content: bytes) -> None:
+        """Publish these bytes at a path; a failure, as on a full disk, is logged, for they are served all the same."""
+        try:
+            self.write(path, content)
+        except PublishError as error:
+            log.error("file_not_written", path=path, error=error)
 
     def write_parts(self, path: str, parts: Iterable[bytes]) -> bool:
         """Do the same with content that comes in parts because it may be long."""

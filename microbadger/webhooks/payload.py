@@ -1,11 +1,11 @@
-"""Reads push webhooks: headers and bytes in, the images they are about out.
+"""Reads which images a push webhook is about, and makes the tokens in webhook URLs.
 
-A webhook is a stranger's word. All that is believed of it is *which image and tag to check*; the rest is asked of the
-registry. Nothing that can be sent raises here.
+A webhook is untrusted. Only *which image and tag to check* is taken from it; everything else comes from the registry.
+No payload raises an exception here.
 
-Not every sender knows the host by which clients reach its registry: one names none, another the name that a container
-has in its own network. The images that a payload names are therefore searched among those that are tracked
-(`references_to`): under the host that it names, else under any other but Docker Hub's, which names itself.
+Some senders do not know the host by which clients reach their registry: they name none, or the one in a container's
+own network. The images they name are therefore searched among those that are tracked (`references_to`): with the host
+of the payload, else with any other host except Docker Hub, which names itself.
 """
 
 import hmac
@@ -19,19 +19,19 @@ from microbadger.webhooks.senders import Mention, cloud_event, event_grid_code, 
 from microbadger.webhooks.tokens import is_token
 
 MAX_BODY_BYTES = 3 * 1024 * 1024
-MAX_REFERENCES = 1000  # each can become a row in the database
+MAX_REFERENCES = 1000  # each can become a row of the store
 
 _FORM_FIELD = b"payload="
-_ANY_HOST, _ANY_PATH = "localhost", "a/b"  # to check the one that came without the other
-_MAX_NAME_LENGTH = 255  # no repository has a longer one; to read megabytes of a name takes a second
+_ANY_HOST, _ANY_PATH = "localhost", "a/b"  # to check a path without its host, and a host without a path
+_MAX_NAME_LENGTH = 255  # no repository has a longer one, and to parse megabytes takes a second
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An image as its sender knows it; nothing but its spelling was checked.
+    """An image as its sender names it; only its spelling was checked.
 
-    `host` is None where the payload names none that a client could write. Each of `paths` can be the one that clients use.
-    Where `is_anywhere` is set, clients may reach the registry by another host.
+    `host` is None if the payload has no valid one. Each of `paths` can be the one that clients use. If `is_anywhere`
+    is set, clients may reach the registry by another host.
     """
 
     host: str | None
@@ -45,10 +45,10 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What a webhook says: by whom, about which images, and in a word what came of reading it.
+    """What a webhook says: its sender, the images it names, and the outcome in a word.
 
-    The words are `named`, `empty`, `not-json`, `unknown-sender`, `no-image` (a ping, a pull, a layer, or a name that no
-    image has) and `handshake`: then `handshake` is the code to be answered as `validationResponse`.
+    The outcomes are `named`, `empty`, `not-json`, `unknown-sender`, `no-image` (a ping, a pull, a layer, or an invalid
+    name) and `handshake`: then `handshake` is the code to answer with as `validationResponse`.
     """
 
     sender: str | None
@@ -58,9 +58,9 @@ class Payload:
 
 
 def is_signed_wrongly(headers: Mapping[str, str], body: bytes, token: str) -> bool:
-    """Tell whether a webhook bears a signature that is not made of its body with the webhook's token as the secret.
+    """Return whether a webhook has a signature that does not match its body with the webhook's token as the secret.
 
-    GitHub, Nexus and JFrog sign where a secret was entered; a sender that does not has shown the token in the URL.
+    GitHub, Nexus and JFrog sign if a secret was entered; other senders prove the token by the URL.
     https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
     https://help.sonatype.com/en/working-with-hmac-payloads.html
     https://docs.jfrog.com/administration/docs/webhooks (the secret itself, unless payloads are set to be signed)
@@ -76,12 +76,12 @@ def is_signed_wrongly(headers: Mapping[str, str], body: bytes, token: str) -> bo
 
 
 def read(headers: Mapping[str, str], body: bytes) -> Payload:
-    """Return what a webhook says, about a thousand images at most; names of headers can be in any case of letters."""
+    """Return what a webhook says, with at most a thousand images; the names of headers may have any case."""
     known = {name.lower(): value for name, value in headers.items()}
-    payload = parsed(_without_form(body))
-    if payload is None:
+    content = parsed(_without_form(body))
+    if content is None:
         return Payload(None, (), "not-json" if body else "empty")
-    events = [cloud_event(known, event) for event in (members(payload) if isinstance(payload, list) else [payload])]
+    events = [cloud_event(known, event) for event in (members(content) if isinstance(content, list) else [content])]
     code = next(filter(None, map(event_grid_code, events)), None)
     if code is not None:
         return Payload("azure", (), "handshake", code)
@@ -94,7 +94,7 @@ def read(headers: Mapping[str, str], body: bytes) -> Payload:
 
 
 def references_to(named: Iterable[Named], tracked_at: Callable[[str], Iterable[Repository]]) -> list[Reference]:
-    """Return the tracked images that were named, a thousand at most; `tracked_at` gives those that have a path.
+    """Return the tracked images that were named, at most a thousand; `tracked_at` returns those that have a path.
 
     >>> web = Repository.parse("registry.example.org/team/web")
     >>> pushed = Named("registry:5000", ("team/web",), "1.2", is_anywhere=True)
@@ -106,7 +106,7 @@ def references_to(named: Iterable[Named], tracked_at: Callable[[str], Iterable[R
 
 
 def _without_form(body: bytes) -> bytes:
-    """Return the JSON that stands in a form, which is how GitHub sends it unless told otherwise."""
+    """Return the JSON in a form, which is what GitHub sends by default."""
     if not body.startswith(_FORM_FIELD):
         return body
     field, _, _ = body.removeprefix(_FORM_FIELD).partition(b"&")
