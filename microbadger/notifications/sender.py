@@ -6,7 +6,7 @@ kept for debugging.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from http.client import HTTPException
 
@@ -52,6 +52,17 @@ class Sender:
 
     def send(self, subscription: Subscription, message: Message, scope: Scope) -> Attempt:
         """Send a message and return the result; nothing is raised if it does not arrive."""
+        try:
+            scope.check(subscription.url)
+            return self._exchange(self._prepared(subscription, message), scope)
+        except (InvalidReceiver, ForbiddenAddress):
+            return Attempt(error="the URL leads to an address where messages may not go")
+        except CutOff:
+            return Attempt(error="it does not answer")
+        except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
+            return Attempt(error=reason_of(error))
+
+    def _prepared(self, subscription: Subscription, message: Message) -> requests.PreparedRequest:
         body = message.body.encode()
         headers = {
             "User-Agent": self._user_agent,
@@ -60,19 +71,10 @@ class Sender:
             "Connection": "close",
             **signed_headers(subscription.secret, message.id, int(self._clock()), body),
         }
-        try:
-            scope.check(subscription.url)
-            return self._post(subscription.url, headers, body, scope)
-        except (InvalidReceiver, ForbiddenAddress):
-            return Attempt(error="the URL leads to an address where messages may not go")
-        except CutOff:
-            return Attempt(error="it does not answer")
-        except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
-            return Attempt(error=reason_of(error))
-
-    def _post(self, url: str, headers: Mapping[str, str], body: bytes, scope: Scope) -> Attempt:
         # Not through a session: it would add cookies, netrc passwords and what the environment says.
-        prepared = requests.Request("POST", url, headers, data=body).prepare()
+        return requests.Request("POST", subscription.url, headers, data=body).prepare()
+
+    def _exchange(self, prepared: requests.PreparedRequest, scope: Scope) -> Attempt:
         deadline = _Deadline(self._timeout_seconds)
         adapter = PinnedAdapter(_ReachUntil(self._resolve, scope.allows, deadline), connections_per_host=1)
         try:

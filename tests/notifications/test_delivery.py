@@ -421,7 +421,7 @@ def test_one_query_finds_that_nothing_waits(bench: Bench) -> None:
     finally:
         event.remove(Engine, "before_cursor_execute", keep)
 
-    assert [statement.split()[0] for statement in statements] == ["BEGIN", "SELECT"]
+    assert [statement.split()[0] for statement in statements if statement.split()[0] != "BEGIN"] == ["SELECT"]
 
 
 def test_a_message_announced_while_another_is_being_sent_is_sent_too(bench: Bench, receiver: Receiver) -> None:

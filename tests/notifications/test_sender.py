@@ -1,4 +1,4 @@
-"""Sending to receivers that are slow, dead, confused or hostile: each attempt ends soon and says what came of it."""
+"""Sending to receivers that are slow, dead, confused or hostile: each attempt ends soon and has a result."""
 
 import json
 import socket
@@ -65,10 +65,10 @@ def test_a_redirect_is_not_followed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "seconds"), [("mañana", None), ("", None), ("-1", None), ("0", 0), ("120", 120), ("999999999", 6 * 3600)]
+    ("value", "seconds"), [("mañana", None), ("", None), ("-1", None), ("0", 0), ("120", 120), ("999999999", 6 * 3600)]
 )
-def test_it_reads_how_long_to_wait(told: str, seconds: float | None) -> None:
-    headers = {"Retry-After": told.encode().decode("latin-1")}
+def test_it_reads_how_long_to_wait(value: str, seconds: float | None) -> None:
+    headers = {"Retry-After": value.encode().decode("latin-1")}
 
     assert sent_to(Answer(429, headers)).retry_after_seconds == seconds
 
@@ -133,7 +133,7 @@ def test_a_receiver_that_does_not_speak_tls_does_not_have_the_message() -> None:
         assert send(receiver.url.replace("http:", "https:")) == Attempt(error="it speaks no usable TLS")
 
 
-def test_a_name_that_nobody_knows_is_said_to_be_unknown() -> None:
+def test_an_unknown_name_is_said_to_be_unknown() -> None:
     def resolve(host: str, port: int) -> list[str]:
         raise socket.gaierror
 
