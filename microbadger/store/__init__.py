@@ -1,5 +1,7 @@
 """The database, and whole files."""
 
+from microbadger.store.counts import Counts
+from microbadger.store.database import Database, StoreError, upsert
 from microbadger.store.files import (
     PRIVATE_MODE,
     PUBLIC_MODE,
@@ -19,10 +21,15 @@ from microbadger.store.files import (
     try_lock,
     unlock,
 )
+from microbadger.store.tables import CONTENT
 
 __all__ = [
+    "CONTENT",
     "PRIVATE_MODE",
     "PUBLIC_MODE",
+    "Counts",
+    "Database",
+    "StoreError",
     "append_line",
     "lock_file",
     "make_folder",
@@ -38,4 +45,5 @@ __all__ = [
     "trouble_with",
     "try_lock",
     "unlock",
+    "upsert",
 ]
