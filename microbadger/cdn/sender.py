@@ -9,15 +9,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from http.client import HTTPException
-
-import requests
-from urllib3.exceptions import HTTPError
 
 from microbadger.cdn.target import Ask
-from microbadger.http import CutOff, ForbiddenAddress, PinnedAdapter, Reach, cut_off_after, is_possible, resolve_name
+from microbadger.http import Client, ForbiddenAddress, HttpError, Limits, Network, Url, is_possible, retry_after_seconds
 from microbadger.logs import EventLog
-from microbadger.registry import reason_of, told_delay_seconds
 
 log = EventLog(__name__)
 
@@ -58,12 +53,13 @@ class CdnSender:
         all_seconds: float = _ALL_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._user_agent = user_agent
-        self._ask_seconds = ask_seconds
         self._all_seconds = all_seconds
         self._clock = clock
-        self._adapter = PinnedAdapter(
-            Reach(resolve_name, is_possible, ask_seconds, ask_seconds), connections_per_host=_AT_ONCE
+        self._client = Client(
+            Network(user_agent),
+            is_possible,
+            limits=Limits(ask_seconds, ask_seconds, ask_seconds),
+            connections_per_host=_AT_ONCE,
         )
 
     def send(self, asks: Iterable[Ask], refusal: Refusal) -> Sent:
@@ -89,26 +85,16 @@ class CdnSender:
             return self._exchange(ask, refusal)
         except ForbiddenAddress:
             return Failure("the CDN's name leads to an address where no CDN is")
-        except CutOff:
-            return Failure("the CDN could not be reached: it does not answer")
-        except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
-            return Failure(f"the CDN could not be reached: {reason_of(error)}")
+        except HttpError as error:
+            return Failure(f"the CDN could not be reached: {error}")
         except Exception:  # a defect of ours, which must count as a failure so that there is a pause after it
             log.exception("purge_broke")
             return Failure("asking the CDN broke, see the log")
 
     def _exchange(self, ask: Ask, refusal: Refusal) -> Failure | None:
-        headers = {"User-Agent": self._user_agent, "Accept-Encoding": "identity", **ask.headers}
-        # Not through a session: it would add cookies, netrc passwords and what the environment says.
-        prepared = requests.Request(ask.method, ask.url, headers, data=ask.body).prepare()
-        response = self._adapter.send(prepared, stream=True, timeout=self._ask_seconds)
-        try:
-            with cut_off_after(self._ask_seconds, response.raw.shutdown):
-                body = response.raw.read(_MAX_ANSWER_BYTES, decode_content=False)
-        finally:
-            response.close()
-        error = refusal(response.status_code, body)
-        return Failure(error, told_delay_seconds(response.headers, self._clock()) or 0) if error else None
+        answer = self._client.send(ask.method, Url.of(ask.url), ask.headers, ask.body, max_bytes=_MAX_ANSWER_BYTES)
+        error = refusal(answer.status, answer.body)
+        return Failure(error, retry_after_seconds(answer.headers, self._clock()) or 0) if error else None
 
 
 @dataclass(slots=True)

@@ -1,27 +1,26 @@
-"""Connections to strangers, checked and bounded."""
+"""Connections to strangers, checked and bounded: one way to send a request."""
 
-from microbadger.http.connection import (
-    Address,
-    CutOff,
-    ForbiddenAddress,
-    PinnedAdapter,
-    Reach,
-    Resolve,
-    cut_off_after,
-    is_possible,
-    is_public,
-    resolve_name,
-)
+from microbadger.http.client import Answer, Client, Limits, Network
+from microbadger.http.connection import Address, Resolve, cut_off_after, is_possible, is_public, resolve_name
+from microbadger.http.errors import CutOff, ForbiddenAddress, HttpError
+from microbadger.http.origin import Origin, Url, is_public_host, retry_after_seconds
 
 __all__ = [
     "Address",
+    "Answer",
+    "Client",
     "CutOff",
     "ForbiddenAddress",
-    "PinnedAdapter",
-    "Reach",
+    "HttpError",
+    "Limits",
+    "Network",
+    "Origin",
     "Resolve",
+    "Url",
     "cut_off_after",
     "is_possible",
     "is_public",
+    "is_public_host",
     "resolve_name",
+    "retry_after_seconds",
 ]

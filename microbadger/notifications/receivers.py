@@ -10,14 +10,9 @@ clouds keep their credentials.
 from enum import Enum, auto
 from ipaddress import ip_address
 
-import requests
-
-from microbadger.http import Address, is_possible, is_public
-from microbadger.registry import Origin, is_public_host
+from microbadger.http import Address, Origin, Url, is_possible, is_public, is_public_host
 
 _MAX_URL_LENGTH = 2048
-_HTTPS_PORT = 443
-_FIRST_UNPRIVILEGED_PORT = 1024
 
 
 class InvalidReceiver(ValueError):
@@ -51,8 +46,7 @@ class Scope(Enum):
             return
         if origin.scheme != "https":
             raise InvalidReceiver("It must begin with https://.")
-        is_usual_port = origin.port == _HTTPS_PORT or origin.port >= _FIRST_UNPRIVILEGED_PORT
-        if not is_usual_port or not is_public_host(origin.host) or _is_local_name(origin.host):
+        if not origin.has_usual_port or not is_public_host(origin.host) or _is_local_name(origin.host):
             raise InvalidReceiver(
                 "It must lead to a public address; an operator can name any host with flask notifications add."
             )
@@ -63,11 +57,9 @@ def _origin(url: str) -> Origin:
     if len(url) > _MAX_URL_LENGTH or not url.isprintable() or " " in url:
         raise InvalidReceiver("It is too long, or contains spaces.")
     try:
-        origin = Origin.of(str(requests.Request("POST", url).prepare().url))
-        origin.host.encode("idna")  # else a resolver would raise this
-    except ValueError as error:  # requests' own errors, too
+        return Url.of(url).origin
+    except ValueError as error:
         raise InvalidReceiver("It must be an http or https URL without a password.") from error
-    return origin
 
 
 def _is_this_computer(host: str) -> bool:

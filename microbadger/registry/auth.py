@@ -17,10 +17,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import urlencode, urljoin, urlsplit
 
+from microbadger.http import Answer, Origin
 from microbadger.image import parse_object
 from microbadger.registry.credentials import Credential, Credentials
 from microbadger.registry.errors import BadAnswer, Refused
-from microbadger.registry.transport import Answer, Origin, Request, Transport
+from microbadger.registry.transport import Request, Transport
 
 __all__ = [
     "Authenticator",

@@ -1,7 +1,7 @@
 """The database, and whole files."""
 
 from microbadger.store.counts import Counts
-from microbadger.store.database import Database, StoreError
+from microbadger.store.database import Database, StoreError, upsert
 from microbadger.store.files import (
     PRIVATE_MODE,
     PUBLIC_MODE,
@@ -21,21 +21,14 @@ from microbadger.store.files import (
     try_lock,
     unlock,
 )
-from microbadger.store.leases import Lease, LeaseLost, Leases
-from microbadger.store.tables import DELIVERIES, LEASES, MESSAGES, SUBSCRIPTIONS
+from microbadger.store.tables import CONTENT
 
 __all__ = [
-    "DELIVERIES",
-    "LEASES",
-    "MESSAGES",
+    "CONTENT",
     "PRIVATE_MODE",
     "PUBLIC_MODE",
-    "SUBSCRIPTIONS",
     "Counts",
     "Database",
-    "Lease",
-    "LeaseLost",
-    "Leases",
     "StoreError",
     "append_line",
     "lock_file",
@@ -52,4 +45,5 @@ __all__ = [
     "trouble_with",
     "try_lock",
     "unlock",
+    "upsert",
 ]
