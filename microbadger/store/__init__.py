@@ -19,10 +19,13 @@ from microbadger.store.files import (
     try_lock,
     unlock,
 )
+from microbadger.store.tables import CHECKS, RECORDS
 
 __all__ = [
+    "CHECKS",
     "PRIVATE_MODE",
     "PUBLIC_MODE",
+    "RECORDS",
     "append_line",
     "lock_file",
     "make_folder",
