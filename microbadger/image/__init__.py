@@ -1,14 +1,6 @@
 """What an image is, and what can be said of it; pure."""
 
-from microbadger.image.changes import (
-    NO_CHANGES,
-    ChangeDocument,
-    ChangeLogDocument,
-    Changes,
-    changes_between,
-    extended,
-    parse_log,
-)
+from microbadger.image.changes import NO_CHANGES, ChangeDocument, ChangeLogDocument, Changes, changes_between
 from microbadger.image.describe import (
     PREFERRED_PLATFORM,
     PlatformImage,
@@ -91,7 +83,6 @@ __all__ = [
     "describe_version",
     "digest_of",
     "document_bytes",
-    "extended",
     "format_time",
     "has_digest",
     "hub_details",
@@ -102,7 +93,6 @@ __all__ = [
     "outline_version",
     "parse_config",
     "parse_json",
-    "parse_log",
     "parse_manifest",
     "parse_object",
     "read_labels",

@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microbadger.image.changes import NO_CHANGES, Changes, changes_between
 from microbadger.image.describe import (
     PlatformImage,
     command_of,
@@ -27,9 +26,6 @@ from microbadger.image.documents import (
     TagDocument,
     VersionDocument,
     document_bytes,
-    format_time,
-    image_name,
-    sha_of,
     tags_of,
 )
 from microbadger.image.manifest import OCI_INDEX, OCI_MANIFEST, Config, Descriptor, HistoryStep, Manifest, Platform
@@ -419,14 +415,6 @@ def test_an_image_has_a_page_where_its_registry_has_one(name: str, url: str | No
     assert describe_image(Repository.parse(name), [], updated_at=NOON).get("ImageURL") == url
 
 
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [("alpine", "alpine"), ("owner/app", "owner/app"), ("ghcr.io/a/b", "ghcr.io/a/b"), ("library/a/b", "library/a/b")],
-)
-def test_an_image_has_the_name_people_use(name: str, shown: str) -> None:
-    assert image_name(Repository.parse(name)) == shown
-
-
 # --- the document of a tag
 
 
@@ -459,69 +447,6 @@ def test_the_document_of_the_current_tag_is_that_of_the_image() -> None:
 @pytest.mark.parametrize("tag", ["mañana", "", "2.0", "LATEST"])
 def test_there_is_no_document_of_an_unknown_tag(tag: str) -> None:
     assert shown_at(document(described("latest")), tag) is None
-
-
-# --- changes
-
-BEFORE = document(described("1.0", letter="a"), described("latest", letter="b"))
-
-
-@pytest.mark.parametrize(
-    ("after", "changes"),
-    [
-        (BEFORE, NO_CHANGES),
-        (document(), Changes({}, {}, {"1.0": "a" * 64, "latest": "b" * 64})),
-        (document(described("1.0", "latest", letter="b")), Changes({}, {"1.0": "b" * 64}, {})),
-        (
-            document(described("1.0", letter="a"), described("latest", "2.0", letter="c")),
-            Changes({"2.0": "c" * 64}, {"latest": "c" * 64}, {}),
-        ),
-    ],
-)
-def test_it_finds_which_tags_moved(after: ImageDocument, changes: Changes) -> None:
-    assert changes_between(BEFORE, after) == changes
-
-
-@pytest.mark.parametrize(
-    ("changes", "is_any"),
-    [(NO_CHANGES, False), (Changes({"a": "b"}, {}, {}), True), (Changes({}, {"a": "b"}, {}), True),
-     (Changes({}, {}, {"a": "b"}), True)],
-)  # fmt: skip
-def test_changes_are_true_if_there_are_any(changes: Changes, is_any: bool) -> None:
-    assert bool(changes) is is_any
-
-
-# --- bytes
-
-
-@pytest.mark.parametrize(
-    ("moment", "text"),
-    [
-        (CREATED, "2018-12-14T08:47:51.363852Z"),
-        (NOON, "2026-11-20T12:00:00Z"),
-        (datetime(2026, 11, 20, 1, 30, tzinfo=timezone(timedelta(hours=2))), "2026-11-19T23:30:00Z"),
-        (datetime(1, 1, 1, tzinfo=UTC), "0001-01-01T00:00:00Z"),
-    ],
-)
-def test_times_are_in_utc(moment: datetime, text: str) -> None:
-    assert format_time(moment) == text
-
-
-def test_texts_cannot_become_markup() -> None:
-    assert document_bytes({"<a&b>": "</script>"}) == b'{"\\u003ca\\u0026b\\u003e":"\\u003c/script\\u003e"}\n'
-
-
-def test_other_texts_are_written_as_they_are() -> None:
-    assert document_bytes({"a": "mañana 😀"}) == '{"a":"mañana 😀"}\n'.encode()
-
-
-def test_half_a_character_does_not_break_a_document() -> None:
-    assert document_bytes({"a": "\ud83d"}) == b'{"a":"?"}\n'
-
-
-@pytest.mark.parametrize(("given", "sha"), [(digest("a"), "a" * 64), ("sha512:ff", "ff")])
-def test_a_sha_is_a_digest_without_its_algorithm(given: str, sha: str) -> None:
-    assert sha_of(given) == sha
 
 
 @given(st.dictionaries(st.text(), st.text(), max_size=4), st.text(), st.text())
