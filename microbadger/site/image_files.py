@@ -59,7 +59,8 @@ class ImageFiles:
         files: dict[str, Maker] = {}
         for paths in names:
             files |= self._badge_files(paths, tags)
-            files |= {paths.version(version["SHA"]): partial(self._version, version) for version in self.image["Versions"]}
+            for version in self.image["Versions"]:
+                files[paths.version(version["SHA"])] = partial(self._version, version)
             files |= {paths.tag_page(tag): tag_page for tag, tag_page in pages.items()}
             files |= {paths.page: page, paths.changes: self._changes, paths.feed: self._feed}
         return files | {paths.metadata: self._metadata for paths in reversed(names)}

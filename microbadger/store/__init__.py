@@ -1,7 +1,5 @@
 """The database, and whole files."""
 
-from microbadger.store.counts import Counts
-from microbadger.store.database import Database, StoreError, upsert
 from microbadger.store.files import (
     PRIVATE_MODE,
     PUBLIC_MODE,
@@ -21,15 +19,13 @@ from microbadger.store.files import (
     try_lock,
     unlock,
 )
-from microbadger.store.tables import CONTENT
+from microbadger.store.tables import CHECKS, RECORDS
 
 __all__ = [
-    "CONTENT",
+    "CHECKS",
     "PRIVATE_MODE",
     "PUBLIC_MODE",
-    "Counts",
-    "Database",
-    "StoreError",
+    "RECORDS",
     "append_line",
     "lock_file",
     "make_folder",
@@ -45,5 +41,4 @@ __all__ = [
     "trouble_with",
     "try_lock",
     "unlock",
-    "upsert",
 ]

@@ -22,9 +22,9 @@ from microbadger.store.tables import COUNTS, GAUGES
 
 _LONGEST_HOLDING_SECONDS = 24 * 3600.0
 
-Labels = tuple[tuple[str, str], ...]
+CountLabels = tuple[tuple[str, str], ...]
 """Names and values of labels, in the order of the names."""
-Key = tuple[str, Labels]
+Key = tuple[str, CountLabels]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Totals:
     counts: Mapping[Key, float]
     gauges: Mapping[Key, float]
 
-    def of(self, name: str) -> dict[Labels, float]:
+    def of(self, name: str) -> dict[CountLabels, float]:
         """Return the values of a counter or gauge by label."""
         values = {**self.counts, **self.gauges}
         return {labels: value for (named, labels), value in values.items() if named == name}
@@ -125,10 +125,10 @@ def _forget_all() -> None:
 os.register_at_fork(after_in_child=_forget_all)
 
 
-def labels_of(labels: Mapping[str, str]) -> Labels:
+def labels_of(labels: Mapping[str, str]) -> CountLabels:
     """Return labels in the order of their names."""
     return tuple(sorted(labels.items()))
 
 
-def _labels_in(text: str) -> Labels:
+def _labels_in(text: str) -> CountLabels:
     return tuple((name, value) for name, value in json.loads(text))

@@ -4,7 +4,7 @@ Times are Unix times in seconds. An image is named by `str(Repository)`, its can
 that can be long are compressed. Columns are of types that SQLite and PostgreSQL have in common.
 """
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
 
 SCHEMA = MetaData()
 
@@ -42,6 +42,7 @@ CHECKS = Table(
     "checks",
     SCHEMA,
     Column("image", Text, primary_key=True),
+    Column("name", Text, nullable=False),
     Column("registry", Text, nullable=False),
     Column("due_at", Float, nullable=False),
     Column("began_at", Float),
@@ -57,17 +58,23 @@ CHECKS = Table(
     Index("checks_by_due_at", "due_at"),
     sqlite_with_rowid=False,
 )
-"""How the last check of each tracked image went, and when the next one is due."""
+"""How the last check of each tracked image went, and when the next one is due; ``name`` is its `image_name`."""
 
 RECORDS = Table(
     "records",
     SCHEMA,
     Column("image", Text, primary_key=True),
-    Column("document", LargeBinary, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("pull_count", BigInteger, nullable=False),
     Column("entry", Text, nullable=False),
     Column("updated_at", Text, nullable=False),
+    Column("document", LargeBinary, nullable=False),
 )
-"""What was last seen of each image: its document without layers, and its entry in the list of all images."""
+"""What was last seen of each image: its document without layers, and its entry in the list of all images.
+
+The description is there to be searched, in lower case. The document comes last: reading the columns before it does not
+read it.
+"""
 
 VERSIONS = Table(
     "versions",

@@ -14,7 +14,7 @@ from microbadger.badges.svg import STYLES
 from microbadger.badges.text import BADGE_TYPES, size_text
 from microbadger.image.reference import Repository
 from microbadger.site.markup import FORMATS, badge_link
-from microbadger.site.pages import visible
+from microbadger.site.templating import visible
 from tests.browser import PHONE, PLAIN_HOST, chromium, focused, pasted, reading, tab_to, violations  # noqa: F401
 from tests.real_registry import ImageMaker, RunningRegistry, need
 from tests.running_service import RunningService
