@@ -18,11 +18,11 @@ from microbadger.cli import Tools, add_commands
 from microbadger.freshness import Freshness, FreshnessOptions
 from microbadger.http import Network
 from microbadger.logs import EventLog, LineFormatter, Redaction, log_to_stdout
-from microbadger.notifications import Notifications
+from microbadger.notifications import Notifications, Sender
 from microbadger.registry import Credentials, Registry, Servers, read_credentials
 from microbadger.settings import Settings, SettingsError, prepare_folder, unknown_settings
 from microbadger.site import Publisher, SiteOptions
-from microbadger.store import Counts, Database, StoreError, kept_secret
+from microbadger.store import Counts, Database, Leases, StoreError, kept_secret
 from microbadger.web import Web
 from microbadger.webhooks import WebhookUrls, hooks_token
 
@@ -86,7 +86,10 @@ class _Service:
             credentials=self.credentials,
         )
         publisher = Publisher(public)
-        notifications = Notifications(database, counts, network, base_url=settings.base_url, now=_now)
+        sender = Sender(network)
+        notifications = Notifications(
+            database, Leases(database), counts, sender.send, base_url=settings.base_url, now=_now
+        )
         cdn = Cdn(settings.cdn_purge, network, base_url=settings.base_url)
         self.freshness = Freshness(
             FreshnessOptions(

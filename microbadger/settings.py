@@ -174,7 +174,7 @@ def _database_url(environment: Mapping[str, str]) -> str:
     try:
         url.get_dialect().import_dbapi()
     except ImportError:
-        raise SettingsError("DATABASE_URL names PostgreSQL, which needs psycopg: pip install 'psycopg[binary]'.") from None
+        raise SettingsError("DATABASE_URL needs psycopg: pip install 'psycopg[binary]'.") from None
     return url.render_as_string(hide_password=False)
 
 

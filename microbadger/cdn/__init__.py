@@ -1,15 +1,13 @@
 """Makes a CDN forget what changed."""
 
-from microbadger.cdn.purge import CdnPurge, Status
-from microbadger.cdn.sender import CdnSender
+from microbadger.cdn.scratch import Cdn, PurgeStatus
 from microbadger.cdn.target import Cloudflare, PurgeMethod, Target, parse_target
 
 __all__ = [
-    "CdnPurge",
-    "CdnSender",
+    "Cdn",
     "Cloudflare",
     "PurgeMethod",
-    "Status",
+    "PurgeStatus",
     "Target",
     "parse_target",
 ]

@@ -185,10 +185,10 @@ class Publication:
         last = {version["SHA"]: version for version in before["Versions"]} if before else {}
         changed = {}
         for version in versions:
-            sha = version["SHA"]
-            if "Layers" not in version and version == last.get(sha):
+            sha, is_whole = version["SHA"], "Layers" in version
+            if not is_whole and version == last.get(sha):
                 continue
-            recorded = self.records.version(repository, sha) if "Layers" not in version and version["Platforms"] else None
+            recorded = self.records.version(repository, sha) if version["Platforms"] and not is_whole else None
             changed[sha] = with_details_of(recorded, version) if recorded else version
         return changed
 
@@ -225,7 +225,8 @@ class Publication:
         written = files.written()
         wanted = {path: make for path, make in written.items() if path not in skipped}
         on_request = self.records.files_on_request(repository)
-        others = {*(self._files(repository, before, {}, None).written() if before else ()), *on_request} - written.keys()
+        last_written = self._files(repository, before, {}, None).written() if before else {}
+        others = {*last_written, *on_request} - written.keys()
         if not others:
             return _Plan(wanted, frozenset(), frozenset())
         possible = files.all()

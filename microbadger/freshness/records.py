@@ -1,7 +1,7 @@
 """Keeps what was last seen of each image: its document, its versions with their layers, and its changes.
 
-Documents are kept as they are published. What is read back and is not whole counts as never seen: the image is then read
-again.
+Documents are kept as they are published. What is read back and is not whole counts as never seen: the image is then
+read again.
 """
 
 import json
@@ -20,18 +20,20 @@ from microbadger.image import (
     ImageDocument,
     Repository,
     VersionDocument,
+    document_bytes,
     image_name,
     tags_of,
 )
 from microbadger.site import entry_of
 from microbadger.store import CHANGES, FILES_ON_REQUEST, FIRST_SEEN, RECORDS, VERSIONS, Database, upsert
 
-_COMPRESSION = 6
 _NO_TAG = ""
 
 _DOCUMENT = select(RECORDS.c.document).where(RECORDS.c.image == bindparam("which"))
 _UPDATED_AT = select(RECORDS.c.updated_at).where(RECORDS.c.image == bindparam("which"))
-_VERSION = select(VERSIONS.c.document).where(VERSIONS.c.image == bindparam("which"), VERSIONS.c.sha == bindparam("its_sha"))
+_VERSION = select(VERSIONS.c.document).where(
+    VERSIONS.c.image == bindparam("which"), VERSIONS.c.sha == bindparam("its_sha")
+)
 _CHANGES = (
     select(CHANGES.c.document)
     .where(CHANGES.c.image == bindparam("which"))
@@ -166,7 +168,7 @@ def unpacked_image(packed: bytes | None) -> ImageDocument | None:
 
 
 def _packed(document: Mapping[str, object]) -> bytes:
-    return zlib.compress(json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"), _COMPRESSION)
+    return zlib.compress(document_bytes(document))
 
 
 def _unpacked(packed: bytes | None) -> Any:

@@ -1,7 +1,7 @@
 """Brings what is published of an image up to date: one check, from the lease to the outcome.
 
-Lease the image, ask what changed, read only what is new, describe, compare with the record, write the files that differ,
-keep the record. If the registry fails, the last good files stay, and the state of the image says why.
+Lease the image, ask what changed, read only what is new, describe, compare with the record, write the files that
+differ, keep the record. If the registry fails, the last good files stay, and the state of the image says why.
 """
 
 import time
@@ -116,7 +116,7 @@ class Refresher:
         return True
 
     def _begin(self, repository: Repository, is_wanted: IsWanted, *, is_asked_for: bool = False) -> _Begun | None:
-        """Take the lease of an image and read how it stands, or return None where a check is not wanted or under way."""
+        """Take the lease of an image and read how it stands; None where no check is wanted, or one is under way."""
         with self.database.write() as connection:
             lease = self.leases.take(connection, _lease_of(repository))
             if lease is None:

@@ -23,7 +23,9 @@ _MOST_ASKED_TAGS = 20
 
 _OF_IMAGE = select(REQUESTS).where(REQUESTS.c.image == bindparam("which"))
 _DONE = REQUESTS.delete().where(
-    REQUESTS.c.image == bindparam("which"), REQUESTS.c.tag == bindparam("its_tag"), REQUESTS.c.asked == bindparam("count")
+    REQUESTS.c.image == bindparam("which"),
+    REQUESTS.c.tag == bindparam("its_tag"),
+    REQUESTS.c.asked == bindparam("count"),
 )
 
 

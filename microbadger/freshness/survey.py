@@ -124,7 +124,7 @@ def _tags_by_digest(
 def _ask_digest(remote: RemoteRepository, tag: str, last: str | None) -> str | None:
     """Return what a tag names: None if it does not exist (any more), what it last named where the answer is odd."""
     try:
-        return remote.head(tag).digest or remote.manifest(tag).digest
+        return remote.head(tag) or remote.manifest(tag).digest
     except NotFound:
         return None
     except BadAnswer:

@@ -1,6 +1,7 @@
 """What the process that leads does every few seconds besides checks."""
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
 from microbadger.freshness.refresh import Refresher
 from microbadger.freshness.tracked_images import TrackedImages
+from microbadger.image import Repository
 from microbadger.notifications import Notifications
 from microbadger.registry import Content
 from microbadger.store import Counts, Database, read_value, sweep, write_value
@@ -53,9 +55,14 @@ class Upkeep:
         self.checks.check_all_of_other_editions()
         self.checks.add(tracked - checked)
         self.tracked.remember()
-        gone = checked - tracked
-        if not gone or (self.tracked.is_trusted and all([self.refresher.remove_if_idle(each) for each in gone])):
+        if self._have_removed(checked - tracked):
             self._known = stamp
+
+    def _have_removed(self, gone: Collection[Repository]) -> bool:
+        """Remove images, and return whether all of them are: one may be under way, or the file half written."""
+        if gone and not self.tracked.is_trusted:
+            return False
+        return False not in [self.refresher.remove_if_idle(repository) for repository in gone]
 
     def _clean(self) -> None:
         """Remove what is of no use any more, once a day: of files there can be millions."""

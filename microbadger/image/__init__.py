@@ -1,6 +1,14 @@
 """What an image is, and what can be said of it; pure."""
 
-from microbadger.image.changes import NO_CHANGES, ChangeDocument, ChangeLogDocument, Changes, changes_between
+from microbadger.image.changes import (
+    MOST_CHANGES,
+    NO_CHANGES,
+    ChangeDocument,
+    ChangeLogDocument,
+    Changes,
+    change_between,
+    changes_between,
+)
 from microbadger.image.describe import (
     PREFERRED_PLATFORM,
     PlatformImage,
@@ -19,12 +27,16 @@ from microbadger.image.documents import (
     ImageDocument,
     LayerDocument,
     PlatformDocument,
+    Reason,
     RelativeDocument,
+    State,
+    StatusDocument,
     TagDocument,
     VersionDocument,
     document_bytes,
     format_time,
     image_name,
+    is_same,
     tags_of,
 )
 from microbadger.image.errors import InvalidManifest, ManifestError, UnsupportedManifest
@@ -52,6 +64,7 @@ __all__ = [
     "INDEX_TYPES",
     "KNOWN_FIELDS",
     "MANIFEST_TYPES",
+    "MOST_CHANGES",
     "NO_CHANGES",
     "PREFERRED_PLATFORM",
     "ChangeDocument",
@@ -70,12 +83,16 @@ __all__ = [
     "Platform",
     "PlatformDocument",
     "PlatformImage",
+    "Reason",
     "Reference",
     "RelativeDocument",
     "Repository",
+    "State",
+    "StatusDocument",
     "TagDocument",
     "UnsupportedManifest",
     "VersionDocument",
+    "change_between",
     "changes_between",
     "choose",
     "current_version",
@@ -88,6 +105,7 @@ __all__ = [
     "hub_details",
     "image_name",
     "is_digest",
+    "is_same",
     "is_tag",
     "most_specific",
     "outline_version",

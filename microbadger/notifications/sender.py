@@ -34,13 +34,12 @@ class Sender:
 
     def __init__(
         self,
+        network: Network,
         *,
-        user_agent: str,
         timeout_seconds: float = _TIMEOUT_SECONDS,
-        resolve: Resolve = resolve_name,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._network = Network(user_agent, resolve=resolve)
+        self._network = network
         self._limits = Limits(timeout_seconds, timeout_seconds, timeout_seconds)
         self._clock = clock
 

@@ -1,15 +1,17 @@
 """Reads registries and Docker Hub; believes nothing."""
 
 from microbadger.registry.client import Registry
+from microbadger.registry.content import Content
 from microbadger.registry.credentials import Credentials, read_credentials
-from microbadger.registry.docker_hub import DockerHub, HubTag, HubTags
+from microbadger.registry.docker_hub import HubTag, HubTags
 from microbadger.registry.errors import BadAnswer, NotFound, RateLimited, RegistryError
 from microbadger.registry.remote import RemoteRepository
+from microbadger.registry.servers import Servers
 
 __all__ = [
     "BadAnswer",
+    "Content",
     "Credentials",
-    "DockerHub",
     "HubTag",
     "HubTags",
     "NotFound",
@@ -17,5 +19,6 @@ __all__ = [
     "Registry",
     "RegistryError",
     "RemoteRepository",
+    "Servers",
     "read_credentials",
 ]

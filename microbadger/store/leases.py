@@ -60,9 +60,10 @@ class Lease:
             raise LeaseLost(f"another process has taken over {self.name}")
         self._expires_at = until
 
-    def end(self, connection: Connection) -> None:
-        """Give the lease back within a transaction; nothing happens where it was lost."""
-        connection.execute(_EXTEND, {"lease": self.name, "its_fence": self.fence, "until": 0.0})
+    def end(self, connection: Connection) -> bool:
+        """Give the lease back within a transaction; False, and nothing happens, where it was lost."""
+        ended = connection.execute(_EXTEND, {"lease": self.name, "its_fence": self.fence, "until": 0.0})
+        return ended.rowcount == 1
 
 
 class Leases:

@@ -11,8 +11,8 @@ from microbadger.freshness import TrackedImages
 from microbadger.image import InvalidReference, Repository, image_name, parse_object
 from microbadger.logs import EventLog
 from microbadger.notifications import (
-    DeliveryStatus,
     MOST_SUBSCRIPTIONS,
+    DeliveryStatus,
     InvalidReceiver,
     InvalidSubscription,
     Notifications,

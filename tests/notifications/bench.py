@@ -68,7 +68,7 @@ class Bench:
             self.database,
             self.leases,
             self.counts,
-            send or Sender(user_agent="tests").send,
+            send or Sender(Network("tests")).send,
             base_url=base_url,
             now=lambda: self.time,
         )

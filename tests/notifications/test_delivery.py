@@ -43,7 +43,7 @@ from pathlib import Path
 from microbadger.notifications.sender import Sender
 from tests.notifications.bench import Bench
 def send(*arguments):
-    Sender(user_agent="tests").send(*arguments)
+    Sender(Network("tests")).send(*arguments)
     os.kill(os.getpid(), signal.SIGKILL)
 Bench(Path(sys.argv[1]), send).deliver()
 """

@@ -20,7 +20,7 @@ FORBIDDEN = "the URL leads to an address where messages may not go"
 
 def send(url: str, scope: Scope = Scope.ANYWHERE, *, timeout_seconds: float = 5.0, **options: object) -> Attempt:
     subscription = Subscription(id="1", image_name="alpine", url=url, secret="whsec_" + "YWJj" * 8)
-    sender = Sender(user_agent="MicroBadger/tests", timeout_seconds=timeout_seconds, **options)  # type: ignore[arg-type]
+    sender = Sender(Network("MicroBadger/tests"), timeout_seconds=timeout_seconds, **options)  # type: ignore[arg-type]
     return sender.send(subscription, MESSAGE, scope)
 
 
