@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import quote
 
 import jsonschema_rs
@@ -228,6 +228,7 @@ def test_every_route_for_programs_is_described(read_only: World) -> None:
         ("License", documents.LicenseDocument),
         ("VersionControl", documents.VersionControlDocument),
         ("Base", documents.BaseDocument),
+        ("Status", documents.StatusDocument),
         ("ChangeLog", change_log.ChangeLogDocument),
         ("Change", change_log.ChangeDocument),
         ("NewTag", change_log.NewTagDocument),
@@ -254,10 +255,13 @@ def test_every_object_is_used() -> None:
 
 def test_choices_are_those_of_the_service() -> None:
     parameters = DOCUMENT["components"]["parameters"]
+    status = SCHEMAS["Status"]["properties"]
 
     assert parameters["BadgeType"]["schema"]["enum"] == list(BADGE_TYPES)
     assert parameters["Style"]["schema"]["enum"] == list(STYLES)
     assert SCHEMAS["NotificationFields"]["properties"]["Format"]["enum"] == list(FORMATS)
+    assert status["State"]["enum"] == list(get_args(documents.State))
+    assert status["Reason"]["enum"] == list(get_args(documents.Reason))
 
 
 def examples() -> Iterator[tuple[str, Mapping[str, Any], object]]:
