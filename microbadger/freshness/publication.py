@@ -156,7 +156,7 @@ class Publication:
 
         with self.database.read() as connection:
             stacks = self.stacks.chains_of(connection, repository, versions, diff_ids_of)
-            relatives = self.stacks.relatives(connection, repository, stacks)
+            relatives = self.stacks.relatives(connection, repository, versions, stacks)
         with_relatives = [
             related(version, found.parents, found.identical) if (found := relatives.get(version["SHA"])) else version
             for version in versions

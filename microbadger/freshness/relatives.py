@@ -11,9 +11,9 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, case, func, select
+from sqlalchemy import Connection, bindparam, case, func, select
 
 from microbadger.image import RelativeDocument, Repository, TagDocument, VersionDocument, image_name, tags_of
 from microbadger.site import ImagePaths
@@ -42,6 +42,15 @@ _RANKED = (
 )
 _UNDER = select(_RANKED).where(_RANKED.c.place <= _MOST_UNDER_ONE_CHAIN).order_by(_RANKED.c.chain, _RANKED.c.place)
 """The versions under some chains, those of official images first: they are what copies are copies of."""
+
+
+class _Stack(NamedTuple):
+    """A version, under the chain of all its layers."""
+
+    chain: str
+    image: str
+    sha: str
+    tags: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +84,23 @@ class LayerStacks:
         return {version["SHA"]: _chains(version, known, diff_ids_of) for version in versions if version["Platforms"]}
 
     def relatives(
-        self, connection: Connection, repository: Repository, stacks: Mapping[str, Chains]
+        self,
+        connection: Connection,
+        repository: Repository,
+        versions: Iterable[VersionDocument],
+        stacks: Mapping[str, Chains],
     ) -> dict[str, Relatives]:
-        """Return the relatives of each version of an image by its SHA."""
-        wanted = sorted({chain for chains in stacks.values() for chain in chains})
-        under: dict[str, list[Row[Any]]] = {}
-        if wanted:
-            for row in connection.execute(_UNDER, {"chains": wanted}):
-                under.setdefault(row.chain, []).append(row)
-        return {sha: self._relatives(str(repository), sha, chains, under) for sha, chains in stacks.items()}
+        """Return the relatives of each of these versions of an image, by its SHA."""
+        name = str(repository)
+        tags = {version["SHA"]: tuple(tags_of(version)[:_MOST_TAGS]) for version in versions}
+        own = (_Stack(chains[-1], name, sha, tags[sha]) for sha, chains in stacks.items() if chains)
+        wanted = {chain for chains in stacks.values() for chain in chains}
+        rows = connection.execute(_UNDER, {"chains": sorted(wanted)}) if wanted else ()
+        others = (_Stack(row.chain, row.image, row.sha, tuple(row.tags.split())) for row in rows if row.image != name)
+        under: dict[str, list[_Stack]] = {}
+        for stack in sorted([*others, *own], key=_rank):
+            under.setdefault(stack.chain, []).append(stack)
+        return {sha: self._relatives(name, sha, chains, under) for sha, chains in stacks.items()}
 
     def write(
         self,
@@ -114,7 +131,7 @@ class LayerStacks:
         """Forget every version of an image."""
         connection.execute(LAYER_STACKS.delete().where(LAYER_STACKS.c.image == str(repository)))
 
-    def _relatives(self, name: str, sha: str, chains: Chains, under: Mapping[str, list["Row[Any]"]]) -> Relatives:
+    def _relatives(self, name: str, sha: str, chains: Chains, under: Mapping[str, list[_Stack]]) -> Relatives:
         parents: list[RelativeDocument] = []
         for layer_count in range(len(chains) - 1, 0, -1):
             others = [row for row in under.get(chains[layer_count - 1], ()) if row.image != name]
@@ -123,16 +140,16 @@ class LayerStacks:
         others = [row for row in same_layers if (row.image, row.sha) != (name, sha)]
         return Relatives(parents[:MOST_RELATIVES], self._documents(others, len(chains)))
 
-    def _documents(self, rows: list["Row[Any]"], layer_count: int) -> list[RelativeDocument]:
+    def _documents(self, rows: list[_Stack], layer_count: int) -> list[RelativeDocument]:
         """Return official images where there are some, else all."""
         official = [row for row in rows if row.image.startswith(_OFFICIAL)]
         return [self._document(row, layer_count) for row in islice(official or rows, MOST_RELATIVES)]
 
-    def _document(self, row: "Row[Any]", layer_count: int) -> RelativeDocument:
+    def _document(self, row: _Stack, layer_count: int) -> RelativeDocument:
         name = image_name(Repository.parse(row.image))
         return RelativeDocument(
             SHA=row.sha,
-            Tags=[TagDocument(tag=tag) for tag in row.tags.split()],
+            Tags=[TagDocument(tag=tag) for tag in row.tags],
             ImageName=name,
             LayerCount=layer_count,
             MicrobadgerURL=f"{self._base_url}/{ImagePaths(name).page_url}",
@@ -148,6 +165,10 @@ def chains_of(diff_ids: Sequence[str]) -> Chains:
         hashed.update(f"{diff_id}\n".encode("utf-8", "replace"))
         chains.append(hashed.hexdigest()[:_CHAIN_DIGITS])
     return tuple(chains)
+
+
+def _rank(stack: _Stack) -> tuple[bool, str, str]:
+    return not stack.image.startswith(_OFFICIAL), stack.image, stack.sha
 
 
 def _chains(

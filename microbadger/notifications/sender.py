@@ -15,9 +15,7 @@ from microbadger.http import (
     HttpError,
     Limits,
     Network,
-    Resolve,
     Url,
-    resolve_name,
     retry_after_seconds,
 )
 from microbadger.notifications.outbox import Attempt, Message

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from microbadger.http.client import Network
 from microbadger.image.changes import changes_between
 from microbadger.image.describe import describe_image, outline_version, tagged
 from microbadger.image.documents import ImageDocument, PlatformDocument, VersionDocument

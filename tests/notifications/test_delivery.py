@@ -40,6 +40,7 @@ bench.deliver()
 SEND_AND_DIE = """
 import os, signal, sys
 from pathlib import Path
+from microbadger.http.client import Network
 from microbadger.notifications.sender import Sender
 from tests.notifications.bench import Bench
 def send(*arguments):

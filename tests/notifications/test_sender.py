@@ -7,6 +7,7 @@ from email.utils import formatdate
 import pytest
 from standardwebhooks import Webhook
 
+from microbadger.http.client import Network
 from microbadger.notifications.outbox import Attempt, Message
 from microbadger.notifications.receivers import Scope
 from microbadger.notifications.sender import Sender
