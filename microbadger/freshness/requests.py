@@ -65,11 +65,6 @@ class Requests:
         rows = connection.execute(_OF_IMAGE, {"which": str(repository)})
         return [CheckRequest(row.tag or None, row.asked, row.asked_by) for row in rows]
 
-    def is_waiting(self, repository: Repository) -> bool:
-        """Tell whether a check of an image was asked for."""
-        with self._database.read() as connection:
-            return bool(self.waiting(connection, repository))
-
     def end(self, connection: Connection, repository: Repository, done: Collection[CheckRequest]) -> None:
         """Forget requests that a check has answered, unless they were repeated meanwhile."""
         for request in done:
