@@ -24,7 +24,6 @@ from microbadger.site import (
     Publisher,
     PublishError,
     api_document,
-    api_guide,
     api_page,
     digest_with,
     entries_in,
@@ -177,7 +176,7 @@ class Catalogue:
         for asset in sorted(_ASSET_FOLDER.iterdir()):
             yield f"{ASSETS}/{asset.name}", asset.read_bytes()
         yield API, api_document(self._base_url)
-        yield API_PAGE, api_page(api_guide(), self._base_url)
+        yield API_PAGE, api_page(self._base_url)
 
     def _no_longer_tracked(self, listed: Iterable[Repository]) -> Iterator[Repository]:
         known = set(listed)

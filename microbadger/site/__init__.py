@@ -2,7 +2,7 @@
 
 from microbadger.site.image_list import entry_of, list_page, list_parts
 from microbadger.site.markup import FORMATS, badge_link
-from microbadger.site.openapi import api_document, api_guide
+from microbadger.site.openapi import api_document
 from microbadger.site.pages import LISTED_ON_HOME, api_page, home_page
 from microbadger.site.paths import API, API_PAGE, ASSETS, CATALOGUE, HOME, ImagePaths, addresses, has_own_paths
 from microbadger.site.publisher import Publisher, PublishError
@@ -22,7 +22,6 @@ __all__ = [
     "Publisher",
     "addresses",
     "api_document",
-    "api_guide",
     "api_page",
     "badge_link",
     "entry_of",

@@ -6,9 +6,9 @@ made. So a file that is missing is made again when it is requested.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cache, partial
 
-from microbadger.badges import BADGE_TYPES, Badge, badges, draw, endpoint_document
+from microbadger.badges import BADGE_TYPES, Badge, badge_for, draw, endpoint_document
 from microbadger.image import (
     ChangeLogDocument,
     ImageDocument,
@@ -70,7 +70,7 @@ class ImageFiles:
             files |= {paths.tag_page(tag): tag_page for tag, tag_page in pages.items()}
             files |= {paths.page: page, paths.changes: self._changes, paths.feed: self._feed}
             if self.site.is_static and self.status:
-                files[paths.status] = partial(self._status, self.status)
+                files[paths.status] = partial(_status, self.status)
         return files | {paths.metadata: self._metadata for paths in reversed(names)}
 
     def _badge_files(self, paths: ImagePaths, tags: Sequence[str]) -> dict[str, Maker]:
@@ -79,19 +79,10 @@ class ImageFiles:
         files: dict[str, Maker] = {}
         for tag in [None, *tags]:
             for badge_type in BADGE_TYPES:
-                files[paths.badge(badge_type, tag, "svg")] = partial(self._svg, badge_type, tag)
-                files[paths.badge(badge_type, tag, "json")] = partial(self._endpoint, badge_type, tag)
+                badge = cache(partial(badge_for, self.image, badge_type, tag))
+                files[paths.badge(badge_type, tag, "svg")] = partial(_svg, badge)
+                files[paths.badge(badge_type, tag, "json")] = partial(_endpoint, badge)
         return files
-
-    @cached_property
-    def _badges(self) -> dict[tuple[str, str | None], Badge]:
-        return {(badge_type, tag): badge for badge_type, tag, badge in badges(self.image)}
-
-    def _svg(self, badge_type: str, tag: str | None) -> bytes:
-        return draw(self._badges[badge_type, tag])
-
-    def _endpoint(self, badge_type: str, tag: str | None) -> bytes:
-        return document_bytes(endpoint_document(self._badges[badge_type, tag]))
 
     def _version(self, version: VersionDocument) -> bytes:
         return document_bytes(self.version(version["SHA"]) or version)
@@ -107,8 +98,17 @@ class ImageFiles:
     def _feed(self) -> bytes:
         return atom_feed.feed(self.changes, self.site.base_url)
 
-    def _status(self, status: StatusDocument) -> bytes:
-        return document_bytes({field: value for field, value in status.items() if field not in _TIMES_OF_CHECKS})
-
     def _metadata(self) -> bytes:
         return document_bytes(self.image)
+
+
+def _svg(badge: Callable[[], Badge]) -> bytes:
+    return draw(badge())
+
+
+def _endpoint(badge: Callable[[], Badge]) -> bytes:
+    return document_bytes(endpoint_document(badge()))
+
+
+def _status(status: StatusDocument) -> bytes:
+    return document_bytes({field: value for field, value in status.items() if field not in _TIMES_OF_CHECKS})

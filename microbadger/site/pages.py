@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from microbadger.image import InvalidReference, Reference, StatusDocument, image_name
-from microbadger.site.openapi import Guide
+from microbadger.site.openapi import document
 from microbadger.site.options import SiteOptions
 from microbadger.site.paths import API, ImagePaths
 from microbadger.site.templating import render
@@ -55,9 +55,9 @@ def absent_page(name: str, site: SiteOptions, status: StatusDocument | None = No
     )
 
 
-def api_page(guide: Guide, base_url: str) -> bytes:
+def api_page(base_url: str) -> bytes:
     """Return the page about the HTTP API."""
-    return render("api.html", SiteOptions(base_url), guide=guide, service_url=base_url, api=API)
+    return render("api.html", SiteOptions(base_url), document=document(base_url), api=API)
 
 
 def _case(status: StatusDocument | None, tag: str | None) -> str:

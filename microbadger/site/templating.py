@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader
 
 from microbadger.badges import count_text, layers_text, platform_text, size_text
 from microbadger.image import PlatformDocument, tags_of
+from microbadger.site.openapi import example_text, kind, prose, resolved
 from microbadger.site.options import SiteOptions
 from microbadger.site.paths import ASSETS, CATALOGUE
 
@@ -112,4 +113,8 @@ _templates.filters |= {
     "exact": _exact,
     "short": _short,
     "shortened": _shortened,
+    "resolved": resolved,
+    "prose": prose,
+    "kind": kind,
+    "example_text": example_text,
 }

@@ -3,9 +3,8 @@
 import gzip
 import hashlib
 import mimetypes
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping
+from functools import lru_cache
 
 from flask import Response, current_app, request
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
@@ -36,6 +35,9 @@ _TYPES = {
 _POLICIES = {HTML: f"{CONTENT_SECURITY_POLICY}; frame-ancestors 'none'", _TYPES[".svg"]: "default-src 'none'"}
 _COMPRESSIBLE = frozenset({*_TYPES.values()} - {_TYPES[".svg"]})  # a badge is smaller than what it would save
 _SMALLEST_COMPRESSED_BYTES = 1400  # what fits into one packet gains nothing
+# Compressing is remembered for this many bodies of this size at most: 32 MiB, and what they compress to.
+_BODIES_REMEMBERED = 64
+_LARGEST_REMEMBERED_BYTES = 512 * 1024
 
 # https://fetch.spec.whatwg.org/#cors-preflight-fetch
 _PREFLIGHT_HEADERS = {
@@ -45,33 +47,6 @@ _PREFLIGHT_HEADERS = {
 }
 
 
-class _Compressed:
-    """What was compressed lately, by digest: most who ask want it so, and most ask for the same."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._left_bytes = max_bytes
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def of(self, content: bytes, digest: str) -> bytes:
-        """Return the content compressed, which its digest names."""
-        with self._lock:
-            if kept := self._kept.get(digest):
-                self._kept.move_to_end(digest)
-                return kept
-        compressed = gzip.compress(content, 6, mtime=0)
-        with self._lock:
-            if digest not in self._kept:
-                self._kept[digest] = compressed
-                self._left_bytes -= len(compressed)
-            while self._left_bytes < 0:
-                self._left_bytes += len(self._kept.popitem(last=False)[1])
-        return compressed
-
-
-_COMPRESSED = _Compressed(max_bytes=16 * 1024**2)
-
-
 def file_answer(content: bytes, path: str, cache: str = FRESH) -> Response:
     """Answer with content that stands at a path, or 304 to who has it already."""
     extension = path[path.rfind(".") :]
@@ -79,7 +54,8 @@ def file_answer(content: bytes, path: str, cache: str = FRESH) -> Response:
     tag = hashlib.sha256(content).hexdigest()[:32]
     is_compressed = media_type in _COMPRESSIBLE and len(content) >= _SMALLEST_COMPRESSED_BYTES and _accepts_gzip()
     if is_compressed:
-        content, tag = _COMPRESSED.of(content, tag), f"{tag}-gzip"
+        compress = _compress_once if len(content) <= _LARGEST_REMEMBERED_BYTES else _compress
+        content, tag = compress(content), f"{tag}-gzip"
     response = answer(content, 200, media_type, cache)
     if is_compressed:
         response.content_encoding = "gzip"
@@ -152,6 +128,13 @@ def defect_answer(error: Exception) -> Response:  # noqa: ARG001 - the log takes
     """Answer that the service is broken, and log how without the path, in which a token may stand."""
     log.exception("request_broke", method=request.method, rule=request.url_rule)
     return error_answer(InternalServerError())
+
+
+def _compress(content: bytes) -> bytes:
+    return gzip.compress(content, 6, mtime=0)
+
+
+_compress_once = lru_cache(_BODIES_REMEMBERED)(_compress)
 
 
 def _is_in_api() -> bool:

@@ -1,4 +1,4 @@
-"""What the description of the API promises: that it is whole, and that each answer and example in it is a real one."""
+"""The description of the API is complete, and each answer and example in it is a real one."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import quote
 
 import jsonschema_rs
@@ -37,7 +37,7 @@ SECRET = "a secret for tests"
 
 @dataclass(frozen=True)
 class Described:
-    """One answer as the document tells it."""
+    """One answer as the document describes it."""
 
     path: str
     method: str
@@ -59,13 +59,13 @@ class Described:
 
 @dataclass(frozen=True)
 class Ask:
-    """What to ask differently than the document's examples do, to get an answer."""
+    """How a request differs from the document's examples, to get an answer."""
 
     values: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     body: object = None
     admin_token: str = ADMIN_TOKEN
-    """What the service was told; another one is sent if it is empty."""
+    """The setting of the service; if it is empty, a token is sent nevertheless."""
     is_admin: bool = True
     has_it_already: bool = False
     meanwhile: str = ""
@@ -104,7 +104,7 @@ ASKS = {
 
 
 def described() -> Iterator[Described]:
-    """Yield every answer that the document tells of, once for each media type it comes in."""
+    """Yield every answer that the document describes, once for each media type it comes in."""
     for path, item in DOCUMENT["paths"].items():
         for method in filter(item.__contains__, METHODS):
             operation = item[method]
@@ -149,8 +149,8 @@ def test_each_answer_can_be_had_and_is_what_the_description_says(world: World, w
     assert (str(answer.status_code), answer.mimetype if answer.data else "") == (wanted.status, wanted.media_type)
     assert wanted.answer.get("headers", {}).keys() <= dict(answer.headers).keys()
     if wanted.media_type:
-        told = json.loads(answer.text) if wanted.media_type == "application/json" else answer.text
-        validator(wanted.content["schema"]).validate(told)
+        content = json.loads(answer.text) if wanted.media_type == "application/json" else answer.text
+        validator(wanted.content["schema"]).validate(content)
     if "example" in wanted.content:
         assert settled(world, answer) == moving_hidden(wanted.content["example"])
 
@@ -228,6 +228,7 @@ def test_every_route_for_programs_is_described(read_only: World) -> None:
         ("License", documents.LicenseDocument),
         ("VersionControl", documents.VersionControlDocument),
         ("Base", documents.BaseDocument),
+        ("Status", documents.StatusDocument),
         ("ChangeLog", change_log.ChangeLogDocument),
         ("Change", change_log.ChangeDocument),
         ("NewTag", change_log.NewTagDocument),
@@ -254,10 +255,13 @@ def test_every_object_is_used() -> None:
 
 def test_choices_are_those_of_the_service() -> None:
     parameters = DOCUMENT["components"]["parameters"]
+    status = SCHEMAS["Status"]["properties"]
 
     assert parameters["BadgeType"]["schema"]["enum"] == list(BADGE_TYPES)
     assert parameters["Style"]["schema"]["enum"] == list(STYLES)
     assert SCHEMAS["NotificationFields"]["properties"]["Format"]["enum"] == list(FORMATS)
+    assert status["State"]["enum"] == list(get_args(documents.State))
+    assert status["Reason"]["enum"] == list(get_args(documents.Reason))
 
 
 def examples() -> Iterator[tuple[str, Mapping[str, Any], object]]:
@@ -316,7 +320,7 @@ def test_the_example_of_a_message_is_what_is_sent() -> None:
         ("[::1]:5000/web", True),
     ],
 )
-def test_what_may_stand_for_a_name_is_one(name: str, is_name: bool) -> None:
+def test_the_pattern_of_a_name_fits_names_only(name: str, is_name: bool) -> None:
     parameters = DOCUMENT["components"]["parameters"]
     for parameter, text in (("Repository", name), ("Image", name), ("Image", f"{name}:V1.2_x")):
         assert validator(parameters[parameter]["schema"]).is_valid(text) is is_name
@@ -358,13 +362,13 @@ def page(read_only: World) -> Page:
     return Page(read_only.app().test_client().get("/api/").data)
 
 
-def test_the_page_tells_of_every_operation(page: Page) -> None:
+def test_the_page_lists_every_operation(page: Page) -> None:
     operations = [f"{wanted.method.upper()} {wanted.path}" for wanted in ALL]
 
     assert [operation for operation in operations if operation not in page.text] == []
 
 
-def test_the_page_tells_of_every_member_of_every_object(page: Page) -> None:
+def test_the_page_lists_every_member_of_every_object(page: Page) -> None:
     members = {name for schema in SCHEMAS.values() for name in schema["properties"]}
 
     assert {name for name in members if name not in page.text} == set()
@@ -381,15 +385,36 @@ def test_the_page_loads_nothing_from_elsewhere(page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "pieces"),
+    ("text", "html"),
     [
-        ("größe", [("größe", False, "")]),
-        ("", []),
-        ("`a`", [("a", True, "")]),
-        ("See `a b`.", [("See ", False, ""), ("a b", True, ""), (".", False, "")]),
-        ("or [c](https://d.example)", [("or ", False, ""), ("c", False, "https://d.example")]),
-        ("a ` b [c] (d) [e](javascript:f)", [("a ` b [c] (d) [e](javascript:f)", False, "")]),
+        ("größe", "größe"),
+        ("", ""),
+        ("`a`", "<code>a</code>"),
+        ("See `a <b>`.", "See <code>a &lt;b&gt;</code>."),
+        ("or [c](https://d.example)", 'or <a href="https://d.example" rel="noopener">c</a>'),
+        ('[c](https://d.example/"x)', '<a href="https://d.example/&#34;x" rel="noopener">c</a>'),
+        ("`[c](https://d.example)`", "<code>[c](https://d.example)</code>"),
+        ("<b>", "&lt;b&gt;"),
+        ("a ` b [c] (d) [e](javascript:f)", "a ` b [c] (d) [e](javascript:f)"),
     ],
 )
-def test_a_description_is_told_in_pieces(text: str, pieces: list[tuple[str, bool, str]]) -> None:
-    assert [(words.text, words.is_code, words.url) for words in openapi.prose(text)] == pieces
+def test_code_and_links_of_a_description_are_marked_up(text: str, html: str) -> None:
+    assert openapi.prose(text) == html
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"const": "größe"}, "&#34;größe&#34;"),
+        ({}, "anything"),
+        ({"type": "string"}, "text"),
+        ({"type": ["string", "null"], "format": "date-time"}, "time or null"),
+        ({"type": "string", "format": "uri"}, "URL"),
+        ({"type": "string", "enum": ["a", "<b>"]}, "a or &lt;b&gt;"),
+        ({"type": "array", "items": {"type": "integer"}}, "list of integer"),
+        ({"type": "object", "additionalProperties": {"type": "integer"}}, "object of integers"),
+        ({"$ref": "#/components/schemas/Tag"}, '<a href="#Tag">Tag</a>'),
+    ],
+)
+def test_the_kind_of_a_value_is_said_in_words(schema: dict[str, object], words: str) -> None:
+    assert openapi.kind(schema) == words
