@@ -4,7 +4,7 @@ Times are Unix times in seconds. An image is named by `str(Repository)`, its can
 that can be long are compressed. Columns are of types that SQLite and PostgreSQL have in common.
 """
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
 
 SCHEMA = MetaData()
 
@@ -20,7 +20,7 @@ LEASES = Table(
     "leases",
     SCHEMA,
     Column("name", Text, primary_key=True),
-    Column("fence", Integer, nullable=False),
+    Column("fence", BigInteger, nullable=False),
     Column("holder", Text, nullable=False),
     Column("expires_at", Float, nullable=False),
     sqlite_with_rowid=False,
