@@ -27,6 +27,7 @@ _DONE = REQUESTS.delete().where(
     REQUESTS.c.tag == bindparam("its_tag"),
     REQUESTS.c.asked == bindparam("count"),
 )
+_ONE_MORE = {"asked": REQUESTS.c.asked + 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Requests:
                 "asked_at": self._now().timestamp(),
                 "asked_by": current_id("request") or "",
             }
-            upsert(connection, REQUESTS, row, update={"asked": REQUESTS.c.asked + 1})
+            upsert(connection, REQUESTS, row, update=_ONE_MORE)
 
     def waiting(self, connection: Connection, repository: Repository) -> list[CheckRequest]:
         """Return what was asked for of an image."""
