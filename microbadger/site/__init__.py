@@ -1,32 +1,39 @@
 """Every public file: its path, its content, and how it is replaced."""
 
-from microbadger.site.image_list import entry_of, list_page, list_parts
+from microbadger.site.common_files import common_files
+from microbadger.site.image_files import ImageFiles, Maker
+from microbadger.site.image_list import entry_of, list_page, list_parts, listed
 from microbadger.site.markup import FORMATS, badge_link
-from microbadger.site.openapi import api_document
-from microbadger.site.pages import LISTED_ON_HOME, api_page, home_page
-from microbadger.site.paths import API, API_PAGE, ASSETS, CATALOGUE, HOME, ImagePaths, addresses, has_own_paths
-from microbadger.site.publisher import Publisher, PublishError
+from microbadger.site.options import SiteOptions
+from microbadger.site.pages import LISTED_ON_HOME, STATES, absent_page, home_page
+from microbadger.site.paths import CATALOGUE, HOME, ImagePaths, addresses, has_own_paths, image_in
+from microbadger.site.publisher import PublishError, Publisher
+from microbadger.site.search import search
 from microbadger.site.templating import CONTENT_SECURITY_POLICY
 
 __all__ = [
-    "API",
-    "API_PAGE",
-    "ASSETS",
     "CATALOGUE",
     "CONTENT_SECURITY_POLICY",
     "FORMATS",
     "HOME",
     "LISTED_ON_HOME",
+    "STATES",
+    "ImageFiles",
     "ImagePaths",
+    "Maker",
     "PublishError",
     "Publisher",
+    "SiteOptions",
+    "absent_page",
     "addresses",
-    "api_document",
-    "api_page",
     "badge_link",
+    "common_files",
     "entry_of",
     "has_own_paths",
     "home_page",
+    "image_in",
     "list_page",
     "list_parts",
+    "listed",
+    "search",
 ]
