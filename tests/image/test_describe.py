@@ -252,7 +252,7 @@ def test_labels_fill_the_fields_of_a_version() -> None:
     assert version["Base"] == {"Name": "docker.io/library/alpine:3.20", "Digest": digest("b")}
 
 
-def test_a_license_that_nobody_knows_has_no_link() -> None:
+def test_an_unknown_license_has_no_link() -> None:
     assert described(labels={"org.opencontainers.image.licenses": "mañana"})["License"] == {"Code": "mañana"}
 
 
@@ -286,7 +286,7 @@ def test_a_version_that_could_not_be_read_says_why() -> None:
     assert (version["SHA"], version["Unread"], version["Platforms"]) == ("a" * 64, "mañana", [])
 
 
-def test_a_version_that_is_no_image_says_what_it_is() -> None:
+def test_a_version_that_is_not_an_image_says_what_it_is() -> None:
     version = outline_version(APP, digest("a"), OCI_MANIFEST, unsupported="mañana")
     assert (version["MediaType"], version["Unsupported"], version["Platforms"]) == (OCI_MANIFEST, "mañana", [])
 

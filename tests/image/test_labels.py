@@ -87,7 +87,7 @@ def test_it_reads_authors_and_the_base_image() -> None:
 
 
 @pytest.mark.parametrize("text", ["mañana", "sha256:12", "latest", DIGEST + "0"])
-def test_it_tells_no_base_digest_that_is_none(text: str) -> None:
+def test_an_invalid_base_digest_is_left_out(text: str) -> None:
     assert read_oci(base_digest=text).base_digest is None
 
 
@@ -234,7 +234,7 @@ def test_it_makes_no_link_of_an_odd_address(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ODD_ADDRESSES)
-def test_it_tells_the_rest_in_spite_of_an_odd_address(text: str) -> None:
+def test_an_odd_address_leaves_the_other_fields_alone(text: str) -> None:
     facts = read_oci(source=text, url=text, documentation=text, version="mañana", revision=COMMIT)
     assert facts == read_oci(version="mañana", revision=COMMIT)
 
@@ -325,25 +325,25 @@ def test_it_knows_the_page_of_a_commit(repository: str, revision: str, url: str 
         (APP, "not a ref", APP),
     ],
 )
-def test_it_tells_where_an_image_comes_from(source: str, revision: str, url: str) -> None:
+def test_it_finds_the_commit_of_an_image(source: str, revision: str, url: str) -> None:
     facts = read_oci(source=source, revision=revision)
     assert facts.version_control == VersionControl("git", url, revision)
 
 
 @pytest.mark.parametrize("kind", ["", " ", "git", "Git"])
-def test_it_tells_it_for_git(kind: str) -> None:
+def test_a_commit_may_be_one_of_git(kind: str) -> None:
     labels = {LABEL_SCHEMA + "vcs-url": APP, LABEL_SCHEMA + "vcs-ref": COMMIT, LABEL_SCHEMA + "vcs-type": kind}
     assert read_labels(labels).version_control == VersionControl("git", f"{APP}/commit/{COMMIT}", COMMIT)
 
 
 @pytest.mark.parametrize("kind", ["mañana", "svn", "hg", "git svn"])
-def test_it_tells_it_for_no_other_version_control(kind: str) -> None:
+def test_a_commit_of_another_version_control_is_left_out(kind: str) -> None:
     labels = {LABEL_SCHEMA + "vcs-url": APP, LABEL_SCHEMA + "vcs-ref": COMMIT, LABEL_SCHEMA + "vcs-type": kind}
     assert read_labels(labels).version_control is None
 
 
 @pytest.mark.parametrize("labels", [{"source": APP}, {"revision": COMMIT}, {"source": "", "revision": COMMIT}])
-def test_it_needs_an_address_and_a_revision_to_tell_it(labels: dict[str, str]) -> None:
+def test_a_commit_needs_an_address_and_a_revision(labels: dict[str, str]) -> None:
     assert read_oci(**labels).version_control is None
 
 

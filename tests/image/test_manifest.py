@@ -196,7 +196,7 @@ def test_it_refuses_what_could_be_read_in_two_ways_or_in_none(document: object, 
         ),
     ],
 )
-def test_it_names_what_is_no_container_image(document: dict[str, Any], kind: str) -> None:
+def test_it_names_what_is_not_a_container_image(document: dict[str, Any], kind: str) -> None:
     with pytest.raises(UnsupportedManifest) as caught:
         parse_manifest(manifest(**document))
     assert caught.value.kind == kind
@@ -237,7 +237,7 @@ def test_it_refuses_fields_of_the_wrong_kind_or_size(name: str, value: object) -
 
 
 @pytest.mark.parametrize("raw", HOSTILE_BYTES, ids=range(len(HOSTILE_BYTES)))
-def test_it_refuses_bytes_that_are_no_json_object_within_bounds(raw: bytes) -> None:
+def test_it_refuses_bytes_that_are_not_a_json_object_within_bounds(raw: bytes) -> None:
     with pytest.raises(InvalidManifest):
         parse_manifest(raw)
     with pytest.raises(InvalidManifest):
@@ -278,7 +278,7 @@ def test_layers_of_any_type_count_and_their_urls_are_forgotten() -> None:
         entry(SCHEMA_1),
     ],
 )
-def test_entries_that_are_no_images_are_left_out(left_out: dict[str, Any]) -> None:
+def test_entries_that_are_not_images_are_left_out(left_out: dict[str, Any]) -> None:
     parsed = parsed_index(left_out, entry(platform={"os": "linux", "architecture": "amd64"}), left_out)
     assert [str(found.platform) for found in parsed.images] == ["linux/amd64"]
     assert len(parsed.manifests) == 3
@@ -330,7 +330,7 @@ def test_content_that_came_along_must_be_what_its_digest_names(fields: dict[str,
         ("mañana", False),
     ],
 )  # fmt: skip
-def test_it_tells_whether_a_digest_names_bytes(digest: str, expected: bool) -> None:
+def test_it_checks_whether_a_digest_names_bytes(digest: str, expected: bool) -> None:
     assert has_digest(b"{}", digest) is expected
 
 
@@ -387,7 +387,7 @@ def test_a_config_can_be_silent_about_everything(raw: bytes) -> None:
         "2026-W47-5T00:00:00Z",
     ],
 )
-def test_a_time_that_is_none_is_left_out(created: object) -> None:
+def test_an_invalid_time_is_left_out(created: object) -> None:
     assert parse_config(to_json({"created": created})).created is None
 
 
@@ -411,7 +411,7 @@ def test_it_refuses_a_config_of_the_wrong_shape(document: object) -> None:
         parse_config(to_json(document))
 
 
-def test_labels_that_are_no_texts_are_left_out() -> None:
+def test_labels_that_are_not_texts_are_left_out() -> None:
     labels = {"a": "b", "c": 1, "d": None, "e": ["f"]}
     assert parse_config(to_json({"config": {"Labels": labels}})).labels == {"a": "b"}
 

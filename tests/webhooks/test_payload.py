@@ -107,7 +107,7 @@ def test_every_sample_is_one_of_those() -> None:
     ("name", "outcome"),
     [("docker-hub", "named"), ("github-ping", "no-image"), ("azure-event-grid-validation", "handshake")],
 )
-def test_a_word_tells_what_came_of_a_payload(name: str, outcome: str) -> None:
+def test_a_payload_has_an_outcome(name: str, outcome: str) -> None:
     assert payload_of(name).outcome == outcome
 
 
@@ -319,7 +319,7 @@ def events_of(paths: list[tuple[str, str]]) -> bytes:
     return json.dumps({"events": events}).encode()
 
 
-def test_one_body_can_tell_of_several_images() -> None:
+def test_one_body_can_name_several_images() -> None:
     body = events_of([("a/b", "1"), ("c/d", "2"), ("a/b", "1")])
     assert names(read({}, body)) == ["registry:5000/a/b:1", "registry:5000/c/d:2"]
 
