@@ -190,7 +190,9 @@ class Refresher:
             retry_after = timedelta(seconds=error.retry_after_seconds or 0)
             after = self.checks.failed(begun.check, reason, sentence, retry_after)
         else:
-            after = self.checks.failed(begun.check, reason, sentence, longest=_LONGEST_RETRY_OF_OUR_OWN)
+            # Files may have been replaced: until all are, nobody knows which edition they are of.
+            unknown = replace(begun.check, edition="")
+            after = self.checks.failed(unknown, reason, sentence, longest=_LONGEST_RETRY_OF_OUR_OWN)
         changes, paths = (published.changes, published.paths) if published else (NO_CHANGES, frozenset[str]())
         return Outcome(begun.repository, changes, paths, reason=reason, error=sentence), after
 
