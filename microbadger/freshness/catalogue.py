@@ -10,7 +10,7 @@ from itertools import islice
 
 from sqlalchemy import Connection, Row, func, select
 
-from microbadger.cdn import Cdn
+from microbadger.cdn import CdnPurge
 from microbadger.freshness.checks import Checks, check_of, lists_version
 from microbadger.image import document_bytes
 from microbadger.logs import EventLog
@@ -55,7 +55,7 @@ class Catalogue:
         checks: Checks,
         publisher: Publisher,
         options: SiteOptions,
-        cdn: Cdn,
+        cdn: CdnPurge,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
