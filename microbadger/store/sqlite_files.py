@@ -24,12 +24,13 @@ log = EventLog(__name__)
 _LOG, _LOG_INDEX, _JOURNAL = "-wal", "-shm", "-journal"
 _ROWS_AT_ONCE = 1000
 
+BUSY = "another program has locked it; end that program"
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _REASONS = {
     sqlite3.SQLITE_FULL: "the disk is full; free some space",
     sqlite3.SQLITE_IOERR: "the disk is full or broken; free some space, or check the disk",
-    sqlite3.SQLITE_BUSY: "another program has locked it; end that program",
-    sqlite3.SQLITE_LOCKED: "another program has locked it; end that program",
+    sqlite3.SQLITE_BUSY: BUSY,
+    sqlite3.SQLITE_LOCKED: BUSY,
     sqlite3.SQLITE_READONLY: "it is read-only; make the file and its folder writable",
     sqlite3.SQLITE_PERM: "it cannot be opened; make the file and its folder writable",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; make the path a file, and the file and its folder writable",
