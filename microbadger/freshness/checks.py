@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, union_all
 
 from microbadger.image import DOCKER_HUB, Reason, Repository, State, StatusDocument, format_time, image_name
 from microbadger.store import CHECKS, Database, read_value, upsert, write_value
@@ -79,7 +79,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How many images there are, were never read, are due and fail, and the first of those that fail."""
+    """How many images there are, are pending, are due and fail, and the first of those that fail."""
 
     image_count: int
     pending_count: int
@@ -125,9 +125,9 @@ class Checks:
 
     def due(self, limit: int | None = None, without: Collection[str] = ()) -> list[Repository]:
         """Return images that are due, those first that have waited longest, but none of some registries."""
-        statement = select(CHECKS.c.image).where(self._is_due).order_by(CHECKS.c.due_at).limit(limit)
-        if without:
-            statement = statement.where(CHECKS.c.registry.not_in(without))
+        of_others = [CHECKS.c.registry.not_in(without)] if without else []
+        parts = (select(CHECKS.c.image, CHECKS.c.due_at).where(is_due, *of_others) for is_due in self._are_due)
+        statement = union_all(*parts).order_by("due_at").limit(limit)
         with self._database.read() as connection:
             return [Repository.parse(image) for image in connection.execute(statement).scalars()]
 
@@ -146,8 +146,8 @@ class Checks:
         """Return how the images stand."""
         counts = select(
             func.count(),
-            func.count().filter(CHECKS.c.succeeded_at.is_(None)),
-            func.count().filter(self._is_due),
+            func.count().filter(CHECKS.c.succeeded_at.is_(None), CHECKS.c.reason.is_(None)),
+            func.count().filter(or_(*self._are_due)),
             func.count().filter(CHECKS.c.reason.is_not(None)),
             func.min(CHECKS.c.succeeded_at),
         )
@@ -240,15 +240,12 @@ class Checks:
         return max(self._interval, 2 * _LAST_RETRY)
 
     @property
-    def _is_due(self) -> Any:
+    def _are_due(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+        """Return both conditions of `is_due`, each of which is a range of the index: joined by OR they would not be."""
         now = self.now()
-        after_success, after_failure = (
-            (now + wait).timestamp() for wait in (self._interval, self._longest_wait)
-        )
-        return or_(
-            CHECKS.c.due_at <= now.timestamp(),
-            CHECKS.c.due_at > after_failure,
-            and_(CHECKS.c.due_at > after_success, CHECKS.c.reason.is_(None)),
+        after_success, after_failure = ((now + wait).timestamp() for wait in (self._interval, self._longest_wait))
+        return CHECKS.c.due_at <= now.timestamp(), and_(
+            CHECKS.c.due_at > after_success, or_(CHECKS.c.reason.is_(None), CHECKS.c.due_at > after_failure)
         )
 
 
