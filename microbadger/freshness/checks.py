@@ -55,6 +55,11 @@ class Check:
         """Tell whether a check that began no earlier than this has ended."""
         return bool(self.began_at and self.ended_at and asked_at <= self.began_at <= self.ended_at)
 
+    @property
+    def is_not_found(self) -> bool:
+        """Whether the registry does not have the image; many registries then answer that access is denied."""
+        return self.reason in ("not_found", "denied")
+
     def state(self, now: datetime) -> State:
         """Return the state of the image, in a word."""
         if self.reason:

@@ -17,7 +17,7 @@ from microbadger.image import Reference, Repository, image_name
 from microbadger.logs import EventLog
 from microbadger.store import Counts
 from microbadger.web.answers import document_answer, error_answer, text_answer
-from microbadger.web.site import parse_name
+from microbadger.web.files import parse_name
 from microbadger.webhooks import (
     MAX_BODY_BYTES,
     hooks_token,
