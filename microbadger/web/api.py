@@ -8,7 +8,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 
 from microbadger.freshness import Freshness
 from microbadger.image import Reference, Repository, document_bytes, image_name, shown_at
-from microbadger.site import CATALOGUE, ImagePaths
+from microbadger.site import CATALOGUE
 from microbadger.web.answers import PASSING, document_answer, error_answer, file_answer
 from microbadger.web.files import PublicFiles, parse_name
 
