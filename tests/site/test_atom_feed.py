@@ -85,7 +85,7 @@ def test_it_names_its_image_and_its_addresses() -> None:
     assert root.findtext(f"{ATOM}title") == "Changes of owner/app"
     assert links(root) == {
         "self": f"{BASE_URL}/images/owner/app/-/feed.xml",
-        "alternate": f"{BASE_URL}/images/owner/app",
+        "alternate": f"{BASE_URL}/images/owner/app/",
     }
 
 
@@ -155,9 +155,9 @@ def test_the_same_log_gives_the_same_bytes() -> None:
 @pytest.mark.parametrize(
     ("name", "address"),
     [
-        ("[::1]:5000/web", "images/%5B::1%5D:5000/web"),
-        ("alpine", "images/alpine"),
-        ("localhost:5000/web", "images/localhost:5000/web"),
+        ("[::1]:5000/web", "images/%5B::1%5D:5000/web/"),
+        ("alpine", "images/alpine/"),
+        ("localhost:5000/web", "images/localhost:5000/web/"),
     ],
 )
 def test_its_addresses_are_addresses_whatever_the_name(name: str, address: str) -> None:
