@@ -33,15 +33,13 @@ _TIMES_OF_CHECKS = ("CheckedAt", "NextCheckAt")  # no published file has one, or
 class ImageFiles:
     """Every public file of an image: its path, and what makes its content.
 
-    ``version`` returns the document of a version with its layers, None where there is none. ``status`` is needed for a
-    static site; the service answers with it instead of writing it.
+    ``version`` returns the document of a version with its layers, None where there is none.
     """
 
     image: ImageDocument
     changes: ChangeLogDocument
     version: Callable[[str], VersionDocument | None]
     site: SiteOptions
-    status: StatusDocument | None = None
 
     def written(self) -> dict[str, Maker]:
         """Return the files that are written when the image changed, its metadata last.
@@ -69,8 +67,6 @@ class ImageFiles:
                 files[paths.version(version["SHA"])] = partial(self._version, version)
             files |= {paths.tag_page(tag): tag_page for tag, tag_page in pages.items()}
             files |= {paths.page: page, paths.changes: self._changes, paths.feed: self._feed}
-            if self.site.is_static and self.status:
-                files[paths.status] = partial(_status, self.status)
         return files | {paths.metadata: self._metadata for paths in reversed(names)}
 
     def _badge_files(self, paths: ImagePaths, tags: Sequence[str]) -> dict[str, Maker]:
@@ -110,5 +106,7 @@ def _endpoint(badge: Callable[[], Badge]) -> bytes:
     return document_bytes(endpoint_document(badge()))
 
 
-def _status(status: StatusDocument) -> bytes:
-    return document_bytes({field: value for field, value in status.items() if field not in _TIMES_OF_CHECKS})
+def status_files(repository: Repository, status: StatusDocument) -> dict[str, Maker]:
+    """Return the state of an image as files of a static site; the service answers with it instead."""
+    lasting = {field: value for field, value in status.items() if field not in _TIMES_OF_CHECKS}
+    return {paths.status: partial(document_bytes, lasting) for paths in ImagePaths.all_of(repository)}
