@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from sqlalchemy import Connection, Row, func, select
 
 from microbadger.cdn import CdnPurge
-from microbadger.freshness.checks import Checks, check_of, lists_version
+from microbadger.freshness.checks import Checks, check_of
 from microbadger.image import document_bytes
 from microbadger.logs import EventLog
 from microbadger.site import (
+    API,
+    API_PAGE,
     CATALOGUE,
     HOME,
     LISTED_ON_HOME,
@@ -89,7 +91,8 @@ class Catalogue:
             version, count = self._version(connection), self._count(connection)
             changed = [CATALOGUE] if self._publisher.write_parts(CATALOGUE, self._list(connection, count)) else []
             home = self._home_page(connection, count)
-        changed += self._publisher.publish({HOME: lambda: home, **common_files(self._options)})
+        files = {HOME: lambda: home, **common_files(self._options)}
+        changed += self._publisher.publish(files, {API, API_PAGE} - files.keys())  # a static site has none
         with self._database.write() as connection:
             write_value(connection, _WRITTEN, version)
         self._cdn.add(changed)

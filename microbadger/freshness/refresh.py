@@ -209,9 +209,7 @@ class Refresher:
                 self.checks.write(connection, begun.repository, after)
             if _listed_state(after) != _listed_state(begun.check):
                 mark_lists_stale(connection)
-            is_asked_again = bool(self.requests.waiting(connection, begun.repository))
-        self.publication.write_status(begun.repository, after)
-        return is_asked_again
+            return bool(self.requests.waiting(connection, begun.repository))
 
     def _give_way(self, begun: _Begun, error: LeaseLost) -> Outcome:
         """Wait for the process that took the check over, and put right what this one may have written too late."""

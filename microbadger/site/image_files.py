@@ -105,6 +105,7 @@ def _endpoint(badge: Callable[[], Badge]) -> bytes:
     return document_bytes(endpoint_document(badge()))
 
 
-def static_status(status: StatusDocument) -> bytes:
-    """Return the state of an image as a static site publishes it, where the service would answer with it."""
-    return document_bytes({field: value for field, value in status.items() if field not in _TIMES_OF_CHECKS})
+def status_files(repository: Repository, status: StatusDocument) -> dict[str, Maker]:
+    """Return the state of an image as files of a static site; the service answers with it instead."""
+    lasting = {field: value for field, value in status.items() if field not in _TIMES_OF_CHECKS}
+    return {paths.status: partial(document_bytes, lasting) for paths in ImagePaths.all_of(repository)}

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from microbadger.freshness.look_log import LookLog
+from microbadger.freshness.overview import Overview
 from werkzeug.wrappers import Request, Response
 
 from microbadger.freshness.checks import Checks
-from microbadger.freshness.look_log import LookLog
-from microbadger.freshness.overview import Overview
 from microbadger.freshness.refresh import Outcome, Refresher
 from microbadger.freshness.relatives import LayerIndex
 from microbadger.freshness.requests import RefreshRequests
