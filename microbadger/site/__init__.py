@@ -7,7 +7,7 @@ from microbadger.site.markup import FORMATS, badge_link
 from microbadger.site.options import SiteOptions
 from microbadger.site.pages import LISTED_ON_HOME, STATES, absent_page, home_page
 from microbadger.site.paths import CATALOGUE, HOME, ImagePaths, addresses, has_own_paths, image_in
-from microbadger.site.publisher import Publisher, PublishError
+from microbadger.site.publisher import PublishError, Publisher
 from microbadger.site.search import search
 from microbadger.site.templating import CONTENT_SECURITY_POLICY
 

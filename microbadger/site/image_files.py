@@ -6,13 +6,14 @@ made. So a file that is missing is made again when it is requested.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cache, partial
 
-from microbadger.badges import BADGE_TYPES, Badge, badges, draw, endpoint_document
+from microbadger.badges import BADGE_TYPES, Badge, badge_for, draw, endpoint_document
 from microbadger.image import (
     ChangeLogDocument,
     ImageDocument,
     Repository,
+    StatusDocument,
     VersionDocument,
     current_version,
     document_bytes,
@@ -25,18 +26,22 @@ from microbadger.site.paths import ImagePaths
 
 Maker = Callable[[], bytes]
 
+_TIMES_OF_CHECKS = ("CheckedAt", "NextCheckAt")  # no published file has one, or it would change with each check
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFiles:
     """Every public file of an image: its path, and what makes its content.
 
-    ``version`` returns the document of a version with its layers, None where there is none.
+    ``version`` returns the document of a version with its layers, None where there is none. ``status`` is needed for a
+    static site; the service answers with it instead of writing it.
     """
 
     image: ImageDocument
     changes: ChangeLogDocument
     version: Callable[[str], VersionDocument | None]
     site: SiteOptions
+    status: StatusDocument | None = None
 
     def written(self) -> dict[str, Maker]:
         """Return the files that are written when the image changed, its metadata last.
@@ -46,23 +51,26 @@ class ImageFiles:
         if self.site.is_static:
             return self.all()
         current = current_version(self.image["Versions"])
-        return self._files(tags_of(current) if current else [])
+        return self._files(badge_tags=tags_of(current) if current else [], page_tags=[])
 
     def all(self) -> dict[str, Maker]:
         """Return every file that the image can have, its metadata last."""
-        return self._files([tag for version in self.image["Versions"] for tag in tags_of(version)])
+        tags = [tag for version in self.image["Versions"] for tag in tags_of(version)]
+        return self._files(badge_tags=tags, page_tags=tags)
 
-    def _files(self, tags: Sequence[str]) -> dict[str, Maker]:
+    def _files(self, *, badge_tags: Sequence[str], page_tags: Sequence[str]) -> dict[str, Maker]:
         names = ImagePaths.all_of(Repository(self.image["Registry"], self.image["Repository"]))
-        pages = {tag: cache(partial(self._page, tag)) for tag in tags}
+        pages = {tag: cache(partial(self._page, tag)) for tag in page_tags}
         page = cache(partial(self._page, None))
         files: dict[str, Maker] = {}
         for paths in names:
-            files |= self._badge_files(paths, tags)
+            files |= self._badge_files(paths, badge_tags)
             for version in self.image["Versions"]:
                 files[paths.version(version["SHA"])] = partial(self._version, version)
             files |= {paths.tag_page(tag): tag_page for tag, tag_page in pages.items()}
             files |= {paths.page: page, paths.changes: self._changes, paths.feed: self._feed}
+            if self.site.is_static and self.status:
+                files[paths.status] = partial(_status, self.status)
         return files | {paths.metadata: self._metadata for paths in reversed(names)}
 
     def _badge_files(self, paths: ImagePaths, tags: Sequence[str]) -> dict[str, Maker]:
@@ -71,19 +79,10 @@ class ImageFiles:
         files: dict[str, Maker] = {}
         for tag in [None, *tags]:
             for badge_type in BADGE_TYPES:
-                files[paths.badge(badge_type, tag, "svg")] = partial(self._svg, badge_type, tag)
-                files[paths.badge(badge_type, tag, "json")] = partial(self._endpoint, badge_type, tag)
+                badge = cache(partial(badge_for, self.image, badge_type, tag))
+                files[paths.badge(badge_type, tag, "svg")] = partial(_svg, badge)
+                files[paths.badge(badge_type, tag, "json")] = partial(_endpoint, badge)
         return files
-
-    @cached_property
-    def _badges(self) -> dict[tuple[str, str | None], Badge]:
-        return {(badge_type, tag): badge for badge_type, tag, badge in badges(self.image)}
-
-    def _svg(self, badge_type: str, tag: str | None) -> bytes:
-        return draw(self._badges[badge_type, tag])
-
-    def _endpoint(self, badge_type: str, tag: str | None) -> bytes:
-        return document_bytes(endpoint_document(self._badges[badge_type, tag]))
 
     def _version(self, version: VersionDocument) -> bytes:
         return document_bytes(self.version(version["SHA"]) or version)
@@ -101,3 +100,15 @@ class ImageFiles:
 
     def _metadata(self) -> bytes:
         return document_bytes(self.image)
+
+
+def _svg(badge: Callable[[], Badge]) -> bytes:
+    return draw(badge())
+
+
+def _endpoint(badge: Callable[[], Badge]) -> bytes:
+    return document_bytes(endpoint_document(badge()))
+
+
+def _status(status: StatusDocument) -> bytes:
+    return document_bytes({field: value for field, value in status.items() if field not in _TIMES_OF_CHECKS})

@@ -66,7 +66,7 @@ class Lease:
         self._expires_at = until
 
     def end(self, connection: Connection) -> bool:
-        """Give the lease back within a transaction; False, and nothing happens, if it was lost."""
+        """Give the lease back within a transaction; return False, and change nothing, if it was lost."""
         return self._change(connection, _NOBODY, 0.0)
 
     def _change(self, connection: Connection, holder: str, until: float) -> bool:
