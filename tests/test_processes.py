@@ -269,14 +269,14 @@ def test_a_service_that_starts_on_a_full_disk_serves_and_says_so_and_refuses_web
         assert service.lines("Traceback") == []
 
 
-@pytest.mark.parametrize("trouble", ["disk is full", "read-only"])
+@pytest.mark.parametrize("trouble", ["disk is full", "Read-only"])
 def test_a_command_on_a_disk_that_takes_nothing_is_one_sentence(tmp_path: Path, trouble: str) -> None:
     name = "127.0.0.1:9/team/web"
     with mounted(tmp_path / "disk", size="1m"):
         service = RunningService(tmp_path / "disk", [name])
         assert service.command("track", "--no-wait", "example/app").returncode == 0
         fill(tmp_path / "disk")
-        with read_only(tmp_path / "disk") if trouble == "read-only" else mounted(tmp_path / "other"):
+        with read_only(tmp_path / "disk") if trouble == "Read-only" else mounted(tmp_path / "other"):
             for command in (
                 ["track", "example/web"],
                 ["untrack", "example/app"],
