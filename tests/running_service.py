@@ -134,7 +134,8 @@ class RunningService:
 
     def webhook(self, name: str) -> str:
         """Return where the webhook of an image that was read is posted to this service."""
-        return self.url + urlsplit(self.wait_for_image(name)["WebhookURL"]).path
+        url: str = self.wait_for_image(name)["WebhookURL"]
+        return self.url + urlsplit(url).path
 
     def push(self, name: str, wait_seconds: float = 0) -> requests.Response:
         """Announce a push of an image."""

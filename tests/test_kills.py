@@ -1,4 +1,4 @@
-"""Processes that are killed at any moment: no accepted webhook is lost, no file is half, and nobody waits for the dead."""
+"""Processes that are killed at any moment: no accepted webhook is lost, no file is half, no lease is stuck."""
 
 import json
 import os
@@ -44,6 +44,15 @@ def leader_of(service: RunningService) -> int | None:
     """Return the process id that holds the lease of the leader, or None where nobody does."""
     holders = rows(service, "SELECT holder FROM leases WHERE name = 'leader' AND expires_at > 0")
     return int(str(holders[0][0]).split()[1].partition("/")[0]) if holders else None
+
+
+def hang(fake: FakeRegistry, until: threading.Event) -> None:
+    """Let the registry answer no question for tags before an event."""
+
+    def wait(_: Request) -> None:
+        until.wait(WAIT_SECONDS)
+
+    fake.always("/tags/", wait)
 
 
 class Pushes:
@@ -199,12 +208,12 @@ def test_a_worker_that_lost_its_lease_publishes_nothing(tmp_path: Path, fake: Fa
         service.wait_for_image(name)
         old = fake.push("team/web", "latest", image(layers=[1, 2]))
 
-        def hang(request: Request) -> None:
+        def hang_once(request: Request) -> None:
             if request.path.endswith(old) and not is_held.is_set():
                 is_held.set()
                 hold.wait(WAIT_SECONDS)
 
-        fake.always("/manifests/", hang)
+        fake.always("/manifests/", hang_once)
         try:
             service.push(name)
             assert is_held.wait(WAIT_SECONDS)
@@ -229,7 +238,7 @@ def test_workers_that_are_killed_amid_checks_lose_nothing(tmp_path: Path, fake: 
     with service:
         for name in pushes.names:
             service.wait_for_image(name)
-        fake.always("/tags/", lambda _: None if hold.wait(WAIT_SECONDS) else None)
+        hang(fake, hold)
         for path, name in zip(pushes.paths, pushes.names, strict=True):
             pushes.accepted[path] = pushes.push(path)
             assert service.push(name).text == "OK"
