@@ -141,6 +141,8 @@ class Refresher:
             is_asked_again = self._end(begun, after)
         except LeaseLost as error:
             outcome, is_asked_again = self._give_way(begun, error), True
+        finally:
+            begun.lease.let_go()
         self.aftermath.follow(outcome)
         return outcome, is_asked_again
 
