@@ -20,7 +20,7 @@ from microbadger.image import (
     parse_config,
     parse_manifest,
 )
-from microbadger.registry import ContentCache, RemoteRepository
+from microbadger.registry import Content, RemoteRepository
 
 _MAX_MANIFESTS = 500
 _MAX_CONFIG_BYTES = 8 * 1024 * 1024
@@ -35,7 +35,7 @@ class Inspector:
 
     repository: Repository
     remote: RemoteRepository
-    cache: ContentCache
+    cache: Content
     before_pull: Callable[[], None]
 
     def inspect(self, digest: str) -> VersionDocument:

@@ -8,7 +8,7 @@ from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.image import PREFERRED_PLATFORM, HubDetails, VersionDocument, choose, outline_version, tagged, tags_of
 from microbadger.registry import (
     BadAnswer,
-    ContentCache,
+    Content,
     DockerHub,
     HubTag,
     HubTags,
@@ -37,7 +37,7 @@ class Surveyor:
 
     registry: Registry
     docker_hub: DockerHub
-    cache: ContentCache
+    cache: Content
     max_tags: int
 
     def survey(
@@ -120,7 +120,7 @@ def _tags_by_digest(
 def _ask_digest(remote: RemoteRepository, tag: str, last: str | None) -> str | None:
     """Return what a tag names: None if it does not exist (any more), what it last named where the answer is odd."""
     try:
-        return remote.head(tag).digest or remote.manifest(tag).digest
+        return remote.head(tag) or remote.manifest(tag).digest
     except NotFound:
         return None
     except BadAnswer:

@@ -1,6 +1,7 @@
 """Reads registries and Docker Hub; believes nothing."""
 
 from microbadger.registry.client import Registry
+from microbadger.registry.content import Content
 from microbadger.registry.credentials import Credentials, read_credentials
 from microbadger.registry.docker_hub import DockerHub, HubTag, HubTags
 from microbadger.registry.errors import BadAnswer, NotFound, RateLimited, RegistryError
@@ -8,6 +9,7 @@ from microbadger.registry.remote import RemoteRepository
 
 __all__ = [
     "BadAnswer",
+    "Content",
     "Credentials",
     "DockerHub",
     "HubTag",
