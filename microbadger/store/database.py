@@ -98,7 +98,7 @@ class Database:
 
     @contextmanager
     def _turn_to_write(self) -> Iterator[None]:
-        """Wait until no other thread writes: SQLite lets each try again from time to time, and some wait for seconds."""
+        """Wait until no other thread writes: SQLite lets each try again from time to time, and some wait for long."""
         if self._file is None:
             yield
         elif self._writing.acquire(timeout=self._busy_seconds):
