@@ -142,8 +142,8 @@ class Refresher:
         self.aftermath.follow(outcome)
         return outcome
 
-    def _check(self, begun: _Begun) -> tuple[Outcome, Check]:
-        """Return the outcome of a check, and how the image stands after it."""
+    def _check(self, begun: _Begun) -> tuple[Outcome, Check | None]:
+        """Return the outcome of a check, and how the image stands after it; None where it is not tracked."""
         try:
             return self._check_or_raise(begun)
         except (RegistryError, PublishError, StoreError, OSError) as error:
@@ -154,10 +154,10 @@ class Refresher:
             log.exception("refresh_broke", image=begun.repository.familiar)
             return self._failed(begun, error)
 
-    def _check_or_raise(self, begun: _Begun) -> tuple[Outcome, Check]:
+    def _check_or_raise(self, begun: _Begun) -> tuple[Outcome, Check | None]:
         image = self.tracked.get(begun.repository)
         if image is None:
-            return Outcome(begun.repository, error="it is not tracked"), begun.check
+            return Outcome(begun.repository, error="it is not tracked"), None
         before = unpacked_image(begun.before)
         is_ours = self.checks.is_of_this_edition(begun.check)
         survey = self._survey(begun, image, before, is_ours=is_ours)
@@ -193,12 +193,15 @@ class Refresher:
         changes, paths = (published.changes, published.paths) if published else (NO_CHANGES, frozenset[str]())
         return Outcome(begun.repository, changes, paths, reason=reason, error=sentence), after
 
-    def _end(self, begun: _Begun, after: Check) -> None:
+    def _end(self, begun: _Begun, after: Check | None) -> None:
         """Keep how the image stands, forget the requests that this check has answered, and give the lease back."""
         with self.database.write() as connection:
             if not begun.lease.end(connection):
                 raise LeaseLost
             self.requests.end(connection, begun.repository, begun.requests)
+            if after is None:
+                self.checks.postpone(connection, begun.repository)
+                return
             self.checks.write(connection, begun.repository, after)
             if _listed_state(after) != _listed_state(begun.check):
                 mark_lists_stale(connection)
