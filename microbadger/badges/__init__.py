@@ -4,7 +4,7 @@ from microbadger.badges.svg import STYLES, badge_of, draw, endpoint_document, re
 from microbadger.badges.text import (
     BADGE_TYPES,
     Badge,
-    badges,
+    badge_for,
     count_text,
     layers_text,
     not_found_badge,
@@ -17,8 +17,8 @@ __all__ = [
     "BADGE_TYPES",
     "STYLES",
     "Badge",
+    "badge_for",
     "badge_of",
-    "badges",
     "count_text",
     "draw",
     "endpoint_document",

@@ -89,8 +89,8 @@ class Catalogue:
         with self._leases.hold("lists"), self._database.read() as connection:
             version, count = self._version(connection), self._count(connection)
             changed = [CATALOGUE] if self._publisher.write_parts(CATALOGUE, self._list(connection, count)) else []
-            others = {HOME: self._home_page(connection, count), **common_files(self._options)}
-        changed += [path for path, content in others.items() if self._publisher.write(path, content)]
+            home = self._home_page(connection, count)
+        changed += self._publisher.publish({HOME: lambda: home, **common_files(self._options)})
         with self._database.write() as connection:
             write_value(connection, _WRITTEN, version)
         self._cdn.add(changed)
@@ -105,7 +105,8 @@ class Catalogue:
             elif path == HOME:
                 content = self._home_page(connection, count)
             else:
-                content = common_files(self._options).get(path)
+                make = common_files(self._options).get(path)
+                content = make() if make else None
         if content is not None:
             self._publisher.write_if_possible(path, content)
         return content

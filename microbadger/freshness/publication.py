@@ -24,14 +24,13 @@ from microbadger.image import (
     change_between,
     changes_between,
     describe_image,
-    document_bytes,
     hub_details,
     is_same,
     related,
     with_details_of,
 )
 from microbadger.notifications import Notifications
-from microbadger.site import ImageFiles, ImagePaths, Maker, Publisher, SiteOptions
+from microbadger.site import ImageFiles, ImagePaths, Maker, Publisher, SiteOptions, static_status
 from microbadger.store import Database, Lease
 from microbadger.webhooks import WebhookUrls
 
@@ -126,13 +125,11 @@ class Publication:
         return None
 
     def write_status(self, repository: Repository, check: Check) -> None:
-        """Write the state of an image without times where only files are published; else it is an answer."""
+        """Write the state of an image for a static site; the service answers with it instead."""
         if self.options.is_static:
-            status = check.status(repository, self.checks.now())
-            status.pop("CheckedAt", None)
-            status.pop("NextCheckAt", None)
+            content = static_status(check.status(repository, self.checks.now()))
             for paths in ImagePaths.all_of(repository):
-                self.publisher.write(paths.status, document_bytes(status))
+                self.publisher.write(paths.status, content)
 
     def remove(self, repository: Repository) -> list[str]:
         """Remove every public file of an image, and its record; return the paths that were removed."""

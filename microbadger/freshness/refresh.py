@@ -37,6 +37,7 @@ class _Begun:
 
     repository: Repository
     lease: Lease
+    image: TrackedImage | None
     check: Check
     requests: list[CheckRequest]
     before: bytes | None
@@ -71,27 +72,26 @@ class Refresher:
         """Check an image now, after a check that is under way has ended."""
         while (begun := self._begin(repository, lambda _check, _requests: True, is_asked_for=True)) is None:
             time.sleep(_POLL_SECONDS)
-        outcome = self._refresh(begun)
-        return self.refresh_requested(repository) or outcome
+        outcome, is_asked_again = self._refresh(begun)
+        return (self.refresh_requested(repository) if is_asked_again else None) or outcome
 
     def refresh_if_due(self, repository: Repository) -> Outcome | None:
         """Check an image if its time has come, unless another process is at it."""
         begun = self._begin(repository, lambda check, requests: bool(requests) or self.checks.is_due(check))
-        outcome = self._refresh(begun) if begun else None
-        return self.refresh_requested(repository) or outcome
+        if begun is None:
+            return None
+        outcome, is_asked_again = self._refresh(begun)
+        return (self.refresh_requested(repository) if is_asked_again else None) or outcome
 
     def refresh_requested(self, repository: Repository) -> Outcome | None:
         """Check an image until no request for it waits.
 
-        Return None at once if another process is at it: that one asks again after it has given the lease back, which is
-        after the request was kept.
+        Return None at once if another process is at it: when that one gives the lease back, it finds what was asked for
+        until then.
         """
-        outcome = None
-        while self.requests.is_waiting(repository):
-            begun = self._begin(repository, lambda _check, requests: bool(requests))
-            if begun is None:
-                break
-            outcome = self._refresh(begun)
+        outcome, is_asked_again = None, True
+        while is_asked_again and (begun := self._begin(repository, lambda _check, requests: bool(requests))):
+            outcome, is_asked_again = self._refresh(begun)
         return outcome
 
     def publish_again(self, repository: Repository) -> list[str]:
@@ -121,6 +121,7 @@ class Refresher:
             lease = self.leases.take(connection, _lease_of(repository))
             if lease is None:
                 return None
+            image = self.tracked.read(connection, repository)
             check = self.checks.read(connection, repository)
             waiting = self.requests.waiting(connection, repository)
             if not is_wanted(check, waiting):
@@ -129,21 +130,22 @@ class Refresher:
             before = self.publication.records.packed(connection, repository)
         check = with_wanted(check, [request.tag for request in waiting if request.tag])
         check = replace(check, began_at=self.checks.now())
-        return _Begun(repository, lease, check, waiting, before, is_asked_for or bool(waiting))
+        return _Begun(repository, lease, image, check, waiting, before, is_asked_for or bool(waiting))
 
     @identified("refresh")
-    def _refresh(self, begun: _Begun) -> Outcome:
+    def _refresh(self, begun: _Begun) -> tuple[Outcome, bool]:
+        """Return the outcome of a check, and whether another one was asked for meanwhile."""
         _log_askers(begun.requests)
         try:
             outcome, after = self._check(begun)
-            self._end(begun, after)
+            is_asked_again = self._end(begun, after)
         except LeaseLost as error:
-            outcome = self._give_way(begun, error)
+            outcome, is_asked_again = self._give_way(begun, error), True
         self.aftermath.follow(outcome)
-        return outcome
+        return outcome, is_asked_again
 
-    def _check(self, begun: _Begun) -> tuple[Outcome, Check | None]:
-        """Return the outcome of a check, and how the image stands after it; None where it is not tracked."""
+    def _check(self, begun: _Begun) -> tuple[Outcome, Check]:
+        """Return the outcome of a check, and how the image stands after it."""
         try:
             return self._check_or_raise(begun)
         except (RegistryError, PublishError, StoreError, OSError) as error:
@@ -154,13 +156,12 @@ class Refresher:
             log.exception("refresh_broke", image=begun.repository.familiar)
             return self._failed(begun, error)
 
-    def _check_or_raise(self, begun: _Begun) -> tuple[Outcome, Check | None]:
-        image = self.tracked.get(begun.repository)
-        if image is None:
-            return Outcome(begun.repository, error="it is not tracked"), None
+    def _check_or_raise(self, begun: _Begun) -> tuple[Outcome, Check]:
+        if begun.image is None:
+            return Outcome(begun.repository, error="it is not tracked"), begun.check
         before = unpacked_image(begun.before)
         is_ours = self.checks.is_of_this_edition(begun.check)
-        survey = self._survey(begun, image, before, is_ours=is_ours)
+        survey = self._survey(begun, begun.image, before, is_ours=is_ours)
         published = self.publication.publish(begun.lease, begun.repository, before, survey, is_ours=is_ours)
         if survey.trouble:
             return self._failed(begun, survey.trouble, published)
@@ -189,23 +190,30 @@ class Refresher:
             retry_after = timedelta(seconds=error.retry_after_seconds or 0)
             after = self.checks.failed(begun.check, reason, sentence, retry_after)
         else:
-            after = self.checks.failed(begun.check, reason, sentence, longest=_LONGEST_RETRY_OF_OUR_OWN)
+            # Files may have been replaced: until all are, nobody knows which edition they are of.
+            unknown = replace(begun.check, edition="")
+            after = self.checks.failed(unknown, reason, sentence, longest=_LONGEST_RETRY_OF_OUR_OWN)
         changes, paths = (published.changes, published.paths) if published else (NO_CHANGES, frozenset[str]())
         return Outcome(begun.repository, changes, paths, reason=reason, error=sentence), after
 
-    def _end(self, begun: _Begun, after: Check | None) -> None:
-        """Keep how the image stands, forget the requests that this check has answered, and give the lease back."""
+    def _end(self, begun: _Begun, after: Check) -> bool:
+        """Keep how the image stands, forget the requests that this check has answered, and give the lease back.
+
+        Return whether a check was asked for since this one began.
+        """
         with self.database.write() as connection:
             if not begun.lease.end(connection):
                 raise LeaseLost
             self.requests.end(connection, begun.repository, begun.requests)
-            if after is None:
+            if begun.image:
+                self.checks.write(connection, begun.repository, after)
+            else:
                 self.checks.postpone(connection, begun.repository)
-                return
-            self.checks.write(connection, begun.repository, after)
             if _listed_state(after) != _listed_state(begun.check):
                 mark_lists_stale(connection)
+            is_asked_again = bool(self.requests.waiting(connection, begun.repository))
         self.publication.write_status(begun.repository, after)
+        return is_asked_again
 
     def _give_way(self, begun: _Begun, error: LeaseLost) -> Outcome:
         """Wait for the process that took the check over, and put right what this one may have written too late."""

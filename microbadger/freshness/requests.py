@@ -27,6 +27,7 @@ _DONE = REQUESTS.delete().where(
     REQUESTS.c.tag == bindparam("its_tag"),
     REQUESTS.c.asked == bindparam("count"),
 )
+_ONE_MORE = {"asked": REQUESTS.c.asked + 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +59,12 @@ class Requests:
                 "asked_at": self._now().timestamp(),
                 "asked_by": current_id("request") or "",
             }
-            upsert(connection, REQUESTS, row, update={"asked": REQUESTS.c.asked + 1})
+            upsert(connection, REQUESTS, row, update=_ONE_MORE)
 
     def waiting(self, connection: Connection, repository: Repository) -> list[CheckRequest]:
         """Return what was asked for of an image."""
         rows = connection.execute(_OF_IMAGE, {"which": str(repository)})
         return [CheckRequest(row.tag or None, row.asked, row.asked_by) for row in rows]
-
-    def is_waiting(self, repository: Repository) -> bool:
-        """Tell whether a check of an image was asked for."""
-        with self._database.read() as connection:
-            return bool(self.waiting(connection, repository))
 
     def end(self, connection: Connection, repository: Repository, done: Collection[CheckRequest]) -> None:
         """Forget requests that a check has answered, unless they were repeated meanwhile."""

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import Row, bindparam, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from microbadger.image import InvalidReference, Reference, Repository
 from microbadger.logs import EventLog, Redaction
@@ -88,9 +88,13 @@ class TrackedImages:
 
     def get(self, repository: Repository) -> TrackedImage | None:
         """Return the tracked image, or None."""
-        listed = self._listed().images.get(repository)
         with self._database.read() as connection:
-            row = connection.execute(_OF_IMAGE, {"image": str(repository)}).one_or_none()
+            return self.read(connection, repository)
+
+    def read(self, connection: Connection, repository: Repository) -> TrackedImage | None:
+        """Return the same within a transaction."""
+        listed = self._listed().images.get(repository)
+        row = connection.execute(_OF_IMAGE, {"image": str(repository)}).one_or_none()
         stored = _stored_image(row) if row else None
         return listed.merged_with(stored) if listed else stored
 

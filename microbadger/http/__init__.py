@@ -1,7 +1,7 @@
 """Connections to strangers, checked and bounded: one way to send a request."""
 
 from microbadger.http.client import Answer, Client, Limits, Network
-from microbadger.http.connection import Address, Resolve, cut_off_after, is_possible, is_public, resolve_name
+from microbadger.http.connection import Address, cut_off_after, is_possible, is_public
 from microbadger.http.errors import CutOff, ForbiddenAddress, HttpError
 from microbadger.http.origin import Origin, Url, is_public_host, retry_after_seconds
 
@@ -15,12 +15,10 @@ __all__ = [
     "Limits",
     "Network",
     "Origin",
-    "Resolve",
     "Url",
     "cut_off_after",
     "is_possible",
     "is_public",
     "is_public_host",
-    "resolve_name",
     "retry_after_seconds",
 ]

@@ -23,18 +23,18 @@ _MAX_BYTES = 1024**3
 _KEPT_PART = 0.9
 _MAX_UNWRITTEN_ROWS = 200
 _PROCESSES = 4
+_DELETED_AT_ONCE = 500
 _DAY_SECONDS = 86400
 
 _FIND = select(CONTENT.c.body, CONTENT.c.used_at).where(CONTENT.c.digest == bindparam("wanted"))
 _TOUCH = update(CONTENT).where(CONTENT.c.digest == bindparam("wanted")).values(used_at=bindparam("now"))
 _SIZE = select(func.coalesce(func.sum(CONTENT.c.size_bytes), 0))
-_RUNNING_SIZE = func.sum(CONTENT.c.size_bytes).over(
-    order_by=[CONTENT.c.used_at.desc(), CONTENT.c.digest], rows=(None, 0)
+_OLDEST = (
+    select(CONTENT.c.digest, CONTENT.c.size_bytes)
+    .order_by(CONTENT.c.used_at)
+    .limit(_DELETED_AT_ONCE)
 )
-_BY_USE = select(CONTENT.c.digest, _RUNNING_SIZE.label("running_bytes")).subquery()
-_DELETE_OLDEST = delete(CONTENT).where(
-    CONTENT.c.digest.in_(select(_BY_USE.c.digest).where(_BY_USE.c.running_bytes > bindparam("kept_bytes")))
-)
+_DELETE = delete(CONTENT).where(CONTENT.c.digest == bindparam("unwanted"))
 
 
 class Content:
@@ -84,9 +84,21 @@ class Content:
         with self._database.read() as connection:
             size_bytes = connection.execute(_SIZE).scalar_one()
         if size_bytes > self._max_bytes:
-            with self._database.write() as connection:
-                connection.execute(_DELETE_OLDEST, {"kept_bytes": int(self._max_bytes * _KEPT_PART)})
+            self._remove_oldest(size_bytes - int(self._max_bytes * _KEPT_PART))
         self._room_bytes = self._room(size_bytes)
+
+    def _remove_oldest(self, surplus_bytes: int) -> None:
+        """Remove so many bytes, a few rows at a time because other writers wait meanwhile."""
+        while surplus_bytes > 0:
+            unwanted = []
+            with self._database.write() as connection:
+                for row in connection.execute(_OLDEST).all():
+                    if surplus_bytes > 0:
+                        unwanted.append({"unwanted": row.digest})
+                        surplus_bytes -= row.size_bytes
+                if not unwanted:
+                    return
+                connection.execute(_DELETE, unwanted)
 
     def _kept(self, digest: str) -> bytes | None:
         with self._lock:

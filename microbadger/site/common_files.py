@@ -1,6 +1,7 @@
-"""Makes the public files that are the same whatever the images are: assets, and the description of the HTTP API."""
+"""Names the public files that are the same whatever images are tracked, and makes their content."""
 
-from functools import cache
+from collections.abc import Callable
+from functools import partial
 from importlib import resources
 
 from microbadger.site.openapi import api_document
@@ -9,11 +10,12 @@ from microbadger.site.pages import api_page
 from microbadger.site.paths import API, API_PAGE, ASSETS
 
 
-@cache
-def common_files(site: SiteOptions) -> dict[str, bytes]:
-    """Return these files by their paths; a static site has no API to describe."""
-    assets = resources.files("microbadger.site").joinpath("assets")
-    files = {f"{ASSETS}/{file.name}": file.read_bytes() for file in assets.iterdir() if file.is_file()}
+def common_files(site: SiteOptions) -> dict[str, Callable[[], bytes]]:
+    """Return the style sheet, the script and the icon of the pages, and what describes the API if there is one."""
+    folder = resources.files("microbadger.site").joinpath("assets")
+    assets = sorted((file for file in folder.iterdir() if file.is_file()), key=lambda file: file.name)
+    files: dict[str, Callable[[], bytes]] = {f"{ASSETS}/{file.name}": file.read_bytes for file in assets}
     if not site.is_static:
-        files |= {API: api_document(site.base_url), API_PAGE: api_page(site.base_url)}
+        files[API] = partial(api_document, site.base_url)
+        files[API_PAGE] = partial(api_page, site.base_url)
     return files

@@ -6,13 +6,14 @@ made. So a file that is missing is made again when it is requested.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cache, partial
 
-from microbadger.badges import BADGE_TYPES, Badge, badges, draw, endpoint_document
+from microbadger.badges import BADGE_TYPES, Badge, badge_for, draw, endpoint_document
 from microbadger.image import (
     ChangeLogDocument,
     ImageDocument,
     Repository,
+    StatusDocument,
     VersionDocument,
     current_version,
     document_bytes,
@@ -24,6 +25,8 @@ from microbadger.site.options import SiteOptions
 from microbadger.site.paths import ImagePaths
 
 Maker = Callable[[], bytes]
+
+_TIMES_OF_CHECKS = ("CheckedAt", "NextCheckAt")  # no published file has one, or it would change with each check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,19 +74,10 @@ class ImageFiles:
         files: dict[str, Maker] = {}
         for tag in [None, *tags]:
             for badge_type in BADGE_TYPES:
-                files[paths.badge(badge_type, tag, "svg")] = partial(self._svg, badge_type, tag)
-                files[paths.badge(badge_type, tag, "json")] = partial(self._endpoint, badge_type, tag)
+                badge = cache(partial(badge_for, self.image, badge_type, tag))
+                files[paths.badge(badge_type, tag, "svg")] = partial(_svg, badge)
+                files[paths.badge(badge_type, tag, "json")] = partial(_endpoint, badge)
         return files
-
-    @cached_property
-    def _badges(self) -> dict[tuple[str, str | None], Badge]:
-        return {(badge_type, tag): badge for badge_type, tag, badge in badges(self.image)}
-
-    def _svg(self, badge_type: str, tag: str | None) -> bytes:
-        return draw(self._badges[badge_type, tag])
-
-    def _endpoint(self, badge_type: str, tag: str | None) -> bytes:
-        return document_bytes(endpoint_document(self._badges[badge_type, tag]))
 
     def _version(self, version: VersionDocument) -> bytes:
         return document_bytes(self.version(version["SHA"]) or version)
@@ -101,3 +95,16 @@ class ImageFiles:
 
     def _metadata(self) -> bytes:
         return document_bytes(self.image)
+
+
+def _svg(badge: Callable[[], Badge]) -> bytes:
+    return draw(badge())
+
+
+def _endpoint(badge: Callable[[], Badge]) -> bytes:
+    return document_bytes(endpoint_document(badge()))
+
+
+def static_status(status: StatusDocument) -> bytes:
+    """Return the state of an image as a static site publishes it, where the service would answer with it."""
+    return document_bytes({field: value for field, value in status.items() if field not in _TIMES_OF_CHECKS})

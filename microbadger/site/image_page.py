@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from urllib.parse import urlsplit
 
-from microbadger.badges import STYLES, badges, size_text
+from microbadger.badges import BADGE_TYPES, STYLES, badge_for, size_text
 from microbadger.image import (
     ChangeDocument,
     ImageDocument,
@@ -112,7 +112,7 @@ def image_page(
         labels=label_table(labels, annotations),
         labels_shown=_LABELS_SHOWN,
         paths=paths,
-        badges=_badge_rows(image, version, repository, tag, site.base_url) if version else [],
+        badges=_badge_rows(image, repository, tag, site.base_url) if version else [],
         classic=CLASSIC_BADGES,
         markup=_markup_templates(repository, site.base_url),
         styles=STYLES,
@@ -157,12 +157,9 @@ def main_platform_of(version: VersionDocument) -> PlatformDocument | None:
     return next(filter(is_main, version["Platforms"]), None)
 
 
-def _badge_rows(
-    image: ImageDocument, version: VersionDocument, repository: Repository, tag: str | None, base_url: str
-) -> list[BadgeRow]:
+def _badge_rows(image: ImageDocument, repository: Repository, tag: str | None, base_url: str) -> list[BadgeRow]:
     paths = ImagePaths(image_name(repository))
-    image = image.copy()
-    image["Versions"] = [version]
+    badges = [(badge_type, badge_for(image, badge_type, tag)) for badge_type in BADGE_TYPES]
     return [
         BadgeRow(
             type=badge_type,
@@ -171,8 +168,7 @@ def _badge_rows(
             says=f"{badge.label}: {badge.message}",
             markdown=FORMATS["markdown"](badge_link(base_url, repository, badge_type, tag)),
         )
-        for badge_type, badge_tag, badge in badges(image)
-        if badge_tag == tag
+        for badge_type, badge in badges
     ]
 
 

@@ -1,7 +1,7 @@
 """Lays out the labels and annotations of an image for its page.
 
-Known ones come in words, and as a link only where `microbadger.image.labels` found one that is safe; the rest as it is.
-For those that are missing and that a badge or the page would show, there are the lines that add them.
+Known ones are named in words, and are links only where `microbadger.image.labels` found a safe address; the others are
+shown as they are. If one is missing that a badge or the page shows, there are lines that add it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -74,7 +74,7 @@ def label_table(labels: Mapping[str, str], annotations: Mapping[str, str]) -> La
 
 
 def _given(field: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> tuple[str, str]:
-    """Return the key that tells a field and its text as it is, empty where none does; precedence as in `labels`."""
+    """Return the key of a field that has a text, and the text, empty if none has; precedence as in `labels`."""
     oci, label_schema = KNOWN_FIELDS[field]
     for source, key in ((annotations, oci), (labels, oci), (labels, label_schema)):
         if key and source.get(key, "").strip():

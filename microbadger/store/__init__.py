@@ -1,7 +1,7 @@
 """The database, and whole files."""
 
 from microbadger.store.counts import CountLabels, Counts, labels_of
-from microbadger.store.database import Database, StoreError, upsert
+from microbadger.store.database import Database, StoreError
 from microbadger.store.files import (
     PUBLIC_MODE,
     make_folder,
@@ -34,6 +34,7 @@ from microbadger.store.tables import (
     TRACKED_IMAGES,
     VERSIONS,
 )
+from microbadger.store.upserts import upsert
 
 __all__ = [
     "ASKED_TAGS",

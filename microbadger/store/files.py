@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from microbadger.logs import EventLog
 
@@ -47,19 +48,27 @@ def read_if_any(path: Path | str) -> bytes | None:
         return None
 
 
-def stamp_of(path: Path) -> tuple[int, ...] | None:
-    """Return what tells a file from the one it replaced, or None where there is no such file."""
+class FileStamp(NamedTuple):
+    """What changes when a file is written or replaced."""
+
+    written_at_ns: int
+    size_bytes: int
+    inode: int
+
+
+def stamp_of(path: Path) -> FileStamp | None:
+    """Return the stamp of a file, or None where there is no such file."""
     try:
         status = path.stat()
     except FileNotFoundError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return FileStamp(status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 def seconds_since_written(path: Path) -> float:
     """Return how long ago a file was written; infinite where there is none, or a clock says that it will be."""
     stamp = stamp_of(path)
-    age = time.time() - stamp[0] / 1e9 if stamp else -1.0
+    age = time.time() - stamp.written_at_ns / 1e9 if stamp else -1.0
     return age if age >= 0 else math.inf
 
 
@@ -72,7 +81,7 @@ def replace_file(path: Path, content: bytes, mode: int = PRIVATE_MODE, *, is_dur
     with _written_beside(path, [content], mode, is_durable=is_durable) as temporary:
         temporary.replace(path)
     if is_durable:
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def replace_if_other(path: Path, parts: Iterable[bytes], mode: int = PRIVATE_MODE) -> bool:
@@ -245,7 +254,7 @@ def _temporary_beside(path: Path) -> tuple[int, str]:
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Have the disk remember which files a folder holds."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

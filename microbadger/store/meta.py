@@ -4,8 +4,9 @@ import secrets
 
 from sqlalchemy import Connection, bindparam, select
 
-from microbadger.store.database import Database, upsert
+from microbadger.store.database import Database
 from microbadger.store.tables import META
+from microbadger.store.upserts import upsert
 
 _SECRET = "secret"  # noqa: S105 - the key of one
 _SECRET_BYTES = 32

@@ -20,7 +20,7 @@ LEASES = Table(
     "leases",
     SCHEMA,
     Column("name", Text, primary_key=True),
-    Column("fence", Integer, nullable=False),
+    Column("fence", BigInteger, nullable=False),
     Column("holder", Text, nullable=False),
     Column("expires_at", Float, nullable=False),
     sqlite_with_rowid=False,

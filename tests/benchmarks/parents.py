@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from microbadger.freshness.relatives import LayerIndex
+from microbadger.freshness.relatives import LayerStacks as LayerIndex
 from microbadger.image.documents import PlatformDocument, TagDocument, VersionDocument
 from microbadger.image.reference import Repository
 

@@ -22,15 +22,11 @@ from typing import Self
 from werkzeug.wrappers import Request
 
 from microbadger.freshness.checks import Checks
-from microbadger.freshness.look_log import LookLog
 from microbadger.freshness.refresh import Outcome, Refresher
-from microbadger.freshness.relatives import LayerIndex
-from microbadger.freshness.requests import RefreshRequests
 from microbadger.freshness.survey import Surveyor
 from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.image.reference import Reference, Repository
 from microbadger.registry.client import Registry
-from microbadger.registry.content import ContentCache
 from microbadger.registry.docker_hub import DockerHub
 from microbadger.site.publisher import Publisher
 from tests.fakes.docker_hub import FakeHub

@@ -121,12 +121,12 @@ class Look:
 def look_at_all(settings: Settings, images: int, limit_seconds: float | None) -> Look:
     """Let the schedule do what is due, until so many images are refreshed."""
     service, refreshed = _Service(settings), RefreshesLogged(images)
-    service.overview.due()  # what a start costs is in the last table, not in a day of a service that runs for years
-    service.catalogue.publish()
+    service.freshness.upkeep.follow_tracked()  # what a start costs is in the last table, not in a day of a service that runs for years
+    service.freshness.catalogue.publish()
     began, cpu_began = time.perf_counter(), time.process_time()
-    service.schedule.start()
+    service.freshness.schedule.start()
     refreshed.all_done.wait(limit_seconds)
-    service.schedule.stop()
+    service.freshness.schedule.stop()
     wall_seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
     return Look(refreshed.count, wall_seconds, cpu_seconds, peak_mib())
 
@@ -246,24 +246,24 @@ def _read(service: _Service) -> Sequence[Callable[[], object]]:
 
 
 def _publish(service: _Service) -> Sequence[Callable[[], object]]:
-    return [service.catalogue.publish] * 3
+    return [service.freshness.catalogue.publish] * 3
 
 
 def _publish_again(service: _Service) -> Sequence[Callable[[], object]]:
-    service.catalogue.publish()
+    service.freshness.catalogue.publish()
     repository = next(iter(service.tracked)).repository
 
     def publish_after_a_look() -> None:
         service.looks.add(repository)
-        service.catalogue._rest_until = 0
-        service.catalogue.publish_if_stale()
+        service.freshness.catalogue._rest_until = 0
+        service.freshness.catalogue.publish_if_stale()
 
-    service.catalogue.publish_if_stale()
+    service.freshness.catalogue.publish_if_stale()
     return [publish_after_a_look] * 5
 
 
 def _round(service: _Service) -> Sequence[Callable[[], object]]:
-    return [lambda: service.schedule._round(threading.Event())] * 5
+    return [lambda: service.freshness.schedule._round(threading.Event())] * 5
 
 
 def _clean(service: _Service) -> Sequence[Callable[[], object]]:

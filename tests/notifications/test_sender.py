@@ -8,6 +8,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from microbadger.http.client import Network
+from microbadger.http.connection import Resolve, resolve_name
 from microbadger.notifications.outbox import Attempt, Message
 from microbadger.notifications.receivers import Scope
 from microbadger.notifications.sender import Sender
@@ -19,9 +20,11 @@ MESSAGE = Message("msg_1", json.dumps({"text": "mañana"}), 0, START)
 FORBIDDEN = "the URL leads to an address where messages may not go"
 
 
-def send(url: str, scope: Scope = Scope.ANYWHERE, *, timeout_seconds: float = 5.0, **options: object) -> Attempt:
+def send(
+    url: str, scope: Scope = Scope.ANYWHERE, *, timeout_seconds: float = 5.0, resolve: Resolve = resolve_name
+) -> Attempt:
     subscription = Subscription(id="1", image_name="alpine", url=url, secret="whsec_" + "YWJj" * 8)
-    sender = Sender(Network("MicroBadger/tests"), timeout_seconds=timeout_seconds, **options)  # type: ignore[arg-type]
+    sender = Sender(Network("MicroBadger/tests", resolve=resolve), timeout_seconds=timeout_seconds)
     return sender.send(subscription, MESSAGE, scope)
 
 

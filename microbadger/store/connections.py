@@ -1,0 +1,89 @@
+"""Connections to a database, kept open between transactions."""
+
+import sqlite3
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine
+
+Kind = Literal["read", "write", "durable"]
+
+_MOST_IDLE = 8
+_BEGIN: Mapping[str, Mapping[Kind, Sequence[str]]] = {
+    # IMMEDIATE: a transaction that begins by reading cannot go on to write once another one has written.
+    "sqlite": {
+        "read": ("PRAGMA query_only = 1", "BEGIN"),
+        "write": ("PRAGMA query_only = 0", "PRAGMA synchronous = NORMAL", "BEGIN IMMEDIATE"),
+        "durable": ("PRAGMA query_only = 0", "PRAGMA synchronous = FULL", "BEGIN IMMEDIATE"),
+    },
+    "postgresql": {
+        "read": ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",),
+        "write": (),
+        "durable": (),
+    },
+}
+
+
+class Connections:
+    """The connections of this process to one database, for as long as it is the same."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._begin = _BEGIN[engine.dialect.name]
+        self._idle: deque[Connection] = deque()
+        self._is_closed = False
+
+    @contextmanager
+    def transaction(self, kind: Kind) -> Iterator[Connection]:
+        """Give a connection within a transaction. Raises the errors of SQLAlchemy and of the driver."""
+        try:
+            connection = self._idle.pop()  # the last one used: what it has read is still in memory
+        except IndexError:
+            connection = self._engine.connect()
+        try:
+            with connection.begin():
+                cursor = connection.connection.cursor()
+                for statement in self._begin[kind]:
+                    cursor.execute(statement)
+                yield connection
+        finally:
+            self._idle.append(connection)
+            self._close_idle(0 if self._is_closed else _MOST_IDLE)
+
+    def close(self) -> None:
+        """Close every connection, those in use as soon as their transaction ends."""
+        self._is_closed = True
+        self._close_idle(0)
+
+    def _close_idle(self, most: int) -> None:
+        while len(self._idle) > most:
+            with suppress(IndexError):  # another thread was faster
+                self._idle.popleft().close()
+
+
+def engine_for(file: Path, *, journal: str = "WAL", busy_seconds: float = 0) -> Engine:
+    """Return an engine for an SQLite file, which must exist."""
+
+    def connect() -> sqlite3.Connection:
+        address = f"{file.as_uri()}?mode=rw"
+        connection = sqlite3.connect(
+            address, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute(f"PRAGMA journal_mode = {journal}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    return create_engine("sqlite://", creator=connect, poolclass=NullPool)
+
+
+def engine_of(address: URL) -> Engine:
+    """Return an engine for a PostgreSQL server, whose URL can be as platforms give it: without a driver."""
+    if address.drivername in {"postgres", "postgresql"}:
+        address = address.set(drivername="postgresql+psycopg")
+    return create_engine(address, poolclass=NullPool)

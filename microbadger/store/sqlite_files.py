@@ -1,0 +1,120 @@
+"""SQLite files: what the errors of a database mean, how a file is told from another, and what becomes of a damaged one.
+
+A database is a file with two companions: its write-ahead log, which holds the latest transactions, and the index of
+that log. https://www.sqlite.org/wal.html
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+from sqlalchemy import Table, select
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from microbadger.logs import EventLog
+from microbadger.store.connections import Connections
+from microbadger.store.files import set_aside, stamp_of
+from microbadger.store.tables import SCHEMA
+from microbadger.store.upserts import Row, upsert
+
+log = EventLog(__name__)
+
+_LOG, _LOG_INDEX, _JOURNAL = "-wal", "-shm", "-journal"
+_ROWS_AT_ONCE = 1000
+
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_REASONS = {
+    sqlite3.SQLITE_FULL: "the disk is full; free some space",
+    sqlite3.SQLITE_IOERR: "the disk is full or broken; free some space, or check the disk",
+    sqlite3.SQLITE_BUSY: "another program has locked it; end that program",
+    sqlite3.SQLITE_LOCKED: "another program has locked it; end that program",
+    sqlite3.SQLITE_READONLY: "it is read-only; make the file and its folder writable",
+    sqlite3.SQLITE_PERM: "it cannot be opened; make the file and its folder writable",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; make the path a file, and the file and its folder writable",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; a new one is begun at the next attempt",
+    sqlite3.SQLITE_NOTADB: "it is damaged; a new one is begun at the next attempt",
+}
+
+
+def is_damage(error: Exception) -> bool:
+    """Return whether the error of a database says that its file is damaged."""
+    return _code_of(error) in _DAMAGED
+
+
+def is_passing(error: Exception) -> bool:
+    """Return whether a connection can be used again after the error of a database."""
+    return _code_of(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
+
+
+def reason_for(error: Exception) -> str:
+    """Return in a few words why a database cannot be used, and what to do."""
+    original = getattr(error, "orig", error)
+    return _REASONS.get(_code_of(error)) or str(original).partition("\n")[0] or type(original).__name__
+
+
+def log_inode_of(file: Path) -> int | None:
+    """Return the number of the file that is the log of a database now, or None where there is none."""
+    stamp = stamp_of(_companion(file, _LOG))
+    return stamp.inode if stamp else None
+
+
+def remove_log(file: Path) -> None:
+    """Remove the log of a database and the index of it: the file that they belong to is gone."""
+    for suffix in (_LOG, _LOG_INDEX):
+        _companion(file, suffix).unlink(missing_ok=True)
+
+
+def remove_database(file: Path) -> None:
+    """Remove a database that has no log, and the journal that stands in for it."""
+    for path in (file, _companion(file, _JOURNAL)):
+        path.unlink(missing_ok=True)
+
+
+def set_aside_with_log(file: Path) -> None:
+    """Set a damaged database aside, together with its log, which may hold what the file has lost."""
+    aside = set_aside(file)
+    if aside:
+        for suffix in (_LOG, _LOG_INDEX):
+            with suppress(FileNotFoundError):
+                _companion(file, suffix).replace(_companion(aside, suffix))
+    else:
+        remove_log(file)
+
+
+def carry_over(source: Connections, target: Connections) -> None:
+    """Copy what can still be read of a damaged database, table by table, into a new one.
+
+    Raises the errors of the new one.
+    """
+    count = 0
+    damaged: list[str] = []
+    for table in SCHEMA.sorted_tables:
+        rows = _rows_of(table, source, damaged)
+        try:
+            while some := list(islice(rows, _ROWS_AT_ONCE)):
+                with target.transaction("write") as connection:
+                    count += upsert(connection, table, some)
+        except IntegrityError:
+            damaged.append(table.name)
+    log.warning("database_carried_over", rows=count, damaged_tables=",".join(damaged) or None)
+
+
+def _rows_of(table: Table, source: Connections, damaged: list[str]) -> Iterator[Row]:
+    """Yield the rows of a table that can be read, and note its name where some cannot."""
+    try:
+        with source.transaction("read") as connection:
+            for row in connection.execute(select(table)).mappings():
+                yield dict(row)
+    except (DBAPIError, sqlite3.Error):
+        damaged.append(table.name)
+
+
+def _code_of(error: Exception) -> int:
+    """Return the primary error code of SQLite; 0 for an error of another driver."""
+    return int(getattr(getattr(error, "orig", error), "sqlite_errorcode", 0)) & 0xFF
+
+
+def _companion(file: Path, suffix: str) -> Path:
+    return file.with_name(f"{file.name}{suffix}")

@@ -1,0 +1,53 @@
+"""Inserts rows or updates those that exist: the one statement that SQLAlchemy builds for each database differently."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Connection, Table, literal_column
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+_INSERT: Mapping[str, Callable[[Table], Any]] = {"sqlite": sqlite_insert, "postgresql": postgresql_insert}
+_MOST_STATEMENTS = 256
+
+Row = Mapping[str, object]
+
+
+def upsert(
+    connection: Connection,
+    table: Table,
+    rows: Row | Sequence[Row],
+    *,
+    update: Collection[str] | Mapping[str, ColumnElement[Any]] = (),
+    where: ColumnElement[bool] | None = None,
+) -> int:
+    """Insert rows, and update those whose primary key exists; return how many were inserted or updated.
+
+    ``update`` names the columns that take the new values, or maps columns to expressions; without it, existing rows
+    stay as they are. ``where`` limits which existing rows are updated. Expressions can use `excluded`, and bound
+    parameters, whose values stand in the rows. Keep them in module constants: the statement is then built only once.
+    """
+    if not rows:
+        return 0
+    pairs = tuple(update.items()) if isinstance(update, Mapping) else tuple((name, None) for name in update)
+    return connection.execute(_statement(connection.dialect.name, table, pairs, where), rows).rowcount
+
+
+def excluded(column: Column[Any]) -> ColumnElement[Any]:
+    """Return the value that `upsert` would insert into a column, for its ``update`` and ``where``."""
+    return literal_column(f"excluded.{column.name}", column.type)
+
+
+@lru_cache(maxsize=_MOST_STATEMENTS)
+def _statement(
+    dialect: str,
+    table: Table,
+    update: tuple[tuple[str, ColumnElement[Any] | None], ...],
+    where: ColumnElement[bool] | None,
+) -> Any:
+    insert = _INSERT[dialect](table)
+    if not update:
+        return insert.on_conflict_do_nothing()
+    values = {name: insert.excluded[name] if value is None else value for name, value in update}
+    return insert.on_conflict_do_update(index_elements=table.primary_key.columns, set_=values, where=where)
