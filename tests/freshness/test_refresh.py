@@ -372,7 +372,7 @@ def test_a_push_during_a_check_leads_to_exactly_one_more(bench: Bench) -> None:
     bench.refresher.refresh_requested(bench.repository)
 
     assert bench.fake.asked("GET", "/tags/") == 2
-    assert not bench.freshness.requests.is_waiting(bench.repository)
+    assert bench.freshness.requests.repositories() == []
 
 
 def test_a_push_during_a_check_is_published(bench: Bench) -> None:
@@ -410,7 +410,7 @@ def test_a_request_made_while_another_process_checks_is_done_by_that_one(bench: 
 
     assert asked == [None]
     assert bench.fake.asked("GET", "/tags/") == 2
-    assert not bench.freshness.requests.is_waiting(bench.repository)
+    assert bench.freshness.requests.repositories() == []
 
 
 def test_a_storm_of_requests_is_two_checks(bench: Bench) -> None:
