@@ -178,6 +178,11 @@ class Checks:
         with self._database.write() as connection:
             connection.execute(CHECKS.update().where(is_other).values(due_at=_AT_ONCE))
 
+    def postpone(self, connection: Connection, repository: Repository) -> None:
+        """Have an image that is no longer tracked found due again only after a while, if it is not removed by then."""
+        due_later = {"due_at": (self.now() + _FIRST_RETRY).timestamp()}
+        connection.execute(CHECKS.update().where(CHECKS.c.image == str(repository)).values(due_later))
+
     def publishing(self, connection: Connection, repository: Repository) -> None:
         """Note that files are being replaced: until that is done, nobody knows which edition they are of."""
         due_at_once = {"edition": "", "due_at": _AT_ONCE}

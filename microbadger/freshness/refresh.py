@@ -209,6 +209,8 @@ class Refresher:
             self.requests.end(connection, begun.repository, begun.requests)
             if begun.image:
                 self.checks.write(connection, begun.repository, after)
+            else:
+                self.checks.postpone(connection, begun.repository)
             if _listed_state(after) != _listed_state(begun.check):
                 mark_lists_stale(connection)
             return bool(self.requests.waiting(connection, begun.repository))
