@@ -7,33 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from microbadger.freshness.look_log import LookLog
-from microbadger.freshness.overview import Overview
 from werkzeug.wrappers import Request, Response
 
-<<<<<<< HEAD
-from microbadger.freshness.checks import Checks
-from microbadger.freshness.refresh import Outcome, Refresher
-from microbadger.freshness.relatives import LayerIndex
-from microbadger.freshness.requests import RefreshRequests
-from microbadger.freshness.survey import Surveyor
-from microbadger.freshness.tracked_images import TrackedImages
-from microbadger.image.changes import Changes
-from microbadger.image.documents import ImageDocument, sha_of
-from microbadger.image.reference import Reference, Repository
-from microbadger.registry.client import Registry
-from microbadger.registry.content import ContentCache
-from microbadger.registry.docker_hub import DockerHub
-from microbadger.site.image_files import paths_of, sampled_paths
-from microbadger.site.paths import ImagePaths
-from microbadger.site.publisher import Publisher
-from microbadger.store.files import read_if_any
-=======
 from microbadger.freshness.outcome import Outcome
 from microbadger.freshness.publication import Publication, Published
 from microbadger.image.reference import Repository
 from microbadger.store.tables import RECORDS
->>>>>>> t1
 from tests.fakes.registry import FakeRegistry, image, index
 from tests.freshness.bench import DEADLINE_SECONDS, Bench
 from tests.real_registry import wait_until
