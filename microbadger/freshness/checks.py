@@ -84,7 +84,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How many images there are, wait for their first check, are due and fail, and the first of those that fail."""
+    """How many images there are, are pending, are due and fail, and the first of those that fail."""
 
     image_count: int
     pending_count: int
