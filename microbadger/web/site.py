@@ -1,5 +1,6 @@
 """Answers HTTP with the public files as they are, and with what a file cannot do: any badge, and what is missing."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
@@ -96,9 +97,12 @@ class SiteRoutes:
         return file_answer(_drawn(badge, suffix), f"badge.{suffix}", FRESH if content else PASSING)
 
     def _published_badge(self, path: str) -> Badge:
-        """Return what a badge says that is published, to be drawn in another style."""
-        document = self.files.find(f"{path.rpartition('.')[0]}.json")
-        return badge_of(parse_object(document or b""))
+        """Return the badge that is published at a path, to be drawn in another style; a damaged file is made anew."""
+        document = f"{path.rpartition('.')[0]}.json"
+        for find in (self.files.find, self.freshness.make):
+            with suppress(KeyError, ValueError):
+                return badge_of(parse_object(find(document) or b""))
+        return not_found_badge()  # the image was removed meanwhile
 
     def _badge_without_file(self, badge_type: str, reference: Reference | None) -> Badge:
         if reference is None or not self.freshness.tracked.get(reference.repository):
