@@ -144,9 +144,8 @@ def parse_name(name: str) -> Reference | None:
 
 
 def find_file(freshness: Freshness, publisher: Publisher, path: str) -> bytes | None:
-    """Return the public file at a path; one that is missing is made from what is known."""
-    content = publisher.read(path)
-    return freshness.make(path) if content is None else content
+    """Return the public file at a path; one that is missing, or left empty by a power failure, is made again."""
+    return publisher.read(path) or freshness.make(path)
 
 
 def public_file(freshness: Freshness, publisher: Publisher, path: str) -> Response:
