@@ -53,11 +53,11 @@ class Steps:
         """The numbers of the steps before which a process is killed."""
         numbered = list(enumerate(self.done, start=1))
         files = [number for number, name in numbered if name == "file"]
-        return sorted([*files[::FILES_A_KILL], *files[-1:], *(n for n, name in numbered if name != "file")])
+        return sorted({*files[::FILES_A_KILL], *files[-1:], *(n for n, name in numbered if name != "file")})
 
 
 class SteppingDatabase(Database):
-    """A database each of whose writing transactions has three steps: to begin, to commit, to go on."""
+    """A database each of whose writing transactions has two steps: to commit, and to go on."""
 
     def __init__(self, url: str, step: Steps) -> None:
         super().__init__(url)
@@ -65,7 +65,6 @@ class SteppingDatabase(Database):
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[Connection]:
-        self._step("begin")
         with super().write(durable=durable) as connection:
             yield connection
             self._step("commit")
@@ -176,7 +175,7 @@ def test_a_check_that_was_killed_at_any_step_is_done_by_the_next_one(bench: Benc
 def test_a_check_of_a_process_that_died_is_taken_over_at_once(bench: Bench) -> None:
     bench.fake.push("team/web", "latest", image())
     bench.ask()
-    the_lease_is_taken = Steps(fatal=4)
+    the_lease_is_taken = Steps(fatal=3)
 
     assert was_killed(lambda: check_requested(stepping(bench.folder, bench.fake, the_lease_is_taken)))
     assert check_requested(bench)
