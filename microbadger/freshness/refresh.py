@@ -100,7 +100,7 @@ class Refresher:
             return self.publication.publish_again(repository)
 
     def remove(self, repository: Repository) -> None:
-        """Remove everything that was published of an image, and its record, after a check that is under way."""
+        """Remove everything published of an image that is not tracked, and its record, after a check under way."""
         with self.leases.hold(_lease_of(repository)):
             self._remove(repository)
 
@@ -223,11 +223,13 @@ class Refresher:
         return Outcome(begun.repository, paths=frozenset(paths), error="another process has taken the check over")
 
     def _remove(self, repository: Repository) -> None:
-        paths = self.publication.remove(repository)
+        paths = self.publication.remove_files(repository)
         with self.database.write() as connection:
-            self.requests.forget(connection, repository)
-            self.checks.forget(connection, repository)
-            mark_lists_stale(connection)
+            if self.tracked.read(connection, repository) is None:  # else somebody has tracked it again
+                self.publication.forget(connection, repository)
+                self.requests.forget(connection, repository)
+                self.checks.forget(connection, repository)
+                mark_lists_stale(connection)
         self.aftermath.purge(paths)
 
 
