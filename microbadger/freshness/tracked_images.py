@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
 from sqlalchemy import Connection, Row, bindparam, func, select
 
@@ -29,6 +30,7 @@ _SETTLED_AFTER_SECONDS = 10
 _SEPARATORS = re.compile(r"[\s,]+")
 _NO_TAGS: frozenset[str] = frozenset()  # one for all: there can be very many images
 _REMEMBERED = "images.txt"
+_CHANGED = "tracked_images_changed"
 _EMPTIED = (
     "images.txt is empty, as a crash may leave it: the images that it named before stay tracked. To track none, leave a"
     " comment line in it."
@@ -93,9 +95,7 @@ class TrackedImages:
 
     def read(self, connection: Connection, repository: Repository) -> TrackedImage | None:
         """Return the same within a transaction."""
-        listed = self._listed().images.get(repository)
-        row = connection.execute(_OF_IMAGE, {"image": str(repository)}).one_or_none()
-        stored = _stored_image(row) if row else None
+        listed, stored = self._listed().images.get(repository), _stored(connection, repository)
         return listed.merged_with(stored) if listed else stored
 
     def at_path(self, path: str) -> Sequence[Repository]:
@@ -113,8 +113,9 @@ class TrackedImages:
 
     @property
     def stamp(self) -> object:
-        """What tells the listed images from those that were read before the file was edited."""
-        return self._listed().stamp
+        """What is another object each time that the tracked images have changed."""
+        with self._database.read() as connection:
+            return self._listed().stamp, read_value(connection, _CHANGED)
 
     @property
     def is_trusted(self) -> bool:
@@ -134,26 +135,23 @@ class TrackedImages:
     def remember(self) -> None:
         """Keep the lines of the file in the database, for the case that the file is emptied."""
         if content := read_if_any(self._file):
-            text = content.decode("utf-8", "replace").replace("\0", "")
+            text = _text_of(content).replace("\0", "\N{REPLACEMENT CHARACTER}")  # which PostgreSQL cannot keep
             with self._database.write() as connection:
                 write_value(connection, _REMEMBERED, text)
 
     def track(self, image: TrackedImage) -> bool:
-        """Track an image; False where it was tracked before, with the same tags and privacy."""
-        known = self.get(image.repository)
-        if known and known.merged_with(image) == known:
-            return False
-        self.put(image.merged_with(known))
+        """Track an image with these tags and this privacy besides those it has; False where that changes nothing."""
+        with self._database.write(durable=True) as connection:
+            known = self.read(connection, image.repository)
+            if known and known.merged_with(image) == known:
+                return False
+            _store(connection, image.merged_with(_stored(connection, image.repository)))
         return True
 
     def put(self, image: TrackedImage) -> None:
         """Track an image with just these tags and this privacy, besides what the file and the settings say of it."""
-        row = {"image": str(image.repository), "path": image.repository.path, "is_private": image.private}
-        row["kept_tags"] = json.dumps(sorted(image.kept_tags))
         with self._database.write(durable=True) as connection:
-            last = connection.execute(select(func.max(TRACKED_IMAGES.c.number))).scalar()
-            row["number"] = (last or 0) + 1
-            upsert(connection, TRACKED_IMAGES, row, update=("kept_tags", "is_private"))
+            _store(connection, image)
 
     def untrack(self, repository: Repository) -> None:
         """Stop tracking an image; raise NotTracked where it was not tracked, or the file or the settings name it."""
@@ -163,6 +161,7 @@ class TrackedImages:
         delete = TRACKED_IMAGES.delete().where(TRACKED_IMAGES.c.image == str(repository))
         with self._database.write(durable=True) as connection:
             was_tracked = connection.execute(delete).rowcount > 0
+            write_value(connection, _CHANGED, uuid4().hex)
         if not was_tracked:
             raise NotTracked(f"{repository.familiar} is not tracked.")
 
@@ -181,7 +180,7 @@ class TrackedImages:
         stamp = stamp_of(self._file)
         if stamp != self._listing.stamp:
             content = read_if_any(self._file)
-            listing = _listing_of(stamp, _lines_of(content), self._named)
+            listing = _listing_of(stamp, _text_of(content or b"").splitlines(), self._named)
             self._listing = self._without_loss(listing) if content == b"" else listing
             for problem in self._listing.problems:
                 log.warning("not_tracked", reason=problem)
@@ -217,8 +216,8 @@ def parse_image(name: str, *, private: bool = False) -> TrackedImage:
     return TrackedImage(reference.repository, frozenset([reference.tag]) if reference.tag else _NO_TAGS, private)
 
 
-def _lines_of(content: bytes | None) -> list[str]:
-    return (content or b"").decode("utf-8", "replace").splitlines()
+def _text_of(content: bytes) -> str:
+    return content.decode("utf-8-sig", "replace")
 
 
 def _listing_of(stamp: tuple[int, ...] | None, lines: Iterable[str], named: Iterable[str]) -> _Listing:
@@ -237,6 +236,24 @@ def _listing_of(stamp: tuple[int, ...] | None, lines: Iterable[str], named: Iter
         if image:
             images[image.repository] = image.merged_with(images.get(image.repository))
     return _Listing(stamp, images, tuple(problems))
+
+
+def _stored(connection: Connection, repository: Repository) -> TrackedImage | None:
+    row = connection.execute(_OF_IMAGE, {"image": str(repository)}).one_or_none()
+    return _stored_image(row) if row else None
+
+
+def _store(connection: Connection, image: TrackedImage) -> None:
+    last = connection.execute(select(func.max(TRACKED_IMAGES.c.number))).scalar()
+    row = {
+        "image": str(image.repository),
+        "path": image.repository.path,
+        "kept_tags": json.dumps(sorted(image.kept_tags)),
+        "is_private": image.private,
+        "number": (last or 0) + 1,
+    }
+    upsert(connection, TRACKED_IMAGES, row, update=("kept_tags", "is_private"))
+    write_value(connection, _CHANGED, uuid4().hex)
 
 
 def _stored_image(row: "Row[tuple[object, ...]]") -> TrackedImage:
