@@ -55,6 +55,11 @@ class Check:
         """Tell whether a check that began no earlier than this has ended."""
         return bool(self.began_at and self.ended_at and asked_at <= self.began_at <= self.ended_at)
 
+    @property
+    def is_not_found(self) -> bool:
+        """Whether the registry does not have the image; many registries then answer that access is denied."""
+        return self.reason in ("not_found", "denied")
+
     def state(self, now: datetime) -> State:
         """Return the state of the image, in a word."""
         if self.reason:
@@ -173,6 +178,11 @@ class Checks:
         with self._database.write() as connection:
             connection.execute(CHECKS.update().where(is_other).values(due_at=_AT_ONCE))
 
+    def postpone(self, connection: Connection, repository: Repository) -> None:
+        """Have an image that is no longer tracked found due again only after a while, if it is not removed by then."""
+        due_later = {"due_at": (self.now() + _FIRST_RETRY).timestamp()}
+        connection.execute(CHECKS.update().where(CHECKS.c.image == str(repository)).values(due_later))
+
     def publishing(self, connection: Connection, repository: Repository) -> None:
         """Note that files are being replaced: until that is done, nobody knows which edition they are of."""
         due_at_once = {"edition": "", "due_at": _AT_ONCE}
@@ -231,6 +241,17 @@ class Checks:
         columns = _columns_of(check)
         upsert(connection, CHECKS, {**_names_of(repository), **columns}, update=list(columns))
 
+    def lists_version(self, connection: Connection) -> str:
+        """Return what tells the lists of all images from those that were written before.
+
+        A check becomes overdue just because time passes. The one that does is due later than all that are overdue.
+        """
+        due_at, since = CHECKS.c.due_at, (self.now() - _OVERDUE_AFTER).timestamp()
+        has_succeeded = and_(CHECKS.c.succeeded_at.is_not(None), CHECKS.c.reason.is_(None))
+        overdue = select(func.count(), func.max(due_at)).where(due_at > _AT_ONCE, due_at < since, has_succeeded)
+        count, last = connection.execute(overdue).one()
+        return f"{_noted_version(connection)} {count} {last or 0}"
+
     def forget(self, connection: Connection, repository: Repository) -> None:
         """Forget an image that is tracked no more."""
         connection.execute(CHECKS.delete().where(CHECKS.c.image == str(repository)))
@@ -257,12 +278,11 @@ def with_wanted(check: Check, tags: Iterable[str]) -> Check:
 
 def mark_lists_stale(connection: Connection) -> None:
     """Note that the lists of all images say something else now."""
-    write_value(connection, _LISTS_VERSION, str(int(lists_version(connection)) + 1))
+    write_value(connection, _LISTS_VERSION, str(_noted_version(connection) + 1))
 
 
-def lists_version(connection: Connection) -> str:
-    """Return what tells the lists from those that were written before."""
-    return read_value(connection, _LISTS_VERSION) or "0"
+def _noted_version(connection: Connection) -> int:
+    return int(read_value(connection, _LISTS_VERSION) or 0)
 
 
 def _names_of(repository: Repository) -> dict[str, object]:
