@@ -4,8 +4,9 @@
 tag whatever the limit, then perhaps ``private``: publish the image although only credentials can read it. A line that
 cannot be read is reported and leaves the others alone.
 
-A file of no byte is not an edit, but what a crash or a full disk may leave: then the lines that it had before still
-count, as the database remembers them. An operator who wants no image leaves a comment in the file.
+A file of no byte is not an edit, but what a crash or a full disk may leave. The lines that it had before then still
+count, as the database remembers them; so they do while the file cannot be read. An operator who wants no image leaves a
+comment in the file.
 """
 
 import json
@@ -35,6 +36,7 @@ _EMPTIED = (
     "images.txt is empty, as a crash may leave it: the images that it named before stay tracked. To track none, leave a"
     " comment line in it."
 )
+_UNREADABLE = "images.txt cannot be read ({}): the images that it named before stay tracked."
 
 _STORED = select(TRACKED_IMAGES)
 _OF_IMAGE = _STORED.where(TRACKED_IMAGES.c.image == bindparam("image"))
@@ -67,7 +69,8 @@ class _Listing:
     stamp: tuple[int, ...] | None = None
     images: dict[Repository, TrackedImage] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
-    is_emptied: bool = False
+    is_lost: bool = False
+    """Whether nothing could be read of the file, so that the images are those that it named before."""
 
 
 class TrackedImages:
@@ -124,8 +127,7 @@ class TrackedImages:
         An editor may write the file in two steps: what is missing in between is not gone. Nor is what a line may have
         named that cannot be read.
         """
-        listing = self._listed()
-        return not listing.problems and not listing.is_emptied and self._is_settled()
+        return not self._listed().problems and self._is_settled()
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -133,8 +135,8 @@ class TrackedImages:
         return self._listed().problems
 
     def remember(self) -> None:
-        """Keep the lines of the file in the database, for the case that the file is emptied."""
-        if content := read_if_any(self._file):
+        """Keep the lines of the file in the database, for the case that they are lost."""
+        if not self._listed().is_lost and (content := read_if_any(self._file)):
             text = _text_of(content).replace("\0", "\N{REPLACEMENT CHARACTER}")  # which PostgreSQL cannot keep
             with self._database.write() as connection:
                 write_value(connection, _REMEMBERED, text)
@@ -177,23 +179,26 @@ class TrackedImages:
             return bool(self._named)  # then the settings alone name images; else the file may be on its way
 
     def _listed(self) -> _Listing:
-        stamp = stamp_of(self._file)
+        try:
+            stamp: tuple[int, ...] | None = stamp_of(self._file)
+            content, loss = (read_if_any(self._file), _EMPTIED) if stamp != self._listing.stamp else (None, "")
+        except OSError as error:
+            stamp, content, loss = (error.errno or 0,), b"", _UNREADABLE.format(error.strerror)
         if stamp != self._listing.stamp:
-            content = read_if_any(self._file)
             listing = _listing_of(stamp, _text_of(content or b"").splitlines(), self._named)
-            self._listing = self._without_loss(listing) if content == b"" else listing
+            self._listing = self._without_loss(listing, loss) if content == b"" else listing
             for problem in self._listing.problems:
                 log.warning("not_tracked", reason=problem)
         return self._listing
 
-    def _without_loss(self, emptied: _Listing) -> _Listing:
-        """Return what is tracked while the file has no byte: what it named before."""
+    def _without_loss(self, emptied: _Listing, loss: str) -> _Listing:
+        """Return what is tracked while nothing can be read of the file: what it named before."""
         with self._database.read() as connection:
             content = read_value(connection, _REMEMBERED)
         before = _listing_of(emptied.stamp, (content or "").splitlines(), self._named)
-        if before.images.keys() == emptied.images.keys():
+        if loss == _EMPTIED and before.images.keys() == emptied.images.keys():
             return emptied
-        return _Listing(emptied.stamp, before.images, (*before.problems, _EMPTIED), is_emptied=True)
+        return _Listing(emptied.stamp, before.images, (*before.problems, loss), is_lost=True)
 
 
 def parse_line(line: str) -> TrackedImage | None:
