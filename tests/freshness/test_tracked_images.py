@@ -378,6 +378,45 @@ def test_an_empty_file_that_never_named_an_image_is_just_that(
     assert (names(tracked), tracked.is_trusted, tracked.problems) == (expected, True, ())
 
 
+# A file that cannot be read
+
+
+def make_unreadable(file: Path) -> None:
+    file.unlink()
+    file.symlink_to(file)
+
+
+def test_a_file_that_cannot_be_read_still_tracks_what_it_named(
+    tmp_path: Path, file: Path, tracked: TrackedImages
+) -> None:
+    write(file, "a/b:1 private\n")
+    before = list(tracked)
+    tracked.remember()
+    make_unreadable(file)
+    for process in (tracked, tracked_in(tmp_path)):
+        process.remember()
+        assert (list(process), process.is_trusted) == (before, False)
+        assert process.problems[-1].startswith("images.txt cannot be read (Too many levels of symbolic links): ")
+
+
+def test_a_file_that_could_never_be_read_is_reported_once(
+    tmp_path: Path, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file.symlink_to(file)
+    tracked = tracked_in(tmp_path, "alpine")
+    for _ in range(3):
+        assert (names(tracked), tracked.is_trusted, len(tracked.problems)) == (["library/alpine"], False, 1)
+    assert len(caplog.records) == 1
+
+
+def test_a_file_that_can_be_read_again_is(file: Path, tracked: TrackedImages) -> None:
+    file.symlink_to(file)
+    names(tracked)
+    file.unlink()
+    write(file, "alpine\n")
+    assert (names(tracked), tracked.problems, tracked.is_trusted) == (["library/alpine"], (), True)
+
+
 # Tracking and untracking
 
 
