@@ -191,7 +191,7 @@ def _credentials(settings: Settings) -> Credentials:
 
 def _log_without(secrets: Iterable[str]) -> None:
     log_to_stdout(LineFormatter(Redaction(secrets)), _GUNICORNS_LOGS)
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of each round that begins while one still runs
 
 
 def _now() -> datetime:

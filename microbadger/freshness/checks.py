@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
+from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, union_all
 
@@ -250,7 +251,7 @@ class Checks:
         has_succeeded = and_(CHECKS.c.succeeded_at.is_not(None), CHECKS.c.reason.is_(None))
         overdue = select(func.count(), func.max(due_at)).where(due_at > _AT_ONCE, due_at < since, has_succeeded)
         count, last = connection.execute(overdue).one()
-        return f"{_noted_version(connection)} {count} {last or 0}"
+        return f"{read_value(connection, _LISTS_VERSION)} {count} {last or 0}"
 
     def forget(self, connection: Connection, repository: Repository) -> None:
         """Forget an image that is tracked no more."""
@@ -278,11 +279,8 @@ def with_wanted(check: Check, tags: Iterable[str]) -> Check:
 
 def mark_lists_stale(connection: Connection) -> None:
     """Note that the lists of all images say something else now."""
-    write_value(connection, _LISTS_VERSION, str(_noted_version(connection) + 1))
-
-
-def _noted_version(connection: Connection) -> int:
-    return int(read_value(connection, _LISTS_VERSION) or 0)
+    # Counting would need two transactions at once to wait for each other: both would find the same number.
+    write_value(connection, _LISTS_VERSION, uuid4().hex)
 
 
 def _names_of(repository: Repository) -> dict[str, object]:
