@@ -213,7 +213,7 @@ def images() -> None:
         check = checks.get(image.repository, Check())
         times = f"checked {_minute(check.succeeded_at)}  next {_minute(check.due_at)}"
         state = check.state(tools.freshness.now())
-        line = f"{image.repository.familiar}  {STATES[check.reason or state]}  {times}"
+        line = f"{image.repository.familiar}  {STATES.get(check.reason or state, state)}  {times}"
         click.echo(f"{line}{'  ' + check.error if check.error else ''}")
 
 
