@@ -39,9 +39,13 @@ class Bench:
         return self.app.test_client()
 
     @property
-    def freshness(self) -> Freshness:
+    def tools(self) -> Tools:
         tools: Tools = self.app.extensions["microbadger"]
-        return tools.freshness
+        return tools
+
+    @property
+    def freshness(self) -> Freshness:
+        return self.tools.freshness
 
     @property
     def requested(self) -> list[str]:
