@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 
 from sqlalchemy import Connection, Row, func, select
 
-from microbadger.cdn import Cdn
+from microbadger.cdn import CdnPurge
 from microbadger.freshness.checks import Checks, check_of
 from microbadger.image import document_bytes
 from microbadger.logs import EventLog
 from microbadger.site import (
+    API,
+    API_PAGE,
     CATALOGUE,
     HOME,
     LISTED_ON_HOME,
@@ -54,7 +56,7 @@ class Catalogue:
         checks: Checks,
         publisher: Publisher,
         options: SiteOptions,
-        cdn: Cdn,
+        cdn: CdnPurge,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -89,7 +91,8 @@ class Catalogue:
             version, count = self._version(connection), self._count(connection)
             changed = [CATALOGUE] if self._publisher.write_parts(CATALOGUE, self._list(connection, count)) else []
             home = self._home_page(connection, count)
-        changed += self._publisher.publish({HOME: lambda: home, **common_files(self._options)})
+        files = {HOME: lambda: home, **common_files(self._options)}
+        changed += self._publisher.publish(files, {API, API_PAGE} - files.keys())  # a static site has none
         with self._database.write() as connection:
             write_value(connection, _WRITTEN, version)
         self._cdn.add(changed)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, union_all
 
 from microbadger.image import DOCKER_HUB, Reason, Repository, State, StatusDocument, format_time, image_name
 from microbadger.store import CHECKS, Database, read_value, upsert, write_value
@@ -130,9 +130,9 @@ class Checks:
 
     def due(self, limit: int | None = None, without: Collection[str] = ()) -> list[Repository]:
         """Return images that are due, those first that have waited longest, but none of some registries."""
-        statement = select(CHECKS.c.image).where(self._is_due).order_by(CHECKS.c.due_at).limit(limit)
-        if without:
-            statement = statement.where(CHECKS.c.registry.not_in(without))
+        of_others = [CHECKS.c.registry.not_in(without)] if without else []
+        parts = (select(CHECKS.c.image, CHECKS.c.due_at).where(is_due, *of_others) for is_due in self._are_due)
+        statement = union_all(*parts).order_by("due_at").limit(limit)
         with self._database.read() as connection:
             return [Repository.parse(image) for image in connection.execute(statement).scalars()]
 
@@ -152,7 +152,7 @@ class Checks:
         counts = select(
             func.count(),
             func.count().filter(CHECKS.c.succeeded_at.is_(None), CHECKS.c.reason.is_(None)),
-            func.count().filter(self._is_due),
+            func.count().filter(or_(*self._are_due)),
             func.count().filter(CHECKS.c.reason.is_not(None)),
             func.min(CHECKS.c.succeeded_at),
         )
@@ -177,6 +177,11 @@ class Checks:
         is_other = and_(CHECKS.c.edition != self.edition, CHECKS.c.reason.is_(None), CHECKS.c.due_at > _AT_ONCE)
         with self._database.write() as connection:
             connection.execute(CHECKS.update().where(is_other).values(due_at=_AT_ONCE))
+
+    def postpone(self, connection: Connection, repository: Repository) -> None:
+        """Have an image that is no longer tracked found due again only after a while, if it is not removed by then."""
+        due_later = {"due_at": (self.now() + _FIRST_RETRY).timestamp()}
+        connection.execute(CHECKS.update().where(CHECKS.c.image == str(repository)).values(due_later))
 
     def publishing(self, connection: Connection, repository: Repository) -> None:
         """Note that files are being replaced: until that is done, nobody knows which edition they are of."""
@@ -256,15 +261,12 @@ class Checks:
         return max(self._interval, 2 * _LAST_RETRY)
 
     @property
-    def _is_due(self) -> Any:
+    def _are_due(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+        """Return both conditions of `is_due`, each of which is a range of the index: joined by OR they would not be."""
         now = self.now()
-        after_success, after_failure = (
-            (now + wait).timestamp() for wait in (self._interval, self._longest_wait)
-        )
-        return or_(
-            CHECKS.c.due_at <= now.timestamp(),
-            CHECKS.c.due_at > after_failure,
-            and_(CHECKS.c.due_at > after_success, CHECKS.c.reason.is_(None)),
+        after_success, after_failure = ((now + wait).timestamp() for wait in (self._interval, self._longest_wait))
+        return CHECKS.c.due_at <= now.timestamp(), and_(
+            CHECKS.c.due_at > after_success, or_(CHECKS.c.reason.is_(None), CHECKS.c.due_at > after_failure)
         )
 
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 
-from microbadger.cdn import Cdn
+from microbadger.cdn import CdnPurge
 from microbadger.freshness import Freshness
 from microbadger.notifications import Notifications
 from microbadger.site import Publisher, PublishError, SiteOptions
@@ -31,7 +31,7 @@ class Web:
     freshness: Freshness
     publisher: Publisher
     notifications: Notifications
-    cdn: Cdn
+    cdn: CdnPurge
     counts: Counts
     options: SiteOptions
     webhooks: WebhookUrls
