@@ -60,6 +60,11 @@ class Bench:
         result = self.command("refresh", *images)
         assert result.exit_code == 0, result.output
 
+    def round(self) -> None:
+        """Do what the process that leads does every few seconds besides checks."""
+        for task in self.freshness.upkeep.tasks.values():
+            task()
+
     def webhook(self, *image: str) -> str:
         """Return the path of the webhook of an image, or of the one for all images."""
         return self.command("webhook", *image).output.strip().removeprefix(BASE_URL)
