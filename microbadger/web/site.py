@@ -19,10 +19,10 @@ from microbadger.badges import (
 from microbadger.freshness import Freshness
 from microbadger.image import Reference, document_bytes, parse_object
 from microbadger.logs import EventLog
-from microbadger.site import HOME, ImagePaths, PublishError, SiteOptions, absent_page
+from microbadger.site import HOME, PublishError, SiteOptions, absent_page
 from microbadger.store import StoreError
 from microbadger.web.answers import FRESH, HTML, PASSING, answer, error_answer, file_answer
-from microbadger.web.files import PublicFiles, parse_name
+from microbadger.web.files import PublicFiles, parse_name, paths_of
 
 log = EventLog(__name__)
 
@@ -67,7 +67,7 @@ class SiteRoutes:
         if badge_type not in BADGE_TYPES:
             raise BadRequest(f"There is no badge {badge_type!r}: it is one of {', '.join(BADGE_TYPES)}.")
         reference = parse_name(stem)
-        path = ImagePaths.of(reference.repository).badge(badge_type, reference.tag, suffix) if reference else ""
+        path = paths_of(stem, reference).badge(badge_type, reference.tag, suffix) if reference else ""
         try:
             return self._badge(badge_type, reference, path, suffix)
         except (OSError, PublishError, StoreError) as error:
