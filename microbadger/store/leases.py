@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
 from microbadger.store.database import Database
 from microbadger.store.tables import LEASES
@@ -88,7 +87,7 @@ class Leases:
     def take(self, connection: Connection, name: str) -> Lease | None:
         """Take a lease within a transaction, or return None if another holds it."""
         now, row = self.clock(), connection.execute(_ROW, {"name": name}).one_or_none()
-        if row and self._is_held(row, now):
+        if row and self._is_held(row.holder, row.expires_at, now):
             return None
         # A lease that is new in this database may have been held in one that was lost: its fence was smaller than now.
         seen, fence = (row.fence, row.fence + 1) if row else (0, int(now))
@@ -126,15 +125,15 @@ class Leases:
         """Return whether a process holds a lease now. Raises StoreError."""
         with self.database.read() as connection:
             row = connection.execute(_ROW, {"name": name}).one_or_none()
-        return row is not None and self._is_held(row, self.clock())
+        return row is not None and self._is_held(row.holder, row.expires_at, self.clock())
 
-    def _is_held(self, row: "Row[Any]", now: float) -> bool:
+    def _is_held(self, holder: str, expires_at: float, now: float) -> bool:
         """Return whether a lease has not expired and its holder may be alive.
 
         One that expires far too late is older than a clock set back; the clocks of two machines can differ by as long
         as a lease lasts.
         """
-        return now < row.expires_at <= now + 2 * self.seconds and is_alive(row.holder)
+        return now < expires_at <= now + 2 * self.seconds and is_alive(holder)
 
 
 def this_process() -> str:
