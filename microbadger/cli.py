@@ -19,7 +19,6 @@ from microbadger.badges import BADGE_TYPES
 from microbadger.cdn import Cdn
 from microbadger.freshness import Check, Freshness, NotTracked, Outcome, TrackedImage, parse_image
 from microbadger.image import InvalidReference, Repository, image_name
-from microbadger.logs import EventLog
 from microbadger.notifications import (
     DEFAULT_FORMAT,
     InvalidReceiver,
@@ -31,8 +30,6 @@ from microbadger.notifications import FORMATS as MESSAGE_FORMATS
 from microbadger.site import FORMATS, STATES, PublishError, SiteOptions, badge_link
 from microbadger.store import Counts, Database, StoreError, read_value, trouble_with, write_value
 from microbadger.webhooks import WebhookUrls
-
-log = EventLog(__name__)
 
 _AT_ONCE = 8
 _EXTENSION = "microbadger"
