@@ -13,7 +13,7 @@ from flask import Flask
 
 import microbadger
 from microbadger import __version__
-from microbadger.cdn import Cdn
+from microbadger.cdn import CdnPurge
 from microbadger.cli import Tools, add_commands
 from microbadger.freshness import Freshness, FreshnessOptions
 from microbadger.http import Network
@@ -59,7 +59,7 @@ def serve() -> Flask:
     for name in unknown_settings(os.environ):
         log.warning("unknown_setting", name=name)
     log.info("started", version=__version__, pid=os.getpid(), **settings.logged)
-    service.tools.record_settings()
+    _record_settings(service.tools)
     schedule = service.freshness.schedule
     os.register_at_fork(before=schedule.stop, after_in_child=schedule.start)
     if not _is_gunicorns_master():
@@ -94,7 +94,7 @@ class _Service:
         notifications = Notifications(
             database, Leases(database), counts, sender.send, base_url=settings.base_url, now=_now
         )
-        cdn = Cdn(settings.cdn_purge, network, base_url=settings.base_url)
+        cdn = CdnPurge(settings.cdn_purge, network, base_url=settings.base_url)
         self.freshness = Freshness(
             FreshnessOptions(
                 images_file=settings.data_dir.absolute() / "images.txt",
@@ -167,6 +167,17 @@ def _is_gunicorns_master() -> bool:
     """Return whether gunicorn loads the app before it forks its workers (--preload): threads would be lost there."""
     callers = {frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_stack(None)}
     return "gunicorn.arbiter" in callers and "gunicorn.workers.base" not in callers
+
+
+def _record_settings(tools: Tools) -> None:
+    """Record the settings in use; if that fails, as on a full disk, the service runs all the same.
+
+    gunicorn would end, and with it the workers that still serve, if one that it starts did not come up.
+    """
+    try:
+        tools.record_settings()
+    except StoreError as error:
+        log.error("settings_not_kept", error=error)
 
 
 def _kept_secret(database: Database) -> str:

@@ -16,7 +16,7 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from microbadger.badges import BADGE_TYPES
-from microbadger.cdn import Cdn
+from microbadger.cdn import CdnPurge
 from microbadger.freshness import Check, Freshness, NotTracked, Outcome, TrackedImage, parse_image
 from microbadger.image import InvalidReference, Repository, image_name
 from microbadger.notifications import (
@@ -46,7 +46,7 @@ class Tools:
     database: Database
     freshness: Freshness
     notifications: Notifications
-    cdn: Cdn
+    cdn: CdnPurge
     counts: Counts
     webhooks: WebhookUrls
     options: SiteOptions

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import requests
+from microbadger.freshness.asked_tags import AskedTags
 from werkzeug.wrappers import Response
 
-from microbadger.freshness.asked_tags import AskedTags
 from microbadger.image.reference import Reference, Repository
 from microbadger.registry.client import Registry
 from microbadger.registry.docker_hub import DockerHub

@@ -111,7 +111,8 @@ class Schedule:
         self._attempt("lead", self._lead)
         if self._lease:
             self._attempt("begin what was left undone", self._begin_left_undone)
-            self._attempt("keep up", self._upkeep.keep_up)
+            for name, task in self._upkeep.tasks.items():
+                self._attempt(name, task)
             self._attempt("begin what is due", self._begin_due)
 
     def _lead(self) -> None:

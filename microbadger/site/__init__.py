@@ -8,7 +8,7 @@ from microbadger.site.options import SiteOptions
 from microbadger.site.pages import LISTED_ON_HOME, STATES, absent_page, home_page
 from microbadger.site.paths import API, API_PAGE, CATALOGUE, HOME, ImagePaths, addresses, has_own_paths, image_in
 from microbadger.site.publisher import Publisher, PublishError
-from microbadger.site.search import search
+from microbadger.site.search import search, searchable
 from microbadger.site.templating import CONTENT_SECURITY_POLICY
 
 __all__ = [
@@ -38,5 +38,6 @@ __all__ = [
     "list_parts",
     "listed",
     "search",
+    "searchable",
     "status_files",
 ]

@@ -49,20 +49,19 @@ class ImageFiles:
         if self.site.is_static:
             return self.all()
         current = current_version(self.image["Versions"])
-        return self._files(badge_tags=tags_of(current) if current else [], page_tags=[])
+        return self._files(tags_of(current) if current else [])
 
     def all(self) -> dict[str, Maker]:
         """Return every file that the image can have, its metadata last."""
-        tags = [tag for version in self.image["Versions"] for tag in tags_of(version)]
-        return self._files(badge_tags=tags, page_tags=tags)
+        return self._files([tag for version in self.image["Versions"] for tag in tags_of(version)])
 
-    def _files(self, *, badge_tags: Sequence[str], page_tags: Sequence[str]) -> dict[str, Maker]:
+    def _files(self, tags: Sequence[str]) -> dict[str, Maker]:
         names = ImagePaths.all_of(Repository(self.image["Registry"], self.image["Repository"]))
-        pages = {tag: cache(partial(self._page, tag)) for tag in page_tags}
+        pages = {tag: cache(partial(self._page, tag)) for tag in tags}
         page = cache(partial(self._page, None))
         files: dict[str, Maker] = {}
         for paths in names:
-            files |= self._badge_files(paths, badge_tags)
+            files |= self._badge_files(paths, tags)
             for version in self.image["Versions"]:
                 files[paths.version(version["SHA"])] = partial(self._version, version)
             files |= {paths.tag_page(tag): tag_page for tag, tag_page in pages.items()}

@@ -110,7 +110,7 @@ def test_an_entry_tells_what_happened_to_each_tag() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("entry", "expected"),
     [
         (change(new=("mañana",)), "mañana is new"),
         (change(new=("1", "1.2")), "1 and 1.2 are new"),
@@ -126,8 +126,8 @@ def test_an_entry_tells_what_happened_to_each_tag() -> None:
         ),
     ],
 )
-def test_a_title_says_it_in_a_few_words(told: ChangeDocument, expected: str) -> None:
-    assert title(told) == expected
+def test_a_title_says_it_in_a_few_words(entry: ChangeDocument, expected: str) -> None:
+    assert title(entry) == expected
 
 
 def test_a_thousand_tags_do_not_make_a_book() -> None:

@@ -88,7 +88,6 @@ def test_each_tag_has_each_badge_as_a_picture_and_as_a_document() -> None:
 def test_the_service_writes_no_file_of_tags_that_the_current_version_does_not_have() -> None:
     written = files_of(CURRENT, OLD).written()
     assert tags_in(written) == {"2.0", "latest"}
-    assert not [path for path in written if path.endswith("/index.html") and ":" in path]
 
 
 def test_the_service_writes_every_file_that_is_not_of_a_tag() -> None:

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -15,7 +14,7 @@ import requests
 
 from microbadger.image.changes import ChangeLogDocument
 from microbadger.image.documents import StatusDocument, document_bytes
-from microbadger.site import templating
+from microbadger.site.common_files import common_files
 from microbadger.site.image_files import ImageFiles, status_files
 from microbadger.site.image_list import entry_of, list_parts, listed
 from microbadger.site.options import SiteOptions
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from playwright.sync_api import Page as Tab
 
-ASSETS = Path(templating.__file__).parent / "assets"
 FAILING: StatusDocument = {
     "ImageName": "example/web",
     "State": "failing",
@@ -71,8 +69,7 @@ def publish(publisher: Publisher, site: SiteOptions) -> None:
     entries = [listed(document_bytes(entry_of(WEB, image)).decode(), "failing", "unreachable")]
     publisher.write_parts(CATALOGUE, list_parts(1, entries))
     publisher.write(HOME, home_page([json.loads(entry) for entry in entries], 1, site))
-    for asset in ASSETS.iterdir():
-        publisher.write(f"assets/{asset.name}", asset.read_bytes())
+    publisher.publish(common_files(site))
     # What the service answers for an image that it has not read: no static site has such a page.
     publisher.write("images/example/new/index.html", absent_page("example/new", site, {**FAILING, "State": "pending"}))
 
