@@ -71,7 +71,7 @@ class SiteRoutes:
         try:
             return self._badge(badge_type, reference, path, suffix)
         except StoreError as error:
-            log.error("request_failed", method=request.method, rule=request.url_rule, status=200, error=error)
+            _log_trouble(error)
             return file_answer(_drawn(pending_badge(badge_type), suffix), f"badge.{suffix}", PASSING)
 
     def page(self, name: str) -> Response:
@@ -107,7 +107,10 @@ class SiteRoutes:
         if self.freshness.records.updated_at(reference.repository) is None:
             check = self.freshness.checks.get(reference.repository)
             return not_found_badge() if is_not_found(check) else pending_badge(badge_type)
-        self.freshness.check_if_unknown(reference)
+        try:
+            self.freshness.check_if_unknown(reference)
+        except StoreError as error:  # as on a full disk: what the badge says is true all the same
+            _log_trouble(error)
         return not_found_badge(reference.tag or "image")
 
     def _absent(self, name: str, reference: Reference) -> Response:
@@ -169,6 +172,10 @@ def published(
     if content is None:
         raise NotFound(f"{name} is not tracked here, or has not been read yet.")
     return file_answer(content, path)
+
+
+def _log_trouble(error: StoreError) -> None:
+    log.error("request_failed", method=request.method, rule=request.url_rule, status=200, error=error)
 
 
 def _drawn(badge: Badge, suffix: str) -> bytes:
