@@ -13,7 +13,7 @@ from flask import Flask
 
 import microbadger
 from microbadger import __version__
-from microbadger.cdn import Cdn
+from microbadger.cdn import CdnPurge
 from microbadger.cli import Tools, add_commands
 from microbadger.freshness import Freshness, FreshnessOptions
 from microbadger.http import Network
@@ -90,7 +90,7 @@ class _Service:
         notifications = Notifications(
             database, Leases(database), counts, sender.send, base_url=settings.base_url, now=_now
         )
-        cdn = Cdn(settings.cdn_purge, network, base_url=settings.base_url)
+        cdn = CdnPurge(settings.cdn_purge, network, base_url=settings.base_url)
         self.freshness = Freshness(
             FreshnessOptions(
                 images_file=settings.data_dir.absolute() / "images.txt",

@@ -16,7 +16,7 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from microbadger.badges import BADGE_TYPES
-from microbadger.cdn import Cdn
+from microbadger.cdn import CdnPurge
 from microbadger.freshness import Check, Freshness, NotTracked, Outcome, TrackedImage, parse_image
 from microbadger.image import InvalidReference, Repository, image_name
 from microbadger.logs import EventLog
@@ -46,7 +46,7 @@ class Tools:
     database: Database
     freshness: Freshness
     notifications: Notifications
-    cdn: Cdn
+    cdn: CdnPurge
     counts: Counts
     webhooks: WebhookUrls
     options: SiteOptions
@@ -366,7 +366,7 @@ def _finish(tools: Tools) -> None:
     tools.notifications.wait()
     tools.counts.write()
     status = tools.cdn.status()
-    if status.error:
+    if status and status.error:
         click.echo(f"The CDN was not purged of {status.waiting} URLs: {status.error}.", err=True)
 
 

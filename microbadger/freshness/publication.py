@@ -8,7 +8,7 @@ again and compares every file.
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from microbadger.freshness.checks import Check, Checks
+from microbadger.freshness.checks import Checks
 from microbadger.freshness.records import Records
 from microbadger.freshness.relatives import Chains, LayerStacks
 from microbadger.freshness.survey import Survey
@@ -24,14 +24,13 @@ from microbadger.image import (
     change_between,
     changes_between,
     describe_image,
-    document_bytes,
     hub_details,
     is_same,
     related,
     with_details_of,
 )
 from microbadger.notifications import Notifications
-from microbadger.site import ImageFiles, ImagePaths, Maker, Publisher, SiteOptions
+from microbadger.site import ImageFiles, ImagePaths, Maker, Publisher, SiteOptions, status_files
 from microbadger.store import Database, Lease
 from microbadger.webhooks import WebhookUrls
 
@@ -70,7 +69,7 @@ class Publication:
         versions, stacks = self._with_relatives(repository, survey.versions)
         after = self._describe(repository, versions, survey, before)
         if before and is_same(before, after):
-            if survey.trouble or (is_ours and not self.options.is_static):
+            if survey.trouble or is_ours:
                 return Published(before)
             return Published(before, paths=frozenset(self.publish_again(repository)))
         changed = self._changed_versions(repository, before, versions)
@@ -81,7 +80,8 @@ class Publication:
             self.checks.publishing(connection, repository)
         unchanged = {version["SHA"] for version in after["Versions"]} - changed.keys() if is_ours else set()
         plan = self._plan(repository, before, files, unchanged)
-        paths = set(self.publisher.publish(plan.files, plan.gone))
+        gone = plan.gone if is_ours else plan.gone.union(self._surplus(repository, before)).difference(plan.files)
+        paths = set(self.publisher.publish(plan.files, gone))
         changes = changes_between(before, after) if before else NO_CHANGES
         with self.database.write(durable=True) as connection:
             lease.prove(connection)
@@ -95,12 +95,13 @@ class Publication:
         return Published(after, changes, frozenset(paths.union(self.publisher.publish(late, ()))))
 
     def publish_again(self, repository: Repository) -> list[str]:
-        """Write every file of an image that is not as its record has it, and return their paths."""
+        """Write every file of an image that is not as its record has it, and return the paths that changed."""
         files = self._recorded_files(repository)
-        if files is None:
-            return []
-        written = files.written()
-        return self.publisher.publish(self._files_on_request(repository, files, without=written) | written, ())
+        wanted = self._status_files(repository)
+        if files:
+            written = files.written()
+            wanted |= self._files_on_request(repository, files, without=written) | written
+        return self.publisher.publish(wanted, self._surplus(repository, files.image if files else None))
 
     def make(self, repository: Repository, path: str) -> bytes | None:
         """Make a file of an image that somebody asked for, and keep it current from now on.
@@ -124,15 +125,6 @@ class Publication:
         if is_kept:
             self.publisher.remove(path)
         return None
-
-    def write_status(self, repository: Repository, check: Check) -> None:
-        """Write the state of an image without times where only files are published; else it is an answer."""
-        if self.options.is_static:
-            status = check.status(repository, self.checks.now())
-            status.pop("CheckedAt", None)
-            status.pop("NextCheckAt", None)
-            for paths in ImagePaths.all_of(repository):
-                self.publisher.write(paths.status, document_bytes(status))
 
     def remove(self, repository: Repository) -> list[str]:
         """Remove every public file of an image, and its record; return the paths that were removed."""
@@ -213,6 +205,23 @@ class Publication:
     def _recorded_files(self, repository: Repository) -> ImageFiles | None:
         image = self.records.image(repository)
         return self._files(repository, image, {}, None) if image else None
+
+    def _status_files(self, repository: Repository) -> dict[str, Maker]:
+        """Return the state of an image as files where only files are published; else it is an answer."""
+        if not self.options.is_static:
+            return {}
+        status = self.checks.get(repository).status(repository, self.checks.now())
+        return status_files(repository, status)
+
+    def _surplus(self, repository: Repository, image: ImageDocument | None) -> set[str]:
+        """Return the files that a static site has of an image, and this one has not."""
+        if self.options.is_static:
+            return set()
+        surplus = {paths.status for paths in ImagePaths.all_of(repository)}
+        if image:
+            files = self._files(repository, image, {}, None)
+            surplus |= files.all().keys() - files.written().keys()
+        return surplus - self.records.files_on_request(repository)
 
     def _plan(
         self, repository: Repository, before: ImageDocument | None, files: ImageFiles, unchanged: Collection[str]

@@ -24,7 +24,7 @@ from microbadger.image import (
     image_name,
     tags_of,
 )
-from microbadger.site import entry_of
+from microbadger.site import entry_of, searchable
 from microbadger.store import CHANGES, FILES_ON_REQUEST, FIRST_SEEN, RECORDS, VERSIONS, Database, upsert
 
 _NO_TAG = ""
@@ -102,7 +102,7 @@ class Records:
             "image": name,
             "document": _packed(image),
             "entry": document_bytes(entry).decode().rstrip(),
-            "description": " ".join(str(entry.get("Description", "")).lower().split()),
+            "description": searchable(str(entry.get("Description", ""))),
             "pull_count": entry.get("PullCount", 0),
             "updated_at": image["UpdatedAt"],
         }

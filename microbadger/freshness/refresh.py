@@ -141,6 +141,8 @@ class Refresher:
             is_asked_again = self._end(begun, after)
         except LeaseLost as error:
             outcome, is_asked_again = self._give_way(begun, error), True
+        finally:
+            begun.lease.let_go()
         self.aftermath.follow(outcome)
         return outcome, is_asked_again
 
@@ -190,7 +192,9 @@ class Refresher:
             retry_after = timedelta(seconds=error.retry_after_seconds or 0)
             after = self.checks.failed(begun.check, reason, sentence, retry_after)
         else:
-            after = self.checks.failed(begun.check, reason, sentence, longest=_LONGEST_RETRY_OF_OUR_OWN)
+            # Files may have been replaced: until all are, nobody knows which edition they are of.
+            unknown = replace(begun.check, edition="")
+            after = self.checks.failed(unknown, reason, sentence, longest=_LONGEST_RETRY_OF_OUR_OWN)
         changes, paths = (published.changes, published.paths) if published else (NO_CHANGES, frozenset[str]())
         return Outcome(begun.repository, changes, paths, reason=reason, error=sentence), after
 
@@ -205,11 +209,11 @@ class Refresher:
             self.requests.end(connection, begun.repository, begun.requests)
             if begun.image:
                 self.checks.write(connection, begun.repository, after)
+            else:
+                self.checks.postpone(connection, begun.repository)
             if _listed_state(after) != _listed_state(begun.check):
                 mark_lists_stale(connection)
-            is_asked_again = bool(self.requests.waiting(connection, begun.repository))
-        self.publication.write_status(begun.repository, after)
-        return is_asked_again
+            return bool(self.requests.waiting(connection, begun.repository))
 
     def _give_way(self, begun: _Begun, error: LeaseLost) -> Outcome:
         """Wait for the process that took the check over, and put right what this one may have written too late."""

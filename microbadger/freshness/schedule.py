@@ -32,6 +32,7 @@ _THREADS = 8
 _MOST_IN_HAND = 100  # of one registry: more than are done until the next are taken
 _FEW_IN_HAND = 2 * _THREADS
 _ROUND, _REQUESTED, _DUE = "round", "requested", "due"
+_LEADER = "leader"
 
 T = TypeVar("T")
 
@@ -95,6 +96,10 @@ class Schedule:
         """One sentence for each part of the work of this process that failed the last time for a reason outside it."""
         return [f"{name}: {error}" for name, error in list(self._troubles.items())]
 
+    def is_running(self) -> bool:
+        """Return whether the service runs, in this process or another one. Raises StoreError."""
+        return self._leases.is_held(_LEADER)
+
     def _forget_work(self) -> None:
         self._requested_workers, self._due_workers = Workers(_THREADS), Workers(_THREADS)
         self._leading, self._taking = threading.Lock(), threading.Lock()
@@ -106,7 +111,8 @@ class Schedule:
         self._attempt("lead", self._lead)
         if self._lease:
             self._attempt("begin what was left undone", self._begin_left_undone)
-            self._attempt("keep up", self._upkeep.keep_up)
+            for name, task in self._upkeep.tasks.items():
+                self._attempt(name, task)
             self._attempt("begin what is due", self._begin_due)
 
     def _lead(self) -> None:
@@ -120,7 +126,7 @@ class Schedule:
                 except LeaseLost:
                     self._lease = None
                     log.warning("leading_lost", pid=os.getpid())
-            elif lease := self._leases.try_take("leader"):
+            elif lease := self._leases.try_take(_LEADER):
                 self._lease = lease
                 log.info("leading", pid=os.getpid())
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from microbadger.cdn import Cdn
+from microbadger.cdn import CdnPurge
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
 from microbadger.freshness.outcome import Aftermath
@@ -59,7 +59,7 @@ class Freshness:
         registry: Registry,
         publisher: Publisher,
         notifications: Notifications,
-        cdn: Cdn,
+        cdn: CdnPurge,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
         leases = Leases(database)

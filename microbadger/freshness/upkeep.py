@@ -1,7 +1,7 @@
 """What the process that leads does every few seconds besides checks."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,13 +38,16 @@ class Upkeep:
         """Let the other processes see what this one counted."""
         self.counts.write()
 
-    def keep_up(self) -> None:
-        """Follow the list of tracked images, publish the lists, send what waits, and clean up once a day."""
-        self.follow_tracked()
-        self.catalogue.publish_if_stale()
-        self.notifications.deliver_due()
-        self._clean()
-        self.counts.set("last_round_timestamp_seconds", round(time.time(), 3))
+    @property
+    def tasks(self) -> Mapping[str, Callable[[], None]]:
+        """What the process that leads does in each round; one that fails keeps the others from nothing."""
+        return {
+            "follow the tracked images": self.follow_tracked,
+            "publish the lists": self.catalogue.publish_if_stale,
+            "send messages": self.notifications.deliver_due,
+            "clean up": self._clean,
+            "say that the round has ended": self._say_when,
+        }
 
     def follow_tracked(self) -> None:
         """Have new images checked, and remove those that are tracked no more."""
@@ -63,6 +66,9 @@ class Upkeep:
         if gone and not self.tracked.is_trusted:
             return False
         return False not in [self.refresher.remove_if_idle(repository) for repository in gone]
+
+    def _say_when(self) -> None:
+        self.counts.set("last_round_timestamp_seconds", round(time.time(), 3))
 
     def _clean(self) -> None:
         """Remove what is of no use any more, once a day: of files there can be millions."""

@@ -74,4 +74,4 @@ class Registry:
         try:
             return self._credentials(host)
         except ValueError as error:
-            raise Denied(f"the credential for {host} cannot be read: {error}", host=host, status=None) from error
+            raise Denied(f"the credential for {host} cannot be read: {error}", host=host) from error

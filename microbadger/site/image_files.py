@@ -33,15 +33,13 @@ _TIMES_OF_CHECKS = ("CheckedAt", "NextCheckAt")  # no published file has one, or
 class ImageFiles:
     """Every public file of an image: its path, and what makes its content.
 
-    ``version`` returns the document of a version with its layers, None where there is none. ``status`` is needed for a
-    static site; the service answers with it instead of writing it.
+    ``version`` returns the document of a version with its layers, None where there is none.
     """
 
     image: ImageDocument
     changes: ChangeLogDocument
     version: Callable[[str], VersionDocument | None]
     site: SiteOptions
-    status: StatusDocument | None = None
 
     def written(self) -> dict[str, Maker]:
         """Return the files that are written when the image changed, its metadata last.
@@ -51,26 +49,23 @@ class ImageFiles:
         if self.site.is_static:
             return self.all()
         current = current_version(self.image["Versions"])
-        return self._files(badge_tags=tags_of(current) if current else [], page_tags=[])
+        return self._files(tags_of(current) if current else [])
 
     def all(self) -> dict[str, Maker]:
         """Return every file that the image can have, its metadata last."""
-        tags = [tag for version in self.image["Versions"] for tag in tags_of(version)]
-        return self._files(badge_tags=tags, page_tags=tags)
+        return self._files([tag for version in self.image["Versions"] for tag in tags_of(version)])
 
-    def _files(self, *, badge_tags: Sequence[str], page_tags: Sequence[str]) -> dict[str, Maker]:
+    def _files(self, tags: Sequence[str]) -> dict[str, Maker]:
         names = ImagePaths.all_of(Repository(self.image["Registry"], self.image["Repository"]))
-        pages = {tag: cache(partial(self._page, tag)) for tag in page_tags}
+        pages = {tag: cache(partial(self._page, tag)) for tag in tags}
         page = cache(partial(self._page, None))
         files: dict[str, Maker] = {}
         for paths in names:
-            files |= self._badge_files(paths, badge_tags)
+            files |= self._badge_files(paths, tags)
             for version in self.image["Versions"]:
                 files[paths.version(version["SHA"])] = partial(self._version, version)
             files |= {paths.tag_page(tag): tag_page for tag, tag_page in pages.items()}
             files |= {paths.page: page, paths.changes: self._changes, paths.feed: self._feed}
-            if self.site.is_static and self.status:
-                files[paths.status] = partial(_status, self.status)
         return files | {paths.metadata: self._metadata for paths in reversed(names)}
 
     def _badge_files(self, paths: ImagePaths, tags: Sequence[str]) -> dict[str, Maker]:
@@ -110,5 +105,7 @@ def _endpoint(badge: Callable[[], Badge]) -> bytes:
     return document_bytes(endpoint_document(badge()))
 
 
-def _status(status: StatusDocument) -> bytes:
-    return document_bytes({field: value for field, value in status.items() if field not in _TIMES_OF_CHECKS})
+def status_files(repository: Repository, status: StatusDocument) -> dict[str, Maker]:
+    """Return the state of an image as files of a static site; the service answers with it instead."""
+    lasting = {field: value for field, value in status.items() if field not in _TIMES_OF_CHECKS}
+    return {paths.status: partial(document_bytes, lasting) for paths in ImagePaths.all_of(repository)}

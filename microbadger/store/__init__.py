@@ -12,8 +12,6 @@ from microbadger.store.files import (
     stamp_of,
     sweep,
     trouble_with,
-    try_lock,
-    unlock,
 )
 from microbadger.store.leases import Lease, LeaseLost, Leases
 from microbadger.store.meta import kept_secret, read_value, write_value
@@ -71,8 +69,6 @@ __all__ = [
     "stamp_of",
     "sweep",
     "trouble_with",
-    "try_lock",
-    "unlock",
     "upsert",
     "write_value",
 ]

@@ -11,7 +11,7 @@ service runs is noticed; a damaged one is set aside, and what can be read of it 
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakSet
@@ -25,6 +25,7 @@ from microbadger.store.files import PRIVATE_MODE, FileStamp, lock_file, make_fol
 from microbadger.store.forks import ForkGate
 from microbadger.store.migrations import MIGRATIONS, Migration, UnknownSchema, bring_up_to_date, is_up_to_date
 from microbadger.store.sqlite_files import (
+    BUSY,
     carry_over,
     is_damage,
     is_passing,
@@ -60,6 +61,8 @@ class Database:
         self._name = str(self._file) if self._file else f"{address.host}/{address.database}"
         self._driver_error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         self._migrations = migrations
+        self._busy_seconds = busy_seconds
+        self._writing = threading.Lock()
         self._lock = threading.Lock()
         self._opened: _Opened | None = None
         _ALL.add(self)
@@ -79,7 +82,7 @@ class Database:
 
     @contextmanager
     def _transaction(self, kind: Kind) -> Iterator[Connection]:
-        with _GATE:
+        with _GATE, nullcontext() if kind == "read" else self._turn_to_write():
             opened = self._current()
             try:
                 with opened.connections.transaction(kind) as connection:
@@ -92,6 +95,19 @@ class Database:
                 if not is_passing(error):
                     opened.is_usable = False
                 raise self._unusable(reason_for(error)) from error
+
+    @contextmanager
+    def _turn_to_write(self) -> Iterator[None]:
+        """Wait until no other thread writes: SQLite lets each try again from time to time, and some wait for long."""
+        if self._file is None:
+            yield
+        elif self._writing.acquire(timeout=self._busy_seconds):
+            try:
+                yield
+            finally:
+                self._writing.release()
+        else:
+            raise self._unusable(BUSY)
 
     def _current(self) -> "_Opened":
         """Return the open database; opened anew if its file has changed, or its connections are of no more use."""

@@ -24,32 +24,37 @@ log = EventLog(__name__)
 _LOG, _LOG_INDEX, _JOURNAL = "-wal", "-shm", "-journal"
 _ROWS_AT_ONCE = 1000
 
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+BUSY = "another program has locked it; end that program"
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR_SHORT_READ}
+_PASSING = {
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL),
+    *(sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN),
+}
 _REASONS = {
     sqlite3.SQLITE_FULL: "the disk is full; free some space",
     sqlite3.SQLITE_IOERR: "the disk is full or broken; free some space, or check the disk",
-    sqlite3.SQLITE_BUSY: "another program has locked it; end that program",
-    sqlite3.SQLITE_LOCKED: "another program has locked it; end that program",
+    sqlite3.SQLITE_BUSY: BUSY,
+    sqlite3.SQLITE_LOCKED: BUSY,
     sqlite3.SQLITE_READONLY: "it is read-only; make the file and its folder writable",
     sqlite3.SQLITE_PERM: "it cannot be opened; make the file and its folder writable",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; make the path a file, and the file and its folder writable",
-    sqlite3.SQLITE_CORRUPT: "it is damaged; a new one is begun at the next attempt",
-    sqlite3.SQLITE_NOTADB: "it is damaged; a new one is begun at the next attempt",
 }
 
 
 def is_damage(error: Exception) -> bool:
-    """Return whether the error of a database says that its file is damaged."""
-    return _code_of(error) in _DAMAGED
+    """Return whether the error of a database says that its file, or the log of it, is damaged."""
+    return _code_of(error) in _DAMAGED or _extended_code_of(error) in _DAMAGED
 
 
 def is_passing(error: Exception) -> bool:
-    """Return whether a connection can be used again after the error of a database."""
-    return _code_of(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
+    """Return whether the connection can be used again once the cause of an error is gone."""
+    return _code_of(error) in _PASSING and not is_damage(error)
 
 
 def reason_for(error: Exception) -> str:
     """Return in a few words why a database cannot be used, and what to do."""
+    if is_damage(error):
+        return "it is damaged, and will be set aside; try again"
     original = getattr(error, "orig", error)
     return _REASONS.get(_code_of(error)) or str(original).partition("\n")[0] or type(original).__name__
 
@@ -112,8 +117,12 @@ def _rows_of(table: Table, source: Connections, damaged: list[str]) -> Iterator[
 
 
 def _code_of(error: Exception) -> int:
-    """Return the primary error code of SQLite; 0 for an error of another driver."""
-    return int(getattr(getattr(error, "orig", error), "sqlite_errorcode", 0)) & 0xFF
+    return _extended_code_of(error) & 0xFF
+
+
+def _extended_code_of(error: Exception) -> int:
+    """Return the code of an error of SQLite; 0 for one of another driver. https://www.sqlite.org/rescode.html"""
+    return int(getattr(getattr(error, "orig", error), "sqlite_errorcode", 0))
 
 
 def _companion(file: Path, suffix: str) -> Path:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from microbadger.freshness.look_log import LookLog
 
 from microbadger.freshness.catalogue import Catalogue
-from microbadger.freshness.look_log import LookLog
 from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.image.describe import describe_image
 from microbadger.image.documents import ImageDocument, image_name

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from microbadger.image.describe import NO_CHANGES, Changes
+from microbadger.image.changes import NO_CHANGES, Changes
 from microbadger.notifications.messages import FORMATS
 from microbadger.notifications.outbox import Attempt, Message
 from microbadger.notifications.receivers import Scope
@@ -24,7 +24,7 @@ MOVED = Changes({}, {"latest": SHAS[1]}, {})
 ANNOUNCE_AND_HANG = """
 import sys
 from pathlib import Path
-from microbadger.image.describe import Changes
+from microbadger.image.changes import Changes
 from tests.notifications.bench import Bench, SHAS, image_at
 bench = Bench(Path(sys.argv[1]))
 with bench.database.write(durable=True) as connection:

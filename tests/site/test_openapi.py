@@ -24,7 +24,7 @@ from microbadger.image.reference import InvalidReference, Reference, Repository
 from microbadger.notifications import outbox as notification_outbox
 from microbadger.notifications.messages import FORMATS, announce_changes, message_bytes
 from microbadger.site import openapi
-from microbadger.webhooks import payload as webhooks
+from microbadger.webhooks import tokens
 from tests.fakes.receiver import Receiver
 from tests.fakes.registry import FakeRegistry
 from tests.web.world import ADMIN_TOKEN, BASE_URL, World, moving_hidden
@@ -73,7 +73,7 @@ class Ask:
 
 
 def image_token(name: str) -> str:
-    return webhooks.image_token(SECRET, Repository.parse(name))
+    return tokens.image_token(SECRET, Repository.parse(name))
 
 
 UNKNOWN = {"image": "example/unknown", "repository": "example/unknown", "id": "0" * 16}

@@ -14,8 +14,7 @@ import requests
 
 from microbadger.image.changes import ChangeLogDocument
 from microbadger.image.documents import StatusDocument, document_bytes
-from microbadger.site.common_files import common_files
-from microbadger.site.image_files import ImageFiles
+from microbadger.site.image_files import ImageFiles, status_files
 from microbadger.site.image_list import entry_of, list_parts, listed
 from microbadger.site.options import SiteOptions
 from microbadger.site.pages import absent_page, home_page
@@ -64,9 +63,8 @@ def publish(publisher: Publisher, site: SiteOptions) -> None:
         changes=ChangeLogDocument(ImageName="example/web", Changes=[]),
         version={version["SHA"]: version for version in (current, old)}.get,
         site=site,
-        status=FAILING,
     )
-    publisher.publish(files.written())
+    publisher.publish(files.written() | status_files(WEB, FAILING))
     entries = [listed(document_bytes(entry_of(WEB, image)).decode(), "failing", "unreachable")]
     publisher.write_parts(CATALOGUE, list_parts(1, entries))
     publisher.write(HOME, home_page([json.loads(entry) for entry in entries], 1, site))

@@ -23,13 +23,11 @@ from microbadger.webhooks.payload import (
     MAX_REFERENCES,
     Named,
     Payload,
-    hooks_token,
-    image_token,
     is_signed_wrongly,
-    is_token,
     read,
     references_to,
 )
+from microbadger.webhooks.tokens import hooks_token, image_token, is_token
 
 ALPINE, TRIVY = Repository.parse("alpine"), Repository.parse("ghcr.io/aquasecurity/trivy")
 DIGEST = f"sha256:{'a' * 64}"
