@@ -77,7 +77,7 @@ class Publication:
         if before and is_same(before, after):
             if is_ours:
                 return Published(before)
-            if is_ours or survey.trouble:
+            if survey.trouble:
                 return Published(before, paths=frozenset(self.publish_again(repository)))
             after = before  # another edition may describe the layers in another way, which this document leaves out
         changed = self._changed_versions(repository, before, versions)
