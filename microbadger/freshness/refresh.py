@@ -234,7 +234,7 @@ class Refresher:
 
 
 def reason_of(error: Exception) -> Reason:
-    """Return the word for why a check failed: one that tells registries from this machine."""
+    """Return why a check failed, in a word."""
     return _REASONS.get(error.kind, "bad_answer") if isinstance(error, RegistryError) else "local"
 
 
@@ -255,7 +255,7 @@ def _sentence_of(error: Exception) -> str:
 
 
 def _is_late(begun: _Begun, changes: Changes) -> bool:
-    """Tell whether a push may have been announced that is not to be seen yet.
+    """Return whether a push may have been announced that cannot be seen yet.
 
     Docker Hub announces it before all of its services know it; distribution, and registries built on it, an instant
     before the tag names it: https://github.com/distribution/distribution/issues/2625

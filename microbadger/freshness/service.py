@@ -30,7 +30,7 @@ from microbadger.webhooks import WebhookUrls
 class FreshnessOptions:
     """What an operator chooses of how images are kept fresh.
 
-    ``edition`` tells services apart that would publish other files of the same image. ``webhooks`` are the webhook URLs
+    ``edition`` differs between services that would publish other files of the same image. ``webhooks`` are the webhook URLs
     that are shown to everybody, None where they are not.
     """
 

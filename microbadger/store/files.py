@@ -34,7 +34,7 @@ _NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 def read_if_any(path: Path | str) -> bytes | None:
     """Return the bytes of a file, or None where there is no such file.
 
-    It makes half as many calls to the system as `Path.read_bytes`: looks at images are made of reading files.
+    It makes half as many system calls as `Path.read_bytes`.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY)
@@ -148,7 +148,7 @@ def remove_if_empty(folder: Path) -> bool:
 def set_aside(path: Path) -> Path | None:
     """Rename a damaged file to ``<name>.damaged-<UTC time>`` and say so; None where there is no such file.
 
-    Of each file the last few are kept, for whoever wants to know what happened.
+    The last few of each file are kept, for an operator to examine.
     """
     aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
     try:
@@ -185,7 +185,7 @@ def make_folder(folder: Path) -> None:
 
 @contextmanager
 def lock_file(path: Path) -> Iterator[None]:
-    """Hold the lock at ``path``, waiting for whoever holds it now."""
+    """Hold the lock at ``path``, after its present holder has given it back."""
     descriptor = _open_lock(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -14,7 +14,7 @@ META = Table(
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
-"""Single values: the version of the schema, the secret made on the first start, and what processes tell each other."""
+"""Single values: the version of the schema, the secret made on the first start, and what processes share."""
 
 LEASES = Table(
     "leases",
