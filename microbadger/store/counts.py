@@ -93,11 +93,11 @@ class Counts:
                 raise
 
     def read(self) -> Totals:
-        """Return the sums of all processes, the latest counts of this one included. Raises StoreError.
+        """Return the sums of all processes, with the latest counts of this one if they can be written.
 
-        While the database takes nothing, as on a full disk, it still has what was added before.
+        Raises StoreError if the database cannot be read.
         """
-        with suppress(StoreError):
+        with suppress(StoreError):  # as on a full disk: monitors have to be answered, and `write` says what is wrong
             self.write()
         now = self._clock()
         lasts = GAUGES.c.set_at <= now, GAUGES.c.holds_until > now

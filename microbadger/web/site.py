@@ -71,7 +71,7 @@ class SiteRoutes:
         try:
             return self._badge(badge_type, reference, path, suffix)
         except (OSError, PublishError, StoreError) as error:
-            log.error("request_failed", method=request.method, rule=request.url_rule, status=200, error=error)
+            _log_trouble(error)
             return file_answer(_drawn(pending_badge(badge_type), suffix), f"badge.{suffix}", PASSING)
 
     def page(self, name: str) -> Response:
@@ -110,7 +110,10 @@ class SiteRoutes:
         if self.freshness.records.updated_at(reference.repository) is None:
             check = self.freshness.checks.get(reference.repository)
             return not_found_badge() if check.is_not_found else pending_badge(badge_type)
-        self.freshness.check_if_unknown(reference)
+        try:
+            self.freshness.check_if_unknown(reference)
+        except StoreError as error:  # as on a full disk: what the badge says is true all the same
+            _log_trouble(error)
         return not_found_badge(reference.tag or "image")
 
     def _absent(self, name: str, reference: Reference | None) -> Response:
@@ -123,6 +126,10 @@ class SiteRoutes:
         if self.freshness.records.updated_at(repository):
             return answer(absent_page(name, self.options, status, reference.tag), 404, HTML, PASSING)
         return answer(absent_page(name, self.options, status), 404 if check.is_not_found else 202, HTML, PASSING)
+
+
+def _log_trouble(error: Exception) -> None:
+    log.error("request_failed", method=request.method, rule=request.url_rule, status=200, error=error)
 
 
 def _drawn(badge: Badge, suffix: str) -> bytes:
