@@ -123,7 +123,7 @@ class Publication:
         Return its content; None where the image has no such file. If a check replaces the record meanwhile, the file is
         made again.
         """
-        is_kept = False
+        is_kept = self.records.has_file(repository, path)
         while files := self._recorded_files(repository):
             make = files.all().get(path)
             if make is None:

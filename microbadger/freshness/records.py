@@ -42,6 +42,7 @@ _CHANGES = (
 )
 
 _FILES = select(PUBLIC_FILES.c.path).where(PUBLIC_FILES.c.image == bindparam("which"))
+_FILE = _FILES.where(PUBLIC_FILES.c.path == bindparam("its_path"))
 _REMOVE_FILE = PUBLIC_FILES.delete().where(
     PUBLIC_FILES.c.image == bindparam("which"), PUBLIC_FILES.c.path == bindparam("its_path")
 )
@@ -125,6 +126,11 @@ class Records:
         """Return the path of every public file of an image."""
         with self._database.read() as connection:
             return set(connection.execute(_FILES, {"which": str(repository)}).scalars())
+
+    def has_file(self, repository: Repository, path: str) -> bool:
+        """Return whether a path is that of a public file of an image."""
+        with self._database.read() as connection:
+            return connection.execute(_FILE, {"which": str(repository), "its_path": path}).first() is not None
 
     def add_files(self, connection: Connection, repository: Repository, paths: Iterable[str]) -> None:
         """Keep the paths of files that are about to be written."""

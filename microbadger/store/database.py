@@ -144,8 +144,9 @@ class Database:
         stamp = stamp_of(file)
         if before and not before.is_of(stamp):
             log.warning("database_replaced", file=file)
-            if before.log_inode == log_inode_of(file):
+            if file.is_file() and before.log_inode == log_inode_of(file):
                 remove_log(file)  # SQLite would add what it holds to the new file
+                before.is_usable = False  # also where the old file comes back: others have no log in common with it
         connections = self._connected_if_sound(stamp, before)
         if connections is None:
             self._begin_anew(file, before)

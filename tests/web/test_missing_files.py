@@ -23,8 +23,8 @@ def fake() -> Iterator[FakeRegistry]:
 
 
 @pytest.fixture(scope="module")
-def read(fake: FakeRegistry, tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """A service that has read its images; nobody has requested anything of it."""
+def shared(fake: FakeRegistry, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A service that has read its images; no file about another tag is requested of it."""
     bench = Bench(tmp_path_factory.mktemp("read") / "service", IMAGES, fake)
     bench.refresh()
     bench.refresh("example/web")  # that it is built on alpine is known once both were read
@@ -32,10 +32,10 @@ def read(fake: FakeRegistry, tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 
 @pytest.fixture
-def bench(read: Bench, fake: FakeRegistry, tmp_path: Path) -> Bench:
+def bench(shared: Bench, fake: FakeRegistry, tmp_path: Path) -> Bench:
     """The same service, in a folder of its own."""
     folder = tmp_path / "service"
-    shutil.copytree(read.public.parent, folder)
+    shutil.copytree(shared.public.parent, folder)
     return Bench(folder, IMAGES, fake)
 
 
@@ -68,44 +68,44 @@ ON_REQUEST = {
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("path", FILES.values(), ids=FILES)
-def test_a_missing_file_is_made_again_with_the_same_bytes(bench: Bench, path: str, method: str) -> None:
-    before = bench.files()
-    (bench.public / path).unlink()
+def test_a_missing_file_is_made_again_with_the_same_bytes(shared: Bench, path: str, method: str) -> None:
+    before = shared.files()
+    (shared.public / path).unlink()
 
-    assert bench.client.open(f"/{path}", method=method).status_code == 200
+    assert shared.client.open(f"/{path}", method=method).status_code == 200
 
-    assert bench.files() == before
+    assert shared.files() == before
 
 
 @pytest.mark.parametrize("path", FILES.values(), ids=FILES)
-def test_an_empty_file_as_a_power_failure_leaves_it_is_made_again(bench: Bench, path: str) -> None:
-    before = bench.files()
-    (bench.public / path).write_bytes(b"")
+def test_an_empty_file_as_a_power_failure_leaves_it_is_made_again(shared: Bench, path: str) -> None:
+    before = shared.files()
+    (shared.public / path).write_bytes(b"")
 
-    assert bench.client.get(f"/{path}").data == before[path]
+    assert shared.client.get(f"/{path}").data == before[path]
 
-    assert bench.files() == before
+    assert shared.files() == before
 
 
-def test_the_document_of_a_version_is_made_again(bench: Bench) -> None:
-    before = bench.files()
+def test_the_document_of_a_version_is_made_again(shared: Bench) -> None:
+    before = shared.files()
     paths = [path for path in before if path.startswith("v1/") and "/version/" in path]
     for path in paths:
-        (bench.public / path).unlink()
+        (shared.public / path).unlink()
 
-    statuses = {bench.client.get(f"/{path}").status_code for path in paths}
+    statuses = {shared.client.get(f"/{path}").status_code for path in paths}
 
-    assert (len(paths), statuses, bench.files()) == (4, {200}, before)
+    assert (len(paths), statuses, shared.files()) == (4, {200}, before)
 
 
-def test_everything_is_made_again_as_it_is_requested(bench: Bench) -> None:
-    before = bench.files()
-    shutil.rmtree(bench.public)
+def test_everything_is_made_again_as_it_is_requested(shared: Bench) -> None:
+    before = shared.files()
+    shutil.rmtree(shared.public)
 
     for path in before:
-        bench.client.get(f"/{path}")
+        shared.client.get(f"/{path}")
 
-    assert bench.files() == before
+    assert shared.files() == before
 
 
 @pytest.mark.parametrize("address", ["/", "/v1/images", "/v1/images/alpine", "/images/alpine", "/images/example/web/"])
@@ -208,13 +208,13 @@ NOTHING = [
 
 
 @pytest.mark.parametrize("path", NOTHING)
-def test_nothing_is_made_of_what_is_not_a_file(bench: Bench, path: str) -> None:
-    before = bench.files()
+def test_nothing_is_made_of_what_is_not_a_file(shared: Bench, path: str) -> None:
+    before = shared.files()
 
-    bench.client.get(path)
-    bench.client.head(path)
+    shared.client.get(path)
+    shared.client.head(path)
 
-    assert bench.files() == before
+    assert shared.files() == before
 
 
 @pytest.mark.parametrize("path", FILES.values(), ids=FILES)
