@@ -314,7 +314,7 @@ def _tools_as_served() -> Tools:
     tools = _tools()
     if tools.is_served_otherwise():
         raise click.ClickException(
-            "A service runs with this database and other settings (MICROBADGER_IMAGES, _PUBLIC_DIR, _BASE_URL,"
+            "A service runs with this database and other settings (PORT, MICROBADGER_IMAGES, _PUBLIC_DIR, _BASE_URL,"
             " _HOOK_URL, _SECRET, _ADMIN_TOKEN, _MAX_TAGS or _STATIC): use the same environment, or stop the service."
         )
     return tools

@@ -400,7 +400,7 @@ def test_a_command_with_other_settings_than_a_running_service_is_refused(
         result = operator.types(*command)
 
     assert result.exit_code == 1
-    assert result.output.startswith("Error: A service runs with this database and other settings (MICROBADGER_IMAGES, ")
+    assert result.output.startswith("Error: A service runs with this database and other settings (PORT, ")
 
 
 @pytest.mark.parametrize("setting", OTHER_SETTINGS)
