@@ -340,11 +340,19 @@ def _check(check: Callable[[Repository], Outcome | None], repositories: Sequence
 
 def _publish_again(tools: Tools, repositories: Iterable[Repository]) -> int:
     """Write every public file that is not as the records have it, and return how many changed."""
-    count = 0
+    count = failed = 0
     for repository in repositories:
-        paths = tools.freshness.refresher.publish_again(repository)
+        try:
+            paths = tools.freshness.refresher.publish_again(repository)
+        except PublishError as error:
+            click.echo(f"{repository.familiar}: failed: {error}", err=True)
+            failed += 1
+            continue
         tools.cdn.add(paths)
         count += len(paths)
+    if failed:
+        _finish(tools)
+        raise click.ClickException(f"{failed} images could not be published.")
     return count
 
 
