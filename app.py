@@ -152,7 +152,7 @@ def _published_settings(settings: Settings, secret: str) -> list[object]:
 
 
 def _edition(settings: Settings, secret: str) -> str:
-    """Return what tells apart two services that would publish different files of the same image."""
+    """Return a text that differs between services that would publish other files of the same image."""
     package = Path(microbadger.__file__).parent
     files = (file for wing in _SHAPES_FILES for file in sorted(package.joinpath(wing).rglob("*")))
     sources = [file.read_bytes() for file in files if file.suffix in (".py", ".html", ".css", ".js")]
@@ -197,7 +197,7 @@ def _credentials(settings: Settings) -> Credentials:
 
 def _log_without(secrets: Iterable[str]) -> None:
     log_to_stdout(LineFormatter(Redaction(secrets)), _GUNICORNS_LOGS)
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of each round that begins while one still runs
 
 
 def _now() -> datetime:

@@ -121,18 +121,12 @@ class Catalogue:
             return list_page(map(self._entry, rows), number, size, self._count(connection))
 
     def _make_list(self, path: str) -> bytes:
-        """Make a list that is missing; once more if the images changed meanwhile: it may have replaced a newer one."""
-        while True:
-            with self._database.read() as connection:
-                version, count = self._version(connection), self._count(connection)
-                if path == HOME:
-                    content = self._home_page(connection, count)
-                else:
-                    content = b"".join(self._list(connection, count))
+        """Make a list that is missing, while no other list is written: it must not replace a newer one."""
+        with self._leases.hold("lists"), self._database.read() as connection:
+            count = self._count(connection)
+            content = self._home_page(connection, count) if path == HOME else b"".join(self._list(connection, count))
             self._publisher.write_if_possible(path, content)
-            with self._database.read() as connection:
-                if self._version(connection) == version:
-                    return content
+        return content
 
     def _list(self, connection: Connection, count: int) -> Iterator[bytes]:
         rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(_LISTED)

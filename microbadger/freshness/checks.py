@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
+from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, union_all
 
@@ -52,7 +53,7 @@ class Check:
     follow_ups: int = 0
 
     def answers(self, asked_at: datetime) -> bool:
-        """Tell whether a check that began no earlier than this has ended."""
+        """Return whether a check that began no earlier than this has ended."""
         return bool(self.began_at and self.ended_at and asked_at <= self.began_at <= self.ended_at)
 
     @property
@@ -116,11 +117,11 @@ class Checks:
         return check_of(row) if row else Check()
 
     def is_of_this_edition(self, check: Check) -> bool:
-        """Tell whether what is published of an image is what this service would publish."""
+        """Return whether what is published of an image is what this service would publish."""
         return check.edition == self.edition
 
     def is_due(self, check: Check) -> bool:
-        """Tell whether the time for the next check has come.
+        """Return whether the time for the next check has come.
 
         A time further ahead than any that is set here was set before somebody set the clock back, or by a service with
         a longer interval.
@@ -250,7 +251,7 @@ class Checks:
         has_succeeded = and_(CHECKS.c.succeeded_at.is_not(None), CHECKS.c.reason.is_(None))
         overdue = select(func.count(), func.max(due_at)).where(due_at > _AT_ONCE, due_at < since, has_succeeded)
         count, last = connection.execute(overdue).one()
-        return f"{_noted_version(connection)} {count} {last or 0}"
+        return f"{read_value(connection, _LISTS_VERSION)} {count} {last or 0}"
 
     def forget(self, connection: Connection, repository: Repository) -> None:
         """Forget an image that is tracked no more."""
@@ -278,11 +279,8 @@ def with_wanted(check: Check, tags: Iterable[str]) -> Check:
 
 def mark_lists_stale(connection: Connection) -> None:
     """Note that the lists of all images say something else now."""
-    write_value(connection, _LISTS_VERSION, str(_noted_version(connection) + 1))
-
-
-def _noted_version(connection: Connection) -> int:
-    return int(read_value(connection, _LISTS_VERSION) or 0)
+    # Counting would need two transactions at once to wait for each other: both would find the same number.
+    write_value(connection, _LISTS_VERSION, uuid4().hex)
 
 
 def _names_of(repository: Repository) -> dict[str, object]:

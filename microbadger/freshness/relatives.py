@@ -1,6 +1,6 @@
 """Knows which versions of the tracked images are built on one another, without looking through all of them.
 
-Layers are told apart by the *diff IDs* of a version's main platform: the digests of what is in them, which are the same
+Layers are identified by the *diff IDs* of a version's main platform: the digests of what is in them, which are the same
 however they are compressed. All layers from the lowest up to some layer are a *chain*, named by a hash over their diff
 IDs, as in the ChainID of https://github.com/opencontainers/image-spec/blob/main/config.md (section "Layer ChainID").
 Each version is kept under the chain of all its layers, so the parents of a version are those kept under one of its

@@ -28,11 +28,13 @@ from microbadger.store import Lease, LeaseLost, Leases, StoreError
 log = EventLog(__name__)
 
 _ROUND_SECONDS = 5
+_MOST_LATE = timedelta(seconds=2 * _ROUND_SECONDS)
 _THREADS = 8
 _MOST_IN_HAND = 100  # of one registry: more than are done until the next are taken
 _FEW_IN_HAND = 2 * _THREADS
 _ROUND, _REQUESTED, _DUE = "round", "requested", "due"
 _LEADER = "leader"
+_NO_REGISTRY = "-"
 
 T = TypeVar("T")
 
@@ -81,8 +83,8 @@ class Schedule:
 
     def check_soon(self, repository: Repository) -> None:
         """Do what is requested for an image, once for all that is requested until it begins."""
-        if self._scheduler:
-            self._scheduler.add_job(
+        if scheduler := self._scheduler:
+            scheduler.add_job(
                 partial(self._attempt, str(repository), partial(self._refresher.refresh_requested, repository)),
                 id=str(repository),
                 name=repository.registry,
@@ -114,6 +116,7 @@ class Schedule:
             for name, task in self._upkeep.tasks.items():
                 self._attempt(name, task)
             self._attempt("begin what is due", self._begin_due)
+            self._attempt("begin to clean up", self._begin_cleaning)
 
     def _lead(self) -> None:
         """Take the lead if nobody has it, or keep it."""
@@ -148,13 +151,19 @@ class Schedule:
     def _next_due(self) -> list[Repository]:
         in_hand = Counter(repository.registry for repository in list(self._due))
         full = [registry for registry, count in in_hand.items() if count >= _MOST_IN_HAND]
-        return [repository for repository in self._checks.due(_MOST_IN_HAND, full) if repository not in self._due]
+        # What is in hand is still due: without room for it, images of other registries might never be seen behind it.
+        due = self._checks.due(_MOST_IN_HAND + in_hand.total(), full)
+        return [repository for repository in due if repository not in self._due]
 
     def _check_due(self, repository: Repository) -> None:
         outcome = self._run(repository, self._refresher.refresh_if_due, self._due)
         # Without an outcome another process is at it, and the image would at once be found due again.
         if outcome and self._lease and len(self._due) <= _FEW_IN_HAND:
             self._attempt("begin what is due", self._begin_due)
+
+    def _begin_cleaning(self) -> None:
+        if self._upkeep.begins_cleaning():
+            self._due_workers.put(_NO_REGISTRY, partial(self._attempt, "clean up", self._upkeep.clean))
 
     def _run(
         self, repository: Repository, refresh: Callable[[Repository], Outcome | None], in_hand: set[Repository]
@@ -179,11 +188,14 @@ class Schedule:
 
 
 class _Scheduler(BackgroundScheduler):  # type: ignore[misc]
-    """APScheduler goes by a clock that can be set back: then a round would wait until the time that it had planned."""
+    """APScheduler goes by a clock that can be set: back, and a round would wait for the time that it had planned.
+
+    Forward, and it would count all the rounds that were missed, which takes minutes for some years.
+    """
 
     def _process_jobs(self) -> float | None:
-        soon = datetime.now(UTC) + timedelta(seconds=_ROUND_SECONDS)
-        if (job := self.get_job(_ROUND)) and job.next_run_time > soon + timedelta(seconds=1):
-            job.modify(next_run_time=soon)
+        now = datetime.now(UTC)
+        if (job := self.get_job(_ROUND)) and abs(job.next_run_time - now) > _MOST_LATE:
+            job.modify(next_run_time=now)
         wait_seconds: float | None = super()._process_jobs()
         return _ROUND_SECONDS if wait_seconds is None else min(wait_seconds, _ROUND_SECONDS)

@@ -1,4 +1,4 @@
-"""Single values: what processes tell each other, and the secret made on the first start."""
+"""Single values: what processes share, and the secret made on the first start."""
 
 import secrets
 

@@ -1,16 +1,17 @@
 """How the last check of each image went: when the next one is due, what state the image is in, and how all stand."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, event
 
-from microbadger.freshness.checks import Check, Checks, lists_version, with_wanted
+from microbadger.freshness.checks import Check, Checks, mark_lists_stale, with_wanted
 from microbadger.image.documents import Reason, State
 from microbadger.image.reference import Repository
 from microbadger.store.database import Database
@@ -49,7 +50,7 @@ class World:
     @property
     def lists_version(self) -> str:
         with self.database.read() as connection:
-            return lists_version(connection)
+            return self.checks.lists_version(connection)
 
 
 @pytest.fixture
@@ -407,20 +408,19 @@ def test_an_image_that_another_edition_published_and_that_fails_keeps_its_time(w
 moments = st.one_of(st.none(), st.integers(-3000, 3000).map(lambda minutes: NOON + minutes * MINUTE))
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
-    due_ats=st.lists(st.tuples(moments, st.sampled_from([None, *REASONS])), min_size=1, max_size=10),
+    due_ats=st.lists(st.tuples(moments, st.sampled_from([None, *REASONS])), min_size=10, max_size=10),
     interval=st.sampled_from([MINUTE, HOUR, DAY]),
 )
 def test_the_query_and_the_rule_agree_on_what_is_due(
-    tmp_path_factory: pytest.TempPathFactory, due_ats: list[tuple[datetime | None, Reason | None]], interval: timedelta
+    world: World, due_ats: list[tuple[datetime | None, Reason | None]], interval: timedelta
 ) -> None:
-    world = World(tmp_path_factory.mktemp("world"))
     checks = world.checks_of(interval=interval)
-    for image, (due_at, reason) in zip(IMAGES, due_ats, strict=False):
+    for image, (due_at, reason) in zip(IMAGES[:10], due_ats, strict=True):
         world.write(image, Check(due_at=due_at, reason=reason))
     expected = {image for image, check in checks.all() if checks.is_due(check)}
     assert (set(checks.due()), checks.summary().due_count) == (expected, len(expected))
-    world.database.close()
 
 
 def plan_of_due(world: World, **options: object) -> list[str]:
@@ -525,9 +525,63 @@ def test_an_image_that_was_forgotten_is_counted_no_more(world: World) -> None:
     assert (world.checks.summary().image_count, world.checks.summary().failing_count) == (1, 1)
 
 
+# When the lists of all images are stale
+
+
 def test_the_lists_are_stale_when_an_image_is_new(world: World) -> None:
     before = world.lists_version
     world.checks.add([ONE])
-    after = world.lists_version
+    assert world.lists_version != before
+
+
+def test_the_lists_are_not_stale_when_an_image_is_known(world: World) -> None:
     world.checks.add([ONE])
-    assert (after != before, world.lists_version == after) == (True, True)
+    before = world.lists_version
+    world.checks.add([ONE])
+    assert world.lists_version == before
+
+
+def test_each_mark_makes_the_lists_stale(world: World) -> None:
+    versions = [world.lists_version]
+    for _ in range(3):
+        with world.database.write() as connection:
+            mark_lists_stale(connection)
+        versions.append(world.lists_version)
+    assert len(set(versions)) == 4
+
+
+def test_the_lists_are_stale_when_a_check_becomes_overdue_just_because_time_passes(world: World) -> None:
+    world.succeed(ONE, TWO)
+    before = world.lists_version
+    world.clock.now += 2 * DAY
+    assert world.lists_version != before
+
+
+def test_the_lists_are_stale_when_one_check_becomes_overdue_and_another_is_made(world: World) -> None:
+    world.succeed(ONE)
+    world.clock.now += 12 * HOUR
+    world.succeed(TWO)
+    world.clock.now += 13 * HOUR
+    before = world.lists_version  # one is overdue
+    world.succeed(ONE)
+    world.clock.now += 12 * HOUR
+    assert world.lists_version != before  # two is
+
+
+@pytest.mark.parametrize("passed", [timedelta(0), 20 * HOUR])
+def test_the_lists_are_not_stale_while_every_image_is_current(world: World, passed: timedelta) -> None:
+    world.succeed(ONE)
+    before = world.lists_version
+    world.clock.now += passed
+    assert world.lists_version == before
+
+
+def test_an_image_that_is_postponed_keeps_its_state(world: World) -> None:
+    world.succeed(ONE)
+    world.clock.now += 2 * DAY
+    before = world.checks.get(ONE)
+    with world.database.write() as connection:
+        world.checks.postpone(connection, ONE)
+        world.checks.postpone(connection, TWO)
+    assert (world.checks.due(), world.checks.repositories()) == ([], {ONE})
+    assert replace(world.checks.get(ONE), due_at=before.due_at) == before
