@@ -80,8 +80,7 @@ class Publication:
             self.checks.publishing(connection, repository)
         unchanged = {version["SHA"] for version in after["Versions"]} - changed.keys() if is_ours else set()
         plan = self._plan(repository, before, files, unchanged)
-        gone = plan.gone if is_ours else plan.gone.union(self._surplus(repository, before)).difference(plan.files)
-        paths = set(self.publisher.publish(plan.files, gone))
+        paths = set(self.publisher.publish(plan.files, plan.gone))
         changes = changes_between(before, after) if before else NO_CHANGES
         with self.database.write(durable=True) as connection:
             lease.prove(connection)
@@ -92,7 +91,8 @@ class Publication:
             if before and changes:
                 self.notifications.announce(connection, before, after, changes)
         late = self._files_on_request(repository, files, without=plan.files)
-        return Published(after, changes, frozenset(paths.union(self.publisher.publish(late, ()))))
+        surplus = set() if is_ours else self._surplus(repository, before, after).difference(plan.files, late)
+        return Published(after, changes, frozenset(paths.union(self.publisher.publish(late, surplus))))
 
     def publish_again(self, repository: Repository) -> list[str]:
         """Write every file of an image that is not as its record has it, and return the paths that changed."""
@@ -213,12 +213,15 @@ class Publication:
         status = self.checks.get(repository).status(repository, self.checks.now())
         return status_files(repository, status)
 
-    def _surplus(self, repository: Repository, image: ImageDocument | None) -> set[str]:
-        """Return the files that a static site has of an image, and this one has not."""
+    def _surplus(self, repository: Repository, *images: ImageDocument | None) -> set[str]:
+        """Return files that may be there of an image though nobody keeps them current.
+
+        A static site has them, or a database knew them that was lost. They are made again when they are requested.
+        """
         if self.options.is_static:
             return set()
         surplus = {paths.status for paths in ImagePaths.all_of(repository)}
-        if image:
+        for image in filter(None, images):
             files = self._files(repository, image, {}, None)
             surplus |= files.all().keys() - files.written().keys()
         return surplus - self.records.files_on_request(repository)

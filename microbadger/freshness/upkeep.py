@@ -12,7 +12,7 @@ from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.image import Repository
 from microbadger.notifications import Notifications
 from microbadger.registry import Content
-from microbadger.store import Counts, Database, read_value, sweep, write_value
+from microbadger.store import Counts, Database, identity_of, read_value, sweep, write_value
 
 _SECONDS_BETWEEN_CLEANINGS = 86400.0
 _CLEANED_AT = "cleaned_at"
@@ -32,7 +32,7 @@ class Upkeep:
     content: Content
     public: Path
     _known: object = field(default=(), init=False)
-    """The stamp of the tracked images when this process last compared them with those that are checked."""
+    """The stamp of the tracked images and the database when this process last compared the two."""
 
     def count(self) -> None:
         """Let the other processes see what this one counted."""
@@ -51,15 +51,16 @@ class Upkeep:
 
     def follow_tracked(self) -> None:
         """Have new images checked, and remove those that are tracked no more."""
-        if self.tracked.stamp == self._known:
+        with self.database.read() as connection:
+            known = self.tracked.stamp, identity_of(connection)
+        if known == self._known:
             return
-        stamp = self.tracked.stamp
         tracked, checked = {image.repository for image in self.tracked}, self.checks.repositories()
         self.checks.check_all_of_other_editions()
         self.checks.add(tracked - checked)
         self.tracked.remember()
         if self._have_removed(checked - tracked):
-            self._known = stamp
+            self._known = known
 
     def _have_removed(self, gone: Collection[Repository]) -> bool:
         """Remove images, and return whether all of them are: one may be under way, or the file half written."""
