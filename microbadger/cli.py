@@ -420,5 +420,5 @@ def _minute(moment: datetime | None, otherwise: str) -> str:
 
 
 def _report_problems(tools: Tools) -> None:
-    for problem in tools.freshness.tracked.problems:
+    for problem in tools.freshness.problems:
         click.echo(problem, err=True)

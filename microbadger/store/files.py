@@ -134,6 +134,11 @@ def set_aside(path: Path) -> Path | None:
     return aside
 
 
+def copies_set_aside(path: Path) -> list[Path]:
+    """Return the damaged files that were set aside of a file and that nobody has removed, the oldest first."""
+    return sorted(path.parent.glob(f"{glob.escape(path.name)}.damaged-*Z"))
+
+
 def sweep(folder: Path) -> None:
     """Remove what processes that were killed while they wrote left below a folder."""
     long_ago = time.time() - _LONGEST_WRITE_SECONDS
