@@ -34,6 +34,8 @@ _UPDATED_AT = select(RECORDS.c.updated_at).where(RECORDS.c.image == bindparam("w
 _VERSION = select(VERSIONS.c.document).where(
     VERSIONS.c.image == bindparam("which"), VERSIONS.c.sha == bindparam("its_sha")
 )
+_SHAS = select(VERSIONS.c.sha).where(VERSIONS.c.image == bindparam("which"))
+_FILES = select(FILES_ON_REQUEST.c.path).where(FILES_ON_REQUEST.c.image == bindparam("which"))
 _CHANGES = (
     select(CHANGES.c.document)
     .where(CHANGES.c.image == bindparam("which"))
@@ -118,9 +120,8 @@ class Records:
 
     def files_on_request(self, repository: Repository) -> set[str]:
         """Return the paths of files that were made because somebody asked for them."""
-        is_of_image = FILES_ON_REQUEST.c.image == str(repository)
         with self._database.read() as connection:
-            return set(connection.execute(select(FILES_ON_REQUEST.c.path).where(is_of_image)).scalars())
+            return set(connection.execute(_FILES, {"which": str(repository)}).scalars())
 
     def keep_current(self, connection: Connection, repository: Repository, paths: Iterable[str]) -> None:
         """Have files that are made on request kept current from now on."""
@@ -140,7 +141,7 @@ class Records:
             connection.execute(table.delete().where(table.c.image == str(repository)))
 
     def _remove_versions(self, connection: Connection, name: str, kept: Collection[str]) -> None:
-        stored = connection.execute(select(VERSIONS.c.sha).where(VERSIONS.c.image == name)).scalars()
+        stored = connection.execute(_SHAS, {"which": name}).scalars()
         if gone := set(stored) - set(kept):
             connection.execute(VERSIONS.delete().where(VERSIONS.c.image == name, VERSIONS.c.sha.in_(gone)))
 

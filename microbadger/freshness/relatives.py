@@ -31,6 +31,9 @@ _OFFICIAL = "docker.io/library/"
 Chains = tuple[str, ...]
 
 _OWN = select(LAYER_STACKS).where(LAYER_STACKS.c.image == bindparam("which"))
+_GONE = LAYER_STACKS.delete().where(
+    LAYER_STACKS.c.image == bindparam("which"), LAYER_STACKS.c.sha.not_in(bindparam("shas", expanding=True))
+)
 _IS_OFFICIAL = LAYER_STACKS.c.image.startswith(_OFFICIAL)
 _PLACE = func.row_number().over(
     partition_by=LAYER_STACKS.c.chain,
@@ -112,8 +115,7 @@ class LayerStacks:
     ) -> None:
         """Keep these versions of an image in the place of those it had."""
         name = str(repository)
-        is_of_image = LAYER_STACKS.c.image == name
-        connection.execute(LAYER_STACKS.delete().where(is_of_image, LAYER_STACKS.c.sha.not_in(stacks)))
+        connection.execute(_GONE, {"which": name, "shas": list(stacks)})
         tags = {version["SHA"]: tags_of(version)[:_MOST_TAGS] for version in versions}
         rows = [
             {
