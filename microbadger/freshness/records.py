@@ -35,7 +35,6 @@ _VERSION = select(VERSIONS.c.document).where(
     VERSIONS.c.image == bindparam("which"), VERSIONS.c.sha == bindparam("its_sha")
 )
 _SHAS = select(VERSIONS.c.sha).where(VERSIONS.c.image == bindparam("which"))
-_FILES = select(FILES_ON_REQUEST.c.path).where(FILES_ON_REQUEST.c.image == bindparam("which"))
 _CHANGES = (
     select(CHANGES.c.document)
     .where(CHANGES.c.image == bindparam("which"))
