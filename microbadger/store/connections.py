@@ -64,16 +64,16 @@ class Connections:
                 self._idle.popleft().close()
 
 
-def engine_for(file: Path, *, journal: str = "WAL", busy_seconds: float = 0) -> Engine:
-    """Return an engine for an SQLite file, which must exist."""
+def engine_for(file: Path, setup: str, *, mode: str = "rw", busy_seconds: float = 0) -> Engine:
+    """Return an engine for an SQLite file, which must exist; each connection begins with the ``setup`` statement."""
 
     def connect() -> sqlite3.Connection:
-        address = f"{file.as_uri()}?mode=rw"
+        address = f"{file.as_uri()}?mode={mode}"
         connection = sqlite3.connect(
             address, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
         )
         try:
-            connection.execute(f"PRAGMA journal_mode = {journal}")
+            connection.execute(setup)
         except BaseException:
             connection.close()
             raise

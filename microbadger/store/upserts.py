@@ -30,8 +30,8 @@ def upsert(
     """
     if not rows:
         return 0
-    pairs = tuple(update.items()) if isinstance(update, Mapping) else tuple((name, None) for name in update)
-    return connection.execute(_statement(connection.dialect.name, table, pairs, where), rows).rowcount
+    new_values = tuple(update.items() if isinstance(update, Mapping) else ((name, None) for name in update))
+    return connection.execute(statement_for(connection.dialect.name, table, new_values, where), rows).rowcount
 
 
 def excluded(column: Column[Any]) -> ColumnElement[Any]:
@@ -40,12 +40,13 @@ def excluded(column: Column[Any]) -> ColumnElement[Any]:
 
 
 @lru_cache(maxsize=_MOST_STATEMENTS)
-def _statement(
+def statement_for(
     dialect: str,
     table: Table,
     update: tuple[tuple[str, ColumnElement[Any] | None], ...],
-    where: ColumnElement[bool] | None,
+    where: ColumnElement[bool] | None = None,
 ) -> Any:
+    """Return the statement for a database; a new value that is None is the one that would be inserted."""
     insert = _INSERT[dialect](table)
     if not update:
         return insert.on_conflict_do_nothing()
