@@ -56,7 +56,7 @@ def test_what_several_processes_counted_is_added_up(file: Path, other: Process) 
 
 
 def test_no_process_reads_less_than_another_has_read(file: Path, other: Process) -> None:
-    totals = []
+    totals: list[float] = []
     for _ in range(3):
         other.run(count, file)
         totals.append(total(file) if totals else other.run(total, file))
