@@ -174,7 +174,7 @@ class Database:
             with connections.transaction("read") as connection:
                 is_ready = is_up_to_date(connection, self._migrations)
             if not is_ready:
-                with connections.transaction("durable") as connection:
+                with connections.transaction("migrate") as connection:
                     bring_up_to_date(connection, self._migrations)
         except BaseException:
             connections.close()

@@ -47,7 +47,7 @@ def statement_for(
     where: ColumnElement[bool] | None = None,
 ) -> Any:
     """Return the statement for a database; a new value that is None is the one that would be inserted."""
-    insert = _INSERT[dialect](table)
+    insert = _INSERT[dialect](table).execution_options(preserve_rowcount=True)  # which psycopg would not give
     if not update:
         return insert.on_conflict_do_nothing()
     values = {name: insert.excluded[name] if value is None else value for name, value in update}
