@@ -19,9 +19,10 @@ AGAIN = {"asked": REQUESTS.c.asked + excluded(REQUESTS.c.asked), "asked_at": exc
 IS_AS_SEEN = REQUESTS.c.asked == bindparam("seen")
 STATEMENTS = [
     ((), None, "ON CONFLICT DO NOTHING"),
-    ((("asked", None),), None, "ON CONFLICT (image, tag) DO UPDATE SET asked = excluded.asked"),
+    (("asked",), None, "ON CONFLICT (image, tag) DO UPDATE SET asked = excluded.asked"),
+    ((("asked", None),), None, "DO UPDATE SET asked = "),
     ((*AGAIN.items(),), None, "SET asked = (requests.asked + excluded.asked), asked_at = excluded.asked_at"),
-    ((("asked", None),), IS_AS_SEEN, "SET asked = excluded.asked WHERE requests.asked = "),
+    (("asked",), IS_AS_SEEN, "SET asked = excluded.asked WHERE requests.asked = "),
 ]
 
 
