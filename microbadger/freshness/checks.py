@@ -29,6 +29,7 @@ _AT_ONCE = 0.0
 _LISTS_VERSION = "lists_version"
 
 _GET = select(CHECKS).where(CHECKS.c.image == bindparam("which"))
+_PUBLISHING = CHECKS.update().where(CHECKS.c.image == bindparam("which")).values(edition="", due_at=_AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Check:
     follow_ups: int = 0
 
     def answers(self, asked_at: datetime) -> bool:
-        """Tell whether a check that began no earlier than this has ended."""
+        """Return whether a check that began no earlier than this has ended."""
         return bool(self.began_at and self.ended_at and asked_at <= self.began_at <= self.ended_at)
 
     @property
@@ -117,11 +118,11 @@ class Checks:
         return check_of(row) if row else Check()
 
     def is_of_this_edition(self, check: Check) -> bool:
-        """Tell whether what is published of an image is what this service would publish."""
+        """Return whether what is published of an image is what this service would publish."""
         return check.edition == self.edition
 
     def is_due(self, check: Check) -> bool:
-        """Tell whether the time for the next check has come.
+        """Return whether the time for the next check has come.
 
         A time further ahead than any that is set here was set before somebody set the clock back, or by a service with
         a longer interval.
@@ -186,8 +187,7 @@ class Checks:
 
     def publishing(self, connection: Connection, repository: Repository) -> None:
         """Note that files are being replaced: until that is done, nobody knows which edition they are of."""
-        due_at_once = {"edition": "", "due_at": _AT_ONCE}
-        connection.execute(CHECKS.update().where(CHECKS.c.image == str(repository)).values(due_at_once))
+        connection.execute(_PUBLISHING, {"which": str(repository)})
 
     def succeeded(
         self, check: Check, repository: Repository, tags: Collection[str], *, follow_up: int | None = None

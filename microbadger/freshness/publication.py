@@ -1,12 +1,18 @@
 """Publishes what a check found: describe, compare with the record, write the files that differ, keep the record.
 
 Files come first and the record last, with the changes and the messages about them in one transaction. A process that
-dies in between leaves the old record, and a mark that files were being replaced: the next check finds the same change
-again and compares every file.
+dies in between leaves the old record, a mark that files were being replaced, and the paths of all of them: the next
+check finds the same change again, compares every file, and removes those that the image does not have.
+
+A file that somebody asks for can be made while a check replaces the record. Each of the two looks again after it wrote,
+so the last one to do so leaves what the new record says.
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
+
+from sqlalchemy import Connection
 
 from microbadger.freshness.checks import Checks
 from microbadger.freshness.records import Records
@@ -31,7 +37,7 @@ from microbadger.image import (
 )
 from microbadger.notifications import Notifications
 from microbadger.site import ImageFiles, ImagePaths, Maker, Publisher, SiteOptions, status_files
-from microbadger.store import Database, Lease
+from microbadger.store import Database, Lease, LeaseLost
 from microbadger.webhooks import WebhookUrls
 
 
@@ -69,47 +75,55 @@ class Publication:
         versions, stacks = self._with_relatives(repository, survey.versions)
         after = self._describe(repository, versions, survey, before)
         if before and is_same(before, after):
-            if survey.trouble or is_ours:
+            if is_ours:
                 return Published(before)
-            return Published(before, paths=frozenset(self.publish_again(repository)))
+            if survey.trouble:
+                return Published(before, paths=frozenset(self.publish_again(repository)))
+            after = before  # another edition may describe the layers in another way, which this document leaves out
         changed = self._changed_versions(repository, before, versions)
         change = change_between(before, after, self.checks.now()) if before else None
         files = self._files(repository, after, changed, change)
+        unchanged = {version["SHA"] for version in after["Versions"]} - changed.keys() if is_ours else set()
+        plan = self._plan(repository, files, unchanged, is_ours=is_ours)
         with self.database.write() as connection:
             lease.prove(connection)
             self.checks.publishing(connection, repository)
-        unchanged = {version["SHA"] for version in after["Versions"]} - changed.keys() if is_ours else set()
-        plan = self._plan(repository, before, files, unchanged)
-        gone = plan.gone if is_ours else plan.gone.union(self._surplus(repository, before)).difference(plan.files)
-        paths = set(self.publisher.publish(plan.files, gone))
+            self.records.add_files(connection, repository, plan.new)
+        paths = set(self.publisher.publish(plan.files, plan.gone))
         changes = changes_between(before, after) if before else NO_CHANGES
-        with self.database.write(durable=True) as connection:
-            lease.prove(connection)
-            self.records.write(connection, repository, after, changed.values(), change)
-            self.records.keep_current(connection, repository, plan.kept)
-            self.records.forget_files(connection, repository, plan.gone)
-            self.stacks.write(connection, repository, versions, stacks)
-            if before and changes:
-                self.notifications.announce(connection, before, after, changes)
-        late = self._files_on_request(repository, files, without=plan.files)
-        return Published(after, changes, frozenset(paths.union(self.publisher.publish(late, ()))))
+        try:
+            with self.database.write(durable=True) as connection:
+                lease.prove(connection)
+                self.records.write(connection, repository, after, changed.values(), change)
+                self.records.remove_files(connection, repository, plan.gone)
+                self.stacks.write(connection, repository, versions, stacks)
+                if before and changes:
+                    self.notifications.announce(connection, before, after, changes)
+        except LeaseLost:
+            with self.database.write() as connection:  # the process that has the lease now may have removed some
+                self.records.add_files(connection, repository, plan.files)
+            raise
+        if before:
+            paths.update(self._publish_what_was_made(repository, files, plan))
+        return Published(after, changes, frozenset(paths))
 
     def publish_again(self, repository: Repository) -> list[str]:
-        """Write every file of an image that is not as its record has it, and return the paths that changed."""
-        files = self._recorded_files(repository)
-        wanted = self._status_files(repository)
-        if files:
-            written = files.written()
-            wanted |= self._files_on_request(repository, files, without=written) | written
-        return self.publisher.publish(wanted, self._surplus(repository, files.image if files else None))
+        """Write every file of an image that is not as its record has it, remove all others, and return their paths."""
+        plan = self._plan(repository, self._recorded_files(repository), is_ours=False)
+        with self.database.write() as connection:
+            self.records.add_files(connection, repository, plan.new)
+        paths = self.publisher.publish({**self._status_files(repository), **plan.files}, plan.gone)
+        with self.database.write() as connection:
+            self.records.remove_files(connection, repository, plan.gone)
+        return paths
 
     def make(self, repository: Repository, path: str) -> bytes | None:
         """Make a file of an image that somebody asked for, and keep it current from now on.
 
-        Return its content; None where the image has no such file. While it is made, a check may replace the record: the
-        file is then made again.
+        Return its content; None where the image has no such file. If a check replaces the record meanwhile, the file is
+        made again.
         """
-        is_kept = False
+        is_kept = self.records.has_file(repository, path)
         while files := self._recorded_files(repository):
             make = files.all().get(path)
             if make is None:
@@ -117,7 +131,7 @@ class Publication:
             content = make()
             if not is_kept:
                 with self.database.write() as connection:
-                    self.records.keep_current(connection, repository, [path])
+                    self.records.add_files(connection, repository, [path])
                 is_kept = True
             self.publisher.write_if_possible(path, content)
             if self.records.updated_at(repository) == files.image["UpdatedAt"]:
@@ -126,16 +140,15 @@ class Publication:
             self.publisher.remove(path)
         return None
 
-    def remove(self, repository: Repository) -> list[str]:
-        """Remove every public file of an image, and its record; return the paths that were removed."""
-        files = self._recorded_files(repository)
-        paths = {*(files.all() if files else ()), *self.records.files_on_request(repository)}
-        paths |= {name.status for name in ImagePaths.all_of(repository)}
-        removed = self.publisher.publish({}, paths)
-        with self.database.write() as connection:
-            self.records.forget(connection, repository)
-            self.stacks.forget(connection, repository)
-        return removed
+    def remove_files(self, repository: Repository) -> list[str]:
+        """Remove every public file of an image and return the paths of those that there were."""
+        statuses = {paths.status for paths in ImagePaths.all_of(repository)}
+        return self.publisher.publish({}, self.records.files(repository) | statuses)
+
+    def forget(self, connection: Connection, repository: Repository) -> None:
+        """Forget the record of an image whose files are removed."""
+        self.records.forget(connection, repository)
+        self.stacks.forget(connection, repository)
 
     def _with_relatives(
         self, repository: Repository, versions: list[VersionDocument]
@@ -213,46 +226,43 @@ class Publication:
         status = self.checks.get(repository).status(repository, self.checks.now())
         return status_files(repository, status)
 
-    def _surplus(self, repository: Repository, image: ImageDocument | None) -> set[str]:
-        """Return the files that a static site has of an image, and this one has not."""
-        if self.options.is_static:
-            return set()
-        surplus = {paths.status for paths in ImagePaths.all_of(repository)}
-        if image:
-            files = self._files(repository, image, {}, None)
-            surplus |= files.all().keys() - files.written().keys()
-        return surplus - self.records.files_on_request(repository)
-
     def _plan(
-        self, repository: Repository, before: ImageDocument | None, files: ImageFiles, unchanged: Collection[str]
+        self, repository: Repository, files: ImageFiles | None, unchanged: Collection[str] = (), *, is_ours: bool
     ) -> "_Plan":
-        """Return which files to write, which went with their tag, and which are no longer written but still exist.
+        """Return which files to write and to remove; the documents of versions that are ``unchanged`` are left alone.
 
-        The documents of versions that are ``unchanged`` are left out.
+        Whatever was ever written and the image still has is kept current. Unless all files are ours, there may be more,
+        of a static site or of a database that was lost: they are removed, and made again when they are requested.
         """
-        skipped = {paths.version(sha) for paths in ImagePaths.all_of(repository) for sha in unchanged}
-        written = files.written()
-        wanted = {path: make for path, make in written.items() if path not in skipped}
-        on_request = self.records.files_on_request(repository)
-        last_written = self._files(repository, before, {}, None).written() if before else {}
-        others = {*last_written, *on_request} - written.keys()
-        if not others:
-            return _Plan(wanted, frozenset(), frozenset())
-        possible = files.all()
-        kept = {path: possible[path] for path in others if path in possible}
-        return _Plan(kept | wanted, frozenset(others - kept.keys()), frozenset(kept.keys() - on_request))
+        names = ImagePaths.all_of(repository)
+        known = self.records.files(repository)
+        written = files.written() if files else {}
+        others = known - written.keys()
+        possible = files.all() if files and (others or not is_ours) else {}
+        kept = {path: possible[path] for path in sorted(others & possible.keys())}
+        skipped = {paths.version(sha) for paths in names for sha in unchanged}
+        makers = {path: cache(make) for path, make in {**kept, **written}.items() if path not in skipped}
+        surplus = set() if is_ours else possible.keys() - kept.keys() - written.keys()
+        if not self.options.is_static:
+            surplus |= {paths.status for paths in names}
+        return _Plan(makers, frozenset(others - kept.keys() | surplus), frozenset(known))
 
-    def _files_on_request(
-        self, repository: Repository, files: ImageFiles, without: Collection[str]
-    ) -> dict[str, Maker]:
-        asked = self.records.files_on_request(repository).difference(without)
-        possible = files.all() if asked else {}
-        return {path: possible[path] for path in sorted(asked) if path in possible}
+    def _publish_what_was_made(self, repository: Repository, files: ImageFiles, plan: "_Plan") -> list[str]:
+        """Put right what was made on request from the record that a check has just replaced; return what changed."""
+        made = self.records.files(repository) - plan.known - plan.files.keys()
+        possible = files.all() if made else {}
+        late = {path: possible[path] for path in made & possible.keys()}
+        return self.publisher.publish({**late, **plan.files}, plan.gone | (made - late.keys()))
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
     files: Mapping[str, Maker]
+    """The files to write; each is made once."""
     gone: frozenset[str]
-    kept: frozenset[str]
-    """Files that a check wrote until now, and that are kept current from now on as if somebody had asked for them."""
+    known: frozenset[str]
+    """The files that there were."""
+
+    @property
+    def new(self) -> set[str]:
+        return set(self.files) - self.known

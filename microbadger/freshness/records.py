@@ -25,7 +25,7 @@ from microbadger.image import (
     tags_of,
 )
 from microbadger.site import entry_of, searchable
-from microbadger.store import CHANGES, FILES_ON_REQUEST, FIRST_SEEN, RECORDS, VERSIONS, Database, upsert
+from microbadger.store import CHANGES, FIRST_SEEN, PUBLIC_FILES, RECORDS, VERSIONS, Database, upsert
 
 _NO_TAG = ""
 
@@ -34,11 +34,18 @@ _UPDATED_AT = select(RECORDS.c.updated_at).where(RECORDS.c.image == bindparam("w
 _VERSION = select(VERSIONS.c.document).where(
     VERSIONS.c.image == bindparam("which"), VERSIONS.c.sha == bindparam("its_sha")
 )
+_SHAS = select(VERSIONS.c.sha).where(VERSIONS.c.image == bindparam("which"))
 _CHANGES = (
     select(CHANGES.c.document)
     .where(CHANGES.c.image == bindparam("which"))
     .order_by(CHANGES.c.number.desc())
     .limit(MOST_CHANGES)
+)
+
+_FILES = select(PUBLIC_FILES.c.path).where(PUBLIC_FILES.c.image == bindparam("which"))
+_FILE = _FILES.where(PUBLIC_FILES.c.path == bindparam("its_path"))
+_REMOVE_FILE = PUBLIC_FILES.delete().where(
+    PUBLIC_FILES.c.image == bindparam("which"), PUBLIC_FILES.c.path == bindparam("its_path")
 )
 
 
@@ -116,31 +123,33 @@ class Records:
         if change:
             self._add_change(connection, name, change)
 
-    def files_on_request(self, repository: Repository) -> set[str]:
-        """Return the paths of files that were made because somebody asked for them."""
-        is_of_image = FILES_ON_REQUEST.c.image == str(repository)
+    def files(self, repository: Repository) -> set[str]:
+        """Return the path of every public file of an image."""
         with self._database.read() as connection:
-            return set(connection.execute(select(FILES_ON_REQUEST.c.path).where(is_of_image)).scalars())
+            return set(connection.execute(_FILES, {"which": str(repository)}).scalars())
 
-    def keep_current(self, connection: Connection, repository: Repository, paths: Iterable[str]) -> None:
-        """Have files that are made on request kept current from now on."""
+    def has_file(self, repository: Repository, path: str) -> bool:
+        """Return whether a path is that of a public file of an image."""
+        with self._database.read() as connection:
+            return connection.execute(_FILE, {"which": str(repository), "its_path": path}).first() is not None
+
+    def add_files(self, connection: Connection, repository: Repository, paths: Iterable[str]) -> None:
+        """Keep the paths of files that are about to be written."""
         if rows := [{"image": str(repository), "path": path} for path in paths]:
-            upsert(connection, FILES_ON_REQUEST, rows)
+            upsert(connection, PUBLIC_FILES, rows)
 
-    def forget_files(self, connection: Connection, repository: Repository, paths: Collection[str]) -> None:
-        """Forget files that went with their tag."""
-        if not paths:
-            return
-        is_gone = FILES_ON_REQUEST.c.path.in_(paths)
-        connection.execute(FILES_ON_REQUEST.delete().where(FILES_ON_REQUEST.c.image == str(repository), is_gone))
+    def remove_files(self, connection: Connection, repository: Repository, paths: Iterable[str]) -> None:
+        """Forget the paths of files that were removed."""
+        if rows := [{"which": str(repository), "its_path": path} for path in paths]:
+            connection.execute(_REMOVE_FILE, rows)
 
     def forget(self, connection: Connection, repository: Repository) -> None:
         """Forget an image that is tracked no more, but not when its tags were first seen: nobody could tell again."""
-        for table in (RECORDS, VERSIONS, CHANGES, FILES_ON_REQUEST):
+        for table in (RECORDS, VERSIONS, CHANGES, PUBLIC_FILES):
             connection.execute(table.delete().where(table.c.image == str(repository)))
 
     def _remove_versions(self, connection: Connection, name: str, kept: Collection[str]) -> None:
-        stored = connection.execute(select(VERSIONS.c.sha).where(VERSIONS.c.image == name)).scalars()
+        stored = connection.execute(_SHAS, {"which": name}).scalars()
         if gone := set(stored) - set(kept):
             connection.execute(VERSIONS.delete().where(VERSIONS.c.image == name, VERSIONS.c.sha.in_(gone)))
 

@@ -100,7 +100,7 @@ class Refresher:
             return self.publication.publish_again(repository)
 
     def remove(self, repository: Repository) -> None:
-        """Remove everything that was published of an image, and its record, after a check that is under way."""
+        """Remove everything published of an image that is not tracked, and its record, after a check under way."""
         with self.leases.hold(_lease_of(repository)):
             self._remove(repository)
 
@@ -223,16 +223,18 @@ class Refresher:
         return Outcome(begun.repository, paths=frozenset(paths), error="another process has taken the check over")
 
     def _remove(self, repository: Repository) -> None:
-        paths = self.publication.remove(repository)
+        paths = self.publication.remove_files(repository)
         with self.database.write() as connection:
-            self.requests.forget(connection, repository)
-            self.checks.forget(connection, repository)
-            mark_lists_stale(connection)
+            if self.tracked.read(connection, repository) is None:  # else somebody has tracked it again
+                self.publication.forget(connection, repository)
+                self.requests.forget(connection, repository)
+                self.checks.forget(connection, repository)
+                mark_lists_stale(connection)
         self.aftermath.purge(paths)
 
 
 def reason_of(error: Exception) -> Reason:
-    """Return the word for why a check failed: one that tells registries from this machine."""
+    """Return why a check failed, in a word."""
     return _REASONS.get(error.kind, "bad_answer") if isinstance(error, RegistryError) else "local"
 
 
@@ -253,7 +255,7 @@ def _sentence_of(error: Exception) -> str:
 
 
 def _is_late(begun: _Begun, changes: Changes) -> bool:
-    """Tell whether a push may have been announced that is not to be seen yet.
+    """Return whether a push may have been announced that cannot be seen yet.
 
     Docker Hub announces it before all of its services know it; distribution, and registries built on it, an instant
     before the tag names it: https://github.com/distribution/distribution/issues/2625

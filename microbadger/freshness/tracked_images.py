@@ -171,7 +171,7 @@ class TrackedImages:
         return repository in _listing_of(None, [], self._named).images
 
     def _is_settled(self) -> bool:
-        """Tell whether the file was last written long enough ago to be taken for whole."""
+        """Return whether the file was last written long enough ago to be whole."""
         try:
             # Either way: what was written in the future was written before somebody set the clock back.
             return abs(time.time() - self._file.stat().st_mtime) > _SETTLED_AFTER_SECONDS

@@ -287,7 +287,7 @@ def _issued_at(value: object, now: float) -> float:
 
 
 def _are_siblings(one: str, other: str) -> bool:
-    """Tell whether two hosts belong to one organisation: `registry.gitlab.com` and `gitlab.com` do.
+    """Return whether two hosts belong to one organisation: `registry.gitlab.com` and `gitlab.com` do.
 
     Without the list of public suffixes this errs on the safe side: `a.co.uk` and `b.co.uk` share nothing.
     """

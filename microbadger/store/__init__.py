@@ -14,18 +14,18 @@ from microbadger.store.files import (
     trouble_with,
 )
 from microbadger.store.leases import Lease, LeaseLost, Leases
-from microbadger.store.meta import kept_secret, read_value, write_value
+from microbadger.store.meta import identity_of, kept_secret, read_value, write_value
 from microbadger.store.tables import (
     ASKED_TAGS,
     CHANGES,
     CHECKS,
     CONTENT,
     DELIVERIES,
-    FILES_ON_REQUEST,
     FIRST_SEEN,
     LAYER_STACKS,
     LEASES,
     MESSAGES,
+    PUBLIC_FILES,
     RECORDS,
     REQUESTS,
     SUBSCRIPTIONS,
@@ -40,11 +40,11 @@ __all__ = [
     "CHECKS",
     "CONTENT",
     "DELIVERIES",
-    "FILES_ON_REQUEST",
     "FIRST_SEEN",
     "LAYER_STACKS",
     "LEASES",
     "MESSAGES",
+    "PUBLIC_FILES",
     "PUBLIC_MODE",
     "RECORDS",
     "REQUESTS",
@@ -58,6 +58,7 @@ __all__ = [
     "LeaseLost",
     "Leases",
     "StoreError",
+    "identity_of",
     "kept_secret",
     "labels_of",
     "make_folder",

@@ -21,7 +21,15 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedEr
 
 from microbadger.logs import EventLog
 from microbadger.store.connections import Connections, Kind, engine_for, engine_of
-from microbadger.store.files import PRIVATE_MODE, FileStamp, lock_file, make_folder, stamp_of, sync_folder
+from microbadger.store.files import (
+    PRIVATE_MODE,
+    FileStamp,
+    copies_set_aside,
+    lock_file,
+    make_folder,
+    stamp_of,
+    sync_folder,
+)
 from microbadger.store.forks import ForkGate
 from microbadger.store.migrations import MIGRATIONS, Migration, UnknownSchema, bring_up_to_date, is_up_to_date
 from microbadger.store.sqlite_files import (
@@ -74,6 +82,15 @@ class Database:
     def write(self, *, durable: bool = False) -> AbstractContextManager[Connection]:
         """Give a connection within a transaction that is committed at the end, unless it raises. Raises StoreError."""
         return self._transaction("durable" if durable else "write")
+
+    @property
+    def problems(self) -> list[str]:
+        """One sentence for each damaged database that was set aside, until somebody removes its file."""
+        return [
+            f"The database was damaged and set aside as {copy}: what could not be read of it, perhaps subscriptions, is"
+            " lost. Remove that file when you have seen this."
+            for copy in (copies_set_aside(self._file) if self._file else [])
+        ]
 
     def close(self) -> None:
         """Close every connection, those in use when their transaction ends; the next transaction opens new ones."""
@@ -144,8 +161,9 @@ class Database:
         stamp = stamp_of(file)
         if before and not before.is_of(stamp):
             log.warning("database_replaced", file=file)
-            if before.log_inode == log_inode_of(file):
+            if file.is_file() and before.log_inode == log_inode_of(file):
                 remove_log(file)  # SQLite would add what it holds to the new file
+                before.is_usable = False  # also where the old file comes back: others have no log in common with it
         connections = self._connected_if_sound(stamp, before)
         if connections is None:
             self._begin_anew(file, before)

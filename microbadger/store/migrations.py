@@ -1,5 +1,6 @@
 """Brings a database to the schema of this program."""
 
+import secrets
 from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, inspect, select
@@ -13,6 +14,8 @@ Migration = Callable[[Connection], None]
 MIGRATIONS: Sequence[Migration] = ()
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 
+IDENTITY_KEY = "identity"
+"""The key of the value by which a database is told from the one that it took the place of."""
 _VERSION_KEY = "schema_version"
 _VERSION = select(META.c.value).where(META.c.key == _VERSION_KEY)
 
@@ -32,7 +35,8 @@ def bring_up_to_date(connection: Connection, migrations: Sequence[Migration]) ->
     newest = len(migrations) + 1
     if not _version_of(connection, newest):
         SCHEMA.create_all(connection)
-        connection.execute(META.insert().values(key=_VERSION_KEY, value=str(newest)))
+        values = {_VERSION_KEY: str(newest), IDENTITY_KEY: secrets.token_hex(8)}
+        connection.execute(META.insert(), [{"key": key, "value": value} for key, value in values.items()])
         return
     # Of two processes that start at once, one migrates. PostgreSQL locks the row, SQLite has locked the database.
     connection.execute(_VERSION.with_for_update())

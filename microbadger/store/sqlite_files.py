@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from microbadger.logs import EventLog
 from microbadger.store.connections import Connections
 from microbadger.store.files import set_aside, stamp_of
-from microbadger.store.tables import SCHEMA
+from microbadger.store.tables import CHECKS, SCHEMA
 from microbadger.store.upserts import Row, upsert
 
 log = EventLog(__name__)
@@ -103,6 +103,9 @@ def carry_over(source: Connections, target: Connections) -> None:
                     count += upsert(connection, table, some)
         except IntegrityError:
             damaged.append(table.name)
+    if damaged:
+        with target.transaction("write") as connection:
+            connection.execute(CHECKS.delete())  # what is missing is then seen: each image is checked as a new one is
     log.warning("database_carried_over", rows=count, damaged_tables=",".join(damaged) or None)
 
 

@@ -14,7 +14,7 @@ META = Table(
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
-"""Single values: the version of the schema, the secret made on the first start, and what processes tell each other."""
+"""Single values: the version of the schema, the secret made on the first start, and what processes share."""
 
 LEASES = Table(
     "leases",
@@ -152,14 +152,14 @@ ASKED_TAGS = Table(
 )
 """Unknown tags that a badge was asked for in the last hour."""
 
-FILES_ON_REQUEST = Table(
-    "files_on_request",
+PUBLIC_FILES = Table(
+    "public_files",
     SCHEMA,
     Column("image", Text, primary_key=True),
     Column("path", Text, primary_key=True),
     sqlite_with_rowid=False,
 )
-"""Public files that were made when somebody asked for them, and are kept current from then on."""
+"""The path of every public file of each image, there before the file is: so no file is left when its tag goes."""
 
 SUBSCRIPTIONS = Table(
     "subscriptions",

@@ -126,7 +126,10 @@ def error_answer(error: HTTPException) -> Response:
 def trouble_answer(error: OSError | StoreError | PublishError) -> Response:
     """Answer that this machine cannot do it now, as on a full disk: senders of webhooks try again."""
     log.error("request_failed", method=request.method, rule=request.url_rule, status=503, error=error)
-    reason = (error.strerror or "a file cannot be used") if isinstance(error, OSError) else str(error).rstrip(".")
+    if isinstance(error, StoreError):
+        reason = "the database cannot be used"  # its own words name a path of this machine
+    else:
+        reason = (error.strerror or "a file cannot be used") if isinstance(error, OSError) else str(error)
     return error_answer(ServiceUnavailable(f"This cannot be done now: {reason}."))
 
 

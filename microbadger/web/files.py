@@ -36,7 +36,7 @@ class PublicFiles:
     def answer_of(self, name: str, path_of: Callable[[ImagePaths], str]) -> Response | None:
         """Answer with a file of the image that a part of a URL names; None if there is no such file."""
         reference = parse_name(name)
-        path = path_of(ImagePaths.of(reference.repository)) if reference else ""
+        path = path_of(paths_of(name, reference)) if reference else ""
         content = self.find(path) if path else None
         return file_answer(content, path) if content else None
 
@@ -54,3 +54,10 @@ def parse_name(name: str) -> Reference | None:
     except InvalidReference:
         return None
     return None if reference.digest else reference
+
+
+def paths_of(name: str, reference: Reference) -> ImagePaths:
+    """Return the paths of the image under the name that a part of a URL has for it: an official image has two."""
+    bare = name.removesuffix(f":{reference.tag}")
+    paths = ImagePaths.all_of(reference.repository)
+    return next((each for each in paths if each.name == bare), paths[0])

@@ -19,10 +19,10 @@ from microbadger.badges import (
 from microbadger.freshness import Freshness
 from microbadger.image import Reference, document_bytes, parse_object
 from microbadger.logs import EventLog
-from microbadger.site import HOME, ImagePaths, PublishError, SiteOptions, absent_page
+from microbadger.site import HOME, PublishError, SiteOptions, absent_page
 from microbadger.store import StoreError
 from microbadger.web.answers import FRESH, HTML, PASSING, answer, error_answer, file_answer
-from microbadger.web.files import PublicFiles, parse_name
+from microbadger.web.files import PublicFiles, parse_name, paths_of
 
 log = EventLog(__name__)
 
@@ -67,11 +67,11 @@ class SiteRoutes:
         if badge_type not in BADGE_TYPES:
             raise BadRequest(f"There is no badge {badge_type!r}: it is one of {', '.join(BADGE_TYPES)}.")
         reference = parse_name(stem)
-        path = ImagePaths.of(reference.repository).badge(badge_type, reference.tag, suffix) if reference else ""
+        path = paths_of(stem, reference).badge(badge_type, reference.tag, suffix) if reference else ""
         try:
             return self._badge(badge_type, reference, path, suffix)
         except (OSError, PublishError, StoreError) as error:
-            log.error("request_failed", method=request.method, rule=request.url_rule, status=200, error=error)
+            _log_trouble(error)
             return file_answer(_drawn(pending_badge(badge_type), suffix), f"badge.{suffix}", PASSING)
 
     def page(self, name: str) -> Response:
@@ -110,7 +110,10 @@ class SiteRoutes:
         if self.freshness.records.updated_at(reference.repository) is None:
             check = self.freshness.checks.get(reference.repository)
             return not_found_badge() if check.is_not_found else pending_badge(badge_type)
-        self.freshness.check_if_unknown(reference)
+        try:
+            self.freshness.check_if_unknown(reference)
+        except StoreError as error:  # as on a full disk: what the badge says is true all the same
+            _log_trouble(error)
         return not_found_badge(reference.tag or "image")
 
     def _absent(self, name: str, reference: Reference | None) -> Response:
@@ -123,6 +126,10 @@ class SiteRoutes:
         if self.freshness.records.updated_at(repository):
             return answer(absent_page(name, self.options, status, reference.tag), 404, HTML, PASSING)
         return answer(absent_page(name, self.options, status), 404 if check.is_not_found else 202, HTML, PASSING)
+
+
+def _log_trouble(error: Exception) -> None:
+    log.error("request_failed", method=request.method, rule=request.url_rule, status=200, error=error)
 
 
 def _drawn(badge: Badge, suffix: str) -> bytes:

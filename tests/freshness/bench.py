@@ -1,5 +1,7 @@
 """The checks of one process with everything around them: a registry, a database, a public folder, a clock to move."""
 
+import os
+import time
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -56,6 +58,7 @@ class Bench:
         publisher: Publisher | None = None,
         database: Database | None = None,
         lease_seconds: float = LEASE_SECONDS,
+        named: str | None = None,
         hub_url: str = "",
         is_static: bool = False,
         **options: Any,
@@ -74,7 +77,7 @@ class Bench:
         )
         settings: dict[str, Any] = {
             "images_file": self.images_file,
-            "named": str(self.repository),
+            "named": str(self.repository) if named is None else named,
             "interval": timedelta(hours=24),
             "max_tags": 100,
             "edition": "first edition",
@@ -112,6 +115,13 @@ class Bench:
     def ask(self, tag: str | None = None) -> None:
         """Ask for a check, as a webhook does."""
         self.freshness.requests.add(Reference(self.repository, tag, None))
+
+    def list_images(self, text: str, seconds_ago: float = 3600) -> None:
+        """Write the operator's list of images, as it was some time ago."""
+        self.images_file.parent.mkdir(parents=True, exist_ok=True)
+        self.images_file.write_text(text)
+        then = time.time() - seconds_ago
+        os.utime(self.images_file, (then, then))
 
     def subscribe(self) -> str:
         """Subscribe a receiver to the image, and return the id of the subscription."""

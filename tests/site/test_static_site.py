@@ -14,6 +14,7 @@ import requests
 
 from microbadger.image.changes import ChangeLogDocument
 from microbadger.image.documents import StatusDocument, document_bytes
+from microbadger.site.common_files import common_files
 from microbadger.site.image_files import ImageFiles, status_files
 from microbadger.site.image_list import entry_of, list_parts, listed
 from microbadger.site.options import SiteOptions

@@ -39,9 +39,13 @@ class Bench:
         return self.app.test_client()
 
     @property
-    def freshness(self) -> Freshness:
+    def tools(self) -> Tools:
         tools: Tools = self.app.extensions["microbadger"]
-        return tools.freshness
+        return tools
+
+    @property
+    def freshness(self) -> Freshness:
+        return self.tools.freshness
 
     @property
     def requested(self) -> list[str]:
@@ -55,6 +59,11 @@ class Bench:
         """Check these images, or those that are due; none may fail."""
         result = self.command("refresh", *images)
         assert result.exit_code == 0, result.output
+
+    def round(self) -> None:
+        """Do what the process that leads does every few seconds besides checks."""
+        for task in self.freshness.upkeep.tasks.values():
+            task()
 
     def webhook(self, *image: str) -> str:
         """Return the path of the webhook of an image, or of the one for all images."""

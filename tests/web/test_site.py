@@ -31,7 +31,7 @@ def bench(fake: FakeRegistry, tmp_path_factory: pytest.TempPathFactory) -> Bench
     folder = tmp_path_factory.mktemp("app")
     Bench(folder, "alpine", fake).refresh()
     bench = Bench(folder, "alpine example/unread", fake)
-    bench.freshness.upkeep.keep_up()
+    bench.round()
     return bench
 
 
