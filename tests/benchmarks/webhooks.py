@@ -268,7 +268,8 @@ def measured(options: Sequence[str]) -> Iterator[str]:
 
 
 def row(options: Sequence[str], load: str, figures: Figures) -> str:
-    cells = (load, percentiles(figures.answered), percentiles(figures.fresh), f"{figures.checks} | {len(figures.fresh)}")
+    counts = f"{figures.checks} | {len(figures.fresh)}"
+    cells = (load, percentiles(figures.answered), percentiles(figures.fresh), counts)
     return f"| {' '.join(options)} | {' | '.join(cells)} |"
 
 
