@@ -314,7 +314,7 @@ def _tools_as_served() -> Tools:
     tools = _tools()
     if tools.is_served_otherwise():
         raise click.ClickException(
-            "A service runs with this database and other settings (MICROBADGER_IMAGES, _PUBLIC_DIR, _BASE_URL,"
+            "A service runs with this database and other settings (PORT, MICROBADGER_IMAGES, _PUBLIC_DIR, _BASE_URL,"
             " _HOOK_URL, _SECRET, _ADMIN_TOKEN, _MAX_TAGS or _STATIC): use the same environment, or stop the service."
         )
     return tools
@@ -340,11 +340,19 @@ def _check(check: Callable[[Repository], Outcome | None], repositories: Sequence
 
 def _publish_again(tools: Tools, repositories: Iterable[Repository]) -> int:
     """Write every public file that is not as the records have it, and return how many changed."""
-    count = 0
+    count = failed = 0
     for repository in repositories:
-        paths = tools.freshness.refresher.publish_again(repository)
+        try:
+            paths = tools.freshness.refresher.publish_again(repository)
+        except PublishError as error:
+            click.echo(f"{repository.familiar}: failed: {error}", err=True)
+            failed += 1
+            continue
         tools.cdn.add(paths)
         count += len(paths)
+    if failed:
+        _finish(tools)
+        raise click.ClickException(f"{failed} images could not be published.")
     return count
 
 
@@ -412,5 +420,5 @@ def _minute(moment: datetime | None, otherwise: str) -> str:
 
 
 def _report_problems(tools: Tools) -> None:
-    for problem in tools.freshness.tracked.problems:
+    for problem in tools.freshness.problems:
         click.echo(problem, err=True)

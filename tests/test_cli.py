@@ -330,6 +330,21 @@ def test_publishing_again_mends_a_file_that_somebody_changed(operator: Operator)
     assert badge.read_bytes() == content
 
 
+def test_a_file_that_cannot_be_written_does_not_keep_other_images_from_being_published(operator: Operator) -> None:
+    operator.fake.push("team/app", "1.0", image())
+    operator.types("track", operator.name, f"{operator.fake.host}/team/app")
+    for path in ("badges/image", "v1/images"):
+        for file in operator.file(f"{path}/{operator.fake.host}/team").glob("*.*"):
+            file.unlink()
+    operator.file(f"v1/images/{operator.fake.host}/team/app.json").mkdir()
+
+    result = operator.types("publish")
+
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (1, "Error: 1 images could not be published.")
+    assert f"{operator.fake.host}/team/app: failed: " in result.stderr
+    assert operator.file(f"badges/image/{operator.name}.svg").exists()
+
+
 # images
 
 
@@ -400,7 +415,7 @@ def test_a_command_with_other_settings_than_a_running_service_is_refused(
         result = operator.types(*command)
 
     assert result.exit_code == 1
-    assert result.output.startswith("Error: A service runs with this database and other settings (MICROBADGER_IMAGES, ")
+    assert result.output.startswith("Error: A service runs with this database and other settings (PORT, ")
 
 
 @pytest.mark.parametrize("setting", OTHER_SETTINGS)
@@ -433,6 +448,16 @@ def test_settings_can_be_changed_once_no_service_runs(operator: Operator) -> Non
 
     assert operator.types("track", operator.name).exit_code == 0
     assert "https://other.test/" in operator.file(f"images/{operator.name}/index.html").read_text()
+
+
+def test_another_file_can_be_the_database(operator: Operator, tmp_path: Path) -> None:
+    operator.settings = replace(operator.settings, database_url=f"sqlite:///{tmp_path}/elsewhere/badges.db")
+
+    operator.types("track", "--no-wait", operator.name)
+
+    assert operator.state() == "not read yet  checked never  next now"
+    assert (tmp_path / "elsewhere/badges.db").exists()
+    assert list(operator.settings.data_dir.iterdir()) == []
 
 
 def test_a_public_folder_that_cannot_be_written_is_one_sentence(operator: Operator) -> None:

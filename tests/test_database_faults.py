@@ -76,10 +76,12 @@ def database_of(service: RunningService) -> Path:
 
 
 def is_said(service: RunningService, damage: Damage) -> bool:
-    """Return whether the log says what became of the database, and the damaged file is still there."""
+    """Return whether the log says what became of the database, and an operator is shown where the damaged file is."""
     if damage in LOSSES:
         return bool(service.lines("event=database_"))
-    return bool(service.lines("event=damaged_file_set_aside") and list(service.data.glob("microbadger.db.damaged-*")))
+    copies = [str(copy) for copy in service.data.glob("microbadger.db.damaged-*Z")]
+    shown = str(service.get("/healthz").json()["Problems"])
+    return bool(service.lines("event=damaged_file_set_aside") and copies and all(copy in shown for copy in copies))
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -94,13 +96,31 @@ def test_a_database_that_is_damaged_while_a_service_runs_changes_no_badge_and_is
         damage(database_of(service))
 
         assert badges(service, name) == before
-        fake.push("team/web", "latest", image(layers=[1, 2]))
+        for tag, layers in (("latest", [1, 2]), ("0.9", [1, 2, 3])):
+            fake.push("team/web", tag, image(layers=layers))
         assert requests.post(f"{webhook}?wait=20", timeout=WAIT_SECONDS).json()["Result"] == "fresh"
         assert service.badge(f"layers/{name}") == "layers: 2"
-        assert badges(service, name)[3] == before[3]
+        assert service.badge(f"layers/{name}:0.9") == "layers: 3"
         assert is_said(service, damage)
+        for copy in service.data.glob("microbadger.db.damaged-*"):
+            copy.unlink()
         service.wait(lambda: service.get("/healthz").json()["Problems"] == [], "nothing is wrong any more")
         assert service.lines("Traceback") == []
+
+
+@pytest.mark.parametrize("damage", [cut_to_half, cut_to_nothing])
+def test_images_that_nobody_pushes_are_checked_again_once_the_database_was_damaged(
+    tmp_path: Path, fake: FakeRegistry, damage: Damage
+) -> None:
+    name = f"{fake.host}/team/web"
+    with RunningService(tmp_path, [name]) as service:
+        first_badges(service, name)
+        fake.push("team/web", "latest", image(layers=[1, 2]))
+
+        damage(database_of(service))
+
+        service.wait_for_badge(f"layers/{name}", "layers: 2")
+        service.wait(lambda: "current" in service.get("/v1/images").text, "the lists are made anew")
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -118,9 +138,10 @@ def test_a_service_starts_with_a_damaged_database_and_serves_what_it_published(
         service.wait(lambda: service.get("/healthz").json()["Pending"] == 0, "it is checked anew")
         assert badges(service, name) == before
         assert damage in LOSSES or is_said(service, damage)
-        fake.push("team/web", "latest", image(layers=[1, 2]))
+        for tag, layers in (("latest", [1, 2]), ("0.9", [1, 2, 3])):
+            fake.push("team/web", tag, image(layers=layers))
         assert service.push(name, wait_seconds=20).json()["Result"] == "fresh"
-        assert service.badge(f"layers/{name}") == "layers: 2"
+        assert [service.badge(f"layers/{name}{tag}") for tag in ("", ":0.9")] == ["layers: 2", "layers: 3"]
 
     assert service.lines("Traceback") == []
 

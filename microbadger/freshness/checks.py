@@ -29,6 +29,7 @@ _AT_ONCE = 0.0
 _LISTS_VERSION = "lists_version"
 
 _GET = select(CHECKS).where(CHECKS.c.image == bindparam("which"))
+_PUBLISHING = CHECKS.update().where(CHECKS.c.image == bindparam("which")).values(edition="", due_at=_AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +187,7 @@ class Checks:
 
     def publishing(self, connection: Connection, repository: Repository) -> None:
         """Note that files are being replaced: until that is done, nobody knows which edition they are of."""
-        due_at_once = {"edition": "", "due_at": _AT_ONCE}
-        connection.execute(CHECKS.update().where(CHECKS.c.image == str(repository)).values(due_at_once))
+        connection.execute(_PUBLISHING, {"which": str(repository)})
 
     def succeeded(
         self, check: Check, repository: Repository, tags: Collection[str], *, follow_up: int | None = None

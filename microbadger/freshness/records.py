@@ -34,6 +34,7 @@ _UPDATED_AT = select(RECORDS.c.updated_at).where(RECORDS.c.image == bindparam("w
 _VERSION = select(VERSIONS.c.document).where(
     VERSIONS.c.image == bindparam("which"), VERSIONS.c.sha == bindparam("its_sha")
 )
+_SHAS = select(VERSIONS.c.sha).where(VERSIONS.c.image == bindparam("which"))
 _CHANGES = (
     select(CHANGES.c.document)
     .where(CHANGES.c.image == bindparam("which"))
@@ -148,7 +149,7 @@ class Records:
             connection.execute(table.delete().where(table.c.image == str(repository)))
 
     def _remove_versions(self, connection: Connection, name: str, kept: Collection[str]) -> None:
-        stored = connection.execute(select(VERSIONS.c.sha).where(VERSIONS.c.image == name)).scalars()
+        stored = connection.execute(_SHAS, {"which": name}).scalars()
         if gone := set(stored) - set(kept):
             connection.execute(VERSIONS.delete().where(VERSIONS.c.image == name, VERSIONS.c.sha.in_(gone)))
 

@@ -63,6 +63,7 @@ class Freshness:
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
         leases = Leases(database)
+        self._database = database
         self.now = now
         self.tracked = TrackedImages(options.images_file, options.named, database)
         self.checks = Checks(database, interval=options.interval, edition=options.edition, now=now)
@@ -101,6 +102,11 @@ class Freshness:
             public=publisher.folder,
         )
         self.schedule = Schedule(leases, self.refresher, self.checks, self.requests, self.upkeep)
+
+    @property
+    def problems(self) -> list[str]:
+        """One sentence for each thing that an operator should mend, besides images that fail."""
+        return [*self.tracked.problems, *self._database.problems, *self.schedule.troubles]
 
     def check_soon(self, reference: Reference) -> None:
         """Have an image or one of its tags checked; the request outlives a power failure once this returns."""

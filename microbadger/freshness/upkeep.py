@@ -12,7 +12,7 @@ from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.image import Repository
 from microbadger.notifications import Notifications
 from microbadger.registry import Content
-from microbadger.store import Counts, Database, read_value, sweep, write_value
+from microbadger.store import Counts, Database, identity_of, read_value, sweep, write_value
 
 _SECONDS_BETWEEN_CLEANINGS = 86400.0
 _CLEANED_AT = "cleaned_at"
@@ -32,7 +32,7 @@ class Upkeep:
     content: Content
     public: Path
     _known: object = field(default=(), init=False)
-    """The stamp of the tracked images when this process last compared them with those that are checked."""
+    """The stamp of the tracked images and the database when this process last compared the two."""
     _gone: set[Repository] = field(default_factory=set, init=False)
     """Images that are tracked no more and are still there: one may be under way, or the file half written."""
 
@@ -52,14 +52,15 @@ class Upkeep:
 
     def follow_tracked(self) -> None:
         """Have new images checked, and remove those that are tracked no more."""
-        stamp = self.tracked.stamp
-        if stamp != self._known:
+        with self.database.read() as connection:
+            known = self.tracked.stamp, identity_of(connection)
+        if known != self._known:
             checked = self.checks.repositories()  # first: an image that is tracked meanwhile must not seem to be gone
             tracked = {image.repository for image in self.tracked}
             self.checks.check_all_of_other_editions()
             self.checks.add(tracked - checked)
             self.tracked.remember()
-            self._known, self._gone = stamp, checked - tracked
+            self._known, self._gone = known, checked - tracked
         if self._gone and self.tracked.is_trusted:
             self._gone -= {repository for repository in self._gone if self.refresher.remove_if_idle(repository)}
 

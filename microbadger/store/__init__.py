@@ -14,7 +14,7 @@ from microbadger.store.files import (
     trouble_with,
 )
 from microbadger.store.leases import Lease, LeaseLost, Leases
-from microbadger.store.meta import kept_secret, read_value, write_value
+from microbadger.store.meta import identity_of, kept_secret, read_value, write_value
 from microbadger.store.tables import (
     ASKED_TAGS,
     CHANGES,
@@ -58,6 +58,7 @@ __all__ = [
     "LeaseLost",
     "Leases",
     "StoreError",
+    "identity_of",
     "kept_secret",
     "labels_of",
     "make_folder",

@@ -59,7 +59,7 @@ class HealthRoutes:
             **_states(summary),
             "OldestCheck": format_time(summary.oldest_check) if summary.oldest_check else None,
             "Failures": [self._failure(repository, check) for repository, check in summary.failing],
-            "Problems": [*self.freshness.tracked.problems, *self.freshness.schedule.troubles],
+            "Problems": self.freshness.problems,
             "Queues": self._queues(),
         }
         if status := self.cdn.status():
