@@ -35,6 +35,7 @@ _EMPTIED = (
 )
 
 _STORED = select(TRACKED_IMAGES)
+_STORED_STAMP = select(func.count(), func.max(TRACKED_IMAGES.c.number))
 _OF_IMAGE = _STORED.where(TRACKED_IMAGES.c.image == bindparam("image"))
 _AT_PATH = _STORED.where(TRACKED_IMAGES.c.path == bindparam("path"))
 
@@ -113,8 +114,10 @@ class TrackedImages:
 
     @property
     def stamp(self) -> object:
-        """What tells the listed images from those that were read before the file was edited."""
-        return self._listed().stamp
+        """What is another object once the file was edited, or a command has tracked or untracked an image."""
+        with self._database.read() as connection:
+            count, last = connection.execute(_STORED_STAMP).one()
+        return self._listed().stamp, count, last
 
     @property
     def is_trusted(self) -> bool:

@@ -59,6 +59,7 @@ class Bench:
         database: Database | None = None,
         lease_seconds: float = LEASE_SECONDS,
         named: str | None = None,
+        notifications_kind: type[Notifications] = Notifications,
         hub_url: str = "",
         is_static: bool = False,
         **options: Any,
@@ -72,7 +73,7 @@ class Bench:
         counts, network = Counts(self.database), Network("tests")
         servers = Servers({"docker.io": fake.url}, hub_url=hub_url)
         self.registry = Registry(self.database, counts, network, servers=servers, sleep=lambda _: None)
-        self.notifications = Notifications(
+        self.notifications = notifications_kind(
             self.database, Leases(self.database), counts, self.postman.send, base_url=BASE_URL, now=lambda: self.time
         )
         settings: dict[str, Any] = {
