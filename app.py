@@ -13,7 +13,7 @@ from flask import Flask
 
 import microbadger
 from microbadger import __version__
-from microbadger.cdn import Cdn
+from microbadger.cdn import CdnPurge
 from microbadger.cli import Tools, add_commands
 from microbadger.freshness import Freshness, FreshnessOptions
 from microbadger.http import Network
@@ -36,7 +36,11 @@ _SHAPES_FILES = ("image", "badges", "site")
 
 def create_app(settings: Settings | None = None) -> Flask:
     """Return the service with its routes and commands; nothing runs beside requests."""
-    return _Service(settings or Settings.from_environment(os.environ)).app
+    if settings is None:
+        settings = Settings.from_environment(os.environ)
+        for name in unknown_settings(os.environ):
+            sys.stderr.write(f"{name} is not a setting of MicroBadger: see the table of settings in README.md.\n")
+    return _Service(settings).app
 
 
 def serve() -> Flask:
@@ -55,7 +59,7 @@ def serve() -> Flask:
     for name in unknown_settings(os.environ):
         log.warning("unknown_setting", name=name)
     log.info("started", version=__version__, pid=os.getpid(), **settings.logged)
-    service.tools.say_settings()
+    _record_settings(service.tools)
     schedule = service.freshness.schedule
     os.register_at_fork(before=schedule.stop, after_in_child=schedule.start)
     if not _is_gunicorns_master():
@@ -90,7 +94,7 @@ class _Service:
         notifications = Notifications(
             database, Leases(database), counts, sender.send, base_url=settings.base_url, now=_now
         )
-        cdn = Cdn(settings.cdn_purge, network, base_url=settings.base_url)
+        cdn = CdnPurge(settings.cdn_purge, network, base_url=settings.base_url)
         self.freshness = Freshness(
             FreshnessOptions(
                 images_file=settings.data_dir.absolute() / "images.txt",
@@ -128,7 +132,9 @@ class _Service:
             webhooks=webhooks,
             options=options,
             folders=(settings.data_dir.absolute(), public),
-            settings_digest=_digest([*_published_settings(settings, self.secret), settings.images]),
+            settings_digest=_digest(
+                [*_published_settings(settings, self.secret), settings.images, settings.max_tags, public]
+            ),
         )
         self.app = web.make_app()
         add_commands(self.app, self.tools)
@@ -146,7 +152,7 @@ def _published_settings(settings: Settings, secret: str) -> list[object]:
 
 
 def _edition(settings: Settings, secret: str) -> str:
-    """Return what tells apart two services that would publish different files of the same image."""
+    """Return a text that differs between services that would publish other files of the same image."""
     package = Path(microbadger.__file__).parent
     files = (file for wing in _SHAPES_FILES for file in sorted(package.joinpath(wing).rglob("*")))
     sources = [file.read_bytes() for file in files if file.suffix in (".py", ".html", ".css", ".js")]
@@ -161,6 +167,17 @@ def _is_gunicorns_master() -> bool:
     """Return whether gunicorn loads the app before it forks its workers (--preload): threads would be lost there."""
     callers = {frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_stack(None)}
     return "gunicorn.arbiter" in callers and "gunicorn.workers.base" not in callers
+
+
+def _record_settings(tools: Tools) -> None:
+    """Record the settings in use; if that fails, as on a full disk, the service runs all the same.
+
+    gunicorn would end, and with it the workers that still serve, if one that it starts did not come up.
+    """
+    try:
+        tools.record_settings()
+    except StoreError as error:
+        log.error("settings_not_kept", error=error)
 
 
 def _kept_secret(database: Database) -> str:
@@ -180,7 +197,7 @@ def _credentials(settings: Settings) -> Credentials:
 
 def _log_without(secrets: Iterable[str]) -> None:
     log_to_stdout(LineFormatter(Redaction(secrets)), _GUNICORNS_LOGS)
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of each round that begins while one still runs
 
 
 def _now() -> datetime:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import click
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from microbadger.cdn import Cloudflare, PurgeMethod, Target, parse_target
@@ -24,8 +24,11 @@ _MOST_TAGS = 10_000
 _URL = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[\w.~/-]*)?", re.ASCII | re.IGNORECASE)
 _SHORTEST_SECRET = 16
 _SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-_INVALID_DATABASE = (
-    "DATABASE_URL is invalid: it must be a URL such as sqlite:////srv/microbadger.db or postgresql://user@host/database."
+_POSTGRESQL = "postgresql+psycopg"
+_DRIVERS = {"sqlite": "sqlite", "postgres": _POSTGRESQL, "postgresql": _POSTGRESQL, _POSTGRESQL: _POSTGRESQL}
+_NO_DATABASE = ("", ":memory:")
+_DATABASE_EXAMPLES = (
+    "it must be a URL such as postgresql://user:password@host/database or sqlite:////srv/microbadger/data/microbadger.db"
 )
 _PREFIX = "MICROBADGER_"
 _KNOWN = {
@@ -78,7 +81,7 @@ class Settings:
             except ValueError as error:
                 raise SettingsError(f"MICROBADGER_{name} is invalid: {error}.") from None  # it can hold a password
 
-        data_dir, public_dir = read("DATA_DIR", Path, Path("data")), read("PUBLIC_DIR", Path, Path("public"))
+        data_dir, public_dir = read("DATA_DIR", _folder, Path("data")), read("PUBLIC_DIR", _folder, Path("public"))
         if data_dir.resolve().is_relative_to(public_dir.resolve()):
             raise SettingsError("MICROBADGER_DATA_DIR is invalid: it must be outside of the public folder.")
         base_url = read("BASE_URL", _url, "") or _platform_url(environment)
@@ -86,7 +89,7 @@ class Settings:
             images=environment.get("MICROBADGER_IMAGES", ""),
             data_dir=data_dir,
             public_dir=public_dir,
-            database_url=_database_url(environment),
+            database_url=_database_url(environment, public_dir),
             is_static=read("STATIC", _switch, False),
             base_url=base_url,
             hook_url=read("HOOK_URL", _url, base_url),
@@ -105,7 +108,8 @@ class Settings:
     @property
     def database(self) -> str:
         """The URL of the database: a file in the data folder unless an operator names another one."""
-        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'microbadger.db'}"
+        file = self.data_dir.absolute() / "microbadger.db"
+        return self.database_url or URL.create("sqlite", database=str(file)).render_as_string()
 
     @property
     def logged(self) -> dict[str, object]:
@@ -116,7 +120,7 @@ class Settings:
             "hook_url": self.hook_url,
             "data_dir": self.data_dir,
             "public_dir": self.public_dir,
-            "database": make_url(self.database).render_as_string(hide_password=True),
+            "database": make_url(self.database).set(query={}).render_as_string(hide_password=True),
             "refresh_hours": self.refresh_interval / timedelta(hours=1),
             "max_tags": self.max_tags,
             "mirrors": ",".join(f"{host}={url}" for host, url in self.mirrors.items()) or None,
@@ -131,11 +135,13 @@ class Settings:
     def secrets(self) -> list[str]:
         """What readers of the log may not know; some of it can be empty."""
         cdn_token = self.cdn_purge.token if isinstance(self.cdn_purge, Cloudflare) else ""
-        return [self.secret, self.admin_token, cdn_token, make_url(self.database).password or ""]
+        database = make_url(self.database)
+        passwords = [database.password or "", *database.normalized_query.get("password", ())]
+        return [self.secret, self.admin_token, cdn_token, *passwords]
 
 
 def unknown_settings(environment: Mapping[str, str]) -> list[str]:
-    """Return the variables that look like settings and are none: an operator may have mistyped them."""
+    """Return the variables that are named like settings and are not: an operator may have mistyped them."""
     return sorted(name for name in environment if name.startswith(_PREFIX) and name not in _KNOWN)
 
 
@@ -155,26 +161,36 @@ def _platform_url(environment: Mapping[str, str]) -> str:
             except ValueError as error:
                 raise SettingsError(f"{name} is invalid: {error}.") from None
     port = environment.get("PORT", "").strip()
-    return f"http://localhost:{port if port.isdecimal() else 8000}"
+    return f"http://localhost:{port if re.fullmatch('[0-9]{1,5}', port) else 8000}"
 
 
-def _database_url(environment: Mapping[str, str]) -> str:
-    """Return the URL of a database as SQLAlchemy takes it; platforms write ``postgres://`` for PostgreSQL."""
+def _database_url(environment: Mapping[str, str], public_dir: Path) -> str:
     text = environment.get("DATABASE_URL", "").strip()
-    if not text:
-        return ""
+    try:
+        return _database(text, public_dir) if text else ""
+    except ValueError as error:
+        raise SettingsError(f"DATABASE_URL is invalid: {error}.") from None  # it can hold a password
+
+
+def _database(text: str, public_dir: Path) -> str:
+    """Return the URL of a database as SQLAlchemy takes it; platforms write ``postgres://`` for PostgreSQL."""
     try:
         url = make_url(text)
-    except ArgumentError:
-        raise SettingsError(_INVALID_DATABASE) from None  # it can hold a password
-    if url.drivername in ("postgres", "postgresql"):
-        url = url.set(drivername="postgresql+psycopg")
-    if url.get_backend_name() not in ("sqlite", "postgresql") or not url.database:
-        raise SettingsError(_INVALID_DATABASE)
+        driver, database = _DRIVERS[url.drivername], url.database or ""
+    except (ArgumentError, ValueError, KeyError):  # ValueError if the port is not a number
+        driver, database = "", ""
+    is_file = driver == "sqlite"
+    if not driver or database in _NO_DATABASE or "\0" in database:
+        raise ValueError(_DATABASE_EXAMPLES)
+    if is_file and url != URL.create(driver, database=database):  # a host or options, which a file does not have
+        raise ValueError(_DATABASE_EXAMPLES)
+    if is_file and Path(database).resolve().is_relative_to(public_dir.resolve()):
+        raise ValueError("the file must be outside of the public folder")
+    url = url.set(drivername=driver)
     try:
         url.get_dialect().import_dbapi()
     except ImportError:
-        raise SettingsError("DATABASE_URL needs psycopg: pip install 'psycopg[binary]'.") from None
+        raise ValueError("PostgreSQL needs psycopg; install it with: pip install 'psycopg[binary]'") from None
     return url.render_as_string(hide_password=False)
 
 
@@ -182,6 +198,12 @@ def _switch(text: str) -> bool:
     if text.lower() not in _SWITCHES:
         raise ValueError("it must be 1 or 0")
     return _SWITCHES[text.lower()]
+
+
+def _folder(text: str) -> Path:
+    if "://" in text:
+        raise ValueError("it must be a folder")
+    return Path(text)
 
 
 def _url(text: str) -> str:

@@ -248,7 +248,7 @@ def test_an_image_that_only_credentials_can_read_is_published_if_its_line_says_p
         service.command("track", "--private", name)
         published = service.command("refresh", name)
 
-    assert "write 'private' behind its name" in refused.stdout
+    assert "write 'private' after its name" in refused.stdout
     assert published.returncode == 0
     assert (service.public / f"badges/image/{name}.svg").exists()
 

@@ -4,7 +4,7 @@ from microbadger.badges.svg import STYLES, badge_of, draw, endpoint_document, re
 from microbadger.badges.text import (
     BADGE_TYPES,
     Badge,
-    badge_for,
+    badges_of,
     count_text,
     layers_text,
     not_found_badge,
@@ -17,8 +17,8 @@ __all__ = [
     "BADGE_TYPES",
     "STYLES",
     "Badge",
-    "badge_for",
     "badge_of",
+    "badges_of",
     "count_text",
     "draw",
     "endpoint_document",

@@ -3,9 +3,8 @@
 What is unknown reads ``unknown``, and a label that the image does not have reads ``not given``; neither is ever 0.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 from microbadger.image import (
     ImageDocument,
@@ -49,32 +48,17 @@ class _Subject:
     image: ImageDocument
     version: VersionDocument
     tag: str | None
-    labels_of_version: Callable[[], Labels]
-
-    @property
-    def labels(self) -> Labels:
-        return self.labels_of_version()
+    labels: Labels
 
     @property
     def is_read(self) -> bool:
         return bool(self.version["Platforms"])
 
 
-def badges(image: ImageDocument) -> Iterator[tuple[str, str | None, Badge]]:
-    """Yield (type, tag, badge) of every badge of an image: for its current version (tag None) and for each tag."""
-    current = current_version(image["Versions"])
-    for version in image["Versions"]:
-        tags, labels = tags_of(version), _label_reader(version)
-        for tag in [None, *tags] if version is current else tags:
-            subject = _Subject(image, version, tag, labels)
-            for badge_type, word in BADGE_TYPES.items():
-                yield badge_type, tag, word(subject)
+def badges_of(image: ImageDocument, tag: str | None) -> dict[str, Badge]:
+    """Return the badges of an image by their type: for a tag, or for its current version if ``tag`` is None.
 
-
-def badge_for(image: ImageDocument, badge_type: str, tag: str | None) -> Badge:
-    """Return one badge of an image: for a tag, or for its current version if ``tag`` is None.
-
-    ``badge_type`` is one of `BADGE_TYPES`. Raise VersionNotFound if the image has no such tag, or no version.
+    Raise VersionNotFound if the image has no such tag, or no version.
     """
     versions = image["Versions"]
     if tag is None:
@@ -83,7 +67,9 @@ def badge_for(image: ImageDocument, badge_type: str, tag: str | None) -> Badge:
         version = next((version for version in versions if tag in tags_of(version)), None)
     if version is None:
         raise VersionNotFound(image["ImageName"], tag)
-    return BADGE_TYPES[badge_type](_Subject(image, version, tag, _label_reader(version)))
+    labels = read_labels(version.get("Labels", {}), version.get("Annotations", {}))
+    subject = _Subject(image, version, tag, labels)
+    return {badge_type: word(subject) for badge_type, word in BADGE_TYPES.items()}
 
 
 def not_found_badge(subject: str = "image") -> Badge:
@@ -203,11 +189,6 @@ BADGE_TYPES: dict[str, Callable[[_Subject], Badge]] = {
     "stars": _stars,
     "base": _base,
 }
-
-
-def _label_reader(version: VersionDocument) -> Callable[[], Labels]:
-    """Return a function that reads the labels of a version when it is first called; most types do not need them."""
-    return cache(lambda: read_labels(version.get("Labels", {}), version.get("Annotations", {})))
 
 
 def _given(subject: _Subject, label: str, text: str) -> Badge:

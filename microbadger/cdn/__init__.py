@@ -1,13 +1,13 @@
 """Makes a CDN forget what changed."""
 
-from microbadger.cdn.scratch import Cdn, PurgeStatus
+from microbadger.cdn.purge import CdnPurge, Status
 from microbadger.cdn.target import Cloudflare, PurgeMethod, Target, parse_target
 
 __all__ = [
-    "Cdn",
+    "CdnPurge",
     "Cloudflare",
     "PurgeMethod",
-    "PurgeStatus",
+    "Status",
     "Target",
     "parse_target",
 ]

@@ -6,15 +6,16 @@ Many checks share one writing. A long list then rests for a while.
 import json
 import time
 from collections.abc import Callable, Iterator
-from itertools import islice
 
 from sqlalchemy import Connection, Row, func, select
 
-from microbadger.cdn import Cdn
-from microbadger.freshness.checks import Checks, check_of, lists_version
+from microbadger.cdn import CdnPurge
+from microbadger.freshness.checks import Checks, check_of
 from microbadger.image import document_bytes
 from microbadger.logs import EventLog
 from microbadger.site import (
+    API,
+    API_PAGE,
     CATALOGUE,
     HOME,
     LISTED_ON_HOME,
@@ -41,7 +42,7 @@ _ROWS_AT_ONCE = 1000
 _LISTED = (
     select(CHECKS, RECORDS.c.entry)
     .select_from(CHECKS.outerjoin(RECORDS, CHECKS.c.image == RECORDS.c.image))
-    .order_by(CHECKS.c.image)
+    .order_by(CHECKS.c.name)
 )
 
 
@@ -55,7 +56,7 @@ class Catalogue:
         checks: Checks,
         publisher: Publisher,
         options: SiteOptions,
-        cdn: Cdn,
+        cdn: CdnPurge,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -90,7 +91,8 @@ class Catalogue:
             version, count = self._version(connection), self._count(connection)
             changed = [CATALOGUE] if self._publisher.write_parts(CATALOGUE, self._list(connection, count)) else []
             home = self._home_page(connection, count)
-        changed += self._publisher.publish({HOME: lambda: home, **common_files(self._options)})
+        files = {HOME: lambda: home, **common_files(self._options)}
+        changed += self._publisher.publish(files, {API, API_PAGE} - files.keys())  # a static site has none
         with self._database.write() as connection:
             write_value(connection, _WRITTEN, version)
         self._cdn.add(changed)
@@ -98,17 +100,13 @@ class Catalogue:
 
     def make(self, path: str) -> bytes | None:
         """Make one of these files that is missing, and return its content; None where there is no such file."""
-        with self._database.read() as connection:
-            count = self._count(connection)
-            if path == CATALOGUE:
-                content: bytes | None = b"".join(self._list(connection, count))
-            elif path == HOME:
-                content = self._home_page(connection, count)
-            else:
-                make = common_files(self._options).get(path)
-                content = make() if make else None
-        if content is not None:
-            self._publisher.write_if_possible(path, content)
+        if path in (CATALOGUE, HOME):
+            return self._make_list(path)
+        make = common_files(self._options).get(path)
+        if make is None:
+            return None
+        content = make()
+        self._publisher.write_if_possible(path, content)
         return content
 
     def search(self, term: str, at_most: int) -> list[str]:
@@ -122,13 +120,21 @@ class Catalogue:
             rows = connection.execute(_LISTED.limit(size).offset((number - 1) * size)).all()
             return list_page(map(self._entry, rows), number, size, self._count(connection))
 
+    def _make_list(self, path: str) -> bytes:
+        """Make a list that is missing, while no other list is written: it must not replace a newer one."""
+        with self._leases.hold("lists"), self._database.read() as connection:
+            count = self._count(connection)
+            content = self._home_page(connection, count) if path == HOME else b"".join(self._list(connection, count))
+            self._publisher.write_if_possible(path, content)
+        return content
+
     def _list(self, connection: Connection, count: int) -> Iterator[bytes]:
         rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(_LISTED)
         return list_parts(count, map(self._entry, rows))
 
     def _home_page(self, connection: Connection, count: int) -> bytes:
         rows = connection.execute(_LISTED.limit(LISTED_ON_HOME))
-        return home_page([json.loads(self._entry(row)) for row in islice(rows, LISTED_ON_HOME)], count, self._options)
+        return home_page([json.loads(self._entry(row)) for row in rows], count, self._options)
 
     def _entry(self, row: "Row[tuple[object, ...]]") -> bytes:
         """Return what the list says of an image: what its record has, and its state."""
@@ -140,4 +146,4 @@ class Catalogue:
         return connection.execute(select(func.count()).select_from(CHECKS)).scalar_one()
 
     def _version(self, connection: Connection) -> str:
-        return f"{lists_version(connection)} {self._checks.edition}"
+        return f"{self._checks.lists_version(connection)} {self._checks.edition}"

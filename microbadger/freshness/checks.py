@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
+from uuid import uuid4
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, union_all
 
 from microbadger.image import DOCKER_HUB, Reason, Repository, State, StatusDocument, format_time, image_name
 from microbadger.store import CHECKS, Database, read_value, upsert, write_value
@@ -28,6 +29,7 @@ _AT_ONCE = 0.0
 _LISTS_VERSION = "lists_version"
 
 _GET = select(CHECKS).where(CHECKS.c.image == bindparam("which"))
+_PUBLISHING = CHECKS.update().where(CHECKS.c.image == bindparam("which")).values(edition="", due_at=_AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,13 @@ class Check:
     follow_ups: int = 0
 
     def answers(self, asked_at: datetime) -> bool:
-        """Tell whether a check that began no earlier than this has ended."""
+        """Return whether a check that began no earlier than this has ended."""
         return bool(self.began_at and self.ended_at and asked_at <= self.began_at <= self.ended_at)
+
+    @property
+    def is_not_found(self) -> bool:
+        """Whether the registry does not have the image; many registries then answer that access is denied."""
+        return self.reason in ("not_found", "denied")
 
     def state(self, now: datetime) -> State:
         """Return the state of the image, in a word."""
@@ -79,7 +86,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How many images there are, were never read, are due and fail, and the first of those that fail."""
+    """How many images there are, are pending, are due and fail, and the first of those that fail."""
 
     image_count: int
     pending_count: int
@@ -111,11 +118,11 @@ class Checks:
         return check_of(row) if row else Check()
 
     def is_of_this_edition(self, check: Check) -> bool:
-        """Tell whether what is published of an image is what this service would publish."""
+        """Return whether what is published of an image is what this service would publish."""
         return check.edition == self.edition
 
     def is_due(self, check: Check) -> bool:
-        """Tell whether the time for the next check has come.
+        """Return whether the time for the next check has come.
 
         A time further ahead than any that is set here was set before somebody set the clock back, or by a service with
         a longer interval.
@@ -125,9 +132,9 @@ class Checks:
 
     def due(self, limit: int | None = None, without: Collection[str] = ()) -> list[Repository]:
         """Return images that are due, those first that have waited longest, but none of some registries."""
-        statement = select(CHECKS.c.image).where(self._is_due).order_by(CHECKS.c.due_at).limit(limit)
-        if without:
-            statement = statement.where(CHECKS.c.registry.not_in(without))
+        of_others = [CHECKS.c.registry.not_in(without)] if without else []
+        parts = (select(CHECKS.c.image, CHECKS.c.due_at).where(is_due, *of_others) for is_due in self._are_due)
+        statement = union_all(*parts).order_by("due_at").limit(limit)
         with self._database.read() as connection:
             return [Repository.parse(image) for image in connection.execute(statement).scalars()]
 
@@ -146,8 +153,8 @@ class Checks:
         """Return how the images stand."""
         counts = select(
             func.count(),
-            func.count().filter(CHECKS.c.succeeded_at.is_(None)),
-            func.count().filter(self._is_due),
+            func.count().filter(CHECKS.c.succeeded_at.is_(None), CHECKS.c.reason.is_(None)),
+            func.count().filter(or_(*self._are_due)),
             func.count().filter(CHECKS.c.reason.is_not(None)),
             func.min(CHECKS.c.succeeded_at),
         )
@@ -180,8 +187,7 @@ class Checks:
 
     def publishing(self, connection: Connection, repository: Repository) -> None:
         """Note that files are being replaced: until that is done, nobody knows which edition they are of."""
-        due_at_once = {"edition": "", "due_at": _AT_ONCE}
-        connection.execute(CHECKS.update().where(CHECKS.c.image == str(repository)).values(due_at_once))
+        connection.execute(_PUBLISHING, {"which": str(repository)})
 
     def succeeded(
         self, check: Check, repository: Repository, tags: Collection[str], *, follow_up: int | None = None
@@ -236,6 +242,17 @@ class Checks:
         columns = _columns_of(check)
         upsert(connection, CHECKS, {**_names_of(repository), **columns}, update=list(columns))
 
+    def lists_version(self, connection: Connection) -> str:
+        """Return what tells the lists of all images from those that were written before.
+
+        A check becomes overdue just because time passes. The one that does is due later than all that are overdue.
+        """
+        due_at, since = CHECKS.c.due_at, (self.now() - _OVERDUE_AFTER).timestamp()
+        has_succeeded = and_(CHECKS.c.succeeded_at.is_not(None), CHECKS.c.reason.is_(None))
+        overdue = select(func.count(), func.max(due_at)).where(due_at > _AT_ONCE, due_at < since, has_succeeded)
+        count, last = connection.execute(overdue).one()
+        return f"{read_value(connection, _LISTS_VERSION)} {count} {last or 0}"
+
     def forget(self, connection: Connection, repository: Repository) -> None:
         """Forget an image that is tracked no more."""
         connection.execute(CHECKS.delete().where(CHECKS.c.image == str(repository)))
@@ -245,15 +262,12 @@ class Checks:
         return max(self._interval, 2 * _LAST_RETRY)
 
     @property
-    def _is_due(self) -> Any:
+    def _are_due(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+        """Return both conditions of `is_due`, each of which is a range of the index: joined by OR they would not be."""
         now = self.now()
-        after_success, after_failure = (
-            (now + wait).timestamp() for wait in (self._interval, self._longest_wait)
-        )
-        return or_(
-            CHECKS.c.due_at <= now.timestamp(),
-            CHECKS.c.due_at > after_failure,
-            and_(CHECKS.c.due_at > after_success, CHECKS.c.reason.is_(None)),
+        after_success, after_failure = ((now + wait).timestamp() for wait in (self._interval, self._longest_wait))
+        return CHECKS.c.due_at <= now.timestamp(), and_(
+            CHECKS.c.due_at > after_success, or_(CHECKS.c.reason.is_(None), CHECKS.c.due_at > after_failure)
         )
 
 
@@ -265,12 +279,8 @@ def with_wanted(check: Check, tags: Iterable[str]) -> Check:
 
 def mark_lists_stale(connection: Connection) -> None:
     """Note that the lists of all images say something else now."""
-    write_value(connection, _LISTS_VERSION, str(int(lists_version(connection)) + 1))
-
-
-def lists_version(connection: Connection) -> str:
-    """Return what tells the lists from those that were written before."""
-    return read_value(connection, _LISTS_VERSION) or "0"
+    # Counting would need two transactions at once to wait for each other: both would find the same number.
+    write_value(connection, _LISTS_VERSION, uuid4().hex)
 
 
 def _names_of(repository: Repository) -> dict[str, object]:

@@ -41,7 +41,7 @@ class Inspector:
     def inspect(self, digest: str) -> VersionDocument:
         """Return the document of the version a digest names.
 
-        What is no image, or is broken, gives a document that says so in ``Unsupported``: what a digest names never
+        What is not an image, or is broken, gives a document that says so in ``Unsupported``: what a digest names never
         changes, so nothing would be won by failing. Raises RegistryError if the registry did not answer.
         """
         media_type = ""

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from microbadger.cdn import Cdn
+from microbadger.cdn import CdnPurge
 from microbadger.image import NO_CHANGES, Changes, Reason, Repository
 from microbadger.logs import EventLog, work_seconds
 from microbadger.notifications import Notifications
@@ -31,7 +31,7 @@ class Outcome:
 class Aftermath:
     """All that follows a check."""
 
-    cdn: Cdn
+    cdn: CdnPurge
     notifications: Notifications
     counts: Counts
 

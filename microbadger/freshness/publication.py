@@ -14,7 +14,7 @@ from functools import cache
 
 from sqlalchemy import Connection
 
-from microbadger.freshness.checks import Check, Checks
+from microbadger.freshness.checks import Checks
 from microbadger.freshness.records import Records
 from microbadger.freshness.relatives import Chains, LayerStacks
 from microbadger.freshness.survey import Survey
@@ -36,7 +36,7 @@ from microbadger.image import (
     with_details_of,
 )
 from microbadger.notifications import Notifications
-from microbadger.site import ImageFiles, ImagePaths, Maker, Publisher, SiteOptions, static_status
+from microbadger.site import ImageFiles, ImagePaths, Maker, Publisher, SiteOptions, status_files
 from microbadger.store import Database, Lease, LeaseLost
 from microbadger.webhooks import WebhookUrls
 
@@ -75,16 +75,16 @@ class Publication:
         versions, stacks = self._with_relatives(repository, survey.versions)
         after = self._describe(repository, versions, survey, before)
         if before and is_same(before, after):
-            if is_ours and not self.options.is_static:
+            if is_ours:
                 return Published(before)
-            if is_ours or survey.trouble:
+            if survey.trouble:
                 return Published(before, paths=frozenset(self.publish_again(repository)))
             after = before  # another edition may describe the layers in another way, which this document leaves out
         changed = self._changed_versions(repository, before, versions)
         change = change_between(before, after, self.checks.now()) if before else None
         files = self._files(repository, after, changed, change)
         unchanged = {version["SHA"] for version in after["Versions"]} - changed.keys() if is_ours else set()
-        plan = self._plan(repository, files, unchanged)
+        plan = self._plan(repository, files, unchanged, is_ours=is_ours)
         with self.database.write() as connection:
             lease.prove(connection)
             self.checks.publishing(connection, repository)
@@ -109,10 +109,10 @@ class Publication:
 
     def publish_again(self, repository: Repository) -> list[str]:
         """Write every file of an image that is not as its record has it, remove all others, and return their paths."""
-        plan = self._plan(repository, self._recorded_files(repository))
+        plan = self._plan(repository, self._recorded_files(repository), is_ours=False)
         with self.database.write() as connection:
             self.records.add_files(connection, repository, plan.new)
-        paths = self.publisher.publish(plan.files, plan.gone)
+        paths = self.publisher.publish({**self._status_files(repository), **plan.files}, plan.gone)
         with self.database.write() as connection:
             self.records.remove_files(connection, repository, plan.gone)
         return paths
@@ -123,7 +123,7 @@ class Publication:
         Return its content; None where the image has no such file. If a check replaces the record meanwhile, the file is
         made again.
         """
-        is_kept = False
+        is_kept = self.records.has_file(repository, path)
         while files := self._recorded_files(repository):
             make = files.all().get(path)
             if make is None:
@@ -139,13 +139,6 @@ class Publication:
         if is_kept:
             self.publisher.remove(path)
         return None
-
-    def write_status(self, repository: Repository, check: Check) -> None:
-        """Write the state of an image for a static site; the service answers with it instead."""
-        if self.options.is_static:
-            content = static_status(check.status(repository, self.checks.now()))
-            for paths in ImagePaths.all_of(repository):
-                self.publisher.write(paths.status, content)
 
     def remove_files(self, repository: Repository) -> list[str]:
         """Remove every public file of an image and return the paths of those that there were."""
@@ -226,21 +219,33 @@ class Publication:
         image = self.records.image(repository)
         return self._files(repository, image, {}, None) if image else None
 
-    def _plan(self, repository: Repository, files: ImageFiles | None, unchanged: Collection[str] = ()) -> "_Plan":
+    def _status_files(self, repository: Repository) -> dict[str, Maker]:
+        """Return the state of an image as files where only files are published; else it is an answer."""
+        if not self.options.is_static:
+            return {}
+        status = self.checks.get(repository).status(repository, self.checks.now())
+        return status_files(repository, status)
+
+    def _plan(
+        self, repository: Repository, files: ImageFiles | None, unchanged: Collection[str] = (), *, is_ours: bool
+    ) -> "_Plan":
         """Return which files to write and to remove; the documents of versions that are ``unchanged`` are left alone.
 
-        Whatever was ever written and the image still has is kept current.
+        Whatever was ever written and the image still has is kept current. Unless all files are ours, there may be more,
+        of a static site or of a database that was lost: they are removed, and made again when they are requested.
         """
         names = ImagePaths.all_of(repository)
         known = self.records.files(repository)
         written = files.written() if files else {}
         others = known - written.keys()
-        possible = files.all() if files and others else {}
+        possible = files.all() if files and (others or not is_ours) else {}
         kept = {path: possible[path] for path in sorted(others & possible.keys())}
         skipped = {paths.version(sha) for paths in names for sha in unchanged}
         makers = {path: cache(make) for path, make in {**kept, **written}.items() if path not in skipped}
-        statuses = set() if self.options.is_static else {paths.status for paths in names}
-        return _Plan(makers, frozenset(others - kept.keys() | statuses), frozenset(known))
+        surplus = set() if is_ours else possible.keys() - kept.keys() - written.keys()
+        if not self.options.is_static:
+            surplus |= {paths.status for paths in names}
+        return _Plan(makers, frozenset(others - kept.keys() | surplus), frozenset(known))
 
     def _publish_what_was_made(self, repository: Repository, files: ImageFiles, plan: "_Plan") -> list[str]:
         """Put right what was made on request from the record that a check has just replaced; return what changed."""

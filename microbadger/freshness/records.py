@@ -34,6 +34,7 @@ _UPDATED_AT = select(RECORDS.c.updated_at).where(RECORDS.c.image == bindparam("w
 _VERSION = select(VERSIONS.c.document).where(
     VERSIONS.c.image == bindparam("which"), VERSIONS.c.sha == bindparam("its_sha")
 )
+_SHAS = select(VERSIONS.c.sha).where(VERSIONS.c.image == bindparam("which"))
 _CHANGES = (
     select(CHANGES.c.document)
     .where(CHANGES.c.image == bindparam("which"))
@@ -42,6 +43,7 @@ _CHANGES = (
 )
 
 _FILES = select(PUBLIC_FILES.c.path).where(PUBLIC_FILES.c.image == bindparam("which"))
+_FILE = _FILES.where(PUBLIC_FILES.c.path == bindparam("its_path"))
 _REMOVE_FILE = PUBLIC_FILES.delete().where(
     PUBLIC_FILES.c.image == bindparam("which"), PUBLIC_FILES.c.path == bindparam("its_path")
 )
@@ -126,6 +128,11 @@ class Records:
         with self._database.read() as connection:
             return set(connection.execute(_FILES, {"which": str(repository)}).scalars())
 
+    def has_file(self, repository: Repository, path: str) -> bool:
+        """Return whether a path is that of a public file of an image."""
+        with self._database.read() as connection:
+            return connection.execute(_FILE, {"which": str(repository), "its_path": path}).first() is not None
+
     def add_files(self, connection: Connection, repository: Repository, paths: Iterable[str]) -> None:
         """Keep the paths of files that are about to be written."""
         if rows := [{"image": str(repository), "path": path} for path in paths]:
@@ -142,7 +149,7 @@ class Records:
             connection.execute(table.delete().where(table.c.image == str(repository)))
 
     def _remove_versions(self, connection: Connection, name: str, kept: Collection[str]) -> None:
-        stored = connection.execute(select(VERSIONS.c.sha).where(VERSIONS.c.image == name)).scalars()
+        stored = connection.execute(_SHAS, {"which": name}).scalars()
         if gone := set(stored) - set(kept):
             connection.execute(VERSIONS.delete().where(VERSIONS.c.image == name, VERSIONS.c.sha.in_(gone)))
 

@@ -141,6 +141,8 @@ class Refresher:
             is_asked_again = self._end(begun, after)
         except LeaseLost as error:
             outcome, is_asked_again = self._give_way(begun, error), True
+        finally:
+            begun.lease.let_go()
         self.aftermath.follow(outcome)
         return outcome, is_asked_again
 
@@ -211,9 +213,7 @@ class Refresher:
                 self.checks.postpone(connection, begun.repository)
             if _listed_state(after) != _listed_state(begun.check):
                 mark_lists_stale(connection)
-            is_asked_again = bool(self.requests.waiting(connection, begun.repository))
-        self.publication.write_status(begun.repository, after)
-        return is_asked_again
+            return bool(self.requests.waiting(connection, begun.repository))
 
     def _give_way(self, begun: _Begun, error: LeaseLost) -> Outcome:
         """Wait for the process that took the check over, and put right what this one may have written too late."""
@@ -234,7 +234,7 @@ class Refresher:
 
 
 def reason_of(error: Exception) -> Reason:
-    """Return the word for why a check failed: one that tells registries from this machine."""
+    """Return why a check failed, in a word."""
     return _REASONS.get(error.kind, "bad_answer") if isinstance(error, RegistryError) else "local"
 
 
@@ -255,7 +255,7 @@ def _sentence_of(error: Exception) -> str:
 
 
 def _is_late(begun: _Begun, changes: Changes) -> bool:
-    """Tell whether a push may have been announced that is not to be seen yet.
+    """Return whether a push may have been announced that cannot be seen yet.
 
     Docker Hub announces it before all of its services know it; distribution, and registries built on it, an instant
     before the tag names it: https://github.com/distribution/distribution/issues/2625

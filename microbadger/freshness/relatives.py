@@ -1,6 +1,6 @@
 """Knows which versions of the tracked images are built on one another, without looking through all of them.
 
-Layers are told apart by the *diff IDs* of a version's main platform: the digests of what is in them, which are the same
+Layers are identified by the *diff IDs* of a version's main platform: the digests of what is in them, which are the same
 however they are compressed. All layers from the lowest up to some layer are a *chain*, named by a hash over their diff
 IDs, as in the ChainID of https://github.com/opencontainers/image-spec/blob/main/config.md (section "Layer ChainID").
 Each version is kept under the chain of all its layers, so the parents of a version are those kept under one of its
@@ -10,6 +10,7 @@ shorter chains: one indexed question.
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -31,13 +32,16 @@ _OFFICIAL = "docker.io/library/"
 Chains = tuple[str, ...]
 
 _OWN = select(LAYER_STACKS).where(LAYER_STACKS.c.image == bindparam("which"))
+_GONE = LAYER_STACKS.delete().where(
+    LAYER_STACKS.c.image == bindparam("which"), LAYER_STACKS.c.sha.not_in(bindparam("shas", expanding=True))
+)
 _IS_OFFICIAL = LAYER_STACKS.c.image.startswith(_OFFICIAL)
 _PLACE = func.row_number().over(
     partition_by=LAYER_STACKS.c.chain,
     order_by=(case((_IS_OFFICIAL, 0), else_=1), LAYER_STACKS.c.image, LAYER_STACKS.c.sha),
 )
 _RANKED = (
-    select(LAYER_STACKS, _PLACE.label("place"))
+    select(LAYER_STACKS.c.chain, LAYER_STACKS.c.image, LAYER_STACKS.c.sha, LAYER_STACKS.c.tags, _PLACE.label("place"))
     .where(LAYER_STACKS.c.chain.in_(bindparam("chains", expanding=True)))
     .subquery()
 )
@@ -113,8 +117,7 @@ class LayerStacks:
     ) -> None:
         """Keep these versions of an image in the place of those it had."""
         name = str(repository)
-        is_of_image = LAYER_STACKS.c.image == name
-        connection.execute(LAYER_STACKS.delete().where(is_of_image, LAYER_STACKS.c.sha.not_in(stacks)))
+        connection.execute(_GONE, {"which": name, "shas": list(stacks)})
         tags = {version["SHA"]: tags_of(version)[:_MOST_TAGS] for version in versions}
         rows = [
             {
@@ -136,8 +139,8 @@ class LayerStacks:
     def _relatives(self, name: str, sha: str, chains: Chains, under: Mapping[str, list[_Stack]]) -> Relatives:
         parents: list[RelativeDocument] = []
         for layer_count in range(len(chains) - 1, 0, -1):
-            others = [row for row in under.get(chains[layer_count - 1], ()) if row.image != name]
-            parents += self._documents(others, layer_count)
+            if stacks := under.get(chains[layer_count - 1]):
+                parents += self._documents([stack for stack in stacks if stack.image != name], layer_count)
         same_layers = under.get(chains[-1], []) if chains else []
         others = [row for row in same_layers if (row.image, row.sha) != (name, sha)]
         return Relatives(parents[:MOST_RELATIVES], self._documents(others, len(chains)))
@@ -148,7 +151,7 @@ class LayerStacks:
         return [self._document(row, layer_count) for row in islice(official or rows, MOST_RELATIVES)]
 
     def _document(self, row: _Stack, layer_count: int) -> RelativeDocument:
-        name = image_name(Repository.parse(row.image))
+        name = _name_of(row.image)
         return RelativeDocument(
             SHA=row.sha,
             Tags=[TagDocument(tag=tag) for tag in row.tags],
@@ -167,6 +170,11 @@ def chains_of(diff_ids: Sequence[str]) -> Chains:
         hashed.update(f"{diff_id}\n".encode("utf-8", "replace"))
         chains.append(hashed.hexdigest()[:_CHAIN_DIGITS])
     return tuple(chains)
+
+
+@lru_cache(maxsize=1000)
+def _name_of(image: str) -> str:
+    return image_name(Repository.parse(image))
 
 
 def _rank(stack: _Stack) -> tuple[bool, str, str]:

@@ -79,7 +79,7 @@ class Requests:
             return [Repository.parse(image) for image in connection.execute(statement).scalars()]
 
     def is_worth_a_check(self, repository: Repository, tag: str) -> bool:
-        """Tell whether an unknown tag that a badge was asked for should be looked for now, and remember that it was.
+        """Return whether to check an unknown tag that a badge was asked for, and remember that it was.
 
         Anyone can ask for any badge: a tag leads to one check an hour at most, and an image has twenty such tags.
         """

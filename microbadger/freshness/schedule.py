@@ -15,7 +15,6 @@ from typing import TypeVar
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from microbadger.freshness.checks import Checks
-from microbadger.freshness.outcome import Outcome
 from microbadger.freshness.refresh import Refresher
 from microbadger.freshness.requests import Requests
 from microbadger.freshness.upkeep import Upkeep
@@ -28,10 +27,13 @@ from microbadger.store import Lease, LeaseLost, Leases, StoreError
 log = EventLog(__name__)
 
 _ROUND_SECONDS = 5
+_MOST_LATE = timedelta(seconds=2 * _ROUND_SECONDS)
 _THREADS = 8
 _MOST_IN_HAND = 100  # of one registry: more than are done until the next are taken
 _FEW_IN_HAND = 2 * _THREADS
 _ROUND, _REQUESTED, _DUE = "round", "requested", "due"
+_LEADER = "leader"
+_NO_REGISTRY = "-"
 
 T = TypeVar("T")
 
@@ -80,8 +82,8 @@ class Schedule:
 
     def check_soon(self, repository: Repository) -> None:
         """Do what is requested for an image, once for all that is requested until it begins."""
-        if self._scheduler:
-            self._scheduler.add_job(
+        if scheduler := self._scheduler:
+            scheduler.add_job(
                 partial(self._attempt, str(repository), partial(self._refresher.refresh_requested, repository)),
                 id=str(repository),
                 name=repository.registry,
@@ -95,11 +97,16 @@ class Schedule:
         """One sentence for each part of the work of this process that failed the last time for a reason outside it."""
         return [f"{name}: {error}" for name, error in list(self._troubles.items())]
 
+    def is_running(self) -> bool:
+        """Return whether the service runs, in this process or another one. Raises StoreError."""
+        return self._leases.is_held(_LEADER)
+
     def _forget_work(self) -> None:
         self._requested_workers, self._due_workers = Workers(_THREADS), Workers(_THREADS)
         self._leading, self._taking = threading.Lock(), threading.Lock()
         self._left_undone: set[Repository] = set()
         self._due: set[Repository] = set()
+        self._put_off: set[Repository] = set()  # until the next round
 
     def _round(self) -> None:
         self._attempt("count", self._upkeep.count)
@@ -108,7 +115,9 @@ class Schedule:
             self._attempt("begin what was left undone", self._begin_left_undone)
             for name, task in self._upkeep.tasks.items():
                 self._attempt(name, task)
+            self._put_off.clear()
             self._attempt("begin what is due", self._begin_due)
+            self._attempt("begin to clean up", self._begin_cleaning)
 
     def _lead(self) -> None:
         """Take the lead if nobody has it, or keep it."""
@@ -121,7 +130,7 @@ class Schedule:
                 except LeaseLost:
                     self._lease = None
                     log.warning("leading_lost", pid=os.getpid())
-            elif lease := self._leases.try_take("leader"):
+            elif lease := self._leases.try_take(_LEADER):
                 self._lease = lease
                 log.info("leading", pid=os.getpid())
 
@@ -129,8 +138,13 @@ class Schedule:
         for repository in self._requests.repositories():
             if repository not in self._left_undone:
                 self._left_undone.add(repository)
-                work = partial(self._run, repository, self._refresher.refresh_requested, self._left_undone)
-                self._requested_workers.put(repository.registry, work)
+                self._requested_workers.put(repository.registry, partial(self._check_left_undone, repository))
+
+    def _check_left_undone(self, repository: Repository) -> None:
+        try:
+            self._attempt(str(repository), partial(self._refresher.refresh_requested, repository))
+        finally:
+            self._left_undone.discard(repository)
 
     def _begin_due(self) -> None:
         """Hand what is due to the workers, of each registry no more than they do in a while."""
@@ -141,23 +155,28 @@ class Schedule:
                     self._due_workers.put(repository.registry, partial(self._check_due, repository))
 
     def _next_due(self) -> list[Repository]:
-        in_hand = Counter(repository.registry for repository in list(self._due))
-        full = [registry for registry, count in in_hand.items() if count >= _MOST_IN_HAND]
-        return [repository for repository in self._checks.due(_MOST_IN_HAND, full) if repository not in self._due]
+        in_hand = list(self._due)
+        of_registry = Counter(repository.registry for repository in in_hand)
+        full = [registry for registry, count in of_registry.items() if count >= _MOST_IN_HAND]
+        # What is passed over is still due: without room for it, images behind it might never be seen.
+        passed_over = {*in_hand, *list(self._put_off)}
+        due = self._checks.due(_MOST_IN_HAND + len(passed_over), full)
+        return [repository for repository in due if repository not in passed_over]
 
     def _check_due(self, repository: Repository) -> None:
-        outcome = self._run(repository, self._refresher.refresh_if_due, self._due)
-        # Without an outcome another process is at it, and the image would at once be found due again.
+        outcome = None
+        try:
+            outcome = self._attempt(str(repository), partial(self._refresher.refresh_if_due, repository))
+        finally:
+            if outcome is None:  # another process is at it, or it could not begin: it is still due
+                self._put_off.add(repository)
+            self._due.discard(repository)
         if outcome and self._lease and len(self._due) <= _FEW_IN_HAND:
             self._attempt("begin what is due", self._begin_due)
 
-    def _run(
-        self, repository: Repository, refresh: Callable[[Repository], Outcome | None], in_hand: set[Repository]
-    ) -> Outcome | None:
-        try:
-            return self._attempt(str(repository), partial(refresh, repository))
-        finally:
-            in_hand.discard(repository)
+    def _begin_cleaning(self) -> None:
+        if self._upkeep.begins_cleaning():
+            self._due_workers.put(_NO_REGISTRY, partial(self._attempt, "clean up", self._upkeep.clean))
 
     def _attempt(self, name: str, work: Callable[[], T]) -> T | None:
         """Do something; what was to be foreseen, such as a full disk, is logged once until it is over or another."""
@@ -174,11 +193,14 @@ class Schedule:
 
 
 class _Scheduler(BackgroundScheduler):  # type: ignore[misc]
-    """APScheduler goes by a clock that can be set back: then a round would wait until the time that it had planned."""
+    """APScheduler goes by a clock that can be set: back, and a round would wait for the time that it had planned.
+
+    Forward, and it would count all the rounds that were missed, which takes minutes for some years.
+    """
 
     def _process_jobs(self) -> float | None:
-        soon = datetime.now(UTC) + timedelta(seconds=_ROUND_SECONDS)
-        if (job := self.get_job(_ROUND)) and job.next_run_time > soon + timedelta(seconds=1):
-            job.modify(next_run_time=soon)
+        now = datetime.now(UTC)
+        if (job := self.get_job(_ROUND)) and abs(job.next_run_time - now) > _MOST_LATE:
+            job.modify(next_run_time=now)
         wait_seconds: float | None = super()._process_jobs()
         return _ROUND_SECONDS if wait_seconds is None else min(wait_seconds, _ROUND_SECONDS)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from microbadger.cdn import Cdn
+from microbadger.cdn import CdnPurge
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
 from microbadger.freshness.outcome import Aftermath
@@ -30,8 +30,8 @@ from microbadger.webhooks import WebhookUrls
 class FreshnessOptions:
     """What an operator chooses of how images are kept fresh.
 
-    ``edition`` tells services apart that would publish other files of the same image. ``webhooks`` are the webhook URLs
-    that are shown to everybody, None where they are not.
+    ``edition`` differs between services that would publish other files of the same image. ``webhooks`` are the webhook
+    URLs that everybody is shown; None where nobody is.
     """
 
     images_file: Path
@@ -59,10 +59,11 @@ class Freshness:
         registry: Registry,
         publisher: Publisher,
         notifications: Notifications,
-        cdn: Cdn,
+        cdn: CdnPurge,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
         leases = Leases(database)
+        self._database = database
         self.now = now
         self.tracked = TrackedImages(options.images_file, options.named, database)
         self.checks = Checks(database, interval=options.interval, edition=options.edition, now=now)
@@ -101,6 +102,11 @@ class Freshness:
             public=publisher.folder,
         )
         self.schedule = Schedule(leases, self.refresher, self.checks, self.requests, self.upkeep)
+
+    @property
+    def problems(self) -> list[str]:
+        """One sentence for each thing that an operator should mend, besides images that fail."""
+        return [*self.tracked.problems, *self._database.problems, *self.schedule.troubles]
 
     def check_soon(self, reference: Reference) -> None:
         """Have an image or one of its tags checked; the request outlives a power failure once this returns."""

@@ -96,7 +96,7 @@ def _with_tags(shown: Mapping[str, VersionDocument]) -> list[VersionDocument]:
 def _available(
     remote: RemoteRepository, listed: HubTags | None, last_tags: Iterable[str], renew: Callable[[], object]
 ) -> list[str]:
-    """Return every tag there may be, the newest first where that is told."""
+    """Return every tag there may be, the newest first where Docker Hub says so."""
     if listed is None or not listed.is_complete:
         return remote.tags(renew)
     names = [tag.name for tag in listed.tags]
@@ -142,12 +142,12 @@ def _inspect(
             return inspector.inspect(digest), trouble
         except (RateLimited, NotFound, BadAnswer) as error:
             trouble = error
-    size_bytes = _size_told(hub_tag) if hub_tag and hub_tag.digest == digest else 0
+    size_bytes = _size_at_hub(hub_tag) if hub_tag and hub_tag.digest == digest else 0
     return outline_version(inspector.repository, digest, unread=str(trouble), size_bytes=size_bytes), trouble
 
 
-def _size_told(tag: HubTag) -> int:
-    """Return the size of a tag's main platform as Docker Hub tells it, 0 where it does not."""
+def _size_at_hub(tag: HubTag) -> int:
+    """Return the size of a tag's main platform as Docker Hub has it, 0 where it does not."""
     preferred = (image for image in tag.images if (image.os, image.architecture) == PREFERRED_PLATFORM)
     main = next(preferred, next(iter(tag.images), None))
     return (main and main.size_bytes) or 0

@@ -4,8 +4,9 @@
 tag whatever the limit, then perhaps ``private``: publish the image although only credentials can read it. A line that
 cannot be read is reported and leaves the others alone.
 
-A file of no byte is not an edit, but what a crash or a full disk may leave: then the lines that it had before still
-count, as the database remembers them. An operator who wants no image leaves a comment in the file.
+A file of no byte is not an edit, but what a crash or a full disk may leave. The lines that it had before then still
+count, as the database remembers them; so they do while the file cannot be read. An operator who wants no image leaves a
+comment in the file.
 """
 
 import json
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
 from sqlalchemy import Connection, Row, bindparam, func, select
 
@@ -29,13 +31,14 @@ _SETTLED_AFTER_SECONDS = 10
 _SEPARATORS = re.compile(r"[\s,]+")
 _NO_TAGS: frozenset[str] = frozenset()  # one for all: there can be very many images
 _REMEMBERED = "images.txt"
+_CHANGED = "tracked_images_changed"
 _EMPTIED = (
     "images.txt is empty, as a crash may leave it: the images that it named before stay tracked. To track none, leave a"
     " comment line in it."
 )
+_UNREADABLE = "images.txt cannot be read ({}): the images that it named before stay tracked."
 
 _STORED = select(TRACKED_IMAGES)
-_STORED_STAMP = select(func.count(), func.max(TRACKED_IMAGES.c.number))
 _OF_IMAGE = _STORED.where(TRACKED_IMAGES.c.image == bindparam("image"))
 _AT_PATH = _STORED.where(TRACKED_IMAGES.c.path == bindparam("path"))
 
@@ -66,7 +69,8 @@ class _Listing:
     stamp: tuple[int, ...] | None = None
     images: dict[Repository, TrackedImage] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
-    is_emptied: bool = False
+    is_lost: bool = False
+    """Whether nothing could be read of the file, so that the images are those that it named before."""
 
 
 class TrackedImages:
@@ -94,9 +98,7 @@ class TrackedImages:
 
     def read(self, connection: Connection, repository: Repository) -> TrackedImage | None:
         """Return the same within a transaction."""
-        listed = self._listed().images.get(repository)
-        row = connection.execute(_OF_IMAGE, {"image": str(repository)}).one_or_none()
-        stored = _stored_image(row) if row else None
+        listed, stored = self._listed().images.get(repository), _stored(connection, repository)
         return listed.merged_with(stored) if listed else stored
 
     def at_path(self, path: str) -> Sequence[Repository]:
@@ -114,10 +116,9 @@ class TrackedImages:
 
     @property
     def stamp(self) -> object:
-        """What is another object once the file was edited, or a command has tracked or untracked an image."""
+        """What is another object each time that the tracked images have changed."""
         with self._database.read() as connection:
-            count, last = connection.execute(_STORED_STAMP).one()
-        return self._listed().stamp, count, last
+            return self._listed().stamp, read_value(connection, _CHANGED)
 
     @property
     def is_trusted(self) -> bool:
@@ -126,8 +127,7 @@ class TrackedImages:
         An editor may write the file in two steps: what is missing in between is not gone. Nor is what a line may have
         named that cannot be read.
         """
-        listing = self._listed()
-        return not listing.problems and not listing.is_emptied and self._is_settled()
+        return not self._listed().problems and self._is_settled()
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -135,28 +135,25 @@ class TrackedImages:
         return self._listed().problems
 
     def remember(self) -> None:
-        """Keep the lines of the file in the database, for the case that the file is emptied."""
-        if content := read_if_any(self._file):
-            text = content.decode("utf-8", "replace").replace("\0", "")
+        """Keep the lines of the file in the database, for the case that they are lost."""
+        if not self._listed().is_lost and (content := read_if_any(self._file)):
+            text = _text_of(content).replace("\0", "\N{REPLACEMENT CHARACTER}")  # which PostgreSQL cannot keep
             with self._database.write() as connection:
                 write_value(connection, _REMEMBERED, text)
 
     def track(self, image: TrackedImage) -> bool:
-        """Track an image; False where it was tracked before, with the same tags and privacy."""
-        known = self.get(image.repository)
-        if known and known.merged_with(image) == known:
-            return False
-        self.put(image.merged_with(known))
+        """Track an image with these tags and this privacy besides those it has; False where that changes nothing."""
+        with self._database.write(durable=True) as connection:
+            known = self.read(connection, image.repository)
+            if known and known.merged_with(image) == known:
+                return False
+            _store(connection, image.merged_with(_stored(connection, image.repository)))
         return True
 
     def put(self, image: TrackedImage) -> None:
         """Track an image with just these tags and this privacy, besides what the file and the settings say of it."""
-        row = {"image": str(image.repository), "path": image.repository.path, "is_private": image.private}
-        row["kept_tags"] = json.dumps(sorted(image.kept_tags))
         with self._database.write(durable=True) as connection:
-            last = connection.execute(select(func.max(TRACKED_IMAGES.c.number))).scalar()
-            row["number"] = (last or 0) + 1
-            upsert(connection, TRACKED_IMAGES, row, update=("kept_tags", "is_private"))
+            _store(connection, image)
 
     def untrack(self, repository: Repository) -> None:
         """Stop tracking an image; raise NotTracked where it was not tracked, or the file or the settings name it."""
@@ -166,6 +163,7 @@ class TrackedImages:
         delete = TRACKED_IMAGES.delete().where(TRACKED_IMAGES.c.image == str(repository))
         with self._database.write(durable=True) as connection:
             was_tracked = connection.execute(delete).rowcount > 0
+            write_value(connection, _CHANGED, uuid4().hex)
         if not was_tracked:
             raise NotTracked(f"{repository.familiar} is not tracked.")
 
@@ -173,7 +171,7 @@ class TrackedImages:
         return repository in _listing_of(None, [], self._named).images
 
     def _is_settled(self) -> bool:
-        """Tell whether the file was last written long enough ago to be taken for whole."""
+        """Return whether the file was last written long enough ago to be whole."""
         try:
             # Either way: what was written in the future was written before somebody set the clock back.
             return abs(time.time() - self._file.stat().st_mtime) > _SETTLED_AFTER_SECONDS
@@ -181,23 +179,26 @@ class TrackedImages:
             return bool(self._named)  # then the settings alone name images; else the file may be on its way
 
     def _listed(self) -> _Listing:
-        stamp = stamp_of(self._file)
+        try:
+            stamp: tuple[int, ...] | None = stamp_of(self._file)
+            content, loss = (read_if_any(self._file), _EMPTIED) if stamp != self._listing.stamp else (None, "")
+        except OSError as error:
+            stamp, content, loss = (error.errno or 0,), b"", _UNREADABLE.format(error.strerror)
         if stamp != self._listing.stamp:
-            content = read_if_any(self._file)
-            listing = _listing_of(stamp, _lines_of(content), self._named)
-            self._listing = self._without_loss(listing) if content == b"" else listing
+            listing = _listing_of(stamp, _text_of(content or b"").splitlines(), self._named)
+            self._listing = self._without_loss(listing, loss) if content == b"" else listing
             for problem in self._listing.problems:
                 log.warning("not_tracked", reason=problem)
         return self._listing
 
-    def _without_loss(self, emptied: _Listing) -> _Listing:
-        """Return what is tracked while the file has no byte: what it named before."""
+    def _without_loss(self, emptied: _Listing, loss: str) -> _Listing:
+        """Return what is tracked while nothing can be read of the file: what it named before."""
         with self._database.read() as connection:
             content = read_value(connection, _REMEMBERED)
         before = _listing_of(emptied.stamp, (content or "").splitlines(), self._named)
-        if before.images.keys() == emptied.images.keys():
+        if loss == _EMPTIED and before.images.keys() == emptied.images.keys():
             return emptied
-        return _Listing(emptied.stamp, before.images, (*before.problems, _EMPTIED), is_emptied=True)
+        return _Listing(emptied.stamp, before.images, (*before.problems, loss), is_lost=True)
 
 
 def parse_line(line: str) -> TrackedImage | None:
@@ -220,8 +221,8 @@ def parse_image(name: str, *, private: bool = False) -> TrackedImage:
     return TrackedImage(reference.repository, frozenset([reference.tag]) if reference.tag else _NO_TAGS, private)
 
 
-def _lines_of(content: bytes | None) -> list[str]:
-    return (content or b"").decode("utf-8", "replace").splitlines()
+def _text_of(content: bytes) -> str:
+    return content.decode("utf-8-sig", "replace")
 
 
 def _listing_of(stamp: tuple[int, ...] | None, lines: Iterable[str], named: Iterable[str]) -> _Listing:
@@ -240,6 +241,24 @@ def _listing_of(stamp: tuple[int, ...] | None, lines: Iterable[str], named: Iter
         if image:
             images[image.repository] = image.merged_with(images.get(image.repository))
     return _Listing(stamp, images, tuple(problems))
+
+
+def _stored(connection: Connection, repository: Repository) -> TrackedImage | None:
+    row = connection.execute(_OF_IMAGE, {"image": str(repository)}).one_or_none()
+    return _stored_image(row) if row else None
+
+
+def _store(connection: Connection, image: TrackedImage) -> None:
+    last = connection.execute(select(func.max(TRACKED_IMAGES.c.number))).scalar()
+    row = {
+        "image": str(image.repository),
+        "path": image.repository.path,
+        "kept_tags": json.dumps(sorted(image.kept_tags)),
+        "is_private": image.private,
+        "number": (last or 0) + 1,
+    }
+    upsert(connection, TRACKED_IMAGES, row, update=("kept_tags", "is_private"))
+    write_value(connection, _CHANGED, uuid4().hex)
 
 
 def _stored_image(row: "Row[tuple[object, ...]]") -> TrackedImage:

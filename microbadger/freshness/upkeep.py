@@ -1,7 +1,7 @@
 """What the process that leads does every few seconds besides checks."""
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.image import Repository
 from microbadger.notifications import Notifications
 from microbadger.registry import Content
-from microbadger.store import Counts, Database, read_value, sweep, write_value
+from microbadger.store import Counts, Database, identity_of, read_value, sweep, write_value
 
 _SECONDS_BETWEEN_CLEANINGS = 86400.0
 _CLEANED_AT = "cleaned_at"
@@ -32,7 +32,9 @@ class Upkeep:
     content: Content
     public: Path
     _known: object = field(default=(), init=False)
-    """The stamp of the tracked images when this process last compared them with those that are checked."""
+    """The stamp of the tracked images and the database when this process last compared the two."""
+    _gone: set[Repository] = field(default_factory=set, init=False)
+    """Images that are tracked no more and are still there: one may be under way, or the file half written."""
 
     def count(self) -> None:
         """Let the other processes see what this one counted."""
@@ -45,39 +47,38 @@ class Upkeep:
             "follow the tracked images": self.follow_tracked,
             "publish the lists": self.catalogue.publish_if_stale,
             "send messages": self.notifications.deliver_due,
-            "clean up": self._clean,
             "say that the round has ended": self._say_when,
         }
 
     def follow_tracked(self) -> None:
         """Have new images checked, and remove those that are tracked no more."""
-        if self.tracked.stamp == self._known:
-            return
-        stamp = self.tracked.stamp
-        tracked, checked = {image.repository for image in self.tracked}, self.checks.repositories()
-        self.checks.check_all_of_other_editions()
-        self.checks.add(tracked - checked)
-        self.tracked.remember()
-        if self._have_removed(checked - tracked):
-            self._known = stamp
-
-    def _have_removed(self, gone: Collection[Repository]) -> bool:
-        """Remove images, and return whether all of them are: one may be under way, or the file half written."""
-        if gone and not self.tracked.is_trusted:
-            return False
-        return False not in [self.refresher.remove_if_idle(repository) for repository in gone]
+        with self.database.read() as connection:
+            known = self.tracked.stamp, identity_of(connection)
+        if known != self._known:
+            checked = self.checks.repositories()  # first: an image that is tracked meanwhile must not seem to be gone
+            tracked = {image.repository for image in self.tracked}
+            self.checks.check_all_of_other_editions()
+            self.checks.add(tracked - checked)
+            self.tracked.remember()
+            self._known, self._gone = known, checked - tracked
+        if self._gone and self.tracked.is_trusted:
+            self._gone -= {repository for repository in self._gone if self.refresher.remove_if_idle(repository)}
 
     def _say_when(self) -> None:
         self.counts.set("last_round_timestamp_seconds", round(time.time(), 3))
 
-    def _clean(self) -> None:
-        """Remove what is of no use any more, once a day: of files there can be millions."""
+    def begins_cleaning(self) -> bool:
+        """Return whether it is time to clean up, which it is once a day, and remember that it is being done."""
         now = time.time()
         with self.database.read() as connection:
             cleaned_at = read_value(connection, _CLEANED_AT)
         if 0 <= now - float(cleaned_at or 0) < _SECONDS_BETWEEN_CLEANINGS:
-            return
+            return False
         with self.database.write() as connection:
             write_value(connection, _CLEANED_AT, str(now))
+        return True
+
+    def clean(self) -> None:
+        """Remove what is of no use any more: of files there can be millions."""
         self.content.clean()
         sweep(self.public)

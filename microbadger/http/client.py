@@ -218,7 +218,7 @@ def _proxy_headers(proxy: str) -> Mapping[str, str]:
 
 
 def _is_exempt(host: str, no_proxy: str) -> bool:
-    """Tell whether a host is to be reached without the proxy, as NO_PROXY says it: `intranet.test, .corp.test`."""
+    """Return whether a host is to be reached without the proxy, as NO_PROXY says it: `intranet.test, .corp.test`."""
     domains = [entry.strip().lower().lstrip(".") for entry in no_proxy.split(",")]
     return any(domain and (domain == "*" or f".{host}".endswith(f".{domain}")) for domain in domains)
 

@@ -56,13 +56,13 @@ def resolve_name(host: str, port: int) -> list[str]:
 
 
 def is_public(address: Address) -> bool:
-    """Tell whether an address can be reached by everybody and is not part of a private network."""
+    """Return whether an address can be reached by everybody and is not part of a private network."""
     address = _embedded(address)
     return is_possible(address) and address.is_global and not address.is_reserved
 
 
 def is_possible(address: Address) -> bool:
-    """Tell whether a server can live at an address; none does where cloud metadata services are."""
+    """Return whether a server can live at an address; none does where cloud metadata services are."""
     address = _embedded(address)
     is_special = address.is_link_local or address.is_multicast or address.is_unspecified
     return not is_special and address not in _METADATA

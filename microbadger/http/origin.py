@@ -75,7 +75,7 @@ class Url:
 
 
 def is_public_host(host: str) -> bool:
-    """Tell whether a host is a name or a public address; a number that resolvers read as an address is neither."""
+    """Return whether a host is a name or a public address; a number that resolvers read as an address is neither."""
     last_label = host.rstrip(".").rpartition(".")[2]
     if ":" not in host and not last_label[:1].isdigit():
         return True

@@ -67,11 +67,11 @@ class Registry:
         return self._pulls.left(host)
 
     def is_low_on_pulls(self, host: str) -> bool:
-        """Tell whether a registry lets us read no more than a tenth of the manifests it allows in its window."""
+        """Return whether a registry lets us read no more than a tenth of the manifests it allows in its window."""
         return self._pulls.are_low(host)
 
     def _credential(self, host: str) -> Credential | None:
         try:
             return self._credentials(host)
         except ValueError as error:
-            raise Denied(f"the credential for {host} cannot be read: {error}", host=host, status=None) from error
+            raise Denied(f"the credential for {host} cannot be read: {error}", host=host) from error

@@ -43,7 +43,7 @@ class PullLimits:
         return last.pulls if last is not None and 0 < left_seconds <= _LONGEST_WINDOW_SECONDS else None
 
     def are_low(self, host: str) -> bool:
-        """Tell whether no more than a tenth of the pulls is left that a registry allows in its window."""
+        """Return whether no more than a tenth of the pulls is left that a registry allows in its window."""
         left = self.left(host)
         return left is not None and left <= self._left[host].limit * _RESERVED_PART
 

@@ -177,9 +177,9 @@ class RemoteRepository:
         detail = words_of(answer.body, self._secrets(sent))
         if status in (401, 403):
             message = f"{self._repository} was not found or is private{detail}"
-            if has_unused := self._has_unused_credential():
+            if self._has_unused_credential():
                 message += f"; to publish it with the credential for {host}, write 'private' after its name"
-            raise Denied(message, host=host, status=status, has_credential=has_unused)
+            raise Denied(message, host=host, status=status)
         if status in (404, 410):
             raise NotFound(f"{host} has no {what}{detail}", host=host, status=status)
         raise BadAnswer(f"{host} answered with status {status} for {what}{detail}", host=host, status=status)

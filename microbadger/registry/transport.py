@@ -154,7 +154,7 @@ class Transport:
         return _checked(request, answer)
 
     def _is_named(self, request: Request, origin: Origin) -> bool:
-        """Tell whether the operator named this server; if not, it must be a public one over https."""
+        """Return whether the operator named this server; if not, it must be a public one over https."""
         known = {Origin.of(request.home), *self._named}
         if origin.scheme != "https" and origin not in known:
             raise Refused(f"{request.host} leads to {origin.host} without encryption", host=request.host)

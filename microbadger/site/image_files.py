@@ -4,11 +4,11 @@ Nothing here is read from ``public/``: the content of a file follows from the re
 made. So a file that is missing is made again when it is requested.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 
-from microbadger.badges import BADGE_TYPES, Badge, badge_for, draw, endpoint_document
+from microbadger.badges import BADGE_TYPES, Badge, badges_of, draw, endpoint_document
 from microbadger.image import (
     ChangeLogDocument,
     ImageDocument,
@@ -73,10 +73,10 @@ class ImageFiles:
             return {}
         files: dict[str, Maker] = {}
         for tag in [None, *tags]:
+            badges = cache(partial(badges_of, self.image, tag))
             for badge_type in BADGE_TYPES:
-                badge = cache(partial(badge_for, self.image, badge_type, tag))
-                files[paths.badge(badge_type, tag, "svg")] = partial(_svg, badge)
-                files[paths.badge(badge_type, tag, "json")] = partial(_endpoint, badge)
+                files[paths.badge(badge_type, tag, "svg")] = partial(_svg, badges, badge_type)
+                files[paths.badge(badge_type, tag, "json")] = partial(_endpoint, badges, badge_type)
         return files
 
     def _version(self, version: VersionDocument) -> bytes:
@@ -97,14 +97,15 @@ class ImageFiles:
         return document_bytes(self.image)
 
 
-def _svg(badge: Callable[[], Badge]) -> bytes:
-    return draw(badge())
+def _svg(badges: Callable[[], Mapping[str, Badge]], badge_type: str) -> bytes:
+    return draw(badges()[badge_type])
 
 
-def _endpoint(badge: Callable[[], Badge]) -> bytes:
-    return document_bytes(endpoint_document(badge()))
+def _endpoint(badges: Callable[[], Mapping[str, Badge]], badge_type: str) -> bytes:
+    return document_bytes(endpoint_document(badges()[badge_type]))
 
 
-def static_status(status: StatusDocument) -> bytes:
-    """Return the state of an image as a static site publishes it, where the service would answer with it."""
-    return document_bytes({field: value for field, value in status.items() if field not in _TIMES_OF_CHECKS})
+def status_files(repository: Repository, status: StatusDocument) -> dict[str, Maker]:
+    """Return the state of an image as files of a static site; the service answers with it instead."""
+    lasting = {field: value for field, value in status.items() if field not in _TIMES_OF_CHECKS}
+    return {paths.status: partial(document_bytes, lasting) for paths in ImagePaths.all_of(repository)}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from urllib.parse import urlsplit
 
-from microbadger.badges import BADGE_TYPES, STYLES, badge_for, size_text
+from microbadger.badges import STYLES, badges_of, size_text
 from microbadger.image import (
     ChangeDocument,
     ImageDocument,
@@ -159,7 +159,6 @@ def main_platform_of(version: VersionDocument) -> PlatformDocument | None:
 
 def _badge_rows(image: ImageDocument, repository: Repository, tag: str | None, base_url: str) -> list[BadgeRow]:
     paths = ImagePaths(image_name(repository))
-    badges = [(badge_type, badge_for(image, badge_type, tag)) for badge_type in BADGE_TYPES]
     return [
         BadgeRow(
             type=badge_type,
@@ -168,7 +167,7 @@ def _badge_rows(image: ImageDocument, repository: Repository, tag: str | None, b
             says=f"{badge.label}: {badge.message}",
             markdown=FORMATS["markdown"](badge_link(base_url, repository, badge_type, tag)),
         )
-        for badge_type, badge in badges
+        for badge_type, badge in badges_of(image, tag).items()
     ]
 
 

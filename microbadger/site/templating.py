@@ -100,7 +100,12 @@ def _asset_urls() -> dict[str, str]:
 
 
 _templates = Environment(
-    loader=PackageLoader("microbadger.site"), autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_safe
+    loader=PackageLoader("microbadger.site"),
+    auto_reload=False,  # a running service would not follow its modules either
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    finalize=_safe,
 )
 _templates.filters |= {
     "size": size_text,

@@ -12,11 +12,9 @@ from microbadger.store.files import (
     stamp_of,
     sweep,
     trouble_with,
-    try_lock,
-    unlock,
 )
 from microbadger.store.leases import Lease, LeaseLost, Leases
-from microbadger.store.meta import kept_secret, read_value, write_value
+from microbadger.store.meta import identity_of, kept_secret, read_value, write_value
 from microbadger.store.tables import (
     ASKED_TAGS,
     CHANGES,
@@ -60,6 +58,7 @@ __all__ = [
     "LeaseLost",
     "Leases",
     "StoreError",
+    "identity_of",
     "kept_secret",
     "labels_of",
     "make_folder",
@@ -71,8 +70,6 @@ __all__ = [
     "stamp_of",
     "sweep",
     "trouble_with",
-    "try_lock",
-    "unlock",
     "upsert",
     "write_value",
 ]

@@ -10,12 +10,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from weakref import WeakSet
 
 from sqlalchemy import bindparam, or_, select
 
-from microbadger.store.database import Database
+from microbadger.store.database import Database, StoreError
 from microbadger.store.tables import COUNTS, GAUGES
 from microbadger.store.upserts import excluded, upsert
 
@@ -92,8 +93,12 @@ class Counts:
                 raise
 
     def read(self) -> Totals:
-        """Return the sums of all processes, the latest counts of this one included. Raises StoreError."""
-        self.write()
+        """Return the sums of all processes, with the latest counts of this one if they can be written.
+
+        Raises StoreError if the database cannot be read.
+        """
+        with suppress(StoreError):  # as on a full disk: monitors have to be answered, and `write` says what is wrong
+            self.write()
         now = self._clock()
         lasts = GAUGES.c.set_at <= now, GAUGES.c.holds_until > now
         with self._database.read() as connection:

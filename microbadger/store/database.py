@@ -11,7 +11,7 @@ service runs is noticed; a damaged one is set aside, and what can be read of it 
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakSet
@@ -21,10 +21,19 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedEr
 
 from microbadger.logs import EventLog
 from microbadger.store.connections import Connections, Kind, engine_for, engine_of
-from microbadger.store.files import PRIVATE_MODE, FileStamp, lock_file, make_folder, stamp_of, sync_folder
+from microbadger.store.files import (
+    PRIVATE_MODE,
+    FileStamp,
+    copies_set_aside,
+    lock_file,
+    make_folder,
+    stamp_of,
+    sync_folder,
+)
 from microbadger.store.forks import ForkGate
 from microbadger.store.migrations import MIGRATIONS, Migration, UnknownSchema, bring_up_to_date, is_up_to_date
 from microbadger.store.sqlite_files import (
+    BUSY,
     carry_over,
     is_damage,
     is_passing,
@@ -38,6 +47,9 @@ from microbadger.store.sqlite_files import (
 log = EventLog(__name__)
 
 _BUSY_SECONDS = 5.0
+_WITH_LOG = "PRAGMA journal_mode = WAL"
+_WITHOUT_LOG = "PRAGMA journal_mode = DELETE"
+_ALTHOUGH_CUT = "PRAGMA writable_schema = 1"  # else SQLite reads nothing of a file that is shorter than it should be
 _MISTAKES = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 """Errors that a statement makes, and not the database."""
 _NO_FILE = FileStamp(0, 0, 0)
@@ -56,10 +68,14 @@ class Database:
         address = make_url(url)
         is_file = address.get_backend_name() == "sqlite"
         self._file = Path(address.database or "").resolve() if is_file else None
-        self._engine = engine_for(self._file, busy_seconds=busy_seconds) if self._file else engine_of(address)
+        self._engine = (
+            engine_for(self._file, _WITH_LOG, busy_seconds=busy_seconds) if self._file else engine_of(address)
+        )
         self._name = str(self._file) if self._file else f"{address.host}/{address.database}"
         self._driver_error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         self._migrations = migrations
+        self._busy_seconds = busy_seconds
+        self._writing = threading.Lock()
         self._lock = threading.Lock()
         self._opened: _Opened | None = None
         _ALL.add(self)
@@ -72,6 +88,15 @@ class Database:
         """Give a connection within a transaction that is committed at the end, unless it raises. Raises StoreError."""
         return self._transaction("durable" if durable else "write")
 
+    @property
+    def problems(self) -> list[str]:
+        """One sentence for each damaged database that was set aside, until somebody removes its file."""
+        return [
+            f"The database was damaged and set aside as {copy}: what could not be read of it, perhaps subscriptions, is"
+            " lost. Remove that file when you have seen this."
+            for copy in (copies_set_aside(self._file) if self._file else [])
+        ]
+
     def close(self) -> None:
         """Close every connection, those in use when their transaction ends; the next transaction opens new ones."""
         with _GATE:
@@ -79,7 +104,7 @@ class Database:
 
     @contextmanager
     def _transaction(self, kind: Kind) -> Iterator[Connection]:
-        with _GATE:
+        with _GATE, nullcontext() if kind == "read" else self._turn_to_write():
             opened = self._current()
             try:
                 with opened.connections.transaction(kind) as connection:
@@ -92,6 +117,19 @@ class Database:
                 if not is_passing(error):
                     opened.is_usable = False
                 raise self._unusable(reason_for(error)) from error
+
+    @contextmanager
+    def _turn_to_write(self) -> Iterator[None]:
+        """Wait until no other thread writes: SQLite lets each try again from time to time, and some wait for long."""
+        if self._file is None:
+            yield
+        elif self._writing.acquire(timeout=self._busy_seconds):
+            try:
+                yield
+            finally:
+                self._writing.release()
+        else:
+            raise self._unusable(BUSY)
 
     def _current(self) -> "_Opened":
         """Return the open database; opened anew if its file has changed, or its connections are of no more use."""
@@ -128,11 +166,12 @@ class Database:
         stamp = stamp_of(file)
         if before and not before.is_of(stamp):
             log.warning("database_replaced", file=file)
-            if before.log_inode == log_inode_of(file):
+            if file.is_file() and before.log_inode == log_inode_of(file):
                 remove_log(file)  # SQLite would add what it holds to the new file
+                before.is_usable = False  # also where the old file comes back: others have no log in common with it
         connections = self._connected_if_sound(stamp, before)
         if connections is None:
-            self._begin_anew(file, before)
+            self._begin_anew(file, stamp, before)
             connections = self._connected(self._engine)
         return _Opened(connections, stamp_of(file) or _NO_FILE, log_inode_of(file))
 
@@ -153,35 +192,36 @@ class Database:
             with connections.transaction("read") as connection:
                 is_ready = is_up_to_date(connection, self._migrations)
             if not is_ready:
-                with connections.transaction("durable") as connection:
+                with connections.transaction("migrate") as connection:
                     bring_up_to_date(connection, self._migrations)
         except BaseException:
             connections.close()
             raise
         return connections
 
-    def _begin_anew(self, file: Path, before: "_Opened | None") -> None:
+    def _begin_anew(self, file: Path, stamp: FileStamp | None, before: "_Opened | None") -> None:
         """Put a new database in the place of one that is missing or damaged, with what can be read of that."""
         new = file.with_name(f".new-{file.name}")
-        source = before.connections if before else Connections(self._engine)
+        remove_database(new)  # of a process that was killed
         try:
-            remove_database(new)  # of a process that was killed
             new.touch(PRIVATE_MODE)
-            connections = self._connected(engine_for(new, journal="DELETE"))
-            if file.exists():
+            if stamp:
                 os.utime(file)  # the next transactions of others see a change, and wait until the new one is there
-            if before or file.exists():
-                carry_over(source, connections)
-            connections.close()
+            with (
+                closing(self._connected(engine_for(new, _WITHOUT_LOG))) as target,
+                closing(Connections(engine_for(file, _ALTHOUGH_CUT, mode="ro"))) as damaged,
+            ):
+                sources = [before.connections] if before else []
+                if stamp and stamp.size_bytes:
+                    sources.append(damaged)
+                if sources:
+                    carry_over(sources, target)
             set_aside_with_log(file)
             new.replace(file)
             sync_folder(file.parent)
         except BaseException:
             remove_database(new)
             raise
-        finally:
-            if not before:
-                source.close()
 
     def _close(self) -> None:
         with self._lock:

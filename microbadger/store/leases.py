@@ -2,7 +2,8 @@
 
 A lease has a *fence*, a number that grows each time the lease is taken. A holder proves in the transaction in which it
 writes that the fence is still its own: one that was stopped for too long writes nothing. A lease can be taken when it
-was given back, when it has expired, or when its holder, a process of this machine, is dead.
+was given back, when it has expired, or when its holder, a process of this machine, is dead. A process that could not
+give it back, because the database was away, can take it again at once.
 https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html
 """
 
@@ -12,9 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from microbadger.store.database import Database
 from microbadger.store.tables import LEASES
@@ -24,6 +26,8 @@ LEASE_SECONDS = 300.0
 """How long a holder on another machine can be silent: longer than any single request to a registry takes."""
 _POLL_SECONDS = 0.02
 _NOBODY = ""
+_IN_USE: set[tuple[str, int]] = set()
+"""The leases that threads of this process hold, by name and fence."""
 
 _ROW = select(LEASES.c.fence, LEASES.c.holder, LEASES.c.expires_at).where(LEASES.c.name == bindparam("name"))
 _IS_AS_SEEN = LEASES.c.fence == bindparam("seen_fence")
@@ -67,7 +71,12 @@ class Lease:
 
     def end(self, connection: Connection) -> bool:
         """Give the lease back within a transaction; return False, and change nothing, if it was lost."""
+        self.let_go()
         return self._change(connection, _NOBODY, 0.0)
+
+    def let_go(self) -> None:
+        """Use the lease no more, without a word to the database: only this process can take it at once."""
+        _IN_USE.discard((self.name, self.fence))
 
     def _change(self, connection: Connection, holder: str, until: float) -> bool:
         of_this = {"lease": self.name, "its_fence": self.fence, "its_holder": this_process()}
@@ -87,7 +96,7 @@ class Leases:
     def take(self, connection: Connection, name: str) -> Lease | None:
         """Take a lease within a transaction, or return None if another holds it."""
         now, row = self.clock(), connection.execute(_ROW, {"name": name}).one_or_none()
-        if row and self._is_running(row.expires_at, now) and is_alive(row.holder):
+        if row and self._is_held(name, row, now):
             return None
         # A lease that is new in this database may have been held in one that was lost: its fence was smaller than now.
         seen, fence = (row.fence, row.fence + 1) if row else (0, int(now))
@@ -99,7 +108,10 @@ class Leases:
             update=("fence", "holder", "expires_at"),
             where=_IS_AS_SEEN,  # PostgreSQL lets another transaction take it meanwhile
         )
-        return Lease(self, name, fence, now + self.seconds) if is_taken else None
+        if not is_taken:
+            return None
+        _IN_USE.add((name, fence))
+        return Lease(self, name, fence, now + self.seconds)
 
     def try_take(self, name: str) -> Lease | None:
         """Take a lease, or return None if another holds it. Raises StoreError."""
@@ -118,15 +130,25 @@ class Leases:
 
     def give_back(self, lease: Lease) -> None:
         """Let others take the lease at once. Raises StoreError."""
+        lease.let_go()
         with self.database.write() as connection:
             lease.end(connection)
 
-    def _is_running(self, expires_at: float, now: float) -> bool:
-        """Return whether a lease has not expired; one that expires far too late is older than a clock set back.
+    def is_held(self, name: str) -> bool:
+        """Return whether a process holds a lease now. Raises StoreError."""
+        with self.database.read() as connection:
+            row = connection.execute(_ROW, {"name": name}).one_or_none()
+        return row is not None and self._is_held(name, row, self.clock())
 
-        The clocks of two machines can differ by as long as a lease lasts.
+    def _is_held(self, name: str, row: "Row[Any, Any, Any]", now: float) -> bool:
+        """Return whether a lease has not expired and its holder may be alive.
+
+        One that expires far too late is older than a clock set back; the clocks of two machines can differ by as long
+        as a lease lasts.
         """
-        return now < expires_at <= now + 2 * self.seconds
+        is_in_time = now < row.expires_at <= now + 2 * self.seconds
+        was_let_go = row.holder == this_process() and (name, row.fence) not in _IN_USE
+        return is_in_time and not was_let_go and is_alive(row.holder)
 
 
 def this_process() -> str:

@@ -1,10 +1,11 @@
-"""Single values: what processes tell each other, and the secret made on the first start."""
+"""Single values: what processes share, and the secret made on the first start."""
 
 import secrets
 
 from sqlalchemy import Connection, bindparam, select
 
 from microbadger.store.database import Database
+from microbadger.store.migrations import IDENTITY_KEY
 from microbadger.store.tables import META
 from microbadger.store.upserts import upsert
 
@@ -23,6 +24,11 @@ def read_value(connection: Connection, key: str) -> str | None:
 def write_value(connection: Connection, key: str, value: str) -> None:
     """Set the value of a key."""
     upsert(connection, META, {"key": key, "value": value}, update=("value",))
+
+
+def identity_of(connection: Connection) -> str | None:
+    """Return what tells a database from the one that it took the place of, which was lost or damaged."""
+    return read_value(connection, IDENTITY_KEY)
 
 
 def kept_secret(database: Database) -> str:

@@ -1,5 +1,6 @@
 """Brings a database to the schema of this program."""
 
+import secrets
 from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, inspect, select
@@ -13,6 +14,8 @@ Migration = Callable[[Connection], None]
 MIGRATIONS: Sequence[Migration] = ()
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 
+IDENTITY_KEY = "identity"
+"""The key of the value by which a database is told from the one that it took the place of."""
 _VERSION_KEY = "schema_version"
 _VERSION = select(META.c.value).where(META.c.key == _VERSION_KEY)
 
@@ -28,21 +31,21 @@ def is_up_to_date(connection: Connection, migrations: Sequence[Migration]) -> bo
 
 
 def bring_up_to_date(connection: Connection, migrations: Sequence[Migration]) -> None:
-    """Create the tables of a new database, or migrate those of an older one. Raises UnknownSchema."""
+    """Create the tables of a new database, or migrate those of an older one. Raises UnknownSchema.
+
+    The transaction must keep others from doing so at the same time; one of them may have done so before.
+    """
     newest = len(migrations) + 1
-    if not _version_of(connection, newest):
-        SCHEMA.create_all(connection)
-        connection.execute(META.insert().values(key=_VERSION_KEY, value=str(newest)))
-        return
-    # Of two processes that start at once, one migrates. PostgreSQL locks the row, SQLite has locked the database.
-    connection.execute(_VERSION.with_for_update())
     version = _version_of(connection, newest)
-    if version == newest:
-        return
-    for migrate in migrations[version - 1 :]:
-        migrate(connection)
-    connection.execute(META.update().where(META.c.key == _VERSION_KEY).values(value=str(newest)))
-    log.info("database_migrated", before=version, now=newest)
+    if not version:
+        SCHEMA.create_all(connection)
+        values = {_VERSION_KEY: str(newest), IDENTITY_KEY: secrets.token_hex(8)}
+        connection.execute(META.insert(), [{"key": key, "value": value} for key, value in values.items()])
+    elif version < newest:
+        for migrate in migrations[version - 1 :]:
+            migrate(connection)
+        connection.execute(META.update().where(META.c.key == _VERSION_KEY).values(value=str(newest)))
+        log.info("database_migrated", before=version, now=newest)
 
 
 def _version_of(connection: Connection, newest: int) -> int:

@@ -14,7 +14,7 @@ META = Table(
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
-"""Single values: the version of the schema, the secret made on the first start, and what processes tell each other."""
+"""Single values: the version of the schema, the secret made on the first start, and what processes share."""
 
 LEASES = Table(
     "leases",
@@ -56,6 +56,7 @@ CHECKS = Table(
     Column("wanted_tags", Text, nullable=False),
     Column("follow_ups", Integer, nullable=False),
     Index("checks_by_due_at", "due_at"),
+    Index("checks_by_name", "name"),
     sqlite_with_rowid=False,
 )
 """How the last check of each tracked image went, and when the next one is due; ``name`` is its `image_name`."""

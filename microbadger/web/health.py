@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from flask import Blueprint, Response
 
 from microbadger import __version__
-from microbadger.cdn import Cdn, PurgeStatus
+from microbadger.cdn import CdnPurge, Status
 from microbadger.freshness import Check, Freshness, Summary
 from microbadger.image import Repository, format_time
 from microbadger.notifications import Notifications
@@ -34,7 +34,7 @@ class HealthRoutes:
 
     freshness: Freshness
     notifications: Notifications
-    cdn: Cdn
+    cdn: CdnPurge
     counts: Counts
 
     def blueprint(self) -> Blueprint:
@@ -59,11 +59,11 @@ class HealthRoutes:
             **_states(summary),
             "OldestCheck": format_time(summary.oldest_check) if summary.oldest_check else None,
             "Failures": [self._failure(repository, check) for repository, check in summary.failing],
-            "Problems": [*self.freshness.tracked.problems, *self.freshness.schedule.troubles],
+            "Problems": self.freshness.problems,
             "Queues": self._queues(),
         }
-        if self.cdn.target:
-            document["Purge"] = _purge(self.cdn.status())
+        if status := self.cdn.status():
+            document["Purge"] = _purge(status)
         return document_answer(document)
 
     def metrics(self) -> Response:
@@ -90,7 +90,8 @@ class HealthRoutes:
 
     def _queues(self) -> dict[str, int]:
         lengths = {f"notifications_{state}": count for state, count in self.notifications.lengths().items()}
-        return lengths | ({"purge": self.cdn.status().waiting} if self.cdn.target else {})
+        status = self.cdn.status()
+        return lengths | ({"purge": status.waiting} if status else {})
 
     def _failure(self, repository: Repository, check: Check) -> dict[str, object]:
         status = check.status(repository, self.freshness.now())
@@ -113,6 +114,6 @@ def _states(summary: Summary) -> dict[str, int]:
     }
 
 
-def _purge(status: PurgeStatus) -> dict[str, object]:
+def _purge(status: Status) -> dict[str, object]:
     next_try = format_time(status.next_try_at) if status.next_try_at else None
     return {"Waiting": status.waiting, "Error": status.error, "NextTry": next_try}

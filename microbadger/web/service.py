@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 
-from microbadger.cdn import Cdn
+from microbadger.cdn import CdnPurge
 from microbadger.freshness import Freshness
 from microbadger.notifications import Notifications
 from microbadger.site import Publisher, PublishError, SiteOptions
@@ -14,11 +14,12 @@ from microbadger.store import Counts, StoreError
 from microbadger.web.admin import AdminRoutes
 from microbadger.web.answers import defect_answer, error_answer, options_answer, trouble_answer
 from microbadger.web.api import ApiRoutes
+from microbadger.web.files import AnyPath, PublicFiles
 from microbadger.web.health import HealthRoutes
 from microbadger.web.notifications import NotificationRoutes
 from microbadger.web.redirects import Redirects
 from microbadger.web.request_ids import RequestIds, with_request_id
-from microbadger.web.site import AnyPath, SiteRoutes
+from microbadger.web.site import SiteRoutes
 from microbadger.web.webhooks import WebhookRoutes
 from microbadger.webhooks import WebhookUrls
 
@@ -30,7 +31,7 @@ class Web:
     freshness: Freshness
     publisher: Publisher
     notifications: Notifications
-    cdn: Cdn
+    cdn: CdnPurge
     counts: Counts
     options: SiteOptions
     webhooks: WebhookUrls
@@ -44,13 +45,14 @@ class Web:
         app.wsgi_app = RequestIds(app.wsgi_app)  # type: ignore[method-assign] # as Flask's documentation has it
         app.before_request(options_answer)
         app.after_request(with_request_id)
-        freshness, publisher, notifications = self.freshness, self.publisher, self.notifications
+        freshness, notifications = self.freshness, self.notifications
+        files = PublicFiles(freshness, self.publisher)
         for routes in (
             HealthRoutes(freshness=freshness, notifications=notifications, cdn=self.cdn, counts=self.counts),
-            SiteRoutes(freshness=freshness, publisher=publisher, options=self.options),
+            SiteRoutes(freshness=freshness, files=files, options=self.options),
             WebhookRoutes(freshness=freshness, counts=self.counts, secret=self.webhooks.secret),
             AdminRoutes(freshness=freshness, webhooks=self.webhooks, admin_token=self.admin_token),
-            ApiRoutes(freshness=freshness, publisher=publisher),
+            ApiRoutes(freshness=freshness, files=files),
             NotificationRoutes(
                 notifications=notifications, tracked=freshness.tracked, admin_token=self.admin_token
             ),

@@ -17,7 +17,7 @@ from microbadger.image import Reference, Repository, image_name
 from microbadger.logs import EventLog
 from microbadger.store import Counts
 from microbadger.web.answers import document_answer, error_answer, text_answer
-from microbadger.web.site import parse_name
+from microbadger.web.files import parse_name
 from microbadger.webhooks import (
     MAX_BODY_BYTES,
     hooks_token,
@@ -52,9 +52,10 @@ class WebhookRoutes:
         routes = Blueprint("webhooks", __name__)
         for rule, view in (
             ("/images/<path:name>/<token>", self.image_webhook),
+            ("/images/<path:name>/<token>/", self.image_webhook),
             ("/hooks/<token>", self.hook),
         ):
-            routes.add_url_rule(rule, view_func=view, methods=["POST"])
+            routes.add_url_rule(rule, view_func=view, methods=["POST"], strict_slashes=False)
         routes.register_error_handler(HTTPException, error_answer)
         return routes
 
@@ -62,7 +63,7 @@ class WebhookRoutes:
         """Accept that an image was pushed; what the body says beyond the tag is not believed."""
         reference = parse_name(name)
         if reference is None or not self.freshness.tracked.get(reference.repository):
-            return self._refuse("Image not found", 404)  # what is no tracked image's name can be a token
+            return self._refuse("Image not found", 404)  # without its name, which can be a token
         repository = reference.repository
         if not is_token(token, image_token(self.secret, repository)):
             return self._refuse("Bad token", 403, repository)

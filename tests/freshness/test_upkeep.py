@@ -1,229 +1,202 @@
-"""A round: it follows the operator's list, publishes the lists, sends messages, and cleans up once a day."""
+"""What the leading process does in each round: it follows the tracked images, and cleans up once a day."""
 
 import os
 import time
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from werkzeug.wrappers import Response
 
-from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.freshness.tracked_images import NotTracked, TrackedImage
 from microbadger.image.reference import Repository
-from tests.fakes.registry import FakeRegistry, image
-from tests.freshness.bench import Bench
+from microbadger.site.paths import ImagePaths
+from microbadger.store.meta import write_value
+from tests.freshness.clock import DAY
+from tests.freshness.world import World
 
-HOUR_SECONDS = 3600
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeRegistry]:
-    with FakeRegistry() as fake:
-        fake.push("team/web", "latest", image())
-        fake.push("team/api", "latest", image())
-        yield fake
+ONE, TWO, THREE = (Repository.parse(f"example/web{number}") for number in range(3))
 
 
 @pytest.fixture
-def bench(tmp_path: Path, fake: FakeRegistry) -> Bench:
-    """A process whose images are those of the operator's list, each checked once."""
-    bench = Bench(tmp_path, fake, named="")
-    bench.list_images(f"{fake.host}/team/web\n{fake.host}/team/api\n")
-    follow(bench)
-    check_all(bench)
-    return bench
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.database.close()
 
 
-def follow(bench: Bench) -> None:
-    bench.freshness.upkeep.tasks["follow the tracked images"]()
+def follow(world: World, content: str) -> None:
+    world.write_images_file(content)
+    world.upkeep.follow_tracked()
 
 
-def check_all(bench: Bench) -> None:
-    for repository in bench.freshness.checks.due():
-        bench.refresher.refresh_if_due(repository)
+def is_published(world: World, repository: Repository) -> bool:
+    return world.publisher.has(ImagePaths.of(repository).metadata)
 
 
-def paths(bench: Bench) -> set[str]:
-    """Return the paths of the images that have a record and a page."""
-    pages = {page.parent.name for page in bench.public.rglob("index.html") if ":" not in page.parent.name}
-    assert {repository.path.rpartition("/")[2] for repository in bench.freshness.records.repositories()} == pages
-    return pages
+def test_an_image_that_the_file_names_is_due(world: World) -> None:
+    follow(world, "example/web0\n")
+    assert world.checks.due() == [ONE]
 
 
-# Following the operator's list
+def test_an_image_that_the_settings_name_is_due(tmp_path: Path) -> None:
+    world = World(tmp_path, named="example/web0 example/web1")
+    world.upkeep.follow_tracked()
+    assert world.checks.due() == [ONE, TWO]
+    world.database.close()
 
 
-def test_what_is_new_in_the_list_is_due_at_once(bench: Bench) -> None:
-    bench.fake.push("team/new", "latest", image())
-    bench.list_images(f"{bench.fake.host}/team/web\n{bench.fake.host}/team/api\n{bench.fake.host}/team/new\n")
+def test_an_image_that_was_tracked_before_a_crash_is_due(world: World) -> None:
+    follow(world, "example/web0\n")
+    world.tracked.track(TrackedImage(TWO))  # and then the process died
+    world.upkeep.follow_tracked()
+    assert world.checks.due() == [ONE, TWO]
 
-    follow(bench)
 
-    assert bench.freshness.checks.due() == [Repository(bench.fake.host, "team/new")]
+def test_an_image_that_was_untracked_before_a_crash_is_removed(world: World) -> None:
+    follow(world, "example/web0\n")
+    world.track(TWO)
+    world.check(TWO)
+    world.upkeep.follow_tracked()
+    assert is_published(world, TWO)
+    world.tracked.untrack(TWO)  # and then the process died
+    world.upkeep.follow_tracked()
+    assert (world.checks.repositories(), is_published(world, TWO)) == ({ONE}, False)
 
 
-def test_what_is_taken_out_of_the_list_is_removed_in_the_next_round(bench: Bench) -> None:
-    bench.list_images(f"{bench.fake.host}/team/api\n", seconds_ago=60)
+def test_an_image_that_was_taken_out_of_the_file_is_removed(world: World) -> None:
+    follow(world, "example/web0\nexample/web1\n")
+    world.check(ONE, TWO)
+    world.cdn.paths.clear()
+    follow(world, "example/web1\n")
+    assert (world.checks.repositories(), world.records.image(ONE)) == ({TWO}, None)
+    assert (is_published(world, ONE), is_published(world, TWO)) == (False, True)
+    assert ImagePaths.of(ONE).metadata in world.cdn.paths
 
-    follow(bench)
 
-    assert paths(bench) == {"api"}
-    assert bench.freshness.checks.repositories() == {Repository(bench.fake.host, "team/api")}
+def test_an_image_that_is_checked_again_keeps_its_record(world: World) -> None:
+    follow(world, "example/web0\n")
+    world.check(ONE)
+    before = world.checks.get(ONE)
+    follow(world, "example/web0 # why\nexample/web1\n")
+    assert (world.checks.get(ONE), world.checks.due()) == (before, [TWO])
 
 
-def test_nothing_is_removed_until_the_list_is_settled(bench: Bench) -> None:
-    bench.list_images(f"{bench.fake.host}/team/api\n", seconds_ago=1)
-    follow(bench)
-    assert paths(bench) == {"web", "api"}
+def test_an_image_under_way_is_removed_when_its_check_has_ended(world: World) -> None:
+    follow(world, "example/web0\nexample/web1\n")
+    with world.leases.hold(f"image:{ONE}"):
+        follow(world, "example/web1\n")
+        assert world.checks.repositories() == {ONE, TWO}
+    world.upkeep.follow_tracked()
+    assert world.checks.repositories() == {TWO}
 
-    then = time.time() - 60
-    os.utime(bench.images_file, (then, then))
-    follow(bench)
 
-    assert paths(bench) == {"api"}
+def test_nothing_is_removed_while_a_line_cannot_be_read(world: World) -> None:
+    follow(world, "example/web0\nexample/web1\n")
+    follow(world, "example/web1\nA/b\n")
+    assert world.checks.repositories() == {ONE, TWO}
+    follow(world, "example/web1\n")
+    assert world.checks.repositories() == {TWO}
 
 
-def test_nothing_is_removed_while_a_line_cannot_be_read(bench: Bench) -> None:
-    bench.list_images(f"{bench.fake.host}/team/api\n{bench.fake.host}/team/w eb\n")
-    follow(bench)
-    assert paths(bench) == {"web", "api"}
+def test_nothing_is_removed_while_the_file_may_be_half_written(world: World) -> None:
+    follow(world, "example/web0\nexample/web1\n")
+    world.write_images_file("example/web1\n", written_at=round(time.time()))
+    world.upkeep.follow_tracked()
+    assert world.checks.repositories() == {ONE, TWO}
 
-    bench.list_images(f"{bench.fake.host}/team/api\n", seconds_ago=60)
-    follow(bench)
 
-    assert paths(bench) == {"api"}
+def test_nothing_is_removed_because_the_file_was_emptied(world: World, tmp_path: Path) -> None:
+    follow(world, "example/web0\nexample/web1:1.0\n")
+    follow(world, "")
+    other = World(tmp_path)
+    other.upkeep.follow_tracked()
+    assert other.checks.repositories() == {ONE, TWO}
 
 
-def test_an_emptied_list_keeps_everything(bench: Bench) -> None:
-    bench.list_images("")
+def test_nothing_is_removed_because_the_file_is_gone(world: World, tmp_path: Path) -> None:
+    follow(world, "example/web0\nexample/web1\n")
+    world.images_file.unlink()
+    for process in (world, World(tmp_path)):
+        process.upkeep.follow_tracked()
+    assert world.checks.repositories() == {ONE, TWO}
 
-    for process in (bench, bench.again(named="")):
-        follow(process)
 
-    assert paths(bench) == {"web", "api"}
+def test_a_file_of_a_comment_alone_has_everything_removed(world: World) -> None:
+    follow(world, "example/web0\nexample/web1\n")
+    follow(world, "# no image\n")
+    assert world.checks.repositories() == set()
 
 
-def test_a_lost_list_keeps_everything(bench: Bench) -> None:
-    bench.images_file.unlink()
+def test_an_image_that_is_not_removed_yet_is_not_checked_again_and_again(world: World) -> None:
+    follow(world, "example/web0\nexample/web1\n")
+    follow(world, "example/web1\nA/b\n")
+    for repository in world.checks.due():
+        world.refresher.refresh_if_due(repository)
+    assert (world.checks.due(), world.registries.asked) == ([], [TWO])
 
-    for process in (bench, bench.again(named="")):
-        follow(process)
 
-    assert paths(bench) == {"web", "api"}
+def test_new_images_are_checked_while_nothing_can_be_removed(world: World) -> None:
+    follow(world, "example/web0\n")
+    follow(world, "example/web1\nA/b\n")
+    world.track(THREE)
+    world.upkeep.follow_tracked()
+    assert set(world.checks.due()) == {ONE, TWO, THREE}
 
 
-def test_a_list_of_a_comment_alone_removes_everything(bench: Bench) -> None:
-    bench.list_images("# no image\n")
+def test_an_image_that_is_tracked_again_before_it_could_be_removed_stays(world: World) -> None:
+    follow(world, "example/web0\nexample/web1\n")
+    world.check(ONE)
+    follow(world, "example/web1\nA/b\n")
+    world.track(ONE)
+    follow(world, "example/web1\n")
+    assert (world.checks.repositories(), is_published(world, ONE)) == ({ONE, TWO}, True)
 
-    follow(bench)
 
-    assert paths(bench) == set()
+def test_what_a_service_of_another_edition_published_is_checked_at_once(world: World, tmp_path: Path) -> None:
+    follow(world, "example/web0\n")
+    world.check(ONE)
+    assert world.checks.due() == []
+    World(tmp_path, edition="that").upkeep.follow_tracked()
+    assert world.checks.due() == [ONE]
 
 
-def test_an_image_whose_check_is_under_way_is_removed_in_a_later_round(bench: Bench) -> None:
-    web = Repository(bench.fake.host, "team/web")
-    with bench.leases.hold(f"image:{web}"):
-        bench.list_images(f"{bench.fake.host}/team/api\n")
-        follow(bench)
-        assert paths(bench) == {"web", "api"}
+def test_an_image_of_the_file_cannot_be_untracked_and_stays(world: World) -> None:
+    follow(world, "example/web0\n")
+    with pytest.raises(NotTracked):
+        world.freshness.untrack(ONE)
+    assert world.checks.repositories() == {ONE}
 
-    follow(bench)
 
-    assert paths(bench) == {"api"}
+def test_it_is_time_to_clean_up_once_a_day(world: World, tmp_path: Path) -> None:
+    assert [process.upkeep.begins_cleaning() for process in (world, world, World(tmp_path))] == [True, False, False]
 
 
-def test_an_image_that_is_not_removed_yet_is_not_checked_again_and_again(bench: Bench) -> None:
-    bench.list_images(f"{bench.fake.host}/team/api\n", seconds_ago=1)
-    follow(bench)
-    bench.time += timedelta(hours=25)
-    bench.fake.requests.clear()
+@pytest.mark.parametrize("days", [-2, 2])
+def test_it_is_time_to_clean_up_a_day_later_or_when_the_clock_was_set_back(world: World, days: int) -> None:
+    world.upkeep.begins_cleaning()
+    with world.database.write() as connection:
+        write_value(connection, "cleaned_at", str(time.time() + days * DAY.total_seconds()))
+    assert world.upkeep.begins_cleaning()
 
-    check_all(bench)
 
-    assert bench.freshness.checks.due() == []
-    assert bench.fake.asked("GET", "team/web") == 0
+def test_cleaning_up_removes_what_a_killed_process_left(world: World) -> None:
+    left = world.publisher.folder / "badges" / ".new-abc"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half a file")
+    os.utime(left, (1, 1))
+    world.upkeep.clean()
+    assert not left.exists()
 
 
-def test_an_image_that_a_command_tracked_before_it_died_is_checked(bench: Bench) -> None:
-    new = Repository(bench.fake.host, "team/new")
-    bench.freshness.tracked.put(TrackedImage(new))  # and no more
+def test_cleaning_up_leaves_alone_what_is_being_written(world: World) -> None:
+    written = world.publisher.folder / ".new-abc"
+    written.parent.mkdir(parents=True)
+    written.write_bytes(b"half a file")
+    world.upkeep.clean()
+    assert written.exists()
 
-    follow(bench)
 
-    assert bench.freshness.checks.due() == [new]
-
-
-def test_an_image_that_a_command_untracked_before_it_died_is_removed(bench: Bench) -> None:
-    new = Repository(bench.fake.host, "team/new")
-    bench.fake.push("team/new", "latest", image())
-    bench.freshness.track(TrackedImage(new))
-    check_all(bench)
-    follow(bench)
-    assert paths(bench) == {"web", "api", "new"}
-    bench.freshness.tracked.untrack(new)  # and no more
-
-    follow(bench)
-
-    assert paths(bench) == {"web", "api"}
-
-
-def test_another_edition_checks_every_image_at_once_but_those_that_fail(bench: Bench) -> None:
-    bench.fake.always("team/api", lambda _: Response(status=503))
-    bench.refresher.refresh(Repository(bench.fake.host, "team/api"))
-    other = bench.again(named="", edition="second edition")
-
-    follow(other)
-
-    assert other.freshness.checks.due() == [Repository(bench.fake.host, "team/web")]
-
-
-# The other tasks
-
-
-def test_a_round_publishes_the_lists(bench: Bench) -> None:
-    bench.freshness.upkeep.tasks["publish the lists"]()
-
-    assert bench.files().keys() >= {"index.html", "v1/images.json"}
-
-
-def test_a_round_sends_what_is_due(bench: Bench) -> None:
-    bench.repository = Repository(bench.fake.host, "team/web")
-    bench.subscribe()
-    bench.fake.push("team/web", "latest", image(layers=[2]))
-    bench.refresh()
-    bench.notifications.wait()
-    assert len(bench.postman.sent) == 1
-
-    bench.time += timedelta(minutes=1)
-    bench.freshness.upkeep.tasks["send messages"]()
-    bench.notifications.wait()
-
-    assert len(bench.postman.sent) == 2
-
-
-def left_by_a_killed_process(folder: Path, hours_ago: float) -> Path:
-    file = folder / f".new-{hours_ago}"
-    file.write_bytes(b"half")
-    then = time.time() - hours_ago * HOUR_SECONDS
-    os.utime(file, (then, then))
-    return file
-
-
-def test_what_killed_processes_left_is_cleaned_up(bench: Bench) -> None:
-    old, new = (left_by_a_killed_process(bench.public, hours) for hours in (2, 0.01))
-    before = bench.files().keys() - {old.name}
-
-    bench.freshness.upkeep.tasks["clean up"]()
-
-    assert bench.files().keys() == before
-    assert new.exists()
-
-
-def test_it_is_cleaned_up_once_a_day(bench: Bench) -> None:
-    bench.freshness.upkeep.tasks["clean up"]()
-    file = left_by_a_killed_process(bench.public, 2)
-
-    bench.again(named="").freshness.upkeep.tasks["clean up"]()
-
-    assert file.exists()
+def test_a_round_publishes_the_lists_and_sends_messages(world: World) -> None:
+    world.upkeep.tasks["publish the lists"]()
+    assert world.publisher.has("v1/images.json")
+    world.upkeep.tasks["send messages"]()

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from werkzeug.wrappers import Request, Response
 
 from microbadger.image.reference import Repository
-from microbadger.webhooks.payload import hooks_token, image_token
+from microbadger.webhooks.tokens import hooks_token, image_token
 from tests.fakes.receiver import Answer, Receiver, dead_url
 from tests.fakes.registry import FakeRegistry, image, to_json
 from tests.logfmt import parse

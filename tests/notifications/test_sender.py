@@ -23,9 +23,12 @@ FORBIDDEN = "the URL leads to an address where messages may not go"
 def send(
     url: str, scope: Scope = Scope.ANYWHERE, *, timeout_seconds: float = 5.0, resolve: Resolve = resolve_name
 ) -> Attempt:
-    subscription = Subscription(id="1", image_name="alpine", url=url, secret="whsec_" + "YWJj" * 8)
     sender = Sender(Network("MicroBadger/tests", resolve=resolve), timeout_seconds=timeout_seconds)
-    return sender.send(subscription, MESSAGE, scope)
+    return sender.send(subscription_of(url), MESSAGE, scope)
+
+
+def subscription_of(url: str) -> Subscription:
+    return Subscription(id="1", image_name="alpine", url=url, secret="whsec_" + "YWJj" * 8)
 
 
 def sent_to(*behaviours: Behaviour, timeout_seconds: float = 5.0) -> Attempt:
@@ -79,7 +82,8 @@ def test_it_reads_how_long_to_wait(value: str, seconds: float | None) -> None:
 
 def test_it_reads_until_when_to_wait() -> None:
     with Receiver(Answer(503, {"Retry-After": formatdate(1_800_000_090, usegmt=True)})) as receiver:
-        assert send(receiver.url, clock=lambda: 1_800_000_000).retry_after_seconds == 90
+        sender = Sender(Network("tests"), clock=lambda: 1_800_000_000)
+        assert sender.send(subscription_of(receiver.url), MESSAGE, Scope.ANYWHERE).retry_after_seconds == 90
 
 
 @pytest.mark.parametrize(

@@ -315,9 +315,9 @@ def test_it_takes_a_token_under_either_name(bench: Bench, answer: object) -> Non
 
 
 @pytest.mark.parametrize("token", HOSTILE_TOKENS)
-def test_it_refuses_a_token_that_could_not_stand_in_a_header(bench: Bench, token: object) -> None:
+def test_it_refuses_a_token_that_does_not_fit_into_a_header(bench: Bench, token: object) -> None:
     bench.fake.always("/token", lambda request: Response(to_json({"token": token})))
-    with pytest.raises(BadAnswer, match="no usable token"):
+    with pytest.raises(BadAnswer, match="did not send a valid token"):
         bench.repository().tags()
 
 
@@ -482,17 +482,16 @@ def test_it_uses_a_credential_for_a_private_repository(bench: Bench) -> None:
     assert [request.headers.get("Authorization", "")[:6] for request in bench.fake.requests] == ["", "Basic ", "Bearer"]
 
 
-def test_it_uses_none_for_a_public_one_and_says_that_it_has_one(bench: Bench) -> None:
+def test_it_uses_none_for_a_public_one_and_says_how_to_use_the_one_it_has(bench: Bench) -> None:
     bench.fake.private.add(PATH)
-    with pytest.raises(Denied) as caught:
+    with pytest.raises(Denied, match="write 'private' after its name"):
         bench.repository().tags()
-    assert caught.value.has_credential
 
 
 def test_it_does_not_say_so_if_it_has_tried_it(bench: Bench) -> None:
     with pytest.raises(Denied) as caught:
         bench.repository(private=True).tags()
-    assert not caught.value.has_credential
+    assert "write 'private'" not in str(caught.value)
     assert bench.asked == ["list", "token"]
 
 
@@ -574,7 +573,7 @@ def test_it_posts_an_identity_token(fake: FakeRegistry) -> None:
         ("https://a.io", "https://b.io/token", False),
     ],
 )
-def test_a_credential_goes_only_to_realms_someone_vouched_for(home: str, realm: str, allowed: bool) -> None:
+def test_a_credential_goes_only_to_known_realms(home: str, realm: str, allowed: bool) -> None:
     asked: list[str] = []
 
     def resolve(host: str, port: int) -> list[str]:

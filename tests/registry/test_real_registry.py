@@ -345,7 +345,7 @@ def test_the_docker_config_that_skopeo_uses_opens_it_too(private_name: str, imag
 
 
 @pytest.mark.parametrize(
-    ("credential", "private", "has_credential"),
+    ("credential", "private", "is_hinted"),
     [
         (Credential(USER, "öffne dich: Gerste"), True, False),
         (Credential("niemand", PASSWORD), True, False),
@@ -355,14 +355,14 @@ def test_the_docker_config_that_skopeo_uses_opens_it_too(private_name: str, imag
     ],
 )
 def test_without_the_right_credential_in_use_it_is_denied(
-    private_name: str, credential: Credential | None, private: bool, has_credential: bool
+    private_name: str, credential: Credential | None, private: bool, is_hinted: bool
 ) -> None:
     remote = client(credential=credential).repository(Repository.parse(private_name), private=private)
 
     with pytest.raises(Denied) as denied:
         remote.head("1")
 
-    assert denied.value.has_credential is has_credential
+    assert ("write 'private'" in str(denied.value)) is is_hinted
     assert PASSWORD not in str(denied.value)
 
 

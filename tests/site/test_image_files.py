@@ -13,7 +13,7 @@ from microbadger.badges.text import BADGE_TYPES
 from microbadger.image.changes import ChangeLogDocument
 from microbadger.image.documents import StatusDocument, VersionDocument, document_bytes, image_name
 from microbadger.image.reference import InvalidReference, Repository
-from microbadger.site.image_files import ImageFiles, Maker, static_status
+from microbadger.site.image_files import ImageFiles, Maker, status_files
 from microbadger.site.options import SiteOptions
 from microbadger.site.paths import CATALOGUE, HOME, ImagePaths, has_own_paths, image_in
 from tests.site.images import WEB, image_of, layer, version
@@ -97,12 +97,18 @@ def test_the_service_writes_every_file_that_is_not_of_a_tag() -> None:
 
 def test_a_static_site_has_every_file_written() -> None:
     files, static = files_of(CURRENT, OLD), files_of(CURRENT, OLD, is_static=True)
-    assert static.written().keys() == static.all().keys()
-    assert static.all().keys() == files.all().keys()
+    assert static.written().keys() == static.all().keys() == files.all().keys()
+
+
+def test_the_state_of_an_official_image_stands_under_both_names() -> None:
+    assert [*status_files(ALPINE, STATUS)] == [
+        "v1/images/library/alpine/-/status.json",
+        "v1/images/alpine/-/status.json",
+    ]
 
 
 def test_a_static_status_says_what_fails_and_not_when_a_check_was() -> None:
-    status = json.loads(static_status(STATUS))
+    status = json.loads(status_files(WEB, STATUS)["v1/images/example/web/-/status.json"]())
     assert status == {key: value for key, value in STATUS.items() if key not in ("CheckedAt", "NextCheckAt")}
 
 
@@ -162,8 +168,7 @@ def addresses_on(page: Page) -> set[str]:
 def test_every_address_on_a_static_page_is_that_of_a_file() -> None:
     webhook_url = f"{BASE}/sub/images/example/web/token"
     files = files_of(CURRENT, OLD, is_static=True, base_url=f"{BASE}/sub", webhook_url=webhook_url).all()
-    status = ImagePaths("example/web").status
-    of_the_site = {HOME, CATALOGUE, status, "assets/page.js", "assets/style.css", "assets/icon.svg"}
+    of_the_site = {HOME, CATALOGUE, *status_files(WEB, STATUS), "assets/page.js", "assets/style.css", "assets/icon.svg"}
     for path in filter(re.compile(r".*\.html").fullmatch, files):
         found = {re.sub(r"/$", "/index.html", address) for address in addresses_on(Page(files[path]()))}
         assert found <= {f"/sub/{file}" for file in {*files, *of_the_site}}

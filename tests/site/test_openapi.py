@@ -24,7 +24,7 @@ from microbadger.image.reference import InvalidReference, Reference, Repository
 from microbadger.notifications import outbox as notification_outbox
 from microbadger.notifications.messages import FORMATS, announce_changes, message_bytes
 from microbadger.site import openapi
-from microbadger.webhooks import payload as webhooks
+from microbadger.webhooks import tokens
 from tests.fakes.receiver import Receiver
 from tests.fakes.registry import FakeRegistry
 from tests.web.world import ADMIN_TOKEN, BASE_URL, World, moving_hidden
@@ -70,10 +70,11 @@ class Ask:
     has_it_already: bool = False
     meanwhile: str = ""
     """The image that is refreshed until the answer comes."""
+    is_store_away: bool = False
 
 
 def image_token(name: str) -> str:
-    return webhooks.image_token(SECRET, Repository.parse(name))
+    return tokens.image_token(SECRET, Repository.parse(name))
 
 
 UNKNOWN = {"image": "example/unknown", "repository": "example/unknown", "id": "0" * 16}
@@ -81,6 +82,7 @@ HANDSHAKE = [{"eventType": "Microsoft.EventGrid.SubscriptionValidationEvent", "d
 ASKS = {
     "listImages 400 application/json": Ask(query={"page": "0"}),
     "getImage 202 application/json": Ask({"image": "example/unread"}),
+    "getPage 202 text/html": Ask({"image": "example/unread"}),
     "trackImage 201 application/json": Ask({"image": "example/new"}),
     "trackImage 422 application/json": Ask(body={"Tags": "1.0"}),
     "untrackImage 422 application/json": Ask({"image": "alpine"}),
@@ -127,6 +129,7 @@ def how_to_ask(wanted: Described) -> Ask:
         "401": Ask(is_admin=False),
         "403": Ask(admin_token=""),
         "404": Ask(UNKNOWN),
+        "503": Ask(is_store_away=True),
     }
     return Ask() if wanted.status.startswith("2") else others[wanted.status]
 
@@ -139,7 +142,8 @@ def read_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def world(read_only: World, tmp_path: Path, wanted: Described) -> World:
-    return read_only if wanted.method == "get" else read_only.copy(tmp_path / "changed")
+    is_changed = wanted.method != "get" or how_to_ask(wanted).is_store_away
+    return read_only.copy(tmp_path / "changed") if is_changed else read_only
 
 
 @pytest.mark.parametrize("wanted", ALL, ids=lambda wanted: wanted.id)
@@ -164,6 +168,9 @@ def ask(world: World, wanted: Described, how: Ask) -> TestResponse:
             while not waiting.done():
                 world.app().test_cli_runner().invoke(args=["refresh", how.meanwhile])
             return waiting.result()
+    if how.is_store_away:
+        (world.folder / "data/microbadger.db").rename(world.folder / "elsewhere")
+        (world.folder / "data/microbadger.db").mkdir()
     return request(app, wanted, how)
 
 
@@ -261,7 +268,8 @@ def test_choices_are_those_of_the_service() -> None:
     assert parameters["Style"]["schema"]["enum"] == list(STYLES)
     assert SCHEMAS["NotificationFields"]["properties"]["Format"]["enum"] == list(FORMATS)
     assert status["State"]["enum"] == list(get_args(documents.State))
-    assert status["Reason"]["enum"] == list(get_args(documents.Reason))
+    for name in ("Status", "Failure"):
+        assert SCHEMAS[name]["properties"]["Reason"]["enum"] == list(get_args(documents.Reason))
 
 
 def examples() -> Iterator[tuple[str, Mapping[str, Any], object]]:

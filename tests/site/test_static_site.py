@@ -15,11 +15,11 @@ import requests
 from microbadger.image.changes import ChangeLogDocument
 from microbadger.image.documents import StatusDocument, document_bytes
 from microbadger.site.common_files import common_files
-from microbadger.site.image_files import ImageFiles, static_status
+from microbadger.site.image_files import ImageFiles, status_files
 from microbadger.site.image_list import entry_of, list_parts, listed
 from microbadger.site.options import SiteOptions
 from microbadger.site.pages import absent_page, home_page
-from microbadger.site.paths import CATALOGUE, HOME, ImagePaths
+from microbadger.site.paths import CATALOGUE, HOME
 from microbadger.site.publisher import Publisher
 from tests.browser import chromium, reading  # noqa: F401
 from tests.site.images import WEB, image_of, layer, version
@@ -65,8 +65,7 @@ def publish(publisher: Publisher, site: SiteOptions) -> None:
         version={version["SHA"]: version for version in (current, old)}.get,
         site=site,
     )
-    publisher.publish(files.written())
-    publisher.write(ImagePaths("example/web").status, static_status(FAILING))
+    publisher.publish(files.written() | status_files(WEB, FAILING))
     entries = [listed(document_bytes(entry_of(WEB, image)).decode(), "failing", "unreachable")]
     publisher.write_parts(CATALOGUE, list_parts(1, entries))
     publisher.write(HOME, home_page([json.loads(entry) for entry in entries], 1, site))

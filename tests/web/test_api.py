@@ -2,7 +2,6 @@
 
 import copy
 import gzip
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -11,8 +10,11 @@ import pytest
 import schemathesis
 from flask.testing import FlaskClient
 from schemathesis.config import SchemathesisConfig
+from sqlalchemy import select
 
 from microbadger.site import openapi
+from microbadger.store.database import Database
+from microbadger.store.tables import SUBSCRIPTIONS
 from tests.fakes.receiver import Receiver
 from tests.fakes.registry import FakeRegistry
 from tests.web.world import ADMIN_TOKEN, NOTIFICATION, World, running
@@ -82,9 +84,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def service(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A copy of the service on a real port, to be asked anything."""
     asked = world.copy(tmp_path_factory.mktemp("asked") / "world")
-    kept = asked.folder / "data/notifications/subscriptions.json"
-    (subscription,) = json.loads(kept.read_text())
-    kept.write_text(json.dumps([subscription, {**subscription, "id": ANOTHER_NOTIFICATION}]))
+    with Database(asked.settings().database).write() as connection:
+        (subscription,) = connection.execute(select(SUBSCRIPTIONS)).mappings()
+        another = {**subscription, "number": None, "id": ANOTHER_NOTIFICATION}
+        connection.execute(SUBSCRIPTIONS.insert().values(another))
     with running(asked.app()) as url:
         yield url
 
