@@ -204,7 +204,7 @@ def test_an_unknown_name_leads_to_similar_ones(read: Read, site: Site) -> None:
     page.wait_for_url(f"{site.url}/images/{WEB}/")
 
 
-def test_it_tells_times_in_words_and_exactly_on_hover(read: Read) -> None:
+def test_times_are_in_words_and_exactly_on_hover(read: Read) -> None:
     page = read(f"/images/{WEB}")
     checked = page.locator("#checked time")
     checked.wait_for()
@@ -545,7 +545,7 @@ def test_hostile_texts_are_shown_as_texts(read: Read) -> None:
     assert all(address.startswith(("http://127.0.0.1:", "https://")) for address in addresses)
 
 
-def test_an_empty_home_page_is_accessible_and_tells_the_first_step(
+def test_an_empty_home_page_is_accessible_and_has_the_first_step(
     chromium: "Browser", tmp_path_factory: pytest.TempPathFactory  # noqa: F811
 ) -> None:
     with RunningService(tmp_path_factory.mktemp("empty")) as service:
