@@ -15,7 +15,6 @@ from typing import TypeVar
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from microbadger.freshness.checks import Checks
-from microbadger.freshness.outcome import Outcome
 from microbadger.freshness.refresh import Refresher
 from microbadger.freshness.requests import Requests
 from microbadger.freshness.upkeep import Upkeep
@@ -107,6 +106,7 @@ class Schedule:
         self._leading, self._taking = threading.Lock(), threading.Lock()
         self._left_undone: set[Repository] = set()
         self._due: set[Repository] = set()
+        self._put_off: set[Repository] = set()  # until the next round
 
     def _round(self) -> None:
         self._attempt("count", self._upkeep.count)
@@ -115,6 +115,7 @@ class Schedule:
             self._attempt("begin what was left undone", self._begin_left_undone)
             for name, task in self._upkeep.tasks.items():
                 self._attempt(name, task)
+            self._put_off.clear()
             self._attempt("begin what is due", self._begin_due)
             self._attempt("begin to clean up", self._begin_cleaning)
 
@@ -137,8 +138,13 @@ class Schedule:
         for repository in self._requests.repositories():
             if repository not in self._left_undone:
                 self._left_undone.add(repository)
-                work = partial(self._run, repository, self._refresher.refresh_requested, self._left_undone)
-                self._requested_workers.put(repository.registry, work)
+                self._requested_workers.put(repository.registry, partial(self._check_left_undone, repository))
+
+    def _check_left_undone(self, repository: Repository) -> None:
+        try:
+            self._attempt(str(repository), partial(self._refresher.refresh_requested, repository))
+        finally:
+            self._left_undone.discard(repository)
 
     def _begin_due(self) -> None:
         """Hand what is due to the workers, of each registry no more than they do in a while."""
@@ -149,29 +155,28 @@ class Schedule:
                     self._due_workers.put(repository.registry, partial(self._check_due, repository))
 
     def _next_due(self) -> list[Repository]:
-        in_hand = Counter(repository.registry for repository in list(self._due))
-        full = [registry for registry, count in in_hand.items() if count >= _MOST_IN_HAND]
-        # What is in hand is still due: without room for it, images of other registries might never be seen behind it.
-        due = self._checks.due(_MOST_IN_HAND + in_hand.total(), full)
-        return [repository for repository in due if repository not in self._due]
+        in_hand = list(self._due)
+        of_registry = Counter(repository.registry for repository in in_hand)
+        full = [registry for registry, count in of_registry.items() if count >= _MOST_IN_HAND]
+        # What is passed over is still due: without room for it, images behind it might never be seen.
+        passed_over = {*in_hand, *list(self._put_off)}
+        due = self._checks.due(_MOST_IN_HAND + len(passed_over), full)
+        return [repository for repository in due if repository not in passed_over]
 
     def _check_due(self, repository: Repository) -> None:
-        outcome = self._run(repository, self._refresher.refresh_if_due, self._due)
-        # Without an outcome another process is at it, and the image would at once be found due again.
+        outcome = None
+        try:
+            outcome = self._attempt(str(repository), partial(self._refresher.refresh_if_due, repository))
+        finally:
+            if outcome is None:  # another process is at it, or it could not begin: it is still due
+                self._put_off.add(repository)
+            self._due.discard(repository)
         if outcome and self._lease and len(self._due) <= _FEW_IN_HAND:
             self._attempt("begin what is due", self._begin_due)
 
     def _begin_cleaning(self) -> None:
         if self._upkeep.begins_cleaning():
             self._due_workers.put(_NO_REGISTRY, partial(self._attempt, "clean up", self._upkeep.clean))
-
-    def _run(
-        self, repository: Repository, refresh: Callable[[Repository], Outcome | None], in_hand: set[Repository]
-    ) -> Outcome | None:
-        try:
-            return self._attempt(str(repository), partial(refresh, repository))
-        finally:
-            in_hand.discard(repository)
 
     def _attempt(self, name: str, work: Callable[[], T]) -> T | None:
         """Do something; what was to be foreseen, such as a full disk, is logged once until it is over or another."""

@@ -82,17 +82,22 @@ class CdnLog(CdnPurge):
 
 
 class CountedCounts(Counts):
-    """Counts that remember how often they were written, which each round does first."""
+    """Counts that remember how often they were written, which each round does first, and may fail to."""
 
     rounds = 0
+    error: Exception | None = None
 
     def write(self) -> None:
         self.rounds += 1
+        if self.error:
+            raise self.error
         super().write()
 
 
 class CountedLeases(Leases):
-    """Leases that remember how often each was to be taken."""
+    """Leases that remember how often each was to be taken; those of images may not be had."""
+
+    error: Exception | None = None
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -100,6 +105,8 @@ class CountedLeases(Leases):
 
     def take(self, connection: Connection, name: str) -> Lease | None:
         self.wanted[name] += 1
+        if self.error and name.startswith("image:"):
+            raise self.error
         return super().take(connection, name)
 
 

@@ -192,7 +192,7 @@ def test_search_in_ten_thousand_images_shows_the_best_fifty(read: Read) -> None:
 
 def test_an_unknown_name_leads_to_similar_ones(read: Read, site: Site) -> None:
     page = read("/images/somebody/web")
-    assert page.get_by_label("Find").input_value() == "web"
+    assert page.get_by_role("searchbox", name="Find").input_value() == "web"
     page.get_by_role("link", name=WEB).click()
     page.wait_for_url(f"{site.url}/images/{WEB}/")
 
