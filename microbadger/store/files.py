@@ -1,4 +1,4 @@
-"""Replaces files whole and takes locks that the kernel frees when their holder dies.
+"""Replaces files as a whole, and takes locks that the kernel frees when their holder dies.
 
 A reader of a file written here sees the old bytes or the new ones, never a part. A lock is an ``flock`` on a file of
 its own: it works between threads, gunicorn workers and the command line alike, and needs no clean-up after a crash.
@@ -33,9 +33,9 @@ _NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 
 
 def read_if_any(path: Path | str) -> bytes | None:
-    """Return the bytes of a file, or None where there is no such file.
+    """Return the bytes of a file, or None if there is no such file.
 
-    It makes half as many calls to the system as `Path.read_bytes`: looks at images are made of reading files.
+    It makes half as many system calls as `Path.read_bytes`.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY)
@@ -58,7 +58,7 @@ class FileStamp(NamedTuple):
 
 
 def stamp_of(path: Path) -> FileStamp | None:
-    """Return the stamp of a file, or None where there is no such file."""
+    """Return the stamp of a file, or None if there is no such file."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -67,17 +67,16 @@ def stamp_of(path: Path) -> FileStamp | None:
 
 
 def seconds_since_written(path: Path) -> float:
-    """Return how long ago a file was written; infinite where there is none, or a clock says that it will be."""
+    """Return how long ago a file was written; infinite if there is none, or if it was written in the future."""
     stamp = stamp_of(path)
     age = time.time() - stamp.written_at_ns / 1e9 if stamp else -1.0
     return age if age >= 0 else math.inf
 
 
 def replace_file(path: Path, content: bytes, mode: int = PRIVATE_MODE, *, is_durable: bool = False) -> None:
-    """Put ``content`` in the place of ``path`` in one step; on any failure the old file stays and no other is left.
+    """Replace a file by one with this content in one step; if that fails, the old file stays and no other is left.
 
-    A durable file outlives a power failure once this returns, and is for what cannot be made again; of another one the
-    old bytes may be back then, or none.
+    A durable file survives a power failure once this returns. After one, another file may have its old content or none.
     """
     with _written_beside(path, [content], mode, is_durable=is_durable) as temporary:
         temporary.replace(path)
@@ -86,7 +85,7 @@ def replace_file(path: Path, content: bytes, mode: int = PRIVATE_MODE, *, is_dur
 
 
 def replace_if_other(path: Path, parts: Iterable[bytes], mode: int = PRIVATE_MODE) -> bool:
-    """Put a content that comes in parts, and may be long, in the place of ``path``; False where it stands there."""
+    """Replace a file by one with a content in parts, unless it has the same content; return whether it had another."""
     with _written_beside(path, parts, mode) as temporary:
         if _have_same_content(temporary, path):
             temporary.unlink()
@@ -96,9 +95,9 @@ def replace_if_other(path: Path, parts: Iterable[bytes], mode: int = PRIVATE_MOD
 
 
 def append_line(path: Path, line: bytes, max_bytes: int) -> None:
-    """Make ``line`` the last one of a file, and the only one where the file would grow beyond so many bytes.
+    """Append a line to a file, or replace the file by the line if it would grow beyond so many bytes.
 
-    That takes a tenth of the time in which a file is replaced. What a full disk cut short counts as a line too.
+    Appending takes a tenth of the time of replacing. A line that a full disk has cut short stays in the file.
     """
     with suppress(FileNotFoundError):
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
@@ -112,7 +111,7 @@ def append_line(path: Path, line: bytes, max_bytes: int) -> None:
 
 
 def trouble_with(folder: Path) -> str | None:
-    """Return in a few words why no file can be written in a folder, or None where one can."""
+    """Return in a few words why no file can be written in a folder, or None if one can."""
     try:
         make_folder(folder)
         with tempfile.NamedTemporaryFile(prefix=_TEMPORARY_PREFIX, dir=folder) as file:
@@ -124,7 +123,7 @@ def trouble_with(folder: Path) -> str | None:
 
 
 def remove_file(path: Path, below: Path) -> bool:
-    """Remove a file and the folders this leaves empty, up to ``below``; False where there was no such file."""
+    """Remove a file and the folders that this leaves empty, up to ``below``; return False if there was no such file."""
     try:
         path.unlink()
     except (FileNotFoundError, NotADirectoryError):
@@ -136,7 +135,7 @@ def remove_file(path: Path, below: Path) -> bool:
 
 
 def remove_if_empty(folder: Path) -> bool:
-    """Remove a folder that holds nothing; False where it holds something, True where there was none."""
+    """Remove an empty folder; return False if it is not empty, and True if there is none."""
     try:
         folder.rmdir()
     except OSError as error:
@@ -147,7 +146,7 @@ def remove_if_empty(folder: Path) -> bool:
 
 
 def set_aside(path: Path) -> Path | None:
-    """Rename a damaged file to ``<name>.damaged-<UTC time>`` and log it; return None where there is no such file.
+    """Rename a damaged file to ``<name>.damaged-<UTC time>`` and log it; return None if there is no such file.
 
     The last few are kept of each file, for those who want to know what happened.
     """
@@ -164,7 +163,7 @@ def set_aside(path: Path) -> Path | None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what processes that were killed while they wrote left below a folder."""
+    """Remove the temporary files below a folder that killed processes have left."""
     long_ago = time.time() - _LONGEST_WRITE_SECONDS
     for parent, _, names in os.walk(folder):
         for name in names:
@@ -176,7 +175,7 @@ def sweep(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, each open to any reader whatever the umask says."""
+    """Make a folder and those above it, readable for everybody whatever the umask is."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
@@ -187,7 +186,7 @@ def make_folder(folder: Path) -> None:
 
 @contextmanager
 def lock_file(path: Path) -> Iterator[None]:
-    """Hold the lock at ``path``, waiting for whoever holds it now."""
+    """Hold the lock at ``path``; wait while another holds it."""
     descriptor = _open_lock(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -197,13 +196,13 @@ def lock_file(path: Path) -> Iterator[None]:
 
 
 def unlock(descriptor: int) -> None:
-    """Free a lock, also where a process forked meanwhile holds a copy of the descriptor."""
+    """Free a lock, even if a process that was forked meanwhile holds a copy of the descriptor."""
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     os.close(descriptor)
 
 
 def try_lock(path: Path) -> int | None:
-    """Take the lock at ``path`` and return the descriptor to `unlock` it with, or None where another holds it."""
+    """Take the lock at ``path`` and return the descriptor to `unlock` it with, or None if another holds it."""
     descriptor = _open_lock(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -222,7 +221,7 @@ def _open_lock(path: Path) -> int:
 def _written_beside(
     path: Path, parts: Iterable[bytes], mode: int, *, is_durable: bool = False
 ) -> Iterator[Path]:
-    """Give a new file beside ``path`` that holds these bytes; it is removed if anything fails."""
+    """Give a new file beside ``path`` with these bytes; it is removed if anything fails."""
     descriptor, temporary = _temporary_beside(path)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -257,7 +256,7 @@ def _temporary_beside(path: Path) -> tuple[int, str]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the disk remember which files a folder holds."""
+    """Write to the disk which files a folder holds."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
