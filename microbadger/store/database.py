@@ -81,7 +81,7 @@ class Database:
         _ALL.add(self)
 
     def read(self) -> AbstractContextManager[Connection]:
-        """Give a connection within a transaction that only reads. Raises StoreError."""
+        """Give a connection within a transaction that only reads; keep it short. Raises StoreError."""
         return self._transaction("read")
 
     def write(self, *, durable: bool = False) -> AbstractContextManager[Connection]:
@@ -248,7 +248,10 @@ class _Opened:
         return stamp is not None and stamp.inode == self.stamp.inode
 
     def has_lost(self, stamp: FileStamp) -> bool:
-        """Return whether the file with this stamp is damaged: found so, or shorter, for SQLite never shortens it."""
+        """Return whether the file with this stamp is damaged: found so, or cut.
+
+        Only a VACUUM shortens a file that is in order; then everything is carried over.
+        """
         return self.is_of(stamp) and (self.is_damaged or stamp.size_bytes < self.stamp.size_bytes)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from microbadger.store.database import StoreError
 from microbadger.store.tables import CONTENT, FIRST_SEEN, REQUESTS
-from tests.store.world import Process, database_at, get, put, wait_until
+from tests.store.world import Process, database_at, fill, get, mounted, put, wait_until
 
 ROWS = 2000
 
@@ -216,6 +216,41 @@ def test_the_log_of_a_process_that_was_killed_is_read_although_the_file_was_cut(
 
     assert (get(file, "secret"), get(file, "key")) == ("value", "value")
     assert asides(file)[0].with_name(f"{asides(file)[0].name}-wal").exists()
+
+
+def test_a_database_that_another_program_makes_shorter_loses_nothing(file: Path, other: Process) -> None:
+    put(file, "secret", "value")
+    see(file)
+    with database_at(file).write() as connection:
+        connection.execute(FIRST_SEEN.delete())
+    with sqlite3.connect(file, isolation_level=None) as program:
+        program.execute("VACUUM")
+        program.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    program.close()
+
+    assert (get(file, "secret"), other.run(get, file, "secret"), count(file)) == ("value", "value", 0)
+
+
+def test_a_damaged_database_on_a_full_disk_stays_until_there_is_room(tmp_path: Path) -> None:
+    folder = tmp_path / "disk"
+    file = folder / "microbadger.db"
+    with mounted(folder, "-t", "tmpfs", "-o", "size=2m", "none"):
+        put(file, "secret", "value")
+        see(file)
+        close(file)
+        overwrite_table(file, "first_seen")
+        ballast = fill(folder)
+        ballast.write_bytes(bytes(ballast.stat().st_size - 50_000))
+        with pytest.raises(StoreError, match="it is damaged"):
+            count(file)
+
+        assert outcome(get, file, "secret") == "the disk is full; free some space."
+
+        assert asides(file) == []
+        ballast.unlink()
+        assert get(file, "secret") == "value"
+        assert len(asides(file)) == 1
+        close(file)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """Transactions, with real threads and real processes."""
 
+import os
+import signal
 import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from pathlib import Path
 
@@ -59,6 +62,22 @@ def test_a_transaction_that_raises_writes_nothing(file: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         fail()
     assert get(file, "key") is None
+
+
+def write_and_die(file: Path) -> None:
+    with database_at(file).write(durable=True) as connection:
+        upsert(connection, META, [{"key": f"key{number}", "value": "x" * 100} for number in range(1000)])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_within_a_transaction_writes_nothing_and_locks_nothing(file: Path) -> None:
+    put(file, "key", "value")
+    killed = Process()
+    with pytest.raises(BrokenProcessPool):
+        killed.run(write_and_die, file)
+    put(file, "key", "new")
+    assert (get(file, "key"), get(file, "key0")) == ("new", None)
+    killed.end()
 
 
 def test_a_mistake_in_a_statement_is_not_an_unusable_database(file: Path) -> None:
