@@ -196,7 +196,6 @@ def test_cleaning_up_leaves_alone_what_is_being_written(world: World) -> None:
     assert written.exists()
 
 
-def test_a_round_publishes_the_lists_and_sends_messages(world: World) -> None:
+def test_a_round_publishes_the_lists(world: World) -> None:
     world.upkeep.tasks["publish the lists"]()
     assert world.publisher.has("v1/images.json")
-    world.upkeep.tasks["send messages"]()
