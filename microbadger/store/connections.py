@@ -9,7 +9,7 @@ from typing import Literal
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine
 
-Kind = Literal["read", "write", "durable"]
+Kind = Literal["read", "write", "durable", "migrate"]
 
 _MOST_IDLE = 8
 _BEGIN: Mapping[str, Mapping[Kind, Sequence[str]]] = {
@@ -18,11 +18,13 @@ _BEGIN: Mapping[str, Mapping[Kind, Sequence[str]]] = {
         "read": ("PRAGMA query_only = 1", "BEGIN"),
         "write": ("PRAGMA query_only = 0", "PRAGMA synchronous = NORMAL", "BEGIN IMMEDIATE"),
         "durable": ("PRAGMA query_only = 0", "PRAGMA synchronous = FULL", "BEGIN IMMEDIATE"),
+        "migrate": ("PRAGMA query_only = 0", "PRAGMA synchronous = FULL", "BEGIN IMMEDIATE"),
     },
     "postgresql": {
         "read": ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",),
         "write": (),
         "durable": (),
+        "migrate": ("SELECT pg_advisory_xact_lock(20150801)",),  # any number, as long as it is always the same
     },
 }
 
@@ -64,16 +66,16 @@ class Connections:
                 self._idle.popleft().close()
 
 
-def engine_for(file: Path, *, journal: str = "WAL", busy_seconds: float = 0) -> Engine:
-    """Return an engine for an SQLite file, which must exist."""
+def engine_for(file: Path, setup: str, *, mode: str = "rw", busy_seconds: float = 0) -> Engine:
+    """Return an engine for an SQLite file, which must exist; each connection begins with the ``setup`` statement."""
 
     def connect() -> sqlite3.Connection:
-        address = f"{file.as_uri()}?mode=rw"
+        address = f"{file.as_uri()}?mode={mode}"
         connection = sqlite3.connect(
             address, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
         )
         try:
-            connection.execute(f"PRAGMA journal_mode = {journal}")
+            connection.execute(setup)
         except BaseException:
             connection.close()
             raise

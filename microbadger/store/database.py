@@ -11,7 +11,7 @@ service runs is noticed; a damaged one is set aside, and what can be read of it 
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakSet
@@ -47,6 +47,9 @@ from microbadger.store.sqlite_files import (
 log = EventLog(__name__)
 
 _BUSY_SECONDS = 5.0
+_WITH_LOG = "PRAGMA journal_mode = WAL"
+_WITHOUT_LOG = "PRAGMA journal_mode = DELETE"
+_ALTHOUGH_CUT = "PRAGMA writable_schema = 1"  # else SQLite reads nothing of a file that is shorter than it should be
 _MISTAKES = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 """Errors that a statement makes, and not the database."""
 _NO_FILE = FileStamp(0, 0, 0)
@@ -65,7 +68,9 @@ class Database:
         address = make_url(url)
         is_file = address.get_backend_name() == "sqlite"
         self._file = Path(address.database or "").resolve() if is_file else None
-        self._engine = engine_for(self._file, busy_seconds=busy_seconds) if self._file else engine_of(address)
+        self._engine = (
+            engine_for(self._file, _WITH_LOG, busy_seconds=busy_seconds) if self._file else engine_of(address)
+        )
         self._name = str(self._file) if self._file else f"{address.host}/{address.database}"
         self._driver_error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         self._migrations = migrations
@@ -166,7 +171,7 @@ class Database:
                 before.is_usable = False  # also where the old file comes back: others have no log in common with it
         connections = self._connected_if_sound(stamp, before)
         if connections is None:
-            self._begin_anew(file, before)
+            self._begin_anew(file, stamp, before)
             connections = self._connected(self._engine)
         return _Opened(connections, stamp_of(file) or _NO_FILE, log_inode_of(file))
 
@@ -187,35 +192,36 @@ class Database:
             with connections.transaction("read") as connection:
                 is_ready = is_up_to_date(connection, self._migrations)
             if not is_ready:
-                with connections.transaction("durable") as connection:
+                with connections.transaction("migrate") as connection:
                     bring_up_to_date(connection, self._migrations)
         except BaseException:
             connections.close()
             raise
         return connections
 
-    def _begin_anew(self, file: Path, before: "_Opened | None") -> None:
+    def _begin_anew(self, file: Path, stamp: FileStamp | None, before: "_Opened | None") -> None:
         """Put a new database in the place of one that is missing or damaged, with what can be read of that."""
         new = file.with_name(f".new-{file.name}")
-        source = before.connections if before else Connections(self._engine)
+        remove_database(new)  # of a process that was killed
         try:
-            remove_database(new)  # of a process that was killed
             new.touch(PRIVATE_MODE)
-            connections = self._connected(engine_for(new, journal="DELETE"))
-            if file.exists():
+            if stamp:
                 os.utime(file)  # the next transactions of others see a change, and wait until the new one is there
-            if before or file.exists():
-                carry_over(source, connections)
-            connections.close()
+            with (
+                closing(self._connected(engine_for(new, _WITHOUT_LOG))) as target,
+                closing(Connections(engine_for(file, _ALTHOUGH_CUT, mode="ro"))) as damaged,
+            ):
+                sources = [before.connections] if before else []
+                if stamp and stamp.size_bytes:
+                    sources.append(damaged)
+                if sources:
+                    carry_over(sources, target)
             set_aside_with_log(file)
             new.replace(file)
             sync_folder(file.parent)
         except BaseException:
             remove_database(new)
             raise
-        finally:
-            if not before:
-                source.close()
 
     def _close(self) -> None:
         with self._lock:

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -119,17 +120,18 @@ def remove_if_empty(folder: Path) -> bool:
 
 
 def set_aside(path: Path) -> Path | None:
-    """Rename a damaged file to ``<name>.damaged-<UTC time>`` and say so; None where there is no such file.
+    """Rename a damaged file to ``<name>.damaged-<UTC time>`` and log it; return None where there is no such file.
 
     The last few of each file are kept, for an operator to examine.
     """
-    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
     try:
         path.replace(aside)
     except FileNotFoundError:
         return None
-    for old in sorted(path.parent.glob(f"{glob.escape(path.name)}.damaged-*"))[:-_MOST_SET_ASIDE]:
-        old.unlink(missing_ok=True)
+    for old in sorted(path.parent.glob(f"{glob.escape(path.name)}.damaged-*Z"))[:-_MOST_SET_ASIDE]:
+        for part in path.parent.glob(f"{glob.escape(old.name)}*"):
+            part.unlink(missing_ok=True)
     log.warning("damaged_file_set_aside", file=path, aside=aside.name)
     return aside
 

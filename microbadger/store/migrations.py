@@ -31,22 +31,21 @@ def is_up_to_date(connection: Connection, migrations: Sequence[Migration]) -> bo
 
 
 def bring_up_to_date(connection: Connection, migrations: Sequence[Migration]) -> None:
-    """Create the tables of a new database, or migrate those of an older one. Raises UnknownSchema."""
+    """Create the tables of a new database, or migrate those of an older one. Raises UnknownSchema.
+
+    The transaction must keep others from doing so at the same time; one of them may have done so before.
+    """
     newest = len(migrations) + 1
-    if not _version_of(connection, newest):
+    version = _version_of(connection, newest)
+    if not version:
         SCHEMA.create_all(connection)
         values = {_VERSION_KEY: str(newest), IDENTITY_KEY: secrets.token_hex(8)}
         connection.execute(META.insert(), [{"key": key, "value": value} for key, value in values.items()])
-        return
-    # Of two processes that start at once, one migrates. PostgreSQL locks the row, SQLite has locked the database.
-    connection.execute(_VERSION.with_for_update())
-    version = _version_of(connection, newest)
-    if version == newest:
-        return
-    for migrate in migrations[version - 1 :]:
-        migrate(connection)
-    connection.execute(META.update().where(META.c.key == _VERSION_KEY).values(value=str(newest)))
-    log.info("database_migrated", before=version, now=newest)
+    elif version < newest:
+        for migrate in migrations[version - 1 :]:
+            migrate(connection)
+        connection.execute(META.update().where(META.c.key == _VERSION_KEY).values(value=str(newest)))
+        log.info("database_migrated", before=version, now=newest)
 
 
 def _version_of(connection: Connection, newest: int) -> int:

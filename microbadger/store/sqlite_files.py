@@ -5,19 +5,18 @@ that log. https://www.sqlite.org/wal.html
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-from sqlalchemy import Table, select
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy import TableClause, column, select, table
+from sqlalchemy.exc import DBAPIError
 
 from microbadger.logs import EventLog
 from microbadger.store.connections import Connections
 from microbadger.store.files import set_aside, stamp_of
 from microbadger.store.tables import CHECKS, SCHEMA
-from microbadger.store.upserts import Row, upsert
 
 log = EventLog(__name__)
 
@@ -88,35 +87,36 @@ def set_aside_with_log(file: Path) -> None:
         remove_log(file)
 
 
-def carry_over(source: Connections, target: Connections) -> None:
+def carry_over(sources: Sequence[Connections], target: Connections) -> None:
     """Copy what can still be read of a damaged database, table by table, into a new one.
 
-    Raises the errors of the new one.
+    Each source can read other parts: open connections remember what they have read. Raises the errors of the target.
     """
-    count = 0
-    damaged: list[str] = []
-    for table in SCHEMA.sorted_tables:
-        rows = _rows_of(table, source, damaged)
-        try:
+    count, damaged = 0, []
+    for name, described in SCHEMA.tables.items():
+        plain = table(name, *(column(each.name) for each in described.columns))  # whatever the values are
+        failures: list[Exception] = []
+        for source in sources:
+            rows = _rows_of(plain, source, failures)
             while some := list(islice(rows, _ROWS_AT_ONCE)):
                 with target.transaction("write") as connection:
-                    count += upsert(connection, table, some)
-        except IntegrityError:
-            damaged.append(table.name)
+                    count += connection.execute(plain.insert().prefix_with("OR IGNORE"), some).rowcount
+        if len(failures) == len(sources):
+            damaged.append(name)
     if damaged:
         with target.transaction("write") as connection:
             connection.execute(CHECKS.delete())  # what is missing is then seen: each image is checked as a new one is
     log.warning("database_carried_over", rows=count, damaged_tables=",".join(damaged) or None)
 
 
-def _rows_of(table: Table, source: Connections, damaged: list[str]) -> Iterator[Row]:
-    """Yield the rows of a table that can be read, and note its name where some cannot."""
+def _rows_of(plain: TableClause, source: Connections, failures: list[Exception]) -> Iterator[dict[str, object]]:
+    """Yield the rows of a table up to the first that cannot be read, and note why it cannot."""
     try:
         with source.transaction("read") as connection:
-            for row in connection.execute(select(table)).mappings():
+            for row in connection.execute(select(plain)).mappings():
                 yield dict(row)
-    except (DBAPIError, sqlite3.Error):
-        damaged.append(table.name)
+    except (DBAPIError, sqlite3.Error) as error:
+        failures.append(error)
 
 
 def _code_of(error: Exception) -> int:

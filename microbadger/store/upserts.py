@@ -19,7 +19,7 @@ def upsert(
     table: Table,
     rows: Row | Sequence[Row],
     *,
-    update: Collection[str] | Mapping[str, ColumnElement[Any]] = (),
+    update: Collection[str] | Mapping[str, object] = (),
     where: ColumnElement[bool] | None = None,
 ) -> int:
     """Insert rows, and update those whose primary key exists; return how many were inserted or updated.
@@ -30,8 +30,8 @@ def upsert(
     """
     if not rows:
         return 0
-    pairs = tuple(update.items()) if isinstance(update, Mapping) else tuple((name, None) for name in update)
-    return connection.execute(_statement(connection.dialect.name, table, pairs, where), rows).rowcount
+    changes = tuple(update.items() if isinstance(update, Mapping) else update)
+    return connection.execute(statement_for(connection.dialect.name, table, changes, where), rows).rowcount
 
 
 def excluded(column: Column[Any]) -> ColumnElement[Any]:
@@ -40,14 +40,15 @@ def excluded(column: Column[Any]) -> ColumnElement[Any]:
 
 
 @lru_cache(maxsize=_MOST_STATEMENTS)
-def _statement(
+def statement_for(
     dialect: str,
     table: Table,
-    update: tuple[tuple[str, ColumnElement[Any] | None], ...],
-    where: ColumnElement[bool] | None,
+    changes: tuple[str | tuple[str, object], ...],
+    where: ColumnElement[bool] | None = None,
 ) -> Any:
-    insert = _INSERT[dialect](table)
-    if not update:
+    """Return the statement of `upsert` for one of the databases."""
+    insert = _INSERT[dialect](table).execution_options(preserve_rowcount=True)  # which psycopg would not give
+    if not changes:
         return insert.on_conflict_do_nothing()
-    values = {name: insert.excluded[name] if value is None else value for name, value in update}
+    values = dict((each, insert.excluded[each]) if isinstance(each, str) else each for each in changes)
     return insert.on_conflict_do_update(index_elements=table.primary_key.columns, set_=values, where=where)

@@ -1,27 +1,21 @@
-"""Counts over several processes: nothing that was added up is lost, and none goes back."""
+"""Counts over several processes."""
 
-import subprocess
-import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import pytest
+from sqlalchemy import URL, select
 
 from microbadger.store.counts import Counts
 from microbadger.store.database import Database, StoreError
+from microbadger.store.tables import GAUGES
+from tests.store.test_forks import end_of, fork
+from tests.store.world import Process, database_at, locked
 
-COUNT_AND_DIE = """
-import os, signal, sys
-from microbadger.store.counts import Counts
-from microbadger.store.database import Database
-counts = Counts(Database(sys.argv[1]))
-for _ in range(3):
-    counts.add("webhooks", sender="zot")
-counts.read()
-counts.add("webhooks", sender="zot")
-os.kill(os.getpid(), signal.SIGKILL)
-"""
 ZOT = (("sender", "zot"),)
 HUB = (("host", "docker.io"),)
+TIMES = 200
 
 
 class Clock:
@@ -33,83 +27,147 @@ class Clock:
         return self.now
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/größe.db"
+@cache
+def counts_at(file: Path) -> Counts:
+    return Counts(database_at(file))
 
 
-def test_the_counts_of_several_processes_are_added_up(url: str) -> None:
-    here, there = Counts(Database(url)), Counts(Database(url))
-    here.add("webhooks", sender="zot")
-    there.add("webhooks", sender="zot")
-    there.add("webhooks", 0.5, sender="quay")
-    there.write()
-
-    assert here.read().of("webhooks") == {ZOT: 2, (("sender", "quay"),): 0.5}
+def count(file: Path, times: int = 1) -> None:
+    """Count in this process, without adding it to the database."""
+    for _ in range(times):
+        counts_at(file).add("webhooks", sender="zot")
 
 
-def test_no_process_reads_less_than_another_has_read(url: str) -> None:
-    here, there = Counts(Database(url)), Counts(Database(url))
-    sums = []
-    for process in (here, there) * 3:
-        process.add("webhooks", sender="zot")
-        sums.append(process.read().of("webhooks")[ZOT])
-
-    assert sums == [1, 2, 3, 4, 5, 6]
+def total(file: Path) -> float:
+    return counts_at(file).read().of("webhooks")[ZOT]
 
 
-def test_of_a_process_that_was_killed_the_counts_that_it_added_are_kept(url: str) -> None:
-    counts = Counts(Database(url))
-    for _ in range(2):
-        subprocess.run([sys.executable, "-c", COUNT_AND_DIE, url], timeout=30, check=False)
-
-    assert counts.read().of("webhooks") == {ZOT: 6}
+def count_and_write(file: Path, times: int) -> None:
+    for _ in range(times):
+        count(file)
+        counts_at(file).write()
 
 
-def test_what_could_not_be_added_is_added_later(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    folder.write_text("not a folder")
-    counts = Counts(Database(f"sqlite:///{folder}/microbadger.db"))
-    counts.add("webhooks", sender="zot")
-    with pytest.raises(StoreError):
-        counts.write()
-    counts.add("webhooks", sender="zot")
-    folder.unlink()
-
-    assert counts.read().of("webhooks") == {ZOT: 2}
+def test_what_several_processes_counted_is_added_up(file: Path, other: Process) -> None:
+    count(file)
+    other.run(count_and_write, file, 2)
+    counts_at(file).add("webhooks", 0.5, sender="quay")
+    assert counts_at(file).read().of("webhooks") == {ZOT: 3, (("sender", "quay"),): 0.5}
 
 
-def test_while_the_database_takes_nothing_the_sums_in_it_are_read(url: str) -> None:
-    database = Database(url, busy_seconds=0.05)
+def test_no_process_reads_less_than_another_has_read(file: Path, other: Process) -> None:
+    totals: list[float] = []
+    for _ in range(3):
+        other.run(count, file)
+        totals.append(total(file) if totals else other.run(total, file))
+        totals.append(other.run(total, file))
+    assert totals == [1, 1, 1, 2, 2, 3]
+
+
+def test_nothing_is_lost_between_threads_and_processes(file: Path, other: Process) -> None:
+    counting = other.start(count_and_write, file, TIMES)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: count_and_write(file, TIMES), range(4)))
+    counting.result()
+    assert total(file) == 5 * TIMES
+
+
+def test_what_a_killed_process_has_written_is_kept(file: Path) -> None:
+    killed = Process()
+    killed.run(count_and_write, file, 3)
+    killed.run(count, file)
+    killed.kill()
+    assert total(file) == 3
+
+
+def count_as_parent_and_child(file: Path) -> int:
+    """Count, and let a child count that was forked before this was written."""
+    count(file, 2)
+    end = end_of(fork(lambda: count_and_write(file, 1)))
+    counts_at(file).write()
+    return end
+
+
+def test_a_child_does_not_count_again_what_its_parent_counted(file: Path, other: Process) -> None:
+    assert other.run(count_as_parent_and_child, file) == 0
+    assert total(file) == 3
+
+
+def test_a_counter_without_labels_has_empty_labels(file: Path) -> None:
+    counts_at(file).add("starts")
+    assert counts_at(file).read().of("starts") == {(): 1}
+
+
+def test_labels_are_the_same_in_any_order_and_of_any_text(file: Path) -> None:
+    counts_at(file).add("requests", host='mañana"\\', status="200")
+    counts_at(file).add("requests", status="200", host='mañana"\\')
+    assert counts_at(file).read().of("requests") == {(("host", 'mañana"\\'), ("status", "200")): 2}
+
+
+def test_a_failed_write_loses_nothing(file: Path) -> None:
+    database = Database(URL.create("sqlite", database=str(file)).render_as_string(), busy_seconds=0.1)
     counts = Counts(database)
     counts.add("webhooks", sender="zot")
     counts.write()
+    with locked(file):
+        for number in range(2):
+            counts.add("webhooks", sender="zot")
+            counts.set("pulls", number, host="docker.io")
+            with pytest.raises(StoreError):
+                counts.write()
     counts.add("webhooks", sender="zot")
-
-    with Database(url).write():
-        during = counts.read().of("webhooks")
-
-    assert (during, counts.read().of("webhooks")) == ({ZOT: 1}, {ZOT: 2})
+    totals = counts.read()
+    database.close()
+    assert (totals.of("webhooks"), totals.of("pulls")) == ({ZOT: 4}, {HUB: 1})
 
 
-def test_of_a_gauge_that_several_processes_set_the_latest_value_counts(url: str) -> None:
+def test_counts_of_an_unusable_database_are_not_read(file: Path) -> None:
+    file.mkdir(parents=True)
+    with pytest.raises(StoreError, match="cannot be used"):
+        counts_at(file).read()
+
+
+def test_the_latest_of_the_values_that_several_processes_set_counts(file: Path) -> None:
     clock = Clock()
-    here, there = Counts(Database(url), clock=clock), Counts(Database(url), clock=clock)
+    here, there = (Counts(database_at(file), clock=clock) for _ in range(2))
     there.set("pulls", 90, host="docker.io")
     clock.now += 1
     here.set("pulls", 80, host="docker.io")
     here.write()
     there.write()
-
     assert here.read().of("pulls") == there.read().of("pulls") == {HUB: 80}
 
 
 @pytest.mark.parametrize("passed_seconds", [60, 61, -1])
-def test_a_gauge_of_another_time_is_not_read(url: str, passed_seconds: float) -> None:
+def test_a_value_that_does_not_hold_now_is_not_read(file: Path, passed_seconds: float) -> None:
     clock = Clock()
-    counts = Counts(Database(url), clock=clock)
+    counts = Counts(database_at(file), clock=clock)
     counts.set("pulls", 90, 60, host="docker.io")
-    counts.write()
     clock.now += passed_seconds
-
     assert counts.read().of("pulls") == {}
+
+
+def test_a_value_that_was_set_before_the_clock_was_set_back_gives_way(file: Path) -> None:
+    clock = Clock()
+    counts = Counts(database_at(file), clock=clock)
+    counts.set("pulls", 90, host="docker.io")
+    counts.write()
+    clock.now -= 3600
+    counts.set("pulls", 80, host="docker.io")
+    assert counts.read().of("pulls") == {HUB: 80}
+
+
+def test_values_whose_time_is_over_are_removed(file: Path) -> None:
+    clock = Clock()
+    counts = Counts(database_at(file), clock=clock)
+    for number in range(3):
+        counts.set("pulls", 1, 60, host=f"registry{number}.test")
+        counts.write()
+        clock.now += 61
+    with database_at(file).read() as connection:
+        assert len(connection.execute(select(GAUGES)).all()) == 1
+
+
+def test_nothing_counted_is_no_transaction(file: Path) -> None:
+    counts_at(file).write()
+    assert not file.exists()

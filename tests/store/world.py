@@ -1,11 +1,14 @@
 """What tests of the store do with a database, in their own process and in others."""
 
 import multiprocessing
+import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -58,6 +61,13 @@ class Process:
     def start(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         return self._pool.submit(function, *args, **kwargs)
 
+    def kill(self) -> None:
+        pid = self.run(os.getpid)
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(BrokenProcessPool):
+            self.run(os.getpid)
+        self.end()
+
     def end(self) -> None:
         self._pool.shutdown()
 
@@ -87,3 +97,11 @@ def mounted(folder: Path, *options: str) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition, but not for ever."""
+    end = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
