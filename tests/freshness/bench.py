@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from microbadger.cdn import Cdn
+from microbadger.cdn.purge import CdnPurge
 from microbadger.freshness.outcome import Outcome
 from microbadger.freshness.service import Freshness, FreshnessOptions
 from microbadger.http.client import Network
@@ -34,7 +34,7 @@ BASE_URL = "https://badges.test"
 DEADLINE_SECONDS = 20.0
 
 
-class CdnLog(Cdn):
+class CdnLog(CdnPurge):
     """A CDN that remembers which paths it was to forget, and asks nobody."""
 
     def __init__(self) -> None:
