@@ -209,9 +209,9 @@ def _temporary_beside(path: Path) -> tuple[int, str]:
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
 
 
-def sync_folder(folder: Path) -> None:
-    """Write to the disk which files a folder holds."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Wait until the disk has what a file, or a folder, holds now."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
