@@ -123,20 +123,21 @@ class Publication:
         Return its content; None where the image has no such file. If a check replaces the record meanwhile, the file is
         made again.
         """
-        is_kept = self.records.has_file(repository, path)
+        is_known, is_written = self.records.has_file(repository, path), False
         while files := self._recorded_files(repository):
-            make = files.all().get(path)
+            make = files.maker_of(path)
             if make is None:
                 break
             content = make()
-            if not is_kept:
+            if not is_known:
                 with self.database.write() as connection:
                     self.records.add_files(connection, repository, [path])
-                is_kept = True
+                is_known = True
             self.publisher.write_if_possible(path, content)
+            is_written = True
             if self.records.updated_at(repository) == files.image["UpdatedAt"]:
                 return content
-        if is_kept:
+        if is_written:
             self.publisher.remove(path)
         return None
 

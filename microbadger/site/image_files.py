@@ -55,6 +55,11 @@ class ImageFiles:
         """Return every file that the image can have, its metadata last."""
         return self._files([tag for version in self.image["Versions"] for tag in tags_of(version)])
 
+    def maker_of(self, path: str) -> Maker | None:
+        """Return what makes the file at a path, None where the image cannot have it."""
+        tags = (tag for version in self.image["Versions"] for tag in tags_of(version))
+        return self._files([tag for tag in tags if f":{tag}" in path]).get(path)
+
     def _files(self, tags: Sequence[str]) -> dict[str, Maker]:
         names = ImagePaths.all_of(Repository(self.image["Registry"], self.image["Repository"]))
         pages = {tag: cache(partial(self._page, tag)) for tag in tags}

@@ -311,6 +311,24 @@ def test_a_file_of_an_image_that_is_removed_while_it_is_made_goes_too(bench: Ben
     assert bench.files() == {}
 
 
+def test_a_file_that_a_check_has_just_written_is_left_alone_by_a_request_that_did_not_find_it(bench: Bench) -> None:
+    push_two_versions(bench)
+    bench.fake.push("team/web", "2.0", image(layers=[2048]))
+    path = bench.paths.badge("size", "2.0", "svg")
+    stamps: list[tuple[int, int] | None] = []
+
+    def request() -> None:
+        stamps.append(bench.stamps().get(path))
+        bench.freshness.make(path)
+        stamps.append(bench.stamps().get(path))
+
+    hooked(bench, bench.paths.metadata, request).refresh()
+
+    before, after = stamps
+    assert before
+    assert after == before
+
+
 @pytest.mark.parametrize("is_emptied", [False, True], ids=["", "the public folder was emptied"])
 def test_what_is_made_from_the_old_record_while_a_check_writes_is_put_right(bench: Bench, is_emptied: bool) -> None:
     push_two_versions(bench)
