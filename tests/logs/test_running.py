@@ -161,7 +161,7 @@ EVENTS: list[dict[str, str]] = [
     {"event": "hook"},
     {"event": "admin_refused", "status": "401"},
     {"event": "tracked"},
-    {"event": "webhook_told"},
+    {"event": "webhook_shown"},
     {"event": "notification", "status": "500"},
     {"event": "notification", "error": "it "},
     {"event": "refresh_failed", "cause": "denied"},
