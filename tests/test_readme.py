@@ -102,7 +102,7 @@ def test_every_setting_that_is_mentioned_exists() -> None:
 def events_logged() -> set[str]:
     """Return the name of every event that the code can log."""
     source = "".join(file.read_text() for file in [ROOT / "app.py", *(ROOT / "microbadger").rglob("*.py")])
-    return {*re.findall(r'\b(?:log\.\w+\(\s*|write\(\s+|_say\(logging\.ERROR, )"(\w+)"', source), "log"}
+    return {*re.findall(r'\b(?:log\.\w+\(\s*|write\(\s+|_write\(logging\.ERROR, )"(\w+)"', source), "log"}
 
 
 def test_the_table_of_events_names_each_that_is_logged() -> None:

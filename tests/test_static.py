@@ -320,15 +320,20 @@ def test_an_image_is_published_whole_when_it_is_tracked(site: Site) -> None:
     assert {new for path, new in mirrored.items() if new != path} <= site.files().keys()
 
 
-def test_a_service_over_the_same_folders_removes_files_that_only_a_static_site_has(site: Site) -> None:
-    service = replace(site, is_static=False)
-
-    service.types("refresh")
+def test_a_service_over_the_same_folders_removes_the_files_of_states(site: Site) -> None:
+    replace(site, is_static=False).types("refresh")
 
     files = [path for path in site.files() if "example/web" in path]
-    assert [path for path in files if ":1.0" in path or path.endswith("/-/status.json")] == []
-    assert "badges/size/example/web:1.1.svg" in files
+    assert [path for path in files if path.endswith("/-/status.json")] == []
     assert "openapi.json" in site.files()
+
+
+def test_a_service_over_the_same_folders_keeps_every_file_current(site: Site) -> None:
+    site.fake.push("example/web", "1.0", web(9_000_000))
+
+    replace(site, is_static=False).types("refresh")
+
+    assert badge_text(site.get("badges/size/example/web:1.0.svg").content) == "size: 12.0 MiB"
 
 
 def test_a_static_site_over_the_folders_of_a_service_is_the_same_as_before(site: Site) -> None:

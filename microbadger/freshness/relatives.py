@@ -26,6 +26,7 @@ _MOST_UNDER_ONE_CHAIN = 100  # of a thousand copies of one image the first hundr
 # Docker stacks 125 at most: https://github.com/moby/moby/blob/v25.0.0/layer/layer_store.go (maxLayerDepth)
 _MOST_LAYERS = 127
 _CHAIN_DIGITS = 32
+_CHAINS_AT_ONCE = 5000  # a statement can have 32,766 parameters in SQLite
 _OFFICIAL = "docker.io/library/"
 
 Chains = tuple[str, ...]
@@ -44,7 +45,7 @@ _RANKED = (
     .where(LAYER_STACKS.c.chain.in_(bindparam("chains", expanding=True)))
     .subquery()
 )
-_UNDER = select(_RANKED).where(_RANKED.c.place <= _MOST_UNDER_ONE_CHAIN).order_by(_RANKED.c.chain, _RANKED.c.place)
+_UNDER = select(_RANKED).where(_RANKED.c.place <= _MOST_UNDER_ONE_CHAIN)
 """The versions under some chains, those of official images first: they are what copies are copies of."""
 
 
@@ -98,8 +99,9 @@ class LayerStacks:
         name = str(repository)
         tags = {version["SHA"]: tuple(tags_of(version)[:_MOST_TAGS]) for version in versions}
         own = (_Stack(chains[-1], name, sha, tags[sha]) for sha, chains in stacks.items() if chains)
-        wanted = {chain for chains in stacks.values() for chain in chains}
-        rows = connection.execute(_UNDER, {"chains": sorted(wanted)}) if wanted else ()
+        wanted = sorted({chain for chains in stacks.values() for chain in chains})
+        parts = (wanted[start : start + _CHAINS_AT_ONCE] for start in range(0, len(wanted), _CHAINS_AT_ONCE))
+        rows = (row for part in parts for row in connection.execute(_UNDER, {"chains": part}))
         others = (_Stack(row.chain, row.image, row.sha, tuple(row.tags.split())) for row in rows if row.image != name)
         under: dict[str, list[_Stack]] = {}
         for stack in sorted([*others, *own], key=_rank):

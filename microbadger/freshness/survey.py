@@ -55,7 +55,7 @@ class Surveyor:
         remote = self.registry.repository(image.repository, private=image.private)
         listed = None if is_requested else self.registry.docker_hub.tags(image.repository, self.max_tags)
         last_of = {tag: version for version in last for tag in tags_of(version)}
-        available = [*_available(remote, listed, last_of), *wanted]  # a list can lag behind a push
+        available = [*_available(remote, listed, last_of, renew), *wanted]  # a list can lag behind a push
         tags = choose(available, self.max_tags, kept=image.kept_tags, wanted=wanted)
         hub_tags = {tag.name: tag for tag in listed.tags} if listed else {}
         content = self.registry.content
@@ -93,10 +93,12 @@ def _with_tags(shown: Mapping[str, VersionDocument]) -> list[VersionDocument]:
     return [tagged(versions[digest], digest_tags) for digest, digest_tags in tags.items()]
 
 
-def _available(remote: RemoteRepository, listed: HubTags | None, last_tags: Iterable[str]) -> list[str]:
+def _available(
+    remote: RemoteRepository, listed: HubTags | None, last_tags: Iterable[str], renew: Callable[[], object]
+) -> list[str]:
     """Return every tag there may be, the newest first where Docker Hub says so."""
     if listed is None or not listed.is_complete:
-        return remote.tags()
+        return remote.tags(renew)
     names = [tag.name for tag in listed.tags]
     # What the list does not name any more may only be late: the registry is asked.
     return [*names, *last_tags]

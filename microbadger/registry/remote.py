@@ -64,8 +64,11 @@ class RemoteRepository:
         self._credential = credential
         self._has_unused_credential = has_unused_credential
 
-    def tags(self) -> list[str]:
-        """Return all tags in the registry's order, each once; what cannot be a tag is left out."""
+    def tags(self, before_page: Callable[[], object] = lambda: None) -> list[str]:
+        """Return all tags in the registry's order, each once; what cannot be a tag is left out.
+
+        ``before_page`` is called before each page is read: there can be hundreds.
+        """
         tags: dict[str, None] = {}
         seen: set[str] = set()
         query: str | None = f"n={_TAGS_A_PAGE}"
@@ -73,6 +76,7 @@ class RemoteRepository:
             if query in seen or len(seen) == _MAX_PAGES or len(tags) > _MAX_TAGS:
                 raise self._bad("its list of tags has no end")
             seen.add(query)
+            before_page()
             answer = self._ask("GET", f"tags/list?{query}", kind="tags", max_bytes=_MAX_PAGE_BYTES)
             tags |= dict.fromkeys(self._page(answer))
             query = self._next_query(answer)

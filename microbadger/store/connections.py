@@ -9,7 +9,7 @@ from typing import Literal
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine
 
-Kind = Literal["read", "write", "durable", "migrate"]
+Kind = Literal["read", "write", "migrate"]
 
 _MOST_IDLE = 8
 _BEGIN: Mapping[str, Mapping[Kind, Sequence[str]]] = {
@@ -17,13 +17,11 @@ _BEGIN: Mapping[str, Mapping[Kind, Sequence[str]]] = {
     "sqlite": {
         "read": ("PRAGMA query_only = 1", "BEGIN"),
         "write": ("PRAGMA query_only = 0", "PRAGMA synchronous = NORMAL", "BEGIN IMMEDIATE"),
-        "durable": ("PRAGMA query_only = 0", "PRAGMA synchronous = FULL", "BEGIN IMMEDIATE"),
         "migrate": ("PRAGMA query_only = 0", "PRAGMA synchronous = FULL", "BEGIN IMMEDIATE"),
     },
     "postgresql": {
         "read": ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",),
         "write": (),
-        "durable": (),
         "migrate": ("SELECT pg_advisory_xact_lock(20150801)",),  # any number, as long as it is always the same
     },
 }

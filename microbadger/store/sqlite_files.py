@@ -60,8 +60,13 @@ def reason_for(error: Exception) -> str:
 
 def log_inode_of(file: Path) -> int | None:
     """Return the number of the file that is the log of a database now, or None where there is none."""
-    stamp = stamp_of(_companion(file, _LOG))
+    stamp = stamp_of(log_of(file))
     return stamp.inode if stamp else None
+
+
+def log_of(file: Path) -> Path:
+    """Return the log of a database, which is there while a process has it open."""
+    return _companion(file, _LOG)
 
 
 def remove_log(file: Path) -> None:

@@ -31,7 +31,7 @@ from microbadger.webhooks import (
 log = EventLog(__name__)
 
 _LONGEST_WAIT_SECONDS = 120.0
-_MOST_WAITING = 4  # of the threads that answer, gunicorn's --threads: others must be left for everybody else
+_MOST_WAITING = 4  # of the threads that answer, gunicorn's --threads: the others are for all other requests
 _BODY_SECONDS = 5.0
 _CHUNK_BYTES = 64 * 1024
 _NAMED_IN_LOG = 10
@@ -130,7 +130,7 @@ def _accepted(repository: Repository) -> Response:
 
 
 def _body() -> bytes:
-    """Return what was posted; nothing if it is malformed, too much or too slow: the webhook itself is the message."""
+    """Return what was posted; nothing if it is malformed, too large or too slow: the webhook counts without it."""
     connection = request.environ.get("gunicorn.socket")
 
     def stop_reading() -> None:

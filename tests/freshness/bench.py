@@ -2,13 +2,12 @@
 
 import os
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from microbadger.cdn.purge import CdnPurge
 from microbadger.freshness.outcome import Outcome
 from microbadger.freshness.service import Freshness, FreshnessOptions
 from microbadger.http.client import Network
@@ -26,22 +25,13 @@ from microbadger.store.counts import Counts
 from microbadger.store.database import Database
 from microbadger.store.leases import LEASE_SECONDS, Leases
 from tests.fakes.registry import FakeRegistry
+from tests.freshness.world import CdnLog
 from tests.notifications.bench import Postman
 from tests.running_service import badge_text
 
 START = datetime(2026, 11, 24, 12, tzinfo=UTC)
 BASE_URL = "https://badges.test"
 DEADLINE_SECONDS = 20.0
-
-
-class CdnLog(CdnPurge):
-    """A CDN that remembers which paths it was to forget, and asks nobody."""
-
-    def __init__(self) -> None:
-        self.paths: set[str] = set()
-
-    def add(self, paths: Collection[str]) -> None:
-        self.paths.update(paths)
 
 
 class Bench:
@@ -59,6 +49,7 @@ class Bench:
         database: Database | None = None,
         lease_seconds: float = LEASE_SECONDS,
         named: str | None = None,
+        notifications_kind: type[Notifications] = Notifications,
         hub_url: str = "",
         is_static: bool = False,
         **options: Any,
@@ -72,7 +63,7 @@ class Bench:
         counts, network = Counts(self.database), Network("tests")
         servers = Servers({"docker.io": fake.url}, hub_url=hub_url)
         self.registry = Registry(self.database, counts, network, servers=servers, sleep=lambda _: None)
-        self.notifications = Notifications(
+        self.notifications = notifications_kind(
             self.database, Leases(self.database), counts, self.postman.send, base_url=BASE_URL, now=lambda: self.time
         )
         settings: dict[str, Any] = {

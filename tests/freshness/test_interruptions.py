@@ -38,12 +38,14 @@ def bench(tmp_path: Path, fake: FakeRegistry) -> Bench:
 
 @dataclass
 class Steps:
-    """Counts the steps of a process, and kills it before one of them."""
+    """Counts the steps of a process but for those of threads that send messages, and kills it before one of them."""
 
     fatal: int = 0
     done: list[str] = field(default_factory=list)
 
     def __call__(self, name: str) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
         self.done.append(name)
         if len(self.done) == self.fatal:
             os.kill(os.getpid(), signal.SIGKILL)

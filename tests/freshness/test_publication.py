@@ -3,6 +3,7 @@
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from microbadger.image.reference import Repository
 from microbadger.site.paths import ImagePaths
 from microbadger.store.database import Database
 from microbadger.store.tables import SCHEMA
-from microbadger.web.site import find_file
+from microbadger.web.files import PublicFiles
 from tests.fakes.registry import FakeRegistry, image, index
 from tests.freshness.bench import DEADLINE_SECONDS, Bench
 
@@ -59,21 +60,36 @@ def test_a_static_site_has_the_files_of_every_tag(tmp_path: Path, fake: FakeRegi
     assert static.paths.tag_page("1.0") in static.files()
 
 
-def test_an_unchanged_check_of_a_static_site_writes_what_is_missing_and_nothing_else(
+def test_a_static_site_is_made_again_where_something_is_missing_and_nowhere_else(
     tmp_path: Path, fake: FakeRegistry
 ) -> None:
     static = Bench(tmp_path, fake, is_static=True)
     fake.push("team/web", "1.0", image(layers=[1]))
     fake.push("team/web", "latest", image(layers=[2]))
     static.refresh()
+    static.refresher.publish_again(static.repository)
     files, stamps, lost = static.files(), static.stamps(), static.paths.badge("size", "1.0", "svg")
     (static.public / lost).unlink()
-    static.cdn.paths.clear()
 
-    static.refresh()
+    assert static.refresher.publish_again(static.repository) == [lost]
 
     assert static.files() == files
-    assert {path for path, stamp in static.stamps().items() if stamps[path] != stamp} == {lost} == static.cdn.paths
+    assert {path for path, stamp in static.stamps().items() if stamps[path] != stamp} == {lost}
+
+
+def test_an_unchanged_check_of_a_static_site_writes_no_file(tmp_path: Path, fake: FakeRegistry) -> None:
+    static = Bench(tmp_path, fake, is_static=True)
+    fake.push("team/web", "latest", image())
+    for _ in range(2):
+        static.refresh()
+        static.refresher.publish_again(static.repository)
+        static.time += timedelta(hours=1)
+    before = static.stamps()
+
+    static.refresh()
+    static.refresher.publish_again(static.repository)
+
+    assert static.stamps() == before
 
 
 def test_a_tag_that_vanished_takes_its_files_along(bench: Bench) -> None:
@@ -238,7 +254,7 @@ def test_a_damaged_file_is_made_again_when_it_is_requested(
     before, path = bench.files(), path_of(bench.paths, digest)
     damage(bench.public / path)
 
-    assert find_file(bench.freshness, bench.publisher, path) == before[path]
+    assert PublicFiles(bench.freshness, bench.publisher).find(path) == before[path]
 
     assert bench.files() == before
 

@@ -589,6 +589,21 @@ def test_a_change_is_sent_at_once_and_once(bench: Bench) -> None:
     assert len(bench.postman.sent) == 1
 
 
+def test_a_message_that_did_not_arrive_is_sent_again_in_a_later_round(bench: Bench) -> None:
+    bench.subscribe()
+    for layers in ([1], [1, 2]):
+        bench.fake.push("team/web", "latest", image(layers=layers))
+        bench.refresh()
+    bench.notifications.wait()
+
+    bench.time += timedelta(minutes=1)
+    bench.freshness.upkeep.tasks["send messages"]()
+    bench.notifications.wait()
+
+    assert len({message.id for _, message in bench.postman.sent}) == 1
+    assert len(bench.postman.sent) == 2
+
+
 def test_a_message_names_what_moved(bench: Bench) -> None:
     bench.subscribe()
     bench.fake.push("team/web", "gone", image(layers=[1]))

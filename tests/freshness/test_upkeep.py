@@ -113,6 +113,28 @@ def test_nothing_is_removed_because_the_file_was_emptied(world: World, tmp_path:
     assert other.checks.repositories() == {ONE, TWO}
 
 
+def test_nothing_is_removed_because_the_file_is_gone(world: World, tmp_path: Path) -> None:
+    follow(world, "example/web0\nexample/web1\n")
+    world.images_file.unlink()
+    for process in (world, World(tmp_path)):
+        process.upkeep.follow_tracked()
+    assert world.checks.repositories() == {ONE, TWO}
+
+
+def test_a_file_of_a_comment_alone_has_everything_removed(world: World) -> None:
+    follow(world, "example/web0\nexample/web1\n")
+    follow(world, "# no image\n")
+    assert world.checks.repositories() == set()
+
+
+def test_an_image_that_is_not_removed_yet_is_not_checked_again_and_again(world: World) -> None:
+    follow(world, "example/web0\nexample/web1\n")
+    follow(world, "example/web1\nA/b\n")
+    for repository in world.checks.due():
+        world.refresher.refresh_if_due(repository)
+    assert (world.checks.due(), world.registries.asked) == ([], [TWO])
+
+
 def test_new_images_are_checked_while_nothing_can_be_removed(world: World) -> None:
     follow(world, "example/web0\n")
     follow(world, "example/web1\nA/b\n")
@@ -164,3 +186,16 @@ def test_cleaning_up_removes_what_a_killed_process_left(world: World) -> None:
     os.utime(left, (1, 1))
     world.upkeep.clean()
     assert not left.exists()
+
+
+def test_cleaning_up_leaves_alone_what_is_being_written(world: World) -> None:
+    written = world.publisher.folder / ".new-abc"
+    written.parent.mkdir(parents=True)
+    written.write_bytes(b"half a file")
+    world.upkeep.clean()
+    assert written.exists()
+
+
+def test_a_round_publishes_the_lists(world: World) -> None:
+    world.upkeep.tasks["publish the lists"]()
+    assert world.publisher.has("v1/images.json")

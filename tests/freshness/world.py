@@ -38,7 +38,7 @@ BASE_URL = "https://badges.test"
 class NoTags:
     """A view of a repository that exists and has no tag."""
 
-    def tags(self) -> list[str]:
+    def tags(self, before_page: Callable[[], object]) -> list[str]:
         return []
 
 

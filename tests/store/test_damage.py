@@ -1,9 +1,9 @@
 """Database files that are cut, overwritten, deleted or replaced: a new one is begun, by all processes, and said so."""
 
 import sqlite3
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from microbadger.store.database import StoreError
 from microbadger.store.tables import CONTENT, FIRST_SEEN, REQUESTS
-from tests.store.world import Process, database_at, get, put
+from tests.store.world import Process, database_at, fill, get, mounted, put, wait_until
 
 ROWS = 2000
 
@@ -218,6 +218,41 @@ def test_the_log_of_a_process_that_was_killed_is_read_although_the_file_was_cut(
     assert asides(file)[0].with_name(f"{asides(file)[0].name}-wal").exists()
 
 
+def test_a_database_that_another_program_makes_shorter_loses_nothing(file: Path, other: Process) -> None:
+    put(file, "secret", "value")
+    see(file)
+    with database_at(file).write() as connection:
+        connection.execute(FIRST_SEEN.delete())
+    with sqlite3.connect(file, isolation_level=None) as program:
+        program.execute("VACUUM")
+        program.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    program.close()
+
+    assert (get(file, "secret"), other.run(get, file, "secret"), count(file)) == ("value", "value", 0)
+
+
+def test_a_damaged_database_on_a_full_disk_stays_until_there_is_room(tmp_path: Path) -> None:
+    folder = tmp_path / "disk"
+    file = folder / "microbadger.db"
+    with mounted(folder, "-t", "tmpfs", "-o", "size=2m", "none"):
+        put(file, "secret", "value")
+        see(file)
+        close(file)
+        overwrite_table(file, "first_seen")
+        ballast = fill(folder)
+        ballast.write_bytes(bytes(ballast.stat().st_size - 50_000))
+        with pytest.raises(StoreError, match="it is damaged"):
+            count(file)
+
+        assert outcome(get, file, "secret") == "the disk is full; free some space."
+
+        assert asides(file) == []
+        ballast.unlink()
+        assert get(file, "secret") == "value"
+        assert len(asides(file)) == 1
+        close(file)
+
+
 @pytest.mark.parametrize(
     ("suffix", "damage"),
     [*(("-wal", damage) for damage in [*DAMAGES, delete]), ("-shm", overwrite), ("-shm", delete)],
@@ -240,35 +275,44 @@ def test_a_damaged_log_keeps_no_process_from_going_on(
     assert get(file, "key") == "newer"
 
 
-def write_for(file: Path, seconds: float, name: str) -> tuple[int, int]:
-    """Write and read for a time; return how many transactions were made, and how many were refused."""
+def write_until_stopped(file: Path, name: str) -> tuple[int, int]:
+    """Count up in the database until it says to stop; return how many transactions were made and how many refused."""
     made = refused = 0
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while True:
         try:
-            put(file, name, str(made))
-            get(file, name)
+            if get(file, "stop"):
+                return made, refused
+            put(file, name, str(made + 1))
             made += 1
         except StoreError:
             refused += 1
-    return made, refused
 
 
 @pytest.mark.parametrize("damage", [*DAMAGES, delete])
 def test_damage_amid_the_work_of_many_threads_and_two_processes_stops_none_of_them(
     file: Path, other: Process, damage: Callable[[Path], None]
 ) -> None:
-    see(file)
-    close(file)
-    with ThreadPoolExecutor(4) as pool:
-        there = other.start(write_for, file, 2.0, "there")
-        here = [pool.submit(write_for, file, 2.0, f"here{number}") for number in range(3)]
-        for _ in range(3):
-            time.sleep(0.4)
-            damage(file)
-        results = [work.result() for work in [*here, there]]
+    names = ["there", "here", "and here", "here too"]
 
-    assert all(made > 10 * refused for made, refused in results)
+    def all_go_on() -> bool:
+        with suppress(StoreError):
+            return all(int(get(file, name) or 0) > reached[name] + 20 for name in names)
+        return False
+
+    with ThreadPoolExecutor(3) as pool:
+        work = [other.start(write_until_stopped, file, names[0])]
+        work += [pool.submit(write_until_stopped, file, name) for name in names[1:]]
+        reached = dict.fromkeys(names, 0)
+        for _ in range(3):
+            wait_until(all_go_on)
+            reached = {name: int(get(file, name) or 0) for name in names}
+            wait_until(file.exists)
+            damage(file)
+        wait_until(all_go_on)
+        wait_until(lambda: outcome(put, file, "stop", "now") == "done")
+        results = [each.result() for each in work]
+
+    assert all(refused < made for made, refused in results)
+    assert [get(file, name) for name in names] == [str(made) for made, _ in results]
     close(file)
-    assert (get(file, "here0"), get(file, "there")) == (str(results[0][0] - 1), str(results[3][0] - 1))
     assert is_whole(file)

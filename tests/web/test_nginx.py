@@ -23,7 +23,7 @@ from tests.real_registry import free_port, wait_until
 from tests.running_service import RunningService
 from tests.web.bench import Bench
 
-# One process and no daemon, so it runs as whoever runs the tests; everything it would write goes below its folder.
+# One process and no daemon, so it runs as the user who runs the tests; everything it would write goes below its folder.
 CONFIGURATION = """
 daemon off;
 master_process off;
@@ -58,7 +58,7 @@ UNREAD = "127.0.0.1:1/team/unread"
 
 
 def nginx_command() -> str | None:
-    """Return the path of nginx, which Debian installs where not everybody looks; None where it is not installed."""
+    """Return the path of nginx, which Debian installs in a folder for administrators; None if it is not installed."""
     return shutil.which("nginx", path=f"{environ['PATH']}:/usr/sbin")
 
 
@@ -440,7 +440,7 @@ def test_a_webhook_waits_through_nginx_until_the_files_are_fresh(front: Front) -
     assert (answer.status_code, answer.json()["Result"]) == (200, "fresh")
 
 
-def test_a_webhook_that_waits_tells_through_nginx_why_the_registry_failed(front: Front) -> None:
+def test_a_webhook_that_waits_says_through_nginx_why_the_registry_failed(front: Front) -> None:
     answer = asked(front.url, "POST", f"{front.webhook(front.missing)}?wait=30")
 
     assert (answer.status_code, answer.json()["Result"]) == (502, "failed")

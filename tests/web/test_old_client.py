@@ -62,8 +62,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         ):
             fake.push(name, tag, pushed)
             hub.push(name, tag, pushed)
-        told = {"description": "Serves <pages>", "last_updated": "2018-12-16T01:02:03.4Z"}
-        hub.describe("example/web", pull_count=1234, star_count=5, **told)
+        details = {"description": "Serves <pages>", "last_updated": "2018-12-16T01:02:03.4Z"}
+        hub.describe("example/web", pull_count=1234, star_count=5, **details)
         fake.push("team/chart", "latest", helm_chart())
         images = f"alpine example/web {fake.host}/team/chart"
         bench = Bench(folder, images, fake, hub_url=hub.url)

@@ -1,4 +1,4 @@
-"""The state of an image, told by everything that shows it: each surface says the same, and how long it may be kept."""
+"""The state of an image: everything that shows it says the same, and how long that may be kept."""
 
 import re
 from collections.abc import Iterator
