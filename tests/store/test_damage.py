@@ -163,10 +163,10 @@ def test_rows_before_the_damage_are_carried_over(file: Path) -> None:
     cut_to_half(file)
 
     with database_at(file).read() as connection:
-        digests = connection.execute(select(CONTENT.c.digest).order_by(CONTENT.c.digest)).scalars().all()
+        digests = set(connection.execute(select(CONTENT.c.digest)).scalars())
 
-    assert digests == [f"{n:04}" for n in range(len(digests))]
-    assert 0 < len(digests) < ROWS
+    assert "0000" in digests
+    assert digests < {f"{n:04}" for n in range(ROWS)}
 
 
 def test_a_process_that_finds_the_damage_later_joins_the_new_database(file: Path, other: Process) -> None:
