@@ -95,7 +95,7 @@ class Publication:
             with self.database.write(durable=True) as connection:
                 lease.prove(connection)
                 self.records.write(connection, repository, after, changed.values(), change)
-                self.records.remove_files(connection, repository, plan.gone)
+                self.records.remove_files(connection, repository, plan.gone & plan.known)
                 self.stacks.write(connection, repository, versions, stacks)
                 if before and changes:
                     self.notifications.announce(connection, before, after, changes)
@@ -114,7 +114,7 @@ class Publication:
             self.records.add_files(connection, repository, plan.new)
         paths = self.publisher.publish({**self._status_files(repository), **plan.files}, plan.gone)
         with self.database.write() as connection:
-            self.records.remove_files(connection, repository, plan.gone)
+            self.records.remove_files(connection, repository, plan.gone & plan.known)
         return paths
 
     def make(self, repository: Repository, path: str) -> bytes | None:
@@ -253,7 +253,7 @@ class Publication:
         made = self.records.files(repository) - plan.known - plan.files.keys()
         possible = files.all() if made else {}
         late = {path: possible[path] for path in made & possible.keys()}
-        return self.publisher.publish({**late, **plan.files}, plan.gone | (made - late.keys()))
+        return self.publisher.publish({**late, **plan.files}, (plan.gone | made) - late.keys())
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,27 @@ def test_an_official_image_stands_under_both_names(tmp_path: Path, fake: FakeReg
     }
 
 
+def test_what_a_failure_left_half_done_is_put_right_although_the_image_is_as_it_was(bench: Bench) -> None:
+    before, after = image(layers=[1024]), image(layers=[2048])
+    bench.fake.push("team/web", "latest", before)
+    bench.refresh()
+    bench.fake.push("team/web", "latest", after)
+    page = bench.public / bench.paths.page
+    page.unlink()
+    page.mkdir()  # so that the badges are replaced, and the page and the record are not
+    outcome = bench.check_later()
+    assert outcome
+    assert bench.paths.page in str(outcome.error)
+    assert bench.badge("size") == "size: 2.0 KiB"
+
+    page.rmdir()
+    bench.fake.push("team/web", "latest", before)
+    bench.check_later()
+
+    assert bench.badge("size") == "size: 1.0 KiB"
+    assert bench.changes == []
+
+
 # Files that are made when they are requested
 
 
