@@ -1,6 +1,7 @@
 """Database files that are cut, overwritten, deleted or replaced: a new one is begun, by all processes, and said so."""
 
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -11,7 +12,7 @@ from sqlalchemy import func, select
 
 from microbadger.store.database import StoreError
 from microbadger.store.tables import CONTENT, FIRST_SEEN, REQUESTS
-from tests.store.world import Process, database_at, fill, get, mounted, put, wait_until
+from tests.store.world import WAIT_SECONDS, Process, database_at, fill, get, mounted, put, wait_until
 
 ROWS = 2000
 
@@ -278,14 +279,16 @@ def test_a_damaged_log_keeps_no_process_from_going_on(
 def write_until_stopped(file: Path, name: str) -> tuple[int, int]:
     """Count up in the database until it says to stop; return how many transactions were made and how many refused."""
     made = refused = 0
-    while True:
+    end = time.monotonic() + 2 * WAIT_SECONDS
+    while time.monotonic() < end:
         try:
             if get(file, "stop"):
-                return made, refused
+                break
             put(file, name, str(made + 1))
             made += 1
         except StoreError:
             refused += 1
+    return made, refused
 
 
 @pytest.mark.parametrize("damage", [*DAMAGES, delete])
