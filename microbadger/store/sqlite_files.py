@@ -1,4 +1,4 @@
-"""SQLite files: what the errors of a database mean, whether it is still the same file, and what becomes of a damaged one.
+"""SQLite files: what their errors mean, whether a file is still the same, and what becomes of a damaged one.
 
 A database is a file with two companions: its write-ahead log, which holds the latest transactions, and the index of
 that log. https://www.sqlite.org/wal.html
