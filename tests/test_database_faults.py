@@ -13,7 +13,7 @@ import requests
 
 from tests.disks import mounted, read_only
 from tests.fakes.registry import FakeRegistry, image
-from tests.running_service import RunningService
+from tests.running_service import RunningService, badge_text
 
 WAIT_SECONDS = 30.0
 
@@ -150,6 +150,24 @@ def test_a_service_starts_with_a_damaged_database_and_serves_what_it_published(
         assert [service.badge(f"layers/{name}{tag}") for tag in ("", ":0.9")] == ["layers: 2", "layers: 3"]
 
     assert service.lines("Traceback") == []
+
+
+def test_files_that_were_made_on_request_stay_and_are_kept_current_once_the_database_was_lost(
+    tmp_path: Path, fake: FakeRegistry
+) -> None:
+    name = f"{fake.host}/team/web"
+    service = RunningService(tmp_path, [name])
+    with service:
+        first_badges(service, name)
+    delete_with_log(database_of(service))
+    fake.push("team/web", "0.9", image(layers=[1, 2, 3]))
+    file = service.public / f"badges/layers/{name}:0.9.svg"
+
+    with service:
+        service.wait(lambda: badge_text(file.read_bytes()) == "layers: 3", "the file is made anew")
+        fake.delete("team/web", "0.9")
+        assert service.push(name, wait_seconds=20).json()["Result"] == "fresh"
+        assert not file.exists()
 
 
 @contextmanager
