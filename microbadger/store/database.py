@@ -210,7 +210,7 @@ class Database:
 
     def _connected(self, engine: Engine) -> Connections:
         """Return connections to a database that has the schema of this program."""
-        connections = Connections(engine)
+        connections = Connections(engine, busy_seconds=self._busy_seconds)
         try:
             with connections.transaction("read") as connection:
                 is_ready = is_up_to_date(connection, self._migrations)
