@@ -87,6 +87,6 @@ class Cleaning:
         return True
 
     def clean(self) -> None:
-        """Remove content that no image needs, and what killed processes have left among the public files."""
+        """Remove the oldest content if there is too much, and what killed processes left in the public folder."""
         self.content.clean()
         sweep(self.public)
