@@ -108,8 +108,14 @@ class Publication:
         return Published(after, changes, frozenset(paths))
 
     def publish_again(self, repository: Repository) -> list[str]:
-        """Write every file of an image that is not as its record has it, remove all others, and return their paths."""
-        plan = self._plan(repository, self._recorded_files(repository), is_ours=False)
+        """Write every file of an image that is not as its record has it, remove all others, and return their paths.
+
+        Of an image without a record, which was never read or whose record was lost, all files stay as they are.
+        """
+        files = self._recorded_files(repository)
+        if files is None:
+            return self.publisher.publish(self._status_files(repository), ())
+        plan = self._plan(repository, files, is_ours=False)
         with self.database.write() as connection:
             self.records.add_files(connection, repository, plan.new)
         paths = self.publisher.publish({**self._status_files(repository), **plan.files}, plan.gone)

@@ -219,10 +219,13 @@ class Refresher:
         """Wait for the process that took the check over, and put right what this one may have written too late."""
         log.warning("lease_lost", image=begun.repository.familiar, error=error)
         with self.leases.hold(_lease_of(begun.repository)):
-            paths = self.publication.publish_again(begun.repository)
+            if self.tracked.get(begun.repository):
+                paths = self.publication.publish_again(begun.repository)
+            else:
+                paths = self._remove(begun.repository)
         return Outcome(begun.repository, paths=frozenset(paths), error="another process has taken the check over")
 
-    def _remove(self, repository: Repository) -> None:
+    def _remove(self, repository: Repository) -> list[str]:
         paths = self.publication.remove_files(repository)
         with self.database.write() as connection:
             if self.tracked.read(connection, repository) is None:  # else somebody has tracked it again
@@ -231,6 +234,7 @@ class Refresher:
                 self.checks.forget(connection, repository)
                 mark_lists_stale(connection)
         self.aftermath.purge(paths)
+        return paths
 
 
 def reason_of(error: Exception) -> Reason:

@@ -175,8 +175,8 @@ class Schedule:
             self._attempt("begin what is due", self._begin_due)
 
     def _begin_cleaning(self) -> None:
-        if self._upkeep.begins_cleaning():
-            self._due_workers.put(_NO_REGISTRY, partial(self._attempt, "clean up", self._upkeep.clean))
+        if self._upkeep.cleaning.begins():
+            self._due_workers.put(_NO_REGISTRY, partial(self._attempt, "clean up", self._upkeep.cleaning.clean))
 
     def _attempt(self, name: str, work: Callable[[], T]) -> T | None:
         """Do something; what was to be foreseen, such as a full disk, is logged once until it is over or another."""

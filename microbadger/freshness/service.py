@@ -17,7 +17,7 @@ from microbadger.freshness.requests import Requests
 from microbadger.freshness.schedule import Schedule
 from microbadger.freshness.survey import Surveyor
 from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
-from microbadger.freshness.upkeep import Upkeep
+from microbadger.freshness.upkeep import Cleaning, Upkeep
 from microbadger.image import Reference, Repository
 from microbadger.notifications import Notifications
 from microbadger.registry import Registry
@@ -98,8 +98,7 @@ class Freshness:
             catalogue=self.catalogue,
             notifications=notifications,
             counts=counts,
-            content=registry.content,
-            public=publisher.folder,
+            cleaning=Cleaning(database=database, content=registry.content, public=publisher.folder),
         )
         self.schedule = Schedule(leases, self.refresher, self.checks, self.requests, self.upkeep)
 

@@ -29,8 +29,7 @@ class Upkeep:
     catalogue: Catalogue
     notifications: Notifications
     counts: Counts
-    content: Content
-    public: Path
+    cleaning: "Cleaning"
     _known: object = field(default=(), init=False)
     """The stamp of the tracked images and the database when this process last compared the two."""
     _gone: set[Repository] = field(default_factory=set, init=False)
@@ -67,8 +66,17 @@ class Upkeep:
     def _say_when(self) -> None:
         self.counts.set("last_round_timestamp_seconds", round(time.time(), 3))
 
-    def begins_cleaning(self) -> bool:
-        """Return whether it is time to clean up, which it is once a day, and remember that it is being done."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleaning:
+    """Removes once a day what is of no use any more."""
+
+    database: Database
+    content: Content
+    public: Path
+
+    def begins(self) -> bool:
+        """Return whether it is time to clean up, and remember that it is being done."""
         now = time.time()
         with self.database.read() as connection:
             cleaned_at = read_value(connection, _CLEANED_AT)
@@ -79,6 +87,6 @@ class Upkeep:
         return True
 
     def clean(self) -> None:
-        """Remove what is of no use any more: of files there can be millions."""
+        """Remove the oldest content if there is too much, and what killed processes left in the public folder."""
         self.content.clean()
         sweep(self.public)

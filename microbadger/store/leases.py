@@ -75,7 +75,7 @@ class Lease:
         return self._change(connection, _NOBODY, 0.0)
 
     def let_go(self) -> None:
-        """Use the lease no more, without a word to the database: only this process can take it at once."""
+        """Stop using the lease without writing to the database: then only this process can take it at once."""
         _IN_USE.discard((self.name, self.fence))
 
     def _change(self, connection: Connection, holder: str, until: float) -> bool:

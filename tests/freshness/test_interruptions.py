@@ -8,14 +8,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 from werkzeug.wrappers import Request
 
 from microbadger.freshness.outcome import Outcome
+from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.site.publisher import Publisher
 from microbadger.store.database import Database
+from microbadger.store.tables import LEASES, RECORDS
 from tests.fakes.registry import FakeRegistry, image
 from tests.freshness.bench import DEADLINE_SECONDS, Bench
 
@@ -434,7 +437,7 @@ def test_a_process_that_lost_its_lease_leaves_the_state_of_the_image_alone(bench
     assert other.badge("layers") == "layers: 1"
 
 
-def push_and_stall(bench: Bench, stall: Stall) -> Bench:
+def push_and_stall(bench: Bench, stall: Stall, **options: Any) -> Bench:
     """Return a process that will stall in the midst of writing what it found: a new tag, and another without files."""
     bench.fake.push("team/web", "latest", image(layers=[1]))
     bench.fake.push("team/web", "0.9", image(layers=[9]))
@@ -444,7 +447,7 @@ def push_and_stall(bench: Bench, stall: Stall) -> Bench:
         bench.fake.push("team/web", tag, image(layers=[2]))
     bench.fake.delete("team/web", "0.9")
     publisher = HookedPublisher(bench.public, bench.paths.badge("size", None, "svg"), stall)
-    return bench.again(lease_seconds=LEASE_SECONDS, publisher=publisher)
+    return bench.again(lease_seconds=LEASE_SECONDS, publisher=publisher, **options)
 
 
 def test_what_a_process_wrote_after_it_lost_its_lease_is_put_right(bench: Bench) -> None:
@@ -466,11 +469,24 @@ def test_what_a_process_wrote_after_it_lost_its_lease_is_put_right(bench: Bench)
 
 def test_what_a_process_wrote_after_the_image_was_removed_is_removed(bench: Bench) -> None:
     stall = Stall()
-    slow = push_and_stall(bench, stall)
+    slow = push_and_stall(bench, stall, named="")
+    slow.freshness.tracked.track(TrackedImage(bench.repository))
     with stalled(slow, stall):
-        remove(bench.again(lease_seconds=LEASE_SECONDS, named=""))
+        other = bench.again(lease_seconds=LEASE_SECONDS, named="")
+        other.freshness.tracked.untrack(bench.repository)
+        remove(other)
 
     assert bench.files() == {}
+
+
+def test_a_process_that_lost_its_lease_with_the_database_leaves_the_files(bench: Bench) -> None:
+    stall = Stall()
+    slow = push_and_stall(bench, stall)
+    with stalled(slow, stall), bench.database.write() as connection:
+        for lost in (LEASES, RECORDS):
+            connection.execute(lost.delete())
+
+    assert {slow.paths.metadata, slow.paths.page, slow.paths.badge("size", "latest", "svg")} <= slow.files().keys()
 
 
 def test_the_cdn_forgets_what_was_put_right(bench: Bench) -> None:

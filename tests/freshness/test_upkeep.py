@@ -168,15 +168,15 @@ def test_an_image_of_the_file_cannot_be_untracked_and_stays(world: World) -> Non
 
 
 def test_it_is_time_to_clean_up_once_a_day(world: World, tmp_path: Path) -> None:
-    assert [process.upkeep.begins_cleaning() for process in (world, world, World(tmp_path))] == [True, False, False]
+    assert [process.upkeep.cleaning.begins() for process in (world, world, World(tmp_path))] == [True, False, False]
 
 
 @pytest.mark.parametrize("days", [-2, 2])
 def test_it_is_time_to_clean_up_a_day_later_or_when_the_clock_was_set_back(world: World, days: int) -> None:
-    world.upkeep.begins_cleaning()
+    world.upkeep.cleaning.begins()
     with world.database.write() as connection:
         write_value(connection, "cleaned_at", str(time.time() + days * DAY.total_seconds()))
-    assert world.upkeep.begins_cleaning()
+    assert world.upkeep.cleaning.begins()
 
 
 def test_cleaning_up_removes_what_a_killed_process_left(world: World) -> None:
@@ -184,7 +184,7 @@ def test_cleaning_up_removes_what_a_killed_process_left(world: World) -> None:
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half a file")
     os.utime(left, (1, 1))
-    world.upkeep.clean()
+    world.upkeep.cleaning.clean()
     assert not left.exists()
 
 
@@ -192,7 +192,7 @@ def test_cleaning_up_leaves_alone_what_is_being_written(world: World) -> None:
     written = world.publisher.folder / ".new-abc"
     written.parent.mkdir(parents=True)
     written.write_bytes(b"half a file")
-    world.upkeep.clean()
+    world.upkeep.cleaning.clean()
     assert written.exists()
 
 

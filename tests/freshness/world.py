@@ -15,7 +15,7 @@ from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.schedule import Schedule
 from microbadger.freshness.service import Freshness, FreshnessOptions
 from microbadger.freshness.tracked_images import TrackedImage
-from microbadger.freshness.upkeep import Upkeep
+from microbadger.freshness.upkeep import Cleaning, Upkeep
 from microbadger.http.client import Network
 from microbadger.image.documents import HubDetails
 from microbadger.image.reference import Reference, Repository
@@ -167,8 +167,9 @@ class World:
             catalogue=self.catalogue,
             notifications=notifications,
             counts=self.counts,
-            content=self.registries.content,
-            public=self.publisher.folder,
+            cleaning=Cleaning(
+                database=self.database, content=self.registries.content, public=self.publisher.folder
+            ),
         )
         self.schedule = Schedule(self.leases, self.refresher, self.checks, self.requests, self.upkeep)
 

@@ -96,6 +96,14 @@ def test_a_lease_that_was_given_back_can_be_taken_at_once(leases: Leases) -> Non
     assert leases.try_take(NAME) is not None
 
 
+def test_a_lease_that_could_not_be_given_back_can_be_taken_by_its_process_alone(
+    file: Path, leases: Leases, clock: Clock, other: Process
+) -> None:
+    taken(leases).let_go()
+    assert not other.run(take, file, clock.now)
+    assert leases.try_take(NAME) is not None
+
+
 def test_a_lease_is_given_back_when_its_block_fails(leases: Leases) -> None:
     with pytest.raises(ZeroDivisionError), leases.hold(NAME):
         raise ZeroDivisionError
