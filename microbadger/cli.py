@@ -322,7 +322,7 @@ def _tools_as_served() -> Tools:
 
 def _tracked(tools: Tools, repositories: Iterable[Repository]) -> list[Repository]:
     for repository in repositories:
-        if not tools.freshness.tracked.get(repository):
+        if repository not in tools.freshness.tracked:
             name = repository.familiar
             raise click.ClickException(f"{name} is not tracked: add it to data/images.txt, or run flask track {name}.")
     return list(repositories)

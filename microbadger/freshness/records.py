@@ -34,6 +34,9 @@ _UPDATED_AT = select(RECORDS.c.updated_at).where(RECORDS.c.image == bindparam("w
 _VERSION = select(VERSIONS.c.document).where(
     VERSIONS.c.image == bindparam("which"), VERSIONS.c.sha == bindparam("its_sha")
 )
+_REMOVE_VERSION = VERSIONS.delete().where(
+    VERSIONS.c.image == bindparam("which"), VERSIONS.c.sha == bindparam("its_sha")
+)
 _SHAS = select(VERSIONS.c.sha).where(VERSIONS.c.image == bindparam("which"))
 _CHANGES = (
     select(CHANGES.c.document)
@@ -46,6 +49,16 @@ _FILES = select(PUBLIC_FILES.c.path).where(PUBLIC_FILES.c.image == bindparam("wh
 _FILE = _FILES.where(PUBLIC_FILES.c.path == bindparam("its_path"))
 _REMOVE_FILE = PUBLIC_FILES.delete().where(
     PUBLIC_FILES.c.image == bindparam("which"), PUBLIC_FILES.c.path == bindparam("its_path")
+)
+_ADD_CHANGE = CHANGES.insert()
+_REMOVE_OLD_CHANGES = CHANGES.delete().where(
+    CHANGES.c.image == bindparam("which"),
+    CHANGES.c.number.not_in(
+        select(CHANGES.c.number)
+        .where(CHANGES.c.image == bindparam("which"))
+        .order_by(CHANGES.c.number.desc())
+        .limit(MOST_CHANGES)
+    ),
 )
 
 
@@ -151,7 +164,7 @@ class Records:
     def _remove_versions(self, connection: Connection, name: str, kept: Collection[str]) -> None:
         stored = connection.execute(_SHAS, {"which": name}).scalars()
         if gone := set(stored) - set(kept):
-            connection.execute(VERSIONS.delete().where(VERSIONS.c.image == name, VERSIONS.c.sha.in_(gone)))
+            connection.execute(_REMOVE_VERSION, [{"which": name, "its_sha": sha} for sha in gone])
 
     def _sightings(self, name: str, image: ImageDocument) -> Iterable[dict[str, object]]:
         seen_at = self._now().timestamp()
@@ -161,10 +174,8 @@ class Records:
 
     def _add_change(self, connection: Connection, name: str, change: ChangeDocument) -> None:
         document = json.dumps(change, separators=(",", ":"))
-        connection.execute(CHANGES.insert().values(image=name, document=document))
-        is_of_image = CHANGES.c.image == name
-        kept = select(CHANGES.c.number).where(is_of_image).order_by(CHANGES.c.number.desc()).limit(MOST_CHANGES)
-        connection.execute(CHANGES.delete().where(is_of_image, CHANGES.c.number.not_in(kept)))
+        connection.execute(_ADD_CHANGE, {"image": name, "document": document})
+        connection.execute(_REMOVE_OLD_CHANGES, {"which": name})
 
 
 def unpacked_image(packed: bytes | None) -> ImageDocument | None:

@@ -49,16 +49,18 @@ class Requests:
 
     def add(self, reference: Reference) -> None:
         """Keep a request. It outlives a power failure once this returns."""
-        image, tag = str(reference.repository), reference.tag or _NO_TAG
+        row: dict[str, object] = {
+            "image": str(reference.repository),
+            "tag": reference.tag or _NO_TAG,
+            "asked": 1,
+            "asked_at": self._now().timestamp(),
+            "asked_by": current_id("request") or "",
+        }
         with self._database.write(durable=True) as connection:
-            tags = {row.tag for row in connection.execute(_OF_IMAGE, {"which": image})}
-            row = {
-                "image": image,
-                "tag": tag if tag in tags or len(tags) < _MOST_TAGS else _NO_TAG,
-                "asked": 1,
-                "asked_at": self._now().timestamp(),
-                "asked_by": current_id("request") or "",
-            }
+            if reference.tag:
+                tags = {waiting.tag for waiting in self.waiting(connection, reference.repository)}
+                if reference.tag not in tags and len(tags) >= _MOST_TAGS:
+                    row["tag"] = _NO_TAG
             upsert(connection, REQUESTS, row, update=_ONE_MORE)
 
     def waiting(self, connection: Connection, repository: Repository) -> list[CheckRequest]:

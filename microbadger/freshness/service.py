@@ -122,7 +122,7 @@ class Freshness:
         repository = image_in(path)
         if repository is None:
             return self.catalogue.make(path)
-        return self.publication.make(repository, path) if self.tracked.get(repository) else None
+        return self.publication.make(repository, path) if repository in self.tracked else None
 
     def track(self, image: TrackedImage) -> None:
         """Track an image with just these tags and this privacy, and have it checked soon."""

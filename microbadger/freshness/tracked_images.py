@@ -91,6 +91,10 @@ class TrackedImages:
         yield from (image.merged_with(stored.pop(repository, None)) for repository, image in listed.items())
         yield from stored.values()
 
+    def __contains__(self, repository: Repository) -> bool:
+        """Return whether an image is tracked. For those that the file names, the database is not asked."""
+        return repository in self._listed().images or self.get(repository) is not None
+
     def get(self, repository: Repository) -> TrackedImage | None:
         """Return the tracked image, or None."""
         with self._database.read() as connection:

@@ -56,7 +56,7 @@ class AdminRoutes:
     def track(self, name: str) -> Response:
         """Track an image as the body says: 201 if it was not tracked, else 200."""
         image = _wanted_image(name)
-        is_new = self.freshness.tracked.get(image.repository) is None
+        is_new = image.repository not in self.freshness.tracked
         self.freshness.track(image)
         tags = ",".join(sorted(image.kept_tags)) or None
         log.info("tracked", image=image.repository.familiar, tags=tags, private=image.private, new=is_new)
@@ -82,7 +82,7 @@ class AdminRoutes:
 
     def _tracked(self, name: str) -> Repository:
         repository = _parse(name).repository
-        if not self.freshness.tracked.get(repository):
+        if repository not in self.freshness.tracked:
             raise NotFound(f"{repository.familiar} is not tracked here.")
         return repository
 

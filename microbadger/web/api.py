@@ -85,7 +85,7 @@ class ApiRoutes:
 
     def _tracked(self, name: str) -> Repository:
         reference = parse_name(name)
-        if reference is None or not self.freshness.tracked.get(reference.repository):
+        if reference is None or reference.repository not in self.freshness.tracked:
             raise NotFound(f"{name} is not tracked here.")
         return reference.repository
 

@@ -158,7 +158,7 @@ class NotificationRoutes:
             repository = Repository.parse(text)
         except InvalidReference as error:
             raise NotFound(str(error)) from error
-        if not self.tracked.get(repository):
+        if repository not in self.tracked:
             raise NotFound(f"{repository.familiar} is not tracked here.")
         return image_name(repository)
 

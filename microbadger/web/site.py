@@ -105,7 +105,7 @@ class SiteRoutes:
         return not_found_badge()  # the image was removed meanwhile
 
     def _badge_without_file(self, badge_type: str, reference: Reference | None) -> Badge:
-        if reference is None or not self.freshness.tracked.get(reference.repository):
+        if reference is None or reference.repository not in self.freshness.tracked:
             return not_found_badge()
         if self.freshness.records.updated_at(reference.repository) is None:
             check = self.freshness.checks.get(reference.repository)
@@ -118,7 +118,7 @@ class SiteRoutes:
 
     def _absent(self, name: str, reference: Reference | None) -> Response:
         """Answer that there is no page, and why."""
-        if reference is None or not self.freshness.tracked.get(reference.repository):
+        if reference is None or reference.repository not in self.freshness.tracked:
             return answer(absent_page(name, self.options), 404, HTML, PASSING)
         repository = reference.repository
         check = self.freshness.checks.get(repository)

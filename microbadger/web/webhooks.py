@@ -62,7 +62,7 @@ class WebhookRoutes:
     def image_webhook(self, name: str, token: str) -> Response:
         """Accept that an image was pushed; what the body says beyond the tag is not believed."""
         reference = parse_name(name)
-        if reference is None or not self.freshness.tracked.get(reference.repository):
+        if reference is None or reference.repository not in self.freshness.tracked:
             return self._refuse("Image not found", 404)  # without its name, which can be a token
         repository = reference.repository
         if not is_token(token, image_token(self.secret, repository)):
