@@ -96,15 +96,7 @@ class _Service:
         )
         cdn = CdnPurge(settings.cdn_purge, network, base_url=settings.base_url)
         self.freshness = Freshness(
-            FreshnessOptions(
-                images_file=settings.data_dir.absolute() / "images.txt",
-                named=settings.images,
-                interval=settings.refresh_interval,
-                max_tags=settings.max_tags,
-                edition=_edition(settings, self.secret),
-                site=options,
-                webhooks=None if settings.admin_token or settings.is_static else webhooks,
-            ),
+            _freshness_options(settings, self.secret, options, webhooks),
             database,
             counts=counts,
             registry=registry,
@@ -143,6 +135,20 @@ class _Service:
     def secrets(self) -> list[str]:
         """All that must never be logged, so far as it is known at the start."""
         return [*self.settings.secrets, self.secret, hooks_token(self.secret), *self.credentials.secrets]
+
+
+def _freshness_options(
+    settings: Settings, secret: str, site: SiteOptions, webhooks: WebhookUrls
+) -> FreshnessOptions:
+    return FreshnessOptions(
+        images_file=settings.data_dir.absolute() / "images.txt",
+        named=settings.images,
+        interval=settings.refresh_interval,
+        max_tags=settings.max_tags,
+        edition=_edition(settings, secret),
+        site=site,
+        webhooks=None if settings.admin_token or settings.is_static else webhooks,
+    )
 
 
 def _published_settings(settings: Settings, secret: str) -> list[object]:

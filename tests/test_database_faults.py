@@ -13,7 +13,7 @@ import requests
 
 from tests.disks import mounted, read_only
 from tests.fakes.registry import FakeRegistry, image
-from tests.running_service import RunningService
+from tests.running_service import RunningService, badge_text
 
 WAIT_SECONDS = 30.0
 
@@ -71,6 +71,12 @@ def first_badges(service: RunningService, name: str) -> list[bytes]:
     return badges(service, name)
 
 
+def post(webhook: str) -> requests.Response:
+    """Post a webhook as senders do: once more where it is refused for the moment."""
+    answer = requests.post(webhook, timeout=WAIT_SECONDS)
+    return requests.post(webhook, timeout=WAIT_SECONDS) if answer.status_code == 503 else answer
+
+
 def database_of(service: RunningService) -> Path:
     return service.data / "microbadger.db"
 
@@ -98,7 +104,7 @@ def test_a_database_that_is_damaged_while_a_service_runs_changes_no_badge_and_is
         assert badges(service, name) == before
         for tag, layers in (("latest", [1, 2]), ("0.9", [1, 2, 3])):
             fake.push("team/web", tag, image(layers=layers))
-        assert requests.post(f"{webhook}?wait=20", timeout=WAIT_SECONDS).json()["Result"] == "fresh"
+        assert post(f"{webhook}?wait=20").json()["Result"] == "fresh"
         assert service.badge(f"layers/{name}") == "layers: 2"
         assert service.badge(f"layers/{name}:0.9") == "layers: 3"
         assert is_said(service, damage)
@@ -146,6 +152,24 @@ def test_a_service_starts_with_a_damaged_database_and_serves_what_it_published(
     assert service.lines("Traceback") == []
 
 
+def test_files_that_were_made_on_request_stay_and_are_kept_current_once_the_database_was_lost(
+    tmp_path: Path, fake: FakeRegistry
+) -> None:
+    name = f"{fake.host}/team/web"
+    service = RunningService(tmp_path, [name])
+    with service:
+        first_badges(service, name)
+    delete_with_log(database_of(service))
+    fake.push("team/web", "0.9", image(layers=[1, 2, 3]))
+    file = service.public / f"badges/layers/{name}:0.9.svg"
+
+    with service:
+        service.wait(lambda: badge_text(file.read_bytes()) == "layers: 3", "the file is made anew")
+        fake.delete("team/web", "0.9")
+        assert service.push(name, wait_seconds=20).json()["Result"] == "fresh"
+        assert not file.exists()
+
+
 @contextmanager
 def locked(file: Path) -> Iterator[None]:
     """Keep a database to ourselves, as another program might."""
@@ -176,7 +200,8 @@ def test_while_another_program_locks_the_database_it_is_read_and_that_is_said_an
             metrics = pool.submit(service.get, "/metrics")
             assert badges(service, name) == before
             assert [service.get(path).status_code for path in (f"/v1/images/{name}", f"/images/{name}")] == [200, 200]
-            assert (refused.result().status_code, "another program has locked" in refused.result().text) == (503, True)
+            assert (refused.result().status_code, "database cannot be used" in refused.result().text) == (503, True)
+            assert service.lines("request_failed", "another program has locked it")
             assert unknown.result() == "nope: not found"
             assert "microbadger_images" in metrics.result().text
             service.wait(lambda: "locked" in str(service.get("/healthz").json()["Problems"]), "it is said")
@@ -200,7 +225,8 @@ def test_a_service_whose_data_folder_is_read_only_serves_what_it_published_and_r
         with read_only(service.data), service:
             refused = requests.post(webhook, timeout=WAIT_SECONDS)
 
-            assert (refused.status_code, "Read-only" in refused.text) == (503, True)
+            assert (refused.status_code, "database cannot be used" in refused.text) == (503, True)
+            assert service.lines("request_failed", "Read-only")
             assert badges(service, name) == before
             assert service.get(f"/images/{name}").status_code == 200
             assert "Read-only" in service.command("images").stderr

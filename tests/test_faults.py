@@ -337,7 +337,8 @@ def test_a_webhook_that_cannot_be_kept_is_refused(tmp_path: Path, fake: FakeRegi
         with kept_full(tmp_path / "data"):
             answer = requests.post(url, timeout=WAIT_SECONDS)
 
-            assert (answer.status_code, "disk is full" in answer.text) == (503, True)
+            assert (answer.status_code, "database cannot be used" in answer.text) == (503, True)
+            assert service.lines("request_failed", "disk is full")
 
 
 def test_a_public_folder_that_cannot_be_written_is_said_and_heals(tmp_path: Path, fake: FakeRegistry) -> None:

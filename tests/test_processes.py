@@ -259,7 +259,8 @@ def test_a_service_that_starts_on_a_full_disk_serves_and_says_so_and_refuses_web
 
         with service:
             answer = service.push(name)
-            assert (answer.status_code, "disk is full" in answer.text) == (503, True)
+            assert (answer.status_code, "database cannot be used" in answer.text) == (503, True)
+            assert service.lines("request_failed", "disk is full")
             assert service.badge(f"layers/{name}") == "layers: 1"
             service.wait(lambda: "disk is full" in str(service.get("/healthz").json()["Problems"]), "it is said")
             ballast.unlink()

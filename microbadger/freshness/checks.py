@@ -243,7 +243,7 @@ class Checks:
         upsert(connection, CHECKS, {**_names_of(repository), **columns}, update=list(columns))
 
     def lists_version(self, connection: Connection) -> str:
-        """Return what tells the lists of all images from those that were written before.
+        """Return a text that changes whenever the lists of all images have to be written again.
 
         A check becomes overdue just because time passes. The one that does is due later than all that are overdue.
         """

@@ -233,12 +233,12 @@ class Publication:
         """Return which files to write and to remove; the documents of versions that are ``unchanged`` are left alone.
 
         Whatever was ever written and the image still has is kept current. Unless all files are ours, there may be more,
-        of a static site or of a database that was lost: they are removed, and made again when they are requested.
+        of a static site: they are removed, and made again when they are requested.
         """
         names = ImagePaths.all_of(repository)
         known = self.records.files(repository)
         written = files.written() if files else {}
-        others = known - written.keys()
+        others = (known or self._left_behind(repository, files)) - written.keys()
         possible = files.all() if files and (others or not is_ours) else {}
         kept = {path: possible[path] for path in sorted(others & possible.keys())}
         skipped = {paths.version(sha) for paths in names for sha in unchanged}
@@ -247,6 +247,12 @@ class Publication:
         if not self.options.is_static:
             surplus |= {paths.status for paths in names}
         return _Plan(makers, frozenset(others - kept.keys() | surplus), frozenset(known))
+
+    def _left_behind(self, repository: Repository, files: ImageFiles | None) -> set[str]:
+        """Return the files of an image of which no path is known: they are there if a database was lost."""
+        if files is None or not self.publisher.has(ImagePaths.of(repository).metadata):
+            return set()
+        return {path for path in files.all() if self.publisher.has(path)}
 
     def _publish_what_was_made(self, repository: Repository, files: ImageFiles, plan: "_Plan") -> list[str]:
         """Put right what was made on request from the record that a check has just replaced; return what changed."""

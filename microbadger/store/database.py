@@ -10,7 +10,7 @@ service runs is noticed; a damaged one is set aside, and what can be read of it 
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from microbadger.store.files import (
     lock_file,
     make_folder,
     stamp_of,
-    sync_folder,
+    sync,
 )
 from microbadger.store.forks import ForkGate
 from microbadger.store.migrations import MIGRATIONS, Migration, UnknownSchema, bring_up_to_date, is_up_to_date
@@ -38,6 +38,7 @@ from microbadger.store.sqlite_files import (
     is_damage,
     is_passing,
     log_inode_of,
+    log_of,
     reason_for,
     remove_database,
     remove_log,
@@ -63,7 +64,12 @@ class Database:
     """A database, opened when it is first used. One object serves all threads of a process and those it forks."""
 
     def __init__(
-        self, url: str, migrations: Sequence[Migration] = MIGRATIONS, *, busy_seconds: float = _BUSY_SECONDS
+        self,
+        url: str,
+        migrations: Sequence[Migration] = MIGRATIONS,
+        *,
+        busy_seconds: float = _BUSY_SECONDS,
+        sync: Callable[[Path], None] = sync,
     ) -> None:
         address = make_url(url)
         is_file = address.get_backend_name() == "sqlite"
@@ -75,18 +81,23 @@ class Database:
         self._driver_error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         self._migrations = migrations
         self._busy_seconds = busy_seconds
+        self._sync = sync
         self._writing = threading.Lock()
         self._lock = threading.Lock()
         self._opened: _Opened | None = None
         _ALL.add(self)
 
     def read(self) -> AbstractContextManager[Connection]:
-        """Give a connection within a transaction that only reads. Raises StoreError."""
+        """Give a connection within a transaction that only reads; keep it short. Raises StoreError."""
         return self._transaction("read")
 
-    def write(self, *, durable: bool = False) -> AbstractContextManager[Connection]:
+    @contextmanager
+    def write(self, *, durable: bool = False) -> Iterator[Connection]:
         """Give a connection within a transaction that is committed at the end, unless it raises. Raises StoreError."""
-        return self._transaction("durable" if durable else "write")
+        with self._transaction("write") as connection:
+            yield connection
+        if durable and self._file:
+            self._wait_for_disk(self._file)
 
     @property
     def problems(self) -> list[str]:
@@ -130,6 +141,18 @@ class Database:
                 self._writing.release()
         else:
             raise self._unusable(BUSY)
+
+    def _wait_for_disk(self, file: Path) -> None:
+        """Wait until what is committed survives a power failure. Raises StoreError.
+
+        SQLite's ``synchronous = FULL`` does the same, but others cannot write meanwhile; here many wait at once.
+        """
+        try:
+            self._sync(log_of(file))
+        except FileNotFoundError:
+            pass  # the last process that had the database open has added its log to its file, and waited for that
+        except OSError as error:
+            raise self._unusable(f"{error.strerror or error}; check the disk") from error
 
     def _current(self) -> "_Opened":
         """Return the open database; opened anew if its file has changed, or its connections are of no more use."""
@@ -187,7 +210,7 @@ class Database:
 
     def _connected(self, engine: Engine) -> Connections:
         """Return connections to a database that has the schema of this program."""
-        connections = Connections(engine)
+        connections = Connections(engine, busy_seconds=self._busy_seconds)
         try:
             with connections.transaction("read") as connection:
                 is_ready = is_up_to_date(connection, self._migrations)
@@ -218,7 +241,7 @@ class Database:
                     carry_over(sources, target)
             set_aside_with_log(file)
             new.replace(file)
-            sync_folder(file.parent)
+            sync(file.parent)
         except BaseException:
             remove_database(new)
             raise
@@ -248,7 +271,10 @@ class _Opened:
         return stamp is not None and stamp.inode == self.stamp.inode
 
     def has_lost(self, stamp: FileStamp) -> bool:
-        """Return whether the file with this stamp is damaged: found so, or shorter, for SQLite never shortens it."""
+        """Return whether the file with this stamp is damaged: found so, or cut.
+
+        Only a VACUUM shortens a file that is in order; then everything is carried over.
+        """
         return self.is_of(stamp) and (self.is_damaged or stamp.size_bytes < self.stamp.size_bytes)
 
 

@@ -1,4 +1,4 @@
-"""Replaces files whole and takes locks that the kernel frees when their holder dies.
+"""Replaces files as a whole, and takes locks that the kernel frees when their holder dies.
 
 A reader of a file written here sees the old bytes or the new ones, never a part. A lock is an ``flock`` on a file of
 its own: it works between threads, gunicorn workers and the command line alike, and needs no clean-up after a crash.
@@ -32,7 +32,7 @@ _NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 
 
 def read_if_any(path: Path | str) -> bytes | None:
-    """Return the bytes of a file, or None where there is no such file.
+    """Return the bytes of a file, or None if there is no such file.
 
     It makes half as many system calls as `Path.read_bytes`.
     """
@@ -57,7 +57,7 @@ class FileStamp(NamedTuple):
 
 
 def stamp_of(path: Path) -> FileStamp | None:
-    """Return the stamp of a file, or None where there is no such file."""
+    """Return the stamp of a file, or None if there is no such file."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -66,16 +66,16 @@ def stamp_of(path: Path) -> FileStamp | None:
 
 
 def replace_file(path: Path, content: bytes, mode: int = PRIVATE_MODE) -> None:
-    """Put ``content`` in the place of ``path`` in one step; on any failure the old file stays and no other is left.
+    """Replace a file by one with this content in one step; if that fails, the old file stays and no other is left.
 
-    After a power failure the old bytes may be back, or none: the file is made again from the database.
+    After a power failure, it may have its old content or none: it is made again from the database.
     """
     with _written_beside(path, [content], mode) as temporary:
         temporary.replace(path)
 
 
 def replace_if_other(path: Path, parts: Iterable[bytes], mode: int = PRIVATE_MODE) -> bool:
-    """Put a content that comes in parts, and may be long, in the place of ``path``; False where it stands there."""
+    """Replace a file by one with a content in parts, unless it has the same content; return whether it had another."""
     with _written_beside(path, parts, mode) as temporary:
         if _have_same_content(temporary, path):
             temporary.unlink()
@@ -85,7 +85,7 @@ def replace_if_other(path: Path, parts: Iterable[bytes], mode: int = PRIVATE_MOD
 
 
 def trouble_with(folder: Path) -> str | None:
-    """Return in a few words why no file can be written in a folder, or None where one can."""
+    """Return in a few words why no file can be written in a folder, or None if one can."""
     try:
         make_folder(folder)
         with tempfile.NamedTemporaryFile(prefix=_TEMPORARY_PREFIX, dir=folder) as file:
@@ -97,7 +97,7 @@ def trouble_with(folder: Path) -> str | None:
 
 
 def remove_file(path: Path, below: Path) -> bool:
-    """Remove a file and the folders this leaves empty, up to ``below``; False where there was no such file."""
+    """Remove a file and the folders that this leaves empty, up to ``below``; return False if there was no such file."""
     try:
         path.unlink()
     except (FileNotFoundError, NotADirectoryError):
@@ -109,7 +109,7 @@ def remove_file(path: Path, below: Path) -> bool:
 
 
 def remove_if_empty(folder: Path) -> bool:
-    """Remove a folder that holds nothing; False where it holds something, True where there was none."""
+    """Remove an empty folder; return False if it is not empty, and True if there is none."""
     try:
         folder.rmdir()
     except OSError as error:
@@ -120,7 +120,7 @@ def remove_if_empty(folder: Path) -> bool:
 
 
 def set_aside(path: Path) -> Path | None:
-    """Rename a damaged file to ``<name>.damaged-<UTC time>`` and log it; return None where there is no such file.
+    """Rename a damaged file to ``<name>.damaged-<UTC time>`` and log it; return None if there is no such file.
 
     The last few of each file are kept, for an operator to examine.
     """
@@ -142,7 +142,7 @@ def copies_set_aside(path: Path) -> list[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what processes that were killed while they wrote left below a folder."""
+    """Remove the temporary files below a folder that killed processes have left."""
     long_ago = time.time() - _LONGEST_WRITE_SECONDS
     for parent, _, names in os.walk(folder):
         for name in names:
@@ -154,7 +154,7 @@ def sweep(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, each open to any reader whatever the umask says."""
+    """Make a folder and those above it, readable for everybody whatever the umask is."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
@@ -165,7 +165,7 @@ def make_folder(folder: Path) -> None:
 
 @contextmanager
 def lock_file(path: Path) -> Iterator[None]:
-    """Hold the lock at ``path``, after its present holder has given it back."""
+    """Hold the lock at ``path``; wait while another holds it."""
     make_folder(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_MODE)
     try:
@@ -209,9 +209,9 @@ def _temporary_beside(path: Path) -> tuple[int, str]:
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
 
 
-def sync_folder(folder: Path) -> None:
-    """Have the disk remember which files a folder holds."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Wait until the disk has what a file, or a folder, holds now."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

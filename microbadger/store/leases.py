@@ -185,7 +185,7 @@ def _machine() -> str:
 
 
 def _start_of(pid: int) -> str:
-    """Return when a process started, which tells it from a later one with its number; empty if it is dead.
+    """Return when a process started, as a later one may have its number; empty if it is dead.
 
     https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
     """

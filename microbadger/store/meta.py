@@ -27,7 +27,7 @@ def write_value(connection: Connection, key: str, value: str) -> None:
 
 
 def identity_of(connection: Connection) -> str | None:
-    """Return what tells a database from the one that it took the place of, which was lost or damaged."""
+    """Return a text that differs between a database and the lost or damaged one that it replaces."""
     return read_value(connection, IDENTITY_KEY)
 
 

@@ -15,7 +15,7 @@ MIGRATIONS: Sequence[Migration] = ()
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 
 IDENTITY_KEY = "identity"
-"""The key of the value by which a database is told from the one that it took the place of."""
+"""The key of a value that differs between a database and the one that it replaces."""
 _VERSION_KEY = "schema_version"
 _VERSION = select(META.c.value).where(META.c.key == _VERSION_KEY)
 

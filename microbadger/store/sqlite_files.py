@@ -1,4 +1,4 @@
-"""SQLite files: what the errors of a database mean, how a file is told from another, and what becomes of a damaged one.
+"""SQLite files: what their errors mean, whether a file is still the same, and what becomes of a damaged one.
 
 A database is a file with two companions: its write-ahead log, which holds the latest transactions, and the index of
 that log. https://www.sqlite.org/wal.html
@@ -60,8 +60,13 @@ def reason_for(error: Exception) -> str:
 
 def log_inode_of(file: Path) -> int | None:
     """Return the number of the file that is the log of a database now, or None where there is none."""
-    stamp = stamp_of(_companion(file, _LOG))
+    stamp = stamp_of(log_of(file))
     return stamp.inode if stamp else None
+
+
+def log_of(file: Path) -> Path:
+    """Return the log of a database, which is there while a process has it open."""
+    return _companion(file, _LOG)
 
 
 def remove_log(file: Path) -> None:

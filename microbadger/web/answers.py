@@ -53,7 +53,7 @@ _PREFLIGHT_HEADERS = {
 
 
 def file_answer(content: bytes, path: str, cache: str = FRESH) -> Response:
-    """Answer with the content of a file, whose path tells its type; with 304 if the client has it already."""
+    """Answer with the content of a file, of the type that its name ends in; with 304 if the client has it already."""
     extension = path[path.rfind(".") :]
     media_type = _TYPES.get(extension) or mimetypes.guess_type(path)[0] or "application/octet-stream"
     tag = hashlib.sha256(content).hexdigest()[:32]

@@ -6,7 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -46,9 +46,11 @@ class RecordingDatabase(Database):
         super().__init__(url)
         self.durable: list[bool] = []
 
-    def write(self, *, durable: bool = False) -> AbstractContextManager[Connection]:
+    @contextmanager
+    def write(self, *, durable: bool = False) -> Iterator[Connection]:
         self.durable.append(durable)
-        return super().write(durable=durable)
+        with super().write(durable=durable) as connection:
+            yield connection
 
 
 class World:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import cast
 
 from sqlalchemy import Connection
 
@@ -35,10 +34,13 @@ from tests.notifications.bench import Postman
 BASE_URL = "https://badges.test"
 
 
-class NoTags:
+class NoTags(RemoteRepository):
     """A view of a repository that exists and has no tag."""
 
-    def tags(self, before_page: Callable[[], object]) -> list[str]:
+    def __init__(self) -> None:
+        pass
+
+    def tags(self, before_page: Callable[[], object] = lambda: None) -> list[str]:
         return []
 
 
@@ -67,7 +69,7 @@ class QuietRegistries(Registry):
     def repository(self, repository: Repository, *, private: bool = False) -> RemoteRepository:
         self.asked.append(repository)
         self.on_ask(repository)
-        return cast(RemoteRepository, NoTags())
+        return NoTags()
 
 
 class CdnLog(CdnPurge):

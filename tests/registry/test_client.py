@@ -9,9 +9,9 @@ from werkzeug.wrappers import Request as Asked
 from werkzeug.wrappers import Response
 
 from microbadger.http.client import Answer, Network
+from microbadger.image.errors import InvalidManifest
 from microbadger.image.manifest import (
     Descriptor,
-    InvalidManifest,
     Manifest,
     digest_of,
     parse_config,

@@ -19,7 +19,7 @@ from microbadger.badges.text import BADGE_TYPES, size_text
 from microbadger.image.reference import Repository
 from microbadger.site.markup import FORMATS, badge_link
 from microbadger.site.templating import visible
-from tests.browser import PHONE, PLAIN_HOST, chromium, focused, pasted, reading, tab_to, violations  # noqa: F401
+from tests.browser import PHONE, PLAIN_HOST, focused, pasted, reading, tab_to, violations
 from tests.fakes.registry import FakeRegistry, image
 from tests.real_registry import ImageMaker, RunningRegistry, need
 from tests.running_service import START_SECONDS, RunningService
@@ -123,7 +123,7 @@ def site(image_maker: ImageMaker, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 @pytest.fixture
-def read(chromium: "Browser", site: Site) -> Iterator[Read]:  # noqa: F811
+def read(chromium: "Browser", site: Site) -> Iterator[Read]:
     """Open an address of the site in tabs that close, and are checked, with the test."""
     with ExitStack() as tabs:
 
@@ -272,7 +272,7 @@ def test_a_page_says_when_its_image_was_checked(read: Read, site: Site) -> None:
 
 
 def test_a_page_says_that_its_image_is_failing_until_it_is_not(
-    chromium: "Browser", tmp_path: Path  # noqa: F811
+    chromium: "Browser", tmp_path: Path
 ) -> None:
     with FakeRegistry() as fake:
         is_down = threading.Event()
@@ -299,7 +299,7 @@ def test_a_page_says_that_its_image_is_failing_until_it_is_not(
 
 
 def test_the_page_of_an_image_that_is_being_read_becomes_its_page(
-    chromium: "Browser", tmp_path: Path  # noqa: F811
+    chromium: "Browser", tmp_path: Path
 ) -> None:
     with FakeRegistry() as fake:
         may_answer = threading.Event()
@@ -316,7 +316,7 @@ def test_the_page_of_an_image_that_is_being_read_becomes_its_page(
 
 
 def test_the_page_of_an_image_that_the_registry_does_not_have_says_so(
-    chromium: "Browser", tmp_path: Path  # noqa: F811
+    chromium: "Browser", tmp_path: Path
 ) -> None:
     with FakeRegistry() as fake:
         name = f"{fake.host}/team/gone"
@@ -347,7 +347,7 @@ def test_the_filter_leaves_the_versions_that_fit(read: Read) -> None:
     assert page.locator("#versions .details").is_visible()
 
 
-def test_what_cannot_be_loaded_is_said(chromium: "Browser", site: Site) -> None:  # noqa: F811
+def test_what_cannot_be_loaded_is_said(chromium: "Browser", site: Site) -> None:
     context = chromium.new_context(base_url=site.url)
     page = context.new_page()
     page.route("**/v1/**", lambda route: route.abort())
@@ -412,7 +412,7 @@ def test_the_webhook_is_copied_and_works(read: Read, site: Site) -> None:
     assert requests.post(url, timeout=10).text == "OK"
 
 
-def test_without_https_it_copies_all_the_same(chromium: "Browser", site: Site) -> None:  # noqa: F811
+def test_without_https_it_copies_all_the_same(chromium: "Browser", site: Site) -> None:
     url = f"http://{PLAIN_HOST}:{site.service.port}"
     with reading(chromium, url) as page:
         page.goto(f"/images/{WEB}")
@@ -546,7 +546,7 @@ def test_hostile_texts_are_shown_as_texts(read: Read) -> None:
 
 
 def test_an_empty_home_page_is_accessible_and_has_the_first_step(
-    chromium: "Browser", tmp_path_factory: pytest.TempPathFactory  # noqa: F811
+    chromium: "Browser", tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with RunningService(tmp_path_factory.mktemp("empty")) as service:
         service.wait(lambda: service.get("/").status_code == 200, "the home page")

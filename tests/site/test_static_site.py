@@ -21,7 +21,7 @@ from microbadger.site.options import SiteOptions
 from microbadger.site.pages import absent_page, home_page
 from microbadger.site.paths import CATALOGUE, HOME
 from microbadger.site.publisher import Publisher
-from tests.browser import chromium, reading  # noqa: F401
+from tests.browser import reading
 from tests.site.images import WEB, image_of, layer, version
 from tests.site.page import Page
 
@@ -75,7 +75,7 @@ def publish(publisher: Publisher, site: SiteOptions) -> None:
 
 
 @pytest.fixture
-def tab(chromium: "Browser", site_url: str) -> Iterator["Tab"]:  # noqa: F811
+def tab(chromium: "Browser", site_url: str) -> Iterator["Tab"]:
     with reading(chromium, site_url) as page:
         yield page
 
@@ -164,7 +164,7 @@ def test_a_state_that_is_not_current_is_a_sentence(tab: "Tab", status: Mapping[s
     assert re.fullmatch(words, trouble.text_content() or "")
 
 
-def test_a_page_without_an_answer_about_the_state_stays_as_it_is(chromium: "Browser", site_url: str) -> None:  # noqa: F811
+def test_a_page_without_an_answer_about_the_state_stays_as_it_is(chromium: "Browser", site_url: str) -> None:
     context = chromium.new_context(base_url=site_url)
     tab = context.new_page()
     tab.route(STATUS, lambda route: route.abort())

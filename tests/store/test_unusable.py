@@ -4,7 +4,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from sqlalchemy import URL
 from microbadger.store.database import Database, StoreError
 from microbadger.store.tables import CONTENT, META
 from microbadger.store.upserts import upsert
-from tests.store.world import Process, database_at, get, locked, mounted, put
+from tests.store.world import Process, database_at, fill, get, locked, mounted, put
 
 WRITERS = 5
 
@@ -51,16 +51,6 @@ def unchangeable(path: Path) -> Iterator[None]:
 def write(database: Database, key: str) -> None:
     with database.write() as connection:
         upsert(connection, META, {"key": key, "value": "value"}, update=("value",))
-
-
-def fill(folder: Path) -> Path:
-    """Leave no byte on the disk of a folder, and return the file to remove again."""
-    ballast = folder / "ballast"
-    for chunk in (4096, 1):
-        with suppress(OSError), ballast.open("ab", buffering=0) as file:
-            while True:
-                file.write(b"x" * chunk)
-    return ballast
 
 
 def test_a_locked_database_is_read_and_refuses_writers(file: Path, hasty: Database) -> None:
