@@ -84,7 +84,7 @@ class Publication:
         change = change_between(before, after, self.checks.now()) if before else None
         files = self._files(repository, after, changed, change)
         unchanged = {version["SHA"] for version in after["Versions"]} - changed.keys() if is_ours else set()
-        plan = self._plan(repository, files, unchanged, is_ours=is_ours)
+        plan = self._plan(repository, files, unchanged)
         with self.database.write() as connection:
             lease.prove(connection)
             self.checks.publishing(connection, repository)
@@ -115,7 +115,7 @@ class Publication:
         files = self._recorded_files(repository)
         if files is None:
             return self.publisher.publish(self._status_files(repository), ())
-        plan = self._plan(repository, files, is_ours=False)
+        plan = self._plan(repository, files)
         with self.database.write() as connection:
             self.records.add_files(connection, repository, plan.new)
         paths = self.publisher.publish({**self._status_files(repository), **plan.files}, plan.gone)
@@ -233,30 +233,25 @@ class Publication:
         status = self.checks.get(repository).status(repository, self.checks.now())
         return status_files(repository, status)
 
-    def _plan(
-        self, repository: Repository, files: ImageFiles | None, unchanged: Collection[str] = (), *, is_ours: bool
-    ) -> "_Plan":
+    def _plan(self, repository: Repository, files: ImageFiles, unchanged: Collection[str] = ()) -> "_Plan":
         """Return which files to write and to remove; the documents of versions that are ``unchanged`` are left alone.
 
-        Whatever was ever written and the image still has is kept current. Unless all files are ours, there may be more,
-        of a static site: they are removed, and made again when they are requested.
+        Whatever was ever written and the image still has is kept current.
         """
         names = ImagePaths.all_of(repository)
         known = self.records.files(repository)
-        written = files.written() if files else {}
+        written = files.written()
         others = (known or self._left_behind(repository, files)) - written.keys()
-        possible = files.all() if files and (others or not is_ours) else {}
+        possible = files.all() if others else {}
         kept = {path: possible[path] for path in sorted(others & possible.keys())}
         skipped = {paths.version(sha) for paths in names for sha in unchanged}
         makers = {path: cache(make) for path, make in {**kept, **written}.items() if path not in skipped}
-        surplus = set() if is_ours else possible.keys() - kept.keys() - written.keys()
-        if not self.options.is_static:
-            surplus |= {paths.status for paths in names}
-        return _Plan(makers, frozenset(others - kept.keys() | surplus), frozenset(known))
+        statuses = set() if self.options.is_static else {paths.status for paths in names}
+        return _Plan(makers, frozenset(others - kept.keys() | statuses), frozenset(known))
 
-    def _left_behind(self, repository: Repository, files: ImageFiles | None) -> set[str]:
+    def _left_behind(self, repository: Repository, files: ImageFiles) -> set[str]:
         """Return the files of an image of which no path is known: they are there if a database was lost."""
-        if files is None or not self.publisher.has(ImagePaths.of(repository).metadata):
+        if not self.publisher.has(ImagePaths.of(repository).metadata):
             return set()
         return {path for path in files.all() if self.publisher.has(path)}
 

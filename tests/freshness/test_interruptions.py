@@ -351,6 +351,7 @@ def test_what_is_made_from_the_old_record_while_a_check_writes_is_put_right(benc
 
     assert bench.badge("size", "1.0") == "size: 2.0 KiB"
     assert bench.refresher.publish_again(bench.repository) == []
+    assert set(requested) <= check.cdn.paths
 
 
 def test_what_is_made_of_a_tag_while_a_check_removes_it_goes(bench: Bench) -> None:

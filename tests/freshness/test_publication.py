@@ -425,6 +425,21 @@ def test_a_service_keeps_current_what_was_a_static_site(tmp_path: Path, fake: Fa
     assert service.paths.status not in service.files()
 
 
+def test_files_of_which_a_lost_database_knew_are_kept_current(bench: Bench) -> None:
+    bench.fake.push("team/web", "1.0", image(layers=[1]))
+    bench.fake.push("team/web", "latest", image(layers=[2]))
+    bench.refresh()
+    bench.made(bench.paths.badge("size", "1.0", "svg"))
+    bench.database.close()
+    shutil.rmtree(bench.folder / "data")
+    bench.fake.push("team/web", "1.0", image(layers=[1024]))
+
+    bench.again().refresh()
+
+    assert bench.badge("size", "1.0") == "size: 1.0 KiB"
+    assert bench.paths.tag_page("1.0") not in bench.files()
+
+
 # Removing
 
 

@@ -80,6 +80,21 @@ def test_an_unchanged_check_leaves_when_the_document_last_changed(bench: Bench) 
     assert bench.freshness.checks.get(bench.repository).succeeded_at == bench.time
 
 
+def test_an_unchanged_check_leaves_the_lists_of_all_images_alone(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
+    bench.refresh()
+    before = lists_version(bench)
+
+    bench.check_later()
+
+    assert lists_version(bench) == before
+
+
+def lists_version(bench: Bench) -> str:
+    with bench.database.read() as connection:
+        return bench.freshness.checks.lists_version(connection)
+
+
 def test_a_document_that_changed_says_when(bench: Bench) -> None:
     bench.fake.push("team/web", "latest", image(layers=[1]))
     bench.refresh()
