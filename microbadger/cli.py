@@ -1,4 +1,4 @@
-"""The operator's commands: what is tracked, a refresh now, where webhooks and badges are."""
+"""The operator's commands: track and refresh images, publish again, and print webhooks and badges."""
 
 import errno
 import sys
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 import click
 from flask import Flask, current_app
@@ -17,234 +17,231 @@ from flask.cli import with_appcontext
 
 from microbadger.badges import BADGE_TYPES
 from microbadger.cdn import CdnPurge
-from microbadger.freshness import (
-    Catalogue,
-    Checks,
-    NotTracked,
-    Outcome,
-    Overview,
-    Refresher,
-    TrackedImage,
-    TrackedImages,
-    parse_image,
-)
+from microbadger.freshness import Check, Freshness, NotTracked, Outcome, TrackedImage, parse_image
 from microbadger.image import InvalidReference, Repository, image_name
 from microbadger.notifications import (
     DEFAULT_FORMAT,
-    Delivery,
     InvalidReceiver,
     InvalidSubscription,
     Notifications,
     Subscription,
 )
 from microbadger.notifications import FORMATS as MESSAGE_FORMATS
-from microbadger.site import FORMATS, PublishError, badge_link
-from microbadger.store import trouble_with
+from microbadger.site import FORMATS, STATES, PublishError, SiteOptions, badge_link
+from microbadger.store import Counts, Database, StoreError, read_value, trouble_with, write_value
+from microbadger.webhooks import WebhookUrls
 
 _AT_ONCE = 8
 _EXTENSION = "microbadger"
+_SETTINGS_IN_USE = "settings_in_use"
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What the commands work with."""
+    """The objects that the commands work with."""
 
-    tracked: TrackedImages
-    checks: Checks
-    overview: Overview
-    refresher: Refresher
-    catalogue: Catalogue
+    database: Database
+    freshness: Freshness
     notifications: Notifications
-    delivery: Delivery
-    purge: CdnPurge | None
-    webhook_url: Callable[[Repository], str]
-    hooks_url: str
-    base_url: str
+    cdn: CdnPurge
+    counts: Counts
+    webhooks: WebhookUrls
+    options: SiteOptions
     folders: Sequence[Path]
-    """Those that have to be writable: a failure to write one cannot be noted there."""
-    differs_from: Path | None
-    """The file that tells that a service uses this folder with other settings than these."""
+    """Those that must be writable."""
+    settings_digest: str
+    """Differs between settings that publish different files."""
+
+    def record_settings(self) -> None:
+        """Record in the database the settings that the service runs with."""
+        with self.database.write() as connection:
+            write_value(connection, _SETTINGS_IN_USE, self.settings_digest)
+
+    def is_served_otherwise(self) -> bool:
+        """Return whether a service that runs now uses this database with settings that publish other files."""
+        with self.database.read() as connection:
+            in_use = read_value(connection, _SETTINGS_IN_USE)
+        return in_use not in (None, self.settings_digest) and self.freshness.schedule.is_running()
 
 
 def add_commands(app: Flask, tools: Tools) -> None:
     """Give an app the commands."""
     app.extensions[_EXTENSION] = tools
-    for command in (refresh, track, untrack, images, webhook, badges, notifications):
+    for command in (refresh, publish, track, untrack, images, webhook, badges, notifications):
         app.cli.add_command(command)
 
 
-class _Command(click.Command):
-    """A command that says in one sentence what this machine cannot do, as on a full disk."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        with _on_a_machine_that_may_fail():
-            return super().invoke(ctx)
-
-
-class _Group(click.Group):
-    """Commands of which each does the same."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        with _on_a_machine_that_may_fail():
-            return super().invoke(ctx)
-
-
 @contextmanager
-def _on_a_machine_that_may_fail() -> Iterator[None]:
+def _errors_as_sentences() -> Iterator[None]:
     try:
         yield
+    except StoreError as error:
+        raise click.ClickException(str(error)) from error
+    except PublishError as error:
+        raise click.ClickException(f"{error}.") from error
     except OSError as error:
-        if error.errno == errno.EPIPE:  # whoever reads the output has read enough
+        if error.errno == errno.EPIPE:  # the reader of the output has read enough
             raise
         where = f": {error.filename}" if error.filename else ""
         raise click.ClickException(f"This cannot be done now: {error.strerror or error}{where}.") from error
 
 
-class _Image(click.ParamType[Repository]):
+def _operation(function: Callable[P, None]) -> Callable[P, None]:
+    """Return what a command does, within the app; what this machine cannot do ends it with one sentence."""
+    return with_appcontext(_errors_as_sentences()(function))
+
+
+class _Name(click.ParamType[T]):
     name = "image"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Repository:
+    def __init__(self, parse: Callable[[str], T]) -> None:
+        self._parse = parse
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> T:
         try:
-            return Repository.parse(str(value))
+            return self._parse(str(value))
         except InvalidReference as error:
             self.fail(str(error), param, ctx)
 
 
-class _TaggedImage(click.ParamType[TrackedImage]):
-    name = "image"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> TrackedImage:
-        try:
-            return parse_image(str(value))
-        except InvalidReference as error:
-            self.fail(str(error), param, ctx)
+_IMAGE, _IMAGE_WITH_TAG = _Name(Repository.parse), _Name(parse_image)
 
 
-@click.command(cls=_Command)
-@click.argument("repositories", metavar="[IMAGE]...", type=_Image(), nargs=-1)
-@with_appcontext
+@click.command()
+@click.argument("repositories", metavar="[IMAGE]...", type=_IMAGE, nargs=-1)
+@_operation
 def refresh(repositories: Sequence[Repository]) -> None:
-    """Refresh the named images now, or all that are due."""
+    """Check the named images now, or all that are due."""
     tools = _tools_as_served()
+    freshness = tools.freshness
     _report_problems(tools)
-    look = tools.refresher.refresh if repositories else tools.refresher.refresh_if_due
-    repositories = _tracked(tools, repositories) if repositories else tools.overview.due()
-    failed = 0
-    with _progress(len(repositories)) as show:
-        for outcome in _all(look, repositories):
-            show(outcome)
-            failed += bool(outcome and outcome.error)
-    with _publishing():
-        tools.catalogue.publish()
-    tools.delivery.deliver_due()
-    _purge(tools)
-    tools.delivery.wait()
+    freshness.upkeep.follow_tracked()
+    wanted = _tracked(tools, repositories) if repositories else freshness.checks.due()
+    failed = _check(freshness.refresher.refresh if repositories else freshness.refresher.refresh_if_due, wanted)
+    if tools.options.is_static:
+        _publish_again(tools, repositories or freshness.checks.repositories())
+    _finish(tools)
     if failed:
-        raise click.ClickException(f"{failed} of {len(repositories)} images could not be refreshed.")
+        raise click.ClickException(f"{failed} of {len(wanted)} images could not be checked.")
 
 
-def _purge(tools: Tools) -> None:
-    """Have the CDN forget what changed, or say why it does not."""
-    if tools.purge is None:
-        return
-    tools.purge.purge_due()
-    tools.purge.wait()
-    status = tools.purge.status()
-    if status.error:
-        click.echo(f"The CDN was not purged of {status.waiting} URLs: {status.error}.", err=True)
+@click.command()
+@_operation
+def publish() -> None:
+    """Make all public files again from the database, without a request to any registry."""
+    tools = _tools_as_served()
+    tools.freshness.upkeep.follow_tracked()
+    repositories = tools.freshness.checks.repositories()
+    count = _publish_again(tools, repositories)
+    _finish(tools)
+    click.echo(f"{len(repositories)} images: {count} files were missing, out of date or of no more use.")
 
 
-@click.command(cls=_Command)
-@click.argument("images", metavar="IMAGE...", type=_TaggedImage(), nargs=-1, required=True)
+@click.command()
+@click.argument("images", metavar="IMAGE...", type=_IMAGE_WITH_TAG, nargs=-1, required=True)
 @click.option("--private", is_flag=True, help="Publish them although only credentials can read them.")
-@with_appcontext
-def track(images: Sequence[TrackedImage], private: bool) -> None:
-    """Keep images fresh from now on; NAME:TAG keeps that tag whatever the limit."""
+@click.option("--no-wait", is_flag=True, help="Leave the first check to the service.")
+@_operation
+def track(images: Sequence[TrackedImage], private: bool, no_wait: bool) -> None:
+    """Keep images fresh from now on, and check them; NAME:TAG keeps that tag whatever the limit."""
+    tools = _tools() if no_wait else _tools_as_served()
+    freshness = tools.freshness
     for image in images:
-        added = _tools().tracked.track(TrackedImage(image.repository, image.kept_tags, private))
-        click.echo(f"{image.repository.familiar}: {'tracked' if added else 'was tracked before'}")
+        is_new = freshness.tracked.track(TrackedImage(image.repository, image.kept_tags, private))
+        freshness.checks.add([image.repository])
+        click.echo(f"{image.repository.familiar}: {'tracked' if is_new else 'was tracked before'}")
+    if no_wait:
+        return
+    repositories = list(dict.fromkeys(image.repository for image in images))
+    failed = _check(freshness.refresher.refresh, repositories)
+    if tools.options.is_static:
+        _publish_again(tools, repositories)
+    _finish(tools)
+    if failed:
+        raise click.ClickException(f"{failed} of {len(repositories)} images could not be read; they stay tracked.")
 
 
-@click.command(cls=_Command)
-@click.argument("repositories", metavar="IMAGE...", type=_Image(), nargs=-1, required=True)
-@with_appcontext
+@click.command()
+@click.argument("repositories", metavar="IMAGE...", type=_IMAGE, nargs=-1, required=True)
+@_operation
 def untrack(repositories: Sequence[Repository]) -> None:
-    """Stop tracking images and remove what is published of them."""
+    """Stop tracking images, and remove what is published of them."""
     tools = _tools_as_served()
     for repository in _tracked(tools, repositories):
         try:
-            tools.tracked.untrack(repository)
+            tools.freshness.untrack(repository)
         except NotTracked as error:
             raise click.ClickException(str(error)) from error
-        with _publishing():
-            tools.refresher.remove(repository)
         click.echo(f"{repository.familiar}: no longer tracked")
-    with _publishing():
-        tools.catalogue.publish()
+    _finish(tools)
 
 
-@click.command(cls=_Command)
-@with_appcontext
+@click.command()
+@_operation
 def images() -> None:
-    """List the tracked images: when each was read, when it is next, and what is wrong."""
+    """List the tracked images: their state, when they were checked, when they will be, and why checks fail."""
     tools = _tools()
     _report_problems(tools)
     for folder in tools.folders:
         if trouble := trouble_with(folder):
             click.echo(f"The folder {folder} cannot be written: {trouble}.", err=True)
-    for image in tools.tracked:
-        check = tools.checks.get(image.repository)
-        times = f"checked {_minute(check.succeeded_at)}  next {_minute(check.due_at)}"
-        click.echo(f"{image.repository.familiar}  {times}{'  ' + check.error if check.error else ''}")
+    checks = dict(tools.freshness.checks.all())
+    now = tools.freshness.now()
+    for image in tools.freshness.tracked:
+        click.echo(_state_line(image.repository, checks.get(image.repository, Check()), now))
 
 
-@click.command(cls=_Command)
-@click.argument("repository", metavar="[IMAGE]", type=_Image(), required=False)
-@with_appcontext
+@click.command()
+@click.argument("repository", metavar="[IMAGE]", type=_IMAGE, required=False)
+@_operation
 def webhook(repository: Repository | None) -> None:
-    """Print the webhook URL of an image, or without one the URL that serves all images."""
+    """Print the webhook URL of an image, or the one for all images."""
     tools = _tools_as_served()
+    if tools.options.is_static:
+        raise click.ClickException("A static site has no webhooks: run flask refresh, or unset MICROBADGER_STATIC.")
     if repository is None:
-        click.echo(tools.hooks_url)
+        click.echo(tools.webhooks.for_all_images)
         return
     for tracked in _tracked(tools, [repository]):
-        click.echo(tools.webhook_url(tracked))
+        click.echo(tools.webhooks.of(tracked))
 
 
-@click.command(cls=_Command)
-@click.argument("repository", metavar="IMAGE", type=_Image())
+@click.command()
+@click.argument("repository", metavar="IMAGE", type=_IMAGE)
 @click.option("--format", "format_", type=click.Choice(list(FORMATS)), default="markdown", show_default=True)
 @click.option("--tag", help="The badges of this tag instead of the current version.")
-@with_appcontext
+@_operation
 def badges(repository: Repository, format_: str, tag: str | None) -> None:
     """Print the markup of every badge of an image."""
+    base_url = _tools_as_served().options.base_url
     for badge_type in BADGE_TYPES:
-        click.echo(FORMATS[format_](badge_link(_tools().base_url, repository, badge_type, tag)))
+        click.echo(FORMATS[format_](badge_link(base_url, repository, badge_type, tag)))
 
 
-@click.group(cls=_Group)
+@click.group()
 def notifications() -> None:
-    """Tell a URL when the tags of an image change."""
+    """Post to a URL when the tags of an image change."""
 
 
 @notifications.command("list")
-@with_appcontext
+@_operation
 def list_notifications() -> None:
-    """List the subscriptions, and what is wrong with them."""
+    """List the subscriptions, and how many messages wait for each."""
     for subscription in _tools().notifications.all():
-        click.echo(_told(subscription))
-    for problem in _tools().notifications.problems:
-        click.echo(problem, err=True)
+        click.echo(_described(subscription))
 
 
 @notifications.command("add")
-@click.argument("repository", metavar="IMAGE", type=_Image())
+@click.argument("repository", metavar="IMAGE", type=_IMAGE)
 @click.argument("url")
 @click.option("--tag", "tags", multiple=True, metavar="PATTERN", help="Only of these tags, such as 1.*; repeatable.")
 @click.option(
     "--format", "format_", type=click.Choice(list(MESSAGE_FORMATS)), default=DEFAULT_FORMAT, show_default=True
 )
-@with_appcontext
+@_operation
 def add_notification(repository: Repository, url: str, tags: Sequence[str], format_: str) -> None:
     """Subscribe URL to the changes of IMAGE; prints the id and, only here, the secret that messages are signed with."""
     tools = _tools()
@@ -253,7 +250,7 @@ def add_notification(repository: Repository, url: str, tags: Sequence[str], form
     try:
         subscription = tools.notifications.add(image_name(repository), url, **wanted)
     except InvalidReceiver as error:
-        raise click.BadParameter(f"{url!r} is no URL to post to. {error}", param_hint="URL") from error
+        raise click.BadParameter(f"{url!r} is not a URL to post to. {error}", param_hint="URL") from error
     except InvalidSubscription as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{subscription.id}\n{subscription.secret}")
@@ -261,7 +258,7 @@ def add_notification(repository: Repository, url: str, tags: Sequence[str], form
 
 @notifications.command("remove")
 @click.argument("subscription_id", metavar="ID")
-@with_appcontext
+@_operation
 def remove_notification(subscription_id: str) -> None:
     """End a subscription."""
     _tools().notifications.remove(_subscription(subscription_id).id)
@@ -269,10 +266,10 @@ def remove_notification(subscription_id: str) -> None:
 
 @notifications.command("test")
 @click.argument("subscription_id", metavar="ID")
-@with_appcontext
+@_operation
 def test_notification(subscription_id: str) -> None:
-    """Send a test message to a subscriber and tell what came of it."""
-    attempt = _tools().delivery.test(_subscription(subscription_id))
+    """Send a test message to a subscriber and print the result."""
+    attempt = _tools().notifications.send_test(_subscription(subscription_id))
     if not attempt.has_arrived:
         reason = attempt.error or f"it answered with status {attempt.status}"
         raise click.ClickException(f"The test message did not arrive: {reason}.")
@@ -281,14 +278,14 @@ def test_notification(subscription_id: str) -> None:
 
 @notifications.command("resend")
 @click.argument("subscription_id", metavar="ID")
-@with_appcontext
+@_operation
 def resend_notifications(subscription_id: str) -> None:
-    """Send the messages of a subscription again that were given up after five attempts."""
+    """Send the messages of a subscription again that were parked after five attempts."""
     tools = _tools()
     count = tools.notifications.resend(_subscription(subscription_id).id)
-    tools.delivery.deliver_due()
-    tools.delivery.wait()
-    click.echo(f"{count} messages wait again: flask notifications list tells how they fare.")
+    tools.notifications.deliver_due()
+    tools.notifications.wait()
+    click.echo(f"{count} messages wait again: flask notifications list shows what became of them.")
 
 
 def _subscription(subscription_id: str) -> Subscription:
@@ -298,15 +295,13 @@ def _subscription(subscription_id: str) -> Subscription:
     return subscription
 
 
-def _told(subscription: Subscription) -> str:
-    outbox = _tools().notifications.outbox
-    told = [subscription.id, subscription.image_name, subscription.url, subscription.format, *subscription.tags]
-    if not subscription.enabled:
-        told.append("disabled")
-    for count, what in ((outbox.waiting(subscription.id), "waiting"), (outbox.parked(subscription.id), "given up")):
-        if count:
-            told.append(f"{count} {what}")
-    return "  ".join(told)
+def _described(subscription: Subscription) -> str:
+    words = [subscription.id, subscription.image_name, subscription.url, subscription.format, *subscription.tags]
+    if not subscription.is_enabled:
+        words.append("disabled")
+    status = _tools().notifications.status(subscription.id)
+    words += [f"{count} {what}" for count, what in ((status.waiting, "waiting"), (status.parked, "parked")) if count]
+    return "  ".join(words)
 
 
 def _tools() -> Tools:
@@ -315,51 +310,81 @@ def _tools() -> Tools:
 
 
 def _tools_as_served() -> Tools:
-    """Return the tools, unless they would publish what the service that uses this folder would not."""
+    """Return the tools, unless they would publish other files than the service that runs with this database."""
     tools = _tools()
-    if tools.differs_from:
+    if tools.is_served_otherwise():
         raise click.ClickException(
-            "The service that uses this data folder runs with other settings (MICROBADGER_BASE_URL, _HOOK_URL, _SECRET,"
-            " _ADMIN_TOKEN or _IMAGES): run this with the same environment. If there is no such service any more,"
-            f" remove {tools.differs_from}."
+            "A service runs with this database and other settings (PORT, MICROBADGER_IMAGES, _PUBLIC_DIR, _BASE_URL,"
+            " _HOOK_URL, _SECRET, _ADMIN_TOKEN, _MAX_TAGS or _STATIC): use the same environment, or stop the service."
         )
     return tools
 
 
 def _tracked(tools: Tools, repositories: Iterable[Repository]) -> list[Repository]:
     for repository in repositories:
-        if not tools.tracked.get(repository):
-            raise click.ClickException(
-                f"{repository.familiar} is not tracked: add it with flask track {repository.familiar}."
-            )
+        if repository not in tools.freshness.tracked:
+            name = repository.familiar
+            raise click.ClickException(f"{name} is not tracked: add it to data/images.txt, or run flask track {name}.")
     return list(repositories)
 
 
+def _check(check: Callable[[Repository], Outcome | None], repositories: Sequence[Repository]) -> int:
+    """Check images, show each outcome, and return how many failed."""
+    failed = 0
+    with _progress(len(repositories)) as show:
+        for outcome in _all(check, repositories):
+            show(outcome)
+            failed += bool(outcome and outcome.error)
+    return failed
+
+
+def _publish_again(tools: Tools, repositories: Iterable[Repository]) -> int:
+    """Write every public file that is not as the records have it, and return how many changed."""
+    count = failed = 0
+    for repository in repositories:
+        try:
+            paths = tools.freshness.refresher.publish_again(repository)
+        except PublishError as error:
+            click.echo(f"{repository.familiar}: failed: {error}", err=True)
+            failed += 1
+            continue
+        tools.cdn.add(paths)
+        count += len(paths)
+    if failed:
+        _finish(tools)
+        raise click.ClickException(f"{failed} images could not be published.")
+    return count
+
+
+def _finish(tools: Tools) -> None:
+    """Publish the lists, send all messages and purges, and say what a CDN did not take."""
+    tools.freshness.catalogue.publish()
+    tools.notifications.deliver_due()
+    tools.cdn.wait()
+    tools.notifications.wait()
+    tools.counts.write()
+    status = tools.cdn.status()
+    if status and status.error:
+        click.echo(f"The CDN was not purged of {status.waiting} URLs: {status.error}.", err=True)
+
+
 def _all(
-    look: Callable[[Repository], Outcome | None], repositories: Iterable[Repository]
+    check: Callable[[Repository], Outcome | None], repositories: Iterable[Repository]
 ) -> Iterator[Outcome | None]:
-    """Yield how each look went, None where another process is at it; when interrupted, begin no other."""
+    """Yield each outcome, None if another process checks the image; when interrupted, begin no other check."""
     waiting = iter(repositories)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        running = {pool.submit(look, repository) for repository in islice(waiting, _AT_ONCE)}
+        running = {pool.submit(check, repository) for repository in islice(waiting, _AT_ONCE)}
         while running:
             ended, running = wait(running, return_when=FIRST_COMPLETED)
-            running |= {pool.submit(look, repository) for repository in islice(waiting, len(ended))}
+            running |= {pool.submit(check, repository) for repository in islice(waiting, len(ended))}
             for future in ended:
                 yield future.result()
 
 
 @contextmanager
-def _publishing() -> Iterator[None]:
-    try:
-        yield
-    except PublishError as error:
-        raise click.ClickException(f"{error}.") from error
-
-
-@contextmanager
 def _progress(count: int) -> Iterator[Callable[[Outcome | None], None]]:
-    """Show how far a refresh is: a bar on a terminal with the failures below, else a line an image."""
+    """Show the outcomes: on a terminal a bar, and the failures below it; else one line per image."""
     if not sys.stdout.isatty():
         yield lambda outcome: click.echo(_line(outcome)) if outcome else None
         return
@@ -377,14 +402,23 @@ def _progress(count: int) -> Iterator[Callable[[Outcome | None], None]]:
 
 
 def _line(outcome: Outcome) -> str:
-    told = f"failed: {outcome.error}" if outcome.error else f"{outcome.tag_count} tags, {outcome.changes}"
-    return f"{outcome.repository.familiar}: {told}"
+    result = f"failed: {outcome.error}" if outcome.error else f"{outcome.tag_count} tags, {outcome.changes}"
+    return f"{outcome.repository.familiar}: {result}"
 
 
-def _minute(moment: datetime | None) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M") if moment else "never"
+def _state_line(repository: Repository, check: Check, now: datetime) -> str:
+    state = check.reason or check.state(now)
+    words = [repository.familiar, STATES.get(state, state), f"checked {_minute(check.ended_at, 'never')}"]
+    words.append(f"next {_minute(check.due_at, 'now')}")
+    if check.error:
+        words.append(f"failing since {_minute(check.failing_since, 'now')}: {check.error}")
+    return "  ".join(words)
+
+
+def _minute(moment: datetime | None, otherwise: str) -> str:
+    return f"{moment:%Y-%m-%dT%H:%MZ}" if moment else otherwise
 
 
 def _report_problems(tools: Tools) -> None:
-    for problem in tools.tracked.problems:
+    for problem in tools.freshness.problems:
         click.echo(problem, err=True)

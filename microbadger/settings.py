@@ -1,9 +1,8 @@
-"""Turns the environment into settings, or says in one sentence which variable is impossible and why."""
+"""Turns the environment into settings, or says in one sentence which variable is invalid and why."""
 
 import json
 import math
 import re
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,22 +11,39 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import click
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from microbadger.cdn import Cloudflare, PurgeMethod, Target, parse_target
 from microbadger.image import DOCKER_HUB, InvalidReference, Repository
-from microbadger.store import lock_file, make_folder, read_if_any, replace_file, set_aside
+from microbadger.store import make_folder
 
 _LONGEST_HOURS = 24 * 366
 _MOST_TAGS = 10_000
 # Without a user and a password, which would be published, and without what a badge's markup could not hold.
 _URL = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[\w.~/-]*)?", re.ASCII | re.IGNORECASE)
-_MADE_SECRET = re.compile(r"[\x21-\x7e]{8,}")
+_SHORTEST_SECRET = 16
+_SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_POSTGRESQL = "postgresql+psycopg"
+_DRIVERS = {"sqlite": "sqlite", "postgres": _POSTGRESQL, "postgresql": _POSTGRESQL, _POSTGRESQL: _POSTGRESQL}
+_NO_DATABASE = ("", ":memory:")
+_DATABASE_EXAMPLES = (
+    "it must be a URL such as postgresql://user:password@host/database or sqlite:////srv/microbadger/data/microbadger.db"
+)
+_PREFIX = "MICROBADGER_"
+_KNOWN = {
+    f"{_PREFIX}{name}"
+    for name in (
+        *("IMAGES", "DATA_DIR", "PUBLIC_DIR", "BASE_URL", "HOOK_URL", "SECRET", "ADMIN_TOKEN", "REFRESH_HOURS"),
+        *("MAX_TAGS", "STATIC", "MIRRORS", "HUB_URL", "HTTP_REGISTRIES", "CDN_PURGE"),
+    )
+}
 
 T = TypeVar("T")
 
 
 class SettingsError(click.ClickException):
-    """A setting is impossible; the sentence names the variable, the reason and what would be right."""
+    """A setting is invalid; the sentence names the variable, the reason and what would be right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +53,8 @@ class Settings:
     images: str = ""
     data_dir: Path = Path("data")
     public_dir: Path = Path("public")
+    database_url: str = ""
+    is_static: bool = False
     base_url: str = "http://localhost:8000"
     hook_url: str = ""
     secret: str = field(default="", repr=False)
@@ -52,7 +70,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Return what these variables say; raise SettingsError for the first that is impossible."""
+        """Return what these variables say; raise SettingsError for the first that is invalid."""
 
         def read(name: str, parse: Callable[[str], T], default: T) -> T:
             text = environment.get(f"MICROBADGER_{name}")
@@ -61,20 +79,22 @@ class Settings:
             try:
                 return parse(text.strip())
             except ValueError as error:
-                raise SettingsError(f"MICROBADGER_{name} is impossible: {error}.") from None  # it can hold a password
+                raise SettingsError(f"MICROBADGER_{name} is invalid: {error}.") from None  # it can hold a password
 
-        data_dir, public_dir = read("DATA_DIR", Path, Path("data")), read("PUBLIC_DIR", Path, Path("public"))
+        data_dir, public_dir = read("DATA_DIR", _folder, Path("data")), read("PUBLIC_DIR", _folder, Path("public"))
         if data_dir.resolve().is_relative_to(public_dir.resolve()):
-            raise SettingsError("MICROBADGER_DATA_DIR is impossible: it must be outside of the public folder.")
+            raise SettingsError("MICROBADGER_DATA_DIR is invalid: it must be outside of the public folder.")
         base_url = read("BASE_URL", _url, "") or _platform_url(environment)
         return cls(
             images=environment.get("MICROBADGER_IMAGES", ""),
             data_dir=data_dir,
             public_dir=public_dir,
+            database_url=_database_url(environment, public_dir),
+            is_static=read("STATIC", _switch, False),
             base_url=base_url,
             hook_url=read("HOOK_URL", _url, base_url),
-            secret=read("SECRET", _text, ""),
-            admin_token=read("ADMIN_TOKEN", _text, ""),
+            secret=read("SECRET", _secret, ""),
+            admin_token=read("ADMIN_TOKEN", _secret, ""),
             refresh_interval=read("REFRESH_HOURS", _hours, timedelta(hours=24)),
             max_tags=read("MAX_TAGS", _count, 100),
             mirrors=read("MIRRORS", _mirrors, {}),
@@ -86,14 +106,21 @@ class Settings:
         )
 
     @property
-    def told(self) -> dict[str, object]:
-        """The settings that who reads the log may know, by their names; of secrets only whether there is one."""
+    def database(self) -> str:
+        """The URL of the database: a file in the data folder unless an operator names another one."""
+        file = self.data_dir.absolute() / "microbadger.db"
+        return self.database_url or URL.create("sqlite", database=str(file)).render_as_string()
+
+    @property
+    def logged(self) -> dict[str, object]:
+        """The settings that readers of the log may know, by their names; of secrets only whether there is one."""
         cdn = self.cdn_purge
         return {
             "base_url": self.base_url,
             "hook_url": self.hook_url,
             "data_dir": self.data_dir,
             "public_dir": self.public_dir,
+            "database": make_url(self.database).set(query={}).render_as_string(hide_password=True),
             "refresh_hours": self.refresh_interval / timedelta(hours=1),
             "max_tags": self.max_tags,
             "mirrors": ",".join(f"{host}={url}" for host, url in self.mirrors.items()) or None,
@@ -106,9 +133,16 @@ class Settings:
 
     @property
     def secrets(self) -> list[str]:
-        """What nobody may know who reads the log; some of it can be empty."""
+        """What readers of the log may not know; some of it can be empty."""
         cdn_token = self.cdn_purge.token if isinstance(self.cdn_purge, Cloudflare) else ""
-        return [self.secret, self.admin_token, cdn_token]
+        database = make_url(self.database)
+        passwords = [database.password or "", *database.normalized_query.get("password", ())]
+        return [self.secret, self.admin_token, cdn_token, *passwords]
+
+
+def unknown_settings(environment: Mapping[str, str]) -> list[str]:
+    """Return the variables that are named like settings and are not: an operator may have mistyped them."""
+    return sorted(name for name in environment if name.startswith(_PREFIX) and name not in _KNOWN)
 
 
 def _platform_url(environment: Mapping[str, str]) -> str:
@@ -125,8 +159,51 @@ def _platform_url(environment: Mapping[str, str]) -> str:
             try:
                 return _url(pattern.format(value))
             except ValueError as error:
-                raise SettingsError(f"{name} is impossible: {error}.") from None
-    return "http://localhost:8000"
+                raise SettingsError(f"{name} is invalid: {error}.") from None
+    port = environment.get("PORT", "").strip()
+    return f"http://localhost:{port if re.fullmatch('[0-9]{1,5}', port) else 8000}"
+
+
+def _database_url(environment: Mapping[str, str], public_dir: Path) -> str:
+    text = environment.get("DATABASE_URL", "").strip()
+    try:
+        return _database(text, public_dir) if text else ""
+    except ValueError as error:
+        raise SettingsError(f"DATABASE_URL is invalid: {error}.") from None  # it can hold a password
+
+
+def _database(text: str, public_dir: Path) -> str:
+    """Return the URL of a database as SQLAlchemy takes it; platforms write ``postgres://`` for PostgreSQL."""
+    try:
+        url = make_url(text)
+        driver, database = _DRIVERS[url.drivername], url.database or ""
+    except (ArgumentError, ValueError, KeyError):  # ValueError if the port is not a number
+        driver, database = "", ""
+    is_file = driver == "sqlite"
+    if not driver or database in _NO_DATABASE or "\0" in database:
+        raise ValueError(_DATABASE_EXAMPLES)
+    if is_file and url != URL.create(driver, database=database):  # a host or options, which a file does not have
+        raise ValueError(_DATABASE_EXAMPLES)
+    if is_file and Path(database).resolve().is_relative_to(public_dir.resolve()):
+        raise ValueError("the file must be outside of the public folder")
+    url = url.set(drivername=driver)
+    try:
+        url.get_dialect().import_dbapi()
+    except ImportError:
+        raise ValueError("PostgreSQL needs psycopg; install it with: pip install 'psycopg[binary]'") from None
+    return url.render_as_string(hide_password=False)
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in _SWITCHES:
+        raise ValueError("it must be 1 or 0")
+    return _SWITCHES[text.lower()]
+
+
+def _folder(text: str) -> Path:
+    if "://" in text:
+        raise ValueError("it must be a folder")
+    return Path(text)
 
 
 def _url(text: str) -> str:
@@ -178,13 +255,13 @@ def _host(text: str) -> str:
     except InvalidReference:
         registry = ""
     if not registry or (registry == DOCKER_HUB and not text.endswith(DOCKER_HUB)):
-        raise ValueError(f"{text!r} is no host of a registry, such as registry.example.org:5000")
+        raise ValueError(f"{text!r} is not the host of a registry, such as registry.example.org:5000")
     return registry
 
 
-def _text(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("it must be printable text")
+def _secret(text: str) -> str:
+    if not text.isprintable() or len(text) < _SHORTEST_SECRET:
+        raise ValueError(f"it must be printable text of at least {_SHORTEST_SECRET} characters")
     return text
 
 
@@ -196,27 +273,3 @@ def prepare_folder(folder: Path) -> None:
         raise SettingsError(f"The folder {folder} cannot be made: {error.strerror}.") from error
     if not folder.is_dir():
         raise SettingsError(f"The folder {folder} cannot be made: there is a file of that name.")
-
-
-def kept_secret(file: Path) -> str:
-    """Return the secret made on the first start, which one of the workers that start together makes.
-
-    Raises SettingsError where none can be kept. A damaged one is set aside and made anew: what a disk left in its place
-    could be guessed.
-    """
-    if kept := _read_secret(file):
-        return kept
-    try:
-        with lock_file(file.with_suffix(".lock")):
-            if not (kept := _read_secret(file)):
-                set_aside(file)
-                kept = secrets.token_urlsafe(32)
-                replace_file(file, kept.encode(), is_durable=True)
-    except OSError as error:
-        raise SettingsError(f"No secret can be kept in {file}: {error.strerror}. Set MICROBADGER_SECRET.") from error
-    return kept
-
-
-def _read_secret(file: Path) -> str | None:
-    text = (read_if_any(file) or b"").decode("utf-8", "replace").strip()
-    return text if _MADE_SECRET.fullmatch(text) else None

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import requests
 
@@ -54,24 +55,26 @@ class RunningService:
 
     def start(self) -> None:
         """Return once the service answers."""
-        command = [sys.executable, "-m", "gunicorn", "--threads", "8", *self.options, self.application]
+        options = ["--threads", "8", "--no-control-socket", *self.options]
+        command = [sys.executable, "-m", "gunicorn", *options, self.application]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
         wait_until(self._answers, "an answer of the service", START_SECONDS)
 
-    def stop(self) -> None:
-        """Ask the service to end and return when it has ended."""
+    def stop(self, within_seconds: float = STOP_SECONDS) -> int:
+        """Ask the service to end and return its exit status; raise TimeoutExpired if that takes longer."""
         process, self._process = self._process, None
         if process is None:
-            return
+            return 0
         process.terminate()
         try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
+            return process.wait(within_seconds)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
     def kill(self) -> None:
         """End the service and its workers at once, as a crash of the machine would."""
@@ -79,6 +82,22 @@ class RunningService:
         assert process is not None
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal gunicorn's master, which goes on running."""
+        assert self._process
+        self._process.send_signal(number)
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
+    @property
+    def workers(self) -> list[int]:
+        """The process ids of gunicorn's workers."""
+        assert self._process
+        pid = self._process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run one of the service's commands beside it."""
@@ -108,6 +127,20 @@ class RunningService:
         self.wait(lambda: self.get(f"/v1/images/{name}").status_code == 200, f"the metadata of {name}")
         document: dict[str, Any] = self.get(f"/v1/images/{name}").json()
         return document
+
+    def lines(self, *words: str) -> list[str]:
+        """Return the lines of the log that hold all these words."""
+        return [line for line in self.log.read_text().splitlines() if all(word in line for word in words)]
+
+    def webhook(self, name: str) -> str:
+        """Return where the webhook of an image that was read is posted to this service."""
+        url: str = self.wait_for_image(name)["WebhookURL"]
+        return self.url + urlsplit(url).path
+
+    def push(self, name: str, wait_seconds: float = 0) -> requests.Response:
+        """Announce a push of an image."""
+        url = f"{self.webhook(name)}?wait={wait_seconds}"
+        return requests.post(url, timeout=START_SECONDS + wait_seconds)
 
     def wait(self, happened: Callable[[], bool], what: str, timeout_seconds: float = 20.0) -> None:
         try:

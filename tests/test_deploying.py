@@ -27,11 +27,12 @@ from flask.testing import FlaskClient
 from app import create_app
 from microbadger.settings import Settings
 from tests.fakes.registry import FakeRegistry, image
-from tests.readme import ROOT, block
+from tests.readme import ROOT, block, section
 from tests.real_registry import free_port, wait_until
 from tests.running_service import COMMAND_SECONDS, START_SECONDS, STOP_SECONDS, badge_text
 
 SECRET = "a secret for tests"
+BASE_URL = "https://badges.example.org"
 # As root these make a process that may do no more than any user, whoever owns the files.
 AS_ANYBODY = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
 
@@ -59,7 +60,7 @@ def check_out(folder: Path, images: str = "") -> Path:
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
-    """Return an environment as bare as a platform's, with these settings; Docker Hub's web API is never asked."""
+    """Return an environment as bare as a platform's, with these settings; Docker Hub's web API is not used."""
     home = folder.parent / "home"
     home.mkdir(exist_ok=True)
     named = {f"MICROBADGER_{name.upper()}": value for name, value in settings.items()}
@@ -80,8 +81,8 @@ def run(folder: Path, command: str, **settings: str) -> "subprocess.CompletedPro
 
 
 def track(folder: Path, name: str, **settings: str) -> None:
-    """Begin to track an image and read it at once."""
-    done = run(folder, f".venv/bin/flask track {name} && .venv/bin/flask refresh {name}", **settings)
+    """Begin to track an image and check it at once."""
+    done = run(folder, f".venv/bin/flask track {name}", **settings)
     assert done.returncode == 0, done.stderr
 
 
@@ -145,10 +146,20 @@ def test_a_platform_starts_it_on_its_port_with_its_number_of_workers(tmp_path: P
         wait_until(lambda: service.log.read_text().count("Booting worker") == 2, "two workers", START_SECONDS)
 
 
+def test_without_an_address_from_the_platform_links_lead_to_its_port(tmp_path: Path, fake: FakeRegistry) -> None:
+    name = f"{fake.host}/team/web"
+    with started(check_out(tmp_path / "app", name)) as service:
+        url = service.wait_for_image(name)["WebhookURL"]
+
+    told = re.findall(r"links lead to `(.*)`", section("On a PaaS"))
+    assert told == ["http://localhost:5001"]
+    assert url.startswith(f"http://localhost:{urlsplit(service.url).port}/")
+
+
 def test_on_an_emptied_disk_published_files_come_back_and_webhook_urls_stay(tmp_path: Path, fake: FakeRegistry) -> None:
     listed, named, added = (f"{fake.host}/team/{name}" for name in ("web", "other", "added"))
     fake.push("team/added", "1.0", image())
-    settings = {"secret": SECRET, "images": named}
+    settings = {"secret": SECRET, "images": named, "base_url": BASE_URL}
     before = check_out(tmp_path / "before", listed)
     with started(before, **settings) as service:
         urls = [service.wait_for_image(name)["WebhookURL"] for name in (listed, named)]
@@ -206,7 +217,7 @@ def only_writable(folder: Path, *names: str) -> Iterator[None]:
 def test_on_a_volume_everything_outlasts_the_code(tmp_path: Path, fake: FakeRegistry) -> None:
     name = f"{fake.host}/team/web"
     volume = tmp_path / "volume"
-    settings = {"data_dir": str(volume / "data"), "public_dir": str(volume / "public")}
+    settings = {"data_dir": str(volume / "data"), "public_dir": str(volume / "public"), "base_url": BASE_URL}
     before = check_out(tmp_path / "before")
     with started(before, **settings) as service:
         track(before, name, **settings)
@@ -220,6 +231,26 @@ def test_on_a_volume_everything_outlasts_the_code(tmp_path: Path, fake: FakeRegi
         assert added.stdout.split()[0] in run(after, ".venv/bin/flask notifications list", **settings).stdout
         assert fake.asked("GET", "/manifests/") == 0
     assert [path.name for path in (after / "public").iterdir()] == [".gitkeep"]
+
+
+def test_a_backup_made_beside_the_service_brings_everything_back(tmp_path: Path, fake: FakeRegistry) -> None:
+    name = f"{fake.host}/team/web"
+    before, after = check_out(tmp_path / "before"), check_out(tmp_path / "after")
+    with started(before, base_url=BASE_URL) as service:
+        track(before, name, base_url=BASE_URL)
+        url = service.wait_for_image(name)["WebhookURL"]
+        added = run(before, f".venv/bin/flask notifications add {name} https://hooks.example.org/x", base_url=BASE_URL)
+        done = run(before, block("With a disk that stays", holding="backup"))
+        assert done.returncode == 0, done.stderr
+    fake.requests.clear()
+
+    shutil.copy(before / "backup.db", after / "data/microbadger.db")
+    done = run(after, ".venv/bin/flask publish", base_url=BASE_URL)
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads((after / f"public/v1/images/{name}.json").read_text())["WebhookURL"] == url
+    assert added.stdout.split()[0] in run(after, ".venv/bin/flask notifications list").stdout
+    assert fake.requests == []
 
 
 def test_the_unit_starts_it_as_the_procfile_does() -> None:
@@ -256,6 +287,7 @@ def served(folder: Path) -> Iterator[str]:
 def test_cron_publishes_what_a_web_server_shows(tmp_path: Path, fake: FakeRegistry) -> None:
     name = f"{fake.host}/team/web"
     folder = check_out(tmp_path / "app", name)
+    fake.push("team/web", "0.9", image(layers=[1, 2]))
     line = block("Static files, without a service", holding="flask refresh")
     command = line.split(maxsplit=5)[5].replace("/srv/microbadger", str(folder))
 
@@ -264,11 +296,13 @@ def test_cron_publishes_what_a_web_server_shows(tmp_path: Path, fake: FakeRegist
     assert done.returncode == 0, done.stderr
     with served(folder / "public") as url:
         assert badge_text(requests.get(f"{url}/badges/version/{name}:1.0.svg", timeout=10).content) == "version: 1.0"
+        assert requests.get(f"{url}/images/{name}:0.9/", timeout=10).status_code == 200
     assert "WebhookURL" not in (folder / f"public/v1/images/{name}.json").read_text()
+    assert "https://badges.example.org/images/" in (folder / f"public/images/{name}/index.html").read_text()
 
 
 def workflow() -> dict[Any, Any]:
-    """Return the workflow; its key ``on`` is read as true, for so YAML 1.1 has it."""
+    """Return the workflow; its key ``on`` is read as true, which it means in YAML 1.1."""
     document: dict[Any, Any] = yaml.safe_load(block("Static files, without a service", "yaml"))
     return document
 
@@ -294,7 +328,7 @@ class Actions:
         return self.folder / "site"
 
     def run(self, image: str = "") -> bool:
-        """Run the workflow for a push of an image, or as the clock does; tell whether every step succeeded."""
+        """Run the workflow for a push of an image, or as the clock does; return whether every step succeeded."""
         self.runs, self.failed = self.runs + 1, []
         clone = self.folder / f"run{self.runs}"
         variables = environment(clone)
@@ -400,7 +434,6 @@ def test_a_ci_job_sends_what_the_workflow_listens_for() -> None:
     assert list(posted["client_payload"]) == ["image"]
 
 
-
 OLD_README = """\
 [![](https://images.microbadger.com/badges/image/example/web.svg)](https://microbadger.com/images/example/web "Get your
 own image badge on microbadger.com")
@@ -417,9 +450,9 @@ https://microbadger.com/images/example/web/ and https://www.microbadger.com/#/im
 ![](https://img.shields.io/microbadger/layers/_/alpine.svg)![](https://img.shields.io/microbadger/image-size/example/web/1.0.svg)
 ![](https://img.shields.io/docker/pulls/example/web.svg), https://api.microbadger.com/v1/images/example/web
 """
-# What stands where the addresses of that README lead: a badge's text, or a page or document about this image.
+# What the addresses of that README lead to: a badge with this text, or a page or document about this image or tag.
 MOVED_TO = [
-    "1000 B: 1 layer", "example/web", "3.0 KiB: 2 layers", "version: 1.0", "example/web", "commit: 1a2b3c4",
+    "1000 B: 1 layer", "example/web", "3.0 KiB: 2 layers", "version: 1.0", "example/web:1.0", "commit: 1a2b3c4",
     "example/web", "alpine", "license: Apache-2.0", "version: 3.20", "version: 1.0", "example/web", "alpine",
     "version: 1.0", "image: not found", "layers: 3", "size: 1000 B", "example/web",
 ]  # fmt: skip
@@ -461,7 +494,7 @@ def test_one_line_moves_a_readme_here(tmp_path: Path, client: FlaskClient) -> No
 
 
 def what_stands_at(client: FlaskClient, address: str) -> str:
-    """Return what a badge says, or which image a page or a document is about."""
+    """Return the text of a badge, or the image or tag that a page or a document is about."""
     answer = client.get(address, follow_redirects=True)
     assert answer.status_code == 200, address
     if answer.mimetype == "image/svg+xml":

@@ -1,28 +1,24 @@
-"""Several workers, services and commands on one folder: each look happens once, nothing hangs, nothing is lost."""
+"""Several workers, services and commands on one folder: each check happens once, nothing hangs, nothing is lost."""
 
 import json
-import os
+import shutil
 import signal
-import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
 import pytest
-import requests
 from werkzeug.wrappers import Request
 
+from tests.disks import fill, mounted, read_only
 from tests.fakes.registry import FakeRegistry, image
-from tests.running_service import START_SECONDS, RunningService
-from tests.test_faults import fill, mounted
-from tests.web.test_metrics import die_counting
+from tests.running_service import RunningService
 
 STOP_SECONDS = 10.0
 WAIT_SECONDS = 30.0
-WORKERS = [("--workers", "4"), ("--workers", "4", "--preload")]
+FOUR_WORKERS = [("--workers", "4"), ("--workers", "4", "--preload")]
 REFRESHES = 50
 
 
@@ -52,38 +48,13 @@ def layers_of(service: RunningService, names: list[str]) -> set[str]:
     return {service.badge(f"layers/{name}") for name in names}
 
 
-def post_webhook(service: RunningService, name: str, wait_seconds: int = 0) -> requests.Response:
-    path = urlsplit(service.get(f"/v1/images/{name}").json()["WebhookURL"]).path
-    return requests.post(f"{service.url}{path}?wait={wait_seconds}", timeout=START_SECONDS + wait_seconds)
+def lists_asked(fake: FakeRegistry, names: list[str]) -> list[int]:
+    """Return how often the tags of each image were asked for."""
+    return [fake.asked("GET", f"{name.partition('/')[2]}/tags/list") for name in names]
 
 
-def send(service: RunningService, number: signal.Signals) -> None:
-    """Signal the master of a service, which goes on running."""
-    assert service._process
-    service._process.send_signal(number)
-
-
-def workers_of(service: RunningService) -> list[int]:
-    assert service._process
-    pid = service._process.pid
-    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
-
-
-def stop_in_time(service: RunningService) -> int:
-    """Ask a service to end and return its exit status; raise TimeoutExpired if it takes ten seconds."""
-    process, service._process = service._process, None
-    assert process
-    process.terminate()
-    try:
-        return process.wait(STOP_SECONDS)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-@pytest.mark.parametrize("options", WORKERS, ids=" ".join)
-def test_each_image_is_looked_at_once_a_round_with_a_command_beside(
+@pytest.mark.parametrize("options", FOUR_WORKERS, ids=" ".join)
+def test_each_image_is_checked_once_a_round_with_commands_beside(
     tmp_path: Path, fake: FakeRegistry, options: tuple[str, ...]
 ) -> None:
     names = push_many(fake, 8)
@@ -94,7 +65,7 @@ def test_each_image_is_looked_at_once_a_round_with_a_command_beside(
             service.wait_for_image(name)
 
         assert [command.result().returncode for command in commands] == [0, 0]
-        assert [fake.asked("GET", f"/image{number}/tags/list") for number in range(8)] == [1] * 8
+        assert lists_asked(fake, names) == [1] * 8
 
 
 def test_two_services_on_one_folder_share_the_work(tmp_path: Path, fake: FakeRegistry) -> None:
@@ -105,51 +76,27 @@ def test_two_services_on_one_folder_share_the_work(tmp_path: Path, fake: FakeReg
     with first, second:
         for name in names:
             second.wait_for_image(name)
+        assert lists_asked(fake, names) == [1] * 8
 
-        assert [fake.asked("GET", f"/image{number}/tags/list") for number in range(8)] == [1] * 8
-        stop_in_time(first)
+        first.stop()
         fake.push("team/image3", "latest", image(layers=[1, 2]))
-        assert post_webhook(second, names[3], wait_seconds=20).json()["Result"] == "fresh"
+
+        assert second.push(names[3], wait_seconds=20).json()["Result"] == "fresh"
         assert second.badge(f"layers/{names[3]}") == "layers: 2"
 
 
 def push_while_the_registry_hangs(
     service: RunningService, fake: FakeRegistry, names: list[str], hold: threading.Event
 ) -> None:
-    """Announce a push of each image, and return when a look at one of them has begun that cannot end."""
+    """Announce a push of each image, and return when a check of one of them has begun that cannot end."""
     hang(fake, hold)
     for number, name in enumerate(names):
         fake.push(f"team/image{number}", "latest", image(layers=[1, 2]))
-        assert post_webhook(service, name).text == "OK"
-    service.wait(lambda: fake.asked("GET", "/tags/list") > len(names), "a look has begun")
+        assert service.push(name).text == "OK"
+    service.wait(lambda: fake.asked("GET", "/tags/list") > len(names), "a check has begun")
 
 
-def test_workers_that_are_killed_lose_nothing(tmp_path: Path, fake: FakeRegistry) -> None:
-    names = push_many(fake, 4)
-    hold = threading.Event()
-    with RunningService(tmp_path, names, "--workers", "4", "--preload") as service:
-        for name in names:
-            service.wait_for_image(name)
-        push_while_the_registry_hangs(service, fake, names, hold)
-
-        for pid in workers_of(service):
-            os.kill(pid, signal.SIGKILL)
-        hold.set()
-
-        service.wait(lambda: layers_of(service, names) == {"layers: 2"}, "all are done", WAIT_SECONDS)
-
-
-def test_what_workers_that_died_counted_is_gathered_while_another_leads(tmp_path: Path) -> None:
-    with RunningService(tmp_path) as service:
-        service.wait(lambda: "event=leading " in service.log.read_text(), "it leads")
-        die_counting(service.data / "metrics")
-
-        service.wait(lambda: (service.data / "metrics" / "dead.json").exists(), "the dead are buried")
-
-        assert 'microbadger_webhooks_total{sender="zot"} 3\n' in service.get("/metrics").text
-
-
-@pytest.mark.parametrize("options", WORKERS, ids=" ".join)
+@pytest.mark.parametrize("options", FOUR_WORKERS, ids=" ".join)
 def test_a_stop_is_short_while_a_registry_hangs_and_loses_nothing(
     tmp_path: Path, fake: FakeRegistry, options: tuple[str, ...]
 ) -> None:
@@ -162,8 +109,8 @@ def test_a_stop_is_short_while_a_registry_hangs_and_loses_nothing(
                 service.wait_for_image(name)
             push_while_the_registry_hangs(service, fake, names, hold)
 
-            assert stop_in_time(service) == 0
-            assert "Traceback" not in service.log.read_text()
+            assert service.stop(within_seconds=STOP_SECONDS) == 0
+            assert service.lines("Traceback") == []
     finally:
         hold.set()
 
@@ -177,33 +124,35 @@ def test_a_stop_is_short_while_someone_waits_for_a_webhook(tmp_path: Path, fake:
     with RunningService(tmp_path, [name], "--graceful-timeout", "5") as service, ThreadPoolExecutor(1) as pool:
         service.wait_for_image(name)
         hang(fake, hold)
-        waiting = pool.submit(post_webhook, service, name, wait_seconds=60)
-        service.wait(lambda: fake.asked("GET", "/tags/list") > 1, "the look has begun")
+        waiting = pool.submit(service.push, name, wait_seconds=60)
+        service.wait(lambda: fake.asked("GET", "/tags/list") > 1, "the check has begun")
         try:
-            stop_in_time(service)
+            service.stop(within_seconds=STOP_SECONDS)
         finally:
             hold.set()
         assert waiting.exception() or waiting.result().status_code == 202
 
 
-@pytest.mark.parametrize("options", WORKERS, ids=" ".join)
-def test_a_service_that_is_told_to_reload_goes_on(tmp_path: Path, fake: FakeRegistry, options: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("options", FOUR_WORKERS, ids=" ".join)
+def test_a_service_goes_on_with_other_workers_when_it_is_reloaded(
+    tmp_path: Path, fake: FakeRegistry, options: tuple[str, ...]
+) -> None:
     (name,) = push_many(fake, 1)
     with RunningService(tmp_path, [name], *options) as service:
         service.wait_for_image(name)
-        before = set(workers_of(service))
+        before = set(service.workers)
 
-        send(service, signal.SIGHUP)
+        service.send(signal.SIGHUP)
         service.wait(
-            lambda: len(now := workers_of(service)) == 4 and not before & set(now), "other workers", WAIT_SECONDS
+            lambda: len(now := service.workers) == 4 and not before & set(now), "other workers", WAIT_SECONDS
         )
 
         fake.push("team/image0", "latest", image(layers=[1, 2]))
-        assert post_webhook(service, name, wait_seconds=20).json()["Result"] == "fresh"
+        assert service.push(name, wait_seconds=20).json()["Result"] == "fresh"
         assert service.badge(f"layers/{name}") == "layers: 2"
         assert fake.asked("GET", "/tags/list") == 2
-        assert stop_in_time(service) == 0
-        assert "Traceback" not in service.log.read_text()
+        assert service.stop(within_seconds=STOP_SECONDS) == 0
+        assert service.lines("Traceback") == []
 
 
 def test_a_reader_never_sees_a_part_of_a_file(tmp_path: Path, fake: FakeRegistry) -> None:
@@ -231,7 +180,7 @@ def test_a_reader_never_sees_a_part_of_a_file(tmp_path: Path, fake: FakeRegistry
             try:
                 for number in range(REFRESHES):
                     fake.push("team/image0", "latest", image(layers=[1] * (number % 7 + 1)))
-                    assert post_webhook(service, name, wait_seconds=20).json()["Result"] == "fresh"
+                    assert service.push(name, wait_seconds=20).json()["Result"] == "fresh"
             finally:
                 is_over.set()
             assert reading.result() > REFRESHES
@@ -245,11 +194,63 @@ def test_a_reader_never_sees_a_part_of_a_file(tmp_path: Path, fake: FakeRegistry
     assert len(seen[files[0]]) == 7
 
 
-def test_a_service_that_starts_on_a_full_disk_serves_and_tells_and_refuses_webhooks(
+def test_commands_beside_a_service_publish_what_it_would(tmp_path: Path, fake: FakeRegistry) -> None:
+    first, second = push_many(fake, 2)
+    with RunningService(tmp_path, [first], "--workers", "2") as service:
+        service.wait_for_image(first)
+        fake.push("team/image0", "latest", image(layers=[1, 2]))
+
+        assert service.command("refresh", first).returncode == 0
+        assert service.badge(f"layers/{first}") == "layers: 2"
+        assert service.command("track", second).returncode == 0
+        assert service.badge(f"layers/{second}") == "layers: 1"
+        listed = service.command("images")
+        assert [line.split()[0] for line in listed.stdout.splitlines()] == [first, second], listed.stderr
+        assert {entry["ImageName"] for entry in service.get("/v1/images").json()["Images"]} == {first, second}
+        assert service.command("untrack", second).returncode == 0
+        assert service.badge(f"layers/{second}") == "image: not found"
+        assert service.lines("level=error") == []
+
+
+def test_an_emptied_public_folder_is_made_again_as_it_was_without_a_request_to_a_registry(
     tmp_path: Path, fake: FakeRegistry
 ) -> None:
     (name,) = push_many(fake, 1)
-    with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", "size=4m", "none"):
+    fake.push("team/image0", "0.9", image(layers=[1, 2, 3]))
+    paths = [
+        *(f"/badges/layers/{name}.svg", f"/badges/layers/{name}:latest.svg", f"/badges/size/{name}:0.9.svg"),
+        *(f"/badges/image/{name}.json", f"/v1/images/{name}.json", f"/v1/images/{name}/-/changes.json"),
+        *(f"/images/{name}", f"/images/{name}:0.9", f"/images/{name}/-/feed.xml"),
+        *("/v1/images.json", "/", "/assets/style.css", "/openapi.json"),
+    ]
+    with RunningService(tmp_path, [name], "--workers", "2") as service:
+        service.wait_for_image(name)
+        service.wait(lambda: '"current"' in service.get("/v1/images.json").text, "the lists are published")
+        before = [service.get(path).content for path in paths]
+        files = public_files(service)
+        asked = len(fake.requests)
+
+        for folder in service.public.iterdir():
+            shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
+        assert [service.get(path).content for path in paths] == before
+        for folder in service.public.iterdir():
+            shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
+        assert service.command("publish").returncode == 0
+
+        assert public_files(service) == files
+        assert len(fake.requests) == asked
+
+
+def public_files(service: RunningService) -> dict[str, bytes]:
+    files = (file for file in service.public.rglob("*") if file.is_file())
+    return {str(file.relative_to(service.public)): file.read_bytes() for file in files}
+
+
+def test_a_service_that_starts_on_a_full_disk_serves_and_says_so_and_refuses_webhooks(
+    tmp_path: Path, fake: FakeRegistry
+) -> None:
+    (name,) = push_many(fake, 1)
+    with mounted(tmp_path / "disk"):
         service = RunningService(tmp_path / "disk", [name])
         service.log = tmp_path / "service.log"
         with service:
@@ -257,60 +258,32 @@ def test_a_service_that_starts_on_a_full_disk_serves_and_tells_and_refuses_webho
         ballast = fill(tmp_path / "disk")
 
         with service:
-            answer = post_webhook(service, name)
-            assert (answer.status_code, "No space left" in answer.text) == (503, True)
+            answer = service.push(name)
+            assert (answer.status_code, "database cannot be used" in answer.text) == (503, True)
+            assert service.lines("request_failed", "disk is full")
             assert service.badge(f"layers/{name}") == "layers: 1"
-            service.wait(lambda: "No space left" in str(service.get("/healthz").json()["Problems"]), "it is told")
+            service.wait(lambda: "disk is full" in str(service.get("/healthz").json()["Problems"]), "it is said")
             ballast.unlink()
             service.wait(lambda: service.get("/healthz").json()["Problems"] == [], "it is over")
-            assert post_webhook(service, name, wait_seconds=20).json()["Result"] == "fresh"
+            assert service.push(name, wait_seconds=20).json()["Result"] == "fresh"
 
-        assert "Traceback" not in service.log.read_text()
+        assert service.lines("Traceback") == []
 
 
-@pytest.mark.parametrize("trouble", ["No space left", "Read-only"])
+@pytest.mark.parametrize("trouble", ["disk is full", "Read-only"])
 def test_a_command_on_a_disk_that_takes_nothing_is_one_sentence(tmp_path: Path, trouble: str) -> None:
     name = "127.0.0.1:9/team/web"
-    with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", "size=1m", "none"):
+    with mounted(tmp_path / "disk", size="1m"):
         service = RunningService(tmp_path / "disk", [name])
-        assert service.command("track", "example/app").returncode == 0
+        assert service.command("track", "--no-wait", "example/app").returncode == 0
         fill(tmp_path / "disk")
-        if trouble == "Read-only":
-            subprocess.run(["mount", "-o", "remount,ro", str(tmp_path / "disk")], check=True)
-        for command in (
-            ["track", "example/web"],
-            ["untrack", "example/app"],
-            ["notifications", "add", name, "https://hooks.test/ma\u00f1ana"],
-        ):
-            done = service.command(*command)
-            assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
-            assert trouble in done.stderr
-        assert trouble in service.command("images").stderr
-
-
-def test_subscriptions_that_were_damaged_are_set_aside_and_told(tmp_path: Path, fake: FakeRegistry) -> None:
-    (name,) = push_many(fake, 1)
-    service = RunningService(tmp_path, [name])
-    file = service.data / "notifications" / "subscriptions.json"
-    file.parent.mkdir()
-    file.write_bytes(b'[{"id": "a')
-    with service:
-        service.wait_for_image(name)
-
-        assert f"{file}.damaged-" in service.get("/healthz").json()["Problems"][0]
-    assert [aside.read_bytes() for aside in file.parent.glob(f"{file.name}.damaged-*")] == [b'[{"id": "a']
-    assert "Traceback" not in service.log.read_text()
-
-
-@pytest.mark.parametrize("damage", [b"", b"\x00" * 43, b"\xff\xfe", b"short"])
-def test_a_damaged_secret_is_made_anew(tmp_path: Path, damage: bytes) -> None:
-    service = RunningService(tmp_path, ["127.0.0.1:9/team/web"])
-    del service.environment["MICROBADGER_SECRET"]
-    file = service.data / "secret"
-    file.write_bytes(damage)
-
-    urls = {service.command("webhook", "127.0.0.1:9/team/web").stdout for _ in range(2)}
-
-    assert len(urls) == 1
-    assert len(file.read_bytes()) == 43
-    assert [aside.read_bytes() for aside in file.parent.glob("secret.damaged-*")] == [damage]
+        with read_only(tmp_path / "disk") if trouble == "Read-only" else mounted(tmp_path / "other"):
+            for command in (
+                ["track", "example/web"],
+                ["untrack", "example/app"],
+                ["notifications", "add", name, "https://hooks.test/ma\u00f1ana"],
+            ):
+                done = service.command(*command)
+                assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+                assert trouble in done.stderr
+            assert trouble.removeprefix("disk is ") in service.command("images").stderr

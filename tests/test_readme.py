@@ -1,4 +1,4 @@
-"""What the README lists and shows is what there is, and its examples do what it says."""
+"""The lists of the README are complete, and its examples do what it says."""
 
 import argparse
 import json
@@ -16,8 +16,9 @@ from click import Group
 from app import create_app
 from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.settings import Settings
+from microbadger.store.database import Database
 from tests.fakes.registry import FakeRegistry, image
-from tests.readme import README, block, rows, section
+from tests.readme import README, ROOT, block, rows, section
 from tests.running_service import RunningService
 
 
@@ -39,8 +40,16 @@ def test_the_table_of_commands_names_each_that_there_is(tmp_path: Path) -> None:
     assert named == there_are
 
 
+def test_the_options_in_the_table_of_commands_are_those_of_the_command(tmp_path: Path) -> None:
+    app = create_app(Settings(data_dir=tmp_path / "data", public_dir=tmp_path / "public"))
+    (options,) = (re.findall(r"`(--[a-z-]+)`", what) for cell, what in rows("Commands") if "flask track" in cell)
+
+    there_are = {option for parameter in app.cli.commands["track"].params for option in parameter.opts}
+    assert {*options} == {option for option in there_are if option.startswith("--")}
+
+
 class Recording(dict[str, str]):
-    """An environment that notes what it is asked for."""
+    """An environment that records the names it is asked for."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,13 +66,14 @@ def settings_read() -> set[str]:
     return environment.names - {"HOME"}
 
 
+ADMIN_TOKEN = "the token of an administrator"
 PLATFORMS = {"RENDER_EXTERNAL_URL", "RAILWAY_PUBLIC_DOMAIN", "HEROKU_APP_DEFAULT_DOMAIN_NAME", "FLY_APP_NAME"}
 
 
 def test_the_table_of_settings_names_each_that_is_read() -> None:
     named = {name for cells in rows("Settings") for name in re.findall(r"`([A-Z_]+)`", cells[0])}
 
-    assert named - {"PORT", "WEB_CONCURRENCY"} == settings_read() - PLATFORMS
+    assert named - {"WEB_CONCURRENCY"} == settings_read() - PLATFORMS
 
 
 def test_the_defaults_in_the_table_of_settings_are_those_of_the_service() -> None:
@@ -73,6 +83,9 @@ def test_the_defaults_in_the_table_of_settings_are_those_of_the_service() -> Non
         assert defaults[f"`MICROBADGER_{name}`"] == value
         with_it = Settings.from_environment({f"MICROBADGER_{name}": value})
         assert with_it == Settings.from_environment({})
+    assert defaults["`DATABASE_URL`"] == "sqlite:///<data>/microbadger.db"
+    data = Path("data").absolute()
+    assert Settings().database == defaults["`DATABASE_URL`"].replace("<data>", str(data))
 
 
 def test_the_platforms_named_are_those_whose_address_is_known() -> None:
@@ -86,9 +99,21 @@ def test_every_setting_that_is_mentioned_exists() -> None:
     assert mentioned <= settings_read()
 
 
+def events_logged() -> set[str]:
+    """Return the name of every event that the code can log."""
+    source = "".join(file.read_text() for file in [ROOT / "app.py", *(ROOT / "microbadger").rglob("*.py")])
+    return {*re.findall(r'\b(?:log\.\w+\(\s*|write\(\s+|_write\(logging\.ERROR, )"(\w+)"', source), "log"}
+
+
+def test_the_table_of_events_names_each_that_is_logged() -> None:
+    tables = section("Logs and metrics").split("`/metrics` answers")[0]
+
+    assert {*re.findall(r"`([a-z_]+)`", tables.partition("| events |")[2])} - {"traceback"} == events_logged()
+
+
 def test_the_example_of_a_list_of_images_is_one(tmp_path: Path) -> None:
     (tmp_path / "images.txt").write_text(block("Start", holding="private"))
-    tracked = TrackedImages(tmp_path / "images.txt")
+    tracked = TrackedImages(tmp_path / "images.txt", "", Database(f"sqlite:///{tmp_path / 'microbadger.db'}"))
 
     assert tracked.problems == ()
     assert [image.repository.familiar for image in tracked] == [
@@ -103,7 +128,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
         fake.push("example/web", "1.0", image())
         folder = tmp_path_factory.mktemp("service")
         mirrors = json.dumps({"docker.io": fake.url})
-        with RunningService(folder, mirrors=mirrors, admin_token="t0ken") as service:
+        with RunningService(folder, mirrors=mirrors, admin_token=ADMIN_TOKEN) as service:
             yield service
 
 
@@ -122,7 +147,7 @@ def curl(service: RunningService, command: str, **variables: str) -> requests.Re
 
 def test_the_examples_for_administrators_and_of_the_webhook_work(service: RunningService) -> None:
     given, put, get, delete = block("Metadata", holding="curl").splitlines()
-    (given,) = shlex.split(string.Template(given).substitute(MICROBADGER_ADMIN_TOKEN="t0ken"))
+    (given,) = shlex.split(string.Template(given).substitute(MICROBADGER_ADMIN_TOKEN=ADMIN_TOKEN))
     auth = given.removeprefix("AUTH=")
     post = block("Fresh at once: the webhook", holding="curl")
 
@@ -142,8 +167,8 @@ def typed(title: str) -> list[str]:
     return arguments
 
 
-def test_the_examples_of_badges_are_what_the_command_prints(service: RunningService) -> None:
-    service.environment["MICROBADGER_BASE_URL"] = "https://badges.example.org"
+def test_the_examples_of_badges_are_what_the_command_prints(tmp_path: Path) -> None:
+    service = RunningService(tmp_path, base_url="https://badges.example.org")
     printed = service.command("badges", "example/web").stdout
 
     assert block("Badges in a README", holding="badges/version").strip() in printed

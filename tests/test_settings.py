@@ -1,27 +1,31 @@
-"""What the environment says, and in which words an impossible setting is refused."""
+"""The settings that the environment gives, and the words in which an invalid one is refused."""
 
+import sys
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import make_url
 
 from microbadger.cdn.target import Cloudflare, PurgeMethod
-from microbadger.settings import Settings, SettingsError
+from microbadger.settings import Settings, SettingsError, unknown_settings
+from microbadger.store.database import Database
 
 VARIABLES = [
     "IMAGES", "DATA_DIR", "PUBLIC_DIR", "BASE_URL", "HOOK_URL", "SECRET", "ADMIN_TOKEN", "REFRESH_HOURS", "MAX_TAGS",
-    "MIRRORS", "HUB_URL", "HTTP_REGISTRIES", "CDN_PURGE",
+    "STATIC", "MIRRORS", "HUB_URL", "HTTP_REGISTRIES", "CDN_PURGE",
 ]  # fmt: skip
 
 ZONE = "0123456789abcdef0123456789abcdef"
 
 # variable, value, field, what it means
 GOOD = [
-    ("SECRET", "mañana", "secret", "mañana"),
-    ("SECRET", " padded \n", "secret", "padded"),
+    ("SECRET", "hasta mañana, 16", "secret", "hasta mañana, 16"),
+    ("SECRET", "  one that is padded \n", "secret", "one that is padded"),
     ("IMAGES", "alpine, a/b", "images", "alpine, a/b"),
     ("DATA_DIR", "/srv/data", "data_dir", Path("/srv/data")),
     ("PUBLIC_DIR", "out/public", "public_dir", Path("out/public")),
@@ -29,7 +33,9 @@ GOOD = [
     ("BASE_URL", "https://badges.example.org/", "base_url", "https://badges.example.org"),
     ("BASE_URL", "http://[::1]:8000/a/b_c~1/", "base_url", "http://[::1]:8000/a/b_c~1"),
     ("HOOK_URL", "https://hooks.example.org/", "hook_url", "https://hooks.example.org"),
-    ("ADMIN_TOKEN", "t0ken", "admin_token", "t0ken"),
+    ("ADMIN_TOKEN", "0123456789abcdef", "admin_token", "0123456789abcdef"),
+    *(("STATIC", value, "is_static", True) for value in ("1", "true", "Yes", " ON ")),
+    *(("STATIC", value, "is_static", False) for value in ("0", "false", "No", " OFF ")),
     ("REFRESH_HOURS", "6", "refresh_interval", timedelta(hours=6)),
     ("REFRESH_HOURS", "0.5", "refresh_interval", timedelta(minutes=30)),
     ("REFRESH_HOURS", "8784", "refresh_interval", timedelta(days=366)),
@@ -48,6 +54,7 @@ GOOD = [
 NO_URL = "it must be a URL such as https://badges.example.org"
 NO_HOURS = "it must be a number of hours above 0 and up to 8784"
 NO_COUNT = "it must be a whole number from 1 to 10000"
+NO_SECRET = "it must be printable text of at least 16 characters"
 NO_MIRRORS = 'it must be a JSON object such as {"docker.io": "http://127.0.0.1:5000"}'
 BAD = [
     *((variable, value, NO_URL) for variable in ("BASE_URL", "HOOK_URL", "HUB_URL") for value in (
@@ -63,6 +70,16 @@ BAD = [
     *(("MIRRORS", value, NO_MIRRORS) for value in (
         "mañana", "docker.io", "[]", '"x"', "null", "{", '{"docker.io": null}', '{"docker.io": ["http://a"]}',
     )),
+    *((variable, value, NO_SECRET) for variable in ("SECRET", "ADMIN_TOKEN") for value in (
+        "mañana", "none", "fifteen letters", " fifteen letters ", "sixteen\x1bletters", "a secret on two\nlines",
+    )),
+    *(("STATIC", value, "it must be 1 or 0") for value in ("mañana", "2", "-1", "1.0", "static", "si", "1 0")),
+    *((variable, value, "it must be a folder") for variable in ("DATA_DIR", "PUBLIC_DIR") for value in (
+        "s3://mañana/public", "file:///srv/public",
+    )),
+    *(("HTTP_REGISTRIES", value, f"{value!r} is not the host of a registry, such as registry.example.org:5000")
+      for value in ("mañana", "http://registry:5000", "registry", "a/b", "registry:port")),
+    ("BASE_URL", "https://badges.example.org:0", "its port cannot be 0"),
     ("MIRRORS", '{"docker.io": "127.0.0.1:5000"}', NO_URL),
     ("MIRRORS", '{"docker.io": ""}', NO_URL),
 ]  # fmt: skip
@@ -74,8 +91,17 @@ PLATFORMS = [
     ({"HEROKU_APP_DEFAULT_DOMAIN_NAME": "app-1a2b.herokuapp.com"}, "https://app-1a2b.herokuapp.com"),
     ({"FLY_APP_NAME": "app"}, "https://app.fly.dev"),
     ({"RENDER_EXTERNAL_URL": "", "FLY_APP_NAME": "app"}, "https://app.fly.dev"),
+    ({"PORT": "5001", "FLY_APP_NAME": "app"}, "https://app.fly.dev"),
+    ({"PORT": "5001"}, "http://localhost:5001"),
+    ({"PORT": " 5001 "}, "http://localhost:5001"),
+    *(({"PORT": port}, "http://localhost:8000") for port in ("", "mañana", "٣", "unix:/run/web", "-1", "123456")),
     ({}, "http://localhost:8000"),
 ]
+
+NO_DATABASE = (
+    "it must be a URL such as postgresql://user:password@host/database or sqlite:////srv/microbadger/data/microbadger.db"
+)
+POSTGRESQL = ("postgres", "postgresql", "postgresql+psycopg")
 
 
 def read(**variables: str) -> Settings:
@@ -97,10 +123,10 @@ def test_it_reads_a_variable(variable: str, value: str, field: str, meaning: obj
 
 
 @pytest.mark.parametrize(("variable", "value", "reason"), BAD)
-def test_an_impossible_value_is_refused_in_one_sentence(variable: str, value: str, reason: str) -> None:
+def test_an_invalid_value_is_refused_in_one_sentence(variable: str, value: str, reason: str) -> None:
     with pytest.raises(SettingsError) as refused:
         read(**{variable: value})
-    assert refused.value.message == f"MICROBADGER_{variable} is impossible: {reason}."
+    assert refused.value.message == f"MICROBADGER_{variable} is invalid: {reason}."
 
 
 @pytest.mark.parametrize(("environment", "url"), PLATFORMS)
@@ -137,7 +163,7 @@ def test_webhooks_reach_the_app_where_readers_do() -> None:
 
 @pytest.mark.parametrize("folder", ["public", "public/data", "./public/", "public/../public/data"])
 def test_what_is_not_public_cannot_be_kept_in_the_public_folder(folder: str) -> None:
-    with pytest.raises(SettingsError, match=r"^MICROBADGER_DATA_DIR is impossible: it must be outside of the public"):
+    with pytest.raises(SettingsError, match=r"^MICROBADGER_DATA_DIR is invalid: it must be outside of the public"):
         read(DATA_DIR=folder)
 
 
@@ -145,37 +171,165 @@ def test_the_public_folder_may_be_in_the_data_folder() -> None:
     assert read(DATA_DIR="/srv", PUBLIC_DIR="/srv/public").public_dir == Path("/srv/public")
 
 
+def database_of(url: str, **variables: str) -> str:
+    return Settings.from_environment({"DATABASE_URL": url, **variables}).database
+
+
+@pytest.mark.parametrize("folder", ["data", "mañana", "a b", "a?b=c#d", "50%25", "a;b"])
+def test_the_database_is_a_file_in_the_data_folder(tmp_path: Path, folder: str) -> None:
+    settings = read(DATA_DIR=str(tmp_path / folder), PUBLIC_DIR=str(tmp_path / "public"))
+
+    with Database(settings.database).read():
+        assert (tmp_path / folder / "microbadger.db").exists()
+
+
+@pytest.mark.parametrize("url", ["", "  ", "\n"])
+def test_an_empty_database_url_is_as_good_as_none(url: str) -> None:
+    assert database_of(url) == read().database
+
+
+@pytest.mark.parametrize(
+    ("url", "file"),
+    [
+        ("sqlite:////srv/mañana/badges.db", "/srv/mañana/badges.db"),
+        (" sqlite:///badges.db\n", "badges.db"),
+        ("sqlite:////srv/50%2525/badges.db", "/srv/50%25/badges.db"),
+    ],
+)
+def test_another_file_can_be_the_database(url: str, file: str) -> None:
+    assert make_url(database_of(url)).database == file
+
+
+@pytest.mark.parametrize("scheme", POSTGRESQL)
+def test_postgresql_is_named_as_platforms_do(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", ModuleType("psycopg"))
+    rest = "user:pa%40ss@db.example.org:5433/badges?sslmode=require"
+
+    assert database_of(f"{scheme}://{rest}") == f"postgresql+psycopg://{rest}"
+
+
+@pytest.mark.parametrize("scheme", POSTGRESQL)
+def test_without_psycopg_postgresql_is_refused_with_the_way_to_install_it(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(SettingsError) as refused:
+        database_of(f"{scheme}://user:hunter2@db.example.org/badges")
+    assert refused.value.message == (
+        "DATABASE_URL is invalid: PostgreSQL needs psycopg; install it with: pip install 'psycopg[binary]'."
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mañana", "badges.db", "/srv/badges.db", "sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite://host/x.db",
+        "sqlite:///x.db?mode=ro", "sqlite:///%00", "sqlite+aiosqlite:///x.db", "mysql://user@host/badges",
+        "postgresql://host", "postgres:///", "postgres://user:pass@host:port/badges", "https://db.example.org/badges",
+    ],
+)  # fmt: skip
+def test_an_invalid_database_url_is_refused_in_one_sentence(url: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        database_of(url)
+    assert refused.value.message == f"DATABASE_URL is invalid: {NO_DATABASE}."
+
+
+@pytest.mark.parametrize("file", ["public/badges.db", "./data/../public/a/badges.db"])
+def test_the_database_cannot_be_in_the_public_folder(file: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        database_of(f"sqlite:///{file}")
+    assert refused.value.message == "DATABASE_URL is invalid: the file must be outside of the public folder."
+
+
+@pytest.mark.parametrize(("environment", "name"), [
+    ({"RENDER_EXTERNAL_URL": "mañana"}, "RENDER_EXTERNAL_URL"),
+    ({"RAILWAY_PUBLIC_DOMAIN": "https://app.up.railway.app"}, "RAILWAY_PUBLIC_DOMAIN"),
+    ({"HEROKU_APP_DEFAULT_DOMAIN_NAME": "a b"}, "HEROKU_APP_DEFAULT_DOMAIN_NAME"),
+    ({"FLY_APP_NAME": "my app"}, "FLY_APP_NAME"),
+])  # fmt: skip
+def test_an_invalid_address_of_the_platform_is_refused_by_its_name(environment: dict[str, str], name: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} is invalid: "):
+        Settings.from_environment(environment)
+
+
+def test_variables_that_are_named_like_settings_and_are_not_are_found() -> None:
+    environment = {"MICROBADGER_REFRESH_HOUR": "6", "MICROBADGER_": "x", "OTHER": "x", "MICROBADGER_IMAGES": "alpine"}
+
+    assert unknown_settings(environment) == ["MICROBADGER_", "MICROBADGER_REFRESH_HOUR"]
+
+
+def test_no_setting_is_found_unknown() -> None:
+    assert unknown_settings({f"MICROBADGER_{name}": "x" for name in VARIABLES}) == []
+
+
 @pytest.mark.parametrize("variable", ["MICROBADGER_SECRET", "MICROBADGER_ADMIN_TOKEN", "DOCKER_AUTH_CONFIG"])
 def test_settings_can_be_shown_without_their_secrets(variable: str) -> None:
-    assert "hunter2" not in repr(Settings.from_environment({variable: "hunter2"}))
+    assert "hunter2" not in repr(Settings.from_environment({variable: "hunter2, a secret"}))
 
 
 @pytest.mark.parametrize("variable", ["BASE_URL", "HOOK_URL", "HUB_URL", "MIRRORS"])
-def test_a_refusal_does_not_tell_a_password(variable: str) -> None:
+def test_a_refusal_does_not_repeat_a_password(variable: str) -> None:
     url = "https://user:hunter2@badges.example.org"
     with pytest.raises(SettingsError) as refused:
         read(**{variable: f'{{"docker.io": "{url}"}}' if variable == "MIRRORS" else url})
     assert "hunter2" not in refused.value.message
 
 
-@given(st.sampled_from(VARIABLES), st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
+@pytest.mark.parametrize("variable", ["SECRET", "ADMIN_TOKEN"])
+def test_a_refusal_does_not_repeat_a_secret_that_is_too_short(variable: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read(**{variable: "hunter2"})
+    assert "hunter2" not in refused.value.message
+
+
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+DATABASE_URLS = st.builds("".join, st.tuples(
+    st.sampled_from(["sqlite", "postgres", "postgresql", "mysql", "", "sqlite+pysqlite"]),
+    st.sampled_from([":", "://", ":///", "://user:pass@host:5432/", "://user:pass@[::1]/"]),
+    st.one_of(st.sampled_from(["", "%00", ":memory:", "x.db?a=b", "a:b"]), TEXTS),
+))  # fmt: skip
+
+
+@given(
+    st.sampled_from([*(f"MICROBADGER_{name}" for name in VARIABLES), "DATABASE_URL", "PORT", "FLY_APP_NAME"]), TEXTS
+)
 def test_any_value_is_read_or_refused(variable: str, value: str) -> None:
     with suppress(SettingsError):
-        assert isinstance(read(**{variable: value}), Settings)
+        assert isinstance(Settings.from_environment({variable: value}), Settings)
 
 
-def test_the_log_is_told_every_setting_but_no_secret() -> None:
-    secrets = {"SECRET": "a secret", "ADMIN_TOKEN": "an admin's", "CDN_PURGE": f"cloudflare:{ZONE}:t0ken"}
-    mirrors = '{"docker.io": "http://127.0.0.1:5000"}'
-    environment = {**secrets, "MIRRORS": mirrors, "HTTP_REGISTRIES": "a.test b.test"}
-    settings = Settings.from_environment({f"MICROBADGER_{name}": value for name, value in environment.items()})
+@given(DATABASE_URLS)
+def test_any_database_url_is_read_or_refused(url: str) -> None:
+    with suppress(SettingsError):
+        assert make_url(database_of(url)).database
 
-    assert settings.secrets == ["a secret", "an admin's", "t0ken"]
-    assert not any(secret in repr(settings.told) for secret in settings.secrets)
-    told = {name: settings.told[name] for name in ("mirrors", "http_registries", "cdn_purge", "has_admin_token")}
-    assert told == {
+
+def test_the_log_shows_every_setting_but_no_secret() -> None:
+    secrets = {"SECRET": "a secret of mine", "ADMIN_TOKEN": "an administrator's"}
+    environment = {
+        **secrets,
+        "CDN_PURGE": f"cloudflare:{ZONE}:t0ken",
+        "MIRRORS": '{"docker.io": "http://127.0.0.1:5000"}',
+        "HTTP_REGISTRIES": "a.test b.test",
+        "DATA_DIR": "/srv/data",
+    }
+    settings = read(**environment)
+
+    assert [secret for secret in settings.secrets if secret] == ["a secret of mine", "an administrator's", "t0ken"]
+    assert not any(secret in repr(settings.logged) for secret in settings.secrets if secret)
+    shown = {"mirrors", "http_registries", "cdn_purge", "has_admin_token", "database"}
+    assert {name: settings.logged[name] for name in shown} == {
         "mirrors": "docker.io=http://127.0.0.1:5000",
         "http_registries": "a.test,b.test",
         "cdn_purge": "cloudflare",
         "has_admin_token": True,
+        "database": "sqlite:////srv/data/microbadger.db",
     }
+
+
+def test_the_log_shows_no_password_of_a_database() -> None:
+    url = "postgresql+psycopg://user:hunter2@db.example.org/badges?password=hunter3"
+    settings = Settings(database_url=url)
+
+    assert {"hunter2", "hunter3"} <= {*settings.secrets}
+    assert settings.logged["database"] == "postgresql+psycopg://user:***@db.example.org/badges"

@@ -4,7 +4,7 @@ from microbadger.badges.svg import STYLES, badge_of, draw, endpoint_document, re
 from microbadger.badges.text import (
     BADGE_TYPES,
     Badge,
-    badges,
+    badges_of,
     count_text,
     layers_text,
     not_found_badge,
@@ -18,7 +18,7 @@ __all__ = [
     "STYLES",
     "Badge",
     "badge_of",
-    "badges",
+    "badges_of",
     "count_text",
     "draw",
     "endpoint_document",

@@ -1,8 +1,8 @@
-"""Reads the colours a badge is asked for, and chooses the colour of the text upon them.
+"""Parses the colours of a badge, and chooses the colour of the text on them.
 
 The names are those of shields.io, the shades are our own: white text on each has a contrast of at least 4.5:1
-(https://www.w3.org/TR/WCAG21/#contrast-minimum), also where the gradient of a rounded badge lightens it. On a
-colour that somebody else chose the text turns dark where white would be too faint.
+(https://www.w3.org/TR/WCAG21/#contrast-minimum), also where the gradient of a rounded badge lightens it. On any other
+colour the text is dark where white would be too faint.
 """
 
 import colorsys
@@ -86,10 +86,10 @@ _TEXT_COLORS = ("#fff", "#333", "#000")
 
 
 def parse_color(text: str) -> str | None:
-    """Return a colour as ``#rrggbb``, or None for a text that names none.
+    """Return a colour as ``#rrggbb``, or None if the text is not a colour.
 
-    Read are shields.io's names and their aliases, CSS names, three or six hexadecimal digits with or without
-    ``#``, ``rgb()`` and ``hsl()``. A badge is opaque: transparency is read and left out.
+    It accepts shields.io's names and their aliases, CSS names, three or six hexadecimal digits with or without ``#``,
+    ``rgb()`` and ``hsl()``. A badge is opaque, so transparency is ignored.
 
     >>> parse_color("informational"), parse_color("0AF"), parse_color("hsl(120, 100%, 25%)")
     ('#007abf', '#00aaff', '#008000')
@@ -110,7 +110,7 @@ def parse_color(text: str) -> str | None:
 
 @lru_cache(256)
 def text_color(fill: str) -> str:
-    """Return the colour of a readable text on a ``#rrggbb`` fill: white if that will do, else a dark one."""
+    """Return the colour of a readable text on a ``#rrggbb`` fill: white if the contrast suffices, else a dark one."""
     return next(color for color in _TEXT_COLORS if contrast(color, fill) >= _LEAST_CONTRAST)
 
 

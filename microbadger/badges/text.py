@@ -1,21 +1,20 @@
-"""Says in two short texts what each type of badge tells about an image.
+"""Words what each type of badge says about an image, in two short texts.
 
-Unknown is said as ``unknown`` and a label that nobody wrote as ``not given``; neither is ever a 0.
+What is unknown reads ``unknown``, and a label that the image does not have reads ``not given``; neither is ever 0.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 from microbadger.image import (
     ImageDocument,
+    Labels,
     PlatformDocument,
-    Told,
     VersionDocument,
     current_version,
     most_specific,
+    read_labels,
     tags_of,
-    told_by,
 )
 
 UNKNOWN = "unknown"
@@ -37,48 +36,49 @@ class Badge:
     label_color: str = "grey"
 
 
+class VersionNotFound(LookupError):
+    """The image has no version with the tag, or no version at all."""
+
+    def __init__(self, image_name: str, tag: str | None) -> None:
+        super().__init__(f"{image_name} has no tag {tag!r}." if tag else f"{image_name} has no version.")
+
+
 @dataclass(frozen=True, slots=True)
 class _Subject:
     image: ImageDocument
     version: VersionDocument
     tag: str | None
-    tell: Callable[[], Told]
-
-    @property
-    def told(self) -> Told:
-        return self.tell()
+    labels: Labels
 
     @property
     def is_read(self) -> bool:
         return bool(self.version["Platforms"])
 
 
-def badges(image: ImageDocument, last: ImageDocument | None = None) -> Iterator[tuple[str, str | None, Badge]]:
-    """Yield (type, tag, badge) of every badge of an image: for its current version (tag None) and for each tag.
+def badges_of(image: ImageDocument, tag: str | None) -> dict[str, Badge]:
+    """Return the badges of an image by their type: for a tag, or for its current version if ``tag`` is None.
 
-    Those are left out that must say what they did in the ``last`` document.
+    Raise VersionNotFound if the image has no such tag, or no version.
     """
-    current = current_version(image["Versions"])
-    last_versions = {version["SHA"]: version for version in last["Versions"]} if last else {}
-    last_current = current_version(last["Versions"]) if last else None
-    of_image = [kind for kind, field in _TOLD_OF_IMAGES.items() if not last or last.get(field) != image.get(field)]
-    for version in image["Versions"]:
-        subjects: list[tuple[str | None, bool]] = [(None, version == last_current)] if version is current else []
-        subjects += [(tag, version == last_versions.get(version["SHA"])) for tag in tags_of(version)]
-        tell = _teller(version)
-        for tag, is_same in subjects:
-            subject = _Subject(image, version, tag, tell)
-            for badge_type in of_image if is_same else BADGE_TYPES:
-                yield badge_type, tag, BADGE_TYPES[badge_type](subject)
+    versions = image["Versions"]
+    if tag is None:
+        version = current_version(versions)
+    else:
+        version = next((version for version in versions if tag in tags_of(version)), None)
+    if version is None:
+        raise VersionNotFound(image["ImageName"], tag)
+    labels = read_labels(version.get("Labels", {}), version.get("Annotations", {}))
+    subject = _Subject(image, version, tag, labels)
+    return {badge_type: word(subject) for badge_type, word in BADGE_TYPES.items()}
 
 
 def not_found_badge(subject: str = "image") -> Badge:
-    """Return the badge for an image, or a tag, that is not here."""
+    """Return the badge of an image, or of a tag, that does not exist."""
     return Badge(subject, NOT_FOUND, "lightgrey")
 
 
 def pending_badge(badge_type: str) -> Badge:
-    """Return the badge of an image that is tracked and was not read yet."""
+    """Return the badge of an image that is tracked but was not read yet."""
     return Badge(badge_type, PENDING, "lightgrey")
 
 
@@ -118,7 +118,7 @@ def platform_text(platform: PlatformDocument) -> str:
 
 
 def platforms_text(platforms: list[PlatformDocument]) -> str:
-    """Return the platform if there is one, up to three by name, then a count."""
+    """Return up to three platforms by name, a count of more than three, or ``unknown`` for none."""
     if not platforms:
         return UNKNOWN
     first, *others = dict.fromkeys(map(platform_text, platforms))  # Windows has one for each of its versions
@@ -136,16 +136,16 @@ def _image(subject: _Subject) -> Badge:
 def _version(subject: _Subject) -> Badge:
     tag = subject.tag or most_specific(tags_of(subject.version)) or "latest"
     if tag == "latest" and not subject.tag:
-        tag = subject.told.version or tag
+        tag = subject.labels.version or tag
     return Badge("version", tag)
 
 
 def _commit(subject: _Subject) -> Badge:
-    return _given(subject, "commit", (subject.told.revision or "")[:_COMMIT_LENGTH])
+    return _given(subject, "commit", (subject.labels.revision or "")[:_COMMIT_LENGTH])
 
 
 def _license(subject: _Subject) -> Badge:
-    return _given(subject, "license", subject.told.license.code if subject.told.license else "")
+    return _given(subject, "license", subject.labels.license.code if subject.labels.license else "")
 
 
 def _size(subject: _Subject) -> Badge:
@@ -173,7 +173,7 @@ def _stars(subject: _Subject) -> Badge:
 
 
 def _base(subject: _Subject) -> Badge:
-    return _given(subject, "base", subject.told.base_name or "")
+    return _given(subject, "base", subject.labels.base_name or "")
 
 
 BADGE_TYPES: dict[str, Callable[[_Subject], Badge]] = {
@@ -189,14 +189,6 @@ BADGE_TYPES: dict[str, Callable[[_Subject], Badge]] = {
     "stars": _stars,
     "base": _base,
 }
-
-
-_TOLD_OF_IMAGES = {"pulls": "PullCount", "stars": "StarCount"}
-"""The types that say nothing of a version, and the field that they say."""
-
-
-def _teller(version: VersionDocument) -> Callable[[], Told]:
-    return cache(lambda: told_by(version.get("Labels", {}), version.get("Annotations", {})))
 
 
 def _given(subject: _Subject, label: str, text: str) -> Badge:

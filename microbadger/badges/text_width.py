@@ -1,8 +1,9 @@
-"""Tells how a text divides into characters and how wide a badge draws it, without a font file.
+"""Divides a text into characters and computes its width on a badge, without a font file.
 
-Badges are set in Verdana. The advances below are those the npm package ``badge-maker`` 6.0.0 uses for single
-characters (it measures with ``anafanafo`` 2.0.0): numbers about a font, whose file belongs to Microsoft. A
-text of these characters alone is exactly as wide here as there; any other gets the advance of what it resembles.
+Badges are set in Verdana. The advances below are those that the npm package ``badge-maker`` 6.0.0 uses for single
+characters (it measures with ``anafanafo`` 2.0.0). They are numbers about the font; its file belongs to Microsoft. A
+text of these characters alone has exactly the width that badge-maker gives it; any other character gets the advance of
+one that it resembles.
 """
 
 import unicodedata
@@ -37,8 +38,8 @@ _RESEMBLES = {"Lu": "N", "L": "n", "N": "0", "Z": " "}
 class Font:
     """A size and weight of Verdana as a badge sets it; advances and the em are in hundredths of a pixel.
 
-    ``advance_of`` raises KeyError for a character that was not measured, ``advance_of_plain`` for all but those of
-    printable ASCII that mean nothing in markup.
+    ``advance_of`` raises KeyError for a character without a measured advance, ``advance_of_plain`` for all characters
+    but those of printable ASCII without a meaning in markup.
     """
 
     advance_of: Callable[[str], int]
@@ -89,9 +90,9 @@ VERDANA_10_BOLD = Font.measured(
 
 
 def width_pixels(text: str, font: Font) -> float:
-    """Return the width badge-maker gives a text: whole pixels and the letter spacing, if none then an odd number.
+    """Return the width that badge-maker gives a text: whole pixels plus letter spacing, or without that an odd number.
 
-    An odd width keeps the middle of the text, by which it is placed, on a pixel.
+    A text is placed by its middle, which an odd width keeps on a pixel.
     """
     try:
         hundredths, count = sum(map(font.advance_of, text)), len(text)
@@ -104,9 +105,9 @@ def width_pixels(text: str, font: Font) -> float:
 
 
 def characters(text: str) -> Iterator[str]:
-    """Yield what a reader takes for one character each: a letter with its marks, a joined emoji, a flag.
+    """Yield the characters that a reader sees: a letter with its marks, a joined emoji, a flag.
 
-    The rules are those of https://www.unicode.org/reports/tr29/, as far as the standard library can tell.
+    The rules are those of https://www.unicode.org/reports/tr29/, as far as the standard library knows the properties.
     """
     start = 0
     for position in range(1, len(text)):
@@ -120,7 +121,7 @@ def characters(text: str) -> Iterator[str]:
 def shorten(text: str, longest: int) -> str:
     """Return the text, or as many whole characters of it as leave room for an ellipsis.
 
-    Four code points a character are allowed on average, so that no pile of marks passes for a short text.
+    A character may have four code points on average, so a text of few characters with many marks is shortened, too.
     """
     if len(text) <= longest:
         return text
@@ -131,7 +132,7 @@ def shorten(text: str, longest: int) -> str:
 
 
 def _pixels_in_floats(text: str, font: Font) -> int:
-    # badge-maker adds floats: a sum that is whole on paper may come out just below and lose a pixel.
+    # badge-maker adds floats: a sum that is whole on paper may come out just below it and lose a pixel.
     pixels = 0.0
     for character in text:
         pixels += font.advance_of(character) / 100
@@ -164,7 +165,7 @@ def _width_of_character(character: str, font: Font) -> int:
 
 @lru_cache(4096)
 def _advance(code_point: str, font: Font) -> int:
-    """Return the advance of a code point that stands alone; one that only changes its neighbour has none."""
+    """Return the advance of a code point by itself; it is 0 for one that only changes its neighbour."""
     category = unicodedata.category(code_point)
     if code_point == _EMOJI_PRESENTATION or _is_regional(code_point):
         return font.em * 5 // 4
@@ -177,7 +178,7 @@ def _advance(code_point: str, font: Font) -> int:
 
 
 def _resembling(code_point: str, category: str, font: Font) -> int:
-    """Return an advance by kind; what is wide says https://www.unicode.org/reports/tr11/."""
+    """Return an advance by the kind of character; https://www.unicode.org/reports/tr11/ defines which are wide."""
     match unicodedata.east_asian_width(code_point):
         case "W" | "F":
             return font.em * 5 // 4 if category == "So" else font.em  # emoji are drawn wider than their em

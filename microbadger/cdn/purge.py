@@ -1,204 +1,312 @@
 """Has a CDN forget what changed, soon after it did, and never in the way of a publication.
 
-A refresh only adds paths to a queue on disk; a thread of its own sends what waits. Several processes may try at once:
-who holds the lock sends, and the kernel frees the lock of a process that dies. What fails is tried again after a
-growing delay. Nothing here has to succeed: a CDN asks again for what it keeps after five minutes anyway, so what waited
-for a day is given up, and when too much waits, everything is forgotten at once where a CDN can do that, and where it
-cannot the oldest paths are dropped.
+What changed waits in memory until a thread of its own has sent it, a few requests at a time; what fails is sent again
+after a growing delay. Nothing here has to succeed: a CDN asks again after five minutes for what it keeps, so what has
+waited that long is dropped, and nothing is kept on disk. If too much waits, everything is purged at once where a CDN
+can do that; where it cannot, the oldest addresses are dropped.
+
+The operator named the CDN, so it may be private and use plain http.
 """
 
+import os
 import threading
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
+import time
+from collections import deque
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from weakref import WeakSet
 
-from microbadger.cdn.queue import Batch, PurgeQueue, Trouble
-from microbadger.cdn.sender import Refusal, Sent
-from microbadger.cdn.target import EVERYTHING, Ask, Target
+from microbadger.cdn.target import EVERYTHING, PurgeRequest, Target
+from microbadger.http import Client, ForbiddenAddress, HttpError, Limits, Network, Url, is_possible, retry_after_seconds
 from microbadger.logs import EventLog
 from microbadger.site import addresses
-from microbadger.store import try_lock, unlock
 
 log = EventLog(__name__)
 
 _MOST_WAITING = 10_000
 _KEPT_OF_TOO_MANY = 9_000  # fewer than may wait, so that not every addition has to drop something
-_GIVEN_UP_AFTER = timedelta(days=1)
-_FIRST_DELAY = timedelta(seconds=5)
-_LONGEST_DELAY = timedelta(minutes=15)
-_LONGEST_TOLD_DELAY = timedelta(hours=6)
+_REQUESTS_AT_ONCE = 4
+_MOST_FAILURES = 4  # after so many in one pass the others would fail as well
+_MAX_ANSWER_BYTES = 64 * 1024
 
-Send = Callable[[list[Ask], Refusal], Sent]
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long things take at most, in seconds."""
+
+    request: float = 10
+    one_pass: float = 60
+    first_delay: float = 5
+    longest_delay: float = 60
+    waiting: float = 300
+    """How long a CDN keeps what it has: the max-age of public files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How purging stands: how many URLs wait and, if the CDN failed last, why and when it is asked again."""
+    """What waits in this process and, if the CDN failed last, why and when the next try begins."""
 
     waiting: int
     error: str | None = None
     next_try_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a request did not succeed, in a sentence without secrets, and how long the CDN asks to wait."""
+
+    error: str
+    retry_after_seconds: float = 0
+
+
+_BROKEN = Failure("purging broke, see the log")
+
+
+@dataclass(slots=True)
+class Sent:
+    """The result of a pass: the addresses that are purged, and the failures; what was not sent is in neither."""
+
+    purged: set[str] = field(default_factory=set)
+    failures: list[Failure] = field(default_factory=list)
+
+
+class Backlog:
+    """The addresses that a CDN still has to purge, and the pause after it failed.
+
+    Times are those of a monotonic clock. An address that is added while it is being sent is sent again.
+    """
+
+    def __init__(self, timing: Timing, *, can_purge_everything: bool) -> None:
+        self._timing = timing
+        self._can_purge_everything = can_purge_everything
+        self._waiting: dict[str, float] = {}
+        self._sending: dict[str, float] = {}
+        self._failures_in_a_row = 0
+        self._paused_until = float("-inf")
+        self.error: str | None = None
+
+    @property
+    def count(self) -> int:
+        """How many addresses wait or are being sent."""
+        return len(self._waiting.keys() | self._sending.keys())
+
+    @property
+    def is_sending(self) -> bool:
+        return bool(self._sending)
+
+    def add(self, wanted: Iterable[str], now: float) -> None:
+        """Have addresses purged; if there are too many, drop those that are the closest to being fresh anyway."""
+        for address in wanted:
+            self._waiting.pop(address, None)
+            self._waiting[address] = now
+        if len(self._waiting) <= _MOST_WAITING:
+            return
+        if self._can_purge_everything:
+            self._drop(list(self._waiting), "everything is purged instead")
+            self._waiting[EVERYTHING] = now
+        else:
+            self._drop(list(self._waiting)[:-_KEPT_OF_TOO_MANY], "too many wait")
+
+    def seconds_to_wait(self, now: float) -> float | None:
+        """Return how long to wait before anything is to be done; None if nothing waits."""
+        ends = {address: added_at + self._timing.waiting - now for address, added_at in self._waiting.items()}
+        self._drop([address for address, seconds in ends.items() if seconds <= 0], "they waited for too long")
+        if not self._waiting:
+            return None
+        return min(self.pause_seconds(now), *(ends[address] for address in self._waiting))
+
+    def pause_seconds(self, now: float) -> float:
+        """Return how long the CDN is still left alone."""
+        return max(0.0, self._paused_until - now)
+
+    def take(self) -> list[str]:
+        """Return what is to be sent now, the newest first: the oldest is the closest to being fresh anyway."""
+        self._sending, self._waiting = self._waiting, {}
+        return list(reversed(self._sending))
+
+    def settle(self, sent: Sent, now: float) -> None:
+        """Let what was not purged wait again, as long as before, and pause after a failure."""
+        left = {
+            address: added_at
+            for address, added_at in self._sending.items()
+            if address not in sent.purged and address not in self._waiting
+        }
+        self._waiting, self._sending = {**left, **self._waiting}, {}
+        if sent.failures:
+            # A CDN that accepted something is not asked ever more rarely because of the rest.
+            self._failures_in_a_row = 1 if sent.purged else self._failures_in_a_row + 1
+            own_seconds = self._timing.first_delay * 2 ** min(self._failures_in_a_row - 1, 10)
+            asked_seconds = max(failure.retry_after_seconds for failure in sent.failures)
+            self._paused_until = now + max(min(own_seconds, self._timing.longest_delay), asked_seconds)
+            self.error = sent.failures[0].error
+        else:
+            self._failures_in_a_row = 0
+            self.error = None
+
+    def _drop(self, dropped: Collection[str], reason: str) -> None:
+        for address in dropped:
+            del self._waiting[address]
+        if dropped:
+            log.warning("purge_dropped", urls=len(dropped), reason=reason)
+
+
 class CdnPurge:
-    """The purging of one CDN, whose queue lies in a folder that all processes share."""
+    """The purging of one CDN; without a target, nothing is purged. One object serves all threads."""
 
-    def __init__(
-        self,
-        target: Target,
-        folder: Path,
-        *,
-        base_url: str,
-        send: Send,
-        now: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, target: Target | None, network: Network, *, base_url: str, timing: Timing | None = None) -> None:
         self._target = target
-        self._queue = PurgeQueue(folder)
-        self._lock_path = folder / "lock"
+        self._network = network
         self._base_url = base_url
-        self._send = send
-        self._now = now
+        self._timing = timing or Timing()
+        self.start_afresh()
+        _ALL.add(self)
+
+    def start_afresh(self) -> None:
+        """Forget what waits, and the thread: what a process was forked from has to purge is for that one to do."""
+        seconds = self._timing.request
         self._changed = threading.Condition()
-        self._is_wanted = self._is_working = False
+        self._backlog = Backlog(
+            self._timing, can_purge_everything=self._target is not None and self._target.can_purge_everything
+        )
+        self._client = Client(
+            self._network,
+            is_possible,
+            limits=Limits(seconds, seconds, seconds),
+            connections_per_host=_REQUESTS_AT_ONCE,
+        )
+        self._is_working = False
 
-    def add(self, paths: Collection[str]) -> None:
-        """Keep public paths whose content changed until the CDN has forgotten them; nothing is sent yet."""
+    def add(self, paths: Iterable[str]) -> None:
+        """Have the CDN purge public files that changed; returns at once."""
         wanted = list(dict.fromkeys(address for path in paths for address in addresses(path)))
-        try:
-            self._queue.add(wanted, self._now())
-            if wanted:
-                self._bound()
-        except OSError as error:  # what is published matters more than how soon a CDN shows it
-            log.error("purge_not_kept", urls=len(wanted), error=error.strerror)
-
-    def purge_due(self) -> None:
-        """Begin to send what waits, if its time has come; returns at once."""
-        try:
-            if not self._is_due():
-                return
-        except OSError as error:
-            log.error("purge_state_not_read", error=error.strerror)
+        if not wanted or self._target is None:
             return
         with self._changed:
-            self._is_wanted = True
-            if self._is_working:
-                return
-            self._is_working = True
-        threading.Thread(target=self._work, name="purge", daemon=True).start()
+            self._backlog.add(wanted, time.monotonic())
+            self._changed.notify_all()
+            if not self._is_working:
+                self._is_working = True
+                threading.Thread(target=self._work, args=[self._target], name="purge", daemon=True).start()
 
     def wait(self) -> None:
-        """Return when nothing is being sent by this process."""
+        """Return when everything is purged, or the CDN failed and nothing is being sent."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._is_working)
+            self._changed.wait_for(lambda: not self._is_working or self._is_pausing())
 
-    def status(self) -> Status:
-        """Return how purging stands, over all processes."""
-        try:
-            trouble, waiting = self._queue.trouble(), sum(batch.count for batch in self._queue.batches())
-        except OSError as error:
-            return Status(0, f"its state cannot be read: {error.strerror}")
-        return Status(waiting, trouble.error, trouble.next_try_at) if trouble else Status(waiting)
+    def status(self) -> Status | None:
+        """Return how purging stands in this process; None if no CDN is purged."""
+        if self._target is None:
+            return None
+        with self._changed:
+            backlog = self._backlog
+            if backlog.error is None:
+                return Status(backlog.count)
+            next_try = time.time() + backlog.pause_seconds(time.monotonic())
+            return Status(backlog.count, backlog.error, datetime.fromtimestamp(next_try, UTC))
 
-    def _work(self) -> None:
-        while self._is_still_wanted():
+    def _is_pausing(self) -> bool:
+        return not self._backlog.is_sending and self._backlog.pause_seconds(time.monotonic()) > 0
+
+    def _work(self, target: Target) -> None:
+        """Send what waits until nothing does."""
+        while wanted := self._await_wanted():
             try:
-                self._purge()
-            except OSError as error:
-                log.error("purge_state_not_kept", error=error.strerror)
-            except Exception:  # a defect of ours, which must not end the purging for good
+                sent = self._send(target, wanted)
+            except Exception:  # such as no thread to be had; the pause after it must not last for ever
                 log.exception("purge_broke")
+                sent = Sent(failures=[_BROKEN])
+            self._settle(sent)
 
-    def _is_still_wanted(self) -> bool:
+    def _await_wanted(self) -> list[str]:
+        """Wait until something is to be sent and return it; nothing if no more waits."""
         with self._changed:
-            self._is_working, self._is_wanted = self._is_wanted, False
+            while (seconds := self._backlog.seconds_to_wait(time.monotonic())) is not None:
+                if seconds <= 0:
+                    return self._backlog.take()
+                self._changed.wait(seconds)
+            self._is_working = False
             self._changed.notify_all()
-            return self._is_working
+            return []
 
-    def _purge(self) -> None:
-        """Send what is due, unless another process is at it: that one looks again after it has finished."""
-        while self._is_due():
-            lock = try_lock(self._lock_path)
-            if lock is None:
-                return
+    def _settle(self, sent: Sent) -> None:
+        """Record how a pass went, and log it unless it failed in part as the last one did."""
+        with self._changed:
+            last_error = self._backlog.error
+            self._backlog.settle(sent, time.monotonic())
+            error = self._backlog.error
+            self._changed.notify_all()
+        if sent.purged:
+            log.info("purged", urls=len(sent.purged))
+        if error and not (error == last_error and sent.purged):
+            log.warning("purge_failed", error=error, failures=len(sent.failures))
+
+    def _send(self, target: Target, wanted: list[str]) -> Sent:
+        """Return the result of one pass, which ends early when its time is up or too much fails."""
+        one_pass = _Pass(deque(target.requests(wanted, self._base_url)), time.monotonic() + self._timing.one_pass)
+        threads = [
+            threading.Thread(target=self._send_some, args=[target, one_pass], name="purge", daemon=True)
+            for _ in range(min(_REQUESTS_AT_ONCE, len(one_pass.requests)))
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return one_pass.sent
+
+    def _send_some(self, target: Target, one_pass: "_Pass") -> None:
+        while request := one_pass.take():
             try:
-                while self._is_due():
-                    self._pass()
-            finally:
-                unlock(lock)
+                failure = self._failure(target, request)
+            except Exception:  # a defect of ours, which counts as a failure so that a pause follows
+                log.exception("purge_broke")
+                failure = _BROKEN
+            one_pass.record(request, failure)
 
-    def _is_due(self) -> bool:
-        if not self._queue.batches():
-            return False
-        trouble, now = self._queue.trouble(), self._now()
-        # A time further away than any delay was noted before somebody set the clock.
-        return trouble is None or not now < trouble.next_try_at <= now + _LONGEST_TOLD_DELAY
+    def _failure(self, target: Target, request: PurgeRequest) -> Failure | None:
+        """Send one request and return why it did not succeed, or None."""
+        try:
+            answer = self._client.send(
+                request.method, Url.of(request.url), request.headers, request.body, max_bytes=_MAX_ANSWER_BYTES
+            )
+        except ForbiddenAddress:
+            return Failure("the CDN's name leads to an address where a CDN cannot be")
+        except HttpError as error:
+            return Failure(f"the CDN could not be reached: {error}")
+        refusal = target.refusal(answer.status, answer.body)
+        return Failure(refusal, retry_after_seconds(answer.headers, time.time()) or 0) if refusal else None
 
-    def _pass(self) -> None:
-        """Ask for everything that waits, the newest first: the oldest is the closest to be asked for again anyway."""
-        waiting = self._paths_by_batch()
-        paths = list(dict.fromkeys(path for batch in reversed(waiting) for path in waiting[batch]))
-        asks = self._target.asks(paths, self._base_url)
-        sent = self._send(asks, self._target.refusal)
-        left = {path for ask in asks for path in ask.paths} - sent.granted
-        for batch, before in waiting.items():
-            self._settle(batch, before, [path for path in before if path in left])
-        self._note(sent)
 
-    def _paths_by_batch(self) -> dict[Batch, list[str]]:
-        """Return what waits, the oldest first, without what is not worth an ask any more."""
-        batches = self._queue.batches()
-        old = [batch for batch in batches if batch.added_at <= self._now() - _GIVEN_UP_AFTER]
-        paths_of = {batch: self._queue.read(batch) for batch in batches if batch not in old}
-        self._drop(old, "they waited for a day")
-        self._drop([batch for batch, paths in paths_of.items() if paths is None], "their file is damaged")
-        return {batch: paths for batch, paths in paths_of.items() if paths is not None}
+@dataclass(slots=True)
+class _Pass:
+    """Requests from which several threads take until none is left, several failed or the time is up."""
 
-    def _settle(self, batch: Batch, before: Sequence[str], left: Sequence[str]) -> None:
-        if not left:
-            self._queue.drop(batch)
-        elif len(left) < len(before):
-            self._queue.keep(batch, left)
+    requests: deque[PurgeRequest]
+    ends_at: float
+    sent: Sent = field(default_factory=Sent)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def _note(self, sent: Sent) -> None:
-        """Remember how a pass went; say so, but not that some asks fail in a way that was told already."""
-        if not sent.granted and not sent.failures:
-            return  # there was nothing worth an ask, which tells nothing of the CDN
-        last = self._queue.trouble()
-        trouble = self._trouble(sent, last) if sent.failures else None
-        if sent.granted:
-            log.info("purged", urls=len(sent.granted))
-        if trouble and not (last and last.error == trouble.error and sent.granted):
-            log.warning("purge_failed", error=trouble.error, failures=trouble.failures)
-        if trouble or last:
-            self._queue.note(trouble)
+    def take(self) -> PurgeRequest | None:
+        """Return the next request, or None when there shall be no more."""
+        with self._lock:
+            is_over = len(self.sent.failures) >= _MOST_FAILURES or time.monotonic() > self.ends_at
+            return self.requests.popleft() if self.requests and not is_over else None
 
-    def _trouble(self, sent: Sent, last: Trouble | None) -> Trouble:
-        """Return what went wrong; a CDN that granted something is not asked ever more rarely because of the rest."""
-        failures = 1 if sent.granted or last is None else last.failures + 1
-        own = min(_FIRST_DELAY * 2 ** min(failures - 1, 10), _LONGEST_DELAY)
-        told = timedelta(seconds=max(failure.retry_after_seconds for failure in sent.failures))
-        return Trouble(sent.failures[0].error, failures, self._now() + max(own, told))
+    def record(self, request: PurgeRequest, failure: Failure | None) -> None:
+        """Record the result of a request."""
+        with self._lock:
+            if failure is None:
+                self.sent.purged.update(request.addresses)
+            else:
+                self.sent.failures.append(failure)
 
-    def _bound(self) -> None:
-        """Keep what waits from becoming too much."""
-        batches = self._queue.batches()
-        count = sum(batch.count for batch in batches)
-        if count <= _MOST_WAITING:
-            return
-        if self._target.forgets_everything:
-            self._queue.add([EVERYTHING], self._now())  # first: whoever dies here has lost nothing
-            self._drop(batches, "everything is to be forgotten instead")
-            return
-        surplus = []
-        for batch in batches:
-            if count > _KEPT_OF_TOO_MANY:
-                surplus.append(batch)
-                count -= batch.count
-        self._drop(surplus, "newer ones wait, too many for all")
 
-    def _drop(self, batches: Sequence[Batch], reason: str) -> None:
-        for batch in batches:
-            self._queue.drop(batch)
-        if batches:
-            log.warning("purge_dropped", urls=sum(batch.count for batch in batches), reason=reason)
+_ALL: "WeakSet[CdnPurge]" = WeakSet()
+
+
+def _start_all_afresh() -> None:
+    for purge in list(_ALL):
+        purge.start_afresh()
+
+
+os.register_at_fork(after_in_child=_start_all_afresh)

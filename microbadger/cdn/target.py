@@ -1,8 +1,8 @@
-"""Says how a CDN is asked to forget what changed: one ``PURGE`` request for each URL, or Cloudflare's API.
+"""Which requests purge a CDN: one ``PURGE`` request for each URL, or Cloudflare's API.
 
-Varnish finds what to forget by the path and the Host header that readers send
+Varnish finds a cached page by the path and the Host header that readers send
 (https://www.varnish-software.com/developers/tutorials/purge/), so a ``PURGE`` goes to the server the operator named and
-carries the host that readers use. Cloudflare takes whole URLs, up to 30 in a request, or forgets a whole zone:
+carries the host that readers use. Cloudflare takes whole URLs, up to 30 in a request, or purges a whole zone:
 https://developers.cloudflare.com/api/resources/cache/methods/purge/.
 """
 
@@ -14,7 +14,7 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 EVERYTHING = "*"
-"""Stands for all that was ever published, among paths that begin with a slash."""
+"""Stands for all that was ever published, among addresses that begin with a slash."""
 
 _CLOUDFLARE = "cloudflare:"
 _CLOUDFLARE_API = "https://api.cloudflare.com/client/v4"
@@ -22,19 +22,19 @@ _MOST_FILES = 30  # on every plan of Cloudflare's
 _ZONE = re.compile(r"[0-9A-Za-z]{1,32}", re.ASCII)
 _TOKEN = re.compile(r"[\w.~+/-]+=*", re.ASCII)  # RFC 6750, section 2.1
 _URL = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[\w.~/-]*)?", re.ASCII | re.IGNORECASE)
-# Nothing to forget, as Squid and the nginx module ngx_cache_purge say it.
+# There was nothing to purge, as Squid and the nginx module ngx_cache_purge say it.
 _NOT_KEPT = {404, 412}
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """One request to a CDN, and the paths that are forgotten once it is granted."""
+class PurgeRequest:
+    """One request to a CDN, and the addresses that are purged once it succeeds."""
 
     method: str
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes
-    paths: tuple[str, ...]
+    addresses: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,40 +43,40 @@ class PurgeMethod:
 
     url: str
 
-    forgets_everything: ClassVar[bool] = False
+    can_purge_everything: ClassVar[bool] = False
 
-    def asks(self, paths: Sequence[str], base_url: str) -> list[Ask]:
-        """Return the requests that have these paths forgotten."""
+    def requests(self, addresses: Sequence[str], base_url: str) -> list[PurgeRequest]:
+        """Return the requests that purge these addresses."""
         headers = {"Host": urlsplit(base_url).netloc}
-        return [Ask("PURGE", f"{self.url}{path}", headers, b"", (path,)) for path in paths if path != EVERYTHING]
+        return [PurgeRequest("PURGE", f"{self.url}{address}", headers, b"", (address,)) for address in addresses]
 
     def refusal(self, status: int, body: bytes) -> str | None:  # noqa: ARG002 - the status says it all
-        """Return why an answer means that nothing was forgotten, or None."""
+        """Return why an answer means that nothing was purged, or None."""
         if 200 <= status < 300 or status in _NOT_KEPT:
             return None
-        hint = ": it takes no PURGE request from here" if status in (401, 403, 405, 501) else ""
+        hint = ": it does not allow PURGE requests from here" if status in (401, 403, 405, 501) else ""
         return f"the CDN answered with status {status}{hint}"
 
 
 @dataclass(frozen=True, slots=True)
 class Cloudflare:
-    """A zone of Cloudflare's, with an API token that may purge its cache."""
+    """A zone at Cloudflare, with an API token that may purge its cache."""
 
     zone: str
     token: str = field(repr=False)
     api_url: str = _CLOUDFLARE_API
 
-    forgets_everything: ClassVar[bool] = True
+    can_purge_everything: ClassVar[bool] = True
 
-    def asks(self, paths: Sequence[str], base_url: str) -> list[Ask]:
-        """Return the requests that have these paths forgotten: a single one if everything is to be."""
-        if EVERYTHING in paths:
-            return [self._ask({"purge_everything": True}, paths)]
-        groups = [paths[start : start + _MOST_FILES] for start in range(0, len(paths), _MOST_FILES)]
-        return [self._ask({"files": [f"{base_url}{path}" for path in group]}, group) for group in groups]
+    def requests(self, addresses: Sequence[str], base_url: str) -> list[PurgeRequest]:
+        """Return the requests that purge these addresses: a single one if everything is to be purged."""
+        if EVERYTHING in addresses:
+            return [self._request({"purge_everything": True}, addresses)]
+        groups = [addresses[start : start + _MOST_FILES] for start in range(0, len(addresses), _MOST_FILES)]
+        return [self._request({"files": [f"{base_url}{address}" for address in group]}, group) for group in groups]
 
     def refusal(self, status: int, body: bytes) -> str | None:
-        """Return why an answer means that nothing was forgotten, or None; in words of our own, but with its codes."""
+        """Return why an answer means that nothing was purged, or None; in words of our own, but with its codes."""
         document = _json_object(body)
         if 200 <= status < 300 and document.get("success") is True:
             return None
@@ -84,24 +84,24 @@ class Cloudflare:
         hint = ": the token may not purge this zone" if status in (401, 403) else ""
         return f"Cloudflare answered with status {status}{codes}{hint}"
 
-    def _ask(self, wanted: Mapping[str, object], paths: Sequence[str]) -> Ask:
+    def _request(self, wanted: Mapping[str, object], addresses: Sequence[str]) -> PurgeRequest:
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         url = f"{self.api_url}/zones/{self.zone}/purge_cache"
-        return Ask("POST", url, headers, json.dumps(wanted).encode(), tuple(paths))
+        return PurgeRequest("POST", url, headers, json.dumps(wanted).encode(), tuple(addresses))
 
 
 Target = PurgeMethod | Cloudflare
 
 
 def parse_target(text: str) -> Target:
-    """Return the CDN that a setting names; raise ValueError, with nothing of the text in it, if it names none.
+    """Return the CDN that a setting names; raise ValueError, whose text repeats nothing of it, if it is invalid.
 
     >>> parse_target("https://cdn.example.org/")
     PurgeMethod(url='https://cdn.example.org')
     """
     if text.startswith(_CLOUDFLARE):
         return _parse_cloudflare(text)
-    if not _URL.fullmatch(text) or not _has_possible_port(text):
+    if not _URL.fullmatch(text) or not _has_valid_port(text):
         raise ValueError("it must be a URL such as https://cdn.example.org, or cloudflare:<zone ID>:<API token>")
     return PurgeMethod(text.rstrip("/"))
 
@@ -115,7 +115,7 @@ def _parse_cloudflare(text: str) -> Cloudflare:
     return Cloudflare(zone, token)
 
 
-def _has_possible_port(url: str) -> bool:
+def _has_valid_port(url: str) -> bool:
     try:
         return urlsplit(url).port != 0
     except ValueError:

@@ -1,232 +1,328 @@
-"""Remembers how the last look at each image went and when the next is due, across restarts.
+"""Remembers how the last check of each image went and when the next one is due.
 
-One small file per image in ``data/images/<repository>/-/``, of which the last line counts; the lock that lets one
-process at a time refresh the image stands beside it.
+A service of another *edition* would publish other files, so to it every image is due that another one checked last.
 """
 
 import json
 import random
-from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from typing import Any, cast
+from uuid import uuid4
 
-from microbadger.image import DOCKER_HUB, Repository
-from microbadger.store import append_line, lock_file, read_if_any, remove_file, set_aside, stamp_of, try_lock
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, union_all
+
+from microbadger.image import DOCKER_HUB, Reason, Repository, State, StatusDocument, format_time, image_name
+from microbadger.store import CHECKS, Database, read_value, upsert, write_value
 
 _FIRST_RETRY = timedelta(minutes=1)
 _LAST_RETRY = timedelta(hours=6)
 # A check may come this part of the interval early, so that images first read together drift apart over the day.
 _SPREAD = 0.1
-_MAX_WANTED = 20
-_MAX_BYTES = 4096  # one page of memory: whoever reads sees a line that was added to it whole or not at all
+_OVERDUE_AFTER = timedelta(minutes=10)
+_MOST_WANTED = 20
+_FAILING_NAMED = 100
 _FOLLOW_UPS_AT_DOCKER_HUB = (timedelta(seconds=30), timedelta(seconds=150))
 _FOLLOW_UPS = (timedelta(seconds=1),)  # of a push that a registry announced an instant early
+_AT_ONCE = 0.0
+_LISTS_VERSION = "lists_version"
+
+_GET = select(CHECKS).where(CHECKS.c.image == bindparam("which"))
+_PUBLISHING = CHECKS.update().where(CHECKS.c.image == bindparam("which")).values(edition="", due_at=_AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """How the last look at an image went; times are RFC 3339 in UTC, None where it never happened.
+    """How the last check of an image went; None for what never happened.
 
-    ``error`` is None if the last look succeeded. ``edition`` tells which service made the published files. ``wanted``
-    are tags that were asked for, the last one first. ``follow_ups`` counts the looks that follow an announced push of
-    which nothing was to be seen, the next one included.
+    ``due_at`` is None where the next check is due at once. ``reason`` and ``error`` say why the last check failed.
+    ``edition`` names the service that made the published files. ``wanted`` are tags that were asked for, the last one
+    first. ``follow_ups`` counts the checks that follow an announced push of which nothing was to be seen yet.
     """
 
     began_at: datetime | None = None
     ended_at: datetime | None = None
     succeeded_at: datetime | None = None
+    failing_since: datetime | None = None
     due_at: datetime | None = None
     failures: int = 0
+    reason: Reason | None = None
     error: str | None = None
     edition: str = ""
     wanted: tuple[str, ...] = ()
     follow_ups: int = 0
 
-    def is_due(self, now: datetime) -> bool:
-        """Tell whether the time for the next look has come."""
-        return self.due_at is None or self.due_at <= now
-
     def answers(self, asked_at: datetime) -> bool:
-        """Tell whether a look that began no earlier than this has ended."""
+        """Return whether a check that began no earlier than this has ended."""
         return bool(self.began_at and self.ended_at and asked_at <= self.began_at <= self.ended_at)
+
+    @property
+    def is_not_found(self) -> bool:
+        """Whether the registry does not have the image; many registries then answer that access is denied."""
+        return self.reason in ("not_found", "denied")
+
+    def state(self, now: datetime) -> State:
+        """Return the state of the image, in a word."""
+        if self.reason:
+            return "failing"
+        if self.succeeded_at is None:
+            return "pending"
+        is_overdue = self.due_at is not None and self.due_at + _OVERDUE_AFTER < now
+        return "overdue" if is_overdue else "current"
+
+    def status(self, repository: Repository, now: datetime) -> StatusDocument:
+        """Return the document of the image's state."""
+        document = StatusDocument(ImageName=image_name(repository), State=self.state(now))
+        if self.ended_at:
+            document["CheckedAt"] = format_time(self.ended_at)
+        if self.due_at:
+            document["NextCheckAt"] = format_time(self.due_at)
+        if self.reason:
+            document["Reason"], document["Error"] = self.reason, self.error or ""
+            document["FailingSince"] = format_time(self.failing_since or now)
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How many images there are, are pending, are due and fail, and the first of those that fail."""
+
+    image_count: int
+    pending_count: int
+    due_count: int
+    failing_count: int
+    failing: list[tuple[Repository, Check]]
+    oldest_check: datetime | None
 
 
 class Checks:
-    """The checks of all images, kept below ``data/``.
+    """The checks of all tracked images, and the rules of when the next one is due."""
 
-    A service of another ``edition`` would publish other files, so to it every image is due that was last checked by
-    another one.
-    """
-
-    def __init__(self, data: Path, *, interval: timedelta, edition: str, now: Callable[[], datetime]) -> None:
-        self._folder = data / "images"
+    def __init__(
+        self, database: Database, *, interval: timedelta, edition: str, now: Callable[[], datetime]
+    ) -> None:
+        self.edition = edition
+        self.now = now
+        self._database = database
         self._interval = interval
-        self._edition = edition
-        self._now = now
-        self._unwritten: dict[Repository, tuple[tuple[int, ...] | None, Check]] = {}
-        """Failures that could not be written, each beside the stamp of the file that it should have replaced."""
-        self._begun: dict[Repository, Check] = {}
-        """What is to be written down of the looks at which this process is, when they end."""
 
     def get(self, repository: Repository) -> Check:
-        """Return the last check of an image; a fresh one where there is none, or none that can be read."""
-        return self._as_of_now(self._read(repository))
+        """Return the last check of an image; a blank one where there was none."""
+        with self._database.read() as connection:
+            return self.read(connection, repository)
+
+    def read(self, connection: Connection, repository: Repository) -> Check:
+        """Return the same within a transaction."""
+        row = connection.execute(_GET, {"which": str(repository)}).one_or_none()
+        return check_of(row) if row else Check()
 
     def is_of_this_edition(self, check: Check) -> bool:
-        """Tell whether what is published of an image is what this service published at a check."""
-        return check.edition == self._edition
+        """Return whether what is published of an image is what this service would publish."""
+        return check.edition == self.edition
 
-    def began(self, repository: Repository, wanted: Collection[str] = ()) -> Check:
-        """Note which tags were asked for, and that a look begins now, which is written down when it ends.
+    def is_due(self, check: Check) -> bool:
+        """Return whether the time for the next check has come.
 
-        Return the check with all tags that are wanted. A damaged file is set aside; the caller holds the image's lock.
+        A time further ahead than any that is set here was set before somebody set the clock back, or by a service with
+        a longer interval.
         """
-        known = self._read(repository)
-        if known is None:
-            set_aside(self._file(repository))
-        check = self._as_of_now(known)
-        tags = tuple(dict.fromkeys([*sorted(wanted), *check.wanted]))[:_MAX_WANTED]
-        if tags != check.wanted:
-            check = replace(check, wanted=tags)
-            self._write(repository, check)
-        self._begun[repository] = replace(check, began_at=self._now())
-        return check
+        longest = self._longest_wait if check.reason else self._interval
+        return check.due_at is None or not self.now() < check.due_at <= self.now() + longest
 
-    def publishing(self, repository: Repository) -> None:
-        """Note that files are replaced: until it is noted that they were, nobody knows what was published."""
-        check = replace(self._begun.get(repository) or self.get(repository), edition="")
-        self._write(repository, check)
-        self._begun[repository] = check
+    def due(self, limit: int | None = None, without: Collection[str] = ()) -> list[Repository]:
+        """Return images that are due, those first that have waited longest, but none of some registries."""
+        of_others = [CHECKS.c.registry.not_in(without)] if without else []
+        parts = (select(CHECKS.c.image, CHECKS.c.due_at).where(is_due, *of_others) for is_due in self._are_due)
+        statement = union_all(*parts).order_by("due_at").limit(limit)
+        with self._database.read() as connection:
+            return [Repository.parse(image) for image in connection.execute(statement).scalars()]
 
-    def published(self, repository: Repository) -> None:
-        """Note that all files are those of this service again, which is written down when the look ends."""
-        check = self._begun[repository]
-        if not self.is_of_this_edition(check):
-            self._begun[repository] = replace(check, edition=self._edition)
+    def all(self) -> Iterator[tuple[Repository, Check]]:
+        """Yield every image with its check, by its name."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(CHECKS).order_by(CHECKS.c.image)).all()
+        return ((Repository.parse(row.image), check_of(row)) for row in rows)
 
-    def succeeded(self, repository: Repository, tags: Collection[str], *, follow_up: int | None = None) -> None:
-        """Note a success, and which tags there are: no other is wanted any longer, unless a look follows up.
+    def repositories(self) -> set[Repository]:
+        """Return every image that has a check, or waits for its first one."""
+        with self._database.read() as connection:
+            return {Repository.parse(image) for image in connection.execute(select(CHECKS.c.image)).scalars()}
 
-        The next look is due an interval from now, or up to a tenth of it earlier; or soon, if it is to follow up (the
-        first time is 0; there are two at Docker Hub) what a webhook announced and this look could not see yet.
+    def summary(self) -> Summary:
+        """Return how the images stand."""
+        counts = select(
+            func.count(),
+            func.count().filter(CHECKS.c.succeeded_at.is_(None), CHECKS.c.reason.is_(None)),
+            func.count().filter(or_(*self._are_due)),
+            func.count().filter(CHECKS.c.reason.is_not(None)),
+            func.min(CHECKS.c.succeeded_at),
+        )
+        failing = select(CHECKS).where(CHECKS.c.reason.is_not(None)).order_by(CHECKS.c.image).limit(_FAILING_NAMED)
+        with self._database.read() as connection:
+            images, pending, due, failing_count, oldest = connection.execute(counts).one()
+            rows = connection.execute(failing).all()
+        named = [(Repository.parse(row.image), check_of(row)) for row in rows]
+        return Summary(images, pending, due, failing_count, named, _moment(oldest))
+
+    def add(self, repositories: Iterable[Repository]) -> None:
+        """Have images checked from now on, those that are new at once."""
+        blank = _columns_of(Check())
+        rows = [{**_names_of(repository), **blank} for repository in repositories]
+        if rows:
+            with self._database.write() as connection:
+                if upsert(connection, CHECKS, rows):
+                    mark_lists_stale(connection)
+
+    def check_all_of_other_editions(self) -> None:
+        """Have every image checked at once whose files another service made; those that fail keep their time."""
+        is_other = and_(CHECKS.c.edition != self.edition, CHECKS.c.reason.is_(None), CHECKS.c.due_at > _AT_ONCE)
+        with self._database.write() as connection:
+            connection.execute(CHECKS.update().where(is_other).values(due_at=_AT_ONCE))
+
+    def postpone(self, connection: Connection, repository: Repository) -> None:
+        """Have an image that is no longer tracked found due again only after a while, if it is not removed by then."""
+        due_later = {"due_at": (self.now() + _FIRST_RETRY).timestamp()}
+        connection.execute(CHECKS.update().where(CHECKS.c.image == str(repository)).values(due_later))
+
+    def publishing(self, connection: Connection, repository: Repository) -> None:
+        """Note that files are being replaced: until that is done, nobody knows which edition they are of."""
+        connection.execute(_PUBLISHING, {"which": str(repository)})
+
+    def succeeded(
+        self, check: Check, repository: Repository, tags: Collection[str], *, follow_up: int | None = None
+    ) -> Check:
+        """Return a check after a success that found these tags: no other is wanted any longer, unless one follows up.
+
+        The next check is due an interval from now, or up to a tenth of it earlier; or soon, if it is to follow up (the
+        first time is 0; there are two at Docker Hub) what a webhook announced and this check could not see yet.
         """
-        now, check = self._now(), self._end(repository)
+        now = self.now()
         delay, follow_ups = self._interval * random.uniform(1 - _SPREAD, 1), 0
         delays = _FOLLOW_UPS_AT_DOCKER_HUB if repository.registry == DOCKER_HUB else _FOLLOW_UPS
         if follow_up is not None and follow_up < len(delays):
             delay, follow_ups = min(delay, delays[follow_up]), follow_up + 1
-        succeeded = replace(
+        return replace(
             check,
             ended_at=now,
             succeeded_at=now,
+            failing_since=None,
             due_at=now + delay,
             failures=0,
+            reason=None,
             error=None,
-            edition=self._edition,
+            edition=self.edition,
             wanted=tuple(tag for tag in check.wanted if tag in tags or follow_ups),
             follow_ups=follow_ups,
         )
-        self._write(repository, succeeded)
 
     def failed(
         self,
-        repository: Repository,
+        check: Check,
+        reason: Reason,
         error: str,
         retry_after: timedelta = timedelta(0),
         longest: timedelta = _LAST_RETRY,
-    ) -> None:
-        """Note a failure; the next look is due after a delay that doubles with each failure in a row.
-
-        If that cannot be written, this process remembers it, so that a full disk leads to no look after the other.
-        """
-        check = self._end(repository)
+    ) -> Check:
+        """Return a check after a failure; the next is due after a delay that doubles with each failure in a row."""
         backoff = min(_FIRST_RETRY * 2 ** min(check.failures, 16), longest, self._interval)
-        delay = max(backoff * random.uniform(0.8, 1.2), retry_after)
-        now = self._now()
-        failed = replace(check, ended_at=now, due_at=now + delay, failures=check.failures + 1, error=error)
-        try:
-            self._write(repository, failed)
-        except OSError:
-            self._unwritten[repository] = stamp_of(self._file(repository)), failed
+        now = self.now()
+        return replace(
+            check,
+            ended_at=now,
+            failing_since=check.failing_since or now,
+            due_at=now + max(backoff * random.uniform(0.8, 1.2), retry_after),
+            failures=check.failures + 1,
+            reason=reason,
+            error=error,
+        )
 
-    def forget(self, repository: Repository) -> None:
-        """Remove what is remembered of an image; locks stay, for whoever may be waiting for one."""
-        self._unwritten.pop(repository, None)
-        for file in self._file(repository).parent.glob("checks.jsonl*"):
-            remove_file(file, self._folder)
+    def write(self, connection: Connection, repository: Repository, check: Check) -> None:
+        """Keep how the last check of an image went."""
+        columns = _columns_of(check)
+        upsert(connection, CHECKS, {**_names_of(repository), **columns}, update=list(columns))
 
-    def lock(self, repository: Repository) -> AbstractContextManager[None]:
-        """Wait for, then hold, the right to refresh an image."""
-        return lock_file(self._lock(repository))
+    def lists_version(self, connection: Connection) -> str:
+        """Return a text that changes whenever the lists of all images have to be written again.
 
-    def try_lock(self, repository: Repository) -> int | None:
-        """Take the right to refresh an image and return what to `unlock`, or None if another has it."""
-        return try_lock(self._lock(repository))
-
-    def _end(self, repository: Repository) -> Check:
-        return self._begun.pop(repository, None) or self.get(repository)
-
-    def _as_of_now(self, check: Check | None) -> Check:
-        if check is None:
-            return Check()
-        due_at = self._due_at(check)
-        return check if due_at == check.due_at else replace(check, due_at=due_at)
-
-    def _due_at(self, check: Check) -> datetime | None:
-        """Return when the next look is due, or None for at once.
-
-        A time that this service would not have set, because the clock, the interval or the edition was another one,
-        is none.
+        A check becomes overdue just because time passes. The one that does is due later than all that are overdue.
         """
-        now, longest = self._now(), 2 * _LAST_RETRY if check.error else self._interval
-        was_ahead = any(moment and moment > now for moment in (check.began_at, check.succeeded_at))
-        is_odd = was_ahead or (check.edition != self._edition and not check.error)
-        if check.due_at is None or is_odd or check.due_at > now + longest:
-            return None
-        since = check.ended_at or now
-        return min(check.due_at, since + longest)
+        due_at, since = CHECKS.c.due_at, (self.now() - _OVERDUE_AFTER).timestamp()
+        has_succeeded = and_(CHECKS.c.succeeded_at.is_not(None), CHECKS.c.reason.is_(None))
+        overdue = select(func.count(), func.max(due_at)).where(due_at > _AT_ONCE, due_at < since, has_succeeded)
+        count, last = connection.execute(overdue).one()
+        return f"{read_value(connection, _LISTS_VERSION)} {count} {last or 0}"
 
-    def _read(self, repository: Repository) -> Check | None:
-        """Return the check as it was noted last, a fresh one where there is none, and None where it is damaged."""
-        file = self._file(repository)
-        if repository in self._unwritten:
-            stamp, check = self._unwritten[repository]
-            if stamp == stamp_of(file):
-                return check
-        content = read_if_any(file)
-        try:
-            return Check() if content is None else _parse(content)
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-            return None
+    def forget(self, connection: Connection, repository: Repository) -> None:
+        """Forget an image that is tracked no more."""
+        connection.execute(CHECKS.delete().where(CHECKS.c.image == str(repository)))
 
-    def _file(self, repository: Repository) -> Path:
-        return self._folder / f"{repository.familiar}/-/checks.jsonl"
+    @property
+    def _longest_wait(self) -> timedelta:
+        return max(self._interval, 2 * _LAST_RETRY)
 
-    def _lock(self, repository: Repository) -> Path:
-        return self._folder / f"{repository.familiar}/-/lock"
-
-    def _write(self, repository: Repository, check: Check) -> None:
-        fields = {name: _plain(getattr(check, name)) for name in Check.__slots__}
-        append_line(self._file(repository), json.dumps(fields).encode(), _MAX_BYTES)
-        self._unwritten.pop(repository, None)
+    @property
+    def _are_due(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+        """Return both conditions of `is_due`, each of which is a range of the index: joined by OR they would not be."""
+        now = self.now()
+        after_success, after_failure = ((now + wait).timestamp() for wait in (self._interval, self._longest_wait))
+        return CHECKS.c.due_at <= now.timestamp(), and_(
+            CHECKS.c.due_at > after_success, or_(CHECKS.c.reason.is_(None), CHECKS.c.due_at > after_failure)
+        )
 
 
-def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else value
+def with_wanted(check: Check, tags: Iterable[str]) -> Check:
+    """Return a check whose image has these tags wanted, too."""
+    wanted = tuple(dict.fromkeys([*sorted(tags), *check.wanted]))[:_MOST_WANTED]
+    return check if wanted == check.wanted else replace(check, wanted=wanted)
 
 
-def _parse(content: bytes) -> Check:
-    fields = json.loads(content.rpartition(b"\n")[2])
-    for key in ("began_at", "ended_at", "succeeded_at", "due_at"):
-        fields[key] = _time(fields[key])
-    fields["wanted"] = tuple(map(str, fields["wanted"]))
-    fields |= {key: int(fields[key]) for key in ("failures", "follow_ups")}
-    if not isinstance(fields["error"], str | None) or not isinstance(fields["edition"], str):
-        raise TypeError("a text is something else")
-    return Check(**fields)
+def mark_lists_stale(connection: Connection) -> None:
+    """Note that the lists of all images say something else now."""
+    # Counting would need two transactions at once to wait for each other: both would find the same number.
+    write_value(connection, _LISTS_VERSION, uuid4().hex)
 
 
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text).astimezone(UTC) if text else None
+def _names_of(repository: Repository) -> dict[str, object]:
+    return {"image": str(repository), "name": image_name(repository), "registry": repository.registry}
+
+
+def _columns_of(check: Check) -> dict[str, object]:
+    return {
+        "began_at": _seconds(check.began_at),
+        "ended_at": _seconds(check.ended_at),
+        "succeeded_at": _seconds(check.succeeded_at),
+        "failing_since": _seconds(check.failing_since),
+        "due_at": _AT_ONCE if check.due_at is None else check.due_at.timestamp(),
+        "failures": check.failures,
+        "reason": check.reason,
+        "error": check.error,
+        "edition": check.edition,
+        "wanted_tags": json.dumps(check.wanted),
+        "follow_ups": check.follow_ups,
+    }
+
+
+def check_of(row: "Row[Any]") -> Check:
+    """Return the check that a row of the table is."""
+    return Check(
+        began_at=_moment(row.began_at),
+        ended_at=_moment(row.ended_at),
+        succeeded_at=_moment(row.succeeded_at),
+        failing_since=_moment(row.failing_since),
+        due_at=_moment(row.due_at or None),
+        failures=row.failures,
+        reason=cast("Reason | None", row.reason),
+        error=row.error,
+        edition=row.edition,
+        wanted=tuple(json.loads(row.wanted_tags)),
+        follow_ups=row.follow_ups,
+    )
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return moment.timestamp() if moment else None
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None

@@ -20,7 +20,7 @@ from microbadger.image import (
     parse_config,
     parse_manifest,
 )
-from microbadger.registry import ContentCache, RemoteRepository
+from microbadger.registry import Content, RemoteRepository
 
 _MAX_MANIFESTS = 500
 _MAX_CONFIG_BYTES = 8 * 1024 * 1024
@@ -28,20 +28,20 @@ _MAX_CONFIG_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Inspector:
-    """Reads versions of one repository; what was read before, of whatever image, is taken from the cache.
+    """Reads versions of one repository; what was read before, of any image, is not read again.
 
     ``before_pull`` is called before a manifest is read from the registry, and can raise RateLimited to prevent it.
     """
 
     repository: Repository
     remote: RemoteRepository
-    cache: ContentCache
+    content: Content
     before_pull: Callable[[], None]
 
     def inspect(self, digest: str) -> VersionDocument:
         """Return the document of the version a digest names.
 
-        What is no image, or is broken, gives a document that says so in ``Unsupported``: what a digest names never
+        What is not an image, or is broken, gives a document that says so in ``Unsupported``: what a digest names never
         changes, so nothing would be won by failing. Raises RegistryError if the registry did not answer.
         """
         media_type = ""
@@ -80,7 +80,7 @@ class Inspector:
         yield from self._images(entry.digest, manifest, platform, seen)
 
     def _manifest(self, digest: str) -> Index | Manifest:
-        return parse_manifest(self.cache.read(digest, lambda: self._fetch(digest)))
+        return parse_manifest(self.content.read(digest, lambda: self._fetch(digest)))
 
     def _fetch(self, digest: str) -> bytes:
         self.before_pull()
@@ -89,4 +89,4 @@ class Inspector:
         return content.raw
 
     def _config(self, descriptor: Descriptor) -> bytes:
-        return self.cache.read(descriptor.digest, lambda: self.remote.blob(descriptor, _MAX_CONFIG_BYTES))
+        return self.content.read(descriptor.digest, lambda: self.remote.blob(descriptor, _MAX_CONFIG_BYTES))

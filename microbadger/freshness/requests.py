@@ -1,137 +1,103 @@
-"""Keeps refreshes that were asked for on disk until one that began later has ended.
+"""Keeps checks that were asked for until one that began later has ended.
 
-A request is a note: *look at this image*, perhaps *at this tag*. It waits in ``pending``, in a folder for the image and
-under the name of the tag, so that a storm of equal requests is one note. Whoever holds the image's lock moves its notes
-to ``running`` before the first look at the registry and removes them after the last file is written; a request that
-comes in between is a new note, and leads to one more refresh. If the process dies, the notes are still there.
+A request asks to check an image, perhaps one of its tags. Equal ones are one row, which counts how often it was asked
+for. A check takes what waits when it begins, and at its end forgets just that: what was asked for again in between
+stays, and leads to exactly one more check. If the process dies, the rows are still there.
 """
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import datetime, timedelta
 
-from microbadger.image import InvalidReference, Reference, Repository, is_tag
-from microbadger.logs import EventLog, also, current_id, is_id
-from microbadger.store import make_folder, read_if_any, remove_file, remove_if_empty, replace_file
+from sqlalchemy import Connection, bindparam, func, select
 
-log = EventLog(__name__)
+from microbadger.image import Reference, Repository
+from microbadger.logs import current_id
+from microbadger.store import ASKED_TAGS, REQUESTS, Database, upsert
 
-_NO_TAG = "-"  # no tag begins with it
-_MOST_TAGS = 50  # of one image; whoever pushes more gets a look at the image as a whole
-_MOST_ASKERS = 5  # are named in the log
-_PENDING, _RUNNING = "pending", "running"
+_MOST_TAGS = 50  # of one image; more pushes lead to a check of the image as a whole
+_NO_TAG = ""
+
+_LOOKED_FOR_EVERY = timedelta(hours=1)
+_MOST_ASKED_TAGS = 20
+
+_OF_IMAGE = select(REQUESTS).where(REQUESTS.c.image == bindparam("which"))
+_DONE = REQUESTS.delete().where(
+    REQUESTS.c.image == bindparam("which"),
+    REQUESTS.c.tag == bindparam("its_tag"),
+    REQUESTS.c.asked == bindparam("count"),
+)
+_ONE_MORE = {"asked": REQUESTS.c.asked + 1}
 
 
 @dataclass(frozen=True, slots=True)
-class RefreshRequests:
-    """The notes below ``data/requests/``, shared by all processes."""
+class CheckRequest:
+    """A request for a check: for a tag, or for the image as a whole where it is None."""
 
-    folder: Path
-    tracked: Callable[[], Iterable[Repository]] = tuple
-    """Tells the images one of which a note is about that was damaged."""
+    tag: str | None
+    asked: int
+    asked_by: str
+    """The id of the HTTP request that asked first; empty where it was none."""
 
-    def add(self, reference: Reference) -> bool:
-        """Keep a request; False where an equal one waits, which is as good. On disk when this returns."""
-        waiting = self._notes(_PENDING, reference.repository)
-        tag = reference.tag if reference.tag and len(waiting) < _MOST_TAGS else _NO_TAG
-        note = self._folder(_PENDING, reference.repository) / tag
-        if note in waiting:
-            return False
-        lines = filter(None, [reference.repository.familiar, current_id("request")])
-        replace_file(note, "\n".join(lines).encode())
+
+class Requests:
+    """The requests of all processes."""
+
+    def __init__(self, database: Database, *, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
+
+    def add(self, reference: Reference) -> None:
+        """Keep a request. It outlives a power failure once this returns."""
+        row: dict[str, object] = {
+            "image": str(reference.repository),
+            "tag": reference.tag or _NO_TAG,
+            "asked": 1,
+            "asked_at": self._now().timestamp(),
+            "asked_by": current_id("request") or "",
+        }
+        with self._database.write(durable=True) as connection:
+            if reference.tag:
+                tags = {waiting.tag for waiting in self.waiting(connection, reference.repository)}
+                if reference.tag not in tags and len(tags) >= _MOST_TAGS:
+                    row["tag"] = _NO_TAG
+            upsert(connection, REQUESTS, row, update=_ONE_MORE)
+
+    def waiting(self, connection: Connection, repository: Repository) -> list[CheckRequest]:
+        """Return what was asked for of an image."""
+        rows = connection.execute(_OF_IMAGE, {"which": str(repository)})
+        return [CheckRequest(row.tag or None, row.asked, row.asked_by) for row in rows]
+
+    def end(self, connection: Connection, repository: Repository, done: Collection[CheckRequest]) -> None:
+        """Forget requests that a check has answered, unless they were repeated meanwhile."""
+        for request in done:
+            given = {"which": str(repository), "its_tag": request.tag or _NO_TAG, "count": request.asked}
+            connection.execute(_DONE, given)
+
+    def repositories(self) -> list[Repository]:
+        """Return every image for which a request waits, those first that have waited longest."""
+        statement = select(REQUESTS.c.image).group_by(REQUESTS.c.image).order_by(func.min(REQUESTS.c.asked_at))
+        with self._database.read() as connection:
+            return [Repository.parse(image) for image in connection.execute(statement).scalars()]
+
+    def is_worth_a_check(self, repository: Repository, tag: str) -> bool:
+        """Return whether to check an unknown tag that a badge was asked for, and remember that it was.
+
+        Anyone can ask for any badge: a tag leads to one check an hour at most, and an image has twenty such tags.
+        """
+        now, image = self._now(), str(repository)
+        since = (now - _LOOKED_FOR_EVERY).timestamp()
+        is_of_image = ASKED_TAGS.c.image == image
+        is_old = (ASKED_TAGS.c.asked_at <= since) | (ASKED_TAGS.c.asked_at > now.timestamp())
+        with self._database.write() as connection:
+            connection.execute(ASKED_TAGS.delete().where(is_of_image, is_old))
+            asked = set(connection.execute(select(ASKED_TAGS.c.tag).where(is_of_image)).scalars())
+            if tag in asked or len(asked) >= _MOST_ASKED_TAGS:
+                return False
+            upsert(connection, ASKED_TAGS, {"image": image, "tag": tag, "asked_at": now.timestamp()})
         return True
 
-    def begin(self, repository: Repository) -> set[str | None]:
-        """Mark every request for an image as begun and return what they name: a tag, or None for the image as a whole.
-
-        The caller holds the image's lock.
-        """
-        if waiting := self._notes(_PENDING, repository):
-            begun = self._folder(_RUNNING, repository)
-            make_folder(begun)
-            for note in waiting:
-                with suppress(FileNotFoundError):
-                    note.replace(begun / note.name)
-            remove_if_empty(self._folder(_PENDING, repository))
-        running = self._notes(_RUNNING, repository)
-        _say_who_asked(running)
-        return {note.name if is_tag(note.name) else None for note in running}
-
-    def end(self, repository: Repository) -> None:
-        """Forget the requests that were begun; the caller holds the image's lock."""
-        for note in self._notes(_RUNNING, repository):
-            remove_file(note, self.folder / _RUNNING)
-
-    def is_waiting(self, repository: Repository) -> bool:
-        """Tell whether a request for the image has not begun."""
-        return bool(self._notes(_PENDING, repository))
-
-    def is_open(self, repository: Repository) -> bool:
-        """Tell whether a request for the image waits or was begun and not ended."""
-        return self.is_waiting(repository) or bool(self._notes(_RUNNING, repository))
-
-    def repositories(self) -> Iterator[Repository]:
-        """Yield every image for which a request waits or was begun and not ended, perhaps by a process that died."""
-        notes: dict[str, list[Path]] = {}
-        for folder in [*_entries(self.folder / _PENDING), *_entries(self.folder / _RUNNING)]:
-            notes.setdefault(folder.name, []).extend(_entries(folder))
-        kept = {key: [lines for note in notes[key] if (lines := _lines_of(note))] for key in notes}
-        told = {key: _first_told(key, lines) for key, lines in kept.items() if lines}
-        yield from filter(None, told.values())
-        if damaged := [key for key, repository in told.items() if repository is None]:
-            yield from self._mend({key: notes[key] for key in damaged})
-
-    def _mend(self, damaged: Mapping[str, Iterable[Path]]) -> Iterator[Repository]:
-        """Yield the tracked images that notes are about which tell none any more; forget a note about no such image."""
-        keys = {_key(repository): repository for repository in self.tracked()}
-        for key, notes in damaged.items():
-            if repository := keys.get(key):
-                yield repository
-                continue
-            for note in notes:
-                if remove_file(note, note.parents[1]):  # else it was done meanwhile
-                    log.warning("damaged_request_removed", file=note)
-
-    def _notes(self, state: str, repository: Repository) -> list[Path]:
-        return _entries(self._folder(state, repository))
-
-    def _folder(self, state: str, repository: Repository) -> Path:
-        return self.folder / f"{state}/{_key(repository)}"
-
-
-def _entries(folder: Path) -> list[Path]:
-    """Return what is in a folder, but for what is about to become a note."""
-    try:
-        return [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-def _first_told(key: str, notes: Iterable[list[str]]) -> Repository | None:
-    """Return the image of this key that one of the notes tells; None where none does."""
-    for name, *_ in notes:
-        with suppress(InvalidReference):
-            repository = Repository.parse(name)
-            if _key(repository) == key:
-                return repository
-    return None
-
-
-def _say_who_asked(notes: Iterable[Path]) -> None:
-    """Have what is logged of the look that begins bear the ids of the requests that asked for it."""
-    ids = {asked_by for note in notes for asked_by in _lines_of(note)[1:] if is_id(asked_by)}
-    if ids:
-        also(asked_by=",".join(sorted(ids)[:_MOST_ASKERS]))
-
-
-def _key(repository: Repository) -> str:
-    return hashlib.sha256(str(repository).encode()).hexdigest()[:32]
-
-
-def _lines_of(note: Path) -> list[str]:
-    """Return the name of the image and, of a note made for an HTTP request, that one's id; nothing where it is gone."""
-    content = read_if_any(note)
-    return [] if content is None else content.decode("utf-8", "replace").split("\n")
-
+    def forget(self, connection: Connection, repository: Repository) -> None:
+        """Forget what was asked for of an image that is tracked no more."""
+        for table in (REQUESTS, ASKED_TAGS):
+            connection.execute(table.delete().where(table.c.image == str(repository)))

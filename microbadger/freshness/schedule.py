@@ -1,264 +1,206 @@
-"""Runs refreshes: at once for a webhook, in their time for what is due, by one of the workers.
+"""Runs checks: at once for a webhook, in their time for what is due, by one of the workers.
 
-Every gunicorn worker has a schedule. Each does the refreshes it is asked for itself; the one that holds the lock of the
-leader also does what is due and what workers that died left undone. If it dies, the kernel frees the lock and another
-leads.
+Every gunicorn worker has a schedule. Each does the checks it is asked for itself; the one that holds the lease of the
+leader also does what is due, and what workers that died left undone. If it dies, another one leads.
 """
 
 import os
 import threading
-from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from apscheduler.executors.base import BaseExecutor, run_job
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from microbadger.freshness.checks import Checks
+from microbadger.freshness.refresh import Refresher
+from microbadger.freshness.requests import Requests
+from microbadger.freshness.upkeep import Upkeep
+from microbadger.freshness.workers import Workers
 from microbadger.image import Repository
 from microbadger.logs import EventLog
 from microbadger.site import PublishError
-from microbadger.store import try_lock, unlock
+from microbadger.store import Lease, LeaseLost, Leases, StoreError
 
 log = EventLog(__name__)
 
 _ROUND_SECONDS = 5
-# So long a look waits for its webhook's like: what is posted together is answered first and costs one look, and a
-# registry that announced the push before its tag moved (https://github.com/distribution/distribution/issues/2625) has
-# moved it.
-_AN_INSTANT = timedelta(milliseconds=50)
+_MOST_LATE = timedelta(seconds=2 * _ROUND_SECONDS)
 _THREADS = 8
-_THREADS_A_REGISTRY = 3  # as many as may ask one host at once: more would wait for each other
-_MOST_IN_HAND = 5000  # of one registry: more than are done between two rounds, and few to keep in memory
+_MOST_IN_HAND = 100  # of one registry: more than are done until the next are taken
+_FEW_IN_HAND = 2 * _THREADS
+_ROUND, _REQUESTED, _DUE = "round", "requested", "due"
+_LEADER = "leader"
 _NO_REGISTRY = "-"
-_REQUESTED, _DUE = "requested", "due"
-_LEAD = "begin to lead"
 
-Refresh = Callable[[Repository], object]
+T = TypeVar("T")
 
 
 class Schedule:
     """The work of one process beside answering requests; nothing runs until it is started."""
 
     def __init__(
-        self,
-        leader_lock: Path,
-        *,
-        refresh_requested: Refresh,
-        resume: Refresh,
-        refresh_if_due: Refresh,
-        requested: Callable[[], Iterable[Repository]],
-        due: Callable[[], Iterable[Repository]],
-        begin_round: Callable[[], object],
-        begin_leading: Callable[[], object],
-        end_round: Callable[[], object],
+        self, leases: Leases, refresher: Refresher, checks: Checks, requests: Requests, upkeep: Upkeep
     ) -> None:
-        self._leader_lock = leader_lock
-        self._refresh_requested = refresh_requested
-        self._resume = resume
-        self._refresh_if_due = refresh_if_due
-        self._requested = requested
-        self._due = due
-        self._begin_round = begin_round
-        self._begin_leading = begin_leading
-        self._end_round = end_round
+        self._leases = leases
+        self._refresher = refresher
+        self._checks = checks
+        self._requests = requests
+        self._upkeep = upkeep
         self._scheduler: BackgroundScheduler | None = None
-        self._stopped = threading.Event()
-        self._lease_lock = threading.Lock()
-        self._lease: int | None = None
-        self._in_hand: set[Repository] = set()
-        self._soon: set[Repository] = set()
-        self._due_threads = _DaemonThreads(_THREADS)
-        self._due_in_hand: set[Repository] = set()
-        """What is due does not pass through the scheduler, which would need its memory and time for every image."""
+        self._lease: Lease | None = None
         self._troubles: dict[str, str] = {}
-        self._is_beginning = False
+        self._forget_work()
 
     def start(self) -> None:
         """Begin to run rounds in this process; what a process it was forked from had begun is not its own."""
-        self._stopped, self._lease_lock, self._in_hand, self._soon = threading.Event(), threading.Lock(), set(), set()
-        self._due_threads, self._due_in_hand, self._is_beginning = _DaemonThreads(_THREADS), set(), False
-        self._scheduler = BackgroundScheduler(
+        self._forget_work()
+        self._lease = None
+        self._scheduler = _Scheduler(
             timezone=UTC,
-            executors={_REQUESTED: _DaemonThreads(_THREADS), _DUE: self._due_threads},
+            executors={_ROUND: Workers(1), _REQUESTED: self._requested_workers, _DUE: self._due_workers},
             # Without a limit on lateness a job that waits for a thread would be dropped after a second.
-            job_defaults={"misfire_grace_time": None},
+            job_defaults={"misfire_grace_time": None, "coalesce": True},
         )
         self._scheduler.start()
-        threading.Thread(target=self._tick, args=[self._stopped], name="rounds", daemon=True).start()
+        self._scheduler.add_job(
+            self._round, "interval", seconds=_ROUND_SECONDS, id=_ROUND, executor=_ROUND, next_run_time=datetime.now(UTC)
+        )
 
     def stop(self) -> None:
         """Start nothing more and let another process lead."""
-        self._stopped.set()
-        if self._scheduler:
-            self._scheduler.shutdown(wait=False)
-            self._scheduler = None
-        with self._lease_lock:
-            if self._lease is not None:
-                unlock(self._lease)
-                self._lease = None
-                log.info("leading_ended", pid=os.getpid())
+        scheduler, self._scheduler = self._scheduler, None
+        if scheduler:
+            scheduler.shutdown(wait=False)
+        with self._leading:
+            lease, self._lease = self._lease, None
+        if lease:
+            self._attempt("end leading", partial(self._leases.give_back, lease))
+            log.info("leading_ended", pid=os.getpid())
 
-    def refresh_soon(self, repository: Repository) -> None:
-        """Do what is requested for an image, in an instant and all that is requested until then at once."""
-        if repository not in self._soon:
-            self._soon.add(repository)
-            self._submit(repository, partial(self._begin, repository), after=_AN_INSTANT)
+    def check_soon(self, repository: Repository) -> None:
+        """Do what is requested for an image, once for all that is requested until it begins."""
+        if scheduler := self._scheduler:
+            scheduler.add_job(
+                partial(self._attempt, str(repository), partial(self._refresher.refresh_requested, repository)),
+                id=str(repository),
+                name=repository.registry,
+                executor=_REQUESTED,
+                replace_existing=True,
+                max_instances=2,  # one that runs, and one for what was asked since
+            )
 
     @property
     def troubles(self) -> list[str]:
         """One sentence for each part of the work of this process that failed the last time for a reason outside it."""
         return [f"{name}: {error}" for name, error in list(self._troubles.items())]
 
-    def _tick(self, stopped: threading.Event) -> None:
-        """Run a round every few seconds, by a clock that nobody sets: the scheduler goes by one that is."""
-        while not stopped.is_set():
-            try:
-                self._round(stopped)
-            except Exception:  # a defect of ours, which must not end the rounds
-                log.exception("round_broke")
-            stopped.wait(_ROUND_SECONDS)
+    def is_running(self) -> bool:
+        """Return whether the service runs, in this process or another one. Raises StoreError."""
+        return self._leases.is_held(_LEADER)
 
-    def _round(self, stopped: threading.Event) -> None:
-        self._attempt("begin the round", self._begin_round)
-        if self._leads(stopped):
+    def _forget_work(self) -> None:
+        self._requested_workers, self._due_workers = Workers(_THREADS), Workers(_THREADS)
+        self._leading, self._taking = threading.Lock(), threading.Lock()
+        self._left_undone: set[Repository] = set()
+        self._due: set[Repository] = set()
+        self._put_off: set[Repository] = set()  # until the next round
+
+    def _round(self) -> None:
+        self._attempt("count", self._upkeep.count)
+        self._attempt("lead", self._lead)
+        if self._lease:
             self._attempt("begin what was left undone", self._begin_left_undone)
+            for name, task in self._upkeep.tasks.items():
+                self._attempt(name, task)
+            self._put_off.clear()
             self._attempt("begin what is due", self._begin_due)
-            self._attempt("end the round", self._end_round)
+            self._attempt("begin to clean up", self._begin_cleaning)
+
+    def _lead(self) -> None:
+        """Take the lead if nobody has it, or keep it."""
+        with self._leading:
+            if self._scheduler is None:
+                return
+            if self._lease:
+                try:
+                    self._lease.renew()
+                except LeaseLost:
+                    self._lease = None
+                    log.warning("leading_lost", pid=os.getpid())
+            elif lease := self._leases.try_take(_LEADER):
+                self._lease = lease
+                log.info("leading", pid=os.getpid())
 
     def _begin_left_undone(self) -> None:
-        for repository in self._requested():
-            if repository not in self._in_hand:
-                self._in_hand.add(repository)
-                self._submit(repository, partial(self._run, repository, self._resume, self._in_hand))
+        for repository in self._requests.repositories():
+            if repository not in self._left_undone:
+                self._left_undone.add(repository)
+                self._requested_workers.put(repository.registry, partial(self._check_left_undone, repository))
+
+    def _check_left_undone(self, repository: Repository) -> None:
+        try:
+            self._attempt(str(repository), partial(self._refresher.refresh_requested, repository))
+        finally:
+            self._left_undone.discard(repository)
 
     def _begin_due(self) -> None:
-        look = self._look_at_due  # one object, however many images are due
-        in_hand = Counter(repository.registry for repository in [*self._due_in_hand])
-        for repository in self._due():
-            if in_hand[repository.registry] < _MOST_IN_HAND and repository not in self._due_in_hand:
-                in_hand[repository.registry] += 1
-                self._due_in_hand.add(repository)
-                self._due_threads.put(repository.registry, partial(look, repository))
+        """Hand what is due to the workers, of each registry no more than they do in a while."""
+        with self._taking:
+            while due := self._next_due():
+                for repository in due:
+                    self._due.add(repository)
+                    self._due_workers.put(repository.registry, partial(self._check_due, repository))
 
-    def _look_at_due(self, repository: Repository) -> None:
-        self._run(repository, self._refresh_if_due, self._due_in_hand)
+    def _next_due(self) -> list[Repository]:
+        in_hand = list(self._due)
+        of_registry = Counter(repository.registry for repository in in_hand)
+        full = [registry for registry, count in of_registry.items() if count >= _MOST_IN_HAND]
+        # What is passed over is still due: without room for it, images behind it might never be seen.
+        passed_over = {*in_hand, *list(self._put_off)}
+        due = self._checks.due(_MOST_IN_HAND + len(passed_over), full)
+        return [repository for repository in due if repository not in passed_over]
 
-    def _run(self, repository: Repository, refresh: Refresh, in_hand: set[Repository]) -> None:
+    def _check_due(self, repository: Repository) -> None:
+        outcome = None
         try:
-            self._attempt(str(repository), partial(refresh, repository))
+            outcome = self._attempt(str(repository), partial(self._refresher.refresh_if_due, repository))
         finally:
-            in_hand.discard(repository)
+            if outcome is None:  # another process is at it, or it could not begin: it is still due
+                self._put_off.add(repository)
+            self._due.discard(repository)
+        if outcome and self._lease and len(self._due) <= _FEW_IN_HAND:
+            self._attempt("begin what is due", self._begin_due)
 
-    def _leads(self, stopped: threading.Event) -> bool:
-        with self._lease_lock:
-            if stopped.is_set():
-                return False
-            is_new = self._lease is None
-            if is_new:
-                self._lease = try_lock(self._leader_lock)
-            if self._lease is None:
-                return False
-        if is_new:
-            log.info("leading", pid=os.getpid())
-        if (is_new or _LEAD in self._troubles) and not self._is_beginning:
-            self._is_beginning = True
-            self._due_threads.put(_NO_REGISTRY, self._begin_to_lead)
-        return True
+    def _begin_cleaning(self) -> None:
+        if self._upkeep.cleaning.begins():
+            self._due_workers.put(_NO_REGISTRY, partial(self._attempt, "clean up", self._upkeep.cleaning.clean))
 
-    def _begin_to_lead(self) -> None:
+    def _attempt(self, name: str, work: Callable[[], T]) -> T | None:
+        """Do something; what was to be foreseen, such as a full disk, is logged once until it is over or another."""
         try:
-            self._attempt(_LEAD, self._begin_leading)
-        finally:
-            self._is_beginning = False
-
-    def _begin(self, repository: Repository) -> None:
-        self._soon.discard(repository)  # first: who finds it there was in time for the look that follows
-        self._attempt(str(repository), partial(self._refresh_requested, repository))
-
-    def _attempt(self, name: str, work: Callable[[], object]) -> None:
-        """Do something; what was to be foreseen, such as a full disk, is said once until it is over or another."""
-        try:
-            work()
-        except (OSError, PublishError, ValueError) as error:
+            done = work()
+        except (OSError, PublishError, StoreError) as error:
             if self._troubles.get(name) != str(error):
                 log.error("schedule_failed", work=name, error=error)
             self._troubles[name] = str(error)
-        else:
-            if self._troubles.pop(name, None):
-                log.info("schedule_works_again", work=name)
-
-    def _submit(self, repository: Repository, work: Callable[[], object], after: timedelta = timedelta(0)) -> None:
-        if self._scheduler:
-            begin_at = datetime.now(UTC) + after
-            self._scheduler.add_job(work, "date", run_date=begin_at, name=repository.registry, executor=_REQUESTED)
+            return None
+        if self._troubles.pop(name, None):
+            log.info("schedule_works_again", work=name)
+        return done
 
 
-class _DaemonThreads(BaseExecutor):  # type: ignore[misc]
-    """A pool in which no registry takes all the threads, and that does not hold up the end of the process.
+class _Scheduler(BackgroundScheduler):  # type: ignore[misc]
+    """APScheduler goes by a clock that can be set: back, and a round would wait for the time that it had planned.
 
-    Some of the work that asks one registry is done at a time, so that one that hangs keeps others from nothing; the
-    name of a job is that of its registry. The standard pool makes a stopping process run everything that still waits in
-    its queue. Here nothing is lost by leaving it: requests and due times are on disk, and files are replaced whole.
+    Forward, and it would count all the rounds that were missed, which takes minutes for some years.
     """
 
-    def __init__(self, count: int) -> None:
-        super().__init__()
-        self._count = count
-        self._changed = threading.Condition()
-        self._waiting: dict[str, deque[Callable[[], object]]] = {}
-        self._running: Counter[str] = Counter()
-        self._has_ended = False
-
-    def start(self, scheduler: BackgroundScheduler, alias: str) -> None:
-        super().start(scheduler, alias)
-        for number in range(self._count):
-            threading.Thread(target=self._work, name=f"{alias}-{number}", daemon=True).start()
-
-    def shutdown(self, wait: bool = True) -> None:  # noqa: ARG002 - it never waits
-        with self._changed:
-            self._has_ended = True
-            self._changed.notify_all()
-
-    def put(self, registry: str, work: Callable[[], object]) -> None:
-        """Have work done that asks a registry."""
-        with self._changed:
-            self._waiting.setdefault(registry, deque()).append(work)
-            self._changed.notify()
-
-    def _do_submit_job(self, job: Any, run_times: list[datetime]) -> None:
-        self.put(job.name, partial(self._run_job, job, run_times))
-
-    def _run_job(self, job: Any, run_times: list[datetime]) -> None:
-        # It logs what a job raises and returns all the same.
-        self._run_job_success(job.id, run_job(job, job._jobstore_alias, run_times, self._logger.name))
-
-    def _work(self) -> None:
-        while taken := self._take():
-            registry, work = taken
-            try:
-                work()
-            except Exception:  # a defect of ours, which must not cost the thread
-                log.exception("scheduled_work_broke")
-            with self._changed:
-                self._running[registry] -= 1  # no other need wake: what may begin now is what this thread takes next
-
-    def _take(self) -> tuple[str, Callable[[], object]] | None:
-        """Return the next work whose registry has a thread left, or None when there will be no more."""
-        with self._changed:
-            while not self._has_ended:
-                for name in self._waiting:
-                    if self._running[name] < _THREADS_A_REGISTRY:
-                        return self._next_of(name)
-                self._changed.wait()
-            return None
-
-    def _next_of(self, registry: str) -> tuple[str, Callable[[], object]]:
-        works = self._waiting.pop(registry)
-        taken = works.popleft()
-        if works:
-            self._waiting[registry] = works  # behind the others: each registry has its turn
-        self._running[registry] += 1
-        return registry, taken
+    def _process_jobs(self) -> float | None:
+        now = datetime.now(UTC)
+        if (job := self.get_job(_ROUND)) and abs(job.next_run_time - now) > _MOST_LATE:
+            job.modify(next_run_time=now)
+        wait_seconds: float | None = super()._process_jobs()
+        return _ROUND_SECONDS if wait_seconds is None else min(wait_seconds, _ROUND_SECONDS)

@@ -1,23 +1,28 @@
-"""Knows which images are tracked: the lines of ``data/images.txt`` and those the settings name.
+"""Knows which images are tracked: those of ``data/images.txt`` and the settings, and those tracked by a command.
 
-A line is ``name``, or ``name:tag`` to keep that tag fresh whatever the limit, then perhaps ``private``: publish it
-although only credentials can read it. A line that cannot be read is reported and leaves the others alone.
+``images.txt`` belongs to the operator: it is read, and never written. A line is ``name``, or ``name:tag`` to keep that
+tag whatever the limit, then perhaps ``private``: publish the image although only credentials can read it. A line that
+cannot be read is reported and leaves the others alone.
 
-A file of no byte is no edit but what a crash or a full disk may leave: then the images that were named stay tracked,
-and the file is written anew. Whoever wants none leaves a comment in it.
+A file of no byte is not an edit, but what a crash or a full disk may leave. The lines that it had before then still
+count, as the database remembers them; so they do while the file cannot be read. An operator who wants no image leaves a
+comment in the file.
 """
 
+import json
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
+
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from microbadger.image import InvalidReference, Reference, Repository
 from microbadger.logs import EventLog, Redaction
 from microbadger.site import has_own_paths
-from microbadger.store import PUBLIC_MODE, lock_file, read_if_any, replace_file, stamp_of
+from microbadger.store import TRACKED_IMAGES, Database, read_if_any, read_value, stamp_of, upsert, write_value
 
 log = EventLog(__name__)
 
@@ -25,12 +30,17 @@ _PRIVATE = "private"
 _SETTLED_AFTER_SECONDS = 10
 _SEPARATORS = re.compile(r"[\s,]+")
 _NO_TAGS: frozenset[str] = frozenset()  # one for all: there can be very many images
-_KEEP_BYTES = "surrogateescape"  # a comment in another encoding is as it was after a line is added
-_NONE = ["# no image is tracked"]
+_REMEMBERED = "images.txt"
+_CHANGED = "tracked_images_changed"
 _EMPTIED = (
-    "images.txt is empty, as a crash may leave it: what it named stays tracked and is soon written into it again."
-    " If no image is to be tracked, leave a comment line in it."
+    "images.txt is empty, as a crash may leave it: the images that it named before stay tracked. To track none, leave a"
+    " comment line in it."
 )
+_UNREADABLE = "images.txt cannot be read ({}): the images that it named before stay tracked."
+
+_STORED = select(TRACKED_IMAGES)
+_OF_IMAGE = _STORED.where(TRACKED_IMAGES.c.image == bindparam("image"))
+_AT_PATH = _STORED.where(TRACKED_IMAGES.c.path == bindparam("path"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +51,10 @@ class TrackedImage:
     kept_tags: frozenset[str] = _NO_TAGS
     private: bool = False
 
-    def merged_with(self, other: "TrackedImage") -> "TrackedImage":
+    def merged_with(self, other: "TrackedImage | None") -> "TrackedImage":
+        """Return the image as both together describe it."""
+        if other is None:
+            return self
         return TrackedImage(self.repository, self.kept_tags | other.kept_tags, self.private or other.private)
 
 
@@ -50,138 +63,146 @@ class NotTracked(LookupError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Snapshot:
+class _Listing:
+    """What the file and the settings name."""
+
     stamp: tuple[int, ...] | None = None
     images: dict[Repository, TrackedImage] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
-    is_emptied: bool = False
+    is_lost: bool = False
+    """Whether nothing could be read of the file, so that the images are those that it named before."""
 
 
 class TrackedImages:
-    """The tracked images, in the order they are listed; an edited file is seen at the next question."""
+    """The tracked images; an edited file is seen at the next question."""
 
-    def __init__(
-        self, file: Path, named_by_settings: str = "", published: Callable[[], Iterable[Repository]] = tuple
-    ) -> None:
+    def __init__(self, file: Path, named_by_settings: str, database: Database) -> None:
         self._file = file
-        self._published = published
         self._named = list(filter(None, _SEPARATORS.split(named_by_settings)))
-        self._snapshot = _Snapshot(stamp=())
-        self._by_path: tuple[_Snapshot, dict[str, tuple[Repository, ...]]] = (self._snapshot, {})
+        self._database = database
+        self._listing = _Listing(stamp=())
+        self._by_path: tuple[_Listing, dict[str, tuple[Repository, ...]]] = (self._listing, {})
 
     def __iter__(self) -> Iterator[TrackedImage]:
-        return iter(list(self._read().images.values()))
+        with self._database.read() as connection:
+            rows = connection.execute(_STORED.order_by(TRACKED_IMAGES.c.number)).all()
+        stored = {image.repository: image for image in map(_stored_image, rows)}
+        listed = self._listed().images
+        yield from (image.merged_with(stored.pop(repository, None)) for repository, image in listed.items())
+        yield from stored.values()
 
-    def __len__(self) -> int:
-        return len(self._read().images)
+    def __contains__(self, repository: Repository) -> bool:
+        """Return whether an image is tracked. For those that the file names, the database is not asked."""
+        return repository in self._listed().images or self.get(repository) is not None
 
     def get(self, repository: Repository) -> TrackedImage | None:
         """Return the tracked image, or None."""
-        return self._read().images.get(repository)
+        with self._database.read() as connection:
+            return self.read(connection, repository)
+
+    def read(self, connection: Connection, repository: Repository) -> TrackedImage | None:
+        """Return the same within a transaction."""
+        listed, stored = self._listed().images.get(repository), _stored(connection, repository)
+        return listed.merged_with(stored) if listed else stored
 
     def at_path(self, path: str) -> Sequence[Repository]:
         """Return the tracked images of every registry that have this path there."""
-        snapshot = self._read()
-        if self._by_path[0] is not snapshot:  # made when the first one asks: most installations name no path
+        listing = self._listed()
+        if self._by_path[0] is not listing:  # made at the first question: most installations never ask
             by_path: dict[str, tuple[Repository, ...]] = {}
-            for repository in snapshot.images:
+            for repository in listing.images:
                 by_path[repository.path] = (*by_path.get(repository.path, ()), repository)
-            self._by_path = snapshot, by_path
-        return [*self._by_path[1].get(path, ())]
+            self._by_path = listing, by_path
+        with self._database.read() as connection:
+            rows = connection.execute(_AT_PATH, {"path": path}).all()
+        stored = (_stored_image(row).repository for row in rows)
+        return list(dict.fromkeys([*self._by_path[1].get(path, ()), *stored]))
 
     @property
     def stamp(self) -> object:
-        """What tells the list from one that was read before it was edited."""
-        return self._read().stamp
+        """What is another object each time that the tracked images have changed."""
+        with self._database.read() as connection:
+            return self._listed().stamp, read_value(connection, _CHANGED)
 
-    def is_settled(self) -> bool:
-        """Tell whether the file was last written long enough ago to be taken for whole."""
-        return not self._read().is_emptied and self._is_old()
+    @property
+    def is_trusted(self) -> bool:
+        """Whether an image that is not named may be removed.
 
-    def restore(self) -> None:
-        """Write a file that lost all it held anew: what it named as far as is known here, else what is published."""
-        if not self._read().is_emptied or not self._is_old():
-            return
-        with self._locked():
-            known = self._read()
-            if known.is_emptied:
-                self._replace(_lines_for_all(known.images.values()))
-                log.warning("empty_list_of_images_written_anew", file=self._file, images=len(known.images))
+        An editor may write the file in two steps: what is missing in between is not gone. Nor is what a line may have
+        named that cannot be read.
+        """
+        return not self._listed().problems and self._is_settled()
 
-    def _is_old(self) -> bool:
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """One sentence for each entry that names no image."""
+        return self._listed().problems
+
+    def remember(self) -> None:
+        """Keep the lines of the file in the database, for the case that they are lost."""
+        if not self._listed().is_lost and (content := read_if_any(self._file)):
+            text = _text_of(content).replace("\0", "\N{REPLACEMENT CHARACTER}")  # which PostgreSQL cannot keep
+            with self._database.write() as connection:
+                write_value(connection, _REMEMBERED, text)
+
+    def track(self, image: TrackedImage) -> bool:
+        """Track an image with these tags and this privacy besides those it has; False where that changes nothing."""
+        with self._database.write(durable=True) as connection:
+            known = self.read(connection, image.repository)
+            if known and known.merged_with(image) == known:
+                return False
+            _store(connection, image.merged_with(_stored(connection, image.repository)))
+        return True
+
+    def put(self, image: TrackedImage) -> None:
+        """Track an image with just these tags and this privacy, besides what the file and the settings say of it."""
+        with self._database.write(durable=True) as connection:
+            _store(connection, image)
+
+    def untrack(self, repository: Repository) -> None:
+        """Stop tracking an image; raise NotTracked where it was not tracked, or the file or the settings name it."""
+        if repository in self._listed().images:
+            where = "MICROBADGER_IMAGES" if self._is_named(repository) else "data/images.txt"
+            raise NotTracked(f"{repository.familiar} is listed in {where}: take it out there.")
+        delete = TRACKED_IMAGES.delete().where(TRACKED_IMAGES.c.image == str(repository))
+        with self._database.write(durable=True) as connection:
+            was_tracked = connection.execute(delete).rowcount > 0
+            write_value(connection, _CHANGED, uuid4().hex)
+        if not was_tracked:
+            raise NotTracked(f"{repository.familiar} is not tracked.")
+
+    def _is_named(self, repository: Repository) -> bool:
+        return repository in _listing_of(None, [], self._named).images
+
+    def _is_settled(self) -> bool:
+        """Return whether the file was last written long enough ago to be whole."""
         try:
             # Either way: what was written in the future was written before somebody set the clock back.
             return abs(time.time() - self._file.stat().st_mtime) > _SETTLED_AFTER_SECONDS
         except FileNotFoundError:
             return bool(self._named)  # then the settings alone name images; else the file may be on its way
 
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """One sentence for each entry that names no image."""
-        return self._read().problems
+    def _listed(self) -> _Listing:
+        try:
+            stamp: tuple[int, ...] | None = stamp_of(self._file)
+            content, loss = (read_if_any(self._file), _EMPTIED) if stamp != self._listing.stamp else (None, "")
+        except OSError as error:
+            stamp, content, loss = (error.errno or 0,), b"", _UNREADABLE.format(error.strerror)
+        if stamp != self._listing.stamp:
+            listing = _listing_of(stamp, _text_of(content or b"").splitlines(), self._named)
+            self._listing = self._without_loss(listing, loss) if content == b"" else listing
+            for problem in self._listing.problems:
+                log.warning("not_tracked", reason=problem)
+        return self._listing
 
-    def track(self, image: TrackedImage) -> bool:
-        """Add an image to the file; False where it stands there already, with the same tags and privacy."""
-        with self._locked():
-            known = self.get(image.repository)
-            if known and known.merged_with(image) == known:
-                return False
-            lines = self._lines_to_edit()
-            self._replace([*lines, *_lines_for(image)])
-            return True
-
-    def put(self, image: TrackedImage) -> None:
-        """Make the file say just this of an image, whatever it said before."""
-        with self._locked():
-            lines = self._lines_to_edit()
-            new = [*(line for line in lines if not _is_line_of(line, image.repository)), *_lines_for(image)]
-            if new != lines:
-                self._replace(new)
-
-    def untrack(self, repository: Repository) -> None:
-        """Take every line of an image out of the file, or raise NotTracked."""
-        with self._locked():
-            lines = self._lines_to_edit()
-            kept = [line for line in lines if not _is_line_of(line, repository)]
-            if kept != lines:
-                self._replace(kept)
-            if self.get(repository):
-                raise NotTracked(f"{repository.familiar} is named in MICROBADGER_IMAGES: take it out there.")
-            if kept == lines:
-                raise NotTracked(f"{repository.familiar} is not tracked.")
-
-    def _read(self) -> _Snapshot:
-        stamp = stamp_of(self._file)
-        if stamp != self._snapshot.stamp:
-            snapshot = _snapshot(stamp, self._lines(), self._named)
-            self._snapshot = self._without_loss(snapshot) if stamp and not stamp[1] else snapshot
-        return self._snapshot
-
-    def _without_loss(self, emptied: _Snapshot) -> _Snapshot:
-        """Return what is tracked while the file has no byte: what was read from it last, else what is published.
-
-        Where settings name images, those that are published may be of settings that were changed.
-        """
-        images = self._snapshot.images
-        if self._snapshot.stamp == () and not self._named:
-            images = {repository: TrackedImage(repository) for repository in self._published()}
-        if not images.keys() - emptied.images.keys():
+    def _without_loss(self, emptied: _Listing, loss: str) -> _Listing:
+        """Return what is tracked while nothing can be read of the file: what it named before."""
+        with self._database.read() as connection:
+            content = read_value(connection, _REMEMBERED)
+        before = _listing_of(emptied.stamp, (content or "").splitlines(), self._named)
+        if loss == _EMPTIED and before.images.keys() == emptied.images.keys():
             return emptied
-        return _Snapshot(emptied.stamp, images, (*emptied.problems, _EMPTIED), is_emptied=True)
-
-    def _lines(self) -> list[str]:
-        return (read_if_any(self._file) or b"").decode("utf-8", _KEEP_BYTES).splitlines()
-
-    def _lines_to_edit(self) -> list[str]:
-        known = self._read()
-        return _lines_for_all(known.images.values()) if known.is_emptied else self._lines()
-
-    def _replace(self, lines: list[str]) -> None:
-        content = "".join(f"{line}\n" for line in lines or _NONE).encode("utf-8", _KEEP_BYTES)
-        replace_file(self._file, content, PUBLIC_MODE, is_durable=True)
-
-    def _locked(self) -> AbstractContextManager[None]:
-        return lock_file(self._file.with_name(f".{self._file.name}.lock"))
+        return _Listing(emptied.stamp, before.images, (*before.problems, loss), is_lost=True)
 
 
 def parse_line(line: str) -> TrackedImage | None:
@@ -204,10 +225,14 @@ def parse_image(name: str, *, private: bool = False) -> TrackedImage:
     return TrackedImage(reference.repository, frozenset([reference.tag]) if reference.tag else _NO_TAGS, private)
 
 
-def _snapshot(stamp: tuple[int, ...] | None, lines: list[str], named: list[str]) -> _Snapshot:
+def _text_of(content: bytes) -> str:
+    return content.decode("utf-8-sig", "replace")
+
+
+def _listing_of(stamp: tuple[int, ...] | None, lines: Iterable[str], named: Iterable[str]) -> _Listing:
     images: dict[Repository, TrackedImage] = {}
     problems: list[str] = []
-    sources: Iterable[tuple[str, str]] = [
+    sources = [
         *((f"images.txt line {number}", line) for number, line in enumerate(lines, start=1)),
         *(("MICROBADGER_IMAGES", name) for name in named),
     ]
@@ -218,26 +243,27 @@ def _snapshot(stamp: tuple[int, ...] | None, lines: list[str], named: list[str])
             problems.append(Redaction().of(f"{source} is left out: {error}"))  # it is published
             continue
         if image:
-            known = images.get(image.repository)
-            images[image.repository] = known.merged_with(image) if known else image
-    for problem in problems:
-        log.warning("not_tracked", reason=problem)
-    return _Snapshot(stamp, images, tuple(problems))
+            images[image.repository] = image.merged_with(images.get(image.repository))
+    return _Listing(stamp, images, tuple(problems))
 
 
-def _lines_for_all(images: Iterable[TrackedImage]) -> list[str]:
-    return [line for image in images for line in _lines_for(image)]
+def _stored(connection: Connection, repository: Repository) -> TrackedImage | None:
+    row = connection.execute(_OF_IMAGE, {"image": str(repository)}).one_or_none()
+    return _stored_image(row) if row else None
 
 
-def _lines_for(image: TrackedImage) -> list[str]:
-    suffix = f" {_PRIVATE}" if image.private else ""
-    name = image.repository.familiar
-    return [f"{name}:{tag}{suffix}" for tag in sorted(image.kept_tags)] or [f"{name}{suffix}"]
+def _store(connection: Connection, image: TrackedImage) -> None:
+    last = connection.execute(select(func.max(TRACKED_IMAGES.c.number))).scalar()
+    row = {
+        "image": str(image.repository),
+        "path": image.repository.path,
+        "kept_tags": json.dumps(sorted(image.kept_tags)),
+        "is_private": image.private,
+        "number": (last or 0) + 1,
+    }
+    upsert(connection, TRACKED_IMAGES, row, update=("kept_tags", "is_private"))
+    write_value(connection, _CHANGED, uuid4().hex)
 
 
-def _is_line_of(line: str, repository: Repository) -> bool:
-    try:
-        image = parse_line(line)
-    except InvalidReference:
-        return False
-    return image is not None and image.repository == repository
+def _stored_image(row: "Row[tuple[object, ...]]") -> TrackedImage:
+    return TrackedImage(Repository.parse(row.image), frozenset(json.loads(row.kept_tags)), row.is_private)

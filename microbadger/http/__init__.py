@@ -1,27 +1,24 @@
-"""Connections to strangers, checked and bounded."""
+"""Connections to strangers, checked and bounded: one way to send a request."""
 
-from microbadger.http.connection import (
-    Address,
-    CutOff,
-    ForbiddenAddress,
-    PinnedAdapter,
-    Reach,
-    Resolve,
-    cut_off_after,
-    is_possible,
-    is_public,
-    resolve_name,
-)
+from microbadger.http.client import Answer, Client, Limits, Network
+from microbadger.http.connection import Address, cut_off_after, is_possible, is_public
+from microbadger.http.errors import CutOff, ForbiddenAddress, HttpError
+from microbadger.http.origin import Origin, Url, is_public_host, retry_after_seconds
 
 __all__ = [
     "Address",
+    "Answer",
+    "Client",
     "CutOff",
     "ForbiddenAddress",
-    "PinnedAdapter",
-    "Reach",
-    "Resolve",
+    "HttpError",
+    "Limits",
+    "Network",
+    "Origin",
+    "Url",
     "cut_off_after",
     "is_possible",
     "is_public",
-    "resolve_name",
+    "is_public_host",
+    "retry_after_seconds",
 ]

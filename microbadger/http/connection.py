@@ -13,18 +13,14 @@ days; `cut_off_after` ends the connection instead.
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, ClassVar
 
-from requests import PreparedRequest
-from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.poolmanager import PoolManager
-from urllib3.response import BaseHTTPResponse
-from urllib3.util import Timeout
 
+from microbadger.http.errors import CutOff, ForbiddenAddress
 from microbadger.http.watchdog import WATCHDOG
 
 Resolve = Callable[[str, int], Sequence[str]]
@@ -38,22 +34,12 @@ _METADATA = {
 _NAT64 = ip_network("64:ff9b::/96")
 
 
-class ForbiddenAddress(Exception):
-    """A name leads to an address where we do not go."""
-
-
-class CutOff(Exception):
-    """A host used up its time."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reach:
-    """Where connections may go, and how long they may take to get there and to begin an answer."""
+    """Where connections may go."""
 
     resolve: Resolve
     allows: Callable[[Address], bool]
-    connect_seconds: float
-    answer_seconds: float
 
     def addresses(self, host: str, port: int) -> list[str]:
         """Return the addresses of a host; raise `ForbiddenAddress` if a single one is not allowed."""
@@ -70,13 +56,13 @@ def resolve_name(host: str, port: int) -> list[str]:
 
 
 def is_public(address: Address) -> bool:
-    """Tell whether an address is reachable by everybody and belongs to nobody's inside."""
+    """Return whether an address can be reached by everybody and is not part of a private network."""
     address = _embedded(address)
     return is_possible(address) and address.is_global and not address.is_reserved
 
 
 def is_possible(address: Address) -> bool:
-    """Tell whether a registry can live at an address; none does where metadata services are."""
+    """Return whether a server can live at an address; none does where cloud metadata services are."""
     address = _embedded(address)
     is_special = address.is_link_local or address.is_multicast or address.is_unspecified
     return not is_special and address not in _METADATA
@@ -108,9 +94,10 @@ def cut_off_after(seconds: float, cut_off: Callable[[], object]) -> Iterator[Non
 
 
 class _Connection(HTTPConnection):
-    """A connection within a `Reach`."""
+    """A connection within a `Reach`, cut off when urllib3's timeout of the step it takes is over."""
 
     reach: ClassVar[Reach]
+    timeout: float
     _twin: socket.socket | None = None
 
     def _new_conn(self) -> socket.socket:
@@ -133,14 +120,14 @@ class _Connection(HTTPConnection):
 
     def connect(self) -> None:
         try:
-            with cut_off_after(self.reach.connect_seconds, lambda: _shut_down(self._twin)):
+            with cut_off_after(self.timeout, lambda: _shut_down(self._twin)):
                 super().connect()
         finally:
             if self._twin is not None:
                 self._twin.close()
 
     def getresponse(self) -> Any:
-        with cut_off_after(self.reach.answer_seconds, lambda: _shut_down(self.sock)):
+        with cut_off_after(self.timeout, lambda: _shut_down(self.sock)):
             return super().getresponse()
 
 
@@ -154,44 +141,8 @@ class _TlsConnection(_Connection, HTTPSConnection):
     """The same, encrypted."""
 
 
-class PinnedAdapter(HTTPAdapter):
-    """Carries requests over connections within one `Reach`, and keeps those for the next request."""
-
-    def __init__(self, reach: Reach, *, connections_per_host: int) -> None:
-        self._reach = reach
-        super().__init__(pool_maxsize=connections_per_host)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _pool_classes(self._reach)
-
-    def exchange(
-        self, prepared: PreparedRequest, *, timeout: Timeout, ca_bundle: str, proxies: dict[str, str]
-    ) -> BaseHTTPResponse:
-        """Send a request and return the answer as urllib3 has it, without what `send` adds for the sake of sessions."""
-        pool: Any = self.get_connection_with_tls_context(prepared, ca_bundle, proxies=proxies)
-        answer: BaseHTTPResponse = pool.urlopen(
-            prepared.method,
-            self.request_url(prepared, proxies),
-            prepared.body,
-            prepared.headers,
-            retries=self.max_retries,
-            redirect=False,
-            assert_same_host=False,
-            timeout=timeout,
-            preload_content=False,
-            decode_content=False,
-        )
-        return answer
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> PoolManager:
-        """Return the pools that lead through a proxy, which may well be private: the operator named it."""
-        manager: PoolManager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = _pool_classes(replace(self._reach, allows=is_possible))
-        return manager
-
-
-def _pool_classes(reach: Reach) -> dict[str, type[HTTPConnectionPool]]:
+def pool_classes(reach: Reach) -> dict[str, type[HTTPConnectionPool]]:
+    """Return urllib3's classes by scheme, with connections that stay within a reach."""
     plain = type("_Plain", (_Connection,), {"reach": reach})
     encrypted = type("_Encrypted", (_TlsConnection,), {"reach": reach})
     return {

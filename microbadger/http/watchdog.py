@@ -1,6 +1,6 @@
 """Does something when time is up, unless it is called off before.
 
-Nearly everything that is watched ends long before its deadline, so watching has to cost next to nothing: one thread
+Nearly everything that is watched ends long before its deadline, so watching has to cost almost nothing: one thread
 for the whole process, started by the first watch, sleeps until the earliest deadline. A watch that is called off
 only lets go of what it would have done; its place in the queue is cleared when it comes to the front, or when the
 queue has doubled. A forked child has none of its parent's threads, and must not end what its parent is doing: it
@@ -26,7 +26,7 @@ _FEW_WATCHES = 64
 
 @dataclass(slots=True, eq=False)
 class Watch:
-    """What is to be done when time is up: nothing once it was called off."""
+    """What is to be done when time is up: nothing after it was called off."""
 
     act: Callable[[], object] | None
     is_over: bool = False
@@ -39,7 +39,7 @@ class Watchdog:
         self.start_afresh()
 
     def start_afresh(self) -> None:
-        """Forget every watch and the thread, and the lock too: whoever holds it may not exist in this process."""
+        """Forget every watch, the thread and the lock: the thread that holds it may not exist in this process."""
         self._condition = threading.Condition()
         self._queue: list[tuple[float, int, Watch]] = []
         self._numbers = itertools.count()  # no two entries compare equal, so watches are never compared
@@ -72,7 +72,7 @@ class Watchdog:
             self._thread.start()
 
     def _purge(self) -> None:
-        """Keep only what is still watched, and look again when that has doubled."""
+        """Keep only what is still watched, and check again when that has doubled."""
         self._queue = [entry for entry in self._queue if entry[2].act is not None]
         heapq.heapify(self._queue)
         self._purge_length = max(_FEW_WATCHES, 2 * len(self._queue))

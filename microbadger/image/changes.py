@@ -1,18 +1,40 @@
-"""Remembers how the tags of an image moved: the document behind ``v1/images/<repository>/-/changes.json``.
+"""Finds how the tags of an image moved between two of its documents.
 
-The newest change comes first and the last hundred are kept. Lists are never null, and tags stand in order, so that the
-same history gives the same bytes.
+The last changes of an image are published in ``v1/images/<repository>/-/changes.json``, the newest one first.
 """
 
-import json
-import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict, cast
+from typing import TypedDict
 
-from microbadger.image.describe import changes_between, format_time, tags_of
-from microbadger.image.documents import ImageDocument
+from microbadger.image.documents import ImageDocument, format_time, sha_of, tags_of
 
 MOST_CHANGES = 100
+"""How many changes of an image are kept and published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The tags that differ between two documents, each with its SHA; a deleted tag has its last one."""
+
+    new: Mapping[str, str]
+    changed: Mapping[str, str]
+    deleted: Mapping[str, str]
+
+    def __bool__(self) -> bool:
+        return bool(self.new or self.changed or self.deleted)
+
+    def __str__(self) -> str:
+        return " ".join(f"{kind}={count}" for kind, count in self.counts.items())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of tags of each kind."""
+        return {"new": len(self.new), "changed": len(self.changed), "deleted": len(self.deleted)}
+
+
+NO_CHANGES = Changes({}, {}, {})
 
 
 class NewTagDocument(TypedDict):
@@ -28,12 +50,14 @@ class ChangedTagDocument(TypedDict):
 
 
 class DeletedTagDocument(TypedDict):
+    """A tag that is gone, with the last digest it had."""
+
     tag: str
     Digest: str
 
 
 class ChangeDocument(TypedDict):
-    """What one look at an image found changed; ``Digest`` is the last one of a tag that is gone."""
+    """The changes that one check of an image found; its lists are never null, and in the order of their tags."""
 
     Time: str
     New: list[NewTagDocument]
@@ -42,45 +66,24 @@ class ChangeDocument(TypedDict):
 
 
 class ChangeLogDocument(TypedDict):
+    """The last changes of an image, the newest one first."""
+
     ImageName: str
     Changes: list[ChangeDocument]
 
 
-_LISTS = {
-    "New": NewTagDocument.__required_keys__,
-    "Changed": ChangedTagDocument.__required_keys__,
-    "Deleted": DeletedTagDocument.__required_keys__,
-}
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z", re.ASCII)
+def changes_between(before: ImageDocument, after: ImageDocument) -> Changes:
+    """Return the tags that are new, that name another version, and that are gone."""
+    old, new = _digests(before), _digests(after)
+    return Changes(
+        new={tag: sha_of(digest) for tag, digest in new.items() if tag not in old},
+        changed={tag: sha_of(digest) for tag, digest in new.items() if tag in old and old[tag] != digest},
+        deleted={tag: sha_of(digest) for tag, digest in old.items() if tag not in new},
+    )
 
 
-def extended(
-    log: ChangeLogDocument | None, before: ImageDocument | None, after: ImageDocument, time: datetime
-) -> ChangeLogDocument:
-    """Return the log with what changed between two documents in front, the same log where nothing did.
-
-    What the newest entry tells is not told again: after a crash between the log and the record of an image, the same
-    change is found once more. A log begins empty, for nothing is known of what came before the first document.
-    """
-    if log is None or log["ImageName"] != after["ImageName"]:
-        log = ChangeLogDocument(ImageName=after["ImageName"], Changes=[])
-    change = _change(before, after, time) if before else None
-    if change is None or any({**change, "Time": newest["Time"]} == newest for newest in log["Changes"][:1]):
-        return log
-    return ChangeLogDocument(ImageName=log["ImageName"], Changes=[change, *log["Changes"]][:MOST_CHANGES])
-
-
-def parse_log(content: bytes | None) -> ChangeLogDocument | None:
-    """Return the log that was published; None where there is none, or a damaged one, which is begun anew."""
-    try:
-        log = json.loads(content or b"null")
-    except (ValueError, RecursionError):
-        return None
-    is_log = isinstance(log, dict) and isinstance(log.get("ImageName"), str) and isinstance(log.get("Changes"), list)
-    return cast(ChangeLogDocument, log) if is_log and all(map(_is_change, log["Changes"])) else None
-
-
-def _change(before: ImageDocument, after: ImageDocument, time: datetime) -> ChangeDocument | None:
+def change_between(before: ImageDocument, after: ImageDocument, time: datetime) -> ChangeDocument | None:
+    """Return the changes between two documents as an entry of the log, None if no tag moved."""
     changes = changes_between(before, after)
     if not changes:
         return None
@@ -97,26 +100,3 @@ def _change(before: ImageDocument, after: ImageDocument, time: datetime) -> Chan
 
 def _digests(image: ImageDocument) -> dict[str, str]:
     return {tag: version["Digest"] for version in image["Versions"] for tag in tags_of(version)}
-
-
-def _is_change(value: object) -> bool:
-    if not isinstance(value, dict) or not _is_time(value.get("Time")):
-        return False
-    is_whole = all(_is_list_of(fields, value.get(name)) for name, fields in _LISTS.items())
-    return is_whole and any(value[name] for name in _LISTS)
-
-
-def _is_list_of(fields: frozenset[str], value: object) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(tag, dict) and fields <= tag.keys() and {*map(type, tag.values())} == {str} for tag in value
-    )
-
-
-def _is_time(value: object) -> bool:
-    if not isinstance(value, str) or not _TIME.fullmatch(value):
-        return False
-    try:
-        datetime.fromisoformat(value)
-    except ValueError:
-        return False
-    return True

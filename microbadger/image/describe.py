@@ -1,9 +1,12 @@
-"""Describes what was read of an image as the documents that are published."""
+"""Describes images and their versions: makes the published documents from manifests, configs and labels.
 
-import json
+The *current version* of an image is the one that `latest` names, else the newest one; the fields of its document are
+also those of the image. The *main platform* of a version is linux/amd64, else the first one.
+"""
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 
 from microbadger.image.documents import (
@@ -17,22 +20,25 @@ from microbadger.image.documents import (
     TagDocument,
     VersionControlDocument,
     VersionDocument,
+    format_time,
+    image_name,
+    sha_of,
+    tags_of,
 )
-from microbadger.image.labels import Told, told_by
+from microbadger.image.labels import Labels, read_labels
 from microbadger.image.manifest import Config, Manifest, Platform, layer_steps
 from microbadger.image.reference import DOCKER_HUB, Repository
 from microbadger.image.tags import most_specific
 
 D = TypeVar("D", ImageDocument, VersionDocument, PlatformDocument)
 
-_DETAILS = frozenset({"Layers", "DiffIDs"})  # what a version's own document tells and that of its image does not
+_DETAILS = frozenset({"Layers", "DiffIDs"})  # fields of a version's own document that the document of its image lacks
 PREFERRED_PLATFORM = ("linux", "amd64")
 
-# How builders wrap a Dockerfile instruction when they write it into the history of an image.
+# How builders wrap a Dockerfile instruction in the history of an image.
 _SHELL = "/bin/sh -c "
 _NO_OPERATION = "#(nop)"
 _BUILDKIT_MARK = " # buildkit"
-
 
 _VERSION_FIELDS_ON_TOP = (
     *("Id", "LatestVersion", "Author", "LayerCount", "DownloadSize", "Labels"),
@@ -42,7 +48,7 @@ _VERSION_FIELDS_ON_TOP = (
 
 @dataclass(frozen=True, slots=True)
 class PlatformImage:
-    """What one platform of a version consists of, as read from the registry."""
+    """One platform of a version, as read from the registry."""
 
     digest: str
     platform: Platform
@@ -51,30 +57,8 @@ class PlatformImage:
 
     @property
     def size_bytes(self) -> int:
+        """The sum of its layers."""
         return sum(layer.size_bytes for layer in self.manifest.layers)
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """How the tags of an image moved between two documents: tag → SHA, the old one for those deleted."""
-
-    new: Mapping[str, str]
-    changed: Mapping[str, str]
-    deleted: Mapping[str, str]
-
-    def __bool__(self) -> bool:
-        return bool(self.new or self.changed or self.deleted)
-
-    def __str__(self) -> str:
-        return " ".join(f"{how}={count}" for how, count in self.counts.items())
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many tags moved, by how they did."""
-        return {"new": len(self.new), "changed": len(self.changed), "deleted": len(self.deleted)}
-
-
-NO_CHANGES = Changes({}, {}, {})
 
 
 def describe_version(
@@ -86,12 +70,12 @@ def describe_version(
 ) -> VersionDocument:
     """Return the document of one version, with the layers of its main platform on top.
 
-    ``images`` must not be empty; if there are several, each platform has its own labels and layers besides.
+    ``images`` must not be empty. If there are several, each platform also has its own labels and layers.
     """
     main = main_platform(images)
-    told = told_by(main.config.labels, main.manifest.annotations, index_annotations or {})
+    labels = read_labels(main.config.labels, main.manifest.annotations, index_annotations or {})
     version = outline_version(repository, digest, media_type)
-    version["Author"] = main.config.author or told.authors or ""
+    version["Author"] = main.config.author or labels.authors or ""
     version["LayerCount"] = len(main.manifest.layers)
     version["DownloadSize"] = main.size_bytes
     version["Layers"] = _layers(main)
@@ -104,7 +88,7 @@ def describe_version(
         version["Labels"] = dict(main.config.labels)
     if annotations := {**main.manifest.annotations, **_not_empty(index_annotations or {})}:
         version["Annotations"] = annotations
-    _add_told(version, told)
+    _add_labels(version, labels)
     return _ordered(VersionDocument, version)
 
 
@@ -117,7 +101,7 @@ def outline_version(
     unsupported: str = "",
     unread: str = "",
 ) -> VersionDocument:
-    """Return the document of a version of which little but the digest is known, and the reason."""
+    """Return the document of a version that was not read, or cannot be described, with the reason."""
     version = VersionDocument(
         SHA=sha_of(digest),
         Tags=[],
@@ -140,17 +124,20 @@ def describe_image(
     repository: Repository,
     versions: Iterable[VersionDocument],
     *,
-    checked_at: datetime,
+    updated_at: datetime,
     webhook_url: str | None = None,
     hub: HubDetails | None = None,
 ) -> ImageDocument:
-    """Return the document of an image with these versions, newest first, without their layers."""
+    """Return the document of an image with these versions, newest first, without their layers.
+
+    ``updated_at`` is when the document last changed, which only the caller knows.
+    """
     newest_first = sorted((_without_layers(v) for v in versions), key=_newest_first, reverse=True)
     current = current_version(newest_first)
     hub = hub or HubDetails()
     image = ImageDocument(
         LatestSHA=current["SHA"] if current else "",
-        UpdatedAt=format_time(checked_at),
+        UpdatedAt=format_time(updated_at),
         Versions=newest_first,
         ImageName=image_name(repository),
         Registry=repository.registry,
@@ -158,7 +145,7 @@ def describe_image(
     )
     optional = {
         "WebhookURL": webhook_url,
-        "Description": hub.description or _description_told(current),
+        "Description": hub.description or _description_in_labels(current),
         "LastUpdated": format_time(hub.last_updated) if hub.last_updated else _first_creation(newest_first),
         "PullCount": hub.pull_count,
         "StarCount": hub.star_count,
@@ -171,7 +158,7 @@ def describe_image(
 
 
 def shown_at(image: ImageDocument, tag: str) -> ImageDocument | None:
-    """Return the document with the fields of a tag's version on top; None where the tag is not known."""
+    """Return the document with the fields of a tag's version on top, None if no version has the tag."""
     version = next((version for version in image["Versions"] if tag in tags_of(version)), None)
     if version is None:
         return None
@@ -183,7 +170,7 @@ def shown_at(image: ImageDocument, tag: str) -> ImageDocument | None:
 
 
 def hub_details(image: ImageDocument) -> HubDetails:
-    """Return what Docker Hub told when this document was made, for a day on which it does not answer."""
+    """Return the details from Docker Hub that are in a document, to keep them while Docker Hub does not answer."""
     on_docker_hub = "PullCount" in image
     return HubDetails(
         image.get("Description") if on_docker_hub else None,
@@ -194,13 +181,16 @@ def hub_details(image: ImageDocument) -> HubDetails:
 
 
 def current_version(versions: Sequence[VersionDocument]) -> VersionDocument | None:
-    """Return what ``latest`` points to, else the newest by creation time; None where there is no version."""
+    """Return the version that ``latest`` names, else the newest by creation time; None if there is no version."""
     latest = [version for version in versions if "latest" in tags_of(version)]
     return next(iter(latest), None) or max(versions, key=_newest_first, default=None)
 
 
 def main_platform(images: Sequence[PlatformImage]) -> PlatformImage:
-    """Return the image for linux/amd64, for every such processor rather than some, else the first one."""
+    """Return the image for linux/amd64, else the first one.
+
+    The variant that runs on every amd64 processor, which is v1, comes before v2 and later ones.
+    """
 
     def rank(image: PlatformImage) -> tuple[bool, bool]:
         is_preferred = (image.platform.os, image.platform.architecture) == PREFERRED_PLATFORM
@@ -209,22 +199,8 @@ def main_platform(images: Sequence[PlatformImage]) -> PlatformImage:
     return min(images, key=rank)
 
 
-def changes_between(before: ImageDocument, after: ImageDocument) -> Changes:
-    """Return which tags are new, which point elsewhere and which are gone."""
-    old, new = _tagged(before), _tagged(after)
-    return Changes(
-        new={tag: sha for tag, sha in new.items() if tag not in old},
-        changed={tag: sha for tag, sha in new.items() if tag in old and old[tag] != sha},
-        deleted={tag: sha for tag, sha in old.items() if tag not in new},
-    )
-
-
-def tags_of(version: VersionDocument) -> list[str]:
-    return [tag["tag"] for tag in version["Tags"]]
-
-
 def tagged(version: VersionDocument, tags: Iterable[str]) -> VersionDocument:
-    """Return the version with these tags in the place of those it had."""
+    """Return the version with these tags instead of its own."""
     documents = [TagDocument(tag=tag) for tag in sorted(tags)]
     return version if version["Tags"] == documents else {**version, "Tags": documents}
 
@@ -232,7 +208,7 @@ def tagged(version: VersionDocument, tags: Iterable[str]) -> VersionDocument:
 def related(
     version: VersionDocument, parents: list[RelativeDocument], identical: list[RelativeDocument]
 ) -> VersionDocument:
-    """Return the version with these relatives in the place of those it had; a list that is empty is left out."""
+    """Return the version with these relatives instead of its own; an empty list is left out."""
     if version.get("Parents", []) == parents and version.get("Identical", []) == identical:
         return version
     changed = version.copy()
@@ -244,35 +220,12 @@ def related(
 
 
 def with_details_of(published: VersionDocument, version: VersionDocument) -> VersionDocument:
-    """Return a version as the record of its image tells it, with what only its own document tells."""
+    """Return a version from the document of its image, with the details from its own, ``published`` document."""
     whole = version.copy()
     whole["Platforms"] = published["Platforms"]
     for field in _DETAILS & published.keys():
         whole[field] = published[field]  # type: ignore[literal-required]
     return _ordered(VersionDocument, whole)
-
-
-def image_name(repository: Repository) -> str:
-    """Return the name people use: an official image without ``library/``."""
-    return repository.bare or repository.familiar
-
-
-def sha_of(digest: str) -> str:
-    """Return the encoded part of a digest: what the old interface calls ``SHA``."""
-    return digest.partition(":")[2]
-
-
-def format_time(moment: datetime) -> str:
-    """Return an aware time as RFC 3339 in UTC, ``2018-12-14T08:47:51.363852Z``."""
-    return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
-
-
-def document_bytes(document: Mapping[str, object]) -> bytes:
-    """Return a document as JSON in UTF-8, with ``<``, ``>`` and ``&`` escaped as the old service did."""
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text.encode("utf-8", "replace") + b"\n"
 
 
 def command_of(created_by: str) -> str:
@@ -326,22 +279,22 @@ def _platform(image: PlatformImage, *, with_details: bool) -> PlatformDocument:
     return _ordered(PlatformDocument, document)
 
 
-def _add_told(version: VersionDocument, told: Told) -> None:
-    if told.license:
-        version["License"] = LicenseDocument(Code=told.license.code)
-        if told.license.url:
-            version["License"]["URL"] = told.license.url
-    if told.version_control:
+def _add_labels(version: VersionDocument, labels: Labels) -> None:
+    if labels.license:
+        version["License"] = LicenseDocument(Code=labels.license.code)
+        if labels.license.url:
+            version["License"]["URL"] = labels.license.url
+    if labels.version_control:
         version["VersionControl"] = VersionControlDocument(
-            Type=told.version_control.type, URL=told.version_control.url, Commit=told.version_control.commit
+            Type=labels.version_control.type, URL=labels.version_control.url, Commit=labels.version_control.commit
         )
-    if told.source:
-        version["Source"] = told.source
+    if labels.source:
+        version["Source"] = labels.source
     base = BaseDocument()
-    if told.base_name:
-        base["Name"] = told.base_name
-    if told.base_digest:
-        base["Digest"] = told.base_digest
+    if labels.base_name:
+        base["Name"] = labels.base_name
+    if labels.base_digest:
+        base["Digest"] = labels.base_digest
     if base:
         version["Base"] = base
 
@@ -357,7 +310,7 @@ def _on_top(current: VersionDocument) -> ImageDocument:
 
 
 def _ordered(kind: type[D], document: D) -> D:
-    """Return a document with its fields in the order of its kind, which is that of the old service."""
+    """Return a document with its fields in the order of its kind, which is the order of the v1 interface."""
     return {key: document[key] for key in kind.__annotations__ if key in document}  # type: ignore[return-value, literal-required]
 
 
@@ -374,20 +327,16 @@ def _without_details(platform: PlatformDocument) -> PlatformDocument:
     return {key: value for key, value in platform.items() if key not in details}  # type: ignore[return-value]
 
 
-def _description_told(version: VersionDocument | None) -> str | None:
-    return told_by(version.get("Labels", {}), version.get("Annotations", {})).description if version else None
+def _description_in_labels(version: VersionDocument | None) -> str | None:
+    return read_labels(version.get("Labels", {}), version.get("Annotations", {})).description if version else None
 
 
 def _newest_first(version: VersionDocument) -> tuple[str, str]:
-    return version.get("Created", "").removesuffix("Z"), version["SHA"]  # without it, 51.36Z sorts before 51Z
+    return version.get("Created", "").removesuffix("Z"), version["SHA"]  # with the Z, 51.36Z sorts before 51Z
 
 
 def _first_creation(versions: Sequence[VersionDocument]) -> str | None:
     return next((version["Created"] for version in versions if "Created" in version), None)
-
-
-def _tagged(image: ImageDocument) -> dict[str, str]:
-    return {tag: version["SHA"] for version in image["Versions"] for tag in tags_of(version)}
 
 
 def _image_url(repository: Repository) -> str | None:

@@ -1,12 +1,19 @@
-"""The documents that are published: MicroBadger's v1 names, and what they could not say.
+"""The documents that are published: the fields of MicroBadger's v1 interface, and further ones.
 
-The document is the model: it stands in ``v1/images/<repository>.json``, badges and pages are drawn from it, and, read
-back, it is the record of what was last seen. A field that may be left out is left out when nothing is known of it.
+These documents are the model of an image: they are published as JSON, badges and pages are drawn from them, and the
+record of an image is its last documents. An optional field is left out if nothing is known of it.
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import NotRequired, TypedDict
+from datetime import UTC, datetime
+from typing import Literal, NotRequired, TypedDict
+
+from microbadger.image.reference import Repository
+
+State = Literal["pending", "current", "overdue", "failing"]
+Reason = Literal["not_found", "denied", "rate_limited", "unreachable", "bad_answer", "local"]
 
 
 class TagDocument(TypedDict):
@@ -38,7 +45,7 @@ class LayerDocument(TypedDict):
 
 
 class PlatformDocument(TypedDict):
-    """One platform of a version; its labels and layers only where a version with several stands alone."""
+    """One platform of a version; it has labels and layers only in the document of a version with several platforms."""
 
     OS: str
     Architecture: str
@@ -53,7 +60,7 @@ class PlatformDocument(TypedDict):
 
 
 class RelativeDocument(TypedDict):
-    """A version of a tracked image that has the ``LayerCount`` lowest layers of another version, and no more."""
+    """A version of a tracked image whose layers are exactly the ``LayerCount`` lowest ones of another version."""
 
     SHA: str
     Tags: list[TagDocument]
@@ -65,7 +72,8 @@ class RelativeDocument(TypedDict):
 class VersionDocument(TypedDict):
     """One digest that has a tag.
 
-    ``Unsupported`` says in a sentence why it is no image that can be described, ``Unread`` why it was not read yet.
+    ``Unsupported`` says in a sentence why it cannot be described, such as "this is a Helm chart, not a container
+    image"; ``Unread`` says why it was not read yet.
     """
 
     SHA: str
@@ -93,7 +101,7 @@ class VersionDocument(TypedDict):
 
 
 class ImageDocument(TypedDict):
-    """An image: the fields of its current version on top, every version below."""
+    """An image: the fields of its current version on top, all versions below."""
 
     LatestSHA: str
     WebhookURL: NotRequired[str]
@@ -121,11 +129,59 @@ class ImageDocument(TypedDict):
     Base: NotRequired[BaseDocument]
 
 
+class StatusDocument(TypedDict):
+    """The state of an image: when it was checked, when it is checked next and, if it is failing, since when and why.
+
+    ``Error`` is a sentence.
+    """
+
+    ImageName: str
+    State: State
+    CheckedAt: NotRequired[str]
+    NextCheckAt: NotRequired[str]
+    Reason: NotRequired[Reason]
+    Error: NotRequired[str]
+    FailingSince: NotRequired[str]
+
+
 @dataclass(frozen=True, slots=True)
 class HubDetails:
-    """What Docker Hub tells of an image beside its content; None where it does not tell."""
+    """The facts that Docker Hub has about an image besides its content; None for each that it does not know."""
 
     description: str | None = None
     last_updated: datetime | None = None
     pull_count: int | None = None
     star_count: int | None = None
+
+
+def image_name(repository: Repository) -> str:
+    """Return the familiar name of an image, without ``library/`` if it is an official one."""
+    return repository.bare or repository.familiar
+
+
+def sha_of(digest: str) -> str:
+    """Return the encoded part of a digest, which the v1 interface calls ``SHA``."""
+    return digest.partition(":")[2]
+
+
+def format_time(moment: datetime) -> str:
+    """Return an aware time as RFC 3339 in UTC, ``2018-12-14T08:47:51.363852Z``."""
+    return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+
+
+def tags_of(version: VersionDocument) -> list[str]:
+    """Return the tags of a version."""
+    return [tag["tag"] for tag in version["Tags"]]
+
+
+def document_bytes(document: Mapping[str, object]) -> bytes:
+    """Return a document as JSON in UTF-8, with ``<``, ``>`` and ``&`` escaped as in the v1 interface."""
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text.encode("utf-8", "replace") + b"\n"
+
+
+def is_same(before: ImageDocument | None, after: ImageDocument) -> bool:
+    """Return whether two documents of an image differ at most in ``UpdatedAt``."""
+    return before is not None and {**before, "UpdatedAt": after["UpdatedAt"]} == after

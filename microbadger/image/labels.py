@@ -1,15 +1,15 @@
-"""What labels and annotations say about an image, as facts and links that are safe to show.
+"""Reads the labels and annotations of an image as texts and links that are safe to show.
 
-Annotations have the keys of the OCI image specification, labels those or the older ones of label-schema:
+Annotations have the keys of the OCI image specification, labels have those or the older ones of label-schema:
 https://github.com/opencontainers/image-spec/blob/main/annotations.md and
 https://github.com/label-schema/label-schema.org/blob/gh-pages/rc1.md; `license` and `vcs-type` are in
 neither, but MicroBadger has always read them. Only these exact keys count, and an empty value is absent. An
-annotation of the index comes before one of the manifest, then the OCI label, then label-schema's: labels are
-inherited from the base image, annotations are not.
+annotation of the index comes before one of the manifest, then the OCI label, then the label-schema label: labels
+are inherited from the base image, annotations are not.
 
-Every value is a stranger's. A text loses control characters and what hides or reorders text, and has a limit.
-An address becomes a link only if it is plainly one: to a host with a name, without anything that could leave
-an attribute. A link is https and has no user and no password. An odd address is no link; the rest stays.
+Every value is untrusted. A text is shortened and loses control characters and characters that hide or reorder text.
+An address becomes a link only if it is a plain one: to a host with a name, without characters that could end an
+HTML attribute. A link is https and has no user and no password. An odd address is not made a link.
 """
 
 import re
@@ -25,7 +25,7 @@ from microbadger.image.reference import is_digest
 _OCI = "org.opencontainers.image"
 _LABEL_SCHEMA = "org.label-schema"
 
-# Field of `Told` → its OCI key and its label-schema key, None where that schema has none.
+# Field → its OCI key and its label-schema key, None if that schema has none.
 KNOWN_FIELDS: Mapping[str, tuple[str, str | None]] = MappingProxyType(
     {
         "title": (f"{_OCI}.title", f"{_LABEL_SCHEMA}.name"),
@@ -78,7 +78,7 @@ _NOTHING: Mapping[str, object] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class License:
-    """The licence as SPDX spells it if it is one or several, else as told; with a link if it is one."""
+    """An SPDX expression if the label is a valid one, else its text; `url` is set for a single license."""
 
     code: str
     url: str | None
@@ -86,7 +86,7 @@ class License:
 
 @dataclass(frozen=True, slots=True)
 class VersionControl:
-    """The commit an image was made from; the address is its page, or the repository's where none is known."""
+    """The commit that an image was built from; `url` is its page, or the repository if no page is known."""
 
     type: str
     url: str
@@ -94,13 +94,11 @@ class VersionControl:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What is told about an image; what is not told, or is no link where one is due, is None."""
+class Labels:
+    """The facts in the labels and annotations of an image; None if absent, or if a link is not safe."""
 
-    title: str | None
     description: str | None
     version: str | None
-    vendor: str | None
     authors: str | None
     created: str | None
     documentation: str | None
@@ -115,7 +113,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class _Forge:
-    """How a kind of website writes the pages of a commit and of another ref below a repository."""
+    """How a kind of website spells the pages of a commit and of another ref of a repository."""
 
     commit: str
     ref: str
@@ -137,12 +135,12 @@ _FORGES_BY_HOST = {
 _FORGES_BY_FIRST_LABEL = {"github": _GITHUB, "gitlab": _GITLAB, "gitea": _GITEA, "forgejo": _GITEA}
 
 
-def told_by(
+def read_labels(
     labels: Mapping[str, object],
     manifest_annotations: Mapping[str, object] = _NOTHING,
     index_annotations: Mapping[str, object] = _NOTHING,
-) -> Told:
-    """Return what the labels of an image and the annotations of its manifest and index tell; never fails."""
+) -> Labels:
+    """Return the facts in the labels of an image and the annotations of its manifest and index; never fails."""
     values = {
         field: _first_value(
             index_annotations.get(oci),
@@ -156,11 +154,9 @@ def told_by(
     source = repository_url(values["source"])
     revision = texts["revision"] or _commit_in_fragment(values["source"])
     is_git = _first_value(labels.get(_VERSION_CONTROL_TYPE_KEY), _GIT).lower() == _GIT
-    return Told(
-        title=texts["title"],
+    return Labels(
         description=texts["description"],
         version=texts["version"],
-        vendor=texts["vendor"],
         authors=texts["authors"],
         created=texts["created"],
         documentation=_web_link(values["documentation"]),
@@ -175,7 +171,7 @@ def told_by(
 
 
 def repository_url(text: str) -> str | None:
-    """Return the web address of the repository that a git address names, None if it is odd in any way.
+    """Return the web address of the repository that a git address names, None if the address is odd.
 
     >>> repository_url("git@github.com:owner/app.git")
     'https://github.com/owner/app'
@@ -206,13 +202,13 @@ def commit_url(repository: str, revision: str) -> str | None:
 
 
 def _first_value(*values: object) -> str:
-    """Return the first value that has something to show, without the space around it, else an empty text."""
+    """Return the first value that has visible characters, stripped; an empty text if there is none."""
     texts = (value.strip() for value in values if isinstance(value, str))
     return next((text for text in texts if _shown(text)), "")
 
 
 def _shown(value: str) -> str:
-    """Make a stranger's text safe to show on one line, and short."""
+    """Return a text that is short and safe to show on one line."""
     text = " ".join(_HIDDEN_CHARACTERS.sub("", _SPACES.sub(" ", value[: 2 * _MAX_TEXT_LENGTH])).split())
     return text if len(text) <= _MAX_TEXT_LENGTH else f"{text[: _MAX_TEXT_LENGTH - 1]}…"
 
@@ -236,7 +232,7 @@ def _version_control(source: str | None, revision: str | None) -> VersionControl
 
 
 def _commit_in_fragment(address: str) -> str | None:
-    """Return the commit that builds of Docker's official images put behind `#`, as in `#12a4554…:24/cli`."""
+    """Return the commit after `#`, where builds of official images put it, as in `#12a4554…:24/cli`."""
     ref = address.partition("#")[2].partition(":")[0]
     return ref if _COMMIT.fullmatch(ref) and repository_url(address) else None
 
@@ -260,13 +256,13 @@ def _origin_and_path(address: str) -> tuple[str, str] | None:
 
 
 def _short_address(address: str) -> re.Match[str] | None:
-    """Match `github.com/owner/app`, which is clear only for a host that is known."""
+    """Match `github.com/owner/app`, which is unambiguous only for a known host."""
     match = _SHORT_ADDRESS.fullmatch(address)
     return match if match and match["host"].lower() in _FORGES_BY_HOST else None
 
 
 def _web_origin(match: re.Match[str]) -> str | None:
-    """Return the https origin of a web address, None if its port cannot be one that speaks https."""
+    """Return the https origin of a web address, None if its port cannot be an https one."""
     host, port = match["host"].lower(), int(match["port"] or 0)
     is_https = match["scheme"].lower() == "https"
     if match["port"] is None or port == (443 if is_https else 80):
@@ -286,7 +282,7 @@ def _escaped(text: str) -> str:
 
 
 def _forge_and_root(url: str) -> tuple[_Forge, str] | None:
-    """Return the kind of a website and its page of the repository that an address leads to or into."""
+    """Return the kind of a website and the page of the repository that an address is in."""
     authority, *components = url.removeprefix("https://").split("/")
     host = authority.partition(":")[0]
     forge = _FORGES_BY_HOST.get(host) or _FORGES_BY_FIRST_LABEL.get(host.partition(".")[0])

@@ -1,4 +1,4 @@
-"""What a registry's documents say: indexes, manifests and configs, read from the bytes a stranger sent.
+"""Reads indexes, manifests and configs from the bytes that a registry sent.
 
 A tag names an *index* (one image for several platforms) or a *manifest* (one image). A manifest names its
 *config* (platform, labels, history) and its *layers*. The specifications are
@@ -6,11 +6,7 @@ https://github.com/opencontainers/image-spec (image-index.md, manifest.md, confi
 https://github.com/distribution/distribution/blob/main/docs/content/spec/manifest-v2-2.md.
 
 Only what an image needs is kept. Layers are never fetched, so their media types do not matter, and the `urls`
-of foreign layers are dropped: clients that followed them gave their credentials away (CVE-2020-15157).
-
-    ManifestError
-    ├── InvalidManifest      the document is broken, or made to break us
-    └── UnsupportedManifest  the document is sound, but no container image: `kind` says what it is
+of foreign layers are dropped: clients that followed them sent their credentials to strangers (CVE-2020-15157).
 """
 
 import base64
@@ -18,11 +14,20 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import NoReturn
+from datetime import datetime
 
-from microbadger.image.reference import is_digest
-from microbadger.image.strict_json import parse_object
+from microbadger.image.errors import InvalidManifest, UnsupportedManifest
+from microbadger.image.fields import (
+    parse_document,
+    read_digest,
+    read_list,
+    read_name,
+    read_object,
+    read_size_bytes,
+    read_text,
+    read_texts,
+    read_time,
+)
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -63,37 +68,16 @@ _KINDS = {
 }
 _ATTESTATION_ANNOTATION = "vnd.docker.reference.type"
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][\w!#$&^.+-]{0,126}/[A-Za-z0-9][\w!#$&^.+-]{0,126}", re.ASCII)
-_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _HASHES = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
 
 _MAX_ENTRIES = 1000
 _MAX_LAYERS = 1000
 _MAX_HISTORY = 4000
-_MAX_LABELS = 1000
-_MAX_TEXT_LENGTH = 1024**2  # build packs keep whole bills of materials in one label
-_MAX_NAME_LENGTH = 255
-_MAX_SIZE_BYTES = 2**50
-
-
-class ManifestError(ValueError):
-    """A document cannot be used; the message is one sentence."""
-
-
-class InvalidManifest(ManifestError):
-    """A document breaks its specification or a bound."""
-
-
-class UnsupportedManifest(ManifestError):
-    """A document is no container image; `kind` says what it is instead."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__(f"this is no container image but: {kind}")
-        self.kind = kind
 
 
 @dataclass(frozen=True)
 class Platform:
-    """The operating system and processor an image runs on; `unknown` where the document does not say."""
+    """The operating system and processor that an image runs on; `unknown` if the document does not name them."""
 
     os: str
     architecture: str
@@ -106,7 +90,7 @@ class Platform:
 
 @dataclass(frozen=True)
 class Descriptor:
-    """A reference to content by digest, type and size; `data` is that content if it came along, verified."""
+    """A reference to content by digest, type and size; `data` is that content, verified, if it is embedded."""
 
     media_type: str
     digest: str
@@ -127,7 +111,7 @@ class Index:
 
     @property
     def images(self) -> tuple[Descriptor, ...]:
-        """The entries that can be images or, as their media type tells, further indexes; no attestations."""
+        """The entries that can be images or, by their media type, further indexes, without attestations."""
         return tuple(entry for entry in self.manifests if _can_be_image(entry))
 
 
@@ -147,13 +131,11 @@ class HistoryStep:
 
     created_by: str
     empty_layer: bool
-    created: datetime | None
-    comment: str
 
 
 @dataclass(frozen=True)
 class Config:
-    """What an image is made for, by whom, when and how, as its config says."""
+    """The config of an image: its platform, author, labels, and how and when it was built."""
 
     platform: Platform
     created: datetime | None
@@ -165,19 +147,20 @@ class Config:
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the Dockerfile and the layer it made; either can be missing."""
+    """A step of the Dockerfile and the layer that it made; either can be missing."""
 
     command: str | None
     layer: Descriptor | None
 
 
 def parse_manifest(raw: bytes, content_type: str = "") -> Index | Manifest:
-    """Return the index or the manifest a registry sent, else raise a `ManifestError`.
+    """Return the index or the manifest that a registry sent.
 
-    A document that can be read as both, or contradicts its Content-Type, is refused: two clients could be
-    shown two images under one digest (CVE-2021-41190).
+    Raise `UnsupportedManifest` if it is not a container image, and `InvalidManifest` if it breaks its specification
+    or a bound. A document that can be read as both, or contradicts its Content-Type, is invalid: one digest could
+    show two images to two clients (CVE-2021-41190).
     """
-    document = _parse_object(raw)
+    document = parse_document(raw)
     media_type = _media_type_of(document, content_type)
     if media_type in INDEX_TYPES:
         return _index(document, media_type)
@@ -185,26 +168,26 @@ def parse_manifest(raw: bytes, content_type: str = "") -> Index | Manifest:
 
 
 def parse_config(raw: bytes) -> Config:
-    """Return what an image's config says, else raise `InvalidManifest`; an odd time or label is left out."""
-    document = _parse_object(raw)
-    settings = _object(document.get("config"), "config")
-    root_fs = _object(document.get("rootfs"), "rootfs")
-    history = _list(document.get("history"), "history", _MAX_HISTORY)
-    diff_ids = _list(root_fs.get("diff_ids"), "rootfs.diff_ids", _MAX_LAYERS)
+    """Return the config of an image, without times and labels that are invalid; raise `InvalidManifest`."""
+    document = parse_document(raw)
+    settings = read_object(document.get("config"), "config")
+    root_fs = read_object(document.get("rootfs"), "rootfs")
+    history = read_list(document.get("history"), "history", _MAX_HISTORY)
+    diff_ids = read_list(root_fs.get("diff_ids"), "rootfs.diff_ids", _MAX_LAYERS)
     return Config(
         platform=_platform(document) or Platform("unknown", "unknown"),
-        created=_time(document.get("created")),
-        author=_text(document.get("author"), "author") or None,
-        labels=_texts(settings.get("Labels"), "Labels"),
+        created=read_time(document.get("created")),
+        author=read_text(document.get("author"), "author") or None,
+        labels=read_texts(settings.get("Labels"), "Labels"),
         history=tuple(_history_step(step) for step in history),
-        diff_ids=tuple(_digest(diff_id) for diff_id in diff_ids),
+        diff_ids=tuple(read_digest(diff_id) for diff_id in diff_ids),
     )
 
 
 def layer_steps(manifest: Manifest, config: Config) -> tuple[Step, ...]:
-    """Return the steps that built an image in Dockerfile order, every layer of the manifest among them.
+    """Return the steps that built an image, in Dockerfile order, with every layer of the manifest.
 
-    Steps meet layers from the base image up, as `docker history` counts them. Layers beyond the history have
+    Steps and layers are paired from the base image up, as `docker history` does. Layers beyond the history have
     no command; steps beyond the layers have no layer.
     """
     layers = iter(manifest.layers)
@@ -225,13 +208,13 @@ def digest_of(raw: bytes) -> str:
 
 
 def has_digest(raw: bytes, digest: str) -> bool:
-    """Tell whether a digest names these bytes; no, if it is of an algorithm that cannot be checked here."""
+    """Return whether a digest names these bytes; False for an algorithm other than sha256 and sha512."""
     algorithm, _, encoded = digest.partition(":")
     return algorithm in _HASHES and _HASHES[algorithm](raw).hexdigest() == encoded
 
 
 def _can_be_image(entry: Descriptor) -> bool:
-    """Tell whether an entry is neither an attestation nor an artifact nor of a type nobody knows.
+    """Return whether an entry is neither an attestation nor an artifact nor of an unknown type.
 
     https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md
     """
@@ -245,16 +228,16 @@ def _can_be_image(entry: Descriptor) -> bool:
 
 
 def _media_type_of(document: Mapping[str, object], content_type: str) -> str:
-    """Return the type of a document by what it says, how it was sent and what it holds, which must agree."""
-    declared = _name(document.get("mediaType"), "mediaType") or ""
+    """Return the media type of a document; its field, its Content-Type and its content must agree."""
+    declared = read_name(document.get("mediaType"), "mediaType") or ""
     sent = content_type.partition(";")[0].strip().lower()
     if sent not in _KNOWN_TYPES:
-        sent = ""  # static file servers send text/plain and worse, and mean no harm
+        sent = ""  # static file servers send text/plain and worse
     if declared and sent and declared != sent:
-        _refuse("its media type contradicts its Content-Type")
+        raise InvalidManifest("mediaType contradicts the Content-Type")
     media_type = declared or sent
     if document.get("schemaVersion") == 1 or media_type in _SCHEMA_1_TYPES:
-        raise UnsupportedManifest("schema 1 (legacy)")
+        raise UnsupportedManifest("legacy schema 1 manifest")
     return _agreed_type(document, media_type)
 
 
@@ -262,45 +245,45 @@ def _agreed_type(document: Mapping[str, object], media_type: str) -> str:
     has_manifests = document.get("manifests") is not None
     has_layers = document.get("layers") is not None or document.get("config") is not None
     if has_manifests and has_layers:
-        _refuse("it is an index and a manifest at once")
+        raise InvalidManifest("it is both an index and a manifest")
     if media_type and media_type not in _KNOWN_TYPES:
         raise UnsupportedManifest(_kind(media_type))
     if (has_manifests and media_type in MANIFEST_TYPES) or (has_layers and media_type in INDEX_TYPES):
-        _refuse("its fields contradict its media type")
+        raise InvalidManifest("its fields contradict its mediaType")
     if not media_type and not has_manifests and not has_layers:
-        _refuse("it is neither an index nor a manifest")
+        raise InvalidManifest("it is neither an index nor a manifest")
     return media_type or (OCI_INDEX if has_manifests else OCI_MANIFEST)
 
 
 def _index(document: Mapping[str, object], media_type: str) -> Index:
-    artifact_type = _name(document.get("artifactType"), "artifactType")
+    artifact_type = read_name(document.get("artifactType"), "artifactType")
     if artifact_type is not None:
         raise UnsupportedManifest(_kind(artifact_type))
-    entries = _list(document.get("manifests"), "manifests", _MAX_ENTRIES)
-    annotations = _texts(document.get("annotations"), "annotations")
+    entries = read_list(document.get("manifests"), "manifests", _MAX_ENTRIES)
+    annotations = read_texts(document.get("annotations"), "annotations")
     return Index(media_type, tuple(_descriptor(entry) for entry in entries), annotations)
 
 
 def _manifest(document: Mapping[str, object], media_type: str) -> Manifest:
     config = _descriptor(document.get("config"))
-    layers = _list(document.get("layers"), "layers", _MAX_LAYERS)
+    layers = read_list(document.get("layers"), "layers", _MAX_LAYERS)
     manifest = Manifest(
         media_type,
         config,
         tuple(_descriptor(layer) for layer in layers),
-        _texts(document.get("annotations"), "annotations"),
+        read_texts(document.get("annotations"), "annotations"),
     )
-    _check_is_image(manifest, _name(document.get("artifactType"), "artifactType"))
+    _check_is_image(manifest, read_name(document.get("artifactType"), "artifactType"))
     return manifest
 
 
 def _check_is_image(manifest: Manifest, artifact_type: str | None) -> None:
-    """Raise `UnsupportedManifest` for what is only stored like an image, such as charts and signatures."""
+    """Raise `UnsupportedManifest` for an artifact that is stored like an image, such as a chart or a signature."""
     content_type = manifest.layers[0].media_type if manifest.layers else ""
     for media_type in (artifact_type or "", manifest.config.media_type):
         if media_type not in _IMAGE_CONFIG_TYPES:
             raise UnsupportedManifest(_kind(media_type))
-    # Signatures and attestations call their empty config an image's.
+    # Signatures and attestations give their empty config the type of an image's.
     if content_type in _KINDS:
         raise UnsupportedManifest(_kind(content_type))
 
@@ -308,129 +291,51 @@ def _check_is_image(manifest: Manifest, artifact_type: str | None) -> None:
 def _kind(media_type: str) -> str:
     if media_type in _KINDS:
         return _KINDS[media_type]
-    return f"artifact {media_type}" if _MEDIA_TYPE.fullmatch(media_type) else "artifact of no known type"
+    return f"artifact of type {media_type}" if _MEDIA_TYPE.fullmatch(media_type) else "artifact of unknown type"
 
 
 def _descriptor(value: object) -> Descriptor:
-    fields = _object(value, "descriptor")
-    digest, size_bytes = _digest(fields.get("digest")), _size_bytes(fields.get("size"))
+    fields = read_object(value, "descriptor")
+    digest, size_bytes = read_digest(fields.get("digest")), read_size_bytes(fields.get("size"))
     return Descriptor(
-        media_type=_name(fields.get("mediaType"), "mediaType") or "",
+        media_type=read_name(fields.get("mediaType"), "mediaType") or "",
         digest=digest,
         size_bytes=size_bytes,
-        platform=_platform(_object(fields.get("platform"), "platform")),
-        annotations=_texts(fields.get("annotations"), "annotations"),
-        artifact_type=_name(fields.get("artifactType"), "artifactType"),
+        platform=_platform(read_object(fields.get("platform"), "platform")),
+        annotations=read_texts(fields.get("annotations"), "annotations"),
+        artifact_type=read_name(fields.get("artifactType"), "artifactType"),
         data=_inline_data(fields.get("data"), digest, size_bytes),
     )
 
 
 def _inline_data(value: object, digest: str, size_bytes: int) -> bytes | None:
-    """Return the content embedded in a descriptor, which must be what its digest names (descriptor.md)."""
+    """Return the content embedded in a descriptor, which must match its digest and size (descriptor.md)."""
     if not isinstance(value, str):
         return None
     try:
         data = base64.b64decode(value, validate=True)
     except ValueError as error:  # binascii.Error, or not ASCII
-        raise InvalidManifest("the document is invalid: its data is not base64") from error
+        raise InvalidManifest("data is not base64") from error
     if len(data) != size_bytes or not has_digest(data, digest):
-        _refuse("its data is not what its digest names")
+        raise InvalidManifest("data does not match its digest and size")
     return data
 
 
 def _platform(fields: Mapping[str, object]) -> Platform | None:
-    os, architecture = _name(fields.get("os"), "os"), _name(fields.get("architecture"), "architecture")
+    os, architecture = read_name(fields.get("os"), "os"), read_name(fields.get("architecture"), "architecture")
     if os is None and architecture is None:
         return None
     return Platform(
         os or "unknown",
         architecture or "unknown",
-        _name(fields.get("variant"), "variant"),
-        _name(fields.get("os.version"), "os.version"),
+        read_name(fields.get("variant"), "variant"),
+        read_name(fields.get("os.version"), "os.version"),
     )
 
 
 def _history_step(value: object) -> HistoryStep:
-    fields = _object(value, "history")
+    fields = read_object(value, "history")
     return HistoryStep(
-        created_by=_text(fields.get("created_by"), "created_by"),
+        created_by=read_text(fields.get("created_by"), "created_by"),
         empty_layer=fields.get("empty_layer") is True,
-        created=_time(fields.get("created")),
-        comment=_text(fields.get("comment"), "comment"),
     )
-
-
-def _time(value: object) -> datetime | None:
-    """Return an RFC 3339 time in UTC; None if it is none, or Go's zero time, which means "not set"."""
-    if not isinstance(value, str) or not _TIMESTAMP.fullmatch(value):
-        return None
-    try:
-        time = datetime.fromisoformat(value).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-    return time if time.year > 1 else None
-
-
-def _digest(value: object) -> str:
-    if not isinstance(value, str) or not is_digest(value):
-        _refuse("it has no valid digest where one belongs")
-    return value
-
-
-def _size_bytes(value: object) -> int:
-    if type(value) is not int or not 0 <= value <= _MAX_SIZE_BYTES:
-        _refuse("it has no valid size where one belongs")
-    return value
-
-
-def _texts(value: object, what: str) -> Mapping[str, str]:
-    """Return labels or annotations; a value that is no text is left out."""
-    fields = _object(value, what)
-    if len(fields) > _MAX_LABELS:
-        _refuse(f"it has more than {_MAX_LABELS} {what}")
-    return {_text(key, what): _text(text, what) for key, text in fields.items() if isinstance(text, str)}
-
-
-def _name(value: object, what: str) -> str | None:
-    text = _text(value, what)
-    if len(text) > _MAX_NAME_LENGTH:
-        _refuse(f"its {what} is too long")
-    return text or None
-
-
-def _text(value: object, what: str) -> str:
-    """Return a text that can be written as UTF-8; empty, if the value is none."""
-    if not isinstance(value, str):
-        return ""
-    if len(value) > _MAX_TEXT_LENGTH:
-        _refuse(f"its {what} is too long")
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _list(value: object, what: str, limit: int) -> list[object]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        _refuse(f"its {what} is no list")
-    if len(value) > limit:
-        _refuse(f"it has more than {limit} {what}")
-    return value
-
-
-def _object(value: object, what: str) -> Mapping[str, object]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        _refuse(f"its {what} is no object")
-    return value
-
-
-def _parse_object(raw: bytes) -> Mapping[str, object]:
-    try:
-        return parse_object(raw)
-    except ValueError as error:
-        raise InvalidManifest(f"the document is invalid: {error}") from error
-
-
-def _refuse(reason: str) -> NoReturn:
-    raise InvalidManifest(f"the document is invalid: {reason}")

@@ -1,21 +1,20 @@
-"""Names of images: what `ghcr.io/owner/app:1.2@sha256:…` means, and which texts are no name at all.
+"""Parses the names of images, such as `ghcr.io/owner/app:1.2@sha256:…`.
 
-A *repository* is a registry host and a path. Docker Hub is the registry that goes without saying, and its
-official images live in `library/`: `alpine`, `library/alpine`, `_/alpine` (as Docker Hub's website says) and
+A *repository* is a registry host and a path. Docker Hub is the default registry, and its official images are
+in `library/`: `alpine`, `library/alpine`, `_/alpine` (as Docker Hub's website says) and
 `index.docker.io/library/alpine` are one repository, `docker.io/library/alpine`. A *reference* adds a tag, a
 digest or both.
 
-The grammar is the one every registry and client shares:
+The grammar is the one that all registries and clients share:
 https://github.com/distribution/reference/blob/main/reference.go and, for the total length,
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md (section "Pulling manifests");
 for digests https://github.com/opencontainers/image-spec/blob/main/descriptor.md (section "Digests").
-It is narrowed where a registry could have two spellings, or one that works nowhere: hosts are kept in lower
-case, a port has no leading zero, an IPv6 host is compressed and no mapped IPv4 one, and the length of a host
-obeys RFC 1035.
+It is narrower where a host could have two spellings, or one that never works: a host is kept in lower case and
+obeys the length limits of RFC 1035, a port has no leading zero, and an IPv6 host is compressed and is not a mapped
+IPv4 address.
 
-Because no part of a repository can be empty, be `.` or `..`, begin with `-` or hold a separator, a
-`Repository` that exists is safe as the parts of a path and of a URL. That holds however it was made: its
-constructor checks.
+No part of a repository is empty, is `.` or `..`, begins with `-` or contains a separator, so a `Repository` is
+safe as part of a path or a URL. The constructor checks this, so it holds for every instance.
 """
 
 import re
@@ -55,12 +54,12 @@ _IMAGE_ID = _REGISTERED_ALGORITHMS["sha256"]
 
 
 class InvalidReference(ValueError):
-    """A text is no name of an image; `str(error)` is one sentence for whoever wrote it."""
+    """A text is not the name of an image; the message is one sentence that says what to write instead."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Repository:
-    """A repository in its one canonical spelling; making one from anything else raises `InvalidReference`."""
+    """A repository in its canonical spelling; the constructor raises `InvalidReference` for any other."""
 
     registry: str
     path: str
@@ -72,7 +71,7 @@ class Repository:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the repository a text names; raise `InvalidReference` if there is none, or a tag or digest.
+        """Return the repository that a text names; raise `InvalidReference` if it is invalid or has a tag or digest.
 
         >>> str(Repository.parse("alpine"))
         'docker.io/library/alpine'
@@ -84,9 +83,9 @@ class Repository:
 
     @property
     def familiar(self) -> str:
-        """The spelling used in URLs, files and settings: without the host if it is Docker Hub.
+        """The name used in URLs, files and settings: without the host if that is Docker Hub.
 
-        A Docker Hub path that begins like a host name keeps it, or it would name that host.
+        A Docker Hub path that begins like a host name keeps the host, or it would name another registry.
 
         >>> Repository.parse("docker.io/alpine").familiar
         'library/alpine'
@@ -97,7 +96,7 @@ class Repository:
 
     @property
     def bare(self) -> str | None:
-        """The name an official image also goes by, such as `alpine`; None if the repository has none."""
+        """The short name of an official image, such as `alpine`; None for any other repository."""
         namespace, _, name = self.path.partition("/")
         is_official = self.registry == DOCKER_HUB and namespace == _OFFICIAL_NAMESPACE and "/" not in name
         return name if is_official and not _IMAGE_ID.fullmatch(name) else None
@@ -108,7 +107,7 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A repository with the tag and the digest that were written, None for each that was not."""
+    """A repository with an optional tag and digest; the constructor raises `InvalidReference` if one is invalid."""
 
     repository: Repository
     tag: str | None
@@ -127,7 +126,7 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return what a text refers to, assuming no tag; raise `InvalidReference` if it is no reference."""
+        """Return the reference in a text, without a default tag; raise `InvalidReference` if it is invalid."""
         name, tag, digest = _split(text)
         return cls(Repository(*_registry_and_path(name)), tag, digest)
 
@@ -138,12 +137,12 @@ class Reference:
 
 
 def is_tag(text: str) -> bool:
-    """Tell whether a text can be a tag."""
+    """Return whether a text is a valid tag."""
     return _TAG.fullmatch(text) is not None
 
 
 def is_digest(text: str) -> bool:
-    """Tell whether a text is a digest: exactly for a registered algorithm, by the grammar for any other."""
+    """Return whether a text is a valid digest; for an algorithm that is not registered, only the grammar counts."""
     if len(text) > _MAX_DIGEST_LENGTH:
         return False
     match = _DIGEST.fullmatch(text)
@@ -154,7 +153,7 @@ def is_digest(text: str) -> bool:
 
 
 def _split(text: str) -> tuple[str, str | None, str | None]:
-    """Part a text into name, tag and digest, none of them checked yet."""
+    """Split a text into name, tag and digest, without checking them."""
     _check_text(text)
     name, at, digest = text.partition("@")
     parents, slash, last = name.rpartition("/")
@@ -169,15 +168,14 @@ def _split(text: str) -> tuple[str, str | None, str | None]:
 
 def _check_text(text: str) -> None:
     if not text:
-        raise InvalidReference("the name of the image is empty: write one such as ghcr.io/owner/app")
+        raise InvalidReference("the image name is empty: write one such as ghcr.io/owner/app")
     if len(text) > _MAX_REFERENCE_LENGTH:
         raise InvalidReference(
-            f"{_quoted(text)} is too long for the name of an image: it has {len(text)} characters, "
-            f"write at most {_MAX_REFERENCE_LENGTH}"
+            f"{_quoted(text)} is too long: it has {len(text)} characters, write at most {_MAX_REFERENCE_LENGTH}"
         )
     if "://" in text:
         raise InvalidReference(
-            f"{_quoted(text)} is a web address: write the image as for docker pull, such as ghcr.io/owner/app"
+            f"{_quoted(text)} is a web address: write the image name as for docker pull, such as ghcr.io/owner/app"
         )
 
 
@@ -190,7 +188,7 @@ def _registry_and_path(name: str) -> tuple[str, str]:
 
 
 def _is_host(component: str) -> bool:
-    """Tell whether the first component of a name is a host, as every client decides it, whatever the case."""
+    """Return whether the first component of a name is a host, by the rule that all clients share."""
     return "." in component or ":" in component or component.lower() == "localhost"
 
 
@@ -206,7 +204,7 @@ def _canonical_host(text: str) -> str:
     match = _HOST.fullmatch(text)
     if match is None or len(match["name"]) > _MAX_HOST_NAME_LENGTH:
         raise InvalidReference(
-            f"{_quoted(text)} is not the host of a registry: write one such as ghcr.io or localhost:5000"
+            f"{_quoted(text)} is not a registry host: write one such as ghcr.io or localhost:5000"
         )
     host = match["name"].lower() if match["ipv6"] is None else _canonical_ipv6(match["ipv6"])
     if match["port"] is not None:
@@ -235,15 +233,15 @@ def _checked_port(text: str) -> str:
 def _check_registry(registry: str) -> None:
     if not _is_host(registry):
         raise InvalidReference(
-            f"{_quoted(registry)} cannot be told from a path: write the registry as a host with a dot or port"
+            f"{_quoted(registry)} is not a registry host: write one with a dot or a port, such as localhost:5000"
         )
     canonical = _canonical_host(registry)
     if canonical == _DOCKER_HUB_WEBSITE:
         raise InvalidReference(
-            f"{_DOCKER_HUB_WEBSITE} is a website, not a registry: write an image of Docker Hub as owner/app"
+            f"{_DOCKER_HUB_WEBSITE} is a website, not a registry: write an image on Docker Hub as owner/app"
         )
     if canonical != registry:
-        raise InvalidReference(f"{_quoted(registry)} is not how the registry is spelled: write {canonical}")
+        raise InvalidReference(f"{_quoted(registry)} is not the canonical name of the registry: write {canonical}")
 
 
 def _check_path(path: str) -> None:
@@ -252,11 +250,11 @@ def _check_path(path: str) -> None:
     lower = path.lower()
     if path.isascii() and _PATH.fullmatch(lower):
         raise InvalidReference(
-            f"{_quoted(path)} has upper-case letters, which no registry allows: write {_quoted(lower)}"
+            f"{_quoted(path)} has upper-case letters, which are not allowed in a path: write {_quoted(lower)}"
         )
     raise InvalidReference(
-        f"{_quoted(path)} is not the path of an image: write lower-case letters and digits, "
-        "joined within by '.', '_', '__' or '-', in parts separated by one '/'"
+        f"{_quoted(path)} is not a valid image path: write lower-case letters and digits, separated by single "
+        "'/', '.', '_' or '-' ('__' and '--' are allowed too)"
     )
 
 
@@ -273,9 +271,9 @@ def _check_length(registry: str, path: str) -> None:
 
 def _unwanted(text: str, name: str, tag: str | None) -> str:
     part = "tag" if tag is not None else "digest"
-    return f"{_quoted(text)} names a {part}: write only the repository, {_quoted(name)}"
+    return f"{_quoted(text)} has a {part}: write only the repository, {_quoted(name)}"
 
 
 def _quoted(text: str) -> str:
-    """Show a stranger's text on one line: shortened, its invisible characters escaped."""
+    """Return a text on one line, shortened, with invisible characters escaped."""
     return repr(text if len(text) <= 80 else f"{text[:79]}…")

@@ -1,13 +1,13 @@
-"""Which tags matter: the one that names a version best, and those that are kept fresh.
+"""Chooses the tag that names a version best, and the tags that are kept fresh.
 
-Tags mean what their owners like; the specification gives them a grammar and nothing else
+The specification gives tags a grammar and no meaning
 (https://github.com/opencontainers/distribution-spec/blob/main/spec.md, section "Pulling manifests").
-So this puts what looks like a release in order and leaves the rest as the registry told it.
+So tags that look like releases are put in order, and the others stay in the order of the registry.
 
-A *release* is a number such as `3.20.1`, with or without `v` before it and with anything after it:
-`1.2.3-rc1` comes before `1.2.3`, and `1.2.3-alpine` is the same release in another variant. Short ones
-move: `3.20` is whatever was last released as `3.20.something`, so it counts as the newest of those.
-A number without dots that is as long as a date or a build number counts as older than any release.
+A *release* is a number such as `3.20.1`, with or without `v` before it and with any suffix: `1.2.3-rc1`
+comes before `1.2.3`, and `1.2.3-alpine` is the same release in another variant. A short release moves:
+`3.20` names the last release of `3.20.something`, so it counts as the newest of those. A number without
+dots that is as long as a date or a build number counts as older than any release.
 """
 
 import re
@@ -31,18 +31,18 @@ _NUMBER = re.compile(r"[0-9]+", re.ASCII)
 _WITHOUT_SEPARATORS = str.maketrans("", "", "._-")
 _MIN_STAMP_DIGITS = 5  # 20240105, 1704412800 or 12345 is a date, a time or a build; 2024 is a release
 
-# In a release key each number stands behind its length, so that texts compare as the numbers do, however
-# long these are. What ends the numbers compares below or above all lengths: a pre-release comes before
-# everything that continues the number, a release after it, the variants of the release just before itself.
+# In a release key each number follows its length, so that keys compare as the numbers do, whatever their length.
+# The end of the numbers compares below or above all lengths: a pre-release comes before every longer number, a
+# release after it, and the variants of a release just before the release itself.
 _LENGTH_ZERO = 0x100
 _PRE_RELEASE_END, _VARIANT_END, _RELEASE_END = "\x00", "\u0200", "\u0201"
 _STAMP, _DOTTED_OR_SHORT = "0", "1"
 
 
 def most_specific(tags: Iterable[object]) -> str | None:
-    """Return the tag that says most about the version all of them name, None if none is the tag of an image.
+    """Return the most specific of several tags of one version, None if none is the tag of an image.
 
-    A release with the most numbers, if possible without a suffix; else the longest tag; `latest` last.
+    That is the release with the most numbers, preferably without a suffix; else the longest tag; `latest` last.
 
     >>> most_specific({"latest", "3", "3.20", "3.20.1"})
     '3.20.1'
@@ -53,10 +53,10 @@ def most_specific(tags: Iterable[object]) -> str | None:
 def choose(
     available: Iterable[object], limit: int, *, kept: Collection[str] = (), wanted: Collection[str] = ()
 ) -> list[str]:
-    """Return the tags to keep fresh, what matters most first: the first `limit`, and all that are `kept`.
+    """Return the tags to keep fresh, the most important first: the first `limit`, and all that are `kept`.
 
-    `latest` comes first, then the kept ones, the wanted ones, the releases from the newest, and the rest
-    as the registry told them. What is not available, or no tag of an image, is left out.
+    `latest` comes first, then kept tags, wanted tags, releases from the newest, and the others in the order of the
+    registry. Tags that are not available, or are not tags of an image, are left out.
     """
     must, may = frozenset(kept), frozenset(wanted)
     newest_first = sorted(_tags_of_images(available), key=lambda tag: release_key(tag) or "", reverse=True)
@@ -65,7 +65,7 @@ def choose(
 
 
 def release_key(tag: str) -> str | None:
-    """Return a text that compares with those of other tags as the releases do, None if it is no release."""
+    """Return a sort key that orders tags as their releases, None if the tag is not a release."""
     release = _numbers_and_suffix(tag)
     if release is None:
         return None
@@ -76,7 +76,7 @@ def release_key(tag: str) -> str | None:
 
 
 def _tags_of_images(texts: Iterable[object]) -> list[str]:
-    """Keep each tag of an image once: registries also list nulls, digests and signatures."""
+    """Return each tag of an image once; registries also list nulls, digests and signatures."""
     unique = dict.fromkeys(text for text in texts if isinstance(text, str))
     return [text for text in unique if is_tag(text) and not _REFERRERS_TAG.fullmatch(text)]
 
@@ -88,9 +88,9 @@ def _specificity(tag: str) -> tuple[bool, bool, int, int, str, str]:
 
 
 def _numbers_and_suffix(tag: str) -> tuple[list[str], str] | None:
-    """Part a tag into the numbers of its release and what follows them, None if it is no release.
+    """Split a tag into the numbers of its release and its suffix, None if it is not a release.
 
-    Without a dot, a letter that follows at once makes it something else: `7f3a2b1` is a commit.
+    A number without a dot that a letter follows is not a release: `7f3a2b1` is a commit.
     """
     match = _RELEASE.fullmatch(tag) if is_tag(tag) else None
     if match is None:

@@ -1,4 +1,4 @@
-"""Writes one line per event in ``key=value`` form, whatever is in the values.
+"""Writes one line per event in ``key=value`` form, whatever the values hold.
 
     time=2026-11-25T01:02:03.456Z level=info event=refreshed image=example/web tags=3 refresh=5f0c1a2b3c4d5e6f
 
@@ -7,7 +7,7 @@ printable ASCII, so no tag, label or error can begin another or steer a terminal
 what several workers can write to one pipe without mixing their lines (POSIX, `write`, PIPE_BUF). What other libraries
 log comes in the same form, as ``event=log``.
 
-Everything that is logged within a request or a refresh bears its id.
+Every line that is logged within a request or a check has its id.
 """
 
 import json
@@ -57,28 +57,28 @@ class EventLog:
         self._log = logging.getLogger(module)
 
     def info(self, event: str, /, **fields: object) -> None:
-        """Say that something happened."""
-        self._say(logging.INFO, event, fields)
+        """Log that something happened."""
+        self._write(logging.INFO, event, fields)
 
     def warning(self, event: str, /, **fields: object) -> None:
-        """Say that something failed outside of the service."""
-        self._say(logging.WARNING, event, fields)
+        """Log that something failed outside of the service."""
+        self._write(logging.WARNING, event, fields)
 
     def error(self, event: str, /, **fields: object) -> None:
-        """Say that something failed which an operator should mend."""
-        self._say(logging.ERROR, event, fields)
+        """Log that something failed that an operator should mend."""
+        self._write(logging.ERROR, event, fields)
 
     def exception(self, event: str, /, **fields: object) -> None:
-        """Say that the exception that is being handled was not foreseen, and where it was raised."""
-        self._say(logging.ERROR, event, fields, raised=sys.exception())
+        """Log the exception that is being handled, with its traceback: it is a defect of ours."""
+        self._write(logging.ERROR, event, fields, raised=sys.exception())
 
     def broken_thread(self, broken: threading.ExceptHookArgs) -> None:
-        """Say that a thread ended by an exception, as `threading.excepthook` is told it."""
+        """Log that a thread ended with an exception; for `threading.excepthook`."""
         if broken.exc_type is not SystemExit:
             name = broken.thread.name if broken.thread else None
-            self._say(logging.ERROR, "thread_broke", {"thread": name}, raised=broken.exc_value)
+            self._write(logging.ERROR, "thread_broke", {"thread": name}, raised=broken.exc_value)
 
-    def _say(
+    def _write(
         self, level: int, event: str, fields: Mapping[str, object], *, raised: BaseException | None = None
     ) -> None:
         if self._log.isEnabledFor(level):
@@ -98,7 +98,7 @@ _WORK: ContextVar[_Work] = ContextVar("work", default=_Work())  # noqa: B039 - i
 
 @contextmanager
 def work(**ids: str) -> Iterator[None]:
-    """Have every line that is logged meanwhile, by this thread, bear these ids too."""
+    """Add these ids to every line that this thread logs within the block."""
     outer = _WORK.set(_Work((*_WORK.get().ids, *ids.items()), time.monotonic()))
     try:
         yield
@@ -107,7 +107,7 @@ def work(**ids: str) -> Iterator[None]:
 
 
 def identified(kind: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Return a decorator that makes each call a work with an id of its own."""
+    """Return a decorator that adds an id of this kind, a new one for each call, to what the call logs."""
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         @wraps(function)
@@ -121,33 +121,33 @@ def identified(kind: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 
 def also(**ids: str) -> None:
-    """Have the lines of the work that is being done bear these ids too, until it ends."""
+    """Add these ids to the lines of the current work, until it ends."""
     current = _WORK.get()
     _WORK.set(_Work((*current.ids, *ids.items()), current.begun_at))
 
 
 def work_seconds() -> float:
-    """Return how long the work that is being done has taken so far."""
+    """Return how long the current work has taken so far."""
     return round(time.monotonic() - _WORK.get().begun_at, 3)
 
 
 def current_id(kind: str) -> str | None:
-    """Return the id of this kind that lines bear now, or None."""
+    """Return the id of this kind that lines have now, or None."""
     return next((str(value) for key, value in _WORK.get().ids if key == kind), None)
 
 
 def new_id() -> str:
-    """Return an id that nothing else has."""
+    """Return a new id."""
     return secrets.token_hex(8)
 
 
 def is_id(text: str) -> bool:
-    """Tell whether a text can be an id."""
+    """Return whether a text can be an id."""
     return _ID.fullmatch(text) is not None
 
 
 class LineFormatter(logging.Formatter):
-    """Makes lines of what is logged, by us or by others."""
+    """Makes a line of each record, whether it is ours or a library's."""
 
     def __init__(self, redaction: Redaction | None = None) -> None:
         super().__init__()
@@ -155,14 +155,14 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line for a record, with its traceback if it has one."""
-        told = [("time", _time(record.created)), ("level", record.levelname.lower()), *self._told(record)]
+        fields = [("time", _time(record.created)), ("level", record.levelname.lower()), *self._fields(record)]
         end = "".join(f" {key}={_word(value)}" for key, value in _WORK.get().ids)
         if record.exc_info and record.exc_info[0]:
             traceback = self._redaction.of_foreign(self.formatException(record.exc_info))
             end += f" traceback={_quoted_end(traceback, _LONGEST_TRACEBACK)}"
-        return line(told, _LONGEST_LINE - len(end)) + end
+        return line(fields, _LONGEST_LINE - len(end)) + end
 
-    def _told(self, record: logging.LogRecord) -> Fields:
+    def _fields(self, record: logging.LogRecord) -> Fields:
         if isinstance(record.msg, Event):
             yield "event", record.msg.name
             for key, value in record.msg.fields:

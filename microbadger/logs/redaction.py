@@ -1,9 +1,9 @@
-"""Takes secrets out of what is about to be logged, as a last defence: nothing logs one on purpose.
+"""Removes secrets from what is about to be logged, as a last line of defence: nothing logs one on purpose.
 
-What the service was given is known and found wherever it stands, also as a URL, JSON or Python would write it. Of the
-rest the form is known: a webhook's token at the end of a path, what follows ``Bearer``, the query of a URL, which signs
-it where blobs are stored, and in what other libraries say every path, for a receiver of notifications can have its
-secret there.
+Secrets from the settings are known, and found anywhere, also in the form that a URL, JSON or Python gives them. Other
+secrets are found by their form: a webhook's token at the end of a path, what follows ``Bearer``, and the query of a
+URL, which is a signature where blobs are stored. From the messages of libraries every path is removed as well, for the
+URL of a receiver of notifications can hold its secret there.
 """
 
 import base64
@@ -13,11 +13,11 @@ from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
 HIDDEN = "[hidden]"
-_SHORTEST = 4  # what is shorter stands in every other word
+_SHORTEST = 4  # shorter ones occur in every other word
 _FORMS = (
     # RFC 6750 and RFC 7617: the value of an Authorization header.
     (re.compile(r"\b(Bearer|Basic) +(?!realm=)[\w.~+/=-]{4,}", re.ASCII | re.IGNORECASE), rf"\1 {HIDDEN}"),
-    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*", re.ASCII), HIDDEN),  # RFC 7519: a token, wherever it stands
+    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*", re.ASCII), HIDDEN),  # RFC 7519: a token, anywhere
     (re.compile(r"(?<=//)[^\s/@\"']+@"), f"{HIDDEN}@"),  # the user and the password of a URL
     (re.compile(r"\?[^\s?\"'<>]*=[^\s\"'<>]*"), f"?{HIDDEN}"),
     # A webhook's token: 32 bytes of base64url, in which there is an upper-case letter and in no repository.
@@ -25,12 +25,12 @@ _FORMS = (
 )
 _PATHS = (
     (re.compile(r"\b(https?://[^\s/\"'<>]+)/[^\s\"'<>]+", re.IGNORECASE), rf"\1/{HIDDEN}"),
-    (re.compile(r"(?<=with url: )\S+"), HIDDEN),  # as urllib3 says it
+    (re.compile(r"(?<=with url: )\S+"), HIDDEN),  # as urllib3 writes it
 )
 
 
 class Redaction:
-    """Takes secrets out of texts."""
+    """Removes secrets from texts."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         written = {form for secret in secrets if len(secret) >= _SHORTEST for form in _written(secret)}
@@ -46,14 +46,14 @@ class Redaction:
         return text
 
     def of_foreign(self, text: str) -> str:
-        """Return what a library or an error of one says without the secrets in it, and of URLs only the host."""
+        """Return the message of a library without the secrets in it, and with only the host of each URL."""
         for form, instead in _PATHS:
             text = form.sub(instead, text)
         return self.of(text)
 
 
 def _written(secret: str) -> set[str]:
-    """Return the ways in which a secret can stand in a text."""
+    """Return the forms that a secret can have in a text."""
     return {
         secret,
         quote(secret),

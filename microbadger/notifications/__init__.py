@@ -1,15 +1,13 @@
 """Informs subscribers, in order, until each message arrives."""
 
-from microbadger.notifications.delivery import Delivery
 from microbadger.notifications.messages import FORMATS
-from microbadger.notifications.outbox import Attempt
+from microbadger.notifications.notifications import DeliveryStatus, Notifications
 from microbadger.notifications.receivers import InvalidReceiver
 from microbadger.notifications.sender import Sender
 from microbadger.notifications.subscriptions import (
     DEFAULT_FORMAT,
     MOST_SUBSCRIPTIONS,
     InvalidSubscription,
-    Notifications,
     Subscription,
 )
 
@@ -17,8 +15,7 @@ __all__ = [
     "DEFAULT_FORMAT",
     "FORMATS",
     "MOST_SUBSCRIPTIONS",
-    "Attempt",
-    "Delivery",
+    "DeliveryStatus",
     "InvalidReceiver",
     "InvalidSubscription",
     "Notifications",

@@ -1,22 +1,29 @@
-"""Sends what waits: in order for each subscription, one message at a time, and no receiver waits for another.
+"""Sends what is due: in order for each subscription, one message at a time, and no receiver waits for another.
 
-Several processes may deliver at once. Whoever holds the lock of a subscription sends for it; the kernel frees the lock
-of a process that dies, and its message, which still waits, is sent by the next.
+Several processes may deliver at once. The one that holds the lease of a subscription sends for it. The result of an
+attempt, the state of the message and the history are written in one transaction; a message whose sender died before
+that is sent again under the same id, by the next process that looks for what is due.
 """
 
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 
+from microbadger.image import Repository, format_time
 from microbadger.logs import EventLog
-from microbadger.notifications.outbox import Attempt, Message
+from microbadger.notifications import outbox, subscriptions
+from microbadger.notifications.messages import Announcement, message_bytes
+from microbadger.notifications.outbox import Attempt, Message, State
 from microbadger.notifications.receivers import Scope
-from microbadger.notifications.subscriptions import Notifications, Subscription
-from microbadger.store import try_lock, unlock
+from microbadger.notifications.subscriptions import Subscription
+from microbadger.store import Counts, Database, Lease, LeaseLost, Leases, StoreError
 
 log = EventLog(__name__)
 
 _AT_ONCE = 32
+_GONE = 410  # by which a receiver says that it wants no more; the Standard Webhooks specification
 
 Send = Callable[[Subscription, Message, Scope], Attempt]
 
@@ -25,11 +32,21 @@ class Delivery:
     """Delivers in threads of its own, a bounded number of them, none of which holds up the end of the process."""
 
     def __init__(
-        self, notifications: Notifications, send: Send, on_attempt: Callable[[Attempt], object] = lambda _: None
+        self,
+        database: Database,
+        leases: Leases,
+        counts: Counts,
+        send: Send,
+        *,
+        base_url: str,
+        now: Callable[[], datetime],
     ) -> None:
-        self._notifications = notifications
+        self._database = database
+        self._leases = leases
+        self._counts = counts
         self._send = send
-        self._on_attempt = on_attempt
+        self._base_url = base_url
+        self._now = now
         self._changed = threading.Condition()
         self._in_hand: set[str] = set()
         self._queue: deque[str] = deque()
@@ -37,7 +54,8 @@ class Delivery:
 
     def deliver_due(self) -> None:
         """Begin to send what is due; returns at once."""
-        due = self._notifications.due()
+        with self._database.read() as connection:
+            due = outbox.due(connection, self._now())
         with self._changed:
             new = [subscription_id for subscription_id in due if subscription_id not in self._in_hand]
             self._in_hand.update(new)
@@ -52,36 +70,24 @@ class Delivery:
         with self._changed:
             self._changed.wait_for(lambda: not self._threads)
 
-    def deliver(self, subscription_id: str) -> None:
-        """Send what is due for a subscription, unless another is at it: that one asks again after it has finished."""
-        while self._notifications.next_due(subscription_id):
-            lock = try_lock(self._notifications.lock_path(subscription_id))
-            if lock is None:
-                return
-            try:
-                while due := self._notifications.next_due(subscription_id):
-                    self._deliver(*due)
-            finally:
-                unlock(lock)
-
-    def test(self, subscription: Subscription) -> Attempt:
-        """Send a test message now, past those that wait, and return what came of it."""
-        message = self._notifications.test_message(subscription)
-        attempt = self._send(subscription, message, self._notifications.scope(subscription))
-        self._notifications.settle_test(subscription, message, attempt)
-        _tell("tested", subscription, message, attempt)
+    def send_test(self, subscription: Subscription) -> Attempt:
+        """Send a test message now, before those that wait, and return the result."""
+        message = self._test_message(subscription)
+        attempt = self._send(subscription, message, subscription.scope(self._base_url))
+        state: State = "delivered" if attempt.has_arrived else "failed"
+        with self._database.write(durable=True) as connection:
+            if subscriptions.lock(connection, subscription.id):
+                delivery = attempt.document(message, subscription.url, state, self._now())
+                outbox.remember(connection, subscription.id, delivery)
+        _log_attempt("tested", subscription, message, attempt)
         return attempt
-
-    def _deliver(self, subscription: Subscription, message: Message) -> None:
-        attempt = self._send(subscription, message, self._notifications.scope(subscription))
-        state = self._notifications.settle(subscription, message, attempt)
-        self._on_attempt(attempt)
-        _tell(state or "removed", subscription, message, attempt)
 
     def _work(self) -> None:
         while subscription_id := self._next():
             try:
-                self.deliver(subscription_id)
+                self._deliver(subscription_id)
+            except (StoreError, LeaseLost) as error:
+                log.error("notifications_failed", id=subscription_id, error=error)
             except Exception:  # a defect of ours, which must not keep the others from their messages
                 log.exception("notification_broke", id=subscription_id)
             finally:
@@ -96,10 +102,62 @@ class Delivery:
             self._changed.notify_all()
             return None
 
+    def _deliver(self, subscription_id: str) -> None:
+        """Send what is due for a subscription, unless another process is at it: that one asks again when it is done."""
+        while self._next_due(subscription_id) and (lease := self._leases.try_take(lease_name(subscription_id))):
+            try:
+                while due := self._next_due(subscription_id):
+                    lease.renew()
+                    self._send_and_settle(*due, lease)
+            finally:
+                self._leases.give_back(lease)
 
-def _tell(state: str, subscription: Subscription, message: Message, attempt: Attempt) -> None:
-    tell = log.info if attempt.has_arrived else log.warning
-    tell(
+    def _next_due(self, subscription_id: str) -> tuple[Subscription, Message] | None:
+        with self._database.read() as connection:
+            subscription = subscriptions.read(connection, subscription_id)
+            message = outbox.first_due(connection, subscription_id, self._now())
+        return (subscription, message) if subscription and subscription.is_enabled and message else None
+
+    def _send_and_settle(self, subscription: Subscription, message: Message, lease: Lease) -> None:
+        attempt = self._send(subscription, message, subscription.scope(self._base_url))
+        state = self._settle(subscription, message, attempt, lease)
+        self._counts.add("notification_attempts", result="ok" if attempt.has_arrived else "failed")
+        _log_attempt(state or "removed", subscription, message, attempt)
+
+    def _settle(self, sent: Subscription, message: Message, attempt: Attempt, lease: Lease) -> State | None:
+        """Write down the result of an attempt, and return None if the subscription was removed meanwhile.
+
+        A receiver that says it is gone gets no more, until an administrator enables it again.
+        """
+        with self._database.write(durable=True) as connection:
+            subscription = subscriptions.lock(connection, sent.id)
+            if subscription is None:
+                return None
+            lease.prove(connection)
+            if attempt.status == _GONE and subscription.url == sent.url:
+                subscriptions.update(connection, replace(subscription, is_enabled=False))
+            return outbox.settle(connection, sent.id, sent.url, message, attempt, self._now())
+
+    def _test_message(self, subscription: Subscription) -> Message:
+        now = self._now()
+        announcement = Announcement(
+            image_name=subscription.image_name,
+            registry=Repository.parse(subscription.image_name).registry,
+            page_url=subscription.page_url(self._base_url),
+            at=format_time(now),
+        )
+        body = message_bytes(announcement, subscription.format)
+        return Message(outbox.new_id(), body.decode(), 1, now)
+
+
+def lease_name(subscription_id: str) -> str:
+    """Return the name of the lease that the sender for a subscription holds."""
+    return f"subscription:{subscription_id}"
+
+
+def _log_attempt(state: str, subscription: Subscription, message: Message, attempt: Attempt) -> None:
+    write = log.info if attempt.has_arrived else log.warning
+    write(
         "notification",
         state=state,
         id=subscription.id,

@@ -1,8 +1,8 @@
-"""Says in the words of each receiver what changed: documents in, the JSON of a message out.
+"""Describes changes in the format of each receiver: documents in, the JSON of a message out.
 
-``microbadger`` is the message microbadger.com sent, of which Slack shows the ``text``; ``json`` tells the most. The
-others are for chats: they name a few tags, and the page for the rest. Whatever comes from a registry is escaped as the
-receiver reads it, and every message is bounded.
+``microbadger`` is the message that microbadger.com sent, of which Slack shows the ``text``; ``json`` has the most
+details. The others are for chats: they name a few tags, and link to the page for the rest. Text from a registry is
+escaped as the receiver requires, and every message is bounded.
 """
 
 import json
@@ -47,7 +47,7 @@ class TagChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
-    """What subscribers of an image are told; no tag at all makes it a test message."""
+    """The content of a message to the subscribers of an image; one without tags is a test message."""
 
     image_name: str
     registry: str
@@ -61,7 +61,7 @@ class Announcement:
 
     @property
     def sentence(self) -> str:
-        """What happened, as microbadger.com said it, which knew no registry but Docker Hub."""
+        """What happened, as microbadger.com said it; it read Docker Hub only."""
         if self.is_test:
             return f"Hi, it's MicroBadger, sending you a test notification for {self.image_name}"
         kind = "Docker Hub image" if self.registry == DOCKER_HUB else "image"
@@ -69,7 +69,7 @@ class Announcement:
 
 
 def announce_changes(before: ImageDocument, after: ImageDocument, changes: Changes, page_url: str) -> Announcement:
-    """Return what is to be told of the changes between two documents of an image."""
+    """Return the announcement of changes between two documents of an image."""
     old, new = _by_tag(before), _by_tag(after)
     kinds = ((NEW, changes.new), (CHANGED, changes.changed), (DELETED, changes.deleted))
     return Announcement(
@@ -84,7 +84,7 @@ def announce_changes(before: ImageDocument, after: ImageDocument, changes: Chang
 
 
 def matching(changes: Changes, patterns: Iterable[str]) -> Changes:
-    """Return those changes whose tag fits one of the patterns, such as ``1.*``; all of them if there is none."""
+    """Return the changes of tags that match one of the patterns, such as ``1.*``, or all if there is no pattern."""
     wanted = tuple(patterns)
     if not wanted:
         return changes
@@ -101,13 +101,13 @@ def message_bytes(announcement: Announcement, format_: str) -> bytes:
 
 
 def _microbadger(announcement: Announcement) -> Message:
-    told = announcement.tags[:_MOST_TAGS]
+    tags = announcement.tags[:_MOST_TAGS]
     message: Message = {
         "text": f"{announcement.sentence} {announcement.page_url}",
         "image_name": announcement.image_name,
     }
     for kind in (NEW, CHANGED, DELETED):
-        message[f"{kind}_tags"] = [{"tag": change.tag, "SHA": change.sha} for change in told if change.kind == kind]
+        message[f"{kind}_tags"] = [{"tag": change.tag, "SHA": change.sha} for change in tags if change.kind == kind]
     return message
 
 
@@ -182,8 +182,8 @@ def _chat_lines(announcement: Announcement, *, escape: Callable[[str], str], cod
     lines: list[str] = []
     left = _MOST_LINE_CHARACTERS
     for change in announcement.tags[:_MOST_LINES]:
-        told = filter(None, (_moved(_short_sha, change), _moved(_size, change)))
-        line = f"• {code(change.tag)} {change.kind}" + escape("".join(f", {part}" for part in told))
+        facts = filter(None, (_moved(_short_sha, change), _moved(_size, change)))
+        line = f"• {code(change.tag)} {change.kind}" + escape("".join(f", {fact}" for fact in facts))
         left -= len(line) + 1
         if left < 0:
             break
@@ -192,10 +192,10 @@ def _chat_lines(announcement: Announcement, *, escape: Callable[[str], str], cod
     return [*lines, f"and {more} more"] if more else lines
 
 
-def _moved(tell: Callable[[VersionDocument], str], change: TagChange) -> str:
-    """Return what is told of the old and of the new version, once if it is the same."""
-    told = [tell(version) for version in (change.old, change.new) if version]
-    return " → ".join(dict.fromkeys(filter(None, told)))
+def _moved(describe: Callable[[VersionDocument], str], change: TagChange) -> str:
+    """Return a fact about the old and the new version, once if it is the same."""
+    facts = [describe(version) for version in (change.old, change.new) if version]
+    return " → ".join(dict.fromkeys(filter(None, facts)))
 
 
 def _short_sha(version: VersionDocument) -> str:
@@ -230,7 +230,7 @@ def _tag_details(change: TagChange) -> Message:
 
 
 def _version_details(version: VersionDocument) -> Message:
-    """Return what is known of a version; what is not is left out."""
+    """Return what is known of a version; unknown values are left out."""
     details: Message = {"Digest": version["Digest"]}
     if version["DownloadSize"]:
         details["DownloadSize"] = version["DownloadSize"]

@@ -1,31 +1,31 @@
-"""Keeps messages on disk until their receiver has them, and remembers how the last deliveries went.
+"""Keeps messages until their receiver has them, and the last deliveries of each subscription.
 
-A message is one file in its subscription's folder in ``waiting``, named after its place in the line and its id: a
-listing tells what there is to do, and an announcement that is repeated is recognised. One that failed too often moves
-to ``parked``, where it stays until it is sent again or newer ones push it out. Whoever changes something here holds the
-lock of `microbadger.notifications.subscriptions`; files are replaced whole, so reading needs none.
+Messages of a subscription are sent in the order of their numbers. One that failed too often is *parked*: it stays until
+an administrator has it sent again, or newer ones push it out. Every function works within the transaction of its
+caller, who has locked the subscription by `microbadger.notifications.subscriptions.lock` if the function writes.
 """
 
 import json
 import random
-import shutil
-from contextlib import suppress
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Literal, NotRequired, TypedDict, cast
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, NotRequired, TypedDict
+
+from sqlalchemy import ColumnElement, Connection, FromClause, Table, bindparam, func, select
 
 from microbadger.image import format_time
-from microbadger.store import read_if_any, remove_file, replace_file, set_aside
+from microbadger.store import DELIVERIES, MESSAGES, SUBSCRIPTIONS
 
 # The first delays of the schedule that the Standard Webhooks specification gives as an example.
 _DELAYS = (timedelta(seconds=5), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
 _MOST_ATTEMPTS = len(_DELAYS) + 1
 _JITTER = 0.1
-_LONGEST_DELAY = timedelta(hours=12)  # no message is due later than this, whatever a clock said when it was noted
+_LONGEST_DELAY = timedelta(hours=12)  # a message that is due later was written when the clock was wrong
 _MOST_WAITING = 100
 _MOST_PARKED = 100
-_MOST_REMEMBERED = 10
+_MOST_DELIVERIES = 10
 
 State = Literal["waiting", "delivered", "parked", "failed"]
 
@@ -54,14 +54,10 @@ class Message:
     attempts: int
     due_at: datetime
 
-    def is_due(self, now: datetime) -> bool:
-        """Tell whether the time for the next attempt has come."""
-        return self.due_at <= now or self.due_at > now + _LONGEST_DELAY
-
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What came of sending a message once: a status and the begin of the answer, or why there was none."""
+    """The result of sending a message once: a status and the begin of the answer, or why there was none."""
 
     status: int = 0
     response: str = ""
@@ -73,7 +69,7 @@ class Attempt:
         return 200 <= self.status < 300
 
     def document(self, message: Message, url: str, state: State, sent_at: datetime) -> DeliveryDocument:
-        """Return what is remembered of a message after this attempt."""
+        """Return the entry of the history after this attempt."""
         delivery = DeliveryDocument(
             WebhookURL=url,
             Message=json.loads(message.body),
@@ -91,120 +87,88 @@ class Attempt:
         return delivery
 
 
-class Outbox:
-    """The messages of all subscriptions, below one folder."""
+def new_id() -> str:
+    """Return the id of a new message, which it keeps however often it is sent; it holds no full stop."""
+    return f"msg_{secrets.token_hex(16)}"
 
-    def __init__(self, folder: Path) -> None:
-        self._waiting = folder / "waiting"
-        self._parked = folder / "parked"
-        self._history = folder / "history"
 
-    def put(self, subscription_id: str, message: Message) -> bool:
-        """Append a message to the line; False where it stands there, is parked or was delivered lately."""
-        line = self._waiting / subscription_id
-        names = _names(line) + _names(self._parked / subscription_id)
-        if message.id in {*map(_id_in, names), *(delivery["ID"] for delivery in self.history(subscription_id))}:
-            return False
-        place = 1 + max(map(_place_in, names), default=0)
-        _write(line / f"{place:010}.{message.id}", message)
-        for name in _names(line)[:-_MOST_WAITING]:
-            self._park(subscription_id, name)
-        return True
+def put(connection: Connection, subscription_id: str, body: str, now: datetime) -> None:
+    """Append a message. Of those that wait or are parked, the oldest ones make room."""
+    row = {"id": new_id(), "subscription_id": subscription_id, "body": body, "attempts": 0, "is_parked": False}
+    connection.execute(_PUT, {**row, "due_at": now.timestamp()})
+    connection.execute(_PARK_OLDEST, {"subscription": subscription_id})
+    connection.execute(_DROP_OLDEST_PARKED, {"subscription": subscription_id})
 
-    def lines(self) -> set[str]:
-        """Return the ids of the subscriptions for which messages wait."""
-        return set(_names(self._waiting))
 
-    def lengths(self) -> dict[str, int]:
-        """Return how many messages wait and how many were given up, over all subscriptions."""
-        folders = {"waiting": self._waiting, "parked": self._parked}
-        return {
-            state: sum(len(_names(folder / subscription_id)) for subscription_id in _names(folder))
-            for state, folder in folders.items()
-        }
+def due(connection: Connection, now: datetime) -> list[str]:
+    """Return the ids of the enabled subscriptions whose first message is due."""
+    return [row.subscription_id for row in connection.execute(_FIRSTS) if _is_due(_time(row.due_at), now)]
 
-    def waiting(self, subscription_id: str) -> int:
-        """Return how many messages wait for a subscription."""
-        return len(_names(self._waiting / subscription_id))
 
-    def parked(self, subscription_id: str) -> int:
-        """Return how many messages of a subscription were given up."""
-        return len(_names(self._parked / subscription_id))
+def first_due(connection: Connection, subscription_id: str, now: datetime) -> Message | None:
+    """Return the first message that waits for a subscription if it is due, else None."""
+    row = connection.execute(_FIRST, {"subscription": subscription_id}).one_or_none()
+    message = Message(row.id, row.body, row.attempts, _time(row.due_at)) if row else None
+    return message if message and _is_due(message.due_at, now) else None
 
-    def first(self, subscription_id: str) -> Message | None:
-        """Return the message that is to be sent next, or None."""
-        line = self._waiting / subscription_id
-        return next(filter(None, (_read_or_set_aside(line / name) for name in _names(line))), None)
 
-    def history(self, subscription_id: str) -> list[DeliveryDocument]:
-        """Return how the last deliveries went, the latest one first; none where that was damaged."""
-        return _parse_history(read_if_any(self._history_file(subscription_id))) or []
+def settle(
+    connection: Connection, subscription_id: str, url: str, message: Message, attempt: Attempt, now: datetime
+) -> State:
+    """Write down the result of an attempt, and return the new state of the message."""
+    attempts = message.attempts + 1
+    message = replace(message, attempts=attempts, due_at=now + _delay(attempts, attempt))
+    state = _settle(connection, message, attempt)
+    connection.execute(_DROP_OLDEST_PARKED, {"subscription": subscription_id})
+    remember(connection, subscription_id, attempt.document(message, url, state, now))
+    return state
 
-    def settle(self, subscription_id: str, url: str, message: Message, attempt: Attempt, now: datetime) -> State:
-        """Note what came of an attempt; take the message out of the line if it arrived or this was the last one."""
-        attempts = message.attempts + 1
-        message = replace(message, attempts=attempts, due_at=now + _delay(attempts, attempt))
-        state: State = "delivered" if attempt.has_arrived else "waiting" if attempts < _MOST_ATTEMPTS else "parked"
-        # Before the line is changed, so that a message whose sender dies here is known to have arrived.
-        self.remember(subscription_id, attempt.document(message, url, state, now))
-        for name in self._names_of(subscription_id, message):
-            if state == "delivered":
-                self._drop(subscription_id, name)
-                continue
-            _write(self._waiting / subscription_id / name, message)
-            if state == "parked":
-                self._park(subscription_id, name)
-        return state
 
-    def remember(self, subscription_id: str, delivery: DeliveryDocument) -> None:
-        """Put a delivery at the head of the history, instead of what was remembered of the same message."""
-        file = self._history_file(subscription_id)
-        if _parse_history(read_if_any(file)) is None:
-            set_aside(file)
-        others = [other for other in self.history(subscription_id) if other["ID"] != delivery["ID"]]
-        replace_file(file, json.dumps([delivery, *others][:_MOST_REMEMBERED]).encode())
+def remember(connection: Connection, subscription_id: str, delivery: DeliveryDocument) -> None:
+    """Put a delivery at the head of the history, in place of the previous entry of the same message."""
+    connection.execute(_FORGET_DELIVERY, {"subscription": subscription_id, "message": delivery["ID"]})
+    row = {"subscription_id": subscription_id, "message_id": delivery["ID"], "document": json.dumps(delivery)}
+    connection.execute(_REMEMBER, row)
+    connection.execute(_DROP_OLDEST_DELIVERIES, {"subscription": subscription_id})
 
-    def drop_if_delivered(self, subscription_id: str, message: Message) -> bool:
-        """Take a message out of the line if it arrived before the process that sent it could do so."""
-        arrived = {delivery["ID"] for delivery in self.history(subscription_id) if delivery["State"] == "delivered"}
-        if message.id not in arrived:
-            return False
-        for name in self._names_of(subscription_id, message):
-            self._drop(subscription_id, name)
-        return True
 
-    def unpark(self, subscription_id: str, now: datetime) -> int:
-        """Put what is parked back into the line, each at its old place; return how many messages that were."""
-        folder = self._parked / subscription_id
-        names = _names(folder)
-        for name in names:
-            if message := _read_or_set_aside(folder / name):
-                _write(self._waiting / subscription_id / name, replace(message, attempts=0, due_at=now))
-            remove_file(folder / name, self._parked)
-        return len(names)
+def unpark(connection: Connection, subscription_id: str, now: datetime) -> int:
+    """Have parked messages sent again, each in its old place; return how many they are."""
+    return connection.execute(_UNPARK, {"subscription": subscription_id, "now": now.timestamp()}).rowcount
 
-    def forget(self, subscription_id: str) -> None:
-        """Remove everything of a subscription."""
-        for folder in (self._waiting, self._parked):
-            shutil.rmtree(folder / subscription_id, ignore_errors=True)
-        self._history_file(subscription_id).unlink(missing_ok=True)
 
-    def _names_of(self, subscription_id: str, message: Message) -> list[str]:
-        return [name for name in _names(self._waiting / subscription_id) if _id_in(name) == message.id]
+def history(connection: Connection, subscription_id: str) -> list[DeliveryDocument]:
+    """Return how the last deliveries went, the latest one first."""
+    documents = connection.execute(_HISTORY, {"subscription": subscription_id}).scalars()
+    return [json.loads(document) for document in documents]
 
-    def _drop(self, subscription_id: str, name: str) -> None:
-        remove_file(self._waiting / subscription_id / name, self._waiting)
 
-    def _park(self, subscription_id: str, name: str) -> None:
-        folder = self._parked / subscription_id
-        if content := read_if_any(self._waiting / subscription_id / name):
-            replace_file(folder / name, content)
-        self._drop(subscription_id, name)
-        for old in _names(folder)[:-_MOST_PARKED]:
-            remove_file(folder / old, self._parked)
+def lengths(connection: Connection, subscription_id: str) -> tuple[int, int]:
+    """Return how many messages of a subscription wait, and how many are parked."""
+    return _lengths(connection, _LENGTHS.where(MESSAGES.c.subscription_id == subscription_id))
 
-    def _history_file(self, subscription_id: str) -> Path:
-        return self._history / f"{subscription_id}.json"
+
+def all_lengths(connection: Connection) -> tuple[int, int]:
+    """Return how many messages of all subscriptions wait, and how many are parked."""
+    return _lengths(connection, _LENGTHS)
+
+
+def forget(connection: Connection, subscription_id: str) -> None:
+    """Remove the messages and the history of a subscription."""
+    for table in (MESSAGES, DELIVERIES):
+        connection.execute(table.delete().where(table.c.subscription_id == subscription_id))
+
+
+def _settle(connection: Connection, message: Message, attempt: Attempt) -> State:
+    if attempt.has_arrived:
+        connection.execute(_DROP, {"message": message.id})
+        return "delivered"
+    if message.attempts >= _MOST_ATTEMPTS:
+        connection.execute(_PARK, {"message": message.id})
+        return "parked"
+    later = {"message": message.id, "tried": message.attempts, "later": message.due_at.timestamp()}
+    # Newer ones may have pushed it out while it was being sent.
+    return "waiting" if connection.execute(_POSTPONE, later).rowcount else "parked"
 
 
 def _delay(attempts: int, attempt: Attempt) -> timedelta:
@@ -212,46 +176,62 @@ def _delay(attempts: int, attempt: Attempt) -> timedelta:
     return max(own, timedelta(seconds=attempt.retry_after_seconds or 0))
 
 
-def _names(folder: Path) -> list[str]:
-    """Return what stands in a folder, in its order; not what is about to become something, or was set aside."""
-    with suppress(FileNotFoundError):
-        names = (path.name for path in folder.iterdir())
-        return sorted(name for name in names if not name.startswith(".") and ".damaged-" not in name)
-    return []
+def _is_due(due_at: datetime, now: datetime) -> bool:
+    return due_at <= now or due_at > now + _LONGEST_DELAY
 
 
-def _place_in(name: str) -> int:
-    return int(name.partition(".")[0])
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
-def _id_in(name: str) -> str:
-    return name.partition(".")[2]
+def _lengths(connection: Connection, statement: Any) -> tuple[int, int]:
+    found = {row.is_parked: row.length for row in connection.execute(statement)}
+    return found.get(False, 0), found.get(True, 0)
 
 
-def _parse_history(content: bytes | None) -> list[DeliveryDocument] | None:
-    fields = DeliveryDocument.__required_keys__
-    try:
-        document = [] if content is None else json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-    is_whole = isinstance(document, list) and all(isinstance(one, dict) and fields <= one.keys() for one in document)
-    return cast(list[DeliveryDocument], document) if is_whole else None
+Condition = Callable[[FromClause], ColumnElement[bool]]
 
 
-def _read_or_set_aside(file: Path) -> Message | None:
-    """Return the message in a file; None where it went away meanwhile, or was damaged."""
-    content = read_if_any(file)
-    if content is None:
-        return None
-    try:
-        fields = json.loads(content)
-        due_at = datetime.fromisoformat(fields["due_at"])
-        return Message(_id_in(file.name), fields["body"], fields["attempts"], due_at)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        set_aside(file)
-        return None
+def _is_beyond(most: int, table: Table, condition: Condition) -> ColumnElement[bool]:
+    """Return what rows of a table fulfil that fulfil a condition and have so many newer ones that do."""
+    other = table.alias()
+    numbers = select(other.c.number).where(condition(other)).order_by(other.c.number.desc())
+    return condition(table) & (table.c.number <= numbers.limit(1).offset(most).scalar_subquery())
 
 
-def _write(file: Path, message: Message) -> None:
-    fields = {"body": message.body, "attempts": message.attempts, "due_at": message.due_at.isoformat()}
-    replace_file(file, json.dumps(fields).encode(), is_durable=True)
+def _belongs(table: FromClause) -> ColumnElement[bool]:
+    return table.c.subscription_id == bindparam("subscription")
+
+
+def _waits(table: FromClause) -> ColumnElement[bool]:
+    return _belongs(table) & ~table.c.is_parked
+
+
+def _is_parked(table: FromClause) -> ColumnElement[bool]:
+    return _belongs(table) & table.c.is_parked
+
+
+_PUT = MESSAGES.insert()
+_FIRST = select(MESSAGES).where(_waits(MESSAGES)).order_by(MESSAGES.c.number).limit(1)
+_FIRST_NUMBERS = select(func.min(MESSAGES.c.number)).where(~MESSAGES.c.is_parked).group_by(MESSAGES.c.subscription_id)
+_FIRSTS = (
+    select(MESSAGES.c.subscription_id, MESSAGES.c.due_at)
+    .join(SUBSCRIPTIONS, SUBSCRIPTIONS.c.id == MESSAGES.c.subscription_id)
+    .where(MESSAGES.c.number.in_(_FIRST_NUMBERS), SUBSCRIPTIONS.c.is_enabled)
+)
+_IS_MESSAGE = MESSAGES.c.id == bindparam("message")
+_DROP = MESSAGES.delete().where(_IS_MESSAGE)
+_PARK = MESSAGES.update().where(_IS_MESSAGE).values(is_parked=True)
+_POSTPONE = (
+    MESSAGES.update()
+    .where(_IS_MESSAGE, ~MESSAGES.c.is_parked)
+    .values(attempts=bindparam("tried"), due_at=bindparam("later"))
+)
+_PARK_OLDEST = MESSAGES.update().where(_is_beyond(_MOST_WAITING, MESSAGES, _waits)).values(is_parked=True)
+_DROP_OLDEST_PARKED = MESSAGES.delete().where(_is_beyond(_MOST_PARKED, MESSAGES, _is_parked))
+_UNPARK = MESSAGES.update().where(_is_parked(MESSAGES)).values(is_parked=False, attempts=0, due_at=bindparam("now"))
+_LENGTHS = select(MESSAGES.c.is_parked, func.count().label("length")).group_by(MESSAGES.c.is_parked)
+_REMEMBER = DELIVERIES.insert()
+_FORGET_DELIVERY = DELIVERIES.delete().where(_belongs(DELIVERIES), DELIVERIES.c.message_id == bindparam("message"))
+_DROP_OLDEST_DELIVERIES = DELIVERIES.delete().where(_is_beyond(_MOST_DELIVERIES, DELIVERIES, _belongs))
+_HISTORY = select(DELIVERIES.c.document).where(_belongs(DELIVERIES)).order_by(DELIVERIES.c.number.desc())

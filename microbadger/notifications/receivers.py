@@ -1,27 +1,22 @@
-"""Says where messages may go: to public addresses over https, and to others only if the operator said so.
+"""Decides where messages may go: to public addresses over https, and to others only if the operator said so.
 
-Whoever holds the administrator's token is believed a lot, but not so much that the service would post to the network
-behind it and hand back what was answered. So a subscription made over HTTP reaches public hosts alone, checked after
-the name was resolved and again for each connection. One made at the command line may name any host, and a service
-whose own address is this computer, as on a developer's desk, may also notify this computer. No subscription reaches
-link-local addresses, where clouds keep their credentials.
+An administrator is trusted, but not so much that the service would post to the network behind it and show the answer.
+So a subscription made over HTTP reaches public hosts alone; the address is checked after the name was resolved, for
+each connection. A subscription made at the command line may name any host, and a service whose own address is this
+computer, as on a developer's desk, may also notify this computer. No subscription reaches link-local addresses, where
+clouds keep their credentials.
 """
 
 from enum import Enum, auto
 from ipaddress import ip_address
 
-import requests
-
-from microbadger.http import Address, is_possible, is_public
-from microbadger.registry import Origin, is_public_host
+from microbadger.http import Address, Origin, Url, is_possible, is_public, is_public_host
 
 _MAX_URL_LENGTH = 2048
-_HTTPS_PORT = 443
-_FIRST_UNPRIVILEGED_PORT = 1024
 
 
 class InvalidReceiver(ValueError):
-    """A URL is none that messages may go to; the sentence says why."""
+    """Messages may not go to a URL; the sentence says why."""
 
 
 class Scope(Enum):
@@ -39,35 +34,32 @@ class Scope(Enum):
         return cls.THIS_COMPUTER_TOO if _is_this_computer(Origin.of(base_url).host) else cls.PUBLIC
 
     def allows(self, address: Address) -> bool:
-        """Tell whether a connection may go to an address."""
+        """Return whether a connection may go to an address."""
         if self is Scope.ANYWHERE:
             return is_possible(address)
         return is_public(address) or (self is Scope.THIS_COMPUTER_TOO and address.is_loopback)
 
     def check(self, url: str) -> None:
-        """Raise InvalidReceiver for what is no URL to post to, or by itself says that it leads too far inside."""
+        """Raise InvalidReceiver if a URL is invalid, or names a host outside of this scope."""
         origin = _origin(url)
         if self is Scope.ANYWHERE or (self is Scope.THIS_COMPUTER_TOO and _is_this_computer(origin.host)):
             return
         if origin.scheme != "https":
             raise InvalidReceiver("It must begin with https://.")
-        is_usual_port = origin.port == _HTTPS_PORT or origin.port >= _FIRST_UNPRIVILEGED_PORT
-        if not is_usual_port or not is_public_host(origin.host) or _is_local_name(origin.host):
+        if not origin.has_usual_port or not is_public_host(origin.host) or _is_local_name(origin.host):
             raise InvalidReceiver(
                 "It must lead to a public address; an operator can name any host with flask notifications add."
             )
 
 
 def _origin(url: str) -> Origin:
-    """Return where a request to a URL goes: what is checked must be what the connection will see."""
+    """Return where a request to a URL goes, parsed as the connection will parse it."""
     if len(url) > _MAX_URL_LENGTH or not url.isprintable() or " " in url:
-        raise InvalidReceiver("It is too long, or holds spaces.")
+        raise InvalidReceiver("It is too long, or contains spaces.")
     try:
-        origin = Origin.of(str(requests.Request("POST", url).prepare().url))
-        origin.host.encode("idna")  # else a resolver would raise this
-    except ValueError as error:  # requests' own errors, too
+        return Url.of(url).origin
+    except ValueError as error:
         raise InvalidReceiver("It must be an http or https URL without a password.") from error
-    return origin
 
 
 def _is_this_computer(host: str) -> bool:
@@ -78,6 +70,6 @@ def _is_this_computer(host: str) -> bool:
 
 
 def _is_local_name(host: str) -> bool:
-    """Tell whether a name has no dot or ends in one that no public name has."""
+    """Return whether a name has no dot or ends in one that no public name has."""
     name = f".{host.rstrip('.')}"
     return ":" not in host and (name.count(".") == 1 or name.endswith((".localhost", ".local", ".internal")))

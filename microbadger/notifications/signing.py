@@ -1,8 +1,8 @@
-"""Signs messages so that a receiver can tell that they are ours, whole and new.
+"""Signs messages, so that a receiver can verify that they are ours, unchanged and new.
 
 The scheme is that of https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md, for
-which receivers find a library in most languages: an HMAC-SHA256 over id, time and body with a secret that only the
-receiver knows besides us.
+which there are libraries in most languages: an HMAC-SHA256 over id, time and body, with a secret that only we and the
+receiver know.
 """
 
 import hashlib
@@ -15,14 +15,14 @@ _SECRET_BYTES = 32  # the specification asks for 24 to 64
 
 
 def new_secret() -> str:
-    """Return a secret for one subscription, in the form in which receivers are told it."""
+    """Return a secret for one subscription, in the form that receivers use."""
     return _PREFIX + b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
 
 
 def signed_headers(secret: str, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """Return the headers that a message is sent with at a time, given in seconds since 1970.
+    """Return the headers of a message that is sent at a Unix time.
 
-    A message keeps its id however often it is sent; neither id nor time holds a full stop, which parts them.
+    The id must not contain a full stop, which separates id, time and body.
     """
     signed = f"{message_id}.{timestamp}.".encode() + body
     signature = hmac.digest(b64decode(secret.removeprefix(_PREFIX)), signed, hashlib.sha256)

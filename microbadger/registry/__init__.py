@@ -1,29 +1,24 @@
-"""Reads registries and Docker Hub, and believes nothing."""
+"""Reads registries and Docker Hub; believes nothing."""
 
-from microbadger.registry.client import Registry, RemoteRepository
-from microbadger.registry.content import ContentCache
-from microbadger.registry.credentials import Credentials
-from microbadger.registry.docker_config import read_credentials
-from microbadger.registry.docker_hub import DockerHub, HubTag, HubTags
+from microbadger.registry.client import Registry
+from microbadger.registry.content import Content
+from microbadger.registry.credentials import Credentials, read_credentials
+from microbadger.registry.docker_hub import HubTag, HubTags
 from microbadger.registry.errors import BadAnswer, NotFound, RateLimited, RegistryError
-from microbadger.registry.transport import Origin, RequestSeen, is_public_host, reason_of, told_delay_seconds
+from microbadger.registry.remote import RemoteRepository
+from microbadger.registry.servers import Servers
 
 __all__ = [
     "BadAnswer",
-    "ContentCache",
+    "Content",
     "Credentials",
-    "DockerHub",
     "HubTag",
     "HubTags",
     "NotFound",
-    "Origin",
     "RateLimited",
     "Registry",
     "RegistryError",
     "RemoteRepository",
-    "RequestSeen",
-    "is_public_host",
+    "Servers",
     "read_credentials",
-    "reason_of",
-    "told_delay_seconds",
 ]

@@ -1,12 +1,12 @@
-"""How a registry lets us in: its challenge, the token that answers it, and the credentials an operator has.
+"""How to log in to a registry: its challenge, and the token or credential that answers it.
 
-A registry answers 401 and says where tokens are given (the *realm*), for which *service* and which *scope*:
+A registry answers 401 and names where to get a token (the *realm*), for which *service* and which *scope*:
 https://github.com/distribution/distribution/blob/main/docs/content/spec/auth/token.md, and for identity tokens
 oauth.md beside it. The scope is taken from the answer to the real request, newest first, and a token is kept for
 one registry, repository, scope and credential. Without a credential the token is an anonymous one.
 
-A realm is a stranger's word. `transport` lets none lead inside; here, a credential goes only to a realm of the
-same host, of the same organisation's hosts, of the short list of known ones, or one the operator named.
+A realm is not to be trusted. `transport` lets none lead inside; here, a credential goes only to a realm of the same
+host, of the same organisation's hosts, of the short list of known ones, or one the operator named.
 """
 
 import re
@@ -17,28 +17,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import urlencode, urljoin, urlsplit
 
+from microbadger.http import Answer, Origin
 from microbadger.image import parse_object
-from microbadger.registry.credentials import Credential, Credentials
+from microbadger.registry.credentials import Credential
 from microbadger.registry.errors import BadAnswer, Refused
-from microbadger.registry.transport import Answer, Origin, Request, Transport
-
-__all__ = [
-    "Authenticator",
-    "Authorization",
-    "Challenge",
-    "Credential",
-    "Credentials",
-    "Subject",
-    "parse_challenges",
-    "usable_challenge",
-]
+from microbadger.registry.transport import Request, Transport
 
 _CLIENT_ID = "microbadger"
 _MAX_HEADER_LENGTH = 8192
 _MAX_TOKEN_BYTES = 256 * 1024
 _MAX_SCOPES = 5
 _MAX_TOKENS_KEPT = 2000
-_MIN_LIFETIME_SECONDS = 60  # also what is assumed if none is told (token.md)
+_MIN_LIFETIME_SECONDS = 60  # also the default (token.md)
 _MAX_LIFETIME_SECONDS = 24 * 3600
 _RENEWED_EARLY_SECONDS = 5
 
@@ -73,7 +63,7 @@ class Challenge:
 
     @property
     def is_about_scope(self) -> bool:
-        """Whether a token was good but not for this."""
+        """Whether a token was valid but not for this."""
         return self.parameters.get("error") == "insufficient_scope"
 
     def without_scope(self) -> "Challenge":
@@ -91,7 +81,7 @@ class Authorization:
 
 @dataclass(frozen=True)
 class Subject:
-    """Who wants to read what: `resource` tells apart what a registry may give different scopes for."""
+    """What is to be read, with which credential; a registry may give different scopes for each `resource`."""
 
     host: str
     home: str
@@ -111,7 +101,7 @@ _ANY = ""  # most registries give one scope for every resource of a repository, 
 
 
 class Authenticator:
-    """Answers challenges and remembers the answers; `named` are the realms an operator vouches for."""
+    """Answers challenges and remembers the answers; `named` are the URLs of realms that the operator trusts."""
 
     def __init__(
         self, transport: Transport, *, named: Collection[str] = (), clock: Callable[[], float] = time.time
@@ -124,7 +114,7 @@ class Authenticator:
         self._tokens: dict[tuple[str, str, _Scopes, Credential | None], _Token] = {}
 
     def authorization(self, subject: Subject) -> Authorization | None:
-        """Return what let this subject in last time; None if nothing did, or it has expired."""
+        """Return what this subject was read with last time; None if there was nothing, or it has expired."""
         with self._lock:
             scopes = self._scopes.get(subject, self._scopes.get(replace(subject, resource=_ANY)))
         if scopes is None:
@@ -136,7 +126,7 @@ class Authenticator:
     def answer(
         self, subject: Subject, challenge: Challenge, url: str, *, sent: Authorization | None
     ) -> Authorization | None:
-        """Return what to send after a challenge to a request for `url`; None if nothing beats what was sent."""
+        """Return what to send after a challenge to a request for `url`; None if what was sent is the best."""
         if challenge.scheme == "basic":
             return self._basic(subject, sent)
         scopes = self._wanted_scopes(subject, challenge)
@@ -232,10 +222,10 @@ class Authenticator:
             target = urljoin(url, realm).partition("#")[0]
             origin = Origin.of(target)
         except ValueError as error:
-            raise Refused(f"{subject.host} names a realm that is no URL", host=subject.host) from error
+            raise Refused(f"{subject.host} names a realm that is not a URL", host=subject.host) from error
         if subject.credential is not None and not self._may_see_credentials(origin, Origin.of(subject.home)):
             raise Refused(
-                f"{subject.host} asks to send its credential to {origin.host}, which nobody vouched for",
+                f"{subject.host} asks to send its credential to {origin.host}, which is not a known realm of it",
                 host=subject.host,
             )
         return target
@@ -250,7 +240,7 @@ class Authenticator:
 
 
 def parse_challenges(header: str) -> tuple[Challenge, ...]:
-    """Return the challenges of a WWW-Authenticate header in their order; what makes no sense is left out.
+    """Return the challenges of a WWW-Authenticate header in their order; what is invalid is left out.
 
     >>> parse_challenges('Bearer realm="https://a/token",service="a, b"')[0].parameters["service"]
     'a, b'
@@ -267,7 +257,7 @@ def parse_challenges(header: str) -> tuple[Challenge, ...]:
 
 
 def usable_challenge(refusal: Answer) -> Challenge | None:
-    """Return the first challenge in an answer that can be met; None if there is none."""
+    """Return the first challenge in an answer that can be answered; None if there is none."""
     for challenge in parse_challenges(refusal.headers.get("WWW-Authenticate", "")):
         if challenge.scheme == "basic" or (challenge.scheme == "bearer" and challenge.parameters.get("realm")):
             return challenge
@@ -275,14 +265,14 @@ def usable_challenge(refusal: Answer) -> Challenge | None:
 
 
 def _parse_token(body: bytes, host: str, now: float) -> _Token:
-    """Return the token a realm sent; one that is missing or could not stand in a header is a bad answer."""
+    """Return the token a realm sent; raise `BadAnswer` if it is missing or does not fit into a header."""
     try:
         fields = parse_object(body)
     except ValueError:
         fields = {}
     value = fields.get("token") or fields.get("access_token")
     if not isinstance(value, str) or not _HEADER_SAFE.fullmatch(value):
-        raise BadAnswer(f"the token service of {host} sent no usable token", host=host)
+        raise BadAnswer(f"the token service of {host} did not send a valid token", host=host)
     lifetime = fields.get("expires_in")
     seconds = lifetime if type(lifetime) is int else _MIN_LIFETIME_SECONDS
     seconds = min(max(seconds, _MIN_LIFETIME_SECONDS), _MAX_LIFETIME_SECONDS)
@@ -297,7 +287,7 @@ def _issued_at(value: object, now: float) -> float:
 
 
 def _are_siblings(one: str, other: str) -> bool:
-    """Tell whether two hosts belong to one organisation: `registry.gitlab.com` and `gitlab.com` do.
+    """Return whether two hosts belong to one organisation: `registry.gitlab.com` and `gitlab.com` do.
 
     Without the list of public suffixes this errs on the safe side: `a.co.uk` and `b.co.uk` share nothing.
     """

@@ -1,80 +1,141 @@
 """Keeps manifests and configs by their digest: what a digest names never changes, so it is read once.
 
-What is kept is checked against its digest whenever it is used, so a damaged file is the same as none. The folder is
-bounded: what was used longest ago goes first, and is read again from the registry if it is ever needed.
+Content is compared with its digest whenever it is used, so a damaged row is the same as none. What is kept is bounded:
+what was used longest ago goes first, and is read again from the registry if it is ever needed.
+
+What a check reads is written in one transaction, after its requests. A process that dies before has to read it again.
 """
 
-import os
-from array import array
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from pathlib import Path
+import threading
+import time
+import zlib
+from collections.abc import Callable, Collection, Mapping
+
+from sqlalchemy import bindparam, delete, func, select, update
 
 from microbadger.image import has_digest
-from microbadger.store import read_if_any, replace_file
+from microbadger.logs import EventLog
+from microbadger.store import CONTENT, Database, StoreError, upsert
+
+log = EventLog(__name__)
 
 _MAX_BYTES = 1024**3
 _KEPT_PART = 0.9
-_WRITERS = 4
+_MAX_UNWRITTEN_ROWS = 200
+_PROCESSES = 4
+_DELETED_AT_ONCE = 500
+_DAY_SECONDS = 86400
+
+_FIND = select(CONTENT.c.body, CONTENT.c.used_at).where(CONTENT.c.digest == bindparam("wanted"))
+_TOUCH = update(CONTENT).where(CONTENT.c.digest == bindparam("wanted")).values(used_at=bindparam("now"))
+_SIZE = select(func.coalesce(func.sum(CONTENT.c.size_bytes), 0))
+_OLDEST = (
+    select(CONTENT.c.digest, CONTENT.c.size_bytes)
+    .order_by(CONTENT.c.used_at)
+    .limit(_DELETED_AT_ONCE)
+)
+_DELETE = delete(CONTENT).where(CONTENT.c.digest == bindparam("unwanted"))
 
 
-class ContentCache:
-    """The folder of kept content, shared by all threads and processes."""
+class Content:
+    """The content that was read before, shared by all threads and processes."""
 
-    def __init__(self, folder: Path, max_bytes: int = _MAX_BYTES) -> None:
-        self._folder = folder
+    def __init__(
+        self, database: Database, max_bytes: int = _MAX_BYTES, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._database = database
         self._max_bytes = max_bytes
-        self._spare_bytes = int(max_bytes * (1 - _KEPT_PART))
-        self._room_bytes = self._spare_bytes // _WRITERS
-        """How much this process may write before it looks again whether there is too much."""
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._fetched: dict[str, bytes] = {}
+        self._used: set[str] = set()
+        self._room_bytes = self._room(max_bytes)
 
     def read(self, digest: str, fetch: Callable[[], bytes]) -> bytes:
-        """Return the content a digest names, from the cache or else by ``fetch``, which vouches for it."""
-        file = self._file(digest)
-        content = read_if_any(file)
-        if content is not None and has_digest(content, digest):
-            with suppress(OSError):
-                os.utime(file)
-            return content
-        content = fetch()
-        with suppress(OSError):  # it can be read again; a disk that is full is told by those who cannot do without
-            replace_file(file, content)
-        self._room_bytes -= len(content)
-        if self._room_bytes < 0:
-            self.clean()
+        """Return the content of a digest, as it is kept or else from `fetch`, which vouches for it.
+
+        Raises StoreError, before anything is fetched that could not be recorded.
+        """
+        content = self._kept(digest)
+        if content is None:
+            content = fetch()
+            body = zlib.compress(content)
+            with self._lock:
+                self._fetched[digest] = body
+        if len(self._fetched) + len(self._used) > _MAX_UNWRITTEN_ROWS:
+            self.write()
         return content
 
+    def write(self) -> None:
+        """Keep what was read since this was called last; a failure is logged, because it can be read again."""
+        with self._lock:
+            fetched, used = self._fetched, self._used
+            self._fetched, self._used = {}, set()
+        try:
+            self._write(fetched, used)
+            self._room_bytes -= sum(map(len, fetched.values()))
+            if self._room_bytes < 0:
+                self.clean()
+        except StoreError as error:
+            log.warning("content_not_kept", digests=len(fetched), error=error)
+
     def clean(self) -> None:
-        """Remove what was used longest ago, if there is more than may be kept."""
-        times, sizes_bytes = array("q"), array("q")  # of files there can be half a million
-        for _, time_ns, size_bytes in self._files():
-            times.append(time_ns)
-            sizes_bytes.append(size_bytes)
-        surplus_bytes = sum(sizes_bytes) - self._max_bytes
-        # Others write too, and do not know how much this one does.
-        self._room_bytes = max(-surplus_bytes, self._spare_bytes) // _WRITERS
-        if surplus_bytes > 0:
-            self._remove_oldest(times, sizes_bytes, surplus_bytes + self._spare_bytes)
+        """Remove what was used longest ago, if there is more than may be kept. Raises StoreError."""
+        with self._database.read() as connection:
+            size_bytes = connection.execute(_SIZE).scalar_one()
+        if size_bytes > self._max_bytes:
+            self._remove_oldest(size_bytes - int(self._max_bytes * _KEPT_PART))
+        self._room_bytes = self._room(size_bytes)
 
-    def _remove_oldest(self, times: "array[int]", sizes_bytes: "array[int]", surplus_bytes: int) -> None:
-        newest_ns = 0
-        for place in sorted(range(len(times)), key=times.__getitem__):
-            if surplus_bytes <= 0:
-                break
-            newest_ns, surplus_bytes = times[place], surplus_bytes - sizes_bytes[place]
-        for path, time_ns, _ in self._files():
-            if time_ns <= newest_ns:
-                Path(path).unlink(missing_ok=True)
+    def _remove_oldest(self, surplus_bytes: int) -> None:
+        """Remove so many bytes, a few rows at a time because other writers wait meanwhile."""
+        while surplus_bytes > 0:
+            unwanted = []
+            with self._database.write() as connection:
+                for row in connection.execute(_OLDEST).all():
+                    if surplus_bytes > 0:
+                        unwanted.append({"unwanted": row.digest})
+                        surplus_bytes -= row.size_bytes
+                if not unwanted:
+                    return
+                connection.execute(_DELETE, unwanted)
 
-    def _files(self) -> Iterator[tuple[str, int, int]]:
-        """Yield the path, the time of the last use and the size of each file."""
-        for folder in self._folder.glob("*"):
-            with suppress(FileNotFoundError), os.scandir(folder) as entries:
-                for entry in entries:
-                    with suppress(FileNotFoundError):
-                        status = entry.stat()
-                        yield entry.path, status.st_mtime_ns, status.st_size
+    def _kept(self, digest: str) -> bytes | None:
+        with self._lock:
+            body = self._fetched.get(digest)
+        if body is not None:
+            return zlib.decompress(body)
+        with self._database.read() as connection:
+            row = connection.execute(_FIND, {"wanted": digest}).one_or_none()
+        content = _intact(row.body, digest) if row else None
+        if row and content is not None and abs(self._clock() - row.used_at) > _DAY_SECONDS:
+            with self._lock:
+                self._used.add(digest)
+        return content
 
-    def _file(self, digest: str) -> Path:
-        algorithm, _, encoded = digest.partition(":")
-        return self._folder / f"{algorithm}-{encoded[:2]}" / encoded
+    def _write(self, fetched: Mapping[str, bytes], used: Collection[str]) -> None:
+        if not fetched and not used:
+            return
+        now = self._clock()
+        rows = [
+            {"digest": digest, "body": body, "size_bytes": len(body), "used_at": now}
+            for digest, body in fetched.items()
+        ]
+        with self._database.write() as connection:
+            if rows:
+                upsert(connection, CONTENT, rows, update=("body", "size_bytes", "used_at"))
+            if used:
+                connection.execute(_TOUCH, [{"wanted": digest, "now": now} for digest in used])
+
+    def _room(self, size_bytes: int) -> float:
+        """Return how much this process may write before it has to see again whether there is too much."""
+        return max(self._max_bytes - size_bytes, self._max_bytes * (1 - _KEPT_PART)) / _PROCESSES
+
+
+def _intact(body: bytes, digest: str) -> bytes | None:
+    """Return the content that a row holds; None if it is damaged."""
+    try:
+        content = zlib.decompress(body)
+    except zlib.error:
+        return None
+    return content if has_digest(content, digest) else None

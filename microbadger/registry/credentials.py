@@ -1,21 +1,30 @@
-"""The credentials an operator has for registries, as Docker's configuration holds them.
+"""The credentials an operator has for registries, where Docker and GitLab look for them.
 
+``DOCKER_AUTH_CONFIG`` holds the text of a ``config.json`` (https://docs.gitlab.com/ci/docker/using_docker_images/);
+``DOCKER_CONFIG`` names the folder of the file, ``~/.docker`` if it is not set.
 https://docs.docker.com/reference/cli/docker/login/ describes `auths`, `credHelpers` and `credsStore`;
-https://github.com/docker/docker-credential-helpers what a helper prints. Reading the file and running a helper
-is left to the caller.
+https://github.com/docker/docker-credential-helpers what a helper prints.
 """
 
 import base64
+import json
 import re
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from microbadger.image import DOCKER_HUB, parse_object
+from microbadger.logs import EventLog
+from microbadger.store import read_if_any
+
+log = EventLog(__name__)
 
 _HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", re.ASCII)
 _DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 _DOCKER_HUB_HOSTS = {"docker.io", "index.docker.io", "registry-1.docker.io"}
-_IDENTITY_TOKEN_USER = "<token>"  # noqa: S105 - how Docker marks one, no secret
+_IDENTITY_TOKEN_USER = "<token>"  # noqa: S105 - how Docker marks one, not a secret
+_HELPER_SECONDS = 20
 
 RunHelper = Callable[[str, str], bytes | None]
 
@@ -40,10 +49,10 @@ class Credential:
 
 
 class Credentials:
-    """The credentials of a Docker configuration; call it with a registry's host to get its one, or None.
+    """The credentials of a Docker configuration; call it with a registry's host to get its credential, or None.
 
-    `run_helper` is given the name of a credential helper and the server to ask it for, and returns what the helper
-    printed, or None if it has nothing.
+    `run` gets the name of a credential helper and the server to ask it for, and returns what the helper printed, or
+    None if it has nothing.
     """
 
     def __init__(
@@ -56,7 +65,7 @@ class Credentials:
 
     @classmethod
     def from_config(cls, config: Mapping[str, object] | None, run_helper: RunHelper) -> "Credentials":
-        """Return the credentials of a parsed `config.json`; raise `ValueError` if it makes no sense."""
+        """Return the credentials of a parsed `config.json`; raise `ValueError` if it is invalid."""
         config = config or {}
         stored = {}
         for key, entry in _mapping(config, "auths").items():
@@ -80,10 +89,39 @@ class Credentials:
         return (printed and _helped_credential(printed, host)) or self._stored.get(host)
 
 
+def read_credentials(inline: str, folder: Path | None) -> Credentials:
+    """Return the credentials in a configuration given as text, or else in that folder's ``config.json``.
+
+    Raises ValueError, whose text holds no secret, if the configuration is invalid.
+    """
+    content = inline.encode() or (read_if_any(folder / "config.json") if folder else None) or b"{}"
+    try:
+        config = json.loads(content)
+    except (ValueError, RecursionError):
+        raise ValueError("the Docker configuration is not JSON") from None
+    if not isinstance(config, dict):
+        raise ValueError("the Docker configuration is not a JSON object")
+    return Credentials.from_config(config, run_helper)
+
+
+def run_helper(name: str, server: str) -> bytes | None:
+    """Return what a credential helper prints for a server; None if it has nothing or is not installed.
+
+    https://github.com/docker/docker-credential-helpers#development
+    """
+    command = [f"docker-credential-{name}", "get"]
+    try:
+        done = subprocess.run(command, input=server.encode(), capture_output=True, timeout=_HELPER_SECONDS)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as error:
+        log.warning("credential_helper_failed", program=command[0], error=type(error).__name__)
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
 def _mapping(config: Mapping[str, object], name: str) -> Mapping[str, object]:
     value = config.get(name) or {}
     if not isinstance(value, dict):
-        raise ValueError(f"{name} in the Docker configuration is no object")
+        raise ValueError(f"{name} in the Docker configuration is not an object")
     return value
 
 
@@ -101,7 +139,7 @@ def _registry_of(key: str) -> str:
 def _helper(name: object) -> str:
     # It becomes part of the name of a program.
     if not isinstance(name, str) or not _HELPER.fullmatch(name):
-        raise ValueError("the Docker configuration names a credential helper that cannot be one")
+        raise ValueError("the Docker configuration has an invalid name of a credential helper")
     return name
 
 
@@ -128,7 +166,7 @@ def _helped_credential(printed: bytes, host: str) -> Credential | None:
     try:
         fields = parse_object(printed)
     except ValueError as error:
-        raise ValueError(f"the credential helper for {host} printed no JSON object") from error
+        raise ValueError(f"the credential helper for {host} did not print a JSON object") from error
     return _credential(_field(fields, "Username"), _field(fields, "Secret"), "")
 
 

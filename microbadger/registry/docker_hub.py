@@ -1,9 +1,9 @@
-"""Asks Docker Hub's web API what its registry does not tell, and what a hundred tags name in one request.
+"""Reads from Docker Hub's web API what its registry does not offer, and what a hundred tags name in one request.
 
 The API is described at https://docs.docker.com/reference/api/hub/latest/, except for what matters most: the order
 of the tags, their `digest` and their `media_type`. It can lag behind the registry, is limited apart from pulls, and
-refuses to page far without a login. So it is asked only as a favour: what it says of a tag is a reason to ask the
-registry or not to, and where it does not answer well the answer is None, and the registry knows.
+refuses to page far without a login. So nothing depends on it: what it says of a tag decides only whether the registry
+is asked, and where it does not answer well the result is None.
 """
 
 import re
@@ -31,7 +31,7 @@ _MAX_SIZE_BYTES = 2**50
 _MAX_DESCRIPTION_LENGTH = 1000
 _PLATFORM_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]+")  # UTF-8 or XML cannot hold most of them
-# Where a tag names no index, the media type that the API tells is that of the image's config.
+# Where a tag does not name an index, the media type in the API is that of the image's config.
 _TYPES_OF_ONE_IMAGE = (
     "application/vnd.docker.container.image.v1+json",
     "application/vnd.oci.image.config.v1+json",
@@ -41,7 +41,7 @@ _TYPES_OF_ONE_IMAGE = (
 
 @dataclass(frozen=True, slots=True)
 class HubImage:
-    """A tag's image for one platform, with the size of its layers; None for what is not told."""
+    """A tag's image for one platform, with the size of its layers; None for what is unknown."""
 
     os: str
     architecture: str
@@ -52,7 +52,7 @@ class HubImage:
 
 @dataclass(frozen=True, slots=True)
 class HubTag:
-    """What Docker Hub tells of a tag: the digest is the one its registry would tell, None where that is not sure."""
+    """A tag at Docker Hub; the digest is that of its registry, or None where that is not certain."""
 
     name: str
     digest: str | None
@@ -77,7 +77,7 @@ class TagsPage:
 
 
 class DockerHub:
-    """The web API at `url`; with an empty one nothing is asked. When it was away, it is left alone for a minute."""
+    """The web API at `url`, or nothing if that is empty. After a failure it is left alone for a minute."""
 
     def __init__(self, transport: Transport, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._transport = transport
@@ -87,13 +87,13 @@ class DockerHub:
         self._left_alone_until = float("-inf")
 
     def details(self, repository: Repository) -> HubDetails | None:
-        """Return what Docker Hub tells of an image; None for other registries, and where it does not answer well."""
+        """Return Docker Hub's description of an image; None for other registries, and where it does not answer well."""
         return self._ask(repository, "", "details", parse_details)
 
     def tags(self, repository: Repository, at_most: int) -> HubTags | None:
         """Return the tags pushed last, at most so many; None where none could be read.
 
-        The list can lag: a tag that a complete one does not name may exist all the same.
+        The list can lag: a tag that is missing from a complete one may exist all the same.
         """
         tags: dict[str, HubTag] = {}
         page = None
@@ -115,13 +115,13 @@ class DockerHub:
                 return
 
     def _ask(self, repository: Repository, path: str, kind: str, parse: Callable[[bytes], T | None]) -> T | None:
-        """Return what a successful answer tells; None for any other, and where there is nothing to ask."""
+        """Return the content of a successful answer; None for any other, and where there is nothing to ask."""
         namespace, _, name = repository.path.partition("/")
         is_there = repository.registry == DOCKER_HUB and "/" not in name
         if not self._url or not is_there or self._clock() < self._left_alone_until:
             return None
         url = f"{self._url}/v2/namespaces/{namespace}/repositories/{name}{path}"
-        # No retry: an image's lock is held meanwhile, and the registry can tell what matters.
+        # No retry: the image's lease is held meanwhile, and the registry has all that matters.
         request = Request("GET", url, host=self._host, home=self._url, kind=kind, max_bytes=_MAX_BYTES, max_retries=0)
         try:
             answer = self._transport.send(request)
@@ -134,7 +134,7 @@ class DockerHub:
 
 
 def parse_details(body: bytes) -> HubDetails | None:
-    """Return what an answer tells of a repository, field by field; None where it tells nothing."""
+    """Return the description of a repository in an answer, field by field; None where no field is usable."""
     fields = _fields(body)
     details = HubDetails(
         description=_line(fields.get("description")),
@@ -146,7 +146,7 @@ def parse_details(body: bytes) -> HubDetails | None:
 
 
 def parse_tags_page(body: bytes) -> TagsPage | None:
-    """Return what a page of the list tells, without what is no tag; None where it is no page."""
+    """Return the tags on a page of the list, without what is not a tag; None for what is not a page."""
     fields = _fields(body)
     rows = fields.get("results")
     if not isinstance(rows, list):
@@ -163,7 +163,7 @@ def _fields(body: bytes) -> Mapping[str, object]:
 
 
 def _tag(fields: Mapping[str, object]) -> HubTag | None:
-    """Return a tag, an "inactive" one too: that only means that nobody pushed or pulled it for a month."""
+    """Return a tag, an "inactive" one too: that only means that it was not pushed or pulled for a month."""
     name, rows = fields.get("name"), fields.get("images")
     if not isinstance(name, str) or not is_tag(name):
         return None
@@ -177,11 +177,11 @@ def _tag(fields: Mapping[str, object]) -> HubTag | None:
 
 
 def _image(fields: Mapping[str, object]) -> HubImage | None:
-    """Return an image; None for what names no platform, as attestations do not."""
+    """Return an image; None for what has no platform, such as an attestation."""
     os, architecture = _platform_name(fields.get("os")), _platform_name(fields.get("architecture"))
     if os is None or architecture is None or os == architecture == "unknown":
         return None
-    size_bytes = _number(fields.get("size"), _MAX_SIZE_BYTES) or None  # it tells 0 where it does not know
+    size_bytes = _number(fields.get("size"), _MAX_SIZE_BYTES) or None  # it says 0 where it does not know
     return HubImage(os, architecture, _platform_name(fields.get("variant")), _digest(fields.get("digest")), size_bytes)
 
 
@@ -198,7 +198,7 @@ def _number(value: object, limit: int) -> int | None:
 
 
 def _line(value: object) -> str | None:
-    """Return a text as one line that every file can hold; None where it says nothing."""
+    """Return a text as one line that every file can hold; None if it is empty."""
     words = _UNPRINTABLE.sub(" ", value).split() if isinstance(value, str) else []
     return " ".join(words)[:_MAX_DESCRIPTION_LENGTH] or None
 

@@ -1,12 +1,12 @@
-"""Every way in which asking a registry can fail.
+"""Every way in which a request to a registry can fail.
 
     RegistryError
     ├── Unreachable    no answer, or only server errors; temporary
     ├── RateLimited    asked to stay away for a while; temporary
     ├── NotFound       the registry has no such thing
-    ├── Denied         not found or private: registries do not tell which
+    ├── Denied         not found or private: registries do not say which
     ├── BadAnswer      an answer that breaks the protocol, a bound or a digest
-    └── Refused        an address, redirect or realm we do not follow
+    └── Refused        an address, redirect or realm that we do not follow
 """
 
 from collections.abc import Iterable
@@ -16,13 +16,13 @@ from microbadger.image import parse_object
 from microbadger.logs import Redaction
 
 _MAX_WORDS_LENGTH = 200
-_MAX_READ_LENGTH = 8000  # a secret is to be found whole, and a token is long
+_MAX_READ_LENGTH = 8000  # secrets are found only whole, and a token is long
 
 
 class RegistryError(Exception):
     """A request failed; the message is one sentence without secrets, `kind` one stable word for counting.
 
-    `temporary` says that the same request may succeed later; `retry_after_seconds` when, if the host told.
+    `temporary` says that the same request may succeed later; `retry_after_seconds` when, if the host said so.
     """
 
     kind: ClassVar[str] = "error"
@@ -58,13 +58,9 @@ class NotFound(RegistryError):
 
 
 class Denied(RegistryError):
-    """A registry does not let us read; `has_credential` says that one for it exists and was not used."""
+    """A registry denies access."""
 
     kind = "denied"
-
-    def __init__(self, message: str, *, host: str, status: int | None, has_credential: bool = False) -> None:
-        super().__init__(message, host=host, status=status)
-        self.has_credential = has_credential
 
 
 class BadAnswer(RegistryError):
@@ -74,15 +70,15 @@ class BadAnswer(RegistryError):
 
 
 class Refused(RegistryError):
-    """A host sent us to a place where we do not go."""
+    """A host leads to an address, redirect or realm that we do not follow."""
 
     kind = "refused"
 
 
 def words_of(body: bytes, secrets: Iterable[str]) -> str:
-    """Return a registry's own words for an error, cut and made harmless, to stand behind a message; or nothing.
+    """Return a registry's own words for an error, cut and made harmless, to follow a message; empty if it has none.
 
-    They are published, so none of the secrets stands in them, nor what signs a URL.
+    They are published, so they hold none of the secrets, nor what signs a URL.
     https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
     """
     try:
@@ -93,6 +89,6 @@ def words_of(body: bytes, secrets: Iterable[str]) -> str:
     if not isinstance(first, dict):
         return ""
     words = " ".join(str(first[key]) for key in ("code", "message") if isinstance(first.get(key), str))
-    told = Redaction(secrets).of(words[:_MAX_READ_LENGTH])
-    harmless = " ".join("".join(char if char.isprintable() else " " for char in told).split())
+    redacted = Redaction(secrets).of(words[:_MAX_READ_LENGTH])
+    harmless = " ".join("".join(char if char.isprintable() else " " for char in redacted).split())
     return f" ({harmless[:_MAX_WORDS_LENGTH]})" if harmless else ""

@@ -1,7 +1,7 @@
 """Writes the changes of an image as an Atom feed: a log in, the bytes of ``images/<repository>/-/feed.xml`` out.
 
-The format is that of https://www.rfc-editor.org/rfc/rfc4287. A feed is known by its address and an entry by what it
-tells, so both keep their identity, and the same log gives the same bytes.
+The format is that of https://www.rfc-editor.org/rfc/rfc4287. The address of a feed is its id, and a hash of the change
+that of an entry, so both keep their identity, and the same log gives the same bytes.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 def feed(log: ChangeLogDocument, base_url: str) -> bytes:
     """Return the feed of a log, with an entry for each of the last changes, the newest first."""
     paths = ImagePaths(log["ImageName"])
-    page_url, feed_url = (f"{base_url}/{quote(path, safe='/:')}" for path in (paths.page_url, paths.feed))
+    page_url, feed_url = (f"{base_url}/{quote(path, safe='/:')}" for path in (f"{paths.page_url}/", paths.feed))
     changes = log["Changes"][:MOST_ENTRIES]
     root = Element("feed", {"xmlns": _NAMESPACE, "xml:lang": "en"})
     _add(root, "id", feed_url)
@@ -75,9 +75,9 @@ def _add_entry(root: Element, change: ChangeDocument, feed_url: str, page_url: s
 
 
 def _content(change: ChangeDocument) -> str:
-    told = list(sentences(change))
-    rest = [f"{len(told) - _SENTENCES} more tags changed."] if len(told) > _SENTENCES else []
-    return "\n".join([*told[:_SENTENCES], *rest])
+    shown = list(sentences(change))
+    rest = [f"{len(shown) - _SENTENCES} more tags changed."] if len(shown) > _SENTENCES else []
+    return "\n".join([*shown[:_SENTENCES], *rest])
 
 
 def _moves(change: ChangeDocument) -> Iterator[str]:

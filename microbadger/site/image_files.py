@@ -1,123 +1,116 @@
-"""Turns the documents of an image into its public files: path in, bytes out."""
+"""Names every public file of an image, and makes its content: documents in, paths and bytes out.
 
-import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+Nothing here is read from ``public/``: the content of a file follows from the record of the image alone, whenever it is
+made. So a file that is missing is made again when it is requested.
+"""
 
-from microbadger.badges import BADGE_TYPES, badges, draw, endpoint_document
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+
+from microbadger.badges import BADGE_TYPES, Badge, badges_of, draw, endpoint_document
 from microbadger.image import (
-    ChangeDocument,
     ChangeLogDocument,
     ImageDocument,
     Repository,
+    StatusDocument,
     VersionDocument,
+    current_version,
     document_bytes,
     tags_of,
 )
-from microbadger.site import atom_feed, pages
+from microbadger.site import atom_feed
+from microbadger.site.image_page import image_page, version_shown
+from microbadger.site.options import SiteOptions
 from microbadger.site.paths import ImagePaths
 
-_BADGE_SUFFIXES = ("svg", "json")
-# The time of the check is looked for nowhere else: a label may have its key.
-_RECORD_BEGIN = re.compile(rb'\A(\{"LatestSHA":"[^"]*"(?:,"WebhookURL":"[^"]*")?,"UpdatedAt":)"[^"]*"')
+Maker = Callable[[], bytes]
+
+_TIMES_OF_CHECKS = ("CheckedAt", "NextCheckAt")  # no published file has one, or it would change with each check
 
 
-def content_files(
-    repository: Repository,
-    image: ImageDocument,
-    versions: Iterable[VersionDocument],
-    last: ImageDocument | None = None,
-) -> dict[str, bytes]:
-    """Return the badges of an image and the documents of those versions that come with their layers.
+@dataclass(frozen=True, kw_only=True)
+class ImageFiles:
+    """Every public file of an image: its path, and what makes its content.
 
-    Badges that must say what those of the ``last`` document did are left out.
+    ``version`` returns the document of a version with its layers, None where there is none.
     """
-    files: dict[str, bytes] = {}
-    names = ImagePaths.all_of(repository)
-    for version in versions:
-        if "Layers" in version or not version["Platforms"]:
-            content = document_bytes(version)
-            files |= {paths.version(version["SHA"]): content for paths in names}
-    for badge_type, tag, badge in badges(image, last):
-        drawn = draw(badge), document_bytes(endpoint_document(badge))
-        for suffix, content in zip(_BADGE_SUFFIXES, drawn, strict=True):
-            files |= {paths.badge(badge_type, tag, suffix): content for paths in names}
-    return files
+
+    image: ImageDocument
+    changes: ChangeLogDocument
+    version: Callable[[str], VersionDocument | None]
+    site: SiteOptions
+
+    def written(self) -> dict[str, Maker]:
+        """Return the files that are written when the image changed, its metadata last.
+
+        The files of tags that the current version does not have are made by the service when they are first requested.
+        """
+        if self.site.is_static:
+            return self.all()
+        current = current_version(self.image["Versions"])
+        return self._files(tags_of(current) if current else [])
+
+    def all(self) -> dict[str, Maker]:
+        """Return every file that the image can have, its metadata last."""
+        return self._files([tag for version in self.image["Versions"] for tag in tags_of(version)])
+
+    def maker_of(self, path: str) -> Maker | None:
+        """Return what makes the file at a path, None where the image cannot have it."""
+        tags = (tag for version in self.image["Versions"] for tag in tags_of(version))
+        return self._files([tag for tag in tags if f":{tag}" in path]).get(path)
+
+    def _files(self, tags: Sequence[str]) -> dict[str, Maker]:
+        names = ImagePaths.all_of(Repository(self.image["Registry"], self.image["Repository"]))
+        pages = {tag: cache(partial(self._page, tag)) for tag in tags}
+        page = cache(partial(self._page, None))
+        files: dict[str, Maker] = {}
+        for paths in names:
+            files |= self._badge_files(paths, tags)
+            for version in self.image["Versions"]:
+                files[paths.version(version["SHA"])] = partial(self._version, version)
+            files |= {paths.tag_page(tag): tag_page for tag, tag_page in pages.items()}
+            files |= {paths.page: page, paths.changes: self._changes, paths.feed: self._feed}
+        return files | {paths.metadata: self._metadata for paths in reversed(names)}
+
+    def _badge_files(self, paths: ImagePaths, tags: Sequence[str]) -> dict[str, Maker]:
+        if not self.image["Versions"]:
+            return {}
+        files: dict[str, Maker] = {}
+        for tag in [None, *tags]:
+            badges = cache(partial(badges_of, self.image, tag))
+            for badge_type in BADGE_TYPES:
+                files[paths.badge(badge_type, tag, "svg")] = partial(_svg, badges, badge_type)
+                files[paths.badge(badge_type, tag, "json")] = partial(_endpoint, badges, badge_type)
+        return files
+
+    def _version(self, version: VersionDocument) -> bytes:
+        return document_bytes(self.version(version["SHA"]) or version)
+
+    def _page(self, tag: str | None) -> bytes:
+        shown = version_shown(self.image, tag)
+        version = self.version(shown["SHA"]) if shown else None
+        return image_page(self.image, tag=tag, version=version, changes=self.changes["Changes"], site=self.site)
+
+    def _changes(self) -> bytes:
+        return document_bytes(self.changes)
+
+    def _feed(self) -> bytes:
+        return atom_feed.feed(self.changes, self.site.base_url)
+
+    def _metadata(self) -> bytes:
+        return document_bytes(self.image)
 
 
-def change_files(repository: Repository, log: ChangeLogDocument, base_url: str) -> dict[str, bytes]:
-    """Return the log of an image's changes and the feed of it."""
-    names = ImagePaths.all_of(repository)
-    document, feed = document_bytes(log), atom_feed.feed(log, base_url)
-    return {paths.changes: document for paths in names} | {paths.feed: feed for paths in names}
+def _svg(badges: Callable[[], Mapping[str, Badge]], badge_type: str) -> bytes:
+    return draw(badges()[badge_type])
 
 
-def record_files(
-    repository: Repository,
-    image: ImageDocument,
-    current: VersionDocument | None,
-    changes: Sequence[ChangeDocument],
-    base_url: str,
-) -> dict[str, bytes]:
-    """Return the page and, last, the record of an image: what changes even if only the time of the check did.
-
-    ``current`` is the current version with its layers, if they are known.
-    """
-    names = ImagePaths.all_of(repository)
-    page = pages.image_page(image, current=current, changes=changes, base_url=base_url)
-    record = document_bytes(image)
-    files = {paths.page: page for paths in names}
-    return files | {paths.metadata: record for paths in reversed(names)}
+def _endpoint(badges: Callable[[], Mapping[str, Badge]], badge_type: str) -> bytes:
+    return document_bytes(endpoint_document(badges()[badge_type]))
 
 
-def checked_files(
-    repository: Repository, checked_at: str, read: Callable[[str], bytes | None]
-) -> dict[str, bytes] | None:
-    """Return the page and, last, the record of an image that was found the same; None where one of them is not whole.
-
-    ``read`` returns what is published at a path, or None.
-    """
-    names = ImagePaths.all_of(repository)
-    record = _checked_again(read(ImagePaths.of(repository).metadata), checked_at)
-    checked = {paths.page: pages.checked_again(read(paths.page), checked_at) for paths in names}
-    checked |= {paths.metadata: record for paths in reversed(names)}
-    files = {path: content for path, content in checked.items() if content}
-    return files if len(files) == len(checked) else None
-
-
-def _checked_again(record: bytes | None, checked_at: str) -> bytes | None:
-    """Return a record with another time of the check; None for what is no whole record as it is written here."""
-    if record is None or not record.endswith(b"}\n"):
-        return None
-    checked, count = _RECORD_BEGIN.subn(rb'\1"%b"' % checked_at.encode(), record, count=1)
-    return checked if count else None
-
-
-def paths_of(repository: Repository, image: ImageDocument | None) -> set[str]:
-    """Return every path an image has in the public tree; none for an image that is not published."""
-    if image is None:
-        return set()
-    paths: set[str] = set()
-    for name in ImagePaths.all_of(repository):
-        paths |= {name.metadata, name.page, name.changes, name.feed}
-        for version in image["Versions"]:
-            paths.add(name.version(version["SHA"]))
-            paths |= {
-                name.badge(badge_type, tag, suffix)
-                for tag in [None, *tags_of(version)]
-                for badge_type in BADGE_TYPES
-                for suffix in _BADGE_SUFFIXES
-            }
-    return paths
-
-
-def sampled_paths(repository: Repository, image: ImageDocument, choose: Callable[[Sequence[Any]], Any]) -> list[str]:
-    """Return a few paths of an image, others each time: all but those of its page and record come up at some time.
-
-    ``choose`` returns one of several, as `random.choice` does.
-    """
-    paths, versions = choose(ImagePaths.all_of(repository)), image["Versions"]
-    tags = [None, *(tag for version in versions for tag in tags_of(version))]
-    badge = paths.badge(choose([*BADGE_TYPES]), choose(tags), choose(_BADGE_SUFFIXES))
-    documents = [paths.version(choose(versions)["SHA"])] if versions else []
-    return [paths.changes, paths.feed, badge, *documents]
+def status_files(repository: Repository, status: StatusDocument) -> dict[str, Maker]:
+    """Return the state of an image as files of a static site; the service answers with it instead."""
+    lasting = {field: value for field, value in status.items() if field not in _TIMES_OF_CHECKS}
+    return {paths.status: partial(document_bytes, lasting) for paths in ImagePaths.all_of(repository)}

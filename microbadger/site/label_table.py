@@ -1,13 +1,13 @@
-"""Lays out what an image's labels and annotations tell for its page.
+"""Lays out the labels and annotations of an image for its page.
 
-Known ones come in words, and as a link only where `microbadger.image.labels` found one that is safe; the rest as it is.
-For those that are missing and that a badge or the page would show, there are the lines that add them.
+Known ones are named in words, and are links only where `microbadger.image.labels` found a safe address; the others are
+shown as they are. If one is missing that a badge or the page shows, there are lines that add it.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from microbadger.image import KNOWN_FIELDS, Told, told_by
+from microbadger.image import KNOWN_FIELDS, Labels, read_labels
 
 _NAMES = {
     "title": "Title",
@@ -15,7 +15,7 @@ _NAMES = {
     "version": "Version",
     "revision": "Commit",
     "source": "Source",
-    "license": "Licence",
+    "license": "License",
     "documentation": "Documentation",
     "url": "Website",
     "vendor": "Vendor",
@@ -39,7 +39,7 @@ _EXAMPLES = {
 
 @dataclass(frozen=True, slots=True)
 class LabelRow:
-    """One thing that is told: its name in words, the key that told it, and a link only if it is a safe one."""
+    """One label or annotation: its name in words, its key, and a link only if it is a safe one."""
 
     name: str
     key: str
@@ -49,7 +49,7 @@ class LabelRow:
 
 @dataclass(frozen=True, slots=True)
 class LabelTable:
-    """Everything that is told, and ready lines for what is not; these are empty where nothing is missing."""
+    """All labels and annotations, and ready lines that add the missing ones; these are empty if nothing is missing."""
 
     known: list[LabelRow]
     others: list[LabelRow]
@@ -59,9 +59,9 @@ class LabelTable:
 
 def label_table(labels: Mapping[str, str], annotations: Mapping[str, str]) -> LabelTable:
     """Return the table of the labels of an image and the annotations of its manifest and index."""
-    told = told_by(labels, annotations)
+    facts = read_labels(labels, annotations)
     given = {field: _given(field, labels, annotations) for field in _NAMES}
-    known = [_row(field, key, text, told) for field, (key, text) in given.items() if text]
+    known = [_row(field, key, text, facts) for field, (key, text) in given.items() if text]
     shown = {(row.key, text) for row, (_, text) in zip(known, filter(_has_text, given.values()), strict=True)}
     others = [
         LabelRow(key, key, text)
@@ -74,7 +74,7 @@ def label_table(labels: Mapping[str, str], annotations: Mapping[str, str]) -> La
 
 
 def _given(field: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> tuple[str, str]:
-    """Return the key that tells a field and its text as it is, empty where none does; precedence as in `labels`."""
+    """Return the key of a field that has a text, and the text, empty if none has; precedence as in `labels`."""
     oci, label_schema = KNOWN_FIELDS[field]
     for source, key in ((annotations, oci), (labels, oci), (labels, label_schema)):
         if key and source.get(key, "").strip():
@@ -86,17 +86,17 @@ def _has_text(given: tuple[str, str]) -> bool:
     return bool(given[1])
 
 
-def _row(field: str, key: str, text: str, told: Told) -> LabelRow:
-    return LabelRow(_NAMES[field], key, *_text_and_link(field, text, told))
+def _row(field: str, key: str, text: str, facts: Labels) -> LabelRow:
+    return LabelRow(_NAMES[field], key, *_text_and_link(field, text, facts))
 
 
-def _text_and_link(field: str, text: str, told: Told) -> tuple[str, str | None]:
-    if field == "license" and told.license:
-        return told.license.code, told.license.url
-    if field == "revision" and told.version_control:
-        return told.revision or text, told.version_control.url
+def _text_and_link(field: str, text: str, facts: Labels) -> tuple[str, str | None]:
+    if field == "license" and facts.license:
+        return facts.license.code, facts.license.url
+    if field == "revision" and facts.version_control:
+        return facts.revision or text, facts.version_control.url
     if field in ("source", "documentation", "url"):
-        url: str | None = getattr(told, field)
+        url: str | None = getattr(facts, field)
         return url or text, url
     return text, None
 

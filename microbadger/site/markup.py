@@ -18,9 +18,9 @@ class BadgeLink:
 
 
 def badge_link(base_url: str, repository: Repository, badge_type: str, tag: str | None = None) -> BadgeLink:
-    """Return where a badge and the page behind it are, and the words for who cannot see it.
+    """Return the addresses of a badge and of its page, and the text for readers who cannot see the badge.
 
-    As in microbadger.com's snippets, a tag stands in both addresses.
+    As in microbadger.com's snippets, a tag is part of both addresses.
     """
     paths, suffix = ImagePaths(image_name(repository)), f":{tag}" if tag else ""
     return BadgeLink(
@@ -44,7 +44,7 @@ def _restructuredtext(link: BadgeLink) -> str:
 
 
 def _asciidoc(link: BadgeLink) -> str:
-    # What stands between ++ is left as it is: else -- would become a dash and __x__ emphasis.
+    # Text between ++ is left as it is: else -- would become a dash and __x__ emphasis.
     return f'image:++{link.image_url}++["++{link.alt}++",link="++{link.page_url}++"]'
 
 

@@ -1,18 +1,29 @@
-"""Spells the path of every file under ``public/``, which is also its URL.
+"""Spells the path of every file under ``public/``, which is also its URL, and says which image a path belongs to.
 
-No component of a repository can begin with ``-``, so what stands behind ``/-/`` can never be part of a name. An
-official image stands under two names, ``library/alpine`` and ``alpine``: each has the whole set of files.
+No component of a repository can begin with ``-``, so what follows ``/-/`` can never be part of a name. An official
+image has two names, ``library/alpine`` and ``alpine``: each has the whole set of files.
 """
 
-import glob
 import re
 from dataclasses import dataclass
 
-from microbadger.image import Repository
+from microbadger.image import InvalidReference, Reference, Repository
 
-_TAKEN = re.compile(r".+/version/[0-9a-f]{64}|.+\.(?:json|svg)/.+|.+/index\.html(?:/.+)?")
+_SHA = "[0-9a-f]{64}(?:[0-9a-f]{64})?"
+_TAKEN = re.compile(rf".+/version/{_SHA}|.+\.(?:json|svg)/.+|.+/index\.html(?:/.+)?")
 # A page, and a document that is no feed or log, are also answered under a name without an ending.
 _SHORTENED = re.compile(r"(.+)/index\.html|(v1/images(?:/(?!.*/-/).+)?)\.json")
+# The first pattern that fits decides. A name may end in a tag only where the group is called so.
+_OF_IMAGES = [
+    re.compile(pattern)
+    for pattern in (
+        r"badges/[^/]+/(?P<name_and_tag>.+)\.(?:svg|json)",
+        r"(?:v1/)?images/(?P<name>.+)/-/[^/]+",
+        r"images/(?P<name_and_tag>.+)/index\.html",
+        rf"v1/images/(?P<name>.+)/version/{_SHA}\.json",
+        r"v1/images/(?P<name>.+)\.json",
+    )
+]
 
 HOME = "index.html"
 CATALOGUE = "v1/images.json"
@@ -22,8 +33,28 @@ ASSETS = "assets"
 
 
 def has_own_paths(repository: Repository) -> bool:
-    """Tell whether an image's paths can be no other image's: not those of one named like a file of the tree."""
+    """Return whether no path of an image can be one of another image: its name is not like that of a file."""
     return not _TAKEN.fullmatch(repository.familiar)
+
+
+def image_in(path: str) -> Repository | None:
+    """Return the image that a path below ``public/`` belongs to, None if it belongs to no image.
+
+    The image need not be tracked, nor have the tag, the version or the type of badge that the path names.
+
+    >>> str(image_in("badges/size/alpine:3.22.svg"))
+    'docker.io/library/alpine'
+    """
+    match = next(filter(None, (pattern.fullmatch(path) for pattern in _OF_IMAGES)), None)
+    if match is None:
+        return None
+    try:
+        reference = Reference.parse(match[1])
+    except InvalidReference:
+        return None
+    tag = reference.tag if "name_and_tag" in match.re.groupindex else None
+    names = [_with_tag(paths.name, tag) for paths in ImagePaths.all_of(reference.repository)]
+    return reference.repository if match[1] in names else None
 
 
 def addresses(path: str) -> list[str]:
@@ -72,6 +103,9 @@ class ImagePaths:
     def page_url(self) -> str:
         return f"images/{self.name}"
 
+    def tag_page(self, tag: str) -> str:
+        return f"{self.page_url}:{tag}/index.html"
+
     @property
     def feed(self) -> str:
         return f"{self.page_url}/-/feed.xml"
@@ -80,15 +114,16 @@ class ImagePaths:
     def changes(self) -> str:
         return f"v1/images/{self.name}/-/changes.json"
 
+    @property
+    def status(self) -> str:
+        return f"v1/images/{self.name}/-/status.json"
+
     def version(self, sha: str) -> str:
         return f"v1/images/{self.name}/version/{sha}.json"
 
-    def patterns(self) -> list[str]:
-        """Return patterns that fit every path of the image that depends on its tags and versions."""
-        name = glob.escape(self.name)
-        badges = [f"badges/*/{name}{tag}.{suffix}" for tag in ("", ":*") for suffix in ("svg", "json")]
-        documents = [f"v1/images/{name}/version/*.json", f"v1/images/{name}/-/*.json"]
-        return [*badges, *documents, f"{glob.escape(self.page_url)}/-/*"]
-
     def badge(self, badge_type: str, tag: str | None, suffix: str) -> str:
-        return f"badges/{badge_type}/{self.name}{':' + tag if tag else ''}.{suffix}"
+        return f"badges/{badge_type}/{_with_tag(self.name, tag)}.{suffix}"
+
+
+def _with_tag(name: str, tag: str | None) -> str:
+    return f"{name}:{tag}" if tag else name

@@ -1,108 +1,58 @@
-"""Finds images in the published list by name and description, the best first."""
+"""Finds tracked images by name and description, the best match first."""
 
-import json
-import threading
-from array import array
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from pathlib import Path
+from sqlalchemy import Column, ColumnElement, Connection, bindparam, case, func, or_, select
 
-from microbadger.site.image_list import entries_in
-from microbadger.store import stamp_of
+from microbadger.store import CHECKS, RECORDS
 
-_QUICKLY_READ_BYTES = 256 * 1024
-# How a name can fit: it is the term, its last part is, it begins with it, a part of it does, or it just holds it.
-_FITS = ("\n{}\n", "/{}\n", "\n{}", "/{}", "{}")
-_BREAK = b"\n"
+_LONGEST_TERM = 255  # characters; a name has no more
+_ESCAPE = "!"
+_ESCAPED = str.maketrans({character: f"{_ESCAPE}{character}" for character in "%_!"})
 
 
-class SearchIndex:
-    """The names and descriptions of a list, each as one text, so that finding an image is finding a string."""
-
-    def __init__(self, entries: Iterable[bytes]) -> None:
-        names, descriptions, pulls = _Lines(), _Lines(), array("q")
-        for name, description, pull_count in _told(entries):
-            names.add(name)
-            descriptions.add(description.lower())
-            pulls.append(pull_count)
-        # Among equals the one that is pulled most comes first, then the one that is listed first.
-        order = sorted(range(len(pulls)), key=lambda number: -pulls[number])
-        self._names, self._descriptions = names.in_order(order), descriptions.in_order(order)
-
-    def find(self, term: str, at_most: int) -> list[str]:
-        """Return the names of the images that a term fits best, names before descriptions."""
-        term = term.strip().lower()
-        found: dict[int, None] = {}
-        if term:
-            for fit in _FITS:
-                self._names.find(fit.format(term).encode("utf-8", "replace"), found, at_most)
-            self._descriptions.find(term.encode("utf-8", "replace"), found, at_most)
-        return [self._names[number] for number in found]
+def _matches(column: Column[str], pattern: str) -> ColumnElement[bool]:
+    return column.like(bindparam(pattern), escape=_ESCAPE)
 
 
-class Listing:
-    """The published list, searched by an index that is made anew when the list was replaced.
+# The closer a name is to the term, the earlier it comes: it is the term, its last part is, it begins with the term, one
+# of its parts does, it contains the term. A description that contains it comes last.
+_RANK = case(
+    (CHECKS.c.name == bindparam("term"), 0),
+    (_matches(CHECKS.c.name, "last_part"), 1),
+    (_matches(CHECKS.c.name, "beginning"), 2),
+    (_matches(CHECKS.c.name, "beginning_of_part"), 3),
+    (_matches(CHECKS.c.name, "anywhere"), 4),
+    else_=5,
+)
+_FOUND = (
+    select(CHECKS.c.name)
+    .select_from(CHECKS.outerjoin(RECORDS, RECORDS.c.image == CHECKS.c.image))
+    .where(or_(_matches(CHECKS.c.name, "anywhere"), _matches(RECORDS.c.description, "anywhere")))
+    .order_by(_RANK, func.coalesce(RECORDS.c.pull_count, 0).desc(), CHECKS.c.name)
+    .limit(bindparam("at_most"))
+)
 
-    A long one is read beside the requests, which are answered by the last index until then.
+
+def search(connection: Connection, term: str, at_most: int) -> list[str]:
+    """Return the names of the images that match a term best, names before descriptions and popular images first."""
+    term = searchable(term)
+    if not term or len(term) > _LONGEST_TERM:
+        return []
+    pattern = term.translate(_ESCAPED)
+    parameters = {
+        "term": term,
+        "last_part": f"%/{pattern}",
+        "beginning": f"{pattern}%",
+        "beginning_of_part": f"%/{pattern}%",
+        "anywhere": f"%{pattern}%",
+        "at_most": at_most,
+    }
+    return [*connection.execute(_FOUND, parameters).scalars()]
+
+
+def searchable(text: str) -> str:
+    """Return a text as it is searched: in lower case, on one line, and without characters that no database takes.
+
+    >>> searchable("  A Web\\nServer ")
+    'a web server'
     """
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._lock = threading.Lock()
-        self._stamp: tuple[int, ...] | None = None
-        self._index = SearchIndex([])
-
-    def search(self, term: str, at_most: int) -> list[str]:
-        """Return the names of the images that a term fits best; none where no list was published yet."""
-        stamp = stamp_of(self._file)
-        if stamp and stamp != self._stamp:
-            _, size_bytes, _ = stamp
-            if self._stamp is None or size_bytes <= _QUICKLY_READ_BYTES:
-                self._read(stamp)
-            elif not self._lock.locked():
-                threading.Thread(target=self._read, args=[stamp], name="search index", daemon=True).start()
-        return self._index.find(term, at_most)
-
-    def _read(self, stamp: tuple[int, ...]) -> None:
-        with self._lock:
-            if stamp != self._stamp:
-                self._index, self._stamp = SearchIndex(entries_in(self._file)), stamp
-
-
-class _Lines:
-    """A text of many lines, in as much memory as it has bytes."""
-
-    def __init__(self) -> None:
-        self._text = bytearray(_BREAK)
-        self._starts = array("q", [len(_BREAK)])
-
-    def add(self, line: str) -> None:
-        self._text += line.encode("utf-8", "replace") + _BREAK
-        self._starts.append(len(self._text))
-
-    def in_order(self, order: Iterable[int]) -> "_Lines":
-        """Return the same lines in another order."""
-        lines = _Lines()
-        for number in order:
-            lines.add(self[number])
-        return lines
-
-    def __getitem__(self, number: int) -> str:
-        return self._text[self._starts[number] : self._starts[number + 1] - 1].decode()
-
-    def find(self, wanted: bytes, found: dict[int, None], at_most: int) -> None:
-        """Add the numbers of the lines that hold a text, with their line breaks if it has some, up to so many."""
-        place = self._text.find(wanted)
-        while place >= 0 and len(found) < at_most:
-            number = bisect_right(self._starts, place + wanted.startswith(_BREAK)) - 1
-            found.setdefault(number)
-            place = self._text.find(wanted, self._starts[number + 1] - 1)
-
-
-def _told(entries: Iterable[bytes]) -> Iterator[tuple[str, str, int]]:
-    """Yield the name, the description and the pulls of each entry; a damaged one is left out."""
-    for entry in entries:
-        with suppress(ValueError):
-            fields = json.loads(entry)
-            yield fields["ImageName"], " ".join(fields.get("Description", "").split()), fields.get("PullCount", 0)
+    return " ".join(text.lower().replace("\0", "").split()).encode("utf-8", "replace").decode()

@@ -1,30 +1,34 @@
 """Counts what happens, over all processes.
 
-Each process counts in memory and adds what it counted to the database now and then, and whenever somebody asks for the
-sums: a request to a registry costs no transaction. What a process counted since it last did so is lost when it is
-killed. A counter in the database never goes back. Of a gauge that several processes set, the latest value counts, until
-its time is over.
+Each process counts in memory, and adds what it counted to the database when it is asked to: a request to a registry
+costs no transaction. A process that is killed loses what it has not yet added. A counter in the database never goes
+back. Of a gauge that several processes set, the latest value counts, until its time is over.
 """
 
 import json
 import os
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from weakref import WeakSet
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, or_, select
 
-from microbadger.store.database import Database, upsert
+from microbadger.store.database import Database, StoreError
 from microbadger.store.tables import COUNTS, GAUGES
+from microbadger.store.upserts import excluded, upsert
 
-_LONGEST_HOLDING_SECONDS = 24 * 3600.0
+_LONGEST_SECONDS = 24 * 3600.0
 
-Labels = tuple[tuple[str, str], ...]
+_SUM = {"value": COUNTS.c.value + excluded(COUNTS.c.value)}
+_IS_OLDER = or_(GAUGES.c.set_at <= excluded(GAUGES.c.set_at), GAUGES.c.set_at > bindparam("now"))  # a clock set back
+_OVER = GAUGES.delete().where(GAUGES.c.holds_until <= bindparam("now"))
+
+CountLabels = tuple[tuple[str, str], ...]
 """Names and values of labels, in the order of the names."""
-Key = tuple[str, Labels]
+Key = tuple[str, CountLabels]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,94 +45,109 @@ class Totals:
     counts: Mapping[Key, float]
     gauges: Mapping[Key, float]
 
-    def of(self, name: str) -> dict[Labels, float]:
+    def of(self, name: str) -> dict[CountLabels, float]:
         """Return the values of a counter or gauge by label."""
-        values = {**self.counts, **self.gauges}
-        return {labels: value for (named, labels), value in values.items() if named == name}
+        return {
+            labels: value for values in (self.counts, self.gauges) for (n, labels), value in values.items() if n == name
+        }
 
 
 class Counts:
     """What this process counts, and the sums over all that share the database."""
 
-    _counted: "Counter[Key]"
-    _gauges: dict[Key, "_Gauge"]
+    _counted: dict[Key, float]
+    _set: dict[Key, _Gauge]
 
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
-        self.forget()
+        self._begin()
         _ALL.add(self)
 
     def add(self, name: str, amount: float = 1, **labels: str) -> None:
-        """Count one more of these, or so many."""
+        """Add to a counter."""
+        key = name, labels_of(labels)
         with self._lock:
-            self._counted[name, labels_of(labels)] += amount  # type: ignore[assignment] # typeshed knows no halves
+            self._counted[key] = self._counted.get(key, 0) + amount
 
-    def set(self, name: str, value: float, lasting_seconds: float = _LONGEST_HOLDING_SECONDS, **labels: str) -> None:
-        """Set a gauge, which holds for so long or until a process sets it again."""
+    def set(self, name: str, value: float, lasting_seconds: float = _LONGEST_SECONDS, **labels: str) -> None:
+        """Set a gauge, which lasts for so long or until a process sets it again."""
         now = self._clock()
         with self._lock:
-            self._gauges[name, labels_of(labels)] = _Gauge(value, now, now + lasting_seconds)
+            self._set[name, labels_of(labels)] = _Gauge(value, now, now + lasting_seconds)
 
     def write(self) -> None:
-        """Add to the database what this process counted and set since it last did so. Raises StoreError."""
+        """Add to the database what this process has counted and set since the last time. Raises StoreError."""
         with self._writing:
             with self._lock:
-                counted, gauges = self._counted, self._gauges
-                self._counted, self._gauges = Counter(), {}
+                counted, self._counted = self._counted, {}
+                gauges, self._set = self._set, {}
             try:
                 self._write(counted, gauges)
             except BaseException:
                 with self._lock:
-                    self._counted.update(counted)
-                    self._gauges = {**gauges, **self._gauges}
+                    self._counted = {
+                        key: counted.get(key, 0) + self._counted.get(key, 0) for key in {**counted, **self._counted}
+                    }
+                    self._set = {**gauges, **self._set}
                 raise
 
     def read(self) -> Totals:
-        """Return the sums of all processes, this one's latest included. Raises StoreError."""
-        self.write()
+        """Return the sums of all processes, with the latest counts of this one if they can be written.
+
+        Raises StoreError if the database cannot be read.
+        """
+        with suppress(StoreError):  # as on a full disk: monitors have to be answered, and `write` says what is wrong
+            self.write()
         now = self._clock()
-        holds = GAUGES.c.set_at <= now, GAUGES.c.holds_until > now
+        lasts = GAUGES.c.set_at <= now, GAUGES.c.holds_until > now
         with self._database.read() as connection:
             counts = connection.execute(select(COUNTS)).all()
-            gauges = connection.execute(select(GAUGES).where(*holds)).all()
+            gauges = connection.execute(select(GAUGES).where(*lasts)).all()
         return Totals(
             {(row.name, _labels_in(row.labels)): row.value for row in counts},
             {(row.name, _labels_in(row.labels)): row.value for row in gauges},
         )
 
-    def forget(self) -> None:
-        """Count from nothing: what a process was forked from has counted is that one's."""
+    def _begin(self) -> None:
+        """Begin with nothing counted. A forked process does, for its parent adds what it has counted itself."""
         self._lock, self._writing = threading.Lock(), threading.Lock()
-        self._counted, self._gauges = Counter(), {}
+        self._counted, self._set = {}, {}
 
-    def _write(self, counted: Mapping[Key, float], gauges: Mapping[Key, "_Gauge"]) -> None:
+    def _write(self, counted: Mapping[Key, float], gauges: Mapping[Key, _Gauge]) -> None:
         if not counted and not gauges:
             return
+        now = self._clock()
+        # Sorted, for PostgreSQL: of two transactions that lock the same rows, none then waits for the other.
+        sums = [
+            {"name": name, "labels": json.dumps(labels), "value": amount}
+            for (name, labels), amount in sorted(counted.items())
+        ]
+        latest = [
+            {"name": name, "labels": json.dumps(labels), **asdict(gauge), "now": now}
+            for (name, labels), gauge in sorted(gauges.items(), key=lambda item: item[0])
+        ]
         with self._database.write() as connection:
-            for (name, labels), amount in counted.items():
-                row = {"name": name, "labels": json.dumps(labels), "value": amount}
-                upsert(connection, COUNTS, row, update={"value": COUNTS.c.value + amount})
-            for (name, labels), gauge in gauges.items():
-                row = {"name": name, "labels": json.dumps(labels), **asdict(gauge)}
-                upsert(connection, GAUGES, row, update=("value", "set_at", "holds_until"))
+            upsert(connection, COUNTS, sums, update=_SUM)
+            upsert(connection, GAUGES, latest, update=("value", "set_at", "holds_until"), where=_IS_OLDER)
+            connection.execute(_OVER, {"now": now})
 
 
-_ALL: "WeakSet[Counts]" = WeakSet()
+_ALL: WeakSet[Counts] = WeakSet()
 
 
-def _forget_all() -> None:
+def _begin_all() -> None:
     for counts in list(_ALL):
-        counts.forget()
+        counts._begin()
 
 
-os.register_at_fork(after_in_child=_forget_all)
+os.register_at_fork(after_in_child=_begin_all)
 
 
-def labels_of(labels: Mapping[str, str]) -> Labels:
+def labels_of(labels: Mapping[str, str]) -> CountLabels:
     """Return labels in the order of their names."""
     return tuple(sorted(labels.items()))
 
 
-def _labels_in(text: str) -> Labels:
+def _labels_in(text: str) -> CountLabels:
     return tuple((name, value) for name, value in json.loads(text))

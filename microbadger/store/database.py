@@ -1,281 +1,289 @@
 """The database: SQLite by default, PostgreSQL by its URL, with the same statements for both.
 
-A transaction reads or writes. One that writes takes the database for itself when it begins, for one that begins by
-reading could not go on when another has written meanwhile. Everything committed survives the death of any process;
-what is committed as *durable* survives a power failure, too.
+A transaction reads or writes. One that reads sees the database as it was when it began, and waits for nobody. One that
+writes has SQLite's database for itself. Everything committed survives the death of any process; what is committed as
+*durable* survives a power failure, too.
 
-Connections are made by each process for itself: they are closed before a fork. An SQLite file that was deleted or
-replaced while the service runs is noticed at the next transaction; one that is damaged is set aside, said so, and a new
-one begun.
+The file of SQLite is checked before each transaction. One that was deleted, cut, overwritten or replaced while the
+service runs is noticed; a damaged one is set aside, and what can be read of it goes into a new one.
 """
 
 import os
-import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from weakref import WeakSet
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, create_engine, event, inspect, make_url, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import Connection, Engine, make_url
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 
 from microbadger.logs import EventLog
-from microbadger.store.files import lock_file, make_folder, set_aside, stamp_of
-from microbadger.store.tables import META, SCHEMA
+from microbadger.store.connections import Connections, Kind, engine_for, engine_of
+from microbadger.store.files import (
+    PRIVATE_MODE,
+    FileStamp,
+    copies_set_aside,
+    lock_file,
+    make_folder,
+    stamp_of,
+    sync,
+)
+from microbadger.store.forks import ForkGate
+from microbadger.store.migrations import MIGRATIONS, Migration, UnknownSchema, bring_up_to_date, is_up_to_date
+from microbadger.store.sqlite_files import (
+    BUSY,
+    carry_over,
+    is_damage,
+    is_passing,
+    log_inode_of,
+    log_of,
+    reason_for,
+    remove_database,
+    remove_log,
+    set_aside_with_log,
+)
 
 log = EventLog(__name__)
 
-Migration = Callable[[Connection], None]
-MIGRATIONS: Sequence[Migration] = ()
-"""What brings a database of version ``n`` to version ``n + 1``, the first one from version 1."""
-
-_VERSION_KEY = "schema_version"
-_BUSY_SECONDS = 10
-_CONNECTIONS = 8
-_MORE_CONNECTIONS = 32
-
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_REASONS = {
-    sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_IOERR: "the disk is full or broken",
-    sqlite3.SQLITE_BUSY: "another program has locked it",
-    sqlite3.SQLITE_LOCKED: "another program has locked it",
-    sqlite3.SQLITE_READONLY: "it is read-only",
-    sqlite3.SQLITE_PERM: "it cannot be opened",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
-    sqlite3.SQLITE_CORRUPT: "it is damaged",
-    sqlite3.SQLITE_NOTADB: "it is damaged",
-}
+_BUSY_SECONDS = 5.0
+_WITH_LOG = "PRAGMA journal_mode = WAL"
+_WITHOUT_LOG = "PRAGMA journal_mode = DELETE"
+_ALTHOUGH_CUT = "PRAGMA writable_schema = 1"  # else SQLite reads nothing of a file that is shorter than it should be
+_MISTAKES = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
+"""Errors that a statement makes, and not the database."""
+_NO_FILE = FileStamp(0, 0, 0)
 
 
 class StoreError(Exception):
-    """The database cannot be used now; the message is one sentence that names it and says why."""
+    """The database cannot be used now; the message is one sentence that names it, says why, and what to do."""
 
 
 class Database:
     """A database, opened when it is first used. One object serves all threads of a process and those it forks."""
 
-    def __init__(self, url: str, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-        self._url = make_url(url)
+    def __init__(
+        self,
+        url: str,
+        migrations: Sequence[Migration] = MIGRATIONS,
+        *,
+        busy_seconds: float = _BUSY_SECONDS,
+        sync: Callable[[Path], None] = sync,
+    ) -> None:
+        address = make_url(url)
+        is_file = address.get_backend_name() == "sqlite"
+        self._file = Path(address.database or "").resolve() if is_file else None
+        self._engine = (
+            engine_for(self._file, _WITH_LOG, busy_seconds=busy_seconds) if self._file else engine_of(address)
+        )
+        self._name = str(self._file) if self._file else f"{address.host}/{address.database}"
+        self._driver_error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         self._migrations = migrations
-        self._file = Path(self._url.database or "") if self._url.get_backend_name() == "sqlite" else None
+        self._busy_seconds = busy_seconds
+        self._sync = sync
+        self._writing = threading.Lock()
         self._lock = threading.Lock()
         self._opened: _Opened | None = None
-        _DATABASES.add(self)
+        _ALL.add(self)
 
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """Give a connection within a transaction that only reads. Raises StoreError."""
-        with self._translated(), self._current().reading.begin() as connection:
-            yield connection
+    def read(self) -> AbstractContextManager[Connection]:
+        """Give a connection within a transaction that only reads; keep it short. Raises StoreError."""
+        return self._transaction("read")
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[Connection]:
         """Give a connection within a transaction that is committed at the end, unless it raises. Raises StoreError."""
-        with self._translated():
-            opened = self._current()
-            with (opened.durable if durable else opened.writing).begin() as connection:
-                yield connection
+        with self._transaction("write") as connection:
+            yield connection
+        if durable and self._file:
+            self._wait_for_disk(self._file)
+
+    @property
+    def problems(self) -> list[str]:
+        """One sentence for each damaged database that was set aside, until somebody removes its file."""
+        return [
+            f"The database was damaged and set aside as {copy}: what could not be read of it, perhaps subscriptions, is"
+            " lost. Remove that file when you have seen this."
+            for copy in (copies_set_aside(self._file) if self._file else [])
+        ]
 
     def close(self) -> None:
-        """Close every connection that is not in use; the next transaction opens the database again."""
+        """Close every connection, those in use when their transaction ends; the next transaction opens new ones."""
+        with _GATE:
+            self._close()
+
+    @contextmanager
+    def _transaction(self, kind: Kind) -> Iterator[Connection]:
+        with _GATE, nullcontext() if kind == "read" else self._turn_to_write():
+            opened = self._current()
+            try:
+                with opened.connections.transaction(kind) as connection:
+                    yield connection
+            except _MISTAKES:
+                raise
+            except (DBAPIError, self._driver_error) as error:
+                if is_damage(error):
+                    opened.is_damaged = True
+                if not is_passing(error):
+                    opened.is_usable = False
+                raise self._unusable(reason_for(error)) from error
+
+    @contextmanager
+    def _turn_to_write(self) -> Iterator[None]:
+        """Wait until no other thread writes: SQLite lets each try again from time to time, and some wait for long."""
+        if self._file is None:
+            yield
+        elif self._writing.acquire(timeout=self._busy_seconds):
+            try:
+                yield
+            finally:
+                self._writing.release()
+        else:
+            raise self._unusable(BUSY)
+
+    def _wait_for_disk(self, file: Path) -> None:
+        """Wait until what is committed survives a power failure. Raises StoreError.
+
+        SQLite's ``synchronous = FULL`` does the same, but others cannot write meanwhile; here many wait at once.
+        """
+        try:
+            self._sync(log_of(file))
+        except FileNotFoundError:
+            pass  # the last process that had the database open has added its log to its file, and waited for that
+        except OSError as error:
+            raise self._unusable(f"{error.strerror or error}; check the disk") from error
+
+    def _current(self) -> "_Opened":
+        """Return the open database; opened anew if its file has changed, or its connections are of no more use."""
+        try:
+            opened = self._opened
+            if opened is None or not self._is_current(opened):
+                with self._lock:
+                    opened = self._opened
+                    if opened is None or not self._is_current(opened):
+                        opened = self._opened = self._open(opened)
+        except OSError as error:
+            raise self._unusable(f"{error.strerror or error}; make its folder writable") from error
+        except UnknownSchema as error:
+            raise self._unusable(str(error)) from error
+        except (DBAPIError, self._driver_error) as error:
+            raise self._unusable(reason_for(error)) from error
+        return opened
+
+    def _is_current(self, opened: "_Opened") -> bool:
+        return opened.is_usable and (self._file is None or stamp_of(self._file) == opened.stamp)
+
+    def _open(self, before: "_Opened | None") -> "_Opened":
+        if self._file is None:
+            opened = _Opened(self._connected(self._engine))
+        else:
+            make_folder(self._file.parent)
+            with lock_file(self._file.with_name(f".{self._file.name}.lock")):
+                opened = self._open_file(self._file, before)
+        if before:
+            before.connections.close()
+        return opened
+
+    def _open_file(self, file: Path, before: "_Opened | None") -> "_Opened":
+        stamp = stamp_of(file)
+        if before and not before.is_of(stamp):
+            log.warning("database_replaced", file=file)
+            if file.is_file() and before.log_inode == log_inode_of(file):
+                remove_log(file)  # SQLite would add what it holds to the new file
+                before.is_usable = False  # also where the old file comes back: others have no log in common with it
+        connections = self._connected_if_sound(stamp, before)
+        if connections is None:
+            self._begin_anew(file, stamp, before)
+            connections = self._connected(self._engine)
+        return _Opened(connections, stamp_of(file) or _NO_FILE, log_inode_of(file))
+
+    def _connected_if_sound(self, stamp: FileStamp | None, before: "_Opened | None") -> Connections | None:
+        if not stamp or not stamp.size_bytes or (before and before.has_lost(stamp)):
+            return None
+        try:
+            return self._connected(self._engine)
+        except (DBAPIError, self._driver_error) as error:
+            if is_damage(error):
+                return None
+            raise
+
+    def _connected(self, engine: Engine) -> Connections:
+        """Return connections to a database that has the schema of this program."""
+        connections = Connections(engine, busy_seconds=self._busy_seconds)
+        try:
+            with connections.transaction("read") as connection:
+                is_ready = is_up_to_date(connection, self._migrations)
+            if not is_ready:
+                with connections.transaction("migrate") as connection:
+                    bring_up_to_date(connection, self._migrations)
+        except BaseException:
+            connections.close()
+            raise
+        return connections
+
+    def _begin_anew(self, file: Path, stamp: FileStamp | None, before: "_Opened | None") -> None:
+        """Put a new database in the place of one that is missing or damaged, with what can be read of that."""
+        new = file.with_name(f".new-{file.name}")
+        remove_database(new)  # of a process that was killed
+        try:
+            new.touch(PRIVATE_MODE)
+            if stamp:
+                os.utime(file)  # the next transactions of others see a change, and wait until the new one is there
+            with (
+                closing(self._connected(engine_for(new, _WITHOUT_LOG))) as target,
+                closing(Connections(engine_for(file, _ALTHOUGH_CUT, mode="ro"))) as damaged,
+            ):
+                sources = [before.connections] if before else []
+                if stamp and stamp.size_bytes:
+                    sources.append(damaged)
+                if sources:
+                    carry_over(sources, target)
+            set_aside_with_log(file)
+            new.replace(file)
+            sync(file.parent)
+        except BaseException:
+            remove_database(new)
+            raise
+
+    def _close(self) -> None:
         with self._lock:
             opened, self._opened = self._opened, None
         if opened:
-            opened.close()
+            opened.connections.close()
 
-    def _current(self) -> "_Opened":
-        """Return the open database, opened anew if its file is another one than before."""
-        opened = self._opened
-        if opened and opened.is_current():
-            return opened
-        with self._lock:
-            if self._opened and not self._opened.is_current():
-                log.warning("database_replaced", file=self._file)
-                self._opened.close()
-                self._opened = None
-            if self._opened is None:
-                self._opened = self._open()
-            return self._opened
-
-    def _open(self) -> "_Opened":
-        if self._file is None:
-            opened = _Opened(_engine(self._url, durable=True), _engine(self._url, durable=True), None)
-            _prepare(opened.writing, self._migrations)
-            return opened
-        try:
-            make_folder(self._file.parent)
-            with lock_file(_lock_of(self._file)):
-                return self._open_or_begin_anew(self._file)
-        except OSError as error:
-            raise StoreError(f"The database {self._file} cannot be opened: {error.strerror or error}.") from error
-
-    def _open_or_begin_anew(self, file: Path) -> "_Opened":
-        try:
-            return self._open_file(file)
-        except DBAPIError as error:
-            if not _is_damage(error):
-                raise
-            _set_aside(file)
-            return self._open_file(file)
-
-    def _open_file(self, file: Path) -> "_Opened":
-        normal, durable = _engine(self._url, durable=False), _engine(self._url, durable=True)
-        try:
-            _prepare(normal.execution_options(immediate=True), self._migrations)
-        except BaseException:
-            normal.dispose()
-            raise
-        return _Opened(normal, durable, file)
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except DBAPIError as error:
-            if self._file and _is_damage(error):
-                self._replace_damaged(self._file)
-            raise StoreError(f"The database cannot be used: {_reason_of(error)}.") from error
-
-    def _replace_damaged(self, file: Path) -> None:
-        """Set a file aside that was found damaged, unless another process has done so."""
-        with suppress(OSError), lock_file(_lock_of(file)), self._lock:
-            if self._opened and self._opened.is_current():
-                _set_aside(file)
-            if self._opened:
-                self._opened.close()
-                self._opened = None
+    def _unusable(self, reason: str) -> StoreError:
+        return StoreError(f"The database {self._name} cannot be used: {reason}.")
 
 
+@dataclass(eq=False, slots=True)
 class _Opened:
-    """The engines of an open database: both have connections of their own, which differ in what a commit waits for."""
+    """Connections to a database and, for a file, the stamp by which a change of it is noticed."""
 
-    def __init__(self, normal: Engine, durable: Engine, file: Path | None) -> None:
-        self.reading = normal
-        self.writing = normal.execution_options(immediate=True)
-        self.durable = durable.execution_options(immediate=True)
-        self._file = file
-        self._inode = _inode_of(file) if file else None
+    connections: Connections
+    stamp: FileStamp = _NO_FILE
+    log_inode: int | None = None
+    is_damaged: bool = False
+    is_usable: bool = True
 
-    def is_current(self) -> bool:
-        """Tell whether the file that was opened still stands at its path."""
-        return self._file is None or _inode_of(self._file) == self._inode
+    def is_of(self, stamp: FileStamp | None) -> bool:
+        """Return whether these connections are to the file with this stamp."""
+        return stamp is not None and stamp.inode == self.stamp.inode
 
-    def close(self) -> None:
-        self.reading.dispose()
-        self.durable.dispose()
+    def has_lost(self, stamp: FileStamp) -> bool:
+        """Return whether the file with this stamp is damaged: found so, or cut.
+
+        Only a VACUUM shortens a file that is in order; then everything is carried over.
+        """
+        return self.is_of(stamp) and (self.is_damaged or stamp.size_bytes < self.stamp.size_bytes)
 
 
-_DATABASES: "WeakSet[Database]" = WeakSet()
+_ALL: WeakSet[Database] = WeakSet()
 
 
 def _close_all() -> None:
-    for database in list(_DATABASES):
-        database.close()
+    for database in list(_ALL):
+        database._close()  # the gate is shut
 
 
-os.register_at_fork(before=_close_all)
-
-
-def _engine(url: Any, *, durable: bool) -> Engine:
-    engine = create_engine(
-        url, pool_size=_CONNECTIONS, max_overflow=_MORE_CONNECTIONS, pool_reset_on_return=None, **_options_of(url)
-    )
-    if url.get_backend_name() == "sqlite":
-        synchronous = "FULL" if durable else "NORMAL"
-
-        @event.listens_for(engine, "connect")
-        def prepare(connection: sqlite3.Connection, _record: object) -> None:
-            connection.isolation_level = None  # transactions are begun below, and not by the driver
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(f"PRAGMA synchronous = {synchronous}")
-
-        @event.listens_for(engine, "begin")
-        def begin(connection: Connection) -> None:
-            immediate = connection.get_execution_options().get("immediate")
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-    return engine
-
-
-def _options_of(url: Any) -> dict[str, Any]:
-    if url.get_backend_name() != "sqlite":
-        return {}
-    return {"connect_args": {"timeout": _BUSY_SECONDS, "check_same_thread": False}}
-
-
-def _prepare(engine: Engine, migrations: Sequence[Migration]) -> None:
-    """Make the tables of a new database, or bring an older one to the version of this program."""
-    newest = len(migrations) + 1
-    with engine.begin() as connection:
-        if not inspect(connection).has_table(META.name):
-            SCHEMA.create_all(connection)
-            connection.execute(META.insert().values(key=_VERSION_KEY, value=str(newest)))
-            return
-        version = int(connection.execute(select(META.c.value).where(META.c.key == _VERSION_KEY)).scalar_one())
-        if version > newest:
-            raise StoreError(f"The database is of version {version}, which a newer program made: use that one.")
-        for migrate in migrations[version - 1 :]:
-            migrate(connection)
-        if version < newest:
-            connection.execute(META.update().where(META.c.key == _VERSION_KEY).values(value=str(newest)))
-            log.info("database_migrated", before=version, now=newest)
-
-
-def _lock_of(file: Path) -> Path:
-    return file.with_name(f".{file.name}.lock")
-
-
-def _inode_of(file: Path) -> int | None:
-    stamp = stamp_of(file)
-    return stamp[2] if stamp else None
-
-
-def _set_aside(file: Path) -> None:
-    set_aside(file)
-    for suffix in ("-wal", "-shm"):
-        file.with_name(f"{file.name}{suffix}").unlink(missing_ok=True)
-
-
-def _code_of(error: DBAPIError) -> int:
-    """Return SQLite's primary error code; 0 for an error of another driver."""
-    return int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
-
-
-def _is_damage(error: DBAPIError) -> bool:
-    return _code_of(error) in _DAMAGED
-
-
-def _reason_of(error: SQLAlchemyError) -> str:
-    if isinstance(error, DBAPIError):
-        return _REASONS.get(_code_of(error), f"it answers with {type(error.orig).__name__}")
-    return type(error).__name__
-
-
-def upsert(
-    connection: Connection,
-    table: Table,
-    rows: Mapping[str, object] | Sequence[Mapping[str, object]],
-    *,
-    update: Collection[str] | Mapping[str, object] = (),
-    where: ColumnElement[bool] | None = None,
-) -> int:
-    """Insert rows; where one of the same primary key stands, set the columns to ``update`` instead.
-
-    ``update`` names columns that take the values of the new row, or maps columns to expressions; empty, the row that
-    stands is left alone. ``where`` limits which rows are updated. Return how many rows were inserted or updated.
-    """
-    insert = _INSERT[connection.dialect.name](table)
-    if update:
-        values = update if isinstance(update, Mapping) else {name: insert.excluded[name] for name in update}
-        statement = insert.on_conflict_do_update(index_elements=table.primary_key.columns, set_=values, where=where)
-    else:
-        statement = insert.on_conflict_do_nothing()
-    return connection.execute(statement, rows).rowcount
-
-
-_INSERT: Mapping[str, Callable[[Table], Any]] = {"sqlite": sqlite_insert, "postgresql": postgresql_insert}
+_GATE = ForkGate(_close_all)

@@ -1,4 +1,4 @@
-"""Replaces files whole and takes locks that the kernel frees when their holder dies.
+"""Replaces files as a whole, and takes locks that the kernel frees when their holder dies.
 
 A reader of a file written here sees the old bytes or the new ones, never a part. A lock is an ``flock`` on a file of
 its own: it works between threads, gunicorn workers and the command line alike, and needs no clean-up after a crash.
@@ -7,13 +7,14 @@ its own: it works between threads, gunicorn workers and the command line alike, 
 import errno
 import fcntl
 import glob
-import math
 import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from microbadger.logs import EventLog
 
@@ -31,9 +32,9 @@ _NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 
 
 def read_if_any(path: Path | str) -> bytes | None:
-    """Return the bytes of a file, or None where there is no such file.
+    """Return the bytes of a file, or None if there is no such file.
 
-    It makes half as many calls to the system as `Path.read_bytes`: looks at images are made of reading files.
+    It makes half as many system calls as `Path.read_bytes`.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY)
@@ -47,36 +48,34 @@ def read_if_any(path: Path | str) -> bytes | None:
         return None
 
 
-def stamp_of(path: Path) -> tuple[int, ...] | None:
-    """Return what tells a file from the one it replaced, or None where there is no such file."""
+class FileStamp(NamedTuple):
+    """What changes when a file is written or replaced."""
+
+    written_at_ns: int
+    size_bytes: int
+    inode: int
+
+
+def stamp_of(path: Path) -> FileStamp | None:
+    """Return the stamp of a file, or None if there is no such file."""
     try:
         status = path.stat()
     except FileNotFoundError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return FileStamp(status.st_mtime_ns, status.st_size, status.st_ino)
 
 
-def seconds_since_written(path: Path) -> float:
-    """Return how long ago a file was written; infinite where there is none, or a clock says that it will be."""
-    stamp = stamp_of(path)
-    age = time.time() - stamp[0] / 1e9 if stamp else -1.0
-    return age if age >= 0 else math.inf
+def replace_file(path: Path, content: bytes, mode: int = PRIVATE_MODE) -> None:
+    """Replace a file by one with this content in one step; if that fails, the old file stays and no other is left.
 
-
-def replace_file(path: Path, content: bytes, mode: int = PRIVATE_MODE, *, is_durable: bool = False) -> None:
-    """Put ``content`` in the place of ``path`` in one step; on any failure the old file stays and no other is left.
-
-    A durable file outlives a power failure once this returns, and is for what cannot be made again; of another one the
-    old bytes may be back then, or none.
+    After a power failure, it may have its old content or none: it is made again from the database.
     """
-    with _written_beside(path, [content], mode, is_durable=is_durable) as temporary:
+    with _written_beside(path, [content], mode) as temporary:
         temporary.replace(path)
-    if is_durable:
-        _sync_folder(path.parent)
 
 
 def replace_if_other(path: Path, parts: Iterable[bytes], mode: int = PRIVATE_MODE) -> bool:
-    """Put a content that comes in parts, and may be long, in the place of ``path``; False where it stands there."""
+    """Replace a file by one with a content in parts, unless it has the same content; return whether it had another."""
     with _written_beside(path, parts, mode) as temporary:
         if _have_same_content(temporary, path):
             temporary.unlink()
@@ -85,24 +84,8 @@ def replace_if_other(path: Path, parts: Iterable[bytes], mode: int = PRIVATE_MOD
     return True
 
 
-def append_line(path: Path, line: bytes, max_bytes: int) -> None:
-    """Make ``line`` the last one of a file, and the only one where the file would grow beyond so many bytes.
-
-    That takes a tenth of the time in which a file is replaced. What a full disk cut short counts as a line too.
-    """
-    with suppress(FileNotFoundError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
-        try:
-            added = b"\n" + line
-            if os.fstat(descriptor).st_size + len(added) <= max_bytes and os.write(descriptor, added) == len(added):
-                return
-        finally:
-            os.close(descriptor)
-    replace_file(path, line)
-
-
 def trouble_with(folder: Path) -> str | None:
-    """Return in a few words why no file can be written in a folder, or None where one can."""
+    """Return in a few words why no file can be written in a folder, or None if one can."""
     try:
         make_folder(folder)
         with tempfile.NamedTemporaryFile(prefix=_TEMPORARY_PREFIX, dir=folder) as file:
@@ -114,7 +97,7 @@ def trouble_with(folder: Path) -> str | None:
 
 
 def remove_file(path: Path, below: Path) -> bool:
-    """Remove a file and the folders this leaves empty, up to ``below``; False where there was no such file."""
+    """Remove a file and the folders that this leaves empty, up to ``below``; return False if there was no such file."""
     try:
         path.unlink()
     except (FileNotFoundError, NotADirectoryError):
@@ -126,7 +109,7 @@ def remove_file(path: Path, below: Path) -> bool:
 
 
 def remove_if_empty(folder: Path) -> bool:
-    """Remove a folder that holds nothing; False where it holds something, True where there was none."""
+    """Remove an empty folder; return False if it is not empty, and True if there is none."""
     try:
         folder.rmdir()
     except OSError as error:
@@ -137,23 +120,29 @@ def remove_if_empty(folder: Path) -> bool:
 
 
 def set_aside(path: Path) -> Path | None:
-    """Rename a damaged file to ``<name>.damaged-<UTC time>`` and say so; None where there is no such file.
+    """Rename a damaged file to ``<name>.damaged-<UTC time>`` and log it; return None if there is no such file.
 
-    Of each file the last few are kept, for whoever wants to know what happened.
+    The last few of each file are kept, for an operator to examine.
     """
-    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
     try:
         path.replace(aside)
     except FileNotFoundError:
         return None
-    for old in sorted(path.parent.glob(f"{glob.escape(path.name)}.damaged-*"))[:-_MOST_SET_ASIDE]:
-        old.unlink(missing_ok=True)
+    for old in sorted(path.parent.glob(f"{glob.escape(path.name)}.damaged-*Z"))[:-_MOST_SET_ASIDE]:
+        for part in path.parent.glob(f"{glob.escape(old.name)}*"):
+            part.unlink(missing_ok=True)
     log.warning("damaged_file_set_aside", file=path, aside=aside.name)
     return aside
 
 
+def copies_set_aside(path: Path) -> list[Path]:
+    """Return the damaged files that were set aside of a file and that nobody has removed, the oldest first."""
+    return sorted(path.parent.glob(f"{glob.escape(path.name)}.damaged-*Z"))
+
+
 def sweep(folder: Path) -> None:
-    """Remove what processes that were killed while they wrote left below a folder."""
+    """Remove the temporary files below a folder that killed processes have left."""
     long_ago = time.time() - _LONGEST_WRITE_SECONDS
     for parent, _, names in os.walk(folder):
         for name in names:
@@ -165,7 +154,7 @@ def sweep(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, each open to any reader whatever the umask says."""
+    """Make a folder and those above it, readable for everybody whatever the umask is."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
@@ -176,50 +165,25 @@ def make_folder(folder: Path) -> None:
 
 @contextmanager
 def lock_file(path: Path) -> Iterator[None]:
-    """Hold the lock at ``path``, waiting for whoever holds it now."""
-    descriptor = _open_lock(path)
+    """Hold the lock at ``path``; wait while another holds it."""
+    make_folder(path.parent)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_MODE)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        unlock(descriptor)
-
-
-def unlock(descriptor: int) -> None:
-    """Free a lock, also where a process forked meanwhile holds a copy of the descriptor."""
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
-    os.close(descriptor)
-
-
-def try_lock(path: Path) -> int | None:
-    """Take the lock at ``path`` and return the descriptor to `unlock` it with, or None where another holds it."""
-    descriptor = _open_lock(path)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # a process forked meanwhile may hold a copy of the descriptor
         os.close(descriptor)
-        return None
-    return descriptor
-
-
-def _open_lock(path: Path) -> int:
-    make_folder(path.parent)
-    return os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_MODE)
 
 
 @contextmanager
-def _written_beside(
-    path: Path, parts: Iterable[bytes], mode: int, *, is_durable: bool = False
-) -> Iterator[Path]:
+def _written_beside(path: Path, parts: Iterable[bytes], mode: int) -> Iterator[Path]:
     """Give a new file beside ``path`` that holds these bytes; it is removed if anything fails."""
     descriptor, temporary = _temporary_beside(path)
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)  # mkstemp gives 0600, and a rename would keep it
             file.writelines(parts)
-            if is_durable:
-                file.flush()
-                os.fsync(descriptor)
         yield Path(temporary)
     except BaseException:
         with suppress(FileNotFoundError):
@@ -245,9 +209,9 @@ def _temporary_beside(path: Path) -> tuple[int, str]:
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
 
 
-def _sync_folder(folder: Path) -> None:
-    """Have the disk remember which files a folder holds."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Wait until the disk has what a file, or a folder, holds now."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -4,7 +4,7 @@ Times are Unix times in seconds. An image is named by `str(Repository)`, its can
 that can be long are compressed. Columns are of types that SQLite and PostgreSQL have in common.
 """
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
 
 SCHEMA = MetaData()
 
@@ -14,13 +14,13 @@ META = Table(
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
-"""Single values: the version of the schema, the secret made on the first start, and what processes tell each other."""
+"""Single values: the version of the schema, the secret made on the first start, and what processes share."""
 
 LEASES = Table(
     "leases",
     SCHEMA,
     Column("name", Text, primary_key=True),
-    Column("fence", Integer, nullable=False),
+    Column("fence", BigInteger, nullable=False),
     Column("holder", Text, nullable=False),
     Column("expires_at", Float, nullable=False),
     sqlite_with_rowid=False,
@@ -42,6 +42,7 @@ CHECKS = Table(
     "checks",
     SCHEMA,
     Column("image", Text, primary_key=True),
+    Column("name", Text, nullable=False),
     Column("registry", Text, nullable=False),
     Column("due_at", Float, nullable=False),
     Column("began_at", Float),
@@ -55,19 +56,26 @@ CHECKS = Table(
     Column("wanted_tags", Text, nullable=False),
     Column("follow_ups", Integer, nullable=False),
     Index("checks_by_due_at", "due_at"),
+    Index("checks_by_name", "name"),
     sqlite_with_rowid=False,
 )
-"""How the last check of each tracked image went, and when the next one is due."""
+"""How the last check of each tracked image went, and when the next one is due; ``name`` is its `image_name`."""
 
 RECORDS = Table(
     "records",
     SCHEMA,
     Column("image", Text, primary_key=True),
-    Column("document", LargeBinary, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("pull_count", BigInteger, nullable=False),
     Column("entry", Text, nullable=False),
     Column("updated_at", Text, nullable=False),
+    Column("document", LargeBinary, nullable=False),
 )
-"""What was last seen of each image: its document without layers, and its entry in the list of all images."""
+"""What was last seen of each image: its document without layers, and its entry in the list of all images.
+
+The description is there to be searched, in lower case. The document comes last: reading the columns before it does not
+read it.
+"""
 
 VERSIONS = Table(
     "versions",
@@ -144,14 +152,14 @@ ASKED_TAGS = Table(
 )
 """Unknown tags that a badge was asked for in the last hour."""
 
-FILES_ON_REQUEST = Table(
-    "files_on_request",
+PUBLIC_FILES = Table(
+    "public_files",
     SCHEMA,
     Column("image", Text, primary_key=True),
     Column("path", Text, primary_key=True),
     sqlite_with_rowid=False,
 )
-"""Public files that were made when somebody asked for them, and are kept current from then on."""
+"""The path of every public file of each image, there before the file is: so no file is left when its tag goes."""
 
 SUBSCRIPTIONS = Table(
     "subscriptions",
@@ -172,16 +180,15 @@ MESSAGES = Table(
     "messages",
     SCHEMA,
     Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("id", Text, nullable=False),
+    Column("id", Text, nullable=False, unique=True),
     Column("subscription_id", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("due_at", Float, nullable=False),
     Column("is_parked", Boolean, nullable=False),
-    Index("messages_by_subscription", "subscription_id", "is_parked", "number"),
-    Index("messages_by_id", "subscription_id", "id", unique=True),
+    Index("messages_by_subscription", "is_parked", "subscription_id", "number"),
 )
-"""Messages on their way; a parked one was given up and waits for an administrator."""
+"""Messages on their way, in the order of their numbers; a parked one was given up and waits for an administrator."""
 
 DELIVERIES = Table(
     "deliveries",

@@ -1,18 +1,18 @@
-"""Answers administrators: tracks and untracks images and tells their webhooks."""
+"""Answers administrators: tracks and untracks images and shows their webhooks."""
 
 import hmac
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, HTTPException, NotFound, Unauthorized, UnprocessableEntity
 
-from microbadger.freshness import NotTracked, TrackedImage, TrackedImages, parse_image
+from microbadger.freshness import Freshness, NotTracked, TrackedImage, parse_image
 from microbadger.image import InvalidReference, Reference, Repository, image_name, is_tag
 from microbadger.logs import EventLog
 from microbadger.web.answers import JSON, NOT_KEPT, answer, document_answer, error_answer
+from microbadger.webhooks import WebhookUrls
 
 log = EventLog(__name__)
 
@@ -21,7 +21,7 @@ _MAX_KEPT_TAGS = 1000
 
 
 def require_admin(token: str) -> None:
-    """Return if the request is an administrator's; raise Forbidden where there is none, Unauthorized if it is not.
+    """Return if the request is an administrator's; raise Forbidden where there are none, Unauthorized if it is not.
 
     ``token`` is the one the operator set; an empty one means that nobody is an administrator.
     """
@@ -31,18 +31,16 @@ def require_admin(token: str) -> None:
     given = request.headers.get("Authorization", "").encode("latin-1", "replace")  # as WSGI decoded it
     if not hmac.compare_digest(given, f"Bearer {token}".encode()):
         log.warning("admin_refused", status=401, method=request.method, rule=request.url_rule)
-        told = "This needs the header 'Authorization: Bearer …' with the value of MICROBADGER_ADMIN_TOKEN."
-        raise Unauthorized(told, www_authenticate=WWWAuthenticate("bearer"))
+        reason = "This needs the header 'Authorization: Bearer …' with the value of MICROBADGER_ADMIN_TOKEN."
+        raise Unauthorized(reason, www_authenticate=WWWAuthenticate("bearer"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminRoutes:
-    """The routes below ``/v1/images`` that change something, or tell what is not public."""
+    """The routes below ``/v1/images`` that change something, or show what is not public."""
 
-    tracked: TrackedImages
-    refresh_soon: Callable[[Reference], None]
-    remove: Callable[[Repository], None]
-    webhook_url: Callable[[Repository], str]
+    freshness: Freshness
+    webhooks: WebhookUrls
     admin_token: str
 
     def blueprint(self) -> Blueprint:
@@ -58,11 +56,11 @@ class AdminRoutes:
     def track(self, name: str) -> Response:
         """Track an image as the body says: 201 if it was not tracked, else 200."""
         image = _wanted_image(name)
-        is_new = self.tracked.get(image.repository) is None
-        self.tracked.put(image)
+        is_new = image.repository not in self.freshness.tracked
+        self.freshness.track(image)
         tags = ",".join(sorted(image.kept_tags)) or None
         log.info("tracked", image=image.repository.familiar, tags=tags, private=image.private, new=is_new)
-        self.refresh_soon(Reference(image.repository, None, None))
+        self.freshness.check_soon(Reference(image.repository, None, None))
         document = {"ImageName": image_name(image.repository), "Tags": sorted(image.kept_tags)}
         return document_answer({**document, "Private": image.private}, 201 if is_new else 200)
 
@@ -70,22 +68,21 @@ class AdminRoutes:
         """Stop tracking an image and remove what is published of it: 204; 404 if it is not tracked."""
         repository = self._tracked(name)
         try:
-            self.tracked.untrack(repository)
+            self.freshness.untrack(repository)
         except NotTracked as error:
             raise UnprocessableEntity(str(error)) from error
         log.info("untracked", image=repository.familiar)
-        self.remove(repository)
         return answer(b"", 204, JSON, NOT_KEPT)
 
     def webhook(self, name: str) -> Response:
-        """Tell the webhook of an image."""
+        """The webhook of an image."""
         repository = self._tracked(name)
-        log.info("webhook_told", image=repository.familiar)
-        return document_answer({"WebhookURL": self.webhook_url(repository)})
+        log.info("webhook_shown", image=repository.familiar)
+        return document_answer({"WebhookURL": self.webhooks.of(repository)})
 
     def _tracked(self, name: str) -> Repository:
         repository = _parse(name).repository
-        if not self.tracked.get(repository):
+        if repository not in self.freshness.tracked:
             raise NotFound(f"{repository.familiar} is not tracked here.")
         return repository
 
@@ -102,14 +99,14 @@ def _wanted_image(name: str) -> TrackedImage:
     fields = _fields()
     unknown = fields.keys() - {"Tags", "Private"}
     if unknown:
-        raise UnprocessableEntity(f"{', '.join(sorted(unknown))!r} is none of Tags and Private.")
+        raise UnprocessableEntity(f"{', '.join(sorted(unknown))!r} is not a field: there are Tags and Private.")
     tags, private = fields.get("Tags", []), fields.get("Private", False)
     if not isinstance(private, bool):
         raise UnprocessableEntity("Private must be true or false.")
     if not isinstance(tags, list) or len(tags) > _MAX_KEPT_TAGS:
         raise UnprocessableEntity(f"Tags must be a list of at most {_MAX_KEPT_TAGS} tags.")
     if odd := [tag for tag in tags if not isinstance(tag, str) or not is_tag(tag)]:
-        raise UnprocessableEntity(f"{odd[0]!r} is no tag.")
+        raise UnprocessableEntity(f"{odd[0]!r} is not a tag.")
     return TrackedImage(image.repository, image.kept_tags.union(tags), private)
 
 
@@ -120,7 +117,7 @@ def _fields() -> dict[str, object]:
     try:
         fields = json.loads(body or b"{}")
     except (ValueError, RecursionError):
-        raise UnprocessableEntity("The body is no JSON.") from None
+        raise UnprocessableEntity("The body is not JSON.") from None
     if not isinstance(fields, dict):
         raise UnprocessableEntity('The body must be a JSON object such as {"Tags": ["1.0"], "Private": false}.')
     return fields

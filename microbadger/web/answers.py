@@ -1,18 +1,18 @@
-"""Makes HTTP answers: content types, caching, conditional requests, compression, and errors in the asker's terms."""
+"""Makes HTTP answers: content types, caching, conditional requests, compression, and errors as JSON or text."""
 
 import gzip
 import hashlib
 import mimetypes
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping
+from functools import lru_cache
 
 from flask import Response, current_app, request
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 
 from microbadger.image import document_bytes
 from microbadger.logs import EventLog
-from microbadger.site import CONTENT_SECURITY_POLICY
+from microbadger.site import CONTENT_SECURITY_POLICY, PublishError
+from microbadger.store import StoreError
 
 log = EventLog(__name__)
 
@@ -32,10 +32,17 @@ _TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".xml": "application/atom+xml; charset=utf-8",
 }
-# What a page or a picture may load and do, whatever a label smuggled into it. A badge may stand in any page.
+# What a page or a picture may load and do, whatever a label smuggled into it.
 _POLICIES = {HTML: f"{CONTENT_SECURITY_POLICY}; frame-ancestors 'none'", _TYPES[".svg"]: "default-src 'none'"}
+# Badges and documents are for pages of any site, also of one that isolates itself:
+# https://fetch.spec.whatwg.org/#cross-origin-resource-policy-header
+_SHARED = frozenset({JSON, _TYPES[".svg"]})
+_SHARED_HEADERS = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 _COMPRESSIBLE = frozenset({*_TYPES.values()} - {_TYPES[".svg"]})  # a badge is smaller than what it would save
 _SMALLEST_COMPRESSED_BYTES = 1400  # what fits into one packet gains nothing
+# Compressing is remembered for this many bodies of this size at most: 32 MiB, and what they compress to.
+_BODIES_REMEMBERED = 64
+_LARGEST_REMEMBERED_BYTES = 512 * 1024
 
 # https://fetch.spec.whatwg.org/#cors-preflight-fetch
 _PREFLIGHT_HEADERS = {
@@ -45,41 +52,15 @@ _PREFLIGHT_HEADERS = {
 }
 
 
-class _Compressed:
-    """What was compressed lately, by digest: most who ask want it so, and most ask for the same."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._left_bytes = max_bytes
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def of(self, content: bytes, digest: str) -> bytes:
-        """Return the content compressed, which its digest names."""
-        with self._lock:
-            if kept := self._kept.get(digest):
-                self._kept.move_to_end(digest)
-                return kept
-        compressed = gzip.compress(content, 6, mtime=0)
-        with self._lock:
-            if digest not in self._kept:
-                self._kept[digest] = compressed
-                self._left_bytes -= len(compressed)
-            while self._left_bytes < 0:
-                self._left_bytes += len(self._kept.popitem(last=False)[1])
-        return compressed
-
-
-_COMPRESSED = _Compressed(max_bytes=16 * 1024**2)
-
-
 def file_answer(content: bytes, path: str, cache: str = FRESH) -> Response:
-    """Answer with content that stands at a path, or 304 to who has it already."""
+    """Answer with the content of a file, of the type that its name ends in; with 304 if the client has it already."""
     extension = path[path.rfind(".") :]
     media_type = _TYPES.get(extension) or mimetypes.guess_type(path)[0] or "application/octet-stream"
     tag = hashlib.sha256(content).hexdigest()[:32]
     is_compressed = media_type in _COMPRESSIBLE and len(content) >= _SMALLEST_COMPRESSED_BYTES and _accepts_gzip()
     if is_compressed:
-        content, tag = _COMPRESSED.of(content, tag), f"{tag}-gzip"
+        compress = _compress_once if len(content) <= _LARGEST_REMEMBERED_BYTES else _compress
+        content, tag = compress(content), f"{tag}-gzip"
     response = answer(content, 200, media_type, cache)
     if is_compressed:
         response.content_encoding = "gzip"
@@ -104,8 +85,8 @@ def answer(content: bytes, status: int, media_type: str, cache: str) -> Response
     response = Response(content, status, content_type=media_type)
     response.headers["Cache-Control"] = cache
     response.headers["X-Content-Type-Options"] = "nosniff"
-    if media_type == JSON:
-        response.headers["Access-Control-Allow-Origin"] = "*"
+    if media_type in _SHARED:
+        response.headers |= _SHARED_HEADERS
     if policy := _POLICIES.get(media_type):
         response.headers["Content-Security-Policy"] = policy
     return response
@@ -114,7 +95,7 @@ def answer(content: bytes, status: int, media_type: str, cache: str) -> Response
 def options_answer() -> Response | None:
     """Answer OPTIONS with the methods of an address; below ``/v1`` any site may use them from a browser.
 
-    It is to be asked before every request: the question of a browser bears no token, so nobody else may refuse it.
+    It comes before everything that may refuse a request: a browser sends this one without the token.
     """
     if request.method != "OPTIONS" or request.routing_exception:
         return None
@@ -127,31 +108,42 @@ def options_answer() -> Response | None:
 
 
 def error_answer(error: HTTPException) -> Response:
-    """Answer with what is wrong, as JSON below ``/v1``."""
+    """Answer with what is wrong, as JSON where other answers are."""
     if error.code is None or error.code < 400:
         return error.get_response()  # type: ignore[return-value]
-    told = error.description or error.name
+    reason = error.description or error.name
     cache = PASSING if error.code == 404 else NOT_KEPT
-    if _is_in_api():
-        response = document_answer({"Error": told}, error.code, cache)
+    if _is_in_api() or request.path == "/healthz":
+        response = document_answer({"Error": reason}, error.code, cache)
     else:
-        response = answer(told.encode(), error.code, _TEXT, cache)
+        response = answer(reason.encode(), error.code, _TEXT, cache)
     for name in ("Allow", "WWW-Authenticate"):
         if value := error.get_response().headers.get(name):
             response.headers[name] = value
     return response
 
 
-def trouble_answer(error: OSError) -> Response:
-    """Answer that this machine cannot do it now, as on a full disk: who sends webhooks will try again."""
+def trouble_answer(error: OSError | StoreError | PublishError) -> Response:
+    """Answer that this machine cannot do it now, as on a full disk: senders of webhooks try again."""
     log.error("request_failed", method=request.method, rule=request.url_rule, status=503, error=error)
-    return error_answer(ServiceUnavailable(f"This cannot be done now: {error.strerror or 'a file cannot be used'}."))
+    if isinstance(error, StoreError):
+        reason = "the database cannot be used"  # its own words name a path of this machine
+    else:
+        reason = (error.strerror or "a file cannot be used") if isinstance(error, OSError) else str(error)
+    return error_answer(ServiceUnavailable(f"This cannot be done now: {reason}."))
 
 
 def defect_answer(error: Exception) -> Response:  # noqa: ARG001 - the log takes it from the interpreter
-    """Answer that the service is broken, and log how without the path, in which a token may stand."""
+    """Answer that the service is broken, and log how without the path, which can hold a token."""
     log.exception("request_broke", method=request.method, rule=request.url_rule)
     return error_answer(InternalServerError())
+
+
+def _compress(content: bytes) -> bytes:
+    return gzip.compress(content, 6, mtime=0)
+
+
+_compress_once = lru_cache(_BODIES_REMEMBERED)(_compress)
 
 
 def _is_in_api() -> bool:

@@ -1,4 +1,4 @@
-"""Answers the metadata API: images, versions, the list and the search, and what an administrator may change."""
+"""Answers the metadata API: images, versions, the list and the search."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 
-from microbadger.freshness import TrackedImages
+from microbadger.freshness import Freshness
 from microbadger.image import Reference, Repository, document_bytes, image_name, shown_at
-from microbadger.site import CATALOGUE, ImagePaths, Listing, Publisher, list_page
+from microbadger.site import CATALOGUE
 from microbadger.web.answers import PASSING, document_answer, error_answer, file_answer
-from microbadger.web.site import parse_name, public_file, published
+from microbadger.web.files import PublicFiles, parse_name
 
 _PAGE_SIZE = 50
 _LARGEST_PAGE = 1000
@@ -21,9 +21,8 @@ _FOUND_AT_MOST = 10
 class ApiRoutes:
     """The routes below ``/v1/images``."""
 
-    tracked: TrackedImages
-    publisher: Publisher
-    listing: Listing
+    freshness: Freshness
+    files: PublicFiles
 
     def blueprint(self) -> Blueprint:
         """Return the routes, ready to be registered with an app."""
@@ -33,6 +32,7 @@ class ApiRoutes:
             ("/search/<path:term>", self.search),
             ("/<path:name>/version/<sha>", self.version),
             ("/<path:name>/-/changes.json", self.changes),
+            ("/<path:name>/-/status.json", self.status),
             ("/<path:name>", self.image),
         ):
             routes.add_url_rule(rule, view_func=view, methods=["GET"], strict_slashes=False)
@@ -41,53 +41,67 @@ class ApiRoutes:
 
     def image(self, name: str) -> Response:
         """The document of an image; with a tag, the fields on top are that version's."""
-        reference = parse_name(name.removesuffix("/").removesuffix(".json"))
-        if reference is None or not self.tracked.get(reference.repository):
-            raise NotFound(f"{name} is not tracked here.")
-        path = ImagePaths.of(reference.repository).metadata
-        content = self.publisher.read(path)
-        if content is None:
-            return document_answer(_unread(reference.repository), 202, PASSING)
-        return file_answer(self._shown_at(reference) if reference.tag else content, path)
+        name = name.removesuffix("/").removesuffix(".json")
+        found = self.files.answer_of(name, lambda paths: paths.metadata)
+        if found is None:
+            return self._unread(self._tracked(name))
+        reference = parse_name(name)
+        return self._shown_at(reference) if reference and reference.tag else found
 
     def version(self, name: str, sha: str) -> Response:
         """The document of one version, with its layers."""
-        reference = parse_name(name)
-        path = ImagePaths.of(reference.repository).version(sha.removesuffix(".json")) if reference else ""
-        content = self.publisher.read(path) if path else None
-        if content is None:
+        found = self.files.answer_of(name, lambda paths: paths.version(sha.removesuffix(".json")))
+        if found is None:
             raise NotFound(f"{name} has no version {sha} here.")
-        return file_answer(content, path)
+        return found
 
     def changes(self, name: str) -> Response:
         """What changed of an image."""
-        return published(self.publisher, name, lambda paths: paths.changes)
+        found = self.files.answer_of(name, lambda paths: paths.changes)
+        if found is None:
+            raise NotFound(f"{name} is not tracked here, or was not read yet.")
+        return found
+
+    def status(self, name: str) -> Response:
+        """How the last check of an image went, and when the next one is due."""
+        repository = self._tracked(name)
+        check = self.freshness.checks.get(repository)
+        return document_answer(check.status(repository, self.freshness.now()), cache=PASSING)
 
     def list_images(self) -> Response:
         """The list of all images, whole or by pages."""
         if not request.args.keys() & {"page", "page_size"}:
-            return file_answer(self.publisher.read(CATALOGUE) or document_bytes({"CurrentPage": 1}), CATALOGUE)
+            return self.files.answer(CATALOGUE)
         page, page_size = _number("page", 1), min(_number("page_size", _PAGE_SIZE), _LARGEST_PAGE)
-        return file_answer(list_page(self.publisher.folder / CATALOGUE, page, page_size), CATALOGUE)
+        return file_answer(self.freshness.catalogue.page(page, page_size), CATALOGUE)
 
     def search(self, term: str) -> Response:
         """The names of the images that fit a term best; a file first, of an image that is called ``search/…``."""
         if term.endswith(".json"):
             with suppress(NotFound):
-                return public_file(self.publisher, f"v1/images/search/{term}")
-        found = [_full_name(name) for name in self.listing.search(term, _FOUND_AT_MOST)]
+                return self.files.answer(f"v1/images/search/{term}")
+        found = [_full_name(name) for name in self.freshness.catalogue.search(term, _FOUND_AT_MOST)]
         return file_answer(document_bytes({"Images": found} if found else {}), CATALOGUE)
 
-    def _shown_at(self, reference: Reference) -> bytes:
-        image = self.publisher.read_image(reference.repository)
+    def _tracked(self, name: str) -> Repository:
+        reference = parse_name(name)
+        if reference is None or reference.repository not in self.freshness.tracked:
+            raise NotFound(f"{name} is not tracked here.")
+        return reference.repository
+
+    def _unread(self, repository: Repository) -> Response:
+        """Answer that an image has no record: it is about to be read, or the registry does not have it."""
+        if self.freshness.checks.get(repository).is_not_found:
+            raise NotFound(f"{repository.familiar} was not found in its registry.")
+        named = {"ImageName": image_name(repository), "Registry": repository.registry, "Repository": repository.path}
+        return document_answer(named, 202, PASSING)
+
+    def _shown_at(self, reference: Reference) -> Response:
+        image = self.freshness.records.image(reference.repository)
         shown = shown_at(image, reference.tag) if image and reference.tag else None
         if shown is None:
             raise NotFound(f"{reference} is not known: its tag is not one of those kept fresh here.")
-        return document_bytes(shown)
-
-
-def _unread(repository: Repository) -> dict[str, object]:
-    return {"ImageName": image_name(repository), "Registry": repository.registry, "Repository": repository.path}
+        return file_answer(document_bytes(shown), CATALOGUE)
 
 
 def _number(name: str, otherwise: int) -> int:
@@ -97,6 +111,6 @@ def _number(name: str, otherwise: int) -> int:
     return int(text)
 
 
-def _full_name(image_name: str) -> str:
+def _full_name(name: str) -> str:
     """Return a name as the search has always spelt it, official images with ``library/``."""
-    return Repository.parse(image_name).familiar
+    return Repository.parse(name).familiar

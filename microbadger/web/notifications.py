@@ -1,6 +1,5 @@
 """Answers administrators about change notifications, with the fields and status codes of the old service."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from microbadger.image import InvalidReference, Repository, image_name, parse_ob
 from microbadger.logs import EventLog
 from microbadger.notifications import (
     MOST_SUBSCRIPTIONS,
+    DeliveryStatus,
     InvalidReceiver,
     InvalidSubscription,
     Notifications,
@@ -29,7 +29,7 @@ _FIELDS: dict[str, tuple[str, type]] = {
     "WebhookURL": ("url", str),
     "Tags": ("tags", list),
     "Format": ("format", str),
-    "Enabled": ("enabled", bool),
+    "Enabled": ("is_enabled", bool),
 }
 
 
@@ -39,8 +39,6 @@ class NotificationRoutes:
 
     notifications: Notifications
     tracked: TrackedImages
-    send_test: Callable[[Subscription], object]
-    deliver_due: Callable[[], None]
     admin_token: str
 
     def blueprint(self) -> Blueprint:
@@ -63,24 +61,25 @@ class NotificationRoutes:
         return routes
 
     def list_all(self) -> Response:
-        """Every notification and how its last delivery went; the message itself is told of each one alone."""
+        """Every notification and how its last delivery went; only each one alone shows the message itself."""
         entries = []
         for subscription in self.notifications.all():
-            last = self.notifications.outbox.history(subscription.id)[:1]
-            told = {key: value for key, value in last[0].items() if key in _LAST_TOLD} if last else {}
-            entries.append({**self._document(subscription), **told})
+            status = self.notifications.status(subscription.id)
+            last = {key: value for delivery in status.history[:1] for key, value in delivery.items() if key in _LISTED}
+            entries.append({**self._document(subscription, status), **last})
         counts = {"NotificationCount": len(entries), "NotificationLimit": MOST_SUBSCRIPTIONS}
         return document_answer({**counts, "Notifications": entries})
 
     def create(self) -> Response:
-        """Subscribe a URL to an image; the secret that signs its messages is told here and never again."""
+        """Subscribe a URL to an image; the secret that signs its messages is shown here and never again."""
         fields = self._fields()
         for name in ("ImageName", "WebhookURL"):
             if _FIELDS[name][0] not in fields:
                 raise UnprocessableEntity(f"{name} is missing.")
         subscription = self.notifications.add(**fields)
         log.info("subscribed", **_named(subscription))
-        return document_answer({**self._document(subscription), "Secret": subscription.secret, "History": []})
+        document = self._document(subscription, self.notifications.status(subscription.id))
+        return document_answer({**document, "Secret": subscription.secret, "History": []})
 
     def show(self, subscription_id: str) -> Response:
         """A notification with its last deliveries."""
@@ -91,7 +90,7 @@ class NotificationRoutes:
         self._get(subscription_id)
         changed = self.notifications.change(subscription_id, **self._fields())
         if changed:
-            log.info("subscription_changed", **_named(changed), enabled=changed.enabled)
+            log.info("subscription_changed", **_named(changed), enabled=changed.is_enabled)
         return self._shown(changed)
 
     def remove(self, subscription_id: str) -> Response:
@@ -102,15 +101,15 @@ class NotificationRoutes:
         return _done()
 
     def trigger(self, subscription_id: str) -> Response:
-        """Send a test message; the history tells what came of it."""
-        self.send_test(self._get(subscription_id))
+        """Send a test message; the history shows the result."""
+        self.notifications.send_test(self._get(subscription_id))
         return _done()
 
     def resend(self, subscription_id: str) -> Response:
-        """Have the messages that were given up sent again."""
+        """Have the parked messages sent again."""
         self.notifications.resend(self._get(subscription_id).id)
         log.info("resend_asked", id=subscription_id)
-        self.deliver_due()
+        self.notifications.deliver_due()
         return _done()
 
     def _get(self, subscription_id: str) -> Subscription:
@@ -122,11 +121,10 @@ class NotificationRoutes:
     def _shown(self, subscription: Subscription | None) -> Response:
         if subscription is None:
             raise NotFound("The notification was removed meanwhile.")
-        history = self.notifications.outbox.history(subscription.id)
-        return document_answer({**self._document(subscription), "History": history})
+        status = self.notifications.status(subscription.id)
+        return document_answer({**self._document(subscription, status), "History": status.history})
 
-    def _document(self, subscription: Subscription) -> dict[str, object]:
-        outbox = self.notifications.outbox
+    def _document(self, subscription: Subscription, status: DeliveryStatus) -> dict[str, object]:
         return {
             "ID": subscription.id,
             "ImageName": subscription.image_name,
@@ -134,9 +132,9 @@ class NotificationRoutes:
             "PageURL": self.notifications.page_url(subscription),
             "Tags": list(subscription.tags),
             "Format": subscription.format,
-            "Enabled": subscription.enabled,
-            "Waiting": outbox.waiting(subscription.id),
-            "Parked": outbox.parked(subscription.id),
+            "Enabled": subscription.is_enabled,
+            "Waiting": status.waiting,
+            "Parked": status.parked,
         }
 
     def _fields(self) -> dict[str, Any]:
@@ -144,7 +142,7 @@ class NotificationRoutes:
         fields: dict[str, Any] = {}
         for name, value in _body().items():
             if name not in _FIELDS:
-                raise UnprocessableEntity(f"There is no field {name[:100]!r}: it is one of {', '.join(_FIELDS)}.")
+                raise UnprocessableEntity(f"{name[:100]!r} is not a field: use one of {', '.join(_FIELDS)}.")
             field, kind = _FIELDS[name]
             if not isinstance(value, kind):
                 raise UnprocessableEntity(f"{name} is of the wrong type.")
@@ -160,12 +158,12 @@ class NotificationRoutes:
             repository = Repository.parse(text)
         except InvalidReference as error:
             raise NotFound(str(error)) from error
-        if not self.tracked.get(repository):
+        if repository not in self.tracked:
             raise NotFound(f"{repository.familiar} is not tracked here.")
         return image_name(repository)
 
 
-_LAST_TOLD = ("StatusCode", "Response", "Error", "SentAt", "State")
+_LISTED = ("StatusCode", "Response", "Error", "SentAt", "State")
 
 
 def _body() -> dict[str, object]:
@@ -186,7 +184,7 @@ def _patterns(values: list[object]) -> tuple[str, ...]:
 
 
 def _named(subscription: Subscription) -> dict[str, str | None]:
-    """Return what a log may tell of a subscription: of its URL no more than the host, for the rest can be a secret."""
+    """Return what a log may hold of a subscription: of its URL no more than the host, for the rest can be a secret."""
     host = urlsplit(subscription.url).hostname
     return {"id": subscription.id, "image": subscription.image_name, "receiver": host}
 

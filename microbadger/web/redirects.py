@@ -14,7 +14,7 @@ from werkzeug.exceptions import NotFound
 
 from microbadger.site import ImagePaths
 from microbadger.web.answers import FRESH, HTML, answer
-from microbadger.web.site import parse_name
+from microbadger.web.files import parse_name
 
 _SEVERAL_SLASHES = re.compile(r"/{2,}")
 _WITH_IMAGES = ("/images/", "/v1/images", "/badges/", "/microbadger/")

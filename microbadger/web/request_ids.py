@@ -1,7 +1,7 @@
 """Gives every request an id: the one a proxy or client sent as ``X-Request-ID``, else a new one.
 
-It stands in each line that is logged on the request's behalf. Answers that nobody may keep bear it too; those that a
-CDN keeps do not, for there it would be the id of somebody else's request.
+It stands in each line that is logged on the request's behalf. Answers that no cache may keep bear it too; those that a
+CDN keeps do not, for there it would be the id of another request.
 """
 
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ class RequestIds:
 
 
 def with_request_id(response: Response) -> Response:
-    """Return an answer that tells the request's id, unless it is one that may be kept."""
+    """Return an answer with the request's id, unless a cache may keep it."""
     request_id = current_id(KIND)
     if request_id and response.headers.get("Cache-Control") == NOT_KEPT:
         response.headers[HEADER] = request_id

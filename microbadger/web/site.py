@@ -1,11 +1,10 @@
-"""Answers HTTP with the public files as they are, and with what a file cannot do: any badge."""
+"""Answers HTTP with the public files as they are, and with what a file cannot do: any badge, and what is missing."""
 
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
-from werkzeug.routing import PathConverter
 
 from microbadger.badges import (
     BADGE_TYPES,
@@ -17,24 +16,26 @@ from microbadger.badges import (
     pending_badge,
     restyled,
 )
-from microbadger.freshness import AskedTags, TrackedImages
-from microbadger.image import InvalidReference, Reference, document_bytes, parse_object
-from microbadger.site import HOME, ImagePaths, Publisher, not_found_page
+from microbadger.freshness import Freshness
+from microbadger.image import Reference, document_bytes, parse_object
+from microbadger.logs import EventLog
+from microbadger.site import HOME, PublishError, SiteOptions, absent_page
+from microbadger.store import StoreError
 from microbadger.web.answers import FRESH, HTML, PASSING, answer, error_answer, file_answer
+from microbadger.web.files import PublicFiles, parse_name, paths_of
 
-_LOOKS = {"style", "label", "color", "labelColor"}
-_NO_TAG = "-"  # no tag begins with it
+log = EventLog(__name__)
+
+_STYLE_ARGUMENTS = {"style", "label", "color", "labelColor"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
+class SiteRoutes:
     """The routes over the public files, and what they answer from."""
 
-    tracked: TrackedImages
-    publisher: Publisher
-    asked_tags: AskedTags
-    refresh_soon: Callable[[Reference], None]
-    base_url: str
+    freshness: Freshness
+    files: PublicFiles
+    options: SiteOptions
 
     def blueprint(self) -> Blueprint:
         """Return the routes, ready to be registered with an app."""
@@ -51,11 +52,12 @@ class Site:
         return routes
 
     def home(self) -> Response:
+        """The home page."""
         return self.file(HOME)
 
     def file(self, path: str) -> Response:
         """A public file, byte for byte; of a folder, its page."""
-        return public_file(self.publisher, path)
+        return self.files.answer(path)
 
     def badge(self, badge_type: str, name: str) -> Response:
         """A badge, whatever is asked: no README shows a broken picture."""
@@ -65,85 +67,75 @@ class Site:
         if badge_type not in BADGE_TYPES:
             raise BadRequest(f"There is no badge {badge_type!r}: it is one of {', '.join(BADGE_TYPES)}.")
         reference = parse_name(stem)
-        path = ImagePaths.of(reference.repository).badge(badge_type, reference.tag, suffix) if reference else ""
-        content = self.publisher.read(path) if path else None
-        if content and not request.args.keys() & _LOOKS:
-            return file_answer(content, path)
-        badge = self._published_badge(path) or self._badge_without_file(badge_type, reference)
-        return file_answer(_drawn(badge, suffix), f"badge.{suffix}", FRESH if content else PASSING)
+        path = paths_of(stem, reference).badge(badge_type, reference.tag, suffix) if reference else ""
+        try:
+            return self._badge(badge_type, reference, path, suffix)
+        except (OSError, PublishError, StoreError) as error:
+            _log_trouble(error)
+            return file_answer(_drawn(pending_badge(badge_type), suffix), f"badge.{suffix}", PASSING)
 
     def page(self, name: str) -> Response:
-        """The page of an image."""
-        reference = parse_name(name.removesuffix("/").removesuffix("/index.html"))
-        path = ImagePaths.of(reference.repository).page if reference else ""
-        content = self.publisher.read(path) if path else None
-        if content is None:
-            return answer(not_found_page(name, self.base_url), 404, HTML, PASSING)
-        return file_answer(content, path)
+        """The page of an image, or of one of its tags."""
+        name = name.removesuffix("/").removesuffix("/index.html")
+        reference = parse_name(name)
+        tag = reference.tag if reference else None
+        found = self.files.answer_of(name, lambda paths: paths.tag_page(tag) if tag else paths.page)
+        return self._absent(name, reference) if found is None else found
 
     def feed(self, name: str) -> Response:
         """What changed of an image, for feed readers."""
-        return published(self.publisher, name, lambda paths: paths.feed)
+        found = self.files.answer_of(name, lambda paths: paths.feed)
+        if found is None:
+            raise NotFound(f"{name} is not tracked here, or was not read yet.")
+        return found
 
-    def _published_badge(self, path: str) -> Badge | None:
-        document = self.publisher.read(f"{path.rpartition('.')[0]}.json") if path else None
-        try:
-            return badge_of(parse_object(document)) if document else None
-        except (ValueError, KeyError):  # it was damaged, and is mended at the next look
-            return None
+    def _badge(self, badge_type: str, reference: Reference | None, path: str, suffix: str) -> Response:
+        content = self.files.find(path) if path else None
+        if content and not request.args.keys() & _STYLE_ARGUMENTS:
+            return file_answer(content, path)
+        badge = self._published_badge(path) if content else self._badge_without_file(badge_type, reference)
+        return file_answer(_drawn(badge, suffix), f"badge.{suffix}", FRESH if content else PASSING)
+
+    def _published_badge(self, path: str) -> Badge:
+        """Return the badge that is published at a path, to be drawn in another style; a damaged file is made anew."""
+        document = f"{path.rpartition('.')[0]}.json"
+        for find in (self.files.find, self.freshness.make):
+            with suppress(KeyError, ValueError):
+                return badge_of(parse_object(find(document) or b""))
+        return not_found_badge()  # the image was removed meanwhile
 
     def _badge_without_file(self, badge_type: str, reference: Reference | None) -> Badge:
-        if reference is None or not self.tracked.get(reference.repository):
+        if reference is None or reference.repository not in self.freshness.tracked:
             return not_found_badge()
-        if self.publisher.read_image(reference.repository) is None:
-            return pending_badge(badge_type)
-        # What bears no tag is there with the record, or was lost: a look that is asked for mends it.
-        if self.asked_tags.is_worth_a_look(reference.repository, reference.tag or _NO_TAG):
-            self.refresh_soon(reference)
+        if self.freshness.records.updated_at(reference.repository) is None:
+            check = self.freshness.checks.get(reference.repository)
+            return not_found_badge() if check.is_not_found else pending_badge(badge_type)
+        try:
+            self.freshness.check_if_unknown(reference)
+        except StoreError as error:  # as on a full disk: what the badge says is true all the same
+            _log_trouble(error)
         return not_found_badge(reference.tag or "image")
 
-
-class AnyPath(PathConverter):
-    """A part of a URL that can hold slashes, and whatever else strangers put there, line breaks too."""
-
-    regex = r"[^/][\s\S]*?"
-
-
-def parse_name(name: str) -> Reference | None:
-    """Return the image, perhaps with a tag, that a part of a URL names; None where it names none."""
-    try:
-        reference = Reference.parse(name)
-    except InvalidReference:
-        return None
-    return None if reference.digest else reference
+    def _absent(self, name: str, reference: Reference | None) -> Response:
+        """Answer that there is no page, and why."""
+        if reference is None or reference.repository not in self.freshness.tracked:
+            return answer(absent_page(name, self.options), 404, HTML, PASSING)
+        repository = reference.repository
+        check = self.freshness.checks.get(repository)
+        status = check.status(repository, self.freshness.now())
+        if self.freshness.records.updated_at(repository):
+            return answer(absent_page(name, self.options, status, reference.tag), 404, HTML, PASSING)
+        return answer(absent_page(name, self.options, status), 404 if check.is_not_found else 202, HTML, PASSING)
 
 
-def public_file(publisher: Publisher, path: str) -> Response:
-    """Answer with the file at a path, or the page of the folder there; raise NotFound where there is none."""
-    if any(part.startswith(".") or "\0" in part for part in path.split("/")):
-        raise NotFound
-    for found in (path, f"{path.removesuffix('/')}/{HOME}"):
-        if (content := publisher.read(found)) is not None:
-            return file_answer(content, found)
-    raise NotFound
-
-
-def published(publisher: Publisher, name: str, path_of: Callable[[ImagePaths], str]) -> Response:
-    """Answer with one of the files of the image that a part of a URL names; raise NotFound where there is none."""
-    reference = parse_name(name)
-    path = path_of(ImagePaths.of(reference.repository)) if reference else ""
-    content = publisher.read(path) if path else None
-    if content is None:
-        raise NotFound(f"{name} is not tracked here, or was not read yet.")
-    return file_answer(content, path)
+def _log_trouble(error: Exception) -> None:
+    log.error("request_failed", method=request.method, rule=request.url_rule, status=200, error=error)
 
 
 def _drawn(badge: Badge, suffix: str) -> bytes:
-    """Return a badge in the look that was asked for."""
+    """Return a badge in the style that was asked for."""
     asked = request.args
-    badge = restyled(
-        badge, label=asked.get("label"), color=asked.get("color"), label_color=asked.get("labelColor")
-    )
+    badge = restyled(badge, label=asked.get("label"), color=asked.get("color"), label_color=asked.get("labelColor"))
     if suffix == "json":
         return document_bytes(endpoint_document(badge))
     return draw(badge, asked.get("style", "flat"))

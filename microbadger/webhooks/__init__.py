@@ -1,17 +1,11 @@
 """Which images a payload is about; pure."""
 
-from microbadger.webhooks.payload import (
-    MAX_BODY_BYTES,
-    hooks_token,
-    image_token,
-    is_signed_wrongly,
-    is_token,
-    read,
-    references_to,
-)
+from microbadger.webhooks.payload import MAX_BODY_BYTES, is_signed_wrongly, read, references_to
+from microbadger.webhooks.tokens import WebhookUrls, hooks_token, image_token, is_token
 
 __all__ = [
     "MAX_BODY_BYTES",
+    "WebhookUrls",
     "hooks_token",
     "image_token",
     "is_signed_wrongly",

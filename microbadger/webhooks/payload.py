@@ -1,16 +1,14 @@
-"""Reads push webhooks: headers and bytes in, the images they are about out; and makes the tokens in their URLs.
+"""Reads which images a push webhook is about, and makes the tokens in webhook URLs.
 
-A webhook is a stranger's word. All that is believed of it is *which image and tag to look at*; the registry tells the
-rest. Nothing that can be sent raises here.
+A webhook is untrusted. Only *which image and tag to check* is taken from it; everything else comes from the registry.
+No payload raises an exception here.
 
-Not every sender knows by which host clients reach its registry: one tells none, another the name that a container
-has in its own network. What they name is therefore looked for among the images that are tracked (`references_to`):
-under the host that was told, else under any other but Docker Hub's, which names itself.
+Some senders do not know the host by which clients reach their registry: they name none, or the one in a container's
+own network. The images they name are therefore searched among those that are tracked (`references_to`): with the host
+of the payload, else with any other host except Docker Hub, which names itself.
 """
 
-import hashlib
 import hmac
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -18,22 +16,22 @@ from urllib.parse import unquote_to_bytes
 
 from microbadger.image import DOCKER_HUB, InvalidReference, Reference, Repository, is_tag
 from microbadger.webhooks.senders import Mention, cloud_event, event_grid_code, members, parsed, sender_of
+from microbadger.webhooks.tokens import is_token
 
 MAX_BODY_BYTES = 3 * 1024 * 1024
-MAX_REFERENCES = 1000  # each can become a note on disk
+MAX_REFERENCES = 1000  # each can become a row of the store
 
-_ALL_IMAGES = "hooks"
 _FORM_FIELD = b"payload="
-_ANY_HOST, _ANY_PATH = "localhost", "a/b"  # to check the one that came without the other
-_MAX_NAME_LENGTH = 255  # no repository has a longer one; to read megabytes of a name takes a second
+_ANY_HOST, _ANY_PATH = "localhost", "a/b"  # to check a path without its host, and a host without a path
+_MAX_NAME_LENGTH = 255  # no repository has a longer one, and to parse megabytes takes a second
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An image as its sender knows it; nothing but its spelling was checked.
+    """An image as its sender names it; only its spelling was checked.
 
-    `host` is None where none was told that a client could write. Each of `paths` can be the one that clients use.
-    Where `is_anywhere` is set, clients may reach the registry by another host.
+    `host` is None if the payload has no valid one. Each of `paths` can be the one that clients use. If `is_anywhere`
+    is set, clients may reach the registry by another host.
     """
 
     host: str | None
@@ -46,11 +44,11 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a webhook told: by whom, about which images, and in a word what came of it.
+class Payload:
+    """What a webhook says: its sender, the images it names, and the outcome in a word.
 
-    The words are `named`, `empty`, `not-json`, `unknown-sender`, `no-image` (a ping, a pull, a layer, or a name that no
-    image has) and `handshake`: then `handshake` is the code to be answered as `validationResponse`.
+    The outcomes are `named`, `empty`, `not-json`, `unknown-sender`, `no-image` (a ping, a pull, a layer, or an invalid
+    name) and `handshake`: then `handshake` is the code to answer with as `validationResponse`.
     """
 
     sender: str | None
@@ -59,28 +57,10 @@ class Told:
     handshake: str | None = None
 
 
-def image_token(secret: str, repository: Repository) -> str:
-    """Return the token of an image's webhook: it depends on the secret and the name alone, so no disk can lose it."""
-    return _token(secret, f"images/{repository}")
-
-
-def hooks_token(secret: str) -> str:
-    """Return the token of the one webhook for all images.
-
-    A sender that signs what it sends is given this token as its secret too, so there is but one to keep.
-    """
-    return _token(secret, _ALL_IMAGES)
-
-
-def is_token(given: str, expected: str) -> bool:
-    """Compare tokens in constant time."""
-    return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
-
-
 def is_signed_wrongly(headers: Mapping[str, str], body: bytes, token: str) -> bool:
-    """Tell whether a webhook bears a signature that is not made of its body with the webhook's token as the secret.
+    """Return whether a webhook has a signature that does not match its body with the webhook's token as the secret.
 
-    GitHub, Nexus and JFrog sign where a secret was entered; who does not sign has shown the token in the URL.
+    GitHub, Nexus and JFrog sign if a secret was entered; other senders prove the token by the URL.
     https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
     https://help.sonatype.com/en/working-with-hmac-payloads.html
     https://docs.jfrog.com/administration/docs/webhooks (the secret itself, unless payloads are set to be signed)
@@ -95,26 +75,26 @@ def is_signed_wrongly(headers: Mapping[str, str], body: bytes, token: str) -> bo
     return any(accepted and not any(is_token(value, each) for each in accepted) for value, accepted in given)
 
 
-def read(headers: Mapping[str, str], body: bytes) -> Told:
-    """Return what a webhook tells, of no more than a thousand images; headers are known in any case of letters."""
+def read(headers: Mapping[str, str], body: bytes) -> Payload:
+    """Return what a webhook says, with at most a thousand images; the names of headers may have any case."""
     known = {name.lower(): value for name, value in headers.items()}
-    payload = parsed(_without_form(body))
-    if payload is None:
-        return Told(None, (), "not-json" if body else "empty")
-    events = [cloud_event(known, event) for event in (members(payload) if isinstance(payload, list) else [payload])]
+    content = parsed(_without_form(body))
+    if content is None:
+        return Payload(None, (), "not-json" if body else "empty")
+    events = [cloud_event(known, event) for event in (members(content) if isinstance(content, list) else [content])]
     code = next(filter(None, map(event_grid_code, events)), None)
     if code is not None:
-        return Told("azure", (), "handshake", code)
+        return Payload("azure", (), "handshake", code)
     sent = [(sender, event) for event in events if (sender := sender_of(known, event))]
     if not sent:
-        return Told(None, (), "unknown-sender")
+        return Payload(None, (), "unknown-sender")
     mentions = (_named(mention, sender.knows_its_host) for sender, event in sent for mention in sender.mentions(event))
     named = tuple(dict.fromkeys(filter(None, mentions)))[:MAX_REFERENCES]
-    return Told(sent[0][0].name, named, "named" if named else "no-image")
+    return Payload(sent[0][0].name, named, "named" if named else "no-image")
 
 
 def references_to(named: Iterable[Named], tracked_at: Callable[[str], Iterable[Repository]]) -> list[Reference]:
-    """Return the tracked images that were named, a thousand at most; `tracked_at` gives those that have a path.
+    """Return the tracked images that were named, at most a thousand; `tracked_at` returns those that have a path.
 
     >>> web = Repository.parse("registry.example.org/team/web")
     >>> pushed = Named("registry:5000", ("team/web",), "1.2", is_anywhere=True)
@@ -126,7 +106,7 @@ def references_to(named: Iterable[Named], tracked_at: Callable[[str], Iterable[R
 
 
 def _without_form(body: bytes) -> bytes:
-    """Return the JSON that stands in a form, which is how GitHub sends it unless told otherwise."""
+    """Return the JSON in a form, which is what GitHub sends by default."""
     if not body.startswith(_FORM_FIELD):
         return body
     field, _, _ = body.removeprefix(_FORM_FIELD).partition(b"&")
@@ -143,8 +123,8 @@ def _named(mention: Mention, knows_its_host: bool) -> Named | None:
     return Named(host, paths, tag, is_anywhere=not knows_its_host)
 
 
-def _host(told: object) -> str | None:
-    host = told.lower() if isinstance(told, str) else ""
+def _host(value: object) -> str | None:
+    host = value.lower() if isinstance(value, str) else ""
     return host if _is_repository(host, _ANY_PATH) else None
 
 
@@ -164,8 +144,3 @@ def _tracked(named: Named, tracked_at: Callable[[str], Iterable[Repository]]) ->
     if exact or not named.is_anywhere:
         return exact
     return [repository for repository in repositories if repository.registry != DOCKER_HUB]
-
-
-def _token(secret: str, subject: str) -> str:
-    digest = hmac.digest(secret.encode(), subject.encode(), hashlib.sha256)
-    return urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -1,10 +1,10 @@
-"""The senders of push webhooks, one row of a table each: how a payload is told apart, and where it names images.
+"""The senders of push webhooks, one row of a table each: how to recognize a payload, and where it names images.
 
-A sender is told apart by what all of its payloads have, or by a header. A reader believes nothing: whatever stands
-where a host, a path or a tag would is handed on unchecked in a `Mention`. Pushes and deletions mention their image;
-pulls, scans and pings mention none.
+A sender is recognized by a field that all of its payloads have, or by a header. The values in the places of a host, a
+path and a tag are passed on unchecked in a `Mention`. Pushes and deletions mention their image; pulls, scans and pings
+mention none.
 
-The type of a CloudEvent stands beside its data, whichever way it came: `cloud_event` sees to that.
+A CloudEvent may carry its type in a header or in its body: `cloud_event` makes them alike.
 """
 
 import re
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from microbadger.image import DOCKER_HUB, parse_json
 
-_MAX_LISTED = 5000  # what one list is read for: Event Grid, which batches most, sends 5000 events at once
+_MAX_LISTED = 5000  # Event Grid has the largest batches: 5000 events
 
 _PUSH_OR_DELETE = ("push", "delete")
 _BLOB = "application/octet-stream"
@@ -35,7 +35,7 @@ Headers = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """An image as a payload tells it, unchecked; each of several paths can be the one that clients use."""
+    """An image as a payload names it, unchecked; each of several paths can be the one that clients use."""
 
     host: object
     paths: tuple[object, ...]
@@ -44,7 +44,7 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """How the payloads of a sender are known and read, and whether it knows the host by which clients reach it."""
+    """How the payloads of a sender are recognized and read, and whether it knows the host that clients use for it."""
 
     name: str
     sent: Callable[[Headers, object], bool]
@@ -53,12 +53,12 @@ class Sender:
 
 
 def sender_of(headers: Headers, payload: object) -> Sender | None:
-    """Return the row of whoever sent a payload, or None."""
+    """Return the sender of a payload, None if it is unknown."""
     return next((sender for sender in _SENDERS if sender.sent(headers, payload)), None)
 
 
 def parsed(body: bytes) -> object:
-    """Return what JSON says, None for what is no JSON, or too much of it."""
+    """Return the JSON value in a body, None if it is not JSON or too large."""
     try:
         return parse_json(body)
     except ValueError:
@@ -66,12 +66,12 @@ def parsed(body: bytes) -> object:
 
 
 def members(value: object) -> list[object]:
-    """Return what a list holds, the first few thousand of a longer one; nothing for anything else."""
+    """Return the members of a list, at most a few thousand; nothing if the value is not a list."""
     return value[:_MAX_LISTED] if isinstance(value, list) else []
 
 
 def cloud_event(headers: Headers, payload: object) -> object:
-    """Return an event whose type came in a header as if it had come in the body; any other payload as it is.
+    """Return an event with its type in the body, even if it came in a header; any other payload as it is.
 
     https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/http-protocol-binding.md (section 3.1)
     """
@@ -79,7 +79,7 @@ def cloud_event(headers: Headers, payload: object) -> object:
 
 
 def event_grid_code(event: object) -> str | None:
-    """Return what Azure Event Grid wants to be told before it sends a first event; None for any other payload.
+    """Return the code that Azure Event Grid wants back before it sends events, None for any other payload.
 
     https://learn.microsoft.com/azure/event-grid/end-point-validation-event-grid-events-schema
     """
@@ -98,7 +98,7 @@ def _docker_hub(payload: object) -> Iterator[Mention]:
 def _github(payload: object) -> Iterator[Mention]:
     """https://docs.github.com/en/webhooks/webhook-events-and-payloads#registry_package
 
-    The owner is spelled with capitals, which no registry allows; the tag of an untagged manifest is empty.
+    The owner may have capitals, which no registry allows; the tag of an untagged manifest is empty.
     """
     for event in ("package", "registry_package"):
         version = _at(payload, event, "package_version")
@@ -118,10 +118,10 @@ def _harbor(payload: object) -> Iterator[Mention]:
     """https://goharbor.io/docs/main/working-with-projects/project-configuration/configure-webhooks/"""
     if _at(payload, "type") not in _HARBOR_CHANGES:
         return
-    told = _at(payload, "event_data") or _at(payload, "data")
-    for resource in members(_at(told, "resources")) or [None]:
+    data = _at(payload, "event_data") or _at(payload, "data")
+    for resource in members(_at(data, "resources")) or [None]:
         host, path, _ = _written(_at(resource, "resource_url"))
-        yield Mention(host, (_at(told, "repository", "repo_full_name") or path,), _at(resource, "tag"))
+        yield Mention(host, (_at(data, "repository", "repo_full_name") or path,), _at(resource, "tag"))
 
 
 def _distribution(payload: object) -> Iterator[Mention]:
@@ -139,7 +139,7 @@ def _azure(payload: object) -> Iterator[Mention]:
 
 
 def _registry_event(event: object) -> Iterator[Mention]:
-    is_of_blob = _at(event, "target", "mediaType") == _BLOB  # a deletion tells no media type
+    is_of_blob = _at(event, "target", "mediaType") == _BLOB  # a deletion has no media type
     if _at(event, "action") in _PUSH_OR_DELETE and not is_of_blob:
         path, tag = _at(event, "target", "repository"), _at(event, "target", "tag")
         yield Mention(_at(event, "request", "host"), (path,), tag)
@@ -170,8 +170,8 @@ def _google(payload: object) -> Iterator[Mention]:
 def _jfrog(payload: object) -> Iterator[Mention]:
     """https://docs.jfrog.com/administration/docs/event-types
 
-    Clients find an image below its repository, or not where that has a host or port of its own. What was pulled
-    through a repository is told of its cache.
+    Clients use a path with the repository, or without it if the repository has its own host or port. A pull through
+    a remote repository is reported for its cache.
     """
     data = _at(payload, "data")
     repository = _text(_at(data, "repo_key"))
@@ -190,8 +190,8 @@ def _zot(payload: object) -> Iterator[Mention]:
 def _nexus(payload: object) -> Iterator[Mention]:
     """https://help.sonatype.com/en/example-headers-and-payloads.html
 
-    A component is an image with a tag, an asset any of its files. Clients find an image below its repository, or
-    not where that has a port of its own.
+    A component is an image with a tag, an asset is one of its files. Clients use a path with the repository, or
+    without it if the repository has its own port.
     """
     component, asset = _at(payload, "component"), _at(payload, "asset")
     path, tag = _text(_at(component, "name")), _at(component, "version")
@@ -246,7 +246,7 @@ def _text(value: object) -> str:
 
 
 def _written(image: object) -> tuple[str, str, str]:
-    """Part an image's name into host, path and tag, none of them checked; empty where there is none."""
+    """Split an image's name into host, path and tag, without checking them; empty if absent."""
     host, _, rest = _text(image).partition("@")[0].partition("/")
     path, _, tag = rest.partition(":")
     return host, path, tag

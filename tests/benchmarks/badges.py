@@ -1,9 +1,9 @@
-"""How long it takes to draw a badge here and with other libraries, all saying the same 10,000 different things.
+"""How long it takes to draw a badge here and with other libraries, each with the same 10,000 different texts.
 
 Run with ``python -m tests.benchmarks.badges``; it needs Node, installs the others into temporary and ignored
 folders, and prints a table. Each library runs in a process of its own, one after the other. No two texts of the
-10,000 pairs are equal, so nobody gains from remembering a text. Timed is the way from two strings to the bytes of
-the file: whoever returns a string encodes it, which also makes Node put together what it had only noted down.
+10,000 pairs are equal, so no library gains from caching a text. Timed is the way from two strings to the bytes of the
+file: a library that returns a string has to encode it, which also makes Node join the parts of the string.
 """
 
 import json

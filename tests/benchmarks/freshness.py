@@ -1,4 +1,4 @@
-"""How long a webhook takes to show, and what a reading costs a registry, against a real one on this machine.
+"""How long a webhook takes to show, and what a check costs a registry, against a real one on this machine.
 
 Run with ``python -m tests.benchmarks.freshness``; it prints a table.
 """
@@ -56,7 +56,7 @@ def cost(registry: RunningRegistry, maker: ImageMaker, folder: Path) -> list[tup
         maker.push(maker.make([{"file": str(number).encode()}]), f"{name}:1.{number}")
     service = RunningService(folder / "cost", [name])
     rows = []
-    for what in (f"first reading of {TAGS} tags", f"unchanged refresh of {TAGS} tags"):
+    for what in (f"first check of {TAGS} tags", f"unchanged check of {TAGS} tags"):
         registry.forget_requests()
         service.command("refresh", name).check_returncode()
         rows.append((what, counted(registry.requests())))

@@ -15,9 +15,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from microbadger.freshness.relatives import LayerIndex
+from microbadger.freshness.relatives import LayerStacks
 from microbadger.image.documents import PlatformDocument, TagDocument, VersionDocument
 from microbadger.image.reference import Repository
+from microbadger.store.database import Database
 
 IMAGES = 10_000
 VERSIONS = 10
@@ -31,23 +32,25 @@ def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else IMAGES
     sample = range(0, count, max(1, count // SAMPLE))
     with tempfile.TemporaryDirectory() as folder:
-        index = LayerIndex(Path(folder), "https://badges.example.org")
-        memory_before = peak_memory_mib()
-        first = [update(index, number, range(VERSIONS)) for number in range(count)][-SAMPLE:]
-        unchanged = [update(index, number, range(VERSIONS), are_read=False) for number in sample]
-        moved = [update(index, number, range(1, VERSIONS + 1)) for number in sample]
+        file = Path(folder) / "microbadger.db"
+        database = Database(f"sqlite:///{file}")
+        stacks = LayerStacks(database, "https://badges.example.org")
+        with database.read():
+            memory_before = peak_memory_mib()
+        first = [publish(database, stacks, number, range(VERSIONS)) for number in range(count)][-SAMPLE:]
+        unchanged = [ask(database, stacks, number) for number in sample]
+        moved = [publish(database, stacks, number, range(1, VERSIONS + 1)) for number in sample]
         memory = peak_memory_mib() - memory_before
-        files = [file.stat() for file in Path(folder).rglob("*") if file.is_file()]
+        database.close()
+        size = file.stat()
     with_parents = sum(timing.with_parents for timing in unchanged)
-    print(f"| {count} images, {VERSIONS} versions each | figure |")
+    print(f"| {count:,} images, {VERSIONS} versions each | figure |")
     print("| --- | --- |")
     print(f"| an image read for the first time, median | {median(first)} |")
     print(f"| an image with one new version in the place of another, median | {median(moved)} |")
     print(f"| an image that did not change, with the relatives of all its versions, median | {median(unchanged)} |")
-    print(f"| versions with a parent, of {VERSIONS * len(sample)} | {with_parents} |")
-    print(f"| files | {len(files)} |")
-    print(f"| bytes in them | {sum(file.st_size for file in files) / 1024**2:.1f} MiB |")
-    print(f"| place on the disk | {sum(file.st_blocks for file in files) * 512 / 1024**2:.1f} MiB |")
+    print(f"| versions with a parent, of {VERSIONS * len(sample):,} | {with_parents:,} |")
+    print(f"| place on the disk | {size.st_blocks * 512 / 1024**2:.1f} MiB |")
     print(f"| growth of the process at its peak | {memory:.1f} MiB |")
 
 
@@ -57,11 +60,26 @@ class Timing:
     with_parents: int
 
 
-def update(index: LayerIndex, number: int, places: Iterable[int], *, are_read: bool = True) -> Timing:
-    """Update the index with these versions of an image; only those read now tell their diff IDs."""
-    versions = [version_of(number, place, is_read=are_read) for place in places]
+def publish(database: Database, stacks: LayerStacks, number: int, places: Iterable[int]) -> Timing:
+    """Find the relatives of versions that were just read, and keep their layers."""
+    repository, versions = name_of(number), [version_of(number, place, is_read=True) for place in places]
     start = time.perf_counter()
-    relatives = index.update(name_of(number), versions, lambda sha: ())
+    with database.read() as connection:
+        chains = stacks.chains_of(connection, repository, versions, lambda _: ())
+        relatives = stacks.relatives(connection, repository, versions, chains)
+    with database.write() as connection:
+        stacks.write(connection, repository, versions, chains)
+    milliseconds = 1000 * (time.perf_counter() - start)
+    return Timing(milliseconds, sum(bool(found.parents) for found in relatives.values()))
+
+
+def ask(database: Database, stacks: LayerStacks, number: int) -> Timing:
+    """Find the relatives of versions that did not change, so their documents come without layers."""
+    repository, versions = name_of(number), [version_of(number, place, is_read=False) for place in range(VERSIONS)]
+    start = time.perf_counter()
+    with database.read() as connection:
+        chains = stacks.chains_of(connection, repository, versions, lambda _: ())
+        relatives = stacks.relatives(connection, repository, versions, chains)
     milliseconds = 1000 * (time.perf_counter() - start)
     return Timing(milliseconds, sum(bool(found.parents) for found in relatives.values()))
 

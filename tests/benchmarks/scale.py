@@ -8,52 +8,44 @@ first publication.
 
 That everything is due again is brought about by an interval that is shorter in each step, so no clock is turned. With
 ``--minutes`` the first publication is given up after as many; what is left gets a copy of the record and the check of
-another image, which is all that lists and rounds read. So 100,000 images can be tried without reading them for hours.
+another image, which is all that lists, searches and rounds read. So 100,000 images can be tried without reading them
+for hours.
 """
 
 import argparse
-import asyncio
-import json
 import logging
 import math
 import multiprocessing
 import os
-import re
 import resource
 import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache, partial
-from multiprocessing.connection import Connection
+from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Row, select
 
 from app import _Service
-from microbadger.image.describe import format_time
+from microbadger.freshness.checks import mark_lists_stale
+from microbadger.image.documents import image_name
 from microbadger.image.reference import Repository
 from microbadger.logs.events import Event, LineFormatter
 from microbadger.settings import Settings
-from microbadger.site.paths import ImagePaths
-from microbadger.store.files import replace_file
-from tests.benchmarks.parents import digits, layers_of
-from tests.benchmarks.reading import _Host as Host
-from tests.benchmarks.reading import _http as http
-from tests.fakes.docker_hub import tag_row
-from tests.fakes.registry import FakeImage, image, to_json
+from microbadger.store.database import Database
+from microbadger.store.tables import CHECKS, RECORDS
+from microbadger.store.upserts import upsert
+from tests.benchmarks.simulated_hub import CHANGED_EVERY, FIRST, MORE_PULLS, PUSHES, UNCHANGED, SimulatedHub, name_of
 
-OFFICIAL_EVERY, MOST_OFFICIAL = 100, 170  # Docker Hub has about so many official images
-IMAGES_AN_OWNER = 10
-CHANGED_EVERY = 50
-LAYER_SIZES = tuple(range(1_000_000, 11_000_000, 1_000_000))
 ASKED = 50
-DELAY_MS = 20
+ROWS_AT_ONCE = 1000
 
-FIRST, UNCHANGED, MORE_PULLS, PUSHES = range(4)
 DAYS = {
     FIRST: "first publication",
     UNCHANGED: "nothing changed",
@@ -63,7 +55,6 @@ DAYS = {
 INTERVALS = (timedelta(days=300), timedelta(days=100), timedelta(days=30), timedelta(days=10))
 
 T = TypeVar("T")
-Key = tuple[bytes, bytes]
 
 
 def main() -> None:
@@ -84,7 +75,7 @@ def measure(folder: Path, images: int, tags: int, limit_seconds: float | None) -
     print(f"| {images:,} images of {tags} tags | refreshed | wall | CPU an image | requests an image | peak memory |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     with SimulatedHub(tags) as hub:
-        for cells in looks(folder, hub, images, limit_seconds):
+        for cells in days(folder, hub, images, limit_seconds):
             print(f"| {' | '.join(cells)} |", flush=True)
         settings = hub.settings(folder, INTERVALS[PUSHES])
     print("\n| folder | files | bytes | on the disk | folders | entries of the largest |")
@@ -97,20 +88,21 @@ def measure(folder: Path, images: int, tags: int, limit_seconds: float | None) -
         print(f"| {' | '.join(cells)} |", flush=True)
 
 
-def looks(folder: Path, hub: "SimulatedHub", images: int, limit_seconds: float | None) -> Iterator[list[str]]:
-    """Yield a row for each day on which every image that was published is looked at again."""
+def days(folder: Path, hub: SimulatedHub, images: int, limit_seconds: float | None) -> Iterator[list[str]]:
+    """Yield a row for each day on which every image that was published is checked again."""
     for day, what in DAYS.items():
         hub.begin(day)
-        look = in_own_process(look_at_all, hub.settings(folder, INTERVALS[day]), images, limit_seconds)
-        yield [what, *_look_told(look, hub.begin(day))]
+        settings = hub.settings(folder, INTERVALS[day])
+        checked = in_own_process(check_all, settings, images, limit_seconds)
+        yield [what, *_row(checked, hub.begin(day))]
         if day == FIRST:
-            images, limit_seconds = look.images, None
-            lay_down_the_rest(folder)
+            images, limit_seconds = checked.images, None
+            lay_down_the_rest(settings)
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """How many images were refreshed, and with how much work, that of the schedule's rounds included."""
+class Checked:
+    """How many images were checked, and with how much work, that of the schedule's rounds included."""
 
     images: int
     wall_seconds: float
@@ -118,26 +110,27 @@ class Look:
     peak_mib: float
 
 
-def look_at_all(settings: Settings, images: int, limit_seconds: float | None) -> Look:
-    """Let the schedule do what is due, until so many images are refreshed."""
+def check_all(settings: Settings, images: int, limit_seconds: float | None) -> Checked:
+    """Let the schedule do what is due, until so many images are checked."""
     service, refreshed = _Service(settings), RefreshesLogged(images)
-    service.overview.due()  # what a start costs is in the last table, not in a day of a service that runs for years
-    service.catalogue.publish()
+    # What a start costs is in the last table, not in a day of a service that runs for years.
+    service.freshness.upkeep.follow_tracked()
+    service.freshness.catalogue.publish()
     began, cpu_began = time.perf_counter(), time.process_time()
-    service.schedule.start()
+    service.freshness.schedule.start()
     refreshed.all_done.wait(limit_seconds)
-    service.schedule.stop()
+    service.freshness.schedule.stop()
     wall_seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
-    return Look(refreshed.count, wall_seconds, cpu_seconds, peak_mib())
+    return Checked(refreshed.count, wall_seconds, cpu_seconds, peak_mib())
 
 
-def _look_told(look: Look, requests: int) -> list[str]:
+def _row(checked: Checked, requests: int) -> list[str]:
     return [
-        f"{look.images:,}",
-        f"{look.wall_seconds:.0f} s",
-        f"{1000 * look.cpu_seconds / look.images:.2f} ms",
-        f"{requests / look.images:.1f}",
-        f"{look.peak_mib:.0f} MiB",
+        f"{checked.images:,}",
+        f"{checked.wall_seconds:.0f} s",
+        f"{1000 * checked.cpu_seconds / checked.images:.2f} ms",
+        f"{requests / checked.images:.1f}",
+        f"{checked.peak_mib:.0f} MiB",
     ]
 
 
@@ -162,26 +155,31 @@ class RefreshesLogged(logging.StreamHandler[Any]):
             self.all_done.set()
 
 
-def lay_down_the_rest(folder: Path) -> None:
+def lay_down_the_rest(settings: Settings) -> None:
     """Give every image that was not published a copy of the record and the check of one that was."""
-    names = (folder / "data/images.txt").read_text().split()
-    models = (name for name in names if "/application" in name and record_file(folder, name).exists())
-    model = next(models)
-    record = record_file(folder, model).read_bytes()
-    check = json.loads(check_file(folder, model).read_bytes().splitlines()[-1])
-    check |= {"due_at": format_time(datetime.now(UTC) + INTERVALS[PUSHES] / 2)}
-    for name in names:
-        if not record_file(folder, name).exists():
-            replace_file(record_file(folder, name), record.replace(model.encode(), name.encode()))
-            replace_file(check_file(folder, name), json.dumps(check).encode())
+    database = Database(settings.database)
+    with database.write() as connection:
+        record = connection.execute(select(RECORDS).where(RECORDS.c.image.contains("/application")).limit(1)).one()
+        check = connection.execute(select(CHECKS).where(CHECKS.c.image == record.image)).one()
+        read = set(connection.execute(select(RECORDS.c.image)).scalars())
+        left = [image for image in connection.execute(select(CHECKS.c.image)).scalars() if image not in read]
+        for begin in range(0, len(left), ROWS_AT_ONCE):
+            _copy(connection, record, check, [Repository.parse(image) for image in left[begin : begin + ROWS_AT_ONCE]])
+        mark_lists_stale(connection)
+    database.close()
 
 
-def record_file(folder: Path, name: str) -> Path:
-    return folder / "public" / ImagePaths(name).metadata
-
-
-def check_file(folder: Path, name: str) -> Path:
-    return folder / "data/images" / name / "-/checks.jsonl"
+def _copy(connection: Connection, record: "Row[Any]", check: "Row[Any]", repositories: Iterable[Repository]) -> None:
+    """Write the record and the check of one image as those of others."""
+    due_at = (datetime.now(UTC) + INTERVALS[PUSHES] / 2).timestamp()
+    name = Repository.parse(record.image).familiar
+    records, checks = [], []
+    for repository in repositories:
+        entry = record.entry.replace(name, repository.familiar)
+        records.append({**record._mapping, "image": str(repository), "entry": entry})
+        checks.append({**check._mapping, "image": str(repository), "name": image_name(repository), "due_at": due_at})
+    upsert(connection, RECORDS, records)
+    upsert(connection, CHECKS, checks, update=[column.name for column in CHECKS.columns if column.name != "image"])
 
 
 def folders(folder: Path) -> Iterator[list[str]]:
@@ -241,34 +239,24 @@ def _start(service: _Service) -> Sequence[Callable[[], object]]:
     return [lambda: service.app.test_client().get("/healthcheck.txt")] * ASKED
 
 
-def _read(service: _Service) -> Sequence[Callable[[], object]]:
-    return [service.overview.due]
+def _due(service: _Service) -> Sequence[Callable[[], object]]:
+    return [lambda: service.freshness.checks.due(ASKED)] * ASKED
 
 
 def _publish(service: _Service) -> Sequence[Callable[[], object]]:
-    return [service.catalogue.publish] * 3
-
-
-def _publish_again(service: _Service) -> Sequence[Callable[[], object]]:
-    service.catalogue.publish()
-    repository = next(iter(service.tracked)).repository
-
-    def publish_after_a_look() -> None:
-        service.looks.add(repository)
-        service.catalogue._rest_until = 0
-        service.catalogue.publish_if_stale()
-
-    service.catalogue.publish_if_stale()
-    return [publish_after_a_look] * 5
+    return [service.freshness.catalogue.publish] * 3
 
 
 def _round(service: _Service) -> Sequence[Callable[[], object]]:
-    return [lambda: service.schedule._round(threading.Event())] * 5
+    upkeep, checks = service.freshness.upkeep, service.freshness.checks
 
+    def do_round() -> None:
+        upkeep.count()
+        for task in upkeep.tasks.values():
+            task()
+        checks.due(ASKED)
 
-def _clean(service: _Service) -> Sequence[Callable[[], object]]:
-    (service.data / "cleaned").unlink()
-    return [service._clean]
+    return [do_round] * 5
 
 
 def _health(service: _Service) -> Sequence[Callable[[], object]]:
@@ -276,7 +264,7 @@ def _health(service: _Service) -> Sequence[Callable[[], object]]:
 
 
 def _list(service: _Service) -> Sequence[Callable[[], object]]:
-    pages = math.ceil(len(service.tracked) / 50)
+    pages = math.ceil(service.freshness.checks.summary().image_count / 50)
     return _asked(service, [f"/v1/images?page={1 + pages * number // ASKED}" for number in range(ASKED)])
 
 
@@ -287,7 +275,7 @@ def _search(service: _Service) -> Sequence[Callable[[], object]]:
 
 
 def _everything(service: _Service) -> Sequence[Callable[[], object]]:
-    return [call for step in (_start, _round, _publish_again, _health, _list, _search) for call in step(service)]
+    return [call for step in (_start, _round, _publish, _health, _list, _search) for call in step(service)]
 
 
 def _asked(service: _Service, paths: Iterable[str]) -> Sequence[Callable[[], object]]:
@@ -302,15 +290,13 @@ def _asked(service: _Service, paths: Iterable[str]) -> Sequence[Callable[[], obj
 
 STEPS: dict[str, Step] = {
     "a service at rest answering `/healthcheck.txt`": _start,
-    "reading how all images stand, at its start": _read,
-    "publishing the lists, all anew": _publish,
-    "publishing the lists after one look": _publish_again,
-    "a round of the schedule, nothing due": _round,
-    "cleaning up when it begins to lead": _clean,
+    "finding what is due": _due,
+    "publishing the lists": _publish,
+    "a round of the schedule, nothing due (the slowest is the first, which cleans up)": _round,
     "`/healthz`": _health,
     f"`/v1/images?page=…`, {ASKED} pages": _list,
     f"`/v1/images/search/…`, {ASKED} terms": _search,
-    "a single worker that did all this, but for cleaning up": _everything,
+    "a single worker that did all this": _everything,
 }
 
 
@@ -327,135 +313,6 @@ def resident_mib() -> float:
 
 def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-class SimulatedHub:
-    """Docker Hub in another process while the `with` block runs."""
-
-    def __init__(self, tags: int) -> None:
-        self._connection, its_end = multiprocessing.Pipe()
-        spawn = multiprocessing.get_context("spawn")
-        self._process = spawn.Process(target=_serve, args=[its_end, tags], daemon=True)
-
-    def __enter__(self) -> Self:
-        self._process.start()
-        self._urls: list[str] = self._connection.recv()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.join()
-
-    def settings(self, folder: Path, interval: timedelta) -> Settings:
-        """Return the settings of a service that asks here."""
-        registry_url, hub_url = self._urls
-        return Settings(
-            data_dir=folder / "data",
-            public_dir=folder / "public",
-            base_url="https://badges.test",
-            refresh_interval=interval,
-            mirrors={"docker.io": registry_url},
-            hub_url=hub_url,
-        )
-
-    def begin(self, day: int) -> int:
-        """Let it be another day and return how many requests came in before."""
-        self._connection.send(day)
-        requests: int = self._connection.recv()
-        return requests
-
-
-def _serve(connection: "Connection[Any, Any]", tags: int) -> None:
-    asyncio.run(_answer_until_terminated(connection, tags))
-
-
-async def _answer_until_terminated(connection: "Connection[Any, Any]", tags: int) -> None:
-    loop, answers = asyncio.get_running_loop(), Answers(tags)
-    hosts = [Host(answers), Host(answers)]
-    servers = [await loop.create_server(host.connected, "127.0.0.1", 0) for host in hosts]
-
-    def begin() -> None:
-        answers.day = connection.recv()
-        delay_ms = 0 if answers.day == FIRST else DELAY_MS
-        connection.send(sum(host.restart(delay_ms).requests for host in hosts))
-
-    loop.add_reader(connection.fileno(), begin)
-    connection.send([f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}" for server in servers])
-    await asyncio.Event().wait()
-
-
-class Answers(dict[Key, bytes]):
-    """What is answered to each method and path, made up when it is asked for and not kept."""
-
-    _NUMBER = re.compile(rb"/(?:base|application)(\d+)")
-
-    def __init__(self, tags: int) -> None:
-        super().__init__()
-        self._tags = tags
-        self.day = FIRST
-
-    def __missing__(self, key: Key) -> bytes:
-        number = self._NUMBER.search(key[1])
-        return answers_of(int(number[1]), self._tags, self.day)[key] if number else http(b"{}")
-
-
-@lru_cache(maxsize=100)
-def answers_of(number: int, tags: int, day: int) -> dict[Key, bytes]:
-    """Return what is answered about one image."""
-    name = name_of(number).path
-    pushed = {f"1.{place}": version_of(number, place) for place in range(tags - 1)}
-    is_pushed = day >= PUSHES and number % CHANGED_EVERY == 0
-    pushed["latest"] = version_of(number, tags if is_pushed else tags - 1)
-    namespace, _, last = name.partition("/")
-    at_hub = f"/v2/namespaces/{namespace}/repositories/{last}"
-    answers = {
-        (b"GET", at_hub.encode()): http(to_json(_details(number, day))),
-        (b"GET", f"{at_hub}/tags".encode()): http(to_json(_tags_page(pushed))),
-        (b"GET", f"/v2/{name}/tags/list".encode()): http(to_json({"name": name, "tags": [*pushed]})),
-    }
-    for tag, version in pushed.items():
-        full = http(version.raw, version.media_type, version.digest)
-        answers[b"HEAD", f"/v2/{name}/manifests/{tag}".encode()] = full[: -len(version.raw)]
-        answers[b"GET", f"/v2/{name}/manifests/{version.digest}".encode()] = full
-        for digest, blob in version.blobs.items():
-            answers[b"GET", f"/v2/{name}/blobs/{digest}".encode()] = http(blob)
-    return answers
-
-
-def _details(number: int, day: int) -> dict[str, object]:
-    return {
-        "description": f"Number {number} of the applications that were made up to see how many there can be.",
-        "last_updated": "2026-11-20T10:00:00Z",
-        "pull_count": 1000 * number + (day >= MORE_PULLS),
-        "star_count": number % 100,
-    }
-
-
-def _tags_page(pushed: Mapping[str, FakeImage]) -> dict[str, object]:
-    rows = [tag_row(tag, version, "2026-11-20T10:00:00Z") for tag, version in pushed.items()]
-    return {"count": len(rows), "next": None, "previous": None, "results": rows}
-
-
-def version_of(number: int, place: int) -> FakeImage:
-    """Return a version of an image, built on those of an official one as `parents` has it."""
-    diff_ids = [f"sha256:{digits(layer)}" for layer in layers_of(number, place)]
-    return image(
-        layers=LAYER_SIZES,
-        labels={
-            "org.opencontainers.image.version": f"1.{place}",
-            "org.opencontainers.image.licenses": "Apache-2.0",
-            "org.opencontainers.image.source": f"https://git.test/{name_of(number).path}",
-            "org.opencontainers.image.revision": digits([number, place])[:40],
-        },
-        created=f"2026-11-{1 + place % 28:02}T10:00:00Z",
-        config={"rootfs": {"type": "layers", "diff_ids": diff_ids}},
-    )
-
-
-def name_of(number: int) -> Repository:
-    is_official = number % OFFICIAL_EVERY == 0 and number < OFFICIAL_EVERY * MOST_OFFICIAL
-    name = f"library/base{number}" if is_official else f"owner{number // IMAGES_AN_OWNER}/application{number}"
-    return Repository("docker.io", name)
 
 
 if __name__ == "__main__":

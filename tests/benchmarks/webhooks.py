@@ -50,26 +50,26 @@ class SharedRegistry:
 
     host: str
     versions: Numbers
-    looks: Numbers
+    checks: Numbers
 
     def name(self, image: int) -> str:
         return f"{self.host}/team/image{image}"
 
     def count(self) -> int:
-        """Return how many looks there were, at all images."""
-        return sum(self.looks[image] for image in range(IMAGES))
+        """Return how many checks there were, of all images."""
+        return sum(self.checks[image] for image in range(IMAGES))
 
 
-def serve(versions: Numbers, looks: Numbers, starter: Connection) -> None:
-    """Be the registry until the process that started this one says that it is enough."""
+def serve(versions: Numbers, checks: Numbers, starter: Connection) -> None:
+    """Be the registry until the process that started this one ends it."""
     counting = threading.Lock()
 
     def number_of(request: Request) -> int:
         return int(request.path.split("/")[3].removeprefix("image"))
 
-    def note(request: Request) -> None:
+    def count(request: Request) -> None:
         with counting:
-            looks[number_of(request)] += 1
+            checks[number_of(request)] += 1
 
     def push_version(request: Request) -> None:
         number = number_of(request)
@@ -77,7 +77,7 @@ def serve(versions: Numbers, looks: Numbers, starter: Connection) -> None:
         fake.push(f"team/image{number}", "latest", image(labels=labels, layers=range(1, 10)))
 
     with FakeRegistry() as fake:
-        fake.always("/tags/list", note)
+        fake.always("/tags/list", count)
         fake.always("/tags/list", push_version)
         fake.always("/manifests/latest", push_version)
         starter.send(fake.host)
@@ -87,12 +87,12 @@ def serve(versions: Numbers, looks: Numbers, starter: Connection) -> None:
 @contextmanager
 def shared_registry() -> Iterator[SharedRegistry]:
     context = multiprocessing.get_context("spawn")
-    versions, looks = (context.Array("L", IMAGES, lock=False) for _ in range(2))
+    versions, checks = (context.Array("L", IMAGES, lock=False) for _ in range(2))
     here, there = context.Pipe()
-    process = context.Process(target=serve, args=(versions, looks, there), daemon=True)
+    process = context.Process(target=serve, args=(versions, checks, there), daemon=True)
     process.start()
     try:
-        yield SharedRegistry(here.recv(), versions, looks)
+        yield SharedRegistry(here.recv(), versions, checks)
     finally:
         here.send("enough")
         process.join(LONGEST_SECONDS)
@@ -107,7 +107,7 @@ class Sender:
     _connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def post(self, url: str) -> None:
-        """Post and note how long the answer took."""
+        """Post, and remember how long the answer took."""
         began = time.perf_counter()
         try:
             answer = await self._exchange(url)
@@ -139,8 +139,8 @@ class Badges:
         self._stamps = [0] * len(files)
         self._shown: list[list[tuple[int, float]]] = [[] for _ in files]
 
-    def look(self) -> None:
-        """Note what is new."""
+    def read(self) -> None:
+        """Remember what is new, and when."""
         for number, file in enumerate(self._files):
             stamp = file.stat().st_mtime_ns
             if stamp != self._stamps[number]:
@@ -164,11 +164,11 @@ class Pushed:
 
 @dataclass(frozen=True)
 class Figures:
-    """How many seconds each answer took and each new badge, and how many looks there were."""
+    """How many seconds each answer took and each new badge, and how many checks there were."""
 
     answered: list[float]
     fresh: list[float]
-    looks: int
+    checks: int
 
 
 @dataclass
@@ -229,7 +229,7 @@ class Load:
             await self._glance()
 
     async def _glance(self) -> None:
-        self.badges.look()
+        self.badges.read()
         await asyncio.sleep(WATCH_SECONDS)
 
     async def _push(self, sender: Sender, number: int) -> None:
@@ -239,13 +239,13 @@ class Load:
 
     async def figures(self, run: Callable[["Load"], Awaitable[None]]) -> Figures:
         """Return what a run measures."""
-        looks = self.registry.count()
+        checks = self.registry.count()
         await run(self)
         shown = ((self.badges.shown_at(each.number, each.version), each.at) for each in self.pushed)
         for sender in self.senders:
             sender.close()
         answered = [seconds for sender in self.senders for seconds in sender.seconds]
-        return Figures(answered, [at - began for at, began in shown if at], self.registry.count() - looks)
+        return Figures(answered, [at - began for at, began in shown if at], self.registry.count() - checks)
 
 
 LOADS = {
@@ -268,7 +268,8 @@ def measured(options: Sequence[str]) -> Iterator[str]:
 
 
 def row(options: Sequence[str], load: str, figures: Figures) -> str:
-    cells = (load, percentiles(figures.answered), percentiles(figures.fresh), f"{figures.looks} | {len(figures.fresh)}")
+    counts = f"{figures.checks} | {len(figures.fresh)}"
+    cells = (load, percentiles(figures.answered), percentiles(figures.fresh), counts)
     return f"| {' '.join(options)} | {' | '.join(cells)} |"
 
 
@@ -278,7 +279,7 @@ def percentiles(seconds: Sequence[float]) -> str:
 
 
 def main() -> None:
-    print("| gunicorn | load | answer p50 / p99 | new badge on disk p50 / p99 | looks | webhooks |")
+    print("| gunicorn | load | answer p50 / p99 | new badge on disk p50 / p99 | checks | webhooks |")
     print("| --- | --- | --- | --- | ---: | ---: |")
     for options in OPTIONS:
         for line in measured(options):

@@ -1,19 +1,19 @@
-"""A CDN on loopback that answers as it is told, and the purging of it with a clock that a test moves."""
+"""A CDN on loopback that answers as it is told, and the purging of it without long pauses."""
 
 import json
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, cast
 
-from microbadger.cdn.purge import CdnPurge, Send, Status
-from microbadger.cdn.queue import PurgeQueue
-from microbadger.cdn.sender import CdnSender
+from microbadger.cdn.purge import CdnPurge, Status, Timing
 from microbadger.cdn.target import Target, parse_target
-from tests.fakes.receiver import Behaviour, Received, Receiver
+from microbadger.http.client import Network
+from tests.fakes.receiver import DEADLINE_SECONDS, Behaviour, Received, Receiver
+from tests.real_registry import wait_until
 
-START = datetime(2026, 11, 24, 12, tzinfo=UTC)
 BASE_URL = "https://badges.example.org"
+PATIENT = Timing(request=5, first_delay=3600, longest_delay=3600, waiting=7200)
+"""After a failure, nothing more happens while a test runs."""
+HASTY = Timing(request=5, first_delay=0.05, longest_delay=0.1, waiting=10)
 
 
 class Cdn(Receiver):
@@ -43,31 +43,19 @@ def _take_purge(handler: Any) -> None:
         behave(handler)
 
 
-class Bench:
-    """The purging of a CDN on loopback, with a clock that a test moves."""
+def purge_of(target: Target | str, timing: Timing = PATIENT) -> CdnPurge:
+    """Return the purging of a CDN, given as a target or a URL."""
+    target = parse_target(target) if isinstance(target, str) else target
+    return CdnPurge(target, Network("tests"), base_url=BASE_URL, timing=timing)
 
-    def __init__(self, folder: Path, url: str, target: Target | None = None, send: Send | None = None) -> None:
-        self.folder = folder
-        self.time = START
-        self.target = target or parse_target(url)
-        self.purge = CdnPurge(
-            self.target,
-            folder,
-            base_url=BASE_URL,
-            send=send or CdnSender(user_agent="tests", ask_seconds=5, clock=lambda: self.time.timestamp()).send,
-            now=lambda: self.time,
-        )
 
-    @property
-    def status(self) -> Status:
-        return self.purge.status()
+def status_of(purge: CdnPurge) -> Status:
+    """Return how the purging of a CDN stands."""
+    status = purge.status()
+    assert status is not None
+    return status
 
-    @property
-    def waiting(self) -> list[str]:
-        queue = PurgeQueue(self.folder)
-        return [path for batch in queue.batches() for path in queue.read(batch) or []]
 
-    def send(self, later: timedelta = timedelta(0)) -> None:
-        self.time += later
-        self.purge.purge_due()
-        self.purge.wait()
+def wait_until_done(purge: CdnPurge) -> None:
+    """Return once nothing waits any more."""
+    wait_until(lambda: not status_of(purge).waiting, "an empty backlog", DEADLINE_SECONDS)

@@ -1,11 +1,12 @@
-"""Runs the service for minutes under everything that goes wrong, and tells what it survived.
+"""Runs the service for minutes under everything that goes wrong, and reports what it survived.
 
     python -m tests.endurance --minutes 20
 
 It starts gunicorn with several workers on a folder of its own, two registries in which tags move all the time, readers,
 senders of webhooks and commands beside it; then it brings about one fault after the other in an order drawn by lot. It
 needs nothing but loopback; as root it also fills a disk and makes one read-only. It exits non-zero if something was
-served that was not whole or not true, if an accepted webhook led to no look, if a trouble was not told or did not heal.
+served that was not whole or not true, if an accepted webhook led to no check, if a trouble was not shown or did not
+heal.
 """
 
 import argparse

@@ -4,7 +4,6 @@ import random
 from collections import Counter
 from pathlib import Path
 
-from tests.endurance.faults import workers_of
 from tests.endurance.world import World
 
 _WARM_AFTER_MEASUREMENTS = 3  # until its modules are loaded and its pools are full
@@ -26,7 +25,7 @@ def run_commands(world: World, dice: random.Random, statuses: Counter[int]) -> N
 
 def _track_and_untrack(world: World, statuses: Counter[int]) -> None:
     name = world.extra.name
-    if _run(world, statuses, "track", name) or _run(world, statuses, "refresh", name):
+    if _run(world, statuses, "track", name):
         return
     if _run(world, statuses, "untrack", name) == 0 and (left := list(world.paths([world.extra]))):
         world.violate(f"flask untrack left {len(left)} files, such as {left[0]}")
@@ -41,7 +40,7 @@ def _run(world: World, statuses: Counter[int], *command: str) -> int:
 
 
 class Watch:
-    """Measures the workers; `growth` tells by how much one grew at most once it was warm."""
+    """Measures the workers; `growth` is by how much one grew at most once it was warm."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -53,7 +52,7 @@ class Watch:
         """Measure until it is over."""
         while not self._world.is_over.wait(_MEASURE_SECONDS):
             try:
-                for pid in workers_of(self._world):
+                for pid in self._world.service.workers:
                     self._note(pid, _measured(pid))
             except (OSError, AssertionError):
                 continue  # it ended, or there is no service just now

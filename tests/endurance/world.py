@@ -1,14 +1,13 @@
 """What is around the service while it endures: registries where tags move all the time, and what is known of them."""
 
-import json
 import random
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -24,6 +23,8 @@ TAGS = ("latest", "1.0", "1.1-ma")
 REVISION = "org.opencontainers.image.revision"
 _LARGEST_LAYERS = 9
 
+Row = tuple[object, ...]
+
 
 class _Forgotten(list[Request]):
     """Keeps none of the requests, of which there are too many."""
@@ -33,19 +34,19 @@ class _Forgotten(list[Request]):
 
 
 class MovingRegistry(FakeRegistry):
-    """A registry that notes when looks begin, and can be in trouble."""
+    """A registry that notes when checks begin, and can be in trouble."""
 
     def __init__(self) -> None:
         super().__init__()
         self.requests = _Forgotten()
         self.trouble: Handler = lambda _: None
-        self.looks: dict[str, float] = {}
-        """When the last look at each image began."""
+        self.checks: dict[str, float] = {}
+        """When the last check of each image began."""
         self.always("/tags/list", self._note)
         self.always("/", lambda request: self.trouble(request))
 
     def _note(self, request: Request) -> Response | None:
-        self.looks[request.path.removeprefix("/v2/").removesuffix("/tags/list")] = time.time()
+        self.checks[request.path.removeprefix("/v2/").removesuffix("/tags/list")] = time.time()
         return None
 
 
@@ -75,7 +76,7 @@ class Origin:
 
 @dataclass
 class MovingImage:
-    """An image whose tags move; the revision of each tells how often it has."""
+    """An image whose tags move; the revision of each says how often it has."""
 
     origin: Origin
     path: str
@@ -93,25 +94,10 @@ class MovingImage:
         """Move a tag to an image that never was."""
         with self._lock:
             revision = self.pushed.get(tag, 0) + 1
-            self.pushed[tag] = revision  # first: whoever reads it is not to be surprised
+            self.pushed[tag] = revision  # first: no reader is to see a revision that is not known yet
             layers = range(1, 2 + revision % _LARGEST_LAYERS)
             labels = {REVISION: f"{revision:07}", "name": f"{self.name}:{tag}"}
             self.origin.registry.push(self.path, tag, image(labels=labels, layers=layers))
-
-    def look_began_at(self, data: Path) -> float:
-        """Return when the last look began, as the registry saw it or as the service noted it."""
-        return max(self.origin.registry.looks.get(self.path, 0.0), self._noted(data, "began_at"))
-
-    def is_looked_at(self, data: Path) -> bool:
-        """Tell whether a look is noted to have begun and not to have ended."""
-        return self._noted(data, "began_at") > self._noted(data, "ended_at")
-
-    def _noted(self, data: Path, name: str) -> float:
-        try:
-            noted = json.loads((data / "images" / self.name / "-/checks.jsonl").read_bytes().splitlines()[-1])
-            return datetime.fromisoformat(noted[name]).timestamp()
-        except (OSError, ValueError, TypeError, LookupError, RecursionError):
-            return 0.0
 
 
 class World:
@@ -126,6 +112,10 @@ class World:
         self.is_up = threading.Event()
         self.is_disturbed = False
         """Whether connections may break, because processes are being killed or stopped."""
+        self.is_refusing = False
+        """Whether what is answered from the database may be refused, because that cannot be used."""
+        self.is_emptied = False
+        """Whether files may be missing in ``public/`` until they are requested."""
         self.spoilt: set[str] = set()
         """Public files that were damaged on purpose."""
         self.violations: list[str] = []
@@ -160,22 +150,62 @@ class World:
     def public(self) -> Path:
         return self.service.public
 
+    @property
+    def database(self) -> Path:
+        return self.data / "microbadger.db"
+
+    def write_list(self) -> None:
+        """Write which images are tracked, as an operator does."""
+        (self.data / "images.txt").write_text("".join(f"{moving.name}\n" for moving in self.images))
+
     def violate(self, sentence: str) -> None:
         """Note what must not be."""
         if sentence not in self.violations:
             self.violations.append(sentence)
             print(f"{time.time() - self.began_at:7.1f} s VIOLATION: {sentence}", flush=True)
 
-    def published(self, moving: MovingImage, tag: str) -> int:
-        """Return the revision that the badge of a tag tells; 0 where there is none."""
+    def rows(self, statement: str, *parameters: object) -> list[Row]:
+        """Return what a statement finds in the database; nothing where it cannot be read."""
         try:
-            content = (self.public / f"badges/commit/{moving.name}:{tag}.svg").read_bytes()
-        except OSError:
+            with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
+                return connection.execute(statement, parameters).fetchall()
+        except sqlite3.Error:
+            return []
+
+    def alter(self, statement: str, *parameters: object) -> None:
+        """Run a statement in the database, as another program might."""
+        with closing(sqlite3.connect(self.database, timeout=20)) as connection, connection:
+            connection.execute(statement, parameters)
+
+    def checks_began_at(self) -> dict[str, float]:
+        """Return when the last check of each image began by its path, as a registry saw it or the database has it."""
+        found = self.rows("SELECT image, began_at FROM checks WHERE began_at IS NOT NULL")
+        recorded = {str(image): float(str(began_at)) for image, began_at in found}
+        return {
+            moving.path: max(moving.origin.registry.checks.get(moving.path, 0.0), recorded.get(moving.name, 0.0))
+            for moving in self.images
+        }
+
+    def checks_under_way(self) -> set[Row]:
+        """Return the leases that checks hold now."""
+        return set(self.rows("SELECT name, fence FROM leases WHERE name LIKE 'image:%' AND expires_at > 0"))
+
+    def published(self, moving: MovingImage, tag: str) -> int:
+        """Return the revision that the badge of a tag shows; 0 where there is none."""
+        path = f"badges/commit/{moving.name}:{tag}.svg"
+        try:
+            return revision_of((self.public / path).read_bytes())
+        except OSError:  # it is made when it is requested
+            return self._requested(path)
+
+    def _requested(self, path: str) -> int:
+        try:
+            return revision_of(self.service.get(f"/{path}").content)
+        except (requests.RequestException, ValueError):
             return 0
-        return revision_of(content)
 
     def health(self) -> dict[str, object]:
-        """Return what /healthz says; nothing while nobody answers."""
+        """Return what /healthz says; nothing while nobody answers, or it cannot be known."""
         try:
             answer: dict[str, object] = self.service.get("/healthz").json()
         except requests.RequestException:
@@ -183,7 +213,7 @@ class World:
         return answer
 
     def failing(self) -> dict[str, str]:
-        """Return the errors that /healthz tells, by image."""
+        """Return the errors that /healthz shows, by image."""
         failures: list[dict[str, str]] = self.health().get("Failures", [])  # type: ignore[assignment]
         return {failure["ImageName"]: failure["Error"] for failure in failures}
 
@@ -192,14 +222,13 @@ class World:
         for moving in images:
             name = moving.name
             patterns = [f"badges/*/{name}.*", f"badges/*/{name}:*", f"v1/images/{name}.json", f"v1/images/{name}/*/*"]
-            for pattern in [*patterns, f"images/{name}/index.html", f"images/{name}/-/*"]:
+            for pattern in [*patterns, f"images/{name}/index.html", f"images/{name}:*/*", f"images/{name}/-/*"]:
                 yield from self.public.glob(pattern)
 
     def take_webhooks(self) -> None:
         """Learn the webhook of every image, once each was read."""
         for moving in self.images:
-            url: str = self.service.wait_for_image(moving.name)["WebhookURL"]
-            moving.webhook = urlsplit(url).path
+            moving.webhook = urlsplit(self.service.webhook(moving.name)).path
 
     def send(self, dice: random.Random) -> None:
         """Move tags and announce most of it, until it is over."""
@@ -227,7 +256,7 @@ class World:
 
 
 def revision_of(svg: bytes) -> int:
-    """Return the revision that a badge tells; raise ValueError if it is no whole badge of one."""
+    """Return the revision that a badge shows; raise ValueError if it is not a whole badge of one."""
     label, _, revision = badge_text(svg).partition(": ")
     if label != "commit":
         raise ValueError(f"the badge says {label!r}")

@@ -5,7 +5,7 @@
         fake.push("team/app", "multi", index(image(), image(architecture="arm64"), attestations=True))
         fake.then("/manifests/", Response(status=503))     # the next such request gets this answer, once
         fake.always("/blobs/", lambda request: Response(b"not what you asked for"))
-        Registry(user_agent="test").repository(Repository(fake.host, "team/app")).tags()
+        registry_client().repository(Repository(fake.host, "team/app")).tags()
         assert fake.asked("HEAD", "/manifests/") == 0
 
 What else differs between registries is an attribute, described where it is set. A `RawServer` sends what no HTTP

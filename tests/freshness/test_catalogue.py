@@ -1,253 +1,375 @@
-"""The lists over all images: when they are published, what is read for them, and what is taken away."""
+"""The lists of all images: when they are written, what they say, and what is made when it is missing."""
 
 import json
-import os
-from collections.abc import Iterable, Set
-from datetime import UTC, datetime
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from microbadger.freshness.catalogue import Catalogue
-from microbadger.freshness.look_log import LookLog
-from microbadger.freshness.tracked_images import TrackedImages
-from microbadger.image.describe import describe_image, image_name
-from microbadger.image.documents import ImageDocument
 from microbadger.image.reference import Repository
-from microbadger.site.paths import CATALOGUE, HOME, ImagePaths
-from microbadger.site.publisher import Publisher
+from microbadger.registry.errors import Denied, NotFound, RateLimited, RegistryError, Unreachable
+from microbadger.site.paths import CATALOGUE, HOME
+from microbadger.site.publisher import PublishError
+from tests.freshness.clock import DAY, MINUTE
+from tests.freshness.world import World
+from tests.real_registry import wait_until
 
-LONG_AGO = 1_000_000_000
-NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
-ONE, TWO, *MANY = (Repository.parse(f"example/web{number}") for number in range(1100))
-
-
-class CountedPublisher(Publisher):
-    """A publisher that notes which images' documents were read."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.read_images: list[Repository] = []
-
-    def read_image(self, repository: Repository) -> ImageDocument | None:
-        self.read_images.append(repository)
-        return super().read_image(repository)
-
-
-class World:
-    """A catalogue over some images, and a clock that a test moves."""
-
-    def __init__(self, folder: Path) -> None:
-        self.seconds = 0.0
-        self.file = folder / "images.txt"
-        self.looks = LookLog(folder / "looks")
-        self.publisher = CountedPublisher(folder / "public")
-        self.removed: list[Repository] = []
-        self.changed: set[str] = set()
-        self.busy: set[Repository] = set()
-        self.catalogue = Catalogue(
-            TrackedImages(self.file),
-            self.publisher,
-            self.looks,
-            lock=folder / "lock",
-            base_url="https://badges.test",
-            remove_if_idle=self.remove_if_idle,
-            changed=self.changed.update,
-            clock=lambda: self.seconds,
-        )
-
-    def remove_if_idle(self, repository: Repository) -> bool:
-        if repository not in self.busy:
-            self.removed.append(repository)
-        return repository not in self.busy
-
-    def track(self, *repositories: Repository) -> None:
-        self.file.with_suffix(".new").write_text("".join(f"{repository}\n" for repository in repositories))
-        self.file.with_suffix(".new").replace(self.file)
-        os.utime(self.file, (LONG_AGO, LONG_AGO))
-
-    def look(self, repository: Repository, version: str = "1.0", checked: str = "2026-11-24T12:00:00Z") -> None:
-        """Publish what a look by another process found, and tell."""
-        self._look(repository, version, checked)
-        self.looks.add(repository)
-
-    def look_here(self, repository: Repository, version: str) -> None:
-        """Publish what a look by this process found, and tell."""
-        self.catalogue.note(repository, self._look(repository, version, "2026-11-24T12:00:00Z"))
-        self.looks.add(repository)
-
-    def _look(self, repository: Repository, version: str, checked: str) -> ImageDocument:
-        document = describe_image(repository, [], checked_at=NOON)
-        document["LatestVersion"], document["UpdatedAt"] = version, checked
-        self.publisher.write(ImagePaths.of(repository).metadata, json.dumps(document).encode())
-        return document
-
-    def publish(self) -> list[Repository]:
-        """Let a round pass, and return the images whose documents were read."""
-        self.publisher.read_images.clear()
-        self.changed.clear()
-        self.catalogue.publish_if_stale()
-        return self.publisher.read_images
-
-    def versions(self) -> dict[str, str]:
-        document = json.loads(self.publisher.read(CATALOGUE) or b"")
-        return {image["ImageName"]: image.get("LatestVersion", "") for image in document.get("Images", [])}
+IMAGES = [Repository.parse(f"example/web{number:04}") for number in range(1100)]
+ONE, TWO, *MANY = IMAGES
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path)
     world.track(ONE, TWO)
-    world.look(ONE)
-    world.publish()
-    return world
+    world.check(ONE)
+    world.catalogue.publish_if_stale()
+    world.cdn.paths.clear()
+    yield world
+    world.database.close()
 
 
-def names(repositories: Iterable[Repository]) -> Set[str]:
-    return {image_name(repository) for repository in repositories}
+def describe(world: World, repository: Repository, description: str) -> None:
+    """Publish a check that finds another description."""
+    world.registries.descriptions.of[repository] = description
+    world.check(repository)
 
 
-def test_it_lists_every_tracked_image_whether_it_was_read_or_not(world: World) -> None:
-    assert world.versions() == {"example/web0": "1.0", "example/web1": ""}
+def fail(world: World, repository: Repository, error: RegistryError) -> None:
+    """Let a check fail."""
+
+    def raise_error(asked: Repository) -> None:
+        if asked == repository:
+            raise error
+
+    world.registries.on_ask = raise_error
+    world.check(repository)
+    world.registries.on_ask = lambda _: None
 
 
-def test_where_nothing_was_looked_at_nothing_is_written(world: World) -> None:
-    before = (world.publisher.folder / CATALOGUE).stat()
-
-    assert world.publish() == []
-
-    assert (world.publisher.folder / CATALOGUE).stat() == before
+def listed(world: World) -> dict[str, dict[str, Any]]:
+    """Return the published list by name."""
+    return {image["ImageName"]: image for image in json.loads(world.publisher.read(CATALOGUE) or b"")["Images"]}
 
 
-def test_only_images_that_were_looked_at_are_read(world: World) -> None:
-    world.look(TWO, "2.0")
-
-    assert world.publish() == [TWO]
-
-    assert world.versions() == {"example/web0": "1.0", "example/web1": "2.0"}
+def states(world: World) -> list[str]:
+    return [image["State"] for image in listed(world).values()]
 
 
-def test_what_this_process_published_of_an_image_is_not_read_again(world: World) -> None:
-    world.look_here(TWO, "2.0")
-
-    assert world.publish() == []
-
-    assert world.versions() == {"example/web0": "1.0", "example/web1": "2.0"}
+def home(world: World) -> str:
+    return (world.publisher.read(HOME) or b"").decode()
 
 
-def test_what_another_process_published_since_is_read(world: World) -> None:
-    world.look_here(TWO, "2.0")
-    world.look(TWO, "2.1")
-
-    assert world.publish() == [TWO]
-
-    assert world.versions()["example/web1"] == "2.1"
+def stamp(world: World) -> object:
+    return [(world.publisher.folder / path).stat() for path in (CATALOGUE, HOME)]
 
 
-def test_a_process_that_never_writes_the_lists_remembers_few_images(world: World) -> None:
-    many = [Repository.parse(f"example/many{number}") for number in range(2100)]
-    world.track(ONE, TWO, *many)
-    for repository in many:
-        world.look_here(repository, "1.0")
-
-    assert world.publish() == many[2000:]
+# What the lists say
 
 
-def test_a_list_that_grew_long_is_not_rewritten_all_the_time(world: World) -> None:
-    world.track(ONE, TWO, *MANY)
-    world.publish()
-    world.look(TWO, "3.0")
-    assert world.publish() == []
+def test_every_image_is_listed_whether_it_was_read_or_not(world: World) -> None:
+    assert [*listed(world)] == ["example/web0000", "example/web0001"]
+
+
+def test_the_list_says_the_state_of_each_image(world: World) -> None:
+    assert states(world) == ["current", "pending"]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (NotFound("no such image", host="docker.io"), "not_found"),
+        (Denied("denied", host="docker.io"), "denied"),
+        (RateLimited("too many requests", host="docker.io"), "rate_limited"),
+        (Unreachable("no answer", host="docker.io"), "unreachable"),
+    ],
+)
+def test_the_list_says_why_a_check_failed(world: World, error: RegistryError, reason: str) -> None:
+    fail(world, TWO, error)
+    world.catalogue.publish_if_stale()
+    assert listed(world)["example/web0001"] == {"ImageName": "example/web0001", "State": "failing", "Reason": reason}
+
+
+def test_the_home_page_says_the_state_of_each_image(world: World) -> None:
+    fail(world, TWO, NotFound("no such image", host="docker.io"))
+    world.track(MANY[0])
+    world.catalogue.publish_if_stale()
+    assert "not found in the registry" in home(world)
+    assert "not read yet" in home(world)
+
+
+def test_the_list_says_when_a_check_is_overdue(world: World) -> None:
+    world.clock.now += 2 * DAY
+    world.catalogue.publish_if_stale()
+    assert states(world) == ["overdue", "pending"]
+
+
+# When they are written
+
+
+def test_while_nothing_happens_nothing_is_written(world: World) -> None:
+    before = stamp(world)
+    world.seconds += 1000
+    world.catalogue.publish_if_stale()
+    assert stamp(world) == before
+
+
+def test_a_check_that_finds_the_same_writes_nothing(world: World) -> None:
+    before = stamp(world)
+    world.clock.now += DAY
+    world.check(ONE)
+    world.catalogue.publish_if_stale()
+    assert (stamp(world), world.cdn.paths) == (before, set())
+
+
+def test_lists_that_say_the_same_are_not_written_again(world: World) -> None:
+    before = stamp(world)
+    world.catalogue.publish()
+    assert (stamp(world), world.cdn.paths) == (before, set())
+
+
+def test_a_change_is_listed_and_the_cdn_forgets_the_lists(world: World) -> None:
+    describe(world, ONE, "mañana")
+    world.cdn.paths.clear()
+    world.catalogue.publish_if_stale()
+    assert listed(world)["example/web0000"]["Description"] == "mañana"
+    assert world.cdn.paths == {CATALOGUE, HOME}
+
+
+def test_an_image_that_comes_is_listed(world: World) -> None:
+    world.track(MANY[0])
+    world.catalogue.publish_if_stale()
+    assert states(world) == ["current", "pending", "pending"]
+
+
+def test_an_image_that_goes_is_not_listed(world: World) -> None:
+    world.freshness.untrack(ONE)
+    world.catalogue.publish_if_stale()
+    assert [*listed(world)] == ["example/web0001"]
+
+
+def test_each_change_of_state_is_listed(world: World) -> None:
+    seen = []
+    for _ in range(2):
+        world.check(TWO)
+        world.catalogue.publish_if_stale()
+        seen.append(states(world)[1])
+        fail(world, TWO, Unreachable("no answer", host="docker.io"))
+        world.catalogue.publish_if_stale()
+        seen.append(states(world)[1])
+    assert seen == ["current", "failing"] * 2
+
+
+def test_another_reason_of_a_failure_is_listed(world: World) -> None:
+    for error in (Unreachable("no answer", host="docker.io"), NotFound("no such image", host="docker.io")):
+        fail(world, TWO, error)
+        world.catalogue.publish_if_stale()
+    assert listed(world)["example/web0001"]["Reason"] == "not_found"
+
+
+def test_an_image_that_is_no_longer_overdue_is_listed_as_current(world: World) -> None:
+    world.clock.now += 2 * DAY
+    world.catalogue.publish_if_stale()
+    world.check(ONE)
+    world.catalogue.publish_if_stale()
+    assert states(world) == ["current", "pending"]
+
+
+def test_a_service_of_another_edition_writes_them_again(world: World, tmp_path: Path) -> None:
+    (world.publisher.folder / HOME).write_text("as an older program made it")
+    world.catalogue.publish_if_stale()
+    assert home(world) == "as an older program made it"
+    World(tmp_path, edition="that").catalogue.publish_if_stale()
+    assert home(world) != "as an older program made it"
+
+
+class CountedWrites:
+    """Counts how often a file was replaced."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._inodes: list[int] = []
+        self.look()
+
+    def look(self) -> int:
+        inode = (self._world.publisher.folder / CATALOGUE).stat().st_ino
+        if self._inodes[-1:] != [inode]:
+            self._inodes.append(inode)
+        return len(self._inodes) - 1
+
+
+def test_many_checks_share_one_writing(world: World) -> None:
+    writes = CountedWrites(world)
+    for number, repository in enumerate(MANY[:20]):
+        world.track(repository)
+        describe(world, repository, f"{number}")
+    world.catalogue.publish_if_stale()
+    world.catalogue.publish_if_stale()
+    assert (writes.look(), len(listed(world))) == (1, 22)
+
+
+def test_a_long_list_rests_after_it_was_written(world: World) -> None:
+    world.track(*MANY)
+    world.catalogue.publish_if_stale()
+    describe(world, ONE, "first")
+    world.catalogue.publish_if_stale()
+    assert "Description" not in listed(world)["example/web0000"]
 
     world.seconds += 3
+    world.catalogue.publish_if_stale()
 
-    assert world.publish() == [TWO]
-    assert world.versions()["example/web1"] == "3.0"
-
-
-def test_an_image_that_comes_or_goes_is_listed_at_once(world: World) -> None:
-    world.track(ONE, *MANY)
-    world.publish()
-
-    world.track(TWO, *MANY)
-    world.publish()
-
-    assert next(iter(world.versions())) == "example/web1"
-    assert world.removed == [TWO, ONE]
+    assert listed(world)["example/web0000"]["Description"] == "first"
 
 
-def test_an_image_that_is_looked_at_stays_listed_until_it_can_be_removed(world: World) -> None:
-    world.busy.add(ONE)
-    world.track(TWO)
-    world.publish()
-    assert names([ONE]) <= world.versions().keys()
-
-    world.busy.clear()
-    world.publish()
-
-    assert [*world.versions()] == ["example/web1"]
+def test_a_short_list_does_not_rest(world: World) -> None:
+    for description in ("first", "second"):
+        describe(world, ONE, description)
+        world.catalogue.publish_if_stale()
+        assert listed(world)["example/web0000"]["Description"] == description
 
 
-@pytest.mark.parametrize("damage", [b"", b"garbage", b'{}\n{"ImageName":"exam', b'{}\n{"ImageName":"example/web0","De'])
-@pytest.mark.parametrize("is_edited", [False, True])
-def test_a_list_that_was_damaged_is_written_anew(world: World, damage: bytes, is_edited: bool) -> None:
-    (world.publisher.folder / CATALOGUE).write_bytes(damage)
-    if is_edited:
-        world.track(ONE, TWO, MANY[0])
-        world.track(ONE, TWO)
-
-    world.publish()
-
-    assert world.versions() == {"example/web0": "1.0", "example/web1": ""}
+def test_what_another_process_has_written_is_not_written_again(world: World, tmp_path: Path) -> None:
+    describe(world, ONE, "mañana")
+    world.catalogue.publish_if_stale()
+    before = stamp(world)
+    other = World(tmp_path)
+    other.catalogue.publish_if_stale()
+    assert (stamp(world), other.cdn.paths) == (before, set())
 
 
-def test_a_list_that_another_process_wrote_is_not_carried_over(world: World) -> None:
-    others = b'{"Images":[\n{"ImageName":"example/web0","LatestVersion":"9"}\n]}\n'
-    (world.publisher.folder / CATALOGUE).write_bytes(others)
-    world.look(TWO)
+def test_a_failure_is_logged_and_tried_again_a_little_later(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    in_the_way = world.publisher.folder / CATALOGUE / "in the way"
+    (world.publisher.folder / CATALOGUE).unlink()
+    in_the_way.mkdir(parents=True)
+    describe(world, ONE, "mañana")
+    for _ in range(3):
+        world.catalogue.publish_if_stale()
+    (logged,) = [r.getMessage() for r in caplog.records if "lists_not_published" in r.getMessage()]
+    assert f"cannot write {CATALOGUE}" in logged
 
-    world.publish()
+    in_the_way.rmdir()
+    in_the_way.parent.rmdir()
+    world.catalogue.publish_if_stale()
+    assert not (world.publisher.folder / CATALOGUE).exists()
+    world.seconds += 60
+    world.catalogue.publish_if_stale()
 
-    assert world.versions()["example/web0"] == "1.0"
-
-
-def test_a_change_is_told_to_the_cdn(world: World) -> None:
-    world.look(TWO, "2.0")
-    world.publish()
-    assert world.changed == {CATALOGUE, HOME}
-
-
-def test_that_an_image_was_checked_again_is_not_told_to_the_cdn(world: World) -> None:
-    world.look(ONE, checked="2026-11-25T12:00:00Z")
-    world.publish()
-    assert world.changed == set()
+    assert listed(world)["example/web0000"]["Description"] == "mañana"
 
 
-def test_an_emptied_folder_is_filled_again(world: World) -> None:
-    for file in [*world.publisher.folder.rglob("*")]:
-        if file.is_file():
-            file.unlink()
-
-    world.publish()
-
-    assert {HOME, CATALOGUE, "openapi.json", "assets/page.js"} <= set(world.publisher.find(["*", "v1/*", "assets/*"]))
-
-
-def test_what_cannot_be_published_is_published_later(world: World) -> None:
+def test_a_failure_on_command_is_raised(world: World) -> None:
     (world.publisher.folder / CATALOGUE).unlink()
     (world.publisher.folder / CATALOGUE / "in the way").mkdir(parents=True)
-    world.look(TWO, "2.0")
-    world.publish()
-
-    (world.publisher.folder / CATALOGUE / "in the way").rmdir()
-    (world.publisher.folder / CATALOGUE).rmdir()
-    world.seconds += 60
-    world.publish()
-
-    assert world.versions()["example/web1"] == "2.0"
+    with pytest.raises(PublishError, match=CATALOGUE):
+        world.catalogue.publish()
 
 
-def test_publishing_on_command_reads_every_image_that_others_looked_at(world: World) -> None:
-    world.publisher.read_images.clear()
+# What is made when it is missing
+
+
+@pytest.mark.parametrize("path", [CATALOGUE, HOME, "openapi.json", "assets/page.js", "assets/style.css"])
+def test_a_file_that_is_missing_is_made(world: World, path: str) -> None:
+    before = world.publisher.read(path)
+    (world.publisher.folder / path).unlink()
+    assert world.catalogue.make(path) == world.publisher.read(path) == before != b""
+
+
+@pytest.mark.parametrize("path", ["", "mañana", "v1/images", "assets/../index.html", "assets/none.css"])
+def test_a_file_that_there_is_not_is_not_made(world: World, path: str) -> None:
+    assert world.catalogue.make(path) is None
+
+
+def test_a_file_that_is_missing_is_given_also_where_it_cannot_be_written(world: World, tmp_path: Path) -> None:
+    before = home(world)
+    (world.publisher.folder / HOME).unlink()
+    (world.publisher.folder / HOME / "in the way").mkdir(parents=True)
+    assert world.catalogue.make(HOME) == before.encode()
+
+
+def test_every_common_file_is_written_with_the_lists(world: World) -> None:
+    for file in [file for file in world.publisher.folder.rglob("*") if file.is_file()]:
+        file.unlink()
     world.catalogue.publish()
-    assert world.publisher.read_images == [ONE, TWO]
+    assert {HOME, CATALOGUE, "openapi.json", "assets/page.js"} <= {
+        str(file.relative_to(world.publisher.folder)) for file in world.publisher.folder.rglob("*")
+    }
+
+
+def test_a_list_that_is_made_does_not_replace_a_newer_one(world: World) -> None:
+    """It is made only after a writing that is under way."""
+    (world.publisher.folder / CATALOGUE).unlink()
+    with world.leases.hold("lists"):
+        reader = threading.Thread(target=world.catalogue.make, args=[CATALOGUE])
+        reader.start()
+        wait_until(lambda: world.leases.wanted["lists"] > 2, "the reader waits", 10)
+        describe(world, ONE, "newer")
+    reader.join()
+    assert listed(world)["example/web0000"]["Description"] == "newer"
+
+
+# Pages of the list and search, which need no file
+
+
+@pytest.fixture
+def unpublished(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    world.track(*MANY[:5])
+    yield world
+    assert not world.publisher.read(CATALOGUE)
+    world.database.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "size", "expected"), [(1, 2, [0, 1]), (2, 2, [2, 3]), (3, 2, [4]), (4, 2, []), (1, 9, [0, 1, 2, 3, 4])]
+)
+def test_the_list_has_pages_while_nothing_is_published(
+    unpublished: World, number: int, size: int, expected: list[int]
+) -> None:
+    document = json.loads(unpublished.catalogue.page(number, size))
+    assert [image["ImageName"] for image in document.get("Images", [])] == [MANY[n].familiar for n in expected]
+    assert (document["CurrentPage"], document["ImageCount"]) == (number, 5)
+
+
+def test_a_page_says_the_state_of_each_image(unpublished: World) -> None:
+    unpublished.check(MANY[0])
+    fail(unpublished, MANY[1], NotFound("no such image", host="docker.io"))
+    images = json.loads(unpublished.catalogue.page(1, 3))["Images"]
+    assert [(image["State"], image.get("Reason")) for image in images] == [
+        ("current", None),
+        ("failing", "not_found"),
+        ("pending", None),
+    ]
+
+
+def test_images_are_found_while_nothing_is_published(unpublished: World) -> None:
+    assert unpublished.catalogue.search("WEB0003", 10) == ["example/web0003"]
+
+
+def test_an_image_is_found_by_its_description(unpublished: World) -> None:
+    unpublished.registries.descriptions.of[MANY[4]] = "Prüft Bäume"
+    unpublished.check(MANY[4])
+    assert unpublished.catalogue.search("bäume", 10) == [MANY[4].familiar]
+
+
+def test_no_more_images_are_found_than_are_wanted(unpublished: World) -> None:
+    assert unpublished.catalogue.search("example", 2) == ["example/web0002", "example/web0003"]
+
+
+def test_the_lists_of_no_image(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.catalogue.publish()
+    assert json.loads(world.publisher.read(CATALOGUE) or b"") == {"CurrentPage": 1}
+    assert world.catalogue.page(1, 50) == world.publisher.read(CATALOGUE)
+    assert world.catalogue.search("web", 10) == []
+    world.database.close()
+
+
+def test_a_failing_image_that_was_read_keeps_what_is_known_of_it(world: World) -> None:
+    describe(world, ONE, "mañana")
+    world.clock.now += MINUTE
+    fail(world, ONE, Unreachable("no answer", host="docker.io"))
+    world.catalogue.publish_if_stale()
+    image = listed(world)["example/web0000"]
+    assert (image["Description"], image["State"], image["Reason"]) == ("mañana", "failing", "unreachable")

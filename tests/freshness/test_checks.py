@@ -1,230 +1,126 @@
-"""What is remembered of the last look at an image: when the next is due, and what survives."""
+"""How the last check of each image went: when the next one is due, what state the image is in, and how all stand."""
 
-import json
-import os
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Engine, event
 
-from microbadger.freshness.checks import Check, Checks
+from microbadger.freshness.checks import Check, Checks, mark_lists_stale, with_wanted
+from microbadger.image.documents import Reason, State
 from microbadger.image.reference import Repository
-from microbadger.store.files import replace_file
+from microbadger.store.database import Database
+from tests.freshness.clock import DAY, HOUR, MINUTE, NOON, SECOND, Clock
 
-ALPINE = Repository.parse("alpine")
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+ALPINE, WEB = Repository.parse("alpine"), Repository.parse("ghcr.io/example/web")
+IMAGES = [Repository.parse(f"example/web{number:03}") for number in range(200)]
+ONE, TWO, THREE, *_ = IMAGES
+REASONS: tuple[Reason, ...] = ("not_found", "denied", "rate_limited", "unreachable", "bad_answer", "local")
 
 
-class Clock:
-    """A clock that stands still until it is moved."""
+class World:
+    """A database of checks, and a clock that a test moves."""
 
-    def __init__(self) -> None:
-        self.now = NOON
+    def __init__(self, folder: Path) -> None:
+        self.clock = Clock()
+        self.database = Database(f"sqlite:///{folder / 'microbadger.db'}")
+        self.checks = self.checks_of()
 
-    def __call__(self) -> datetime:
-        return self.now
+    def checks_of(self, interval: timedelta = DAY, edition: str = "this") -> Checks:
+        """Return the checks as another process has them, perhaps with other settings."""
+        return Checks(self.database, interval=interval, edition=edition, now=self.clock)
+
+    def write(self, repository: Repository, check: Check) -> None:
+        with self.database.write() as connection:
+            self.checks.write(connection, repository, check)
+
+    def succeed(self, *repositories: Repository, checks: Checks | None = None) -> None:
+        for repository in repositories:
+            self.write(repository, (checks or self.checks).succeeded(self.checks.get(repository), repository, []))
+
+    def fail(self, *repositories: Repository, reason: Reason = "unreachable", error: str = "mañana") -> None:
+        for repository in repositories:
+            self.write(repository, self.checks.failed(self.checks.get(repository), reason, error))
+
+    @property
+    def lists_version(self) -> str:
+        with self.database.read() as connection:
+            return self.checks.lists_version(connection)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.database.close()
 
 
-@pytest.fixture
-def checks(tmp_path: Path, clock: Clock) -> Checks:
-    return Checks(tmp_path, interval=DAY, edition="this", now=clock)
+# What a check says
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "images" / "library" / "alpine" / "-" / "checks.jsonl"
+def test_an_image_that_was_never_checked_has_a_blank_check(world: World) -> None:
+    assert world.checks.get(ALPINE) == Check()
 
 
-def due_after(checks: Checks) -> timedelta:
-    due_at = checks.get(ALPINE).due_at
-    assert due_at is not None
-    return due_at - NOON
+def test_a_check_is_read_as_it_was_written(world: World) -> None:
+    check = Check(
+        began_at=NOON,
+        ended_at=NOON + SECOND,
+        succeeded_at=NOON - DAY,
+        failing_since=NOON - HOUR,
+        due_at=NOON + HOUR,
+        failures=3,
+        reason="bad_answer",
+        error='mañana "<b>",\n',
+        edition="this",
+        wanted=("edge", "1.0"),
+        follow_ups=1,
+    )
+    world.write(ALPINE, check)
+    assert world.checks_of().get(ALPINE) == check
 
 
-def due_after_failures(checks: Checks, count: int) -> timedelta:
-    for _ in range(count):
-        checks.failed(ALPINE, "no answer")
-    return due_after(checks)
+def test_an_image_below_another_has_a_check_of_its_own(world: World) -> None:
+    world.succeed(Repository.parse("quay.io/a/b"))
+    assert world.checks.get(Repository.parse("quay.io/a/b/c")) == Check()
 
 
-def test_an_image_that_was_never_checked_is_due(checks: Checks, clock: Clock) -> None:
-    assert (checks.get(ALPINE), checks.get(ALPINE).is_due(clock())) == (Check(), True)
+def test_a_forgotten_image_was_never_checked(world: World) -> None:
+    world.succeed(ALPINE)
+    for _ in range(2):
+        with world.database.write() as connection:
+            world.checks.forget(connection, ALPINE)
+    assert world.checks.get(ALPINE) == Check()
 
 
-def test_an_image_is_due_an_interval_after_its_last_success(checks: Checks, clock: Clock) -> None:
-    checks.succeeded(ALPINE, [])
-    clock.now = NOON + DAY
-    assert checks.get(ALPINE).is_due(clock())
+def test_a_success_ends_a_failure(world: World) -> None:
+    world.fail(ALPINE)
+    world.clock.now += MINUTE
+    world.succeed(ALPINE)
+    check = world.checks.get(ALPINE)
+    assert (check.succeeded_at, check.edition, check.failures) == (world.clock.now, "this", 0)
+    assert (check.reason, check.error, check.failing_since) == (None, None, None)
 
 
-def test_an_image_is_due_at_most_a_tenth_of_the_interval_earlier(checks: Checks, clock: Clock) -> None:
-    checks.succeeded(ALPINE, [])
-    clock.now = NOON + DAY * 0.9 - MINUTE
-    assert not checks.get(ALPINE).is_due(clock())
+def test_a_failure_keeps_when_the_last_success_was(world: World) -> None:
+    world.succeed(ALPINE)
+    world.clock.now += MINUTE
+    world.fail(ALPINE, reason="denied")
+    check = world.checks.get(ALPINE)
+    assert (check.succeeded_at, check.ended_at, check.edition) == (NOON, NOON + MINUTE, "this")
+    assert (check.reason, check.error, check.failures) == ("denied", "mañana", 1)
 
 
-def test_images_that_were_checked_together_drift_apart(checks: Checks) -> None:
-    images = [Repository.parse(f"a/{number}") for number in range(20)]
-    for image in images:
-        checks.succeeded(image, [])
-    assert len({checks.get(image).due_at for image in images}) > 1
-
-
-def test_an_interval_that_became_shorter_counts_at_once(tmp_path: Path, checks: Checks, clock: Clock) -> None:
-    checks.succeeded(ALPINE, [])
-    clock.now = NOON + HOUR
-    assert Checks(tmp_path, interval=HOUR, edition="this", now=clock).get(ALPINE).is_due(clock())
-
-
-@pytest.mark.parametrize(
-    ("due_at", "is_due"), [(None, True), (NOON - MINUTE, True), (NOON, True), (NOON + MINUTE, False)]
-)
-def test_a_check_knows_whether_its_time_has_come(due_at: datetime | None, is_due: bool) -> None:
-    assert Check(due_at=due_at).is_due(NOON) is is_due
-
-
-def test_a_success_is_remembered(checks: Checks) -> None:
-    checks.failed(ALPINE, "mañana")
-    checks.succeeded(ALPINE, [])
-    check = checks.get(ALPINE)
-    assert (check.succeeded_at, check.edition, check.failures, check.error) == (NOON, "this", 0, None)
-
-
-def test_a_failure_is_remembered(checks: Checks) -> None:
-    checks.succeeded(ALPINE, [])
-    checks.failed(ALPINE, "mañana")
-    check = checks.get(ALPINE)
-    assert (check.succeeded_at, check.edition, check.failures, check.error) == (NOON, "this", 1, "mañana")
-
-
-@pytest.mark.parametrize(("failures", "delay"), [(1, MINUTE), (2, 2 * MINUTE), (3, 4 * MINUTE), (9, 256 * MINUTE)])
-def test_the_delay_doubles_with_each_failure(checks: Checks, failures: int, delay: timedelta) -> None:
-    assert 0.8 * delay <= due_after_failures(checks, failures) <= 1.2 * delay
-
-
-@pytest.mark.parametrize("failures", [10, 30])
-def test_the_delay_has_an_end(checks: Checks, failures: int) -> None:
-    assert 0.8 * 6 * HOUR <= due_after_failures(checks, failures) <= 1.2 * 6 * HOUR
-
-
-def test_the_delay_is_no_longer_than_the_interval(tmp_path: Path, clock: Clock) -> None:
-    checks = Checks(tmp_path, interval=MINUTE, edition="this", now=clock)
-    assert due_after_failures(checks, 10) <= 1.2 * MINUTE
-
-
-def test_a_registry_that_asks_for_a_delay_gets_it(checks: Checks) -> None:
-    checks.failed(ALPINE, "too many requests", retry_after=5 * HOUR)
-    assert due_after(checks) == 5 * HOUR
-
-
-def test_a_registry_that_asks_for_too_short_a_delay_does_not_get_it(checks: Checks) -> None:
-    checks.failed(ALPINE, "too many requests", retry_after=timedelta(seconds=1))
-    assert due_after(checks) >= 0.8 * MINUTE
-
-
-def test_a_failure_keeps_its_delay_whatever_the_interval(tmp_path: Path, clock: Clock) -> None:
-    checks = Checks(tmp_path, interval=MINUTE, edition="this", now=clock)
-    checks.succeeded(ALPINE, [])
-    checks.failed(ALPINE, "too many requests", retry_after=5 * HOUR)
-    assert due_after(checks) == 5 * HOUR
-
-
-def test_checks_survive_a_restart(tmp_path: Path, checks: Checks) -> None:
-    checks.began(ALPINE, {"1.0"})
-    checks.failed(ALPINE, "mañana")
-    assert Checks(tmp_path, interval=DAY, edition="this", now=Clock()).get(ALPINE) == checks.get(ALPINE)
-
-
-CORRUPT = [
-    "mañana".encode(),
-    b"",
-    b"\x00" * 100,
-    b"\xff",
-    b"null",
-    b"[]",
-    b'"began_at"',
-    b"{}",
-    b'{"began_at": null}',
-    json.dumps({"began_at": 1, "ended_at": None, "succeeded_at": None, "due_at": None, "wanted": []}).encode(),
-    json.dumps({"began_at": "x", "ended_at": None, "succeeded_at": None, "due_at": None, "wanted": []}).encode(),
-    json.dumps({"began_at": None, "ended_at": None, "succeeded_at": None, "due_at": None, "wanted": 1}).encode(),
-    json.dumps(dict.fromkeys(("began_at", "ended_at", "succeeded_at"), "0001-01-01T00:00:00+23:00")).encode(),
-]
-
-
-@pytest.mark.parametrize("content", CORRUPT)
-def test_a_file_that_cannot_be_read_is_an_image_that_was_never_checked(
-    checks: Checks, file: Path, content: bytes
-) -> None:
-    replace_file(file, content)
-    assert checks.get(ALPINE) == Check()
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
-@given(cut=st.integers(min_value=0))
-def test_half_a_file_is_an_image_that_was_never_checked(checks: Checks, file: Path, cut: int) -> None:
-    checks.succeeded(ALPINE, [])
-    content = file.read_bytes()
-    replace_file(file, content[: cut % len(content)])
-    assert checks.get(ALPINE) == Check()
-
-
-def test_the_file_stays_within_a_page_however_often_an_image_is_looked_at(checks: Checks, file: Path) -> None:
-    for _ in range(50):
-        checks.succeeded(ALPINE, [])
-    assert file.stat().st_size <= 4096
-
-
-def test_a_file_whose_end_was_cut_off_is_an_image_that_was_never_checked(checks: Checks, file: Path) -> None:
-    checks.succeeded(ALPINE, [])
-    checks.failed(ALPINE, "no answer")
-    replace_file(file, file.read_bytes()[:-1])
-    assert checks.get(ALPINE) == Check()
-
-
-def test_a_file_that_cannot_be_read_is_made_anew(checks: Checks, file: Path) -> None:
-    replace_file(file, b"{")
-    checks.succeeded(ALPINE, [])
-    assert checks.get(ALPINE).succeeded_at == NOON
-
-
-def test_the_tags_asked_for_last_come_first(checks: Checks) -> None:
-    checks.began(ALPINE, {"1", "2"})
-    assert checks.began(ALPINE, {"3", "2"}).wanted == ("2", "3", "1")
-
-
-def test_no_more_than_twenty_tags_are_wanted(checks: Checks) -> None:
-    for number in range(100, 130):
-        checks.began(ALPINE, {str(number)})
-    assert checks.get(ALPINE).wanted == tuple(str(number) for number in range(129, 109, -1))
-
-
-def test_what_is_wanted_survives_a_success_if_it_exists(checks: Checks) -> None:
-    checks.began(ALPINE, {"1.0", "never-was"})
-    checks.succeeded(ALPINE, ["1.0", "latest"])
-    assert checks.began(ALPINE).wanted == ("1.0",)
-
-
-def test_an_image_published_by_another_edition_is_due(tmp_path: Path, checks: Checks, clock: Clock) -> None:
-    checks.succeeded(ALPINE, [])
-    assert not checks.get(ALPINE).is_due(clock())
-    assert Checks(tmp_path, interval=DAY, edition="that", now=clock).get(ALPINE).is_due(clock())
-
-
-def test_a_clock_that_was_ahead_delays_nothing(tmp_path: Path, checks: Checks, clock: Clock) -> None:
-    ahead = Checks(tmp_path, interval=DAY, edition="this", now=lambda: NOON + 1000 * DAY)
-    ahead.succeeded(ALPINE, [])
-    assert checks.get(ALPINE).is_due(clock())
-    ahead.failed(ALPINE, "no answer")
-    assert checks.get(ALPINE).is_due(clock())
+def test_an_image_fails_since_its_first_failure_in_a_row(world: World) -> None:
+    world.fail(ALPINE)
+    world.clock.now += HOUR
+    world.fail(ALPINE, reason="denied")
+    assert world.checks.get(ALPINE).failing_since == NOON
 
 
 @pytest.mark.parametrize(
@@ -240,44 +136,452 @@ def test_a_clock_that_was_ahead_delays_nothing(tmp_path: Path, checks: Checks, c
         (NOON + MINUTE, NOON + 2 * MINUTE, True),
     ],
 )
-def test_only_a_look_that_began_later_and_ended_answers(
+def test_only_a_check_that_began_later_and_ended_answers(
     began_at: datetime | None, ended_at: datetime | None, answers: bool
 ) -> None:
     assert Check(began_at=began_at, ended_at=ended_at).answers(NOON) is answers
 
 
-def test_a_look_that_failed_answers_too(checks: Checks) -> None:
-    checks.began(ALPINE)
-    checks.failed(ALPINE, "no answer")
-    assert checks.get(ALPINE).answers(NOON)
+def test_a_check_that_failed_answers_too(world: World) -> None:
+    assert world.checks.failed(Check(began_at=NOON), "unreachable", "no answer").answers(NOON)
 
 
-def test_a_forgotten_image_was_never_checked(checks: Checks) -> None:
-    checks.succeeded(ALPINE, [])
-    checks.forget(ALPINE)
-    assert checks.get(ALPINE) == Check()
+# State and status
 
 
-def test_an_image_can_be_forgotten_twice(checks: Checks) -> None:
-    checks.forget(ALPINE)
-    checks.forget(ALPINE)
-    assert checks.get(ALPINE) == Check()
+@pytest.mark.parametrize(
+    ("check", "state"),
+    [
+        (Check(), "pending"),
+        (Check(began_at=NOON - HOUR), "pending"),
+        (Check(due_at=NOON - DAY), "pending"),
+        (Check(succeeded_at=NOON - HOUR, due_at=NOON + HOUR), "current"),
+        (Check(succeeded_at=NOON - HOUR), "current"),
+        (Check(succeeded_at=NOON - HOUR, due_at=NOON - 10 * MINUTE), "current"),
+        (Check(succeeded_at=NOON - HOUR, due_at=NOON - 11 * MINUTE), "overdue"),
+        (Check(succeeded_at=NOON + DAY, due_at=NOON + 2 * DAY), "current"),
+        *((Check(reason=reason, due_at=NOON - DAY), "failing") for reason in REASONS),
+        *((Check(reason=reason, succeeded_at=NOON - DAY, due_at=NOON + HOUR), "failing") for reason in REASONS),
+    ],
+)
+def test_the_state_of_an_image(check: Check, state: State) -> None:
+    assert check.state(NOON) == state
 
 
-def test_forgetting_an_image_keeps_it_locked(checks: Checks) -> None:
-    with checks.lock(ALPINE):
-        checks.succeeded(ALPINE, [])
-        checks.forget(ALPINE)
-        assert checks.try_lock(ALPINE) is None
+def test_the_status_of_an_image_that_waits_for_its_first_check_has_no_time() -> None:
+    assert Check().status(ALPINE, NOON) == {"ImageName": "alpine", "State": "pending"}
 
 
-def test_each_image_has_a_lock_of_its_own(checks: Checks) -> None:
-    with checks.lock(ALPINE):
-        other = checks.try_lock(Repository.parse("a/b"))
-    assert other is not None
-    os.close(other)
+def test_the_status_says_when_an_image_was_checked_and_when_it_is_next() -> None:
+    check = Check(ended_at=NOON, succeeded_at=NOON, due_at=NOON + DAY)
+    assert check.status(WEB, NOON) == {
+        "ImageName": "ghcr.io/example/web",
+        "State": "current",
+        "CheckedAt": "2026-11-24T12:00:00Z",
+        "NextCheckAt": "2026-11-25T12:00:00Z",
+    }
 
 
-def test_an_image_below_another_has_a_check_of_its_own(checks: Checks) -> None:
-    checks.succeeded(Repository.parse("quay.io/a/b"), "")
-    assert checks.get(Repository.parse("quay.io/a/b/c")) == Check()
+@pytest.mark.parametrize("reason", REASONS)
+def test_the_status_says_why_a_check_failed_and_since_when(world: World, reason: Reason) -> None:
+    world.fail(ALPINE, reason=reason)
+    world.clock.now += HOUR
+    status = world.checks.get(ALPINE).status(ALPINE, world.clock())
+    assert (status["State"], status["Reason"], status["Error"]) == ("failing", reason, "mañana")
+    assert status["FailingSince"] == "2026-11-24T12:00:00Z"
+
+
+# When the next check is due
+
+
+def due_after(check: Check) -> timedelta:
+    assert check.due_at is not None
+    return check.due_at - NOON
+
+
+def due_after_failures(checks: Checks, count: int) -> timedelta:
+    check = Check()
+    for _ in range(count):
+        check = checks.failed(check, "unreachable", "no answer")
+    return due_after(check)
+
+
+def test_an_image_that_was_never_checked_is_due(world: World) -> None:
+    assert world.checks.is_due(Check())
+
+
+@pytest.mark.parametrize(
+    ("due_at", "is_due"), [(None, True), (NOON - MINUTE, True), (NOON, True), (NOON + MINUTE, False)]
+)
+def test_a_check_is_due_when_its_time_has_come(world: World, due_at: datetime | None, is_due: bool) -> None:
+    assert world.checks.is_due(Check(due_at=due_at)) is is_due
+
+
+def test_an_image_is_due_an_interval_after_its_last_success_or_up_to_a_tenth_earlier(world: World) -> None:
+    delays = {due_after(world.checks.succeeded(Check(), ALPINE, [])) for _ in range(100)}
+    assert DAY * 0.9 <= min(delays) < max(delays) <= DAY
+
+
+def test_an_interval_that_became_shorter_counts_at_once(world: World) -> None:
+    world.succeed(ALPINE)
+    assert world.checks_of(interval=HOUR).due() == [ALPINE]
+
+
+def test_an_interval_that_became_longer_counts_after_the_next_check(world: World) -> None:
+    world.succeed(ALPINE, checks=world.checks_of(interval=HOUR))
+    assert world.checks.due() == []
+    world.clock.now += HOUR
+    assert world.checks.due() == [ALPINE]
+
+
+@pytest.mark.parametrize(
+    ("failures", "delay"),
+    [(1, MINUTE), (2, 2 * MINUTE), (3, 4 * MINUTE), (9, 256 * MINUTE), (10, 6 * HOUR), (30, 6 * HOUR), (999, 6 * HOUR)],
+)
+def test_the_delay_doubles_with_each_failure_up_to_six_hours(world: World, failures: int, delay: timedelta) -> None:
+    assert 0.8 * delay <= due_after_failures(world.checks, failures) <= 1.2 * delay
+
+
+def test_the_delay_is_no_longer_than_the_interval(world: World) -> None:
+    assert due_after_failures(world.checks_of(interval=MINUTE), 10) <= 1.2 * MINUTE
+
+
+def test_a_failure_of_this_machine_can_have_a_shorter_longest_delay(world: World) -> None:
+    check = world.checks.failed(Check(failures=20), "local", "the disk is full", longest=10 * MINUTE)
+    assert due_after(check) <= 12 * MINUTE
+
+
+@pytest.mark.parametrize("interval", [DAY, MINUTE])
+def test_a_registry_that_asks_for_a_delay_gets_it(world: World, interval: timedelta) -> None:
+    checks = world.checks_of(interval=interval)
+    check = checks.failed(Check(), "rate_limited", "too many requests", retry_after=5 * HOUR)
+    assert (due_after(check), checks.is_due(check)) == (5 * HOUR, False)
+
+
+def test_a_registry_that_asks_for_too_short_a_delay_does_not_get_it(world: World) -> None:
+    check = world.checks.failed(Check(), "rate_limited", "too many requests", retry_after=SECOND)
+    assert due_after(check) >= 0.8 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("repository", "delays"),
+    [(ALPINE, [timedelta(seconds=30), timedelta(seconds=150), None]), (WEB, [SECOND, None])],
+)
+def test_an_announced_push_of_which_nothing_is_seen_is_followed_up(
+    world: World, repository: Repository, delays: list[timedelta | None]
+) -> None:
+    check = Check()
+    for delay in delays:
+        check = world.checks.succeeded(check, repository, [], follow_up=check.follow_ups)
+        assert due_after(check) == delay if delay else due_after(check) >= 0.9 * DAY
+    assert check.follow_ups == 0
+
+
+def test_a_follow_up_is_not_later_than_the_next_check(world: World) -> None:
+    checks = world.checks_of(interval=SECOND)
+    assert due_after(checks.succeeded(Check(), ALPINE, [], follow_up=0)) <= SECOND
+
+
+# The tags that are wanted
+
+
+def test_the_tags_asked_for_last_come_first() -> None:
+    assert with_wanted(with_wanted(Check(), ["1", "2"]), ["3", "2"]).wanted == ("2", "3", "1")
+
+
+def test_no_more_than_twenty_tags_are_wanted() -> None:
+    check = Check()
+    for number in range(100, 130):
+        check = with_wanted(check, [str(number)])
+    assert check.wanted == tuple(str(number) for number in range(129, 109, -1))
+
+
+def test_a_tag_that_is_wanted_stays_so_if_the_check_found_it(world: World) -> None:
+    check = world.checks.succeeded(with_wanted(Check(), ["1.0", "never-was"]), ALPINE, ["1.0", "latest"])
+    assert check.wanted == ("1.0",)
+
+
+def test_a_tag_that_is_wanted_stays_so_for_the_check_that_follows_up(world: World) -> None:
+    check = world.checks.succeeded(with_wanted(Check(), ["new"]), ALPINE, ["latest"], follow_up=0)
+    assert check.wanted == ("new",)
+
+
+def test_a_failure_leaves_the_wanted_tags_as_they_are(world: World) -> None:
+    assert world.checks.failed(with_wanted(Check(), ["1.0"]), "unreachable", "no answer").wanted == ("1.0",)
+
+
+# What is due
+
+
+def test_images_that_are_new_are_due_at_once(world: World) -> None:
+    world.checks.add([ONE, TWO])
+    assert world.checks.due() == [ONE, TWO]
+
+
+def test_an_image_that_is_added_again_keeps_its_check(world: World) -> None:
+    world.succeed(ONE)
+    before = world.checks.get(ONE)
+    world.checks.add([ONE, TWO])
+    assert (world.checks.get(ONE), world.checks.due()) == (before, [TWO])
+
+
+def test_an_image_is_due_until_a_check_has_ended(world: World) -> None:
+    world.checks.add([ONE, TWO])
+    assert world.checks.due() == world.checks.due() == [ONE, TWO]
+    world.succeed(ONE)
+    assert world.checks.due() == [TWO]
+
+
+def test_what_waits_longest_is_due_first(world: World) -> None:
+    for repository in (TWO, THREE, ONE):
+        world.succeed(repository)
+        world.clock.now += HOUR * 3
+    world.clock.now += DAY
+    assert world.checks.due() == [TWO, THREE, ONE]
+
+
+def test_no_more_images_are_due_than_are_asked_for(world: World) -> None:
+    world.checks.add(IMAGES)
+    assert world.checks.due(limit=3) == [ONE, TWO, THREE]
+
+
+def test_images_of_registries_that_are_left_out_are_not_due(world: World) -> None:
+    world.checks.add([ONE, TWO, WEB])
+    assert world.checks.due(limit=1, without=["docker.io", "quay.io"]) == [WEB]
+
+
+@pytest.mark.parametrize("jump", [-400 * DAY, 400 * DAY])
+def test_a_clock_that_was_set_makes_everything_due(world: World, jump: timedelta) -> None:
+    world.succeed(ONE)
+    world.fail(TWO)
+    world.clock.now += jump
+    assert set(world.checks.due()) == {ONE, TWO}
+
+
+def test_a_clock_that_was_set_back_again_makes_nothing_due(world: World) -> None:
+    world.succeed(ONE)
+    world.clock.now += 2 * DAY
+    assert world.checks.due() == [ONE]
+    world.clock.now -= 2 * DAY
+    assert world.checks.due() == []
+
+
+def test_an_image_that_was_checked_by_a_clock_that_was_ahead_is_due_once(world: World) -> None:
+    world.clock.now += 1000 * DAY
+    world.succeed(ONE)
+    world.clock.now -= 1000 * DAY
+    assert world.checks.due() == [ONE]
+    world.succeed(ONE)
+    assert world.checks.due() == []
+
+
+def test_an_image_that_fails_is_due_when_it_is_tried_again(world: World) -> None:
+    world.fail(ONE)
+    assert world.checks.due() == []
+    world.clock.now += 1.2 * MINUTE
+    assert world.checks.due() == [ONE]
+
+
+def test_an_image_whose_files_are_being_replaced_is_due(world: World) -> None:
+    world.succeed(ONE)
+    with world.database.write() as connection:
+        world.checks.publishing(connection, ONE)
+    check = world.checks.get(ONE)
+    assert (world.checks.due(), world.checks.is_of_this_edition(check)) == ([ONE], False)
+
+
+def test_an_image_that_another_edition_published_is_checked_at_once(world: World) -> None:
+    world.succeed(ONE)
+    world.succeed(TWO, checks=world.checks_of(edition="that"))
+    world.checks.check_all_of_other_editions()
+    assert world.checks.due() == [TWO]
+
+
+def test_an_image_that_another_edition_published_and_that_fails_keeps_its_time(world: World) -> None:
+    world.succeed(ONE)
+    world.fail(ONE)
+    before = world.checks.get(ONE).due_at
+    world.checks_of(edition="that").check_all_of_other_editions()
+    assert world.checks.get(ONE).due_at == before
+
+
+moments = st.one_of(st.none(), st.integers(-3000, 3000).map(lambda minutes: NOON + minutes * MINUTE))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    due_ats=st.lists(st.tuples(moments, st.sampled_from([None, *REASONS])), min_size=10, max_size=10),
+    interval=st.sampled_from([MINUTE, HOUR, DAY]),
+)
+def test_the_query_and_the_rule_agree_on_what_is_due(
+    world: World, due_ats: list[tuple[datetime | None, Reason | None]], interval: timedelta
+) -> None:
+    checks = world.checks_of(interval=interval)
+    for image, (due_at, reason) in zip(IMAGES[:10], due_ats, strict=True):
+        world.write(image, Check(due_at=due_at, reason=reason))
+    expected = {image for image, check in checks.all() if checks.is_due(check)}
+    assert (set(checks.due()), checks.summary().due_count) == (expected, len(expected))
+
+
+def plan_of_due(world: World, **options: object) -> list[str]:
+    """Return how SQLite searches for what is due, one line for each step."""
+    statements: list[tuple[str, tuple[object, ...]]] = []
+
+    def remember(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        statements.append((statement, cast("tuple[object, ...]", parameters)))
+
+    event.listen(Engine, "before_cursor_execute", remember)
+    try:
+        world.checks.due(**options)  # type: ignore[arg-type]
+    finally:
+        event.remove(Engine, "before_cursor_execute", remember)
+    ((statement, parameters),) = statements
+    with world.database.read() as connection:
+        return [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+
+
+@pytest.mark.parametrize("options", [{}, {"limit": 100}, {"limit": 100, "without": ["quay.io", "ghcr.io"]}])
+def test_what_is_due_is_found_by_its_index_however_many_images_there_are(
+    world: World, options: dict[str, object]
+) -> None:
+    world.checks.add(Repository.parse(f"example/many{number}") for number in range(20_000))
+    plan = plan_of_due(world, **options)
+    searched = [step for step in plan if "checks" in step]
+    assert [step.replace("COVERING ", "") for step in searched] == [
+        "SEARCH checks USING INDEX checks_by_due_at (due_at<?)",
+        "SEARCH checks USING INDEX checks_by_due_at (due_at>?)",
+    ]
+    assert not [step for step in plan if "SCAN" in step or "TEMP B-TREE" in step]
+
+
+# How all images stand
+
+
+def test_every_image_comes_with_its_check(world: World) -> None:
+    world.checks.add([WEB, TWO, ONE])
+    world.succeed(TWO)
+    assert dict(world.checks.all()) == {ONE: Check(), TWO: world.checks.get(TWO), WEB: Check()}
+    assert world.checks.repositories() == {ONE, TWO, WEB}
+
+
+def test_the_summary_counts_each_state(world: World) -> None:
+    world.checks.add([ONE, TWO, THREE])
+    world.succeed(ONE)
+    world.fail(TWO)
+    summary = world.checks.summary()
+    counts = summary.image_count, summary.pending_count, summary.due_count, summary.failing_count
+    assert counts == (3, 1, 1, 1)
+    assert [(repository, check.error) for repository, check in summary.failing] == [(TWO, "mañana")]
+
+
+def states(world: World, state: State) -> int:
+    return sum(check.state(world.clock()) == state for _, check in world.checks.all())
+
+
+def test_the_summary_agrees_with_the_state_of_each_image(world: World) -> None:
+    world.checks.add([ONE, TWO, THREE, WEB])
+    world.succeed(ONE)
+    world.fail(TWO, reason="not_found")
+    world.succeed(THREE)
+    world.fail(THREE)
+    summary = world.checks.summary()
+    assert (summary.pending_count, summary.failing_count) == (states(world, "pending"), states(world, "failing"))
+
+
+def test_the_summary_of_no_image(world: World) -> None:
+    summary = world.checks.summary()
+    assert (summary.image_count, summary.failing, summary.oldest_check) == (0, [], None)
+
+
+def test_the_summary_knows_the_oldest_successful_check(world: World) -> None:
+    world.checks.add([ONE, TWO])
+    assert world.checks.summary().oldest_check is None
+    world.succeed(ONE)
+    world.clock.now += DAY / 2
+    world.succeed(TWO)
+    world.fail(TWO)
+    assert world.checks.summary().oldest_check == NOON
+    world.succeed(ONE)
+    assert world.checks.summary().oldest_check == world.clock.now
+
+
+def test_a_failure_that_is_over_fails_no_longer(world: World) -> None:
+    world.fail(ONE)
+    assert world.checks.summary().failing_count == 1
+    world.succeed(ONE)
+    assert (world.checks.summary().failing_count, world.checks.summary().failing) == (0, [])
+
+
+def test_of_many_that_fail_the_first_hundred_are_named(world: World) -> None:
+    world.fail(*reversed(IMAGES))
+    summary = world.checks.summary()
+    assert (summary.failing_count, [repository for repository, _ in summary.failing]) == (200, IMAGES[:100])
+
+
+def test_an_image_that_was_forgotten_is_counted_no_more(world: World) -> None:
+    world.fail(ONE, TWO)
+    with world.database.write() as connection:
+        world.checks.forget(connection, ONE)
+    assert (world.checks.summary().image_count, world.checks.summary().failing_count) == (1, 1)
+
+
+# When the lists of all images are stale
+
+
+def test_the_lists_are_stale_when_an_image_is_new(world: World) -> None:
+    before = world.lists_version
+    world.checks.add([ONE])
+    assert world.lists_version != before
+
+
+def test_the_lists_are_not_stale_when_an_image_is_known(world: World) -> None:
+    world.checks.add([ONE])
+    before = world.lists_version
+    world.checks.add([ONE])
+    assert world.lists_version == before
+
+
+def test_each_mark_makes_the_lists_stale(world: World) -> None:
+    versions = [world.lists_version]
+    for _ in range(3):
+        with world.database.write() as connection:
+            mark_lists_stale(connection)
+        versions.append(world.lists_version)
+    assert len(set(versions)) == 4
+
+
+def test_the_lists_are_stale_when_a_check_becomes_overdue_just_because_time_passes(world: World) -> None:
+    world.succeed(ONE, TWO)
+    before = world.lists_version
+    world.clock.now += 2 * DAY
+    assert world.lists_version != before
+
+
+def test_the_lists_are_stale_when_one_check_becomes_overdue_and_another_is_made(world: World) -> None:
+    world.succeed(ONE)
+    world.clock.now += 12 * HOUR
+    world.succeed(TWO)
+    world.clock.now += 13 * HOUR
+    before = world.lists_version  # one is overdue
+    world.succeed(ONE)
+    world.clock.now += 12 * HOUR
+    assert world.lists_version != before  # two is
+
+
+@pytest.mark.parametrize("passed", [timedelta(0), 20 * HOUR])
+def test_the_lists_are_not_stale_while_every_image_is_current(world: World, passed: timedelta) -> None:
+    world.succeed(ONE)
+    before = world.lists_version
+    world.clock.now += passed
+    assert world.lists_version == before
+
+
+def test_an_image_that_is_postponed_keeps_its_state(world: World) -> None:
+    world.succeed(ONE)
+    world.clock.now += 2 * DAY
+    before = world.checks.get(ONE)
+    with world.database.write() as connection:
+        world.checks.postpone(connection, ONE)
+        world.checks.postpone(connection, TWO)
+    assert (world.checks.due(), world.checks.repositories()) == ([], {ONE})
+    assert replace(world.checks.get(ONE), due_at=before.due_at) == before

@@ -1,99 +1,21 @@
-"""A refresh: what it asks for, what it publishes, and what it leaves alone when things go wrong."""
+"""A check: what it asks for, what it publishes, and what it leaves alone when things go wrong."""
 
-import random
-import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from microbadger.freshness.checks import Checks
-from microbadger.freshness.look_log import LookLog
-from microbadger.freshness.overview import Overview
-from microbadger.freshness.refresh import Outcome, Refresher
-from microbadger.freshness.relatives import LayerIndex
-from microbadger.freshness.requests import RefreshRequests
-from microbadger.freshness.survey import Surveyor
-from microbadger.freshness.tracked_images import TrackedImages
-from microbadger.image.describe import Changes, sha_of
-from microbadger.image.documents import ImageDocument
-from microbadger.image.reference import Reference, Repository
-from microbadger.registry.client import Registry
-from microbadger.registry.content import ContentCache
-from microbadger.registry.docker_hub import DockerHub
-from microbadger.site.image_files import paths_of, sampled_paths
-from microbadger.site.paths import ImagePaths
-from microbadger.site.publisher import Publisher
-from microbadger.store.files import read_if_any
+from microbadger.freshness.outcome import Outcome
+from microbadger.freshness.publication import Publication, Published
+from microbadger.image.reference import Repository
+from microbadger.store.tables import RECORDS
 from tests.fakes.registry import FakeRegistry, image, index
+from tests.freshness.bench import DEADLINE_SECONDS, Bench
 from tests.real_registry import wait_until
-from tests.running_service import badge_text
-
-DEADLINE_SECONDS = 10.0
-
-
-class Bench:
-    """A refresher over a fake registry, with one tracked image, and a clock that a test moves."""
-
-    def __init__(self, folder: Path, fake: FakeRegistry) -> None:
-        self.fake = fake
-        self.repository = Repository(fake.host, "team/web")
-        self.public, self.data = folder / "public", folder / "data"
-        self.time = datetime(2026, 11, 24, 12, tzinfo=UTC)
-        self.announced: list[Changes] = []
-        self.changed: set[str] = set()
-        self.ended: list[Outcome] = []
-        self.hub_url = ""
-        self.checks = self.checks_of("first edition")
-        self.requests = RefreshRequests(self.data / "requests")
-        self.publisher = Publisher(self.public)
-        self.refresher = self.refresher_of()
-
-    def checks_of(self, edition: str) -> Checks:
-        return Checks(self.data, interval=timedelta(hours=24), edition=edition, now=lambda: self.time)
-
-    def refresher_of(self, named: str | None = None, max_tags: int = 100) -> Refresher:
-        mirrors = {"docker.io": self.fake.url}
-        registry = Registry(user_agent="tests", mirrors=mirrors, sleep=lambda _: None)
-        tracked = TrackedImages(self.data / "images.txt", named or str(self.repository))
-        looks = LookLog(self.data / "looks")
-        self.overview = Overview(tracked, self.checks, self.publisher, looks, now=lambda: self.time)
-        return Refresher(
-            tracked=tracked,
-            surveyor=Surveyor(
-                registry=registry,
-                docker_hub=DockerHub(registry.transport, self.hub_url),
-                cache=ContentCache(self.data / "content"),
-                max_tags=max_tags,
-            ),
-            publisher=self.publisher,
-            checks=self.checks,
-            requests=self.requests,
-            layer_index=LayerIndex(self.data / "layers", "http://badges.test"),
-            announce=lambda _before, _after, changes: self.announced.append(changes),
-            changed=self.changed.update,
-            recorded=lambda _repository, _image: None,
-            published=lambda: None,
-            ended=self.ended.append,
-            is_due=self.overview.is_due,
-            webhook_url=lambda _: None,
-            base_url="http://badges.test",
-            now=lambda: self.time,
-        )
-
-    def refresh(self) -> str | None:
-        return self.refresher.refresh(self.repository).error
-
-    def badge(self, badge_type: str, tag: str = "") -> str:
-        path = f"badges/{badge_type}/{self.repository.familiar}{':' + tag if tag else ''}.svg"
-        return badge_text(self.publisher.read(path) or b"")
-
-    def files(self) -> dict[Path, int]:
-        return {path: path.stat().st_mtime_ns for path in self.public.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
@@ -102,14 +24,13 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         yield Bench(tmp_path, fake)
 
 
-def test_it_publishes_badges_for_the_image_and_each_tag(bench: Bench) -> None:
-    bench.fake.push("team/web", "1.0", image(layers=[1024, 1024]))
+def test_it_publishes_badges_for_the_image_and_each_tag_of_its_current_version(bench: Bench) -> None:
+    bench.fake.push("team/web", "1.0", image(layers=[1024, 1024, 1024]))
     bench.fake.push("team/web", "latest", image(layers=[1024, 1024, 1024]))
 
     assert bench.refresh() is None
 
-    assert bench.badge("image") == "3.0 KiB: 3 layers"
-    assert bench.badge("image", "1.0") == "2.0 KiB: 2 layers"
+    assert {bench.badge("image"), bench.badge("image", "1.0"), bench.badge("image", "latest")} == {"3.0 KiB: 3 layers"}
 
 
 def test_it_describes_linux_amd64_of_an_index_and_skips_attestations(bench: Bench) -> None:
@@ -122,7 +43,7 @@ def test_it_describes_linux_amd64_of_an_index_and_skips_attestations(bench: Benc
     assert bench.badge("platforms") == "platforms: linux/arm64, amd64"
 
 
-def test_it_reads_no_digest_twice(bench: Bench) -> None:
+def test_an_unchanged_check_makes_two_requests_and_reads_no_digest_twice(bench: Bench) -> None:
     bench.fake.push("team/web", "latest", image())
     bench.refresh()
     bench.fake.requests.clear()
@@ -133,57 +54,58 @@ def test_it_reads_no_digest_twice(bench: Bench) -> None:
     assert bench.fake.asked("GET", "/manifests/") == 0
 
 
-def test_an_unchanged_image_changes_only_the_time_it_was_checked(bench: Bench) -> None:
+@pytest.mark.parametrize("is_asked_for", [False, True])
+def test_an_unchanged_check_writes_no_file(bench: Bench, is_asked_for: bool) -> None:
     bench.fake.push("team/web", "latest", image())
     bench.refresh()
-    before = bench.files()
-    bench.time += timedelta(hours=1)
+    before = bench.stamps()
 
-    bench.refresh()
-
-    changed = {path.name for path, mtime in bench.files().items() if before[path] != mtime}
-    assert changed == {"web.json", "index.html"}
-
-
-def test_only_a_look_that_changed_something_wakes_what_sends(bench: Bench) -> None:
-    woken: list[str] = []
-    refresher = replace(bench.refresher, published=lambda: woken.append(bench.badge("layers")))
-    for layers in ([1], [1], [1, 2]):
-        bench.fake.push("team/web", "latest", image(layers=layers))
-        refresher.refresh(bench.repository)
-
-    assert woken == ["layers: 1", "layers: 2"]
-
-
-def test_each_look_tells_what_the_record_says_now(bench: Bench) -> None:
-    told: list[bool] = []
-    bench.fake.push("team/web", "latest", image())
-    refresher = replace(
-        bench.refresher,
-        recorded=lambda repository, image: told.append(image == bench.publisher.read_image(repository)),
-    )
-    for _ in range(2):
-        refresher.refresh(bench.repository)
+    if is_asked_for:
         bench.time += timedelta(hours=1)
+        bench.refresh()
+    else:
+        assert bench.check_later()
 
-    assert told == [True, True]
+    assert bench.stamps() == before
 
 
-def test_another_edition_of_the_service_publishes_everything_anew(bench: Bench) -> None:
+def test_an_unchanged_check_leaves_when_the_document_last_changed(bench: Bench) -> None:
     bench.fake.push("team/web", "latest", image())
     bench.refresh()
-    badge = bench.public / f"badges/image/{bench.repository.familiar}.svg"
-    badge.write_text("what an older edition drew")
+    before = bench.record
 
-    bench.checks = bench.checks_of("second edition")
-    bench.refresher = bench.refresher_of()
-    assert bench.overview.is_due(bench.repository)
-    bench.refresher_of().refresh(bench.repository)
+    bench.check_later()
 
-    assert bench.badge("image") == "1000 B: 1 layer"
+    assert bench.record == before
+    assert bench.freshness.checks.get(bench.repository).succeeded_at == bench.time
 
 
-def test_a_registry_that_tells_no_digest_is_read_by_tag(bench: Bench) -> None:
+def test_an_unchanged_check_leaves_the_lists_of_all_images_alone(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
+    bench.refresh()
+    before = lists_version(bench)
+
+    bench.check_later()
+
+    assert lists_version(bench) == before
+
+
+def lists_version(bench: Bench) -> str:
+    with bench.database.read() as connection:
+        return bench.freshness.checks.lists_version(connection)
+
+
+def test_a_document_that_changed_says_when(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image(layers=[1]))
+    bench.refresh()
+    bench.fake.push("team/web", "latest", image(layers=[2]))
+
+    bench.check_later(hours=25)
+
+    assert bench.record["UpdatedAt"] == "2026-11-25T13:00:00Z"
+
+
+def test_a_registry_that_sends_no_digest_is_read_by_tag(bench: Bench) -> None:
     bench.fake.push("team/web", "latest", image())
     bench.fake.manifest_headers = {"Docker-Content-Digest": None}
 
@@ -198,66 +120,32 @@ def test_a_tag_deleted_since_it_was_listed_is_left_out(bench: Bench) -> None:
 
     assert bench.refresh() is None
 
-    assert not list(bench.public.rglob("*gone*"))
+    assert not [path for path in bench.files() if "gone" in path]
 
 
-def test_a_tag_that_vanished_takes_its_files_along(bench: Bench) -> None:
-    bench.fake.push("team/web", "1", image(layers=[1]))
-    digest = bench.fake.push("team/web", "2", image(layers=[2]))
-    bench.refresh()
-    bench.fake.delete("team/web", "2")
-
-    bench.refresh()
-
-    assert not [path for path in bench.files() if "web:2." in path.name or digest[7:] in path.name]
-    assert bench.badge("version") == "version: 1"
-
-
-def test_an_image_without_tags_keeps_its_page_and_loses_its_badges(bench: Bench) -> None:
-    bench.fake.push("team/web", "1", image())
-    bench.refresh()
-    bench.fake.delete("team/web", "1")
-
-    assert bench.refresh() is None
-
-    assert {path.name for path in bench.files()} == {"web.json", "index.html", "changes.json", "feed.xml"}
-
-
-def test_an_official_image_stands_under_both_names(bench: Bench) -> None:
-    bench.fake.push("library/alpine", "3.20", image())
-    refresher = bench.refresher_of(named="alpine")
-
-    refresher.refresh(Repository.parse("alpine"))
-
-    files = {str(path.relative_to(bench.public)) for path in bench.files()}
-    assert {name.replace("/library/", "/") for name in files if "/library/" in name} < files
-
-
-def test_an_artifact_that_is_no_image_is_said_to_be_none(bench: Bench) -> None:
+def test_an_artifact_that_is_not_an_image_is_described_as_such(bench: Bench) -> None:
     chart = image()
     helm = chart.raw.replace(b"vnd.oci.image.config.v1", b"vnd.cncf.helm.config.v1")
-    bench.fake.push("team/web", "chart", type(chart)(helm, chart.media_type))
+    bench.fake.push("team/web", "latest", type(chart)(helm, chart.media_type))
     bench.fake.push("team/web", "1.0", image())
 
     assert bench.refresh() is None
 
-    assert bench.badge("size", "chart") == "size: unknown"
-    assert bench.badge("size", "1.0") == "size: 1000 B"
-    record = bench.publisher.read_image(bench.repository)
-    assert record is not None
-    assert "Helm chart" in next(v["Unsupported"] for v in record["Versions"] if "Unsupported" in v)
+    assert bench.badge("size", "latest") == "size: unknown"
+    assert "Helm chart" in next(v["Unsupported"] for v in bench.record["Versions"] if "Unsupported" in v)
+    assert b"size: 1000 B" in bench.made(bench.paths.badge("size", "1.0", "svg"))
 
 
 def test_it_keeps_the_last_good_files_when_the_registry_is_down(bench: Bench) -> None:
     bench.fake.push("team/web", "latest", image())
     bench.refresh()
-    before = bench.files()
+    before = bench.stamps()
     bench.fake.always("/", lambda _: Response(status=503))
 
     assert "503" in (bench.refresh() or "")
 
-    assert bench.files() == before
-    assert bench.checks.get(bench.repository).failures == 1
+    assert bench.stamps() == before
+    assert bench.freshness.checks.get(bench.repository).failures == 1
 
 
 def test_it_tries_again_when_the_registry_said(bench: Bench) -> None:
@@ -265,7 +153,7 @@ def test_it_tries_again_when_the_registry_said(bench: Bench) -> None:
 
     bench.refresh()
 
-    due_at = bench.checks.get(bench.repository).due_at
+    due_at = bench.freshness.checks.get(bench.repository).due_at
     assert due_at is not None
     assert due_at >= bench.time + timedelta(minutes=59)
 
@@ -276,7 +164,7 @@ def test_a_success_ends_the_failure(bench: Bench) -> None:
 
     bench.refresh()
 
-    check = bench.checks.get(bench.repository)
+    check = bench.freshness.checks.get(bench.repository)
     assert (check.failures, check.error, check.succeeded_at) == (0, None, bench.time)
 
 
@@ -288,138 +176,79 @@ def test_a_file_that_cannot_be_written_is_named(bench: Bench) -> None:
     assert "badges/" in (bench.refresh() or "")
 
 
-def test_a_first_reading_announces_nothing(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(404, "not_found"), (403, "denied"), (503, "unreachable"), (429, "rate_limited"), (418, "bad_answer")],
+)
+def test_the_reason_of_a_failure_is_a_word(bench: Bench, status: int, reason: str) -> None:
+    bench.fake.always("/", lambda _: Response(status=status, headers={"Retry-After": "3600"}))
+
+    assert bench.refresher.refresh(bench.repository).reason == reason
+
+
+def test_a_failure_of_this_machine_is_local(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
+    bench.public.write_text("a file where the public folder belongs")
+
+    assert bench.refresher.refresh(bench.repository).reason == "local"
+
+
+class BrokenPublication(Publication):
+    """A publication with a defect, whose words could hold anything."""
+
+    def publish(self, *_: object, **__: object) -> Published:
+        raise ZeroDivisionError("a secret")
+
+
+def broken(bench: Bench) -> Bench:
+    """Let the publication of what a check finds break."""
+    parts = {name: getattr(bench.freshness.publication, name) for name in Publication.__slots__}
+    bench.refresher = replace(bench.refresher, publication=BrokenPublication(**parts))
+    return bench
+
+
+def test_the_words_of_a_defect_are_not_published(bench: Bench) -> None:
     bench.fake.push("team/web", "latest", image())
 
-    bench.refresh()
-
-    assert bench.announced == []
+    assert broken(bench).refresh() == "a defect of MicroBadger, ZeroDivisionError: its log has the traceback"
 
 
-def test_it_announces_what_moved(bench: Bench) -> None:
-    old = bench.fake.push("team/web", "gone", image(layers=[1]))
-    bench.fake.push("team/web", "latest", image(layers=[2]))
-    bench.refresh()
-    bench.fake.delete("team/web", "gone")
-    moved = bench.fake.push("team/web", "latest", image(layers=[3]))
-    new = bench.fake.push("team/web", "new", image(layers=[4]))
-
-    bench.refresh()
-
-    assert bench.announced == [Changes({"new": new[7:]}, {"latest": moved[7:]}, {"gone": old[7:]})]
-
-
-def test_a_tag_that_was_asked_for_stays_before_newer_ones(bench: Bench) -> None:
-    for tag in ("1.0", "2.0", "latest"):
-        bench.fake.push("team/web", tag, image())
-    refresher = bench.refresher_of(max_tags=2)
-    bench.requests.add(Reference(bench.repository, "1.0", None))
-
-    refresher.refresh_requested(bench.repository)
-    refresher.refresh(bench.repository)
-
-    assert bench.badge("version", "1.0") == "version: 1.0"
-    assert not list(bench.public.rglob("*2.0*"))
-
-
-def test_a_request_that_comes_while_it_runs_leads_to_one_more(bench: Bench) -> None:
-    bench.fake.push("team/web", "latest", image(layers=[1]))
-
-    def push_again(_: Request) -> None:
-        if bench.fake.asked("GET", "/tags/") == 1:
-            bench.requests.add(Reference(bench.repository, None, None))
-
-    bench.fake.always("/tags/", push_again)
-    bench.requests.add(Reference(bench.repository, None, None))
-
-    bench.refresher.refresh_requested(bench.repository)
-
-    assert bench.fake.asked("GET", "/tags/") == 2
-    assert not bench.requests.is_waiting(bench.repository)
-
-
-def test_a_storm_of_requests_is_two_refreshes_at_most(bench: Bench) -> None:
+def test_a_defect_is_not_met_again_at_once(bench: Bench) -> None:
     bench.fake.push("team/web", "latest", image())
-    started, storm_is_over = threading.Event(), threading.Event()
 
-    def hold(_: Request) -> None:
-        started.set()
-        storm_is_over.wait(DEADLINE_SECONDS)
-
-    bench.fake.always("/tags/", hold)
-    bench.requests.add(Reference(bench.repository, None, None))
-    first = threading.Thread(target=bench.refresher.refresh_requested, args=[bench.repository])
-    first.start()
-    assert started.wait(DEADLINE_SECONDS)
-    for _ in range(1000):
-        bench.requests.add(Reference(bench.repository, None, None))
-        assert bench.refresher.refresh_requested(bench.repository) is None
-    storm_is_over.set()
-    first.join()
-
-    assert bench.fake.asked("GET", "/tags/") == 2
-
-
-def test_requests_of_a_process_that_died_are_resumed(bench: Bench) -> None:
-    bench.fake.push("team/web", "latest", image())
-    bench.requests.add(Reference(bench.repository, None, None))
-    bench.requests.begin(bench.repository)  # and then it died
-
-    bench.refresher.resume(bench.repository)
-
-    assert bench.badge("layers") == "layers: 1"
-    assert list(bench.requests.repositories()) == []
-
-
-def test_one_that_is_no_longer_due_is_not_refreshed(bench: Bench) -> None:
-    bench.fake.push("team/web", "latest", image())
-    bench.refresh()
-    bench.fake.requests.clear()
+    broken(bench).refresh()
 
     assert bench.refresher.refresh_if_due(bench.repository) is None
-    assert bench.fake.requests == []
 
 
-def test_two_threads_never_refresh_an_image_at_the_same_time(bench: Bench) -> None:
-    bench.fake.push("team/web", "latest", image())
-    inside: list[int] = []
-    most: list[int] = []
-
-    def count(request: Request) -> None:
-        inside.append(1) if "/tags/" in request.path else inside.clear()
-        most.append(len(inside))
-
-    bench.fake.always("/", count)
-    threads = [threading.Thread(target=bench.refresher.refresh, args=[bench.repository]) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert max(most) == 1
-
-
-def test_an_untracked_image_leaves_nothing_behind(bench: Bench) -> None:
-    bench.fake.push("team/web", "latest", image())
-    bench.refresh()
-
-    bench.refresher.remove(bench.repository)
-
-    assert bench.files() == {}
-    assert bench.checks.get(bench.repository).succeeded_at is None
-
-
-@pytest.mark.parametrize("record", [b"", b"[]", b"{", b'{"Versions": 3}', b"\xff\x00"])
-def test_a_damaged_record_is_made_anew(bench: Bench, record: bytes) -> None:
-    bench.fake.push("team/web", "latest", image())
-    bench.refresh()
-    file = bench.public / f"v1/images/{bench.repository.familiar}.json"
-    whole = file.read_bytes()
-    file.write_bytes(record)
+def test_an_odd_answer_for_one_tag_leaves_the_others_alone(bench: Bench) -> None:
+    bench.fake.push("team/web", "1.0", image(layers=[1024]))
+    bench.fake.push("team/web", "latest", image(layers=[2048]))
+    bench.fake.always("/manifests/1.0", lambda _: Response(status=406))
 
     assert bench.refresh() is None
 
-    assert file.read_bytes() == whole
+    assert bench.badge("size", "latest") == "size: 2.0 KiB"
+    assert bench.freshness.make(bench.paths.badge("size", "1.0", "svg")) is None
+
+
+def test_an_index_of_too_many_indexes_is_refused(bench: Bench) -> None:
+    images = [image(layers=[number]) for number in range(30)]
+    bench.fake.push("team/web", "latest", index(*(index(*images, annotations={"n": str(n)}) for n in range(40))))
+
+    bench.refresh()
+
+    assert bench.badge("platforms") == "platforms: linux/amd64"
+    assert bench.fake.asked("GET", "/manifests/") == 71
+
+
+def test_content_that_is_not_what_its_digest_names_is_not_believed(bench: Bench) -> None:
+    digest = bench.fake.push("team/web", "latest", image(layers=[1024]))
+    bench.fake.always(digest, lambda _: Response(image(layers=[2048]).raw))
+
+    bench.refresh()
+
+    assert bench.badge("size") == "size: unknown"
 
 
 def test_a_hostile_label_is_text_on_the_page(bench: Bench) -> None:
@@ -427,26 +256,16 @@ def test_a_hostile_label_is_text_on_the_page(bench: Bench) -> None:
 
     bench.refresh()
 
-    page = (bench.public / f"images/{bench.repository.familiar}/index.html").read_text()
-    assert "<script>" not in page
+    assert b"<script>" not in bench.files()[bench.paths.page]
 
 
-def test_a_waiting_refresh_sees_what_was_pushed_before_it_began(bench: Bench) -> None:
-    bench.fake.push("team/web", "latest", image(layers=[1]))
-    with bench.checks.lock(bench.repository):
-        waiting = threading.Thread(target=bench.refresher.refresh, args=[bench.repository])
-        waiting.start()
-        bench.fake.push("team/web", "latest", image(layers=[1, 1]))
-    waiting.join()
-
-    wait_until(lambda: bench.badge("layers") == "layers: 2", "two layers", DEADLINE_SECONDS)
+# What cannot be read
 
 
 def test_what_a_limit_left_unread_is_published_as_far_as_known_and_completed_later(bench: Bench) -> None:
     bench.fake.push("team/web", "latest", image(layers=[1024]))
     bench.fake.push("team/web", "1.0", image(layers=[2048]))
     limit = Response(status=429, headers={"Retry-After": "600"})
-
     limit_is_over = threading.Event()
 
     def answer(request: Request) -> Response | None:
@@ -454,12 +273,14 @@ def test_what_a_limit_left_unread_is_published_as_far_as_known_and_completed_lat
         return None if request.method == "HEAD" or is_over else limit
 
     bench.fake.always("/manifests/", answer)
+    size_of_1_0 = bench.paths.badge("size", "1.0", "svg")
 
     assert bench.refresh() is not None
-    assert (bench.badge("size", "latest"), bench.badge("size", "1.0")) == ("size: 1.0 KiB", "size: unknown")
+    assert bench.badge("size", "latest") == "size: 1.0 KiB"
+    assert b"size: unknown" in bench.made(size_of_1_0)
 
     limit_is_over.set()
-    bench.refresher = bench.refresher_of()  # as after a restart: what it was told to wait is forgotten
+    bench = bench.again()  # as after a restart: what the registry said to wait is forgotten
     assert bench.refresh() is None
     assert bench.badge("size", "1.0") == "size: 2.0 KiB"
 
@@ -471,7 +292,8 @@ def test_a_version_whose_content_is_gone_leaves_the_others_alone(bench: Bench) -
 
     assert broken in (bench.refresh() or "")
 
-    assert (bench.badge("size", "latest"), bench.badge("size", "1.0")) == ("size: 1.0 KiB", "size: unknown")
+    assert bench.badge("size", "latest") == "size: 1.0 KiB"
+    assert b"size: unknown" in bench.made(bench.paths.badge("size", "1.0", "svg"))
 
 
 def push_one_that_can_be_read_and_one_that_cannot(bench: Bench) -> str:
@@ -489,399 +311,338 @@ def test_a_tag_keeps_its_last_good_badge_however_often_its_new_version_cannot_be
 
     for _ in range(3):
         assert broken in (bench.refresh() or "")
-        assert (bench.badge("size", "latest"), bench.badge("size", "1.0")) == ("size: 1.0 KiB", "size: 4.0 KiB")
+        assert bench.badge("size", "latest") == "size: 1.0 KiB"
+        assert b"size: 4.0 KiB" in bench.made(bench.paths.badge("size", "1.0", "svg"))
 
 
 def test_it_keeps_its_last_good_badge_in_another_edition_of_the_service_too(bench: Bench) -> None:
     broken = push_one_that_can_be_read_and_one_that_cannot(bench)
-    bench.checks = bench.checks_of("second edition")
-    bench.refresher = bench.refresher_of()
+    other = bench.again(edition="second edition")
 
-    assert broken in (bench.refresh() or "")
-    assert bench.badge("size", "latest") == "size: 1.0 KiB"
+    assert broken in (other.refresh() or "")
+    assert other.badge("size", "latest") == "size: 1.0 KiB"
 
 
 def test_a_tag_of_which_the_answer_is_odd_stays_in_another_edition_of_the_service(bench: Bench) -> None:
     bench.fake.push("team/web", "latest", image(layers=[1024]))
     bench.refresh()
     bench.fake.always("/manifests/latest", lambda _: Response(status=406))
-    bench.checks = bench.checks_of("second edition")
-    bench.refresher = bench.refresher_of()
+    other = bench.again(edition="second edition")
 
-    bench.refresh()
+    other.refresh()
 
-    assert bench.badge("size", "latest") == "size: 1.0 KiB"
+    assert other.badge("size", "latest") == "size: 1.0 KiB"
 
 
 def test_what_was_published_in_part_is_not_published_again_while_it_stays_so(bench: Bench) -> None:
     push_one_that_can_be_read_and_one_that_cannot(bench)
     bench.refresh()
-    before = bench.files()
+    before = bench.stamps()
 
     bench.time += timedelta(hours=2)
     bench.refresh()
 
-    assert bench.files() == before
+    assert bench.stamps() == before
 
 
-def test_content_that_is_not_what_its_digest_names_is_not_believed(bench: Bench) -> None:
-    digest = bench.fake.push("team/web", "latest", image(layers=[1024]))
-    bench.fake.always(digest, lambda _: Response(image(layers=[2048]).raw))
-
-    bench.refresh()
-
-    assert bench.badge("size") == "size: unknown"
-
-
-def test_a_published_record_that_was_lost_is_made_at_once(bench: Bench) -> None:
+@pytest.mark.parametrize("document", [b"", b"[]", b"{", b'{"Versions": 3}', b"\xff\x00"])
+def test_a_damaged_record_is_made_anew(bench: Bench, document: bytes) -> None:
     bench.fake.push("team/web", "latest", image())
     bench.refresh()
-    assert bench.overview.due() == []
-
-    shutil.rmtree(bench.public)
-
-    assert bench.overview.due() == [bench.repository]
-    bench.refresher.refresh_if_due(bench.repository)
-    assert bench.badge("layers") == "layers: 1"
-
-
-def test_a_look_that_was_asked_for_draws_lost_badges_again(bench: Bench) -> None:
-    bench.fake.push("team/web", "latest", image())
-    bench.refresh()
-    shutil.rmtree(bench.public / "badges")
-
-    bench.refresh()
-
-    assert bench.badge("layers") == "layers: 1"
-
-
-@pytest.mark.parametrize("lost", ["page", "feed", "changes", "version", "badge"])
-def test_looks_that_nobody_asked_for_mend_in_time_what_was_lost(bench: Bench, lost: str) -> None:
-    pushed = bench.fake.push("team/web", "1.0", image())
-    bench.refresh()
-    paths = ImagePaths.of(bench.repository)
-    told = {"version": paths.version(sha_of(pushed)), "badge": paths.badge("size", None, "svg")}
-    file = bench.public / (told.get(lost) or getattr(paths, lost))
-    file.unlink()
-
-    for _ in range(1000):  # of which one in forty-four looks for this badge
-        bench.time += timedelta(days=2)
-        bench.refresher.refresh_if_due(bench.repository)
-        if file.exists():
-            break
-
-    assert file.exists()
-
-
-def test_every_file_but_those_that_each_look_reads_is_looked_for_at_some_time(bench: Bench) -> None:
-    for tag in ("1.0", "2.0"):
-        bench.fake.push("team/web", tag, image(layers=[len(tag)]))
-    bench.refresh()
-    published, choose = bench.publisher.read_image(bench.repository), random.Random(1).choice
-    assert published
-    sampled = {path for _ in range(2000) for path in sampled_paths(bench.repository, published, choose)}
-
-    paths = ImagePaths.of(bench.repository)
-    assert sampled == paths_of(bench.repository, published) - {paths.page, paths.metadata}
-
-
-def test_files_without_a_record_go_with_an_untracked_image(bench: Bench) -> None:
-    bench.fake.push("team/web", "latest", image())
-    bench.fake.push("team/web-2", "latest", image())
-    bench.refresh()
-    longer = Repository(bench.fake.host, "team/web-2")
-    bench.refresher_of(named=str(longer)).refresh(longer)
-    (bench.public / f"v1/images/{bench.repository.familiar}.json").unlink()
-
-    bench.refresher.remove(bench.repository)
-
-    assert {path.name.partition(":")[0] for path in bench.public.rglob("*.svg")} == {"web-2.svg", "web-2"}
-
-
-def test_an_image_that_is_being_refreshed_is_not_removed_meanwhile(bench: Bench) -> None:
-    with bench.checks.lock(bench.repository):
-        assert not bench.refresher.remove_if_idle(bench.repository)
-    assert bench.refresher.remove_if_idle(bench.repository)
-
-
-def test_a_request_made_while_another_process_looks_is_done_by_it(bench: Bench) -> None:
-    bench.fake.push("team/web", "latest", image())
-    asked: list[bool] = []
-
-    def ask_once(_: Request) -> None:
-        if not asked:
-            asked.append(bench.requests.add(Reference(bench.repository, None, None)))
-            assert bench.refresher.refresh_requested(bench.repository) is None
-
-    bench.fake.always("/tags/", ask_once)
-
-    bench.refresher.refresh_if_due(bench.repository)
-
-    assert bench.fake.asked("GET", "/tags/") == 2
-    assert not bench.requests.is_open(bench.repository)
-
-
-def test_nothing_left_to_resume_leads_to_no_look(bench: Bench) -> None:
-    assert bench.refresher.resume(bench.repository) is None
-    assert bench.fake.requests == []
-
-
-def test_an_odd_answer_for_one_tag_leaves_the_others_alone(bench: Bench) -> None:
-    bench.fake.push("team/web", "1.0", image(layers=[1024]))
-    bench.fake.push("team/web", "latest", image(layers=[2048]))
-    bench.fake.always("/manifests/1.0", lambda _: Response(status=406))
+    before = bench.files()
+    with bench.database.write() as connection:
+        connection.execute(RECORDS.update().values(document=document))
 
     assert bench.refresh() is None
 
-    assert bench.badge("size", "latest") == "size: 2.0 KiB"
-    assert not list(bench.public.rglob("*1.0*"))
+    assert bench.files() == before
 
 
-def test_an_index_of_too_many_indexes_is_refused(bench: Bench) -> None:
-    images = [image(layers=[number]) for number in range(30)]
-    bench.fake.push("team/web", "latest", index(*(index(*images, annotations={"n": str(n)}) for n in range(40))))
+# Requests, and processes that meet
 
+
+def test_a_tag_that_was_asked_for_stays_before_newer_ones(bench: Bench) -> None:
+    for tag in ("1.0", "2.0", "latest"):
+        bench.fake.push("team/web", tag, image())
+    few = bench.again(max_tags=2)
+    few.ask("1.0")
+
+    few.refresher.refresh_requested(bench.repository)
+    few.refresh()
+
+    assert [tag["tag"] for version in few.record["Versions"] for tag in version["Tags"]] == ["1.0", "latest"]
+
+
+def test_a_push_during_a_check_leads_to_exactly_one_more(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image(layers=[1]))
+
+    def push_again(_: Request) -> None:
+        if bench.fake.asked("GET", "/tags/") == 1:
+            bench.ask()
+            bench.ask()
+
+    bench.fake.always("/tags/", push_again)
+    bench.ask()
+
+    bench.refresher.refresh_requested(bench.repository)
+
+    assert bench.fake.asked("GET", "/tags/") == 2
+    assert bench.freshness.requests.repositories() == []
+
+
+def test_a_push_during_a_check_is_published(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image(layers=[1]))
+
+    def push_again(request: Request) -> None:
+        if request.method == "GET" and bench.fake.asked("GET", "/manifests/") == 1:
+            bench.fake.push("team/web", "latest", image(layers=[1, 1]))
+            bench.ask()
+
+    bench.fake.always("/manifests/", push_again)
+    bench.ask()
+
+    bench.refresher.refresh_requested(bench.repository)
+
+    assert bench.badge("layers") == "layers: 2"
+
+
+@pytest.mark.parametrize("way", ["refresh", "refresh_if_due", "refresh_requested"])
+def test_a_request_made_while_another_process_checks_is_done_by_that_one(bench: Bench, way: str) -> None:
+    bench.fake.push("team/web", "latest", image())
+    if way == "refresh_requested":
+        bench.ask()
+    other = bench.again()
+    asked: list[Outcome | None] = []
+
+    def ask_once(_: Request) -> None:
+        if not asked:
+            other.ask()
+            asked.append(other.refresher.refresh_requested(bench.repository))
+
+    bench.fake.always("/tags/", ask_once)
+
+    getattr(bench.refresher, way)(bench.repository)
+
+    assert asked == [None]
+    assert bench.fake.asked("GET", "/tags/") == 2
+    assert bench.freshness.requests.repositories() == []
+
+
+def test_a_storm_of_requests_is_two_checks(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
+    started, storm_is_over = threading.Event(), threading.Event()
+
+    def hold(_: Request) -> None:
+        started.set()
+        storm_is_over.wait(DEADLINE_SECONDS)
+
+    bench.fake.always("/tags/", hold)
+    bench.ask()
+    first = threading.Thread(target=bench.refresher.refresh_requested, args=[bench.repository])
+    first.start()
+    assert started.wait(DEADLINE_SECONDS)
+    for number in range(500):
+        bench.ask("latest" if number % 2 else None)
+        assert bench.refresher.refresh_requested(bench.repository) is None
+    storm_is_over.set()
+    first.join()
+
+    assert bench.fake.asked("GET", "/tags/") == 2
+
+
+def test_without_a_request_nothing_is_checked(bench: Bench) -> None:
+    assert bench.refresher.refresh_requested(bench.repository) is None
+    assert bench.fake.requests == []
+
+
+def test_an_image_that_is_no_longer_due_is_not_checked(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
     bench.refresh()
+    bench.fake.requests.clear()
 
-    assert bench.badge("platforms") == "platforms: linux/amd64"
-    assert bench.fake.asked("GET", "/manifests/") == 71
+    assert bench.refresher.refresh_if_due(bench.repository) is None
+    assert bench.fake.requests == []
 
 
-def test_a_push_to_docker_hub_of_which_nothing_is_to_be_seen_yet_is_looked_for_twice_more(bench: Bench) -> None:
-    alpine = Repository.parse("alpine")
+def test_two_threads_never_check_an_image_at_the_same_time(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
+    inside: list[int] = []
+    most: list[int] = []
+
+    def count(request: Request) -> None:
+        inside.append(1) if "/tags/" in request.path else inside.clear()
+        most.append(len(inside))
+
+    bench.fake.always("/", count)
+    threads = [threading.Thread(target=bench.refresher.refresh, args=[bench.repository]) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert (max(most), bench.fake.asked("GET", "/tags/")) == (1, 5)
+
+
+def test_a_waiting_refresh_sees_what_was_pushed_before_it_began(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image(layers=[1]))
+    with bench.leases.hold(f"image:{bench.repository}"):
+        waiting = threading.Thread(target=bench.refresher.refresh, args=[bench.repository])
+        waiting.start()
+        bench.fake.push("team/web", "latest", image(layers=[1, 1]))
+    waiting.join()
+
+    wait_until(lambda: bench.badge("layers") == "layers: 2", "two layers", DEADLINE_SECONDS)
+
+
+def test_an_image_that_is_not_tracked_is_not_checked(bench: Bench) -> None:
+    stranger = Repository(bench.fake.host, "team/stranger")
+
+    assert bench.refresher.refresh(stranger).error == "it is not tracked"
+
+    assert bench.fake.requests == []
+    assert stranger not in bench.freshness.checks.repositories()
+
+
+# Pushes that are announced early
+
+
+def hub_bench(bench: Bench) -> Bench:
+    """Return a bench that checks an image of Docker Hub."""
+    hub = bench.again(named="alpine")
+    hub.repository = Repository.parse("alpine")
+    return hub
+
+
+def test_a_push_to_docker_hub_of_which_nothing_is_to_be_seen_yet_is_checked_twice_more(bench: Bench) -> None:
     bench.fake.push("library/alpine", "latest", image())
-    refresher = bench.refresher_of(named="alpine")
-    refresher.refresh(alpine)
-    bench.requests.add(Reference(alpine, "latest", None))
-    refresher.refresh_requested(alpine)
-    looks = []
+    hub = hub_bench(bench)
+    hub.refresh()
+    begin = hub.time
+    hub.ask("latest")
+    hub.refresher.refresh_requested(hub.repository)
 
-    for _ in range(60):
-        bench.time += timedelta(seconds=5)
-        if refresher.refresh_if_due(alpine):
-            looks.append(bench.time - datetime(2026, 11, 24, 12, tzinfo=UTC))
+    checks = [hub.time for _ in range(60) if hub.check_later(hours=5 / 3600)]
 
-    assert looks == [timedelta(seconds=30), timedelta(minutes=3)]
+    assert [at - begin for at in checks] == [timedelta(seconds=30), timedelta(minutes=3)]
 
 
-def test_no_look_follows_a_push_that_was_seen(bench: Bench) -> None:
-    alpine = Repository.parse("alpine")
+def test_no_check_follows_a_push_that_was_seen(bench: Bench) -> None:
     bench.fake.push("library/alpine", "latest", image(layers=[1]))
-    refresher = bench.refresher_of(named="alpine")
-    refresher.refresh(alpine)
+    hub = hub_bench(bench)
+    hub.refresh()
     bench.fake.push("library/alpine", "latest", image(layers=[2]))
-    bench.requests.add(Reference(alpine, "latest", None))
-    refresher.refresh_requested(alpine)
+    hub.ask("latest")
+    hub.refresher.refresh_requested(hub.repository)
 
-    bench.time += timedelta(hours=1)
-
-    assert refresher.refresh_if_due(alpine) is None
+    assert hub.check_later(hours=1) is None
 
 
-def test_a_parent_that_was_read_later_is_told_at_the_next_look(bench: Bench) -> None:
+# What follows a check
+
+
+def test_a_parent_that_was_read_later_is_shown_after_the_next_check(bench: Bench) -> None:
     base = Repository(bench.fake.host, "team/base")
     bench.fake.push("team/base", "1.0", image(layers=[1, 2]))
     digest = bench.fake.push("team/web", "latest", image(layers=[1, 2, 3]))
-    bench.refresher = bench.refresher_of(f"{bench.repository} {base}")
+    both = bench.again(named=f"{bench.repository} {base}")
 
     for repository in (bench.repository, base, bench.repository):
-        bench.refresher.refresh(repository)
+        both.refresher.refresh(repository)
 
-    version = bench.publisher.read_version(bench.repository, digest.partition(":")[2])
+    version = both.freshness.records.version(bench.repository, digest.partition(":")[2])
     assert version
     assert [parent["ImageName"] for parent in version["Parents"]] == [base.familiar]
     assert len(version["Layers"]) == 3
 
 
-def test_the_document_of_a_version_has_the_tags_it_has_now(bench: Bench) -> None:
-    digest = bench.fake.push("team/web", "latest", image())
-    bench.refresh()
-    bench.fake.push("team/web", "1.0", image())
-
-    bench.refresh()
-
-    version = bench.publisher.read_version(bench.repository, digest.partition(":")[2])
-    assert version
-    assert version["Tags"] == [{"tag": "1.0"}, {"tag": "latest"}]
-
-
-def test_what_changed_is_told_in_the_log_and_in_the_feed(bench: Bench) -> None:
-    paths = ImagePaths.of(bench.repository)
-    bench.fake.push("team/web", "latest", image())
-    bench.refresh()
-    bench.fake.push("team/web", "1.0", image())
-
-    bench.refresh()
-
-    assert b'"New":[{"tag":"1.0"' in (bench.publisher.read(paths.changes) or b"")
-    assert b"<title>1.0 is new</title>" in (bench.publisher.read(paths.feed) or b"")
-    assert b"1.0</span> is new" in (bench.publisher.read(paths.page) or b"")
-
-
-def test_what_is_removed_leaves_no_file(bench: Bench) -> None:
-    bench.fake.push("team/web", "latest", image())
-    bench.refresh()
-
-    bench.refresher.remove(bench.repository)
-
-    assert bench.files() == {}
-    assert not any((bench.data / "layers" / "images").glob("*"))
-
-
-def test_a_change_is_announced_before_it_is_published(bench: Bench) -> None:
-    bench.fake.push("team/web", "1.0", image())
-    bench.refresh()
-    moved = bench.fake.push("team/web", "1.0", image(layers=[1, 2]))
-    known: list[tuple[str, str, str]] = []
-
-    def announce(before: ImageDocument, after: ImageDocument, _: Changes) -> None:
-        record = bench.publisher.read_image(bench.repository)
-        assert record
-        known.append((record["LatestSHA"], before["LatestSHA"], after["LatestSHA"]))
-
-    replace(bench.refresher, announce=announce).refresh(bench.repository)
-
-    ((recorded, before, after),) = known
-    assert recorded == before != after == moved.removeprefix("sha256:")
-
-
-def test_subscriptions_that_cannot_be_read_keep_nothing_from_being_published(bench: Bench) -> None:
-    bench.fake.push("team/web", "1.0", image())
-    bench.refresh()
-    bench.fake.push("team/web", "1.0", image(layers=[1, 2]))
-
-    def announce(*_: object) -> None:
-        raise ValueError("the file is damaged")
-
-    assert replace(bench.refresher, announce=announce).refresh(bench.repository).error is None
-
-    assert bench.badge("layers") == "layers: 2"
-
-
-@pytest.mark.parametrize(
-    ("status", "cause"),
-    [(404, "not_found"), (403, "denied"), (503, "unreachable"), (429, "rate_limited"), (418, "bad_answer")],
-)
-def test_the_cause_of_a_failure_is_told_in_a_word(bench: Bench, status: int, cause: str) -> None:
-    bench.fake.always("/", lambda _: Response(status=status, headers={"Retry-After": "3600"}))
-
-    bench.refresh()
-
-    assert [outcome.cause for outcome in bench.ended] == [cause]
-
-
-def test_it_tells_every_path_that_changed(bench: Bench) -> None:
+def test_the_cdn_forgets_every_path_that_changed(bench: Bench) -> None:
     bench.fake.push("team/web", "1.0", image(layers=[1024]))
     bench.refresh()
-    assert bench.changed == {str(path.relative_to(bench.public)) for path in bench.files()}
-
-    bench.changed.clear()
-    bench.fake.push("team/web", "2.0", image(layers=[1024, 1024]))
     before = bench.files()
+    assert bench.cdn.paths == before.keys()
+
+    bench.cdn.paths.clear()
+    bench.fake.push("team/web", "1.0", image(layers=[1024, 1024]))
     bench.refresh()
+
     after = bench.files()
-    assert bench.changed == {
-        str(path.relative_to(bench.public)) for path in after if after[path] != before.get(path)
-    }
-    assert ImagePaths.of(bench.repository).metadata in bench.changed
+    changed = {path for path in {**before, **after} if before.get(path) != after.get(path)}
+    assert bench.cdn.paths == changed
+    assert bench.paths.metadata in changed
 
 
 @pytest.mark.parametrize("is_asked_for", [False, True])
-def test_it_tells_of_no_path_when_only_the_time_of_the_check_changed(bench: Bench, is_asked_for: bool) -> None:
+def test_the_cdn_forgets_nothing_after_an_unchanged_check(bench: Bench, is_asked_for: bool) -> None:
     bench.fake.push("team/web", "1.0", image(layers=[1024]))
     bench.refresh()
-    bench.changed.clear()
-    bench.time += timedelta(days=2)
-    refresh = bench.refresher.refresh if is_asked_for else bench.refresher.refresh_if_due
-    assert refresh(bench.repository)
+    bench.cdn.paths.clear()
 
-    assert bench.changed == set()
+    if is_asked_for:
+        bench.refresh()
+    else:
+        assert bench.check_later()
+
+    assert bench.cdn.paths == set()
 
 
-def test_it_tells_of_a_lost_file_that_it_mended(bench: Bench) -> None:
-    bench.fake.push("team/web", "1.0", image(layers=[1024]))
+def test_a_first_check_announces_nothing(bench: Bench) -> None:
+    subscription = bench.subscribe()
+    bench.fake.push("team/web", "latest", image())
+
     bench.refresh()
-    bench.changed.clear()
-    badge = ImagePaths.of(bench.repository).badge("size", None, "svg")
-    (bench.public / badge).unlink()
+
+    assert bench.notifications.status(subscription).waiting == 0
+
+
+def test_a_change_is_sent_at_once_and_once(bench: Bench) -> None:
+    bench.subscribe()
+    for layers in ([1], [1, 2], [1, 2]):
+        bench.fake.push("team/web", "latest", image(layers=layers))
+        bench.refresh()
+        bench.notifications.wait()
+
+    assert len(bench.postman.sent) == 1
+
+
+def test_a_message_that_did_not_arrive_is_sent_again_in_a_later_round(bench: Bench) -> None:
+    bench.subscribe()
+    for layers in ([1], [1, 2]):
+        bench.fake.push("team/web", "latest", image(layers=layers))
+        bench.refresh()
+    bench.notifications.wait()
+
+    bench.time += timedelta(minutes=1)
+    bench.freshness.upkeep.tasks["send messages"]()
+    bench.notifications.wait()
+
+    assert len({message.id for _, message in bench.postman.sent}) == 1
+    assert len(bench.postman.sent) == 2
+
+
+def test_a_message_names_what_moved(bench: Bench) -> None:
+    bench.subscribe()
+    bench.fake.push("team/web", "gone", image(layers=[1]))
+    bench.fake.push("team/web", "latest", image(layers=[2]))
     bench.refresh()
+    bench.fake.delete("team/web", "gone")
+    bench.fake.push("team/web", "latest", image(layers=[3]))
+    bench.fake.push("team/web", "new", image(layers=[4]))
 
-    assert bench.changed == {badge}
-
-
-def test_it_tells_every_path_that_went_away(bench: Bench) -> None:
-    bench.fake.push("team/web", "1.0", image(layers=[1024]))
     bench.refresh()
-    published = {str(path.relative_to(bench.public)) for path in bench.files()}
-    bench.changed.clear()
-    bench.refresher.remove(bench.repository)
+    bench.notifications.wait()
 
-    assert bench.changed == published
-
-
-def test_what_a_publication_left_half_done_is_put_right_although_the_image_is_as_it_was(bench: Bench) -> None:
-    before, after = image(layers=[1024]), image(layers=[2048])
-    bench.fake.push("team/web", "latest", before)
-    bench.refresh()
-    bench.fake.push("team/web", "latest", after)
-    page = bench.public / f"images/{bench.repository.familiar}/index.html"
-    page.unlink()
-    page.mkdir()  # so that the badges are replaced, and the page and the record are not
-    bench.time += timedelta(hours=30)
-    assert bench.refresher.refresh_if_due(bench.repository)
-    assert bench.badge("size") == "size: 2.0 KiB"
-
-    page.rmdir()
-    bench.fake.push("team/web", "latest", before)
-    bench.time += timedelta(hours=30)
-    bench.refresher.refresh_if_due(bench.repository)
-
-    assert bench.badge("size") == "size: 1.0 KiB"
+    ((_, message),) = bench.postman.sent
+    assert all(f'"{tag}"' in message.body for tag in ("gone", "latest", "new"))
 
 
-class BrokenPublisher(Publisher):
-    """A publisher with a defect, whose words could hold anything."""
-
-    def read_image(self, repository: Repository) -> ImageDocument | None:
-        raise ZeroDivisionError(f"a secret of {repository}")
-
-
-def test_words_of_a_defect_are_not_published(bench: Bench) -> None:
-    refresher = replace(bench.refresher, publisher=BrokenPublisher(bench.public))
-    outcome = refresher.refresh(bench.repository)
-    assert outcome.error == "a defect of MicroBadger, ZeroDivisionError: its log has the traceback"
-
-
-def is_refreshed_when_due(bench: Bench) -> bool:
-    bench.time += timedelta(hours=25)
-    outcome = bench.refresher.refresh_if_due(bench.repository)
-    return outcome is not None and outcome.error is None
-
-
-DAMAGE: list[Callable[[Path], object]] = [lambda file: file.unlink(), lambda file: file.write_bytes(b"")]
-
-
-@pytest.mark.parametrize("damage", DAMAGE, ids=["gone", "empty"])
-def test_a_daily_look_mends_every_file_that_a_crash_left_empty(bench: Bench, damage: Callable[[Path], object]) -> None:
-    bench.fake.push("team/web", "latest", index(image(), image(architecture="arm64")))
-    bench.refresh()
-    assert is_refreshed_when_due(bench)
-    records = ("web.json", "index.html")
-    before = {file: file.read_bytes() for file in bench.files() if file.name not in records}
-    for file in before:
-        damage(file)
-
-    assert is_refreshed_when_due(bench)
-
-    assert {file: read_if_any(file) for file in before} == before
-
-
-def test_a_daily_look_at_whole_files_writes_only_the_records(bench: Bench) -> None:
+def test_the_log_the_feed_and_the_page_say_what_changed(bench: Bench) -> None:
     bench.fake.push("team/web", "latest", image())
     bench.refresh()
-    before = bench.files()
+    bench.fake.push("team/web", "1.0", image())
 
-    assert is_refreshed_when_due(bench)
+    bench.refresh()
 
-    changed = {file.name for file, stamp in bench.files().items() if before[file] != stamp}
-    assert changed == {"web.json", "index.html"}
+    files = bench.files()
+    assert b'"New":[{"tag":"1.0"' in files[bench.paths.changes]
+    assert b"<title>1.0 is new</title>" in files[bench.paths.feed]
+    assert b"1.0</span> is new" in files[bench.paths.page]

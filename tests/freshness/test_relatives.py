@@ -1,7 +1,8 @@
-"""The index of layers: who is built on whom, kept up to date by many, cheap, and mended when it is damaged."""
+"""The relatives of a version: which tracked versions it is built on, and which have the same layers."""
 
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microbadger.freshness.relatives import MOST_RELATIVES, LayerIndex, Relatives, chains_of
+from microbadger.freshness.relatives import MOST_RELATIVES, LayerStacks, Relatives, chains_of
 from microbadger.image.documents import PlatformDocument, RelativeDocument, TagDocument, VersionDocument
 from microbadger.image.reference import Repository
+from microbadger.store.database import Database
+from microbadger.store.tables import LAYER_STACKS
 
 BASE_URL = "https://badges.example.org"
 PLATFORM = PlatformDocument(OS="linux", Architecture="amd64", Digest="", DownloadSize=0, LayerCount=0)
@@ -25,7 +28,7 @@ def sha(letter: str) -> str:
 
 
 def version(letter: str, layers: str | None, tags: str = "latest", *, described: bool = True) -> VersionDocument:
-    """Return a version whose layers are named by a letter each; None where its document does not tell them."""
+    """Return a version whose layers are named by a letter each; None where its document does not name them."""
     document = VersionDocument(
         SHA=sha(letter),
         Tags=[TagDocument(tag=tag) for tag in tags.split()],
@@ -38,24 +41,30 @@ def version(letter: str, layers: str | None, tags: str = "latest", *, described:
         Platforms=[PLATFORM] if described else [],
     )
     if layers is not None:
-        document["DiffIDs"] = [f"sha256:{sha(layer)}" for layer in layers]
+        document["DiffIDs"] = diff_ids(layers)
     return document
 
 
 class Bench:
-    """An index in a folder of its own, and what it asked for because it did not know."""
+    """The layer stacks in a database of their own, and what they asked for because they did not know it."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.index = LayerIndex(folder, BASE_URL)
+        self.database = Database(f"sqlite:///{folder}/microbadger.db")
+        self.stacks = LayerStacks(self.database, BASE_URL)
         self.asked: list[str] = []
 
     def update(self, repository: Repository, *versions: VersionDocument, published: str = "") -> dict[str, Relatives]:
+        """Return the relatives of the versions of an image, and keep them in the place of those it had."""
+
         def diff_ids_of(asked: str) -> Sequence[str]:
             self.asked.append(asked)
-            return [f"sha256:{sha(layer)}" for layer in published]
+            return diff_ids(published)
 
-        return self.index.update(repository, versions, diff_ids_of)
+        with self.database.write() as connection:
+            chains = self.stacks.chains_of(connection, repository, versions, diff_ids_of)
+            relatives = self.stacks.relatives(connection, repository, versions, chains)
+            self.stacks.write(connection, repository, versions, chains)
+        return relatives
 
     def parents(self, repository: Repository, layers: str, letter: str = "f") -> list[str]:
         return names(self.update(repository, version(letter, layers))[sha(letter)].parents)
@@ -63,13 +72,13 @@ class Bench:
     def identical(self, repository: Repository, layers: str, letter: str = "f") -> list[str]:
         return names(self.update(repository, version(letter, layers))[sha(letter)].identical)
 
-    def files(self) -> dict[Path, bytes]:
-        """Return what is listed, without the log of what processes tell each other."""
-        files = (path for path in self.folder.rglob("*") if path.is_file() and path.name != "listed")
-        return {path: path.read_bytes() for path in files}
+    def rows(self) -> set[tuple[object, ...]]:
+        with self.database.read() as connection:
+            return {tuple(row) for row in connection.execute(LAYER_STACKS.select())}
 
-    def written(self) -> dict[Path, int]:
-        return {path: path.stat().st_ino for path in self.files()}
+
+def diff_ids(layers: Iterable[str]) -> list[str]:
+    return [f"sha256:{sha(layer)}" for layer in layers]
 
 
 def names(relatives: list[RelativeDocument]) -> list[str]:
@@ -78,7 +87,7 @@ def names(relatives: list[RelativeDocument]) -> list[str]:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "layers")
+    return Bench(tmp_path)
 
 
 def test_a_parent_has_the_first_layers(bench: Bench) -> None:
@@ -136,15 +145,15 @@ def test_a_library_of_another_registry_is_not_official(bench: Bench) -> None:
     bench.update(Repository.parse("ghcr.io/library/debian"), version("a", "12"))
     bench.update(Repository.parse("owner/base"), version("b", "12"))
 
-    assert bench.parents(APP, "123") == ["ghcr.io/library/debian", "owner/base"]
+    assert bench.parents(APP, "123") == ["owner/base", "ghcr.io/library/debian"]
 
 
 def test_identical_versions_have_the_same_layers(bench: Bench) -> None:
     bench.update(OTHER, version("a", "123", "1.0"))
     relatives = bench.update(APP, version("b", "123"), version("c", "123"), version("d", "12"))
 
-    assert names(relatives[sha("b")].identical) == ["ghcr.io/owner/other", "owner/app"]
-    assert [relative["SHA"] for relative in relatives[sha("b")].identical] == [sha("a"), sha("c")]
+    assert names(relatives[sha("b")].identical) == ["owner/app", "ghcr.io/owner/other"]
+    assert [relative["SHA"] for relative in relatives[sha("b")].identical] == [sha("c"), sha("a")]
 
 
 def test_one_digest_in_two_images_is_identical(bench: Bench) -> None:
@@ -172,7 +181,7 @@ def test_a_version_that_was_not_described_has_none_either(bench: Bench) -> None:
     assert bench.identical(APP, "12") == []
 
 
-def test_more_layers_than_anyone_can_stack_are_not_looked_at(bench: Bench) -> None:
+def test_a_version_of_more_layers_than_docker_can_stack_has_no_relatives(bench: Bench) -> None:
     bench.update(DEBIAN, version("a", "1"))
 
     assert bench.parents(APP, "1" * 128) == []
@@ -186,25 +195,59 @@ def test_it_names_ten_relatives_at_most(bench: Bench) -> None:
     assert len(bench.identical(APP, "12")) == MOST_RELATIVES
 
 
+def copy(bench: Bench, layers: str, count: int) -> None:
+    """Have so many images with these layers."""
+    *lower, chain = chains_of(diff_ids(layers))
+    row = {"sha": sha("a"), "chain": chain, "lower_chains": " ".join(lower), "tags": ""}
+    rows = [{**row, "image": f"docker.io/aa/copy{number:04}"} for number in range(count)]
+    with bench.database.write() as connection:
+        connection.execute(LAYER_STACKS.insert(), rows)
+
+
 def test_a_crowd_of_copies_does_not_hide_the_official_one(bench: Bench) -> None:
-    for number in range(150):
-        bench.update(Repository.parse(f"aa/copy{number}"), version("a", "12"))
+    copy(bench, "12", 150)
     bench.update(DEBIAN, version("b", "12"))
 
     assert bench.parents(APP, "123") == ["debian"]
+    assert bench.identical(APP, "12") == ["debian"]
 
 
-def test_a_crowd_of_copies_is_not_written_again_and_again(bench: Bench) -> None:
-    for number in range(150):
-        bench.update(Repository.parse(f"aa/copy{number:03}"), version("a", "12"))
-    before = bench.written()
+def test_a_crowd_of_copies_does_not_hide_one_in_the_same_image(bench: Bench) -> None:
+    copy(bench, "12", 150)
 
-    bench.update(Repository.parse("aa/copy149"), version("a", "12"))
+    relatives = bench.update(Repository.parse("zz/app"), version("b", "12"), version("c", "12"))
 
-    assert bench.written() == before
+    assert len(relatives[sha("b")].identical) == MOST_RELATIVES
 
 
-def test_tags_that_moved_are_told_anew(bench: Bench) -> None:
+def test_two_thousand_copies_of_an_image_keep_it_fast(bench: Bench) -> None:
+    copy(bench, "12", 2000)
+
+    began_at = time.process_time()
+    for _ in range(10):
+        bench.update(APP, version("b", "123"), version("c", "12"))
+
+    assert (time.process_time() - began_at) / 10 < 0.1
+
+
+def test_more_layers_are_no_trouble_than_a_question_to_a_database_can_name(bench: Bench) -> None:
+    bench.update(DEBIAN, version("a", "12"))
+    versions = [version(chr(0x4E00 + number), None) for number in range(400)]
+    chains = {
+        each["SHA"]: chains_of([*diff_ids("12"), *(f"{number} of {each['SHA']}" for number in range(120))])
+        for each in versions
+    }
+
+    with bench.database.read() as connection:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32766)  # its default, which Debian raises
+        relatives = bench.stacks.relatives(connection, APP, versions, chains)
+
+    assert all(names(found.parents) == ["debian"] for found in relatives.values())
+
+
+def test_tags_that_moved_are_shown(bench: Bench) -> None:
     bench.update(DEBIAN, version("a", "12", "12.1 latest"), version("b", "1", "12.0"))
     bench.update(DEBIAN, version("a", None, "12.1"), version("b", None, "12.0 latest"))
 
@@ -220,30 +263,34 @@ def test_a_version_that_is_gone_is_no_relative(bench: Bench) -> None:
     assert bench.parents(APP, "123") == []
 
 
-def test_an_image_that_is_forgotten_leaves_no_line(bench: Bench) -> None:
+def forget(bench: Bench, repository: Repository) -> None:
+    with bench.database.write() as connection:
+        bench.stacks.forget(connection, repository)
+
+
+def test_an_image_that_is_forgotten_leaves_no_row(bench: Bench) -> None:
     bench.update(DEBIAN, version("a", "12"), version("b", "13"))
     bench.update(APP, version("c", "12"))
 
     for repository in (DEBIAN, APP):
-        bench.index.forget(repository)
+        forget(bench, repository)
 
-    assert b"".join(bench.files().values()) == b""
-
-
-def test_to_forget_what_is_not_known_does_nothing(bench: Bench) -> None:
-    bench.index.forget(APP)
-
-    assert bench.files() == {}
+    assert bench.rows() == set()
 
 
-def test_nothing_is_written_if_nothing_changed(bench: Bench) -> None:
-    bench.update(DEBIAN, version("a", "12"))
+def test_forgetting_what_is_not_known_does_nothing(bench: Bench) -> None:
+    forget(bench, APP)
+
+    assert bench.rows() == set()
+
+
+def test_a_version_keeps_its_layers_where_its_document_does_not_name_them(bench: Bench) -> None:
     bench.update(APP, version("b", "123"), version("c", ""))
-    before = bench.written()
+    before = bench.rows()
 
     bench.update(APP, version("b", None), version("c", None))
 
-    assert bench.written() == before
+    assert bench.rows() == before
 
 
 def test_it_does_not_ask_for_diff_ids_it_knows(bench: Bench) -> None:
@@ -271,98 +318,16 @@ def test_diff_ids_read_now_count_more_than_what_was_known(bench: Bench) -> None:
     assert bench.parents(OTHER, "123") == []
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [b"\xff\x00\xfe", b"", b"\n\n", b"0" * 32 + b" \n", b"{chain} ../../etc/passwd {sha} latest\n", None],
-)
-def test_a_damaged_index_is_mended_by_refreshes(bench: Bench, damage: bytes | None) -> None:
-    bench.update(DEBIAN, version("a", "12"))
-    chain = chains_of([f"sha256:{sha(layer)}" for layer in "12"])[-1]
-    for file in (bench.folder / "chains").iterdir():
-        if damage is None:
-            file.unlink()
-        else:
-            file.write_bytes(damage.replace(b"{chain}", chain.encode()).replace(b"{sha}", sha("a").encode()))
-    assert bench.parents(APP, "123") == []
-
-    bench.update(DEBIAN, version("a", None))
-
-    assert bench.parents(APP, "123") == ["debian"]
-    assert bench.asked == []
-
-
-@pytest.mark.parametrize("damage", [b"\xff\x00\xfe", b"", sha("a").encode() + b" 0123"])
-def test_what_was_forgotten_of_an_image_is_asked_for(bench: Bench, damage: bytes) -> None:
-    bench.update(DEBIAN, version("a", "12"))
-    for file in (bench.folder / "images").iterdir():
-        file.write_bytes(damage)
-
-    bench.update(DEBIAN, version("a", None), published="12")
-
-    assert bench.parents(APP, "123") == ["debian"]
-    assert bench.asked == [sha("a")]
-
-
-def test_a_lost_index_is_made_again_by_refreshes(bench: Bench) -> None:
-    bench.update(DEBIAN, version("a", "12"))
-    before = bench.files()
-    shutil.rmtree(bench.folder)
-
-    bench.update(DEBIAN, version("a", None), published="12")
-
-    assert bench.files() == before
-
-
-def test_a_process_that_died_in_between_leaves_nothing_behind(bench: Bench, tmp_path: Path) -> None:
-    """Every state a crash can leave is tried: some of the lists as they were before an update, the others as after."""
-    old, new = [version("a", "12"), version("b", "3")], [version("b", "3", "moved"), version("c", "45")]
-    bench.update(DEBIAN, version("d", "12"), version("e", "4"))
-    bench.update(APP, *old)
-    before = bench.files()
-    bench.update(APP, *new)
-    after = bench.files()
-    both = Bench(tmp_path / "both")
-    both.update(APP, *old, version("c", "45"))
-    (image,) = (both.folder / "images").iterdir()
-
-    for changed in subsets([path for path in {**before, **after} if before.get(path) != after.get(path)]):
-        restore({path: (before if path in changed else after).get(path, b"") for path in {**before, **after}})
-        (bench.folder / "images" / image.name).write_bytes(image.read_bytes())
-        bench.update(APP, *new)
-        assert {path: content for path, content in bench.files().items() if content} == {
-            path: content for path, content in after.items() if content
-        }
-
-
-def subsets(paths: Sequence[Path]) -> Iterator[set[Path]]:
-    assert 1 < len(paths) < 8
-    for bits in range(2 ** len(paths)):
-        yield {path for place, path in enumerate(paths) if bits >> place & 1}
-
-
-def restore(files: Mapping[Path, bytes]) -> None:
-    for path, content in files.items():
-        path.write_bytes(content)
-
-
-def test_images_updated_at_once_all_stay_listed(bench: Bench) -> None:
+def test_images_updated_at_once_are_all_kept(bench: Bench) -> None:
     repositories = [Repository.parse(f"owner/base{number}") for number in range(40)]
 
     def update(repository: Repository) -> None:
-        Bench(bench.folder).update(repository, version("a", "12"), version("b", "1"), version("c", "13"))
+        bench.update(repository, version("a", "12"), version("b", "1"), version("c", "13"))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(update, repositories))
 
-    listed = b"".join(file.read_bytes() for file in (bench.folder / "chains").iterdir())
-    assert len(listed.splitlines()) == 3 * len(repositories)
-
-
-def test_a_thousand_images_share_few_files(bench: Bench) -> None:
-    for number in range(20):
-        bench.update(Repository.parse(f"owner/base{number}"), version("a", "12"))
-
-    assert len(list((bench.folder / "chains").iterdir())) == 1
+    assert len(bench.rows()) == 3 * len(repositories)
 
 
 @pytest.mark.parametrize("stranger", ["sha256:\ud800", "\n", "../../etc", ""])
@@ -370,13 +335,13 @@ def test_a_chain_is_a_plain_name_whatever_a_diff_id_is(stranger: str) -> None:
     assert all(chain.isalnum() and len(chain) == 32 for chain in chains_of([stranger, stranger]))
 
 
-def test_a_chain_tells_the_order_of_layers() -> None:
+def test_a_chain_depends_on_the_order_of_layers() -> None:
     assert len({chains_of(diff_ids)[-1] for diff_ids in ("ab", "ba", "a", "b", "aa", ["ab"])}) == 6
 
 
 @dataclass(frozen=True)
 class Tracked:
-    """A version in the simplest of all indexes: a list that is looked through."""
+    """A version in the simplest of all indexes: a list that is searched."""
 
     name: str
     sha: str
@@ -390,17 +355,23 @@ updates = st.tuples(
 )
 
 
+@pytest.fixture(scope="module")
+def used_bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return Bench(tmp_path_factory.mktemp("layers"))
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(updates, min_size=1, max_size=8))
-def test_it_knows_what_a_look_at_everything_would_find(
-    tmp_path_factory: pytest.TempPathFactory, history: list[tuple[str, dict[str, str]]]
+def test_it_finds_what_a_search_through_everything_would_find(
+    used_bench: Bench, history: list[tuple[str, dict[str, str]]]
 ) -> None:
-    bench = Bench(tmp_path_factory.mktemp("layers"))
+    for name in NAMES:
+        forget(used_bench, Repository.parse(name))
     tracked: list[Tracked] = []
     for name, layers_by_letter in history:
         repository = Repository.parse(name)
         versions = [version(letter, layers) for letter, layers in layers_by_letter.items()]
-        relatives = bench.update(repository, *versions)
+        relatives = used_bench.update(repository, *versions)
         tracked = [other for other in tracked if other.name != name]
         tracked += [Tracked(name, sha(letter), layers) for letter, layers in layers_by_letter.items()]
         for one in tracked:

@@ -1,175 +1,253 @@
-"""Requests for a refresh: none is lost, not even by a process that is killed, and equal ones are one."""
+"""Requests for a check: none is lost, not even by a process that is killed, and equal ones are one."""
 
 import subprocess
 import sys
 import tempfile
+from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from sqlalchemy import Connection, select
 
-from microbadger.freshness.requests import RefreshRequests
+from microbadger.freshness.requests import CheckRequest, Requests
 from microbadger.image.reference import Reference, Repository
-from microbadger.logs.events import current_id, work
+from microbadger.logs.events import work
+from microbadger.store.database import Database
+from microbadger.store.tables import ASKED_TAGS, REQUESTS
+from tests.freshness.clock import DAY, HOUR, MINUTE, Clock
 
-ALPINE, TRIVY = Repository.parse("alpine"), Repository.parse("ghcr.io/aquasecurity/trivy")
-BEGIN_AND_HANG = """
+ALPINE, NGINX = Repository.parse("alpine"), Repository.parse("nginx")
+TRIVY = Repository.parse("ghcr.io/aquasecurity/trivy")
+
+ROOT = Path(__file__).parents[2]
+PROCESS = """
 import sys
-from pathlib import Path
-from microbadger.image.reference import Repository
-from microbadger.freshness.requests import RefreshRequests
-RefreshRequests(Path(sys.argv[1])).begin(Repository.parse("alpine"))
-print("begun", flush=True)
+from tests.freshness.test_requests import ALPINE, World, ask
+
+world = World(sys.argv[1])
+for text in sys.argv[2:]:
+    ask(world, text)
+requests = world.begin(ALPINE)
+print(len(requests), flush=True)
 sys.stdin.read()
 """
 
 
+class RecordingDatabase(Database):
+    """A database that remembers which transactions were durable."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.durable: list[bool] = []
+
+    @contextmanager
+    def write(self, *, durable: bool = False) -> Iterator[Connection]:
+        self.durable.append(durable)
+        with super().write(durable=durable) as connection:
+            yield connection
+
+
+class World:
+    """The requests in a folder, as one process has them, and a clock that a test moves."""
+
+    def __init__(self, folder: Path | str) -> None:
+        self.clock = Clock()
+        self.database = RecordingDatabase(f"sqlite:///{Path(folder) / 'microbadger.db'}")
+        self.requests = Requests(self.database, now=self.clock)
+
+    def begin(self, repository: Repository) -> list[CheckRequest]:
+        """Return what a check that begins now is asked for."""
+        with self.database.read() as connection:
+            return self.requests.waiting(connection, repository)
+
+    def end(self, repository: Repository, begun: list[CheckRequest]) -> None:
+        with self.database.write() as connection:
+            self.requests.end(connection, repository, begun)
+
+    def tags(self, repository: Repository) -> set[str | None]:
+        return {request.tag for request in self.begin(repository)}
+
+    def forget(self, repository: Repository) -> None:
+        with self.database.write() as connection:
+            self.requests.forget(connection, repository)
+
+
 @pytest.fixture
-def requests(tmp_path: Path) -> RefreshRequests:
-    return RefreshRequests(tmp_path)
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.database.close()
 
 
-def ask(requests: RefreshRequests, text: str) -> bool:
-    return requests.add(Reference.parse(text))
+def ask(world: World, text: str) -> None:
+    world.requests.add(Reference.parse(text))
 
 
-def notes(requests: RefreshRequests) -> list[Path]:
-    return [path for path in requests.folder.rglob("*") if path.is_file()]
+@pytest.mark.parametrize("tag", [None, "3.20", "_", "1.2.3-rc.1", "t" * 128])
+def test_a_request_waits(world: World, tag: str | None) -> None:
+    world.requests.add(Reference(ALPINE, tag, None))
+    assert world.begin(ALPINE) == [CheckRequest(tag, asked=1, asked_by="")]
 
 
-@pytest.mark.parametrize("text", ["alpine", "alpine:3.20", "alpine:_", "alpine:1.2.3-rc.1", f"alpine:{'t' * 128}"])
-def test_a_request_waits(requests: RefreshRequests, text: str) -> None:
-    assert ask(requests, text)
-    assert requests.is_waiting(ALPINE)
+def test_nothing_waits_where_nothing_was_asked_for(world: World) -> None:
+    assert (world.begin(ALPINE), world.requests.repositories()) == ([], [])
 
 
-def test_nothing_waits_where_nothing_was_asked(requests: RefreshRequests) -> None:
-    assert (requests.is_waiting(ALPINE), list(requests.repositories())) == (False, [])
+def test_a_request_is_for_one_image(world: World) -> None:
+    ask(world, "alpine")
+    assert world.begin(TRIVY) == []
 
 
-def test_a_request_is_for_one_image(requests: RefreshRequests) -> None:
-    ask(requests, "alpine")
-    assert not requests.is_waiting(TRIVY)
+def test_a_request_is_durable(world: World) -> None:
+    ask(world, "alpine")
+    assert world.database.durable == [True]
 
 
-def test_a_storm_of_equal_requests_is_one_note(requests: RefreshRequests) -> None:
+def test_equal_requests_are_one_that_counts_them(world: World) -> None:
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: ask(requests, "alpine:edge"), range(200)))
-    assert len(notes(requests)) == 1
+        list(pool.map(lambda _: ask(world, "alpine:edge"), range(200)))
+    assert world.begin(ALPINE) == [CheckRequest("edge", asked=200, asked_by="")]
 
 
-def test_it_tells_that_an_equal_request_waits(requests: RefreshRequests) -> None:
-    assert [ask(requests, "alpine:edge") for _ in range(2)] == [True, False]
+def test_equal_requests_of_several_processes_are_one(world: World, tmp_path: Path) -> None:
+    processes = [start(tmp_path, *["alpine:edge"] * 25) for _ in range(4)]
+    for process in processes:
+        wait_until_begun(process)
+        end_of(process)
+    assert world.begin(ALPINE) == [CheckRequest("edge", asked=100, asked_by="")]
 
 
-def test_a_run_is_told_which_tags_were_asked_for(requests: RefreshRequests) -> None:
+def test_a_check_knows_which_tags_were_asked_for(world: World) -> None:
     for text in ("alpine", "alpine:3.20.1", "alpine:Edge_x", "ghcr.io/aquasecurity/trivy:1"):
-        ask(requests, text)
-    assert requests.begin(ALPINE) == {None, "3.20.1", "Edge_x"}
+        ask(world, text)
+    assert world.tags(ALPINE) == {None, "3.20.1", "Edge_x"}
 
 
-def test_a_request_that_was_begun_waits_no_longer(requests: RefreshRequests) -> None:
-    ask(requests, "alpine")
-    requests.begin(ALPINE)
-    assert not requests.is_waiting(ALPINE)
+def test_a_request_waits_until_a_check_has_ended(world: World) -> None:
+    ask(world, "alpine")
+    begun = world.begin(ALPINE)
+    assert world.requests.repositories() == [ALPINE]
+    world.end(ALPINE, begun)
+    assert (world.begin(ALPINE), world.requests.repositories()) == ([], [])
 
 
-def test_a_run_can_begin_and_end_without_a_request(requests: RefreshRequests) -> None:
-    assert requests.begin(ALPINE) == set()
-    requests.end(ALPINE)
-    assert notes(requests) == []
+def test_a_check_can_end_without_a_request(world: World) -> None:
+    world.end(ALPINE, [])
+    assert world.begin(ALPINE) == []
 
 
-def test_a_request_during_a_run_waits_for_the_next(requests: RefreshRequests) -> None:
-    ask(requests, "alpine:edge")
-    requests.begin(ALPINE)
-    ask(requests, "alpine:edge")
-    requests.end(ALPINE)
-    assert (requests.is_waiting(ALPINE), requests.begin(ALPINE)) == (True, {"edge"})
+@pytest.mark.parametrize("text", ["alpine", "alpine:edge"])
+def test_a_request_that_was_repeated_during_a_check_waits_for_the_next(world: World, text: str) -> None:
+    ask(world, text)
+    begun = world.begin(ALPINE)
+    ask(world, text)
+    world.end(ALPINE, begun)
+    assert world.tags(ALPINE) == {Reference.parse(text).tag}
 
 
-def test_an_ended_run_leaves_nothing(requests: RefreshRequests) -> None:
-    ask(requests, "alpine:edge")
-    requests.begin(ALPINE)
-    requests.end(ALPINE)
-    assert notes(requests) == []
+def test_a_request_that_was_repeated_during_a_check_leads_to_one_more(world: World) -> None:
+    ask(world, "alpine:edge")
+    begun = world.begin(ALPINE)
+    for _ in range(10):
+        ask(world, "alpine:edge")
+    world.end(ALPINE, begun)
+    world.end(ALPINE, world.begin(ALPINE))
+    assert world.begin(ALPINE) == []
 
 
-def test_the_end_of_a_run_leaves_other_images_alone(requests: RefreshRequests) -> None:
-    for repository in (ALPINE, TRIVY):
-        requests.add(Reference(repository, None, None))
-        requests.begin(repository)
-    requests.end(ALPINE)
-    assert list(requests.repositories()) == [TRIVY]
+def test_a_request_for_another_tag_during_a_check_waits_for_the_next(world: World) -> None:
+    ask(world, "alpine:edge")
+    begun = world.begin(ALPINE)
+    ask(world, "alpine:3.20")
+    world.end(ALPINE, begun)
+    assert world.tags(ALPINE) == {"3.20"}
 
 
-def test_it_finds_what_waits_and_what_was_begun(requests: RefreshRequests) -> None:
-    ask(requests, "alpine:1")
-    ask(requests, "alpine:2")
-    requests.begin(ALPINE)
-    ask(requests, "alpine:3")
-    ask(requests, "ghcr.io/aquasecurity/trivy")
-    assert sorted(requests.repositories()) == [ALPINE, TRIVY]
+def test_the_end_of_a_check_leaves_other_images_alone(world: World) -> None:
+    ask(world, "alpine")
+    ask(world, "ghcr.io/aquasecurity/trivy")
+    world.end(ALPINE, world.begin(ALPINE))
+    assert world.requests.repositories() == [TRIVY]
 
 
-def test_a_request_outlives_the_process_that_took_it(requests: RefreshRequests) -> None:
-    ask(requests, "alpine:edge")
-    assert RefreshRequests(requests.folder).begin(ALPINE) == {"edge"}
+def test_images_are_listed_once_and_those_first_that_have_waited_longest(world: World) -> None:
+    for text in ("nginx:1", "alpine:1", "ghcr.io/aquasecurity/trivy", "alpine:2", "nginx:1"):
+        world.clock.now += MINUTE
+        ask(world, text)
+    assert world.requests.repositories() == [NGINX, ALPINE, TRIVY]
 
 
-def test_a_killed_run_is_begun_again_with_what_was_asked_since(requests: RefreshRequests) -> None:
-    ask(requests, "alpine:1")
-    with subprocess.Popen(
-        [sys.executable, "-c", BEGIN_AND_HANG, requests.folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"begun\n"
-        process.kill()
-    ask(requests, "alpine:2")
-    assert (list(requests.repositories()), requests.begin(ALPINE)) == ([ALPINE], {"1", "2"})
+def test_a_request_that_is_repeated_keeps_its_place(world: World) -> None:
+    for text in ("nginx", "alpine", "nginx"):
+        world.clock.now += MINUTE
+        ask(world, text)
+    assert world.requests.repositories() == [NGINX, ALPINE]
 
 
-DAMAGE = ["mañana", "", "../etc", "A/b", "a/b:1", "null", "\0" * 40, "library/alpin"]
+def test_a_request_outlives_the_process_that_took_it(world: World, tmp_path: Path) -> None:
+    process = start(tmp_path, "alpine:edge")
+    wait_until_begun(process)
+    process.kill()
+    end_of(process)
+    assert world.tags(ALPINE) == {"edge"}
 
 
-@pytest.mark.parametrize("content", DAMAGE)
-def test_a_damaged_note_about_no_tracked_image_is_removed_and_others_stay(
-    requests: RefreshRequests, content: str
-) -> None:
-    ask(requests, "alpine")
-    damaged = requests.folder / "pending" / ("0" * 32) / "-"
-    damaged.parent.mkdir()
-    damaged.write_text(content)
-    assert list(requests.repositories()) == [ALPINE]
-    assert not damaged.exists()
+def test_a_check_that_was_killed_is_begun_again_with_what_was_asked_for_since(world: World, tmp_path: Path) -> None:
+    process = start(tmp_path, "alpine:1")
+    wait_until_begun(process)
+    process.kill()
+    end_of(process)
+    ask(world, "alpine:2")
+    assert (world.requests.repositories(), world.tags(ALPINE)) == ([ALPINE], {"1", "2"})
 
 
-@pytest.mark.parametrize("content", DAMAGE)
-def test_a_damaged_note_is_still_about_its_image_and_tag(tmp_path: Path, content: str) -> None:
-    requests = RefreshRequests(tmp_path, tracked=lambda: [TRIVY, ALPINE])
-    ask(requests, "alpine:1")
-    for note in notes(requests):
-        note.write_text(content)
-
-    assert list(requests.repositories()) == [ALPINE]
-    assert requests.begin(ALPINE) == {"1"}
-    assert list(requests.repositories()) == [ALPINE]  # also after a crash in the middle
-    requests.end(ALPINE)
-    assert list(requests.repositories()) == []
+def test_many_tags_of_one_image_become_a_request_for_the_whole_image(world: World) -> None:
+    for number in range(200):
+        ask(world, f"alpine:{number}")
+    asked = {request.tag: request.asked for request in world.begin(ALPINE)}
+    assert asked.pop(None) == 150
+    assert asked == {f"{number}": 1 for number in range(50)}
 
 
-def test_a_note_that_is_being_written_is_passed_over(requests: RefreshRequests) -> None:
-    ask(requests, "alpine")
-    (requests.folder / "pending" / ("0" * 32)).mkdir()
-    (requests.folder / "pending" / ("0" * 32) / ".new-abc").write_text("a/b")
-    assert list(requests.repositories()) == [ALPINE]
+def test_a_tag_that_waits_is_counted_however_many_others_do(world: World) -> None:
+    for number in range(60):
+        ask(world, f"alpine:{number}")
+    ask(world, "alpine:7")
+    assert CheckRequest("7", asked=2, asked_by="") in world.begin(ALPINE)
 
 
-class AnyOrderOfRequestsAndRuns(RuleBasedStateMachine):
-    """Whatever the order, and whoever dies, a run is told every tag that was asked for since one last ended."""
+def test_many_tags_of_one_image_leave_room_for_those_of_another(world: World) -> None:
+    for number in range(60):
+        ask(world, f"alpine:{number}")
+    ask(world, "nginx:1")
+    assert world.tags(NGINX) == {"1"}
+
+
+def test_a_request_names_the_http_request_that_asked_first(world: World) -> None:
+    for request, text in (("one", "alpine:1"), ("two", "alpine:2"), ("three", "alpine:1")):
+        with work(request=request):
+            ask(world, text)
+    assert {request.tag: request.asked_by for request in world.begin(ALPINE)} == {"1": "one", "2": "two"}
+
+
+def test_what_was_asked_for_of_an_image_is_forgotten_with_it(world: World) -> None:
+    ask(world, "alpine:1")
+    world.requests.is_worth_a_check(ALPINE, "2")
+    ask(world, "nginx")
+    world.forget(ALPINE)
+    with world.database.read() as connection:
+        assert connection.execute(select(ASKED_TAGS)).all() == []
+        assert connection.execute(select(REQUESTS.c.image)).scalars().all() == [str(NGINX)]
+
+
+class AnyOrderOfRequestsAndChecks(RuleBasedStateMachine):
+    """Whatever the order, and whatever dies, a check knows each tag that was asked for since one last ended."""
 
     texts = st.sampled_from(["alpine", "alpine:1", "alpine:1.0", "ghcr.io/aquasecurity/trivy:1"])
     repositories = st.sampled_from([ALPINE, TRIVY])
@@ -177,74 +255,113 @@ class AnyOrderOfRequestsAndRuns(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.requests = RefreshRequests(Path(self.folder.name))
-        self.waiting: set[Reference] = set()
-        self.begun: set[Reference] = set()
+        self.world = World(self.folder.name)
+        self.waiting: Counter[Reference] = Counter()
+        self.begun: dict[Repository, list[CheckRequest]] = {}
+        self.counted: dict[Repository, Counter[Reference]] = {}
 
     @rule(text=texts)
     def somebody_asks(self, text: str) -> None:
-        reference = Reference.parse(text)
-        assert self.requests.add(reference) is (reference not in self.waiting)
-        self.waiting.add(reference)
+        ask(self.world, text)
+        self.waiting[Reference.parse(text)] += 1
 
     @rule(repository=repositories)
-    def a_run_begins(self, repository: Repository) -> None:
-        moved = {reference for reference in self.waiting if reference.repository == repository}
-        self.waiting -= moved
-        self.begun |= moved
-        asked = {reference.tag for reference in self.begun if reference.repository == repository}
-        assert self.requests.begin(repository) == asked
+    def a_check_begins(self, repository: Repository) -> None:
+        self.begun[repository] = self.world.begin(repository)
+        self.counted[repository] = Counter({r: n for r, n in self.waiting.items() if r.repository == repository})
+        asked = {(request.tag, request.asked) for request in self.begun[repository]}
+        assert asked == {(reference.tag, count) for reference, count in self.counted[repository].items()}
 
     @rule(repository=repositories)
-    def a_run_ends(self, repository: Repository) -> None:
-        self.requests.end(repository)
-        self.begun = {reference for reference in self.begun if reference.repository != repository}
+    def a_check_ends(self, repository: Repository) -> None:
+        self.world.end(repository, self.begun.pop(repository, []))
+        for reference, count in self.counted.pop(repository, Counter()).items():
+            if self.waiting[reference] == count:
+                del self.waiting[reference]
 
     @rule()
     def a_process_dies(self) -> None:
-        self.requests = RefreshRequests(Path(self.folder.name))
+        self.world.database.close()
+        self.world = World(self.folder.name)
+        self.begun, self.counted = {}, {}
 
     @invariant()
     def nothing_is_lost(self) -> None:
-        assert set(self.requests.repositories()) == {note.repository for note in self.waiting | self.begun}
-
-    @invariant()
-    def what_waits_is_known(self) -> None:
-        waiting = {repository for repository in (ALPINE, TRIVY) if self.requests.is_waiting(repository)}
-        assert waiting == {reference.repository for reference in self.waiting}
+        expected = {reference.repository for reference in self.waiting}
+        assert set(self.world.requests.repositories()) == expected
 
     def teardown(self) -> None:
+        self.world.database.close()
         self.folder.cleanup()
 
 
-TestAnyOrderOfRequestsAndRuns = AnyOrderOfRequestsAndRuns.TestCase
-TestAnyOrderOfRequestsAndRuns.settings = settings(max_examples=30, stateful_step_count=20)
+TestAnyOrderOfRequestsAndChecks = AnyOrderOfRequestsAndChecks.TestCase
+TestAnyOrderOfRequestsAndChecks.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
 
 
-def test_many_tags_of_one_image_become_a_look_at_the_whole(requests: RefreshRequests) -> None:
-    for number in range(200):
-        ask(requests, f"alpine:{number}")
-    assert len(notes(requests)) == 51
-    begun = requests.begin(ALPINE)
-    assert (len(begun), None in begun) == (51, True)
+# Tags that a badge was asked for
 
 
-def test_the_log_of_a_run_names_the_http_requests_that_asked_for_it(requests: RefreshRequests) -> None:
-    for request, text in (("two", "alpine:2"), ("one", "alpine:1"), ("none", "ghcr.io/aquasecurity/trivy")):
-        with work(request=request):
-            ask(requests, text)
-
-    with work(refresh="three"):
-        assert requests.begin(ALPINE) == {"1", "2"}
-        assert current_id("asked_by") == "one,two"
-    assert set(requests.repositories()) == {ALPINE, TRIVY}
+def test_an_unknown_tag_is_worth_one_check_an_hour(world: World) -> None:
+    answers = []
+    for _ in range(5):
+        answers.append(world.requests.is_worth_a_check(ALPINE, "3.20"))
+        world.clock.now += 20 * MINUTE
+    assert answers == [True, False, False, True, False]
 
 
-@pytest.mark.parametrize("damage", [b"alpine\nma\xc3\xb1ana", b"alpine\na b\n\xff", b"\n", b""])
-def test_a_note_that_was_damaged_names_nobody(requests: RefreshRequests, damage: bytes) -> None:
-    ask(requests, "alpine")
-    notes(requests)[0].write_bytes(damage)
+def test_an_image_has_twenty_such_tags_at_most(world: World) -> None:
+    assert sum(world.requests.is_worth_a_check(ALPINE, f"{number}") for number in range(100)) == 20
+    assert world.requests.is_worth_a_check(NGINX, "1.0")
 
-    with work(refresh="three"):
-        assert requests.begin(ALPINE) == {None}
-        assert current_id("asked_by") is None
+
+def test_other_tags_are_worth_a_check_when_the_hour_is_over(world: World) -> None:
+    for number in range(20):
+        world.requests.is_worth_a_check(ALPINE, f"{number}")
+    world.clock.now += HOUR
+    assert world.requests.is_worth_a_check(ALPINE, "20")
+
+
+def test_all_processes_share_what_badges_were_asked_for(world: World, tmp_path: Path) -> None:
+    world.requests.is_worth_a_check(ALPINE, "3.20")
+    other = World(tmp_path)
+    assert not other.requests.is_worth_a_check(ALPINE, "3.20")
+    other.database.close()
+
+
+def test_threads_that_ask_at_once_lead_to_one_check(world: World) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: world.requests.is_worth_a_check(ALPINE, "3.20"), range(50)))
+    assert answers.count(True) == 1
+
+
+def test_a_clock_that_was_ahead_blocks_nothing(world: World) -> None:
+    world.clock.now += 1000 * DAY
+    world.requests.is_worth_a_check(ALPINE, "3.20")
+    world.clock.now -= 1000 * DAY
+    assert world.requests.is_worth_a_check(ALPINE, "3.20")
+
+
+def test_what_was_asked_for_an_hour_ago_takes_no_room(world: World) -> None:
+    for number in range(30):
+        world.requests.is_worth_a_check(ALPINE, f"{number}")
+        world.clock.now += HOUR
+    with world.database.read() as connection:
+        assert len(connection.execute(select(ASKED_TAGS)).all()) == 1
+
+
+def start(folder: Path, *texts: str) -> "subprocess.Popen[bytes]":
+    """Start a process that asks for checks, begins one of Alpine and then waits for its end."""
+    command = [sys.executable, "-c", PROCESS, str(folder), *texts]
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def wait_until_begun(process: "subprocess.Popen[bytes]") -> None:
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"1\n"
+
+
+def end_of(process: "subprocess.Popen[bytes]") -> None:
+    with process:
+        if process.stdin:
+            process.stdin.close()

@@ -1,18 +1,22 @@
-"""What a look at an image asks for, and whom: a registry, Docker Hub's web API, or nobody."""
+"""What a check of an image asks for, and whom: a registry, Docker Hub's web API, or nobody."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
+from werkzeug.wrappers import Request, Response
 
 from microbadger.freshness.survey import Survey, Surveyor
 from microbadger.freshness.tracked_images import TrackedImage
-from microbadger.image.describe import tags_of
-from microbadger.image.documents import VersionDocument
+from microbadger.http.client import Network
+from microbadger.image.documents import VersionDocument, tags_of
 from microbadger.image.reference import Repository
 from microbadger.registry.client import Registry
-from microbadger.registry.content import ContentCache
-from microbadger.registry.docker_hub import DockerHub
+from microbadger.registry.servers import Servers
+from microbadger.store.database import Database
+from tests.fakes.counts import FakeCounts
 from tests.fakes.docker_hub import FakeHub
 from tests.fakes.registry import FakeImage, FakeRegistry, image, index
 
@@ -20,27 +24,28 @@ APP = TrackedImage(Repository("docker.io", "team/app"))
 
 
 class Bench:
-    """Docker Hub's two APIs, and one who looks at team/app there."""
+    """Docker Hub's two APIs, and one who reads team/app there."""
 
     def __init__(self, folder: Path, fake: FakeRegistry, hub: FakeHub) -> None:
         self.fake, self.hub = fake, hub
-        registry = Registry(user_agent="tests", mirrors={"docker.io": fake.url}, sleep=lambda _: None)
-        self.surveyor = Surveyor(
-            registry=registry,
-            docker_hub=DockerHub(registry.transport, hub.url),
-            cache=ContentCache(folder),
-            max_tags=100,
+        registry = Registry(
+            Database(f"sqlite:///{folder}/microbadger.db"),
+            FakeCounts(),
+            Network("tests"),
+            servers=Servers({"docker.io": fake.url}, hub_url=hub.url),
+            sleep=lambda _: None,
         )
+        self.surveyor = Surveyor(registry=registry, max_tags=100)
 
     def push(self, tag: str, pushed: FakeImage) -> str:
         self.hub.push("team/app", tag, pushed)
         return self.fake.push("team/app", tag, pushed)
 
-    def look(self, known: list[VersionDocument] | None = None, *, is_requested: bool = False) -> Survey:
+    def survey(self, known: list[VersionDocument] | None = None, **options: Any) -> Survey:
         by_digest = {version["Digest"]: version for version in known or []}
         self.fake.requests.clear()
         self.hub.requests.clear()
-        return self.surveyor.survey(APP, by_digest, known or [], is_requested=is_requested)
+        return self.surveyor.survey(APP, by_digest, known or [], **{"is_requested": False, **options})
 
 
 @pytest.fixture
@@ -57,9 +62,9 @@ def digests(survey: Survey) -> dict[str, str]:
 def test_an_unchanged_image_of_docker_hub_costs_two_requests_and_no_pull(bench: Bench, count: int) -> None:
     for number in range(count):
         bench.push(f"1.{number}", index(image(layers=[number + 1]), attestations=True))
-    known = bench.look().versions
+    known = bench.survey().versions
 
-    again = bench.look(known)
+    again = bench.survey(known)
 
     assert (len(bench.hub.requests), len(bench.fake.requests)) == (2, 0)
     assert again.versions == known
@@ -68,40 +73,40 @@ def test_an_unchanged_image_of_docker_hub_costs_two_requests_and_no_pull(bench: 
 def test_a_changed_tag_is_asked_of_the_registry(bench: Bench) -> None:
     bench.push("1.0", image(layers=[1]))
     bench.push("latest", image(layers=[2]))
-    known = bench.look().versions
+    known = bench.survey().versions
     moved = bench.push("latest", image(layers=[3]))
 
-    assert digests(bench.look(known))["latest"] == moved
+    assert digests(bench.survey(known))["latest"] == moved
     assert bench.fake.asked("HEAD", "/manifests/") == 1
 
 
-def test_a_requested_look_asks_the_registry_whatever_the_list_says(bench: Bench) -> None:
+def test_a_requested_check_asks_the_registry_whatever_the_list_says(bench: Bench) -> None:
     bench.push("latest", image(layers=[1]))
-    known = bench.look().versions
+    known = bench.survey().versions
     bench.hub.is_lagging = True
     moved = bench.push("latest", image(layers=[2]))
 
-    assert digests(bench.look(known, is_requested=True)) == {"latest": moved}
+    assert digests(bench.survey(known, is_requested=True)) == {"latest": moved}
     assert bench.hub.asked("/tags") == 0
 
 
 def test_a_tag_that_the_list_forgot_is_kept_if_the_registry_knows_it(bench: Bench) -> None:
     bench.push("1.0", image(layers=[1]))
     bench.push("latest", image(layers=[2]))
-    known = bench.look().versions
+    known = bench.survey().versions
     bench.hub.delete("team/app", "1.0")
 
-    assert set(digests(bench.look(known))) == {"1.0", "latest"}
+    assert set(digests(bench.survey(known))) == {"1.0", "latest"}
 
 
-def test_a_tag_that_both_forgot_is_gone(bench: Bench) -> None:
+def test_a_tag_that_neither_knows_any_more_is_gone(bench: Bench) -> None:
     bench.push("1.0", image(layers=[1]))
     bench.push("latest", image(layers=[2]))
-    known = bench.look().versions
+    known = bench.survey().versions
     bench.hub.delete("team/app", "1.0")
     bench.fake.delete("team/app", "1.0")
 
-    assert set(digests(bench.look(known))) == {"latest"}
+    assert set(digests(bench.survey(known))) == {"latest"}
 
 
 @pytest.mark.parametrize("trouble", ["is_down", "is_empty", "garbage", "limit", "tells_digests"])
@@ -110,15 +115,15 @@ def test_a_web_api_in_trouble_changes_nothing_of_what_is_found(bench: Bench, tro
     setattr(bench.hub, trouble, troubles.get(trouble, True))
     expected = {"1.0": bench.push("1.0", image(layers=[1])), "latest": bench.push("latest", index(image(layers=[2])))}
 
-    assert digests(bench.look()) == expected
+    assert digests(bench.survey()) == expected
 
 
 def test_what_one_image_reads_serves_the_next(bench: Bench) -> None:
     bench.push("latest", index(image(layers=[1]), image(layers=[2], architecture="arm64")))
-    bench.look()
+    bench.survey()
     bench.push("latest", index(image(layers=[1]), image(layers=[2], architecture="arm64"), attestations=True))
 
-    bench.look()
+    bench.survey()
 
     assert (bench.fake.asked("GET", "/manifests/"), bench.fake.asked("GET", "/blobs/")) == (1, 0)
 
@@ -127,9 +132,9 @@ def test_the_last_pulls_are_kept_for_pushes(bench: Bench) -> None:
     bench.fake.manifest_headers = {"ratelimit-limit": "100;w=21600", "ratelimit-remaining": "10;w=21600"}
     bench.push("latest", image(layers=[4096]))
 
-    scheduled = bench.look()
+    scheduled = bench.survey()
     pulls = bench.fake.asked("GET", "/manifests/")
-    requested = bench.look(is_requested=True)
+    requested = bench.survey(is_requested=True)
 
     assert pulls == 0
     assert scheduled.trouble is not None
@@ -142,4 +147,50 @@ def test_with_pulls_to_spare_everything_is_read(bench: Bench) -> None:
     bench.fake.manifest_headers = {"ratelimit-limit": "100;w=21600", "ratelimit-remaining": "11;w=21600"}
     bench.push("latest", image())
 
-    assert bench.look().trouble is None
+    assert bench.survey().trouble is None
+
+
+def test_an_unchanged_image_of_another_registry_costs_one_request_a_tag_and_one_for_their_list(bench: Bench) -> None:
+    for tag in ("1.0", "latest"):
+        bench.push(tag, image(layers=[len(tag)]))
+    known = bench.survey().versions
+
+    bench.survey(known, is_requested=True)
+
+    assert [request.method for request in bench.fake.requests] == ["GET", "HEAD", "HEAD"]
+
+
+def test_a_tag_that_is_wanted_is_read_although_the_list_does_not_name_it(bench: Bench) -> None:
+    bench.push("latest", image(layers=[1]))
+    known = bench.survey().versions
+    digest = bench.fake.push("team/app", "1.0", image(layers=[2]))  # which Docker Hub's list does not show yet
+
+    assert digests(bench.survey(known, wanted=["1.0"]))["1.0"] == digest
+
+
+def test_what_a_failing_registry_sent_before_is_not_read_again(bench: Bench) -> None:
+    bench.push("1.0", image(layers=[1]))
+    broken = bench.push("latest", image(layers=[2]))
+    is_broken = [True]
+
+    def fail(request: Request) -> Response | None:
+        return Response(status=404) if is_broken and request.method == "GET" else None
+
+    bench.fake.always(broken, fail)
+    assert bench.survey().trouble
+    is_broken.clear()
+
+    assert bench.survey().trouble is None
+    assert bench.fake.asked("GET", "/manifests/") == 1
+
+
+def test_the_lease_is_renewed_all_the_time(bench: Bench) -> None:
+    for number in range(5):
+        bench.push(f"1.{number}", image(layers=[number + 1]))
+    bench.fake.page_size = 1
+    renewed: list[int] = []
+
+    bench.survey(renew=lambda: renewed.append(len(bench.fake.requests)), is_requested=True)
+
+    requests_in_a_row = [after - before for before, after in pairwise([*renewed, len(bench.fake.requests)])]
+    assert max(requests_in_a_row) == 2  # for a manifest and its config

@@ -1,7 +1,9 @@
-"""Which images are tracked: good and bad lines, an edited file, and many hands at once."""
+"""Which images are tracked: good and bad lines, an edited file, an emptied one, and many processes at once."""
 
 import os
-import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,9 +13,30 @@ from hypothesis import strategies as st
 
 from microbadger.freshness.tracked_images import NotTracked, TrackedImage, TrackedImages, parse_line
 from microbadger.image.reference import InvalidReference, Repository
+from microbadger.store.database import Database
+from microbadger.store.files import stamp_of
 
 ALPINE, TRIVY = Repository.parse("alpine"), Repository.parse("ghcr.io/aquasecurity/trivy")
+WEB = Repository.parse("example/web")
 DIGEST = f"sha256:{'a' * 64}"
+ROOT = Path(__file__).parents[2]
+LONG_AGO = 1_000_000_000
+
+PROCESS = """
+import sys
+from pathlib import Path
+from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.image.reference import Repository
+from tests.freshness.test_tracked_images import ALPINE, tracked_in
+
+tracked = tracked_in(Path(sys.argv[1]))
+for number in range(20):
+    own = Repository.parse(f"{sys.argv[2]}/{number}")
+    assert tracked.track(TrackedImage(own))
+    assert tracked.track(TrackedImage(ALPINE, frozenset([f"{sys.argv[2]}-{number}"])))
+    if number % 2:
+        tracked.untrack(own)
+"""
 
 # line, familiar name, kept tags, private
 GOOD_LINES = [
@@ -48,13 +71,34 @@ BAD_LINES = [
 ]
 
 
+def tracked_in(folder: Path, named: str = "") -> TrackedImages:
+    """Return the tracked images as a process that has just started has them."""
+    return TrackedImages(folder / "images.txt", named, Database(f"sqlite:///{folder / 'microbadger.db'}"))
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "images.txt"
 
 
+@pytest.fixture
+def tracked(tmp_path: Path) -> Iterator[TrackedImages]:
+    database = Database(f"sqlite:///{tmp_path / 'microbadger.db'}")
+    yield TrackedImages(tmp_path / "images.txt", "", database)
+    database.close()
+
+
 def names(images: TrackedImages) -> list[str]:
     return [image.repository.familiar for image in images]
+
+
+def write(file: Path, content: str | bytes) -> None:
+    """Write a file long ago, so that it is taken for whole."""
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    os.utime(file, (LONG_AGO, LONG_AGO))
+
+
+# Lines
 
 
 @pytest.mark.parametrize(("line", "name", "tags", "private"), GOOD_LINES)
@@ -68,115 +112,322 @@ def test_a_line_without_a_name_tracks_nothing(line: str) -> None:
 
 
 @pytest.mark.parametrize("line", BAD_LINES)
-def test_it_refuses_a_line_that_names_no_image(line: str) -> None:
+def test_a_line_that_does_not_name_an_image_is_refused(line: str) -> None:
     with pytest.raises(InvalidReference):
         parse_line(line)
 
 
 @pytest.mark.parametrize("line", BAD_LINES)
-def test_a_bad_line_is_reported_and_leaves_the_others_alone(file: Path, line: str) -> None:
+def test_a_bad_line_is_reported_and_leaves_the_others_alone(file: Path, tracked: TrackedImages, line: str) -> None:
     file.write_text(f"alpine\n{line}\nghcr.io/aquasecurity/trivy\n")
-    images = TrackedImages(file)
-    assert names(images) == ["library/alpine", "ghcr.io/aquasecurity/trivy"]
-    assert [problem[:26] for problem in images.problems] == ["images.txt line 2 is left "]
+    assert names(tracked) == ["library/alpine", "ghcr.io/aquasecurity/trivy"]
+    assert [problem[:26] for problem in tracked.problems] == ["images.txt line 2 is left "]
 
 
-def test_a_password_in_a_bad_line_is_not_reported(file: Path) -> None:
+def test_a_password_in_a_bad_line_is_not_reported(file: Path, tracked: TrackedImages) -> None:
     file.write_text("https://robot:pässword@registry.example.org/team/app?signature=51gn\n")
-    (problem,) = TrackedImages(file).problems
+    (problem,) = tracked.problems
     assert "'https://[hidden]@registry.example.org/team/app?[hidden]'" in problem
 
 
-def test_a_bad_name_in_the_settings_is_reported(file: Path) -> None:
-    images = TrackedImages(file, "alpine A/b")
-    assert [problem.partition(" is left out: ")[0] for problem in images.problems] == ["MICROBADGER_IMAGES"]
+def test_a_bad_line_is_logged_once(file: Path, tracked: TrackedImages, caplog: pytest.LogCaptureFixture) -> None:
+    write(file, "alpine\nA/b\n")
+    for _ in range(3):
+        names(tracked)
+    assert [record.getMessage()[:17] for record in caplog.records] == ["event=not_tracked"]
 
 
-def test_images_are_listed_as_the_file_lists_them(file: Path) -> None:
+def test_a_bad_name_in_the_settings_is_reported(tmp_path: Path) -> None:
+    tracked = tracked_in(tmp_path, "alpine A/b")
+    assert [problem.partition(" is left out: ")[0] for problem in tracked.problems] == ["MICROBADGER_IMAGES"]
+
+
+@pytest.mark.parametrize("line", BAD_LINES)
+def test_nothing_is_removed_because_of_a_file_with_a_line_that_cannot_be_read(
+    file: Path, tracked: TrackedImages, line: str
+) -> None:
+    write(file, f"alpine\n{line}\n")
+    assert not tracked.is_trusted
+
+
+def test_a_byte_order_mark_is_ignored(file: Path, tracked: TrackedImages) -> None:
+    write(file, b"\xef\xbb\xbfalpine\nexample/web\n")
+    assert (names(tracked), tracked.problems) == (["library/alpine", "example/web"], ())
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary())
+def test_whatever_the_file_holds_the_settings_still_count(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "images.txt").write_bytes(content)
+    assert "library/alpine" in names(tracked_in(tmp_path, "alpine"))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text())
+def test_each_problem_can_be_shown_anywhere(tmp_path: Path, line: str) -> None:
+    (tmp_path / "images.txt").write_bytes(line.encode() + b"\xff")
+    assert all(problem.encode("utf-8").decode().isprintable() for problem in tracked_in(tmp_path).problems)
+
+
+# The union of the file, the settings and the database
+
+
+def test_images_are_listed_as_the_file_lists_them(file: Path, tracked: TrackedImages) -> None:
     file.write_text("ghcr.io/aquasecurity/trivy\nalpine\na/b\n")
-    assert names(TrackedImages(file)) == ["ghcr.io/aquasecurity/trivy", "library/alpine", "a/b"]
+    assert names(tracked) == ["ghcr.io/aquasecurity/trivy", "library/alpine", "a/b"]
 
 
-def test_an_image_on_several_lines_is_one_with_all_that_they_say(file: Path) -> None:
+def test_after_the_file_come_the_settings_and_then_what_was_tracked_in_that_order(tmp_path: Path) -> None:
+    write(tmp_path / "images.txt", "z/file\n")
+    tracked = tracked_in(tmp_path, "y/settings")
+    for name in ("x/one", "a/two"):
+        tracked.track(TrackedImage(Repository.parse(name)))
+    assert names(tracked) == ["z/file", "y/settings", "x/one", "a/two"]
+
+
+def test_an_image_on_several_lines_is_one_with_all_that_they_say(file: Path, tracked: TrackedImages) -> None:
     file.write_text("alpine:3.20\ndocker.io/library/alpine:edge private\nalpine\n")
-    assert list(TrackedImages(file)) == [TrackedImage(ALPINE, frozenset({"3.20", "edge"}), private=True)]
+    assert list(tracked) == [TrackedImage(ALPINE, frozenset({"3.20", "edge"}), private=True)]
 
 
-def test_there_are_as_many_as_there_are_names(file: Path) -> None:
-    file.write_text("alpine\nalpine:3.20\na/b\n")
-    assert len(TrackedImages(file)) == 2
-
-
-def test_no_file_is_no_image(file: Path) -> None:
-    assert (names(TrackedImages(file)), TrackedImages(file).problems) == ([], ())
-
-
-def test_a_folder_in_the_place_of_the_file_is_no_image(file: Path) -> None:
-    file.mkdir()
-    assert names(TrackedImages(file)) == []
+def test_an_image_of_all_three_sources_is_one_with_all_that_they_say(tmp_path: Path) -> None:
+    write(tmp_path / "images.txt", "alpine:3.20\n")
+    tracked = tracked_in(tmp_path, "alpine:edge")
+    tracked.put(TrackedImage(ALPINE, frozenset({"3.21"}), private=True))
+    expected = TrackedImage(ALPINE, frozenset({"3.20", "edge", "3.21"}), private=True)
+    assert (list(tracked), tracked.get(ALPINE)) == ([expected], expected)
 
 
 @pytest.mark.parametrize("named", ["alpine,a/b", "alpine a/b", " alpine ,\n a/b, ", "alpine,alpine\ta/b"])
-def test_the_settings_name_images_between_spaces_or_commas(file: Path, named: str) -> None:
-    assert names(TrackedImages(file, named)) == ["library/alpine", "a/b"]
+def test_the_settings_name_images_between_spaces_or_commas(tmp_path: Path, named: str) -> None:
+    assert names(tracked_in(tmp_path, named)) == ["library/alpine", "a/b"]
 
 
-def test_the_settings_can_name_a_tag_to_keep(file: Path) -> None:
-    file.write_text("alpine:3.20\n")
-    assert list(TrackedImages(file, "alpine:edge")) == [TrackedImage(ALPINE, frozenset({"3.20", "edge"}))]
+def test_no_file_means_no_image(tracked: TrackedImages) -> None:
+    assert (names(tracked), tracked.problems) == ([], ())
 
 
-def test_an_edited_file_is_seen(file: Path) -> None:
-    images = TrackedImages(file)
+def test_a_folder_in_the_place_of_the_file_means_no_image(file: Path, tracked: TrackedImages) -> None:
+    file.mkdir()
+    assert names(tracked) == []
+
+
+def test_a_tracked_image_is_found(file: Path, tracked: TrackedImages) -> None:
+    file.write_text("ghcr.io/aquasecurity/trivy:0.50 private\n")
+    assert tracked.get(TRIVY) == TrackedImage(TRIVY, frozenset({"0.50"}), private=True)
+
+
+def test_an_image_that_is_not_tracked_is_not_found(file: Path, tracked: TrackedImages) -> None:
     file.write_text("alpine\n")
-    before = names(images)
+    assert tracked.get(TRIVY) is None
+
+
+def test_images_are_found_by_their_path_in_every_registry(file: Path, tracked: TrackedImages) -> None:
+    write(file, "quay.io/example/web\nexample/web\nexample/web2\n")
+    stored = Repository.parse("ghcr.io/example/web")
+    for repository in (WEB, stored):
+        tracked.put(TrackedImage(repository))
+    assert tracked.at_path("example/web") == [Repository.parse("quay.io/example/web"), WEB, stored]
+    assert tracked.at_path("example") == []
+
+
+# An edited file
+
+
+def test_an_edited_file_is_seen_at_once(file: Path, tracked: TrackedImages) -> None:
+    file.write_text("alpine\n")
+    before = names(tracked)
     file.write_text("alpine\na/b\n")
-    assert (before, names(images)) == (["library/alpine"], ["library/alpine", "a/b"])
+    assert (before, names(tracked)) == (["library/alpine"], ["library/alpine", "a/b"])
+    assert tracked.at_path("a/b") == [Repository.parse("a/b")]
 
 
-def test_an_edit_that_keeps_the_size_is_seen(file: Path) -> None:
+def test_an_edit_that_keeps_the_size_is_seen(file: Path, tracked: TrackedImages) -> None:
     file.write_text("a/b\n")
-    images = TrackedImages(file)
-    before = names(images)
+    before = names(tracked)
     file.write_text("c/d\n")
     os.utime(file, ns=(1, 1))
-    assert (before, names(images)) == (["a/b"], ["c/d"])
+    assert (before, names(tracked)) == (["a/b"], ["c/d"])
 
 
-def test_a_removed_file_is_seen(file: Path) -> None:
+def test_a_removed_file_is_seen(file: Path, tracked: TrackedImages) -> None:
     file.write_text("alpine\n")
-    images = TrackedImages(file)
-    before = names(images)
+    before = names(tracked)
     file.unlink()
-    assert (before, names(images)) == (["library/alpine"], [])
+    assert (before, names(tracked)) == (["library/alpine"], [])
 
 
-def test_a_tracked_image_is_found(file: Path) -> None:
-    file.write_text("ghcr.io/aquasecurity/trivy:0.50 private\n")
-    assert TrackedImages(file).get(TRIVY) == TrackedImage(TRIVY, frozenset({"0.50"}), private=True)
+def test_a_repaired_file_has_no_problem(file: Path, tracked: TrackedImages) -> None:
+    write(file, "A/b\n")
+    assert tracked.problems
+    write(file, "a/b # repaired\n")
+    assert (tracked.problems, tracked.is_trusted) == ((), True)
 
 
-def test_an_image_that_is_not_tracked_is_not_found(file: Path) -> None:
+def test_a_file_that_was_just_written_may_be_half_of_it(file: Path, tracked: TrackedImages) -> None:
     file.write_text("alpine\n")
-    assert TrackedImages(file).get(TRIVY) is None
+    assert not tracked.is_trusted
 
 
-def test_a_tracked_image_is_tracked_by_everyone(file: Path) -> None:
+@pytest.mark.parametrize("written_at", [LONG_AGO, 4_000_000_000])
+def test_a_file_that_was_written_long_ago_or_before_the_clock_was_set_back_is_whole(
+    file: Path, tracked: TrackedImages, written_at: int
+) -> None:
+    file.write_text("alpine\n")
+    os.utime(file, (written_at, written_at))
+    assert tracked.is_trusted
+
+
+@pytest.mark.parametrize(("named", "is_trusted"), [("", False), ("alpine", True)])
+def test_where_there_is_no_file_it_may_be_on_its_way_unless_the_settings_name_images(
+    tmp_path: Path, named: str, is_trusted: bool
+) -> None:
+    assert tracked_in(tmp_path, named).is_trusted is is_trusted
+
+
+def test_the_stamp_changes_with_whatever_changes_the_tracked_images(file: Path, tracked: TrackedImages) -> None:
+    changes: list[Callable[[], object]] = [
+        lambda: write(file, "alpine\n"),
+        lambda: tracked.track(TrackedImage(WEB)),
+        lambda: tracked.put(TrackedImage(WEB, private=True)),
+        lambda: tracked.untrack(WEB),
+        lambda: write(file, "alpine\na/b\n"),
+    ]
+    stamps = [tracked.stamp]
+    for change in changes:
+        change()
+        stamps.append(tracked.stamp)
+    assert len(set(stamps)) == len(stamps)
+
+
+def test_the_stamp_stays_while_nothing_changes(file: Path, tracked: TrackedImages) -> None:
+    write(file, "alpine\n")
+    tracked.track(TrackedImage(WEB))
+    before = tracked.stamp
+    tracked.track(TrackedImage(WEB))
+    names(tracked)
+    assert tracked.stamp == before
+
+
+# An emptied file
+
+
+def test_an_emptied_file_still_tracks_what_it_named(file: Path, tracked: TrackedImages) -> None:
+    write(file, "a/mañana\na/b:1 private\n")
+    before = list(tracked)
+    tracked.remember()
+    write(file, b"")
+    assert (list(tracked), tracked.is_trusted) == (before, False)
+    assert "images.txt is empty" in tracked.problems[-1]
+
+
+def test_a_process_that_never_saw_the_file_knows_what_it_named(
+    tmp_path: Path, file: Path, tracked: TrackedImages
+) -> None:
+    write(file, b"\xef\xbb\xbfghcr.io/aquasecurity/trivy\na/b:1 private\na/b:2\n")
+    tracked.remember()
+    write(file, b"")
+    tracked.track(TrackedImage(WEB))
+    assert list(tracked_in(tmp_path)) == [
+        TrackedImage(TRIVY),
+        TrackedImage(Repository.parse("a/b"), frozenset({"1", "2"}), private=True),
+        TrackedImage(WEB),
+    ]
+
+
+def test_what_an_emptied_file_named_cannot_be_untracked(file: Path, tracked: TrackedImages) -> None:
+    write(file, "alpine\n")
+    tracked.remember()
+    write(file, b"")
+    with pytest.raises(NotTracked, match="listed in"):
+        tracked.untrack(ALPINE)
+
+
+@pytest.mark.parametrize("line", BAD_LINES)
+def test_a_bad_line_is_still_one_when_the_file_is_emptied(file: Path, tracked: TrackedImages, line: str) -> None:
+    write(file, f"alpine\n{line}\n")
+    tracked.remember()
+    write(file, b"")
+    assert names(tracked) == ["library/alpine"]
+
+
+def test_what_was_taken_out_of_a_file_before_it_was_emptied_is_not_tracked(file: Path, tracked: TrackedImages) -> None:
+    for content in ("alpine\na/b\n", "a/b\n"):
+        write(file, content)
+        tracked.remember()
+    write(file, b"")
+    tracked.remember()
+    assert names(tracked) == ["a/b"]
+
+
+@pytest.mark.parametrize("content", ["# mañana\n", "\n"])
+def test_a_file_that_holds_a_comment_tracks_nothing(file: Path, tracked: TrackedImages, content: str) -> None:
+    write(file, "alpine\n")
+    tracked.remember()
+    write(file, content)
+    assert (names(tracked), tracked.is_trusted, tracked.problems) == ([], True, ())
+
+
+@pytest.mark.parametrize(("named", "expected"), [("", []), ("alpine", ["library/alpine"])])
+def test_an_empty_file_that_never_named_an_image_is_just_that(
+    tmp_path: Path, file: Path, named: str, expected: list[str]
+) -> None:
+    write(file, b"")
+    tracked = tracked_in(tmp_path, named)
+    tracked.remember()
+    assert (names(tracked), tracked.is_trusted, tracked.problems) == (expected, True, ())
+
+
+# A file that cannot be read
+
+
+def make_unreadable(file: Path) -> None:
+    file.unlink()
+    file.symlink_to(file)
+
+
+def test_a_file_that_cannot_be_read_still_tracks_what_it_named(
+    tmp_path: Path, file: Path, tracked: TrackedImages
+) -> None:
+    write(file, "a/b:1 private\n")
+    before = list(tracked)
+    tracked.remember()
+    make_unreadable(file)
+    for process in (tracked, tracked_in(tmp_path)):
+        process.remember()
+        assert (list(process), process.is_trusted) == (before, False)
+        assert process.problems[-1].startswith("images.txt cannot be read (Too many levels of symbolic links): ")
+
+
+def test_a_file_that_could_never_be_read_is_reported_once(
+    tmp_path: Path, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file.symlink_to(file)
+    tracked = tracked_in(tmp_path, "alpine")
+    for _ in range(3):
+        assert (names(tracked), tracked.is_trusted, len(tracked.problems)) == (["library/alpine"], False, 1)
+    assert len(caplog.records) == 1
+
+
+def test_a_file_that_can_be_read_again_is(file: Path, tracked: TrackedImages) -> None:
+    file.symlink_to(file)
+    names(tracked)
+    file.unlink()
+    write(file, "alpine\n")
+    assert (names(tracked), tracked.problems, tracked.is_trusted) == (["library/alpine"], (), True)
+
+
+# Tracking and untracking
+
+
+def test_an_image_that_one_process_tracks_is_tracked_by_all(tmp_path: Path, tracked: TrackedImages) -> None:
     image = TrackedImage(TRIVY, frozenset({"0.50"}), private=True)
-    assert TrackedImages(file).track(image)
-    assert list(TrackedImages(file)) == [image]
-
-
-def test_tracking_keeps_what_the_file_says(file: Path) -> None:
-    file.write_bytes("# mañana\n\nalpine  # why\nno name\n".encode() + b"# caf\xe9")
-    TrackedImages(file).track(TrackedImage(TRIVY))
-    assert file.read_bytes() == (
-        "# mañana\n\nalpine  # why\nno name\n".encode() + b"# caf\xe9\nghcr.io/aquasecurity/trivy\n"
-    )
+    assert tracked.track(image)
+    assert list(tracked_in(tmp_path)) == [image]
 
 
 @pytest.mark.parametrize(
-    ("image", "changed"),
+    ("image", "is_changed"),
     [
         (TrackedImage(ALPINE), False),
         (TrackedImage(ALPINE, frozenset({"3.20"})), False),
@@ -185,149 +436,90 @@ def test_tracking_keeps_what_the_file_says(file: Path) -> None:
         (TrackedImage(TRIVY), True),
     ],
 )
-def test_it_tells_whether_tracking_changed_something(file: Path, image: TrackedImage, changed: bool) -> None:
+def test_it_tells_whether_tracking_changed_something(
+    file: Path, tracked: TrackedImages, image: TrackedImage, is_changed: bool
+) -> None:
     file.write_text("alpine:3.20\n")
-    assert TrackedImages(file).track(image) is changed
+    assert tracked.track(image) is is_changed
 
 
-def test_an_untracked_image_is_gone_with_all_its_lines(file: Path) -> None:
-    file.write_text("# mañana\nalpine\na/b\ndocker.io/alpine:3.20 private\nno name\n")
-    TrackedImages(file).untrack(ALPINE)
-    assert file.read_text() == "# mañana\na/b\nno name\n"
+def test_tracking_again_adds_to_the_tags_and_the_privacy(tracked: TrackedImages) -> None:
+    tracked.track(TrackedImage(ALPINE, frozenset({"3.20"}), private=True))
+    tracked.track(TrackedImage(ALPINE, frozenset({"edge"})))
+    assert tracked.get(ALPINE) == TrackedImage(ALPINE, frozenset({"3.20", "edge"}), private=True)
 
 
-def test_an_image_that_the_settings_name_cannot_be_untracked(file: Path) -> None:
-    with pytest.raises(NotTracked, match=r"^library/alpine is named in MICROBADGER_IMAGES: take it out there\.$"):
-        TrackedImages(file, "alpine").untrack(ALPINE)
+def test_putting_replaces_the_tags_and_the_privacy(tracked: TrackedImages) -> None:
+    tracked.put(TrackedImage(ALPINE, frozenset({"3.20"}), private=True))
+    tracked.put(TrackedImage(ALPINE, frozenset({"edge"})))
+    assert tracked.get(ALPINE) == TrackedImage(ALPINE, frozenset({"edge"}))
 
 
-def emptied(file: Path) -> None:
-    """Leave no byte in a file, long ago."""
-    file.write_bytes(b"")
-    os.utime(file, (0, 0))
+def test_what_is_taken_out_of_the_file_is_not_kept_by_tracking_the_image_meanwhile(
+    file: Path, tracked: TrackedImages
+) -> None:
+    write(file, "alpine:3.20 private\n")
+    tracked.track(TrackedImage(ALPINE, frozenset({"edge"})))
+    write(file, "# nothing\n")
+    assert tracked.get(ALPINE) == TrackedImage(ALPINE, frozenset({"edge"}))
 
 
-def test_a_list_that_lost_all_it_held_is_told_and_still_tracked(file: Path) -> None:
-    file.write_text("a/mañana\na/b:1 private\n", encoding="utf-8")
-    tracked = TrackedImages(file)
-    before = list(tracked)
-
-    emptied(file)
-
-    assert (list(tracked), tracked.is_settled()) == (before, False)
-    assert "images.txt is empty" in tracked.problems[-1]
+def test_an_untracked_image_is_gone(tracked: TrackedImages) -> None:
+    tracked.track(TrackedImage(ALPINE, frozenset({"3.20"})))
+    tracked.untrack(ALPINE)
+    assert (names(tracked), tracked.get(ALPINE), tracked.at_path("library/alpine")) == ([], None, [])
 
 
-def test_a_list_that_lost_all_it_held_is_written_anew(file: Path) -> None:
-    file.write_text("a/b:1 private\n")
-    tracked = TrackedImages(file)
-    assert len(tracked) == 1
-    emptied(file)
-
-    tracked.restore()
-
-    assert file.read_text() == "a/b:1 private\n"
-    assert tracked.problems == ()
-
-
-def test_a_list_that_was_written_before_the_clock_was_set_back_is_settled(file: Path) -> None:
-    file.write_text("a/b\n")
-    os.utime(file, (4e9, 4e9))
-
-    assert TrackedImages(file).is_settled()
-
-
-def test_a_process_that_never_saw_the_list_takes_it_from_what_is_published(file: Path) -> None:
-    emptied(file)
-    tracked = TrackedImages(file, published=lambda: [ALPINE])
-
-    assert (names(tracked), tracked.at_path("library/alpine")) == (["library/alpine"], [ALPINE])
-    assert not tracked.is_settled()
-    tracked.track(TrackedImage(Repository.parse("a/b")))
-
-    assert names(TrackedImages(file)) == ["library/alpine", "a/b"]
-
-
-def test_an_empty_list_of_a_service_that_published_nothing_is_one(file: Path) -> None:
-    emptied(file)
-    tracked = TrackedImages(file)
-    assert (names(tracked), tracked.is_settled(), tracked.problems) == ([], True, ())
-
-
-@pytest.mark.parametrize("content", ["# ma\u00f1ana\n", "\n", "a/b\n"])
-def test_a_list_that_holds_anything_is_left_as_it_is(file: Path, content: str) -> None:
-    file.write_text(content)
-    os.utime(file, (0, 0))
-    tracked = TrackedImages(file, published=lambda: [ALPINE])
-
-    tracked.restore()
-
-    assert (file.read_text(), tracked.is_settled()) == (content, True)
-
-
-def test_a_list_that_is_being_written_is_left_alone(file: Path) -> None:
-    file.write_bytes(b"")
-    TrackedImages(file, published=lambda: [ALPINE]).restore()
-    assert file.read_bytes() == b""
-
-
-def test_where_the_settings_name_the_images_an_empty_list_is_one(file: Path) -> None:
-    emptied(file)
-    tracked = TrackedImages(file, "alpine", published=lambda: [Repository.parse("a/b")])
-
-    tracked.restore()
-
-    assert (names(tracked), tracked.is_settled(), tracked.problems) == (["library/alpine"], True, ())
-
-
-def test_a_change_to_a_list_that_lost_all_it_held_brings_back_the_rest(file: Path) -> None:
-    file.write_text("a/b\n")
-    tracked = TrackedImages(file)
-    assert len(tracked) == 1
-    emptied(file)
-
-    tracked.track(TrackedImage(ALPINE))
-
-    assert names(TrackedImages(file)) == ["a/b", "library/alpine"]
-
-
-def test_who_untracks_the_last_image_tracks_none(file: Path) -> None:
+def test_an_image_that_the_file_lists_cannot_be_untracked(file: Path, tracked: TrackedImages) -> None:
     file.write_text("alpine\n")
-    TrackedImages(file).untrack(ALPINE)
-    os.utime(file, (0, 0))
-
-    tracked = TrackedImages(file)
-
-    assert (names(tracked), tracked.is_settled(), tracked.problems) == ([], True, ())
+    tracked.track(TrackedImage(ALPINE, frozenset({"edge"})))
+    with pytest.raises(NotTracked, match=r"^library/alpine is listed in data/images\.txt: take it out there\.$"):
+        tracked.untrack(ALPINE)
+    assert tracked.get(ALPINE) == TrackedImage(ALPINE, frozenset({"edge"}))
 
 
-def test_an_image_that_is_not_tracked_cannot_be_untracked(file: Path) -> None:
+def test_an_image_that_the_settings_name_cannot_be_untracked(tmp_path: Path) -> None:
+    with pytest.raises(NotTracked, match=r"^library/alpine is listed in MICROBADGER_IMAGES: take it out there\.$"):
+        tracked_in(tmp_path, "alpine").untrack(ALPINE)
+
+
+def test_an_image_that_is_not_tracked_cannot_be_untracked(file: Path, tracked: TrackedImages) -> None:
     file.write_text("a/b\n")
     with pytest.raises(NotTracked, match=r"^library/alpine is not tracked\.$"):
-        TrackedImages(file).untrack(ALPINE)
+        tracked.untrack(ALPINE)
 
 
-def test_anyone_can_read_the_file(file: Path) -> None:
-    TrackedImages(file).track(TrackedImage(ALPINE))
-    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+@pytest.mark.parametrize("content", ["# mañana\n\nalpine  # why\nno name\n".encode() + b"# caf\xe9", b"", None])
+def test_the_file_is_never_written(file: Path, tracked: TrackedImages, content: bytes | None) -> None:
+    if content is not None:
+        write(file, content)
+    before = stamp_of(file)
+
+    tracked.track(TrackedImage(TRIVY))
+    tracked.put(TrackedImage(TRIVY, frozenset({"1"})))
+    tracked.untrack(TRIVY)
+    tracked.remember()
+    names(tracked)
+
+    assert stamp_of(file) == before
 
 
-def test_many_hands_lose_no_image(file: Path) -> None:
+def test_threads_that_track_at_once_lose_no_image(tmp_path: Path, tracked: TrackedImages) -> None:
     wanted = [Repository.parse(f"a/{number}") for number in range(50)]
     with ThreadPoolExecutor(8) as pool:
-        added = list(pool.map(lambda repository: TrackedImages(file).track(TrackedImage(repository)), wanted))
-    assert (all(added), {image.repository for image in TrackedImages(file)}) == (True, set(wanted))
+        added = list(pool.map(lambda repository: tracked.track(TrackedImage(repository)), wanted))
+    assert (all(added), {image.repository for image in tracked_in(tmp_path)}) == (True, set(wanted))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.binary())
-def test_whatever_the_file_holds_the_settings_still_count(file: Path, content: bytes) -> None:
-    file.write_bytes(content)
-    assert "library/alpine" in names(TrackedImages(file, "alpine"))
+def test_processes_that_track_and_untrack_at_once_lose_nothing(tmp_path: Path, tracked: TrackedImages) -> None:
+    owners = ["a", "b", "c", "d"]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", PROCESS, str(tmp_path), owner], cwd=ROOT) for owner in owners
+    ]
+    assert [process.wait() for process in processes] == [0] * 4
 
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.text())
-def test_what_is_wrong_can_be_shown_anywhere(file: Path, line: str) -> None:
-    file.write_bytes(line.encode() + b"\xff")
-    assert all(problem.encode("utf-8").decode().isprintable() for problem in TrackedImages(file).problems)
+    kept = {f"{owner}/{number}" for owner in owners for number in range(0, 20, 2)}
+    assert set(names(tracked)) == {"library/alpine", *kept}
+    image = tracked.get(ALPINE)
+    assert image is not None
+    assert image.kept_tags == {f"{owner}-{number}" for owner in owners for number in range(20)}

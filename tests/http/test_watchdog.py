@@ -12,7 +12,8 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
-from microbadger.http.connection import CutOff, cut_off_after
+from microbadger.http.connection import cut_off_after
+from microbadger.http.errors import CutOff
 from microbadger.http.watchdog import WATCHDOG, Watch, Watchdog
 
 SOON_SECONDS = 0.01

@@ -2,33 +2,32 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from microbadger.image.describe import (
-    NO_CHANGES,
-    Changes,
     PlatformImage,
-    changes_between,
     command_of,
     current_version,
     describe_image,
     describe_version,
-    document_bytes,
-    format_time,
     hub_details,
-    image_name,
     main_platform,
     outline_version,
-    sha_of,
     shown_at,
     tagged,
+)
+from microbadger.image.documents import (
+    HubDetails,
+    ImageDocument,
+    TagDocument,
+    VersionDocument,
+    document_bytes,
     tags_of,
 )
-from microbadger.image.documents import HubDetails, ImageDocument, TagDocument, VersionDocument
 from microbadger.image.manifest import OCI_INDEX, OCI_MANIFEST, Config, Descriptor, HistoryStep, Manifest, Platform
 from microbadger.image.reference import Repository
 
@@ -54,25 +53,25 @@ def config(
 
 
 def image(
-    letter: str = "a", sizes: tuple[int, ...] = (100, 200), annotations: Mapping[str, str] | None = None, **told: object
+    letter: str = "a", sizes: tuple[int, ...] = (100, 200), annotations: Mapping[str, str] | None = None, **said: object
 ) -> PlatformImage:
     layers = tuple(Descriptor(LAYER, digest(str(place)), size) for place, size in enumerate(sizes))
     manifest = Manifest(OCI_MANIFEST, Descriptor("", digest("c"), 2), layers, annotations or {})
-    settings = config(**told)  # type: ignore[arg-type]
+    settings = config(**said)  # type: ignore[arg-type]
     return PlatformImage(digest(letter), settings.platform, manifest, settings)
 
 
 def step(created_by: str, empty_layer: bool = False) -> HistoryStep:
-    return HistoryStep(created_by, empty_layer, None, "")
+    return HistoryStep(created_by, empty_layer)
 
 
-def described(*tags: str, letter: str = "a", **told: object) -> VersionDocument:
-    version = describe_version(APP, digest(letter), OCI_MANIFEST, [image(letter, **told)])  # type: ignore[arg-type]
+def described(*tags: str, letter: str = "a", **said: object) -> VersionDocument:
+    version = describe_version(APP, digest(letter), OCI_MANIFEST, [image(letter, **said)])  # type: ignore[arg-type]
     return tagged(version, tags)
 
 
 def document(*versions: VersionDocument, hub: HubDetails | None = None) -> ImageDocument:
-    return describe_image(APP, versions, checked_at=NOON, hub=hub)
+    return describe_image(APP, versions, updated_at=NOON, hub=hub)
 
 
 def round_trip(value: Mapping[str, object]) -> object:
@@ -102,7 +101,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize(("created_by", "command"), COMMANDS)
-def test_a_command_is_told_as_the_dockerfile_had_it(created_by: str, command: str) -> None:
+def test_a_command_is_written_as_in_the_dockerfile(created_by: str, command: str) -> None:
     assert command_of(created_by) == command
 
 
@@ -133,8 +132,8 @@ def test_a_version_has_the_old_keys_in_the_old_order_first() -> None:
 
 def test_a_version_is_named_by_its_digest() -> None:
     version = describe_version(ALPINE, digest("a"), OCI_INDEX, [image()])
-    told = version["SHA"], version["Digest"], version["MediaType"], version["ImageName"]
-    assert told == ("a" * 64, digest("a"), OCI_INDEX, "alpine")
+    names = version["SHA"], version["Digest"], version["MediaType"], version["ImageName"]
+    assert names == ("a" * 64, digest("a"), OCI_INDEX, "alpine")
 
 
 def test_a_version_is_as_large_as_the_layers_of_its_main_platform() -> None:
@@ -148,7 +147,7 @@ def test_a_version_without_layers_says_so_with_zeros() -> None:
     assert (version["LayerCount"], version["DownloadSize"], version["Layers"]) == (0, 0, [])
 
 
-def test_what_nobody_told_is_left_out() -> None:
+def test_unknown_fields_are_left_out() -> None:
     version = describe_version(APP, digest("a"), OCI_MANIFEST, [image(created=None)])
     optional = {"Labels", "Created", "License", "VersionControl", "Annotations", "Source", "Base"}
     assert optional & version.keys() == set()
@@ -169,14 +168,14 @@ def test_a_step_without_a_layer_has_no_digest() -> None:
     assert layers == [{"BlobSum": "", "Command": "ENV b", "DownloadSize": 0}]
 
 
-def test_layers_without_a_history_are_told_without_commands() -> None:
+def test_layers_without_a_history_have_no_commands() -> None:
     layers = describe_version(APP, digest("a"), OCI_MANIFEST, [image(sizes=(7,))])["Layers"]
     assert layers == [
         {"BlobSum": digest("0"), "Command": "", "DownloadSize": 7, "Digest": digest("0"), "MediaType": LAYER}
     ]
 
 
-def test_each_platform_is_told() -> None:
+def test_each_platform_is_described() -> None:
     images = [image("b", (1, 2), platform=Platform("linux", "arm", "v7")), image("c", (3,), created=None)]
     version = describe_version(APP, digest("a"), OCI_INDEX, images)
     assert document(version)["Versions"][0]["Platforms"] == [
@@ -193,17 +192,17 @@ def test_each_platform_is_told() -> None:
     ]
 
 
-def test_a_version_with_several_platforms_tells_labels_and_layers_of_each() -> None:
+def test_a_version_with_several_platforms_has_labels_and_layers_of_each() -> None:
     images = [image("b", (1,), labels={"a": "1"}), image("c", (2, 3), {"b": "2"}, platform=ARM64)]
     first, second = describe_version(APP, digest("a"), OCI_INDEX, images)["Platforms"]
     assert (first["Labels"], len(first["Layers"])) == ({"a": "1"}, 1)
     assert (second["Annotations"], len(second["Layers"])) == ({"b": "2"}, 2)
 
 
-def test_a_description_comes_from_a_label_where_docker_hub_tells_none() -> None:
+def test_a_description_comes_from_a_label_where_docker_hub_has_none() -> None:
     version = described("1.0", labels={"org.opencontainers.image.description": "größe"})
     assert document(version)["Description"] == "größe"
-    assert document(version, hub=HubDetails(description="told"))["Description"] == "told"
+    assert document(version, hub=HubDetails(description="hub"))["Description"] == "hub"
 
 
 @pytest.mark.parametrize(
@@ -223,7 +222,7 @@ def test_the_main_platform_is_linux_amd64_else_the_first(platforms: list[Platfor
 
 
 @pytest.mark.parametrize(
-    ("author", "labels", "told"),
+    ("author", "labels", "expected"),
     [
         ("mañana", {"org.opencontainers.image.authors": "label"}, "mañana"),
         (None, {"org.opencontainers.image.authors": "label"}, "label"),
@@ -231,17 +230,17 @@ def test_the_main_platform_is_linux_amd64_else_the_first(platforms: list[Platfor
     ],
 )
 def test_the_author_is_who_the_config_names_else_the_label(
-    author: str | None, labels: dict[str, str], told: str
+    author: str | None, labels: dict[str, str], expected: str
 ) -> None:
-    assert described(author=author, labels=labels)["Author"] == told
+    assert described(author=author, labels=labels)["Author"] == expected
 
 
-def test_labels_are_told_as_they_are() -> None:
+def test_labels_are_kept_as_they_are() -> None:
     labels = {"mañana": "<&>", "empty": "", "": "no key"}
     assert described(labels=labels).get("Labels") == labels
 
 
-def test_what_labels_mean_is_told() -> None:
+def test_labels_fill_the_fields_of_a_version() -> None:
     version = described(labels=LABELS)
     assert version["License"] == {"Code": "MIT", "URL": "https://spdx.org/licenses/MIT.html"}
     assert version["VersionControl"] == {
@@ -253,12 +252,12 @@ def test_what_labels_mean_is_told() -> None:
     assert version["Base"] == {"Name": "docker.io/library/alpine:3.20", "Digest": digest("b")}
 
 
-def test_a_license_that_nobody_knows_has_no_link() -> None:
+def test_an_unknown_license_has_no_link() -> None:
     assert described(labels={"org.opencontainers.image.licenses": "mañana"})["License"] == {"Code": "mañana"}
 
 
 @pytest.mark.parametrize(
-    ("index", "manifest", "told"),
+    ("index", "manifest", "expected"),
     [
         ("index", "manifest", "index"),
         ("", "manifest", "manifest"),
@@ -268,12 +267,12 @@ def test_a_license_that_nobody_knows_has_no_link() -> None:
     ],
 )
 def test_an_annotation_of_the_index_comes_before_one_of_the_manifest(
-    index: str | None, manifest: str | None, told: str
+    index: str | None, manifest: str | None, expected: str
 ) -> None:
     of_index = {} if index is None else {"key": index}
     of_manifest = {} if manifest is None else {"key": manifest}
     version = describe_version(APP, digest("a"), OCI_INDEX, [image(annotations=of_manifest)], of_index)
-    assert version.get("Annotations") == {"key": told}
+    assert version.get("Annotations") == {"key": expected}
 
 
 def test_an_annotation_comes_before_a_label() -> None:
@@ -287,7 +286,7 @@ def test_a_version_that_could_not_be_read_says_why() -> None:
     assert (version["SHA"], version["Unread"], version["Platforms"]) == ("a" * 64, "mañana", [])
 
 
-def test_a_version_that_is_no_image_says_what_it_is() -> None:
+def test_a_version_that_is_not_an_image_says_what_it_is() -> None:
     version = outline_version(APP, digest("a"), OCI_MANIFEST, unsupported="mañana")
     assert (version["MediaType"], version["Unsupported"], version["Platforms"]) == (OCI_MANIFEST, "mañana", [])
 
@@ -308,7 +307,7 @@ def test_a_version_that_is_tagged_anew_leaves_the_other_as_it_was() -> None:
 def test_an_image_has_the_old_keys_in_the_old_order_first() -> None:
     version = tagged(describe_version(APP, digest("a"), OCI_MANIFEST, [image(labels=LABELS, author="x")]), ["1.0"])
     hub = HubDetails("text", NOON, 1, 2)
-    described = describe_image(APP, [version], checked_at=NOON, webhook_url="https://x.example", hub=hub)
+    described = describe_image(APP, [version], updated_at=NOON, webhook_url="https://x.example", hub=hub)
     new = ["Registry", "Repository", "Digest", "MediaType", "Platforms", "Source", "Base"]
     assert list(described) == [*OLD_IMAGE_KEYS, *new]
 
@@ -338,8 +337,8 @@ def test_what_is_unknown_is_zero_below() -> None:
 def test_the_current_version_is_on_top() -> None:
     old = described("1.0", letter="a", sizes=(1,), created=NOON)
     shown = document(old, described("latest", "2.0", letter="b", sizes=(2, 3)))
-    told = shown["LatestSHA"], shown["Id"], shown["LatestVersion"], shown["LayerCount"], shown["DownloadSize"]
-    assert told == ("b" * 64, "b" * 64, "2.0", 2, 5)
+    fields = shown["LatestSHA"], shown["Id"], shown["LatestVersion"], shown["LayerCount"], shown["DownloadSize"]
+    assert fields == ("b" * 64, "b" * 64, "2.0", 2, 5)
 
 
 def test_versions_are_listed_without_their_layers() -> None:
@@ -380,13 +379,13 @@ def test_there_is_no_current_version_where_there_is_none() -> None:
     assert current_version([]) is None
 
 
-def test_docker_hub_tells_what_it_knows() -> None:
+def test_docker_hub_fills_its_fields() -> None:
     shown = document(described("1.0"), hub=HubDetails("mañana", NOON, 0, 7))
-    told = shown["Description"], shown["LastUpdated"], shown["PullCount"], shown["StarCount"]
-    assert told == ("mañana", "2026-11-20T12:00:00Z", 0, 7)
+    fields = shown["Description"], shown["LastUpdated"], shown["PullCount"], shown["StarCount"]
+    assert fields == ("mañana", "2026-11-20T12:00:00Z", 0, 7)
 
 
-def test_what_docker_hub_does_not_tell_is_left_out() -> None:
+def test_fields_docker_hub_does_not_know_are_left_out() -> None:
     assert {"Description", "PullCount", "StarCount"} & document(described("1.0")).keys() == set()
 
 
@@ -398,7 +397,7 @@ def test_without_docker_hub_the_last_update_is_the_newest_creation() -> None:
 
 
 @pytest.mark.parametrize("hub", [HubDetails("mañana", NOON, 0, 7), HubDetails(None, None, 5, None), HubDetails()])
-def test_what_docker_hub_told_can_be_told_again(hub: HubDetails) -> None:
+def test_details_of_docker_hub_are_read_back(hub: HubDetails) -> None:
     assert hub_details(document(hub=hub)) == hub
 
 
@@ -413,15 +412,7 @@ def test_what_docker_hub_told_can_be_told_again(hub: HubDetails) -> None:
     ],
 )
 def test_an_image_has_a_page_where_its_registry_has_one(name: str, url: str | None) -> None:
-    assert describe_image(Repository.parse(name), [], checked_at=NOON).get("ImageURL") == url
-
-
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [("alpine", "alpine"), ("owner/app", "owner/app"), ("ghcr.io/a/b", "ghcr.io/a/b"), ("library/a/b", "library/a/b")],
-)
-def test_an_image_has_the_name_people_use(name: str, shown: str) -> None:
-    assert image_name(Repository.parse(name)) == shown
+    assert describe_image(Repository.parse(name), [], updated_at=NOON).get("ImageURL") == url
 
 
 # --- the document of a tag
@@ -456,69 +447,6 @@ def test_the_document_of_the_current_tag_is_that_of_the_image() -> None:
 @pytest.mark.parametrize("tag", ["mañana", "", "2.0", "LATEST"])
 def test_there_is_no_document_of_an_unknown_tag(tag: str) -> None:
     assert shown_at(document(described("latest")), tag) is None
-
-
-# --- changes
-
-BEFORE = document(described("1.0", letter="a"), described("latest", letter="b"))
-
-
-@pytest.mark.parametrize(
-    ("after", "changes"),
-    [
-        (BEFORE, NO_CHANGES),
-        (document(), Changes({}, {}, {"1.0": "a" * 64, "latest": "b" * 64})),
-        (document(described("1.0", "latest", letter="b")), Changes({}, {"1.0": "b" * 64}, {})),
-        (
-            document(described("1.0", letter="a"), described("latest", "2.0", letter="c")),
-            Changes({"2.0": "c" * 64}, {"latest": "c" * 64}, {}),
-        ),
-    ],
-)
-def test_it_tells_which_tags_moved(after: ImageDocument, changes: Changes) -> None:
-    assert changes_between(BEFORE, after) == changes
-
-
-@pytest.mark.parametrize(
-    ("changes", "is_any"),
-    [(NO_CHANGES, False), (Changes({"a": "b"}, {}, {}), True), (Changes({}, {"a": "b"}, {}), True),
-     (Changes({}, {}, {"a": "b"}), True)],
-)  # fmt: skip
-def test_changes_are_true_if_there_are_any(changes: Changes, is_any: bool) -> None:
-    assert bool(changes) is is_any
-
-
-# --- bytes
-
-
-@pytest.mark.parametrize(
-    ("moment", "text"),
-    [
-        (CREATED, "2018-12-14T08:47:51.363852Z"),
-        (NOON, "2026-11-20T12:00:00Z"),
-        (datetime(2026, 11, 20, 1, 30, tzinfo=timezone(timedelta(hours=2))), "2026-11-19T23:30:00Z"),
-        (datetime(1, 1, 1, tzinfo=UTC), "0001-01-01T00:00:00Z"),
-    ],
-)
-def test_times_are_in_utc(moment: datetime, text: str) -> None:
-    assert format_time(moment) == text
-
-
-def test_texts_cannot_become_markup() -> None:
-    assert document_bytes({"<a&b>": "</script>"}) == b'{"\\u003ca\\u0026b\\u003e":"\\u003c/script\\u003e"}\n'
-
-
-def test_other_texts_are_written_as_they_are() -> None:
-    assert document_bytes({"a": "mañana 😀"}) == '{"a":"mañana 😀"}\n'.encode()
-
-
-def test_half_a_character_does_not_break_a_document() -> None:
-    assert document_bytes({"a": "\ud83d"}) == b'{"a":"?"}\n'
-
-
-@pytest.mark.parametrize(("given", "sha"), [(digest("a"), "a" * 64), ("sha512:ff", "ff")])
-def test_a_sha_is_a_digest_without_its_algorithm(given: str, sha: str) -> None:
-    assert sha_of(given) == sha
 
 
 @given(st.dictionaries(st.text(), st.text(), max_size=4), st.text(), st.text())

@@ -1,4 +1,4 @@
-"""What labels and annotations tell: which key counts, how texts are shown, and which addresses become links."""
+"""What labels and annotations say: which key counts, how texts are shown, and which addresses become links."""
 
 import re
 from dataclasses import fields
@@ -7,7 +7,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from microbadger.image.labels import KNOWN_FIELDS, License, Told, VersionControl, commit_url, repository_url, told_by
+from microbadger.image.labels import (
+    KNOWN_FIELDS,
+    Labels,
+    License,
+    VersionControl,
+    commit_url,
+    read_labels,
+    repository_url,
+)
 
 OCI = "org.opencontainers.image."
 LABEL_SCHEMA = "org.label-schema."
@@ -15,23 +23,22 @@ COMMIT = "12a4554a3f1e0c9b8d7e6f5a4b3c2d1e0f9a8b7c"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 APP = "https://github.com/owner/app"
 
-KEYS = [("title", "name"), ("version", "version"), ("vendor", "vendor"), ("description", "description"),
-        ("created", "build-date"), ("revision", "vcs-ref")]
+KEYS = [("version", "version"), ("description", "description"), ("created", "build-date"), ("revision", "vcs-ref")]
 
 
-def told_text(**labels: str) -> Told:
-    return told_by({OCI + name.replace("_", "."): value for name, value in labels.items()})
+def read_oci(**labels: str) -> Labels:
+    return read_labels({OCI + name.replace("_", "."): value for name, value in labels.items()})
 
 
 @pytest.mark.parametrize(("oci", "label_schema"), KEYS)
 def test_it_reads_the_label_of_label_schema(oci: str, label_schema: str) -> None:
-    assert getattr(told_by({LABEL_SCHEMA + label_schema: " mañana "}), oci) == "mañana"
+    assert getattr(read_labels({LABEL_SCHEMA + label_schema: " mañana "}), oci) == "mañana"
 
 
 @pytest.mark.parametrize(("oci", "label_schema"), KEYS)
 def test_it_prefers_the_oci_label(oci: str, label_schema: str) -> None:
-    told = told_by({LABEL_SCHEMA + label_schema: "older", OCI + oci: "mañana"})
-    assert getattr(told, oci) == "mañana"
+    facts = read_labels({LABEL_SCHEMA + label_schema: "older", OCI + oci: "mañana"})
+    assert getattr(facts, oci) == "mañana"
 
 
 @pytest.mark.parametrize(
@@ -44,43 +51,44 @@ def test_it_prefers_the_oci_label(oci: str, label_schema: str) -> None:
         (None, 5, ["index"], None),
     ],
 )
-def test_it_prefers_what_is_told_nearest_to_the_index(
+def test_it_prefers_the_value_nearest_to_the_index(
     label: object, manifest: object, index: object, expected: str | None
 ) -> None:
-    key = OCI + "title"
-    assert told_by({key: label}, {key: manifest}, {key: index}).title == expected
+    key = OCI + "description"
+    assert read_labels({key: label}, {key: manifest}, {key: index}).description == expected
 
 
 @pytest.mark.parametrize(
-    "key", ["Org.OpenContainers.Image.Title", OCI + "title ", OCI + "titles", "title", "x." + OCI + "title", ""]
+    "key",
+    ["Org.OpenContainers.Image.Version", OCI + "version ", OCI + "versions", "version", "x." + OCI + "version", ""],
 )
 def test_it_reads_exact_keys_only(key: str) -> None:
-    assert told_by({key: "mañana"}) == told_by({})
+    assert read_labels({key: "mañana"}) == read_labels({})
 
 
 def test_it_reads_no_label_schema_key_from_annotations() -> None:
-    annotations = {LABEL_SCHEMA + "name": "mañana"}
-    assert told_by({}, annotations, annotations).title is None
+    annotations = {LABEL_SCHEMA + "version": "mañana"}
+    assert read_labels({}, annotations, annotations).version is None
 
 
-def test_it_tells_nothing_where_nothing_is_told() -> None:
-    assert told_by({}) == Told(*[None] * len(fields(Told)))
+def test_without_labels_every_field_is_none() -> None:
+    assert read_labels({}) == Labels(*[None] * len(fields(Labels)))
 
 
-def test_it_names_the_keys_of_every_field() -> None:
-    assert {field.name for field in fields(Told)} == {*KNOWN_FIELDS, "version_control"}
+def test_every_field_has_known_keys() -> None:
+    assert {field.name for field in fields(Labels)} - {"version_control"} <= KNOWN_FIELDS.keys()
 
 
 def test_it_reads_authors_and_the_base_image() -> None:
-    told = told_text(authors="Ana <ana@example.com>", base_name="docker.io/library/alpine:3", base_digest=DIGEST)
-    assert (told.authors, told.base_name, told.base_digest) == (
+    facts = read_oci(authors="Ana <ana@example.com>", base_name="docker.io/library/alpine:3", base_digest=DIGEST)
+    assert (facts.authors, facts.base_name, facts.base_digest) == (
         "Ana <ana@example.com>", "docker.io/library/alpine:3", DIGEST,
     )
 
 
 @pytest.mark.parametrize("text", ["mañana", "sha256:12", "latest", DIGEST + "0"])
-def test_it_tells_no_base_digest_that_is_none(text: str) -> None:
-    assert told_text(base_digest=text).base_digest is None
+def test_an_invalid_base_digest_is_left_out(text: str) -> None:
+    assert read_oci(base_digest=text).base_digest is None
 
 
 @pytest.mark.parametrize(
@@ -98,7 +106,7 @@ def test_it_tells_no_base_digest_that_is_none(text: str) -> None:
     ],
 )
 def test_it_shows_texts_on_one_safe_line(text: str, shown: str) -> None:
-    assert told_text(description=text).description == shown
+    assert read_oci(description=text).description == shown
 
 
 @pytest.mark.parametrize(
@@ -124,17 +132,17 @@ def test_it_shows_texts_on_one_safe_line(text: str, shown: str) -> None:
         ("__import__('os')", "__import__('os')", None),
     ],
 )
-def test_it_spells_a_licence_as_spdx_does_if_it_is_one(text: str, code: str, url: str | None) -> None:
-    assert told_text(licenses=text).license == License(code, url)
+def test_it_spells_a_license_as_spdx_does_if_it_is_one(text: str, code: str, url: str | None) -> None:
+    assert read_oci(licenses=text).license == License(code, url)
 
 
-def test_it_reads_the_licence_of_label_schema() -> None:
-    assert told_by({LABEL_SCHEMA + "license": "mit"}).license == License("MIT", "https://spdx.org/licenses/MIT.html")
+def test_it_reads_the_license_of_label_schema() -> None:
+    assert read_labels({LABEL_SCHEMA + "license": "mit"}).license == License("MIT", "https://spdx.org/licenses/MIT.html")
 
 
 @pytest.mark.parametrize("key", ["license", "my.license", OCI + "license", LABEL_SCHEMA + "licenses"])
-def test_it_takes_no_other_key_for_a_licence(key: str) -> None:
-    assert told_by({key: "MIT"}).license is None
+def test_it_takes_no_other_key_for_a_license(key: str) -> None:
+    assert read_labels({key: "MIT"}).license is None
 
 
 @pytest.mark.parametrize(
@@ -226,9 +234,9 @@ def test_it_makes_no_link_of_an_odd_address(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ODD_ADDRESSES)
-def test_it_tells_the_rest_in_spite_of_an_odd_address(text: str) -> None:
-    told = told_text(source=text, url=text, documentation=text, title="mañana", revision=COMMIT)
-    assert told == told_text(title="mañana", revision=COMMIT)
+def test_an_odd_address_leaves_the_other_fields_alone(text: str) -> None:
+    facts = read_oci(source=text, url=text, documentation=text, version="mañana", revision=COMMIT)
+    assert facts == read_oci(version="mañana", revision=COMMIT)
 
 
 @pytest.mark.parametrize("name", ["url", "documentation"])
@@ -249,12 +257,12 @@ def test_it_tells_the_rest_in_spite_of_an_odd_address(text: str) -> None:
     ],
 )
 def test_it_links_to_websites(name: str, text: str, url: str | None) -> None:
-    assert getattr(told_text(**{name: text}), name) == url
+    assert getattr(read_oci(**{name: text}), name) == url
 
 
 def test_it_reads_the_links_of_label_schema() -> None:
-    told = told_by({LABEL_SCHEMA + "usage": f"{APP}/docs", LABEL_SCHEMA + "url": APP})
-    assert (told.documentation, told.url) == (f"{APP}/docs", APP)
+    facts = read_labels({LABEL_SCHEMA + "usage": f"{APP}/docs", LABEL_SCHEMA + "url": APP})
+    assert (facts.documentation, facts.url) == (f"{APP}/docs", APP)
 
 
 @pytest.mark.parametrize(
@@ -317,30 +325,30 @@ def test_it_knows_the_page_of_a_commit(repository: str, revision: str, url: str 
         (APP, "not a ref", APP),
     ],
 )
-def test_it_tells_where_an_image_comes_from(source: str, revision: str, url: str) -> None:
-    told = told_text(source=source, revision=revision)
-    assert told.version_control == VersionControl("git", url, revision)
+def test_it_finds_the_commit_of_an_image(source: str, revision: str, url: str) -> None:
+    facts = read_oci(source=source, revision=revision)
+    assert facts.version_control == VersionControl("git", url, revision)
 
 
 @pytest.mark.parametrize("kind", ["", " ", "git", "Git"])
-def test_it_tells_it_for_git(kind: str) -> None:
+def test_a_commit_may_be_one_of_git(kind: str) -> None:
     labels = {LABEL_SCHEMA + "vcs-url": APP, LABEL_SCHEMA + "vcs-ref": COMMIT, LABEL_SCHEMA + "vcs-type": kind}
-    assert told_by(labels).version_control == VersionControl("git", f"{APP}/commit/{COMMIT}", COMMIT)
+    assert read_labels(labels).version_control == VersionControl("git", f"{APP}/commit/{COMMIT}", COMMIT)
 
 
 @pytest.mark.parametrize("kind", ["mañana", "svn", "hg", "git svn"])
-def test_it_tells_it_for_no_other_version_control(kind: str) -> None:
+def test_a_commit_of_another_version_control_is_left_out(kind: str) -> None:
     labels = {LABEL_SCHEMA + "vcs-url": APP, LABEL_SCHEMA + "vcs-ref": COMMIT, LABEL_SCHEMA + "vcs-type": kind}
-    assert told_by(labels).version_control is None
+    assert read_labels(labels).version_control is None
 
 
 @pytest.mark.parametrize("labels", [{"source": APP}, {"revision": COMMIT}, {"source": "", "revision": COMMIT}])
-def test_it_needs_an_address_and_a_revision_to_tell_it(labels: dict[str, str]) -> None:
-    assert told_text(**labels).version_control is None
+def test_a_commit_needs_an_address_and_a_revision(labels: dict[str, str]) -> None:
+    assert read_oci(**labels).version_control is None
 
 
 @pytest.mark.parametrize(
-    ("source", "told_revision", "revision"),
+    ("source", "given_revision", "revision"),
     [
         (f"https://github.com/docker-library/docker.git#{COMMIT}:24/cli", "", COMMIT),
         (f"https://github.com/docker-library/docker.git#{COMMIT}", "", COMMIT),
@@ -352,9 +360,9 @@ def test_it_needs_an_address_and_a_revision_to_tell_it(labels: dict[str, str]) -
     ],
 )
 def test_it_finds_the_revision_in_the_address_of_the_source(
-    source: str, told_revision: str, revision: str | None
+    source: str, given_revision: str, revision: str | None
 ) -> None:
-    assert told_text(source=source, revision=told_revision).revision == revision
+    assert read_oci(source=source, revision=given_revision).revision == revision
 
 
 SAFE_LINK = re.compile(
@@ -370,21 +378,21 @@ LABELS = st.dictionaries(KNOWN_KEYS | st.text(), TEXTS | st.none() | st.integers
 
 
 @given(LABELS, LABELS, LABELS)
-def test_it_links_safely_whatever_is_told(
+def test_links_are_safe_whatever_labels_say(
     labels: dict[str, object], manifest: dict[str, object], index: dict[str, object]
 ) -> None:
-    told = told_by(labels, manifest, index)
-    links = [told.url, told.documentation, told.source]
-    links += [told.license.url] if told.license else []
-    links += [told.version_control.url] if told.version_control else []
+    facts = read_labels(labels, manifest, index)
+    links = [facts.url, facts.documentation, facts.source]
+    links += [facts.license.url] if facts.license else []
+    links += [facts.version_control.url] if facts.version_control else []
     assert all(SAFE_LINK.fullmatch(link) for link in links if link is not None)
 
 
 @given(LABELS)
-def test_it_shows_safe_lines_whatever_is_told(labels: dict[str, object]) -> None:
-    told = told_by(labels)
-    lines = [told.title, told.description, told.version, told.revision, told.created, told.authors]
-    lines += [told.license.code] if told.license else []
+def test_texts_are_safe_lines_whatever_labels_say(labels: dict[str, object]) -> None:
+    facts = read_labels(labels)
+    lines = [facts.description, facts.version, facts.revision, facts.created, facts.authors]
+    lines += [facts.license.code] if facts.license else []
     assert all(line == " ".join(line.split()) != "" for line in lines if line is not None)
 
 
@@ -402,7 +410,7 @@ def test_it_reads_its_own_repository_addresses_back(address: str) -> None:
 
 
 @given(st.lists(st.sampled_from(["mit", "or", "and", "with", "(", ")", "0bsd", "x", "+", "licenseref-", "ſ", "$"])))
-def test_it_reads_arbitrary_licence_texts(words: list[str]) -> None:
+def test_it_reads_arbitrary_license_texts(words: list[str]) -> None:
     text = " ".join(words)
-    told = told_text(licenses=text).license
-    assert (told is None) == (not text.strip())
+    license_ = read_oci(licenses=text).license
+    assert (license_ is None) == (not text.strip())

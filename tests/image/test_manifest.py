@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from microbadger.image.errors import InvalidManifest, ManifestError, UnsupportedManifest
 from microbadger.image.manifest import (
     ACCEPT,
     DOCKER_INDEX,
@@ -17,12 +18,9 @@ from microbadger.image.manifest import (
     OCI_MANIFEST,
     Config,
     Index,
-    InvalidManifest,
     Manifest,
-    ManifestError,
     Platform,
     Step,
-    UnsupportedManifest,
     digest_of,
     has_digest,
     layer_steps,
@@ -180,33 +178,33 @@ def test_it_refuses_what_could_be_read_in_two_ways_or_in_none(document: object, 
 @pytest.mark.parametrize(
     ("document", "kind"),
     [
-        ({"artifactType": "application/vnd.mañana"}, "artifact of no known type"),
-        ({"schemaVersion": 1, "fsLayers": []}, "schema 1 (legacy)"),
-        ({"mediaType": SCHEMA_1}, "schema 1 (legacy)"),
+        ({"artifactType": "application/vnd.mañana"}, "artifact of unknown type"),
+        ({"schemaVersion": 1, "fsLayers": []}, "legacy schema 1 manifest"),
+        ({"mediaType": SCHEMA_1}, "legacy schema 1 manifest"),
         ({"config": entry("application/vnd.cncf.helm.config.v1+json")}, "Helm chart"),
         ({"config": entry("application/vnd.devcontainers")}, "dev container feature"),
         ({"config": entry("application/vnd.buildkit.cacheconfig.v0")}, "BuildKit cache"),
-        ({"config": entry("application/vnd.oci.empty.v1+json")}, "artifact application/vnd.oci.empty.v1+json"),
-        ({"artifactType": "application/vnd.example+json"}, "artifact application/vnd.example+json"),
-        ({"artifactType": "<script>alert(1)</script>"}, "artifact of no known type"),
+        ({"config": entry("application/vnd.oci.empty.v1+json")}, "artifact of type application/vnd.oci.empty.v1+json"),
+        ({"artifactType": "application/vnd.example+json"}, "artifact of type application/vnd.example+json"),
+        ({"artifactType": "<script>alert(1)</script>"}, "artifact of unknown type"),
         ({"artifactType": "application/vnd.cncf.notary.signature"}, "signature"),
         ({"layers": [entry("application/vnd.dev.cosign.simplesigning.v1+json")]}, "signature"),
         ({"layers": [entry("application/vnd.in-toto+json")]}, "attestation"),
         (
             {"mediaType": "application/vnd.oci.artifact.manifest.v1+json", "blobs": []},
-            "artifact application/vnd.oci.artifact.manifest.v1+json",
+            "artifact of type application/vnd.oci.artifact.manifest.v1+json",
         ),
     ],
 )
-def test_it_names_what_is_no_container_image(document: dict[str, Any], kind: str) -> None:
+def test_it_names_what_is_not_a_container_image(document: dict[str, Any], kind: str) -> None:
     with pytest.raises(UnsupportedManifest) as caught:
         parse_manifest(manifest(**document))
     assert caught.value.kind == kind
-    assert kind in str(caught.value)
+    assert str(caught.value) == f"this is {'an' if kind[0] == 'a' else 'a'} {kind}, not a container image"
 
 
 def test_it_names_the_kind_of_an_index_that_is_an_artifact() -> None:
-    with pytest.raises(UnsupportedManifest, match=r"artifact application/vnd\.example"):
+    with pytest.raises(UnsupportedManifest, match=r"artifact of type application/vnd\.example"):
         parsed_index(artifactType="application/vnd.example")
 
 
@@ -239,7 +237,7 @@ def test_it_refuses_fields_of_the_wrong_kind_or_size(name: str, value: object) -
 
 
 @pytest.mark.parametrize("raw", HOSTILE_BYTES, ids=range(len(HOSTILE_BYTES)))
-def test_it_refuses_bytes_that_are_no_json_object_within_bounds(raw: bytes) -> None:
+def test_it_refuses_bytes_that_are_not_a_json_object_within_bounds(raw: bytes) -> None:
     with pytest.raises(InvalidManifest):
         parse_manifest(raw)
     with pytest.raises(InvalidManifest):
@@ -280,7 +278,7 @@ def test_layers_of_any_type_count_and_their_urls_are_forgotten() -> None:
         entry(SCHEMA_1),
     ],
 )
-def test_entries_that_are_no_images_are_left_out(left_out: dict[str, Any]) -> None:
+def test_entries_that_are_not_images_are_left_out(left_out: dict[str, Any]) -> None:
     parsed = parsed_index(left_out, entry(platform={"os": "linux", "architecture": "amd64"}), left_out)
     assert [str(found.platform) for found in parsed.images] == ["linux/amd64"]
     assert len(parsed.manifests) == 3
@@ -332,7 +330,7 @@ def test_content_that_came_along_must_be_what_its_digest_names(fields: dict[str,
         ("mañana", False),
     ],
 )  # fmt: skip
-def test_it_tells_whether_a_digest_names_bytes(digest: str, expected: bool) -> None:
+def test_it_checks_whether_a_digest_names_bytes(digest: str, expected: bool) -> None:
     assert has_digest(b"{}", digest) is expected
 
 
@@ -346,7 +344,7 @@ def test_it_reads_a_config() -> None:
                 "author": "Máñana <a@b.test>",
                 "created": "2026-11-20T12:00:00.123456789+02:00",
                 "config": {"Labels": {"größe": "ja", "": "empty key"}},
-                "history": [{"created_by": "RUN x", "comment": "buildkit"}, {"empty_layer": True}],
+                "history": [{"created_by": "RUN x"}, {"empty_layer": True}],
                 "rootfs": {"type": "layers", "diff_ids": [DIGEST]},
             }
         )
@@ -355,10 +353,7 @@ def test_it_reads_a_config() -> None:
     assert config.created == datetime(2026, 11, 20, 10, 0, 0, 123456, UTC)
     assert config.author == "Máñana <a@b.test>"
     assert config.labels == {"größe": "ja", "": "empty key"}
-    assert [(step.created_by, step.empty_layer, step.comment) for step in config.history] == [
-        ("RUN x", False, "buildkit"),
-        ("", True, ""),
-    ]
+    assert [(step.created_by, step.empty_layer) for step in config.history] == [("RUN x", False), ("", True)]
     assert config.diff_ids == (DIGEST,)
 
 
@@ -392,7 +387,7 @@ def test_a_config_can_be_silent_about_everything(raw: bytes) -> None:
         "2026-W47-5T00:00:00Z",
     ],
 )
-def test_a_time_that_is_none_is_left_out(created: object) -> None:
+def test_an_invalid_time_is_left_out(created: object) -> None:
     assert parse_config(to_json({"created": created})).created is None
 
 
@@ -416,7 +411,7 @@ def test_it_refuses_a_config_of_the_wrong_shape(document: object) -> None:
         parse_config(to_json(document))
 
 
-def test_labels_that_are_no_texts_are_left_out() -> None:
+def test_labels_that_are_not_texts_are_left_out() -> None:
     labels = {"a": "b", "c": 1, "d": None, "e": ["f"]}
     assert parse_config(to_json({"config": {"Labels": labels}})).labels == {"a": "b"}
 

@@ -183,24 +183,24 @@ def test_it_refuses_in_one_short_sentence_without_invisible_characters(text: str
 @pytest.mark.parametrize(
     ("text", "advice"),
     [
-        ("mañana", "'mañana' is not the path of an image: write lower-case letters"),
-        ("", "the name of the image is empty: write one such as ghcr.io/owner/app"),
+        ("mañana", "'mañana' is not a valid image path: write lower-case letters"),
+        ("", "the image name is empty: write one such as ghcr.io/owner/app"),
         ("Owner/App", "write 'owner/app'"),
         ("Alpine:Edge", "write 'alpine'"),
         ("ghcr.io/Owner/app", "write 'owner/app'"),
         ("https://ghcr.io/owner/app", "is a web address"),
-        ("hub.docker.com/r/owner/app", "write an image of Docker Hub as owner/app"),
+        ("hub.docker.com/r/owner/app", "write an image on Docker Hub as owner/app"),
         (IMAGE_ID, "is an image ID"),
         ("localhost:65536/x", "'65536' is not a port: write a number from 1 to 65535"),
         ("localhost:080/x", "'080' is not a port"),
         ("[12345::]/x", "'12345::' is not an IPv6 address"),
         ("[::ffff:7f00:1]/x", "write 127.0.0.1"),
-        ("foo_bar.com/x", "'foo_bar.com' is not the host of a registry"),
+        ("foo_bar.com/x", "'foo_bar.com' is not a registry host"),
         ("alpine:a b", "'a b' is not a tag"),
         ("alpine@sha256:12", "'sha256:12' is not a digest: write sha256: and 64"),
         ("a" * 250, "with its registry it has 268 characters, write at most 255"),
         ("x" * 5_000, "it has 5000 characters, write at most"),
-        ("x\u202ey", r"'x\u202ey' is not the path"),
+        ("x\u202ey", r"'x\u202ey' is not a valid image path"),
     ],
 )
 def test_it_says_what_is_wrong_and_what_to_write(text: str, advice: str) -> None:
@@ -212,11 +212,11 @@ def test_it_says_what_is_wrong_and_what_to_write(text: str, advice: str) -> None
 @pytest.mark.parametrize(
     ("text", "refusal"),
     [
-        ("alpine:3.20", "'alpine:3.20' names a tag: write only the repository, 'alpine'"),
-        (f"ghcr.io/a/b@{SHA256}", "names a digest: write only the repository, 'ghcr.io/a/b'"),
-        (f"localhost:5000/web:1@{SHA256}", "names a tag: write only the repository, 'localhost:5000/web'"),
-        ("alpine:", "names a tag: write only the repository, 'alpine'"),
-        ("alpine@", "names a digest: write only the repository, 'alpine'"),
+        ("alpine:3.20", "'alpine:3.20' has a tag: write only the repository, 'alpine'"),
+        (f"ghcr.io/a/b@{SHA256}", "has a digest: write only the repository, 'ghcr.io/a/b'"),
+        (f"localhost:5000/web:1@{SHA256}", "has a tag: write only the repository, 'localhost:5000/web'"),
+        ("alpine:", "has a tag: write only the repository, 'alpine'"),
+        ("alpine@", "has a digest: write only the repository, 'alpine'"),
     ],
 )
 def test_it_refuses_a_repository_with_a_tag_or_digest(text: str, refusal: str) -> None:
@@ -303,7 +303,7 @@ def test_it_knows_a_tag(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["mañana", "", "-x", ".x", "x\n", "x y", "x/y", "x:y", "x+y", "..", "t" * 129, SHA256, "\x00", "٣"]
 )
-def test_it_knows_what_is_no_tag(text: str) -> None:
+def test_it_knows_what_is_not_a_tag(text: str) -> None:
     assert not is_tag(text)
 
 
@@ -323,7 +323,7 @@ def test_it_knows_a_digest(text: str) -> None:
         "a++b:c", "a:b:c", "a:b/c", "a:..", "a:" + "b" * 16_384, "a+" * 8_192 + ":b",
     ],
 )
-def test_it_knows_what_is_no_digest(text: str) -> None:
+def test_it_knows_what_is_not_a_digest(text: str) -> None:
     assert not is_digest(text)
 
 

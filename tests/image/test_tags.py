@@ -124,7 +124,7 @@ def test_it_knows_two_spellings_of_one_release(one: str, other: str) -> None:
     "tag",
     ["mañana", "", "latest", "v", "vv1", "7f3a2b1", "1234567f", "x1.2", ".1", "1 2", "1\n", "٣.٢", "1.2" + "3" * 128],
 )
-def test_it_knows_what_is_no_release(tag: str) -> None:
+def test_it_knows_what_is_not_a_release(tag: str) -> None:
     assert release_key(tag) is None
 
 

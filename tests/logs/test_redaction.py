@@ -12,7 +12,7 @@ from urllib3.exceptions import MaxRetryError
 
 from microbadger.image.reference import Repository
 from microbadger.logs.redaction import HIDDEN, Redaction
-from microbadger.webhooks.payload import hooks_token, image_token
+from microbadger.webhooks.tokens import hooks_token, image_token
 
 TOKEN = hooks_token("a secret")
 

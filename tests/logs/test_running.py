@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from werkzeug.wrappers import Request, Response
 
 from microbadger.image.reference import Repository
-from microbadger.webhooks.payload import hooks_token, image_token
+from microbadger.webhooks.tokens import hooks_token, image_token
 from tests.fakes.receiver import Answer, Receiver, dead_url
 from tests.fakes.registry import FakeRegistry, image, to_json
 from tests.logfmt import parse
@@ -83,12 +83,12 @@ class BreakingService(RunningService):
         self.bad_token = image_token("last year's", Repository.parse(self.web))
 
     @property
-    def lines(self) -> list[dict[str, str]]:
+    def events(self) -> list[dict[str, str]]:
         return [parse(line) for line in self.log.read_text().splitlines()]
 
     def has(self, **fields: str) -> bool:
         """Tell whether there is a line with these fields, which may be cut off."""
-        return any(all(line.get(key, "").startswith(value) for key, value in fields.items()) for line in self.lines)
+        return any(all(line.get(key, "").startswith(value) for key, value in fields.items()) for line in self.events)
 
     def wait_for(self, **fields: str) -> None:
         self.wait(lambda: self.has(**fields), f"a line with {fields}")
@@ -97,7 +97,7 @@ class BreakingService(RunningService):
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         return requests.post(f"{self.url}{path}", data=b"{}", headers=headers, timeout=START_SECONDS)
 
-    def send(self, text: str) -> None:
+    def send_text(self, text: str) -> None:
         """Send what is no request."""
         with socket.create_connection(("127.0.0.1", self.port), START_SECONDS) as connection:
             connection.sendall(text.encode())
@@ -145,8 +145,8 @@ def break_everything(service: BreakingService) -> None:
         told = {"X_Break": what, "X_Secret_Url": secret_url, "Authorization": f"Bearer {ADMIN_TOKEN}"}
         status = service.post(f"/images/{service.web}/{service.token}", **told).status_code
         assert status == {"thread": 200, "library": 503, "disk": 503}.get(what, 500), what
-    service.send(f"GET /hooks/{hooks_token(SECRET)}\r\n\r\n")
-    service.send(f"GET /hooks/{hooks_token(SECRET)} HTTP/9.9\r\n\r\n")
+    service.send_text(f"GET /hooks/{hooks_token(SECRET)}\r\n\r\n")
+    service.send_text(f"GET /hooks/{hooks_token(SECRET)} HTTP/9.9\r\n\r\n")
 
 
 EVENTS: list[dict[str, str]] = [
@@ -161,7 +161,7 @@ EVENTS: list[dict[str, str]] = [
     {"event": "hook"},
     {"event": "admin_refused", "status": "401"},
     {"event": "tracked"},
-    {"event": "webhook_told"},
+    {"event": "webhook_shown"},
     {"event": "notification", "status": "500"},
     {"event": "notification", "error": "it "},
     {"event": "refresh_failed", "cause": "denied"},
@@ -197,10 +197,10 @@ def test_whatever_happens_is_told_in_lines_without_secrets(
 
     secrets = [SECRET, ADMIN_TOKEN, PASSWORD, BASIC, BEARER, SIGNATURE, RECEIVER_SECRET, *made]
     secrets += [service.token, hooks_token(SECRET)] + ([] if more_options else [service.bad_token, "wrong-token"])
-    log, told = service.log.read_text(), "\n".join(value for line in service.lines for value in line.values())
+    log, told = service.log.read_text(), "\n".join(value for line in service.events for value in line.values())
     assert [secret for secret in secrets if secret in log or secret in told] == []
-    assert {"forged"}.isdisjoint(line["event"] for line in service.lines)
-    assert all({"time", "level", "event"} <= line.keys() for line in service.lines)
+    assert {"forged"}.isdisjoint(line["event"] for line in service.events)
+    assert all({"time", "level", "event"} <= line.keys() for line in service.events)
     assert not any(secret in metrics for secret in secrets)
     assert hosts_in(metrics) <= {registry.host}  # and no storage's or token service's
 

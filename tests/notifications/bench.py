@@ -4,14 +4,20 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from microbadger.image.describe import changes_between, describe_image, outline_version, tagged
+from microbadger.http.client import Network
+from microbadger.image.changes import changes_between
+from microbadger.image.describe import describe_image, outline_version, tagged
 from microbadger.image.documents import ImageDocument, PlatformDocument, VersionDocument
 from microbadger.image.reference import Repository
-from microbadger.notifications.delivery import Delivery
+from microbadger.notifications.delivery import Send
+from microbadger.notifications.notifications import Notifications
 from microbadger.notifications.outbox import Attempt, DeliveryDocument, Message
 from microbadger.notifications.receivers import Scope
 from microbadger.notifications.sender import Sender
-from microbadger.notifications.subscriptions import Notifications, Subscription
+from microbadger.notifications.subscriptions import Subscription
+from microbadger.store.counts import Counts
+from microbadger.store.database import Database
+from microbadger.store.leases import Leases
 
 WEB = Repository.parse("example/web")
 BASE_URL = "https://badges.test"
@@ -39,7 +45,7 @@ def version(
 
 def image(*versions: VersionDocument, at: datetime = START, repository: Repository = WEB) -> ImageDocument:
     """Return the document of an image with these versions."""
-    return describe_image(repository, versions, checked_at=at)
+    return describe_image(repository, versions, updated_at=at)
 
 
 def image_at(sha: str, at: datetime = START, tags: Iterable[str] = ("latest",)) -> ImageDocument:
@@ -47,20 +53,28 @@ def image_at(sha: str, at: datetime = START, tags: Iterable[str] = ("latest",)) 
     return image(version(sha, tags), at=at)
 
 
+def database_in(folder: Path) -> Database:
+    return Database(f"sqlite:///{folder / 'microbadger.db'}")
+
+
 class Bench:
     """Notifications in a folder; messages go to receivers on loopback, as an operator may have it."""
 
-    def __init__(self, folder: Path, base_url: str = BASE_URL) -> None:
+    def __init__(self, folder: Path, send: Send | None = None, base_url: str = BASE_URL) -> None:
         self.time = START
-        self.notifications = Notifications(folder, base_url=base_url, now=lambda: self.time)
-        self.outbox = self.notifications.outbox
-        self.attempts: list[Attempt] = []
-        self.delivery = self.delivery_of(Sender(user_agent="tests"))
+        self.database = database_in(folder)
+        self.leases = Leases(self.database)
+        self.counts = Counts(self.database)
+        self.notifications = Notifications(
+            self.database,
+            self.leases,
+            self.counts,
+            send or Sender(Network("tests")).send,
+            base_url=base_url,
+            now=lambda: self.time,
+        )
         self.checked_at = START
         self.sha = SHAS[0]
-
-    def delivery_of(self, sender: Sender) -> Delivery:
-        return Delivery(self.notifications, sender.send, self.attempts.append)
 
     def subscribe(self, url: str = "https://hooks.test/x", **options: object) -> Subscription:
         return self.notifications.add("example/web", url, is_by_operator=True, **options)
@@ -71,37 +85,39 @@ class Bench:
         self.checked_at += timedelta(minutes=1)
         self.sha = sha
         after = image_at(sha, self.checked_at, tags)
-        self.notifications.announce(before, after, changes_between(before, after))
+        with self.database.write(durable=True) as connection:
+            self.notifications.announce(connection, before, after, changes_between(before, after))
 
     def deliver(self, after: timedelta = timedelta(0)) -> None:
         """Send what is due after a while, and return when that is done."""
         self.time += after
-        self.delivery.deliver_due()
-        self.delivery.wait()
+        self.notifications.deliver_due()
+        self.notifications.wait()
 
     def history(self, subscription: Subscription) -> list[DeliveryDocument]:
-        return self.outbox.history(subscription.id)
+        return self.notifications.status(subscription.id).history
 
     def states(self, subscription: Subscription) -> list[str]:
         return [delivery["State"] for delivery in self.history(subscription)]
 
-    def counts(self, subscription: Subscription) -> tuple[int, int]:
+    def lengths(self, subscription: Subscription) -> tuple[int, int]:
         """Return how many messages wait and how many are parked."""
-        return self.outbox.waiting(subscription.id), self.outbox.parked(subscription.id)
+        status = self.notifications.status(subscription.id)
+        return status.waiting, status.parked
 
     def now_enabled(self, subscription: Subscription) -> bool:
         found = self.notifications.get(subscription.id)
         assert found is not None
-        return found.enabled
+        return found.is_enabled
 
 
 class Postman:
-    """Sends nothing, notes what it was given and answers as it is told, once each and then for ever."""
+    """Sends nothing, keeps what it was given and returns these results, once each and then always the last one."""
 
     def __init__(self, *attempts: Attempt) -> None:
         self.attempts = list(attempts or [Attempt(204)])
-        self.sent: list[tuple[str, str]] = []
+        self.sent: list[tuple[Subscription, Message]] = []
 
     def send(self, subscription: Subscription, message: Message, scope: Scope) -> Attempt:
-        self.sent.append((subscription.id, message.id))
+        self.sent.append((subscription, message))
         return self.attempts.pop(0) if len(self.attempts) > 1 else self.attempts[0]

@@ -1,6 +1,7 @@
-"""Delivery to real receivers: in order, once, again when it failed, and none behind a dead one."""
+"""Delivery to real receivers: in order, once, again if it failed, and none waits for another's receiver."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -10,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event, text
 from standardwebhooks import Webhook
 
-from microbadger.notifications.delivery import Delivery
-from microbadger.notifications.outbox import Attempt
+from microbadger.notifications.delivery import lease_name
+from microbadger.notifications.outbox import Attempt, Message
+from microbadger.notifications.receivers import Scope
 from microbadger.notifications.subscriptions import Subscription
+from microbadger.store.tables import LEASES
 from tests.fakes.receiver import DEADLINE_SECONDS, Answer, Receiver, dead_url, hang, hang_up
 from tests.logfmt import parse
 from tests.notifications.bench import SHAS, Bench, Postman
@@ -28,13 +32,21 @@ DELIVER = """
 import sys
 from pathlib import Path
 from tests.notifications.bench import Bench
-from microbadger.notifications.sender import Sender
 bench = Bench(Path(sys.argv[1]))
-delivery = bench.delivery_of(Sender(user_agent="tests"))
 print("ready", flush=True)
 sys.stdin.readline()
-delivery.deliver_due()
-delivery.wait()
+bench.deliver()
+"""
+SEND_AND_DIE = """
+import os, signal, sys
+from pathlib import Path
+from microbadger.http.client import Network
+from microbadger.notifications.sender import Sender
+from tests.notifications.bench import Bench
+def send(*arguments):
+    Sender(Network("tests")).send(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+Bench(Path(sys.argv[1]), send).deliver()
 """
 
 
@@ -110,7 +122,7 @@ def test_a_message_is_tried_five_times_and_then_parked(bench: Bench) -> None:
 
         assert len(receiver.received) == 5
         assert len(set(receiver.ids)) == 1
-        assert bench.counts(subscription) == (0, 1)
+        assert bench.lengths(subscription) == (0, 1)
         (delivery,) = bench.history(subscription)
         assert (delivery["Attempts"], delivery["StatusCode"], delivery["Response"], delivery["State"]) == (
             5,
@@ -120,17 +132,18 @@ def test_a_message_is_tried_five_times_and_then_parked(bench: Bench) -> None:
         )
 
 
-def test_each_attempt_is_told(bench: Bench) -> None:
+def test_each_attempt_is_counted(bench: Bench) -> None:
     with Receiver(Answer(500), Answer(204)) as receiver:
         bench.subscribe(receiver.url)
         bench.push(SHAS[1])
         for _ in range(3):
             bench.deliver(LATER)
 
-    assert [attempt.has_arrived for attempt in bench.attempts] == [False, True]
+    counted = bench.counts.read().of("notification_attempts")
+    assert counted == {(("result", "failed"),): 1, (("result", "ok"),): 1}
 
 
-def test_of_a_receiver_the_log_tells_no_url(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_does_not_contain_the_url_of_a_receiver(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     with Receiver(Answer(500, {}, b"ma\xc3\xb1ana")) as receiver:
         subscription = bench.subscribe(f"{receiver.url}/mañana?token=secret")
@@ -207,7 +220,7 @@ def test_a_receiver_that_asks_for_patience_gets_it(bench: Bench) -> None:
         assert bench.states(subscription) == ["delivered"]
 
 
-def test_a_receiver_that_is_gone_is_asked_once(bench: Bench) -> None:
+def test_a_receiver_that_is_gone_gets_one_request(bench: Bench) -> None:
     with Receiver(Answer(410)) as receiver:
         subscription = bench.subscribe(receiver.url)
         bench.push(SHAS[1])
@@ -237,12 +250,12 @@ def test_receivers_that_hang_do_not_delay_one_that_does_not(bench: Bench, receiv
             bench.subscribe(bad.url)
         bench.subscribe(receiver.url)
         bench.push(SHAS[1])
-        bench.delivery.deliver_due()
+        bench.notifications.deliver_due()
         bad.wait_for(20)
 
         receiver.wait_for(1)
         bad.release()
-        bench.delivery.wait()
+        bench.notifications.wait()
 
 
 def test_more_subscriptions_than_threads_are_all_served(bench: Bench, receiver: Receiver) -> None:
@@ -258,39 +271,36 @@ def test_what_is_being_sent_is_not_begun_again(bench: Bench) -> None:
     with Receiver(hang) as receiver:
         bench.subscribe(receiver.url)
         bench.push(SHAS[1])
-        bench.delivery.deliver_due()
+        bench.notifications.deliver_due()
         receiver.wait_for(1)
-        bench.delivery.deliver_due()
+        bench.notifications.deliver_due()
         receiver.release()
-        bench.delivery.wait()
+        bench.notifications.wait()
 
         assert len(receiver.received) == 1
 
 
-def test_a_subscription_whose_sending_breaks_keeps_no_other_from_its_messages(bench: Bench, receiver: Receiver) -> None:
-    broken, fine = bench.subscribe(), bench.subscribe()
-    bench.push(SHAS[1])
-    postman = Postman()
-
-    def send(subscription: Subscription, *rest: Any) -> Attempt:
+def test_a_subscription_whose_sending_breaks_keeps_no_other_from_its_messages(tmp_path: Path) -> None:
+    def send(subscription: Subscription, message: Message, scope: Scope) -> Attempt:
         if subscription.id == broken.id:
             raise RuntimeError("broken on purpose")
-        return postman.send(subscription, *rest)
+        return Attempt(204)
 
-    delivery = Delivery(bench.notifications, send)
-    delivery.deliver_due()
-    delivery.wait()
+    bench = Bench(tmp_path, send)
+    broken, fine = bench.subscribe(), bench.subscribe()
+    bench.push(SHAS[1])
+    bench.deliver()
 
-    assert (bench.counts(broken), bench.counts(fine)) == ((1, 0), (0, 0))
+    assert (bench.lengths(broken), bench.lengths(fine)) == ((1, 0), (0, 0))
 
 
-def test_a_test_message_passes_those_that_wait_and_is_remembered(bench: Bench) -> None:
+def test_a_test_message_is_sent_before_those_that_wait_and_is_in_the_history(bench: Bench) -> None:
     with Receiver(Answer(500), Answer(200, {}, b"thanks")) as receiver:
         subscription = bench.subscribe(receiver.url)
         bench.push(SHAS[1])
         bench.deliver()
 
-        assert bench.delivery.test(subscription).has_arrived
+        assert bench.notifications.send_test(subscription).has_arrived
         assert bench.states(subscription) == ["delivered", "waiting"]
         assert bench.history(subscription)[0]["Response"] == "thanks"
 
@@ -298,7 +308,7 @@ def test_a_test_message_passes_those_that_wait_and_is_remembered(bench: Bench) -
 def test_a_test_message_is_sent_once_even_if_it_does_not_arrive(bench: Bench) -> None:
     with Receiver(Answer(500)) as receiver:
         subscription = bench.subscribe(receiver.url)
-        assert not bench.delivery.test(subscription).has_arrived
+        assert not bench.notifications.send_test(subscription).has_arrived
         bench.deliver(LATER)
 
         assert (len(receiver.received), bench.states(subscription)) == (1, ["failed"])
@@ -335,20 +345,97 @@ def test_a_message_whose_sender_is_killed_is_sent_again_under_the_same_id(bench:
 
         assert shas(receiver) == [SHAS[1], *SHAS[1:3]]
         assert receiver.ids[0] == receiver.ids[1]
-        assert bench.counts(subscription) == (0, 0)
+        assert bench.lengths(subscription) == (0, 0)
+
+
+def test_a_message_whose_sender_is_killed_before_it_is_settled_is_sent_again_under_the_same_id(
+    bench: Bench, tmp_path: Path, receiver: Receiver
+) -> None:
+    subscription = bench.subscribe(receiver.url)
+    for sha in SHAS[1:3]:
+        bench.push(sha)
+    process = subprocess.run([sys.executable, "-c", SEND_AND_DIE, str(tmp_path)], cwd=ROOT, timeout=DEADLINE_SECONDS)
+    assert process.returncode == -signal.SIGKILL
+    bench.deliver()
+
+    assert shas(receiver) == [SHAS[1], *SHAS[1:3]]
+    assert receiver.ids[0] == receiver.ids[1]
+    assert [delivery["Attempts"] for delivery in bench.history(subscription)] == [1, 1]
+
+
+def test_nothing_is_sent_while_another_holds_the_lease_of_the_subscription(bench: Bench, receiver: Receiver) -> None:
+    subscription = bench.subscribe(receiver.url)
+    bench.push(SHAS[1])
+    with bench.leases.hold(lease_name(subscription.id)):
+        bench.deliver()
+        assert receiver.received == []
+
+    bench.deliver()
+    assert shas(receiver) == [SHAS[1]]
+
+
+def test_a_sender_that_lost_its_lease_sends_no_more(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def send(subscription: Subscription, message: Message, scope: Scope) -> Attempt:
+        with desk.database.write() as connection:  # as a holder on another machine does, when this one was too slow
+            connection.execute(LEASES.update().values(fence=LEASES.c.fence + 1))
+        return postman.send(subscription, message, scope)
+
+    postman = Postman()
+    desk = Bench(tmp_path, send)
+    subscription = desk.subscribe()
+    for sha in SHAS[1:3]:
+        desk.push(sha)
+    desk.deliver()
+
+    assert len(postman.sent) == 1
+    assert (desk.lengths(subscription), desk.history(subscription)) == ((2, 0), [])
+    assert [parse(message)["event"] for message in caplog.messages] == ["notifications_failed"]
+
+
+def test_what_cannot_be_settled_is_not_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def send(subscription: Subscription, message: Message, scope: Scope) -> Attempt:
+        with desk.database.write() as connection:
+            connection.execute(text("ALTER TABLE deliveries RENAME TO elsewhere"))
+        return Attempt(204)
+
+    desk = Bench(tmp_path, send)
+    desk.subscribe()
+    desk.push(SHAS[1])
+    desk.deliver()
+
+    assert [parse(message)["event"] for message in caplog.messages] == ["notifications_failed"]
+    assert desk.notifications.lengths() == {"waiting": 1, "parked": 0}
+
+
+def test_one_query_finds_that_nothing_waits(bench: Bench) -> None:
+    for _ in range(3):
+        bench.subscribe()
+    bench.deliver()
+    statements: list[str] = []
+
+    def keep(connection: object, cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", keep)
+    try:
+        bench.deliver()
+    finally:
+        event.remove(Engine, "before_cursor_execute", keep)
+
+    assert [statement.split()[0] for statement in statements if statement.split()[0] != "BEGIN"] == ["SELECT"]
 
 
 def test_a_message_announced_while_another_is_being_sent_is_sent_too(bench: Bench, receiver: Receiver) -> None:
     bench.subscribe(receiver.url)
     bench.push(SHAS[1])
-    bench.delivery.deliver_due()
+    bench.notifications.deliver_due()
     receiver.wait_for(1)
     bench.push(SHAS[2])
 
     def delivered() -> bool:
-        bench.delivery.deliver_due()
+        bench.notifications.deliver_due()
         return len(receiver.received) == 2
 
     wait_until(delivered, "the second message", DEADLINE_SECONDS)
-    bench.delivery.wait()
+    bench.notifications.wait()
     assert shas(receiver) == SHAS[1:3]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microbadger.image.describe import NO_CHANGES, Changes, changes_between
+from microbadger.image.changes import NO_CHANGES, Changes, changes_between
 from microbadger.image.documents import ImageDocument
 from microbadger.image.reference import Repository
 from microbadger.notifications.messages import FORMATS, Announcement, announce_changes, matching, message_bytes
@@ -32,18 +32,18 @@ SHOWN: dict[str, Callable[[Any], str]] = {
 }
 
 
-def told(before: ImageDocument, after: ImageDocument) -> Announcement:
+def announced(before: ImageDocument, after: ImageDocument) -> Announcement:
     return announce_changes(before, after, changes_between(before, after), PAGE)
 
 
 def message(format_: str, announcement: Announcement | None = None) -> Any:
-    return json.loads(message_bytes(announcement or told(BEFORE, AFTER), format_))
+    return json.loads(message_bytes(announcement or announced(BEFORE, AFTER), format_))
 
 
 def many(count: int, letter: str = "t", labels: dict[str, str] | None = None) -> Announcement:
     """Return the announcement of many long tags that moved."""
     tags = [f"{number:04}{letter * 124}" for number in range(count)]
-    return told(image(version(OLD, tags, labels={"a": "b"})), image(version(NEW, tags, labels=labels)))
+    return announced(image(version(OLD, tags, labels={"a": "b"})), image(version(NEW, tags, labels=labels)))
 
 
 def test_the_message_is_what_subscribers_always_got() -> None:
@@ -66,15 +66,17 @@ def test_the_test_message_is_what_it_always_was() -> None:
     }
 
 
-def test_an_image_of_another_registry_is_not_said_to_be_on_docker_hub() -> None:
+def test_a_message_does_not_call_an_image_of_another_registry_a_docker_hub_image() -> None:
     repository = Repository.parse("ghcr.io/example/web")
     before = image(version(OLD, ["latest"], repository=repository), repository=repository)
     after = image(version(NEW, ["latest"], repository=repository), repository=repository)
 
-    assert message("microbadger", told(before, after))["text"].startswith("MicroBadger: image ghcr.io/example/web has")
+    assert message("microbadger", announced(before, after))["text"].startswith(
+        "MicroBadger: image ghcr.io/example/web has"
+    )
 
 
-def test_slack_is_told_in_one_text() -> None:
+def test_slack_gets_one_text() -> None:
     assert message("slack")["text"].split("\n") == [
         f"MicroBadger: Docker Hub image example/web has changed: <{PAGE}>",
         "• `1.1` new, bbbbbbbbbbbb, 20.0 MiB",
@@ -83,7 +85,7 @@ def test_slack_is_told_in_one_text() -> None:
     ]
 
 
-def test_discord_is_told_in_an_embed_and_calls_nobody() -> None:
+def test_discord_gets_an_embed_that_mentions_nobody() -> None:
     sent = message("discord")
 
     assert sent["allowed_mentions"] == {"parse": []}
@@ -93,7 +95,7 @@ def test_discord_is_told_in_an_embed_and_calls_nobody() -> None:
     )
 
 
-def test_teams_is_told_in_a_card() -> None:
+def test_teams_gets_a_card() -> None:
     attachment = message("teams")["attachments"][0]
 
     assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
@@ -105,7 +107,7 @@ def test_teams_is_told_in_a_card() -> None:
     assert attachment["content"]["actions"][0]["url"] == PAGE
 
 
-def test_json_tells_what_was_and_what_is() -> None:
+def test_json_has_the_old_and_the_new_version() -> None:
     sent = message("json")
 
     assert (sent["type"], sent["timestamp"]) == ("image.changed", AFTER["UpdatedAt"])
@@ -119,7 +121,7 @@ def test_json_tells_what_was_and_what_is() -> None:
     }
 
 
-def test_json_tells_of_a_new_tag_what_is_and_of_a_deleted_one_what_was() -> None:
+def test_json_has_only_the_new_version_of_a_new_tag_and_only_the_old_one_of_a_deleted_tag() -> None:
     tags = message("json")["data"]["Tags"]
 
     assert [(tag["Change"], sorted(tag.keys() & {"Old", "New"})) for tag in tags] == [
@@ -129,11 +131,11 @@ def test_json_tells_of_a_new_tag_what_is_and_of_a_deleted_one_what_was() -> None
     ]
 
 
-def test_json_says_nothing_of_a_size_that_is_not_known() -> None:
+def test_json_leaves_out_an_unknown_size() -> None:
     unread = version(NEW, ["latest"])
     unread["Platforms"] = []
 
-    tag = message("json", told(image_at(OLD), image(unread)))["data"]["Tags"][0]
+    tag = message("json", announced(image_at(OLD), image(unread)))["data"]["Tags"][0]
 
     assert tag["New"] == {"Digest": f"sha256:{NEW}"}
     assert "Labels" not in tag
@@ -149,7 +151,7 @@ def test_each_format_has_a_test_message(format_: str) -> None:
     [("slack", "• `_x-1_` changed"), ("discord", r"• \_x-1\_ changed"), ("teams", r"• \_x-1\_ changed")],
 )
 def test_a_tag_is_shown_as_it_is(format_: str, shown: str) -> None:
-    announcement = told(image_at(OLD, tags=["_x-1_"]), image_at(NEW, tags=["_x-1_"]))
+    announcement = announced(image_at(OLD, tags=["_x-1_"]), image_at(NEW, tags=["_x-1_"]))
 
     assert shown in SHOWN[format_](message(format_, announcement))
 
@@ -175,7 +177,7 @@ def test_chats_get_what_they_show_and_the_number_of_the_rest(format_: str, most_
     assert text.endswith(f"and {3000 - text.count('•')} more")
 
 
-def test_json_tells_how_many_tags_it_left_out() -> None:
+def test_json_says_how_many_tags_it_left_out() -> None:
     data = message("json", many(3000))["data"]
 
     assert len(data["Tags"]) + data["TagsLeftOut"] == 3000
@@ -184,12 +186,12 @@ def test_json_tells_how_many_tags_it_left_out() -> None:
 
 @given(st.text(st.characters()), st.text(st.characters(), max_size=300))
 @settings(max_examples=50)
-def test_any_label_of_a_stranger_is_told_as_json(name: str, value: str) -> None:
-    announcement = told(image(version(OLD, ["1"])), image(version(NEW, ["1"], labels={name: value})))
+def test_any_label_can_be_sent_as_json(name: str, value: str) -> None:
+    announcement = announced(image(version(OLD, ["1"])), image(version(NEW, ["1"], labels={name: value})))
 
-    ((told_name, told_value),) = message("json", announcement)["data"]["Tags"][0]["Labels"].items()
+    ((sent_name, sent_value),) = message("json", announcement)["data"]["Tags"][0]["Labels"].items()
 
-    assert (told_name[:199], told_value["New"][:199]) == (name[:199], value[:199])
+    assert (sent_name[:199], sent_value["New"][:199]) == (name[:199], value[:199])
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_everybody_may_name_a_public_url(scope: Scope, url: str) -> None:
 
 @pytest.mark.parametrize("url", NOT_URLS)
 @pytest.mark.parametrize("scope", Scope)
-def test_nobody_may_name_what_is_no_url(scope: Scope, url: str) -> None:
+def test_nobody_may_name_an_invalid_url(scope: Scope, url: str) -> None:
     with pytest.raises(InvalidReceiver):
         scope.check(url)
 

@@ -10,7 +10,7 @@ from tests.fakes.receiver import Answer, Receiver, hang
 from tests.fakes.registry import FakeRegistry, image
 from tests.running_service import START_SECONDS, RunningService
 
-ADMIN = {"Authorization": "Bearer the token"}
+ADMIN = {"Authorization": "Bearer the token of the operator"}
 
 
 def ask(service: RunningService, method: str, path: str, **options: Any) -> requests.Response:
@@ -31,7 +31,7 @@ def test_a_message_survives_that_its_sender_is_killed(tmp_path: Path) -> None:
     with FakeRegistry() as fake, Receiver(hang, Answer(200)) as receiver:
         name = f"{fake.host}/team/web"
         fake.push("team/web", "1.0", image())
-        service = RunningService(tmp_path, [name], "--workers", "3", admin_token="the token")
+        service = RunningService(tmp_path, [name], "--workers", "3", admin_token="the token of the operator")
         with service:
             service.wait_for_image(name)
             wanted = {"ImageName": name, "WebhookURL": receiver.url, "Format": "json"}

@@ -1,4 +1,4 @@
-"""Sending to receivers that are slow, dead, confused or hostile: each attempt ends soon and says what came of it."""
+"""Sending to receivers that are slow, dead, confused or hostile: each attempt ends soon and has a result."""
 
 import json
 import socket
@@ -7,6 +7,8 @@ from email.utils import formatdate
 import pytest
 from standardwebhooks import Webhook
 
+from microbadger.http.client import Network
+from microbadger.http.connection import Resolve, resolve_name
 from microbadger.notifications.outbox import Attempt, Message
 from microbadger.notifications.receivers import Scope
 from microbadger.notifications.sender import Sender
@@ -18,10 +20,15 @@ MESSAGE = Message("msg_1", json.dumps({"text": "mañana"}), 0, START)
 FORBIDDEN = "the URL leads to an address where messages may not go"
 
 
-def send(url: str, scope: Scope = Scope.ANYWHERE, *, timeout_seconds: float = 5.0, **options: object) -> Attempt:
-    subscription = Subscription(id="1", image_name="alpine", url=url, secret="whsec_" + "YWJj" * 8)
-    sender = Sender(user_agent="MicroBadger/tests", timeout_seconds=timeout_seconds, **options)  # type: ignore[arg-type]
-    return sender.send(subscription, MESSAGE, scope)
+def send(
+    url: str, scope: Scope = Scope.ANYWHERE, *, timeout_seconds: float = 5.0, resolve: Resolve = resolve_name
+) -> Attempt:
+    sender = Sender(Network("MicroBadger/tests", resolve=resolve), timeout_seconds=timeout_seconds)
+    return sender.send(subscription_of(url), MESSAGE, scope)
+
+
+def subscription_of(url: str) -> Subscription:
+    return Subscription(id="1", image_name="alpine", url=url, secret="whsec_" + "YWJj" * 8)
 
 
 def sent_to(*behaviours: Behaviour, timeout_seconds: float = 5.0) -> Attempt:
@@ -65,17 +72,18 @@ def test_a_redirect_is_not_followed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "seconds"), [("mañana", None), ("", None), ("-1", None), ("0", 0), ("120", 120), ("999999999", 6 * 3600)]
+    ("value", "seconds"), [("mañana", None), ("", None), ("-1", None), ("0", 0), ("120", 120), ("999999999", 6 * 3600)]
 )
-def test_it_reads_how_long_to_wait(told: str, seconds: float | None) -> None:
-    headers = {"Retry-After": told.encode().decode("latin-1")}
+def test_it_reads_how_long_to_wait(value: str, seconds: float | None) -> None:
+    headers = {"Retry-After": value.encode().decode("latin-1")}
 
     assert sent_to(Answer(429, headers)).retry_after_seconds == seconds
 
 
 def test_it_reads_until_when_to_wait() -> None:
     with Receiver(Answer(503, {"Retry-After": formatdate(1_800_000_090, usegmt=True)})) as receiver:
-        assert send(receiver.url, clock=lambda: 1_800_000_000).retry_after_seconds == 90
+        sender = Sender(Network("tests"), clock=lambda: 1_800_000_000)
+        assert sender.send(subscription_of(receiver.url), MESSAGE, Scope.ANYWHERE).retry_after_seconds == 90
 
 
 @pytest.mark.parametrize(
@@ -133,7 +141,7 @@ def test_a_receiver_that_does_not_speak_tls_does_not_have_the_message() -> None:
         assert send(receiver.url.replace("http:", "https:")) == Attempt(error="it speaks no usable TLS")
 
 
-def test_a_name_that_nobody_knows_is_said_to_be_unknown() -> None:
+def test_an_unknown_name_is_said_to_be_unknown() -> None:
     def resolve(host: str, port: int) -> list[str]:
         raise socket.gaierror
 

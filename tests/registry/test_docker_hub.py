@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.wrappers import Response
 
-from microbadger.image.describe import document_bytes, format_time
-from microbadger.image.documents import HubDetails
+from microbadger.http.client import Answer, Network
+from microbadger.image.documents import HubDetails, document_bytes, format_time
 from microbadger.image.manifest import OCI_INDEX, OCI_MANIFEST, digest_of
 from microbadger.image.reference import Repository, is_digest, is_tag
 from microbadger.registry.docker_hub import DockerHub, HubImage, HubTag, HubTags, parse_details, parse_tags_page
 from microbadger.registry.errors import RateLimited
-from microbadger.registry.transport import Answer, Request, RequestSeen, Transport
+from microbadger.registry.transport import Request, Transport
+from tests.fakes.counts import FakeCounts
 from tests.fakes.docker_hub import FakeHub, tag_row
 from tests.fakes.registry import FakeRegistry, image, index
 
@@ -64,10 +65,8 @@ class Bench:
 
     def __init__(self, url: str) -> None:
         self.now = NOW
-        self.seen: list[RequestSeen] = []
-        self.transport = Transport(
-            user_agent="tests", sleep=lambda _: None, clock=lambda: self.now, on_request=self.seen.append
-        )
+        self.counts = FakeCounts()
+        self.transport = Transport(Network("tests"), self.counts, sleep=lambda _: None, clock=lambda: self.now)
         self.docker_hub = DockerHub(self.transport, url, clock=lambda: self.now)
 
     def tags(self, at_most: int = 100) -> HubTags | None:
@@ -380,7 +379,7 @@ def test_an_image_costs_two_requests(hub: FakeHub, bench: Bench) -> None:
 def test_requests_are_counted_under_the_host_that_is_asked(hub: FakeHub, bench: Bench) -> None:
     bench.docker_hub.details(APP)
     bench.tags()
-    assert [(seen.host, seen.kind) for seen in bench.seen] == [(hub.host, "details"), (hub.host, "tags")]
+    assert bench.counts.requests == [(hub.host, "details", "200"), (hub.host, "tags", "200")]
 
 
 def test_an_official_image_is_one_of_the_library(hub: FakeHub, bench: Bench) -> None:
@@ -400,7 +399,7 @@ def test_without_a_url_it_asks_nothing_and_says_nothing(caplog: pytest.LogCaptur
     bench = Bench("")
     assert bench.docker_hub.details(APP) is None
     assert bench.tags() is None
-    assert (bench.seen, caplog.records) == ([], [])
+    assert (bench.counts.requests, caplog.records) == ([], [])
 
 
 def test_it_knows_no_details_and_no_tags_of_what_docker_hub_does_not_have(bench: Bench) -> None:
@@ -488,7 +487,7 @@ def test_what_it_read_before_docker_hub_refuses_to_page_on_is_kept(hub: FakeHub,
 
 def test_a_push_between_two_pages_makes_the_list_incomplete(hub: FakeHub) -> None:
     push_many(hub, 150)
-    transport = Transport(user_agent="tests", on_request=lambda _: hub.push("team/app", "t10", image(layers=[1])))
+    transport = Transport(Network("tests"), FakeCounts(lambda _: hub.push("team/app", "t10", image(layers=[1]))))
     tags = DockerHub(transport, hub.url).tags(APP, 1000)
     assert tags is not None
     assert len(names(tags)) == len(set(names(tags))) == 149
@@ -550,9 +549,9 @@ def test_when_it_is_down_the_next_images_do_not_wait_for_it(hub: FakeHub, bench:
 def test_when_nobody_answers_the_next_images_do_not_wait_either(hub: FakeHub, bench: Bench) -> None:
     hub.__exit__()
     assert bench.tags() is None
-    tried = len(bench.seen)
+    tried = len(bench.counts.requests)
     assert bench.docker_hub.details(APP) is None
-    assert len(bench.seen) == tried
+    assert len(bench.counts.requests) == tried
 
 
 def test_after_a_minute_it_is_asked_again(hub: FakeHub, bench: Bench) -> None:

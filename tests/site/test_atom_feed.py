@@ -15,7 +15,7 @@ from microbadger.image.changes import (
     DeletedTagDocument,
     NewTagDocument,
 )
-from microbadger.image.describe import format_time
+from microbadger.image.documents import format_time
 from microbadger.site.atom_feed import MOST_ENTRIES, feed, title
 
 BASE_URL = "https://badges.example.org"
@@ -85,7 +85,7 @@ def test_it_names_its_image_and_its_addresses() -> None:
     assert root.findtext(f"{ATOM}title") == "Changes of owner/app"
     assert links(root) == {
         "self": f"{BASE_URL}/images/owner/app/-/feed.xml",
-        "alternate": f"{BASE_URL}/images/owner/app",
+        "alternate": f"{BASE_URL}/images/owner/app/",
     }
 
 
@@ -110,7 +110,7 @@ def test_an_entry_tells_what_happened_to_each_tag() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("entry", "expected"),
     [
         (change(new=("mañana",)), "mañana is new"),
         (change(new=("1", "1.2")), "1 and 1.2 are new"),
@@ -126,8 +126,8 @@ def test_an_entry_tells_what_happened_to_each_tag() -> None:
         ),
     ],
 )
-def test_a_title_says_it_in_a_few_words(told: ChangeDocument, expected: str) -> None:
-    assert title(told) == expected
+def test_a_title_says_it_in_a_few_words(entry: ChangeDocument, expected: str) -> None:
+    assert title(entry) == expected
 
 
 def test_a_thousand_tags_do_not_make_a_book() -> None:
@@ -155,9 +155,9 @@ def test_the_same_log_gives_the_same_bytes() -> None:
 @pytest.mark.parametrize(
     ("name", "address"),
     [
-        ("[::1]:5000/web", "images/%5B::1%5D:5000/web"),
-        ("alpine", "images/alpine"),
-        ("localhost:5000/web", "images/localhost:5000/web"),
+        ("[::1]:5000/web", "images/%5B::1%5D:5000/web/"),
+        ("alpine", "images/alpine/"),
+        ("localhost:5000/web", "images/localhost:5000/web/"),
     ],
 )
 def test_its_addresses_are_addresses_whatever_the_name(name: str, address: str) -> None:

@@ -2,22 +2,27 @@
 
 import json
 import random
+import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from werkzeug.wrappers import Response
 
 from microbadger.badges.svg import STYLES
 from microbadger.badges.text import BADGE_TYPES, size_text
 from microbadger.image.reference import Repository
 from microbadger.site.markup import FORMATS, badge_link
-from microbadger.site.pages import visible
-from tests.browser import PHONE, PLAIN_HOST, chromium, focused, pasted, reading, tab_to, violations  # noqa: F401
+from microbadger.site.templating import visible
+from tests.browser import PHONE, PLAIN_HOST, focused, pasted, reading, tab_to, violations
+from tests.fakes.registry import FakeRegistry, image
 from tests.real_registry import ImageMaker, RunningRegistry, need
-from tests.running_service import RunningService
+from tests.running_service import START_SECONDS, RunningService
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -40,9 +45,11 @@ HOSTILE_LABELS = {
 PAGES = {
     "home": "/",
     "image": f"/images/{WEB}",
+    "tag": f"/images/{WEB}:1.1.0",
     "image without labels": f"/images/{BARE}",
     "hostile image": f"/images/{HOSTILE}",
     "not found": "/images/nobody/knows",
+    "tag not found": f"/images/{WEB}:nope",
 }
 
 Read = Callable[..., "Page"]
@@ -116,7 +123,7 @@ def site(image_maker: ImageMaker, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 @pytest.fixture
-def read(chromium: "Browser", site: Site) -> Iterator[Read]:  # noqa: F811
+def read(chromium: "Browser", site: Site) -> Iterator[Read]:
     """Open an address of the site in tabs that close, and are checked, with the test."""
     with ExitStack() as tabs:
 
@@ -151,14 +158,14 @@ def test_search_finds_an_image_as_one_types_and_opens_it(read: Read, site: Site)
 
     page.keyboard.press("Enter")
 
-    page.wait_for_url(f"{site.url}/images/{ODD}")
+    page.wait_for_url(f"{site.url}/images/{ODD}/")
     assert page.locator("h1").text_content() == ODD
 
 
 def test_an_address_of_the_old_service_leads_to_the_image(read: Read, site: Site) -> None:
     page = read(f"/#/images/{WEB}")
 
-    page.wait_for_url(f"{site.url}/images/{WEB}")
+    page.wait_for_url(f"{site.url}/images/{WEB}/")
 
 
 def test_search_reads_descriptions_and_comes_back_to_the_whole_list(read: Read) -> None:
@@ -192,14 +199,15 @@ def test_search_in_ten_thousand_images_shows_the_best_fifty(read: Read) -> None:
 
 def test_an_unknown_name_leads_to_similar_ones(read: Read, site: Site) -> None:
     page = read("/images/somebody/web")
-    assert page.get_by_label("Find").input_value() == "web"
+    assert page.get_by_role("searchbox", name="Find").input_value() == "web"
     page.get_by_role("link", name=WEB).click()
-    page.wait_for_url(f"{site.url}/images/{WEB}")
+    page.wait_for_url(f"{site.url}/images/{WEB}/")
 
 
-def test_it_tells_times_in_words_and_exactly_on_hover(read: Read) -> None:
+def test_times_are_in_words_and_exactly_on_hover(read: Read) -> None:
     page = read(f"/images/{WEB}")
-    checked = page.locator(".facts time").last
+    checked = page.locator("#checked time")
+    checked.wait_for()
     assert checked.text_content() in ("just now", "1 minute ago", "2 minutes ago")
     assert (checked.get_attribute("title") or "").endswith(" UTC")
     assert page.locator(".facts time").first.get_attribute("title") == "2026-11-20 10:00:00 UTC"
@@ -254,10 +262,78 @@ def test_another_platform_has_other_layers(read: Read, where: str) -> None:
     assert part.locator(".size").first.text_content() != size
 
 
-def test_a_page_of_a_tag_shows_that_version(read: Read) -> None:
+def test_a_page_says_when_its_image_was_checked(read: Read, site: Site) -> None:
+    page = read(f"/images/{WEB}")
+    page.locator("#checked time").wait_for()
+    assert re.fullmatch(r"checked (just now|\d+ minutes? ago)", page.locator("#checked").text_content() or "")
+    checked_at = site.service.get(f"/v1/images/{WEB}/-/status.json").json()["CheckedAt"]
+    assert page.locator("#checked time").get_attribute("datetime") == checked_at
+    assert page.locator("[data-status]").text_content() == ""
+
+
+def test_a_page_says_that_its_image_is_failing_until_it_is_not(
+    chromium: "Browser", tmp_path: Path
+) -> None:
+    with FakeRegistry() as fake:
+        is_down = threading.Event()
+        fake.always("/tags/list", lambda _: Response(status=503) if is_down.is_set() else None)
+        fake.push("team/web", "latest", image())
+        name = f"{fake.host}/team/web"
+        with RunningService(tmp_path, [name]) as service, reading(chromium, service.url) as page:
+            assert service.push(name, wait_seconds=30).json()["Result"] == "fresh"
+            is_down.set()
+            assert service.push(name, wait_seconds=30).status_code == 502
+            page.goto(f"/images/{name}")
+            trouble = page.locator("[data-status] p")
+            trouble.wait_for()
+            error = service.get(f"/v1/images/{name}/-/status.json").json()["Error"]
+            assert re.fullmatch(rf"Failing since just now: {re.escape(error)}\.", trouble.text_content() or "")
+            assert page.locator("#layers .layers").count() == 1
+
+            is_down.clear()
+            assert service.push(name, wait_seconds=30).json()["Result"] == "fresh"
+
+            page.reload()
+            page.locator("#checked time").wait_for()
+            assert trouble.count() == 0
+
+
+def test_the_page_of_an_image_that_is_being_read_becomes_its_page(
+    chromium: "Browser", tmp_path: Path
+) -> None:
+    with FakeRegistry() as fake:
+        may_answer = threading.Event()
+        fake.always("/tags/list", lambda _: None if may_answer.wait(START_SECONDS) else Response(status=503))
+        fake.push("team/web", "latest", image())
+        name = f"{fake.host}/team/web"
+        with RunningService(tmp_path, [name]) as service, reading(chromium, service.url) as page:
+            page.goto(f"/images/{name}")
+            assert "being read for the first time" in page.locator("main").inner_text()
+
+            may_answer.set()
+
+            page.locator("#layers .layers").wait_for()
+
+
+def test_the_page_of_an_image_that_the_registry_does_not_have_says_so(
+    chromium: "Browser", tmp_path: Path
+) -> None:
+    with FakeRegistry() as fake:
+        name = f"{fake.host}/team/gone"
+        with RunningService(tmp_path, [name]) as service, reading(chromium, service.url) as page:
+            service.wait(lambda: service.get(f"/images/{name}").status_code == 404, "the page says that there is none")
+            page.goto(f"/images/{name}")
+            text = page.locator("main").inner_text()
+            assert "not found in the registry" in text.lower()
+            assert "first time" not in text
+            assert violations(page) == []
+
+
+def test_a_page_of_a_tag_shows_that_version(read: Read, site: Site) -> None:
     page = read(f"/images/{WEB}:1.1.0")
-    page.locator(".details .layers").wait_for()
-    assert page.locator("button[aria-expanded='true']").inner_text().split() == ["1.1.0"]
+    assert page.locator("h1").text_content() == f"{WEB}:1.1.0"
+    layers = site.version_with(WEB, "1.1.0")["Layers"]
+    assert page.locator("#layers .layers code").all_text_contents() == [layer["Command"] for layer in layers]
 
 
 def test_the_filter_leaves_the_versions_that_fit(read: Read) -> None:
@@ -271,7 +347,7 @@ def test_the_filter_leaves_the_versions_that_fit(read: Read) -> None:
     assert page.locator("#versions .details").is_visible()
 
 
-def test_what_cannot_be_loaded_is_said(chromium: "Browser", site: Site) -> None:  # noqa: F811
+def test_what_cannot_be_loaded_is_said(chromium: "Browser", site: Site) -> None:
     context = chromium.new_context(base_url=site.url)
     page = context.new_page()
     page.route("**/v1/**", lambda route: route.abort())
@@ -336,7 +412,7 @@ def test_the_webhook_is_copied_and_works(read: Read, site: Site) -> None:
     assert requests.post(url, timeout=10).text == "OK"
 
 
-def test_without_https_it_copies_all_the_same(chromium: "Browser", site: Site) -> None:  # noqa: F811
+def test_without_https_it_copies_all_the_same(chromium: "Browser", site: Site) -> None:
     url = f"http://{PLAIN_HOST}:{site.service.port}"
     with reading(chromium, url) as page:
         page.goto(f"/images/{WEB}")
@@ -356,7 +432,7 @@ def test_everything_can_be_done_with_the_keyboard_alone(read: Read, site: Site) 
     page.get_by_text("1 image found").wait_for()
     tab_to(page, lambda words: words == WEB)
     page.keyboard.press("Enter")
-    page.wait_for_url(f"{site.url}/images/{WEB}")
+    page.wait_for_url(f"{site.url}/images/{WEB}/")
 
     tab_to(page, lambda words: words == "Get the badges")
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
@@ -381,7 +457,7 @@ def test_everything_can_be_done_with_the_keyboard_alone(read: Read, site: Site) 
 def test_without_javascript_everything_can_be_read(read: Read, site: Site) -> None:
     page = read(f"/images/{WEB}", java_script_enabled=False)
     assert page.locator("button:visible, select:visible, input:visible").count() == 0
-    assert page.locator(".facts").inner_text().split("\n\n")[-1] != ""
+    assert page.locator(".facts time:visible").count() == 2
     layers = site.version_with(WEB, "latest")["Layers"]
     assert page.locator(".layers code:visible").all_text_contents() == [layer["Command"] for layer in layers]
     assert page.locator(".layers .bar:visible").count() == 3
@@ -469,8 +545,8 @@ def test_hostile_texts_are_shown_as_texts(read: Read) -> None:
     assert all(address.startswith(("http://127.0.0.1:", "https://")) for address in addresses)
 
 
-def test_an_empty_home_page_is_accessible_and_tells_the_first_step(
-    chromium: "Browser", tmp_path_factory: pytest.TempPathFactory  # noqa: F811
+def test_an_empty_home_page_is_accessible_and_has_the_first_step(
+    chromium: "Browser", tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with RunningService(tmp_path_factory.mktemp("empty")) as service:
         service.wait(lambda: service.get("/").status_code == 200, "the home page")

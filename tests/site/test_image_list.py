@@ -1,114 +1,103 @@
-"""The list of all images: its bytes, its pages, and its entries as they are carried over."""
+"""The list of all images: its entries, its bytes and its pages."""
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microbadger.image.documents import ImageDocument
+from microbadger.image.documents import ImageDocument, document_bytes
 from microbadger.image.reference import Repository
-from microbadger.site.image_list import EntriesByName, digest_with, entries_in, entry_of, list_page, list_parts
+from microbadger.site.image_list import entry_of, list_page, list_parts, listed
 
 ALPINE, WEB = Repository.parse("alpine"), Repository.parse("ghcr.io/example/web")
 IMAGE = cast(
     ImageDocument,
-    {"Description": 'mañana "<b>",\n', "LatestVersion": "1.0", "DownloadSize": 1, "UpdatedAt": "2026-11-24T12:00:00Z"},
+    {
+        "Description": 'mañana "<b>",\n',
+        "LatestVersion": "1.0",
+        "DownloadSize": 1,
+        "PullCount": 5,
+        "LastUpdated": "2026-11-23T12:00:00Z",
+        "UpdatedAt": "2026-11-24T12:00:00Z",
+    },
 )
 
 
 def entry(repository: Repository = ALPINE, /, **fields: object) -> bytes:
-    return entry_of(repository, cast(ImageDocument, {**IMAGE, **fields}))
+    kept = document_bytes(entry_of(repository, cast(ImageDocument, {**IMAGE, **fields}))).decode()
+    return listed(kept, "current")
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "images.json"
-
-
-@pytest.fixture
-def lines(file: Path) -> Iterator[BinaryIO]:
-    write(file, entry(ALPINE), entry(WEB))
-    with file.open("rb") as lines:
-        yield lines
-
-
-def write(file: Path, *entries: bytes) -> None:
-    file.write_bytes(b"".join(list_parts(len(entries), entries)))
-
-
-def page(file: Path, number: int, size: int) -> Any:
-    return json.loads(list_page(file, number, size))
+def whole(*entries: bytes) -> Any:
+    return json.loads(b"".join(list_parts(len(entries), entries)))
 
 
 def names(document: Any) -> list[str]:
     return [image["ImageName"] for image in document["Images"]]
 
 
-def test_an_entry_tells_an_image_by_the_name_people_use() -> None:
-    assert json.loads(entry(ALPINE)) == {"ImageName": "alpine", **IMAGE}
-    assert json.loads(entry_of(WEB, None)) == {"ImageName": "ghcr.io/example/web"}
+def test_an_entry_has_what_the_list_says_of_an_image_by_its_familiar_name() -> None:
+    image = cast(ImageDocument, {**IMAGE, "StarCount": 1, "Versions": []})
+    assert entry_of(ALPINE, image) == {"ImageName": "alpine", **IMAGE}
 
 
-def test_the_list_is_one_document_of_a_single_page(file: Path) -> None:
-    write(file, entry(ALPINE), entry(WEB))
+def test_an_image_without_a_record_has_only_its_name() -> None:
+    assert entry_of(WEB, None) == {"ImageName": "ghcr.io/example/web"}
 
-    document = json.loads(file.read_bytes())
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_the_state_of_an_image_is_added_to_its_entry(end: str) -> None:
+    kept = '{"ImageName":"a/b","Description":"mañana }"}' + end
+    assert listed(kept, "failing", "not_found").decode() == (
+        '{"ImageName":"a/b","Description":"mañana }","State":"failing","Reason":"not_found"}'
+    )
+    assert json.loads(listed(kept, "current"))["State"] == "current"
+
+
+def test_the_list_is_one_document_of_a_single_page() -> None:
+    document = whole(entry(ALPINE), entry(WEB))
 
     assert {**document, "Images": []} == {"CurrentPage": 1, "PageCount": 1, "ImageCount": 2, "Images": []}
     assert names(document) == ["alpine", "ghcr.io/example/web"]
 
 
-def test_a_list_of_no_image_has_only_its_number(file: Path) -> None:
-    write(file)
-    assert file.read_bytes() == list_page(file, 1, 50) == b'{"CurrentPage":1}\n'
+def test_a_list_of_no_image_has_only_its_number() -> None:
+    assert b"".join(list_parts(0, [])) == list_page([], 1, 50, 0) == b'{"CurrentPage":1}\n'
 
 
-@pytest.mark.parametrize(
-    ("number", "size", "expected"),
-    [(1, 2, ["a/0", "a/1"]), (2, 2, ["a/2", "a/3"]), (3, 2, ["a/4"]), (4, 2, []), (1, 9, [f"a/{n}" for n in range(5)])],
-)
-def test_a_page_is_a_document_of_its_own(file: Path, number: int, size: int, expected: list[str]) -> None:
-    write(file, *(entry(Repository.parse(f"a/{number}")) for number in range(5)))
+def test_a_page_is_a_document_of_its_own() -> None:
+    document = json.loads(list_page([entry(Repository.parse(f"a/{number}")) for number in (2, 3)], 2, 2, 5))
 
-    document = page(file, number, size)
-
-    assert names(document) == expected
-    assert (document["CurrentPage"], document["PageCount"], document["ImageCount"]) == (number, -(-5 // size), 5)
+    assert {**document, "Images": []} == {"CurrentPage": 2, "PageCount": 3, "ImageCount": 5, "Images": []}
+    assert names(document) == ["a/2", "a/3"]
 
 
-def test_before_a_list_was_published_a_page_is_empty(file: Path) -> None:
-    assert page(file, 1, 50) == {"CurrentPage": 1}
-    assert [*entries_in(file)] == []
+def test_a_page_beyond_the_last_one_has_no_image() -> None:
+    assert json.loads(list_page([], 4, 2, 5)) == {"CurrentPage": 4, "PageCount": 3, "ImageCount": 5, "Images": []}
 
 
-def test_entries_are_carried_over_as_the_bytes_they_are(lines: BinaryIO) -> None:
-    entries = EntriesByName(lines)
+def test_the_list_is_written_as_its_entries_come() -> None:
+    taken = []
 
-    found = [entries.get(name) for name in ("ghcr.io/example/web", "alpine", "ghcr.io/example/web", "ghcr.io/example")]
+    def entries() -> Iterator[bytes]:
+        for number in range(3):
+            taken.append(number)
+            yield b"{}"
 
-    assert found == [entry(WEB), entry(ALPINE), entry(WEB), None]
+    parts = list_parts(3, entries())
+    next(parts)
+    next(parts)
+
+    assert taken == [0]
 
 
 @given(st.lists(st.text(), max_size=5))
 def test_no_description_spoils_the_list(descriptions: list[str]) -> None:
-    entries = [entry(Description=description) for description in descriptions]
+    content = b"".join(list_parts(len(descriptions), [entry(Description=text) for text in descriptions]))
 
-    content = b"".join(list_parts(len(entries), entries))
-
-    told = [image["Description"] for image in json.loads(content).get("Images", [])]
-    assert told == [text.encode("utf-8", "replace").decode() for text in descriptions]
-    assert content.count(b"\n") == (len(entries) + 2 if entries else 1)
-
-
-def test_that_an_image_was_checked_again_is_no_difference() -> None:
-    assert digest_with(0, entry()) == digest_with(0, entry(UpdatedAt="2026-11-25T12:00:00Z"))
-
-
-@pytest.mark.parametrize("field", [{"Description": ',"UpdatedAt":'}, {"LatestVersion": "1.1"}, {"DownloadSize": 2}])
-def test_anything_else_is_a_difference(field: dict[str, object]) -> None:
-    assert digest_with(0, entry()) != digest_with(0, entry(**field))
-    assert digest_with(0, entry()) != digest_with(1, entry())
+    found = [image["Description"] for image in json.loads(content).get("Images", [])]
+    assert found == [text.encode("utf-8", "replace").decode() for text in descriptions]
+    assert content.count(b"\n") == (len(descriptions) + 2 if descriptions else 1)

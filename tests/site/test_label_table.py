@@ -1,4 +1,4 @@
-"""What labels and annotations tell, as a page shows it."""
+"""The labels and annotations of an image as its page shows them."""
 
 from collections.abc import Mapping
 
@@ -19,8 +19,8 @@ EVERYTHING = {oci: "x" for oci, _ in KNOWN_FIELDS.values()}
     ("labels", "row"),
     [
         ({f"{OCI}.title": "Bäckerei 🥐"}, LabelRow("Title", f"{OCI}.title", "Bäckerei 🥐")),
-        ({f"{OCI}.licenses": "mit"}, LabelRow("Licence", f"{OCI}.licenses", "MIT", "https://spdx.org/licenses/MIT.html")),
-        ({f"{OCI}.licenses": "ours"}, LabelRow("Licence", f"{OCI}.licenses", "ours")),
+        ({f"{OCI}.licenses": "mit"}, LabelRow("License", f"{OCI}.licenses", "MIT", "https://spdx.org/licenses/MIT.html")),
+        ({f"{OCI}.licenses": "ours"}, LabelRow("License", f"{OCI}.licenses", "ours")),
         ({f"{OLD}.name": "web"}, LabelRow("Title", f"{OLD}.name", "web")),
         ({f"{OCI}.url": "http://a.example"}, LabelRow("Website", f"{OCI}.url", "https://a.example", "https://a.example")),
         ({f"{OCI}.url": "javascript:alert(1)"}, LabelRow("Website", f"{OCI}.url", "javascript:alert(1)")),
@@ -86,8 +86,8 @@ def test_everything_that_is_told_is_shown_and_every_link_is_https(
     labels: dict[str, str], annotations: dict[str, str]
 ) -> None:
     table = label_table(labels, annotations)
-    told = {*labels.items(), *annotations.items()}
-    shown = {row.key for row in table.known if (row.key, row.text) not in told}
+    pairs = {*labels.items(), *annotations.items()}
+    shown = {row.key for row in table.known if (row.key, row.text) not in pairs}
     rows = {(row.key, row.text) for row in [*table.known, *table.others]}
-    assert {key for key, _ in told - rows} <= shown  # these are shown as what they mean
+    assert {key for key, _ in pairs - rows} <= shown  # these are shown as what they mean
     assert all(row.url is None or row.url.startswith("https://") for row in [*table.known, *table.others])

@@ -1,4 +1,4 @@
-"""What the description of the API promises: that it is whole, and that each answer and example in it is a real one."""
+"""The description of the API is complete, and each answer and example in it is a real one."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import quote
 
 import jsonschema_rs
@@ -19,12 +19,12 @@ from microbadger.badges.svg import STYLES
 from microbadger.badges.text import BADGE_TYPES
 from microbadger.image import changes as change_log
 from microbadger.image import documents
-from microbadger.image.describe import Changes
+from microbadger.image.changes import Changes
 from microbadger.image.reference import InvalidReference, Reference, Repository
 from microbadger.notifications import outbox as notification_outbox
 from microbadger.notifications.messages import FORMATS, announce_changes, message_bytes
 from microbadger.site import openapi
-from microbadger.webhooks import payload as webhooks
+from microbadger.webhooks import tokens
 from tests.fakes.receiver import Receiver
 from tests.fakes.registry import FakeRegistry
 from tests.web.world import ADMIN_TOKEN, BASE_URL, World, moving_hidden
@@ -37,7 +37,7 @@ SECRET = "a secret for tests"
 
 @dataclass(frozen=True)
 class Described:
-    """One answer as the document tells it."""
+    """One answer as the document describes it."""
 
     path: str
     method: str
@@ -59,21 +59,22 @@ class Described:
 
 @dataclass(frozen=True)
 class Ask:
-    """What to ask differently than the document's examples do, to get an answer."""
+    """How a request differs from the document's examples, to get an answer."""
 
     values: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     body: object = None
     admin_token: str = ADMIN_TOKEN
-    """What the service was told; another one is sent if it is empty."""
+    """The setting of the service; if it is empty, a token is sent nevertheless."""
     is_admin: bool = True
     has_it_already: bool = False
     meanwhile: str = ""
     """The image that is refreshed until the answer comes."""
+    is_store_away: bool = False
 
 
 def image_token(name: str) -> str:
-    return webhooks.image_token(SECRET, Repository.parse(name))
+    return tokens.image_token(SECRET, Repository.parse(name))
 
 
 UNKNOWN = {"image": "example/unknown", "repository": "example/unknown", "id": "0" * 16}
@@ -81,6 +82,7 @@ HANDSHAKE = [{"eventType": "Microsoft.EventGrid.SubscriptionValidationEvent", "d
 ASKS = {
     "listImages 400 application/json": Ask(query={"page": "0"}),
     "getImage 202 application/json": Ask({"image": "example/unread"}),
+    "getPage 202 text/html": Ask({"image": "example/unread"}),
     "trackImage 201 application/json": Ask({"image": "example/new"}),
     "trackImage 422 application/json": Ask(body={"Tags": "1.0"}),
     "untrackImage 422 application/json": Ask({"image": "alpine"}),
@@ -104,7 +106,7 @@ ASKS = {
 
 
 def described() -> Iterator[Described]:
-    """Yield every answer that the document tells of, once for each media type it comes in."""
+    """Yield every answer that the document describes, once for each media type it comes in."""
     for path, item in DOCUMENT["paths"].items():
         for method in filter(item.__contains__, METHODS):
             operation = item[method]
@@ -127,6 +129,7 @@ def how_to_ask(wanted: Described) -> Ask:
         "401": Ask(is_admin=False),
         "403": Ask(admin_token=""),
         "404": Ask(UNKNOWN),
+        "503": Ask(is_store_away=True),
     }
     return Ask() if wanted.status.startswith("2") else others[wanted.status]
 
@@ -139,7 +142,8 @@ def read_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def world(read_only: World, tmp_path: Path, wanted: Described) -> World:
-    return read_only if wanted.method == "get" else read_only.copy(tmp_path / "changed")
+    is_changed = wanted.method != "get" or how_to_ask(wanted).is_store_away
+    return read_only.copy(tmp_path / "changed") if is_changed else read_only
 
 
 @pytest.mark.parametrize("wanted", ALL, ids=lambda wanted: wanted.id)
@@ -149,8 +153,8 @@ def test_each_answer_can_be_had_and_is_what_the_description_says(world: World, w
     assert (str(answer.status_code), answer.mimetype if answer.data else "") == (wanted.status, wanted.media_type)
     assert wanted.answer.get("headers", {}).keys() <= dict(answer.headers).keys()
     if wanted.media_type:
-        told = json.loads(answer.text) if wanted.media_type == "application/json" else answer.text
-        validator(wanted.content["schema"]).validate(told)
+        content = json.loads(answer.text) if wanted.media_type == "application/json" else answer.text
+        validator(wanted.content["schema"]).validate(content)
     if "example" in wanted.content:
         assert settled(world, answer) == moving_hidden(wanted.content["example"])
 
@@ -164,6 +168,9 @@ def ask(world: World, wanted: Described, how: Ask) -> TestResponse:
             while not waiting.done():
                 world.app().test_cli_runner().invoke(args=["refresh", how.meanwhile])
             return waiting.result()
+    if how.is_store_away:
+        (world.folder / "data/microbadger.db").rename(world.folder / "elsewhere")
+        (world.folder / "data/microbadger.db").mkdir()
     return request(app, wanted, how)
 
 
@@ -228,6 +235,7 @@ def test_every_route_for_programs_is_described(read_only: World) -> None:
         ("License", documents.LicenseDocument),
         ("VersionControl", documents.VersionControlDocument),
         ("Base", documents.BaseDocument),
+        ("Status", documents.StatusDocument),
         ("ChangeLog", change_log.ChangeLogDocument),
         ("Change", change_log.ChangeDocument),
         ("NewTag", change_log.NewTagDocument),
@@ -254,10 +262,14 @@ def test_every_object_is_used() -> None:
 
 def test_choices_are_those_of_the_service() -> None:
     parameters = DOCUMENT["components"]["parameters"]
+    status = SCHEMAS["Status"]["properties"]
 
     assert parameters["BadgeType"]["schema"]["enum"] == list(BADGE_TYPES)
     assert parameters["Style"]["schema"]["enum"] == list(STYLES)
     assert SCHEMAS["NotificationFields"]["properties"]["Format"]["enum"] == list(FORMATS)
+    assert status["State"]["enum"] == list(get_args(documents.State))
+    for name in ("Status", "Failure"):
+        assert SCHEMAS[name]["properties"]["Reason"]["enum"] == list(get_args(documents.Reason))
 
 
 def examples() -> Iterator[tuple[str, Mapping[str, Any], object]]:
@@ -316,7 +328,7 @@ def test_the_example_of_a_message_is_what_is_sent() -> None:
         ("[::1]:5000/web", True),
     ],
 )
-def test_what_may_stand_for_a_name_is_one(name: str, is_name: bool) -> None:
+def test_the_pattern_of_a_name_fits_names_only(name: str, is_name: bool) -> None:
     parameters = DOCUMENT["components"]["parameters"]
     for parameter, text in (("Repository", name), ("Image", name), ("Image", f"{name}:V1.2_x")):
         assert validator(parameters[parameter]["schema"]).is_valid(text) is is_name
@@ -358,13 +370,13 @@ def page(read_only: World) -> Page:
     return Page(read_only.app().test_client().get("/api/").data)
 
 
-def test_the_page_tells_of_every_operation(page: Page) -> None:
+def test_the_page_lists_every_operation(page: Page) -> None:
     operations = [f"{wanted.method.upper()} {wanted.path}" for wanted in ALL]
 
     assert [operation for operation in operations if operation not in page.text] == []
 
 
-def test_the_page_tells_of_every_member_of_every_object(page: Page) -> None:
+def test_the_page_lists_every_member_of_every_object(page: Page) -> None:
     members = {name for schema in SCHEMAS.values() for name in schema["properties"]}
 
     assert {name for name in members if name not in page.text} == set()
@@ -381,15 +393,36 @@ def test_the_page_loads_nothing_from_elsewhere(page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "pieces"),
+    ("text", "html"),
     [
-        ("größe", [("größe", False, "")]),
-        ("", []),
-        ("`a`", [("a", True, "")]),
-        ("See `a b`.", [("See ", False, ""), ("a b", True, ""), (".", False, "")]),
-        ("or [c](https://d.example)", [("or ", False, ""), ("c", False, "https://d.example")]),
-        ("a ` b [c] (d) [e](javascript:f)", [("a ` b [c] (d) [e](javascript:f)", False, "")]),
+        ("größe", "größe"),
+        ("", ""),
+        ("`a`", "<code>a</code>"),
+        ("See `a <b>`.", "See <code>a &lt;b&gt;</code>."),
+        ("or [c](https://d.example)", 'or <a href="https://d.example" rel="noopener">c</a>'),
+        ('[c](https://d.example/"x)', '<a href="https://d.example/&#34;x" rel="noopener">c</a>'),
+        ("`[c](https://d.example)`", "<code>[c](https://d.example)</code>"),
+        ("<b>", "&lt;b&gt;"),
+        ("a ` b [c] (d) [e](javascript:f)", "a ` b [c] (d) [e](javascript:f)"),
     ],
 )
-def test_a_description_is_told_in_pieces(text: str, pieces: list[tuple[str, bool, str]]) -> None:
-    assert [(words.text, words.is_code, words.url) for words in openapi.prose(text)] == pieces
+def test_code_and_links_of_a_description_are_marked_up(text: str, html: str) -> None:
+    assert openapi.prose(text) == html
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"const": "größe"}, "&#34;größe&#34;"),
+        ({}, "anything"),
+        ({"type": "string"}, "text"),
+        ({"type": ["string", "null"], "format": "date-time"}, "time or null"),
+        ({"type": "string", "format": "uri"}, "URL"),
+        ({"type": "string", "enum": ["a", "<b>"]}, "a or &lt;b&gt;"),
+        ({"type": "array", "items": {"type": "integer"}}, "list of integer"),
+        ({"type": "object", "additionalProperties": {"type": "integer"}}, "object of integers"),
+        ({"$ref": "#/components/schemas/Tag"}, '<a href="#Tag">Tag</a>'),
+    ],
+)
+def test_the_kind_of_a_value_is_said_in_words(schema: dict[str, object], words: str) -> None:
+    assert openapi.kind(schema) == words

@@ -3,7 +3,7 @@
 import pytest
 
 from microbadger.image.reference import Repository
-from microbadger.site.paths import ImagePaths, addresses, has_own_paths
+from microbadger.site.paths import ImagePaths, addresses, has_own_paths, image_in
 
 SHA = "0123456789abcdef" * 4
 
@@ -57,6 +57,19 @@ def test_the_page_of_an_image_is_the_folder_of_its_file() -> None:
     assert ImagePaths("a/b").page == f"{ImagePaths('a/b').page_url}/index.html"
 
 
+def test_the_page_about_a_tag_has_a_folder_of_its_own() -> None:
+    assert ImagePaths("a/b").tag_page("1.0") == "images/a/b:1.0/index.html"
+
+
+def test_what_is_no_part_of_a_name_comes_after_a_dash() -> None:
+    paths = ImagePaths("a/b")
+    assert [paths.feed, paths.changes, paths.status] == [
+        "images/a/b/-/feed.xml",
+        "v1/images/a/b/-/changes.json",
+        "v1/images/a/b/-/status.json",
+    ]
+
+
 def test_an_official_image_stands_under_both_its_names() -> None:
     names = [paths.name for paths in ImagePaths.all_of(Repository.parse("alpine"))]
     assert names == ["library/alpine", "alpine"]
@@ -74,6 +87,7 @@ def test_any_other_image_stands_under_one_name(name: str) -> None:
         ("localhost:5000/version/web", True),
         ("ghcr.io/a/b.json", True),
         (f"ghcr.io/a/version/{SHA}", False),
+        (f"ghcr.io/a/version/{SHA}{SHA}", False),
         ("ghcr.io/a/b.json/c", False),
         ("ghcr.io/a/b.svg/c", False),
         ("example/index.html", False),
@@ -103,3 +117,55 @@ def test_a_name_that_reads_as_a_file_of_another_image_has_no_paths_of_its_own(na
 )
 def test_a_file_is_reached_at_its_path_and_where_the_service_answers_with_it_too(path: str, also: list[str]) -> None:
     assert addresses(path) == [f"/{path}", *also]
+
+
+@pytest.mark.parametrize(
+    ("path", "image"),
+    [
+        ("badges/size/alpine.svg", "alpine"),
+        ("badges/size/library/alpine:3.20_x.json", "alpine"),
+        ("badges/size/localhost:5000/web.svg", "localhost:5000/web"),
+        ("badges/size/localhost:5000/web:1.0.svg", "localhost:5000/web"),
+        ("badges/size/localhost:5000.svg", "localhost"),
+        ("images/a/b/index.html", "a/b"),
+        ("images/a/b:1.0/index.html", "a/b"),
+        ("images/a/b/-/feed.xml", "a/b"),
+        ("v1/images/a/b.json", "a/b"),
+        (f"v1/images/a/b/version/{SHA}.json", "a/b"),
+        (f"v1/images/version/{SHA}.json", f"version/{SHA}"),
+        ("v1/images/a/version/b.json", "a/version/b"),
+        ("v1/images/ghcr.io/a/b/-/changes.json", "ghcr.io/a/b"),
+        ("v1/images/ghcr.io/a/b/-/history.json", "ghcr.io/a/b"),
+    ],
+)
+def test_a_path_names_the_image_it_belongs_to(path: str, image: str) -> None:
+    assert image_in(path) == Repository.parse(image)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "index.html",
+        "v1/images.json",
+        "openapi.json",
+        "api/index.html",
+        "assets/page.js",
+        "images/index.html",
+        "images/Alpine/index.html",
+        "images/a/b:/index.html",
+        "images/a/b@sha256:" + SHA + "/index.html",
+        "images/docker.io/library/alpine/index.html",
+        "images/index.docker.io/a/b/index.html",
+        "images/../etc/index.html",
+        "v1/images/a/b:1.0.json",
+        f"v1/images/a/b:1.0/version/{SHA}.json",
+        "v1/images/a/b:1.0/-/changes.json",
+        "badges/size/a/b.png",
+        "badges/alpine.svg",
+        "",
+        "images/a\n/index.html",
+        "images/" + "a/" * 5000 + "index.html",
+    ],
+)
+def test_a_path_that_is_not_one_of_an_image_names_none(path: str) -> None:
+    assert image_in(path) is None

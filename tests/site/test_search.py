@@ -1,18 +1,18 @@
-"""Finding images: which fit, which comes first, and that a list that was replaced is searched."""
+"""Finding images: which fit, and which comes first."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import delete, insert
 
-from microbadger.image.documents import ImageDocument
+from microbadger.image.documents import image_name
 from microbadger.image.reference import Repository
-from microbadger.site.image_list import entry_of, list_parts
-from microbadger.site.search import Listing, SearchIndex
-from tests.real_registry import wait_until
+from microbadger.site.search import search, searchable
+from microbadger.store.database import Database
+from microbadger.store.tables import CHECKS, RECORDS
 
 NAMES = [
     "web",
@@ -26,23 +26,78 @@ NAMES = [
 ]
 
 
-def entry(name: str, pulls: int = 0, description: str = "") -> bytes:
-    fields = {"Description": description, "PullCount": pulls}
-    return entry_of(Repository.parse(name), cast(ImageDocument, fields))
+
+class Images:
+    """A database of tracked images."""
+
+    def __init__(self, folder: Path) -> None:
+        self._database = Database(f"sqlite:///{folder}/microbadger.db")
+
+    def track(self, *names: str) -> None:
+        rows = [
+            {
+                "image": str(repository),
+                "name": image_name(repository),
+                "registry": repository.registry,
+                "due_at": 0,
+                "failures": 0,
+                "edition": "",
+                "wanted_tags": "",
+                "follow_ups": 0,
+            }
+            for repository in map(Repository.parse, names)
+        ]
+        with self._database.write() as connection:
+            connection.execute(insert(CHECKS), rows)
+
+    def record(self, name: str, description: str = "", pulls: int = 0) -> None:
+        self.track(name)
+        row = {
+            "image": str(Repository.parse(name)),
+            "description": searchable(description),
+            "pull_count": pulls,
+            "entry": "{}",
+            "updated_at": "",
+            "document": b"",
+        }
+        with self._database.write() as connection:
+            connection.execute(insert(RECORDS), row)
+
+    def clear(self) -> None:
+        with self._database.write() as connection:
+            connection.execute(delete(CHECKS))
+            connection.execute(delete(RECORDS))
+
+    def find(self, term: str, at_most: int = 10) -> list[str]:
+        with self._database.read() as connection:
+            return search(connection, term, at_most)
+
+    def close(self) -> None:
+        self._database.close()
 
 
-def index(names: Mapping[str, int], **described: str) -> SearchIndex:
-    pulled = [entry(name, pulls) for name, pulls in names.items()]
-    return SearchIndex([*pulled, *(entry(f"x/{name}", description=text) for name, text in described.items())])
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
+    images = Images(tmp_path_factory.mktemp("database"))
+    yield images
+    images.close()
 
 
-def write(file: Path, *entries: bytes) -> None:
-    file.with_suffix(".new").write_bytes(b"".join(list_parts(len(entries), entries)))
-    file.with_suffix(".new").replace(file)
+@pytest.fixture
+def images(database: Images) -> Images:
+    database.clear()
+    return database
 
 
-def test_the_closest_names_come_first() -> None:
-    assert index(dict.fromkeys(NAMES, 0)).find("web", 10) == [
+def pulled(images: Images, names: Mapping[str, int]) -> None:
+    for name, pulls in names.items():
+        images.record(name, pulls=pulls)
+
+
+def test_the_closest_names_come_first(images: Images) -> None:
+    images.track(*NAMES)
+
+    assert images.find("web") == [
         "web",
         "example/web",
         "ghcr.io/example/web",
@@ -53,71 +108,87 @@ def test_the_closest_names_come_first() -> None:
     ]
 
 
-def test_among_equals_what_is_pulled_most_comes_first() -> None:
-    assert index({"a/web": 1, "b/web": 3, "c/web": 2}).find("web", 2) == ["b/web", "c/web"]
+def test_among_equals_the_one_that_is_pulled_most_comes_first(images: Images) -> None:
+    pulled(images, {"a/web": 1, "b/web": 3_000_000_000, "c/web": 2})
+    images.track("0/web")
+
+    assert images.find("web") == ["b/web", "c/web", "a/web", "0/web"]
 
 
-def test_a_description_comes_last() -> None:
-    assert index({"a/cobweb": 0}, nginx="A Web\nServer").find("web", 10) == ["a/cobweb", "x/nginx"]
-    assert index({"a/cobweb": 0}, nginx="A Web\nServer").find("web server", 10) == ["x/nginx"]
+def test_a_description_comes_last(images: Images) -> None:
+    images.record("x/nginx", "A Web\nServer", pulls=5)
+    images.record("a/cobweb")
+
+    assert images.find("web") == ["a/cobweb", "x/nginx"]
+    assert images.find("web  server") == ["x/nginx"]
 
 
-@pytest.mark.parametrize("term", ["WEB", " web ", "Web"])
-def test_case_and_spaces_around_a_term_do_not_matter(term: str) -> None:
-    assert index({"a/web": 0}).find(term, 10) == ["a/web"]
+def test_an_image_is_found_by_its_name_before_it_was_read(images: Images) -> None:
+    images.track("a/web")
+
+    assert images.find("web") == ["a/web"]
 
 
-@pytest.mark.parametrize("term", ["", "  ", "\n", "nothing", "{0}", "%s", "web\na", ".*"])
-def test_what_fits_nothing_finds_nothing(term: str) -> None:
-    assert index({"a/web": 0, "b/web": 0}).find(term, 10) == []
+def test_an_image_that_is_no_longer_tracked_is_not_found(images: Images) -> None:
+    images.record("a/web")
+    images.clear()
+
+    assert images.find("web") == []
 
 
-def test_an_image_is_found_once_however_often_it_fits() -> None:
-    assert index({"web/web/web": 0}, web="web web web").find("web", 10) == ["web/web/web", "x/web"]
+@pytest.mark.parametrize("term", ["WEB", " web ", "Web", "w\0eb"])
+def test_case_and_spaces_around_a_term_do_not_matter(images: Images, term: str) -> None:
+    images.track("a/web")
+
+    assert images.find(term) == ["a/web"]
 
 
-def test_no_more_are_found_than_are_wanted() -> None:
-    assert len(index({f"a/web{number}": 0 for number in range(50)}).find("web", 10)) == 10
+def test_letters_beyond_ascii_are_compared_in_lower_case(images: Images) -> None:
+    images.record("a/web", "Bäckt ÄPFEL \ud800")
+
+    found = [images.find(term) for term in ("äpfel", "Äpfel", "apfel", "\ud800")]
+    assert found == [["a/web"], ["a/web"], [], ["a/web"]]
 
 
-def test_a_damaged_entry_spoils_no_other() -> None:
-    damaged = [b'{"ImageName":"a/b"', b'{"ImageName":"\xff"}', b'{"ImageName":"a/c","Description":"\\u12"}']
-    assert SearchIndex([*damaged, entry("a/web")]).find("a", 10) == ["a/web"]
+@pytest.mark.parametrize(
+    "term", ["", "  ", "\n", "\0", "nothing", "{0}", "%s", "%", "_", "a%b", "w_b", "!", "web\na", ".*", "w" * 100_000]
+)
+def test_a_term_that_no_text_contains_finds_nothing(images: Images, term: str) -> None:
+    images.record("a/web", "serves pages")
+    images.track("b/web")
+
+    assert images.find(term) == []
+
+
+@pytest.mark.parametrize("term", ["50%", "my_tool", "wow!"])
+def test_characters_with_a_meaning_in_sql_stand_for_themselves(images: Images, term: str) -> None:
+    images.record("a/web", f"it is {term}")
+
+    assert images.find(term) == ["a/web"]
+
+
+def test_an_image_is_found_once_however_often_it_fits(images: Images) -> None:
+    images.record("web/web/web", "web web web")
+
+    assert images.find("web") == ["web/web/web"]
+
+
+def test_no_more_are_found_than_are_wanted(images: Images) -> None:
+    images.track(*(f"a/web{number}" for number in range(50)))
+
+    assert len(images.find("web", 10)) == 10
 
 
 @given(
-    st.dictionaries(st.from_regex(r"[ab]{1,3}/[ab]{1,3}", fullmatch=True), st.text("ab c", max_size=6)),
-    st.text("ab/"),
+    described=st.dictionaries(st.from_regex(r"[ab]{1,3}/[ab]{1,3}", fullmatch=True), st.text("ab c%_", max_size=6)),
+    term=st.text("ab/%_", max_size=4),
 )
-def test_whatever_holds_the_term_is_found(described: dict[str, str], term: str) -> None:
-    entries = [entry(name, description=text) for name, text in described.items()]
+def test_every_image_that_contains_the_term_is_found(database: Images, described: dict[str, str], term: str) -> None:
+    database.clear()
+    for name, text in described.items():
+        database.record(name, text)
 
-    found = SearchIndex(entries).find(term, 1000)
+    found = database.find(term, 1000)
 
     fitting = {name for name, text in described.items() if term and (term in name or term in " ".join(text.split()))}
     assert sorted(found) == sorted(fitting)
-
-
-def test_before_a_list_was_published_nothing_is_found(tmp_path: Path) -> None:
-    assert Listing(tmp_path / "images.json").search("web", 10) == []
-
-
-def test_a_list_that_was_replaced_is_searched(tmp_path: Path) -> None:
-    listing = Listing(tmp_path / "images.json")
-    write(tmp_path / "images.json", entry("a/web"))
-    assert listing.search("web", 10) == ["a/web"]
-
-    write(tmp_path / "images.json", entry("a/web"), entry("b/web"))
-
-    assert listing.search("web", 10) == ["a/web", "b/web"]
-
-
-def test_a_long_list_that_was_replaced_is_read_beside_the_requests(tmp_path: Path) -> None:
-    many = [entry(f"a/app{number}", description="x" * 100) for number in range(3000)]
-    listing = Listing(tmp_path / "images.json")
-    write(tmp_path / "images.json", *many)
-    assert listing.search("web", 10) == []
-
-    write(tmp_path / "images.json", *many, entry("a/web"))
-
-    wait_until(lambda: listing.search("web", 10) == ["a/web"], "the new list", 10)

@@ -95,49 +95,49 @@ class OldClient:
 
     def images(self, page: int) -> tuple[list[str], int]:
         """Return the names on a page of the list, and how many pages there are."""
-        told = json.loads(self._ask("GET", f"{self._url}/v1/images?query=recent&page={page}")[1])
-        return [image["ImageName"] for image in _list(told, "Images", dict)], _value(told, "PageCount", int)
+        document = json.loads(self._ask("GET", f"{self._url}/v1/images?query=recent&page={page}")[1])
+        return [image["ImageName"] for image in _list(document, "Images", dict)], _value(document, "PageCount", int)
 
     def refresh(self, image: OldImage) -> bool:
         """Tell the service that an image was pushed, as everybody's CI did: ``curl -X POST`` with no body."""
         return self._ask("POST", image.webhook_url) == (200, "OK")
 
 
-def read_image(told: Mapping[str, Any]) -> OldImage:
+def read_image(document: Mapping[str, Any]) -> OldImage:
     return OldImage(
-        latest_sha=_value(told, "LatestSHA", str),
-        webhook_url=_value(told, "WebhookURL", str),
-        updated_at=_time(told, "UpdatedAt"),
-        description=_value(told, "Description", str),
-        last_updated=_time(told, "LastUpdated"),
-        pull_count=_value(told, "PullCount", int),
-        star_count=_value(told, "StarCount", int),
-        versions=[read_version(version) for version in _list(told, "Versions", dict)],
-        id=_value(told, "Id", str),
-        name=_value(told, "ImageName", str),
-        url=_value(told, "ImageURL", str),
-        author=_value(told, "Author", str),
-        layer_count=_value(told, "LayerCount", int),
-        download_size=_value(told, "DownloadSize", int),
-        labels=_value(told, "Labels", dict),
-        latest_version=_value(told, "LatestVersion", str),
+        latest_sha=_value(document, "LatestSHA", str),
+        webhook_url=_value(document, "WebhookURL", str),
+        updated_at=_time(document, "UpdatedAt"),
+        description=_value(document, "Description", str),
+        last_updated=_time(document, "LastUpdated"),
+        pull_count=_value(document, "PullCount", int),
+        star_count=_value(document, "StarCount", int),
+        versions=[read_version(version) for version in _list(document, "Versions", dict)],
+        id=_value(document, "Id", str),
+        name=_value(document, "ImageName", str),
+        url=_value(document, "ImageURL", str),
+        author=_value(document, "Author", str),
+        layer_count=_value(document, "LayerCount", int),
+        download_size=_value(document, "DownloadSize", int),
+        labels=_value(document, "Labels", dict),
+        latest_version=_value(document, "LatestVersion", str),
     )
 
 
-def read_version(told: Mapping[str, Any]) -> OldVersion:
-    license_, version_control = _value(told, "License", dict), _value(told, "VersionControl", dict)
+def read_version(document: Mapping[str, Any]) -> OldVersion:
+    license_, version_control = _value(document, "License", dict), _value(document, "VersionControl", dict)
     return OldVersion(
-        sha=_value(told, "SHA", str),
-        tags=[_value(tag, "tag", str) for tag in _list(told, "Tags", dict)],
-        image_name=_value(told, "ImageName", str),
-        author=_value(told, "Author", str),
-        labels=_value(told, "Labels", dict),
-        layer_count=_value(told, "LayerCount", int),
-        download_size=_value(told, "DownloadSize", int),
-        created=_time(told, "Created"),
-        layers=[_layer(layer) for layer in _list(told, "Layers", dict)],
-        parents=[_value(parent, "ImageName", str) for parent in _list(told, "Parents", dict)],
-        identical=[_value(twin, "ImageName", str) for twin in _list(told, "Identical", dict)],
+        sha=_value(document, "SHA", str),
+        tags=[_value(tag, "tag", str) for tag in _list(document, "Tags", dict)],
+        image_name=_value(document, "ImageName", str),
+        author=_value(document, "Author", str),
+        labels=_value(document, "Labels", dict),
+        layer_count=_value(document, "LayerCount", int),
+        download_size=_value(document, "DownloadSize", int),
+        created=_time(document, "Created"),
+        layers=[_layer(layer) for layer in _list(document, "Layers", dict)],
+        parents=[_value(parent, "ImageName", str) for parent in _list(document, "Parents", dict)],
+        identical=[_value(twin, "ImageName", str) for twin in _list(document, "Identical", dict)],
         license=_value(license_, "Code", str),
         license_url=_value(license_, "URL", str),
         source=_value(version_control, "URL", str),
@@ -145,27 +145,29 @@ def read_version(told: Mapping[str, Any]) -> OldVersion:
     )
 
 
-def _layer(told: Mapping[str, Any]) -> OldLayer:
-    return OldLayer(*(_value(told, "BlobSum", str), _value(told, "Command", str), _value(told, "DownloadSize", int)))
+def _layer(document: Mapping[str, Any]) -> OldLayer:
+    return OldLayer(
+        _value(document, "BlobSum", str), _value(document, "Command", str), _value(document, "DownloadSize", int)
+    )
 
 
-def _value(told: Mapping[str, Any], name: str, kind: type[T]) -> T:
-    value = told.get(name, kind())
+def _value(document: Mapping[str, Any], name: str, kind: type[T]) -> T:
+    value = document.get(name, kind())
     if type(value) is not kind:
         raise TypeError(f"{name} is {value!r}")
     return value
 
 
-def _list(told: Mapping[str, Any], name: str, kind: type[T]) -> list[T]:
-    values: list[T] = _value(told, name, list)
+def _list(document: Mapping[str, Any], name: str, kind: type[T]) -> list[T]:
+    values: list[T] = _value(document, name, list)
     if any(type(value) is not kind for value in values):
         raise TypeError(f"{name} holds {values!r}")
     return values
 
 
-def _time(told: Mapping[str, Any], name: str) -> datetime:
+def _time(document: Mapping[str, Any], name: str) -> datetime:
     """Return a time; the year 1 stands for one that is missing, as in Go."""
-    time = datetime.strptime(_value(told, name, str) or "0001-01-01T00:00:00Z", _format(told.get(name, "")))
+    time = datetime.strptime(_value(document, name, str) or "0001-01-01T00:00:00Z", _format(document.get(name, "")))
     return time.replace(tzinfo=UTC)
 
 

@@ -1,15 +1,17 @@
-"""What an administrator does over HTTP, and what everybody else is told."""
+"""What an administrator does over HTTP, and what everybody else is answered."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
-from app import create_app
-from microbadger.settings import Settings
+from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.image.reference import Repository
 from tests.fakes.registry import FakeRegistry, image
+from tests.web.bench import Bench
+
+LISTED = "example/listed # in the file\n"
 
 
 @pytest.fixture(scope="module")
@@ -20,22 +22,15 @@ def fake() -> Iterator[FakeRegistry]:
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Flask:
-    settings = Settings(
-        images="example/named",
-        data_dir=tmp_path / "data",
-        public_dir=tmp_path / "public",
-        secret="a secret",
-        admin_token="größe secret",
-        hook_url="https://hooks.test",
-        hub_url="",
-    )
-    return create_app(settings)
+def bench(tmp_path: Path) -> Bench:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/images.txt").write_text(LISTED)
+    return Bench(tmp_path, "example/named", admin_token="größe secret", hook_url="https://hooks.test")
 
 
 @pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    return app.test_client()
+def client(bench: Bench) -> FlaskClient:
+    return bench.client
 
 
 def headers(value: str) -> dict[str, str]:
@@ -45,35 +40,50 @@ def headers(value: str) -> dict[str, str]:
 ADMIN = headers("Bearer größe secret")
 
 
-def test_an_image_is_tracked_and_untracked(client: FlaskClient, fake: FakeRegistry, app: Flask) -> None:
+def test_an_image_is_tracked_and_untracked(bench: Bench, client: FlaskClient, fake: FakeRegistry) -> None:
     url = f"/v1/images/{fake.host}/team/web"
 
     assert client.put(url, headers=ADMIN).status_code == 201
     assert client.put(url, headers=ADMIN).status_code == 200
     assert client.get(url).status_code == 202
-    app.test_cli_runner().invoke(args=["refresh", f"{fake.host}/team/web"])
+    bench.refresh(f"{fake.host}/team/web")
     assert client.get(url).status_code == 200
     assert client.delete(url, headers=ADMIN).status_code == 204
     assert client.delete(url, headers=ADMIN).status_code == 404
     assert client.get(url).status_code == 404
 
 
-def test_tracking_makes_a_look_at_the_image_wanted(client: FlaskClient, tmp_path: Path) -> None:
-    client.put("/v1/images/example/web", headers=ADMIN)
+def test_tracking_asks_for_a_check_of_the_image(bench: Bench) -> None:
+    bench.client.put("/v1/images/example/web", headers=ADMIN)
 
-    assert len(list((tmp_path / "data/requests/pending").iterdir())) == 1
+    assert bench.requested == ["example/web"]
 
 
-def test_a_put_says_all_there_is_to_say(client: FlaskClient, tmp_path: Path) -> None:
-    client.put("/v1/images/example/web", headers=ADMIN, json={"Tags": ["1.0", "2.0"], "Private": True})
-    answer = client.put("/v1/images/example/web", headers=ADMIN, json={"Tags": ["2.0"]})
+def test_a_put_says_all_there_is_to_say(bench: Bench) -> None:
+    bench.client.put("/v1/images/example/web", headers=ADMIN, json={"Tags": ["1.0", "2.0"], "Private": True})
+    answer = bench.client.put("/v1/images/example/web", headers=ADMIN, json={"Tags": ["2.0"]})
 
     assert answer.get_json() == {"ImageName": "example/web", "Tags": ["2.0"], "Private": False}
-    assert (tmp_path / "data/images.txt").read_text() == "example/web:2.0\n"
+    web = Repository.parse("example/web")
+    assert bench.freshness.tracked.get(web) == TrackedImage(web, frozenset(["2.0"]))
+
+
+def test_an_image_tracked_here_stays_tracked_by_a_service_that_starts_anew(bench: Bench, tmp_path: Path) -> None:
+    bench.client.put("/v1/images/example/web", headers=ADMIN)
+
+    assert Bench(tmp_path, "").client.get("/v1/images/example/web").status_code == 202
+
+
+def test_the_operators_list_is_never_written(bench: Bench) -> None:
+    for name in ("example/listed", "example/web"):
+        bench.client.put(f"/v1/images/{name}", headers=ADMIN, json={"Tags": ["1.0"]})
+        bench.client.delete(f"/v1/images/{name}", headers=ADMIN)
+
+    assert (bench.data / "images.txt").read_text() == LISTED
 
 
 @pytest.mark.parametrize("name", ["example/named", "library/alpine"])
-def test_the_webhook_is_told_of_what_is_tracked(client: FlaskClient, name: str) -> None:
+def test_the_webhook_of_a_tracked_image_is_shown(client: FlaskClient, name: str) -> None:
     answer = client.get(f"/v1/images/{name}/-/webhook", headers=ADMIN)
 
     if name == "example/named":
@@ -82,11 +92,15 @@ def test_the_webhook_is_told_of_what_is_tracked(client: FlaskClient, name: str) 
         assert answer.status_code == 404
 
 
-def test_what_the_settings_name_cannot_be_untracked_here(client: FlaskClient) -> None:
-    answer = client.delete("/v1/images/example/named", headers=ADMIN)
+@pytest.mark.parametrize(
+    ("name", "where"), [("example/named", "MICROBADGER_IMAGES"), ("example/listed", "data/images.txt")]
+)
+def test_what_the_operator_lists_cannot_be_untracked_here(client: FlaskClient, name: str, where: str) -> None:
+    answer = client.delete(f"/v1/images/{name}", headers=ADMIN)
 
     assert answer.status_code == 422
-    assert "MICROBADGER_IMAGES" in answer.get_json()["Error"]
+    assert where in answer.get_json()["Error"]
+    assert client.get(f"/v1/images/{name}").status_code == 202
 
 
 @pytest.mark.parametrize(
@@ -108,20 +122,24 @@ def test_what_the_settings_name_cannot_be_untracked_here(client: FlaskClient) ->
     ],
 )
 def test_a_body_that_makes_no_sense_is_explained_and_changes_nothing(
-    client: FlaskClient, tmp_path: Path, body: bytes
+    bench: Bench, body: bytes
 ) -> None:
-    answer = client.put("/v1/images/example/web", headers=ADMIN, data=body)
+    answer = bench.client.put("/v1/images/example/web", headers=ADMIN, data=body)
 
     assert (answer.status_code, list(answer.get_json())) == (422, ["Error"])
-    assert not (tmp_path / "data/images.txt").exists()
+    assert tracked(bench) == ["example/listed", "example/named"]
+
+
+def tracked(bench: Bench) -> list[str]:
+    return [image.repository.familiar for image in bench.freshness.tracked]
 
 
 @pytest.mark.parametrize(
     "name", ["mañana", "UPPER/case", "example/web@sha256:" + "0" * 64, "example/web%20private"]
 )
-def test_a_name_that_is_none_is_explained(client: FlaskClient, tmp_path: Path, name: str) -> None:
-    assert client.put(f"/v1/images/{name}", headers=ADMIN).status_code == 422
-    assert not (tmp_path / "data/images.txt").exists()
+def test_an_invalid_name_is_explained(bench: Bench, name: str) -> None:
+    assert bench.client.put(f"/v1/images/{name}", headers=ADMIN).status_code == 422
+    assert tracked(bench) == ["example/listed", "example/named"]
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "GET"])
@@ -138,16 +156,15 @@ def test_nobody_else_may(client: FlaskClient, method: str, value: str) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "GET"])
 def test_without_an_admin_token_nobody_is_an_administrator(tmp_path: Path, method: str) -> None:
-    settings = Settings(images="example/named", data_dir=tmp_path / "d", public_dir=tmp_path / "p", hub_url="")
     path = "/v1/images/example/named" + ("/-/webhook" if method == "GET" else "")
 
-    answer = create_app(settings).test_client().open(path, method=method, headers=headers("Bearer "))
+    answer = Bench(tmp_path, "example/named").client.open(path, method=method, headers=headers("Bearer "))
 
     assert answer.status_code == 403
     assert "MICROBADGER_ADMIN_TOKEN" in answer.get_json()["Error"]
 
 
-def test_the_log_tells_what_an_administrator_changed_and_who_was_refused(
+def test_the_log_has_what_an_administrator_changed_and_what_was_refused(
     client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")

@@ -2,7 +2,6 @@
 
 import copy
 import gzip
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -11,8 +10,11 @@ import pytest
 import schemathesis
 from flask.testing import FlaskClient
 from schemathesis.config import SchemathesisConfig
+from sqlalchemy import select
 
 from microbadger.site import openapi
+from microbadger.store.database import Database
+from microbadger.store.tables import SUBSCRIPTIONS
 from tests.fakes.receiver import Receiver
 from tests.fakes.registry import FakeRegistry
 from tests.web.world import ADMIN_TOKEN, NOTIFICATION, World, running
@@ -82,9 +84,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def service(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A copy of the service on a real port, to be asked anything."""
     asked = world.copy(tmp_path_factory.mktemp("asked") / "world")
-    kept = asked.folder / "data/notifications/subscriptions.json"
-    (subscription,) = json.loads(kept.read_text())
-    kept.write_text(json.dumps([subscription, {**subscription, "id": ANOTHER_NOTIFICATION}]))
+    with Database(asked.settings().database).write() as connection:
+        (subscription,) = connection.execute(select(SUBSCRIPTIONS)).mappings()
+        another = {**subscription, "number": None, "id": ANOTHER_NOTIFICATION}
+        connection.execute(SUBSCRIPTIONS.insert().values(another))
     with running(asked.app()) as url:
         yield url
 
@@ -148,7 +151,7 @@ def test_head_is_get_without_the_body(client: FlaskClient, path: str) -> None:
 @pytest.mark.parametrize("path", FILES)
 @pytest.mark.parametrize("encoding", ["identity", "gzip", "br, gzip;q=0.5"])
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', "*"])
-def test_who_has_it_already_is_told_so(client: FlaskClient, path: str, encoding: str, form: str) -> None:
+def test_a_client_that_has_it_already_is_answered_so(client: FlaskClient, path: str, encoding: str, form: str) -> None:
     first = client.get(path, headers={"Accept-Encoding": encoding})
     known = {"If-None-Match": form.format(first.headers["ETag"]), "Accept-Encoding": encoding}
 
@@ -159,12 +162,12 @@ def test_who_has_it_already_is_told_so(client: FlaskClient, path: str, encoding:
 
 
 @pytest.mark.parametrize("known", ['"ma\xf1ana"', '"other"', "other", "", '"'])
-def test_who_has_something_else_gets_it(client: FlaskClient, known: str) -> None:
+def test_a_client_that_has_something_else_gets_it(client: FlaskClient, known: str) -> None:
     assert client.get("/v1/images/example/web", headers={"If-None-Match": known}).status_code == 200
 
 
 @pytest.mark.parametrize("path", LARGE)
-def test_what_is_large_is_compressed_for_who_accepts_it(client: FlaskClient, path: str) -> None:
+def test_what_is_large_is_compressed_if_the_client_accepts_it(client: FlaskClient, path: str) -> None:
     plain, packed = client.get(path), client.get(path, headers={"Accept-Encoding": "gzip"})
 
     assert (plain.headers.get("Content-Encoding"), packed.headers["Content-Encoding"]) == (None, "gzip")
@@ -187,7 +190,7 @@ def test_what_is_small_is_never_compressed(client: FlaskClient, path: str, encod
 
 
 @pytest.mark.parametrize(("path", "method"), DESCRIBED)
-def test_options_tells_the_methods_of_every_address(client: FlaskClient, path: str, method: str) -> None:
+def test_options_has_the_methods_of_every_address(client: FlaskClient, path: str, method: str) -> None:
     """It does so without a token, for a browser asks before it sends one."""
     asked = {"Origin": "https://ma\xf1ana.example", "Access-Control-Request-Method": method.upper()}
 
@@ -222,7 +225,7 @@ def test_a_browser_may_read_every_answer_of_the_api(client: FlaskClient, path: s
 
 
 @pytest.mark.parametrize("path", ["/images/example/web/token", "/hooks/token", "/"])
-def test_other_sites_are_told_nothing_of_what_is_not_the_api(client: FlaskClient, path: str) -> None:
+def test_other_sites_learn_nothing_of_what_is_not_the_api(client: FlaskClient, path: str) -> None:
     assert not [name for name, _ in client.options(path).headers if name.startswith("Access-Control")]
 
 

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from os import environ
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,14 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 import requests
-from flask.testing import FlaskClient
 
-from app import create_app
-from microbadger.settings import Settings
 from tests.fakes.registry import FakeRegistry, image, index
 from tests.readme import block, section
 from tests.real_registry import free_port, wait_until
 from tests.running_service import RunningService
+from tests.web.bench import Bench
 
-# One process and no daemon, so it runs as whoever runs the tests; everything it would write goes below its folder.
+# One process and no daemon, so it runs as the user who runs the tests; everything it would write goes below its folder.
 CONFIGURATION = """
 daemon off;
 master_process off;
@@ -55,10 +52,13 @@ server {
 # What Debian's list of media types calls otherwise: by an older name, and what every XML is.
 OTHER_NAMES = {"application/javascript": "text/javascript", "text/xml": "application/atom+xml"}
 ANSWER_SECONDS = 10.0
+ADMIN_TOKEN = "an administrator's"
+UNREAD = "127.0.0.1:1/team/unread"
+"""A tracked image whose registry cannot be reached."""
 
 
 def nginx_command() -> str | None:
-    """Return the path of nginx, which Debian installs where not everybody looks; None where it is not installed."""
+    """Return the path of nginx, which Debian installs in a folder for administrators; None if it is not installed."""
     return shutil.which("nginx", path=f"{environ['PATH']}:/usr/sbin")
 
 
@@ -99,16 +99,8 @@ def answers(url: str, process: "subprocess.Popen[bytes]", log: Path) -> bool:
         return False
 
 
-@dataclass(frozen=True)
-class Service:
-    """A service that read its images, and the folder that it published to."""
-
-    public: Path
-    client: FlaskClient
-
-
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """With an official image, one whose registry has a port, and one that is called like a search."""
     folder = tmp_path_factory.mktemp("service")
     with FakeRegistry() as fake:
@@ -116,30 +108,23 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             fake.push("library/alpine", tag, index(image(layers=[1024]), image(architecture="arm64", variant="v8")))
         fake.push("team/web", "1.0_RC.1-x", image(labels={"org.opencontainers.image.title": "größe <b>"}))
         fake.push("search/tool", "latest", image())
-        settings = Settings(
-            images=f"alpine search/tool {fake.host}/team/web",
-            data_dir=folder / "data",
-            public_dir=folder / "public",
-            mirrors={"docker.io": fake.url},
-            hub_url="",
-        )
-        app = create_app(settings)
-        app.test_cli_runner().invoke(args=["refresh"])
+        bench = Bench(folder, f"alpine search/tool {fake.host}/team/web", fake)
+        bench.refresh()
         fake.push("team/web", "latest", image(layers=[7, 8]))
-        app.test_cli_runner().invoke(args=["refresh", f"{fake.host}/team/web"])
-        yield Service(folder / "public", app.test_client())
+        bench.refresh(f"{fake.host}/team/web")
+        yield bench
 
 
 @pytest.fixture(scope="module")
-def nginx(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def nginx(service: Bench, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with running_nginx(tmp_path_factory.mktemp("nginx") / "run", service.public) as url:
         yield url
 
 
 def differing(addresses: list[str], one: Callable[[str], object], other: Callable[[str], object]) -> dict[str, object]:
     """Return what is not the same at these addresses."""
-    told = {address: (one(address), other(address)) for address in addresses}
-    return {address: both for address, both in told.items() if both[0] != both[1]}
+    found = {address: (one(address), other(address)) for address in addresses}
+    return {address: both for address, both in found.items() if both[0] != both[1]}
 
 
 def addresses(public: Path) -> list[str]:
@@ -152,7 +137,7 @@ def fetched(url: str) -> requests.Response:
     return requests.get(url, timeout=ANSWER_SECONDS)
 
 
-def test_there_is_something_of_every_kind(service: Service) -> None:
+def test_there_is_something_of_every_kind(service: Bench) -> None:
     found = addresses(service.public)
 
     assert {Path(address).suffix for address in found} == {".css", ".html", ".js", ".json", ".svg", ".xml"}
@@ -161,7 +146,7 @@ def test_there_is_something_of_every_kind(service: Service) -> None:
     assert [address for address in found if address.endswith("/team/web:1.0_RC.1-x.svg") and "127.0.0.1:" in address]
 
 
-def test_every_file_has_the_same_bytes_and_type(service: Service, nginx: str) -> None:
+def test_every_file_has_the_same_bytes_and_type(service: Bench, nginx: str) -> None:
     def from_nginx(address: str) -> tuple[int, str, bytes]:
         answer = fetched(nginx + address)
         media_type = answer.headers["Content-Type"].partition(";")[0]
@@ -174,7 +159,7 @@ def test_every_file_has_the_same_bytes_and_type(service: Service, nginx: str) ->
     assert differing(addresses(service.public), from_nginx, from_service) == {}
 
 
-def test_every_page_has_the_same_bytes_without_its_file_name(service: Service, nginx: str) -> None:
+def test_every_page_has_the_same_bytes_without_its_file_name(service: Bench, nginx: str) -> None:
     pages = [page for page in addresses(service.public) if page.endswith("/index.html")]
     short = [page.removesuffix("index.html") for page in pages] + [page.removesuffix("/index.html") for page in pages]
 
@@ -189,12 +174,12 @@ def test_every_page_has_the_same_bytes_without_its_file_name(service: Service, n
     "address",
     ["/badges/size//alpine.svg", "/badges//size/library/alpine:3.20.svg", "/badges/size/library%2Falpine%3A3.20.svg"],
 )
-def test_a_file_is_found_under_an_odd_address(service: Service, nginx: str, address: str) -> None:
+def test_a_file_is_found_under_an_odd_address(service: Bench, nginx: str, address: str) -> None:
     assert fetched(nginx + address).content == service.client.get(address, follow_redirects=True).data
 
 
 @pytest.mark.parametrize("address", ["/ma%C3%B1ana", "/v1/images/example/none.json", "/assets/", "/badges", "/.new-x"])
-def test_what_is_no_file_is_found_by_neither(service: Service, nginx: str, address: str) -> None:
+def test_what_is_no_file_is_found_by_neither(service: Bench, nginx: str, address: str) -> None:
     assert fetched(nginx + address).status_code in (403, 404)
     assert service.client.get(address).status_code == 404
 
@@ -210,9 +195,11 @@ class Front:
         """An image to post webhooks for, so that nothing else changes."""
         self.missing = f"{fake.host}/team/missing"
         """A tracked image that its registry does not have."""
+        self.unread = UNREAD
 
     def named(self, target: str) -> str:
-        return target.replace("WEB", self.web).replace("PUSHED", self.pushed).replace("MISSING", self.missing)
+        names = {"WEB": self.web, "PUSHED": self.pushed, "MISSING": self.missing, "UNREAD": self.unread}
+        return re.sub("|".join(names), lambda found: names[found[0]], target)
 
     def webhook(self, *name: str) -> str:
         return urlsplit(self.service.command("webhook", *name).stdout.strip()).path
@@ -248,10 +235,10 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
         fake.push("library/alpine", "latest", index(image(layers=[1024]), image(architecture="arm64", variant="v8")))
         fake.push("team/web", "1.0_RC.1-x", image(labels={"org.opencontainers.image.title": "größe <b>"}))
         fake.push("team/pushed", "latest", image())
-        names = ["alpine", f"{fake.host}/team/web", f"{fake.host}/team/pushed", f"{fake.host}/team/missing"]
-        service = RunningService(folder, names, mirrors=f'{{"docker.io": "{fake.url}"}}', admin_token="t0ken")
+        names = ["alpine", f"{fake.host}/team/web", f"{fake.host}/team/pushed", f"{fake.host}/team/missing", UNREAD]
+        service = RunningService(folder, names, mirrors=f'{{"docker.io": "{fake.url}"}}', admin_token=ADMIN_TOKEN)
         running.enter_context(service)
-        for name in names[:-1]:
+        for name in names[:3]:
             service.wait_for_image(name)
         service.wait(lambda: names[2] in service.get("/").text, "the home page lists the image")
         site = substituted(block("Behind nginx", "nginx"), {"127.0.0.1:8000": f"127.0.0.1:{service.port}"})
@@ -260,18 +247,19 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
 
 
 HEADERS = [
-    "Content-Type", "Cache-Control", "Access-Control-Allow-Origin", "X-Content-Type-Options", "Content-Security-Policy",
-    "Location", "Allow", "WWW-Authenticate", "Access-Control-Allow-Methods", "Access-Control-Allow-Headers",
+    "Content-Type", "Cache-Control", "X-Content-Type-Options", "Content-Security-Policy", "Location", "Allow",
+    "WWW-Authenticate", "Cross-Origin-Resource-Policy", "Access-Control-Allow-Origin", "Access-Control-Allow-Methods",
+    "Access-Control-Allow-Headers",
 ]  # fmt: skip
 
 
-def told(answer: requests.Response) -> dict[str, object]:
+def seen(answer: requests.Response) -> dict[str, object]:
     return {"status": answer.status_code, "body": answer.content} | {
         name: answer.headers.get(name) for name in HEADERS
     }
 
 
-TOKEN = {"Authorization": "Bearer t0ken"}
+TOKEN = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
 
 
 @pytest.mark.parametrize(
@@ -296,8 +284,14 @@ TOKEN = {"Authorization": "Bearer t0ken"}
         (200, "/badges/image/example/unknown.json"),
         (200, "/badges/image/PUSHED:unknown.svg"),
         (200, "/badges/size/MISSING.svg"),
-        (202, "/v1/images/MISSING"),
+        (404, "/v1/images/MISSING"),
         (404, "/images/MISSING"),
+        (200, "/badges/size/UNREAD.svg"),
+        (202, "/v1/images/UNREAD"),
+        (202, "/images/UNREAD"),
+        (200, "/v1/images/WEB/-/status.json"),
+        (200, "/v1/images/UNREAD/-/status.json"),
+        (404, "/v1/images/example/unknown/-/status.json"),
         (200, "/badges/image/Example_TEMPLATE.svg"),
         (200, "/badges/image/.hidden.svg"),
         (200, f"/badges/image/{'a' * 3000}.svg"),
@@ -346,7 +340,7 @@ TOKEN = {"Authorization": "Bearer t0ken"}
 def test_it_answers_through_nginx_as_the_service_does(front: Front, status: int, target: str) -> None:
     answer, own = front.both("GET", front.named(target))
 
-    assert told(answer) == told(own)
+    assert seen(answer) == seen(own)
     assert answer.status_code == status
 
 
@@ -374,14 +368,14 @@ def test_it_does_through_nginx_as_the_service_does(
 ) -> None:
     answer, own = front.both(method, front.named(target), **options)
 
-    assert told(answer) == told(own)
+    assert seen(answer) == seen(own)
     assert answer.status_code == status
 
 
 def test_every_file_is_answered_through_nginx_as_by_the_service(front: Front) -> None:
     def differs(target: str) -> bool:
         answer, own = front.both("GET", target)
-        return told(answer) != told(own)
+        return seen(answer) != seen(own)
 
     targets = addresses(front.service.public)
     assert len(targets) > 100
@@ -389,17 +383,17 @@ def test_every_file_is_answered_through_nginx_as_by_the_service(front: Front) ->
 
 
 @pytest.mark.parametrize("target", ["/badges/image/alpine.svg", "/v1/images/alpine.json", "/images/alpine", "/"])
-def test_who_has_a_file_already_is_told_so(front: Front, target: str) -> None:
+def test_a_client_that_has_a_file_already_is_answered_so(front: Front, target: str) -> None:
     first = asked(front.url, "GET", target)
     tag = first.headers["ETag"]
 
-    again = told(asked(front.url, "GET", target, headers={"If-None-Match": tag}))
+    again = seen(asked(front.url, "GET", target, headers={"If-None-Match": tag}))
 
     assert not tag.startswith("W/")
-    assert again == told(first) | {"status": 304, "body": b"", "Content-Type": None}
+    assert again == seen(first) | {"status": 304, "body": b"", "Content-Type": None}
 
 
-def test_who_has_an_answer_of_the_service_already_is_told_so(front: Front) -> None:
+def test_a_client_that_has_an_answer_of_the_service_already_is_answered_so(front: Front) -> None:
     target = "/badges/image/alpine.svg?style=plastic"
     tag = asked(front.url, "GET", target).headers["ETag"]
 
@@ -446,7 +440,7 @@ def test_a_webhook_waits_through_nginx_until_the_files_are_fresh(front: Front) -
     assert (answer.status_code, answer.json()["Result"]) == (200, "fresh")
 
 
-def test_a_webhook_that_waits_tells_through_nginx_why_the_registry_failed(front: Front) -> None:
+def test_a_webhook_that_waits_says_through_nginx_why_the_registry_failed(front: Front) -> None:
     answer = asked(front.url, "POST", f"{front.webhook(front.missing)}?wait=30")
 
     assert (answer.status_code, answer.json()["Result"]) == (502, "failed")

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 from werkzeug.test import TestResponse
 
-from app import create_app
-from microbadger.settings import Settings
 from tests.fakes.receiver import Answer, Receiver
+from tests.web.bench import Bench
 
 ROOT = "/v1/notifications/"
 TOKEN = {"Authorization": "Bearer the token"}
@@ -22,21 +21,19 @@ URL = "https://hooks.test/mañana"
 WANTED = {"ImageName": "example/web", "WebhookURL": URL}
 
 
-def client_of(folder: Path, **options: str) -> FlaskClient:
-    service = Settings(
-        images="example/web alpine",
-        data_dir=folder / "data",
-        public_dir=folder / "public",
-        hub_url="",
-        admin_token=options.get("admin_token", "the token"),
-        base_url=options.get("base_url", "https://badges.test"),
-    )
-    return create_app(service).test_client()
+def bench_in(folder: Path, **options: str) -> Bench:
+    defaults = {"admin_token": "the token", "base_url": "https://badges.test"}
+    return Bench(folder, "example/web alpine", **{**defaults, **options})
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> FlaskClient:
-    return client_of(tmp_path)
+def bench(tmp_path: Path) -> Bench:
+    return bench_in(tmp_path)
+
+
+@pytest.fixture
+def client(bench: Bench) -> FlaskClient:
+    return bench.client
 
 
 @pytest.fixture
@@ -57,7 +54,7 @@ def get(client: FlaskClient, id_: str = "") -> Any:
     return answer.get_json()
 
 
-def told(answer: TestResponse) -> tuple[int, str]:
+def refusal(answer: TestResponse) -> tuple[int, str]:
     return answer.status_code, answer.get_json()["Error"]
 
 
@@ -94,7 +91,7 @@ def test_an_official_image_may_be_named_as_the_registry_does(client: FlaskClient
     assert create(client, ImageName="library/alpine")["ImageName"] == "alpine"
 
 
-def test_the_secret_is_told_once(client: FlaskClient) -> None:
+def test_the_secret_is_shown_once(client: FlaskClient) -> None:
     created = create(client)
 
     assert created["Secret"].startswith("whsec_")
@@ -139,7 +136,7 @@ def test_a_notification_is_deleted(client: FlaskClient) -> None:
 def test_a_notification_that_is_not_there_is_not_found(client: FlaskClient, method: str, path: str) -> None:
     create(client)
 
-    assert told(client.open(ROOT + path, method=method, json={}, headers=TOKEN))[0] == 404
+    assert refusal(client.open(ROOT + path, method=method, json={}, headers=TOKEN))[0] == 404
 
 
 @pytest.mark.parametrize(
@@ -151,7 +148,7 @@ def test_an_invalid_url_is_refused_as_it_always_was(client: FlaskClient, method:
 
     answer = client.open(path, method=method, json={**WANTED, "WebhookURL": url}, headers=TOKEN)
 
-    assert told(answer) == (422, "Invalid webhook URL")
+    assert refusal(answer) == (422, "Invalid webhook URL")
 
 
 @pytest.mark.parametrize("name", ["mañana", "", "example/unknown", "UPPER/case", "../etc", "alpine:3", "a" * 5000])
@@ -159,7 +156,7 @@ def test_an_invalid_url_is_refused_as_it_always_was(client: FlaskClient, method:
 def test_an_image_that_is_not_tracked_is_not_found(client: FlaskClient, method: str, name: str) -> None:
     path = ROOT + (create(client)["ID"] if method == "PUT" else "")
 
-    assert told(client.open(path, method=method, json={**WANTED, "ImageName": name}, headers=TOKEN))[0] == 404
+    assert refusal(client.open(path, method=method, json={**WANTED, "ImageName": name}, headers=TOKEN))[0] == 404
 
 
 @pytest.mark.parametrize(
@@ -179,7 +176,7 @@ def test_an_image_that_is_not_tracked_is_not_found(client: FlaskClient, method: 
     ],
 )
 def test_a_body_that_makes_no_sense_is_explained(client: FlaskClient, body: bytes) -> None:
-    assert told(client.post(ROOT, data=body, headers=TOKEN))[0] == 422
+    assert refusal(client.post(ROOT, data=body, headers=TOKEN))[0] == 422
     assert get(client)["NotificationCount"] == 0
 
 
@@ -202,7 +199,7 @@ def test_a_body_that_makes_no_sense_is_explained(client: FlaskClient, body: byte
     ],
 )
 def test_a_field_that_makes_no_sense_is_explained(client: FlaskClient, field: dict[str, object]) -> None:
-    assert told(client.post(ROOT, json={**WANTED, **field}, headers=TOKEN))[0] == 422
+    assert refusal(client.post(ROOT, json={**WANTED, **field}, headers=TOKEN))[0] == 422
     assert get(client)["NotificationCount"] == 0
 
 
@@ -222,19 +219,19 @@ def test_whatever_is_posted_breaks_nothing(client: FlaskClient, body: bytes | di
         *(("POST", "x/trigger"), ("POST", "x/resend")),
     ],
 )
-def test_nobody_else_may(client: FlaskClient, tmp_path: Path, method: str, path: str, value: str) -> None:
+def test_nobody_else_may(bench: Bench, method: str, path: str, value: str) -> None:
     headers = {"Authorization": value.encode().decode("latin-1")}
 
-    answer = client.open(ROOT + path, method=method, json=WANTED, headers=headers)
+    answer = bench.client.open(ROOT + path, method=method, json=WANTED, headers=headers)
 
     assert (answer.status_code, answer.headers["WWW-Authenticate"].lower()) == (401, "bearer")
-    assert not (tmp_path / "data/notifications").exists()
+    assert get(bench.client)["NotificationCount"] == 0
 
 
 def test_without_an_admin_token_nobody_may(tmp_path: Path) -> None:
-    client = client_of(tmp_path, admin_token="")
+    client = bench_in(tmp_path, admin_token="").client
 
-    assert told(client.post(ROOT, json=WANTED, headers={"Authorization": "Bearer "}))[0] == 403
+    assert refusal(client.post(ROOT, json=WANTED, headers={"Authorization": "Bearer "}))[0] == 403
 
 
 def test_nothing_of_this_is_kept_by_a_cache(client: FlaskClient) -> None:
@@ -245,7 +242,7 @@ def test_nothing_of_this_is_kept_by_a_cache(client: FlaskClient) -> None:
 
 
 def test_a_test_message_is_sent_and_remembered(tmp_path: Path, receiver: Receiver) -> None:
-    client = client_of(tmp_path, base_url="http://localhost:8000")
+    client = bench_in(tmp_path, base_url="http://localhost:8000").client
     created = create(client, WebhookURL=receiver.url)
 
     answer = client.post(f"{ROOT}{created['ID']}/trigger", headers=TOKEN)
@@ -261,7 +258,7 @@ def test_a_test_message_is_sent_and_remembered(tmp_path: Path, receiver: Receive
 
 
 def test_a_test_message_that_does_not_arrive_is_remembered(tmp_path: Path) -> None:
-    client = client_of(tmp_path, base_url="http://127.0.0.1:8000")
+    client = bench_in(tmp_path, base_url="http://127.0.0.1:8000").client
     with Receiver(Answer(302, {"Location": "http://127.0.0.1:1/"}, b"away")) as receiver:
         created = create(client, WebhookURL=receiver.url)
         assert client.post(f"{ROOT}{created['ID']}/trigger", headers=TOKEN).status_code == 204
@@ -276,7 +273,7 @@ def test_what_was_given_up_is_sent_again(client: FlaskClient) -> None:
     assert client.post(f"{ROOT}{created['ID']}/resend", headers=TOKEN).status_code == 204
 
 
-def test_the_log_tells_what_changed_and_of_a_url_the_host(
+def test_the_log_has_what_changed_and_of_a_url_the_host(
     client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -295,14 +292,7 @@ def test_the_log_tells_what_changed_and_of_a_url_the_host(
     ]
 
 
-@pytest.mark.parametrize("damage", [b"", b"ma\xf1ana", b'[{"id": "a', b"[" * 100_000])
-def test_damaged_subscriptions_are_set_aside_and_told_and_new_ones_can_be_made(
-    client: FlaskClient, tmp_path: Path, damage: bytes
-) -> None:
-    create(client)
-    (tmp_path / "data/notifications/subscriptions.json").write_bytes(damage)
+def test_a_notification_outlives_the_service(client: FlaskClient, tmp_path: Path) -> None:
+    created = create(client)
 
-    assert get(client)["NotificationCount"] == 0
-
-    assert "subscriptions.json.damaged-" in client.get("/healthz").get_json()["Problems"][0]
-    assert get(client, create(client)["ID"])["WebhookURL"] == URL
+    assert get(bench_in(tmp_path).client, created["ID"])["WebhookURL"] == URL

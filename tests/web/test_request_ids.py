@@ -1,4 +1,4 @@
-"""Ids of requests: whose they are, and which answers tell them; and what is logged where an answer is an error."""
+"""Ids of requests: where they come from, which answers have them, and what is logged of an answer that is an error."""
 
 from pathlib import Path
 
@@ -26,16 +26,16 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.mark.parametrize("given", ["a", "from-ci.1_B", "x" * 64])
-def test_an_id_that_came_along_is_told(client: FlaskClient, given: str) -> None:
+def test_an_id_that_came_along_is_kept(client: FlaskClient, given: str) -> None:
     assert client.get("/healthz", headers={HEADER: given}).headers[HEADER] == given
 
 
 @pytest.mark.parametrize("given", ["ma\u00f1ana", "", "a b", "x" * 65, 'a" event=forged', "<script>"])
 def test_what_can_be_no_id_is_replaced(client: FlaskClient, given: str) -> None:
-    told = client.get("/healthz", headers={HEADER: given}).headers[HEADER]
+    made = client.get("/healthz", headers={HEADER: given}).headers[HEADER]
 
-    assert told != given
-    assert len(told) == 16
+    assert made != given
+    assert len(made) == 16
 
 
 def test_each_request_has_an_id_of_its_own(client: FlaskClient) -> None:
@@ -43,18 +43,18 @@ def test_each_request_has_an_id_of_its_own(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/robots.txt", "/badges/layers/example/web.svg", "/none", "/v1/images/example/none"])
-def test_an_answer_that_a_cdn_keeps_tells_none(client: FlaskClient, path: str) -> None:
+def test_an_answer_that_a_cdn_keeps_has_none(client: FlaskClient, path: str) -> None:
     assert HEADER not in client.get(path, headers={HEADER: "one"}).headers
 
 
-def test_a_refused_webhook_tells_its_id(client: FlaskClient) -> None:
+def test_a_refused_webhook_has_its_id(client: FlaskClient) -> None:
     answer = client.post("/images/example/web/mañana", headers={HEADER: "one"})
 
     assert (answer.status_code, answer.headers[HEADER]) == (403, "one")
 
 
 @pytest.mark.parametrize(("path", "expected"), [("/v1/images", "application/json"), ("/", "text/plain")])
-def test_a_defect_is_answered_in_the_askers_terms_and_logged_without_the_path(
+def test_a_defect_is_answered_as_json_or_text_and_logged_without_the_path(
     app: Flask, caplog: pytest.LogCaptureFixture, path: str, expected: str
 ) -> None:
     @app.before_request

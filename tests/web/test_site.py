@@ -4,24 +4,17 @@ import hmac
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from app import create_app
 from microbadger.badges.text import BADGE_TYPES
-from microbadger.freshness.requests import RefreshRequests
-from microbadger.image.reference import Repository
-from microbadger.settings import Settings
 from tests.fakes.registry import FakeRegistry, image
 from tests.running_service import badge_text
-
-SECRET = "a secret for tests"
+from tests.web.bench import Bench
 
 
 @pytest.fixture(scope="module")
@@ -33,33 +26,18 @@ def fake() -> Iterator[FakeRegistry]:
 
 
 @pytest.fixture(scope="module")
-def app(fake: FakeRegistry, tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    """An app in which alpine was read, and example/unread is tracked."""
+def bench(fake: FakeRegistry, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A service that has read alpine, and tracks example/unread."""
     folder = tmp_path_factory.mktemp("app")
-    app = create_app(settings(fake, folder, "alpine"))
-    assert app.test_cli_runner().invoke(args=["refresh"]).exit_code == 0
-    return create_app(settings(fake, folder, "alpine example/unread"))
+    Bench(folder, "alpine", fake).refresh()
+    bench = Bench(folder, "alpine example/unread", fake)
+    bench.round()
+    return bench
 
 
 @pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    return app.test_client()
-
-
-def settings(fake: FakeRegistry, folder: Path, images: str) -> Settings:
-    return Settings(
-        images=images,
-        data_dir=folder / "data",
-        public_dir=folder / "public",
-        secret=SECRET,
-        mirrors={"docker.io": fake.url},
-        hub_url="",
-    )
-
-
-def webhook_path(client: FlaskClient) -> str:
-    url: str = client.get("/v1/images/alpine").get_json()["WebhookURL"]
-    return url.removeprefix("http://localhost:8000")
+def client(bench: Bench) -> FlaskClient:
+    return bench.client
 
 
 @pytest.mark.parametrize(
@@ -137,28 +115,28 @@ def test_a_badge_for_an_unknown_tag_makes_the_tag_wanted(tmp_path: Path) -> None
     with FakeRegistry() as fake:
         for tag in ("1.0", "2.0", "latest"):
             fake.push("library/alpine", tag, image())
-        app = create_app(replace(settings(fake, tmp_path, "alpine"), max_tags=2))
-        app.test_cli_runner().invoke(args=["refresh"])
+        bench = Bench(tmp_path, "alpine", fake, max_tags=2)
+        bench.refresh()
         badge = "/badges/version/alpine:1.0.svg"
-        assert badge_text(app.test_client().get(badge).data) == "1.0: not found"
+        assert badge_text(bench.client.get(badge).data) == "1.0: not found"
 
-        app.test_cli_runner().invoke(args=["refresh", "alpine"])
+        bench.refresh("alpine")
 
-        assert badge_text(app.test_client().get(badge).data) == "version: 1.0"
+        assert badge_text(bench.client.get(badge).data) == "version: 1.0"
 
 
-@pytest.mark.parametrize("tag", ["", ":latest"])
-def test_a_badge_that_was_lost_leads_to_a_look_that_makes_it_again(tmp_path: Path, tag: str) -> None:
+def test_a_badge_asks_for_an_unknown_tag_once_an_hour(tmp_path: Path) -> None:
     with FakeRegistry() as fake:
         fake.push("library/alpine", "latest", image())
-        app = create_app(settings(fake, tmp_path, "alpine"))
-        app.test_cli_runner().invoke(args=["refresh"])
-        for lost in (tmp_path / "public/badges/layers").rglob(f"alpine{tag}.*"):
-            lost.unlink()
+        bench = Bench(tmp_path, "alpine", fake)
+        bench.refresh()
+        bench.client.get("/badges/version/alpine:1.0.svg")
+        assert bench.requested == ["library/alpine"]
+        bench.refresh("alpine")
 
-        app.test_client().get(f"/badges/layers/alpine{tag}.svg")
+        bench.client.get("/badges/version/alpine:1.0.svg")
 
-        assert RefreshRequests(tmp_path / "data/requests").is_waiting(Repository("docker.io", "library/alpine"))
+        assert bench.requested == []
 
 
 def test_an_unknown_type_of_badge_is_refused(client: FlaskClient) -> None:
@@ -202,7 +180,7 @@ def test_the_metadata_at_a_tag_shows_its_version_on_top(client: FlaskClient) -> 
     assert client.get("/v1/images/alpine").get_json()["LayerCount"] == 2
 
 
-def test_a_version_tells_its_layers(client: FlaskClient) -> None:
+def test_a_version_has_its_layers(client: FlaskClient) -> None:
     sha = client.get("/v1/images/alpine").get_json()["LatestSHA"]
 
     layers = client.get(f"/v1/images/alpine/version/{sha}").get_json()["Layers"]
@@ -219,6 +197,8 @@ def test_a_version_tells_its_layers(client: FlaskClient) -> None:
         ("example/unread", 202),
         (f"alpine/version/{'0' * 64}", 404),
         ("alpine/version/../../x", 404),
+        ("alpine/version/%00", 404),
+        ("alpine/version/.new-x", 404),
     ],
 )
 def test_what_is_not_there_is_said_in_json(client: FlaskClient, path: str, status: int) -> None:
@@ -230,7 +210,7 @@ def test_what_is_not_there_is_said_in_json(client: FlaskClient, path: str, statu
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("alpine", 200), ("alpine/", 200), ("alpine:3.20", 200), ("example/unread", 404), ("<blink>", 404)],
+    [("alpine", 200), ("alpine/", 200), ("alpine:3.20", 200), ("example/unread", 202), ("<blink>", 404)],
 )
 def test_a_page_is_html_whatever_is_asked(client: FlaskClient, path: str, status: int) -> None:
     answer = client.get(f"/images/{path}")
@@ -240,7 +220,8 @@ def test_a_page_is_html_whatever_is_asked(client: FlaskClient, path: str, status
 
 
 @pytest.mark.parametrize(
-    "path", ["/../app.py", "/%2e%2e/app.py", "/.new-secret", "/v1/../../data/secret", "/assets/", "/v1", "/\0", "/a\nb"]
+    "path",
+    ["/../app.py", "/%2e%2e/app.py", "/.new-x", "/v1/../../data/microbadger.db", "/assets/", "/v1", "/\0", "/a\nb"],
 )
 def test_only_public_files_are_served(client: FlaskClient, path: str) -> None:
     assert client.get(path).status_code == 404
@@ -258,14 +239,19 @@ def test_only_public_files_are_served(client: FlaskClient, path: str) -> None:
         (b"x" * 5_000_000, "text/plain"),
     ],
 )
-def test_a_webhook_takes_any_body(client: FlaskClient, data: bytes, content_type: str | None) -> None:
-    answer = client.post(webhook_path(client), data=data, content_type=content_type)
+def test_a_webhook_takes_any_body(bench: Bench, data: bytes, content_type: str | None) -> None:
+    answer = bench.client.post(bench.webhook("alpine"), data=data, content_type=content_type)
 
     assert (answer.status_code, answer.text) == (200, "OK")
 
 
-def test_a_webhook_answers_under_the_bare_name_too(client: FlaskClient) -> None:
-    assert client.post(webhook_path(client).replace("library/", "")).text == "OK"
+def test_a_webhook_answers_under_the_bare_name_too(bench: Bench) -> None:
+    assert bench.client.post(bench.webhook("alpine").replace("library/", "")).text == "OK"
+
+
+@pytest.mark.parametrize("image", [(), ("alpine",)])
+def test_a_webhook_may_end_in_a_slash(bench: Bench, image: tuple[str, ...]) -> None:
+    assert bench.client.post(f"{bench.webhook(*image)}/").text == "OK"
 
 
 @pytest.mark.parametrize("token", ["wrong", "mañana", "", "%00", "a" * 10_000])
@@ -276,47 +262,41 @@ def test_a_webhook_with_a_bad_token_is_refused(client: FlaskClient, token: str) 
 
 
 @pytest.mark.parametrize("name", ["example/unknown", "UPPER/case", "..", "localhost:5000/x"])
-def test_a_webhook_for_an_unknown_image_is_told_so(client: FlaskClient, name: str) -> None:
+def test_a_webhook_for_an_unknown_image_is_answered_so(client: FlaskClient, name: str) -> None:
     answer = client.post(f"/images/{name}/token")
 
     assert (answer.status_code, answer.text) == (404, "Image not found")
 
 
-def test_a_refused_webhook_writes_nothing(fake: FakeRegistry, tmp_path: Path) -> None:
-    client = create_app(settings(fake, tmp_path, "alpine")).test_client()
-    folder = tmp_path / "data"
-    before = sorted(folder.rglob("*"))
+def test_a_refused_webhook_requests_nothing(fake: FakeRegistry, tmp_path: Path) -> None:
+    bench = Bench(tmp_path, "alpine", fake)
 
-    client.post("/images/library/alpine/wrong", data=b"x" * 1000)
-    client.post("/images/example/unknown/wrong", data=b"x" * 1000)
-    client.post("/hooks/wrong", data=b"x" * 1000)
+    bench.client.post("/images/library/alpine/wrong", data=b"x" * 1000)
+    bench.client.post("/images/example/unknown/wrong", data=b"x" * 1000)
+    bench.client.post("/hooks/wrong", data=b"x" * 1000)
 
-    assert sorted(folder.rglob("*")) == before
+    assert bench.requested == []
 
 
 @pytest.mark.parametrize("wait", ["soon", "-1", "1e3", "٣", ""])
-def test_a_wait_that_is_no_number_is_refused(client: FlaskClient, wait: str) -> None:
-    assert client.post(f"{webhook_path(client)}?wait={wait}").status_code == 400
+def test_a_wait_that_is_not_a_number_is_refused(bench: Bench, wait: str) -> None:
+    assert bench.client.post(f"{bench.webhook('alpine')}?wait={wait}").status_code == 400
 
 
-def test_a_wait_that_is_over_says_that_the_push_was_accepted(client: FlaskClient) -> None:
-    answer = client.post(f"{webhook_path(client)}?wait=0.05")
+def test_a_wait_that_is_over_says_that_the_push_was_accepted(bench: Bench) -> None:
+    answer = bench.client.post(f"{bench.webhook('alpine')}?wait=0.05")
 
     assert (answer.status_code, answer.get_json()["Result"]) == (202, "accepted")
 
 
-def test_the_hook_for_all_images_accepts_what_docker_hub_sends(app: Flask, client: FlaskClient) -> None:
-    hook = hook_path(app)
+def test_the_hook_for_all_images_accepts_what_docker_hub_sends(bench: Bench) -> None:
+    client, hook = bench.client, bench.webhook()
     payload = {"push_data": {"tag": "latest"}, "repository": {"repo_name": "library/alpine"}}
 
     assert client.post(hook, json=payload).text == "OK"
     assert client.post(hook, json={**payload, "repository": {"repo_name": "example/unknown"}}).text == "OK"
     assert client.post(hook, data=b"anything").text == "OK"
     assert client.post("/hooks/wrong", json=payload).status_code == 403
-
-
-def hook_path(app: Flask) -> str:
-    return app.test_cli_runner().invoke(args=["webhook"]).output.strip().removeprefix("http://localhost:8000")
 
 
 @pytest.mark.parametrize(
@@ -329,9 +309,9 @@ def hook_path(app: Flask) -> str:
     ],
 )
 def test_a_signature_must_be_right_where_there_is_one(
-    app: Flask, client: FlaskClient, name: str, made_with: str, status: int
+    bench: Bench, name: str, made_with: str, status: int
 ) -> None:
-    path, body = hook_path(app), b'{"zen": "Keep it logically awesome."}'
+    client, path, body = bench.client, bench.webhook(), b'{"zen": "Keep it logically awesome."}'
     signature = hmac.digest(path.rpartition("/")[2].encode(), body, made_with).hex()
     signature = f"sha256={signature}" if name == "X-Hub-Signature-256" else signature
 
@@ -339,39 +319,40 @@ def test_a_signature_must_be_right_where_there_is_one(
     assert client.post(path, data=body + b" ", headers={name: signature}).status_code == 403
 
 
-def test_event_grid_is_told_its_code(app: Flask, client: FlaskClient) -> None:
+def test_event_grid_gets_its_code_back(bench: Bench) -> None:
     event = {
         "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",
         "data": {"validationCode": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"},
     }
 
-    answer = client.post(hook_path(app), json=[event])
+    answer = bench.client.post(bench.webhook(), json=[event])
 
     assert answer.get_json() == {"validationResponse": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"}
 
 
 def test_a_registry_under_another_name_refreshes_the_image_that_is_meant(fake: FakeRegistry, tmp_path: Path) -> None:
-    app = create_app(settings(fake, tmp_path, "registry.example.org/team/web"))
+    bench = Bench(tmp_path, "registry.example.org/team/web", fake)
     target = {"repository": "team/web", "tag": "1.0", "mediaType": "application/vnd.oci.image.manifest.v1+json"}
     event = {"action": "push", "target": target, "request": {"host": "registry:5000"}}
 
-    app.test_client().post(hook_path(app), json={"events": [event]})
+    bench.client.post(bench.webhook(), json={"events": [event]})
 
-    (note,) = (tmp_path / "data/requests/pending").glob("*/*")
-    assert note.read_text().splitlines()[0] == "registry.example.org/team/web"
-    assert note.name == "1.0"
+    assert bench.requested == ["registry.example.org/team/web"]
 
 
 def test_it_is_well(client: FlaskClient) -> None:
     assert client.get("/healthcheck.txt").text == "HEALTH OK"
+
+
+def test_it_counts_images_by_their_state(client: FlaskClient) -> None:
     health = client.get("/healthz").get_json()
     assert (health["Images"], health["Pending"], health["Failing"]) == (2, 1, 0)
 
 
-def test_prometheus_can_read_how_things_stand(client: FlaskClient) -> None:
-    client.post(webhook_path(client))
+def test_prometheus_can_read_how_things_stand(bench: Bench) -> None:
+    bench.client.post(bench.webhook("alpine"))
 
-    answer = client.get("/metrics")
+    answer = bench.client.get("/metrics")
 
     assert answer.mimetype == "text/plain"
     lines = answer.text.splitlines()
@@ -391,28 +372,30 @@ def test_the_readme_names_every_metric(client: FlaskClient) -> None:
 def test_the_catalogue_lists_every_image(client: FlaskClient) -> None:
     images = client.get("/v1/images.json").get_json()["Images"]
 
-    assert [(image["ImageName"], image["LatestVersion"]) for image in images] == [("alpine", "latest")]
+    assert [(image["ImageName"], image.get("LatestVersion")) for image in images] == [
+        ("alpine", "latest"),
+        ("example/unread", None),
+    ]
     assert client.get("/v1/images").get_json() == client.get("/v1/images.json").get_json()
 
 
 def test_once_there_is_an_admin_token_webhooks_are_not_published(fake: FakeRegistry, tmp_path: Path) -> None:
-    plain = settings(fake, tmp_path, "alpine")
-    app = create_app(replace(plain, admin_token="an admin"))
-    app.test_cli_runner().invoke(args=["refresh"])
+    bench = Bench(tmp_path, "alpine", fake, admin_token="an administrator's")
+    bench.refresh()
 
-    document = app.test_client().get("/v1/images/alpine").data
+    document = bench.client.get("/v1/images/alpine").data
 
     assert "WebhookURL" not in json.loads(document)
-    assert "/images/library/alpine/" in app.test_cli_runner().invoke(args=["webhook", "alpine"]).output
+    assert "/images/library/alpine/" in bench.webhook("alpine")
 
 
 @pytest.mark.parametrize("damage", [b"", b"ma\xf1ana", b"[" * 100_000, b"{}", b"[]"])
 def test_a_damaged_badge_document_breaks_no_picture(fake: FakeRegistry, tmp_path: Path, damage: bytes) -> None:
-    app = create_app(settings(fake, tmp_path, "alpine"))
-    app.test_cli_runner().invoke(args=["refresh"])
-    (tmp_path / "public/badges/layers/library/alpine.json").write_bytes(damage)
+    bench = Bench(tmp_path, "alpine", fake)
+    bench.refresh()
+    (bench.public / "badges/layers/library/alpine.json").write_bytes(damage)
 
-    answer = app.test_client().get("/badges/layers/library/alpine.svg?style=plastic")
+    answer = bench.client.get("/badges/layers/library/alpine.svg?style=plastic")
 
     assert answer.status_code == 200
     assert badge_text(answer.data)
@@ -422,13 +405,12 @@ def test_a_damaged_badge_document_breaks_no_picture(fake: FakeRegistry, tmp_path
 def test_a_damaged_list_of_all_images_breaks_no_search_and_is_written_anew(
     fake: FakeRegistry, tmp_path: Path, damage: bytes
 ) -> None:
-    app = create_app(settings(fake, tmp_path, "alpine"))
-    app.test_cli_runner().invoke(args=["refresh"])
-    file = tmp_path / "public/v1/images.json"
-    before = file.read_bytes()
-    file.write_bytes(damage)
+    bench = Bench(tmp_path, "alpine", fake)
+    bench.refresh()
+    before = bench.files()
+    (bench.public / "v1/images.json").write_bytes(damage)
 
-    assert app.test_client().get("/v1/images/search/alpine").status_code == 200
-    assert app.test_cli_runner().invoke(args=["refresh"]).exit_code == 0
+    assert bench.client.get("/v1/images/search/alpine").status_code == 200
+    bench.refresh()
 
-    assert file.read_bytes() == before
+    assert bench.files() == before

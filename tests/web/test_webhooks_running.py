@@ -1,8 +1,7 @@
-"""Webhooks of the service as it runs: none is lost, however it dies; a storm costs two looks; each look is alone."""
+"""Webhooks of the service as it runs: none is lost, however it dies, and a storm for one image costs two checks."""
 
 import os
 import random
-import re
 import signal
 import threading
 import time
@@ -14,8 +13,11 @@ from pathlib import Path
 
 import pytest
 import requests
+from sqlalchemy import func, select
 from werkzeug.wrappers import Request
 
+from microbadger.store.database import Database
+from microbadger.store.tables import REQUESTS
 from tests.fakes.registry import FakeRegistry, image
 from tests.real_registry import OCI_MANIFEST, ImageMaker, RunningRegistry, need
 from tests.running_service import START_SECONDS, RunningService
@@ -26,44 +28,31 @@ WEBHOOKS = 200
 STORM = 1000
 COMMANDS = 3
 FAR_AWAY_SECONDS = 0.02
-LONGEST_LOOK_SECONDS = 15.0  # a client gives up after 20
+LONGEST_CHECK_SECONDS = 15.0  # a client gives up after 20
 
 
 class Service(RunningService):
-    """A service whose workers can be told apart, and that tells what it has left to do."""
-
-    def workers(self) -> list[int]:
-        """Return the process ids of gunicorn's workers."""
-        assert self._process is not None
-        master = self._process.pid
-        return [int(pid) for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
+    """A service whose requests for checks can be seen."""
 
     def is_idle(self) -> bool:
-        """Tell whether no request for a refresh waits or runs."""
-        folders = (self.data / "requests" / name for name in ("pending", "running"))
-        try:
-            return not any(True for folder in folders for _ in folder.glob("*/[!.]*"))
-        except FileNotFoundError:  # a folder went between being found and being looked into: a look has just ended
-            return False
+        """Return whether every check that was requested has ended."""
+        with Database(f"sqlite:///{self.data}/microbadger.db").read() as connection:
+            return connection.execute(select(func.count()).select_from(REQUESTS)).scalar_one() == 0
 
     def version(self, name: str) -> int:
         """Return which version of an image is published."""
         return int(self.get(f"/v1/images/{name}").json()["Labels"]["version"])
 
-    def lines(self, pattern: str) -> int:
-        """Return how many lines of the log match."""
-        return len(re.findall(pattern, self.log.read_text()))
-
 
 class WatchedRegistry(FakeRegistry):
-    """A registry that notes when it is asked for tags, which is how every look at an image begins."""
+    """A registry that remembers when it is asked for tags, which is how every check of an image begins."""
 
     def __init__(self) -> None:
         super().__init__()
         self.hold: Callable[[], object] = lambda: None
-        self.looks: list[tuple[str, float]] = []
+        self.checks: list[tuple[str, float]] = []
         self.most_at_once = 0
-        self._looking: Counter[str] = Counter()
+        self._checking: Counter[str] = Counter()
         self._counting = threading.Lock()
         self.always("/tags/list", self._watch)
 
@@ -75,26 +64,26 @@ class WatchedRegistry(FakeRegistry):
         layers = range(1, 2 + version % 9)
         self.push(name.partition("/")[2], "latest", image(labels={"version": str(version)}, layers=layers))
 
-    def looks_at(self, name: str) -> list[float]:
-        """Return when each look at an image began."""
-        return [at for looked_at, at in self.looks if looked_at == name]
+    def checks_of(self, name: str) -> list[float]:
+        """Return when each check of an image began."""
+        return [at for checked, at in self.checks if checked == name]
 
     def _watch(self, request: Request) -> None:
         name = f"{self.host}/{request.path.removeprefix('/v2/').removesuffix('/tags/list')}"
         with self._counting:
-            self.looks.append((name, time.monotonic()))
-            self._looking[name] += 1
-            self.most_at_once = max(self.most_at_once, self._looking[name])
+            self.checks.append((name, time.monotonic()))
+            self._checking[name] += 1
+            self.most_at_once = max(self.most_at_once, self._checking[name])
         try:
             self.hold()
         finally:
             with self._counting:
-                self._looking[name] -= 1
+                self._checking[name] -= 1
 
 
 @dataclass
 class Announcer:
-    """Pushes versions of images and posts a webhook for each; knows what was accepted last of every image."""
+    """Pushes versions of images and posts a webhook for each; remembers what was accepted last of every image."""
 
     registry: WatchedRegistry
     webhooks: dict[str, str]
@@ -133,8 +122,8 @@ def crash_of_all(service: Service, announcer: Announcer, _: random.Random) -> No
 
 def crash_of_a_worker(service: Service, announcer: Announcer, dice: random.Random) -> None:
     """Kill one worker, and at last all, so that what they had begun is left to those that gunicorn starts anew."""
-    service.wait(lambda: bool(service.workers()), "a worker")
-    workers = service.workers()
+    service.wait(lambda: bool(service.workers), "a worker")
+    workers = service.workers
     for worker in [dice.choice(workers)] if announcer.sent < WEBHOOKS else workers:
         os.kill(worker, signal.SIGKILL)
 
@@ -146,8 +135,8 @@ def registry() -> Iterator[WatchedRegistry]:
 
 
 def webhooks_of(service: Service, names: Sequence[str]) -> dict[str, str]:
-    """Return the webhook of each image, once the first look at each has ended."""
-    service.wait(lambda: service.lines("event=refreshed image") == len(names), "every image was read")
+    """Return the webhook of each image, once the first check of each has ended."""
+    service.wait(lambda: len(service.lines("event=refreshed image")) == len(names), "every image was read")
     return {name: str(service.wait_for_image(name)["WebhookURL"]) for name in names}
 
 
@@ -156,7 +145,7 @@ def webhooks_of(service: Service, names: Sequence[str]) -> dict[str, str]:
     [("1", crash_of_all, 4), ("3", crash_of_all, 4), ("3", crash_of_a_worker, 12)],
     ids=["one worker, killed", "three workers, killed", "three workers, each killed alone"],
 )
-def test_every_accepted_webhook_leads_to_a_look_after_it_whatever_is_killed(
+def test_every_accepted_webhook_leads_to_a_check_after_it_whatever_is_killed(
     tmp_path: Path, registry: WatchedRegistry, workers: str, crash: Crash, times: int
 ) -> None:
     names, quiet = [registry.name(number) for number in range(IMAGES)], registry.name(IMAGES)
@@ -178,12 +167,33 @@ def test_every_accepted_webhook_leads_to_a_look_after_it_whatever_is_killed(
         lasts = announcer.last_accepted
         assert announcer.accepted > WEBHOOKS // 2
         assert {name: service.version(name) >= lasts[name][0] for name in names} == dict.fromkeys(names, True)
-        assert {name: registry.looks_at(name)[-1] > lasts[name][1] for name in names} == dict.fromkeys(names, True)
-        assert len(registry.looks_at(quiet)) == 1  # no start looks at what nobody announced
+        assert {name: registry.checks_of(name)[-1] > lasts[name][1] for name in names} == dict.fromkeys(names, True)
+        assert len(registry.checks_of(quiet)) == 1  # no start checks what nobody announced
         assert registry.most_at_once == 1
 
 
-def test_a_storm_for_one_image_costs_two_looks_and_holds_up_no_other(tmp_path: Path, registry: WatchedRegistry) -> None:
+def test_a_webhook_outlives_all_processes_that_are_killed_right_after_its_answer(
+    tmp_path: Path, registry: WatchedRegistry
+) -> None:
+    name, killed = registry.name(0), threading.Event()
+    registry.put(name, 0)
+    with Service(tmp_path, [name], "--workers", "2") as service:
+        webhook = webhooks_of(service, [name])[name]
+        registry.put(name, 1)
+        registry.hold = lambda: killed.wait(LONGEST_CHECK_SECONDS)  # so that no check ends before
+
+        answer = requests.post(webhook, timeout=START_SECONDS)
+        service.kill()
+        killed.set()
+        service.start()
+
+        service.wait(lambda: service.version(name) == 1, "a check after the restart")
+        assert answer.text == "OK"
+
+
+def test_a_storm_for_one_image_costs_two_checks_and_holds_up_no_other(
+    tmp_path: Path, registry: WatchedRegistry
+) -> None:
     free = threading.Event()
     with WatchedRegistry() as other:
         slow, quick = registry.name(0), [other.name(number) for number in range(IMAGES)]
@@ -192,9 +202,9 @@ def test_a_storm_for_one_image_costs_two_looks_and_holds_up_no_other(tmp_path: P
             other.put(name, 0)
         with Service(tmp_path, [slow, *quick], "--workers", "3") as service, ThreadPoolExecutor(SENDERS) as senders:
             webhooks = webhooks_of(service, [slow, *quick])
-            registry.looks.clear()
+            registry.checks.clear()
             registry.put(slow, 1)
-            registry.hold = lambda: free.wait(LONGEST_LOOK_SECONDS)
+            registry.hold = lambda: free.wait(LONGEST_CHECK_SECONDS)
             try:
                 answers = list(senders.map(lambda _: requests.post(webhooks[slow], timeout=10).text, range(STORM)))
                 for name in quick:
@@ -204,15 +214,17 @@ def test_a_storm_for_one_image_costs_two_looks_and_holds_up_no_other(tmp_path: P
                     service.wait_for_badge(f"layers/{name}", "layers: 2")
 
                 assert Counter(answers) == {"OK": STORM}
-                assert (len(registry.looks), free.is_set()) == (1, False)
+                assert (len(registry.checks), free.is_set()) == (1, False)
             finally:
                 free.set()
             service.wait(service.is_idle, "nothing is left to do")
             assert service.badge(f"layers/{slow}") == "layers: 2"
-            assert len(registry.looks) == 2
+            assert len(registry.checks) == 2
 
 
-def test_the_command_line_and_the_workers_look_one_after_the_other(tmp_path: Path, registry: WatchedRegistry) -> None:
+def test_the_command_line_and_the_workers_check_one_after_the_other(
+    tmp_path: Path, registry: WatchedRegistry
+) -> None:
     name = registry.name(0)
     registry.put(name, 0)
     with Service(tmp_path, [name], "--workers", "3") as service, ThreadPoolExecutor(SENDERS) as pool:
@@ -249,12 +261,12 @@ def test_a_registry_sends_again_what_it_pushed_while_the_service_was_down(
 
     with service:
         service.wait_for_badge(f"layers/{name}", "layers: 2")
-        service.wait(lambda: service.lines("event=refreshed image") > 0, "the look has ended")
+        service.wait(lambda: len(service.lines("event=refreshed image")) > 0, "the check has ended")
         log = service.log.read_text()
         assert log.index("event=hook sender=distribution") < log.index("event=refreshed image")  # it was not due
 
 
-def test_the_many_notifications_of_one_push_lead_to_few_looks(
+def test_the_many_notifications_of_one_push_lead_to_few_checks(
     sender: tuple[RunningRegistry, Service], image_maker: ImageMaker
 ) -> None:
     registry, service = sender
@@ -264,19 +276,19 @@ def test_the_many_notifications_of_one_push_lead_to_few_looks(
     image_maker.push(images[0], f"{name}:latest")
     with service:
         service.wait_for_image(name)
-        service.wait(lambda: service.lines(f"hook .*{name}:latest") == 1, "the first push is announced")
+        service.wait(lambda: len(service.lines("event=hook", f"{name}:latest")) == 1, "the first push is announced")
         service.wait(service.is_idle, "nothing is left to do")
         registry.forget_requests()
         image_maker.push_index(images, f"{name}:latest", attested=True)
         pushed = registry.requests()
         service.wait_for_badge(f"platforms/{name}", "platforms: linux/amd64, arm64, s390x")
-        service.wait(lambda: service.lines(f"hook .*{name}:latest") == 2, "the second push is announced")
+        service.wait(lambda: len(service.lines("event=hook", f"{name}:latest")) == 2, "the second push is announced")
         service.wait(service.is_idle, "nothing is left to do")
 
-        looks = [path for _, path in registry.requests() if "/tags/list" in path]
+        checks = [path for _, path in registry.requests() if "/tags/list" in path]
         manifests = [path for method, path in pushed if method == "PUT" and "/manifests/" in path]
         assert len(pushed) > 2 * len(manifests)
-        assert 1 <= len(looks) <= len(manifests) + 1  # one more if the last was announced before the tag moved
+        assert 1 <= len(checks) <= len(manifests) + 1  # one more if the last was announced before the tag moved
 
 
 def test_a_push_that_is_announced_before_its_tag_moves_is_seen_soon(tmp_path: Path, registry: WatchedRegistry) -> None:
@@ -287,7 +299,7 @@ def test_a_push_that_is_announced_before_its_tag_moves_is_seen_soon(tmp_path: Pa
     with Service(tmp_path, [name]) as service:
         webhook = webhooks_of(service, [name])[name]
         requests.post(webhook, json={"events": [event]}, timeout=START_SECONDS)
-        service.wait(lambda: len(registry.looks) == 2 and service.is_idle(), "a look that sees nothing")
+        service.wait(lambda: len(registry.checks) == 2 and service.is_idle(), "a check that sees nothing")
 
         registry.put(name, 1)
 

@@ -1,13 +1,14 @@
-"""The service that the examples of the API's description tell of: a few images that changed once, and a notification.
+"""The service that the examples of the API's description show: a few images that changed once, and a notification.
 
 What differs from run to run, times, ids and ports, is `settled` to what the examples say.
 """
 
 import re
 import shutil
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,15 @@ from werkzeug.wrappers import Response
 from app import create_app
 from microbadger.image.manifest import digest_of
 from microbadger.settings import Settings
+from microbadger.store.database import Database
+from microbadger.store.tables import SUBSCRIPTIONS
 from tests.fakes.receiver import Receiver
 from tests.fakes.registry import FakeImage, FakeRegistry, image, index
 
 ADMIN_TOKEN = "an administrator's"
-IMAGES = "alpine example/web example/gone"
+NAMED = "alpine example/gone"
+TRACKED = "example/web"
+"""Tracked by a command, so that it can be untracked."""
 UNREAD = "example/unread"
 NOTIFICATION = "5f0c9d2e8a417b36"
 RECEIVER = "https://chat.example.org/hooks/1"
@@ -85,35 +90,48 @@ class World:
     def make(cls, folder: Path, fake: FakeRegistry, receiver: Receiver) -> "World":
         """Return a service that read its images twice and sent a test message."""
         world = cls(folder, fake, receiver)
-        (folder / "data").mkdir(parents=True)
-        (folder / "data/images.txt").write_text("example/web\n")
+        world.invoke("track", "--no-wait", TRACKED)
         fake.always("example/gone", lambda _: Response(_NO_SUCH_NAME, 404))
         push_first(fake)
         world.refresh()
         push_second(fake)
         world.refresh()
+        world.invoke("refresh", "alpine", images=f"{NAMED} {UNREAD}")  # so that the list has what was not read, too
         app = world.app()
-        app.test_cli_runner().invoke(args=["refresh", "alpine"])  # so that the list has what was not read, too
         subscription = {"ImageName": "example/web", "WebhookURL": receiver.url}
         headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
         made = app.test_client().post("/v1/notifications/", json=subscription, headers=headers).get_json()["ID"]
-        kept = folder / "data/notifications/subscriptions.json"
-        kept.write_text(kept.read_text().replace(made, NOTIFICATION))
+        with Database(world.settings().database).write() as connection:
+            renamed = SUBSCRIPTIONS.update().where(SUBSCRIPTIONS.c.id == made).values(id=NOTIFICATION)
+            connection.execute(renamed)
         app.test_client().post(f"/v1/notifications/{NOTIFICATION}/trigger", headers=headers)
         return world
 
     def refresh(self) -> None:
         """Read all images but the one that stays unread."""
-        self.app(images=IMAGES, admin_token="").test_cli_runner().invoke(args=["refresh", *IMAGES.split()])
+        self.invoke("refresh", *NAMED.split(), TRACKED)
+
+    def invoke(self, *arguments: str, images: str = NAMED) -> None:
+        """Run a command of a service that has no administrator."""
+        app = create_app(self.settings(images, admin_token=""))
+        app.test_cli_runner().invoke(args=arguments)
 
     def copy(self, folder: Path) -> "World":
         """Return a service that can be changed without changing this one."""
-        shutil.copytree(self.folder, folder)
+        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("microbadger.db*"))
+        with (
+            closing(sqlite3.connect(self.folder / "data/microbadger.db")) as database,
+            closing(sqlite3.connect(folder / "data/microbadger.db")) as copied,
+        ):
+            database.backup(copied)
         return replace(self, folder=folder)
 
-    def app(self, images: str = f"{IMAGES} {UNREAD}", admin_token: str = ADMIN_TOKEN) -> Flask:
-        settings = Settings(
-            images=images.replace("example/web ", ""),  # which stands in the file, so that it can be untracked
+    def app(self, admin_token: str = ADMIN_TOKEN) -> Flask:
+        return create_app(self.settings(admin_token=admin_token))
+
+    def settings(self, images: str = f"{NAMED} {UNREAD}", admin_token: str = ADMIN_TOKEN) -> Settings:
+        return Settings(
+            images=images,
             data_dir=self.folder / "data",
             public_dir=self.folder / "public",
             secret="a secret for tests",
@@ -121,10 +139,9 @@ class World:
             hub_url="",
             admin_token=admin_token,
         )
-        return create_app(settings)
 
     def settled(self, text: str) -> str:
-        """Return an answer as the examples tell it, but for what `moving_hidden` hides."""
+        """Return an answer as the examples have it, but for what `moving_hidden` hides."""
         text = text.replace(self.receiver.url, RECEIVER).replace("http://localhost:8000", BASE_URL)
         return text.replace(self.fake.host, "registry-1.docker.io")
 

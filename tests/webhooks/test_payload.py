@@ -22,14 +22,12 @@ from microbadger.webhooks import payload as webhooks
 from microbadger.webhooks.payload import (
     MAX_REFERENCES,
     Named,
-    Told,
-    hooks_token,
-    image_token,
+    Payload,
     is_signed_wrongly,
-    is_token,
     read,
     references_to,
 )
+from microbadger.webhooks.tokens import hooks_token, image_token, is_token
 
 ALPINE, TRIVY = Repository.parse("alpine"), Repository.parse("ghcr.io/aquasecurity/trivy")
 DIGEST = f"sha256:{'a' * 64}"
@@ -69,14 +67,14 @@ MEANT = [
 ]
 
 
-def told_of(name: str, body: object = None) -> Told:
+def payload_of(name: str, body: object = None) -> Payload:
     """What a sample tells, or another body under its headers."""
     sample = SAMPLES[name]
     return read(sample["headers"], json.dumps(sample["body"] if body is None else body).encode())
 
 
-def names(told: Told) -> list[str]:
-    return [str(named) for named in told.named]
+def names(payload: Payload) -> list[str]:
+    return [str(named) for named in payload.named]
 
 
 def changed(name: str, place: str, value: object) -> object:
@@ -95,8 +93,8 @@ def changed(name: str, place: str, value: object) -> object:
 
 @pytest.mark.parametrize(("name", "sender", "named"), MEANT)
 def test_each_sender_is_known_and_understood(name: str, sender: str, named: list[str]) -> None:
-    told = told_of(name)
-    assert (told.sender, names(told)) == (sender, named)
+    payload = payload_of(name)
+    assert (payload.sender, names(payload)) == (sender, named)
 
 
 def test_every_sample_is_one_of_those() -> None:
@@ -107,8 +105,8 @@ def test_every_sample_is_one_of_those() -> None:
     ("name", "outcome"),
     [("docker-hub", "named"), ("github-ping", "no-image"), ("azure-event-grid-validation", "handshake")],
 )
-def test_a_word_tells_what_came_of_a_payload(name: str, outcome: str) -> None:
-    assert told_of(name).outcome == outcome
+def test_a_payload_has_an_outcome(name: str, outcome: str) -> None:
+    assert payload_of(name).outcome == outcome
 
 
 @pytest.mark.parametrize(
@@ -241,13 +239,13 @@ def test_a_word_tells_what_came_of_a_payload(name: str, outcome: str) -> None:
     ],
 )
 def test_what_is_not_as_it_should_be_is_left_out(name: str, place: str, value: object, named: list[str]) -> None:
-    assert names(told_of(name, changed(name, place, value))) == named
+    assert names(payload_of(name, changed(name, place, value))) == named
 
 
 @pytest.mark.parametrize("kind", ["image.lint_failed", "image.scanned", "repository.created", "mañana"])
 def test_other_events_of_zot_name_no_image(kind: str) -> None:
     headers = {"Ce-Type": f"zotregistry.{kind}"}
-    assert read(headers, json.dumps(SAMPLES["zot"]["body"]).encode()) == Told("zot", (), "no-image")
+    assert read(headers, json.dumps(SAMPLES["zot"]["body"]).encode()) == Payload("zot", (), "no-image")
 
 
 @pytest.mark.parametrize(
@@ -258,8 +256,8 @@ def test_other_events_of_zot_name_no_image(kind: str) -> None:
         ("zot", ("team/web",)),
     ],
 )
-def test_every_path_that_clients_may_use_is_told(name: str, paths: tuple[str, ...]) -> None:
-    assert told_of(name).named[0].paths == paths
+def test_every_path_that_clients_may_use_is_named(name: str, paths: tuple[str, ...]) -> None:
+    assert payload_of(name).named[0].paths == paths
 
 
 @pytest.mark.parametrize("spelled", [str.upper, str.lower, str.title])
@@ -274,14 +272,14 @@ def test_github_is_understood_when_it_sends_a_form() -> None:
     assert names(read(sample["headers"], body)) == ["ghcr.io/team/web:1.2"]
 
 
-def test_event_grid_is_told_the_code_it_asks_for() -> None:
-    assert told_of("azure-event-grid-validation").handshake == "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"
+def test_event_grid_gets_the_code_it_asks_for() -> None:
+    assert payload_of("azure-event-grid-validation").handshake == "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"
 
 
 @pytest.mark.parametrize("code", ["mañana", "", "<script>", "a" * 101, "a\n", 5, None, ["a"], ...])
-def test_nothing_but_a_code_is_told_back(code: object) -> None:
+def test_only_a_code_is_answered(code: object) -> None:
     body = changed("azure-event-grid-validation", "0/data/validationCode", code)
-    assert told_of("azure-event-grid-validation", body).handshake is None
+    assert payload_of("azure-event-grid-validation", body).handshake is None
 
 
 @pytest.mark.parametrize(
@@ -309,7 +307,7 @@ def test_nothing_but_a_code_is_told_back(code: object) -> None:
         (b'{"event_data":' * 400 + b"1" + b"}" * 400, "no-image"),
     ],
 )
-def test_a_body_that_names_no_image_is_told_in_a_word(body: bytes, outcome: str) -> None:
+def test_a_body_without_an_image_has_an_outcome(body: bytes, outcome: str) -> None:
     assert (read({}, body).named, read({}, body).outcome) == ((), outcome)
 
 
@@ -319,7 +317,7 @@ def events_of(paths: list[tuple[str, str]]) -> bytes:
     return json.dumps({"events": events}).encode()
 
 
-def test_one_body_can_tell_of_several_images() -> None:
+def test_one_body_can_name_several_images() -> None:
     body = events_of([("a/b", "1"), ("c/d", "2"), ("a/b", "1")])
     assert names(read({}, body)) == ["registry:5000/a/b:1", "registry:5000/c/d:2"]
 
@@ -356,7 +354,7 @@ def named(host: str | None, *paths: str, tag: str | None = None, is_anywhere: bo
 
 
 @pytest.mark.parametrize(
-    ("told", "references"),
+    ("image", "references"),
     [
         (named(None, "mañana/web"), []),
         (named("docker.io", "team/web", tag="1", is_anywhere=False), ["team/web:1"]),
@@ -374,13 +372,13 @@ def named(host: str | None, *paths: str, tag: str | None = None, is_anywhere: bo
         (named("nexus.example.org:8082", "docker-hosted/team/tool", "team/tool"), ["nexus.example.org:8082/team/tool"]),
     ],
 )
-def test_it_finds_the_tracked_images_that_were_meant(told: Named, references: list[str]) -> None:
-    assert [str(reference) for reference in references_to([told], tracked_at)] == references
+def test_it_finds_the_tracked_images_that_were_meant(image: Named, references: list[str]) -> None:
+    assert [str(reference) for reference in references_to([image], tracked_at)] == references
 
 
 def test_an_image_named_twice_is_found_once() -> None:
-    told = [named("ghcr.io", "team/web", tag="1"), named(None, "team/web", tag="1")]
-    assert references_to(told, lambda _: [TRACKED[2]]) == [Reference(TRACKED[2], "1", None)]
+    pushed = [named("ghcr.io", "team/web", tag="1"), named(None, "team/web", tag="1")]
+    assert references_to(pushed, lambda _: [TRACKED[2]]) == [Reference(TRACKED[2], "1", None)]
 
 
 def test_a_name_shared_by_many_registries_finds_a_thousand_at_most() -> None:
@@ -390,10 +388,10 @@ def test_a_name_shared_by_many_registries_finds_a_thousand_at_most() -> None:
 
 @pytest.mark.parametrize("name", sorted(SAMPLES))
 def test_a_sample_finds_the_image_it_is_about_and_no_other(name: str) -> None:
-    told = told_of(name)
-    meant = [Repository(each.host or "registry.example.org", each.paths[0]) for each in told.named]
+    payload = payload_of(name)
+    meant = [Repository(each.host or "registry.example.org", each.paths[0]) for each in payload.named]
     others = [Repository("docker.io", "library/alpine"), TRIVY]
-    found = references_to(told.named, lambda path: [each for each in meant + others if each.path == path])
+    found = references_to(payload.named, lambda path: [each for each in meant + others if each.path == path])
     assert {reference.repository for reference in found} == set(meant)
 
 
@@ -442,7 +440,7 @@ def test_what_is_signed_with_the_token_or_not_at_all_is_taken(headers: dict[str,
         {"X-JFrog-Event-Auth": "t0ken", "X-Hub-Signature-256": "sha256="},
     ],
 )
-def test_what_is_signed_otherwise_is_told(headers: dict[str, str]) -> None:
+def test_a_wrong_signature_is_found(headers: dict[str, str]) -> None:
     assert is_signed_wrongly(headers, BODY, "t0ken")
 
 
@@ -470,25 +468,25 @@ PLACES = [(name, place) for name, sample in sorted(SAMPLES.items()) for place in
 WORDS = {"named", "empty", "not-json", "unknown-sender", "no-image", "handshake"}
 
 
-def is_sound(told: Told) -> bool:
-    """Whether a told thing can be used as it is: known words, and names that are names."""
+def is_sound(payload: Payload) -> bool:
+    """Return whether a payload can be used as it is: known outcomes and valid names."""
     references = [
         Reference(Repository(each.host or "localhost", path), each.tag, None)
-        for each in told.named
+        for each in payload.named
         for path in each.paths
     ]
-    words = told.outcome in WORDS and (told.outcome == "named") == bool(told.named)
-    return words and len(references) >= len(told.named) <= MAX_REFERENCES
+    words = payload.outcome in WORDS and (payload.outcome == "named") == bool(payload.named)
+    return words and len(references) >= len(payload.named) <= MAX_REFERENCES
 
 
 @given(st.sampled_from(PLACES), json_values | st.just(...))
 def test_no_change_of_a_payload_breaks_it(place: tuple[str, str], value: object) -> None:
-    assert is_sound(told_of(place[0], changed(*place, value)))
+    assert is_sound(payload_of(place[0], changed(*place, value)))
 
 
 @pytest.mark.parametrize("value", ["mañana", "", None, True, 1e999, [], {}, [[[{}]]], "../x", "A/B", "\x00", ...])
 def test_no_field_of_any_payload_breaks_it(value: object) -> None:
-    assert all(is_sound(told_of(name, changed(name, place, value))) for name, place in PLACES)
+    assert all(is_sound(payload_of(name, changed(name, place, value))) for name, place in PLACES)
 
 
 @given(st.dictionaries(st.sampled_from(["X-GitHub-Event", "Ce-Type"]) | st.text(), st.text()), st.binary())

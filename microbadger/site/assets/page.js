@@ -1,6 +1,6 @@
 "use strict";
-/* What a page does while it is read: copy, filter, search, show other versions, platforms and badges.
-   A page is complete without it. Everything is put into the page as text, never as HTML. */
+/* What a page does while it is read: copy, filter, search, show the state of the image, other versions, platforms and
+   badges. A page is complete without it. Everything is put into the page as text, never as HTML. */
 
 const find = (selector, scope = document) => scope.querySelector(selector);
 const all = (selector, scope = document) => [...scope.querySelectorAll(selector)];
@@ -15,7 +15,7 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
-/* Texts. They read like those of the page, which badge_text and pages write. */
+/* Texts. They are worded like those of the page, which badges/text.py and site/templating.py write. */
 
 const ROUNDED = new Intl.NumberFormat("en", {
   minimumFractionDigits: 1,
@@ -70,8 +70,8 @@ function link(url, text) {
   return url?.startsWith("https://") ? element("a", { href: url, rel: "noopener" }, text) : text;
 }
 
-async function read(url) {
-  const answer = await fetch(url);
+async function read(url, options) {
+  const answer = await fetch(url, options);
   if (!answer.ok) throw new Error(`${url}: ${answer.status}`);
   return answer.json();
 }
@@ -125,7 +125,7 @@ function longText(text, kind) {
 
 function layerRow(layer, largest, total) {
   const size = layer.DownloadSize;
-  const command = longText(layer.Command || "not told", "code");
+  const command = longText(layer.Command || "unknown", "code");
   if (!size) return element("li", { class: "empty" }, element("span", { class: "size" }, "no layer"), command);
   const row = element(
     "li",
@@ -187,7 +187,7 @@ function imageLinks(images) {
   const pages = find("#versions").dataset.pages;
   const rows = images.map((image) => {
     const tags = image.Tags.slice(0, 5).flatMap(({ tag }) => [" ", element("span", { class: "tag" }, tag)]);
-    return element("li", {}, element("a", { href: pages + image.ImageName }, image.ImageName), ...tags);
+    return element("li", {}, element("a", { href: `${pages}${image.ImageName}/` }, image.ImageName), ...tags);
   });
   return element("ul", {}, ...rows);
 }
@@ -198,11 +198,15 @@ function facts(version, url) {
   if (version.VersionControl) {
     rows.push(["Commit", link(version.VersionControl.URL, visible(version.VersionControl.Commit))]);
   }
-  if (version.License) rows.push(["Licence", link(version.License.URL, visible(version.License.Code))]);
+  if (version.License) rows.push(["License", link(version.License.URL, visible(version.License.Code))]);
   if (version.Base) rows.push(["Base image", visible(version.Base.Name ?? version.Base.Digest)]);
   if (version.Parents?.length) rows.push(["Built on", imageLinks(version.Parents)]);
   if (version.Identical?.length) rows.push(["Identical", imageLinks(version.Identical)]);
-  rows.push(["More", element("a", { href: url }, "This version as JSON")]);
+  const pages = find("#versions").dataset.pages;
+  const links = version.Tags.slice(0, 5).map(({ tag }) =>
+    element("li", {}, element("a", { href: `${pages}${version.ImageName}:${tag}/` }, `Page of ${tag}`)),
+  );
+  rows.push(["More", element("ul", {}, ...links, element("li", {}, element("a", { href: url }, "This version as JSON")))]);
   return definitions("relatives", rows);
 }
 
@@ -228,24 +232,58 @@ function versionView(version, url) {
   return [choice, layers, facts(version, url), labels];
 }
 
+/* The state of an image, which changes while its page stays as it is */
+
+const POLL_MILLISECONDS = 3000;
+
+const sentence = (text) => `${visible(text).replace(/\.$/, "")}.`;
+const readStatus = (region) => read(region.dataset.status, { cache: "no-cache" }).catch(() => ({}));
+
+function troubleIn(status) {
+  const { State: state, FailingSince: since, NextCheckAt: due, Error: error } = status;
+  if (state === "failing") {
+    return ["Failing", ...(since ? [" since ", timeElement(since)] : []), error ? `: ${sentence(error)}` : "."];
+  }
+  if (state !== "overdue") return [];
+  const overdue = due ? ["This image should have been checked ", timeElement(due), "."] : ["The next check is overdue."];
+  return [...overdue, error ? ` ${sentence(error)}` : ""];
+}
+
+async function showStatus(region) {
+  const status = await readStatus(region);
+  if (status.CheckedAt) find("#checked")?.replaceChildren("checked ", timeElement(status.CheckedAt));
+  const trouble = troubleIn(status);
+  if (trouble.length) region.append(element("p", { class: "note" }, ...trouble));
+}
+
+/* Shows the page of an image once it was read for the first time, or why that failed. */
+function awaitFirstCheck(region) {
+  setTimeout(async () => {
+    const { State: state = "pending" } = await readStatus(region);
+    if (state === "pending") awaitFirstCheck(region);
+    else location.reload();
+  }, POLL_MILLISECONDS);
+}
+
 /* The parts of an image's page */
 
 function setUpBadges(panel) {
   const form = find("form", panel);
   const { formats, preview } = JSON.parse(panel.dataset.markup);
+  const [shownTag, style] = [form.elements.tag.value, form.elements.style]; // a static site has no styles
   const draw = () => {
-    const [tag, style] = [form.elements.tag.value, form.elements.style.value];
+    const tag = form.elements.tag.value;
     const format = formats[form.elements.format.value];
     const subject = tag ? "tag" : "image";
     const spoken = [...tag].map((character) => format.escapes[character] ?? character).join("");
-    const query = style === form.elements.style.options[0].value ? "" : `?style=${style}`;
+    const query = style?.selectedIndex ? `?style=${style.value}` : "";
     for (const row of all("[data-type]", panel)) {
       const holes = { type: row.dataset.type, tag, spoken, query };
       const fill = (template) => template.replace(/\{(\w+)\}/g, (_, hole) => holes[hole]);
       find("code", row).textContent = fill(format[subject]);
       const image = find("img", row);
       image.dataset.says ??= image.alt;
-      image.alt = tag ? `${row.dataset.type} of ${tag}` : image.dataset.says;
+      image.alt = tag === shownTag ? image.dataset.says : `${row.dataset.type} of ${tag || "the current version"}`;
       image.src = fill(preview[subject]);
     }
   };
@@ -303,28 +341,25 @@ function setUpVersions(section) {
   });
 }
 
-/* A page is also reached under the name of a tag, /images/example/web:1.2: show that version. */
-function openAskedTag() {
-  const tag = decodeURIComponent(location.pathname).match(/:([\w.-]+)\/?$/)?.[1];
-  const asked = all(".versions .tag").find((shownTag) => tag && shownTag.textContent === tag);
-  const button = asked?.closest("button");
-  if (!button || asked.closest("tr").dataset.current === "") return;
-  button.click();
-  button.scrollIntoView({ block: "start" });
-}
-
 /* Search over all images */
 
-function imageRow(pages, image) {
-  const unread = image.UpdatedAt ? "unknown" : "not read yet";
+function imageRow({ pages, states, isStatic }, image) {
+  const name = image.ImageName;
+  const hasPage = image.UpdatedAt || !isStatic;
+  const state = states[image.Reason] ?? states[image.State];
   return element(
     "tr",
     {},
-    element("th", { scope: "row" }, element("a", { href: pages + image.ImageName }, image.ImageName)),
+    element("th", { scope: "row" }, hasPage ? element("a", { href: `${pages}${name}/` }, name) : name),
     element("td", {}, element("bdi", {}, visible((image.Description ?? "").slice(0, 200)))),
-    element("td", {}, image.LatestVersion ?? unread),
+    element("td", {}, image.LatestVersion ?? (image.UpdatedAt ? "unknown" : "")),
     element("td", { class: "number" }, image.DownloadSize ? sizeText(image.DownloadSize) : ""),
-    element("td", {}, image.UpdatedAt ? timeElement(image.UpdatedAt) : ""),
+    element(
+      "td",
+      {},
+      image.UpdatedAt ? timeElement(image.UpdatedAt) : "",
+      ...(state ? [" ", element("span", { class: "tag" }, state)] : []),
+    ),
   );
 }
 
@@ -353,8 +388,10 @@ function indexed(image) {
 function setUpSearch(form) {
   const [input, output, table] = [form.elements.find, find("output", form), find("table.images")];
   const [note, rows, wasHidden] = [output.value, [...table.tBodies[0].rows], table.hidden];
+  const { catalogue, pages, states, static: isStatic } = form.dataset;
+  const list = { pages, states: JSON.parse(states), isStatic: isStatic !== undefined };
   let index;
-  const load = () => (index ??= read(form.dataset.catalogue).then((list) => list.Images.map(indexed)));
+  const load = () => (index ??= read(catalogue).then((list) => list.Images.map(indexed)));
   const show = (newRows, text, hidden) => {
     table.tBodies[0].replaceChildren(...newRows);
     output.value = text;
@@ -367,7 +404,7 @@ function setUpSearch(form) {
     const found = searchFor(query, entries);
     const text = found.length ? `${countText(found.length, "image")} found` : "No image here fits that.";
     const more = found.length > 50 ? ", the first 50 are shown" : "";
-    return show(found.slice(0, 50).map((image) => imageRow(form.dataset.pages, image)), text + more, !found.length);
+    return show(found.slice(0, 50).map((image) => imageRow(list, image)), text + more, !found.length);
   };
   const drawOrSay = () =>
     draw().catch(() => {
@@ -389,7 +426,7 @@ function setUpSearch(form) {
 /* microbadger.com had addresses like /#/images/example/web, which no server sees whole. */
 function followOldAddress(form) {
   const old = location.hash.match(/^#\/images\/([\w.:/-]+)$/);
-  if (old) location.replace(form.dataset.pages + old[1]);
+  if (old) location.replace(`${form.dataset.pages}${old[1].replace(/\/$/, "")}/`);
 }
 
 function openPanel() {
@@ -405,6 +442,8 @@ function setUp() {
     if (button) copyFor(button);
   });
   const parts = [
+    ["[data-pending]", awaitFirstCheck],
+    ["[data-status]:not([data-pending])", showStatus],
     ["#badges", setUpBadges],
     ["#layers", setUpLayers],
     ["#versions", setUpVersions],
@@ -412,7 +451,6 @@ function setUp() {
     ["form[data-catalogue]", followOldAddress],
   ];
   for (const [selector, setUpPart] of parts) all(selector).forEach(setUpPart);
-  openAskedTag();
   openPanel();
   addEventListener("hashchange", openPanel);
 }

@@ -1,0 +1,276 @@
+"""Publishes what a check found: describe, compare with the record, write the files that differ, keep the record.
+
+Files come first and the record last, with the changes and the messages about them in one transaction. A process that
+dies in between leaves the old record, a mark that files were being replaced, and the paths of all of them: the next
+check finds the same change again, compares every file, and removes those that the image does not have.
+
+A file that somebody asks for can be made while a check replaces the record. Each of the two looks again after it wrote,
+so the last one to do so leaves what the new record says.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from sqlalchemy import Connection
+
+from microbadger.freshness.checks import Checks
+from microbadger.freshness.records import Records
+from microbadger.freshness.relatives import Chains, LayerStacks
+from microbadger.freshness.survey import Survey
+from microbadger.image import (
+    MOST_CHANGES,
+    NO_CHANGES,
+    ChangeDocument,
+    ChangeLogDocument,
+    Changes,
+    ImageDocument,
+    Repository,
+    VersionDocument,
+    change_between,
+    changes_between,
+    describe_image,
+    hub_details,
+    is_same,
+    related,
+    with_details_of,
+)
+from microbadger.notifications import Notifications
+from microbadger.site import ImageFiles, ImagePaths, Maker, Publisher, SiteOptions, status_files
+from microbadger.store import Database, Lease, LeaseLost
+from microbadger.webhooks import WebhookUrls
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a check published: the document, how tags moved, and the paths whose content changed."""
+
+    image: ImageDocument
+    changes: Changes = NO_CHANGES
+    paths: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """The public files of images, and the records that they are made from."""
+
+    database: Database
+    records: Records
+    stacks: LayerStacks
+    checks: Checks
+    publisher: Publisher
+    notifications: Notifications
+    options: SiteOptions
+    webhooks: WebhookUrls | None
+    """The webhook URLs that pages and documents show; None where they show none."""
+
+    def publish(
+        self, lease: Lease, repository: Repository, before: ImageDocument | None, survey: Survey, *, is_ours: bool
+    ) -> Published:
+        """Publish what a check found and return what changed.
+
+        ``before`` is the record. Where the check found the same, nothing is written if ``is_ours`` says that every file
+        is as this service makes it. Raises PublishError, StoreError and LeaseLost.
+        """
+        versions, stacks = self._with_relatives(repository, survey.versions)
+        after = self._describe(repository, versions, survey, before)
+        if before and is_same(before, after):
+            if is_ours:
+                return Published(before)
+            if survey.trouble:
+                return Published(before, paths=frozenset(self.publish_again(repository)))
+            after = before  # another edition may describe the layers in another way, which this document leaves out
+        changed = self._changed_versions(repository, before, versions)
+        change = change_between(before, after, self.checks.now()) if before else None
+        files = self._files(repository, after, changed, change)
+        unchanged = {version["SHA"] for version in after["Versions"]} - changed.keys() if is_ours else set()
+        plan = self._plan(repository, files, unchanged)
+        with self.database.write() as connection:
+            lease.prove(connection)
+            self.checks.publishing(connection, repository)
+            self.records.add_files(connection, repository, plan.new)
+        paths = set(self.publisher.publish(plan.files, plan.gone))
+        changes = changes_between(before, after) if before else NO_CHANGES
+        try:
+            with self.database.write(durable=True) as connection:
+                lease.prove(connection)
+                self.records.write(connection, repository, after, changed.values(), change)
+                self.records.remove_files(connection, repository, plan.gone & plan.known)
+                self.stacks.write(connection, repository, versions, stacks)
+                if before and changes:
+                    self.notifications.announce(connection, before, after, changes)
+        except LeaseLost:
+            with self.database.write() as connection:  # the process that has the lease now may have removed some
+                self.records.add_files(connection, repository, plan.files)
+            raise
+        if before:
+            paths.update(self._publish_what_was_made(repository, files, plan))
+        return Published(after, changes, frozenset(paths))
+
+    def publish_again(self, repository: Repository) -> list[str]:
+        """Write every file of an image that is not as its record has it, remove all others, and return their paths.
+
+        Of an image without a record, which was never read or whose record was lost, all files stay as they are.
+        """
+        files = self._recorded_files(repository)
+        if files is None:
+            return self.publisher.publish(self._status_files(repository), ())
+        plan = self._plan(repository, files)
+        with self.database.write() as connection:
+            self.records.add_files(connection, repository, plan.new)
+        paths = self.publisher.publish({**self._status_files(repository), **plan.files}, plan.gone)
+        with self.database.write() as connection:
+            self.records.remove_files(connection, repository, plan.gone & plan.known)
+        return paths
+
+    def make(self, repository: Repository, path: str) -> bytes | None:
+        """Make a file of an image that somebody asked for, and keep it current from now on.
+
+        Return its content; None where the image has no such file. If a check replaces the record meanwhile, the file is
+        made again.
+        """
+        is_known, is_written = self.records.has_file(repository, path), False
+        while files := self._recorded_files(repository):
+            make = files.maker_of(path)
+            if make is None:
+                break
+            content = make()
+            if not is_known:
+                with self.database.write() as connection:
+                    self.records.add_files(connection, repository, [path])
+                is_known = True
+            self.publisher.write_if_possible(path, content)
+            is_written = True
+            if self.records.updated_at(repository) == files.image["UpdatedAt"]:
+                return content
+        if is_written:
+            self.publisher.remove(path)
+        return None
+
+    def remove_files(self, repository: Repository) -> list[str]:
+        """Remove every public file of an image and return the paths of those that there were."""
+        statuses = {paths.status for paths in ImagePaths.all_of(repository)}
+        return self.publisher.publish({}, self.records.files(repository) | statuses)
+
+    def forget(self, connection: Connection, repository: Repository) -> None:
+        """Forget the record of an image whose files are removed."""
+        self.records.forget(connection, repository)
+        self.stacks.forget(connection, repository)
+
+    def _with_relatives(
+        self, repository: Repository, versions: list[VersionDocument]
+    ) -> tuple[list[VersionDocument], dict[str, Chains]]:
+        """Return the versions with the parents and copies that they have among the tracked images now."""
+
+        def diff_ids_of(sha: str) -> list[str]:
+            version = self.records.version(repository, sha)
+            return version.get("DiffIDs", []) if version else []
+
+        with self.database.read() as connection:
+            stacks = self.stacks.chains_of(connection, repository, versions, diff_ids_of)
+            relatives = self.stacks.relatives(connection, repository, versions, stacks)
+        with_relatives = [
+            related(version, found.parents, found.identical) if (found := relatives.get(version["SHA"])) else version
+            for version in versions
+        ]
+        return with_relatives, stacks
+
+    def _describe(
+        self,
+        repository: Repository,
+        versions: Iterable[VersionDocument],
+        survey: Survey,
+        before: ImageDocument | None,
+    ) -> ImageDocument:
+        return describe_image(
+            repository,
+            versions,
+            updated_at=self.checks.now(),
+            webhook_url=self.webhooks.of(repository) if self.webhooks else None,
+            hub=survey.hub or (hub_details(before) if before else None),
+        )
+
+    def _changed_versions(
+        self, repository: Repository, before: ImageDocument | None, versions: Iterable[VersionDocument]
+    ) -> dict[str, VersionDocument]:
+        """Return the whole documents of versions that are new, or whose tags or relatives changed, by SHA."""
+        last = {version["SHA"]: version for version in before["Versions"]} if before else {}
+        changed = {}
+        for version in versions:
+            sha, is_whole = version["SHA"], "Layers" in version
+            if not is_whole and version == last.get(sha):
+                continue
+            recorded = self.records.version(repository, sha) if version["Platforms"] and not is_whole else None
+            changed[sha] = with_details_of(recorded, version) if recorded else version
+        return changed
+
+    def _files(
+        self,
+        repository: Repository,
+        image: ImageDocument,
+        changed: Mapping[str, VersionDocument],
+        change: ChangeDocument | None,
+    ) -> ImageFiles:
+        """Return the files of an image whose record is about to be replaced."""
+        log = self.records.changes(repository)
+        if change:
+            log = ChangeLogDocument(ImageName=log["ImageName"], Changes=[change, *log["Changes"]][:MOST_CHANGES])
+        return ImageFiles(
+            image=image,
+            changes=log,
+            version=lambda sha: changed.get(sha) or self.records.version(repository, sha),
+            site=self.options,
+        )
+
+    def _recorded_files(self, repository: Repository) -> ImageFiles | None:
+        image = self.records.image(repository)
+        return self._files(repository, image, {}, None) if image else None
+
+    def _status_files(self, repository: Repository) -> dict[str, Maker]:
+        """Return the state of an image as files where only files are published; else it is an answer."""
+        if not self.options.is_static:
+            return {}
+        status = self.checks.get(repository).status(repository, self.checks.now())
+        return status_files(repository, status)
+
+    def _plan(self, repository: Repository, files: ImageFiles, unchanged: Collection[str] = ()) -> "_Plan":
+        """Return which files to write and to remove; the documents of versions that are ``unchanged`` are left alone.
+
+        Whatever was ever written and the image still has is kept current.
+        """
+        names = ImagePaths.all_of(repository)
+        known = self.records.files(repository)
+        written = files.written()
+        others = (known or self._left_behind(repository, files)) - written.keys()
+        possible = files.all() if others else {}
+        kept = {path: possible[path] for path in sorted(others & possible.keys())}
+        skipped = {paths.version(sha) for paths in names for sha in unchanged}
+        makers = {path: cache(make) for path, make in {**kept, **written}.items() if path not in skipped}
+        statuses = set() if self.options.is_static else {paths.status for paths in names}
+        return _Plan(makers, frozenset(others - kept.keys() | statuses), frozenset(known))
+
+    def _left_behind(self, repository: Repository, files: ImageFiles) -> set[str]:
+        """Return the files of an image of which no path is known: they are there if a database was lost."""
+        if not self.publisher.has(ImagePaths.of(repository).metadata):
+            return set()
+        return {path for path in files.all() if self.publisher.has(path)}
+
+    def _publish_what_was_made(self, repository: Repository, files: ImageFiles, plan: "_Plan") -> list[str]:
+        """Put right what was made on request from the record that a check has just replaced; return what changed."""
+        made = self.records.files(repository) - plan.known - plan.files.keys()
+        possible = files.all() if made else {}
+        late = {path: possible[path] for path in made & possible.keys()}
+        return self.publisher.publish({**late, **plan.files}, (plan.gone | made) - late.keys())
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    files: Mapping[str, Maker]
+    """The files to write; each is made once."""
+    gone: frozenset[str]
+    known: frozenset[str]
+    """The files that there were."""
+
+    @property
+    def new(self) -> set[str]:
+        return set(self.files) - self.known

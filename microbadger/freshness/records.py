@@ -1,0 +1,202 @@
+"""Keeps what was last seen of each image: its document, its versions with their layers, and its changes.
+
+Documents are kept as they are published. What is read back and is not whole counts as never seen: the image is then
+read again.
+"""
+
+import json
+import zlib
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, bindparam, select
+
+from microbadger.freshness.checks import mark_lists_stale
+from microbadger.image import (
+    MOST_CHANGES,
+    ChangeDocument,
+    ChangeLogDocument,
+    ImageDocument,
+    Repository,
+    VersionDocument,
+    document_bytes,
+    image_name,
+    tags_of,
+)
+from microbadger.site import entry_of, searchable
+from microbadger.store import CHANGES, FIRST_SEEN, PUBLIC_FILES, RECORDS, VERSIONS, Database, upsert
+
+_NO_TAG = ""
+
+_DOCUMENT = select(RECORDS.c.document).where(RECORDS.c.image == bindparam("which"))
+_UPDATED_AT = select(RECORDS.c.updated_at).where(RECORDS.c.image == bindparam("which"))
+_VERSION = select(VERSIONS.c.document).where(
+    VERSIONS.c.image == bindparam("which"), VERSIONS.c.sha == bindparam("its_sha")
+)
+_REMOVE_VERSION = VERSIONS.delete().where(
+    VERSIONS.c.image == bindparam("which"), VERSIONS.c.sha == bindparam("its_sha")
+)
+_SHAS = select(VERSIONS.c.sha).where(VERSIONS.c.image == bindparam("which"))
+_CHANGES = (
+    select(CHANGES.c.document)
+    .where(CHANGES.c.image == bindparam("which"))
+    .order_by(CHANGES.c.number.desc())
+    .limit(MOST_CHANGES)
+)
+
+_FILES = select(PUBLIC_FILES.c.path).where(PUBLIC_FILES.c.image == bindparam("which"))
+_FILE = _FILES.where(PUBLIC_FILES.c.path == bindparam("its_path"))
+_REMOVE_FILE = PUBLIC_FILES.delete().where(
+    PUBLIC_FILES.c.image == bindparam("which"), PUBLIC_FILES.c.path == bindparam("its_path")
+)
+_ADD_CHANGE = CHANGES.insert()
+_REMOVE_OLD_CHANGES = CHANGES.delete().where(
+    CHANGES.c.image == bindparam("which"),
+    CHANGES.c.number.not_in(
+        select(CHANGES.c.number)
+        .where(CHANGES.c.image == bindparam("which"))
+        .order_by(CHANGES.c.number.desc())
+        .limit(MOST_CHANGES)
+    ),
+)
+
+
+class Records:
+    """The records of all tracked images."""
+
+    def __init__(self, database: Database, *, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
+
+    def image(self, repository: Repository) -> ImageDocument | None:
+        """Return the document of an image; None where it was never read."""
+        with self._database.read() as connection:
+            packed = self.packed(connection, repository)
+        return unpacked_image(packed)
+
+    def repositories(self) -> list[Repository]:
+        """Return every image that has a record, by its name."""
+        with self._database.read() as connection:
+            images = connection.execute(select(RECORDS.c.image).order_by(RECORDS.c.image)).scalars()
+            return [Repository.parse(image) for image in images]
+
+    def packed(self, connection: Connection, repository: Repository) -> bytes | None:
+        """Return the document as it is kept, for `unpacked_image` to read after the transaction."""
+        return connection.execute(_DOCUMENT, {"which": str(repository)}).scalar_one_or_none()
+
+    def updated_at(self, repository: Repository) -> str | None:
+        """Return when the document last changed; None where there is none."""
+        with self._database.read() as connection:
+            return connection.execute(_UPDATED_AT, {"which": str(repository)}).scalar_one_or_none()
+
+    def version(self, repository: Repository, sha: str) -> VersionDocument | None:
+        """Return the document of a version with its layers, or None."""
+        with self._database.read() as connection:
+            packed = connection.execute(_VERSION, {"which": str(repository), "its_sha": sha}).scalar_one_or_none()
+        document = _unpacked(packed)
+        return cast(VersionDocument, document) if _has_fields(document, VersionDocument.__required_keys__) else None
+
+    def changes(self, repository: Repository) -> ChangeLogDocument:
+        """Return the last changes of an image, the newest first."""
+        with self._database.read() as connection:
+            changes = connection.execute(_CHANGES, {"which": str(repository)}).scalars().all()
+        return ChangeLogDocument(ImageName=image_name(repository), Changes=[json.loads(change) for change in changes])
+
+    def write(
+        self,
+        connection: Connection,
+        repository: Repository,
+        image: ImageDocument,
+        versions: Iterable[VersionDocument],
+        change: ChangeDocument | None,
+    ) -> None:
+        """Replace the record of an image; ``versions`` are those whose documents are new or changed.
+
+        Documents of versions that the image has no longer are removed, and the first sight of each tag and digest kept.
+        """
+        name = str(repository)
+        entry = entry_of(repository, image)
+        mark_lists_stale(connection)
+        row = {
+            "image": name,
+            "document": _packed(image),
+            "entry": document_bytes(entry).decode().rstrip(),
+            "description": searchable(str(entry.get("Description", ""))),
+            "pull_count": entry.get("PullCount", 0),
+            "updated_at": image["UpdatedAt"],
+        }
+        upsert(connection, RECORDS, row, update=[key for key in row if key != "image"])
+        rows = [{"image": name, "sha": version["SHA"], "document": _packed(version)} for version in versions]
+        if rows:
+            upsert(connection, VERSIONS, rows, update=["document"])
+        self._remove_versions(connection, name, {version["SHA"] for version in image["Versions"]})
+        if sightings := list(self._sightings(name, image)):
+            upsert(connection, FIRST_SEEN, sightings)
+        if change:
+            self._add_change(connection, name, change)
+
+    def files(self, repository: Repository) -> set[str]:
+        """Return the path of every public file of an image."""
+        with self._database.read() as connection:
+            return set(connection.execute(_FILES, {"which": str(repository)}).scalars())
+
+    def has_file(self, repository: Repository, path: str) -> bool:
+        """Return whether a path is that of a public file of an image."""
+        with self._database.read() as connection:
+            return connection.execute(_FILE, {"which": str(repository), "its_path": path}).first() is not None
+
+    def add_files(self, connection: Connection, repository: Repository, paths: Iterable[str]) -> None:
+        """Keep the paths of files that are about to be written."""
+        if rows := [{"image": str(repository), "path": path} for path in paths]:
+            upsert(connection, PUBLIC_FILES, rows)
+
+    def remove_files(self, connection: Connection, repository: Repository, paths: Iterable[str]) -> None:
+        """Forget the paths of files that were removed."""
+        if rows := [{"which": str(repository), "its_path": path} for path in paths]:
+            connection.execute(_REMOVE_FILE, rows)
+
+    def forget(self, connection: Connection, repository: Repository) -> None:
+        """Forget an image that is tracked no more, but not when its tags were first seen: nobody could tell again."""
+        for table in (RECORDS, VERSIONS, CHANGES, PUBLIC_FILES):
+            connection.execute(table.delete().where(table.c.image == str(repository)))
+
+    def _remove_versions(self, connection: Connection, name: str, kept: Collection[str]) -> None:
+        stored = connection.execute(_SHAS, {"which": name}).scalars()
+        if gone := set(stored) - set(kept):
+            connection.execute(_REMOVE_VERSION, [{"which": name, "its_sha": sha} for sha in gone])
+
+    def _sightings(self, name: str, image: ImageDocument) -> Iterable[dict[str, object]]:
+        seen_at = self._now().timestamp()
+        for version in image["Versions"]:
+            for tag in [_NO_TAG, *tags_of(version)]:
+                yield {"image": name, "tag": tag, "digest": version["Digest"], "seen_at": seen_at}
+
+    def _add_change(self, connection: Connection, name: str, change: ChangeDocument) -> None:
+        document = json.dumps(change, separators=(",", ":"))
+        connection.execute(_ADD_CHANGE, {"image": name, "document": document})
+        connection.execute(_REMOVE_OLD_CHANGES, {"which": name})
+
+
+def unpacked_image(packed: bytes | None) -> ImageDocument | None:
+    """Return the document of an image as it is kept; None where it is not whole."""
+    document = _unpacked(packed)
+    if not _has_fields(document, ImageDocument.__required_keys__) or not isinstance(document["Versions"], list):
+        return None
+    is_whole = all(_has_fields(version, VersionDocument.__required_keys__) for version in document["Versions"])
+    return cast(ImageDocument, document) if is_whole else None
+
+
+def _packed(document: Mapping[str, object]) -> bytes:
+    return zlib.compress(document_bytes(document))
+
+
+def _unpacked(packed: bytes | None) -> Any:
+    try:
+        return json.loads(zlib.decompress(packed)) if packed else None
+    except (ValueError, RecursionError, zlib.error):
+        return None
+
+
+def _has_fields(value: object, names: frozenset[str]) -> bool:
+    return isinstance(value, dict) and names <= value.keys()

@@ -1,0 +1,135 @@
+"""Puts the parts of the wing together, each made once and handed what it needs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from microbadger.cdn import CdnPurge
+from microbadger.freshness.catalogue import Catalogue
+from microbadger.freshness.checks import Checks
+from microbadger.freshness.outcome import Aftermath
+from microbadger.freshness.publication import Publication
+from microbadger.freshness.records import Records
+from microbadger.freshness.refresh import Refresher
+from microbadger.freshness.relatives import LayerStacks
+from microbadger.freshness.requests import Requests
+from microbadger.freshness.schedule import Schedule
+from microbadger.freshness.survey import Surveyor
+from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
+from microbadger.freshness.upkeep import Cleaning, Upkeep
+from microbadger.image import Reference, Repository
+from microbadger.notifications import Notifications
+from microbadger.registry import Registry
+from microbadger.site import Publisher, SiteOptions, image_in
+from microbadger.store import Counts, Database, Leases
+from microbadger.webhooks import WebhookUrls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreshnessOptions:
+    """What an operator chooses of how images are kept fresh.
+
+    ``edition`` differs between services that would publish other files of the same image. ``webhooks`` are the webhook
+    URLs that everybody is shown; None where nobody is.
+    """
+
+    images_file: Path
+    named: str
+    interval: timedelta
+    max_tags: int
+    edition: str
+    site: SiteOptions
+    webhooks: WebhookUrls | None
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Freshness:
+    """The tracked images, their checks, and what is published of them."""
+
+    def __init__(
+        self,
+        options: FreshnessOptions,
+        database: Database,
+        *,
+        counts: Counts,
+        registry: Registry,
+        publisher: Publisher,
+        notifications: Notifications,
+        cdn: CdnPurge,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        leases = Leases(database)
+        self._database = database
+        self.now = now
+        self.tracked = TrackedImages(options.images_file, options.named, database)
+        self.checks = Checks(database, interval=options.interval, edition=options.edition, now=now)
+        self.requests = Requests(database, now=now)
+        self.records = Records(database, now=now)
+        self.publication = Publication(
+            database=database,
+            records=self.records,
+            stacks=LayerStacks(database, options.site.base_url),
+            checks=self.checks,
+            publisher=publisher,
+            notifications=notifications,
+            options=options.site,
+            webhooks=options.webhooks,
+        )
+        self.refresher = Refresher(
+            database=database,
+            leases=leases,
+            tracked=self.tracked,
+            checks=self.checks,
+            requests=self.requests,
+            surveyor=Surveyor(registry=registry, max_tags=options.max_tags),
+            publication=self.publication,
+            aftermath=Aftermath(cdn=cdn, notifications=notifications, counts=counts),
+        )
+        self.catalogue = Catalogue(database, leases, self.checks, publisher, options.site, cdn)
+        self.upkeep = Upkeep(
+            database=database,
+            tracked=self.tracked,
+            checks=self.checks,
+            refresher=self.refresher,
+            catalogue=self.catalogue,
+            notifications=notifications,
+            counts=counts,
+            cleaning=Cleaning(database=database, content=registry.content, public=publisher.folder),
+        )
+        self.schedule = Schedule(leases, self.refresher, self.checks, self.requests, self.upkeep)
+
+    @property
+    def problems(self) -> list[str]:
+        """One sentence for each thing that an operator should mend, besides images that fail."""
+        return [*self.tracked.problems, *self._database.problems, *self.schedule.troubles]
+
+    def check_soon(self, reference: Reference) -> None:
+        """Have an image or one of its tags checked; the request outlives a power failure once this returns."""
+        self.requests.add(reference)
+        self.schedule.check_soon(reference.repository)
+
+    def check_if_unknown(self, reference: Reference) -> None:
+        """Have a tag checked that a badge was asked for and that is not known, unless that was done lately."""
+        if self.requests.is_worth_a_check(reference.repository, reference.tag or ""):
+            self.check_soon(reference)
+
+    def make(self, path: str) -> bytes | None:
+        """Make a public file that is missing from what is known, and return its content; None where there is none."""
+        repository = image_in(path)
+        if repository is None:
+            return self.catalogue.make(path)
+        return self.publication.make(repository, path) if repository in self.tracked else None
+
+    def track(self, image: TrackedImage) -> None:
+        """Track an image with just these tags and this privacy, and have it checked soon."""
+        self.tracked.put(image)
+        self.checks.add([image.repository])
+
+    def untrack(self, repository: Repository) -> None:
+        """Stop tracking an image and remove what was published of it. Raises NotTracked."""
+        self.tracked.untrack(repository)
+        self.refresher.remove(repository)

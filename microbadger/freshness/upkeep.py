@@ -1,0 +1,92 @@
+"""What the process that leads does every few seconds besides checks."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from microbadger.freshness.catalogue import Catalogue
+from microbadger.freshness.checks import Checks
+from microbadger.freshness.refresh import Refresher
+from microbadger.freshness.tracked_images import TrackedImages
+from microbadger.image import Repository
+from microbadger.notifications import Notifications
+from microbadger.registry import Content
+from microbadger.store import Counts, Database, identity_of, read_value, sweep, write_value
+
+_SECONDS_BETWEEN_CLEANINGS = 86400.0
+_CLEANED_AT = "cleaned_at"
+
+
+@dataclass(slots=True, kw_only=True)
+class Upkeep:
+    """The tasks of a round."""
+
+    database: Database
+    tracked: TrackedImages
+    checks: Checks
+    refresher: Refresher
+    catalogue: Catalogue
+    notifications: Notifications
+    counts: Counts
+    cleaning: "Cleaning"
+    _known: object = field(default=(), init=False)
+    """The stamp of the tracked images and the database when this process last compared the two."""
+    _gone: set[Repository] = field(default_factory=set, init=False)
+    """Images that are tracked no more and are still there: one may be under way, or the file half written."""
+
+    def count(self) -> None:
+        """Let the other processes see what this one counted."""
+        self.counts.write()
+
+    @property
+    def tasks(self) -> Mapping[str, Callable[[], None]]:
+        """What the process that leads does in each round; one that fails keeps the others from nothing."""
+        return {
+            "follow the tracked images": self.follow_tracked,
+            "publish the lists": self.catalogue.publish_if_stale,
+            "send messages": self.notifications.deliver_due,
+            "say that the round has ended": self._say_when,
+        }
+
+    def follow_tracked(self) -> None:
+        """Have new images checked, and remove those that are tracked no more."""
+        with self.database.read() as connection:
+            known = self.tracked.stamp, identity_of(connection)
+        if known != self._known:
+            checked = self.checks.repositories()  # first: an image that is tracked meanwhile must not seem to be gone
+            tracked = {image.repository for image in self.tracked}
+            self.checks.check_all_of_other_editions()
+            self.checks.add(tracked - checked)
+            self.tracked.remember()
+            self._known, self._gone = known, checked - tracked
+        if self._gone and self.tracked.is_trusted:
+            self._gone -= {repository for repository in self._gone if self.refresher.remove_if_idle(repository)}
+
+    def _say_when(self) -> None:
+        self.counts.set("last_round_timestamp_seconds", round(time.time(), 3))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleaning:
+    """Removes once a day what is of no use any more."""
+
+    database: Database
+    content: Content
+    public: Path
+
+    def begins(self) -> bool:
+        """Return whether it is time to clean up, and remember that it is being done."""
+        now = time.time()
+        with self.database.read() as connection:
+            cleaned_at = read_value(connection, _CLEANED_AT)
+        if 0 <= now - float(cleaned_at or 0) < _SECONDS_BETWEEN_CLEANINGS:
+            return False
+        with self.database.write() as connection:
+            write_value(connection, _CLEANED_AT, str(now))
+        return True
+
+    def clean(self) -> None:
+        """Remove the oldest content if there is too much, and what killed processes left in the public folder."""
+        self.content.clean()
+        sweep(self.public)

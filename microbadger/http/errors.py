@@ -1,0 +1,60 @@
+"""Every way in which sending a request can fail.
+
+    HttpError
+    ├── ForbiddenAddress    the name has an address where requests may not go
+    ├── CutOff              the time was up before the answer was complete
+    └── ConnectionFailed    no connection, or an answer that is not HTTP or breaks off
+
+The message of each is a reason in our own words that fits behind a colon. Those of the libraries below can hold URLs,
+and a URL can hold a token.
+"""
+
+import socket
+import ssl
+
+from urllib3.exceptions import TimeoutError as Urllib3Timeout
+
+_MAX_CAUSES = 20
+_REASONS: tuple[tuple[type[BaseException], str], ...] = (
+    (socket.gaierror, "its name is not known"),
+    (ssl.SSLCertVerificationError, "its certificate is not valid"),
+    (ssl.SSLError, "it speaks no usable TLS"),
+    (TimeoutError, "it does not answer"),
+    (Urllib3Timeout, "it does not answer"),
+    (ConnectionRefusedError, "it refuses connections"),
+)
+
+
+class HttpError(Exception):
+    """A request has no answer; the message is the reason, without a URL or a secret."""
+
+
+class ForbiddenAddress(HttpError):
+    """A name has an address where requests may not go."""
+
+    def __init__(self) -> None:
+        super().__init__("its address is not allowed")
+
+
+class CutOff(HttpError):
+    """The time was up before the other side had sent all of it."""
+
+    def __init__(self) -> None:
+        super().__init__("it does not answer")
+
+
+class ConnectionFailed(HttpError):
+    """There was no connection, or no answer that is HTTP."""
+
+
+def reason_of(error: BaseException) -> str:
+    """Return in our own words what is at the bottom of an error."""
+    causes: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and len(causes) < _MAX_CAUSES:
+        causes.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    for kind, words in _REASONS:
+        if any(isinstance(cause, kind) for cause in causes):
+            return words
+    return "the connection failed"

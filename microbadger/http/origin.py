@@ -1,0 +1,116 @@
+"""URLs as they are sent: where one leads, whether that is a public place, and how long to wait before the next request.
+
+Clients and servers read odd URLs in different ways (https://url.spec.whatwg.org/ and RFC 3986 differ), so a URL is
+prepared once, and what is checked is exactly what the connection uses. For Retry-After see RFC 9110, section 10.2.3.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from requests import PreparedRequest
+
+from microbadger.http.connection import is_public
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_FIRST_UNPRIVILEGED_PORT = 1024
+_MAX_URL_LENGTH = 8192
+_MAX_RETRY_AFTER_SECONDS = 6 * 3600  # the longest window a registry is known to count in: Docker Hub's
+
+
+class Origin(NamedTuple):
+    """The server a URL leads to."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, url: str) -> "Origin":
+        """Return the origin of an http or https URL; raise `ValueError` for others and for passwords."""
+        parts = urlsplit(url)
+        if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or "@" in parts.netloc:
+            raise ValueError("this is not a plain http or https URL")
+        port = parts.port  # raises ValueError unless it is a number
+        return cls(parts.scheme, parts.hostname, _DEFAULT_PORTS[parts.scheme] if port is None else port)
+
+    @property
+    def has_usual_port(self) -> bool:
+        """Whether a web server of a stranger may listen there: no mail server or database does."""
+        return self.port == _DEFAULT_PORTS["https"] or self.port >= _FIRST_UNPRIVILEGED_PORT
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """A URL as it is sent, and the server it leads to."""
+
+    text: str = field(repr=False)
+    origin: Origin
+
+    @classmethod
+    def of(cls, text: str) -> "Url":
+        """Return a URL as it is sent; raise `ValueError` if it cannot be.
+
+        >>> Url.of("https://mañana.test/a b").text
+        'https://xn--maana-pta.test/a%20b'
+        """
+        if len(text) > _MAX_URL_LENGTH:
+            raise ValueError("this URL is too long")
+        prepared = PreparedRequest()
+        prepared.prepare_url(text, None)
+        sent = str(prepared.url)
+        origin = Origin.of(sent)
+        origin.host.encode("idna")  # else a resolver would raise this
+        return cls(sent, origin)
+
+    @property
+    def target(self) -> str:
+        """Path and query, as they stand in the first line of a request."""
+        parts = urlsplit(self.text)
+        return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+
+
+def is_public_host(host: str) -> bool:
+    """Return whether a host is a name or a public address; a number that resolvers read as an address is neither."""
+    last_label = host.rstrip(".").rpartition(".")[2]
+    if ":" not in host and not last_label[:1].isdigit():
+        return True
+    try:
+        return is_public(ip_address(host))
+    except ValueError:
+        return False
+
+
+def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
+    """Return how long to wait by Retry-After, or by Docker Hub's X-Retry-After, which is a Unix time.
+
+    Never more than six hours; None where the headers do not say.
+    """
+    text = headers.get("Retry-After", "").strip()
+    at = headers.get("X-Retry-After", "").strip()
+    if _is_number(text):
+        seconds = float(text)
+    elif _is_number(at):
+        seconds = float(at) - now
+    elif (timestamp := _timestamp(text)) is not None:
+        seconds = timestamp - now
+    else:
+        return None
+    return min(max(seconds, 0), _MAX_RETRY_AFTER_SECONDS)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 12
+
+
+def _timestamp(text: str) -> float | None:
+    """Return the Unix time of an HTTP date; None for anything else."""
+    try:
+        time = parsedate_to_datetime(text)
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None

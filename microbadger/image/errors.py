@@ -1,0 +1,26 @@
+"""Errors about documents of registries.
+
+    ManifestError
+    ├── InvalidManifest      the document breaks its specification or a bound
+    └── UnsupportedManifest  the document is valid, but not a container image
+"""
+
+
+class ManifestError(ValueError):
+    """A document cannot be used; the message is one sentence."""
+
+
+class InvalidManifest(ManifestError):
+    """A document breaks its specification or a bound."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the document is invalid: {reason}")
+
+
+class UnsupportedManifest(ManifestError):
+    """A document is not a container image; `kind` names what it is, such as "Helm chart"."""
+
+    def __init__(self, kind: str) -> None:
+        article = "an" if kind[0] in "aeiou" else "a"
+        super().__init__(f"this is {article} {kind}, not a container image")
+        self.kind = kind

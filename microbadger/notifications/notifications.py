@@ -1,0 +1,142 @@
+"""Notifications: the subscriptions, the messages about changes, and their delivery.
+
+`announce` writes messages in the transaction that writes the image's new record: both are committed, or neither is. So
+each change leads to one message for each subscription, whatever dies, and the message is sent until it arrives.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from microbadger.image import Changes, ImageDocument
+from microbadger.notifications import outbox, subscriptions
+from microbadger.notifications.delivery import Delivery, Send, lease_name
+from microbadger.notifications.messages import announce_changes, matching, message_bytes
+from microbadger.notifications.outbox import Attempt, DeliveryDocument
+from microbadger.notifications.signing import new_secret
+from microbadger.notifications.subscriptions import Subscription
+from microbadger.store import LEASES, Counts, Database, Leases
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryStatus:
+    """How many messages of a subscription wait, how many were parked, and the last deliveries, latest first."""
+
+    waiting: int
+    parked: int
+    history: list[DeliveryDocument]
+
+
+class Notifications:
+    """The subscriptions and the messages for them, shared by all processes.
+
+    Methods raise StoreError if the database cannot be used.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        leases: Leases,
+        counts: Counts,
+        send: Send,
+        *,
+        base_url: str,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._base_url = base_url
+        self._now = now
+        self._delivery = Delivery(database, leases, counts, send, base_url=base_url, now=now)
+
+    def all(self) -> list[Subscription]:
+        """Return every subscription, the oldest one first."""
+        with self._database.read() as connection:
+            return subscriptions.read_all(connection)
+
+    def get(self, subscription_id: str) -> Subscription | None:
+        """Return the subscription of an id, or None."""
+        with self._database.read() as connection:
+            return subscriptions.read(connection, subscription_id)
+
+    def add(self, image_name: str, url: str, **options: Any) -> Subscription:
+        """Subscribe a URL to an image; ``options`` are other fields of a `Subscription`.
+
+        Raises InvalidReceiver and InvalidSubscription.
+        """
+        subscription = Subscription(
+            id=secrets.token_hex(8), image_name=image_name, url=url, secret=new_secret(), **options
+        )
+        subscription.check(self._base_url)
+        with self._database.write(durable=True) as connection:
+            subscriptions.insert(connection, subscription)
+        return subscription
+
+    def change(self, subscription_id: str, **fields: Any) -> Subscription | None:
+        """Change fields of a subscription and return it, or None if there is none of that id. Raises as `add`."""
+        with self._database.write(durable=True) as connection:
+            before = subscriptions.lock(connection, subscription_id)
+            if before is None:
+                return None
+            after = replace(before, **fields)
+            if after.url != before.url:
+                after = replace(after, is_by_operator=False)
+            after.check(self._base_url)
+            subscriptions.update(connection, after)
+        return after
+
+    def remove(self, subscription_id: str) -> bool:
+        """Remove a subscription with its messages; return False if there is none of that id."""
+        with self._database.write(durable=True) as connection:
+            if not subscriptions.delete(connection, subscription_id):
+                return False
+            outbox.forget(connection, subscription_id)
+            connection.execute(LEASES.delete().where(LEASES.c.name == lease_name(subscription_id)))
+        return True
+
+    def announce(self, connection: Connection, before: ImageDocument, after: ImageDocument, changes: Changes) -> None:
+        """Write the messages about changes within the transaction that writes the record; nothing is sent."""
+        if not changes:
+            return
+        for subscription in subscriptions.lock_interested(connection, after["ImageName"]):
+            if chosen := matching(changes, subscription.tags):
+                announcement = announce_changes(before, after, chosen, self.page_url(subscription))
+                body = message_bytes(announcement, subscription.format).decode()
+                outbox.put(connection, subscription.id, body, self._now())
+
+    def resend(self, subscription_id: str) -> int:
+        """Have the parked messages of a subscription sent again; return how many they are."""
+        with self._database.write(durable=True) as connection:
+            subscriptions.lock(connection, subscription_id)
+            return outbox.unpark(connection, subscription_id, self._now())
+
+    def status(self, subscription_id: str) -> DeliveryStatus:
+        """Return how the deliveries of a subscription stand."""
+        with self._database.read() as connection:
+            waiting, parked = outbox.lengths(connection, subscription_id)
+            return DeliveryStatus(waiting, parked, outbox.history(connection, subscription_id))
+
+    def lengths(self) -> dict[str, int]:
+        """Return how many messages of all subscriptions are ``waiting``, and how many ``parked``."""
+        with self._database.read() as connection:
+            waiting, parked = outbox.all_lengths(connection)
+        return {"waiting": waiting, "parked": parked}
+
+    def page_url(self, subscription: Subscription) -> str:
+        """Return the address of the page of the image."""
+        return subscription.page_url(self._base_url)
+
+    def deliver_due(self) -> None:
+        """Begin to send what is due; returns at once."""
+        self._delivery.deliver_due()
+
+    def wait(self) -> None:
+        """Return when nothing is being sent by this process."""
+        self._delivery.wait()
+
+    def send_test(self, subscription: Subscription) -> Attempt:
+        """Send a test message now, before those that wait, and return the result."""
+        return self._delivery.send_test(subscription)

@@ -1,0 +1,211 @@
+"""Writes the page of an image, or the same page about one of its tags: documents in, HTML out.
+
+A page is complete as it is written and can be read without its script; the script adds what needs an answer while one
+reads: when the image was checked, other versions and platforms, other badges. A page asks no other host for anything.
+"""
+
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from urllib.parse import urlsplit
+
+from microbadger.badges import STYLES, badges_of, size_text
+from microbadger.image import (
+    ChangeDocument,
+    ImageDocument,
+    LayerDocument,
+    PlatformDocument,
+    Repository,
+    VersionDocument,
+    current_version,
+    image_name,
+    read_labels,
+    tags_of,
+)
+from microbadger.site.label_table import label_table
+from microbadger.site.markup import FORMATS, BadgeLink, badge_link
+from microbadger.site.options import SiteOptions
+from microbadger.site.paths import ImagePaths
+from microbadger.site.templating import render
+
+CLASSIC_BADGES = ("image", "version", "commit", "license")
+_BADGE_NAMES = {
+    "image": "Download size and layers",
+    "version": "Version",
+    "commit": "Commit",
+    "license": "License",
+    "size": "Download size",
+    "layers": "Layers",
+    "platforms": "Platforms",
+    "created": "Created",
+    "pulls": "Pulls",
+    "stars": "Stars",
+    "base": "Base image",
+}
+_FORMAT_NAMES = {
+    "markdown": "Markdown",
+    "html": "HTML",
+    "restructuredtext": "reStructuredText",
+    "asciidoc": "AsciiDoc",
+}
+_REGISTRY_NAMES = {"docker.io": "Docker Hub", "ghcr.io": "GitHub Container Registry", "quay.io": "Quay"}
+
+_CHANGES_SHOWN = 20
+_LAYERS_SHOWN = 500
+_LABELS_SHOWN = 200
+
+_TAG_CHARACTERS = string.ascii_letters + string.digits + "_.-"
+
+
+@dataclass(frozen=True, slots=True)
+class BadgeRow:
+    """A badge as the panel lists it."""
+
+    type: str
+    name: str
+    path: str
+    says: str
+    markdown: str
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRow:
+    """A step of the Dockerfile with the size of its layer; no size where it has no layer."""
+
+    command: str
+    size: str = ""
+    share: str = ""
+    width: str = ""
+    is_largest: bool = False
+
+
+def image_page(
+    image: ImageDocument,
+    *,
+    tag: str | None = None,
+    version: VersionDocument | None,
+    changes: Sequence[ChangeDocument],
+    site: SiteOptions,
+) -> bytes:
+    """Return the page of an image, about its current version or about the version of a tag.
+
+    ``version`` is that version with its layers, which the script loads if it is None. ``changes`` are newest first.
+    """
+    repository = Repository(image["Registry"], image["Repository"])
+    paths = ImagePaths(image_name(repository))
+    version = version or version_shown(image, tag)
+    labels, annotations = (version.get("Labels", {}), version.get("Annotations", {})) if version else ({}, {})
+    return render(
+        "image.html",
+        site,
+        image=image,
+        name=paths.name,
+        tag=tag,
+        shown_tag=tag or image.get("LatestVersion"),
+        page_url=f"{site.base_url}/{(paths.tag_page(tag) if tag else paths.page).removesuffix('index.html')}",
+        registry=_REGISTRY_NAMES.get(repository.registry, repository.registry),
+        version=version,
+        shown_platform=main_platform_of(version) if version else None,
+        layers=layer_rows(version.get("Layers", [])[:_LAYERS_SHOWN]) if version else [],
+        facts=read_labels(labels, annotations),
+        labels=label_table(labels, annotations),
+        labels_shown=_LABELS_SHOWN,
+        paths=paths,
+        badges=_badge_rows(image, repository, tag, site.base_url) if version else [],
+        classic=CLASSIC_BADGES,
+        markup=_markup_templates(repository, site.base_url),
+        styles=STYLES,
+        formats=_FORMAT_NAMES,
+        changes=changes[:_CHANGES_SHOWN],
+    )
+
+
+def version_shown(image: ImageDocument, tag: str | None) -> VersionDocument | None:
+    """Return the version that a page is about: that of the tag, else the current one; None where there is none."""
+    if tag is None:
+        return current_version(image["Versions"])
+    return next((version for version in image["Versions"] if tag in tags_of(version)), None)
+
+
+def layer_rows(layers: Sequence[LayerDocument]) -> list[LayerRow]:
+    """Return a row for each step, its bar as wide as its layer is large, in percent of the largest one."""
+    sizes = [layer["DownloadSize"] for layer in layers]
+    largest, total = max(sizes, default=0), sum(sizes)
+    return [
+        LayerRow(
+            command=layer["Command"],
+            size=size_text(size),
+            share=_percent_text(size, total),
+            width=f"{max(100 * size / largest, 0.5):.1f}",
+            is_largest=size == largest,
+        )
+        if size
+        else LayerRow(command=layer["Command"])
+        for layer, size in zip(layers, sizes, strict=True)
+    ]
+
+
+def main_platform_of(version: VersionDocument) -> PlatformDocument | None:
+    """Return the platform whose size and layers a version has."""
+
+    def is_main(platform: PlatformDocument) -> bool:
+        layers = platform.get("Layers", version.get("Layers")) == version.get("Layers")
+        same_size = platform["DownloadSize"] == version["DownloadSize"]
+        return layers and same_size and platform["LayerCount"] == version["LayerCount"]
+
+    return next(filter(is_main, version["Platforms"]), None)
+
+
+def _badge_rows(image: ImageDocument, repository: Repository, tag: str | None, base_url: str) -> list[BadgeRow]:
+    paths = ImagePaths(image_name(repository))
+    return [
+        BadgeRow(
+            type=badge_type,
+            name=_BADGE_NAMES[badge_type],
+            path=paths.badge(badge_type, tag, "svg"),
+            says=f"{badge.label}: {badge.message}",
+            markdown=FORMATS["markdown"](badge_link(base_url, repository, badge_type, tag)),
+        )
+        for badge_type, badge in badges_of(image, tag).items()
+    ]
+
+
+def _markup_templates(repository: Repository, base_url: str) -> dict[str, object]:
+    """Return what `markup` writes in each format, and the path of a badge, with holes that the script fills."""
+    of_image = _with_query(badge_link(base_url, repository, "{type}"))
+    of_tag = _with_query(badge_link(base_url, repository, "{type}", "{tag}"))
+    spoken = replace(of_tag, alt=of_tag.alt.replace("{tag}", "{spoken}"))
+    formats = {
+        name: {"image": write(of_image), "tag": write(spoken), "escapes": _escapes(name)}
+        for name, write in FORMATS.items()
+    }
+    preview = {"image": _path_of(of_image.image_url), "tag": _path_of(of_tag.image_url)}
+    return {"formats": formats, "preview": preview}
+
+
+def _with_query(link: BadgeLink) -> BadgeLink:
+    return replace(link, image_url=link.image_url + "{query}")
+
+
+def _path_of(url: str) -> str:
+    """Return an address for pages on the same host, which may be reached under another name."""
+    return urlsplit(url).path
+
+
+@cache
+def _escapes(markup_format: str) -> dict[str, str]:
+    """Return how a format writes those characters of a tag that mean something in it."""
+    write = FORMATS[markup_format]
+
+    def written(text: str) -> str:
+        return write(BadgeLink(alt=text, image_url="", page_url=""))
+
+    before, _, after = written("{spoken}").partition("{spoken}")
+    spelt = {char: written(char).removeprefix(before).removesuffix(after) for char in _TAG_CHARACTERS}
+    return {char: spelling for char, spelling in spelt.items() if spelling != char}
+
+
+def _percent_text(size_bytes: int, total_bytes: int) -> str:
+    percent = int(100 * size_bytes / total_bytes + 0.5)
+    return f"{percent}%" if percent else "<1%"

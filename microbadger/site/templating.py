@@ -1,0 +1,125 @@
+"""Fills the templates of pages.
+
+Everything that is shown may come from a stranger. Jinja2 escapes what HTML gives a meaning to, and `visible` spells out
+what could hide or reorder text. Only addresses that `microbadger.image.labels` checked become links.
+"""
+
+import hashlib
+import unicodedata
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, PackageLoader
+
+from microbadger.badges import count_text, layers_text, platform_text, size_text
+from microbadger.image import PlatformDocument, tags_of
+from microbadger.site.openapi import example_text, kind, prose, resolved
+from microbadger.site.options import SiteOptions
+from microbadger.site.paths import ASSETS, CATALOGUE
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'"
+)
+
+_LONGEST_TEXT = 2000  # characters of a label or a command; the JSON has the whole
+_HIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_HARMLESS = "\n\r\t\u200c\u200d"  # emoji and several scripts need the joiners
+_WITHOUT_HARMLESS = dict.fromkeys(map(ord, _HARMLESS))
+
+
+def render(template: str, site: SiteOptions, **context: object) -> bytes:
+    """Return a template filled in, as the bytes of a page."""
+    page = _templates.get_template(template).render(
+        root=urlsplit(site.base_url).path,
+        is_static=site.is_static,
+        assets=_asset_urls(),
+        catalogue=CATALOGUE,
+        security=CONTENT_SECURITY_POLICY,
+        **context,
+    )
+    return page.encode("utf-8", "replace")
+
+
+def visible(text: str) -> str:
+    r"""Return the text with each character that would hide or reorder text spelt out.
+
+    >>> print(visible("invoice\u202efdp.exe"))
+    invoice\u{202e}fdp.exe
+    """
+    if text.translate(_WITHOUT_HARMLESS).isprintable():
+        return text
+    return "".join(f"\\u{{{ord(char):x}}}" if _is_hidden(char) else char for char in text)
+
+
+def platform_names(platforms: Sequence[PlatformDocument]) -> str:
+    """Return all platforms, ``linux/amd64, arm64``: the operating system only where it is another one."""
+    names, system = [], ""
+    for name in dict.fromkeys(map(platform_text, platforms)):
+        names.append(name.removeprefix(f"{system}/"))
+        system = name.partition("/")[0]
+    return ", ".join(names)
+
+
+def _is_hidden(char: str) -> bool:
+    return char not in _HARMLESS and unicodedata.category(char) in _HIDDEN_CATEGORIES
+
+
+def _day(time: str) -> str:
+    moment = datetime.fromisoformat(time)
+    return f"{moment.day} {moment:%B} {moment.year}"
+
+
+def _exact(time: str) -> str:
+    return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _short(digest: str) -> str:
+    return digest.rpartition(":")[2][:12]
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}… (shortened; the JSON has all of it)"
+
+
+def _safe(value: object) -> object:
+    """Make hidden characters visible in everything that a template prints, so that no template can forget it."""
+    return visible(value) if type(value) is str else value
+
+
+@cache
+def _asset_urls() -> dict[str, str]:
+    """Return the path of each asset, with a query that changes with its content so that browsers fetch it anew."""
+    files = [file for file in resources.files("microbadger.site").joinpath("assets").iterdir() if file.is_file()]
+    return {
+        file.name: f"{ASSETS}/{file.name}?{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}" for file in files
+    }
+
+
+_templates = Environment(
+    loader=PackageLoader("microbadger.site"),
+    auto_reload=False,  # a running service would not follow its modules either
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    finalize=_safe,
+)
+_templates.filters |= {
+    "size": size_text,
+    "count": count_text,
+    "layers": layers_text,
+    "platform": platform_text,
+    "platform_names": platform_names,
+    "tags": tags_of,
+    "day": _day,
+    "exact": _exact,
+    "short": _short,
+    "shortened": _shortened,
+    "resolved": resolved,
+    "prose": prose,
+    "kind": kind,
+    "example_text": example_text,
+}

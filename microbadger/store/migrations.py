@@ -1,0 +1,60 @@
+"""Brings a database to the schema of this program."""
+
+import secrets
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, inspect, select
+
+from microbadger.logs import EventLog
+from microbadger.store.tables import META, SCHEMA
+
+log = EventLog(__name__)
+
+Migration = Callable[[Connection], None]
+MIGRATIONS: Sequence[Migration] = ()
+"""The migrations from each version of the schema to the next one, beginning with version 1."""
+
+IDENTITY_KEY = "identity"
+"""The key of a value that differs between a database and the one that it replaces."""
+_VERSION_KEY = "schema_version"
+_VERSION = select(META.c.value).where(META.c.key == _VERSION_KEY)
+
+
+class UnknownSchema(Exception):
+    """The database is not one that this program can use; the message says why and what to do."""
+
+
+def is_up_to_date(connection: Connection, migrations: Sequence[Migration]) -> bool:
+    """Return whether the database has the schema of this program. Raises UnknownSchema."""
+    newest = len(migrations) + 1
+    return _version_of(connection, newest) == newest
+
+
+def bring_up_to_date(connection: Connection, migrations: Sequence[Migration]) -> None:
+    """Create the tables of a new database, or migrate those of an older one. Raises UnknownSchema.
+
+    The transaction must keep others from doing so at the same time; one of them may have done so before.
+    """
+    newest = len(migrations) + 1
+    version = _version_of(connection, newest)
+    if not version:
+        SCHEMA.create_all(connection)
+        values = {_VERSION_KEY: str(newest), IDENTITY_KEY: secrets.token_hex(8)}
+        connection.execute(META.insert(), [{"key": key, "value": value} for key, value in values.items()])
+    elif version < newest:
+        for migrate in migrations[version - 1 :]:
+            migrate(connection)
+        connection.execute(META.update().where(META.c.key == _VERSION_KEY).values(value=str(newest)))
+        log.info("database_migrated", before=version, now=newest)
+
+
+def _version_of(connection: Connection, newest: int) -> int:
+    """Return the version of the schema, 0 for a database without tables."""
+    if not inspect(connection).has_table(META.name):
+        return 0
+    version = connection.execute(_VERSION).scalar_one_or_none() or ""
+    if not version.isdecimal():
+        raise UnknownSchema("it holds the tables of another program; use another database")
+    if int(version) > newest:
+        raise UnknownSchema(f"a newer program has migrated it to version {version}; use that program")
+    return int(version)

@@ -1,0 +1,137 @@
+"""SQLite files: what their errors mean, whether a file is still the same, and what becomes of a damaged one.
+
+A database is a file with two companions: its write-ahead log, which holds the latest transactions, and the index of
+that log. https://www.sqlite.org/wal.html
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+from sqlalchemy import TableClause, column, select, table
+from sqlalchemy.exc import DBAPIError
+
+from microbadger.logs import EventLog
+from microbadger.store.connections import Connections
+from microbadger.store.files import set_aside, stamp_of
+from microbadger.store.tables import CHECKS, SCHEMA
+
+log = EventLog(__name__)
+
+_LOG, _LOG_INDEX, _JOURNAL = "-wal", "-shm", "-journal"
+_ROWS_AT_ONCE = 1000
+
+BUSY = "another program has locked it; end that program"
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR_SHORT_READ}
+_PASSING = {
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL),
+    *(sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN),
+}
+_REASONS = {
+    sqlite3.SQLITE_FULL: "the disk is full; free some space",
+    sqlite3.SQLITE_IOERR: "the disk is full or broken; free some space, or check the disk",
+    sqlite3.SQLITE_BUSY: BUSY,
+    sqlite3.SQLITE_LOCKED: BUSY,
+    sqlite3.SQLITE_READONLY: "it is read-only; make the file and its folder writable",
+    sqlite3.SQLITE_PERM: "it cannot be opened; make the file and its folder writable",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; make the path a file, and the file and its folder writable",
+}
+
+
+def is_damage(error: Exception) -> bool:
+    """Return whether the error of a database says that its file, or the log of it, is damaged."""
+    return _code_of(error) in _DAMAGED or _extended_code_of(error) in _DAMAGED
+
+
+def is_passing(error: Exception) -> bool:
+    """Return whether the connection can be used again once the cause of an error is gone."""
+    return _code_of(error) in _PASSING and not is_damage(error)
+
+
+def reason_for(error: Exception) -> str:
+    """Return in a few words why a database cannot be used, and what to do."""
+    if is_damage(error):
+        return "it is damaged, and will be set aside; try again"
+    original = getattr(error, "orig", error)
+    return _REASONS.get(_code_of(error)) or str(original).partition("\n")[0] or type(original).__name__
+
+
+def log_inode_of(file: Path) -> int | None:
+    """Return the number of the file that is the log of a database now, or None where there is none."""
+    stamp = stamp_of(log_of(file))
+    return stamp.inode if stamp else None
+
+
+def log_of(file: Path) -> Path:
+    """Return the log of a database, which is there while a process has it open."""
+    return _companion(file, _LOG)
+
+
+def remove_log(file: Path) -> None:
+    """Remove the log of a database and the index of it: the file that they belong to is gone."""
+    for suffix in (_LOG, _LOG_INDEX):
+        _companion(file, suffix).unlink(missing_ok=True)
+
+
+def remove_database(file: Path) -> None:
+    """Remove a database that has no log, and the journal that stands in for it."""
+    for path in (file, _companion(file, _JOURNAL)):
+        path.unlink(missing_ok=True)
+
+
+def set_aside_with_log(file: Path) -> None:
+    """Set a damaged database aside, together with its log, which may hold what the file has lost."""
+    aside = set_aside(file)
+    if aside:
+        for suffix in (_LOG, _LOG_INDEX):
+            with suppress(FileNotFoundError):
+                _companion(file, suffix).replace(_companion(aside, suffix))
+    else:
+        remove_log(file)
+
+
+def carry_over(sources: Sequence[Connections], target: Connections) -> None:
+    """Copy what can still be read of a damaged database, table by table, into a new one.
+
+    Each source can read other parts: open connections remember what they have read. Raises the errors of the target.
+    """
+    count, damaged = 0, []
+    for name, described in SCHEMA.tables.items():
+        plain = table(name, *(column(each.name) for each in described.columns))  # whatever the values are
+        failures: list[Exception] = []
+        for source in sources:
+            rows = _rows_of(plain, source, failures)
+            while some := list(islice(rows, _ROWS_AT_ONCE)):
+                with target.transaction("write") as connection:
+                    count += connection.execute(plain.insert().prefix_with("OR IGNORE"), some).rowcount
+        if len(failures) == len(sources):
+            damaged.append(name)
+    if damaged:
+        with target.transaction("write") as connection:
+            connection.execute(CHECKS.delete())  # what is missing is then seen: each image is checked as a new one is
+    log.warning("database_carried_over", rows=count, damaged_tables=",".join(damaged) or None)
+
+
+def _rows_of(plain: TableClause, source: Connections, failures: list[Exception]) -> Iterator[dict[str, object]]:
+    """Yield the rows of a table up to the first that cannot be read, and note why it cannot."""
+    try:
+        with source.transaction("read") as connection:
+            for row in connection.execute(select(plain)).mappings():
+                yield dict(row)
+    except (DBAPIError, sqlite3.Error) as error:
+        failures.append(error)
+
+
+def _code_of(error: Exception) -> int:
+    return _extended_code_of(error) & 0xFF
+
+
+def _extended_code_of(error: Exception) -> int:
+    """Return the code of an error of SQLite; 0 for one of another driver. https://www.sqlite.org/rescode.html"""
+    return int(getattr(getattr(error, "orig", error), "sqlite_errorcode", 0))
+
+
+def _companion(file: Path, suffix: str) -> Path:
+    return file.with_name(f"{file.name}{suffix}")

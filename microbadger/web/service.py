@@ -1,0 +1,66 @@
+"""Makes the Flask app out of the routes of this wing."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from flask import Flask
+from werkzeug.exceptions import HTTPException
+
+from microbadger.cdn import CdnPurge
+from microbadger.freshness import Freshness
+from microbadger.notifications import Notifications
+from microbadger.site import Publisher, PublishError, SiteOptions
+from microbadger.store import Counts, StoreError
+from microbadger.web.admin import AdminRoutes
+from microbadger.web.answers import defect_answer, error_answer, options_answer, trouble_answer
+from microbadger.web.api import ApiRoutes
+from microbadger.web.files import AnyPath, PublicFiles
+from microbadger.web.health import HealthRoutes
+from microbadger.web.notifications import NotificationRoutes
+from microbadger.web.redirects import Redirects
+from microbadger.web.request_ids import RequestIds, with_request_id
+from microbadger.web.site import SiteRoutes
+from microbadger.web.webhooks import WebhookRoutes
+from microbadger.webhooks import WebhookUrls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    """What the routes answer from."""
+
+    freshness: Freshness
+    publisher: Publisher
+    notifications: Notifications
+    cdn: CdnPurge
+    counts: Counts
+    options: SiteOptions
+    webhooks: WebhookUrls
+    admin_token: str
+
+    def make_app(self) -> Flask:
+        """Return the app with all routes."""
+        app = Flask("microbadger", static_folder=None)
+        app.url_map.converters["path"] = AnyPath
+        app.url_map.merge_slashes = False  # by a redirect to the host that the request names
+        app.wsgi_app = RequestIds(app.wsgi_app)  # type: ignore[method-assign] # as Flask's documentation has it
+        app.before_request(options_answer)
+        app.after_request(with_request_id)
+        freshness, notifications = self.freshness, self.notifications
+        files = PublicFiles(freshness, self.publisher)
+        for routes in (
+            HealthRoutes(freshness=freshness, notifications=notifications, cdn=self.cdn, counts=self.counts),
+            SiteRoutes(freshness=freshness, files=files, options=self.options),
+            WebhookRoutes(freshness=freshness, counts=self.counts, secret=self.webhooks.secret),
+            AdminRoutes(freshness=freshness, webhooks=self.webhooks, admin_token=self.admin_token),
+            ApiRoutes(freshness=freshness, files=files),
+            NotificationRoutes(
+                notifications=notifications, tracked=freshness.tracked, admin_token=self.admin_token
+            ),
+            Redirects(root=urlsplit(self.options.base_url).path),
+        ):
+            app.register_blueprint(routes.blueprint())
+        app.register_error_handler(HTTPException, error_answer)
+        for trouble in (OSError, StoreError, PublishError):
+            app.register_error_handler(trouble, trouble_answer)
+        app.register_error_handler(Exception, defect_answer)
+        return app

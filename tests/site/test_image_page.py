@@ -1,0 +1,342 @@
+"""What the page of an image says, and the page about one of its tags."""
+
+import gzip
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from microbadger.badges.svg import STYLES
+from microbadger.badges.text import BADGE_TYPES
+from microbadger.image.changes import ChangeDocument
+from microbadger.image.describe import describe_image, tagged
+from microbadger.image.documents import PlatformDocument, RelativeDocument, TagDocument, VersionDocument
+from microbadger.image.labels import KNOWN_FIELDS
+from microbadger.image.reference import Repository
+from microbadger.site.image_page import image_page, layer_rows
+from microbadger.site.markup import FORMATS, badge_link
+from microbadger.site.options import SiteOptions
+from microbadger.site.templating import visible
+from tests.site.images import UPDATED_AT, WEB, image_of, layer, version
+from tests.site.page import Page
+
+BASE = "https://badges.example.org"
+SITE, STATIC_SITE = SiteOptions(BASE), SiteOptions(BASE, is_static=True)
+OCI = "org.opencontainers.image"
+
+
+def page_of(
+    current: VersionDocument,
+    *others: VersionDocument,
+    changes: Sequence[ChangeDocument] = (),
+    site: SiteOptions = SITE,
+    webhook_url: str | None = None,
+) -> Page:
+    image = image_of(current, *others, webhook_url=webhook_url)
+    return Page(image_page(image, version=current, changes=changes, site=site))
+
+
+def test_an_image_page_with_a_hundred_tags_is_under_60_kb_compressed() -> None:
+    numbers = random.Random(4)
+    architectures = ("amd64", "arm64", "arm", "ppc64le", "s390x", "riscv64")
+    platforms = [
+        PlatformDocument(OS="linux", Architecture=name, Digest=f"sha256:{number:064}", DownloadSize=1, LayerCount=30)
+        for number, name in enumerate(architectures)
+    ]
+
+    def labelled(tag: str) -> VersionDocument:
+        commit = f"{numbers.getrandbits(160):040x}"
+        url = f"https://github.com/example/web/commit/{commit}"
+        return version(
+            tag,
+            Platforms=platforms,
+            DownloadSize=numbers.randrange(10**9),
+            Created=f"2026-{numbers.randrange(10, 13)}-{numbers.randrange(10, 29)}T10:00:{numbers.randrange(10, 60)}Z",
+            Labels={f"{OCI}.revision": commit, f"{OCI}.source": "https://github.com/example/web"},
+            VersionControl={"Type": "git", "URL": url, "Commit": commit},
+            License={"Code": "Apache-2.0"},
+        )
+
+    layers = [layer(f"RUN {numbers.randbytes(60).hex()}", numbers.randrange(10**8)) for _ in range(60)]
+    current = {**labelled("latest"), "Layers": layers}
+    others = [labelled(f"{number}.{numbers.randrange(100)}-alpine") for number in range(99)]
+    image = image_of(current, *others)  # type: ignore[arg-type]
+    page = image_page(image, version=current, changes=[CHANGE] * 100, site=SITE)  # type: ignore[arg-type]
+    assert len(gzip.compress(page)) < 60_000
+
+
+def test_an_image_has_its_facts_in_words() -> None:
+    page = page_of(version("1.2.0", "latest", Labels={f"{OCI}.description": "Bäckt Brötchen"}))
+    for fact in ("Docker Hub", "Bäckt Brötchen", "1.2.0", "2.0 KiB", "linux/amd64", "20 November 2026"):
+        assert fact in page.text
+    assert {"datetime": "2026-11-20T10:00:00Z", "title": "2026-11-20 10:00:00 UTC"} in page.all("time")
+    assert "docker pull example/web:1.2.0" in page.text
+
+
+@pytest.mark.parametrize(
+    ("name", "registry", "written"),
+    [
+        ("alpine", "Docker Hub", "docker pull alpine:1.0"),
+        ("ghcr.io/example/web", "GitHub Container Registry", "docker pull ghcr.io/example/web:1.0"),
+        ("localhost:5000/web", "localhost:5000", "docker pull localhost:5000/web:1.0"),
+    ],
+)
+def test_an_image_has_the_name_by_which_it_is_pulled(name: str, registry: str, written: str) -> None:
+    current = version("1.0")
+    image = describe_image(Repository.parse(name), [current], updated_at=UPDATED_AT)
+    page = Page(image_page(image, version=current, changes=[], site=SITE))
+    assert registry in page.text
+    assert written in page.text
+
+
+def test_it_links_what_the_labels_safely_name() -> None:
+    labels = {
+        f"{OCI}.source": "git@github.com:example/web.git",
+        f"{OCI}.documentation": "https://docs.example.org/web",
+        f"{OCI}.licenses": "mit",
+    }
+    page = page_of(version("1.0", Labels=labels))
+    for url in ("https://github.com/example/web", "https://docs.example.org/web", "https://spdx.org/licenses/MIT.html"):
+        assert url in page.values("href")
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "</bdi></dd></dl><script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "javascript:alert(1)",
+    "JaVaScRiPt:alert(1)//https://github.com/",
+    "data:text/html,<script>alert(1)</script>",
+    "{{ 7 * 7 }}{% raw %}",
+    "invoice\u202efdp.exe",
+    "null\x00byte",
+    "half \ud800 a character",
+    "x" * 10_240,
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_hostile_text_is_shown_as_text_everywhere(text: str) -> None:
+    labels = {key: text for keys in KNOWN_FIELDS.values() for key in keys if key}
+    layers = [layer(text, 1), layer(text, 0)]
+    hostile = version("1.0", Labels={**labels, text: text}, Annotations={text: text}, Author=text, Layers=layers)
+    clean = page_of(version("1.0", Labels=dict.fromkeys([*labels, "x"], "x"), Annotations={"y": "x"}))
+    page = page_of(hostile)
+    assert [name for name, _ in page.elements if name in ("script", "img")] == [
+        name for name, _ in clean.elements if name in ("script", "img")
+    ]
+    assert all(url.startswith(("/", "#", "https://")) for url in page.values("href"))
+    assert visible(text[:200]) in page.text
+    assert len(page.text) < 100_000
+
+
+@given(st.dictionaries(st.text(max_size=20), st.text(), max_size=4), st.text(), st.text())
+def test_whatever_strangers_write_stays_text(labels: dict[str, str], command: str, description: str) -> None:
+    image = image_of(version("1.0"))
+    image["Description"] = description
+    current = version("1.0", Labels=labels, Annotations=labels, Layers=[layer(command, 5)])
+    page = Page(image_page(image, version=current, changes=[], site=SITE))
+    assert len(page.all("script")) == 1
+    assert all(url.startswith(("/", "#", "https://")) for url in page.values("href"))
+    assert visible(page.text) == page.text
+
+
+@pytest.mark.parametrize(
+    ("sizes", "rows"),
+    [
+        ([], []),
+        ([0], [("", "", "", False)]),
+        ([3072, 0, 1024], [("3.0 KiB", "75%", "100.0", True), ("", "", "", False), ("1.0 KiB", "25%", "33.3", False)]),
+        ([7, 7], [("7 B", "50%", "100.0", True), ("7 B", "50%", "100.0", True)]),
+        ([10**9, 1], [("953.7 MiB", "100%", "100.0", True), ("1 B", "<1%", "0.5", False)]),
+    ],
+)
+def test_a_bar_is_as_wide_as_its_layer_is_large(sizes: list[int], rows: list[tuple[str, str, str, bool]]) -> None:
+    found = layer_rows([layer("RUN make", size) for size in sizes])
+    assert [(row.size, row.share, row.width, row.is_largest) for row in found] == rows
+
+
+def test_the_platform_switch_begins_with_the_platform_whose_layers_are_shown() -> None:
+    def platform(architecture: str, size: int) -> PlatformDocument:
+        return PlatformDocument(
+            OS="linux",
+            Architecture=architecture,
+            Digest="",
+            DownloadSize=size,
+            LayerCount=1,
+            Layers=[layer("COPY web /", size)],
+        )
+
+    page = page_of(version("1.0", Platforms=[platform("arm64", 1024), platform("amd64", 2048)]))
+    assert "2.0 KiB in 1 layer for linux/amd64" in page.text
+    assert {"value": "1", "selected": None} in page.all("option")
+
+
+def test_layers_that_were_not_read_are_left_to_the_script() -> None:
+    image = image_of(version("1.0"))
+    page = Page(image_page(image, version=None, changes=[], site=SITE))
+    section = next(attributes for attributes in page.all("section") if attributes["id"] == "layers")
+    assert section["data-version"] == f"/v1/images/example/web/version/{image['LatestSHA']}.json"
+    assert "data-unread" in section
+    assert not page.all("ol")
+
+
+@pytest.mark.parametrize("field", ["Unsupported", "Unread"])
+def test_a_version_that_cannot_be_described_says_why(field: str) -> None:
+    odd = version("2.0", Platforms=[], Layers=[], Created="2026-11-21T10:00:00Z", **{field: "It is a Helm chart."})
+    page = page_of(odd, version("1.0"))
+    assert page.text.count("It is a Helm chart.") == 2
+    assert "Labels to add" not in page.text
+
+
+def test_relatives_lead_to_their_pages() -> None:
+    relative = RelativeDocument(
+        SHA="ab", Tags=[TagDocument(tag="3.22")], ImageName="alpine", LayerCount=1, MicrobadgerURL=""
+    )
+    page = page_of(version("1.0", Parents=[relative], Identical=[{**relative, "ImageName": "a/copy", "Tags": []}]))
+    assert "alpine\n" in page.text
+    assert "3.22\n" in page.text
+    assert {"/images/alpine/", "/images/a/copy/"} <= set(page.values("href"))
+
+
+CHANGE: ChangeDocument = {
+    "Time": "2026-11-20T10:00:00Z",
+    "New": [{"tag": "1.1", "SHA": "aa", "Digest": "sha256:aaaaaaaaaaaaaaaaaa"}],
+    "Changed": [{"tag": "latest", "OldDigest": "sha256:bbbbbbbbbbbbbbbb", "NewDigest": "sha256:aaaaaaaaaaaaaaaa"}],
+    "Deleted": [{"tag": "0.9", "Digest": "sha256:cccccccccccccccccc"}],
+}
+
+
+def test_changes_tell_what_moved_when_and_where_to_follow_them() -> None:
+    page = page_of(version("1.1"), changes=[CHANGE])
+    words = page.text.replace("\n", "")
+    assert "1.1 is new: aaaaaaaaaaaa" in words
+    assert "latest moved from bbbbbbbbbbbb to aaaaaaaaaaaa" in words
+    assert "0.9 is gone: cccccccccccc" in words
+    assert page.values("href").count("/images/example/web/-/feed.xml") == 2
+
+
+def test_an_image_that_never_changed_says_so_and_can_be_followed() -> None:
+    page = page_of(version("1.1"))
+    assert "No tag has moved" in page.text
+    assert page.values("href").count("/images/example/web/-/feed.xml") == 2
+
+
+def test_a_public_webhook_stands_on_the_page_ready_to_be_used() -> None:
+    url = f"{BASE}/images/example/web/token"
+    page = page_of(version("1.0"), webhook_url=url)
+    assert f'curl -X POST "{url}"' in page.text
+    for sender in ("Docker Hub", "GitHub Actions", "GitLab CI", "Quay", "Harbor", "Your own registry"):
+        assert sender in page.text
+    assert "$WEBHOOK_URL" not in page.text
+
+
+def test_where_webhooks_are_secret_it_says_how_the_operator_gets_one() -> None:
+    page = page_of(version("1.0"))
+    assert "flask webhook example/web" in page.text
+    assert 'curl -X POST "$WEBHOOK_URL"' in page.text
+
+
+def test_the_page_says_when_its_facts_changed_and_leaves_the_last_check_to_the_script() -> None:
+    page = page_of(version("1.0"))
+    assert "Updated 24 November 2026" in page.words
+    checked = [dd for dd in page.all("dd") if dd.get("id") == "checked"]
+    assert [dd["aria-live"] for dd in checked] == ["polite"]
+    status = [div for div in page.all("div") if "data-status" in div]
+    assert status == [{"aria-live": "polite", "data-status": "/v1/images/example/web/-/status.json"}]
+
+
+def tag_page(tag: str, *versions: VersionDocument, site: SiteOptions = SITE) -> Page:
+    image = image_of(*versions)
+    shown = next(version for version in versions if TagDocument(tag=tag) in version["Tags"])
+    return Page(image_page(image, tag=tag, version=shown, changes=[], site=site))
+
+
+CURRENT = version("2.0", "latest", Created="2026-11-20T10:00:00Z")
+OLD = version(
+    "1.0",
+    "1",
+    Created="2026-11-01T10:00:00Z",
+    DownloadSize=4096,
+    Layers=[layer("COPY old /", 4096)],
+    Labels={f"{OCI}.licenses": "MIT"},
+)
+
+
+def test_the_page_about_a_tag_shows_the_facts_layers_and_labels_of_its_version() -> None:
+    page = tag_page("1.0", CURRENT, OLD)
+    assert "Version 1.0 also 1 Download size 4.0 KiB" in page.words
+    for text in ("docker pull example/web:1.0", "COPY old /", "Layers of 1.0", "MIT", "1 November 2026"):
+        assert text in page.text
+    assert "COPY web /" not in page.text
+
+
+def test_the_page_about_a_tag_names_it_and_leads_to_the_current_version() -> None:
+    page = tag_page("1.0", CURRENT, OLD)
+    assert "example/ web :1.0" in page.words  # which may be broken there
+    assert "example/web:1.0 · MicroBadger" in page.text
+    assert f"{BASE}/images/example/web:1.0/" in [link["href"] for link in page.all("link")]
+    assert "/images/example/web/" in page.values("href")
+
+
+def test_the_page_about_a_tag_has_the_badges_of_the_tag_and_their_markup() -> None:
+    page = tag_page("1.0", CURRENT, OLD)
+    shown = [image["src"] for image in page.all("img") if "/badges/" in (image["src"] or "")]
+    assert shown
+    assert all(source and source.endswith("/example/web:1.0.svg") for source in shown)
+    assert "license: MIT" in page.values("alt")
+    for badge_type in BADGE_TYPES:
+        assert FORMATS["markdown"](badge_link(BASE, WEB, badge_type, "1.0")) in page.text
+    assert page.all("option").count({"selected": None}) == 1
+
+
+def test_a_static_page_offers_no_webhook_and_no_other_style() -> None:
+    page = page_of(version("1.0"), site=STATIC_SITE, webhook_url=f"{BASE}/images/example/web/token")
+    assert "webhook" not in page.text.lower()
+    assert [select["name"] for select in page.all("select")] == ["tag", "format"]
+
+
+def test_the_service_offers_a_webhook_and_other_styles() -> None:
+    page = page_of(version("1.0"))
+    assert "Get the webhook" in page.text
+    assert [select["name"] for select in page.all("select")] == ["tag", "style", "format"]
+
+
+def test_every_badge_and_every_format_is_offered_by_name() -> None:
+    page = page_of(version("1.0"))
+    assert [li["data-type"] for li in page.all("li") if "data-type" in li] == list(BADGE_TYPES)
+    assert [option["value"] for option in page.all("option") if option.get("value")] == list(FORMATS)
+    for badge_type in BADGE_TYPES:
+        assert FORMATS["markdown"](badge_link(BASE, WEB, badge_type)) in page.text
+
+
+def filled(template: str, escapes: Mapping[str, str], badge_type: str, tag: str, query: str) -> str:
+    spoken = "".join(escapes.get(character, character) for character in tag)
+    for hole, value in {"type": badge_type, "tag": tag, "spoken": spoken, "query": query}.items():
+        template = template.replace(f"{{{hole}}}", value)
+    return template
+
+
+@pytest.mark.parametrize("name", ["example/web", "alpine", "my_org/my__tool", "localhost:5000/a/b-c"])
+@pytest.mark.parametrize("tag", ["", "1.0__beta--x", "_", "V2.0-rc.1"])
+@pytest.mark.parametrize("markup_format", FORMATS)
+def test_the_templates_give_what_badge_markup_writes(name: str, tag: str, markup_format: str) -> None:
+    repository = Repository.parse(name)
+    image = describe_image(repository, [version("1.0")], updated_at=UPDATED_AT)
+    page = Page(image_page(image, version=None, changes=[], site=SITE))
+    markup = json.loads(page.values("data-markup")[0])["formats"][markup_format]
+    link = badge_link(BASE, repository, "version", tag or None)
+    for query in ("", *(f"?style={style}" for style in STYLES)):
+        expected = FORMATS[markup_format](replace(link, image_url=link.image_url + query))
+        assert filled(markup["tag" if tag else "image"], markup["escapes"], "version", tag, query) == expected
+
+
+def test_the_current_version_is_the_first_choice_and_every_tag_another() -> None:
+    page = page_of(version("2", "latest"), tagged(version(), ["1.0", "1"]))
+    for tag in ("2", "latest", "1.0", "1"):
+        assert f"{tag}\n" in page.text
+    assert {"value": ""} in page.all("option")

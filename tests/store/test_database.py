@@ -1,0 +1,190 @@
+"""Transactions, with real threads and real processes."""
+
+import errno
+import os
+import signal
+import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from microbadger.store.database import Database, StoreError
+from microbadger.store.tables import META
+from microbadger.store.upserts import upsert
+from tests.store.world import Process, database_at, get, put
+
+TRANSACTIONS = 50
+
+
+def count_up(file: Path, threads: int) -> None:
+    """Add to a counter in many transactions that read it and then write it."""
+
+    def count(_: int) -> None:
+        for number in range(TRANSACTIONS):
+            with database_at(file).write(durable=number % 10 == 0) as connection:
+                value = connection.execute(select(META.c.value).where(META.c.key == "counter")).scalar() or 0
+                upsert(connection, META, {"key": "counter", "value": str(int(value) + 1)}, update=("value",))
+            get(file, "counter")
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(count, range(threads)))
+
+
+def open_files(file: Path) -> list[str]:
+    """Return which files of a database this process has open."""
+    names = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            names.append(str(descriptor.readlink()))
+    return [name for name in names if name.startswith(str(file))]
+
+
+@pytest.mark.parametrize("name", ["mañana", "a b", "100%?#&mode=ro", "'; drop"])
+def test_what_was_written_is_read_by_another_process(tmp_path: Path, other: Process, name: str) -> None:
+    file = tmp_path / f"{name}.db"
+    put(file, "key", name)
+    assert other.run(get, file, "key") == name
+    assert file.exists()
+    database_at(file).close()
+
+
+def test_a_transaction_that_raises_writes_nothing(file: Path) -> None:
+    def fail() -> None:
+        with database_at(file).write() as connection:
+            upsert(connection, META, {"key": "key", "value": "value"})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert get(file, "key") is None
+
+
+def write_and_die(file: Path) -> None:
+    with database_at(file).write(durable=True) as connection:
+        upsert(connection, META, [{"key": f"key{number}", "value": "x" * 100} for number in range(1000)])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_within_a_transaction_writes_nothing_and_locks_nothing(file: Path) -> None:
+    put(file, "key", "value")
+    killed = Process()
+    with pytest.raises(BrokenProcessPool):
+        killed.run(write_and_die, file)
+    put(file, "key", "new")
+    assert (get(file, "key"), get(file, "key0")) == ("new", None)
+    killed.end()
+
+
+def test_a_mistake_in_a_statement_is_not_an_unusable_database(file: Path) -> None:
+    with pytest.raises(IntegrityError), database_at(file).write() as connection:
+        connection.execute(META.insert().values(key="key", value=None))
+
+
+def test_a_reading_transaction_cannot_write(file: Path) -> None:
+    with pytest.raises(StoreError), database_at(file).read() as connection:
+        upsert(connection, META, {"key": "key", "value": "value"})
+    put(file, "other", "value")
+    assert (get(file, "key"), get(file, "other")) == (None, "value")
+
+
+def test_a_reader_does_not_wait_for_a_writer_and_sees_what_was_committed(file: Path, other: Process) -> None:
+    put(file, "key", "old")
+    with database_at(file).write() as connection:
+        upsert(connection, META, {"key": "key", "value": "new"}, update=("value",))
+        assert (get(file, "key"), other.run(get, file, "key")) == ("old", "old")
+    assert (get(file, "key"), other.run(get, file, "key")) == ("new", "new")
+
+
+def test_a_reader_sees_one_state_as_long_as_it_reads(file: Path, other: Process) -> None:
+    put(file, "key", "old")
+    value = select(META.c.value).where(META.c.key == "key")
+    with database_at(file).read() as connection:
+        before = connection.execute(value).scalar()
+        other.run(put, file, "key", "new")
+        assert (before, connection.execute(value).scalar()) == ("old", "old")
+
+
+def test_threads_of_several_processes_write_one_after_another(file: Path, other: Process) -> None:
+    counting = other.start(count_up, file, 4)
+    count_up(file, 4)
+    counting.result()
+    assert get(file, "counter") == str(8 * TRANSACTIONS)
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_only_a_durable_transaction_waits_for_the_disk(file: Path, durable: bool) -> None:
+    """What was committed is in the log, whose name SQLite chooses: https://www.sqlite.org/tempfiles.html."""
+    synced: list[Path] = []
+    database = Database(f"sqlite:///{file}", sync=synced.append)
+    with database.write(durable=durable) as connection:
+        upsert(connection, META, {"key": "key", "value": "value"})
+        assert synced == []
+    database.close()
+    assert synced == ([file.with_name(f"{file.name}-wal")] if durable else [])
+
+
+def test_others_write_while_a_durable_transaction_waits_for_the_disk(file: Path) -> None:
+    """Then many webhooks wait at once, instead of one after the other."""
+    with database_at(file).read():
+        pass
+    database = Database(f"sqlite:///{file}", sync=lambda _: put(file, "key", "new"))
+    with database.write(durable=True) as connection:
+        upsert(connection, META, {"key": "key", "value": "old"})
+    assert get(file, "key") == "new"
+
+
+def test_a_durable_transaction_that_the_disk_refuses_is_an_error(file: Path) -> None:
+    def refuse(_: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    database = Database(f"sqlite:///{file}", sync=refuse)
+    with pytest.raises(StoreError, match="Input/output error; check the disk"), database.write(durable=True):
+        pass
+
+
+def test_each_transaction_can_be_recovered_whole(file: Path) -> None:
+    """The number stands for NORMAL: https://www.sqlite.org/pragma.html#pragma_synchronous."""
+    with database_at(file).write() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_only_the_owner_can_read_the_files(file: Path) -> None:
+    put(file, "secret", "value")
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in file.parent.glob(f"{file.name}*")}
+    assert modes == dict.fromkeys([file.name, f"{file.name}-wal", f"{file.name}-shm"], 0o600)
+
+
+def test_few_connections_stay_open(file: Path) -> None:
+    everybody_reads = threading.Barrier(20)
+
+    def read(_: int) -> None:
+        with database_at(file).read():
+            everybody_reads.wait()
+
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(read, range(20)))
+    assert open_files(file).count(f"{file}-wal") == 8
+
+
+def test_a_closed_database_has_no_file_open_and_can_be_used_again(file: Path) -> None:
+    with database_at(file).read():
+        put(file, "key", "value")
+        database_at(file).close()
+    assert open_files(file) == []
+    assert get(file, "key") == "value"
+
+
+def test_a_path_is_taken_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    database = Database("sqlite:///microbadger.db")
+    monkeypatch.chdir("/")
+    with database.read():
+        assert (tmp_path / "microbadger.db").exists()
+    database.close()

@@ -1,0 +1,107 @@
+"""The schema of a database: its version, and how an older one is brought up to date."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, inspect, select, text
+
+from microbadger.store.database import Database, StoreError
+from microbadger.store.migrations import MIGRATIONS, Migration
+from microbadger.store.tables import META
+from tests.store.world import Process, database_at, put
+
+
+def add_column(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE meta ADD COLUMN note TEXT"))
+
+
+def add_table(connection: Connection) -> None:
+    connection.execute(text("CREATE TABLE notes (note TEXT)"))
+
+
+def fail(connection: Connection) -> None:
+    connection.execute(text("CREATE TABLE rest (note TEXT)"))
+    raise RuntimeError
+
+
+def state_after(file: Path, *migrations: Migration) -> tuple[str, set[str], set[str]]:
+    """Open a database with these migrations; return its version, its new tables and the columns of one table."""
+    database = Database(f"sqlite:///{file}", [*MIGRATIONS, *migrations])
+    with database.read() as connection:
+        version = connection.execute(select(META.c.value).where(META.c.key == "schema_version")).scalar_one()
+        tables = set(inspect(connection).get_table_names()) & {"notes", "rest"}
+        columns = {column["name"] for column in inspect(connection).get_columns("meta")}
+    database.close()
+    return version, tables, columns
+
+
+def newest_with(count: int) -> str:
+    return str(len(MIGRATIONS) + 1 + count)
+
+
+def test_a_new_database_has_the_newest_version(file: Path) -> None:
+    assert state_after(file, add_column) == (newest_with(1), set(), {"key", "value"})
+
+
+def test_an_older_database_is_migrated_step_by_step(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    put(file, "key", "value")
+    caplog.set_level("INFO")
+
+    assert state_after(file, add_column, add_table) == (newest_with(2), {"notes"}, {"key", "value", "note"})
+
+    assert f"database_migrated before={newest_with(0)} now={newest_with(2)}" in caplog.text
+
+
+def test_only_the_missing_migrations_run(file: Path) -> None:
+    put(file, "key", "value")
+    state_after(file, add_column)
+
+    assert state_after(file, add_column, add_table) == (newest_with(2), {"notes"}, {"key", "value", "note"})
+
+
+def test_of_two_processes_that_start_at_once_one_migrates(file: Path, other: Process) -> None:
+    for _ in range(5):
+        database_at(file).close()
+        file.unlink(missing_ok=True)
+        put(file, "key", "value")
+        database_at(file).close()
+
+        there = other.start(state_after, file, add_column, add_table)
+        here = state_after(file, add_column, add_table)
+
+        assert here == there.result() == (newest_with(2), {"notes"}, {"key", "value", "note"})
+
+
+def test_two_processes_create_one_new_database_at_once(file: Path, other: Process) -> None:
+    for _ in range(5):
+        there = other.start(state_after, file)
+        assert state_after(file) == there.result() == (newest_with(0), set(), {"key", "value"})
+        file.unlink()
+
+
+def test_a_migration_that_fails_leaves_the_older_database(file: Path) -> None:
+    put(file, "key", "value")
+
+    with pytest.raises(RuntimeError):
+        state_after(file, add_column, fail)
+
+    assert state_after(file) == (newest_with(0), set(), {"key", "value"})
+
+
+@pytest.mark.parametrize(
+    ("version", "reason"),
+    [
+        ("1000", "a newer program has migrated it to version 1000; use that program"),
+        ("mañana", "it holds the tables of another program; use another database"),
+    ],
+)
+def test_a_database_of_another_program_is_left_alone(file: Path, version: str, reason: str) -> None:
+    put(file, "schema_version", version)
+    database_at(file).close()
+    before = file.read_bytes()
+
+    with pytest.raises(StoreError) as refused:
+        put(file, "key", "value")
+
+    assert str(refused.value) == f"The database {file} cannot be used: {reason}."
+    assert file.read_bytes() == before
