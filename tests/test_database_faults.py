@@ -191,6 +191,7 @@ def test_while_another_program_locks_the_database_it_is_read_and_that_is_said_an
         before = first_badges(service, name)
         webhook = service.webhook(name)
         with locked(database_of(service)):
+            asked = fake.asked("GET", "/tags/list")
             fake.push("team/web", "latest", image(layers=[1, 2]))
             killed = service.workers[0]
             os.kill(killed, signal.SIGKILL)
@@ -206,6 +207,7 @@ def test_while_another_program_locks_the_database_it_is_read_and_that_is_said_an
             assert "microbadger_images" in metrics.result().text
             service.wait(lambda: "locked" in str(service.get("/healthz").json()["Problems"]), "it is said")
             assert badges(service, name) == before
+            assert fake.asked("GET", "/tags/list") <= asked + 1  # that of a check that was under way
 
         service.wait_for_badge(f"layers/{name}", "layers: 2", WAIT_SECONDS)
         service.wait(lambda: service.get("/healthz").json()["Problems"] == [], "nothing is wrong any more")
