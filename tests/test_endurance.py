@@ -18,7 +18,7 @@ def test_the_service_survives_what_goes_wrong(tmp_path: Path) -> None:
     assert all(each.survived == each.times for each in result.faults.values())
 
 
-def test_the_table_tells_what_was_survived() -> None:
+def test_the_table_shows_what_was_survived() -> None:
     result = Result(
         seconds=60.0,
         faults={"mañana": Survived(3, 2, 1.5)},

@@ -1,4 +1,4 @@
-"""What goes wrong around the service: what was published stays as it is, the cause is told, and it heals by itself."""
+"""What goes wrong around the service: what was published stays as it is, the cause is said, and it heals by itself."""
 
 import threading
 from collections.abc import Iterator

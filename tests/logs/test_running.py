@@ -55,8 +55,8 @@ class TalkativeRegistry(FakeRegistry):
     def _repeat(self, request: Request) -> Response | None:
         if request.path != "/storage" and "Authorization" not in request.headers:
             return None
-        told = f"no {request.url} for {request.headers.get('Authorization')}\nevent=forged"
-        return Response(to_json({"errors": [{"message": told}]}), status=400)
+        message = f"no {request.url} for {request.headers.get('Authorization')}\nevent=forged"
+        return Response(to_json({"errors": [{"message": message}]}), status=400)
 
     def _give_token(self, request: Request) -> Response | None:
         if request.authorization:
@@ -87,7 +87,7 @@ class BreakingService(RunningService):
         return [parse(line) for line in self.log.read_text().splitlines()]
 
     def has(self, **fields: str) -> bool:
-        """Tell whether there is a line with these fields, which may be cut off."""
+        """Return whether there is a line with these fields, which may be cut off."""
         return any(all(line.get(key, "").startswith(value) for key, value in fields.items()) for line in self.events)
 
     def wait_for(self, **fields: str) -> None:
@@ -98,7 +98,7 @@ class BreakingService(RunningService):
         return requests.post(f"{self.url}{path}", data=b"{}", headers=headers, timeout=START_SECONDS)
 
     def send_text(self, text: str) -> None:
-        """Send what is no request."""
+        """Send what is not a request."""
         with socket.create_connection(("127.0.0.1", self.port), START_SECONDS) as connection:
             connection.sendall(text.encode())
             connection.shutdown(socket.SHUT_WR)
@@ -142,8 +142,8 @@ def administrate(service: BreakingService, receivers: list[str]) -> list[str]:
 def break_everything(service: BreakingService) -> None:
     for what in BREAKS:
         secret_url = f"{dead_url()}services/{RECEIVER_SECRET}"
-        told = {"X_Break": what, "X_Secret_Url": secret_url, "Authorization": f"Bearer {ADMIN_TOKEN}"}
-        status = service.post(f"/images/{service.web}/{service.token}", **told).status_code
+        headers = {"X_Break": what, "X_Secret_Url": secret_url, "Authorization": f"Bearer {ADMIN_TOKEN}"}
+        status = service.post(f"/images/{service.web}/{service.token}", **headers).status_code
         assert status == {"thread": 200, "library": 503, "disk": 503}.get(what, 500), what
     service.send_text(f"GET /hooks/{hooks_token(SECRET)}\r\n\r\n")
     service.send_text(f"GET /hooks/{hooks_token(SECRET)} HTTP/9.9\r\n\r\n")
@@ -177,7 +177,7 @@ EVENTS: list[dict[str, str]] = [
 
 
 @pytest.mark.parametrize("more_options", [[], ["--workers", "2", "--access-logfile", "-"]], ids=["as is", "access log"])
-def test_whatever_happens_is_told_in_lines_without_secrets(
+def test_whatever_happens_is_logged_in_lines_without_secrets(
     tmp_path: Path, registry: TalkativeRegistry, more_options: list[str]
 ) -> None:
     with (
@@ -197,8 +197,8 @@ def test_whatever_happens_is_told_in_lines_without_secrets(
 
     secrets = [SECRET, ADMIN_TOKEN, PASSWORD, BASIC, BEARER, SIGNATURE, RECEIVER_SECRET, *made]
     secrets += [service.token, hooks_token(SECRET)] + ([] if more_options else [service.bad_token, "wrong-token"])
-    log, told = service.log.read_text(), "\n".join(value for line in service.events for value in line.values())
-    assert [secret for secret in secrets if secret in log or secret in told] == []
+    log, values = service.log.read_text(), "\n".join(value for line in service.events for value in line.values())
+    assert [secret for secret in secrets if secret in log or secret in values] == []
     assert {"forged"}.isdisjoint(line["event"] for line in service.events)
     assert all({"time", "level", "event"} <= line.keys() for line in service.events)
     assert not any(secret in metrics for secret in secrets)
