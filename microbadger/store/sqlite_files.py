@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from microbadger.logs import EventLog
 from microbadger.store.connections import Connections
 from microbadger.store.files import set_aside, stamp_of
-from microbadger.store.tables import CHECKS, SCHEMA
+from microbadger.store.tables import CHECKS, LEASES, SCHEMA
 
 log = EventLog(__name__)
 
@@ -110,7 +110,9 @@ def carry_over(sources: Sequence[Connections], target: Connections) -> None:
             damaged.append(name)
     if damaged:
         with target.transaction("write") as connection:
-            connection.execute(CHECKS.delete())  # what is missing is then seen: each image is checked as a new one is
+            # So that what is missing is seen: each image is checked as a new one is, and by no check that has begun.
+            for described in (CHECKS, LEASES):
+                connection.execute(described.delete())
     log.warning("database_carried_over", rows=count, damaged_tables=",".join(damaged) or None)
 
 

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from microbadger.store.database import StoreError
+from microbadger.store.leases import LeaseLost, Leases
 from microbadger.store.tables import CONTENT, FIRST_SEEN, REQUESTS
 from tests.store.world import WAIT_SECONDS, Process, database_at, fill, get, mounted, put, wait_until
 
@@ -131,6 +132,20 @@ def test_what_was_read_or_written_lately_outlives_the_damage(
 
     assert (get(file, "secret"), count(file)) == ("value", 3)
     assert "database_carried_over rows=4" in caplog.text
+
+
+def test_no_check_that_has_begun_goes_on_with_a_database_of_which_a_part_was_lost(file: Path) -> None:
+    see(file)
+    leases = Leases(database_at(file))
+    lease = leases.try_take("image:example/web")
+    assert lease
+    close(file)
+    overwrite_table(file, FIRST_SEEN.name)
+    outcome(count, file)
+
+    assert not leases.is_held("image:example/web")
+    with pytest.raises(LeaseLost), database_at(file).write() as connection:
+        lease.prove(connection)
 
 
 def test_what_can_be_read_of_a_damaged_database_is_carried_over(
