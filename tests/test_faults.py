@@ -19,6 +19,7 @@ from microbadger.image.reference import Repository
 from microbadger.registry.client import Registry
 from microbadger.registry.servers import Servers
 from microbadger.store.files import set_aside
+from microbadger.store.tables import CHECKS, PUBLIC_FILES
 from tests.disks import kept_full, mounted, read_only
 from tests.fakes.proxy import Fault, FaultyProxy, cut_after, garbled, garbled_body, in_single_bytes, kept_back, whole
 from tests.fakes.registry import FakeRegistry, Handler, image
@@ -245,6 +246,22 @@ def test_a_damaged_document_in_the_database_changes_no_badge_and_is_made_good(
     assert bench.refresh() is None
     assert bench.badge("layers") == "layers: 3"
     assert all(bench.made(path) == content for path, content in bench.files().items())
+
+
+def test_files_of_which_a_database_lost_the_paths_are_kept_current(bench: Bench) -> None:
+    for tag in ("latest", "0.9"):
+        bench.fake.push("team/web", tag, image(labels={"tag": tag}, layers=[1]))
+    bench.refresh()
+    bench.made(bench.paths.badge("layers", "0.9", "svg"))
+    with bench.database.write() as connection:
+        connection.execute(CHECKS.delete())
+        lost = PUBLIC_FILES.c.path.like("%:0.9.%")
+        assert connection.execute(PUBLIC_FILES.delete().where(lost)).rowcount == 1
+    bench.fake.push("team/web", "0.9", image(layers=[1, 2]))
+
+    assert bench.refresh() is None
+
+    assert bench.badge("layers", "0.9") == "layers: 2"
 
 
 def test_few_damaged_files_are_kept(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ class Publication:
         change = change_between(before, after, self.checks.now()) if before else None
         files = self._files(repository, after, changed, change)
         unchanged = {version["SHA"] for version in after["Versions"]} - changed.keys() if is_ours else set()
-        plan = self._plan(repository, files, unchanged)
+        plan = self._plan(repository, files, unchanged, is_ours=is_ours)
         with self.database.write() as connection:
             lease.prove(connection)
             self.checks.publishing(connection, repository)
@@ -115,7 +115,7 @@ class Publication:
         files = self._recorded_files(repository)
         if files is None:
             return self.publisher.publish(self._status_files(repository), ())
-        plan = self._plan(repository, files)
+        plan = self._plan(repository, files, is_ours=False)
         with self.database.write() as connection:
             self.records.add_files(connection, repository, plan.new)
         paths = self.publisher.publish({**self._status_files(repository), **plan.files}, plan.gone)
@@ -233,15 +233,18 @@ class Publication:
         status = self.checks.get(repository).status(repository, self.checks.now())
         return status_files(repository, status)
 
-    def _plan(self, repository: Repository, files: ImageFiles, unchanged: Collection[str] = ()) -> "_Plan":
+    def _plan(
+        self, repository: Repository, files: ImageFiles, unchanged: Collection[str] = (), *, is_ours: bool
+    ) -> "_Plan":
         """Return which files to write and to remove; the documents of versions that are ``unchanged`` are left alone.
 
-        Whatever was ever written and the image still has is kept current.
+        Whatever was ever written and the image still has is kept current. Unless all files are ours, there may be more
+        than are known: a database knew them that was lost.
         """
         names = ImagePaths.all_of(repository)
         known = self.records.files(repository)
         written = files.written()
-        others = (known or self._left_behind(repository, files)) - written.keys()
+        others = (known if is_ours else known | self._found(repository, files)) - written.keys()
         possible = files.all() if others else {}
         kept = {path: possible[path] for path in sorted(others & possible.keys())}
         skipped = {paths.version(sha) for paths in names for sha in unchanged}
@@ -249,8 +252,8 @@ class Publication:
         statuses = set() if self.options.is_static else {paths.status for paths in names}
         return _Plan(makers, frozenset(others - kept.keys() | statuses), frozenset(known))
 
-    def _left_behind(self, repository: Repository, files: ImageFiles) -> set[str]:
-        """Return the files of an image of which no path is known: they are there if a database was lost."""
+    def _found(self, repository: Repository, files: ImageFiles) -> set[str]:
+        """Return the files of an image that are there; none where it was never published."""
         if not self.publisher.has(ImagePaths.of(repository).metadata):
             return set()
         return {path for path in files.all() if self.publisher.has(path)}
