@@ -222,6 +222,12 @@ def test_an_image_that_is_not_tracked_is_not_found(file: Path, tracked: TrackedI
     assert tracked.get(TRIVY) is None
 
 
+def test_an_image_is_tracked_if_the_file_or_a_command_names_it(file: Path, tracked: TrackedImages) -> None:
+    file.write_text("alpine\n")
+    tracked.track(TrackedImage(TRIVY))
+    assert [image in tracked for image in (ALPINE, TRIVY, WEB)] == [True, True, False]
+
+
 def test_images_are_found_by_their_path_in_every_registry(file: Path, tracked: TrackedImages) -> None:
     write(file, "quay.io/example/web\nexample/web\nexample/web2\n")
     stored = Repository.parse("ghcr.io/example/web")
