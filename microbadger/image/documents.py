@@ -45,10 +45,15 @@ class LayerDocument(TypedDict):
 
 
 class PlatformDocument(TypedDict):
-    """One platform of a version; it has labels and layers only in the document of a version with several platforms."""
+    """One platform of a version; it has labels and layers only in the document of a version with several platforms.
 
-    OS: str
-    Architecture: str
+    ``Unread`` says in a sentence why its manifest or its config could not be read: what is known of it is there all the
+    same.
+    """
+
+    OS: NotRequired[str]
+    OSVersion: NotRequired[str]
+    Architecture: NotRequired[str]
     Variant: NotRequired[str]
     Digest: str
     DownloadSize: int
@@ -57,6 +62,7 @@ class PlatformDocument(TypedDict):
     Labels: NotRequired[dict[str, str]]
     Annotations: NotRequired[dict[str, str]]
     Layers: NotRequired[list[LayerDocument]]
+    Unread: NotRequired[str]
 
 
 class RelativeDocument(TypedDict):
@@ -73,7 +79,8 @@ class VersionDocument(TypedDict):
     """One digest that has a tag.
 
     ``Unsupported`` says in a sentence why it cannot be described, such as "this is a Helm chart, not a container
-    image"; ``Unread`` says why it was not read yet.
+    image"; ``Unread`` says why it could not be read. ``InheritedLabels`` are the keys of labels that are the base
+    image's: they are in ``Labels`` and describe the base.
     """
 
     SHA: str
@@ -81,6 +88,7 @@ class VersionDocument(TypedDict):
     ImageName: str
     Author: str
     Labels: NotRequired[dict[str, str]]
+    InheritedLabels: NotRequired[list[str]]
     LayerCount: int
     DownloadSize: int
     Created: NotRequired[str]
@@ -121,6 +129,7 @@ class ImageDocument(TypedDict):
     LatestVersion: NotRequired[str]
     Registry: str
     Repository: str
+    TagCount: NotRequired[int]
     Digest: NotRequired[str]
     MediaType: NotRequired[str]
     Platforms: NotRequired[list[PlatformDocument]]
