@@ -403,7 +403,8 @@ def _progress(count: int) -> Iterator[Callable[[Outcome | None], None]]:
 
 def _line(outcome: Outcome) -> str:
     result = f"failed: {outcome.error}" if outcome.error else f"{outcome.tag_count} tags, {outcome.changes}"
-    return f"{outcome.repository.familiar}: {result}"
+    note = f" ({outcome.note})" if outcome.note else ""
+    return f"{outcome.repository.familiar}: {result}{note}"
 
 
 def _state_line(repository: Repository, check: Check, now: datetime) -> str:

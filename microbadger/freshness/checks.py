@@ -5,15 +5,16 @@ A service of another *edition* would publish other files, so to it every image i
 
 import json
 import random
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, cast
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, union_all
 
-from microbadger.image import DOCKER_HUB, Reason, Repository, State, StatusDocument, format_time, image_name
+from microbadger.image import Reason, Repository, State, StatusDocument, format_time, image_name
 from microbadger.store import CHECKS, Database, read_value, upsert, write_value
 
 _FIRST_RETRY = timedelta(minutes=1)
@@ -21,10 +22,10 @@ _LAST_RETRY = timedelta(hours=6)
 # A check may come this part of the interval early, so that images first read together drift apart over the day.
 _SPREAD = 0.1
 _OVERDUE_AFTER = timedelta(minutes=10)
-_MOST_WANTED = 20
+_MOST_PUSHED = 10
+_MOST_VIEWED = 20
+_VIEWED_FOR = timedelta(days=30)
 _FAILING_NAMED = 100
-_FOLLOW_UPS_AT_DOCKER_HUB = (timedelta(seconds=30), timedelta(seconds=150))
-_FOLLOW_UPS = (timedelta(seconds=1),)  # of a push that a registry announced an instant early
 _AT_ONCE = 0.0
 _LISTS_VERSION = "lists_version"
 
@@ -37,8 +38,9 @@ class Check:
     """How the last check of an image went; None for what never happened.
 
     ``due_at`` is None where the next check is due at once. ``reason`` and ``error`` say why the last check failed.
-    ``edition`` names the service that made the published files. ``wanted`` are tags that were asked for, the last one
-    first. ``follow_ups`` counts the checks that follow an announced push of which nothing was to be seen yet.
+    ``note`` is a sentence about what the last check could not read, though it succeeded. ``edition`` names the service
+    that made the published files. ``pushed`` are the tags that were pushed last, the newest first; ``viewed`` are tags
+    that somebody viewed a badge of, with when.
     """
 
     began_at: datetime | None = None
@@ -49,9 +51,10 @@ class Check:
     failures: int = 0
     reason: Reason | None = None
     error: str | None = None
+    note: str | None = None
     edition: str = ""
-    wanted: tuple[str, ...] = ()
-    follow_ups: int = 0
+    pushed: tuple[str, ...] = ()
+    viewed: Mapping[str, float] = field(default_factory=dict)
 
     def answers(self, asked_at: datetime) -> bool:
         """Return whether a check that began no earlier than this has ended."""
@@ -81,6 +84,8 @@ class Check:
         if self.reason:
             document["Reason"], document["Error"] = self.reason, self.error or ""
             document["FailingSince"] = format_time(self.failing_since or now)
+        elif self.note:
+            document["Note"] = self.note
         return document
 
 
@@ -189,32 +194,42 @@ class Checks:
         """Note that files are being replaced: until that is done, nobody knows which edition they are of."""
         connection.execute(_PUBLISHING, {"which": str(repository)})
 
-    def succeeded(
-        self, check: Check, repository: Repository, tags: Collection[str], *, follow_up: int | None = None
-    ) -> Check:
-        """Return a check after a success that found these tags: no other is wanted any longer, unless one follows up.
+    def succeeded(self, check: Check, tags: Collection[str]) -> Check:
+        """Return a whole check after a success that found these tags; others need not be kept.
 
-        The next check is due an interval from now, or up to a tenth of it earlier; or soon, if it is to follow up (the
-        first time is 0; there are two at Docker Hub) what a webhook announced and this check could not see yet.
+        The next check is due an interval from now, or up to a tenth of it earlier.
         """
         now = self.now()
-        delay, follow_ups = self._interval * random.uniform(1 - _SPREAD, 1), 0
-        delays = _FOLLOW_UPS_AT_DOCKER_HUB if repository.registry == DOCKER_HUB else _FOLLOW_UPS
-        if follow_up is not None and follow_up < len(delays):
-            delay, follow_ups = min(delay, delays[follow_up]), follow_up + 1
+        since = (now - _VIEWED_FOR).timestamp()
         return replace(
             check,
             ended_at=now,
             succeeded_at=now,
             failing_since=None,
-            due_at=now + delay,
+            due_at=now + self._interval * random.uniform(1 - _SPREAD, 1),
             failures=0,
             reason=None,
             error=None,
+            note=None,
             edition=self.edition,
-            wanted=tuple(tag for tag in check.wanted if tag in tags or follow_ups),
-            follow_ups=follow_ups,
+            pushed=tuple(tag for tag in check.pushed if tag in tags),
+            viewed={tag: at for tag, at in check.viewed.items() if tag in tags and at > since},
         )
+
+    def with_note(self, before: Check, after: Check, note: str | None, retry_after: timedelta | None) -> Check:
+        """Return a success that could not read everything; if that may pass, the next check comes soon.
+
+        Each such check in a row waits twice as long for the next one, as after failures.
+        """
+        if retry_after is None:
+            return replace(after, note=note)
+        soon = self.now() + max(self._backoff(before.failures, _LAST_RETRY), retry_after)
+        return replace(after, note=note, failures=before.failures + 1, due_at=min(soon, after.due_at or soon))
+
+    def beside(self, before: Check, after: Check) -> Check:
+        """Return a success of a check of a few tags: the next whole check comes when it was due before, or sooner."""
+        due_at = min(before.due_at or self.now(), after.due_at or self.now())
+        return replace(after, succeeded_at=before.succeeded_at, due_at=due_at, note=before.note)
 
     def failed(
         self,
@@ -225,16 +240,16 @@ class Checks:
         longest: timedelta = _LAST_RETRY,
     ) -> Check:
         """Return a check after a failure; the next is due after a delay that doubles with each failure in a row."""
-        backoff = min(_FIRST_RETRY * 2 ** min(check.failures, 16), longest, self._interval)
         now = self.now()
         return replace(
             check,
             ended_at=now,
             failing_since=check.failing_since or now,
-            due_at=now + max(backoff * random.uniform(0.8, 1.2), retry_after),
+            due_at=now + max(self._backoff(check.failures, longest), retry_after),
             failures=check.failures + 1,
             reason=reason,
             error=error,
+            note=None,
         )
 
     def write(self, connection: Connection, repository: Repository, check: Check) -> None:
@@ -257,6 +272,9 @@ class Checks:
         """Forget an image that is tracked no more."""
         connection.execute(CHECKS.delete().where(CHECKS.c.image == str(repository)))
 
+    def _backoff(self, failures: int, longest: timedelta) -> timedelta:
+        return min(_FIRST_RETRY * 2 ** min(failures, 16), longest, self._interval) * random.uniform(0.8, 1.2)
+
     @property
     def _longest_wait(self) -> timedelta:
         return max(self._interval, 2 * _LAST_RETRY)
@@ -271,10 +289,17 @@ class Checks:
         )
 
 
-def with_wanted(check: Check, tags: Iterable[str]) -> Check:
-    """Return a check whose image has these tags wanted, too."""
-    wanted = tuple(dict.fromkeys([*sorted(tags), *check.wanted]))[:_MOST_WANTED]
-    return check if wanted == check.wanted else replace(check, wanted=wanted)
+def with_named(check: Check, pushed: Iterable[str], viewed: Iterable[str], now: datetime) -> Check:
+    """Return a check whose image has these tags pushed and viewed, too.
+
+    The last ten that were pushed are kept, and the last twenty that were viewed.
+    """
+    all_viewed = {**dict.fromkeys(sorted(viewed), now.timestamp()), **check.viewed}
+    return replace(
+        check,
+        pushed=tuple(dict.fromkeys([*sorted(pushed), *check.pushed]))[:_MOST_PUSHED],
+        viewed=dict(islice(all_viewed.items(), _MOST_VIEWED)),
+    )
 
 
 def mark_lists_stale(connection: Connection) -> None:
@@ -297,9 +322,10 @@ def _columns_of(check: Check) -> dict[str, object]:
         "failures": check.failures,
         "reason": check.reason,
         "error": check.error,
+        "note": check.note,
         "edition": check.edition,
-        "wanted_tags": json.dumps(check.wanted),
-        "follow_ups": check.follow_ups,
+        "pushed_tags": json.dumps(check.pushed),
+        "viewed_tags": json.dumps(check.viewed),
     }
 
 
@@ -314,9 +340,10 @@ def check_of(row: "Row[Any]") -> Check:
         failures=row.failures,
         reason=cast("Reason | None", row.reason),
         error=row.error,
+        note=row.note,
         edition=row.edition,
-        wanted=tuple(json.loads(row.wanted_tags)),
-        follow_ups=row.follow_ups,
+        pushed=tuple(json.loads(row.pushed_tags)),
+        viewed=json.loads(row.viewed_tags),
     )
 
 

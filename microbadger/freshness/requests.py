@@ -3,17 +3,20 @@
 A request asks to check an image, perhaps one of its tags. Equal ones are one row, which counts how often it was asked
 for. A check takes what waits when it begins, and at its end forgets just that: what was asked for again in between
 stays, and leads to exactly one more check. If the process dies, the rows are still there.
+
+Some registries announce a push before it can be seen. A request of which nothing was to be seen is made again, to be
+followed up a while later.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, and_, bindparam, func, select
 
-from microbadger.image import Reference, Repository
+from microbadger.image import DOCKER_HUB, Reference, Repository
 from microbadger.logs import current_id
-from microbadger.store import ASKED_TAGS, REQUESTS, Database, upsert
+from microbadger.store import ASKED_TAGS, REQUESTS, Database, excluded, upsert
 
 _MOST_TAGS = 50  # of one image; more pushes lead to a check of the image as a whole
 _NO_TAG = ""
@@ -21,13 +24,24 @@ _NO_TAG = ""
 _LOOKED_FOR_EVERY = timedelta(hours=1)
 _MOST_ASKED_TAGS = 20
 
-_OF_IMAGE = select(REQUESTS).where(REQUESTS.c.image == bindparam("which"))
+_AT_ONCE = 0.0
+# Docker Hub announces a push before all of its services know it; distribution, and registries built on it, an instant
+# before the tag names it: https://github.com/distribution/distribution/issues/2625
+_FOLLOWED_UP_AFTER_SECONDS_AT_DOCKER_HUB = (30.0, 150.0)
+_FOLLOWED_UP_AFTER_SECONDS = (1.0,)
+
+_WAITING = select(REQUESTS).where(REQUESTS.c.image == bindparam("which"), REQUESTS.c.due_at <= bindparam("now"))
 _DONE = REQUESTS.delete().where(
     REQUESTS.c.image == bindparam("which"),
     REQUESTS.c.tag == bindparam("its_tag"),
     REQUESTS.c.asked == bindparam("count"),
 )
-_ONE_MORE = {"asked": REQUESTS.c.asked + 1}
+_ONE_MORE = {
+    "asked": REQUESTS.c.asked + 1,
+    "is_view": and_(REQUESTS.c.is_view, excluded(REQUESTS.c.is_view)),
+    "due_at": excluded(REQUESTS.c.due_at),
+    "follow_ups": excluded(REQUESTS.c.follow_ups),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +52,10 @@ class CheckRequest:
     asked: int
     asked_by: str
     """The id of the HTTP request that asked first; empty where it was none."""
+    is_view: bool = False
+    """Whether nobody pushed it: somebody viewed a badge of it."""
+    follow_ups: int = 0
+    """How many checks the same request had before, in which nothing of it was to be seen."""
 
 
 class Requests:
@@ -47,26 +65,37 @@ class Requests:
         self._database = database
         self._now = now
 
-    def add(self, reference: Reference) -> None:
+    def add(self, reference: Reference, *, is_view: bool = False) -> None:
         """Keep a request. It outlives a power failure once this returns."""
-        row: dict[str, object] = {
-            "image": str(reference.repository),
-            "tag": reference.tag or _NO_TAG,
-            "asked": 1,
-            "asked_at": self._now().timestamp(),
-            "asked_by": current_id("request") or "",
-        }
+        tag, asked_by = reference.tag or _NO_TAG, current_id("request") or ""
         with self._database.write(durable=True) as connection:
-            if reference.tag:
-                tags = {waiting.tag for waiting in self.waiting(connection, reference.repository)}
-                if reference.tag not in tags and len(tags) >= _MOST_TAGS:
-                    row["tag"] = _NO_TAG
-            upsert(connection, REQUESTS, row, update=_ONE_MORE)
+            if reference.tag and not self._has_room(connection, reference):
+                tag = _NO_TAG
+            row = self._row(reference.repository, tag, asked_by)
+            upsert(connection, REQUESTS, {**row, "is_view": is_view}, update=_ONE_MORE)
 
     def waiting(self, connection: Connection, repository: Repository) -> list[CheckRequest]:
-        """Return what was asked for of an image."""
-        rows = connection.execute(_OF_IMAGE, {"which": str(repository)})
-        return [CheckRequest(row.tag or None, row.asked, row.asked_by) for row in rows]
+        """Return what is to be done for an image now."""
+        rows = connection.execute(_WAITING, {"which": str(repository), "now": self._now().timestamp()})
+        return [CheckRequest(row.tag or None, row.asked, row.asked_by, row.is_view, row.follow_ups) for row in rows]
+
+    def follow_up(self, connection: Connection, repository: Repository, requests: Iterable[CheckRequest]) -> None:
+        """Make requests again that have ended, each to be done a while later, unless they were followed up enough."""
+        delays = _FOLLOWED_UP_AFTER_SECONDS
+        if repository.registry == DOCKER_HUB:
+            delays = _FOLLOWED_UP_AFTER_SECONDS_AT_DOCKER_HUB
+        now = self._now().timestamp()
+        rows = [
+            {
+                **self._row(repository, request.tag or _NO_TAG, request.asked_by),
+                "due_at": now + delays[request.follow_ups],
+                "follow_ups": request.follow_ups + 1,
+            }
+            for request in requests
+            if request.follow_ups < len(delays)
+        ]
+        if rows:
+            upsert(connection, REQUESTS, rows)
 
     def end(self, connection: Connection, repository: Repository, done: Collection[CheckRequest]) -> None:
         """Forget requests that a check has answered, unless they were repeated meanwhile."""
@@ -76,7 +105,9 @@ class Requests:
 
     def repositories(self) -> list[Repository]:
         """Return every image for which a request waits, those first that have waited longest."""
-        statement = select(REQUESTS.c.image).group_by(REQUESTS.c.image).order_by(func.min(REQUESTS.c.asked_at))
+        is_waiting = REQUESTS.c.due_at <= self._now().timestamp()
+        first = func.min(REQUESTS.c.asked_at)
+        statement = select(REQUESTS.c.image).where(is_waiting).group_by(REQUESTS.c.image).order_by(first)
         with self._database.read() as connection:
             return [Repository.parse(image) for image in connection.execute(statement).scalars()]
 
@@ -101,3 +132,19 @@ class Requests:
         """Forget what was asked for of an image that is tracked no more."""
         for table in (REQUESTS, ASKED_TAGS):
             connection.execute(table.delete().where(table.c.image == str(repository)))
+
+    def _has_room(self, connection: Connection, reference: Reference) -> bool:
+        tags = {waiting.tag for waiting in self.waiting(connection, reference.repository)}
+        return reference.tag in tags or len(tags) < _MOST_TAGS
+
+    def _row(self, repository: Repository, tag: str, asked_by: str) -> dict[str, object]:
+        return {
+            "image": str(repository),
+            "tag": tag,
+            "asked": 1,
+            "asked_at": self._now().timestamp(),
+            "asked_by": asked_by,
+            "is_view": False,
+            "due_at": _AT_ONCE,
+            "follow_ups": 0,
+        }

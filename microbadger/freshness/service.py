@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from microbadger.cdn import CdnPurge
+from microbadger.freshness.broken_content import BrokenContent
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
 from microbadger.freshness.outcome import Aftermath
@@ -16,6 +17,7 @@ from microbadger.freshness.relatives import LayerStacks
 from microbadger.freshness.requests import Requests
 from microbadger.freshness.schedule import Schedule
 from microbadger.freshness.survey import Surveyor
+from microbadger.freshness.tag_choice import TagChooser
 from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
 from microbadger.freshness.upkeep import Cleaning, Upkeep
 from microbadger.image import Reference, Repository
@@ -85,7 +87,13 @@ class Freshness:
             tracked=self.tracked,
             checks=self.checks,
             requests=self.requests,
-            surveyor=Surveyor(registry=registry, max_tags=options.max_tags),
+            surveyor=Surveyor(
+                registry=registry,
+                chooser=TagChooser(
+                    docker_hub=registry.docker_hub, lists=self.records.tag_lists, max_tags=options.max_tags, now=now
+                ),
+                broken=BrokenContent(database, now=now),
+            ),
             publication=self.publication,
             aftermath=Aftermath(cdn=cdn, notifications=notifications, counts=counts),
         )
@@ -115,7 +123,8 @@ class Freshness:
     def check_if_unknown(self, reference: Reference) -> None:
         """Have a tag checked that a badge was asked for and that is not known, unless that was done lately."""
         if self.requests.is_worth_a_check(reference.repository, reference.tag or ""):
-            self.check_soon(reference)
+            self.requests.add(reference, is_view=True)
+            self.schedule.check_soon(reference.repository)
 
     def make(self, path: str) -> bytes | None:
         """Make a public file that is missing from what is known, and return its content; None where there is none."""

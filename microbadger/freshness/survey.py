@@ -1,32 +1,57 @@
-"""Asks what the tags of an image name now, and reads only what was never seen."""
+"""Asks what the tags of an image name now, and reads only what was never seen.
 
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
-from dataclasses import dataclass
+A whole check asks about each tag that is kept fresh; a check of a few tags, which were pushed or viewed, about these
+only. A tag, a version, a platform or a list that cannot be read leaves the others alone.
+"""
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from microbadger.freshness.broken_content import BrokenContent
 from microbadger.freshness.inspection import Inspector
-from microbadger.freshness.tracked_images import TrackedImage
-from microbadger.image import PREFERRED_PLATFORM, HubDetails, VersionDocument, choose, outline_version, tagged, tags_of
-from microbadger.registry import (
-    BadAnswer,
-    HubTag,
-    HubTags,
-    NotFound,
-    RateLimited,
-    Registry,
-    RegistryError,
-    RemoteRepository,
+from microbadger.freshness.reading import Reader
+from microbadger.freshness.tag_choice import Question, TagChoice, TagChooser
+from microbadger.image import (
+    PREFERRED_PLATFORM,
+    HubDetails,
+    VersionDocument,
+    has_unread_part,
+    outline_version,
+    tagged,
 )
+from microbadger.registry import HubTag, NotFound, Registry, RegistryError
 
-_SCARCE_RETRY_SECONDS = 3600.0
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """What an image consists of now; ``trouble`` is why versions that are ``Unread`` could not be read."""
+    """What an image consists of now.
+
+    ``deleted`` are tags that the registry said it does not have, ``known`` those that it had before, kept or not.
+    ``first_listed`` is the list of tags to remember, None to leave the one before. ``trouble`` is why nothing at all
+    could be read; else ``note`` is a sentence about what could not. If that ``may_pass``, a check that comes soon may
+    find it, but not before ``retry_after``.
+    """
 
     versions: list[VersionDocument]
-    hub: HubDetails | None
-    trouble: RegistryError | None
+    hub: HubDetails | None = None
+    tag_count: int | None = None
+    deleted: frozenset[str] = frozenset()
+    known: frozenset[str] = frozenset()
+    first_listed: Mapping[str, float] | None = None
+    trouble: RegistryError | None = None
+    note: str | None = None
+    may_pass: bool = False
+    retry_after: timedelta = timedelta(0)
+
+
+@dataclass(slots=True)
+class _Answers:
+    """What was found out about the tags: what each names, why that is not known, and which do not exist."""
+
+    digests: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, RegistryError] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,54 +59,117 @@ class Surveyor:
     """Reads images from their registries and, where it saves requests, asks Docker Hub's web API."""
 
     registry: Registry
-    max_tags: int
+    chooser: TagChooser
+    broken: BrokenContent
 
-    def survey(
-        self,
-        image: TrackedImage,
-        known: Mapping[str, VersionDocument],
-        last: Iterable[VersionDocument],
-        *,
-        wanted: Collection[str] = (),
-        is_requested: bool = True,
-        renew: Callable[[], object] = lambda: None,
-    ) -> Survey:
-        """Return the versions of the tags kept fresh; those in ``known`` (by digest) are not read again.
-
-        A check that nobody requested believes Docker Hub's list where it says that nothing changed, and leaves the last
-        pulls to those that are requested. A tag whose version cannot be read keeps the last one. ``renew`` is called
-        before each step that asks the registry. Raises RegistryError if the registry does not answer.
-        """
+    def survey(self, question: Question) -> Survey:
+        """Return what an image consists of now. Only a defect or an unusable database raises an error."""
+        image = question.image
         remote = self.registry.repository(image.repository, private=image.private)
-        listed = None if is_requested else self.registry.docker_hub.tags(image.repository, self.max_tags)
-        last_of = {tag: version for version in last for tag in tags_of(version)}
-        available = [*_available(remote, listed, last_of, renew), *wanted]  # a list can lag behind a push
-        tags = choose(available, self.max_tags, kept=image.kept_tags, wanted=wanted)
-        hub_tags = {tag.name: tag for tag in listed.tags} if listed else {}
-        content = self.registry.content
-        inspector = Inspector(image.repository, remote, content, self._before_pull(image, is_requested, renew))
-        shown: dict[str, VersionDocument] = {}
-        trouble: RegistryError | None = None
-        for digest, digest_tags in _tags_by_digest(remote, tags, hub_tags, known, last_of, renew).items():
-            version = known.get(digest)
-            if version is None:
-                version, trouble = _inspect(inspector, digest, trouble, hub_tags.get(digest_tags[0]))
-            shown |= {tag: last_of.get(tag, version) if "Unread" in version else version for tag in digest_tags}
-        content.write()
-        return Survey(_with_tags(shown), self.registry.docker_hub.details(image.repository), trouble)
+        reader = Reader(image.repository, remote, self.registry.content, self.broken, renew=question.renew)
+        inspector = Inspector(image.repository, reader)
+        choice = self.chooser.choose(question, remote)
+        answers = self._ask(question, choice, reader, inspector)
+        versions = self._read(question, choice, answers, reader, inspector)
+        reader.close()
+        return self._survey(question, choice, answers, versions, reader.passing)
 
-    def _before_pull(
-        self, image: TrackedImage, is_requested: bool, renew: Callable[[], object]
-    ) -> Callable[[], None]:
-        host = image.repository.registry
+    def _ask(self, question: Question, choice: TagChoice, reader: Reader, inspector: Inspector) -> _Answers:
+        """Ask what tags name, and read of each new version what matters most; of the first one, all."""
+        answers = _Answers()
+        for tag in choice.tags:
+            listed = choice.hub_tags[tag].digest if tag in choice.hub_tags else None
+            if listed is not None and listed in question.known:
+                answers.digests[tag] = listed
+                continue
+            _prepare(reader, question, tag)
+            try:
+                digest = reader.digest_of(tag, question.known)
+            except NotFound:
+                answers.missing.add(tag)
+                continue
+            except RegistryError as error:
+                answers.failed[tag] = error
+                continue
+            if digest not in question.known:
+                (inspector.read_first if answers.digests else inspector.inspect)(digest)
+            answers.digests[tag] = digest
+        return answers
 
-        def check_budget() -> None:
-            renew()
-            if not is_requested and self.registry.is_low_on_pulls(host):
-                reason = f"{host} lets us read few more manifests for now, which are kept for pushes"
-                raise RateLimited(reason, host=host, retry_after_seconds=_SCARCE_RETRY_SECONDS)
+    def _read(
+        self, question: Question, choice: TagChoice, answers: _Answers, reader: Reader, inspector: Inspector
+    ) -> dict[str, VersionDocument]:
+        """Return each version that a tag names, by its digest."""
+        versions: dict[str, VersionDocument] = {}
+        for tag, digest in answers.digests.items():
+            if digest in versions:
+                continue
+            _prepare(reader, question, tag)
+            version = question.known.get(digest) or inspector.inspect(digest)
+            hub_tag = choice.hub_tags.get(tag)
+            if is_blank(version) and hub_tag and hub_tag.digest == digest:
+                version["DownloadSize"] = _size_at_hub(hub_tag)
+            versions[digest] = version
+        return versions
 
-        return check_budget
+    def _survey(
+        self,
+        question: Question,
+        choice: TagChoice,
+        answers: _Answers,
+        versions: Mapping[str, VersionDocument],
+        passing: Sequence[RegistryError],
+    ) -> Survey:
+        trouble = _trouble(question, choice, answers, versions, passing)
+        if trouble and not answers.digests:
+            return Survey(versions=[], trouble=trouble)
+        last_of = question.last_of
+        shown = {tag: version for tag, version in last_of.items() if question.tags and tag not in question.tags}
+        shown |= _shown(question, choice, answers, versions)
+        deleted = frozenset(answers.missing & last_of.keys())
+        new = answers.digests.keys() - last_of.keys() - choice.known
+        reasons = list(_reasons(choice, answers, versions))
+        is_whole = question.tags is None
+        is_late = bool(choice.trouble and choice.trouble.temporary)
+        return Survey(
+            versions=_with_tags(shown),
+            hub=self.registry.docker_hub.details(question.image.repository) if is_whole else None,
+            tag_count=_tag_count(question, choice, answers, len(new) - len(deleted)),
+            deleted=deleted,
+            known=choice.known,
+            first_listed=self.chooser.list_to_remember(choice, answers.digests),
+            trouble=trouble,
+            note="; ".join(reasons) or None,
+            may_pass=bool(passing) or is_late,
+            retry_after=timedelta(seconds=max((error.retry_after_seconds or 0 for error in passing), default=0)),
+        )
+
+
+def is_blank(version: VersionDocument) -> bool:
+    """Return whether nothing at all could be read of a version."""
+    return "Unread" in version and not version["LayerCount"]
+
+
+def _prepare(reader: Reader, question: Question, tag: str) -> None:
+    reader.may_use_reserve = question.may_use_reserve(tag)
+    reader.tries_broken = tag in question.just_pushed
+
+
+def _shown(
+    question: Question, choice: TagChoice, answers: _Answers, versions: Mapping[str, VersionDocument]
+) -> Iterator[tuple[str, VersionDocument]]:
+    """Yield the version that each tag shows: its last one where the new one cannot be read."""
+    last_of = question.last_of
+    real = {*choice.listed, *question.image.kept_tags, *question.just_pushed}
+    lost = {tag: error for tag, error in answers.failed.items() if tag not in last_of and tag in real}
+    if lost:
+        reasons = "; ".join(dict.fromkeys(map(str, lost.values())))
+        unknown = outline_version(question.image.repository, "", unread=reasons)
+        yield from ((tag, unknown) for tag in lost)
+    yield from ((tag, last_of[tag]) for tag in answers.failed if tag in last_of)
+    for tag, digest in answers.digests.items():
+        version = versions[digest]
+        yield tag, last_of.get(tag, version) if is_blank(version) else version
 
 
 def _with_tags(shown: Mapping[str, VersionDocument]) -> list[VersionDocument]:
@@ -93,57 +181,44 @@ def _with_tags(shown: Mapping[str, VersionDocument]) -> list[VersionDocument]:
     return [tagged(versions[digest], digest_tags) for digest, digest_tags in tags.items()]
 
 
-def _available(
-    remote: RemoteRepository, listed: HubTags | None, last_tags: Iterable[str], renew: Callable[[], object]
-) -> list[str]:
-    """Return every tag there may be, the newest first where Docker Hub says so."""
-    if listed is None or not listed.is_complete:
-        return remote.tags(renew)
-    names = [tag.name for tag in listed.tags]
-    # What the list does not name any more may only be late: the registry is asked.
-    return [*names, *last_tags]
-
-
-def _tags_by_digest(
-    remote: RemoteRepository,
-    tags: list[str],
-    hub_tags: Mapping[str, HubTag],
-    known: Container[str | None],
-    last_of: Mapping[str, VersionDocument],
-    renew: Callable[[], object],
-) -> dict[str, list[str]]:
-    tags_by_digest: dict[str, list[str]] = {}
-    for tag in tags:
-        renew()
-        digest = hub_tags[tag].digest if tag in hub_tags else None
-        if digest not in known:
-            digest = _ask_digest(remote, tag, last_of[tag]["Digest"] if tag in last_of else None)
-        if digest:
-            tags_by_digest.setdefault(digest, []).append(tag)
-    return tags_by_digest
-
-
-def _ask_digest(remote: RemoteRepository, tag: str, last: str | None) -> str | None:
-    """Return what a tag names: None if it does not exist (any more), what it last named where the answer is odd."""
-    try:
-        return remote.head(tag) or remote.manifest(tag).digest
-    except NotFound:
+def _trouble(
+    question: Question,
+    choice: TagChoice,
+    answers: _Answers,
+    versions: Mapping[str, VersionDocument],
+    passing: Sequence[RegistryError],
+) -> RegistryError | None:
+    """Return why nothing could be read; None where anything was, or nothing is ever to be read."""
+    if any(digest in question.known or not is_blank(versions[digest]) for digest in versions):
         return None
-    except BadAnswer:
-        return last
+    return next(iter([*answers.failed.values(), *passing]), None if versions else choice.trouble)
 
 
-def _inspect(
-    inspector: Inspector, digest: str, trouble: RegistryError | None, hub_tag: HubTag | None
-) -> tuple[VersionDocument, RegistryError | None]:
-    """Return a version, only outlined if a limit is reached or the registry has or sends no such content."""
-    if not isinstance(trouble, RateLimited):
-        try:
-            return inspector.inspect(digest), trouble
-        except (RateLimited, NotFound, BadAnswer) as error:
-            trouble = error
-    size_bytes = _size_at_hub(hub_tag) if hub_tag and hub_tag.digest == digest else 0
-    return outline_version(inspector.repository, digest, unread=str(trouble), size_bytes=size_bytes), trouble
+def _reasons(
+    choice: TagChoice, answers: _Answers, versions: Mapping[str, VersionDocument]
+) -> Iterator[str]:
+    """Yield a sentence about each kind of part that could not be read."""
+    if choice.trouble:
+        yield f"the list of tags is not complete: {choice.trouble}"
+    unread = {tag: str(error) for tag, error in answers.failed.items()}
+    parts: dict[str, str] = {}
+    for tag, digest in answers.digests.items():
+        version = versions[digest]
+        if "Unread" in version:
+            unread[tag] = version["Unread"]
+        elif has_unread_part(version):
+            parts[tag] = next(platform["Unread"] for platform in version["Platforms"] if "Unread" in platform)
+    for kind, reasons in (("unread", unread), ("read in part", parts)):
+        if reasons:
+            tag, reason = next(iter(reasons.items()))
+            yield f"{len(reasons)} of {len(choice.tags)} tags {kind}, first {tag}: {reason}"
+
+
+def _tag_count(question: Question, choice: TagChoice, answers: _Answers, difference: int) -> int | None:
+    """Return how many tags the registry has; None where its list is not complete."""
+    if question.tags is not None:
+        return None if question.tag_count is None else question.tag_count + difference
+    return None if choice.trouble else len({*choice.listed, *answers.digests} - answers.missing)
 
 
 def _size_at_hub(tag: HubTag) -> int:

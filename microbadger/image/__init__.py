@@ -6,7 +6,7 @@ from microbadger.image.changes import (
     ChangeDocument,
     ChangeLogDocument,
     Changes,
-    change_between,
+    change_document,
     changes_between,
 )
 from microbadger.image.describe import (
@@ -92,7 +92,7 @@ __all__ = [
     "TagDocument",
     "UnsupportedManifest",
     "VersionDocument",
-    "change_between",
+    "change_document",
     "changes_between",
     "choose",
     "current_version",

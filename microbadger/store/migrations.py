@@ -3,15 +3,32 @@
 import secrets
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, inspect, select
+from sqlalchemy import Connection, inspect, select, text
 
 from microbadger.logs import EventLog
-from microbadger.store.tables import META, SCHEMA
+from microbadger.store.tables import BROKEN_CONTENT, META, SCHEMA, TAG_LISTS
 
 log = EventLog(__name__)
 
 Migration = Callable[[Connection], None]
-MIGRATIONS: Sequence[Migration] = ()
+
+
+def _tell_pushes_from_views(connection: Connection) -> None:
+    for statement in (
+        "ALTER TABLE checks RENAME COLUMN wanted_tags TO pushed_tags",
+        "ALTER TABLE checks ADD COLUMN viewed_tags TEXT NOT NULL DEFAULT '{}'",
+        "ALTER TABLE checks ADD COLUMN note TEXT",
+        "ALTER TABLE checks DROP COLUMN follow_ups",
+        "ALTER TABLE requests ADD COLUMN is_view BOOLEAN NOT NULL DEFAULT FALSE",
+        "ALTER TABLE requests ADD COLUMN due_at FLOAT NOT NULL DEFAULT 0",
+        "ALTER TABLE requests ADD COLUMN follow_ups INTEGER NOT NULL DEFAULT 0",
+    ):
+        connection.execute(text(statement))
+    for table in (TAG_LISTS, BROKEN_CONTENT):
+        table.create(connection)
+
+
+MIGRATIONS: Sequence[Migration] = (_tell_pushes_from_views,)
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 
 IDENTITY_KEY = "identity"

@@ -1,0 +1,162 @@
+"""Reads content of one image for one check: what was read before from the database, the rest from its registry.
+
+A part that cannot be read fails by itself: who needs it gets an `Unreadable`, and goes on with the others. No part is
+asked for twice in a check, and one that is broken for good not at every check. Only a registry that does not answer at
+all is left alone until the next check.
+"""
+
+from collections.abc import Callable, Container
+from contextlib import suppress
+from typing import TypeVar
+
+from microbadger.freshness.broken_content import BrokenContent
+from microbadger.image import (
+    Config,
+    Descriptor,
+    Index,
+    InvalidManifest,
+    Manifest,
+    Repository,
+    UnsupportedManifest,
+    parse_config,
+    parse_manifest,
+)
+from microbadger.registry import Content, RateLimited, RawManifest, RegistryError, RemoteRepository, Unreachable
+
+_MAX_CONFIG_BYTES = 8 * 1024 * 1024
+_MOST_SILENCES = 2  # requests that got no answer, each of which was tried several times
+_SCARCE_RETRY_SECONDS = 3600.0
+
+T = TypeVar("T")
+
+
+class Unreadable(Exception):
+    """A manifest or a config cannot be read; the sentence says why."""
+
+
+class Reader:
+    """Reads manifests and configs by their digest, and asks what tags name.
+
+    ``may_use_reserve`` says whether the last pulls that a registry allows may be used, and ``tries_broken`` whether to
+    ask even for what was broken a short while ago: both are for what was just pushed. ``renew`` is called before each
+    request.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        remote: RemoteRepository,
+        content: Content,
+        broken: BrokenContent,
+        *,
+        renew: Callable[[], object],
+    ) -> None:
+        self.may_use_reserve = False
+        self.tries_broken = False
+        self.passing: list[RegistryError] = []
+        """What went wrong and may go well at the next check."""
+        self._repository = repository
+        self._remote = remote
+        self._content = content
+        self._broken = broken
+        self._renew = renew
+        self._known_broken = broken.of(repository)
+        self._failed: dict[str, RegistryError | InvalidManifest] = {}
+        self._read: set[str] = set()
+        self._silences = 0
+
+    def digest_of(self, tag: str, known: Container[str]) -> str:
+        """Return the digest that a tag names, after what it names was read unless that digest is known.
+
+        A registry may answer no HEAD, name a wrong digest there, or offer no manifest by its digest: then the manifest
+        is read by its tag. Raises RegistryError: NotFound only where the answer to that says so.
+        """
+        claimed = self._ask(lambda: self._remote.head(tag))
+        if claimed is not None and (claimed in known or self._can_read(claimed)):
+            return claimed
+        manifest = self._ask(lambda: self._pull(tag))
+        self._failed.pop(manifest.digest, None)
+        self._content.read(manifest.digest, lambda: manifest.raw)
+        self._read.add(manifest.digest)
+        return manifest.digest
+
+    def manifest(self, digest: str) -> Index | Manifest:
+        """Return the manifest or index of a digest. Raises Unreadable and UnsupportedManifest."""
+        content = self._content_of(digest, lambda: self._checked(self._pull(digest)))
+        try:
+            return parse_manifest(content)
+        except InvalidManifest as error:
+            raise Unreadable(str(error)) from error
+
+    def config(self, descriptor: Descriptor) -> Config:
+        """Return the config of a manifest. Raises Unreadable."""
+        content = self._content_of(descriptor.digest, lambda: self._remote.blob(descriptor, _MAX_CONFIG_BYTES))
+        try:
+            return parse_config(content)
+        except InvalidManifest as error:
+            raise Unreadable(str(error)) from error
+
+    def close(self) -> None:
+        """Keep what was read, and what is broken."""
+        self._content.write()
+        broken = {
+            digest: str(error)
+            for digest, error in self._failed.items()
+            if isinstance(error, InvalidManifest) or not error.temporary
+        }
+        self._broken.write(self._repository, self._known_broken, broken, self._read & self._known_broken.keys())
+
+    def _can_read(self, digest: str) -> bool:
+        try:
+            self._content_of(digest, lambda: self._checked(self._pull(digest)))
+        except Unreadable as error:
+            if isinstance(error.__cause__, RateLimited):
+                raise error.__cause__ from None
+            return False
+        return True
+
+    def _content_of(self, digest: str, ask: Callable[[], bytes]) -> bytes:
+        try:
+            return self._content.read(digest, lambda: self._fetch(digest, ask))
+        except (RegistryError, InvalidManifest) as error:
+            raise Unreadable(str(error)) from error
+
+    def _fetch(self, digest: str, ask: Callable[[], bytes]) -> bytes:
+        if digest in self._failed:
+            raise self._failed[digest]
+        broken = self._known_broken.get(digest)
+        if broken and not self.tries_broken and not self._broken.is_worth_a_try(broken):
+            raise Unreadable(broken.error)
+        try:
+            content = self._ask(ask)
+        except (RegistryError, InvalidManifest) as error:
+            self._failed[digest] = error
+            raise
+        self._read.add(digest)
+        return content
+
+    def _pull(self, reference: str) -> RawManifest:
+        host = self._repository.registry
+        if not self.may_use_reserve and self._remote.is_low_on_pulls:
+            reason = f"{host} allows few more pulls for now, which are kept for pushes"
+            raise RateLimited(reason, host=host, retry_after_seconds=_SCARCE_RETRY_SECONDS)
+        return self._remote.manifest(reference)
+
+    def _checked(self, manifest: RawManifest) -> bytes:
+        """Return the bytes of a manifest, which must not contradict the type that it was sent with."""
+        with suppress(UnsupportedManifest):
+            parse_manifest(manifest.raw, manifest.media_type)
+        return manifest.raw
+
+    def _ask(self, request: Callable[[], T]) -> T:
+        self._renew()
+        host = self._repository.registry
+        if self._silences >= _MOST_SILENCES:
+            raise Unreachable(f"{host} does not answer", host=host)
+        try:
+            return request()
+        except RegistryError as error:
+            if error.temporary:
+                self.passing.append(error)
+            self._silences += isinstance(error, Unreachable) and error.status is None
+            raise
