@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, bindparam, func, select
+from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
 from microbadger.image import DOCKER_HUB, Reference, Repository
 from microbadger.logs import current_id
@@ -30,7 +30,10 @@ _AT_ONCE = 0.0
 _FOLLOWED_UP_AFTER_SECONDS_AT_DOCKER_HUB = (30.0, 150.0)
 _FOLLOWED_UP_AFTER_SECONDS = (1.0,)
 
-_WAITING = select(REQUESTS).where(REQUESTS.c.image == bindparam("which"), REQUESTS.c.due_at <= bindparam("now"))
+# A time further ahead than any that is set here was set before somebody set the clock back.
+_IS_DUE = or_(REQUESTS.c.due_at <= bindparam("now"), REQUESTS.c.due_at > bindparam("latest"))
+_WAITING = select(REQUESTS).where(REQUESTS.c.image == bindparam("which"), _IS_DUE)
+_IMAGES = select(REQUESTS.c.image).where(_IS_DUE).group_by(REQUESTS.c.image).order_by(func.min(REQUESTS.c.asked_at))
 _DONE = REQUESTS.delete().where(
     REQUESTS.c.image == bindparam("which"),
     REQUESTS.c.tag == bindparam("its_tag"),
@@ -76,7 +79,7 @@ class Requests:
 
     def waiting(self, connection: Connection, repository: Repository) -> list[CheckRequest]:
         """Return what is to be done for an image now."""
-        rows = connection.execute(_WAITING, {"which": str(repository), "now": self._now().timestamp()})
+        rows = connection.execute(_WAITING, {"which": str(repository), **self._times()})
         return [CheckRequest(row.tag or None, row.asked, row.asked_by, row.is_view, row.follow_ups) for row in rows]
 
     def follow_up(self, connection: Connection, repository: Repository, requests: Iterable[CheckRequest]) -> None:
@@ -105,11 +108,8 @@ class Requests:
 
     def repositories(self) -> list[Repository]:
         """Return every image for which a request waits, those first that have waited longest."""
-        is_waiting = REQUESTS.c.due_at <= self._now().timestamp()
-        first = func.min(REQUESTS.c.asked_at)
-        statement = select(REQUESTS.c.image).where(is_waiting).group_by(REQUESTS.c.image).order_by(first)
         with self._database.read() as connection:
-            return [Repository.parse(image) for image in connection.execute(statement).scalars()]
+            return [Repository.parse(image) for image in connection.execute(_IMAGES, self._times()).scalars()]
 
     def is_worth_a_check(self, repository: Repository, tag: str) -> bool:
         """Return whether to check an unknown tag that a badge was asked for, and remember that it was.
@@ -136,6 +136,10 @@ class Requests:
     def _has_room(self, connection: Connection, reference: Reference) -> bool:
         tags = {waiting.tag for waiting in self.waiting(connection, reference.repository)}
         return reference.tag in tags or len(tags) < _MOST_TAGS
+
+    def _times(self) -> dict[str, float]:
+        now = self._now().timestamp()
+        return {"now": now, "latest": now + max(_FOLLOWED_UP_AFTER_SECONDS_AT_DOCKER_HUB)}
 
     def _row(self, repository: Repository, tag: str, asked_by: str) -> dict[str, object]:
         return {
