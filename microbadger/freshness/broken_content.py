@@ -79,4 +79,4 @@ class BrokenContent:
 
 
 def _pause_seconds(failures: int) -> float:
-    return min(_FIRST_PAUSE_SECONDS * 8 ** min(failures - 1, 8), _LONGEST_PAUSE_SECONDS)
+    return min(_FIRST_PAUSE_SECONDS * 8.0 ** min(failures - 1, 8), _LONGEST_PAUSE_SECONDS)

@@ -273,7 +273,8 @@ class Checks:
         connection.execute(CHECKS.delete().where(CHECKS.c.image == str(repository)))
 
     def _backoff(self, failures: int, longest: timedelta) -> timedelta:
-        return min(_FIRST_RETRY * 2 ** min(failures, 16), longest, self._interval) * random.uniform(0.8, 1.2)
+        pause: timedelta = min(_FIRST_RETRY * 2 ** min(failures, 16), longest, self._interval)
+        return pause * random.uniform(0.8, 1.2)
 
     @property
     def _longest_wait(self) -> timedelta:

@@ -198,18 +198,20 @@ class Publication:
     def _describe(
         self,
         repository: Repository,
-        versions: Iterable[VersionDocument],
+        versions: Sequence[VersionDocument],
         survey: Survey,
         before: ImageDocument | None,
     ) -> ImageDocument:
+        now = self.checks.now()
+        seen_now = {version["Digest"]: now.timestamp() for version in versions}
         return describe_image(
             repository,
             versions,
-            updated_at=self.checks.now(),
+            updated_at=now,
             webhook_url=self.webhooks.of(repository) if self.webhooks else None,
             hub=survey.hub or (hub_details(before) if before else None),
             tag_count=survey.tag_count,
-            first_seen=self.records.first_seen(repository),
+            first_seen=seen_now | self.records.first_seen(repository),
         )
 
     def _changed_versions(

@@ -72,7 +72,7 @@ class Reader:
         is read by its tag. Raises RegistryError: NotFound only where the answer to that says so.
         """
         claimed = self._ask(lambda: self._remote.head(tag))
-        if claimed is not None and (claimed in known or self._can_read(claimed)):
+        if claimed is not None and (claimed in known or self._is_content(claimed)):
             return claimed
         manifest = self._ask(lambda: self._pull(tag))
         self._failed.pop(manifest.digest, None)
@@ -106,13 +106,12 @@ class Reader:
         }
         self._broken.write(self._repository, self._known_broken, broken, self._read & self._known_broken.keys())
 
-    def _can_read(self, digest: str) -> bool:
+    def _is_content(self, digest: str) -> bool:
+        """Return whether a digest names something that can be read, or could if there were not a limit."""
         try:
             self._content_of(digest, lambda: self._checked(self._pull(digest)))
         except Unreadable as error:
-            if isinstance(error.__cause__, RateLimited):
-                raise error.__cause__ from None
-            return False
+            return isinstance(error.__cause__, RateLimited)
         return True
 
     def _content_of(self, digest: str, ask: Callable[[], bytes]) -> bytes:

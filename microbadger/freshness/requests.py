@@ -84,9 +84,8 @@ class Requests:
 
     def follow_up(self, connection: Connection, repository: Repository, requests: Iterable[CheckRequest]) -> None:
         """Make requests again that have ended, each to be done a while later, unless they were followed up enough."""
-        delays = _FOLLOWED_UP_AFTER_SECONDS
-        if repository.registry == DOCKER_HUB:
-            delays = _FOLLOWED_UP_AFTER_SECONDS_AT_DOCKER_HUB
+        is_at_docker_hub = repository.registry == DOCKER_HUB
+        delays = _FOLLOWED_UP_AFTER_SECONDS_AT_DOCKER_HUB if is_at_docker_hub else _FOLLOWED_UP_AFTER_SECONDS
         now = self._now().timestamp()
         rows = [
             {

@@ -3,7 +3,7 @@
 The last changes of an image are published in ``v1/images/<repository>/-/changes.json``, the newest one first.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
@@ -73,7 +73,7 @@ class ChangeLogDocument(TypedDict):
 
 
 def changes_between(
-    before: ImageDocument, after: ImageDocument, *, deleted: Collection[str], known: Collection[str] = ()
+    before: ImageDocument, after: ImageDocument, *, deleted: Container[str], known: Container[str] = ()
 ) -> Changes:
     """Return the tags that are new, that name another version, and that are gone.
 

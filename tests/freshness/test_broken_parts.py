@@ -267,28 +267,34 @@ LISTS: dict[str, Callable[[Request], Response | None]] = {
     **{f"{garbage!r}": sends(garbage) for garbage in KINDS_OF_GARBAGE},
     "empty": sends(b'{"name": "team/web", "tags": []}'),
     "null": sends(b'{"name": "team/web", "tags": null}'),
-    "lagging": sends(b'{"name": "team/web", "tags": ["old"]}'),
 }
+LAGGING = sends(b'{"name": "team/web", "tags": ["gone"]}')
 
 
-@pytest.mark.parametrize("listing", LISTS.values(), ids=LISTS)
-@pytest.mark.parametrize("named", ["team/web:latest", "team/web"])
+@pytest.mark.parametrize("listing", [*LISTS.values(), LAGGING], ids=[*LISTS, "lagging"])
 def test_without_a_list_the_tags_that_are_named_are_read(
-    tmp_path: Path, fake: FakeRegistry, named: str, listing: Callable[[Request], Response | None]
+    tmp_path: Path, fake: FakeRegistry, listing: Callable[[Request], Response | None]
 ) -> None:
-    bench = Bench(tmp_path, fake, named=f"{fake.host}/{named}")
-    fake.push("team/web", "latest", image(layers=[1024]))
+    bench = Bench(tmp_path, fake, named=f"{fake.host}/team/web:1.0")
     fake.always("/tags/list", listing)
-
-    assert bench.refresh() is None
-    assert sizes(bench) == {"latest": 1024}
-
-    fake.push("team/web", "latest", image(layers=[2048]))
-    assert bench.refresh() is None
-    assert sizes(bench) == {"latest": 2048}
+    for size in (1024, 2048):
+        fake.push("team/web", "1.0", image(layers=[size]))
+        assert bench.refresh() is None
+        assert sizes(bench) == {"1.0": size}
 
 
 @pytest.mark.parametrize("listing", LISTS.values(), ids=LISTS)
+def test_without_a_list_and_a_name_latest_is_read(
+    bench: Bench, listing: Callable[[Request], Response | None]
+) -> None:
+    bench.fake.always("/tags/list", listing)
+    for size in (1024, 2048):
+        bench.fake.push("team/web", "latest", image(layers=[size]))
+        assert bench.refresh() is None
+        assert sizes(bench) == {"latest": size}
+
+
+@pytest.mark.parametrize("listing", [*LISTS.values(), LAGGING], ids=[*LISTS, "lagging"])
 def test_without_a_list_the_tags_that_were_read_before_stay(
     bench: Bench, listing: Callable[[Request], Response | None]
 ) -> None:

@@ -41,7 +41,7 @@ class World:
 
     def succeed(self, *repositories: Repository, checks: Checks | None = None) -> None:
         for repository in repositories:
-            self.write(repository, (checks or self.checks).succeeded(self.checks.get(repository), repository, []))
+            self.write(repository, (checks or self.checks).succeeded(self.checks.get(repository), []))
 
     def fail(self, *repositories: Repository, reason: Reason = "unreachable", error: str = "mañana") -> None:
         for repository in repositories:

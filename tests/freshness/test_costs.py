@@ -8,7 +8,7 @@ from werkzeug.wrappers import Request, Response
 
 from microbadger.image.documents import tags_of
 from microbadger.image.reference import Reference
-from tests.fakes.registry import FakeRegistry, image, index
+from tests.fakes.registry import FakeImage, FakeRegistry, image, index
 from tests.freshness.bench import Bench
 
 PLATFORMS = ("amd64", "arm64", "arm", "386", "ppc64le", "s390x", "riscv64")
@@ -50,7 +50,12 @@ def bench(tmp_path: Path, fake: FakeRegistry) -> Bench:
 
 def push_releases(fake: FakeRegistry, count: int) -> None:
     for number in range(1, count + 1):
-        fake.push("team/web", f"1.0.{number}", image(layers=[number]))
+        fake.push("team/web", f"1.0.{number}", version(number))
+
+
+def version(size: int) -> FakeImage:
+    """Return an image of this size with a config of its own."""
+    return image(layers=[size], labels={"size": str(size)})
 
 
 def tags(bench: Bench) -> set[str]:
@@ -70,7 +75,7 @@ def do_requested(bench: Bench) -> None:
 
 def push(bench: Bench, tag: str, size: int) -> None:
     """Push a tag and have its webhook answered."""
-    bench.fake.push("team/web", tag, image(layers=[size]))
+    bench.fake.push("team/web", tag, version(size))
     bench.ask(tag)
     do_requested(bench)
 
@@ -106,14 +111,15 @@ def test_a_push_of_several_tags_reads_these(bench: Bench) -> None:
     bench.refresh()
     asked(bench.fake)
     for tag in ("1.0.7", "1.0", "latest"):
-        bench.fake.push("team/web", tag, image(layers=[700]))
+        bench.fake.push("team/web", tag, version(700))
         bench.ask(tag)
 
     do_requested(bench)
 
-    reads = asked(bench.fake)
-    assert sorted(reads[:1] + reads[3:]) == ["HEAD manifests/1.0", "HEAD manifests/1.0.7", "HEAD manifests/latest"]
-    assert reads[1:3] == ["GET manifests/…", "GET blobs/…"]
+    assert sorted(asked(bench.fake)) == [
+        *("GET blobs/…", "GET manifests/…"),
+        *("HEAD manifests/1.0", "HEAD manifests/1.0.7", "HEAD manifests/latest"),
+    ]
 
 
 def test_a_push_of_an_image_without_a_tag_checks_all_of_it(bench: Bench) -> None:
@@ -235,6 +241,7 @@ def test_a_tag_that_is_kept_again_is_no_change(bench: Bench, fake: FakeRegistry)
     bench.refresh()
     fake.delete("team/web", "1.0.11")
 
+    bench.refresh()
     bench.refresh()
 
     assert "1.0.1" in tags(bench)
