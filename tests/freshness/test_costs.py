@@ -4,37 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from werkzeug.wrappers import Request, Response
+from werkzeug.wrappers import Response
 
 from microbadger.image.documents import tags_of
 from microbadger.image.reference import Reference
+from tests.fakes.allowance import Allowance
 from tests.fakes.registry import FakeImage, FakeRegistry, image, index
 from tests.freshness.bench import Bench
 
 PLATFORMS = ("amd64", "arm64", "arm", "386", "ppc64le", "s390x", "riscv64")
-
-
-class Allowance:
-    """A registry that allows so many pulls, counts the manifests that are read, and says how many are left."""
-
-    def __init__(self, fake: FakeRegistry, limit: int) -> None:
-        self.fake, self.limit, self.left = fake, limit, limit
-        fake.always("/manifests/", self._count)
-
-    @property
-    def used(self) -> int:
-        return self.limit - self.left
-
-    def _count(self, request: Request) -> Response | None:
-        if request.method == "GET":
-            if not self.left:
-                return Response(status=429, headers={"Retry-After": "3600"})
-            self.left -= 1
-        self.fake.manifest_headers = {
-            "ratelimit-limit": f"{self.limit};w=21600",
-            "ratelimit-remaining": f"{self.left};w=21600",
-        }
-        return None
 
 
 @pytest.fixture
