@@ -141,7 +141,7 @@ class ImageDocument(TypedDict):
 class StatusDocument(TypedDict):
     """The state of an image: when it was checked, when it is checked next and, if it is failing, since when and why.
 
-    ``Error`` is a sentence.
+    ``Error`` is a sentence. So is ``Note``, about what the last check could not read although it succeeded.
     """
 
     ImageName: str
@@ -151,6 +151,7 @@ class StatusDocument(TypedDict):
     Reason: NotRequired[Reason]
     Error: NotRequired[str]
     FailingSince: NotRequired[str]
+    Note: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)
