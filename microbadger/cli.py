@@ -17,7 +17,7 @@ from flask.cli import with_appcontext
 
 from microbadger.badges import BADGE_TYPES
 from microbadger.cdn import CdnPurge
-from microbadger.freshness import Check, Freshness, NotTracked, Outcome, TrackedImage, parse_image
+from microbadger.freshness import Check, Freshness, NotTracked, Outcome, TrackedImage, parse_image, without_invisible
 from microbadger.image import InvalidReference, Repository, image_name
 from microbadger.notifications import (
     DEFAULT_FORMAT,
@@ -102,7 +102,7 @@ class _Name(click.ParamType[T]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> T:
         try:
-            return self._parse(str(value))
+            return self._parse(without_invisible(str(value)))
         except InvalidReference as error:
             self.fail(str(error), param, ctx)
 

@@ -210,6 +210,13 @@ def test_an_invalid_name_is_explained(operator: Operator, arguments: list[str]) 
     assert arguments[-1] in result.output
 
 
+@pytest.mark.parametrize("odd", ["\ufeff", "\u200b"])
+def test_invisible_characters_in_a_name_are_ignored(operator: Operator, odd: str) -> None:
+    result = operator.types("track", "--no-wait", f"{odd}example/m{odd}ine")
+
+    assert (result.exit_code, "example/mine" in operator.types("images").output) == (0, True)
+
+
 def test_an_unreadable_line_is_reported_and_leaves_the_others_alone(operator: Operator) -> None:
     operator.write_list(f"{operator.name}\nNot/A/name\n")
 

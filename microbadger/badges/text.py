@@ -113,18 +113,21 @@ def layers_text(count: int) -> str:
 
 
 def platform_text(platform: PlatformDocument) -> str:
-    """Return ``linux/arm/v7``."""
-    return "/".join(filter(None, [platform["OS"], platform["Architecture"], platform.get("Variant")]))
+    """Return ``linux/arm/v7``, ``windows/amd64 10.0.20348.2762``, or ``unknown``."""
+    name = "/".join(filter(None, [platform.get("OS"), platform.get("Architecture"), platform.get("Variant")]))
+    return " ".join(filter(None, [name, platform.get("OSVersion")])) if name else UNKNOWN
 
 
 def platforms_text(platforms: list[PlatformDocument]) -> str:
     """Return up to three platforms by name, a count of more than three, or ``unknown`` for none."""
-    if not platforms:
+    names = [name for name in dict.fromkeys(map(platform_text, platforms)) if name != UNKNOWN]
+    if not names:
         return UNKNOWN
-    first, *others = dict.fromkeys(map(platform_text, platforms))  # Windows has one for each of its versions
-    if len(others) >= _PLATFORMS_NAMED:
-        return f"{len(others) + 1} platforms"
-    return ", ".join([first, *(name.removeprefix(f"{platforms[0]['OS']}/") for name in others)])
+    if len(names) > _PLATFORMS_NAMED:
+        return f"{len(names)} platforms"
+    first, *others = names
+    system = first.partition("/")[0]
+    return ", ".join([first, *(name.removeprefix(f"{system}/") for name in others)])
 
 
 def _image(subject: _Subject) -> Badge:
