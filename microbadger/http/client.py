@@ -26,15 +26,8 @@ from urllib3.response import BaseHTTPResponse
 from urllib3.util import Retry, Timeout, make_headers
 from urllib3.util.ssl_ import create_urllib3_context
 
-from microbadger.http.connection import (
-    Address,
-    Reach,
-    Resolve,
-    cut_off_after,
-    is_possible,
-    pool_classes,
-    resolve_name,
-)
+from microbadger.http.addresses import Address, is_possible
+from microbadger.http.connection import Reach, Resolve, cut_off_after, pool_classes, resolve_name
 from microbadger.http.errors import ConnectionFailed, CutOff, HttpError, reason_of
 from microbadger.http.origin import Origin, Url
 

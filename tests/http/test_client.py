@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from microbadger.http.addresses import is_possible, is_public
 from microbadger.http.client import Answer, Client, Limits, Network
-from microbadger.http.connection import is_possible, is_public
 from microbadger.http.errors import ConnectionFailed, CutOff, ForbiddenAddress, HttpError
 from microbadger.http.origin import Url
 from tests.fakes.registry import RawServer, answering, read_request
