@@ -9,12 +9,12 @@ A realm is not to be trusted. `transport` lets none lead inside; here, a credent
 host, of the same organisation's hosts, of the short list of known ones, or one the operator named.
 """
 
+import math
 import re
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from microbadger.http import Answer, Origin
@@ -35,6 +35,7 @@ _RENEWED_EARLY_SECONDS = 5
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _ITEM = re.compile(rf'({_WORD})(?:[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?', re.ASCII | re.DOTALL)
 _SCOPE = re.compile(r"[\x21-\x7e]{1,1000}", re.ASCII)
+_NUMBER = re.compile(r"\s*\d{1,300}(\.\d{0,300})?\s*", re.ASCII)
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+", re.ASCII)
 
 # Registries whose realm is on a host of another name.
@@ -273,17 +274,15 @@ def _parse_token(body: bytes, host: str, now: float) -> _Token:
     value = fields.get("token") or fields.get("access_token")
     if not isinstance(value, str) or not _HEADER_SAFE.fullmatch(value):
         raise BadAnswer(f"the token service of {host} did not send a valid token", host=host)
-    lifetime = fields.get("expires_in")
-    seconds = lifetime if type(lifetime) is int else _MIN_LIFETIME_SECONDS
-    seconds = min(max(seconds, _MIN_LIFETIME_SECONDS), _MAX_LIFETIME_SECONDS)
-    return _Token(value, min(now, _issued_at(fields.get("issued_at"), now)) + seconds)
+    return _Token(value, now + _lifetime_seconds(fields.get("expires_in")))
 
 
-def _issued_at(value: object, now: float) -> float:
-    try:
-        return datetime.fromisoformat(str(value)).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return now
+def _lifetime_seconds(value: object) -> float:
+    """Return how long a token is used after it was received; `issued_at` is the time of a clock that may be wrong."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = float(value)
+    seconds = value if isinstance(value, int | float) and value < math.inf else 0
+    return min(max(seconds, _MIN_LIFETIME_SECONDS), _MAX_LIFETIME_SECONDS)
 
 
 def _are_siblings(one: str, other: str) -> bool:

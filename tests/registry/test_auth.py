@@ -279,14 +279,25 @@ def test_it_gets_a_new_token_shortly_before_the_old_one_ends(bench: Bench) -> No
         ('"expires_in": 1e400', 60),
         ('"expires_in": 120', 120),
         (f'"expires_in": {10**30}', 24 * 3600),
-        ('"expires_in": 120, "issued_at": "2027-01-15T07:59:00Z"', 60),
+        ('"expires_in": 120.5', 120.5),
+        ('"expires_in": 0.5', 60),
+        ('"expires_in": "120"', 120),
+        ('"expires_in": " 120.5 "', 120.5),
+        ('"expires_in": "120s"', 60),
+        ('"expires_in": "-120"', 60),
+        ('"expires_in": "nan"', 60),
+        ('"expires_in": "١٢٠"', 60),
+        ('"expires_in": [120]', 60),
+        (f'"expires_in": "{"9" * 300}"', 24 * 3600),
+        ('"expires_in": 120, "issued_at": "2027-01-15T07:59:00Z"', 120),
+        ('"expires_in": 120, "issued_at": "1970-01-01T00:00:00Z"', 120),
         ('"expires_in": 120, "issued_at": "2099-01-01T00:00:00Z"', 120),
         ('"expires_in": 120, "issued_at": "mañana"', 120),
         ('"expires_in": 120, "issued_at": []', 120),
         ('"issued_at": null', 60),
     ],
 )
-def test_it_keeps_a_token_as_long_as_it_may(bench: Bench, fields: str, seconds: int) -> None:
+def test_it_keeps_a_token_as_long_as_it_may(bench: Bench, fields: str, seconds: float) -> None:
     bench.fake.always("/token", lambda request: Response(f'{{"token": "good", {fields}}}'))
     bench.fake.always("/v2/", _accept("good"))
     bench.repository().tags()
