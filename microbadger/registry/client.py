@@ -24,8 +24,8 @@ from microbadger.store import Counts, Database
 class Registry:
     """Gives views of repositories in any registry, `docker_hub`, and `content` by its digest.
 
-    Credentials are looked up by the host that is asked, and used only for repositories that are read as private.
-    Requests and the pulls that are left are counted. One object serves all threads.
+    Credentials are looked up by the host that is asked and the path, and used only for repositories that are read as
+    private. Requests and the pulls that are left are counted. One object serves all threads.
     """
 
     def __init__(
@@ -51,15 +51,15 @@ class Registry:
 
     def repository(self, repository: Repository, *, private: bool = False) -> RemoteRepository:
         """Return a view of one repository, read with the operator's credential if it is `private`."""
-        host = self._servers.host_asked(repository.registry)
+        place = f"{self._servers.host_asked(repository.registry)}/{repository.path}"
         return RemoteRepository(
             repository,
             base_url=self._servers.base_url(repository.registry),
             transport=self._transport,
             authenticator=self._authenticator,
             pulls=self._pulls,
-            credential=self._credential(host) if private else None,
-            has_unused_credential=lambda: not private and self._credential(host) is not None,
+            credential=self._credential(place) if private else None,
+            has_unused_credential=lambda: not private and self._credential(place) is not None,
         )
 
     def pulls_left(self, host: str) -> int | None:
@@ -70,8 +70,9 @@ class Registry:
         """Return whether a registry lets us read no more than a tenth of the manifests it allows in its window."""
         return self._pulls.are_low(host)
 
-    def _credential(self, host: str) -> Credential | None:
+    def _credential(self, place: str) -> Credential | None:
         try:
-            return self._credentials(host)
+            return self._credentials(place)
         except ValueError as error:
+            host = place.partition("/")[0]
             raise Denied(f"the credential for {host} cannot be read: {error}", host=host) from error

@@ -81,7 +81,7 @@ class Bench:
         self.registry = registry_client(
             servers=Servers(http_registries=http_registries),
             network=Network("tests", resolve=lambda host, port: ["10.0.0.1"] if host == "inside.test" else [host]),
-            credentials=lambda host: ALICE if host == fake.host else None,
+            credentials=lambda place: ALICE if place.startswith(f"{fake.host}/") else None,
             clock=lambda: self.now,
         )
 
@@ -515,7 +515,7 @@ def test_it_mixes_up_no_tokens_of_different_readers(bench: Bench) -> None:
 
 
 def test_it_says_when_a_credential_cannot_be_read(fake: FakeRegistry) -> None:
-    def broken(host: str) -> Credential:
+    def broken(place: str) -> Credential:
         raise ValueError("the helper printed nonsense")
 
     registry = registry_client(credentials=broken)
@@ -527,7 +527,7 @@ def test_a_mirror_gets_its_own_credential_and_not_that_of_the_registry(fake: Fak
     wanted: list[str] = []
     registry = registry_client(servers=Servers(mirrors={"docker.io": fake.url}), credentials=wanted.append)
     registry.repository(Repository("docker.io", PATH), private=True)
-    assert wanted == [fake.host]
+    assert wanted == [f"{fake.host}/{PATH}"]
 
 
 def test_it_sends_basic_with_every_request_where_that_is_the_challenge(bench: Bench) -> None:
