@@ -59,7 +59,7 @@ class Surveyor:
         tags = choose(available, self.max_tags, kept=image.kept_tags, wanted=wanted)
         hub_tags = {tag.name: tag for tag in listed.tags} if listed else {}
         content = self.registry.content
-        inspector = Inspector(image.repository, remote, content, self._before_pull(image, is_requested, renew))
+        inspector = Inspector(image.repository, remote, content, _before_pull(remote, image, is_requested, renew))
         shown: dict[str, VersionDocument] = {}
         trouble: RegistryError | None = None
         for digest, digest_tags in _tags_by_digest(remote, tags, hub_tags, known, last_of, renew).items():
@@ -70,18 +70,19 @@ class Surveyor:
         content.write()
         return Survey(_with_tags(shown), self.registry.docker_hub.details(image.repository), trouble)
 
-    def _before_pull(
-        self, image: TrackedImage, is_requested: bool, renew: Callable[[], object]
-    ) -> Callable[[], None]:
-        host = image.repository.registry
 
-        def check_budget() -> None:
-            renew()
-            if not is_requested and self.registry.is_low_on_pulls(host):
-                reason = f"{host} lets us read few more manifests for now, which are kept for pushes"
-                raise RateLimited(reason, host=host, retry_after_seconds=_SCARCE_RETRY_SECONDS)
+def _before_pull(
+    remote: RemoteRepository, image: TrackedImage, is_requested: bool, renew: Callable[[], object]
+) -> Callable[[], None]:
+    host = image.repository.registry
 
-        return check_budget
+    def check_budget() -> None:
+        renew()
+        if not is_requested and remote.is_low_on_pulls:
+            reason = f"{host} lets us read few more manifests for now, which are kept for pushes"
+            raise RateLimited(reason, host=host, retry_after_seconds=_SCARCE_RETRY_SECONDS)
+
+    return check_budget
 
 
 def _with_tags(shown: Mapping[str, VersionDocument]) -> list[VersionDocument]:
@@ -98,7 +99,10 @@ def _available(
 ) -> list[str]:
     """Return every tag there may be, the newest first where Docker Hub says so."""
     if listed is None or not listed.is_complete:
-        return remote.tags(renew)
+        available = remote.tags(renew)
+        if available.trouble:
+            raise available.trouble
+        return available.names
     names = [tag.name for tag in listed.tags]
     # What the list does not name any more may only be late: the registry is asked.
     return [*names, *last_tags]

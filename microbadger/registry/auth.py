@@ -3,7 +3,7 @@
 A registry answers 401 and names where to get a token (the *realm*), for which *service* and which *scope*:
 https://github.com/distribution/distribution/blob/main/docs/content/spec/auth/token.md, and for identity tokens
 oauth.md beside it. The scope is taken from the answer to the real request, newest first, and a token is kept for
-one registry, repository, scope and credential. Without a credential the token is an anonymous one.
+one server, repository, scope and credential. Without a credential the token is an anonymous one.
 
 A realm is not to be trusted. `transport` lets none lead inside; here, a credential goes only to a realm of the same
 host, of the same organisation's hosts, of the short list of known ones, or one the operator named.
@@ -82,13 +82,17 @@ class Authorization:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is to be read, with which credential; a registry may give different scopes for each `resource`."""
+    """What is to be read, with which credential; a registry may give different scopes for each `resource`.
+
+    `home` is the URL of the server that is asked: the registry's own or, if `is_elsewhere`, one it redirects to.
+    """
 
     host: str
     home: str
     path: str
     resource: str
     credential: Credential | None = None
+    is_elsewhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,7 @@ class Authenticator:
 
     def _kept(self, subject: Subject, scopes: _Scopes) -> Authorization | None:
         with self._lock:
-            token = self._tokens.get((subject.host, subject.path, scopes, subject.credential))
+            token = self._tokens.get((subject.home, subject.path, scopes, subject.credential))
         if token is None or token.expires_at - _RENEWED_EARLY_SECONDS <= self._clock():
             return None
         return Authorization(f"Bearer {token.value}")
@@ -174,14 +178,14 @@ class Authenticator:
                 self._tokens.clear()
             self._scopes[subject] = self._scopes[replace(subject, resource=_ANY)] = scopes
             if token is not None:
-                self._tokens[subject.host, subject.path, scopes, subject.credential] = token
+                self._tokens[subject.home, subject.path, scopes, subject.credential] = token
 
     def _fetch(self, subject: Subject, challenge: Challenge, url: str, scopes: _Scopes) -> _Token | None:
         """Return a new token; None if the realm gives none."""
         request = self._token_request(subject, challenge, url, scopes)
         answer = self._transport.send(request)
-        if answer.status in (401, 403, 404):
-            return None
+        if answer.status in (401, 403, 404) or (answer.status == 400 and subject.credential):
+            return None  # 400 is what OAuth2 says of a token that has expired
         if answer.status != 200:
             raise BadAnswer(
                 f"the token service of {subject.host} answered with status {answer.status}",
@@ -199,7 +203,7 @@ class Authenticator:
             method="GET",
             url=realm,
             host=subject.host,
-            home=subject.home,
+            home=None if subject.is_elsewhere else subject.home,
             kind="token",
             max_bytes=_MAX_TOKEN_BYTES,
             max_redirects=0,

@@ -23,6 +23,7 @@ from microbadger.notifications.notifications import Notifications
 from microbadger.registry.client import Registry
 from microbadger.registry.docker_hub import DockerHub, HubTags
 from microbadger.registry.remote import RemoteRepository
+from microbadger.registry.tag_list import TagList
 from microbadger.site.options import SiteOptions
 from microbadger.site.publisher import Publisher
 from microbadger.store.counts import Counts
@@ -40,8 +41,8 @@ class NoTags(RemoteRepository):
     def __init__(self) -> None:
         pass
 
-    def tags(self, before_page: Callable[[], object] = lambda: None) -> list[str]:
-        return []
+    def tags(self, before_page: Callable[[], object] = lambda: None) -> TagList:
+        return TagList([], None)
 
 
 class Descriptions(DockerHub):
