@@ -33,6 +33,7 @@ from microbadger.registry.remote import RemoteRepository
 from microbadger.registry.servers import Servers
 from tests.real_registry import PASSWORD, USER, Image, ImageMaker, RunningRegistry, need
 from tests.registry.bench import listed, registry_client
+from tests.web.test_nginx import running_nginx
 
 OCI_LABELS = {
     "org.opencontainers.image.title": "Größe, 大小 = \"size\"\nand more",
@@ -397,3 +398,51 @@ def test_a_realm_inside_that_nobody_named_is_not_asked(guarded: Guarded) -> None
         listed(client().repository(guarded.repository))
 
     assert guarded.realm.asked == []
+
+
+# Behind nginx
+
+SITE = """
+server {{
+    listen 80;
+    root /srv/microbadger/public;
+    location = / {{ return 200; }}
+    location /v2/ {{ {directive} }}
+}}
+"""
+ONLY_GET = "if ($request_method != GET) {{ return {status}; }} proxy_pass http://{registry};"
+FEWER_TAGS = "if ($arg_n = 1000) {{ return {status}; }} proxy_pass http://{registry};"
+ELSEWHERE = "rewrite ^/v2/mine/(.*)$ http://{registry}/v2/$1 redirect;"
+
+
+def behind(url: str, path: str, registry: RunningRegistry, *named: str) -> RemoteRepository:
+    servers = Servers(http_registries=[registry.host, *named])
+    return registry_client(servers=servers).repository(Repository(url.removeprefix("http://"), path))
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 501])
+def test_a_registry_that_allows_only_get_is_read(shelf: Shelf, tmp_path: Path, status: int) -> None:
+    directive = ONLY_GET.format(status=status, registry=shelf.registry.host)
+    with running_nginx(tmp_path / "nginx", tmp_path, SITE.format(directive=directive)) as url:
+        remote = behind(url, "team/deep/web-app", shelf.registry)
+        assert sorted(listed(remote)) == sorted(shelf.pushed)
+        assert remote.head("index") is None
+        assert remote.manifest("index").digest == shelf.pushed["index"]
+        assert read_image(remote, "schema2")[1].labels == OCI_LABELS
+
+
+@pytest.mark.parametrize("status", [400, 405, 413])
+def test_a_registry_that_refuses_a_thousand_tags_a_page_is_read(shelf: Shelf, tmp_path: Path, status: int) -> None:
+    directive = FEWER_TAGS.format(status=status, registry=shelf.registry.host)
+    with running_nginx(tmp_path / "nginx", tmp_path, SITE.format(directive=directive)) as url:
+        assert sorted(listed(behind(url, "team/deep/web-app", shelf.registry))) == sorted(shelf.pushed)
+
+
+def test_a_host_that_redirects_to_a_registry_with_a_token_service_is_read(guarded: Guarded, tmp_path: Path) -> None:
+    directive = ELSEWHERE.format(registry=guarded.registry.host)
+    with running_nginx(tmp_path / "nginx", tmp_path, SITE.format(directive=directive)) as url:
+        remote = behind(url, "mine/team/guarded", guarded.registry, guarded.realm.host)
+        assert listed(remote) == ["1"]
+        assert remote.head("1") == remote.manifest("1").digest
+        assert read_image(remote, "1")
+    assert [authorization for _, authorization in guarded.realm.asked] == [None]
