@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from requests import PreparedRequest
 
-from microbadger.http.connection import is_public
+from microbadger.http.addresses import is_public
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _FIRST_UNPRIVILEGED_PORT = 1024

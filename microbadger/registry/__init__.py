@@ -7,6 +7,7 @@ from microbadger.registry.docker_hub import HubTag, HubTags
 from microbadger.registry.errors import BadAnswer, NotFound, RateLimited, RegistryError
 from microbadger.registry.remote import RemoteRepository
 from microbadger.registry.servers import Servers
+from microbadger.registry.tag_list import TagList
 
 __all__ = [
     "BadAnswer",
@@ -20,5 +21,6 @@ __all__ = [
     "RegistryError",
     "RemoteRepository",
     "Servers",
+    "TagList",
     "read_credentials",
 ]

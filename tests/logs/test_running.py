@@ -62,7 +62,7 @@ class TalkativeRegistry(FakeRegistry):
         if request.authorization:
             return None
         scopes = request.args.getlist("scope")
-        self._grants[BEARER] = ("", [*self._grants.get(BEARER, ("", []))[1], *scopes])
+        self.grants[BEARER] = ("", [*self.grants.get(BEARER, ("", []))[1], *scopes])
         return Response(to_json({"token": BEARER, "expires_in": 300}))
 
 

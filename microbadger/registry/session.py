@@ -1,0 +1,181 @@
+"""Requests about one repository as one reader: anonymous, or with a credential.
+
+Where the registry asks to log in, that is done, also where it redirects to another registry with a token service of
+its own, as hosts with a name of their own for somebody else's registry do. That other server gets an anonymous token:
+credentials and tokens go to no server but the one that they are for.
+
+A status becomes a meaning here; the errors are those of `errors`.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping
+from urllib.parse import urlsplit
+
+from microbadger.http import Answer, Origin
+from microbadger.image import Repository
+from microbadger.registry.auth import Authenticator, Authorization, Challenge, Subject, usable_challenge
+from microbadger.registry.credentials import Credential
+from microbadger.registry.errors import BadAnswer, Denied, NotFound, RegistryError, Unreachable, words_of
+from microbadger.registry.pulls import PullLimits
+from microbadger.registry.transport import Request, Transport
+
+_MAX_REQUESTS_TO_LOG_IN = 3
+_MAX_SERVERS = 2
+_MAX_PING_BYTES = 4 * 1024**2
+_PATH = re.compile(r"/v2/(.+)/(?:manifests|blobs|tags)/")
+_Sent = dict[Origin, Authorization]
+
+
+class Session:
+    """Asks a registry about one repository; every method can raise a `RegistryError`."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        *,
+        base_url: str,
+        transport: Transport,
+        authenticator: Authenticator,
+        pulls: PullLimits,
+        credential: Credential | None = None,
+    ) -> None:
+        self.repository = repository
+        self._base_url = base_url
+        self._transport = transport
+        self._authenticator = authenticator
+        self._pulls = pulls
+        self._credential = credential
+        self._elsewhere: tuple[str, str] | None = None
+        """The server, and the path there, where this registry redirected to a login last time."""
+
+    @property
+    def is_low_on_pulls(self) -> bool:
+        """Whether no more than a tenth is left of the manifests that this reader may read in a window."""
+        return self._pulls.are_low(self.repository.registry, self._user)
+
+    def get(self, path: str, *, kind: str, max_bytes: int, accept: str = "*/*", final: Collection[int] = ()) -> Answer:
+        """Return a successful answer; raise what any other means."""
+        answer, sent = self._ask("GET", path, kind, max_bytes, accept, final)
+        if answer.status == 200:
+            return answer
+        raise self._meaning(answer, path, sent)
+
+    def head(self, path: str, *, accept: str, final: Collection[int]) -> Answer:
+        """Return the headers of an answer, whatever its status."""
+        return self._ask("HEAD", path, "head", 0, accept, final)[0]
+
+    def _ask(
+        self, method: str, path: str, kind: str, max_bytes: int, accept: str, final: Collection[int]
+    ) -> tuple[Answer, _Sent]:
+        """Return an answer after logging in where that is asked for, and what was sent to do so."""
+        sent = self._kept(kind)
+        challenges: Counter[Origin] = Counter()
+        while True:
+            answer = self._send(method, self._url(path), kind, max_bytes, accept, sent, final)
+            origin = Origin.of(answer.url)
+            challenge = self._challenge(answer)
+            challenges[origin] += 1
+            if not challenge or challenges[origin] == _MAX_REQUESTS_TO_LOG_IN or len(challenges) > _MAX_SERVERS:
+                return answer, sent
+            subject = self._subject(answer.url, kind)
+            better = self._authenticator.answer(subject, challenge, answer.url, sent=sent.get(origin))
+            if better is None:
+                return answer, sent
+            if subject.is_elsewhere:
+                self._elsewhere = subject.home, subject.path
+            sent[origin] = better
+
+    def _url(self, path: str) -> str:
+        return f"{self._base_url}/v2/{self.repository.path}/{path}"
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        kind: str,
+        max_bytes: int,
+        accept: str,
+        sent: Mapping[Origin, Authorization],
+        final: Collection[int] = (),
+    ) -> Answer:
+        home = Origin.of(self._base_url)
+        values = {origin: authorization.value for origin, authorization in sent.items()}
+        request = Request(
+            method=method,
+            url=url,
+            host=self.repository.registry,
+            home=self._base_url,
+            kind=kind,
+            max_bytes=max_bytes,
+            accept=accept,
+            authorization=values.pop(home, None),
+            elsewhere=values,
+            final=final,
+        )
+        answer = self._transport.send(request)
+        self._pulls.read(self.repository.registry, self._user, answer.headers)
+        return answer
+
+    def _kept(self, kind: str) -> _Sent:
+        """Return what the servers that take part were shown last time."""
+        subjects = [self._subject(self._url(""), kind)]
+        if self._elsewhere:
+            home, path = self._elsewhere
+            subjects.append(self._subject(f"{home}/v2/{path}/tags/", kind))
+        kept = {Origin.of(subject.home): self._authenticator.authorization(subject) for subject in subjects}
+        return {origin: authorization for origin, authorization in kept.items() if authorization}
+
+    def _subject(self, url: str, kind: str) -> Subject:
+        """Return what a request for a URL is about, and the credential for it."""
+        is_elsewhere = Origin.of(url) != Origin.of(self._base_url)
+        named = _PATH.search(url) if is_elsewhere else None
+        return Subject(
+            host=self.repository.registry,
+            home=_server_of(url) if is_elsewhere else self._base_url,
+            path=named[1] if named else self.repository.path,
+            # ACR wants another scope for tags than for content, so each remembers its own.
+            resource="tags" if kind == "tags" else "content",
+            credential=None if is_elsewhere else self._credential,
+            is_elsewhere=is_elsewhere,
+        )
+
+    def _challenge(self, answer: Answer) -> Challenge | None:
+        """Return how to log in, if that is what is asked for."""
+        if answer.status not in (401, 403):
+            return None
+        challenge = usable_challenge(answer)
+        if answer.status == 403:
+            return challenge if challenge and challenge.is_about_scope else None
+        if "WWW-Authenticate" not in answer.headers:
+            # gcr.io has done this. The ping's scope means nothing, so it is dropped.
+            is_elsewhere = Origin.of(answer.url) != Origin.of(self._base_url)
+            server = _server_of(answer.url) if is_elsewhere else self._base_url
+            challenge = usable_challenge(self._send("GET", f"{server}/v2/", "ping", _MAX_PING_BYTES, "*/*", {}))
+            return challenge and challenge.without_scope()
+        return challenge
+
+    def _meaning(self, answer: Answer, path: str, sent: _Sent) -> RegistryError:
+        host, status = self.repository.registry, answer.status
+        what = f"{path.partition('?')[0]} of {self.repository.path}"
+        detail = words_of(answer.body, self._secrets(sent))
+        if status in (401, 403):
+            return Denied(f"{self.repository} was not found or is private{detail}", host=host, status=status)
+        if status in (404, 410):
+            return NotFound(f"{host} has no {what}{detail}", host=host, status=status)
+        kind = Unreachable if status == 408 or (status >= 500 and status != 501) else BadAnswer
+        return kind(f"{host} answered with status {status} for {what}{detail}", host=host, status=status)
+
+    def _secrets(self, sent: _Sent) -> list[str]:
+        """Return the secrets that were shown and may be repeated where everybody can read it."""
+        shown = [authorization.value.partition(" ")[2] for authorization in sent.values()]
+        return [*shown, *(self._credential.secrets if self._credential else [])]
+
+    @property
+    def _user(self) -> str | None:
+        return self._credential.username if self._credential else None
+
+
+def _server_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
