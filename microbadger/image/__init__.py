@@ -10,14 +10,12 @@ from microbadger.image.changes import (
     changes_between,
 )
 from microbadger.image.describe import (
-    PREFERRED_PLATFORM,
-    PlatformImage,
     current_version,
     describe_image,
     describe_version,
+    has_unread_part,
     hub_details,
     outline_version,
-    related,
     shown_at,
     tagged,
     with_details_of,
@@ -40,11 +38,13 @@ from microbadger.image.documents import (
     tags_of,
 )
 from microbadger.image.errors import InvalidManifest, ManifestError, UnsupportedManifest
-from microbadger.image.labels import KNOWN_FIELDS, Labels, read_labels
+from microbadger.image.fields import read_time
+from microbadger.image.labels import KNOWN_FIELDS, Labels, read_labels, says_something
 from microbadger.image.manifest import (
     ACCEPT,
     INDEX_TYPES,
     MANIFEST_TYPES,
+    BrokenEntry,
     Descriptor,
     Index,
     Manifest,
@@ -54,9 +54,11 @@ from microbadger.image.manifest import (
     parse_config,
     parse_manifest,
 )
+from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage
 from microbadger.image.reference import DOCKER_HUB, InvalidReference, Reference, Repository, is_digest, is_tag
 from microbadger.image.strict_json import parse_json, parse_object
-from microbadger.image.tags import choose, most_specific
+from microbadger.image.tags import choose, is_version_tag, most_specific
+from microbadger.image.version_facts import facts_of, related
 
 __all__ = [
     "ACCEPT",
@@ -67,6 +69,7 @@ __all__ = [
     "MOST_CHANGES",
     "NO_CHANGES",
     "PREFERRED_PLATFORM",
+    "BrokenEntry",
     "ChangeDocument",
     "ChangeLogDocument",
     "Changes",
@@ -100,13 +103,16 @@ __all__ = [
     "describe_version",
     "digest_of",
     "document_bytes",
+    "facts_of",
     "format_time",
     "has_digest",
+    "has_unread_part",
     "hub_details",
     "image_name",
     "is_digest",
     "is_same",
     "is_tag",
+    "is_version_tag",
     "most_specific",
     "outline_version",
     "parse_config",
@@ -114,7 +120,9 @@ __all__ = [
     "parse_manifest",
     "parse_object",
     "read_labels",
+    "read_time",
     "related",
+    "says_something",
     "shown_at",
     "tagged",
     "tags_of",
