@@ -7,7 +7,7 @@ shown as they are. If one is missing that a badge or the page shows, there are l
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from microbadger.image import KNOWN_FIELDS, Labels, read_labels
+from microbadger.image import KNOWN_FIELDS, Labels, read_labels, says_something
 
 _NAMES = {
     "title": "Title",
@@ -77,7 +77,7 @@ def _given(field: str, labels: Mapping[str, str], annotations: Mapping[str, str]
     """Return the key of a field that has a text, and the text, empty if none has; precedence as in `labels`."""
     oci, label_schema = KNOWN_FIELDS[field]
     for source, key in ((annotations, oci), (labels, oci), (labels, label_schema)):
-        if key and source.get(key, "").strip():
+        if key and says_something(key, source.get(key, "")):
             return key, source[key]
     return oci, ""
 
