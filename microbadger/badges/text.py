@@ -12,8 +12,9 @@ from microbadger.image import (
     PlatformDocument,
     VersionDocument,
     current_version,
+    facts_of,
     most_specific,
-    read_labels,
+    read_time,
     tags_of,
 )
 
@@ -52,7 +53,11 @@ class _Subject:
 
     @property
     def is_read(self) -> bool:
-        return bool(self.version["Platforms"])
+        return bool(self.version["Platforms"]) and not {"Unread", "Unsupported"} & self.version.keys()
+
+    @property
+    def knows_layers(self) -> bool:
+        return self.is_read or self.version["LayerCount"] > 0
 
 
 def badges_of(image: ImageDocument, tag: str | None) -> dict[str, Badge]:
@@ -67,8 +72,7 @@ def badges_of(image: ImageDocument, tag: str | None) -> dict[str, Badge]:
         version = next((version for version in versions if tag in tags_of(version)), None)
     if version is None:
         raise VersionNotFound(image["ImageName"], tag)
-    labels = read_labels(version.get("Labels", {}), version.get("Annotations", {}))
-    subject = _Subject(image, version, tag, labels)
+    subject = _Subject(image, version, tag, facts_of(version))
     return {badge_type: word(subject) for badge_type, word in BADGE_TYPES.items()}
 
 
@@ -131,13 +135,15 @@ def platforms_text(platforms: list[PlatformDocument]) -> str:
 
 
 def _image(subject: _Subject) -> Badge:
-    if not subject.is_read:
-        return _unknown("image")
-    return Badge(size_text(subject.version["DownloadSize"]), layers_text(subject.version["LayerCount"]))
+    size = size_text(subject.version["DownloadSize"])
+    if subject.knows_layers:
+        return Badge(size, layers_text(subject.version["LayerCount"]))
+    return _unknown(size if size != UNKNOWN else "image")
 
 
 def _version(subject: _Subject) -> Badge:
-    tag = subject.tag or most_specific(tags_of(subject.version)) or "latest"
+    all_tags = [tag for version in subject.image["Versions"] for tag in tags_of(version)]
+    tag = subject.tag or most_specific(tags_of(subject.version), all_tags) or "latest"
     if tag == "latest" and not subject.tag:
         tag = subject.labels.version or tag
     return Badge("version", tag)
@@ -156,7 +162,7 @@ def _size(subject: _Subject) -> Badge:
 
 
 def _layers(subject: _Subject) -> Badge:
-    return _known("layers", str(subject.version["LayerCount"]) if subject.is_read else UNKNOWN)
+    return _known("layers", str(subject.version["LayerCount"]) if subject.knows_layers else UNKNOWN)
 
 
 def _platforms(subject: _Subject) -> Badge:
@@ -164,7 +170,8 @@ def _platforms(subject: _Subject) -> Badge:
 
 
 def _created(subject: _Subject) -> Badge:
-    return _known("created", subject.version.get("Created", UNKNOWN).partition("T")[0])
+    created = read_time(subject.version.get("Created"))
+    return _known("created", created.date().isoformat() if created else UNKNOWN)
 
 
 def _pulls(subject: _Subject) -> Badge:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict, TypeVar
 
 from microbadger.image.reference import Repository
 
@@ -154,6 +154,9 @@ class StatusDocument(TypedDict):
     Note: NotRequired[str]
 
 
+D = TypeVar("D", ImageDocument, VersionDocument, PlatformDocument)
+
+
 @dataclass(frozen=True, slots=True)
 class HubDetails:
     """The facts that Docker Hub has about an image besides its content; None for each that it does not know."""
@@ -182,6 +185,11 @@ def format_time(moment: datetime) -> str:
 def tags_of(version: VersionDocument) -> list[str]:
     """Return the tags of a version."""
     return [tag["tag"] for tag in version["Tags"]]
+
+
+def ordered(kind: type[D], document: D) -> D:
+    """Return a document with its fields in the order of its kind, which is the order of the v1 interface."""
+    return {key: document[key] for key in kind.__annotations__ if key in document}  # type: ignore[return-value, literal-required]
 
 
 def document_bytes(document: Mapping[str, object]) -> bytes:

@@ -19,7 +19,9 @@ from microbadger.image import (
     Repository,
     VersionDocument,
     current_version,
+    facts_of,
     image_name,
+    read_labels,
     tags_of,
 )
 from microbadger.site.label_table import label_table, table_of
@@ -106,7 +108,6 @@ def image_page(
     repository = Repository(image["Registry"], image["Repository"])
     paths = ImagePaths(image_name(repository))
     version = version or version_shown(image, tag)
-    table = table_of(version) if version else label_table({}, {})
     return render(
         "image.html",
         site,
@@ -120,8 +121,8 @@ def image_page(
         shown_platform=main_platform_of(version) if version else None,
         layers=layer_rows(version.get("Layers", [])[:_LAYERS_SHOWN]) if version else [],
         unread_parts=unread_parts(version) if version else [],
-        facts=table.facts,
-        labels=table,
+        facts=facts_of(version) if version else read_labels({}),
+        labels=table_of(version) if version else label_table({}, {}),
         labels_shown=_LABELS_SHOWN,
         paths=paths,
         badges=_badge_rows(image, repository, tag, site.base_url) if version else [],

@@ -8,7 +8,7 @@ base image's describe the base: they are marked, and count as missing.
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from microbadger.image import KNOWN_FIELDS, Labels, VersionDocument, read_labels
+from microbadger.image import KNOWN_FIELDS, Labels, VersionDocument, read_labels, says_something
 
 _NAMES = {
     "title": "Title",
@@ -38,7 +38,6 @@ _EXAMPLES = {
 }
 
 
-_ABSENT = ("", "NOASSERTION")  # the second is how SPDX says that nothing is said
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +53,12 @@ class LabelRow:
 
 @dataclass(frozen=True, slots=True)
 class LabelTable:
-    """All labels and annotations, and ready lines that add the missing ones; these are empty if nothing is missing.
-
-    ``facts`` are what the image's own ones say.
-    """
+    """All labels and annotations, and ready lines that add the missing ones; these are empty if nothing is missing."""
 
     known: list[LabelRow]
     others: list[LabelRow]
     dockerfile: str
     command: str
-    facts: Labels
 
 
 def table_of(version: VersionDocument) -> LabelTable:
@@ -96,14 +91,14 @@ def label_table(
     ]
     missing = [field for field in _EXAMPLES if field not in rows or rows[field].is_inherited]
     known, others = list(rows.values()), list(dict.fromkeys(others))
-    return LabelTable(known, others, _dockerfile(missing), _command(missing), facts)
+    return LabelTable(known, others, _dockerfile(missing), _command(missing))
 
 
 def _given(field: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the key of a field that has a text, and the text, None if none has; precedence as in `labels`."""
     oci, label_schema = KNOWN_FIELDS[field]
     for source, key in ((annotations, oci), (labels, oci), (labels, label_schema)):
-        if key and source.get(key, "").strip() not in _ABSENT:
+        if key and says_something(key, source.get(key, "")):
             return key, source[key]
     return None
 

@@ -1,7 +1,7 @@
 """What a registry is asked for at a push, at a view of a badge, and at the first check of a large image.
 
-Run with ``python -m tests.benchmarks.costs``; it prints a table. The service runs under gunicorn; the registry is a fake
-that counts pulls as Docker Hub does: each manifest that is read is one.
+Run with ``python -m tests.benchmarks.costs``; it prints a table. The service runs under gunicorn; the registry is a
+fake that counts pulls as Docker Hub does: each manifest that is read is one.
 """
 
 import tempfile

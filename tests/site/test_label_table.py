@@ -42,6 +42,17 @@ def test_a_commit_leads_to_its_page_where_the_source_is_told() -> None:
     )
 
 
+@pytest.mark.parametrize("placeholder", ["", " ", "NOASSERTION"])
+def test_a_placeholder_is_no_value_and_hides_none(placeholder: str) -> None:
+    table = label_table({f"{OCI}.licenses": "MIT"}, {f"{OCI}.licenses": placeholder})
+    assert [row.text for row in table.known] == ["MIT"]
+
+
+def test_a_time_that_is_a_placeholder_is_not_when_an_image_was_created() -> None:
+    table = label_table({f"{OCI}.created": "1970-01-01T00:00:00Z", f"{OLD}.build-date": "2026-11-20"}, {})
+    assert [(row.name, row.text) for row in table.known] == [("Created", "2026-11-20")]
+
+
 def test_what_an_annotation_outdoes_is_still_shown_as_it_is() -> None:
     table = label_table({f"{OCI}.title": "label"}, {f"{OCI}.title": "annotation"})
     assert [row.text for row in table.known] == ["annotation"]
