@@ -12,6 +12,7 @@ Nothing is believed: content is compared with its digest, and everything is boun
 
 import re
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from microbadger.http import Answer
@@ -88,7 +89,8 @@ class RemoteRepository:
         Raises `RegistryError`.
         """
         if not self._is_public and self._account is not None:
-            self.head(reference)
+            with suppress(Unreachable):  # some servers hang up on a HEAD
+                self.head(reference)
         answer = self._content(Question(f"manifests/{reference}", "manifest", _MAX_MANIFEST_BYTES, ACCEPT))
         self._is_public = True
         if not is_digest(reference):
@@ -130,11 +132,11 @@ class RemoteRepository:
         if account is not None:
             try:
                 return account.get(question)
-            except (NotFound, BadAnswer) as error:
-                log.info("credential_not_used", image=self._session.repository.familiar, error=error)
             except (Denied, Refused) as error:
                 log.warning("credential_not_used", image=self._session.repository.familiar, error=error)
                 self._accounts = []
+            except (NotFound, BadAnswer):
+                pass  # some registries hide what an account may not read: the anonymous answer counts
         return self._get(question)
 
     def _page(self, query: str, final: Collection[int]) -> Answer:
