@@ -12,13 +12,14 @@ Nothing is believed: content is compared with its digest, and everything is boun
 
 import re
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from microbadger.http import Answer
 from microbadger.image import ACCEPT, Descriptor, digest_of, has_digest, is_digest
 from microbadger.logs import EventLog
 from microbadger.registry.errors import BadAnswer, Denied, NotFound, RateLimited, Refused, RegistryError, Unreachable
-from microbadger.registry.session import Session
+from microbadger.registry.session import Question, Session
 from microbadger.registry.tag_list import TagList, read_tags
 
 log = EventLog(__name__)
@@ -69,7 +70,7 @@ class RemoteRepository:
         if not self._offers_head:
             return None
         try:
-            answer = self._session.head(f"manifests/{reference}", accept=ACCEPT, final=_FINAL_FOR_HEAD)
+            answer = self._session.head(Question(f"manifests/{reference}", "head", 0, ACCEPT, _FINAL_FOR_HEAD))
         except RegistryError as error:
             if isinstance(error, RateLimited) or (isinstance(error, Unreachable) and error.status is None):
                 raise
@@ -88,8 +89,9 @@ class RemoteRepository:
         Raises `RegistryError`.
         """
         if not self._is_public and self._account is not None:
-            self.head(reference)
-        answer = self._content(f"manifests/{reference}", kind="manifest", max_bytes=_MAX_MANIFEST_BYTES, accept=ACCEPT)
+            with suppress(Unreachable):  # some servers hang up on a HEAD
+                self.head(reference)
+        answer = self._content(Question(f"manifests/{reference}", "manifest", _MAX_MANIFEST_BYTES, ACCEPT))
         self._is_public = True
         if not is_digest(reference):
             return RawManifest(answer.body, digest_of(answer.body), _media_type(answer))
@@ -106,7 +108,7 @@ class RemoteRepository:
             raise self._bad(f"the config has more than {max_bytes} bytes")
         if descriptor.data is not None:
             return descriptor.data
-        answer = self._content(f"blobs/{descriptor.digest}", kind="blob", max_bytes=descriptor.size_bytes)
+        answer = self._content(Question(f"blobs/{descriptor.digest}", "blob", descriptor.size_bytes))
         if not has_digest(answer.body, descriptor.digest):
             raise self._bad("the content does not match its digest")
         return answer.body
@@ -124,27 +126,27 @@ class RemoteRepository:
             self._accounts = [account] if account else []
         return self._accounts[0] if self._accounts else None
 
-    def _content(self, path: str, *, kind: str, max_bytes: int, accept: str = "*/*") -> Answer:
+    def _content(self, question: Question) -> Answer:
         """Return content; what the credential does not open although it is public is read anonymously."""
         account = self._account if self._is_public else None
         if account is not None:
             try:
-                return account.get(path, kind=kind, max_bytes=max_bytes, accept=accept)
-            except (NotFound, BadAnswer) as error:
-                log.info("credential_not_used", image=self._session.repository.familiar, error=error)
+                return account.get(question)
             except (Denied, Refused) as error:
                 log.warning("credential_not_used", image=self._session.repository.familiar, error=error)
                 self._accounts = []
-        return self._get(path, kind=kind, max_bytes=max_bytes, accept=accept)
+            except (NotFound, BadAnswer):
+                pass  # some registries hide what an account may not read: the anonymous answer counts
+        return self._get(question)
 
     def _page(self, query: str, final: Collection[int]) -> Answer:
         path = f"tags/list?{query}" if query else "tags/list"
-        return self._get(path, kind="tags", max_bytes=_MAX_PAGE_BYTES, final=final)
+        return self._get(Question(path, "tags", _MAX_PAGE_BYTES, final=final))
 
-    def _get(self, path: str, *, kind: str, max_bytes: int, accept: str = "*/*", final: Collection[int] = ()) -> Answer:
+    def _get(self, question: Question) -> Answer:
         """Return a successful answer as far as `session` may read."""
         try:
-            return self._session.get(path, kind=kind, max_bytes=max_bytes, accept=accept, final=final)
+            return self._session.get(question)
         except Denied as error:
             if self._account is None:
                 raise

@@ -10,6 +10,7 @@ A status becomes a meaning here; the errors are those of `errors`.
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from microbadger.http import Answer, Origin
@@ -22,9 +23,23 @@ from microbadger.registry.transport import Request, Transport
 
 _MAX_REQUESTS_TO_LOG_IN = 3
 _MAX_SERVERS = 2
-_MAX_PING_BYTES = 4 * 1024**2
 _PATH = re.compile(r"/v2/(.+)/(?:manifests|blobs|tags)/")
 _Sent = dict[Origin, Authorization]
+"""What each server is shown to log in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to ask below the path of a repository; a status that is `final` is not worth another try."""
+
+    path: str
+    kind: str
+    max_bytes: int
+    accept: str = "*/*"
+    final: Collection[int] = ()
+
+
+_PING = Question("", kind="ping", max_bytes=4 * 1024**2)
 
 
 class Session:
@@ -42,6 +57,7 @@ class Session:
     ) -> None:
         self.repository = repository
         self._base_url = base_url
+        self._home = Origin.of(base_url)
         self._transport = transport
         self._authenticator = authenticator
         self._pulls = pulls
@@ -54,25 +70,24 @@ class Session:
         """Whether no more than a tenth is left of the manifests that this reader may read in a window."""
         return self._pulls.are_low(self.repository.registry, self._user)
 
-    def get(self, path: str, *, kind: str, max_bytes: int, accept: str = "*/*", final: Collection[int] = ()) -> Answer:
+    def get(self, question: Question) -> Answer:
         """Return a successful answer; raise what any other means."""
-        answer, sent = self._ask("GET", path, kind, max_bytes, accept, final)
+        answer, sent = self._ask("GET", question)
         if answer.status == 200:
             return answer
-        raise self._meaning(answer, path, sent)
+        raise self._meaning(answer, question.path, sent)
 
-    def head(self, path: str, *, accept: str, final: Collection[int]) -> Answer:
+    def head(self, question: Question) -> Answer:
         """Return the headers of an answer, whatever its status."""
-        return self._ask("HEAD", path, "head", 0, accept, final)[0]
+        return self._ask("HEAD", question)[0]
 
-    def _ask(
-        self, method: str, path: str, kind: str, max_bytes: int, accept: str, final: Collection[int]
-    ) -> tuple[Answer, _Sent]:
+    def _ask(self, method: str, question: Question) -> tuple[Answer, _Sent]:
         """Return an answer after logging in where that is asked for, and what was sent to do so."""
+        kind = question.kind
         sent = self._kept(kind)
         challenges: Counter[Origin] = Counter()
         while True:
-            answer = self._send(method, self._url(path), kind, max_bytes, accept, sent, final)
+            answer = self._send(method, self._url(question.path), question, sent)
             origin = Origin.of(answer.url)
             challenge = self._challenge(answer)
             challenges[origin] += 1
@@ -89,29 +104,19 @@ class Session:
     def _url(self, path: str) -> str:
         return f"{self._base_url}/v2/{self.repository.path}/{path}"
 
-    def _send(
-        self,
-        method: str,
-        url: str,
-        kind: str,
-        max_bytes: int,
-        accept: str,
-        sent: Mapping[Origin, Authorization],
-        final: Collection[int] = (),
-    ) -> Answer:
-        home = Origin.of(self._base_url)
+    def _send(self, method: str, url: str, question: Question, sent: Mapping[Origin, Authorization]) -> Answer:
         values = {origin: authorization.value for origin, authorization in sent.items()}
         request = Request(
             method=method,
             url=url,
             host=self.repository.registry,
             home=self._base_url,
-            kind=kind,
-            max_bytes=max_bytes,
-            accept=accept,
-            authorization=values.pop(home, None),
+            kind=question.kind,
+            max_bytes=question.max_bytes,
+            accept=question.accept,
+            authorization=values.pop(self._home, None),
             elsewhere=values,
-            final=final,
+            final=question.final,
         )
         answer = self._transport.send(request)
         self._pulls.read(self.repository.registry, self._user, answer.headers)
@@ -128,11 +133,11 @@ class Session:
 
     def _subject(self, url: str, kind: str) -> Subject:
         """Return what a request for a URL is about, and the credential for it."""
-        is_elsewhere = Origin.of(url) != Origin.of(self._base_url)
+        is_elsewhere = Origin.of(url) != self._home
         named = _PATH.search(url) if is_elsewhere else None
         return Subject(
             host=self.repository.registry,
-            home=_server_of(url) if is_elsewhere else self._base_url,
+            home=self._server_of(url),
             path=named[1] if named else self.repository.path,
             # ACR wants another scope for tags than for content, so each remembers its own.
             resource="tags" if kind == "tags" else "content",
@@ -149,9 +154,8 @@ class Session:
             return challenge if challenge and challenge.is_about_scope else None
         if "WWW-Authenticate" not in answer.headers:
             # gcr.io has done this. The ping's scope means nothing, so it is dropped.
-            is_elsewhere = Origin.of(answer.url) != Origin.of(self._base_url)
-            server = _server_of(answer.url) if is_elsewhere else self._base_url
-            challenge = usable_challenge(self._send("GET", f"{server}/v2/", "ping", _MAX_PING_BYTES, "*/*", {}))
+            ping = self._send("GET", f"{self._server_of(answer.url)}/v2/", _PING, {})
+            challenge = usable_challenge(ping)
             return challenge and challenge.without_scope()
         return challenge
 
@@ -171,11 +175,11 @@ class Session:
         shown = [authorization.value.partition(" ")[2] for authorization in sent.values()]
         return [*shown, *(self._credential.secrets if self._credential else [])]
 
+    def _server_of(self, url: str) -> str:
+        """Return the URL below which the server of a URL has its API: that of this registry, or of another one."""
+        parts = urlsplit(url)
+        return self._base_url if Origin.of(url) == self._home else f"{parts.scheme}://{parts.netloc}"
+
     @property
     def _user(self) -> str | None:
         return self._credential.username if self._credential else None
-
-
-def _server_of(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"

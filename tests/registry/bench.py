@@ -7,6 +7,7 @@ from microbadger.http.client import Answer, Network
 from microbadger.image.reference import Repository
 from microbadger.registry.auth import Authenticator
 from microbadger.registry.client import Registry
+from microbadger.registry.credentials import Credential
 from microbadger.registry.pulls import PullLimits
 from microbadger.registry.remote import RemoteRepository
 from microbadger.registry.servers import Servers
@@ -49,17 +50,21 @@ class ScriptedTransport(Transport):
         self.requests += 1
         return self._answer(request, self.requests)
 
-    @property
-    def remote(self) -> RemoteRepository:
-        """A repository that is asked through this."""
-        session = Session(
+    def session(self, credential: Credential | None = None) -> Session:
+        """A reader whose requests are sent through this."""
+        return Session(
             Repository("scripted.test", "team/app"),
             base_url="https://scripted.test",
             transport=self,
             authenticator=Authenticator(self),
             pulls=PullLimits(FakeCounts(), lambda: 1_800_000_000.0),
+            credential=credential,
         )
-        return RemoteRepository(session)
+
+    @property
+    def remote(self) -> RemoteRepository:
+        """A repository that is asked through this."""
+        return RemoteRepository(self.session())
 
 
 def sendable(text: str) -> str:

@@ -5,14 +5,16 @@ from collections.abc import Callable, Iterator
 import pytest
 from werkzeug.wrappers import Request, Response
 
+from microbadger.http.client import Answer
 from microbadger.image.manifest import Descriptor, Manifest, digest_of, parse_manifest
 from microbadger.image.reference import Repository
 from microbadger.registry.client import Registry
 from microbadger.registry.credentials import Credential
-from microbadger.registry.errors import Denied, NotFound, RateLimited
+from microbadger.registry.errors import Denied, NotFound, RateLimited, Unreachable
 from microbadger.registry.remote import RemoteRepository
+from microbadger.registry.transport import Request as Sent
 from tests.fakes.registry import FakeRegistry, image, to_json
-from tests.registry.bench import listed, registry_client
+from tests.registry.bench import ScriptedTransport, listed, registry_client
 
 PATH = "team/app"
 ALICE = Credential("alice", "a secret")
@@ -104,6 +106,18 @@ def test_where_a_head_does_not_show_it_an_anonymous_get_does(bench: Bench, statu
     remote.manifest(PUSHED.digest)
     read = [reader for reader in bench.readers if reader[0] != "head"]
     assert read == [("manifests", "nobody"), ("blobs", "alice"), ("manifests", "alice")]
+
+
+def test_where_the_server_hangs_up_on_a_head_an_anonymous_get_shows_it() -> None:
+    def answer(request: Sent, number: int) -> Answer:
+        if request.method == "HEAD":
+            raise Unreachable("it hung up", host=request.host)
+        return Answer(request.url, 200, {}, PUSHED.raw)
+
+    transport = ScriptedTransport(answer)
+    remote = RemoteRepository(transport.session(), lambda: transport.session(ALICE))
+    assert remote.manifest(PUSHED.digest).raw == PUSHED.raw
+    assert transport.requests == 2
 
 
 @pytest.mark.parametrize("digest", [None, "", "latest"])
