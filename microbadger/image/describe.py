@@ -54,7 +54,7 @@ def describe_version(
         reason = str(UnsupportedManifest(main.manifest.kind))
         return outline_version(repository, digest, media_type, unsupported=reason)
     version = outline_version(repository, digest, media_type, unread=main.why_unread)
-    version["Author"] = (main.config and main.config.author) or ""
+    version["Author"] = main.author
     version["LayerCount"] = main.layer_count
     version["DownloadSize"] = main.size_bytes
     version["Layers"] = describe_layers(main)

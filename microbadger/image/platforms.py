@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from microbadger.image.documents import LayerDocument, PlatformDocument, format_time, ordered
-from microbadger.image.labels import merged_annotations, read_labels
+from microbadger.image.labels import merged_annotations, read_labels, says_something
 from microbadger.image.manifest import UNKNOWN, Config, Manifest, Platform, layer_steps
 
 PREFERRED_PLATFORM = ("linux", "amd64")
@@ -61,6 +61,12 @@ class PlatformImage:
         return len(self.manifest.layers) if self.manifest else 0
 
     @property
+    def author(self) -> str:
+        """The author that its config names, empty if it names none."""
+        author = (self.config and self.config.author) or ""
+        return author if says_something("author", author) else ""
+
+    @property
     def labels(self) -> Mapping[str, str]:
         """The labels of its config."""
         return self.config.labels if self.config else {}
@@ -89,9 +95,9 @@ class PlatformImage:
 
 def distinct(images: Sequence[PlatformImage]) -> list[PlatformImage]:
     """Return the images without those that an index names twice for the same platform."""
-    unique: dict[tuple[str, Platform | None], PlatformImage] = {}
+    unique: dict[tuple[str, Platform | None, str], PlatformImage] = {}
     for image in images:
-        unique.setdefault((image.digest, image.platform), image)
+        unique.setdefault((image.digest, image.platform, image.unread), image)
     return list(unique.values())
 
 
@@ -114,9 +120,7 @@ def describe_platform(
     image: PlatformImage, index_annotations: Mapping[str, str], *, with_details: bool
 ) -> PlatformDocument:
     """Return the document of one platform; what is unknown of it is left out."""
-    document = PlatformDocument(
-        Digest=image.digest, DownloadSize=image.size_bytes, LayerCount=image.layer_count
-    )
+    document = PlatformDocument(Digest=image.digest, DownloadSize=image.size_bytes, LayerCount=image.layer_count)
     platform, created = image.runs_on, image.created(index_annotations)
     optional = {
         "OS": platform.os if platform.os != UNKNOWN else None,

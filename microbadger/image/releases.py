@@ -5,8 +5,8 @@ The specification gives tags a grammar and no meaning
 
 A *release* is a number such as `3.20.1`, with or without `v` before it and with any suffix: `1.2.3-rc1` comes before
 `1.2.3`, and `1.2.3-alpine` is the same release in another variant. A short release moves: `3.20` names the last release
-of `3.20.something`, so it counts as the newest of those. A number without dots that is as long as a date or a build
-number counts as older than any release.
+of `3.20.something`, so it counts as the newest of those. A date, and a number without dots that is as long as one or as
+that of a build, counts as older than any release.
 
 The releases of an image have one *prefix* in common: none or `v`, or a word such as `release-`, if most of the tags
 that begin with it are releases. So `debian-12` beside `1.0` is no release, and neither is a commit that happens to be a
@@ -29,6 +29,7 @@ _PRE_RELEASE = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _COMMIT = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
+_MONTH_AND_DAY = re.compile(r"[_-][0-9]{2}[_-][0-9]{2}(?![0-9])", re.ASCII)
 _SEPARATORS = re.compile(r"[._-]+")
 _NUMBER = re.compile(r"[0-9]+", re.ASCII)
 _WITHOUT_SEPARATORS = str.maketrans("", "", "._-")
@@ -36,6 +37,7 @@ _WITHOUT_SEPARATORS = str.maketrans("", "", "._-")
 _PREFIXES_OF_NO_RELEASE = frozenset({"cache", "commit", "git", "mr", "pr", "pull", "sha"})
 _MOST_PREFIXES_TRIED = 10  # a stranger can send thousands
 _PLAIN_PREFERENCE = 4  # 1.0 beside a few of debian-11, debian-12 is the release
+_YEAR_DIGITS = 4
 _MIN_STAMP_DIGITS = 5  # 20240105, 1704412800 or 12345 is a date, a time or a build; 2024 is a release
 
 # In a release key each number follows its length, so that keys compare as the numbers do, whatever their length.
@@ -62,7 +64,10 @@ class Release:
 
     @property
     def is_stamp(self) -> bool:
-        return len(self.numbers) == 1 and len(self.numbers[0]) >= _MIN_STAMP_DIGITS
+        """Whether it is a date, a time or a build, not a version."""
+        digits = len(self.numbers[0])
+        is_date = digits == _YEAR_DIGITS and _MONTH_AND_DAY.match(self.suffix)
+        return len(self.numbers) == 1 and (digits >= _MIN_STAMP_DIGITS or bool(is_date))
 
     @property
     def is_pre_release(self) -> bool:
@@ -88,9 +93,21 @@ def releases_among(tags: Iterable[str]) -> dict[str, Release]:
 
 
 def highest_release(tags: Iterable[str]) -> str | None:
-    """Return the highest release that is no pre-release, the first of equal ones; None if there is none."""
+    """Return the highest release that is no pre-release, the first of equal ones; None if there is none.
+
+    A variant with a short number, such as `1-alpine`, is not higher than a release without a suffix, such as `1.2.3`.
+    """
     final = {tag: release for tag, release in releases_among(tags).items() if not release.is_pre_release}
-    return max(final, key=lambda tag: final[tag].key, default=None)
+    highest = _highest(final)
+    if highest is None or not final[highest].suffix:
+        return highest
+    numbers = final[highest].numbers
+    of_its_line = {tag: release for tag, release in final.items() if release.numbers[: len(numbers)] == numbers}
+    return _highest({tag: release for tag, release in of_its_line.items() if not release.suffix}) or highest
+
+
+def _highest(releases: Mapping[str, Release]) -> str | None:
+    return max(releases, key=lambda tag: releases[tag].key, default=None)
 
 
 def _parse(tag: str) -> Release | None:

@@ -182,6 +182,9 @@ def test_a_description_comes_from_a_label_where_docker_hub_has_none() -> None:
     [
         ("mañana", {"org.opencontainers.image.authors": "label"}, "mañana"),
         (None, {"org.opencontainers.image.authors": "label"}, "label"),
+        (" ", {"org.opencontainers.image.authors": "label"}, "label"),
+        ("NOASSERTION", {"org.opencontainers.image.authors": "label"}, "label"),
+        ("NOASSERTION", {"org.opencontainers.image.authors": ""}, ""),
         (None, {}, ""),
     ],
 )

@@ -133,6 +133,11 @@ def test_an_entry_that_is_there_twice_is_one_platform() -> None:
     assert distinct([first, arm, again, other]) == [first, arm, other]
 
 
+def test_two_broken_entries_without_a_digest_are_both_reported() -> None:
+    broken = [PlatformImage("", None, None, None, unread=reason) for reason in ("one", "another", "one")]
+    assert [platform["Unread"] for platform in version(*broken)["Platforms"]] == ["one", "another"]
+
+
 def test_windows_platforms_differ_in_their_version() -> None:
     entries = [whole(Platform("windows", "amd64", None, version)) for version in ("10.0.17763.1", "10.0.20348.2762")]
     assert names(*entries) == [
