@@ -40,7 +40,7 @@ class Inspector:
             media_type = manifest.media_type
             images = list(self._images(digest, manifest))
             if not images:
-                raise UnsupportedManifest("an index without an image")
+                raise UnsupportedManifest("index without an image")
         except UnsupportedManifest as error:
             return outline_version(self.repository, digest, media_type, unsupported=str(error))
         except Unreadable as error:

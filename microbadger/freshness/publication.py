@@ -86,7 +86,8 @@ class Publication:
         changes = _changes(before, after, survey)
         change = change_document(before, after, changes, self.checks.now()) if before else None
         files = self._files(repository, after, changed, change)
-        unchanged = {version["SHA"] for version in after["Versions"]} - changed.keys() if is_ours else set[str]()
+        recorded = {version["SHA"] for version in after["Versions"] if version["SHA"]}
+        unchanged = recorded - changed.keys() if is_ours else set[str]()
         plan = self._plan(repository, files, unchanged, is_ours=is_ours)
         with self.database.write() as connection:
             lease.prove(connection)

@@ -184,8 +184,10 @@ def test_whatever_happens_is_logged_in_lines_without_secrets(
         Receiver(Answer(500, {}, b"no " + RECEIVER_SECRET.encode())) as receiver,
         BreakingService(tmp_path, registry, *procfile_options(), *more_options) as service,
     ):
-        for name in service.names:
-            service.wait_for(event="refresh_failed", cause="bad_answer", image=name)
+        repeating, *signed = service.names
+        service.wait_for(event="refresh_failed", cause="bad_answer", image=repeating)
+        for name in signed:
+            service.wait_for(event="refreshed", note="1 of 1 tags unread", image=name)
         registry.storage = None
         push_webhooks(service)
         made = administrate(service, [f"{receiver.url}/{RECEIVER_SECRET}", f"{dead_url()}{RECEIVER_SECRET}"])

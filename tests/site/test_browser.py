@@ -370,7 +370,7 @@ def test_a_page_says_that_its_image_is_failing_until_it_is_not(
 ) -> None:
     with FakeRegistry() as fake:
         is_down = threading.Event()
-        fake.always("/tags/list", lambda _: Response(status=503) if is_down.is_set() else None)
+        fake.always("/v2/", lambda _: Response(status=503) if is_down.is_set() else None)
         fake.push("team/web", "latest", image())
         name = f"{fake.host}/team/web"
         with RunningService(tmp_path, [name]) as service, reading(chromium, service.url) as page:
