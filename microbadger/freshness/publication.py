@@ -15,9 +15,9 @@ from functools import cache
 from sqlalchemy import Connection
 
 from microbadger.freshness.checks import Checks
+from microbadger.freshness.findings import Survey
 from microbadger.freshness.records import Records
 from microbadger.freshness.relatives import Chains, LayerStacks
-from microbadger.freshness.survey import Survey
 from microbadger.image import (
     MOST_CHANGES,
     NO_CHANGES,

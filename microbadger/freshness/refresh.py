@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from microbadger.freshness.checks import Check, Checks, mark_lists_stale, with_named
+from microbadger.freshness.findings import Survey, is_blank
 from microbadger.freshness.outcome import Aftermath, Outcome
 from microbadger.freshness.publication import Publication, Published
 from microbadger.freshness.records import unpacked_image
 from microbadger.freshness.requests import CheckRequest, Requests
-from microbadger.freshness.survey import Survey, Surveyor, is_blank
+from microbadger.freshness.survey import Surveyor
 from microbadger.freshness.tag_choice import Question
 from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
 from microbadger.image import (

@@ -10,7 +10,8 @@ import pytest
 from werkzeug.wrappers import Request, Response
 
 from microbadger.freshness.broken_content import BrokenContent
-from microbadger.freshness.survey import Survey, Surveyor
+from microbadger.freshness.findings import Survey
+from microbadger.freshness.survey import Surveyor
 from microbadger.freshness.tag_choice import Question, TagChooser
 from microbadger.freshness.tag_lists import TagLists
 from microbadger.freshness.tracked_images import TrackedImage
