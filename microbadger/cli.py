@@ -413,6 +413,8 @@ def _state_line(repository: Repository, check: Check, now: datetime) -> str:
     words.append(f"next {_minute(check.due_at, 'now')}")
     if check.error:
         words.append(f"failing since {_minute(check.failing_since, 'now')}: {check.error}")
+    elif check.note:
+        words.append(check.note)
     return "  ".join(words)
 
 

@@ -367,7 +367,7 @@ def test_the_list_says_how_images_stand(operator: Operator) -> None:
 
 def test_the_list_says_why_a_check_failed_of_an_image_that_was_read_before(operator: Operator) -> None:
     operator.types("track", operator.name)
-    operator.fake.always("/tags/list", lambda _: Response("mañana"))
+    operator.fake.always("/v2/", lambda _: Response("mañana"))
     operator.types("refresh", operator.name)
 
     assert operator.state().startswith("registry answer invalid  checked TIME  next TIME  failing since TIME: ")

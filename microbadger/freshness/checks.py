@@ -25,11 +25,14 @@ _OVERDUE_AFTER = timedelta(minutes=10)
 _MOST_PUSHED = 10
 _MOST_VIEWED = 20
 _VIEWED_FOR = timedelta(days=30)
-_FAILING_NAMED = 100
+_MOST_NAMED = 100
 _AT_ONCE = 0.0
 _LISTS_VERSION = "lists_version"
 
 _GET = select(CHECKS).where(CHECKS.c.image == bindparam("which"))
+_FIRST = select(CHECKS).order_by(CHECKS.c.image).limit(_MOST_NAMED)
+_FAILING = _FIRST.where(CHECKS.c.reason.is_not(None))
+_NOTED = _FIRST.where(CHECKS.c.reason.is_(None), CHECKS.c.note.is_not(None))
 _PUBLISHING = CHECKS.update().where(CHECKS.c.image == bindparam("which")).values(edition="", due_at=_AT_ONCE)
 
 
@@ -91,13 +94,14 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How many images there are, are pending, are due and fail, and the first of those that fail."""
+    """How many images there are, are pending, are due and fail, and the first of those that fail or have a note."""
 
     image_count: int
     pending_count: int
     due_count: int
     failing_count: int
     failing: list[tuple[Repository, Check]]
+    noted: list[tuple[Repository, Check]]
     oldest_check: datetime | None
 
 
@@ -163,12 +167,10 @@ class Checks:
             func.count().filter(CHECKS.c.reason.is_not(None)),
             func.min(CHECKS.c.succeeded_at),
         )
-        failing = select(CHECKS).where(CHECKS.c.reason.is_not(None)).order_by(CHECKS.c.image).limit(_FAILING_NAMED)
         with self._database.read() as connection:
             images, pending, due, failing_count, oldest = connection.execute(counts).one()
-            rows = connection.execute(failing).all()
-        named = [(Repository.parse(row.image), check_of(row)) for row in rows]
-        return Summary(images, pending, due, failing_count, named, _moment(oldest))
+            failing, noted = connection.execute(_FAILING).all(), connection.execute(_NOTED).all()
+        return Summary(images, pending, due, failing_count, _named(failing), _named(noted), _moment(oldest))
 
     def add(self, repositories: Iterable[Repository]) -> None:
         """Have images checked from now on, those that are new at once."""
@@ -346,6 +348,10 @@ def check_of(row: "Row[Any]") -> Check:
         pushed=tuple(json.loads(row.pushed_tags)),
         viewed=json.loads(row.viewed_tags),
     )
+
+
+def _named(rows: "Iterable[Row[Any]]") -> list[tuple[Repository, Check]]:
+    return [(Repository.parse(row.image), check_of(row)) for row in rows]
 
 
 def _seconds(moment: datetime | None) -> float | None:

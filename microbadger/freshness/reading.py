@@ -21,7 +21,16 @@ from microbadger.image import (
     parse_config,
     parse_manifest,
 )
-from microbadger.registry import Content, RateLimited, RawManifest, RegistryError, RemoteRepository, Unreachable
+from microbadger.registry import (
+    BadAnswer,
+    Content,
+    NotFound,
+    RateLimited,
+    RawManifest,
+    RegistryError,
+    RemoteRepository,
+    Unreachable,
+)
 
 _MAX_CONFIG_BYTES = 8 * 1024 * 1024
 _MOST_SILENCES = 2  # requests that got no answer, each of which was tried several times
@@ -69,12 +78,12 @@ class Reader:
         """Return the digest that a tag names, after what it names was read unless that digest is known.
 
         A registry may answer no HEAD, name a wrong digest there, or offer no manifest by its digest: then the manifest
-        is read by its tag. Raises RegistryError: NotFound only where the answer to that says so.
+        is read by its tag. Raises RegistryError: NotFound only where both say so.
         """
         claimed = self._ask(lambda: self._remote.head(tag))
         if claimed is not None and (claimed in known or self._is_content(claimed)):
             return claimed
-        manifest = self._ask(lambda: self._pull(tag))
+        manifest = self._ask(lambda: self._pull_by_tag(tag, claimed))
         self._failed.pop(manifest.digest, None)
         self._content.read(manifest.digest, lambda: manifest.raw)
         self._read.add(manifest.digest)
@@ -140,6 +149,20 @@ class Reader:
             reason = f"{host} allows few more pulls for now, which are kept for pushes"
             raise RateLimited(reason, host=host, retry_after_seconds=_SCARCE_RETRY_SECONDS)
         return self._remote.manifest(reference)
+
+    def _pull_by_tag(self, tag: str, claimed: str | None) -> RawManifest:
+        """Return the manifest of a tag, which no digest vouches for: so it must be one, and no HEAD may contradict."""
+        host = self._repository.registry
+        try:
+            manifest = self._pull(tag)
+            self._checked(manifest)
+        except InvalidManifest as error:
+            raise BadAnswer(f"{host} sent no manifest for the tag {tag}: {error}", host=host) from error
+        except NotFound as error:
+            if claimed is None:
+                raise
+            raise BadAnswer(f"{host} has the tag {tag}, but not what it names", host=host) from error
+        return manifest
 
     def _checked(self, manifest: RawManifest) -> bytes:
         """Return the bytes of a manifest, which must not contradict the type that it was sent with."""
