@@ -11,6 +11,7 @@ from werkzeug.wrappers import Request, Response
 
 from microbadger.freshness.outcome import Outcome
 from microbadger.freshness.publication import Publication, Published
+from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.image.reference import Repository
 from microbadger.store.tables import RECORDS
 from tests.fakes.registry import FakeRegistry, image, index
@@ -568,6 +569,26 @@ def test_a_parent_that_was_read_later_is_shown_after_the_next_check(bench: Bench
     assert version
     assert [parent["ImageName"] for parent in version["Parents"]] == [base.familiar]
     assert len(version["Layers"]) == 3
+
+
+def test_a_label_of_a_tracked_base_fills_no_badge(bench: Bench) -> None:
+    labels = {"org.opencontainers.image.revision": "0123456789", "org.opencontainers.image.licenses": "MIT"}
+    base = Repository(bench.fake.host, "team/base")
+    bench.fake.push("team/base", "1.0", image(layers=[1, 2], labels=labels))
+    own = labels | {"org.opencontainers.image.licenses": "Apache-2.0"}
+    bench.fake.push("team/web", "latest", image(layers=[1, 2, 3], labels=own))
+    bench.freshness.tracked.track(TrackedImage(base))
+
+    bench.refresh()
+    before = bench.badge("commit")
+    bench.refresher.refresh(base)
+    for _ in range(2):
+        bench.refresh()
+        assert bench.badge("commit") == "commit: not given"
+        assert bench.badge("license") == "license: Apache-2.0"
+        assert bench.record["Labels"] == own
+
+    assert before == "commit: 0123456"
 
 
 def test_the_cdn_forgets_every_path_that_changed(bench: Bench) -> None:
