@@ -21,17 +21,6 @@ BROKEN = (*REFUSED, *FAILED)
 KINDS_OF_GARBAGE = (b"", b"not JSON", b"[]", b"null", b"<html></html>", b'{"schemaVersion": 2}', b"\xff\xfe")
 
 
-@pytest.fixture
-def fake() -> Iterator[FakeRegistry]:
-    with FakeRegistry() as fake:
-        yield fake
-
-
-@pytest.fixture
-def bench(tmp_path: Path, fake: FakeRegistry) -> Bench:
-    return Bench(tmp_path, fake)
-
-
 def answers(status: int, *methods: str) -> Callable[[Request], Response | None]:
     return lambda request: Response(status=status) if not methods or request.method in methods else None
 
@@ -58,6 +47,14 @@ def platform_of(bench: Bench, tag: str, architecture: str) -> PlatformDocument:
 def sizes(bench: Bench) -> dict[str, int]:
     """Return the size that is published of each tag."""
     return {tag: version["DownloadSize"] for version in bench.record["Versions"] for tag in tags_of(version)}
+
+
+def check_while(bench: Bench, part: str, status: int) -> None:
+    """Check an image while a part of it is refused."""
+    is_refused = [True]
+    bench.fake.always(part, lambda _: Response(status=status) if is_refused else None)
+    assert bench.refresh() is None
+    is_refused.clear()
 
 
 def check_twice(bench: Bench, *tags: str) -> Iterator[None]:
@@ -218,10 +215,7 @@ def test_what_is_broken_for_good_is_not_asked_for_at_every_check(bench: Bench, s
 def test_what_is_broken_for_good_is_asked_for_again_an_hour_later(bench: Bench) -> None:
     whole, amd64, _ = two_platforms(1024)
     bench.fake.push("team/web", "latest", whole)
-    is_broken = [True]
-    bench.fake.always(amd64.digest, lambda _: Response(status=404) if is_broken else None)
-    bench.refresh()
-    is_broken.clear()
+    check_while(bench, amd64.digest, 404)
 
     bench.refresh()
     early = version_of(bench, "latest")["DownloadSize"]
@@ -234,10 +228,7 @@ def test_what_is_broken_for_good_is_asked_for_again_an_hour_later(bench: Bench) 
 def test_what_is_broken_is_asked_for_at_once_when_its_tag_is_pushed_again(bench: Bench) -> None:
     whole, amd64, _ = two_platforms(1024)
     bench.fake.push("team/web", "latest", whole)
-    is_broken = [True]
-    bench.fake.always(amd64.digest, lambda _: Response(status=404) if is_broken else None)
-    bench.refresh()
-    is_broken.clear()
+    check_while(bench, amd64.digest, 404)
 
     bench.ask("latest")
     bench.refresher.refresh_requested(bench.repository)
@@ -249,10 +240,7 @@ def test_what_is_broken_is_asked_for_at_once_when_its_tag_is_pushed_again(bench:
 def test_what_may_pass_is_checked_again_soon(bench: Bench, status: int) -> None:
     whole, amd64, _ = two_platforms(1024)
     bench.fake.push("team/web", "latest", whole)
-    is_broken = [True]
-    bench.fake.always(amd64.digest, lambda _: Response(status=status) if is_broken else None)
-    bench.refresh()
-    is_broken.clear()
+    check_while(bench, amd64.digest, status)
 
     assert bench.check_later(hours=0.1)
 

@@ -1,6 +1,5 @@
 """What is asked for costs only what was asked for, in requests and in pulls, and displaces nothing else."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,6 @@ from tests.fakes.registry import FakeImage, FakeRegistry, image, index
 from tests.freshness.bench import Bench
 
 PLATFORMS = ("amd64", "arm64", "arm", "386", "ppc64le", "s390x", "riscv64")
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeRegistry]:
-    with FakeRegistry() as fake:
-        yield fake
 
 
 @pytest.fixture

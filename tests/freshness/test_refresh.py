@@ -1,10 +1,8 @@
 """A check: what it asks for, what it publishes, and what it leaves alone when things go wrong."""
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from werkzeug.wrappers import Request, Response
@@ -14,15 +12,9 @@ from microbadger.freshness.publication import Publication, Published
 from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.image.reference import Repository
 from microbadger.store.tables import RECORDS
-from tests.fakes.registry import FakeRegistry, image, index
+from tests.fakes.registry import image, index
 from tests.freshness.bench import DEADLINE_SECONDS, Bench
 from tests.real_registry import wait_until
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    with FakeRegistry() as fake:
-        yield Bench(tmp_path, fake)
 
 
 def test_it_publishes_badges_for_the_image_and_each_tag_of_its_current_version(bench: Bench) -> None:
