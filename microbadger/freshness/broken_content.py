@@ -1,12 +1,13 @@
 """Remembers the content that a registry lacks or sends broken, so that not every check asks for it again.
 
 What a digest names never changes, but a registry can lack it for a while: a copy of it is late, or a disk was restored.
-So it is asked for again after an hour, and each time it fails after eight times as long.
+So it is asked for again after an hour, and each time it fails after eight times as long, but within three days.
 """
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -14,7 +15,7 @@ from microbadger.image import Repository
 from microbadger.store import BROKEN_CONTENT, Database, upsert
 
 _FIRST_PAUSE_SECONDS = 3600.0
-_LONGEST_PAUSE_SECONDS = 30 * 24 * 3600.0
+_LONGEST_PAUSE_SECONDS = 3 * 24 * 3600.0
 _MOST_OF_ONE_IMAGE = 5000
 
 _OF_IMAGE = select(BROKEN_CONTENT).where(BROKEN_CONTENT.c.image == bindparam("which"))
@@ -60,7 +61,7 @@ class BrokenContent:
                 "failures": (failures := known[digest].failures + 1 if digest in known else 1),
                 "retry_at": self._now().timestamp() + _pause_seconds(failures),
             }
-            for digest, error in failed.items()
+            for digest, error in islice(failed.items(), _MOST_OF_ONE_IMAGE)
         ]
         if not rows and not mended:
             return

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, union_all
 
+from microbadger.freshness.requests import CheckRequest
 from microbadger.image import Reason, Repository, State, StatusDocument, format_time, image_name
 from microbadger.store import CHECKS, Database, read_value, upsert, write_value
 
@@ -196,42 +197,35 @@ class Checks:
         """Note that files are being replaced: until that is done, nobody knows which edition they are of."""
         connection.execute(_PUBLISHING, {"which": str(repository)})
 
-    def succeeded(self, check: Check, tags: Collection[str]) -> Check:
+    def succeeded(
+        self, check: Check, tags: Collection[str], *, note: str | None = None, retry_after: timedelta | None = None
+    ) -> Check:
         """Return a whole check after a success that found these tags; others need not be kept.
 
-        The next check is due an interval from now, or up to a tenth of it earlier.
+        The next check is due an interval from now, or up to a tenth of it earlier. If something could not be read and
+        may be readable soon, it is due after a delay that doubles each time, but not before ``retry_after``.
         """
-        now = self.now()
-        since = (now - _VIEWED_FOR).timestamp()
-        return replace(
-            check,
-            ended_at=now,
-            succeeded_at=now,
+        after = replace(
+            self._found(check, tags),
+            succeeded_at=self.now(),
             failing_since=None,
-            due_at=now + self._interval * random.uniform(1 - _SPREAD, 1),
+            due_at=self.now() + self._interval * random.uniform(1 - _SPREAD, 1),
             failures=0,
             reason=None,
             error=None,
-            note=None,
+            note=note,
             edition=self.edition,
-            pushed=tuple(tag for tag in check.pushed if tag in tags),
-            viewed={tag: at for tag, at in check.viewed.items() if tag in tags and at > since},
         )
+        return self._soon(check, after, retry_after)
 
-    def with_note(self, before: Check, after: Check, note: str | None, retry_after: timedelta | None) -> Check:
-        """Return a success that could not read everything; if that may pass, the next check comes soon.
+    def succeeded_for_tags(
+        self, check: Check, tags: Collection[str], *, retry_after: timedelta | None = None
+    ) -> Check:
+        """Return a check of a few tags after a success: how the image stands is left to the whole checks.
 
-        Each such check in a row waits twice as long for the next one, as after failures.
+        The next whole one comes at its time, or sooner for the same reason as after a whole one.
         """
-        if retry_after is None:
-            return replace(after, note=note)
-        soon = self.now() + max(self._backoff(before.failures, _LAST_RETRY), retry_after)
-        return replace(after, note=note, failures=before.failures + 1, due_at=min(soon, after.due_at or soon))
-
-    def beside(self, before: Check, after: Check) -> Check:
-        """Return a success of a check of a few tags: the next whole check comes when it was due before, or sooner."""
-        due_at = min(before.due_at or self.now(), after.due_at or self.now())
-        return replace(after, succeeded_at=before.succeeded_at, due_at=due_at, note=before.note)
+        return self._soon(check, self._found(check, tags), retry_after)
 
     def failed(
         self,
@@ -274,6 +268,22 @@ class Checks:
         """Forget an image that is tracked no more."""
         connection.execute(CHECKS.delete().where(CHECKS.c.image == str(repository)))
 
+    def _found(self, check: Check, tags: Collection[str]) -> Check:
+        now = self.now()
+        since = (now - _VIEWED_FOR).timestamp()
+        return replace(
+            check,
+            ended_at=now,
+            pushed=tuple(tag for tag in check.pushed if tag in tags),
+            viewed={tag: at for tag, at in check.viewed.items() if tag in tags and at > since},
+        )
+
+    def _soon(self, before: Check, after: Check, retry_after: timedelta | None) -> Check:
+        if retry_after is None:
+            return after
+        soon = self.now() + max(self._backoff(before.failures, _LAST_RETRY), retry_after)
+        return replace(after, failures=before.failures + 1, due_at=min(soon, after.due_at or soon))
+
     def _backoff(self, failures: int, longest: timedelta) -> timedelta:
         pause: timedelta = min(_FIRST_RETRY * 2 ** min(failures, 16), longest, self._interval)
         return pause * random.uniform(0.8, 1.2)
@@ -292,15 +302,18 @@ class Checks:
         )
 
 
-def with_named(check: Check, pushed: Iterable[str], viewed: Iterable[str], now: datetime) -> Check:
-    """Return a check whose image has these tags pushed and viewed, too.
+def with_named(check: Check, requests: Iterable[CheckRequest], now: datetime) -> Check:
+    """Return a check whose image has the tags of these requests pushed or viewed, too.
 
     The last ten that were pushed are kept, and the last twenty that were viewed.
     """
-    all_viewed = {**dict.fromkeys(sorted(viewed), now.timestamp()), **check.viewed}
+    named = [(request.tag, request.is_view) for request in requests if request.tag]
+    pushed = sorted(tag for tag, is_view in named if not is_view)
+    viewed = dict.fromkeys(sorted(tag for tag, is_view in named if is_view), now.timestamp())
+    all_viewed = viewed | {tag: at for tag, at in check.viewed.items() if tag not in viewed}
     return replace(
         check,
-        pushed=tuple(dict.fromkeys([*sorted(pushed), *check.pushed]))[:_MOST_PUSHED],
+        pushed=tuple(dict.fromkeys([*pushed, *check.pushed]))[:_MOST_PUSHED],
         viewed=dict(islice(all_viewed.items(), _MOST_VIEWED)),
     )
 

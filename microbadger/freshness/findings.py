@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from microbadger.freshness.tag_choice import Question, TagChoice
-from microbadger.image import HubDetails, VersionDocument, has_unread_part, outline_version, tagged
+from microbadger.image import HubDetails, VersionDocument, has_unread_part, is_blank, outline_version, tagged, tags_of
 from microbadger.registry import RegistryError
 
 
@@ -36,7 +36,8 @@ class Findings:
     """What was found out about the tags of a choice.
 
     ``digests`` is what each tag names, ``failed`` why that is not known of others, and ``missing`` are those that do
-    not exist. ``versions`` are described by their digests, as far as they could be read.
+    not exist. ``versions`` are described by their digests, as far as they could be read; of those that are ``waiting``,
+    more can perhaps be read at the next check.
     """
 
     question: Question
@@ -46,6 +47,7 @@ class Findings:
     failed: dict[str, RegistryError] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
     versions: dict[str, VersionDocument] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
 
     def survey(
         self, passing: Sequence[RegistryError], hub: HubDetails | None, first_listed: Mapping[str, float] | None
@@ -63,7 +65,7 @@ class Findings:
             known=self.choice.known,
             first_listed=first_listed,
             trouble=trouble,
-            note="; ".join(self._reasons()) or None,
+            note=" ".join(self._reasons()) or None,
             may_pass=bool(passing) or bool(list_trouble and list_trouble.temporary),
             retry_after=timedelta(seconds=max((error.retry_after_seconds or 0 for error in passing), default=0)),
         )
@@ -88,21 +90,19 @@ class Findings:
         return [tagged(versions[digest], digest_tags) for digest, digest_tags in tags.items()]
 
     def _shown(self) -> Iterator[tuple[str, VersionDocument]]:
-        """Yield the version that each tag shows: the last one where it was not asked or the new one is unreadable."""
-        only = self.question.tags
-        asked = {*self.digests, *self.missing}
-        yield from (item for item in self.last_of.items() if item[0] in self.failed or (only and item[0] not in asked))
-        lost = {tag: error for tag, error in self.failed.items() if tag not in self.last_of and self._is_real(tag)}
+        """Yield the version that each tag shows: the last one if it was not asked, or the new one may be read soon."""
+        if (only := self.question.tags) is not None:
+            yield from ((tag, last) for last in self.question.last for tag in tags_of(last) if tag not in only)
+        yield from ((tag, self.last_of[tag]) for tag in self.failed if tag in self.last_of)
+        real = {*self.choice.listed, *self.question.image.kept_tags, *self.question.just_pushed}
+        lost = {tag: error for tag, error in self.failed.items() if tag not in self.last_of and tag in real}
         reasons = "; ".join(dict.fromkeys(map(str, lost.values())))
         unknown = outline_version(self.question.image.repository, "", unread=reasons)
         yield from ((tag, unknown) for tag in lost)
         for tag, digest in self.digests.items():
             version = self.versions[digest]
-            yield tag, self.last_of.get(tag, version) if is_blank(version) else version
-
-    def _is_real(self, tag: str) -> bool:
-        """Return whether a tag that cannot be asked about is more than the guess of a stranger."""
-        return tag in (*self.choice.listed, *self.question.image.kept_tags, *self.question.just_pushed)
+            keeps_last = is_blank(version) and digest in self.waiting
+            yield tag, self.last_of.get(tag, version) if keeps_last else version
 
     def _tag_count(self) -> int | None:
         """Return how many tags the registry has; None where its list is not complete."""
@@ -110,13 +110,14 @@ class Findings:
             return None if self.choice.trouble else len({*self.choice.listed, *self.digests} - self.missing)
         if self.question.tag_count is None:
             return None
-        new = self.digests.keys() - self.last_of.keys() - self.choice.known
+        known = {tag for version in self.question.last for tag in tags_of(version)} | self.choice.known
+        new = self.digests.keys() - known
         return self.question.tag_count + len(new) - len(self._deleted)
 
     def _reasons(self) -> Iterator[str]:
         """Yield a sentence about each kind of part that could not be read."""
         if self.choice.trouble:
-            yield f"the list of tags is not complete: {self.choice.trouble}"
+            yield f"The list of tags is not complete: {self.choice.trouble}."
         unread = {tag: str(error) for tag, error in self.failed.items()}
         in_part: dict[str, str] = {}
         for tag, digest in self.digests.items():
@@ -128,9 +129,4 @@ class Findings:
         for how, reasons in (("could not be read", unread), ("could only be read in part", in_part)):
             if reasons:
                 tag, reason = next(iter(reasons.items()))
-                yield f"{len(reasons)} of {len(self.choice.tags)} tags {how}, the first is {tag}: {reason}"
-
-
-def is_blank(version: VersionDocument) -> bool:
-    """Return whether nothing at all could be read of a version."""
-    return "Unread" in version and not version["LayerCount"]
+                yield f"{len(reasons)} of {len(self.choice.tags)} tags {how}, such as {tag}: {reason}."

@@ -40,7 +40,7 @@ class Inspector:
             media_type = manifest.media_type
             images = list(self._images(digest, manifest))
             if not images:
-                raise UnsupportedManifest("index without an image")
+                return outline_version(self.repository, digest, media_type, unsupported="this index names no image")
         except UnsupportedManifest as error:
             return outline_version(self.repository, digest, media_type, unsupported=str(error))
         except Unreadable as error:
@@ -68,6 +68,8 @@ class Inspector:
 
     def _images_of(self, index: Index, budget: Iterator[int], above: tuple[str, ...]) -> Iterator[PlatformImage]:
         for broken in index.broken:
+            if next(budget, None) is None:
+                return
             yield PlatformImage("", broken.platform, None, None, unread=broken.reason)
         for entry in index.images:
             if entry.digest in above:

@@ -76,7 +76,7 @@ class Publication:
         versions, stacks = self._with_relatives(repository, survey.versions)
         after = self._describe(repository, versions, survey, before)
         if before and is_same(before, after):
-            self._remember_tags(repository, survey)
+            self._remember_tags(lease, repository, survey)
             if is_ours:
                 return Published(before)
             if survey.trouble:
@@ -112,9 +112,10 @@ class Publication:
             paths.update(self._publish_what_was_made(repository, files, plan))
         return Published(after, changes, frozenset(paths))
 
-    def _remember_tags(self, repository: Repository, survey: Survey) -> None:
+    def _remember_tags(self, lease: Lease, repository: Repository, survey: Survey) -> None:
         if survey.first_listed is not None:
             with self.database.write() as connection:
+                lease.prove(connection)
                 self.records.tag_lists.write(connection, repository, survey.first_listed)
 
     def publish_again(self, repository: Repository) -> list[str]:
@@ -188,13 +189,15 @@ class Publication:
         return with_relatives, stacks
 
     def _labels_of_base(self, version: VersionDocument, parents: Sequence[RelativeDocument]) -> Mapping[str, str]:
-        """Return the labels of the nearest parent; where it is the same as before, those that are known to be its."""
-        if not parents or "Labels" not in version:
+        """Return the labels of the nearest parent, and those that are known to be inherited: that never changes."""
+        if "Labels" not in version:
             return {}
-        if parents[0]["SHA"] in (parent["SHA"] for parent in version.get("Parents", [])[:1]):
-            return {key: version["Labels"][key] for key in version.get("InheritedLabels", [])}
+        inherited = {key: version["Labels"][key] for key in version.get("InheritedLabels", [])}
+        known_parents = {parent["SHA"] for parent in version.get("Parents", [])}
+        if not parents or parents[0]["SHA"] in known_parents:
+            return inherited
         base = self.records.version(Repository.parse(parents[0]["ImageName"]), parents[0]["SHA"])
-        return base.get("Labels", {}) if base else {}
+        return {**(base.get("Labels", {}) if base else {}), **inherited}
 
     def _describe(
         self,

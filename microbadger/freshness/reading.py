@@ -1,12 +1,14 @@
 """Reads content of one image for one check: what was read before from the database, the rest from its registry.
 
-A part that cannot be read fails by itself: who needs it gets an `Unreadable`, and goes on with the others. No part is
-asked for twice in a check, and one that is broken for good not at every check. Only a registry that does not answer at
-all is left alone until the next check.
+A part that cannot be read raises `Unreadable`, and the others are read. No part is asked for twice in a check, and one
+that is broken for good not at every check. Only a registry that does not answer at all is left alone until the next
+check; its blobs can be elsewhere, so they are told apart.
 """
 
+from collections import Counter
 from collections.abc import Callable, Container
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 from microbadger.freshness.broken_content import BrokenContent
@@ -64,6 +66,8 @@ class Reader:
         self.tries_broken = False
         self.passing: list[RegistryError] = []
         """What went wrong and may go well at the next check."""
+        self.met_passing = False
+        """Whether something of that kind was met since this was last set to False."""
         self._repository = repository
         self._remote = remote
         self._content = content
@@ -72,7 +76,7 @@ class Reader:
         self._known_broken = broken.of(repository)
         self._failed: dict[str, RegistryError | InvalidManifest] = {}
         self._read: set[str] = set()
-        self._silences = 0
+        self._silences: Counter[bool] = Counter()
 
     def digest_of(self, tag: str, known: Container[str]) -> str:
         """Return the digest that a tag names, after what it names was read unless that digest is known.
@@ -85,7 +89,7 @@ class Reader:
             return claimed
         manifest = self._ask(lambda: self._pull_by_tag(tag, claimed))
         self._failed.pop(manifest.digest, None)
-        self._content.read(manifest.digest, lambda: manifest.raw)
+        self._content.read(str(self._repository), manifest.digest, lambda: manifest.raw)
         self._read.add(manifest.digest)
         return manifest.digest
 
@@ -99,7 +103,8 @@ class Reader:
 
     def config(self, descriptor: Descriptor) -> Config:
         """Return the config of a manifest. Raises Unreadable."""
-        content = self._content_of(descriptor.digest, lambda: self._remote.blob(descriptor, _MAX_CONFIG_BYTES))
+        read = partial(self._remote.blob, descriptor, _MAX_CONFIG_BYTES)
+        content = self._content_of(descriptor.digest, read, is_blob=True)
         try:
             return parse_config(content)
         except InvalidManifest as error:
@@ -123,20 +128,21 @@ class Reader:
             return isinstance(error.__cause__, RateLimited)
         return True
 
-    def _content_of(self, digest: str, ask: Callable[[], bytes]) -> bytes:
+    def _content_of(self, digest: str, ask: Callable[[], bytes], *, is_blob: bool = False) -> bytes:
         try:
-            return self._content.read(digest, lambda: self._fetch(digest, ask))
+            return self._content.read(str(self._repository), digest, lambda: self._fetch(digest, ask, is_blob))
         except (RegistryError, InvalidManifest) as error:
             raise Unreadable(str(error)) from error
 
-    def _fetch(self, digest: str, ask: Callable[[], bytes]) -> bytes:
-        if digest in self._failed:
-            raise self._failed[digest]
+    def _fetch(self, digest: str, ask: Callable[[], bytes], is_blob: bool) -> bytes:
+        if failed := self._failed.get(digest):
+            self.met_passing |= isinstance(failed, RegistryError) and failed.temporary
+            raise failed
         broken = self._known_broken.get(digest)
         if broken and not self.tries_broken and not self._broken.is_worth_a_try(broken):
             raise Unreadable(broken.error)
         try:
-            content = self._ask(ask)
+            content = self._ask(ask, is_blob)
         except (RegistryError, InvalidManifest) as error:
             self._failed[digest] = error
             raise
@@ -146,39 +152,53 @@ class Reader:
     def _pull(self, reference: str) -> RawManifest:
         host = self._repository.registry
         if not self.may_use_reserve and self._remote.is_low_on_pulls:
-            reason = f"{host} allows few more pulls for now, which are kept for pushes"
+            reason = f"the last pulls that {host} allows for now are kept for pushes"
             raise RateLimited(reason, host=host, retry_after_seconds=_SCARCE_RETRY_SECONDS)
         return self._remote.manifest(reference)
 
     def _pull_by_tag(self, tag: str, claimed: str | None) -> RawManifest:
-        """Return the manifest of a tag, which no digest vouches for: so it must be one, and no HEAD may contradict."""
+        """Return the manifest of a tag, which no digest vouches for: so it must be valid, and no HEAD contradict it."""
         host = self._repository.registry
         try:
             manifest = self._pull(tag)
-            self._checked(manifest)
-        except InvalidManifest as error:
-            raise BadAnswer(f"{host} sent no manifest for the tag {tag}: {error}", host=host) from error
         except NotFound as error:
             if claimed is None:
                 raise
             raise BadAnswer(f"{host} has the tag {tag}, but not what it names", host=host) from error
+        try:
+            _parse(manifest.raw, manifest.media_type)
+        except InvalidManifest as error:
+            raise BadAnswer(f"{host} sent no manifest for the tag {tag}: {error}", host=host) from error
         return manifest
 
     def _checked(self, manifest: RawManifest) -> bytes:
-        """Return the bytes of a manifest, which must not contradict the type that it was sent with."""
-        with suppress(UnsupportedManifest):
-            parse_manifest(manifest.raw, manifest.media_type)
+        """Return the bytes of a manifest, which must not contradict the type that they were sent with.
+
+        Bytes that are no valid manifest are returned, too: their digest will never name anything else.
+        """
+        try:
+            _parse(manifest.raw)
+        except InvalidManifest:
+            return manifest.raw
+        _parse(manifest.raw, manifest.media_type)
         return manifest.raw
 
-    def _ask(self, request: Callable[[], T]) -> T:
+    def _ask(self, request: Callable[[], T], is_blob: bool = False) -> T:
         self._renew()
         host = self._repository.registry
-        if self._silences >= _MOST_SILENCES:
+        if self._silences[is_blob] >= _MOST_SILENCES:
             raise Unreachable(f"{host} does not answer", host=host)
         try:
             return request()
         except RegistryError as error:
             if error.temporary:
                 self.passing.append(error)
-            self._silences += isinstance(error, Unreachable) and error.status is None
+                self.met_passing = True
+            self._silences[is_blob] += isinstance(error, Unreachable) and error.status is None
             raise
+
+
+def _parse(raw: bytes, media_type: str = "") -> None:
+    """Raise InvalidManifest unless this is a valid manifest, be it of an image or not."""
+    with suppress(UnsupportedManifest):
+        parse_manifest(raw, media_type)

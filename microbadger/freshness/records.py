@@ -29,6 +29,7 @@ from microbadger.site import entry_of, searchable
 from microbadger.store import (
     BROKEN_CONTENT,
     CHANGES,
+    CONTENT,
     FIRST_SEEN,
     PUBLIC_FILES,
     RECORDS,
@@ -179,7 +180,7 @@ class Records:
 
     def forget(self, connection: Connection, repository: Repository) -> None:
         """Forget an image that is tracked no more, but not when its tags were first seen: nobody could tell again."""
-        for table in (RECORDS, VERSIONS, CHANGES, PUBLIC_FILES, TAG_LISTS, BROKEN_CONTENT):
+        for table in (RECORDS, VERSIONS, CHANGES, PUBLIC_FILES, TAG_LISTS, BROKEN_CONTENT, CONTENT):
             connection.execute(table.delete().where(table.c.image == str(repository)))
 
     def _remove_versions(self, connection: Connection, name: str, kept: Collection[str]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from microbadger.freshness.checks import Check, Checks, mark_lists_stale, with_named
-from microbadger.freshness.findings import Survey, is_blank
+from microbadger.freshness.findings import Survey
 from microbadger.freshness.outcome import Aftermath, Outcome
 from microbadger.freshness.publication import Publication, Published
 from microbadger.freshness.records import unpacked_image
@@ -66,7 +66,7 @@ class _Begun:
 
     @property
     def is_requested(self) -> bool:
-        """Whether the registry itself is asked, and the pulls kept for pushes may be used."""
+        """Whether the registry itself is asked, whatever Docker Hub's list says."""
         return self.is_asked_for or (bool(self.requests) and not self.is_of_views)
 
 
@@ -143,13 +143,8 @@ class Refresher:
                 lease.end(connection)
                 return None
             before = self.publication.records.packed(connection, repository)
-        return _Begun(repository, lease, image, self._begun(check, waiting), waiting, before, is_asked_for)
-
-    def _begun(self, check: Check, waiting: Iterable[CheckRequest]) -> Check:
-        pushed = [request.tag for request in waiting if request.tag and not request.is_view]
-        viewed = [request.tag for request in waiting if request.tag and request.is_view]
-        now = self.checks.now()
-        return replace(with_named(check, pushed, viewed, now), began_at=now)
+        check = replace(with_named(check, waiting, self.checks.now()), began_at=self.checks.now())
+        return _Begun(repository, lease, image, check, waiting, before, is_asked_for)
 
     @identified("refresh")
     def _refresh(self, begun: _Begun) -> tuple[Outcome, bool]:
@@ -193,21 +188,24 @@ class Refresher:
         return self._succeeded(begun, survey, published, is_whole=tags is None)
 
     def _tags_asked_for(self, begun: _Begun, *, is_readable: bool) -> list[str] | None:
-        """Return the only tags that this check is about; None if it is about the whole image."""
+        """Return the only tags that this check is about; None if it is about the whole image.
+
+        A view does not hasten the next check of an image that is failing.
+        """
         named = [request.tag for request in begun.requests if request.tag]
-        is_due = self.checks.is_due(begun.check) or begun.check.reason is not None
-        is_whole = begun.is_asked_for or is_due or not named or len(named) < len(begun.requests) or not is_readable
-        return None if is_whole else [*begun.pushed, *(tag for tag in named if tag not in begun.pushed)]
+        is_failing = begun.check.reason is not None and not begun.is_of_views
+        is_whole = begun.is_asked_for or self.checks.is_due(begun.check) or is_failing or not is_readable
+        return None if is_whole or not named or len(named) < len(begun.requests) else named
 
     def _succeeded(
         self, begun: _Begun, survey: Survey, published: Published, *, is_whole: bool
     ) -> tuple[Outcome, Check]:
         tags = {tag for version in survey.versions for tag in tags_of(version)}
         retry_after = survey.retry_after if survey.may_pass else None
-        after = self.checks.succeeded(begun.check, tags)
-        after = self.checks.with_note(begun.check, after, survey.note, retry_after)
-        if not is_whole:
-            after = self.checks.beside(begun.check, after)
+        if is_whole:
+            after = self.checks.succeeded(begun.check, tags, note=survey.note, retry_after=retry_after)
+        else:
+            after = self.checks.succeeded_for_tags(begun.check, tags, retry_after=retry_after)
         outcome = Outcome(begun.repository, published.changes, published.paths, len(tags), note=survey.note)
         return outcome, after
 
@@ -296,7 +294,7 @@ def _question(
     last = before["Versions"] if before else []
     return Question(
         image=image,
-        last=[version for version in last if not is_blank(version)],
+        last=last,
         tag_count=before.get("TagCount") if before else None,
         known={version["Digest"]: version for version in last if not has_unread_part(version)} if is_ours else {},
         tags=tags,
@@ -304,6 +302,7 @@ def _question(
         pushed=begun.check.pushed,
         viewed=list(begun.check.viewed),
         is_requested=begun.is_requested,
+        is_push=bool(begun.requests) and not begun.is_of_views,
         renew=begun.lease.renew,
     )
 

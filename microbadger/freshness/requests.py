@@ -33,6 +33,10 @@ _FOLLOWED_UP_AFTER_SECONDS = (1.0,)
 # A time further ahead than any that is set here was set before somebody set the clock back.
 _IS_DUE = or_(REQUESTS.c.due_at <= bindparam("now"), REQUESTS.c.due_at > bindparam("latest"))
 _WAITING = select(REQUESTS).where(REQUESTS.c.image == bindparam("which"), _IS_DUE)
+_TAGS = select(REQUESTS.c.tag).where(REQUESTS.c.image == bindparam("which"), REQUESTS.c.tag != _NO_TAG)
+_ADDED = select(REQUESTS.c.tag).where(
+    REQUESTS.c.image == bindparam("which"), REQUESTS.c.tag == bindparam("its_tag"), REQUESTS.c.follow_ups == 0
+)
 _IMAGES = select(REQUESTS.c.image).where(_IS_DUE).group_by(REQUESTS.c.image).order_by(func.min(REQUESTS.c.asked_at))
 _DONE = REQUESTS.delete().where(
     REQUESTS.c.image == bindparam("which"),
@@ -68,14 +72,28 @@ class Requests:
         self._database = database
         self._now = now
 
-    def add(self, reference: Reference, *, is_view: bool = False) -> None:
-        """Keep a request. It outlives a power failure once this returns."""
-        tag, asked_by = reference.tag or _NO_TAG, current_id("request") or ""
+    def add(self, *references: Reference, is_view: bool = False) -> None:
+        """Keep requests, all or none. They outlive a power failure once this returns.
+
+        Where many tags of an image wait, a push of a further one asks for the whole image, and a view for nothing.
+        """
+        asked_by = current_id("request") or ""
         with self._database.write(durable=True) as connection:
-            if reference.tag and not self._has_room(connection, reference):
-                tag = _NO_TAG
-            row = self._row(reference.repository, tag, asked_by)
-            upsert(connection, REQUESTS, {**row, "is_view": is_view}, update=_ONE_MORE)
+            for reference in references:
+                has_room = not reference.tag or self._has_room(connection, reference)
+                if has_room or not is_view:
+                    tag = (has_room and reference.tag) or _NO_TAG
+                    row = self._row(reference.repository, tag, asked_by)
+                    upsert(connection, REQUESTS, {**row, "is_view": is_view}, update=_ONE_MORE)
+
+    def are_waiting(self, references: Iterable[Reference]) -> bool:
+        """Return whether some of these were added and no check that ended has answered them."""
+        with self._database.read() as connection:
+            rows = (
+                connection.execute(_ADDED, {"which": str(each.repository), "its_tag": each.tag or _NO_TAG}).first()
+                for each in references
+            )
+            return any(row is not None for row in rows)
 
     def waiting(self, connection: Connection, repository: Repository) -> list[CheckRequest]:
         """Return what is to be done for an image now."""
@@ -133,7 +151,7 @@ class Requests:
             connection.execute(table.delete().where(table.c.image == str(repository)))
 
     def _has_room(self, connection: Connection, reference: Reference) -> bool:
-        tags = {waiting.tag for waiting in self.waiting(connection, reference.repository)}
+        tags = connection.execute(_TAGS, {"which": str(reference.repository)}).scalars().all()
         return reference.tag in tags or len(tags) < _MOST_TAGS
 
     def _times(self) -> dict[str, float]:

@@ -115,10 +115,11 @@ class Freshness:
         """One sentence for each thing that an operator should mend, besides images that fail."""
         return [*self.tracked.problems, *self._database.problems, *self.schedule.troubles]
 
-    def check_soon(self, reference: Reference) -> None:
-        """Have an image or one of its tags checked; the request outlives a power failure once this returns."""
-        self.requests.add(reference)
-        self.schedule.check_soon(reference.repository)
+    def check_soon(self, *references: Reference) -> None:
+        """Have images or some of their tags checked; the requests outlive a power failure once this returns."""
+        self.requests.add(*references)
+        for repository in {reference.repository: None for reference in references}:
+            self.schedule.check_soon(repository)
 
     def check_if_unknown(self, reference: Reference) -> None:
         """Have a tag checked that a badge was asked for and that is not known, unless that was done lately."""

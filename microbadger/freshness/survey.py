@@ -7,11 +7,11 @@ only. A tag, a version, a platform or a list that cannot be read leaves the othe
 from dataclasses import dataclass
 
 from microbadger.freshness.broken_content import BrokenContent
-from microbadger.freshness.findings import Findings, Survey, is_blank
+from microbadger.freshness.findings import Findings, Survey
 from microbadger.freshness.inspection import Inspector
 from microbadger.freshness.reading import Reader
 from microbadger.freshness.tag_choice import Question, TagChooser
-from microbadger.image import PREFERRED_PLATFORM
+from microbadger.image import PREFERRED_PLATFORM, is_blank
 from microbadger.registry import HubTag, NotFound, Registry, RegistryError
 
 
@@ -70,7 +70,10 @@ class _Check:
             if digest in self.findings.versions:
                 continue
             self._prepare(tag)
+            self.reader.met_passing = False
             version = self.findings.question.known.get(digest) or self.inspector.inspect(digest)
+            if self.reader.met_passing:
+                self.findings.waiting.add(digest)
             hub_tag = self.findings.choice.hub_tags.get(tag)
             if is_blank(version) and hub_tag and hub_tag.digest == digest:
                 version["DownloadSize"] = _size_at_hub(hub_tag)

@@ -81,8 +81,9 @@ def changes_between(
     no change. Nor is one that is kept from now on, but was ``known`` to be in the registry before.
     """
     old, new = _digests(before), _digests(after)
+    shown = {tag for version in before["Versions"] for tag in tags_of(version)}
     return Changes(
-        new={tag: sha_of(digest) for tag, digest in new.items() if tag not in old and tag not in known},
+        new={tag: sha_of(digest) for tag, digest in new.items() if tag not in shown and tag not in known},
         changed={tag: sha_of(digest) for tag, digest in new.items() if tag in old and old[tag] != digest},
         deleted={tag: sha_of(digest) for tag, digest in old.items() if tag not in new and tag in deleted},
     )

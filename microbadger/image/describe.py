@@ -181,6 +181,11 @@ def current_version(versions: Sequence[VersionDocument]) -> VersionDocument | No
     return named or max(versions, key=_creation, default=None)
 
 
+def is_blank(version: VersionDocument) -> bool:
+    """Return whether nothing at all could be read of a version."""
+    return "Unread" in version and not version["LayerCount"]
+
+
 def has_unread_part(version: VersionDocument) -> bool:
     """Return whether a version, or one of its platforms, could not be read whole."""
     return "Unread" in version or any("Unread" in platform for platform in version["Platforms"])

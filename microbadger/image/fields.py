@@ -15,7 +15,8 @@ from microbadger.image.strict_json import parse_object
 
 # RFC 3339, and what builders write instead: a space for the T, no colon in the offset, no offset, no time of day.
 _TIME = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?: ?(?:[Zz]|UTC|([+-])(\d\d):?(\d\d)))?)?",
+    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?"
+    r"(?: ?(?:[Zz]|UTC|([+-])(\d\d):?(\d\d)(?: [A-Z]{1,5})?))?)?",  # Go prints the name of a zone behind its offset
     re.ASCII,
 )
 # Docker is not older than this. Reproducible builds write 1970, and Go writes the year 1, where no time is set.
@@ -32,9 +33,9 @@ _KNOWN_KEYS = ("org.opencontainers.image.", "org.label-schema.", "vnd.docker.ref
 
 
 def parse_document(raw: bytes) -> Mapping[str, object]:
-    """Return the JSON object in these bytes."""
+    """Return the JSON object in these bytes; Go's reader replaces those that are not UTF-8, too."""
     try:
-        return parse_object(raw)
+        return parse_object(raw, errors="replace")
     except ValueError as error:
         raise InvalidManifest(str(error)) from error
 

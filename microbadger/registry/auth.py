@@ -261,12 +261,17 @@ def parse_challenges(header: str) -> tuple[Challenge, ...]:
     return tuple(Challenge(scheme, parameters) for scheme, parameters in challenges)
 
 
-def usable_challenge(refusal: Answer) -> Challenge | None:
-    """Return the first challenge in an answer that can be answered; None if there is none."""
-    for challenge in parse_challenges(refusal.headers.get("WWW-Authenticate", "")):
-        if challenge.scheme == "basic" or (challenge.scheme == "bearer" and challenge.parameters.get("realm")):
-            return challenge
-    return None
+def usable_challenge(refusal: Answer, *, has_password: bool) -> Challenge | None:
+    """Return the first challenge in an answer that can be answered; None if there is none.
+
+    Without a password a token comes first, because it can be an anonymous one.
+    """
+    usable = [
+        challenge
+        for challenge in parse_challenges(refusal.headers.get("WWW-Authenticate", ""))
+        if challenge.scheme == "basic" or (challenge.scheme == "bearer" and challenge.parameters.get("realm"))
+    ]
+    return min(usable, key=lambda challenge: challenge.scheme == "basic" and not has_password, default=None)
 
 
 def _parse_token(body: bytes, host: str, now: float) -> _Token:

@@ -12,7 +12,6 @@ Nothing is believed: content is compared with its digest, and everything is boun
 
 import re
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from microbadger.http import Answer
@@ -25,10 +24,11 @@ from microbadger.registry.tag_list import TagList, read_tags
 log = EventLog(__name__)
 
 _MAX_MANIFEST_BYTES = 4 * 1024**2  # what registries must at least accept, and what most clients read
-_MAX_PAGE_BYTES = 4 * 1024**2
+_MAX_PAGE_BYTES = 8 * 1024**2  # some registries send all tags at once, whatever they are asked for
 _MAX_MEDIA_TYPE_LENGTH = 255
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
 _NOT_OFFERED = {405, 501}
+_MOST_SILENT_HEADS = 2
 _FINAL_FOR_HEAD = (408, 500, 502, 503, 504)  # a GET follows, which is tried again
 
 
@@ -53,7 +53,9 @@ class RemoteRepository:
         self._find_account = find_account
         self._accounts: list[Session] | None = None
         self._is_public = False
+        self._shown: set[str] = set()
         self._offers_head = True
+        self._silent_heads = 0
 
     def tags(self, before_page: Callable[[], object] = lambda: None) -> TagList:
         """Return all tags that can be read; what cannot be a tag is left out. Raises no `RegistryError`.
@@ -65,21 +67,23 @@ class RemoteRepository:
     def head(self, reference: str) -> str | None:
         """Return the digest of what a tag names, None where the registry does not say; this is not a pull.
 
-        Raises `RateLimited`, and `Unreachable` if there is no answer. Any other answer only means that a GET is needed.
+        Raises `RateLimited`. Any other trouble only means that a GET is needed.
         """
-        if not self._offers_head:
+        if not self._offers_head or self._silent_heads >= _MOST_SILENT_HEADS:
             return None
         try:
             answer = self._session.head(Question(f"manifests/{reference}", "head", 0, ACCEPT, _FINAL_FOR_HEAD))
         except RegistryError as error:
-            if isinstance(error, RateLimited) or (isinstance(error, Unreachable) and error.status is None):
+            if isinstance(error, RateLimited):
                 raise
+            self._silent_heads += isinstance(error, Unreachable)  # some servers hang up on a HEAD
             return None
         self._offers_head = answer.status not in _NOT_OFFERED
         digest = answer.headers.get("Docker-Content-Digest", "")
         if answer.status != 200 or not is_digest(digest):
             return None
         self._is_public = True
+        self._shown.add(reference)
         return digest
 
     def manifest(self, reference: str) -> RawManifest:
@@ -88,10 +92,10 @@ class RemoteRepository:
         By tag the digest is that of the bytes, whatever the header says: so many registries get it wrong.
         Raises `RegistryError`.
         """
-        if not self._is_public and self._account is not None:
-            with suppress(Unreachable):  # some servers hang up on a HEAD
-                self.head(reference)
-        answer = self._content(Question(f"manifests/{reference}", "manifest", _MAX_MANIFEST_BYTES, ACCEPT))
+        question = Question(f"manifests/{reference}", "manifest", _MAX_MANIFEST_BYTES, ACCEPT)
+        if not self._is_shown(reference) and self._account is not None:
+            self.head(reference)
+        answer = self._content(question) if self._is_shown(reference) else self._get(question)
         self._is_public = True
         if not is_digest(reference):
             return RawManifest(answer.body, digest_of(answer.body), _media_type(answer))
@@ -115,8 +119,12 @@ class RemoteRepository:
 
     @property
     def is_low_on_pulls(self) -> bool:
-        """Whether whoever content is read as may read no more than a tenth of the manifests allowed in a window."""
+        """Whether the reader of content has no more than a tenth of its pulls left."""
         return (self._account or self._session).is_low_on_pulls
+
+    def _is_shown(self, reference: str) -> bool:
+        """Return whether anonymous readers see this: a repository may have tags that only some accounts see."""
+        return reference in self._shown or (self._is_public and is_digest(reference))
 
     @property
     def _account(self) -> Session | None:
@@ -141,10 +149,10 @@ class RemoteRepository:
 
     def _page(self, query: str, final: Collection[int]) -> Answer:
         path = f"tags/list?{query}" if query else "tags/list"
-        return self._get(Question(path, "tags", _MAX_PAGE_BYTES, final=final))
+        return self._session.get(Question(path, "tags", _MAX_PAGE_BYTES, final=final))
 
     def _get(self, question: Question) -> Answer:
-        """Return a successful answer as far as `session` may read."""
+        """Return content as far as `session` may read it."""
         try:
             return self._session.get(question)
         except Denied as error:

@@ -24,6 +24,7 @@ from microbadger.registry.transport import Request, Transport
 _MAX_REQUESTS_TO_LOG_IN = 3
 _MAX_SERVERS = 2
 _PATH = re.compile(r"/v2/(.+)/(?:manifests|blobs|tags)/")
+_WORDS = {"manifests": "manifest", "blobs": "content"}
 _Sent = dict[Origin, Authorization]
 """What each server is shown to log in."""
 
@@ -149,26 +150,30 @@ class Session:
         """Return how to log in, if that is what is asked for."""
         if answer.status not in (401, 403):
             return None
-        challenge = usable_challenge(answer)
+        is_at_home = Origin.of(answer.url) == self._home
+        has_password = is_at_home and bool(self._credential and self._credential.password)
+        challenge = usable_challenge(answer, has_password=has_password)
         if answer.status == 403:
             return challenge if challenge and challenge.is_about_scope else None
         if "WWW-Authenticate" not in answer.headers:
             # gcr.io has done this. The ping's scope means nothing, so it is dropped.
             ping = self._send("GET", f"{self._server_of(answer.url)}/v2/", _PING, {})
-            challenge = usable_challenge(ping)
+            challenge = usable_challenge(ping, has_password=has_password)
             return challenge and challenge.without_scope()
         return challenge
 
     def _meaning(self, answer: Answer, path: str, sent: _Sent) -> RegistryError:
         host, status = self.repository.registry, answer.status
-        what = f"{path.partition('?')[0]} of {self.repository.path}"
+        what = _name_of(path)
         detail = words_of(answer.body, self._secrets(sent))
         if status in (401, 403):
-            return Denied(f"{self.repository} was not found or is private{detail}", host=host, status=status)
+            message = f"the {what} of {self.repository} was not found or is private{detail}"
+            return Denied(message, host=host, status=status)
         if status in (404, 410):
-            return NotFound(f"{host} has no {what}{detail}", host=host, status=status)
+            return NotFound(f"{host} has no {what} of {self.repository.path}{detail}", host=host, status=status)
         kind = Unreachable if status == 408 or (status >= 500 and status != 501) else BadAnswer
-        return kind(f"{host} answered with status {status} for {what}{detail}", host=host, status=status)
+        message = f"{host} answered with status {status} for the {what} of {self.repository.path}{detail}"
+        return kind(message, host=host, status=status)
 
     def _secrets(self, sent: _Sent) -> list[str]:
         """Return the secrets that were shown and may be repeated where everybody can read it."""
@@ -183,3 +188,9 @@ class Session:
     @property
     def _user(self) -> str | None:
         return self._credential.username if self._credential else None
+
+
+def _name_of(path: str) -> str:
+    """Return in words what is at a path of a repository."""
+    kind, _, reference = path.partition("?")[0].partition("/")
+    return f"{_WORDS[kind]} {reference}" if kind in _WORDS else "list of tags"

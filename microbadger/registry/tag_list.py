@@ -39,7 +39,7 @@ def read_tags(ask: Ask, bad: Callable[[str], BadAnswer], before_page: Callable[[
         for page in _pages(ask, bad, before_page):
             names |= dict.fromkeys(page)
             if len(names) > _MAX_TAGS:
-                raise bad("its list of tags has no end")
+                raise bad(f"it lists more than {_MAX_TAGS:,} tags")
     except RegistryError as error:
         return TagList(list(names)[:_MAX_TAGS], error)
     return TagList(list(names), None)
@@ -54,7 +54,7 @@ def _pages(ask: Ask, bad: Callable[[str], BadAnswer], before_page: Callable[[], 
         if following is None:
             return
         if following in seen or len(seen) == _MAX_PAGES:
-            raise bad("its list of tags has no end")
+            raise bad("its list of tags repeats a page, or has more than can be read")
         seen.add(following)
         before_page()
         answer = ask(following, ())
@@ -110,6 +110,8 @@ def _next_query(answer: Answer, bad: Callable[[str], BadAnswer]) -> str | None:
 
 def _next_link(header: str) -> str | None:
     """Return the target of the link to the next page; some registries do not say that it is the next."""
+    if "?" in header and not _LINK.search(header):
+        return header.partition(";")[0].strip()  # without the brackets that RFC 8288 demands
     for target, parameters in _LINK.findall(header):
         relation = re.search(r";\s*rel\s*=\s*\"?([^\";,]*)", parameters, re.IGNORECASE)
         if relation is None or "next" in relation[1].lower().split():

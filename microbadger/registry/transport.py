@@ -45,7 +45,6 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 _CONNECTIONS_PER_HOST = 3
 _MAX_ERROR_BYTES = 64 * 1024
 _COMPRESSED = {"gzip", "x-gzip", "deflate", "br", "zstd", "compress"}
-_METADATA_NAMES = {"metadata.google.internal", "metadata"}
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,7 @@ class Transport:
             raise Refused(f"{request.host} leads to {origin.host} without encryption", host=request.host)
         if origin[1:] in {named[1:] for named in known}:
             return True
-        if not origin.has_usual_port or origin.host in _METADATA_NAMES or not is_public_host(origin.host):
+        if not origin.has_usual_port or not is_public_host(origin.host):
             raise _forbidden(request.host)
         return False
 

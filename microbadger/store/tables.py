@@ -110,13 +110,14 @@ CHANGES = Table(
 CONTENT = Table(
     "content",
     SCHEMA,
+    Column("image", Text, primary_key=True),
     Column("digest", Text, primary_key=True),
     Column("body", LargeBinary, nullable=False),
     Column("size_bytes", Integer, nullable=False),
     Column("used_at", Float, nullable=False),
     Index("content_by_used_at", "used_at", "size_bytes"),
 )
-"""Manifests and configs as a registry sent them, compressed; ``size_bytes`` is what a row takes."""
+"""Manifests and configs as the registry of an image sent them, compressed; ``size_bytes`` is what a row takes."""
 
 LAYER_STACKS = Table(
     "layer_stacks",

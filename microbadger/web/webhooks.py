@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -73,13 +73,14 @@ class WebhookRoutes:
         payload = read(dict(request.headers), _body())
         named = references_to(payload.named, lambda path: [repository] if path == repository.path else [])
         pushed = [Reference(repository, tag, None) for tag in tags or payload.tags] or named
-        self._accept(pushed or [Reference(repository, None, None)])
+        pushed = pushed or [Reference(repository, None, None)]
+        self.freshness.check_soon(*pushed)
         sender = payload.sender or "unknown"
         self.counts.add("webhooks", sender=sender, outcome=payload.outcome)
         log.info("webhook", image=repository.familiar, sender=sender, outcome=payload.outcome)
         if wait_seconds and self.waiting.acquire(blocking=False):
             try:
-                return self._wait(repository, asked_at, wait_seconds)
+                return self._wait(pushed, asked_at, wait_seconds)
             finally:
                 self.waiting.release()
         return _accepted(repository) if wait_seconds else text_answer("OK")
@@ -95,7 +96,7 @@ class WebhookRoutes:
         if payload.handshake:
             return document_answer({"validationResponse": payload.handshake})
         pushed = references_to(payload.named, self.freshness.tracked.at_path)
-        self._accept(pushed)
+        self.freshness.check_soon(*pushed)
         sender = payload.sender or "unknown"
         self.counts.add("webhooks", sender=sender, outcome=payload.outcome)
         named = ",".join(map(str, payload.named[:_NAMED_IN_LOG]))
@@ -126,17 +127,16 @@ class WebhookRoutes:
         log.warning("webhook_refused", reason=reason, image=repository.familiar if repository else None)
         return text_answer(reason, status)
 
-    def _accept(self, references: Iterable[Reference]) -> None:
-        for reference in references:
-            self.freshness.check_soon(reference)
-
-    def _wait(self, repository: Repository, asked_at: datetime, wait_seconds: float) -> Response:
-        deadline = time.monotonic() + wait_seconds
+    def _wait(self, pushed: Sequence[Reference], asked_at: datetime, wait_seconds: float) -> Response:
+        """Return the answer once checks that began after the push have answered all of it, or the time is up."""
+        repository, deadline = pushed[0].repository, time.monotonic() + wait_seconds
         check = self.freshness.checks.get(repository)
-        while not check.answers(asked_at) and time.monotonic() < deadline:
+        while not (is_answered := check.answers(asked_at) and not self.freshness.requests.are_waiting(pushed)):
+            if time.monotonic() >= deadline:
+                break
             time.sleep(_WAIT_STEP_SECONDS)
             check = self.freshness.checks.get(repository)
-        if not check.answers(asked_at):
+        if not is_answered:
             return _accepted(repository)
         result: dict[str, object] = {"ImageName": image_name(repository)}
         if check.error:

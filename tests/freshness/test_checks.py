@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, event
 
 from microbadger.freshness.checks import Check, Checks, mark_lists_stale, with_named
+from microbadger.freshness.requests import CheckRequest
 from microbadger.image.documents import Reason, State
 from microbadger.image.reference import Repository
 from microbadger.store.database import Database
@@ -267,25 +268,25 @@ def test_a_registry_that_asks_for_too_short_a_delay_does_not_get_it(world: World
 @pytest.mark.parametrize(("failures", "delay"), [(0, MINUTE), (1, 2 * MINUTE), (5, 32 * MINUTE), (20, 6 * HOUR)])
 def test_what_may_pass_is_checked_again_soon_and_ever_later(world: World, failures: int, delay: timedelta) -> None:
     before = Check(failures=failures)
-    check = world.checks.with_note(before, world.checks.succeeded(before, []), "1.0 is unread", timedelta(0))
+    check = world.checks.succeeded(before, [], note="1.0 is unread", retry_after=timedelta(0))
     assert 0.8 * delay <= due_after(check) <= 1.2 * delay
     assert (check.note, check.reason, check.failures) == ("1.0 is unread", None, failures + 1)
 
 
 def test_what_a_limit_left_unread_is_checked_again_when_the_registry_allows_it(world: World) -> None:
-    check = world.checks.with_note(Check(), world.checks.succeeded(Check(), []), "1.0 is unread", 5 * HOUR)
+    check = world.checks.succeeded(Check(), [], note="1.0 is unread", retry_after=5 * HOUR)
     assert due_after(check) == 5 * HOUR
 
 
 def test_what_is_broken_for_good_does_not_hasten_the_next_check(world: World) -> None:
-    check = world.checks.with_note(Check(), world.checks.succeeded(Check(), []), "1.0 is unread", None)
+    check = world.checks.succeeded(Check(), [], note="1.0 is unread")
     assert (check.note, check.failures) == ("1.0 is unread", 0)
     assert due_after(check) >= 0.9 * DAY
 
 
 def test_a_check_of_a_few_tags_does_not_put_off_the_next_whole_one(world: World) -> None:
     before = Check(succeeded_at=NOON - HOUR, due_at=NOON + HOUR, note="1.0 is unread")
-    check = world.checks.beside(before, world.checks.succeeded(before, []))
+    check = world.checks.succeeded_for_tags(before, [])
     assert (check.succeeded_at, check.due_at, check.note) == (before.succeeded_at, before.due_at, before.note)
     assert check.ended_at == NOON
 
@@ -294,11 +295,11 @@ def test_a_check_of_a_few_tags_does_not_put_off_the_next_whole_one(world: World)
 
 
 def pushed(check: Check, *tags: str) -> Check:
-    return with_named(check, tags, [], NOON)
+    return with_named(check, [CheckRequest(tag, 1, "") for tag in tags], NOON)
 
 
 def viewed(check: Check, tag: str, at: datetime = NOON) -> Check:
-    return with_named(check, [], [tag], at)
+    return with_named(check, [CheckRequest(tag, 1, "", is_view=True)], at)
 
 
 def test_the_tags_pushed_last_come_first() -> None:
@@ -330,6 +331,17 @@ def test_a_tag_stays_if_the_check_found_it(world: World) -> None:
     check = pushed(viewed(viewed(Check(), "0.9"), "0.8"), "1.0", "never-was")
     after = world.checks.succeeded(check, ["0.9", "1.0", "latest"])
     assert (after.pushed, set(after.viewed)) == (("1.0",), {"0.9"})
+
+
+def test_a_check_of_a_few_tags_leaves_a_failure_to_the_next_whole_one(world: World) -> None:
+    before = world.checks.failed(Check(), "denied", "no entry")
+    check = world.checks.succeeded_for_tags(before, [])
+    assert (check.reason, check.error, check.due_at) == (before.reason, before.error, before.due_at)
+
+
+def test_a_tag_that_is_viewed_again_stays_longer(world: World) -> None:
+    check = viewed(viewed(Check(), "0.9", NOON - 31 * DAY), "0.9")
+    assert set(world.checks.succeeded(check, ["0.9"]).viewed) == {"0.9"}
 
 
 def test_a_viewed_tag_stays_for_a_month(world: World) -> None:

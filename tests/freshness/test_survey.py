@@ -145,7 +145,7 @@ def test_the_last_pulls_are_kept_for_pushes(bench: Bench) -> None:
 
     scheduled = bench.survey()
     pulls = bench.fake.asked("GET", "/manifests/")
-    requested = bench.survey(is_requested=True)
+    requested = bench.survey(is_requested=True, just_pushed=["latest"])
 
     assert pulls == 0
     assert scheduled.trouble is not None

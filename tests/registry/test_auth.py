@@ -486,7 +486,7 @@ def test_it_uses_a_credential_for_a_private_repository(bench: Bench) -> None:
 def test_it_uses_none_for_a_public_one_and_says_how_to_use_the_one_it_has(bench: Bench) -> None:
     bench.fake.private.add(PATH)
     with pytest.raises(Denied, match="write 'private' after its name"):
-        listed(bench.repository())
+        bench.repository().manifest("latest")
 
 
 def test_it_does_not_say_so_if_it_has_tried_it(bench: Bench) -> None:

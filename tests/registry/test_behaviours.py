@@ -219,9 +219,11 @@ def test_a_limit_is_the_only_status_that_a_head_reports(fake: FakeRegistry) -> N
         registry_client().repository(Repository(fake.host, PATH)).head("latest")
 
 
-def test_without_a_connection_a_head_says_so() -> None:
+def test_without_a_connection_a_head_tells_nothing_and_a_get_says_so() -> None:
+    remote = registry_client().repository(Repository("127.0.0.1:1", PATH))
+    assert remote.head("latest") is None
     with pytest.raises(Unreachable) as caught:
-        registry_client().repository(Repository("127.0.0.1:1", PATH)).head("latest")
+        remote.manifest("latest")
     assert caught.value.status is None
 
 

@@ -292,7 +292,7 @@ def test_it_repeats_what_the_registry_says_cut_and_made_harmless(
     fake.then("/v2/", Response(body, status=404))
     with pytest.raises(NotFound) as caught:
         remote.manifest("latest")
-    assert str(caught.value) == f"{fake.host} has no manifests/latest of {PATH} {detail}".rstrip()
+    assert str(caught.value) == f"{fake.host} has no manifest latest of {PATH} {detail}".rstrip()
 
 
 @pytest.mark.parametrize("login", ["basic", "token"])
@@ -348,8 +348,7 @@ def test_it_speaks_plain_http_to_this_computer_and_named_hosts_only(host: str, u
     with RawServer(lambda connection: asked.append(read_request(connection).split(b"\r\n")[0])) as proxy:
         network = Network("tests", proxies={"http": proxy.url, "https": proxy.url})
         registry = registry_client(servers=Servers(http_registries=["plain.test:5000"]), network=network)
-        with pytest.raises(Unreachable):
-            registry.repository(Repository(host, PATH)).head("latest")
+        assert registry.repository(Repository(host, PATH)).head("latest") is None
     assert asked[0].decode().startswith(url)
 
 

@@ -321,7 +321,7 @@ def test_a_registry_that_was_down_is_unreachable_and_then_as_before(
 
     real_registry.stop()
     with pytest.raises(Unreachable):
-        remote.head("1")
+        remote.manifest("1")
 
     real_registry.start()
     assert remote.head("1") == digest

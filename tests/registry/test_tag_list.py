@@ -147,7 +147,7 @@ def test_it_notices_a_list_that_goes_round_in_circles(fake: FakeRegistry, remote
     fake.link = lambda path: link.format(path=path.replace("last=1", "last=0").replace("last=2", "last=0"))
     tags = remote.tags()
     assert tags.names == ["a"]
-    assert "no end" in str(tags.trouble)
+    assert "repeats a page" in str(tags.trouble)
     assert len(fake.requests) <= 3
 
 
@@ -157,7 +157,7 @@ def test_it_notices_a_list_without_end() -> None:
     )
     tags = transport.remote.tags()
     assert len(tags.names) == transport.requests == 1000
-    assert "no end" in str(tags.trouble)
+    assert "repeats a page" in str(tags.trouble)
 
 
 def test_it_notices_more_tags_than_anybody_has(fake: FakeRegistry, remote: RemoteRepository) -> None:
@@ -171,7 +171,7 @@ def test_it_notices_more_tags_than_anybody_has(fake: FakeRegistry, remote: Remot
     fake.always("/tags/", page)
     tags = remote.tags()
     assert len(tags.names) == 200_000
-    assert "no end" in str(tags.trouble)
+    assert "more than 200,000 tags" in str(tags.trouble)
     assert len(fake.requests) == 3
 
 
