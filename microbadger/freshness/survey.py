@@ -24,7 +24,10 @@ class Surveyor:
     broken: BrokenContent
 
     def survey(self, question: Question) -> Survey:
-        """Return what an image consists of now. Only a defect or an unusable database raises an error."""
+        """Return what an image consists of now.
+
+        Raises StoreError, LeaseLost, and RegistryError if the credential of a private image cannot be read.
+        """
         repository = question.image.repository
         remote = self.registry.repository(repository, private=question.image.private)
         reader = Reader(repository, remote, self.registry.content, self.broken, renew=question.renew)

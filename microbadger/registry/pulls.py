@@ -32,7 +32,7 @@ class PullLimits:
         self._accounts: dict[str, str] = {}
 
     def read(self, host: str, user: str | None, headers: Mapping[str, str]) -> None:
-        """Remember what the headers of an answer say, if they do. The pulls of an account count more than others."""
+        """Remember what the headers of an answer say, if they do. An account's are reported before others."""
         left, limit = (_rate_limit(headers, name) for name in ("ratelimit-remaining", "ratelimit-limit"))
         if not left:
             return

@@ -82,7 +82,7 @@ class UnreadPart:
 class LayerRow:
     """A step of the Dockerfile with the size of its layer; no size where it has no layer.
 
-    ``kind`` says in a word or two in what way the layer is not as most are.
+    ``kind`` says in a word or two what is unusual about the layer.
     """
 
     command: str

@@ -11,7 +11,8 @@ import pytest
 from werkzeug.wrappers import Request, Response
 
 from microbadger.image.documents import PlatformDocument, VersionDocument, tags_of
-from tests.fakes.registry import FakeImage, FakeRegistry, image, index
+from microbadger.image.manifest import OCI_INDEX, OCI_MANIFEST, digest_of
+from tests.fakes.registry import OCI_CONFIG, FakeImage, FakeRegistry, descriptor, image, index, layer, to_json
 from tests.freshness.bench import Bench
 
 ABSENT = (404, 410)
@@ -19,6 +20,12 @@ REFUSED = (400, 401, 402, 403, 405, 406, 409, 415, 418, 422, 451, 501)
 FAILED = (500, 502, 503, 504)
 BROKEN = (*REFUSED, *FAILED)
 KINDS_OF_GARBAGE = (b"", b"not JSON", b"[]", b"null", b"<html></html>", b'{"schemaVersion": 2}', b"\xff\xfe")
+
+
+def with_config(content: bytes) -> FakeImage:
+    """Return an image with a config of these bytes."""
+    document = {"schemaVersion": 2, "config": descriptor(content, OCI_CONFIG), "layers": [layer(1024)]}
+    return FakeImage(to_json(document), OCI_MANIFEST, {digest_of(content): content})
 
 
 def answers(status: int, *methods: str) -> Callable[[Request], Response | None]:
@@ -94,7 +101,7 @@ def test_a_tag_that_is_refused_later_keeps_its_last_version(bench: Bench, status
 
     for _ in check_twice(bench):
         assert sizes(bench).items() >= {"latest": 1024, "1.0": 2048}.items()
-        assert bench.changes == [] or not bench.changes[0]["Deleted"]
+        assert all(not change["Deleted"] for change in bench.changes)
 
 
 @pytest.mark.parametrize("status", ABSENT)
@@ -192,6 +199,95 @@ def test_a_tag_moves_to_a_version_of_which_a_platform_is_broken(bench: Bench) ->
 
     assert version_of(bench, "latest")["Digest"] == whole.digest
     assert [change["tag"] for change in bench.changes[0]["Changed"]] == ["latest"]
+
+
+@pytest.mark.parametrize("status", [*REFUSED, *ABSENT])
+def test_a_tag_moves_to_a_version_of_which_every_platform_is_broken_for_good(bench: Bench, status: int) -> None:
+    bench.fake.push("team/web", "latest", two_platforms(1024)[0])
+    bench.refresh()
+    whole, amd64, arm64 = two_platforms(4096)
+    bench.fake.push("team/web", "latest", whole)
+    for part in (amd64, arm64):
+        bench.fake.always(part.digest, answers(status))
+
+    assert bench.refresh() is None
+
+    version = version_of(bench, "latest")
+    assert (version["Digest"], bool(version["Unread"])) == (whole.digest, True)
+
+
+@pytest.mark.parametrize("status", FAILED)
+def test_a_tag_keeps_its_last_version_while_every_platform_of_the_new_one_fails(bench: Bench, status: int) -> None:
+    bench.fake.push("team/web", "latest", two_platforms(1024)[0])
+    bench.refresh()
+    whole, amd64, arm64 = two_platforms(4096)
+    bench.fake.push("team/web", "latest", whole)
+    for part in (amd64, arm64):
+        bench.fake.always(part.digest, answers(status))
+
+    bench.refresh()
+
+    assert sizes(bench) == {"latest": 1024}
+
+
+@pytest.mark.parametrize("value", [b"caf\xe9", b"\xff\xfe", b"\xed\xa0\x80"])
+def test_a_label_that_is_not_utf_8_leaves_the_others_alone(bench: Bench, value: bytes) -> None:
+    content = to_json({"architecture": "amd64", "os": "linux", "config": {"Labels": {"a": "X", "b": "whole"}}})
+    bench.fake.push("team/web", "latest", with_config(content.replace(b"X", value)))
+
+    assert bench.refresh() is None
+
+    assert version_of(bench, "latest")["Labels"]["b"] == "whole"
+
+
+def test_a_tag_that_could_not_be_read_at_first_is_not_new_once_it_can(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image(layers=[1024]))
+    digest = bench.fake.push("team/web", "1.0", image(layers=[2048]))
+    is_broken = [True]
+    for part in ("/manifests/1.0", digest):
+        bench.fake.always(part, lambda _: Response(status=500) if is_broken else None)
+    bench.refresh()
+    is_broken.clear()
+
+    bench.refresh()
+
+    assert sizes(bench) == {"latest": 1024, "1.0": 2048}
+    assert bench.changes == []
+
+
+def test_blobs_that_are_silent_leave_the_sizes_of_all_tags(bench: Bench) -> None:
+    for number in range(10):
+        bench.fake.push("team/web", f"1.{number}", image(layers=[number + 1], labels={"number": str(number)}))
+    bench.fake.storage = f"{bench.fake.url[:-1]}x/"  # where nobody answers
+
+    bench.refresh()
+
+    assert sorted(sizes(bench).values()) == list(range(1, 11))
+
+
+def test_an_index_of_a_thousand_broken_entries_is_bounded(bench: Bench) -> None:
+    entries = [{"mediaType": OCI_MANIFEST, "digest": "nonsense", "size": 1}] * 999
+    indexes = [
+        FakeImage(to_json({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries, "n": n}), OCI_INDEX)
+        for n in range(5)
+    ]
+    bench.fake.push("team/web", "latest", index(image(), *indexes))
+
+    bench.refresh()
+
+    assert len(version_of(bench, "latest")["Platforms"]) <= 501
+
+
+def test_a_manifest_that_is_invalid_in_itself_is_read_once(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image(layers=[1024]))
+    broken = FakeImage(to_json({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "layers": [{"size": -1}]}), OCI_MANIFEST)
+    bench.fake.push("team/web", "1.0", broken)
+
+    for _ in check_twice(bench):
+        version = version_of(bench, "1.0")
+        assert (version["Digest"], bool(version["Unread"])) == (broken.digest, True)
+
+    assert bench.fake.asked("GET", broken.digest) == bench.fake.asked("GET", "/manifests/1.0") == 0
 
 
 # What is broken for good

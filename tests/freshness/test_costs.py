@@ -1,5 +1,7 @@
 """What is asked for costs only what was asked for, in requests and in pulls, and displaces nothing else."""
 
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -176,6 +178,92 @@ def test_a_view_that_fails_says_nothing_of_the_image(bench: Bench) -> None:
     view(bench, "1.0.3")
 
     assert bench.freshness.checks.get(bench.repository).state(bench.time) == "current"
+
+
+def limited(bench: Bench) -> None:
+    """Check an image for the first time with one pull more than are kept for pushes: most tags stay unread."""
+    for tag in ("1.0", "1.1", "1.2", "latest"):
+        bench.fake.push("team/web", tag, version(len(tag) + ord(tag[-1])))
+    allowance = Allowance(bench.fake, 100)
+    allowance.left = 11
+    bench.fake.manifest_headers = {"ratelimit-limit": "100;w=21600", "ratelimit-remaining": "11;w=21600"}
+    bench.freshness.checks.add([bench.repository])
+    bench.refresher.refresh_if_due(bench.repository)
+
+
+def push_again(bench: Bench) -> None:
+    bench.ask("latest")
+    do_requested(bench)
+
+
+def view_unknown(bench: Bench) -> None:
+    view(bench, "9.9")
+
+
+@pytest.mark.parametrize("ask", [push_again, view_unknown])
+def test_a_push_or_a_view_leaves_tags_alone_that_are_still_unread(
+    bench: Bench, ask: Callable[[Bench], object]
+) -> None:
+    limited(bench)
+    unread = {tag for each in bench.record["Versions"] if "Unread" in each for tag in tags_of(each)}
+
+    ask(bench)
+
+    assert unread
+    assert tags(bench) >= {"1.0", "1.1", "1.2", "latest"}
+    assert bench.changes == []
+
+
+@pytest.mark.parametrize("suffix", ["", ".sig", ".att", ".sbom"])
+def test_a_push_of_a_signature_is_no_version(bench: Bench, suffix: str) -> None:
+    push_releases(bench.fake, 3)
+    bench.refresh()
+    before = bench.record
+
+    push(bench, f"sha256-{'a' * 64}{suffix}", 5)
+
+    assert bench.record == before
+    assert bench.changes == []
+
+
+def test_a_push_to_an_image_that_is_due_reads_its_tag_first_and_leaves_the_other_pulls(bench: Bench) -> None:
+    push_releases(bench.fake, 5)
+    bench.refresh()
+    for number in range(1, 6):
+        bench.fake.push("team/web", f"1.0.{number}", version(100 + number))
+    allowance = Allowance(bench.fake, 100)
+    allowance.left = 9
+    bench.time += timedelta(days=2)
+
+    push(bench, "1.0.1", 900)
+
+    assert allowance.left == 8
+    assert 900 in {each["DownloadSize"] for each in bench.record["Versions"]}
+
+
+def test_a_push_without_a_tag_leaves_the_last_pulls_where_nothing_moved(bench: Bench) -> None:
+    limited(bench)
+    left = int((bench.fake.manifest_headers["ratelimit-remaining"] or "").partition(";")[0])
+    bench.ask()
+
+    do_requested(bench)
+
+    assert bench.fake.manifest_headers["ratelimit-remaining"] == f"{left};w=21600"
+
+
+def test_a_view_does_not_hasten_the_next_check_of_a_failing_image(bench: Bench) -> None:
+    push_releases(bench.fake, 5)
+    bench.refresh()
+    is_down = [True]
+    bench.fake.always("/v2/", lambda _: Response(status=403) if is_down else None)
+    bench.refresh()
+    is_down.clear()
+    asked(bench.fake)
+
+    view(bench, "9.9")
+
+    assert asked(bench.fake) == ["HEAD manifests/9.9", "GET manifests/9.9"]
+    assert bench.freshness.checks.get(bench.repository).reason == "denied"
 
 
 def test_a_push_displaces_nothing_and_stays_until_ten_newer_ones_came(bench: Bench) -> None:

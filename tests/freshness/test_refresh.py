@@ -583,6 +583,24 @@ def test_a_label_of_a_tracked_base_fills_no_badge(bench: Bench) -> None:
     assert before == "commit: 0123456"
 
 
+def test_a_label_stays_the_base_s_when_the_base_is_built_anew(bench: Bench) -> None:
+    labels = {"org.opencontainers.image.revision": "0123456789"}
+    base = Repository(bench.fake.host, "team/base")
+    bench.fake.push("team/base", "1.0", image(layers=[1, 2], labels=labels))
+    bench.fake.push("team/web", "latest", image(layers=[1, 2, 3], labels=labels))
+    bench.freshness.tracked.track(TrackedImage(base))
+    bench.refresher.refresh(base)
+    bench.refresh()
+
+    anew = {"rootfs": {"type": "layers", "diff_ids": [f"sha256:{letter * 64}" for letter in "ab"]}}
+    bench.fake.push("team/base", "1.0", image(layers=[7, 8], config=anew))
+    bench.refresher.refresh(base)
+    bench.refresh()
+
+    assert "Parents" not in bench.record["Versions"][0]
+    assert bench.badge("commit") == "commit: not given"
+
+
 def test_the_cdn_forgets_every_path_that_changed(bench: Bench) -> None:
     bench.fake.push("team/web", "1.0", image(layers=[1024]))
     bench.refresh()

@@ -228,6 +228,19 @@ def test_it_reads_a_public_repository_with_an_anonymous_token(bench: Bench) -> N
     assert all("Basic" not in request.headers.get("Authorization", "") for request in bench.fake.requests)
 
 
+@pytest.mark.parametrize("order", [["Basic", "Bearer"], ["Bearer", "Basic"]])
+def test_without_a_password_it_prefers_a_token_that_can_be_anonymous(bench: Bench, order: list[str]) -> None:
+    offers = {"Basic": 'Basic realm="x"', "Bearer": f'Bearer realm="{bench.fake.url}/token",service="fake"'}
+    answer = Response(status=401)
+    for scheme in order:
+        answer.headers.add("WWW-Authenticate", offers[scheme])
+    bench.fake.then("/v2/", answer)
+
+    listed(bench.repository())
+
+    assert bench.asked == ["list", "token", "list"]
+
+
 def test_it_asks_for_the_service_and_the_scope_of_the_challenge(bench: Bench) -> None:
     bench.fake.then("/v2/", challenge(bench.fake, service="größe & co", scope=f"repository:{PATH}:pull,push"))
     bench.repository().head("latest")

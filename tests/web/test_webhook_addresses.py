@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import pytest
+import requests
 from sqlalchemy import select
 
 from microbadger.store.tables import REQUESTS
 from tests.fakes.registry import FakeRegistry, image
+from tests.running_service import RunningService
 from tests.web.bench import Bench
 
+SEVERAL = ("a", "b", "latest")
 DIGEST = f"sha256:{'a' * 64}"
 OLD, OTHER_OLD, SLASHED = "1f_AbD-x0cSHtyVz5ZkLm8PqRw4=", "ZZbbCCddEEffGGhhIIjjKKllMM4=", "a+b/CD/ef12="
 LINES = f"""\
@@ -174,3 +177,19 @@ def test_an_old_token_is_neither_published_nor_logged(
         said += bench.client.get(path).text
     said += b"".join(bench.files().values()).decode() + caplog.text
     assert [token for token in (OLD, OTHER_OLD, SLASHED) if token in said] == []
+
+
+def test_those_who_wait_for_several_tags_wait_for_all_of_them(tmp_path: Path) -> None:
+    with FakeRegistry() as fake:
+        for tag in SEVERAL:
+            fake.push("team/web", tag, image(layers=[1]))
+        name = f"{fake.host}/team/web"
+        with RunningService(tmp_path, [name]) as service:
+            webhook = service.webhook(name)
+            for size in range(2, 12):
+                for tag in SEVERAL:
+                    fake.push("team/web", tag, image(layers=[size], labels={tag: str(size)}))
+                params = [*(("tag", tag) for tag in SEVERAL), ("wait", "30")]
+                assert requests.post(webhook, params=params, timeout=60).json()["Result"] == "fresh"
+                versions = service.get(f"/v1/images/{name}").json()["Versions"]
+                assert {version["DownloadSize"] for version in versions} == {size}
