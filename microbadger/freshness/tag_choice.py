@@ -57,13 +57,15 @@ class TagChoice:
     """The tags to ask about, those first that matter most, and what is known of tags before any is asked about.
 
     ``listed`` are all that the registry lists. ``first_listed`` says when each was first listed, and ``known`` which it
-    had before; both are empty for images with few tags. ``trouble`` is why the list is not whole.
+    had before; both are empty for images with few tags. ``remembered`` is the list that is kept. ``trouble`` is why the
+    list is not whole.
     """
 
     tags: Sequence[str]
     listed: Collection[str] = ()
     hub_tags: Mapping[str, HubTag] = field(default_factory=dict)
     first_listed: Mapping[str, float] = field(default_factory=dict)
+    remembered: Mapping[str, float] = field(default_factory=dict)
     known: frozenset[str] = frozenset()
     trouble: RegistryError | None = None
 
@@ -83,7 +85,7 @@ class TagChooser:
         if question.tags is not None:
             tags = filter(is_version_tag, question.tags)
             ordered = sorted(tags, key=lambda tag: tag not in question.just_pushed)
-            return TagChoice(tags=ordered, first_listed=before, known=frozenset(before))
+            return TagChoice(tags=ordered, first_listed=before, remembered=before, known=frozenset(before))
         names, hub_tags, trouble = self._listed(question, remote)
         first_listed = self._first_listed(before, names, question)
         dated = {**first_listed, **{tag.name: tag.pushed_at.timestamp() for tag in hub_tags.values() if tag.pushed_at}}
@@ -92,6 +94,7 @@ class TagChooser:
             listed=names,
             hub_tags={} if question.is_requested else hub_tags,
             first_listed=first_listed,
+            remembered=before,
             known=frozenset(before) or frozenset(self._never_new(question, first_listed)),
             trouble=trouble,
         )
@@ -102,7 +105,7 @@ class TagChooser:
             return None
         names = [*choice.first_listed, *found]
         listed = listed_since(choice.first_listed, names, self.now().timestamp())
-        return None if listed.keys() == choice.known else listed
+        return None if listed == choice.remembered else listed
 
     def _listed(
         self, question: Question, remote: RemoteRepository

@@ -206,3 +206,28 @@ def test_the_lease_is_renewed_all_the_time(bench: Bench) -> None:
 
     requests_in_a_row = [after - before for before, after in pairwise([*renewed, len(bench.fake.requests)])]
     assert max(requests_in_a_row) == 1
+
+
+@pytest.mark.parametrize("is_requested", [False, True])
+def test_of_more_tags_than_are_kept_the_newest_are_kept_as_docker_hub_dates_them(
+    bench: Bench, is_requested: bool
+) -> None:
+    names = [f"sha-{number * 7919 % 65536:04x}{number:03}" for number in range(150)]
+    for number, name in enumerate(names):
+        bench.push(name, image(layers=[number + 1]))
+
+    assert set(digests(bench.survey(is_requested=is_requested))) == set(names[50:])
+
+
+def test_the_tags_of_an_image_whose_list_was_never_kept_are_not_new(bench: Bench) -> None:
+    """So that nothing is announced after an upgrade."""
+    names = [f"sha-{number * 7919 % 65536:04x}{number:03}" for number in range(150)]
+    for number, name in enumerate(names):
+        bench.fake.push("team/app", name, image(layers=[number + 1]))
+    bench.hub.is_down = True
+    last = [version for version in bench.survey().versions if tags_of(version)[0] in names[50:100]]
+
+    survey = bench.survey(last)
+
+    assert survey.known >= set(names)
+    assert (survey.first_listed or {}).keys() == set(names)
