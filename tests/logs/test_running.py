@@ -187,7 +187,7 @@ def test_whatever_happens_is_logged_in_lines_without_secrets(
         repeating, *signed = service.names
         service.wait_for(event="refresh_failed", cause="bad_answer", image=repeating)
         for name in signed:
-            service.wait_for(event="refreshed", note="1 of 1 tags unread", image=name)
+            service.wait_for(event="refreshed", note="1 of 1 tags could not be read", image=name)
         registry.storage = None
         push_webhooks(service)
         made = administrate(service, [f"{receiver.url}/{RECEIVER_SECRET}", f"{dead_url()}{RECEIVER_SECRET}"])
