@@ -80,7 +80,8 @@ class _Service:
         self.credentials = _credentials(settings)
         options = SiteOptions(settings.base_url, settings.is_static)
         webhooks = WebhookUrls(settings.hook_url or settings.base_url, self.secret)
-        network = Network(f"microbadger/{__version__} (+{settings.base_url})")
+        user_agent = f"microbadger/{__version__} (+{settings.base_url})"
+        network = Network(user_agent, settings.proxies, settings.ca_bundle)
         counts = Counts(database)
         registry = Registry(
             database,

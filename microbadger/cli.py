@@ -17,7 +17,7 @@ from flask.cli import with_appcontext
 
 from microbadger.badges import BADGE_TYPES
 from microbadger.cdn import CdnPurge
-from microbadger.freshness import Check, Freshness, NotTracked, Outcome, TrackedImage, parse_image
+from microbadger.freshness import Check, Freshness, NotTracked, Outcome, TrackedImage, parse_image, without_invisible
 from microbadger.image import InvalidReference, Repository, image_name
 from microbadger.notifications import (
     DEFAULT_FORMAT,
@@ -102,7 +102,7 @@ class _Name(click.ParamType[T]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> T:
         try:
-            return self._parse(str(value))
+            return self._parse(without_invisible(str(value)))
         except InvalidReference as error:
             self.fail(str(error), param, ctx)
 
@@ -403,7 +403,8 @@ def _progress(count: int) -> Iterator[Callable[[Outcome | None], None]]:
 
 def _line(outcome: Outcome) -> str:
     result = f"failed: {outcome.error}" if outcome.error else f"{outcome.tag_count} tags, {outcome.changes}"
-    return f"{outcome.repository.familiar}: {result}"
+    note = f" ({outcome.note})" if outcome.note else ""
+    return f"{outcome.repository.familiar}: {result}{note}"
 
 
 def _state_line(repository: Repository, check: Check, now: datetime) -> str:
@@ -412,6 +413,8 @@ def _state_line(repository: Repository, check: Check, now: datetime) -> str:
     words.append(f"next {_minute(check.due_at, 'now')}")
     if check.error:
         words.append(f"failing since {_minute(check.failing_since, 'now')}: {check.error}")
+    elif check.note:
+        words.append(check.note)
     return "  ".join(words)
 
 

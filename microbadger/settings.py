@@ -15,6 +15,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from microbadger.cdn import Cloudflare, PurgeMethod, Target, parse_target
+from microbadger.http import parse_ca_bundle, parse_proxy, proxy_secrets, without_login
 from microbadger.image import DOCKER_HUB, InvalidReference, Repository
 from microbadger.store import make_folder
 
@@ -38,6 +39,9 @@ _KNOWN = {
         *("MAX_TAGS", "STATIC", "MIRRORS", "HUB_URL", "HTTP_REGISTRIES", "CDN_PURGE"),
     )
 }
+
+_PROXIES = {"http": "HTTP_PROXY", "https": "HTTPS_PROXY", "all": "ALL_PROXY", "no": "NO_PROXY"}
+_CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 T = TypeVar("T")
 
@@ -65,6 +69,8 @@ class Settings:
     hub_url: str = "https://hub.docker.com"
     http_registries: tuple[str, ...] = ()
     cdn_purge: Target | None = None
+    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ca_bundle: str = ""
     docker_auth_config: str = field(default="", repr=False)
     docker_config: Path | None = None
 
@@ -76,10 +82,7 @@ class Settings:
             text = environment.get(f"MICROBADGER_{name}")
             if text is None or (not text.strip() and name != "HUB_URL"):
                 return default
-            try:
-                return parse(text.strip())
-            except ValueError as error:
-                raise SettingsError(f"MICROBADGER_{name} is invalid: {error}.") from None  # it can hold a password
+            return _parsed(f"MICROBADGER_{name}", text.strip(), parse)
 
         data_dir, public_dir = read("DATA_DIR", _folder, Path("data")), read("PUBLIC_DIR", _folder, Path("public"))
         if data_dir.resolve().is_relative_to(public_dir.resolve()):
@@ -101,6 +104,8 @@ class Settings:
             hub_url=read("HUB_URL", _url_or_nothing, "https://hub.docker.com"),
             http_registries=read("HTTP_REGISTRIES", _hosts, ()),
             cdn_purge=read("CDN_PURGE", parse_target, None),
+            proxies=_proxies(environment),
+            ca_bundle=_ca_bundle(environment),
             docker_auth_config=environment.get("DOCKER_AUTH_CONFIG", "").strip(),
             docker_config=Path(environment.get("DOCKER_CONFIG") or Path(environment.get("HOME", "/"), ".docker")),
         )
@@ -127,6 +132,9 @@ class Settings:
             "hub_url": self.hub_url,
             "http_registries": ",".join(self.http_registries) or None,
             "cdn_purge": cdn.url if isinstance(cdn, PurgeMethod) else cdn and "cloudflare",
+            "proxies": ",".join(f"{kind}={without_login(url)}" for kind, url in self._proxy_urls.items()) or None,
+            "no_proxy": self.proxies.get("no"),
+            "ca_bundle": self.ca_bundle or None,
             "has_secret": bool(self.secret),
             "has_admin_token": bool(self.admin_token),
         }
@@ -137,7 +145,12 @@ class Settings:
         cdn_token = self.cdn_purge.token if isinstance(self.cdn_purge, Cloudflare) else ""
         database = make_url(self.database)
         passwords = [database.password or "", *database.normalized_query.get("password", ())]
-        return [self.secret, self.admin_token, cdn_token, *passwords]
+        proxies = [secret for proxy in self._proxy_urls.values() for secret in proxy_secrets(proxy)]
+        return [self.secret, self.admin_token, cdn_token, *passwords, *proxies]
+
+    @property
+    def _proxy_urls(self) -> dict[str, str]:
+        return {kind: url for kind, url in self.proxies.items() if kind != "no"}
 
 
 def unknown_settings(environment: Mapping[str, str]) -> list[str]:
@@ -156,20 +169,14 @@ def _platform_url(environment: Mapping[str, str]) -> str:
         ("FLY_APP_NAME", "https://{}.fly.dev"),
     ):
         if value := environment.get(name, "").strip():
-            try:
-                return _url(pattern.format(value))
-            except ValueError as error:
-                raise SettingsError(f"{name} is invalid: {error}.") from None
+            return _parsed(name, pattern.format(value), _url)
     port = environment.get("PORT", "").strip()
     return f"http://localhost:{port if re.fullmatch('[0-9]{1,5}', port) else 8000}"
 
 
 def _database_url(environment: Mapping[str, str], public_dir: Path) -> str:
     text = environment.get("DATABASE_URL", "").strip()
-    try:
-        return _database(text, public_dir) if text else ""
-    except ValueError as error:
-        raise SettingsError(f"DATABASE_URL is invalid: {error}.") from None  # it can hold a password
+    return _parsed("DATABASE_URL", text, lambda text: _database(text, public_dir)) if text else ""
 
 
 def _database(text: str, public_dir: Path) -> str:
@@ -192,6 +199,32 @@ def _database(text: str, public_dir: Path) -> str:
     except ImportError:
         raise ValueError("PostgreSQL needs psycopg; install it with: pip install 'psycopg[binary]'") from None
     return url.render_as_string(hide_password=False)
+
+
+def _proxies(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the proxies by the kind of URL they are for; as in curl, a name in lower case counts more."""
+    proxies = {}
+    for kind, upper in _PROXIES.items():
+        texts = {name: environment.get(name, "").strip() for name in (upper.lower(), upper)}
+        for name, text in [(name, text) for name, text in texts.items() if text][:1]:
+            proxies[kind] = text if kind == "no" else _parsed(name, text, parse_proxy)
+    return proxies
+
+
+def _ca_bundle(environment: Mapping[str, str]) -> str:
+    """Return the certificates that servers are checked with; empty for those of public authorities."""
+    for name in _CA_BUNDLES:
+        if text := environment.get(name, "").strip():
+            return _parsed(name, text, parse_ca_bundle)
+    return ""
+
+
+def _parsed(name: str, text: str, parse: Callable[[str], T]) -> T:
+    """Return the value of a variable that is set; raise SettingsError if it is invalid."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise SettingsError(f"{name} is invalid: {error}.") from None  # it can hold a password
 
 
 def _switch(text: str) -> bool:

@@ -140,6 +140,11 @@ class RunningRegistry:
         matches = [match for line in lines if (match := self.ACCESS.search(line))]
         return [(match[1], match[2]) for match in matches if match[3] != self.AGENT]
 
+    def stored(self, digest: str) -> Path:
+        """Return the file in which the registry keeps the content of a digest, to be broken or removed."""
+        encoded = digest.removeprefix("sha256:")
+        return next(self.folder.rglob(f"blobs/sha256/{encoded[:2]}/{encoded}/data"))
+
     def forget_requests(self) -> None:
         """Make ``requests`` tell only of what is asked from now on, not of a push just made, say."""
         self._ping()

@@ -114,7 +114,7 @@ def test_an_image_that_cannot_be_read_stays_tracked_and_fails_the_command(operat
     result = operator.types("track", operator.name, operator.missing)
 
     assert result.exit_code == 1
-    assert f"{operator.missing}: failed: {operator.fake.host} has no tags/list of team/missing" in result.output
+    assert f"{operator.missing}: failed: {operator.fake.host} has no list of tags of team/missing" in result.output
     assert result.output.endswith("Error: 1 of 2 images could not be read; they stay tracked.\n")
     assert operator.state(operator.missing).startswith("not found in the registry  ")
 
@@ -208,6 +208,13 @@ def test_an_invalid_name_is_explained(operator: Operator, arguments: list[str]) 
 
     assert result.exit_code != 0
     assert arguments[-1] in result.output
+
+
+@pytest.mark.parametrize("odd", ["\ufeff", "\u200b"])
+def test_invisible_characters_in_a_name_are_ignored(operator: Operator, odd: str) -> None:
+    result = operator.types("track", "--no-wait", f"{odd}example/m{odd}ine")
+
+    assert (result.exit_code, "example/mine" in operator.types("images").output) == (0, True)
 
 
 def test_an_unreadable_line_is_reported_and_leaves_the_others_alone(operator: Operator) -> None:
@@ -354,13 +361,13 @@ def test_the_list_says_how_images_stand(operator: Operator) -> None:
     assert operator.state() == "current  checked TIME  next TIME"
     assert operator.state(operator.missing) == (
         "not found in the registry  checked TIME  next TIME  failing since TIME: "
-        f"{operator.fake.host} has no tags/list of team/missing (NAME_UNKNOWN the fake says no)"
+        f"{operator.fake.host} has no list of tags of team/missing (NAME_UNKNOWN the fake says no)"
     )
 
 
 def test_the_list_says_why_a_check_failed_of_an_image_that_was_read_before(operator: Operator) -> None:
     operator.types("track", operator.name)
-    operator.fake.always("/tags/list", lambda _: Response("mañana"))
+    operator.fake.always("/v2/", lambda _: Response("mañana"))
     operator.types("refresh", operator.name)
 
     assert operator.state().startswith("registry answer invalid  checked TIME  next TIME  failing since TIME: ")

@@ -189,6 +189,32 @@ def test_a_webhook_that_was_accepted_outlives_the_process(
     service.wait_for_badge(f"layers/{name}", "layers: 2", 60)
 
 
+@pytest.mark.parametrize("what", ["manifest", "config"])
+@pytest.mark.parametrize("damage", ["gone", "garbled", "empty"])
+def test_a_registry_that_lost_a_part_of_one_platform_still_shows_the_others(
+    start: Start, real_registry: RunningRegistry, image_maker: ImageMaker, what: str, damage: str
+) -> None:
+    amd64 = image_maker.make([{"a": b"1"}])
+    arm64 = image_maker.make([{"b": b"2" * 5000}], architecture="arm64")
+    name = f"{real_registry.host}/team/web"
+    image_maker.push_index([amd64, arm64], f"{name}:latest")
+    image_maker.push(amd64, f"{name}:1.0")
+    lost = real_registry.stored(arm64.digest if what == "manifest" else arm64.manifest["config"]["digest"])
+    if damage == "gone":
+        lost.unlink()
+    else:
+        lost.write_bytes(b"" if damage == "empty" else lost.read_bytes()[::-1])
+
+    document = start(name).wait_for_image(name)
+
+    assert document["DownloadSize"] == sum(amd64.layer_sizes)
+    whole, broken = document["Platforms"]
+    assert (whole["Architecture"], "Unread" in whole) == ("amd64", False)
+    assert (broken["Architecture"], bool(broken["Unread"])) == ("arm64", True)
+    assert broken["DownloadSize"] == (0 if what == "manifest" else sum(arm64.layer_sizes))
+    assert {tag["tag"] for version in document["Versions"] for tag in version["Tags"]} == {"latest", "1.0"}
+
+
 def test_a_registry_that_is_down_leaves_the_last_good_files_and_is_named(
     start: Start, real_registry: RunningRegistry, image_maker: ImageMaker
 ) -> None:

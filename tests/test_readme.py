@@ -63,7 +63,7 @@ class Recording(dict[str, str]):
 def settings_read() -> set[str]:
     environment = Recording()
     Settings.from_environment(environment)
-    return environment.names - {"HOME"}
+    return {name for name in environment.names if name.isupper()} - {"HOME"}
 
 
 ADMIN_TOKEN = "the token of an administrator"

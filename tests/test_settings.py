@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 
+import certifi
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -291,7 +292,13 @@ DATABASE_URLS = st.builds("".join, st.tuples(
 
 
 @given(
-    st.sampled_from([*(f"MICROBADGER_{name}" for name in VARIABLES), "DATABASE_URL", "PORT", "FLY_APP_NAME"]), TEXTS
+    st.sampled_from(
+        [
+            *(f"MICROBADGER_{name}" for name in VARIABLES),
+            *("DATABASE_URL", "PORT", "FLY_APP_NAME", "HTTP_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR"),
+        ]
+    ),
+    TEXTS,
 )
 def test_any_value_is_read_or_refused(variable: str, value: str) -> None:
     with suppress(SettingsError):
@@ -325,6 +332,91 @@ def test_the_log_shows_every_setting_but_no_secret() -> None:
         "has_admin_token": True,
         "database": "sqlite:////srv/data/microbadger.db",
     }
+
+
+# Proxies and certificates
+
+CASES = (str.upper, str.lower)
+PROXY = "http://user:hunt%40er2@proxy.test:3128"
+
+
+@pytest.mark.parametrize(
+    ("environment", "proxies"),
+    [
+        ({}, {}),
+        ({"HTTPS_PROXY": PROXY}, {"https": PROXY}),
+        ({"HTTP_PROXY": PROXY}, {"http": PROXY}),
+        ({"ALL_PROXY": PROXY}, {"all": PROXY}),
+        ({"https_proxy": PROXY}, {"https": PROXY}),
+        ({"http_proxy": PROXY}, {"http": PROXY}),
+        ({"all_proxy": PROXY}, {"all": PROXY}),
+        ({"HTTPS_PROXY": "http://upper.test", "https_proxy": "http://lower.test"}, {"https": "http://lower.test"}),
+        ({"HTTPS_PROXY": "not a proxy", "https_proxy": "http://lower.test"}, {"https": "http://lower.test"}),
+        ({"HTTPS_PROXY": "http://upper.test", "https_proxy": ""}, {"https": "http://upper.test"}),
+        ({"HTTPS_PROXY": " "}, {}),
+        ({"HTTPS_PROXY": " proxy:3128/ "}, {"https": "http://proxy:3128"}),
+        ({"NO_PROXY": "a.test, 10.0.0.0/8"}, {"no": "a.test, 10.0.0.0/8"}),
+        ({"NO_PROXY": "a.test", "no_proxy": "b.test"}, {"no": "b.test"}),
+    ],
+)
+def test_proxies_stand_in_the_usual_variables(environment: dict[str, str], proxies: dict[str, str]) -> None:
+    assert Settings.from_environment(environment).proxies == proxies
+
+
+@pytest.mark.parametrize("variable", [case(f"{kind}_proxy") for kind in ("http", "https", "all") for case in CASES])
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("ftp://user:hunter2@proxy.test", "it must be a URL such as http://proxy.example.org:3128"),
+        ("http://user:hunter2@proxy.test/path", "it must be a URL such as http://proxy.example.org:3128"),
+        ("http://user:hunter2@proxy.test:port", "it must be a URL such as http://proxy.example.org:3128"),
+        (
+            "socks5h://user:hunter2@proxy.test",
+            "SOCKS proxies are not supported, it must be a URL such as http://proxy.example.org:3128",
+        ),
+    ],
+)
+def test_what_is_not_a_proxy_is_refused_in_one_sentence(variable: str, value: str, reason: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_environment({variable: value})
+    assert refused.value.message == f"{variable} is invalid: {reason}."
+
+
+def test_the_log_shows_no_password_of_a_proxy() -> None:
+    settings = Settings.from_environment({"HTTPS_PROXY": PROXY, "NO_PROXY": "a.test"})
+
+    assert {"hunt%40er2", "hunt@er2"} <= {*settings.secrets}
+    assert settings.logged["proxies"] == "https=http://proxy.test:3128"
+    assert settings.logged["no_proxy"] == "a.test"
+    assert "hunt" not in f"{settings!r}{settings.logged}"
+
+
+CA_VARIABLES = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"]
+
+
+@pytest.mark.parametrize("variable", CA_VARIABLES)
+def test_certificates_stand_in_the_usual_variables(variable: str) -> None:
+    assert Settings.from_environment({variable: certifi.where()}).ca_bundle == certifi.where()
+
+
+@pytest.mark.parametrize("first", range(4))
+def test_the_first_variable_that_is_set_names_the_certificates(first: int) -> None:
+    environment = dict.fromkeys(CA_VARIABLES[first + 1:], "/nowhere") | dict.fromkeys(CA_VARIABLES[:first], "")
+    assert Settings.from_environment({**environment, CA_VARIABLES[first]: certifi.where()}).ca_bundle == certifi.where()
+
+
+@pytest.mark.parametrize("variable", CA_VARIABLES)
+def test_certificates_that_cannot_be_read_are_refused_in_one_sentence(variable: str, tmp_path: Path) -> None:
+    missing, empty = tmp_path / "missing.pem", tmp_path / "empty.pem"
+    empty.touch()
+    for file, reason in (
+        (missing, "cannot be read: No such file or directory"),
+        (empty, "holds no certificate, or a damaged one"),
+        (tmp_path, "holds no certificate under its hash, see openssl rehash"),
+    ):
+        with pytest.raises(SettingsError) as refused:
+            Settings.from_environment({variable: str(file)})
+        assert refused.value.message == f"{variable} is invalid: {file} {reason}."
 
 
 def test_the_log_shows_no_password_of_a_database() -> None:

@@ -12,8 +12,9 @@ from microbadger.image import (
     PlatformDocument,
     VersionDocument,
     current_version,
+    facts_of,
     most_specific,
-    read_labels,
+    read_time,
     tags_of,
 )
 
@@ -52,7 +53,11 @@ class _Subject:
 
     @property
     def is_read(self) -> bool:
-        return bool(self.version["Platforms"])
+        return bool(self.version["Platforms"]) and not {"Unread", "Unsupported"} & self.version.keys()
+
+    @property
+    def knows_layers(self) -> bool:
+        return self.is_read or self.version["LayerCount"] > 0
 
 
 def badges_of(image: ImageDocument, tag: str | None) -> dict[str, Badge]:
@@ -67,8 +72,7 @@ def badges_of(image: ImageDocument, tag: str | None) -> dict[str, Badge]:
         version = next((version for version in versions if tag in tags_of(version)), None)
     if version is None:
         raise VersionNotFound(image["ImageName"], tag)
-    labels = read_labels(version.get("Labels", {}), version.get("Annotations", {}))
-    subject = _Subject(image, version, tag, labels)
+    subject = _Subject(image, version, tag, facts_of(version))
     return {badge_type: word(subject) for badge_type, word in BADGE_TYPES.items()}
 
 
@@ -113,28 +117,33 @@ def layers_text(count: int) -> str:
 
 
 def platform_text(platform: PlatformDocument) -> str:
-    """Return ``linux/arm/v7``."""
-    return "/".join(filter(None, [platform["OS"], platform["Architecture"], platform.get("Variant")]))
+    """Return ``linux/arm/v7``, ``windows/amd64 10.0.20348.2762``, or ``unknown``."""
+    name = "/".join(filter(None, [platform.get("OS"), platform.get("Architecture"), platform.get("Variant")]))
+    return " ".join(filter(None, [name, platform.get("OSVersion")])) if name else UNKNOWN
 
 
 def platforms_text(platforms: list[PlatformDocument]) -> str:
     """Return up to three platforms by name, a count of more than three, or ``unknown`` for none."""
-    if not platforms:
+    names = [name for name in dict.fromkeys(map(platform_text, platforms)) if name != UNKNOWN]
+    if not names:
         return UNKNOWN
-    first, *others = dict.fromkeys(map(platform_text, platforms))  # Windows has one for each of its versions
-    if len(others) >= _PLATFORMS_NAMED:
-        return f"{len(others) + 1} platforms"
-    return ", ".join([first, *(name.removeprefix(f"{platforms[0]['OS']}/") for name in others)])
+    if len(names) > _PLATFORMS_NAMED:
+        return f"{len(names)} platforms"
+    first, *others = names
+    system = first.partition("/")[0]
+    return ", ".join([first, *(name.removeprefix(f"{system}/") for name in others)])
 
 
 def _image(subject: _Subject) -> Badge:
-    if not subject.is_read:
-        return _unknown("image")
-    return Badge(size_text(subject.version["DownloadSize"]), layers_text(subject.version["LayerCount"]))
+    size = size_text(subject.version["DownloadSize"])
+    if subject.knows_layers:
+        return Badge(size, layers_text(subject.version["LayerCount"]))
+    return _unknown(size if size != UNKNOWN else "image")
 
 
 def _version(subject: _Subject) -> Badge:
-    tag = subject.tag or most_specific(tags_of(subject.version)) or "latest"
+    all_tags = [tag for version in subject.image["Versions"] for tag in tags_of(version)]
+    tag = subject.tag or most_specific(tags_of(subject.version), all_tags) or "latest"
     if tag == "latest" and not subject.tag:
         tag = subject.labels.version or tag
     return Badge("version", tag)
@@ -153,7 +162,7 @@ def _size(subject: _Subject) -> Badge:
 
 
 def _layers(subject: _Subject) -> Badge:
-    return _known("layers", str(subject.version["LayerCount"]) if subject.is_read else UNKNOWN)
+    return _known("layers", str(subject.version["LayerCount"]) if subject.knows_layers else UNKNOWN)
 
 
 def _platforms(subject: _Subject) -> Badge:
@@ -161,7 +170,8 @@ def _platforms(subject: _Subject) -> Badge:
 
 
 def _created(subject: _Subject) -> Badge:
-    return _known("created", subject.version.get("Created", UNKNOWN).partition("T")[0])
+    created = read_time(subject.version.get("Created"))
+    return _known("created", created.date().isoformat() if created else UNKNOWN)
 
 
 def _pulls(subject: _Subject) -> Badge:

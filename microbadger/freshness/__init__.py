@@ -3,7 +3,7 @@
 from microbadger.freshness.checks import Check, Summary
 from microbadger.freshness.outcome import Outcome
 from microbadger.freshness.service import Freshness, FreshnessOptions
-from microbadger.freshness.tracked_images import NotTracked, TrackedImage, TrackedImages, parse_image
+from microbadger.freshness.tracked_images import NotTracked, TrackedImage, TrackedImages, parse_image, without_invisible
 
 __all__ = [
     "Check",
@@ -15,4 +15,5 @@ __all__ = [
     "TrackedImage",
     "TrackedImages",
     "parse_image",
+    "without_invisible",
 ]

@@ -5,15 +5,17 @@ A service of another *edition* would publish other files, so to it every image i
 
 import json
 import random
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, cast
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, union_all
 
-from microbadger.image import DOCKER_HUB, Reason, Repository, State, StatusDocument, format_time, image_name
+from microbadger.freshness.requests import CheckRequest
+from microbadger.image import Reason, Repository, State, StatusDocument, format_time, image_name
 from microbadger.store import CHECKS, Database, read_value, upsert, write_value
 
 _FIRST_RETRY = timedelta(minutes=1)
@@ -21,14 +23,17 @@ _LAST_RETRY = timedelta(hours=6)
 # A check may come this part of the interval early, so that images first read together drift apart over the day.
 _SPREAD = 0.1
 _OVERDUE_AFTER = timedelta(minutes=10)
-_MOST_WANTED = 20
-_FAILING_NAMED = 100
-_FOLLOW_UPS_AT_DOCKER_HUB = (timedelta(seconds=30), timedelta(seconds=150))
-_FOLLOW_UPS = (timedelta(seconds=1),)  # of a push that a registry announced an instant early
+_MOST_PUSHED = 10
+_MOST_VIEWED = 20
+_VIEWED_FOR = timedelta(days=30)
+_MOST_NAMED = 100
 _AT_ONCE = 0.0
 _LISTS_VERSION = "lists_version"
 
 _GET = select(CHECKS).where(CHECKS.c.image == bindparam("which"))
+_FIRST = select(CHECKS).order_by(CHECKS.c.image).limit(_MOST_NAMED)
+_FAILING = _FIRST.where(CHECKS.c.reason.is_not(None))
+_NOTED = _FIRST.where(CHECKS.c.reason.is_(None), CHECKS.c.note.is_not(None))
 _PUBLISHING = CHECKS.update().where(CHECKS.c.image == bindparam("which")).values(edition="", due_at=_AT_ONCE)
 
 
@@ -37,8 +42,9 @@ class Check:
     """How the last check of an image went; None for what never happened.
 
     ``due_at`` is None where the next check is due at once. ``reason`` and ``error`` say why the last check failed.
-    ``edition`` names the service that made the published files. ``wanted`` are tags that were asked for, the last one
-    first. ``follow_ups`` counts the checks that follow an announced push of which nothing was to be seen yet.
+    ``note`` is a sentence about what the last check could not read, though it succeeded. ``edition`` names the service
+    that made the published files. ``pushed`` are the tags that were pushed last, the newest first; ``viewed`` are tags
+    that somebody viewed a badge of, with when.
     """
 
     began_at: datetime | None = None
@@ -49,9 +55,10 @@ class Check:
     failures: int = 0
     reason: Reason | None = None
     error: str | None = None
+    note: str | None = None
     edition: str = ""
-    wanted: tuple[str, ...] = ()
-    follow_ups: int = 0
+    pushed: tuple[str, ...] = ()
+    viewed: Mapping[str, float] = field(default_factory=dict)
 
     def answers(self, asked_at: datetime) -> bool:
         """Return whether a check that began no earlier than this has ended."""
@@ -81,18 +88,21 @@ class Check:
         if self.reason:
             document["Reason"], document["Error"] = self.reason, self.error or ""
             document["FailingSince"] = format_time(self.failing_since or now)
+        elif self.note:
+            document["Note"] = self.note
         return document
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How many images there are, are pending, are due and fail, and the first of those that fail."""
+    """How many images there are, are pending, are due and fail, and the first of those that fail or have a note."""
 
     image_count: int
     pending_count: int
     due_count: int
     failing_count: int
     failing: list[tuple[Repository, Check]]
+    noted: list[tuple[Repository, Check]]
     oldest_check: datetime | None
 
 
@@ -158,12 +168,10 @@ class Checks:
             func.count().filter(CHECKS.c.reason.is_not(None)),
             func.min(CHECKS.c.succeeded_at),
         )
-        failing = select(CHECKS).where(CHECKS.c.reason.is_not(None)).order_by(CHECKS.c.image).limit(_FAILING_NAMED)
         with self._database.read() as connection:
             images, pending, due, failing_count, oldest = connection.execute(counts).one()
-            rows = connection.execute(failing).all()
-        named = [(Repository.parse(row.image), check_of(row)) for row in rows]
-        return Summary(images, pending, due, failing_count, named, _moment(oldest))
+            failing, noted = connection.execute(_FAILING).all(), connection.execute(_NOTED).all()
+        return Summary(images, pending, due, failing_count, _named(failing), _named(noted), _moment(oldest))
 
     def add(self, repositories: Iterable[Repository]) -> None:
         """Have images checked from now on, those that are new at once."""
@@ -190,31 +198,34 @@ class Checks:
         connection.execute(_PUBLISHING, {"which": str(repository)})
 
     def succeeded(
-        self, check: Check, repository: Repository, tags: Collection[str], *, follow_up: int | None = None
+        self, check: Check, tags: Collection[str], *, note: str | None = None, retry_after: timedelta | None = None
     ) -> Check:
-        """Return a check after a success that found these tags: no other is wanted any longer, unless one follows up.
+        """Return a whole check after a success that found these tags; others need not be kept.
 
-        The next check is due an interval from now, or up to a tenth of it earlier; or soon, if it is to follow up (the
-        first time is 0; there are two at Docker Hub) what a webhook announced and this check could not see yet.
+        The next check is due an interval from now, or up to a tenth of it earlier. If something could not be read and
+        may be readable soon, it is due after a delay that doubles each time, but not before ``retry_after``.
         """
-        now = self.now()
-        delay, follow_ups = self._interval * random.uniform(1 - _SPREAD, 1), 0
-        delays = _FOLLOW_UPS_AT_DOCKER_HUB if repository.registry == DOCKER_HUB else _FOLLOW_UPS
-        if follow_up is not None and follow_up < len(delays):
-            delay, follow_ups = min(delay, delays[follow_up]), follow_up + 1
-        return replace(
-            check,
-            ended_at=now,
-            succeeded_at=now,
+        after = replace(
+            self._found(check, tags),
+            succeeded_at=self.now(),
             failing_since=None,
-            due_at=now + delay,
+            due_at=self.now() + self._interval * random.uniform(1 - _SPREAD, 1),
             failures=0,
             reason=None,
             error=None,
+            note=note,
             edition=self.edition,
-            wanted=tuple(tag for tag in check.wanted if tag in tags or follow_ups),
-            follow_ups=follow_ups,
         )
+        return self._soon(check, after, retry_after)
+
+    def succeeded_for_tags(
+        self, check: Check, tags: Collection[str], *, retry_after: timedelta | None = None
+    ) -> Check:
+        """Return a check of a few tags after a success: how the image stands is left to the whole checks.
+
+        The next whole one comes at its time, or sooner for the same reason as after a whole one.
+        """
+        return self._soon(check, self._found(check, tags), retry_after)
 
     def failed(
         self,
@@ -225,16 +236,16 @@ class Checks:
         longest: timedelta = _LAST_RETRY,
     ) -> Check:
         """Return a check after a failure; the next is due after a delay that doubles with each failure in a row."""
-        backoff = min(_FIRST_RETRY * 2 ** min(check.failures, 16), longest, self._interval)
         now = self.now()
         return replace(
             check,
             ended_at=now,
             failing_since=check.failing_since or now,
-            due_at=now + max(backoff * random.uniform(0.8, 1.2), retry_after),
+            due_at=now + max(self._backoff(check.failures, longest), retry_after),
             failures=check.failures + 1,
             reason=reason,
             error=error,
+            note=None,
         )
 
     def write(self, connection: Connection, repository: Repository, check: Check) -> None:
@@ -257,6 +268,26 @@ class Checks:
         """Forget an image that is tracked no more."""
         connection.execute(CHECKS.delete().where(CHECKS.c.image == str(repository)))
 
+    def _found(self, check: Check, tags: Collection[str]) -> Check:
+        now = self.now()
+        since = (now - _VIEWED_FOR).timestamp()
+        return replace(
+            check,
+            ended_at=now,
+            pushed=tuple(tag for tag in check.pushed if tag in tags),
+            viewed={tag: at for tag, at in check.viewed.items() if tag in tags and at > since},
+        )
+
+    def _soon(self, before: Check, after: Check, retry_after: timedelta | None) -> Check:
+        if retry_after is None:
+            return after
+        soon = self.now() + max(self._backoff(before.failures, _LAST_RETRY), retry_after)
+        return replace(after, failures=before.failures + 1, due_at=min(soon, after.due_at or soon))
+
+    def _backoff(self, failures: int, longest: timedelta) -> timedelta:
+        pause: timedelta = min(_FIRST_RETRY * 2 ** min(failures, 16), longest, self._interval)
+        return pause * random.uniform(0.8, 1.2)
+
     @property
     def _longest_wait(self) -> timedelta:
         return max(self._interval, 2 * _LAST_RETRY)
@@ -271,10 +302,20 @@ class Checks:
         )
 
 
-def with_wanted(check: Check, tags: Iterable[str]) -> Check:
-    """Return a check whose image has these tags wanted, too."""
-    wanted = tuple(dict.fromkeys([*sorted(tags), *check.wanted]))[:_MOST_WANTED]
-    return check if wanted == check.wanted else replace(check, wanted=wanted)
+def with_named(check: Check, requests: Iterable[CheckRequest], now: datetime) -> Check:
+    """Return a check whose image has the tags of these requests pushed or viewed, too.
+
+    The last ten that were pushed are kept, and the last twenty that were viewed.
+    """
+    named = [(request.tag, request.is_view) for request in requests if request.tag]
+    pushed = sorted(tag for tag, is_view in named if not is_view)
+    viewed = dict.fromkeys(sorted(tag for tag, is_view in named if is_view), now.timestamp())
+    all_viewed = viewed | {tag: at for tag, at in check.viewed.items() if tag not in viewed}
+    return replace(
+        check,
+        pushed=tuple(dict.fromkeys([*pushed, *check.pushed]))[:_MOST_PUSHED],
+        viewed=dict(islice(all_viewed.items(), _MOST_VIEWED)),
+    )
 
 
 def mark_lists_stale(connection: Connection) -> None:
@@ -297,9 +338,10 @@ def _columns_of(check: Check) -> dict[str, object]:
         "failures": check.failures,
         "reason": check.reason,
         "error": check.error,
+        "note": check.note,
         "edition": check.edition,
-        "wanted_tags": json.dumps(check.wanted),
-        "follow_ups": check.follow_ups,
+        "pushed_tags": json.dumps(check.pushed),
+        "viewed_tags": json.dumps(check.viewed),
     }
 
 
@@ -314,10 +356,15 @@ def check_of(row: "Row[Any]") -> Check:
         failures=row.failures,
         reason=cast("Reason | None", row.reason),
         error=row.error,
+        note=row.note,
         edition=row.edition,
-        wanted=tuple(json.loads(row.wanted_tags)),
-        follow_ups=row.follow_ups,
+        pushed=tuple(json.loads(row.pushed_tags)),
+        viewed=json.loads(row.viewed_tags),
     )
+
+
+def _named(rows: "Iterable[Row[Any]]") -> list[tuple[Repository, Check]]:
+    return [(Repository.parse(row.image), check_of(row)) for row in rows]
 
 
 def _seconds(moment: datetime | None) -> float | None:

@@ -1,92 +1,109 @@
-"""Reads one version of an image from its registry, each platform of it, and describes it."""
+"""Reads one version of an image, each platform of it, and describes it as far as it can be read."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from microbadger.freshness.reading import Reader, Unreadable
 from microbadger.image import (
-    INDEX_TYPES,
+    PREFERRED_PLATFORM,
+    Config,
     Descriptor,
     Index,
-    InvalidManifest,
     Manifest,
-    ManifestError,
-    Platform,
     PlatformImage,
     Repository,
     UnsupportedManifest,
     VersionDocument,
     describe_version,
     outline_version,
-    parse_config,
-    parse_manifest,
 )
-from microbadger.registry import Content, RemoteRepository
 
 _MAX_MANIFESTS = 500
-_MAX_CONFIG_BYTES = 8 * 1024 * 1024
+_MAX_DEPTH = 5  # of indexes in indexes
 
 
 @dataclass(frozen=True, slots=True)
 class Inspector:
-    """Reads versions of one repository; what was read before, of any image, is not read again.
-
-    ``before_pull`` is called before a manifest is read from the registry, and can raise RateLimited to prevent it.
-    """
+    """Reads versions of one repository."""
 
     repository: Repository
-    remote: RemoteRepository
-    content: Content
-    before_pull: Callable[[], None]
+    reader: Reader
 
     def inspect(self, digest: str) -> VersionDocument:
-        """Return the document of the version a digest names.
+        """Return the document of the version that a digest names.
 
-        What is not an image, or is broken, gives a document that says so in ``Unsupported``: what a digest names never
-        changes, so nothing would be won by failing. Raises RegistryError if the registry did not answer.
+        What is not an image says so in ``Unsupported``; what cannot be read, be it a platform or all, in ``Unread``.
         """
         media_type = ""
         try:
-            manifest = self._manifest(digest)
+            manifest = self.reader.manifest(digest)
             media_type = manifest.media_type
-            images = list(self._images(digest, manifest, None, seen={digest}))
+            images = list(self._images(digest, manifest))
             if not images:
-                raise UnsupportedManifest("an index without an image")
-        except ManifestError as error:
+                return outline_version(self.repository, digest, media_type, unsupported="this index names no image")
+        except UnsupportedManifest as error:
             return outline_version(self.repository, digest, media_type, unsupported=str(error))
+        except Unreadable as error:
+            return outline_version(self.repository, digest, media_type, unread=str(error))
         annotations = manifest.annotations if isinstance(manifest, Index) else {}
         return describe_version(self.repository, digest, media_type, images, annotations)
 
-    def _images(
-        self, digest: str, manifest: Index | Manifest, platform: Platform | None, seen: set[str]
-    ) -> Iterator[PlatformImage]:
-        """Yield the images of a manifest or index, each digest once: indexes can hold indexes, and each other."""
-        if isinstance(manifest, Manifest):
-            config = parse_config(self._config(manifest.config))
-            yield PlatformImage(digest, platform or config.platform, manifest, config)
-            return
-        for entry in manifest.images:
-            if entry.digest not in seen:
-                seen.add(entry.digest)
-                if len(seen) > _MAX_MANIFESTS:
-                    raise InvalidManifest(f"an index of more than {_MAX_MANIFESTS} manifests")
-                yield from self._images_of(entry, seen)
-
-    def _images_of(self, entry: Descriptor, seen: set[str]) -> Iterator[PlatformImage]:
+    def read_first(self, digest: str) -> None:
+        """Read what matters most of a version, so that it is there if a limit ends the check: its main platform."""
         try:
-            manifest = self._manifest(entry.digest)
-        except UnsupportedManifest:
-            return  # an artifact that stands in the index beside the images
-        platform = None if entry.media_type in INDEX_TYPES else entry.platform
-        yield from self._images(entry.digest, manifest, platform, seen)
+            manifest = self.reader.manifest(digest)
+            if isinstance(manifest, Index) and manifest.images:
+                manifest = self.reader.manifest(min(manifest.images, key=_rank).digest)
+            if isinstance(manifest, Manifest):
+                self.reader.config(manifest.config)
+        except (Unreadable, UnsupportedManifest):
+            pass  # `inspect` meets the same again, without a request
 
-    def _manifest(self, digest: str) -> Index | Manifest:
-        return parse_manifest(self.content.read(digest, lambda: self._fetch(digest)))
+    def _images(self, digest: str, manifest: Index | Manifest) -> Iterator[PlatformImage]:
+        """Yield the images of a manifest or index, each with the platform that its entry names."""
+        if isinstance(manifest, Manifest):
+            yield self._image(Descriptor(manifest.media_type, digest, 0), manifest)
+            return
+        yield from self._images_of(manifest, iter(range(_MAX_MANIFESTS)), (digest,))
 
-    def _fetch(self, digest: str) -> bytes:
-        self.before_pull()
-        content = self.remote.manifest(digest)
-        parse_manifest(content.raw, content.media_type)  # refuses what contradicts its type before it is kept
-        return content.raw
+    def _images_of(self, index: Index, budget: Iterator[int], above: tuple[str, ...]) -> Iterator[PlatformImage]:
+        for broken in index.broken:
+            if next(budget, None) is None:
+                return
+            yield PlatformImage("", broken.platform, None, None, unread=broken.reason)
+        for entry in index.images:
+            if entry.digest in above:
+                continue  # an index can hold one that holds it
+            if next(budget, None) is None:
+                yield _unread(entry, f"the index has more than {_MAX_MANIFESTS} manifests")
+                return
+            try:
+                manifest = self.reader.manifest(entry.digest)
+            except UnsupportedManifest:
+                continue  # an artifact that stands in the index beside the images
+            except Unreadable as error:
+                yield _unread(entry, str(error))
+                continue
+            if isinstance(manifest, Manifest):
+                yield self._image(entry, manifest)
+            elif len(above) < _MAX_DEPTH:
+                yield from self._images_of(manifest, budget, (*above, entry.digest))
+            else:
+                yield _unread(entry, f"the index holds indexes more than {_MAX_DEPTH} deep")
 
-    def _config(self, descriptor: Descriptor) -> bytes:
-        return self.content.read(descriptor.digest, lambda: self.remote.blob(descriptor, _MAX_CONFIG_BYTES))
+    def _image(self, entry: Descriptor, manifest: Manifest) -> PlatformImage:
+        config: Config | None = None
+        unread = ""
+        try:
+            config = self.reader.config(manifest.config)
+        except Unreadable as error:
+            unread = str(error)
+        return PlatformImage(entry.digest, entry.platform, manifest, config, entry.annotations, unread)
+
+
+def _unread(entry: Descriptor, reason: str) -> PlatformImage:
+    return PlatformImage(entry.digest, entry.platform, None, None, entry.annotations, reason)
+
+
+def _rank(entry: Descriptor) -> bool:
+    return not entry.platform or (entry.platform.os, entry.platform.architecture) != PREFERRED_PLATFORM

@@ -16,7 +16,7 @@ log = EventLog(__name__)
 class Outcome:
     """How a check ended: what changed and which public paths, or the sentence that says why it failed and its reason.
 
-    A check that failed in part has published the rest.
+    ``note`` is a sentence about what a check that succeeded could not read.
     """
 
     repository: Repository
@@ -25,6 +25,7 @@ class Outcome:
     tag_count: int = 0
     reason: Reason | None = None
     error: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,8 @@ class Aftermath:
         if outcome.error:
             log.warning("refresh_failed", image=name, cause=outcome.reason, error=outcome.error, seconds=seconds)
         else:
-            log.info("refreshed", image=name, tags=outcome.tag_count, **outcome.changes.counts, seconds=seconds)
+            counts = outcome.changes.counts
+            log.info("refreshed", image=name, tags=outcome.tag_count, **counts, note=outcome.note, seconds=seconds)
 
     def _count(self, outcome: Outcome) -> None:
         result = "failed" if outcome.error else "ok"

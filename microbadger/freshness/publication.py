@@ -8,16 +8,16 @@ A file that somebody asks for can be made while a check replaces the record. Eac
 so the last one to do so leaves what the new record says.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from sqlalchemy import Connection
 
 from microbadger.freshness.checks import Checks
+from microbadger.freshness.findings import Survey
 from microbadger.freshness.records import Records
 from microbadger.freshness.relatives import Chains, LayerStacks
-from microbadger.freshness.survey import Survey
 from microbadger.image import (
     MOST_CHANGES,
     NO_CHANGES,
@@ -25,9 +25,10 @@ from microbadger.image import (
     ChangeLogDocument,
     Changes,
     ImageDocument,
+    RelativeDocument,
     Repository,
     VersionDocument,
-    change_between,
+    change_document,
     changes_between,
     describe_image,
     hub_details,
@@ -75,28 +76,32 @@ class Publication:
         versions, stacks = self._with_relatives(repository, survey.versions)
         after = self._describe(repository, versions, survey, before)
         if before and is_same(before, after):
+            self._remember_tags(lease, repository, survey)
             if is_ours:
                 return Published(before)
             if survey.trouble:
                 return Published(before, paths=frozenset(self.publish_again(repository)))
             after = before  # another edition may describe the layers in another way, which this document leaves out
         changed = self._changed_versions(repository, before, versions)
-        change = change_between(before, after, self.checks.now()) if before else None
+        changes = _changes(before, after, survey)
+        change = change_document(before, after, changes, self.checks.now()) if before else None
         files = self._files(repository, after, changed, change)
-        unchanged = {version["SHA"] for version in after["Versions"]} - changed.keys() if is_ours else set()
+        recorded = {version["SHA"] for version in after["Versions"] if version["SHA"]}
+        unchanged = recorded - changed.keys() if is_ours else set[str]()
         plan = self._plan(repository, files, unchanged, is_ours=is_ours)
         with self.database.write() as connection:
             lease.prove(connection)
             self.checks.publishing(connection, repository)
             self.records.add_files(connection, repository, plan.new)
         paths = set(self.publisher.publish(plan.files, plan.gone))
-        changes = changes_between(before, after) if before else NO_CHANGES
         try:
             with self.database.write(durable=True) as connection:
                 lease.prove(connection)
                 self.records.write(connection, repository, after, changed.values(), change)
                 self.records.remove_files(connection, repository, plan.gone & plan.known)
                 self.stacks.write(connection, repository, versions, stacks)
+                if survey.first_listed is not None:
+                    self.records.tag_lists.write(connection, repository, survey.first_listed)
                 if before and changes:
                     self.notifications.announce(connection, before, after, changes)
         except LeaseLost:
@@ -106,6 +111,12 @@ class Publication:
         if before:
             paths.update(self._publish_what_was_made(repository, files, plan))
         return Published(after, changes, frozenset(paths))
+
+    def _remember_tags(self, lease: Lease, repository: Repository, survey: Survey) -> None:
+        if survey.first_listed is not None:
+            with self.database.write() as connection:
+                lease.prove(connection)
+                self.records.tag_lists.write(connection, repository, survey.first_listed)
 
     def publish_again(self, repository: Repository) -> list[str]:
         """Write every file of an image that is not as its record has it, remove all others, and return their paths.
@@ -170,24 +181,41 @@ class Publication:
             stacks = self.stacks.chains_of(connection, repository, versions, diff_ids_of)
             relatives = self.stacks.relatives(connection, repository, versions, stacks)
         with_relatives = [
-            related(version, found.parents, found.identical) if (found := relatives.get(version["SHA"])) else version
+            related(version, found.parents, found.identical, self._labels_of_base(version, found.parents))
+            if (found := relatives.get(version["SHA"]))
+            else version
             for version in versions
         ]
         return with_relatives, stacks
 
+    def _labels_of_base(self, version: VersionDocument, parents: Sequence[RelativeDocument]) -> Mapping[str, str]:
+        """Return the labels of the nearest parent, and those that are known to be inherited: that never changes."""
+        if "Labels" not in version:
+            return {}
+        inherited = {key: version["Labels"][key] for key in version.get("InheritedLabels", [])}
+        known_parents = {parent["SHA"] for parent in version.get("Parents", [])}
+        if not parents or parents[0]["SHA"] in known_parents:
+            return inherited
+        base = self.records.version(Repository.parse(parents[0]["ImageName"]), parents[0]["SHA"])
+        return {**(base.get("Labels", {}) if base else {}), **inherited}
+
     def _describe(
         self,
         repository: Repository,
-        versions: Iterable[VersionDocument],
+        versions: Sequence[VersionDocument],
         survey: Survey,
         before: ImageDocument | None,
     ) -> ImageDocument:
+        now = self.checks.now()
+        seen_now = {version["Digest"]: now.timestamp() for version in versions}
         return describe_image(
             repository,
             versions,
-            updated_at=self.checks.now(),
+            updated_at=now,
             webhook_url=self.webhooks.of(repository) if self.webhooks else None,
             hub=survey.hub or (hub_details(before) if before else None),
+            tag_count=survey.tag_count,
+            first_seen=seen_now | self.records.first_seen(repository),
         )
 
     def _changed_versions(
@@ -198,7 +226,7 @@ class Publication:
         changed = {}
         for version in versions:
             sha, is_whole = version["SHA"], "Layers" in version
-            if not is_whole and version == last.get(sha):
+            if not sha or (not is_whole and version == last.get(sha)):
                 continue
             recorded = self.records.version(repository, sha) if version["Platforms"] and not is_whole else None
             changed[sha] = with_details_of(recorded, version) if recorded else version
@@ -264,6 +292,12 @@ class Publication:
         possible = files.all() if made else {}
         late = {path: possible[path] for path in made & possible.keys()}
         return self.publisher.publish({**late, **plan.files}, (plan.gone | made) - late.keys())
+
+
+def _changes(before: ImageDocument | None, after: ImageDocument, survey: Survey) -> Changes:
+    if before is None:
+        return NO_CHANGES
+    return changes_between(before, after, deleted=survey.deleted, known=survey.known)
 
 
 @dataclass(frozen=True, slots=True)

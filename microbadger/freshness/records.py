@@ -13,6 +13,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, bindparam, select
 
 from microbadger.freshness.checks import mark_lists_stale
+from microbadger.freshness.tag_lists import TagLists
 from microbadger.image import (
     MOST_CHANGES,
     ChangeDocument,
@@ -25,7 +26,18 @@ from microbadger.image import (
     tags_of,
 )
 from microbadger.site import entry_of, searchable
-from microbadger.store import CHANGES, FIRST_SEEN, PUBLIC_FILES, RECORDS, VERSIONS, Database, upsert
+from microbadger.store import (
+    BROKEN_CONTENT,
+    CHANGES,
+    CONTENT,
+    FIRST_SEEN,
+    PUBLIC_FILES,
+    RECORDS,
+    TAG_LISTS,
+    VERSIONS,
+    Database,
+    upsert,
+)
 
 _NO_TAG = ""
 
@@ -43,6 +55,9 @@ _CHANGES = (
     .where(CHANGES.c.image == bindparam("which"))
     .order_by(CHANGES.c.number.desc())
     .limit(MOST_CHANGES)
+)
+_FIRST_SEEN = select(FIRST_SEEN.c.digest, FIRST_SEEN.c.seen_at).where(
+    FIRST_SEEN.c.image == bindparam("which"), FIRST_SEEN.c.tag == bindparam("its_tag")
 )
 
 _FILES = select(PUBLIC_FILES.c.path).where(PUBLIC_FILES.c.image == bindparam("which"))
@@ -68,6 +83,7 @@ class Records:
     def __init__(self, database: Database, *, now: Callable[[], datetime]) -> None:
         self._database = database
         self._now = now
+        self.tag_lists = TagLists(database)
 
     def image(self, repository: Repository) -> ImageDocument | None:
         """Return the document of an image; None where it was never read."""
@@ -96,6 +112,12 @@ class Records:
             packed = connection.execute(_VERSION, {"which": str(repository), "its_sha": sha}).scalar_one_or_none()
         document = _unpacked(packed)
         return cast(VersionDocument, document) if _has_fields(document, VersionDocument.__required_keys__) else None
+
+    def first_seen(self, repository: Repository) -> dict[str, float]:
+        """Return when each digest was first seen, as a Unix time."""
+        with self._database.read() as connection:
+            rows = connection.execute(_FIRST_SEEN, {"which": str(repository), "its_tag": _NO_TAG}).all()
+        return {row.digest: row.seen_at for row in rows}
 
     def changes(self, repository: Repository) -> ChangeLogDocument:
         """Return the last changes of an image, the newest first."""
@@ -158,7 +180,7 @@ class Records:
 
     def forget(self, connection: Connection, repository: Repository) -> None:
         """Forget an image that is tracked no more, but not when its tags were first seen: nobody could tell again."""
-        for table in (RECORDS, VERSIONS, CHANGES, PUBLIC_FILES):
+        for table in (RECORDS, VERSIONS, CHANGES, PUBLIC_FILES, TAG_LISTS, BROKEN_CONTENT, CONTENT):
             connection.execute(table.delete().where(table.c.image == str(repository)))
 
     def _remove_versions(self, connection: Connection, name: str, kept: Collection[str]) -> None:
@@ -168,7 +190,7 @@ class Records:
 
     def _sightings(self, name: str, image: ImageDocument) -> Iterable[dict[str, object]]:
         seen_at = self._now().timestamp()
-        for version in image["Versions"]:
+        for version in filter(lambda version: version["Digest"], image["Versions"]):
             for tag in [_NO_TAG, *tags_of(version)]:
                 yield {"image": name, "tag": tag, "digest": version["Digest"], "seen_at": seen_at}
 

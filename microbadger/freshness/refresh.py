@@ -9,14 +9,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from microbadger.freshness.checks import Check, Checks, mark_lists_stale, with_wanted
+from microbadger.freshness.checks import Check, Checks, mark_lists_stale, with_named
+from microbadger.freshness.findings import Survey
 from microbadger.freshness.outcome import Aftermath, Outcome
 from microbadger.freshness.publication import Publication, Published
 from microbadger.freshness.records import unpacked_image
 from microbadger.freshness.requests import CheckRequest, Requests
-from microbadger.freshness.survey import Survey, Surveyor
+from microbadger.freshness.survey import Surveyor
+from microbadger.freshness.tag_choice import Question
 from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
-from microbadger.image import DOCKER_HUB, NO_CHANGES, Changes, ImageDocument, Reason, Repository, tags_of
+from microbadger.image import (
+    DOCKER_HUB,
+    NO_CHANGES,
+    ImageDocument,
+    Reason,
+    Repository,
+    has_unread_part,
+    tags_of,
+)
 from microbadger.logs import EventLog, also, identified, is_id
 from microbadger.registry import RegistryError
 from microbadger.site import PublishError
@@ -45,14 +55,19 @@ class _Begun:
     """Whether somebody asked for this check, rather than its time having come."""
 
     @property
-    def follow_up(self) -> int | None:
-        """Which check this is that follows an announced push; None if it is none."""
-        return 0 if self.requests else self.check.follow_ups or None
+    def pushed(self) -> list[str]:
+        """The tags that a push named."""
+        return [request.tag for request in self.requests if request.tag and not request.is_view]
+
+    @property
+    def is_of_views(self) -> bool:
+        """Whether nothing but views of badges asked for this check."""
+        return bool(self.requests) and all(request.is_view for request in self.requests)
 
     @property
     def is_requested(self) -> bool:
-        """Whether the registry itself is asked, and the pulls kept for pushes may be used."""
-        return self.is_asked_for or self.follow_up is not None
+        """Whether the registry itself is asked, whatever Docker Hub's list says."""
+        return self.is_asked_for or (bool(self.requests) and not self.is_of_views)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,9 +143,8 @@ class Refresher:
                 lease.end(connection)
                 return None
             before = self.publication.records.packed(connection, repository)
-        check = with_wanted(check, [request.tag for request in waiting if request.tag])
-        check = replace(check, began_at=self.checks.now())
-        return _Begun(repository, lease, image, check, waiting, before, is_asked_for or bool(waiting))
+        check = replace(with_named(check, waiting, self.checks.now()), began_at=self.checks.now())
+        return _Begun(repository, lease, image, check, waiting, before, is_asked_for)
 
     @identified("refresh")
     def _refresh(self, begun: _Begun) -> tuple[Outcome, bool]:
@@ -138,7 +152,8 @@ class Refresher:
         _log_askers(begun.requests)
         try:
             outcome, after = self._check(begun)
-            is_asked_again = self._end(begun, after)
+            late = _late(begun, outcome) if begun.before and not outcome.error else []
+            is_asked_again = self._end(begun, after, late)
         except LeaseLost as error:
             outcome, is_asked_again = self._give_way(begun, error), True
         finally:
@@ -163,32 +178,44 @@ class Refresher:
             return Outcome(begun.repository, error="it is not tracked"), begun.check
         before = unpacked_image(begun.before)
         is_ours = self.checks.is_of_this_edition(begun.check)
-        survey = self._survey(begun, begun.image, before, is_ours=is_ours)
+        tags = self._tags_asked_for(begun, is_readable=before is not None and is_ours)
+        survey = self.surveyor.survey(_question(begun, begun.image, before, tags, is_ours=is_ours))
+        if survey.trouble and not survey.versions:
+            return self._failed(begun, survey.trouble)
         published = self.publication.publish(begun.lease, begun.repository, before, survey, is_ours=is_ours)
         if survey.trouble:
             return self._failed(begun, survey.trouble, published)
-        tags = {tag for version in survey.versions for tag in tags_of(version)}
-        is_late = before is not None and _is_late(begun, published.changes)
-        follow_up = begun.follow_up if is_late else None
-        after = self.checks.succeeded(begun.check, begun.repository, tags, follow_up=follow_up)
-        return Outcome(begun.repository, published.changes, published.paths, len(tags)), after
+        return self._succeeded(begun, survey, published, is_whole=tags is None)
 
-    def _survey(self, begun: _Begun, image: TrackedImage, before: ImageDocument | None, *, is_ours: bool) -> Survey:
-        last = [version for version in before["Versions"] if "Unread" not in version] if before else []
-        return self.surveyor.survey(
-            image,
-            {version["Digest"]: version for version in last} if is_ours else {},
-            last,
-            wanted=begun.check.wanted,
-            is_requested=begun.is_requested,
-            renew=begun.lease.renew,
-        )
+    def _tags_asked_for(self, begun: _Begun, *, is_readable: bool) -> list[str] | None:
+        """Return the only tags that this check is about; None if it is about the whole image.
+
+        A view does not hasten the next check of an image that is failing.
+        """
+        named = [request.tag for request in begun.requests if request.tag]
+        is_failing = begun.check.reason is not None and not begun.is_of_views
+        is_whole = begun.is_asked_for or self.checks.is_due(begun.check) or is_failing or not is_readable
+        return None if is_whole or not named or len(named) < len(begun.requests) else named
+
+    def _succeeded(
+        self, begun: _Begun, survey: Survey, published: Published, *, is_whole: bool
+    ) -> tuple[Outcome, Check]:
+        tags = {tag for version in survey.versions for tag in tags_of(version)}
+        retry_after = survey.retry_after if survey.may_pass else None
+        if is_whole:
+            after = self.checks.succeeded(begun.check, tags, note=survey.note, retry_after=retry_after)
+        else:
+            after = self.checks.succeeded_for_tags(begun.check, tags, retry_after=retry_after)
+        outcome = Outcome(begun.repository, published.changes, published.paths, len(tags), note=survey.note)
+        return outcome, after
 
     def _failed(
         self, begun: _Begun, error: Exception, published: Published | None = None
     ) -> tuple[Outcome, Check]:
         reason, sentence = reason_of(error), _sentence_of(error)
-        if isinstance(error, RegistryError):
+        if isinstance(error, RegistryError) and begun.is_of_views:
+            after = replace(begun.check, ended_at=self.checks.now())  # no stranger decides what state an image is in
+        elif isinstance(error, RegistryError):
             retry_after = timedelta(seconds=error.retry_after_seconds or 0)
             after = self.checks.failed(begun.check, reason, sentence, retry_after)
         else:
@@ -198,8 +225,10 @@ class Refresher:
         changes, paths = (published.changes, published.paths) if published else (NO_CHANGES, frozenset[str]())
         return Outcome(begun.repository, changes, paths, reason=reason, error=sentence), after
 
-    def _end(self, begun: _Begun, after: Check) -> bool:
+    def _end(self, begun: _Begun, after: Check, late: Iterable[CheckRequest]) -> bool:
         """Keep how the image stands, forget the requests that this check has answered, and give the lease back.
+
+        Those that are ``late``, of which nothing was to be seen yet, are made again for a while later.
 
         Return whether a check was asked for since this one began.
         """
@@ -207,6 +236,7 @@ class Refresher:
             if not begun.lease.end(connection):
                 raise LeaseLost
             self.requests.end(connection, begun.repository, begun.requests)
+            self.requests.follow_up(connection, begun.repository, late)
             if begun.image:
                 self.checks.write(connection, begun.repository, after)
             else:
@@ -258,15 +288,35 @@ def _sentence_of(error: Exception) -> str:
     return f"a defect of MicroBadger, {type(error).__name__}: its log has the traceback"  # whose words nobody vetted
 
 
-def _is_late(begun: _Begun, changes: Changes) -> bool:
-    """Return whether a push may have been announced that cannot be seen yet.
+def _question(
+    begun: _Begun, image: TrackedImage, before: ImageDocument | None, tags: Sequence[str] | None, *, is_ours: bool
+) -> Question:
+    last = before["Versions"] if before else []
+    return Question(
+        image=image,
+        last=last,
+        tag_count=before.get("TagCount") if before else None,
+        known={version["Digest"]: version for version in last if not has_unread_part(version)} if is_ours else {},
+        tags=tags,
+        just_pushed=begun.pushed,
+        pushed=begun.check.pushed,
+        viewed=list(begun.check.viewed),
+        is_requested=begun.is_requested,
+        is_push=bool(begun.requests) and not begun.is_of_views,
+        renew=begun.lease.renew,
+    )
 
-    Docker Hub announces it before all of its services know it; distribution, and registries built on it, an instant
-    before the tag names it: https://github.com/distribution/distribution/issues/2625
-    """
-    named = {request.tag for request in begun.requests if request.tag}
+
+def _late(begun: _Begun, outcome: Outcome) -> list[CheckRequest]:
+    """Return the pushes of which nothing was to be seen yet."""
+    changes = outcome.changes
     moved = {*changes.new, *changes.changed, *changes.deleted}
-    return not moved.issuperset(named) or (begun.repository.registry == DOCKER_HUB and not changes)
+    is_at_docker_hub = begun.repository.registry == DOCKER_HUB
+
+    def is_late(request: CheckRequest) -> bool:
+        return request.tag not in moved if request.tag else is_at_docker_hub and not changes
+
+    return [request for request in begun.requests if not request.is_view and is_late(request)]
 
 
 def _listed_state(check: Check) -> tuple[object, ...]:

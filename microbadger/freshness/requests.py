@@ -3,17 +3,20 @@
 A request asks to check an image, perhaps one of its tags. Equal ones are one row, which counts how often it was asked
 for. A check takes what waits when it begins, and at its end forgets just that: what was asked for again in between
 stays, and leads to exactly one more check. If the process dies, the rows are still there.
+
+Some registries announce a push before it can be seen. A request of which nothing was to be seen is made again, to be
+followed up a while later.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
-from microbadger.image import Reference, Repository
+from microbadger.image import DOCKER_HUB, Reference, Repository
 from microbadger.logs import current_id
-from microbadger.store import ASKED_TAGS, REQUESTS, Database, upsert
+from microbadger.store import ASKED_TAGS, REQUESTS, Database, excluded, upsert
 
 _MOST_TAGS = 50  # of one image; more pushes lead to a check of the image as a whole
 _NO_TAG = ""
@@ -21,13 +24,31 @@ _NO_TAG = ""
 _LOOKED_FOR_EVERY = timedelta(hours=1)
 _MOST_ASKED_TAGS = 20
 
-_OF_IMAGE = select(REQUESTS).where(REQUESTS.c.image == bindparam("which"))
+_AT_ONCE = 0.0
+# Docker Hub announces a push before all of its services know it; distribution, and registries built on it, an instant
+# before the tag names it: https://github.com/distribution/distribution/issues/2625
+_FOLLOWED_UP_AFTER_SECONDS_AT_DOCKER_HUB = (30.0, 150.0)
+_FOLLOWED_UP_AFTER_SECONDS = (1.0,)
+
+# A time further ahead than any that is set here was set before somebody set the clock back.
+_IS_DUE = or_(REQUESTS.c.due_at <= bindparam("now"), REQUESTS.c.due_at > bindparam("latest"))
+_WAITING = select(REQUESTS).where(REQUESTS.c.image == bindparam("which"), _IS_DUE)
+_TAGS = select(REQUESTS.c.tag).where(REQUESTS.c.image == bindparam("which"), REQUESTS.c.tag != _NO_TAG)
+_ADDED = select(REQUESTS.c.tag).where(
+    REQUESTS.c.image == bindparam("which"), REQUESTS.c.tag == bindparam("its_tag"), REQUESTS.c.follow_ups == 0
+)
+_IMAGES = select(REQUESTS.c.image).where(_IS_DUE).group_by(REQUESTS.c.image).order_by(func.min(REQUESTS.c.asked_at))
 _DONE = REQUESTS.delete().where(
     REQUESTS.c.image == bindparam("which"),
     REQUESTS.c.tag == bindparam("its_tag"),
     REQUESTS.c.asked == bindparam("count"),
 )
-_ONE_MORE = {"asked": REQUESTS.c.asked + 1}
+_ONE_MORE = {
+    "asked": REQUESTS.c.asked + 1,
+    "is_view": and_(REQUESTS.c.is_view, excluded(REQUESTS.c.is_view)),
+    "due_at": excluded(REQUESTS.c.due_at),
+    "follow_ups": excluded(REQUESTS.c.follow_ups),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +59,10 @@ class CheckRequest:
     asked: int
     asked_by: str
     """The id of the HTTP request that asked first; empty where it was none."""
+    is_view: bool = False
+    """Whether nobody pushed it: somebody viewed a badge of it."""
+    follow_ups: int = 0
+    """How many checks the same request had before, in which nothing of it was to be seen."""
 
 
 class Requests:
@@ -47,26 +72,50 @@ class Requests:
         self._database = database
         self._now = now
 
-    def add(self, reference: Reference) -> None:
-        """Keep a request. It outlives a power failure once this returns."""
-        row: dict[str, object] = {
-            "image": str(reference.repository),
-            "tag": reference.tag or _NO_TAG,
-            "asked": 1,
-            "asked_at": self._now().timestamp(),
-            "asked_by": current_id("request") or "",
-        }
+    def add(self, *references: Reference, is_view: bool = False) -> None:
+        """Keep requests, all or none. They outlive a power failure once this returns.
+
+        Where many tags of an image wait, a push of a further one asks for the whole image, and a view for nothing.
+        """
+        asked_by = current_id("request") or ""
         with self._database.write(durable=True) as connection:
-            if reference.tag:
-                tags = {waiting.tag for waiting in self.waiting(connection, reference.repository)}
-                if reference.tag not in tags and len(tags) >= _MOST_TAGS:
-                    row["tag"] = _NO_TAG
-            upsert(connection, REQUESTS, row, update=_ONE_MORE)
+            for reference in references:
+                has_room = not reference.tag or self._has_room(connection, reference)
+                if has_room or not is_view:
+                    tag = (has_room and reference.tag) or _NO_TAG
+                    row = self._row(reference.repository, tag, asked_by)
+                    upsert(connection, REQUESTS, {**row, "is_view": is_view}, update=_ONE_MORE)
+
+    def are_waiting(self, references: Iterable[Reference]) -> bool:
+        """Return whether some of these were added and no check that ended has answered them."""
+        with self._database.read() as connection:
+            rows = (
+                connection.execute(_ADDED, {"which": str(each.repository), "its_tag": each.tag or _NO_TAG}).first()
+                for each in references
+            )
+            return any(row is not None for row in rows)
 
     def waiting(self, connection: Connection, repository: Repository) -> list[CheckRequest]:
-        """Return what was asked for of an image."""
-        rows = connection.execute(_OF_IMAGE, {"which": str(repository)})
-        return [CheckRequest(row.tag or None, row.asked, row.asked_by) for row in rows]
+        """Return what is to be done for an image now."""
+        rows = connection.execute(_WAITING, {"which": str(repository), **self._times()})
+        return [CheckRequest(row.tag or None, row.asked, row.asked_by, row.is_view, row.follow_ups) for row in rows]
+
+    def follow_up(self, connection: Connection, repository: Repository, requests: Iterable[CheckRequest]) -> None:
+        """Make requests again that have ended, each to be done a while later, unless they were followed up enough."""
+        is_at_docker_hub = repository.registry == DOCKER_HUB
+        delays = _FOLLOWED_UP_AFTER_SECONDS_AT_DOCKER_HUB if is_at_docker_hub else _FOLLOWED_UP_AFTER_SECONDS
+        now = self._now().timestamp()
+        rows = [
+            {
+                **self._row(repository, request.tag or _NO_TAG, request.asked_by),
+                "due_at": now + delays[request.follow_ups],
+                "follow_ups": request.follow_ups + 1,
+            }
+            for request in requests
+            if request.follow_ups < len(delays)
+        ]
+        if rows:
+            upsert(connection, REQUESTS, rows)
 
     def end(self, connection: Connection, repository: Repository, done: Collection[CheckRequest]) -> None:
         """Forget requests that a check has answered, unless they were repeated meanwhile."""
@@ -76,9 +125,8 @@ class Requests:
 
     def repositories(self) -> list[Repository]:
         """Return every image for which a request waits, those first that have waited longest."""
-        statement = select(REQUESTS.c.image).group_by(REQUESTS.c.image).order_by(func.min(REQUESTS.c.asked_at))
         with self._database.read() as connection:
-            return [Repository.parse(image) for image in connection.execute(statement).scalars()]
+            return [Repository.parse(image) for image in connection.execute(_IMAGES, self._times()).scalars()]
 
     def is_worth_a_check(self, repository: Repository, tag: str) -> bool:
         """Return whether to check an unknown tag that a badge was asked for, and remember that it was.
@@ -101,3 +149,23 @@ class Requests:
         """Forget what was asked for of an image that is tracked no more."""
         for table in (REQUESTS, ASKED_TAGS):
             connection.execute(table.delete().where(table.c.image == str(repository)))
+
+    def _has_room(self, connection: Connection, reference: Reference) -> bool:
+        tags = connection.execute(_TAGS, {"which": str(reference.repository)}).scalars().all()
+        return reference.tag in tags or len(tags) < _MOST_TAGS
+
+    def _times(self) -> dict[str, float]:
+        now = self._now().timestamp()
+        return {"now": now, "latest": now + max(_FOLLOWED_UP_AFTER_SECONDS_AT_DOCKER_HUB)}
+
+    def _row(self, repository: Repository, tag: str, asked_by: str) -> dict[str, object]:
+        return {
+            "image": str(repository),
+            "tag": tag,
+            "asked": 1,
+            "asked_at": self._now().timestamp(),
+            "asked_by": asked_by,
+            "is_view": False,
+            "due_at": _AT_ONCE,
+            "follow_ups": 0,
+        }

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from microbadger.cdn import CdnPurge
+from microbadger.freshness.broken_content import BrokenContent
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
 from microbadger.freshness.outcome import Aftermath
@@ -16,6 +17,7 @@ from microbadger.freshness.relatives import LayerStacks
 from microbadger.freshness.requests import Requests
 from microbadger.freshness.schedule import Schedule
 from microbadger.freshness.survey import Surveyor
+from microbadger.freshness.tag_choice import TagChooser
 from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
 from microbadger.freshness.upkeep import Cleaning, Upkeep
 from microbadger.image import Reference, Repository
@@ -85,7 +87,13 @@ class Freshness:
             tracked=self.tracked,
             checks=self.checks,
             requests=self.requests,
-            surveyor=Surveyor(registry=registry, max_tags=options.max_tags),
+            surveyor=Surveyor(
+                registry=registry,
+                chooser=TagChooser(
+                    docker_hub=registry.docker_hub, lists=self.records.tag_lists, max_tags=options.max_tags, now=now
+                ),
+                broken=BrokenContent(database, now=now),
+            ),
             publication=self.publication,
             aftermath=Aftermath(cdn=cdn, notifications=notifications, counts=counts),
         )
@@ -107,15 +115,17 @@ class Freshness:
         """One sentence for each thing that an operator should mend, besides images that fail."""
         return [*self.tracked.problems, *self._database.problems, *self.schedule.troubles]
 
-    def check_soon(self, reference: Reference) -> None:
-        """Have an image or one of its tags checked; the request outlives a power failure once this returns."""
-        self.requests.add(reference)
-        self.schedule.check_soon(reference.repository)
+    def check_soon(self, *references: Reference) -> None:
+        """Have images or some of their tags checked; the requests outlive a power failure once this returns."""
+        self.requests.add(*references)
+        for repository in {reference.repository: None for reference in references}:
+            self.schedule.check_soon(repository)
 
     def check_if_unknown(self, reference: Reference) -> None:
         """Have a tag checked that a badge was asked for and that is not known, unless that was done lately."""
         if self.requests.is_worth_a_check(reference.repository, reference.tag or ""):
-            self.check_soon(reference)
+            self.requests.add(reference, is_view=True)
+            self.schedule.check_soon(reference.repository)
 
     def make(self, path: str) -> bytes | None:
         """Make a public file that is missing from what is known, and return its content; None where there is none."""

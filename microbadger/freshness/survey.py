@@ -1,32 +1,18 @@
-"""Asks what the tags of an image name now, and reads only what was never seen."""
+"""Asks what the tags of an image name now, and reads only what was never seen.
 
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
+A whole check asks about each tag that is kept fresh; a check of a few tags, which were pushed or viewed, about these
+only. A tag, a version, a platform or a list that cannot be read leaves the others alone.
+"""
+
 from dataclasses import dataclass
 
+from microbadger.freshness.broken_content import BrokenContent
+from microbadger.freshness.findings import Findings, Survey
 from microbadger.freshness.inspection import Inspector
-from microbadger.freshness.tracked_images import TrackedImage
-from microbadger.image import PREFERRED_PLATFORM, HubDetails, VersionDocument, choose, outline_version, tagged, tags_of
-from microbadger.registry import (
-    BadAnswer,
-    HubTag,
-    HubTags,
-    NotFound,
-    RateLimited,
-    Registry,
-    RegistryError,
-    RemoteRepository,
-)
-
-_SCARCE_RETRY_SECONDS = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What an image consists of now; ``trouble`` is why versions that are ``Unread`` could not be read."""
-
-    versions: list[VersionDocument]
-    hub: HubDetails | None
-    trouble: RegistryError | None
+from microbadger.freshness.reading import Reader
+from microbadger.freshness.tag_choice import Question, TagChooser
+from microbadger.image import PREFERRED_PLATFORM, is_blank
+from microbadger.registry import HubTag, NotFound, Registry, RegistryError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,116 +20,71 @@ class Surveyor:
     """Reads images from their registries and, where it saves requests, asks Docker Hub's web API."""
 
     registry: Registry
-    max_tags: int
+    chooser: TagChooser
+    broken: BrokenContent
 
-    def survey(
-        self,
-        image: TrackedImage,
-        known: Mapping[str, VersionDocument],
-        last: Iterable[VersionDocument],
-        *,
-        wanted: Collection[str] = (),
-        is_requested: bool = True,
-        renew: Callable[[], object] = lambda: None,
-    ) -> Survey:
-        """Return the versions of the tags kept fresh; those in ``known`` (by digest) are not read again.
+    def survey(self, question: Question) -> Survey:
+        """Return what an image consists of now.
 
-        A check that nobody requested believes Docker Hub's list where it says that nothing changed, and leaves the last
-        pulls to those that are requested. A tag whose version cannot be read keeps the last one. ``renew`` is called
-        before each step that asks the registry. Raises RegistryError if the registry does not answer.
+        Raises StoreError, LeaseLost, and RegistryError if the credential of a private image cannot be read.
         """
-        remote = self.registry.repository(image.repository, private=image.private)
-        listed = None if is_requested else self.registry.docker_hub.tags(image.repository, self.max_tags)
-        last_of = {tag: version for version in last for tag in tags_of(version)}
-        available = [*_available(remote, listed, last_of, renew), *wanted]  # a list can lag behind a push
-        tags = choose(available, self.max_tags, kept=image.kept_tags, wanted=wanted)
-        hub_tags = {tag.name: tag for tag in listed.tags} if listed else {}
-        content = self.registry.content
-        inspector = Inspector(image.repository, remote, content, self._before_pull(image, is_requested, renew))
-        shown: dict[str, VersionDocument] = {}
-        trouble: RegistryError | None = None
-        for digest, digest_tags in _tags_by_digest(remote, tags, hub_tags, known, last_of, renew).items():
-            version = known.get(digest)
-            if version is None:
-                version, trouble = _inspect(inspector, digest, trouble, hub_tags.get(digest_tags[0]))
-            shown |= {tag: last_of.get(tag, version) if "Unread" in version else version for tag in digest_tags}
-        content.write()
-        return Survey(_with_tags(shown), self.registry.docker_hub.details(image.repository), trouble)
-
-    def _before_pull(
-        self, image: TrackedImage, is_requested: bool, renew: Callable[[], object]
-    ) -> Callable[[], None]:
-        host = image.repository.registry
-
-        def check_budget() -> None:
-            renew()
-            if not is_requested and self.registry.is_low_on_pulls(host):
-                reason = f"{host} lets us read few more manifests for now, which are kept for pushes"
-                raise RateLimited(reason, host=host, retry_after_seconds=_SCARCE_RETRY_SECONDS)
-
-        return check_budget
+        repository = question.image.repository
+        remote = self.registry.repository(repository, private=question.image.private)
+        reader = Reader(repository, remote, self.registry.content, self.broken, renew=question.renew)
+        choice = self.chooser.choose(question, remote)
+        check = _Check(Findings(question, choice, question.last_of), reader, Inspector(repository, reader))
+        for tag in choice.tags:
+            check.ask(tag)
+        check.read()
+        reader.close()
+        details = self.registry.docker_hub.details(repository) if question.tags is None else None
+        first_listed = self.chooser.list_to_remember(choice, check.findings.digests)
+        return check.findings.survey(reader.passing, details, first_listed)
 
 
-def _with_tags(shown: Mapping[str, VersionDocument]) -> list[VersionDocument]:
-    """Return the versions that tags show, each once and with these tags."""
-    tags: dict[str, list[str]] = {}
-    for tag, version in shown.items():
-        tags.setdefault(version["Digest"], []).append(tag)
-    versions = {version["Digest"]: version for version in shown.values()}
-    return [tagged(versions[digest], digest_tags) for digest, digest_tags in tags.items()]
+@dataclass(frozen=True, slots=True)
+class _Check:
+    findings: Findings
+    reader: Reader
+    inspector: Inspector
 
-
-def _available(
-    remote: RemoteRepository, listed: HubTags | None, last_tags: Iterable[str], renew: Callable[[], object]
-) -> list[str]:
-    """Return every tag there may be, the newest first where Docker Hub says so."""
-    if listed is None or not listed.is_complete:
-        return remote.tags(renew)
-    names = [tag.name for tag in listed.tags]
-    # What the list does not name any more may only be late: the registry is asked.
-    return [*names, *last_tags]
-
-
-def _tags_by_digest(
-    remote: RemoteRepository,
-    tags: list[str],
-    hub_tags: Mapping[str, HubTag],
-    known: Container[str | None],
-    last_of: Mapping[str, VersionDocument],
-    renew: Callable[[], object],
-) -> dict[str, list[str]]:
-    tags_by_digest: dict[str, list[str]] = {}
-    for tag in tags:
-        renew()
-        digest = hub_tags[tag].digest if tag in hub_tags else None
-        if digest not in known:
-            digest = _ask_digest(remote, tag, last_of[tag]["Digest"] if tag in last_of else None)
-        if digest:
-            tags_by_digest.setdefault(digest, []).append(tag)
-    return tags_by_digest
-
-
-def _ask_digest(remote: RemoteRepository, tag: str, last: str | None) -> str | None:
-    """Return what a tag names: None if it does not exist (any more), what it last named where the answer is odd."""
-    try:
-        return remote.head(tag) or remote.manifest(tag).digest
-    except NotFound:
-        return None
-    except BadAnswer:
-        return last
-
-
-def _inspect(
-    inspector: Inspector, digest: str, trouble: RegistryError | None, hub_tag: HubTag | None
-) -> tuple[VersionDocument, RegistryError | None]:
-    """Return a version, only outlined if a limit is reached or the registry has or sends no such content."""
-    if not isinstance(trouble, RateLimited):
+    def ask(self, tag: str) -> None:
+        """Ask what a tag names, and read what matters most of a version that is new; of the first tag, all."""
+        findings, known = self.findings, self.findings.question.known
+        hub_tag = findings.choice.hub_tags.get(tag)
+        if hub_tag and hub_tag.digest is not None and hub_tag.digest in known:
+            findings.digests[tag] = hub_tag.digest
+            return
+        self._prepare(tag)
         try:
-            return inspector.inspect(digest), trouble
-        except (RateLimited, NotFound, BadAnswer) as error:
-            trouble = error
-    size_bytes = _size_at_hub(hub_tag) if hub_tag and hub_tag.digest == digest else 0
-    return outline_version(inspector.repository, digest, unread=str(trouble), size_bytes=size_bytes), trouble
+            digest = self.reader.digest_of(tag, known)
+        except NotFound:
+            findings.missing.add(tag)
+        except RegistryError as error:
+            findings.failed[tag] = error
+        else:
+            if digest not in known:
+                (self.inspector.read_first if findings.digests else self.inspector.inspect)(digest)
+            findings.digests[tag] = digest
+
+    def read(self) -> None:
+        """Describe each version that a tag names, and read the rest of it."""
+        for tag, digest in self.findings.digests.items():
+            if digest in self.findings.versions:
+                continue
+            self._prepare(tag)
+            self.reader.met_passing = False
+            version = self.findings.question.known.get(digest) or self.inspector.inspect(digest)
+            if self.reader.met_passing:
+                self.findings.waiting.add(digest)
+            hub_tag = self.findings.choice.hub_tags.get(tag)
+            if is_blank(version) and hub_tag and hub_tag.digest == digest:
+                version["DownloadSize"] = _size_at_hub(hub_tag)
+            self.findings.versions[digest] = version
+
+    def _prepare(self, tag: str) -> None:
+        self.reader.may_use_reserve = self.findings.question.may_use_reserve(tag)
+        self.reader.tries_broken = tag in self.findings.question.just_pushed
 
 
 def _size_at_hub(tag: HubTag) -> int:

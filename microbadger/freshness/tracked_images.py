@@ -1,19 +1,21 @@
 """Knows which images are tracked: those of ``data/images.txt`` and the settings, and those tracked by a command.
 
 ``images.txt`` belongs to the operator: it is read, and never written. A line is ``name``, or ``name:tag`` to keep that
-tag whatever the limit, then perhaps ``private``: publish the image although only credentials can read it. A line that
-cannot be read is reported and leaves the others alone.
+tag whatever the limit. After it can stand ``private``: publish the image although only credentials can read it; and
+``hook=<token>``: also accept this token in the address of its webhook, as microbadger.com made it. A line that cannot
+be read is reported and leaves the others alone. Byte order marks and other invisible characters are ignored.
 
-A file of no byte is not an edit, but what a crash or a full disk may leave. The lines that it had before then still
-count, as the database remembers them; so they do while the file cannot be read. An operator who wants no image leaves a
-comment in the file.
+A file without a character is not an edit, but what a crash or a full disk may leave. The lines that it had before then
+still count, as the database remembers them; so they do while the file cannot be read. An operator who wants no image
+leaves a comment in the file.
 """
 
 import json
 import re
 import time
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -26,10 +28,20 @@ from microbadger.store import TRACKED_IMAGES, Database, read_if_any, read_value,
 
 log = EventLog(__name__)
 
-_PRIVATE = "private"
+_PRIVATE, _HOOK = "private", "hook="
+_OLD_TOKEN = re.compile(r"[A-Za-z0-9_=+/-]{8,128}", re.ASCII)
+_OLD_TOKEN_ANYWHERE = re.compile(r"\bhook\s*=\s*[^\s'\"]+", re.IGNORECASE)
+_ENCODINGS = {
+    b"\xef\xbb\xbf": "utf-8",
+    b"\xff\xfe\0\0": "utf-32-le",
+    b"\0\0\xfe\xff": "utf-32-be",
+    b"\xff\xfe": "utf-16-le",
+    b"\xfe\xff": "utf-16-be",
+}
+_BYTE_ORDER_MARK = re.compile(b"(" + b"|".join(map(re.escape, _ENCODINGS)) + b")")  # the longer ones first
 _SETTLED_AFTER_SECONDS = 10
 _SEPARATORS = re.compile(r"[\s,]+")
-_NO_TAGS: frozenset[str] = frozenset()  # one for all: there can be very many images
+_NONE: frozenset[str] = frozenset()  # one for all: there can be very many images
 _REMEMBERED = "images.txt"
 _CHANGED = "tracked_images_changed"
 _EMPTIED = (
@@ -45,17 +57,23 @@ _AT_PATH = _STORED.where(TRACKED_IMAGES.c.path == bindparam("path"))
 
 @dataclass(frozen=True, slots=True)
 class TrackedImage:
-    """An image that is kept fresh, with the tags kept whatever the limit."""
+    """An image that is kept fresh, with the tags kept whatever the limit and the old tokens of its webhook."""
 
     repository: Repository
-    kept_tags: frozenset[str] = _NO_TAGS
+    kept_tags: frozenset[str] = _NONE
     private: bool = False
+    old_tokens: frozenset[str] = field(default=_NONE, repr=False)
 
     def merged_with(self, other: "TrackedImage | None") -> "TrackedImage":
         """Return the image as both together describe it."""
         if other is None:
             return self
-        return TrackedImage(self.repository, self.kept_tags | other.kept_tags, self.private or other.private)
+        return TrackedImage(
+            self.repository,
+            self.kept_tags | other.kept_tags,
+            self.private or other.private,
+            self.old_tokens | other.old_tokens,
+        )
 
 
 class NotTracked(LookupError):
@@ -78,7 +96,7 @@ class TrackedImages:
 
     def __init__(self, file: Path, named_by_settings: str, database: Database) -> None:
         self._file = file
-        self._named = list(filter(None, _SEPARATORS.split(named_by_settings)))
+        self._named = list(filter(None, _SEPARATORS.split(without_invisible(named_by_settings))))
         self._database = database
         self._listing = _Listing(stamp=())
         self._by_path: tuple[_Listing, dict[str, tuple[Repository, ...]]] = (self._listing, {})
@@ -104,6 +122,11 @@ class TrackedImages:
         """Return the same within a transaction."""
         listed, stored = self._listed().images.get(repository), _stored(connection, repository)
         return listed.merged_with(stored) if listed else stored
+
+    def old_tokens(self, repository: Repository) -> frozenset[str]:
+        """Return the old tokens of the webhook of an image, which only the file names."""
+        listed = self._listed().images.get(repository)
+        return listed.old_tokens if listed else _NONE
 
     def at_path(self, path: str) -> Sequence[Repository]:
         """Return the tracked images of every registry that have this path there."""
@@ -140,8 +163,8 @@ class TrackedImages:
 
     def remember(self) -> None:
         """Keep the lines of the file in the database, for the case that they are lost."""
-        if not self._listed().is_lost and (content := read_if_any(self._file)):
-            text = _text_of(content).replace("\0", "\N{REPLACEMENT CHARACTER}")  # which PostgreSQL cannot keep
+        if not self._listed().is_lost and (text := _text_of(read_if_any(self._file) or b"")):
+            text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")  # which PostgreSQL cannot keep
             with self._database.write() as connection:
                 write_value(connection, _REMEMBERED, text)
 
@@ -189,8 +212,9 @@ class TrackedImages:
         except OSError as error:
             stamp, content, loss = (error.errno or 0,), b"", _UNREADABLE.format(error.strerror)
         if stamp != self._listing.stamp:
-            listing = _listing_of(stamp, _text_of(content or b"").splitlines(), self._named)
-            self._listing = self._without_loss(listing, loss) if content == b"" else listing
+            text = None if content is None else _text_of(content)
+            listing = _listing_of(stamp, (text or "").splitlines(), self._named)
+            self._listing = self._without_loss(listing, loss) if text == "" else listing
             for problem in self._listing.problems:
                 log.warning("not_tracked", reason=problem)
         return self._listing
@@ -207,12 +231,17 @@ class TrackedImages:
 
 def parse_line(line: str) -> TrackedImage | None:
     """Return what a line of ``images.txt`` tracks, or None for an empty one; raise InvalidReference for any other."""
-    name, *words = line.partition("#")[0].split() or [""]
+    name, *words = without_invisible(line).partition("#")[0].split() or [""]
     if not name:
         return None
-    if words not in ([], [_PRIVATE]):
-        raise InvalidReference(f"{' '.join(words)!r} stands after {name!r}, where only '{_PRIVATE}' can stand.")
-    return parse_image(name, private=bool(words))
+    old_tokens = [word.removeprefix(_HOOK) for word in words if word.startswith(_HOOK)]
+    others = [word for word in words if not word.startswith(_HOOK)]
+    if others not in ([], [_PRIVATE]):  # these are not shown: a part of a token can be among them
+        raise InvalidReference(f"After {name!r} only '{_PRIVATE}' and '{_HOOK}' with a token can stand.")
+    if not all(map(_OLD_TOKEN.fullmatch, old_tokens)):
+        raise InvalidReference(f"'{_HOOK}' after {name!r} is not followed by 8 to 128 letters, digits, or '-_+/='.")
+    image = parse_image(name, private=bool(others))
+    return replace(image, old_tokens=frozenset(old_tokens)) if old_tokens else image
 
 
 def parse_image(name: str, *, private: bool = False) -> TrackedImage:
@@ -222,11 +251,19 @@ def parse_image(name: str, *, private: bool = False) -> TrackedImage:
         raise InvalidReference(f"{name!r} names a digest, which never changes: track the image or one of its tags.")
     if not has_own_paths(reference.repository):
         raise InvalidReference(f"{name!r} cannot be published: its files would stand where those of another image do.")
-    return TrackedImage(reference.repository, frozenset([reference.tag]) if reference.tag else _NO_TAGS, private)
+    return TrackedImage(reference.repository, frozenset([reference.tag]) if reference.tag else _NONE, private)
+
+
+def without_invisible(text: str) -> str:
+    """Return a text without what has no shape, such as a byte order mark or a zero-width space."""
+    return "".join(char for char in text if unicodedata.category(char) != "Cf")
 
 
 def _text_of(content: bytes) -> str:
-    return content.decode("utf-8-sig", "replace")
+    """Return the text of a file, or of several in one: each byte order mark says how what follows is encoded."""
+    unmarked, *marked = _BYTE_ORDER_MARK.split(content)
+    texts = [part.decode(_ENCODINGS[mark], "replace") for mark, part in zip(marked[::2], marked[1::2], strict=True)]
+    return unmarked.decode("utf-8", "replace") + "".join(texts)
 
 
 def _listing_of(stamp: tuple[int, ...] | None, lines: Iterable[str], named: Iterable[str]) -> _Listing:
@@ -240,7 +277,8 @@ def _listing_of(stamp: tuple[int, ...] | None, lines: Iterable[str], named: Iter
         try:
             image = parse_line(line)
         except InvalidReference as error:
-            problems.append(Redaction().of(f"{source} is left out: {error}"))  # it is published
+            reason = _OLD_TOKEN_ANYWHERE.sub(f"{_HOOK}[hidden]", str(error))
+            problems.append(Redaction().of(f"{source} is left out: {reason}"))  # it is published
             continue
         if image:
             images[image.repository] = image.merged_with(images.get(image.repository))

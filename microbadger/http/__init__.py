@@ -1,9 +1,12 @@
 """Connections to strangers, checked and bounded: one way to send a request."""
 
+from microbadger.http.addresses import Address, is_possible, is_public
+from microbadger.http.certificates import parse_ca_bundle
 from microbadger.http.client import Answer, Client, Limits, Network
-from microbadger.http.connection import Address, cut_off_after, is_possible, is_public
+from microbadger.http.connection import cut_off_after
 from microbadger.http.errors import CutOff, ForbiddenAddress, HttpError
 from microbadger.http.origin import Origin, Url, is_public_host, retry_after_seconds
+from microbadger.http.proxies import parse_proxy, proxy_secrets, without_login
 
 __all__ = [
     "Address",
@@ -20,5 +23,9 @@ __all__ = [
     "is_possible",
     "is_public",
     "is_public_host",
+    "parse_ca_bundle",
+    "parse_proxy",
+    "proxy_secrets",
     "retry_after_seconds",
+    "without_login",
 ]

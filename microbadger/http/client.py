@@ -1,42 +1,33 @@
 """The one way in which the service sends a request to another server.
 
-A client sends single requests: it follows no redirect, keeps no cookie, and takes nothing from the environment or a
-`.netrc`. Connections go only to addresses that it allows, all of a request and its answer has to fit into its time, and
-of a body no more is read than is wanted. What was compressed is not expanded. Connections are kept for the next request
-to the same server. What an answer means, and whether a request is sent again, is for the caller to decide.
+A client sends single requests: it follows no redirect, keeps no cookie, and takes nothing from a `.netrc`. Connections
+go only to addresses that it allows, all of a request and its answer has to fit into its time, and of a body no more is
+read than is wanted. What was compressed is not expanded. Connections are kept for the next request to the same server.
+What an answer means, and whether a request is sent again, is for the caller to decide.
 
-Behind a proxy that the operator configured, the proxy resolves names.
+Behind a proxy that the operator configured, the proxy resolves names. It is asked for no address that is not allowed,
+however that is spelled.
 """
 
 import logging
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
 from http.client import HTTPException
-from pathlib import Path
 
-from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_auth_from_url, select_proxy
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import HTTPError
 from urllib3.poolmanager import PoolManager, ProxyManager
 from urllib3.response import BaseHTTPResponse
-from urllib3.util import Retry, Timeout, make_headers
-from urllib3.util.ssl_ import create_urllib3_context
+from urllib3.util import Retry, Timeout
 
-from microbadger.http.connection import (
-    Address,
-    Reach,
-    Resolve,
-    cut_off_after,
-    is_possible,
-    pool_classes,
-    resolve_name,
-)
-from microbadger.http.errors import ConnectionFailed, CutOff, HttpError, reason_of
+from microbadger.http.addresses import Address, is_possible, literal_address
+from microbadger.http.certificates import tls_context
+from microbadger.http.connection import Reach, Resolve, cut_off_after, pool_classes, resolve_name
+from microbadger.http.errors import ConnectionFailed, CutOff, ForbiddenAddress, HttpError, reason_of
 from microbadger.http.origin import Origin, Url
+from microbadger.http.proxies import is_exempt, login_headers, without_login
 
 logging.getLogger("urllib3").setLevel(logging.ERROR)  # its other lines hold whole URLs, signed ones too
 
@@ -55,18 +46,21 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """How requests leave this computer; `proxies` has the form of `urllib.request.getproxies()`."""
+    """How requests leave this computer, which certificates count, and how names are resolved.
+
+    `proxies` has the URLs of proxies for `http`, `https` and `all`, and under `no` the hosts reached without one.
+    """
 
     user_agent: str
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
-    ca_bundle: str = DEFAULT_CA_BUNDLE_PATH
+    ca_bundle: str = ""
     resolve: Resolve = resolve_name
 
     def proxy_for(self, url: Url) -> str | None:
         """Return the URL of the proxy through which a request goes, if any."""
-        if not self.proxies or _is_exempt(url.origin.host, self.proxies.get("no", "")):
+        if is_exempt(url.origin, self.proxies.get("no", "")):
             return None
-        return select_proxy(url.text, dict(self.proxies))
+        return self.proxies.get(url.origin.scheme) or self.proxies.get("all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +85,7 @@ class Client:
         connections_per_host: int = 1,
     ) -> None:
         self._network = network
+        self._allows = allows
         self._limits = limits or Limits()
         self._connections_per_host = connections_per_host
         self._pools = PoolManager(maxsize=connections_per_host)
@@ -149,19 +144,22 @@ class Client:
         proxy = self._network.proxy_for(url)
         if proxy is None:
             return self._pool(self._pools, url.origin), url.target
+        address = literal_address(url.origin.host)
+        if address is not None and not self._allows(address):
+            raise ForbiddenAddress
         return self._pool(self._pools_through(proxy), url.origin), url.text if _is_plain(url.origin) else url.target
 
     def _pool(self, pools: PoolManager, origin: Origin) -> HTTPConnectionPool:
-        own = {} if _is_plain(origin) else {"ssl_context": _tls_context(self._network.ca_bundle)}
+        own = {} if _is_plain(origin) else {"ssl_context": tls_context(self._network.ca_bundle)}
         return pools.connection_from_host(origin.host, origin.port, origin.scheme, own)
 
     def _pools_through(self, proxy: str) -> ProxyManager:
         """Return the connections through a proxy, which may well be private: the operator named it."""
         if proxy not in self._pools_by_proxy:
             pools = ProxyManager(
-                proxy if "://" in proxy else f"http://{proxy}",
-                proxy_headers=_proxy_headers(proxy),
-                proxy_ssl_context=_tls_context(self._network.ca_bundle),
+                without_login(proxy),
+                proxy_headers=login_headers(proxy),
+                proxy_ssl_context=tls_context(self._network.ca_bundle),
                 maxsize=self._connections_per_host,
             )
             pools.pool_classes_by_scheme = pool_classes(Reach(self._network.resolve, is_possible))
@@ -210,23 +208,3 @@ def _translated() -> Iterator[None]:
 
 def _is_plain(origin: Origin) -> bool:
     return origin.scheme == "http"
-
-
-def _proxy_headers(proxy: str) -> Mapping[str, str]:
-    user, password = get_auth_from_url(proxy)
-    return make_headers(proxy_basic_auth=f"{user}:{password}") if user else {}
-
-
-def _is_exempt(host: str, no_proxy: str) -> bool:
-    """Return whether a host is to be reached without the proxy, as NO_PROXY says it: `intranet.test, .corp.test`."""
-    domains = [entry.strip().lower().lstrip(".") for entry in no_proxy.split(",")]
-    return any(domain and (domain == "*" or f".{host}".endswith(f".{domain}")) for domain in domains)
-
-
-@cache
-def _tls_context(ca_bundle: str) -> ssl.SSLContext:
-    """Return the settings of encrypted connections; made once, because reading the certificates takes 15 ms."""
-    context = create_urllib3_context()
-    is_folder = Path(ca_bundle).is_dir()
-    context.load_verify_locations(capath=ca_bundle if is_folder else None, cafile=None if is_folder else ca_bundle)
-    return context

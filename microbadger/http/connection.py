@@ -2,9 +2,7 @@
 
 A name is resolved once, every address it has is checked, and the socket goes to a checked one: a name server
 that answers differently the second time (DNS rebinding) gains nothing. Host header, TLS server name and
-certificate are still those of the name. What is public follows
-https://www.iana.org/assignments/iana-ipv4-special-registry and its IPv6 twin, looking into the IPv6 forms
-that carry an IPv4 address.
+certificate are still those of the name. `addresses` says which ones are allowed.
 
 Socket timeouts start anew with every byte, so a host that sends one byte at a time could hold a thread for
 days; `cut_off_after` ends the connection instead.
@@ -14,24 +12,19 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_address
 from typing import Any, ClassVar
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from microbadger.http.addresses import Address
 from microbadger.http.errors import CutOff, ForbiddenAddress
 from microbadger.http.watchdog import WATCHDOG
 
 Resolve = Callable[[str, int], Sequence[str]]
-Address = IPv4Address | IPv6Address
 
 _MAX_ADDRESSES = 4
-# Cloud metadata services outside the ranges that are refused anyway: Alibaba, Azure, AWS, Oracle.
-_METADATA = {
-    ip_address(text) for text in ("100.100.100.200", "168.63.129.16", "fd00:ec2::254", "192.0.0.192")
-}
-_NAT64 = ip_network("64:ff9b::/96")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,28 +46,6 @@ def resolve_name(host: str, port: int) -> list[str]:
     """Return every address the system knows for a host, the preferred one first; raise `OSError` for none."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(sockaddr[0]) for *_, sockaddr in found]
-
-
-def is_public(address: Address) -> bool:
-    """Return whether an address can be reached by everybody and is not part of a private network."""
-    address = _embedded(address)
-    return is_possible(address) and address.is_global and not address.is_reserved
-
-
-def is_possible(address: Address) -> bool:
-    """Return whether a server can live at an address; none does where cloud metadata services are."""
-    address = _embedded(address)
-    is_special = address.is_link_local or address.is_multicast or address.is_unspecified
-    return not is_special and address not in _METADATA
-
-
-def _embedded(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 one stands for, else the address itself."""
-    if isinstance(address, IPv4Address):
-        return address
-    if address in _NAT64:
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or address
 
 
 @contextmanager

@@ -12,10 +12,12 @@ and a URL can hold a token.
 import socket
 import ssl
 
+from urllib3.exceptions import ProxyError
 from urllib3.exceptions import TimeoutError as Urllib3Timeout
 
 _MAX_CAUSES = 20
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (
+    (ProxyError, "the proxy refuses or does not answer"),
     (socket.gaierror, "its name is not known"),
     (ssl.SSLCertVerificationError, "its certificate is not valid"),
     (ssl.SSLError, "it speaks no usable TLS"),

@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from requests import PreparedRequest
 
-from microbadger.http.connection import is_public
+from microbadger.http.addresses import is_public, literal_address
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _FIRST_UNPRIVILEGED_PORT = 1024
@@ -75,14 +74,11 @@ class Url:
 
 
 def is_public_host(host: str) -> bool:
-    """Return whether a host is a name or a public address; a number that resolvers read as an address is neither."""
-    last_label = host.rstrip(".").rpartition(".")[2]
-    if ":" not in host and not last_label[:1].isdigit():
-        return True
-    try:
-        return is_public(ip_address(host))
-    except ValueError:
-        return False
+    """Return whether a host is a name that has to be resolved, or is itself a public address."""
+    address = literal_address(host)
+    if address is None:
+        return not host.rstrip(".").rpartition(".")[2][:1].isdigit()  # which some resolvers read as an address
+    return is_public(address)
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:

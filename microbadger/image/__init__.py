@@ -6,18 +6,17 @@ from microbadger.image.changes import (
     ChangeDocument,
     ChangeLogDocument,
     Changes,
-    change_between,
+    change_document,
     changes_between,
 )
 from microbadger.image.describe import (
-    PREFERRED_PLATFORM,
-    PlatformImage,
     current_version,
     describe_image,
     describe_version,
+    has_unread_part,
     hub_details,
+    is_blank,
     outline_version,
-    related,
     shown_at,
     tagged,
     with_details_of,
@@ -39,12 +38,13 @@ from microbadger.image.documents import (
     is_same,
     tags_of,
 )
-from microbadger.image.errors import InvalidManifest, ManifestError, UnsupportedManifest
-from microbadger.image.labels import KNOWN_FIELDS, Labels, read_labels
+from microbadger.image.errors import InvalidManifest, UnsupportedManifest
+from microbadger.image.fields import read_time
+from microbadger.image.labels import KNOWN_FIELDS, Labels, read_labels, says_something
 from microbadger.image.manifest import (
     ACCEPT,
-    INDEX_TYPES,
     MANIFEST_TYPES,
+    Config,
     Descriptor,
     Index,
     Manifest,
@@ -54,15 +54,17 @@ from microbadger.image.manifest import (
     parse_config,
     parse_manifest,
 )
+from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage
 from microbadger.image.reference import DOCKER_HUB, InvalidReference, Reference, Repository, is_digest, is_tag
 from microbadger.image.strict_json import parse_json, parse_object
-from microbadger.image.tags import choose, most_specific
+from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
+from microbadger.image.version_facts import facts_of, related
 
 __all__ = [
     "ACCEPT",
     "DOCKER_HUB",
-    "INDEX_TYPES",
     "KNOWN_FIELDS",
+    "LATEST",
     "MANIFEST_TYPES",
     "MOST_CHANGES",
     "NO_CHANGES",
@@ -70,6 +72,7 @@ __all__ = [
     "ChangeDocument",
     "ChangeLogDocument",
     "Changes",
+    "Config",
     "Descriptor",
     "HubDetails",
     "ImageDocument",
@@ -79,7 +82,6 @@ __all__ = [
     "Labels",
     "LayerDocument",
     "Manifest",
-    "ManifestError",
     "Platform",
     "PlatformDocument",
     "PlatformImage",
@@ -92,7 +94,7 @@ __all__ = [
     "TagDocument",
     "UnsupportedManifest",
     "VersionDocument",
-    "change_between",
+    "change_document",
     "changes_between",
     "choose",
     "current_version",
@@ -100,13 +102,17 @@ __all__ = [
     "describe_version",
     "digest_of",
     "document_bytes",
+    "facts_of",
     "format_time",
     "has_digest",
+    "has_unread_part",
     "hub_details",
     "image_name",
+    "is_blank",
     "is_digest",
     "is_same",
     "is_tag",
+    "is_version_tag",
     "most_specific",
     "outline_version",
     "parse_config",
@@ -114,7 +120,9 @@ __all__ = [
     "parse_manifest",
     "parse_object",
     "read_labels",
+    "read_time",
     "related",
+    "says_something",
     "shown_at",
     "tagged",
     "tags_of",

@@ -3,7 +3,7 @@
 The last changes of an image are published in ``v1/images/<repository>/-/changes.json``, the newest one first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
@@ -72,19 +72,27 @@ class ChangeLogDocument(TypedDict):
     Changes: list[ChangeDocument]
 
 
-def changes_between(before: ImageDocument, after: ImageDocument) -> Changes:
-    """Return the tags that are new, that name another version, and that are gone."""
+def changes_between(
+    before: ImageDocument, after: ImageDocument, *, deleted: Container[str], known: Container[str] = ()
+) -> Changes:
+    """Return the tags that are new, that name another version, and that are gone.
+
+    A tag counts as gone only if it is among those that the registry ``deleted``: one that is merely no longer kept is
+    no change. Nor is one that is kept from now on, but was ``known`` to be in the registry before.
+    """
     old, new = _digests(before), _digests(after)
+    shown = {tag for version in before["Versions"] for tag in tags_of(version)}
     return Changes(
-        new={tag: sha_of(digest) for tag, digest in new.items() if tag not in old},
+        new={tag: sha_of(digest) for tag, digest in new.items() if tag not in shown and tag not in known},
         changed={tag: sha_of(digest) for tag, digest in new.items() if tag in old and old[tag] != digest},
-        deleted={tag: sha_of(digest) for tag, digest in old.items() if tag not in new},
+        deleted={tag: sha_of(digest) for tag, digest in old.items() if tag not in new and tag in deleted},
     )
 
 
-def change_between(before: ImageDocument, after: ImageDocument, time: datetime) -> ChangeDocument | None:
+def change_document(
+    before: ImageDocument, after: ImageDocument, changes: Changes, time: datetime
+) -> ChangeDocument | None:
     """Return the changes between two documents as an entry of the log, None if no tag moved."""
-    changes = changes_between(before, after)
     if not changes:
         return None
     old, new = _digests(before), _digests(after)
@@ -99,4 +107,5 @@ def change_between(before: ImageDocument, after: ImageDocument, time: datetime) 
 
 
 def _digests(image: ImageDocument) -> dict[str, str]:
-    return {tag: version["Digest"] for version in image["Versions"] for tag in tags_of(version)}
+    """Return what each tag names; tags of which that is not known are left out."""
+    return {tag: version["Digest"] for version in image["Versions"] if version["Digest"] for tag in tags_of(version)}

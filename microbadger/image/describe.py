@@ -1,64 +1,38 @@
 """Describes images and their versions: makes the published documents from manifests, configs and labels.
 
-The *current version* of an image is the one that `latest` names, else the newest one; the fields of its document are
-also those of the image. The *main platform* of a version is linux/amd64, else the first one.
+The *current version* of an image is the one that `latest` names, else its highest release, else the newest one; the
+fields of its document are also those of the image.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TypeVar
+from datetime import UTC, datetime
 
 from microbadger.image.documents import (
-    BaseDocument,
     HubDetails,
     ImageDocument,
-    LayerDocument,
-    LicenseDocument,
     PlatformDocument,
-    RelativeDocument,
     TagDocument,
-    VersionControlDocument,
     VersionDocument,
     format_time,
     image_name,
+    ordered,
     sha_of,
     tags_of,
 )
-from microbadger.image.labels import Labels, read_labels
-from microbadger.image.manifest import Config, Manifest, Platform, layer_steps
+from microbadger.image.errors import UnsupportedManifest
+from microbadger.image.fields import read_time
+from microbadger.image.platforms import PlatformImage, describe_layers, describe_platform, distinct, main_platform
 from microbadger.image.reference import DOCKER_HUB, Repository
-from microbadger.image.tags import most_specific
-
-D = TypeVar("D", ImageDocument, VersionDocument, PlatformDocument)
+from microbadger.image.releases import highest_release
+from microbadger.image.tags import LATEST, is_version_tag, most_specific
+from microbadger.image.version_facts import add_facts, facts_of
 
 _DETAILS = frozenset({"Layers", "DiffIDs"})  # fields of a version's own document that the document of its image lacks
-PREFERRED_PLATFORM = ("linux", "amd64")
-
-# How builders wrap a Dockerfile instruction in the history of an image.
-_SHELL = "/bin/sh -c "
-_NO_OPERATION = "#(nop)"
-_BUILDKIT_MARK = " # buildkit"
-
+_UNKNOWN_TIME = datetime.min.replace(tzinfo=UTC)
 _VERSION_FIELDS_ON_TOP = (
     *("Id", "LatestVersion", "Author", "LayerCount", "DownloadSize", "Labels"),
     *("Digest", "MediaType", "Platforms", "Annotations", "Source", "Base"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class PlatformImage:
-    """One platform of a version, as read from the registry."""
-
-    digest: str
-    platform: Platform
-    manifest: Manifest
-    config: Config
-
-    @property
-    def size_bytes(self) -> int:
-        """The sum of its layers."""
-        return sum(layer.size_bytes for layer in self.manifest.layers)
 
 
 def describe_version(
@@ -70,26 +44,31 @@ def describe_version(
 ) -> VersionDocument:
     """Return the document of one version, with the layers of its main platform on top.
 
-    ``images`` must not be empty. If there are several, each platform also has its own labels and layers.
+    ``images`` must not be empty. If there are several, each platform also has its own labels and layers. The version is
+    ``Unread`` if no platform was read whole, and ``Unsupported`` if none turns out to be an image.
     """
+    of_index = index_annotations or {}
+    images = [image for image in distinct(images) if image.is_image] or images
     main = main_platform(images)
-    labels = read_labels(main.config.labels, main.manifest.annotations, index_annotations or {})
-    version = outline_version(repository, digest, media_type)
-    version["Author"] = main.config.author or labels.authors or ""
-    version["LayerCount"] = len(main.manifest.layers)
+    if not main.is_image and main.manifest:
+        reason = str(UnsupportedManifest(main.manifest.kind))
+        return outline_version(repository, digest, media_type, unsupported=reason)
+    version = outline_version(repository, digest, media_type, unread=main.why_unread)
+    version["Author"] = main.author
+    version["LayerCount"] = main.layer_count
     version["DownloadSize"] = main.size_bytes
-    version["Layers"] = _layers(main)
-    version["Platforms"] = [_platform(image, with_details=len(images) > 1) for image in images]
-    if len(main.config.diff_ids) == len(main.manifest.layers) > 0:
+    version["Layers"] = describe_layers(main)
+    version["Platforms"] = [describe_platform(image, of_index, with_details=len(images) > 1) for image in images]
+    if main.config and len(main.config.diff_ids) == main.layer_count > 0:
         version["DiffIDs"] = list(main.config.diff_ids)
-    if main.config.created:
-        version["Created"] = format_time(main.config.created)
-    if main.config.labels:
-        version["Labels"] = dict(main.config.labels)
-    if annotations := {**main.manifest.annotations, **_not_empty(index_annotations or {})}:
+    if created := main.created(of_index):
+        version["Created"] = format_time(created)
+    if main.labels:
+        version["Labels"] = dict(main.labels)
+    if annotations := main.annotations(of_index):
         version["Annotations"] = annotations
-    _add_labels(version, labels)
-    return _ordered(VersionDocument, version)
+    add_facts(version)
+    return ordered(VersionDocument, version)
 
 
 def outline_version(
@@ -127,12 +106,20 @@ def describe_image(
     updated_at: datetime,
     webhook_url: str | None = None,
     hub: HubDetails | None = None,
+    tag_count: int | None = None,
+    first_seen: Mapping[str, float] | None = None,
 ) -> ImageDocument:
     """Return the document of an image with these versions, newest first, without their layers.
 
-    ``updated_at`` is when the document last changed, which only the caller knows.
+    ``updated_at`` is when the document last changed, ``tag_count`` how many tags the registry has, and ``first_seen``
+    when digests were first seen, as Unix times: they order the versions whose creation does not.
     """
-    newest_first = sorted((_without_layers(v) for v in versions), key=_newest_first, reverse=True)
+    seen = first_seen or {}
+
+    def age(version: VersionDocument) -> tuple[datetime, float, str]:
+        return _creation(version), seen.get(version["Digest"], 0.0), version["SHA"]
+
+    newest_first = sorted(map(_without_layers, versions), key=age, reverse=True)
     current = current_version(newest_first)
     hub = hub or HubDetails()
     image = ImageDocument(
@@ -150,11 +137,12 @@ def describe_image(
         "PullCount": hub.pull_count,
         "StarCount": hub.star_count,
         "ImageURL": _image_url(repository),
+        "TagCount": tag_count,
     }
     image.update({key: value for key, value in optional.items() if value is not None})  # type: ignore[typeddict-item]
     if current:
-        image.update(_on_top(current))
-    return _ordered(ImageDocument, image)
+        image.update(_on_top(current, newest_first))
+    return ordered(ImageDocument, image)
 
 
 def shown_at(image: ImageDocument, tag: str) -> ImageDocument | None:
@@ -165,8 +153,8 @@ def shown_at(image: ImageDocument, tag: str) -> ImageDocument | None:
     shown = image.copy()
     for field in _VERSION_FIELDS_ON_TOP:
         shown.pop(field, None)  # type: ignore[misc]
-    shown.update(_on_top(version))
-    return _ordered(ImageDocument, shown)
+    shown.update(_on_top(version, image["Versions"]))
+    return ordered(ImageDocument, shown)
 
 
 def hub_details(image: ImageDocument) -> HubDetails:
@@ -181,22 +169,26 @@ def hub_details(image: ImageDocument) -> HubDetails:
 
 
 def current_version(versions: Sequence[VersionDocument]) -> VersionDocument | None:
-    """Return the version that ``latest`` names, else the newest by creation time; None if there is no version."""
-    latest = [version for version in versions if "latest" in tags_of(version)]
-    return next(iter(latest), None) or max(versions, key=_newest_first, default=None)
+    """Return the version that ``latest`` names, else the highest release, else the newest; None if there is none.
 
-
-def main_platform(images: Sequence[PlatformImage]) -> PlatformImage:
-    """Return the image for linux/amd64, else the first one.
-
-    The variant that runs on every amd64 processor, which is v1, comes before v2 and later ones.
+    Of versions that nothing else tells apart it is the first, which in the document of an image was first seen last.
     """
+    by_tag: dict[str, VersionDocument] = {}
+    for version in versions:
+        for tag in tags_of(version):
+            by_tag.setdefault(tag, version)
+    named = by_tag.get(LATEST) or by_tag.get(highest_release(filter(is_version_tag, by_tag)) or "")
+    return named or max(versions, key=_creation, default=None)
 
-    def rank(image: PlatformImage) -> tuple[bool, bool]:
-        is_preferred = (image.platform.os, image.platform.architecture) == PREFERRED_PLATFORM
-        return not is_preferred, is_preferred and image.platform.variant not in (None, "v1")
 
-    return min(images, key=rank)
+def is_blank(version: VersionDocument) -> bool:
+    """Return whether nothing at all could be read of a version."""
+    return "Unread" in version and not version["LayerCount"]
+
+
+def has_unread_part(version: VersionDocument) -> bool:
+    """Return whether a version, or one of its platforms, could not be read whole."""
+    return "Unread" in version or any("Unread" in platform for platform in version["Platforms"])
 
 
 def tagged(version: VersionDocument, tags: Iterable[str]) -> VersionDocument:
@@ -205,113 +197,20 @@ def tagged(version: VersionDocument, tags: Iterable[str]) -> VersionDocument:
     return version if version["Tags"] == documents else {**version, "Tags": documents}
 
 
-def related(
-    version: VersionDocument, parents: list[RelativeDocument], identical: list[RelativeDocument]
-) -> VersionDocument:
-    """Return the version with these relatives instead of its own; an empty list is left out."""
-    if version.get("Parents", []) == parents and version.get("Identical", []) == identical:
-        return version
-    changed = version.copy()
-    for field, relatives in (("Parents", parents), ("Identical", identical)):
-        changed.pop(field, None)  # type: ignore[misc]
-        if relatives:
-            changed[field] = relatives  # type: ignore[literal-required]
-    return _ordered(VersionDocument, changed)
-
-
 def with_details_of(published: VersionDocument, version: VersionDocument) -> VersionDocument:
     """Return a version from the document of its image, with the details from its own, ``published`` document."""
     whole = version.copy()
     whole["Platforms"] = published["Platforms"]
     for field in _DETAILS & published.keys():
         whole[field] = published[field]  # type: ignore[literal-required]
-    return _ordered(VersionDocument, whole)
+    return ordered(VersionDocument, whole)
 
 
-def command_of(created_by: str) -> str:
-    """Return the Dockerfile instruction behind a history entry.
-
-    >>> command_of('/bin/sh -c #(nop)  CMD ["sh"]'), command_of("RUN /bin/sh -c make # buildkit")
-    ('CMD ["sh"]', 'RUN make')
-    """
-    command = created_by.strip().removesuffix(_BUILDKIT_MARK)
-    if _NO_OPERATION in command:
-        return command.partition(_NO_OPERATION)[2].strip()
-    arguments, shell, script = command.partition(_SHELL)
-    if shell and (arguments in ("", "RUN ") or arguments.startswith(("|", "RUN |"))):
-        return f"RUN {script.strip()}"
-    return command
-
-
-def _layers(image: PlatformImage) -> list[LayerDocument]:
-    return [
-        LayerDocument(
-            BlobSum=step.layer.digest,
-            Command=command_of(step.command or ""),
-            DownloadSize=step.layer.size_bytes,
-            Digest=step.layer.digest,
-            MediaType=step.layer.media_type,
-        )
-        if step.layer
-        else LayerDocument(BlobSum="", Command=command_of(step.command or ""), DownloadSize=0)
-        for step in layer_steps(image.manifest, image.config)
-    ]
-
-
-def _platform(image: PlatformImage, *, with_details: bool) -> PlatformDocument:
-    document = PlatformDocument(
-        OS=image.platform.os,
-        Architecture=image.platform.architecture,
-        Digest=image.digest,
-        DownloadSize=image.size_bytes,
-        LayerCount=len(image.manifest.layers),
-    )
-    if image.platform.variant:
-        document["Variant"] = image.platform.variant
-    if image.config.created:
-        document["Created"] = format_time(image.config.created)
-    if with_details:
-        if image.config.labels:
-            document["Labels"] = dict(image.config.labels)
-        if image.manifest.annotations:
-            document["Annotations"] = dict(image.manifest.annotations)
-        document["Layers"] = _layers(image)
-    return _ordered(PlatformDocument, document)
-
-
-def _add_labels(version: VersionDocument, labels: Labels) -> None:
-    if labels.license:
-        version["License"] = LicenseDocument(Code=labels.license.code)
-        if labels.license.url:
-            version["License"]["URL"] = labels.license.url
-    if labels.version_control:
-        version["VersionControl"] = VersionControlDocument(
-            Type=labels.version_control.type, URL=labels.version_control.url, Commit=labels.version_control.commit
-        )
-    if labels.source:
-        version["Source"] = labels.source
-    base = BaseDocument()
-    if labels.base_name:
-        base["Name"] = labels.base_name
-    if labels.base_digest:
-        base["Digest"] = labels.base_digest
-    if base:
-        version["Base"] = base
-
-
-def _not_empty(annotations: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in annotations.items() if value.strip()}
-
-
-def _on_top(current: VersionDocument) -> ImageDocument:
+def _on_top(current: VersionDocument, versions: Sequence[VersionDocument]) -> ImageDocument:
     fields = {key: current.get(key) for key in _VERSION_FIELDS_ON_TOP}
-    fields |= {"Id": current["SHA"], "LatestVersion": most_specific(tags_of(current))}
+    all_tags = [tag for version in versions for tag in tags_of(version)]
+    fields |= {"Id": current["SHA"], "LatestVersion": most_specific(tags_of(current), all_tags)}
     return {key: value for key, value in fields.items() if value}  # type: ignore[return-value]
-
-
-def _ordered(kind: type[D], document: D) -> D:
-    """Return a document with its fields in the order of its kind, which is the order of the v1 interface."""
-    return {key: document[key] for key in kind.__annotations__ if key in document}  # type: ignore[return-value, literal-required]
 
 
 def _without_layers(version: VersionDocument) -> VersionDocument:
@@ -328,15 +227,15 @@ def _without_details(platform: PlatformDocument) -> PlatformDocument:
 
 
 def _description_in_labels(version: VersionDocument | None) -> str | None:
-    return read_labels(version.get("Labels", {}), version.get("Annotations", {})).description if version else None
+    return facts_of(version).description if version else None
 
 
-def _newest_first(version: VersionDocument) -> tuple[str, str]:
-    return version.get("Created", "").removesuffix("Z"), version["SHA"]  # with the Z, 51.36Z sorts before 51Z
+def _creation(version: VersionDocument) -> datetime:
+    return read_time(version.get("Created")) or _UNKNOWN_TIME
 
 
 def _first_creation(versions: Sequence[VersionDocument]) -> str | None:
-    return next((version["Created"] for version in versions if "Created" in version), None)
+    return next((version["Created"] for version in versions if _creation(version) > _UNKNOWN_TIME), None)
 
 
 def _image_url(repository: Repository) -> str | None:

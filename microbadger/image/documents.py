@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict, TypeVar
 
 from microbadger.image.reference import Repository
 
@@ -45,10 +45,15 @@ class LayerDocument(TypedDict):
 
 
 class PlatformDocument(TypedDict):
-    """One platform of a version; it has labels and layers only in the document of a version with several platforms."""
+    """One platform of a version; it has labels and layers only in the document of a version with several platforms.
 
-    OS: str
-    Architecture: str
+    ``Unread`` says in a sentence why its manifest or its config could not be read: what is known of it is there all the
+    same.
+    """
+
+    OS: NotRequired[str]
+    OSVersion: NotRequired[str]
+    Architecture: NotRequired[str]
     Variant: NotRequired[str]
     Digest: str
     DownloadSize: int
@@ -57,6 +62,7 @@ class PlatformDocument(TypedDict):
     Labels: NotRequired[dict[str, str]]
     Annotations: NotRequired[dict[str, str]]
     Layers: NotRequired[list[LayerDocument]]
+    Unread: NotRequired[str]
 
 
 class RelativeDocument(TypedDict):
@@ -73,7 +79,8 @@ class VersionDocument(TypedDict):
     """One digest that has a tag.
 
     ``Unsupported`` says in a sentence why it cannot be described, such as "this is a Helm chart, not a container
-    image"; ``Unread`` says why it was not read yet.
+    image"; ``Unread`` says why it could not be read. ``InheritedLabels`` are the keys of labels that are the base
+    image's: they are in ``Labels`` and describe the base.
     """
 
     SHA: str
@@ -81,6 +88,7 @@ class VersionDocument(TypedDict):
     ImageName: str
     Author: str
     Labels: NotRequired[dict[str, str]]
+    InheritedLabels: NotRequired[list[str]]
     LayerCount: int
     DownloadSize: int
     Created: NotRequired[str]
@@ -121,6 +129,7 @@ class ImageDocument(TypedDict):
     LatestVersion: NotRequired[str]
     Registry: str
     Repository: str
+    TagCount: NotRequired[int]
     Digest: NotRequired[str]
     MediaType: NotRequired[str]
     Platforms: NotRequired[list[PlatformDocument]]
@@ -132,7 +141,7 @@ class ImageDocument(TypedDict):
 class StatusDocument(TypedDict):
     """The state of an image: when it was checked, when it is checked next and, if it is failing, since when and why.
 
-    ``Error`` is a sentence.
+    ``Error`` is a sentence. So is ``Note``, about what the last check could not read although it succeeded.
     """
 
     ImageName: str
@@ -142,6 +151,10 @@ class StatusDocument(TypedDict):
     Reason: NotRequired[Reason]
     Error: NotRequired[str]
     FailingSince: NotRequired[str]
+    Note: NotRequired[str]
+
+
+D = TypeVar("D", ImageDocument, VersionDocument, PlatformDocument)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +185,11 @@ def format_time(moment: datetime) -> str:
 def tags_of(version: VersionDocument) -> list[str]:
     """Return the tags of a version."""
     return [tag["tag"] for tag in version["Tags"]]
+
+
+def ordered(kind: type[D], document: D) -> D:
+    """Return a document with its fields in the order of its kind, which is the order of the v1 interface."""
+    return {key: document[key] for key in kind.__annotations__ if key in document}  # type: ignore[return-value, literal-required]
 
 
 def document_bytes(document: Mapping[str, object]) -> bytes:

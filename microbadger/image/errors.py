@@ -11,16 +11,17 @@ class ManifestError(ValueError):
 
 
 class InvalidManifest(ManifestError):
-    """A document breaks its specification or a bound."""
+    """A document breaks its specification or a bound; `reason` says how, in a few words."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the document is invalid: {reason}")
+        self.reason = reason
 
 
 class UnsupportedManifest(ManifestError):
     """A document is not a container image; `kind` names what it is, such as "Helm chart"."""
 
     def __init__(self, kind: str) -> None:
-        article = "an" if kind[0] in "aeiou" else "a"
+        article = "an" if kind[0].lower() in "aeio" or kind == "SBOM" else "a"
         super().__init__(f"this is {article} {kind}, not a container image")
         self.kind = kind

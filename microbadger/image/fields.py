@@ -1,87 +1,104 @@
 """Reads the fields of a registry's documents, each of the right type and within bounds.
 
-An absent field is read as an empty one. A field of the wrong type or size raises `InvalidManifest`, except for texts
-and times: those that are invalid count as absent.
+A field that is invalid counts as absent, and an absent one is empty: a broken field never hides the others. Only what a
+document is nothing without, such as a digest or the size of a layer, raises `InvalidManifest`.
 """
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TypeGuard
 
 from microbadger.image.errors import InvalidManifest
 from microbadger.image.reference import is_digest
 from microbadger.image.strict_json import parse_object
 
-_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+# RFC 3339, and what builders write instead: a space for the T, no colon in the offset, no offset, no time of day.
+_TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?"
+    r"(?: ?(?:[Zz]|UTC|([+-])(\d\d):?(\d\d)(?: [A-Z]{1,5})?))?)?",  # Go prints the name of a zone behind its offset
+    re.ASCII,
+)
+# Docker is not older than this. Reproducible builds write 1970, and Go writes the year 1, where no time is set.
+_FIRST_IMAGE = datetime(2013, 3, 20, tzinfo=UTC)
+_LEAP_SECOND = 60
+_MAX_OFFSET_HOURS = 23
 
 _MAX_TEXTS = 1000
 _MAX_TEXT_LENGTH = 1024**2  # build packs keep whole bills of materials in one label
 _MAX_NAME_LENGTH = 255
 _MAX_SIZE_BYTES = 2**50
+# Where there are too many labels, those that mean something stay.
+_KNOWN_KEYS = ("org.opencontainers.image.", "org.label-schema.", "vnd.docker.reference.")
 
 
 def parse_document(raw: bytes) -> Mapping[str, object]:
-    """Return the JSON object in these bytes."""
+    """Return the JSON object in these bytes; Go's reader replaces those that are not UTF-8, too."""
     try:
-        return parse_object(raw)
+        return parse_object(raw, errors="replace")
     except ValueError as error:
         raise InvalidManifest(str(error)) from error
 
 
-def read_object(value: object, field: str) -> Mapping[str, object]:
-    """Return an object, empty if it is absent."""
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise InvalidManifest(f"{field} is not an object")
-    return value
+def read_object(value: object) -> Mapping[str, object]:
+    """Return an object."""
+    return value if isinstance(value, dict) else {}
 
 
-def read_list(value: object, field: str, limit: int) -> list[object]:
-    """Return a list, empty if it is absent."""
+def read_list(value: object, limit: int) -> list[object]:
+    """Return the first items of a list, at most so many."""
+    return value[:limit] if isinstance(value, list) else []
+
+
+def require_list(value: object, field: str) -> list[object]:
+    """Return a list; null is an empty one."""
     if value is None:
         return []
     if not isinstance(value, list):
         raise InvalidManifest(f"{field} is not a list")
-    if len(value) > limit:
-        raise InvalidManifest(f"it has more than {limit} {field}")
     return value
 
 
-def read_texts(value: object, field: str) -> Mapping[str, str]:
-    """Return labels or annotations, without values that are not texts."""
-    fields = read_object(value, field)
-    if len(fields) > _MAX_TEXTS:
-        raise InvalidManifest(f"it has more than {_MAX_TEXTS} {field}")
-    return {read_text(key, field): read_text(text, field) for key, text in fields.items() if isinstance(text, str)}
+def read_texts(value: object) -> Mapping[str, str]:
+    """Return labels or annotations, without those that are not texts or are too long."""
+    fields = read_object(value)
+    texts = [(read_text(key), read_text(text)) for key, text in fields.items() if _fits(key) and _fits(text)]
+    if len(texts) > _MAX_TEXTS:
+        texts.sort(key=lambda item: not item[0].startswith(_KNOWN_KEYS))
+    return dict(texts[:_MAX_TEXTS])
 
 
-def read_name(value: object, field: str) -> str | None:
-    """Return a short text, None if it is absent or empty."""
-    text = read_text(value, field)
-    if len(text) > _MAX_NAME_LENGTH:
-        raise InvalidManifest(f"{field} is too long")
-    return text or None
+def read_name(value: object) -> str | None:
+    """Return a short text."""
+    text = read_text(value)
+    return text if text.strip() and len(text) <= _MAX_NAME_LENGTH else None
 
 
-def read_text(value: object, field: str) -> str:
-    """Return a text that can be written as UTF-8, empty if the value is not a text."""
-    if not isinstance(value, str):
-        return ""
-    if len(value) > _MAX_TEXT_LENGTH:
-        raise InvalidManifest(f"{field} is too long")
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+def read_text(value: object) -> str:
+    """Return a text that can be written as UTF-8."""
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _fits(value) else ""
 
 
 def read_time(value: object) -> datetime | None:
-    """Return an RFC 3339 time in UTC; None if it is invalid, or Go's zero time, which means "not set"."""
-    if not isinstance(value, str) or not _TIMESTAMP.fullmatch(value):
+    """Return a time in UTC, the start of the day if it is a date; None for a placeholder from before there was Docker.
+
+    >>> read_time("2026-11-20 10:00:00.123456789012+0200")
+    datetime.datetime(2026, 11, 20, 8, 0, 0, 123456, tzinfo=datetime.timezone.utc)
+    """
+    match = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
         return None
+    year, month, day, hour, minute, second = (int(number or 0) for number in match.groups()[:6])
+    fraction, sign, offset_hours, offset_minutes = match.groups()[6:]
+    microsecond = int((fraction or "").ljust(6, "0")[:6])
     try:
-        time = datetime.fromisoformat(value).astimezone(UTC)
+        offset = _offset(sign, int(offset_hours or 0), int(offset_minutes or 0))
+        leap = second == _LEAP_SECOND
+        time = datetime(year, month, day, hour, minute, second - leap, microsecond, offset) + timedelta(seconds=leap)
+        time = time.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return time if time.year > 1 else None
+    return time if time >= _FIRST_IMAGE else None
 
 
 def read_digest(value: object) -> str:
@@ -96,3 +113,14 @@ def read_size_bytes(value: object) -> int:
     if type(value) is not int or not 0 <= value <= _MAX_SIZE_BYTES:
         raise InvalidManifest("a size is missing or invalid")
     return value
+
+
+def _fits(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and len(value) <= _MAX_TEXT_LENGTH
+
+
+def _offset(sign: str | None, hours: int, minutes: int) -> timezone:
+    if minutes >= 60 or hours > _MAX_OFFSET_HOURS:
+        raise ValueError("there is no such time zone")
+    offset = timedelta(hours=hours, minutes=minutes)
+    return timezone(-offset if sign == "-" else offset)

@@ -3,9 +3,10 @@
 Annotations have the keys of the OCI image specification, labels have those or the older ones of label-schema:
 https://github.com/opencontainers/image-spec/blob/main/annotations.md and
 https://github.com/label-schema/label-schema.org/blob/gh-pages/rc1.md; `license` and `vcs-type` are in
-neither, but MicroBadger has always read them. Only these exact keys count, and an empty value is absent. An
-annotation of the index comes before one of the manifest, then the OCI label, then the label-schema label: labels
-are inherited from the base image, annotations are not.
+neither, but MicroBadger has always read them. Only these exact keys count. An annotation of the index comes before one
+of its entry, then one of the manifest, then the OCI label, then the label-schema label: labels are inherited from the
+base image, annotations are not. A value that says nothing is absent and hides no other: an empty one, `NOASSERTION`, a
+time that is none or a placeholder.
 
 Every value is untrusted. A text is shortened and loses control characters and characters that hide or reorder text.
 An address becomes a link only if it is a plain one: to a host with a name, without characters that could end an
@@ -15,11 +16,13 @@ HTML attribute. A link is https and has no user and no password. An odd address 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 from urllib.parse import quote, unquote
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
+from microbadger.image.fields import read_time
 from microbadger.image.reference import is_digest
 
 _OCI = "org.opencontainers.image"
@@ -43,7 +46,9 @@ KNOWN_FIELDS: Mapping[str, tuple[str, str | None]] = MappingProxyType(
         "license": (f"{_OCI}.licenses", f"{_LABEL_SCHEMA}.license"),
     }
 )
+_CREATED_KEYS = KNOWN_FIELDS["created"]
 _VERSION_CONTROL_TYPE_KEY = f"{_LABEL_SCHEMA}.vcs-type"
+_NO_ASSERTION = "noassertion"  # what SPDX writes where nothing is known
 _GIT = "git"
 
 _MAX_TEXT_LENGTH = 2000
@@ -100,7 +105,7 @@ class Labels:
     description: str | None
     version: str | None
     authors: str | None
-    created: str | None
+    created: datetime | None
     documentation: str | None
     url: str | None
     source: str | None
@@ -135,18 +140,11 @@ _FORGES_BY_HOST = {
 _FORGES_BY_FIRST_LABEL = {"github": _GITHUB, "gitlab": _GITLAB, "gitea": _GITEA, "forgejo": _GITEA}
 
 
-def read_labels(
-    labels: Mapping[str, object],
-    manifest_annotations: Mapping[str, object] = _NOTHING,
-    index_annotations: Mapping[str, object] = _NOTHING,
-) -> Labels:
-    """Return the facts in the labels of an image and the annotations of its manifest and index; never fails."""
+def read_labels(labels: Mapping[str, object], annotations: Mapping[str, object] = _NOTHING) -> Labels:
+    """Return the facts in the labels of an image and its merged annotations; never fails."""
     values = {
         field: _first_value(
-            index_annotations.get(oci),
-            manifest_annotations.get(oci),
-            labels.get(oci),
-            None if label_schema is None else labels.get(label_schema),
+            annotations.get(oci), labels.get(oci), None if label_schema is None else labels.get(label_schema)
         )
         for field, (oci, label_schema) in KNOWN_FIELDS.items()
     }
@@ -158,7 +156,7 @@ def read_labels(
         description=texts["description"],
         version=texts["version"],
         authors=texts["authors"],
-        created=texts["created"],
+        created=_created(labels, annotations),
         documentation=_web_link(values["documentation"]),
         url=_web_link(values["url"]),
         source=source,
@@ -168,6 +166,19 @@ def read_labels(
         license=_license(texts["license"]),
         version_control=_version_control(source, revision) if is_git else None,
     )
+
+
+def merged_annotations(*levels: Mapping[str, str]) -> dict[str, str]:
+    """Return the annotations of several levels as one: of each key the first value that says something."""
+    merged: dict[str, str] = {}
+    for level in reversed(levels):
+        merged |= {key: text for key, text in level.items() if key not in merged or says_something(key, text)}
+    return merged
+
+
+def says_something(key: str, text: str) -> bool:
+    """Return whether a label or annotation has a value, not a placeholder."""
+    return bool(_first_value(text)) and (key not in _CREATED_KEYS or read_time(text.strip()) is not None)
 
 
 def repository_url(text: str) -> str | None:
@@ -202,9 +213,15 @@ def commit_url(repository: str, revision: str) -> str | None:
 
 
 def _first_value(*values: object) -> str:
-    """Return the first value that has visible characters, stripped; an empty text if there is none."""
+    """Return the first value that says something, stripped; an empty text if there is none."""
     texts = (value.strip() for value in values if isinstance(value, str))
-    return next((text for text in texts if _shown(text)), "")
+    return next((text for text in texts if _shown(text).lower() not in ("", _NO_ASSERTION)), "")
+
+
+def _created(labels: Mapping[str, object], annotations: Mapping[str, object]) -> datetime | None:
+    oci, label_schema = _CREATED_KEYS
+    texts = (_first_value(value) for value in (annotations.get(oci), labels.get(oci), labels.get(label_schema or "")))
+    return next((time for text in texts if (time := read_time(text))), None)
 
 
 def _shown(value: str) -> str:

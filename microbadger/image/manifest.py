@@ -5,17 +5,20 @@ A tag names an *index* (one image for several platforms) or a *manifest* (one im
 https://github.com/opencontainers/image-spec (image-index.md, manifest.md, config.md, descriptor.md) and
 https://github.com/distribution/distribution/blob/main/docs/content/spec/manifest-v2-2.md.
 
-Only what an image needs is kept. Layers are never fetched, so their media types do not matter, and the `urls`
-of foreign layers are dropped: clients that followed them sent their credentials to strangers (CVE-2020-15157).
+Only what an image needs is kept. Layers are never fetched, and the `urls` of foreign layers are dropped: clients that
+followed them sent their credentials to strangers (CVE-2020-15157).
+
+A part that is broken never hides the others: a broken field counts as absent, and a broken entry of an index is kept
+with the reason. Only a manifest whose config or layers are broken is invalid, for its size would be a guess.
 """
 
 import base64
 import hashlib
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from microbadger.image.artifacts import IMAGE_CONFIG_TYPES, can_be_file_system, is_file_system, kind_of
 from microbadger.image.errors import InvalidManifest, UnsupportedManifest
 from microbadger.image.fields import (
     parse_document,
@@ -27,7 +30,9 @@ from microbadger.image.fields import (
     read_text,
     read_texts,
     read_time,
+    require_list,
 )
+from microbadger.image.reference import is_digest
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -42,33 +47,10 @@ _SCHEMA_1_TYPES = {
     "application/vnd.docker.distribution.manifest.v1+json",
 }
 _KNOWN_TYPES = INDEX_TYPES | MANIFEST_TYPES | _SCHEMA_1_TYPES
-# The last four were stored by early clients for ordinary images, and Docker still reads them:
-# https://github.com/distribution/distribution/issues/1621, https://github.com/docker/docker/issues/22378
-_IMAGE_CONFIG_TYPES = {
-    "application/vnd.oci.image.config.v1+json",
-    "application/vnd.docker.container.image.v1+json",
-    "application/octet-stream",
-    "application/json",
-    "text/html",
-    "",
-}
-_KINDS = {
-    "application/vnd.cncf.helm.config.v1+json": "Helm chart",
-    "application/vnd.cncf.flux.config.v1+json": "Flux artifact",
-    "application/vnd.cncf.notary.signature": "signature",
-    "application/vnd.dev.cosign.artifact.sig.v1+json": "signature",
-    "application/vnd.dev.cosign.simplesigning.v1+json": "signature",
-    "application/vnd.dev.sigstore.bundle.v0.3+json": "signature",
-    "application/vnd.in-toto+json": "attestation",
-    "application/vnd.dsse.envelope.v1+json": "attestation",
-    "application/vnd.devcontainers": "dev container feature",
-    "application/vnd.buildkit.cacheconfig.v0": "BuildKit cache",
-    "application/vnd.docker.plugin.v1+json": "Docker plugin",
-    "application/vnd.wasm.config.v0+json": "WebAssembly module",
-}
 _ATTESTATION_ANNOTATION = "vnd.docker.reference.type"
-_MEDIA_TYPE = re.compile(r"[A-Za-z0-9][\w!#$&^.+-]{0,126}/[A-Za-z0-9][\w!#$&^.+-]{0,126}", re.ASCII)
 _HASHES = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
+
+UNKNOWN = "unknown"
 
 _MAX_ENTRIES = 1000
 _MAX_LAYERS = 1000
@@ -87,6 +69,11 @@ class Platform:
     def __str__(self) -> str:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the document names the operating system or the processor."""
+        return (self.os, self.architecture) != (UNKNOWN, UNKNOWN)
+
 
 @dataclass(frozen=True)
 class Descriptor:
@@ -102,12 +89,21 @@ class Descriptor:
 
 
 @dataclass(frozen=True)
+class BrokenEntry:
+    """An entry of an index that cannot be used, with the reason and the platform, if it names one."""
+
+    platform: Platform | None
+    reason: str
+
+
+@dataclass(frozen=True)
 class Index:
-    """One image for several platforms."""
+    """One image for several platforms; `broken` are entries that could be images and cannot be used."""
 
     media_type: str
     manifests: tuple[Descriptor, ...]
     annotations: Mapping[str, str]
+    broken: tuple[BrokenEntry, ...] = ()
 
     @property
     def images(self) -> tuple[Descriptor, ...]:
@@ -123,6 +119,21 @@ class Manifest:
     config: Descriptor
     layers: tuple[Descriptor, ...]
     annotations: Mapping[str, str]
+
+    @property
+    def size_bytes(self) -> int:
+        """What is transferred: a layer that is there twice is transferred once."""
+        return sum({layer.digest: layer.size_bytes for layer in self.layers}.values())
+
+    @property
+    def kind(self) -> str:
+        """What it is in words if it is not an image."""
+        return kind_of([layer.media_type for layer in self.layers])
+
+    def is_image(self, config: "Config | None") -> bool:
+        """Return whether it is an image, which only its config shows if no layer is known to be of a file system."""
+        has_file_system = any(is_file_system(layer.media_type) for layer in self.layers)
+        return has_file_system or config is None or config.platform.is_known
 
 
 @dataclass(frozen=True)
@@ -168,23 +179,20 @@ def parse_manifest(raw: bytes, content_type: str = "") -> Index | Manifest:
 
 
 def parse_config(raw: bytes) -> Config:
-    """Return the config of an image, without times and labels that are invalid; raise `InvalidManifest`."""
+    """Return the config of an image; raise `InvalidManifest` only if the bytes are not a JSON object."""
     document = parse_document(raw)
-    settings = read_object(document.get("config"), "config")
-    root_fs = read_object(document.get("rootfs"), "rootfs")
-    history = read_list(document.get("history"), "history", _MAX_HISTORY)
-    diff_ids = read_list(root_fs.get("diff_ids"), "rootfs.diff_ids", _MAX_LAYERS)
+    history = read_list(document.get("history"), _MAX_HISTORY)
     return Config(
-        platform=_platform(document) or Platform("unknown", "unknown"),
+        platform=_platform(document) or Platform(UNKNOWN, UNKNOWN),
         created=read_time(document.get("created")),
-        author=read_text(document.get("author"), "author") or None,
-        labels=read_texts(settings.get("Labels"), "Labels"),
+        author=read_text(document.get("author")) or None,
+        labels=read_texts(read_object(document.get("config")).get("Labels")),
         history=tuple(_history_step(step) for step in history),
-        diff_ids=tuple(read_digest(diff_id) for diff_id in diff_ids),
+        diff_ids=_diff_ids(read_object(document.get("rootfs")).get("diff_ids")),
     )
 
 
-def layer_steps(manifest: Manifest, config: Config) -> tuple[Step, ...]:
+def layer_steps(manifest: Manifest, config: Config | None) -> tuple[Step, ...]:
     """Return the steps that built an image, in Dockerfile order, with every layer of the manifest.
 
     Steps and layers are paired from the base image up, as `docker history` does. Layers beyond the history have
@@ -193,7 +201,7 @@ def layer_steps(manifest: Manifest, config: Config) -> tuple[Step, ...]:
     layers = iter(manifest.layers)
     steps = [
         Step(step.created_by or None, None if step.empty_layer else next(layers, None))
-        for step in config.history
+        for step in (config.history if config else ())
     ]
     return (*steps, *(Step(None, layer) for layer in layers))
 
@@ -218,18 +226,17 @@ def _can_be_image(entry: Descriptor) -> bool:
 
     https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md
     """
-    is_unknown = entry.platform is not None and entry.platform.os == entry.platform.architecture == "unknown"
     return (
-        entry.media_type in INDEX_TYPES | MANIFEST_TYPES
-        and entry.artifact_type in _IMAGE_CONFIG_TYPES | {None}
+        entry.media_type in INDEX_TYPES | MANIFEST_TYPES | {""}
+        and (entry.artifact_type or "") in IMAGE_CONFIG_TYPES
         and _ATTESTATION_ANNOTATION not in entry.annotations
-        and not is_unknown
+        and (entry.platform is None or entry.platform.is_known)
     )
 
 
 def _media_type_of(document: Mapping[str, object], content_type: str) -> str:
     """Return the media type of a document; its field, its Content-Type and its content must agree."""
-    declared = read_name(document.get("mediaType"), "mediaType") or ""
+    declared = read_name(document.get("mediaType")) or ""
     sent = content_type.partition(";")[0].strip().lower()
     if sent not in _KNOWN_TYPES:
         sent = ""  # static file servers send text/plain and worse
@@ -247,7 +254,7 @@ def _agreed_type(document: Mapping[str, object], media_type: str) -> str:
     if has_manifests and has_layers:
         raise InvalidManifest("it is both an index and a manifest")
     if media_type and media_type not in _KNOWN_TYPES:
-        raise UnsupportedManifest(_kind(media_type))
+        raise UnsupportedManifest(kind_of([media_type]))
     if (has_manifests and media_type in MANIFEST_TYPES) or (has_layers and media_type in INDEX_TYPES):
         raise InvalidManifest("its fields contradict its mediaType")
     if not media_type and not has_manifests and not has_layers:
@@ -256,86 +263,106 @@ def _agreed_type(document: Mapping[str, object], media_type: str) -> str:
 
 
 def _index(document: Mapping[str, object], media_type: str) -> Index:
-    artifact_type = read_name(document.get("artifactType"), "artifactType")
-    if artifact_type is not None:
-        raise UnsupportedManifest(_kind(artifact_type))
-    entries = read_list(document.get("manifests"), "manifests", _MAX_ENTRIES)
-    annotations = read_texts(document.get("annotations"), "annotations")
-    return Index(media_type, tuple(_descriptor(entry) for entry in entries), annotations)
+    _refuse_artifact(read_name(document.get("artifactType")) or "")
+    entries = require_list(document.get("manifests"), "manifests")
+    read = [_entry(entry) for entry in entries[:_MAX_ENTRIES]]
+    manifests = tuple(entry for entry in read if isinstance(entry, Descriptor))
+    broken = [entry for entry in read if isinstance(entry, BrokenEntry)]
+    if len(entries) > _MAX_ENTRIES:
+        broken.append(BrokenEntry(None, f"the index has more than {_MAX_ENTRIES} entries"))
+    index = Index(media_type, manifests, read_texts(document.get("annotations")), tuple(broken))
+    types = [entry.artifact_type or entry.media_type for entry in manifests]
+    others = [media_type for media_type in types if media_type not in _KNOWN_TYPES]
+    if others and not index.images and not broken:
+        raise UnsupportedManifest(kind_of(others))
+    return index
+
+
+def _refuse_artifact(*media_types: str, contents: Iterable[str] = ()) -> None:
+    """Raise `UnsupportedManifest` if one of these types is not that of an image; `contents` can say what it is."""
+    others = [media_type for media_type in media_types if media_type not in IMAGE_CONFIG_TYPES]
+    if others:
+        raise UnsupportedManifest(kind_of([*others, *contents]))
+
+
+def _entry(value: object) -> Descriptor | BrokenEntry | None:
+    """Return an entry of an index; None for a broken one that cannot be an image anyway."""
+    fields = read_object(value)
+    try:
+        return _descriptor(fields)
+    except InvalidManifest as error:
+        unused = _described(fields, digest="", size_bytes=0)
+        reason = f"its entry in the index is invalid: {error.reason}"
+        return BrokenEntry(unused.platform, reason) if _can_be_image(unused) else None
 
 
 def _manifest(document: Mapping[str, object], media_type: str) -> Manifest:
     config = _descriptor(document.get("config"))
-    layers = read_list(document.get("layers"), "layers", _MAX_LAYERS)
+    layers = require_list(document.get("layers"), "layers")
+    if len(layers) > _MAX_LAYERS:
+        raise InvalidManifest(f"it has more than {_MAX_LAYERS} layers")
     manifest = Manifest(
         media_type,
         config,
         tuple(_descriptor(layer) for layer in layers),
-        read_texts(document.get("annotations"), "annotations"),
+        read_texts(document.get("annotations")),
     )
-    _check_is_image(manifest, read_name(document.get("artifactType"), "artifactType"))
+    layer_types = [layer.media_type for layer in manifest.layers]
+    _refuse_artifact(read_name(document.get("artifactType")) or "", config.media_type, contents=layer_types)
+    if layer_types and not any(map(can_be_file_system, layer_types)):
+        raise UnsupportedManifest(manifest.kind)
     return manifest
 
 
-def _check_is_image(manifest: Manifest, artifact_type: str | None) -> None:
-    """Raise `UnsupportedManifest` for an artifact that is stored like an image, such as a chart or a signature."""
-    content_type = manifest.layers[0].media_type if manifest.layers else ""
-    for media_type in (artifact_type or "", manifest.config.media_type):
-        if media_type not in _IMAGE_CONFIG_TYPES:
-            raise UnsupportedManifest(_kind(media_type))
-    # Signatures and attestations give their empty config the type of an image's.
-    if content_type in _KINDS:
-        raise UnsupportedManifest(_kind(content_type))
-
-
-def _kind(media_type: str) -> str:
-    if media_type in _KINDS:
-        return _KINDS[media_type]
-    return f"artifact of type {media_type}" if _MEDIA_TYPE.fullmatch(media_type) else "artifact of unknown type"
-
-
 def _descriptor(value: object) -> Descriptor:
-    fields = read_object(value, "descriptor")
-    digest, size_bytes = read_digest(fields.get("digest")), read_size_bytes(fields.get("size"))
+    fields = read_object(value)
+    return _described(fields, read_digest(fields.get("digest")), read_size_bytes(fields.get("size")))
+
+
+def _described(fields: Mapping[str, object], digest: str, size_bytes: int) -> Descriptor:
     return Descriptor(
-        media_type=read_name(fields.get("mediaType"), "mediaType") or "",
+        media_type=read_name(fields.get("mediaType")) or "",
         digest=digest,
         size_bytes=size_bytes,
-        platform=_platform(read_object(fields.get("platform"), "platform")),
-        annotations=read_texts(fields.get("annotations"), "annotations"),
-        artifact_type=read_name(fields.get("artifactType"), "artifactType"),
+        platform=_platform(read_object(fields.get("platform"))),
+        annotations=read_texts(fields.get("annotations")),
+        artifact_type=read_name(fields.get("artifactType")),
         data=_inline_data(fields.get("data"), digest, size_bytes),
     )
 
 
 def _inline_data(value: object, digest: str, size_bytes: int) -> bytes | None:
-    """Return the content embedded in a descriptor, which must match its digest and size (descriptor.md)."""
-    if not isinstance(value, str):
-        return None
+    """Return the content embedded in a descriptor if it matches its digest and size (descriptor.md)."""
     try:
-        data = base64.b64decode(value, validate=True)
-    except ValueError as error:  # binascii.Error, or not ASCII
-        raise InvalidManifest("data is not base64") from error
-    if len(data) != size_bytes or not has_digest(data, digest):
-        raise InvalidManifest("data does not match its digest and size")
-    return data
+        data = base64.b64decode(value, validate=True) if isinstance(value, str) else b""
+    except ValueError:  # binascii.Error, or not ASCII
+        return None
+    return data if data and len(data) == size_bytes and has_digest(data, digest) else None
 
 
 def _platform(fields: Mapping[str, object]) -> Platform | None:
-    os, architecture = read_name(fields.get("os"), "os"), read_name(fields.get("architecture"), "architecture")
+    os, architecture = read_name(fields.get("os")), read_name(fields.get("architecture"))
     if os is None and architecture is None:
         return None
     return Platform(
-        os or "unknown",
-        architecture or "unknown",
-        read_name(fields.get("variant"), "variant"),
-        read_name(fields.get("os.version"), "os.version"),
+        _name_or_unknown(os),
+        _name_or_unknown(architecture),
+        read_name(fields.get("variant")),
+        read_name(fields.get("os.version")),
     )
+
+
+def _name_or_unknown(name: str | None) -> str:
+    return UNKNOWN if name is None or name.lower() == UNKNOWN else name
 
 
 def _history_step(value: object) -> HistoryStep:
-    fields = read_object(value, "history")
-    return HistoryStep(
-        created_by=read_text(fields.get("created_by"), "created_by"),
-        empty_layer=fields.get("empty_layer") is True,
-    )
+    fields = read_object(value)
+    return HistoryStep(read_text(fields.get("created_by")), empty_layer=fields.get("empty_layer") is True)
+
+
+def _diff_ids(value: object) -> tuple[str, ...]:
+    """Return the diff IDs; none if one is broken, for they are the places of layers."""
+    diff_ids = read_list(value, _MAX_LAYERS)
+    texts = [diff_id for diff_id in diff_ids if isinstance(diff_id, str) and is_digest(diff_id)]
+    return tuple(texts) if len(texts) == len(diff_ids) else ()

@@ -224,7 +224,7 @@ def _tag_details(change: TagChange) -> Message:
         details["Old"] = _version_details(change.old)
     if change.new:
         details["New"] = _version_details(change.new)
-    if change.old and change.new and change.old["Platforms"] and change.new["Platforms"]:
+    if change.old and change.new and _is_read(change.old) and _is_read(change.new):
         details["Labels"] = _label_changes(change.old.get("Labels", {}), change.new.get("Labels", {}))
     return details
 
@@ -234,10 +234,15 @@ def _version_details(version: VersionDocument) -> Message:
     details: Message = {"Digest": version["Digest"]}
     if version["DownloadSize"]:
         details["DownloadSize"] = version["DownloadSize"]
-    if version["Platforms"]:
+    if _is_read(version):
         details["LayerCount"] = version["LayerCount"]
+    if version["Platforms"]:
         details["Platforms"] = [_cut(platform_text(platform)) for platform in version["Platforms"][:_MOST_PLATFORMS]]
     return details
+
+
+def _is_read(version: VersionDocument) -> bool:
+    return bool(version["Platforms"]) and "Unread" not in version
 
 
 def _label_changes(old: Mapping[str, str], new: Mapping[str, str]) -> Message:

@@ -3,22 +3,24 @@
 from microbadger.registry.client import Registry
 from microbadger.registry.content import Content
 from microbadger.registry.credentials import Credentials, read_credentials
-from microbadger.registry.docker_hub import HubTag, HubTags
-from microbadger.registry.errors import BadAnswer, NotFound, RateLimited, RegistryError
-from microbadger.registry.remote import RemoteRepository
+from microbadger.registry.docker_hub import DockerHub, HubTag
+from microbadger.registry.errors import BadAnswer, NotFound, RateLimited, RegistryError, Unreachable
+from microbadger.registry.remote import RawManifest, RemoteRepository
 from microbadger.registry.servers import Servers
 
 __all__ = [
     "BadAnswer",
     "Content",
     "Credentials",
+    "DockerHub",
     "HubTag",
-    "HubTags",
     "NotFound",
     "RateLimited",
+    "RawManifest",
     "Registry",
     "RegistryError",
     "RemoteRepository",
     "Servers",
+    "Unreachable",
     "read_credentials",
 ]

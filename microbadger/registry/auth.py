@@ -3,18 +3,18 @@
 A registry answers 401 and names where to get a token (the *realm*), for which *service* and which *scope*:
 https://github.com/distribution/distribution/blob/main/docs/content/spec/auth/token.md, and for identity tokens
 oauth.md beside it. The scope is taken from the answer to the real request, newest first, and a token is kept for
-one registry, repository, scope and credential. Without a credential the token is an anonymous one.
+one server, repository, scope and credential. Without a credential the token is an anonymous one.
 
 A realm is not to be trusted. `transport` lets none lead inside; here, a credential goes only to a realm of the same
 host, of the same organisation's hosts, of the short list of known ones, or one the operator named.
 """
 
+import math
 import re
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from microbadger.http import Answer, Origin
@@ -35,6 +35,7 @@ _RENEWED_EARLY_SECONDS = 5
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _ITEM = re.compile(rf'({_WORD})(?:[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?', re.ASCII | re.DOTALL)
 _SCOPE = re.compile(r"[\x21-\x7e]{1,1000}", re.ASCII)
+_NUMBER = re.compile(r"\s*\d{1,300}(\.\d{0,300})?\s*", re.ASCII)
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+", re.ASCII)
 
 # Registries whose realm is on a host of another name.
@@ -81,13 +82,17 @@ class Authorization:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is to be read, with which credential; a registry may give different scopes for each `resource`."""
+    """What is to be read, with which credential; a registry may give different scopes for each `resource`.
+
+    `home` is the URL of the server that is asked: the registry's own or, if `is_elsewhere`, one it redirects to.
+    """
 
     host: str
     home: str
     path: str
     resource: str
     credential: Credential | None = None
+    is_elsewhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,7 +166,7 @@ class Authenticator:
 
     def _kept(self, subject: Subject, scopes: _Scopes) -> Authorization | None:
         with self._lock:
-            token = self._tokens.get((subject.host, subject.path, scopes, subject.credential))
+            token = self._tokens.get((subject.home, subject.path, scopes, subject.credential))
         if token is None or token.expires_at - _RENEWED_EARLY_SECONDS <= self._clock():
             return None
         return Authorization(f"Bearer {token.value}")
@@ -173,14 +178,14 @@ class Authenticator:
                 self._tokens.clear()
             self._scopes[subject] = self._scopes[replace(subject, resource=_ANY)] = scopes
             if token is not None:
-                self._tokens[subject.host, subject.path, scopes, subject.credential] = token
+                self._tokens[subject.home, subject.path, scopes, subject.credential] = token
 
     def _fetch(self, subject: Subject, challenge: Challenge, url: str, scopes: _Scopes) -> _Token | None:
         """Return a new token; None if the realm gives none."""
         request = self._token_request(subject, challenge, url, scopes)
         answer = self._transport.send(request)
-        if answer.status in (401, 403, 404):
-            return None
+        if answer.status in (401, 403, 404) or (answer.status == 400 and subject.credential):
+            return None  # 400 is what OAuth2 says of a token that has expired
         if answer.status != 200:
             raise BadAnswer(
                 f"the token service of {subject.host} answered with status {answer.status}",
@@ -198,7 +203,7 @@ class Authenticator:
             method="GET",
             url=realm,
             host=subject.host,
-            home=subject.home,
+            home=None if subject.is_elsewhere else subject.home,
             kind="token",
             max_bytes=_MAX_TOKEN_BYTES,
             max_redirects=0,
@@ -256,12 +261,17 @@ def parse_challenges(header: str) -> tuple[Challenge, ...]:
     return tuple(Challenge(scheme, parameters) for scheme, parameters in challenges)
 
 
-def usable_challenge(refusal: Answer) -> Challenge | None:
-    """Return the first challenge in an answer that can be answered; None if there is none."""
-    for challenge in parse_challenges(refusal.headers.get("WWW-Authenticate", "")):
-        if challenge.scheme == "basic" or (challenge.scheme == "bearer" and challenge.parameters.get("realm")):
-            return challenge
-    return None
+def usable_challenge(refusal: Answer, *, has_password: bool) -> Challenge | None:
+    """Return the first challenge in an answer that can be answered; None if there is none.
+
+    Without a password a token comes first, because it can be an anonymous one.
+    """
+    usable = [
+        challenge
+        for challenge in parse_challenges(refusal.headers.get("WWW-Authenticate", ""))
+        if challenge.scheme == "basic" or (challenge.scheme == "bearer" and challenge.parameters.get("realm"))
+    ]
+    return min(usable, key=lambda challenge: challenge.scheme == "basic" and not has_password, default=None)
 
 
 def _parse_token(body: bytes, host: str, now: float) -> _Token:
@@ -273,17 +283,15 @@ def _parse_token(body: bytes, host: str, now: float) -> _Token:
     value = fields.get("token") or fields.get("access_token")
     if not isinstance(value, str) or not _HEADER_SAFE.fullmatch(value):
         raise BadAnswer(f"the token service of {host} did not send a valid token", host=host)
-    lifetime = fields.get("expires_in")
-    seconds = lifetime if type(lifetime) is int else _MIN_LIFETIME_SECONDS
-    seconds = min(max(seconds, _MIN_LIFETIME_SECONDS), _MAX_LIFETIME_SECONDS)
-    return _Token(value, min(now, _issued_at(fields.get("issued_at"), now)) + seconds)
+    return _Token(value, now + _lifetime_seconds(fields.get("expires_in")))
 
 
-def _issued_at(value: object, now: float) -> float:
-    try:
-        return datetime.fromisoformat(str(value)).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return now
+def _lifetime_seconds(value: object) -> float:
+    """Return how long a token is used after it was received; `issued_at` is the time of a clock that may be wrong."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = float(value)
+    seconds = value if isinstance(value, int | float) and value < math.inf else 0
+    return min(max(seconds, _MIN_LIFETIME_SECONDS), _MAX_LIFETIME_SECONDS)
 
 
 def _are_siblings(one: str, other: str) -> bool:

@@ -6,9 +6,11 @@ registries, `transport` for the way to them, `auth` for logging in.
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from microbadger.http import Limits, Network
 from microbadger.image import Repository
+from microbadger.logs import EventLog
 from microbadger.registry.auth import Authenticator
 from microbadger.registry.content import Content
 from microbadger.registry.credentials import Credential
@@ -17,15 +19,18 @@ from microbadger.registry.errors import Denied
 from microbadger.registry.pulls import PullLimits
 from microbadger.registry.remote import RemoteRepository
 from microbadger.registry.servers import Servers
+from microbadger.registry.session import Session
 from microbadger.registry.transport import Transport
 from microbadger.store import Counts, Database
+
+log = EventLog(__name__)
 
 
 class Registry:
     """Gives views of repositories in any registry, `docker_hub`, and `content` by its digest.
 
-    Credentials are looked up by the host that is asked, and used only for repositories that are read as private.
-    Requests and the pulls that are left are counted. One object serves all threads.
+    Credentials are looked up by the host that is asked and the path. Requests and the pulls that are left are counted.
+    One object serves all threads.
     """
 
     def __init__(
@@ -50,28 +55,32 @@ class Registry:
         self.content = Content(database, clock=clock)
 
     def repository(self, repository: Repository, *, private: bool = False) -> RemoteRepository:
-        """Return a view of one repository, read with the operator's credential if it is `private`."""
-        host = self._servers.host_asked(repository.registry)
-        return RemoteRepository(
+        """Return a view of one repository, of which only what everybody may read is read unless it is `private`."""
+        place = f"{self._servers.host_asked(repository.registry)}/{repository.path}"
+        session = partial(
+            Session,
             repository,
             base_url=self._servers.base_url(repository.registry),
             transport=self._transport,
             authenticator=self._authenticator,
             pulls=self._pulls,
-            credential=self._credential(host) if private else None,
-            has_unused_credential=lambda: not private and self._credential(host) is not None,
         )
 
-    def pulls_left(self, host: str) -> int | None:
-        """Return how many more manifests a registry lets us read, as it last said; None if nothing limits us."""
-        return self._pulls.left(host)
+        def find_account() -> Session | None:
+            try:
+                credential = self._credential(place)
+            except Denied as error:
+                log.warning("credential_not_used", image=repository.familiar, error=error)
+                return None
+            return session(credential=credential) if credential else None
 
-    def is_low_on_pulls(self, host: str) -> bool:
-        """Return whether a registry lets us read no more than a tenth of the manifests it allows in its window."""
-        return self._pulls.are_low(host)
+        if private:
+            return RemoteRepository(session(credential=self._credential(place)))
+        return RemoteRepository(session(), find_account)
 
-    def _credential(self, host: str) -> Credential | None:
+    def _credential(self, place: str) -> Credential | None:
         try:
-            return self._credentials(host)
+            return self._credentials(place)
         except ValueError as error:
+            host = place.partition("/")[0]
             raise Denied(f"the credential for {host} cannot be read: {error}", host=host) from error

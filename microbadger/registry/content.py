@@ -1,7 +1,9 @@
-"""Keeps manifests and configs by their digest: what a digest names never changes, so it is read once.
+"""Keeps manifests and configs by their digest: what a digest names never changes, so each image reads it once.
 
-Content is compared with its digest whenever it is used, so a damaged row is the same as none. What is kept is bounded:
-what was used longest ago goes first, and is read again from the registry if it is ever needed.
+Content belongs to the image that it was read for: a digest that a stranger writes into an index must not show what only
+the readers of another image may see. It is compared with its digest whenever it is used, so a damaged row is the same
+as none. What is kept is bounded: what was used longest ago goes first, and is read again from the registry if it is
+ever needed.
 
 What a check reads is written in one transaction, after its requests. A process that dies before has to read it again.
 """
@@ -11,7 +13,7 @@ import time
 import zlib
 from collections.abc import Callable, Collection, Mapping
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import and_, bindparam, delete, func, select, update
 
 from microbadger.image import has_digest
 from microbadger.logs import EventLog
@@ -26,15 +28,17 @@ _PROCESSES = 4
 _DELETED_AT_ONCE = 500
 _DAY_SECONDS = 86400
 
-_FIND = select(CONTENT.c.body, CONTENT.c.used_at).where(CONTENT.c.digest == bindparam("wanted"))
-_TOUCH = update(CONTENT).where(CONTENT.c.digest == bindparam("wanted")).values(used_at=bindparam("now"))
+_IS_WANTED = and_(CONTENT.c.image == bindparam("which"), CONTENT.c.digest == bindparam("wanted"))
+_FIND = select(CONTENT.c.body, CONTENT.c.used_at).where(_IS_WANTED)
+_TOUCH = update(CONTENT).where(_IS_WANTED).values(used_at=bindparam("now"))
 _SIZE = select(func.coalesce(func.sum(CONTENT.c.size_bytes), 0))
 _OLDEST = (
-    select(CONTENT.c.digest, CONTENT.c.size_bytes)
+    select(CONTENT.c.image, CONTENT.c.digest, CONTENT.c.size_bytes)
     .order_by(CONTENT.c.used_at)
     .limit(_DELETED_AT_ONCE)
 )
-_DELETE = delete(CONTENT).where(CONTENT.c.digest == bindparam("unwanted"))
+_DELETE = delete(CONTENT).where(_IS_WANTED)
+_Key = tuple[str, str]  # an image and a digest
 
 
 class Content:
@@ -47,21 +51,22 @@ class Content:
         self._max_bytes = max_bytes
         self._clock = clock
         self._lock = threading.Lock()
-        self._fetched: dict[str, bytes] = {}
-        self._used: set[str] = set()
+        self._fetched: dict[_Key, bytes] = {}
+        self._used: set[_Key] = set()
         self._room_bytes = self._room(max_bytes)
 
-    def read(self, digest: str, fetch: Callable[[], bytes]) -> bytes:
-        """Return the content of a digest, as it is kept or else from `fetch`, which vouches for it.
+    def read(self, image: str, digest: str, fetch: Callable[[], bytes]) -> bytes:
+        """Return the content of a digest, as it is kept for an image or else from `fetch`, which vouches for it.
 
         Raises StoreError, before anything is fetched that could not be recorded.
         """
-        content = self._kept(digest)
+        key = image, digest
+        content = self._kept(key)
         if content is None:
             content = fetch()
             body = zlib.compress(content)
             with self._lock:
-                self._fetched[digest] = body
+                self._fetched[key] = body
         if len(self._fetched) + len(self._used) > _MAX_UNWRITTEN_ROWS:
             self.write()
         return content
@@ -94,42 +99,46 @@ class Content:
             with self._database.write() as connection:
                 for row in connection.execute(_OLDEST).all():
                     if surplus_bytes > 0:
-                        unwanted.append({"unwanted": row.digest})
+                        unwanted.append({"which": row.image, "wanted": row.digest})
                         surplus_bytes -= row.size_bytes
                 if not unwanted:
                     return
                 connection.execute(_DELETE, unwanted)
 
-    def _kept(self, digest: str) -> bytes | None:
+    def _kept(self, key: _Key) -> bytes | None:
         with self._lock:
-            body = self._fetched.get(digest)
+            body = self._fetched.get(key)
         if body is not None:
             return zlib.decompress(body)
         with self._database.read() as connection:
-            row = connection.execute(_FIND, {"wanted": digest}).one_or_none()
-        content = _intact(row.body, digest) if row else None
+            row = connection.execute(_FIND, _parameters(key)).one_or_none()
+        content = _intact(row.body, key[1]) if row else None
         if row and content is not None and abs(self._clock() - row.used_at) > _DAY_SECONDS:
             with self._lock:
-                self._used.add(digest)
+                self._used.add(key)
         return content
 
-    def _write(self, fetched: Mapping[str, bytes], used: Collection[str]) -> None:
+    def _write(self, fetched: Mapping[_Key, bytes], used: Collection[_Key]) -> None:
         if not fetched and not used:
             return
         now = self._clock()
         rows = [
-            {"digest": digest, "body": body, "size_bytes": len(body), "used_at": now}
-            for digest, body in fetched.items()
+            {"image": image, "digest": digest, "body": body, "size_bytes": len(body), "used_at": now}
+            for (image, digest), body in fetched.items()
         ]
         with self._database.write() as connection:
             if rows:
                 upsert(connection, CONTENT, rows, update=("body", "size_bytes", "used_at"))
             if used:
-                connection.execute(_TOUCH, [{"wanted": digest, "now": now} for digest in used])
+                connection.execute(_TOUCH, [{**_parameters(key), "now": now} for key in used])
 
     def _room(self, size_bytes: int) -> float:
         """Return how much this process may write before it has to see again whether there is too much."""
         return max(self._max_bytes - size_bytes, self._max_bytes * (1 - _KEPT_PART)) / _PROCESSES
+
+
+def _parameters(key: _Key) -> dict[str, str]:
+    return {"which": key[0], "wanted": key[1]}
 
 
 def _intact(body: bytes, digest: str) -> bytes | None:

@@ -10,7 +10,7 @@ import base64
 import json
 import re
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,7 @@ log = EventLog(__name__)
 _HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", re.ASCII)
 _DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 _DOCKER_HUB_HOSTS = {"docker.io", "index.docker.io", "registry-1.docker.io"}
+_API_VERSIONS = {"", "v1", "v2"}
 _IDENTITY_TOKEN_USER = "<token>"  # noqa: S105 - how Docker marks one, not a secret
 _HELPER_SECONDS = 20
 
@@ -49,7 +50,7 @@ class Credential:
 
 
 class Credentials:
-    """The credentials of a Docker configuration; call it with a registry's host to get its credential, or None.
+    """The credentials of a Docker configuration; call it with `host/path` to get the one for a repository, or None.
 
     `run` gets the name of a credential helper and the server to ask it for, and returns what the helper printed, or
     None if it has nothing.
@@ -71,8 +72,8 @@ class Credentials:
         for key, entry in _mapping(config, "auths").items():
             credential = _stored_credential(key, entry)
             if credential is not None:
-                stored[_registry_of(key)] = credential
-        helpers = {_registry_of(key): _helper(name) for key, name in _mapping(config, "credHelpers").items()}
+                stored[_place_of(key)] = credential
+        helpers = {_place_of(key): _helper(name) for key, name in _mapping(config, "credHelpers").items()}
         store = config.get("credsStore")
         return cls(stored, helpers, _helper(store) if store else None, run_helper)
 
@@ -81,12 +82,27 @@ class Credentials:
         """Every secret that is known without asking a helper, as it is and as it is sent."""
         return [secret for credential in self._stored.values() for secret in credential.secrets]
 
-    def __call__(self, host: str) -> Credential | None:
-        """Return the credential for a registry: its helper's, else the store's, else the file's; else None."""
-        helper = self._helpers.get(host) or self._store
-        server = _DOCKER_HUB_KEY if host == DOCKER_HUB else host
-        printed = self._run(helper, server) if helper else None
-        return (printed and _helped_credential(printed, host)) or self._stored.get(host)
+    def __call__(self, repository: str) -> Credential | None:
+        """Return the credential for `host/path`: that of the entry which names the most of it; None if none does.
+
+        Of one entry the helper comes before the file; the store has entries for hosts.
+        """
+        for place in _places(repository):
+            credential = self._helped(place) or self._stored.get(place)
+            if credential is not None:
+                return credential
+        return None
+
+    def _helped(self, place: str) -> Credential | None:
+        host = place.partition("/")[0]
+        helper = self._helpers.get(place) or (self._store if place == host else None)
+        if helper is None:
+            return None
+        for server in dict.fromkeys((place, host)):  # most helpers know hosts only
+            printed = self._run(helper, _DOCKER_HUB_KEY if server == DOCKER_HUB else server)
+            if printed and (credential := _helped_credential(printed, server)):
+                return credential
+        return None
 
 
 def read_credentials(inline: str, folder: Path | None) -> Credentials:
@@ -94,6 +110,7 @@ def read_credentials(inline: str, folder: Path | None) -> Credentials:
 
     Raises ValueError, whose text holds no secret, if the configuration is invalid.
     """
+    # JSON in bytes may begin with a byte order mark, and be UTF-16: PowerShell writes it so.
     content = inline.encode() or (read_if_any(folder / "config.json") if folder else None) or b"{}"
     try:
         config = json.loads(content)
@@ -125,15 +142,28 @@ def _mapping(config: Mapping[str, object], name: str) -> Mapping[str, object]:
     return value
 
 
-def _registry_of(key: str) -> str:
-    """Return the registry a key of a Docker configuration means.
+def _place_of(key: str) -> str:
+    """Return the registry, or the part of one, that a key of a Docker configuration means.
 
-    >>> _registry_of("https://index.docker.io/v1/")
-    'docker.io'
+    >>> _place_of("https://index.docker.io/v1/"), _place_of("ghcr.io/owner")
+    ('docker.io', 'ghcr.io/owner')
     """
-    host = key.partition("://")[2] if "://" in key else key
-    host = host.partition("/")[0].lower()
-    return DOCKER_HUB if host in _DOCKER_HUB_HOSTS else host
+    has_scheme = "://" in key
+    host, _, path = key.partition("://")[2 if has_scheme else 0].partition("/")
+    host, path = host.lower(), path.strip("/")
+    host = DOCKER_HUB if host in _DOCKER_HUB_HOSTS else host
+    return host if has_scheme or path in _API_VERSIONS else f"{host}/{path}"
+
+
+def _places(repository: str) -> Iterator[str]:
+    """Yield a repository and all that it is part of, up to its registry.
+
+    https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
+    """
+    place = _place_of(repository)
+    while place:
+        yield place
+        place = place.rpartition("/")[0]
 
 
 def _helper(name: object) -> str:
@@ -162,11 +192,11 @@ def _decoded(auth: str, key: str) -> tuple[str, str]:
     return username, password
 
 
-def _helped_credential(printed: bytes, host: str) -> Credential | None:
+def _helped_credential(printed: bytes, server: str) -> Credential | None:
     try:
         fields = parse_object(printed)
     except ValueError as error:
-        raise ValueError(f"the credential helper for {host} did not print a JSON object") from error
+        raise ValueError(f"the credential helper for {server} did not print a JSON object") from error
     return _credential(_field(fields, "Username"), _field(fields, "Secret"), "")
 
 

@@ -29,6 +29,7 @@ _REST_SECONDS = 60
 _MAX_COUNT = 2**63 - 1
 _MAX_SIZE_BYTES = 2**50
 _MAX_DESCRIPTION_LENGTH = 1000
+_FIRST_RELEASE_OF_DOCKER = datetime(2013, 3, 20, tzinfo=UTC)
 _PLATFORM_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]+")  # UTF-8 or XML cannot hold most of them
 # Where a tag does not name an index, the media type in the API is that of the image's config.
@@ -57,6 +58,7 @@ class HubTag:
     name: str
     digest: str | None
     images: tuple[HubImage, ...]
+    pushed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,7 @@ def _tag(fields: Mapping[str, object]) -> HubTag | None:
     # With anything beside it the image stands in an index, and the tag names that.
     if len(rows) == len(images) == 1 and fields.get("media_type") in _TYPES_OF_ONE_IMAGE:
         digest = digest or images[0].digest
-    return HubTag(name, digest, images)
+    return HubTag(name, digest, images, _time(fields.get("tag_last_pushed")) or _time(fields.get("last_updated")))
 
 
 def _image(fields: Mapping[str, object]) -> HubImage | None:
@@ -204,12 +206,12 @@ def _line(value: object) -> str | None:
 
 
 def _time(value: object) -> datetime | None:
-    """Return a time in UTC; None for anything else, and for Go's zero time, which means "not set"."""
+    """Return a time in UTC; None for anything else, and for one before Docker, such as 0001 or 1970: it is not set."""
     if not isinstance(value, str):
         return None
     try:
-        moment = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(value.upper())
         moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
-    return moment if moment.year > 1 else None
+    return moment if moment >= _FIRST_RELEASE_OF_DOCKER else None

@@ -20,32 +20,41 @@ class _PullsLeft:
 
 
 class PullLimits:
-    """The pulls that each registry said are left, until the window is over in which it counts them."""
+    """The pulls that each registry said are left to a user, or to anonymous readers, until the window is over.
+
+    A user is None for anonymous readers.
+    """
 
     def __init__(self, counts: Counts, clock: Callable[[], float]) -> None:
         self._counts = counts
         self._clock = clock
-        self._left: dict[str, _PullsLeft] = {}
+        self._left: dict[tuple[str, str | None], _PullsLeft] = {}
+        self._accounts: dict[str, str] = {}
 
-    def read(self, host: str, headers: Mapping[str, str]) -> None:
-        """Remember what the headers of an answer say, if they do."""
+    def read(self, host: str, user: str | None, headers: Mapping[str, str]) -> None:
+        """Remember what the headers of an answer say, if they do. An account's are reported before others."""
         left, limit = (_rate_limit(headers, name) for name in ("ratelimit-remaining", "ratelimit-limit"))
-        if left:
-            pulls, window_seconds = int(left[1]), int(left[2] or _DEFAULT_WINDOW_SECONDS)
-            self._left[host] = _PullsLeft(pulls, int(limit[1]) if limit else 0, self._clock() + window_seconds)
+        if not left:
+            return
+        pulls, window_seconds = int(left[1]), int(left[2] or _DEFAULT_WINDOW_SECONDS)
+        self._left[host, user] = _PullsLeft(pulls, int(limit[1]) if limit else 0, self._clock() + window_seconds)
+        if user is not None:
+            self._accounts[host] = user
+        account = self._accounts.get(host)
+        if account in (None, user) or self.left(host, account) is None:
             self._counts.set("registry_pulls_left", pulls, min(window_seconds, _LONGEST_WINDOW_SECONDS), host=host)
 
-    def left(self, host: str) -> int | None:
-        """Return how many more manifests a registry lets us read; None if nothing limits us."""
-        last = self._left.get(host)
+    def left(self, host: str, user: str | None) -> int | None:
+        """Return how many more manifests a registry lets a user read; None if nothing is known to limit that."""
+        last = self._left.get((host, user))
         left_seconds = last.known_until - self._clock() if last is not None else 0
         # A window that is longer comes from a clock that was set back.
         return last.pulls if last is not None and 0 < left_seconds <= _LONGEST_WINDOW_SECONDS else None
 
-    def are_low(self, host: str) -> bool:
+    def are_low(self, host: str, user: str | None) -> bool:
         """Return whether no more than a tenth of the pulls is left that a registry allows in its window."""
-        left = self.left(host)
-        return left is not None and left <= self._left[host].limit * _RESERVED_PART
+        left = self.left(host, user)
+        return left is not None and left <= self._left[host, user].limit * _RESERVED_PART
 
 
 def _rate_limit(headers: Mapping[str, str], name: str) -> re.Match[str] | None:

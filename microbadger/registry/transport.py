@@ -1,9 +1,9 @@
 """HTTP to servers that nobody vouches for: a registry names realms, redirects and pages, and any can be a trap.
 
 Only https leaves for hosts the operator did not name, and only to public addresses. Bodies, redirects, times
-and tries are bounded. Authorization goes nowhere but to the first host, and what was compressed is not expanded. The
-reasons are CVE-2026-33540, CVE-2026-48978 and CVE-2026-24845 (realms that lead inside), CVE-2020-1702 (endless bodies)
-and what the specification says of redirects:
+and tries are bounded. Authorization goes only to the server that it is for, and what was compressed is not expanded.
+The reasons are CVE-2026-33540, CVE-2026-48978 and CVE-2026-24845 (realms that lead inside), CVE-2020-1702 (endless
+bodies) and what the specification says of redirects:
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md.
 
 Behind a proxy that the operator configured, the proxy resolves names: only what an address says by itself is
@@ -45,24 +45,27 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 _CONNECTIONS_PER_HOST = 3
 _MAX_ERROR_BYTES = 64 * 1024
 _COMPRESSED = {"gzip", "x-gzip", "deflate", "br", "zstd", "compress"}
-_METADATA_NAMES = {"metadata.google.internal", "metadata"}
 
 
 @dataclass(frozen=True)
 class Request:
     """What to ask, and of whom: `host` is the registry's name in errors and counts, `home` its own URL.
 
-    The home may be private. `authorization` is sent to the server `url` leads to, not where that redirects.
+    The home may be private; there is none if nobody vouches for the server. `authorization` is sent to the server
+    `url` leads to, not where that redirects: what another server gets is in `elsewhere`. A status that is `final` is
+    returned at once, although another try might help.
     """
 
     method: str
     url: str
     host: str
-    home: str
+    home: str | None
     kind: str
     max_bytes: int
     accept: str = "*/*"
     authorization: str | None = field(default=None, repr=False)
+    elsewhere: Mapping[Origin, str] = field(default_factory=dict, repr=False)
+    final: Collection[int] = ()
     form: Mapping[str, str] | None = field(default=None, repr=False)
     max_redirects: int = 5
     max_retries: int = 2
@@ -115,7 +118,7 @@ class Transport:
         """Return an answer that is not worth a retry, else raise what it means."""
         answer = self._follow(request)
         host = request.host
-        if answer.status not in _RETRIED:
+        if answer.status not in _RETRIED or answer.status in request.final:
             with self._lock:
                 self._held_until.pop(host, None)
             return answer
@@ -131,7 +134,8 @@ class Transport:
         """Return the first answer that does not redirect."""
         url = first = _url(request.url, request.host)
         for _ in range(request.max_redirects + 1):
-            answer = self._exchange(request, url, request.authorization if url.origin == first.origin else None)
+            authorization = request.authorization if url.origin == first.origin else request.elsewhere.get(url.origin)
+            answer = self._exchange(request, url, authorization)
             location = answer.headers.get("Location")
             if answer.status not in _REDIRECTS or not location:
                 return answer
@@ -155,12 +159,12 @@ class Transport:
 
     def _is_named(self, request: Request, origin: Origin) -> bool:
         """Return whether the operator named this server; if not, it must be a public one over https."""
-        known = {Origin.of(request.home), *self._named}
+        known = {Origin.of(request.home), *self._named} if request.home else self._named
         if origin.scheme != "https" and origin not in known:
             raise Refused(f"{request.host} leads to {origin.host} without encryption", host=request.host)
         if origin[1:] in {named[1:] for named in known}:
             return True
-        if not origin.has_usual_port or origin.host in _METADATA_NAMES or not is_public_host(origin.host):
+        if not origin.has_usual_port or not is_public_host(origin.host):
             raise _forbidden(request.host)
         return False
 

@@ -33,7 +33,8 @@ _TIMES_OF_CHECKS = ("CheckedAt", "NextCheckAt")  # no published file has one, or
 class ImageFiles:
     """Every public file of an image: its path, and what makes its content.
 
-    ``version`` returns the document of a version with its layers, None where there is none.
+    ``version`` returns the document of a version with its layers, None where there is none. A version without a digest,
+    whose tags could not be asked, has no document of its own.
     """
 
     image: ImageDocument
@@ -68,7 +69,8 @@ class ImageFiles:
         for paths in names:
             files |= self._badge_files(paths, tags)
             for version in self.image["Versions"]:
-                files[paths.version(version["SHA"])] = partial(self._version, version)
+                if version["SHA"]:
+                    files[paths.version(version["SHA"])] = partial(self._version, version)
             files |= {paths.tag_page(tag): tag_page for tag, tag_page in pages.items()}
             files |= {paths.page: page, paths.changes: self._changes, paths.feed: self._feed}
         return files | {paths.metadata: self._metadata for paths in reversed(names)}
@@ -89,7 +91,7 @@ class ImageFiles:
 
     def _page(self, tag: str | None) -> bytes:
         shown = version_shown(self.image, tag)
-        version = self.version(shown["SHA"]) if shown else None
+        version = self.version(shown["SHA"]) if shown and shown["SHA"] else None
         return image_page(self.image, tag=tag, version=version, changes=self.changes["Changes"], site=self.site)
 
     def _changes(self) -> bytes:

@@ -19,15 +19,16 @@ from microbadger.image import (
     Repository,
     VersionDocument,
     current_version,
+    facts_of,
     image_name,
     read_labels,
     tags_of,
 )
-from microbadger.site.label_table import label_table
+from microbadger.site.label_table import label_table, table_of
 from microbadger.site.markup import FORMATS, BadgeLink, badge_link
 from microbadger.site.options import SiteOptions
 from microbadger.site.paths import ImagePaths
-from microbadger.site.templating import render
+from microbadger.site.templating import media_words, render
 
 CLASSIC_BADGES = ("image", "version", "commit", "license")
 _BADGE_NAMES = {
@@ -70,11 +71,23 @@ class BadgeRow:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadPart:
+    """Platforms of a version that could not be read, and why."""
+
+    platforms: list[PlatformDocument]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class LayerRow:
-    """A step of the Dockerfile with the size of its layer; no size where it has no layer."""
+    """A step of the Dockerfile with the size of its layer; no size where it has no layer.
+
+    ``kind`` says in a word or two what is unusual about the layer.
+    """
 
     command: str
     size: str = ""
+    kind: str = ""
     share: str = ""
     width: str = ""
     is_largest: bool = False
@@ -95,7 +108,6 @@ def image_page(
     repository = Repository(image["Registry"], image["Repository"])
     paths = ImagePaths(image_name(repository))
     version = version or version_shown(image, tag)
-    labels, annotations = (version.get("Labels", {}), version.get("Annotations", {})) if version else ({}, {})
     return render(
         "image.html",
         site,
@@ -108,8 +120,9 @@ def image_page(
         version=version,
         shown_platform=main_platform_of(version) if version else None,
         layers=layer_rows(version.get("Layers", [])[:_LAYERS_SHOWN]) if version else [],
-        facts=read_labels(labels, annotations),
-        labels=label_table(labels, annotations),
+        unread_parts=unread_parts(version) if version else [],
+        facts=facts_of(version) if version else read_labels({}),
+        labels=table_of(version) if version else label_table({}, {}),
         labels_shown=_LABELS_SHOWN,
         paths=paths,
         badges=_badge_rows(image, repository, tag, site.base_url) if version else [],
@@ -118,6 +131,7 @@ def image_page(
         styles=STYLES,
         formats=_FORMAT_NAMES,
         changes=changes[:_CHANGES_SHOWN],
+        tag_count=tag_count_text(image),
     )
 
 
@@ -128,6 +142,25 @@ def version_shown(image: ImageDocument, tag: str | None) -> VersionDocument | No
     return next((version for version in image["Versions"] if tag in tags_of(version)), None)
 
 
+def unread_parts(version: VersionDocument) -> list[UnreadPart]:
+    """Return which platforms of a version could not be read, together where the reason is the same.
+
+    What is said of the whole version is not repeated.
+    """
+    parts: dict[str, list[PlatformDocument]] = {}
+    for platform in version["Platforms"]:
+        if (reason := platform.get("Unread")) and reason != version.get("Unread"):
+            parts.setdefault(reason, []).append(platform)
+    return [UnreadPart(platforms, reason) for reason, platforms in parts.items()]
+
+
+def tag_count_text(image: ImageDocument) -> str:
+    """Return ``100 of 130 tags`` where the registry has more tags than the image has here; nothing elsewhere."""
+    shown = sum(len(version["Tags"]) for version in image["Versions"])
+    count = image.get("TagCount", 0)
+    return f"{shown} of {count} tags" if count > shown else ""
+
+
 def layer_rows(layers: Sequence[LayerDocument]) -> list[LayerRow]:
     """Return a row for each step, its bar as wide as its layer is large, in percent of the largest one."""
     sizes = [layer["DownloadSize"] for layer in layers]
@@ -136,6 +169,7 @@ def layer_rows(layers: Sequence[LayerDocument]) -> list[LayerRow]:
         LayerRow(
             command=layer["Command"],
             size=size_text(size),
+            kind=media_words(layer.get("MediaType", "")),
             share=_percent_text(size, total),
             width=f"{max(100 * size / largest, 0.5):.1f}",
             is_largest=size == largest,

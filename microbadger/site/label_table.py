@@ -1,13 +1,14 @@
 """Lays out the labels and annotations of an image for its page.
 
 Known ones are named in words, and are links only where `microbadger.image.labels` found a safe address; the others are
-shown as they are. If one is missing that a badge or the page shows, there are lines that add it.
+shown as they are. If one is missing that a badge or the page shows, there are lines that add it. Labels that are the
+base image's describe the base: they are marked, and count as missing.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from microbadger.image import KNOWN_FIELDS, Labels, read_labels
+from microbadger.image import KNOWN_FIELDS, Labels, VersionDocument, read_labels, says_something
 
 _NAMES = {
     "title": "Title",
@@ -37,6 +38,8 @@ _EXAMPLES = {
 }
 
 
+
+
 @dataclass(frozen=True, slots=True)
 class LabelRow:
     """One label or annotation: its name in words, its key, and a link only if it is a safe one."""
@@ -45,6 +48,7 @@ class LabelRow:
     key: str
     text: str
     url: str | None = None
+    is_inherited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,33 +61,46 @@ class LabelTable:
     command: str
 
 
-def label_table(labels: Mapping[str, str], annotations: Mapping[str, str]) -> LabelTable:
-    """Return the table of the labels of an image and the annotations of its manifest and index."""
-    facts = read_labels(labels, annotations)
-    given = {field: _given(field, labels, annotations) for field in _NAMES}
-    known = [_row(field, key, text, facts) for field, (key, text) in given.items() if text]
-    shown = {(row.key, text) for row, (_, text) in zip(known, filter(_has_text, given.values()), strict=True)}
+def table_of(version: VersionDocument) -> LabelTable:
+    """Return the table of the labels and annotations of a version."""
+    return label_table(version.get("Labels", {}), version.get("Annotations", {}), version.get("InheritedLabels", []))
+
+
+def label_table(
+    labels: Mapping[str, str], annotations: Mapping[str, str], inherited: Collection[str] = ()
+) -> LabelTable:
+    """Return the table of the labels of an image and the annotations of its manifest and index.
+
+    ``inherited`` are the keys of labels that are the base image's.
+    """
+    own = {key: text for key, text in labels.items() if key not in inherited}
+    of_base = {key: text for key, text in labels.items() if key in inherited}
+    facts, facts_of_base = read_labels(own, annotations), read_labels(of_base, {})
+    rows, shown = dict[str, LabelRow](), set[tuple[str, str]]()
+    for field in _NAMES:
+        if given := _given(field, own, annotations):
+            rows[field] = _row(field, *given, facts)
+        elif given := _given(field, of_base, {}):
+            rows[field] = replace(_row(field, *given, facts_of_base), is_inherited=True)
+        shown |= {given} if given else set()
     others = [
-        LabelRow(key, key, text)
+        LabelRow(key, key, text, is_inherited=source is labels and key in inherited)
         for source in (labels, annotations)
         for key, text in sorted(source.items())
         if (key, text) not in shown
     ]
-    missing = [field for field in _EXAMPLES if not given[field][1]]
-    return LabelTable(known, list(dict.fromkeys(others)), _dockerfile(missing), _command(missing))
+    missing = [field for field in _EXAMPLES if field not in rows or rows[field].is_inherited]
+    known, others = list(rows.values()), list(dict.fromkeys(others))
+    return LabelTable(known, others, _dockerfile(missing), _command(missing))
 
 
-def _given(field: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> tuple[str, str]:
-    """Return the key of a field that has a text, and the text, empty if none has; precedence as in `labels`."""
+def _given(field: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the key of a field that has a text, and the text, None if none has; precedence as in `labels`."""
     oci, label_schema = KNOWN_FIELDS[field]
     for source, key in ((annotations, oci), (labels, oci), (labels, label_schema)):
-        if key and source.get(key, "").strip():
+        if key and says_something(key, source.get(key, "")):
             return key, source[key]
-    return oci, ""
-
-
-def _has_text(given: tuple[str, str]) -> bool:
-    return bool(given[1])
+    return None
 
 
 def _row(field: str, key: str, text: str, facts: Labels) -> LabelRow:

@@ -119,6 +119,8 @@ class ImagePaths:
         return f"v1/images/{self.name}/-/status.json"
 
     def version(self, sha: str) -> str:
+        if not sha:
+            raise ValueError("a version without a digest has no file")
         return f"v1/images/{self.name}/version/{sha}.json"
 
     def badge(self, badge_type: str, tag: str | None, suffix: str) -> str:

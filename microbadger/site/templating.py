@@ -5,6 +5,7 @@ what could hide or reorder text. Only addresses that `microbadger.image.labels` 
 """
 
 import hashlib
+import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ CONTENT_SECURITY_POLICY = (
 )
 
 _LONGEST_TEXT = 2000  # characters of a label or a command; the JSON has the whole
+_FIRST_CREATION = "2013-03-20"  # when Docker was first shown: an earlier time is a placeholder
 _HIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _HARMLESS = "\n\r\t\u200c\u200d"  # emoji and several scripts need the joiners
 _WITHOUT_HARMLESS = dict.fromkeys(map(ord, _HARMLESS))
@@ -62,6 +64,29 @@ def platform_names(platforms: Sequence[PlatformDocument]) -> str:
         names.append(name.removeprefix(f"{system}/"))
         system = name.partition("/")[0]
     return ", ".join(names)
+
+
+def media_words(media_type: str) -> str:
+    """Return what is worth knowing of the media type of a layer, nothing for a compressed tar as all have it.
+
+    https://github.com/opencontainers/image-spec/blob/main/layer.md and, for encryption,
+    https://github.com/containers/ocicrypt/blob/main/spec/spec.go
+
+    >>> media_words("application/vnd.oci.image.layer.nondistributable.v1.tar+zstd")
+    'foreign, zstd'
+    """
+    kinds = (
+        ("foreign", "nondistributable" in media_type or ".foreign." in media_type),
+        ("zstd", re.search(r"[.+]zstd\b", media_type)),
+        ("uncompressed", re.search(r"\.tar(\+encrypted)?$", media_type)),
+        ("encrypted", media_type.endswith("+encrypted")),
+    )
+    return ", ".join(word for word, fits in kinds if fits)
+
+
+def _creation(time: str) -> str:
+    """Return the time of a creation, nothing if it is unknown or a placeholder."""
+    return time if time and time >= _FIRST_CREATION else ""
 
 
 def _is_hidden(char: str) -> bool:
@@ -114,6 +139,7 @@ _templates.filters |= {
     "platform": platform_text,
     "platform_names": platform_names,
     "tags": tags_of,
+    "creation": _creation,
     "day": _day,
     "exact": _exact,
     "short": _short,

@@ -17,6 +17,7 @@ from microbadger.store.leases import Lease, LeaseLost, Leases
 from microbadger.store.meta import identity_of, kept_secret, read_value, write_value
 from microbadger.store.tables import (
     ASKED_TAGS,
+    BROKEN_CONTENT,
     CHANGES,
     CHECKS,
     CONTENT,
@@ -29,13 +30,15 @@ from microbadger.store.tables import (
     RECORDS,
     REQUESTS,
     SUBSCRIPTIONS,
+    TAG_LISTS,
     TRACKED_IMAGES,
     VERSIONS,
 )
-from microbadger.store.upserts import upsert
+from microbadger.store.upserts import excluded, upsert
 
 __all__ = [
     "ASKED_TAGS",
+    "BROKEN_CONTENT",
     "CHANGES",
     "CHECKS",
     "CONTENT",
@@ -49,6 +52,7 @@ __all__ = [
     "RECORDS",
     "REQUESTS",
     "SUBSCRIPTIONS",
+    "TAG_LISTS",
     "TRACKED_IMAGES",
     "VERSIONS",
     "CountLabels",
@@ -58,6 +62,7 @@ __all__ = [
     "LeaseLost",
     "Leases",
     "StoreError",
+    "excluded",
     "identity_of",
     "kept_secret",
     "labels_of",

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, inspect, select
+from sqlalchemy import Connection, inspect, select, text
 
 from microbadger.logs import EventLog
 from microbadger.store.tables import META, SCHEMA
@@ -11,7 +11,31 @@ from microbadger.store.tables import META, SCHEMA
 log = EventLog(__name__)
 
 Migration = Callable[[Connection], None]
-MIGRATIONS: Sequence[Migration] = ()
+
+
+def _tell_pushes_from_views(connection: Connection) -> None:
+    """Tell pushes from views, remember lists of tags and what is broken, and keep content for each image apart."""
+    bytes_type = "BYTEA" if connection.dialect.name == "postgresql" else "BLOB"
+    for statement in (
+        "ALTER TABLE checks RENAME COLUMN wanted_tags TO pushed_tags",
+        "ALTER TABLE checks ADD COLUMN viewed_tags TEXT NOT NULL DEFAULT '{}'",
+        "ALTER TABLE checks ADD COLUMN note TEXT",
+        "ALTER TABLE checks DROP COLUMN follow_ups",
+        "ALTER TABLE requests ADD COLUMN is_view BOOLEAN NOT NULL DEFAULT FALSE",
+        "ALTER TABLE requests ADD COLUMN due_at FLOAT NOT NULL DEFAULT 0",
+        "ALTER TABLE requests ADD COLUMN follow_ups INTEGER NOT NULL DEFAULT 0",
+        f"CREATE TABLE tag_lists (image TEXT NOT NULL PRIMARY KEY, document {bytes_type} NOT NULL)",
+        "CREATE TABLE broken_content (image TEXT NOT NULL, digest TEXT NOT NULL, error TEXT NOT NULL,"
+        " failures INTEGER NOT NULL, retry_at FLOAT NOT NULL, PRIMARY KEY (image, digest))",
+        "DROP TABLE content",  # nothing says for which image it was read
+        f"CREATE TABLE content (image TEXT NOT NULL, digest TEXT NOT NULL, body {bytes_type} NOT NULL,"
+        " size_bytes INTEGER NOT NULL, used_at FLOAT NOT NULL, PRIMARY KEY (image, digest))",
+        "CREATE INDEX content_by_used_at ON content (used_at, size_bytes)",
+    ):
+        connection.execute(text(statement))
+
+
+MIGRATIONS: Sequence[Migration] = (_tell_pushes_from_views,)
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 
 IDENTITY_KEY = "identity"

@@ -53,8 +53,9 @@ CHECKS = Table(
     Column("reason", Text),
     Column("error", Text),
     Column("edition", Text, nullable=False),
-    Column("wanted_tags", Text, nullable=False),
-    Column("follow_ups", Integer, nullable=False),
+    Column("pushed_tags", Text, nullable=False),
+    Column("viewed_tags", Text, nullable=False),
+    Column("note", Text),
     Index("checks_by_due_at", "due_at"),
     Index("checks_by_name", "name"),
     sqlite_with_rowid=False,
@@ -109,13 +110,14 @@ CHANGES = Table(
 CONTENT = Table(
     "content",
     SCHEMA,
+    Column("image", Text, primary_key=True),
     Column("digest", Text, primary_key=True),
     Column("body", LargeBinary, nullable=False),
     Column("size_bytes", Integer, nullable=False),
     Column("used_at", Float, nullable=False),
     Index("content_by_used_at", "used_at", "size_bytes"),
 )
-"""Manifests and configs as a registry sent them, compressed; ``size_bytes`` is what a row takes."""
+"""Manifests and configs as the registry of an image sent them, compressed; ``size_bytes`` is what a row takes."""
 
 LAYER_STACKS = Table(
     "layer_stacks",
@@ -138,9 +140,12 @@ REQUESTS = Table(
     Column("asked", Integer, nullable=False),
     Column("asked_at", Float, nullable=False),
     Column("asked_by", Text, nullable=False),
+    Column("is_view", Boolean, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("follow_ups", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
-"""Checks that were asked for and have not ended; an empty tag asks for the image as a whole."""
+"""Checks that were asked for and have not ended, by a push or by a view of a badge; an empty tag means the image."""
 
 ASKED_TAGS = Table(
     "asked_tags",
@@ -151,6 +156,26 @@ ASKED_TAGS = Table(
     sqlite_with_rowid=False,
 )
 """Unknown tags that a badge was asked for in the last hour."""
+
+TAG_LISTS = Table(
+    "tag_lists",
+    SCHEMA,
+    Column("image", Text, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+)
+"""When each tag was first listed, of images that have more tags than are kept: compressed JSON."""
+
+BROKEN_CONTENT = Table(
+    "broken_content",
+    SCHEMA,
+    Column("image", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("error", Text, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("retry_at", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Content that a registry lacks or sends broken, and when to ask for it again."""
 
 PUBLIC_FILES = Table(
     "public_files",

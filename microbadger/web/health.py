@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 from microbadger import __version__
 from microbadger.cdn import CdnPurge, Status
 from microbadger.freshness import Check, Freshness, Summary
-from microbadger.image import Repository, format_time
+from microbadger.image import Repository, format_time, image_name
 from microbadger.notifications import Notifications
 from microbadger.store import CountLabels, Counts, labels_of
 from microbadger.web.answers import NOT_KEPT, answer, document_answer, text_answer
@@ -59,6 +59,7 @@ class HealthRoutes:
             **_states(summary),
             "OldestCheck": format_time(summary.oldest_check) if summary.oldest_check else None,
             "Failures": [self._failure(repository, check) for repository, check in summary.failing],
+            "Notes": [{"ImageName": image_name(image), "Note": check.note} for image, check in summary.noted],
             "Problems": self.freshness.problems,
             "Queues": self._queues(),
         }

@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from werkzeug.exceptions import BadRequest, ClientDisconnected, HTTPException
 
 from microbadger.freshness import Freshness
 from microbadger.http import CutOff, cut_off_after
-from microbadger.image import Reference, Repository, image_name
+from microbadger.image import Reference, Repository, image_name, is_tag
 from microbadger.logs import EventLog
 from microbadger.store import Counts
 from microbadger.web.answers import document_answer, error_answer, text_answer
@@ -54,6 +54,7 @@ class WebhookRoutes:
             ("/images/<path:name>/<token>", self.image_webhook),
             ("/images/<path:name>/<token>/", self.image_webhook),
             ("/hooks/<token>", self.hook),
+            ("/hooks/<token>/", self.hook),
         ):
             routes.add_url_rule(rule, view_func=view, methods=["POST"], strict_slashes=False)
         routes.register_error_handler(HTTPException, error_answer)
@@ -61,23 +62,25 @@ class WebhookRoutes:
 
     def image_webhook(self, name: str, token: str) -> Response:
         """Accept that an image was pushed; what the body says beyond the tag is not believed."""
-        reference = parse_name(name)
-        if reference is None or reference.repository not in self.freshness.tracked:
+        reference, token = self._addressed(name, token)
+        if reference is None:
             return self._refuse("Image not found", 404)  # without its name, which can be a token
         repository = reference.repository
-        if not is_token(token, image_token(self.secret, repository)):
+        if not self._is_right(token, repository):
             return self._refuse("Bad token", 403, repository)
-        wait_seconds = _wait_seconds()
+        wait_seconds, tags = _wait_seconds(), _tags(reference)
         asked_at = self.freshness.now()
         payload = read(dict(request.headers), _body())
-        pushed = references_to(payload.named, lambda path: [repository] if path == repository.path else [])
-        self._accept(pushed or [Reference(repository, None, None)])
+        named = references_to(payload.named, lambda path: [repository] if path == repository.path else [])
+        pushed = [Reference(repository, tag, None) for tag in tags or payload.tags] or named
+        pushed = pushed or [Reference(repository, None, None)]
+        self.freshness.check_soon(*pushed)
         sender = payload.sender or "unknown"
         self.counts.add("webhooks", sender=sender, outcome=payload.outcome)
         log.info("webhook", image=repository.familiar, sender=sender, outcome=payload.outcome)
         if wait_seconds and self.waiting.acquire(blocking=False):
             try:
-                return self._wait(repository, asked_at, wait_seconds)
+                return self._wait(pushed, asked_at, wait_seconds)
             finally:
                 self.waiting.release()
         return _accepted(repository) if wait_seconds else text_answer("OK")
@@ -93,29 +96,47 @@ class WebhookRoutes:
         if payload.handshake:
             return document_answer({"validationResponse": payload.handshake})
         pushed = references_to(payload.named, self.freshness.tracked.at_path)
-        self._accept(pushed)
+        self.freshness.check_soon(*pushed)
         sender = payload.sender or "unknown"
         self.counts.add("webhooks", sender=sender, outcome=payload.outcome)
         named = ",".join(map(str, payload.named[:_NAMED_IN_LOG]))
         log.info("hook", sender=sender, outcome=payload.outcome, tracked=len(pushed), named=named or None)
         return text_answer("OK")
 
+    def _addressed(self, name: str, token: str) -> tuple[Reference | None, str]:
+        """Return the tracked image that an address names, None if it names none, and the token in the address.
+
+        An old token can have slashes. Then the name in front of it ends earlier.
+        """
+        reference = parse_name(name)
+        if reference and reference.repository in self.freshness.tracked:
+            return reference, token
+        parts = [*name.split("/"), token]
+        for length in range(1, len(parts) - 1):
+            reference, longer = parse_name("/".join(parts[:length])), "/".join(parts[length:])
+            if reference and _is_one_of(longer, self.freshness.tracked.old_tokens(reference.repository)):
+                return reference, longer
+        return None, token
+
+    def _is_right(self, token: str, repository: Repository) -> bool:
+        tracked = self.freshness.tracked
+        return _is_one_of(token, [image_token(self.secret, repository), *tracked.old_tokens(repository)])
+
     def _refuse(self, reason: str, status: int, repository: Repository | None = None) -> Response:
         self.counts.add("webhooks_refused", reason=reason.lower().replace(" ", "_"))
         log.warning("webhook_refused", reason=reason, image=repository.familiar if repository else None)
         return text_answer(reason, status)
 
-    def _accept(self, references: Iterable[Reference]) -> None:
-        for reference in references:
-            self.freshness.check_soon(reference)
-
-    def _wait(self, repository: Repository, asked_at: datetime, wait_seconds: float) -> Response:
-        deadline = time.monotonic() + wait_seconds
+    def _wait(self, pushed: Sequence[Reference], asked_at: datetime, wait_seconds: float) -> Response:
+        """Return the answer once checks that began after the push have answered all of it, or the time is up."""
+        repository, deadline = pushed[0].repository, time.monotonic() + wait_seconds
         check = self.freshness.checks.get(repository)
-        while not check.answers(asked_at) and time.monotonic() < deadline:
+        while not (is_answered := check.answers(asked_at) and not self.freshness.requests.are_waiting(pushed)):
+            if time.monotonic() >= deadline:
+                break
             time.sleep(_WAIT_STEP_SECONDS)
             check = self.freshness.checks.get(repository)
-        if not check.answers(asked_at):
+        if not is_answered:
             return _accepted(repository)
         result: dict[str, object] = {"ImageName": image_name(repository)}
         if check.error:
@@ -123,6 +144,11 @@ class WebhookRoutes:
         image = self.freshness.records.image(repository)
         result["LatestSHA"] = image["LatestSHA"] if image else ""
         return document_answer({**result, "Result": "fresh"})
+
+
+def _is_one_of(token: str, tokens: Iterable[str]) -> bool:
+    """Compare a token with all of these, so that the time does not tell which one fits."""
+    return sum(is_token(token, each) for each in tokens) > 0
 
 
 def _accepted(repository: Repository) -> Response:
@@ -145,6 +171,15 @@ def _body() -> bytes:
     except (OSError, ParseException, CutOff, ClientDisconnected):
         return b""
     return body if len(body) <= MAX_BODY_BYTES else b""
+
+
+def _tags(reference: Reference) -> list[str]:
+    """Return the tags that the address names, as `?tag=1.2` or behind the name of the image."""
+    tags = [reference.tag, *request.args.getlist("tag")]
+    for tag in filter(None, tags):
+        if not is_tag(tag):
+            raise BadRequest(f"tag={tag!r} is not a tag.")
+    return list(dict.fromkeys(filter(None, tags)))
 
 
 def _wait_seconds() -> float:

@@ -12,7 +12,7 @@ import hmac
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qs, unquote_to_bytes
 
 from microbadger.image import DOCKER_HUB, InvalidReference, Reference, Repository, is_tag
 from microbadger.webhooks.senders import Mention, cloud_event, event_grid_code, members, parsed, sender_of
@@ -22,6 +22,10 @@ MAX_BODY_BYTES = 3 * 1024 * 1024
 MAX_REFERENCES = 1000  # each can become a row of the store
 
 _FORM_FIELD = b"payload="
+_MAX_FORM_FIELDS = 100
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_GITEA_HEADERS = ("x-gitea-event", "x-forgejo-event")
+_UNSIGNED = ("", "sha256=")
 _ANY_HOST, _ANY_PATH = "localhost", "a/b"  # to check a path without its host, and a host without a path
 _MAX_NAME_LENGTH = 255  # no repository has a longer one, and to parse megabytes takes a second
 
@@ -48,37 +52,57 @@ class Payload:
     """What a webhook says: its sender, the images it names, and the outcome in a word.
 
     The outcomes are `named`, `empty`, `not-json`, `unknown-sender`, `no-image` (a ping, a pull, a layer, or an invalid
-    name) and `handshake`: then `handshake` is the code to answer with as `validationResponse`.
+    name), `tagged`: then `tags` are of the image whose webhook it is, and `handshake`: then `handshake` is the code to
+    answer with as `validationResponse`.
     """
 
     sender: str | None
     named: tuple[Named, ...]
     outcome: str
     handshake: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 def is_signed_wrongly(headers: Mapping[str, str], body: bytes, token: str) -> bool:
     """Return whether a webhook has a signature that does not match its body with the webhook's token as the secret.
 
-    GitHub, Nexus and JFrog sign if a secret was entered; other senders prove the token by the URL.
+    GitHub, Gitea, Nexus and JFrog sign if a secret was entered; other senders prove the token by the URL. Without a
+    secret, Gitea sends empty signatures.
+    """
+    is_gitea = any(name.lower() in _GITEA_HEADERS for name in headers)
+    right = _signatures(body, token)
+    given = ((value, right.get(name.lower(), ())) for name, value in headers.items())
+    return any(
+        accepted and not any(is_token(value, each) for each in accepted) and not (is_gitea and value in _UNSIGNED)
+        for value, accepted in given
+    )
+
+
+def _signatures(body: bytes, token: str) -> dict[str, tuple[str, ...]]:
+    """Return the right values of each header that signs a body; of a form, Gitea signs the JSON in it.
+
     https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
+    https://docs.gitea.com/usage/webhooks
     https://help.sonatype.com/en/working-with-hmac-payloads.html
     https://docs.jfrog.com/administration/docs/webhooks (the secret itself, unless payloads are set to be signed)
     """
-    sha256, sha1 = (hmac.digest(token.encode(), body, algorithm).hex() for algorithm in ("sha256", "sha1"))
-    right = {
-        "x-hub-signature-256": (f"sha256={sha256}",),
-        "x-nexus-webhook-signature": (sha1,),
-        "x-jfrog-event-auth": (sha256, token),
+    signed = {body, _without_form(body)}
+    sha256, sha1 = (
+        tuple(hmac.digest(token.encode(), each, algorithm).hex() for each in signed) for algorithm in ("sha256", "sha1")
+    )
+    return {
+        "x-hub-signature-256": tuple(f"sha256={each}" for each in sha256),
+        **dict.fromkeys(("x-gitea-signature", "x-forgejo-signature", "x-gogs-signature"), sha256),
+        "x-nexus-webhook-signature": sha1,
+        "x-jfrog-event-auth": (*sha256, token),
     }
-    given = ((value, right.get(name.lower())) for name, value in headers.items())
-    return any(accepted and not any(is_token(value, each) for each in accepted) for value, accepted in given)
 
 
 def read(headers: Mapping[str, str], body: bytes) -> Payload:
     """Return what a webhook says, with at most a thousand images; the names of headers may have any case."""
     known = {name.lower(): value for name, value in headers.items()}
-    content = parsed(_without_form(body))
+    content = parsed(_without_form(body).removeprefix(_BYTE_ORDER_MARK))
+    content = _form(body) if content is None else content
     if content is None:
         return Payload(None, (), "not-json" if body else "empty")
     events = [cloud_event(known, event) for event in (members(content) if isinstance(content, list) else [content])]
@@ -87,7 +111,8 @@ def read(headers: Mapping[str, str], body: bytes) -> Payload:
         return Payload("azure", (), "handshake", code)
     sent = [(sender, event) for event in events if (sender := sender_of(known, event))]
     if not sent:
-        return Payload(None, (), "unknown-sender")
+        tags = _tags(content)
+        return Payload("ci", (), "tagged", tags=tags) if tags else Payload(None, (), "unknown-sender")
     mentions = (_named(mention, sender.knows_its_host) for sender, event in sent for mention in sender.mentions(event))
     named = tuple(dict.fromkeys(filter(None, mentions)))[:MAX_REFERENCES]
     return Payload(sent[0][0].name, named, "named" if named else "no-image")
@@ -111,6 +136,28 @@ def _without_form(body: bytes) -> bytes:
         return body
     field, _, _ = body.removeprefix(_FORM_FIELD).partition(b"&")
     return unquote_to_bytes(field.replace(b"+", b" "))
+
+
+def _form(body: bytes) -> object:
+    """Return the fields of a form that names tags, as `curl -d tag=1.2` sends it; None for any other body."""
+    try:
+        fields = parse_qs(body.decode(), max_num_fields=_MAX_FORM_FIELDS)
+    except ValueError:
+        return None
+    return {"tag": fields["tag"]} if "tag" in fields else None
+
+
+def _tags(content: object) -> tuple[str, ...]:
+    """Return the tags in `{"tag": "1.2"}` or `{"tag": ["1.2", "latest"]}`; none if one of them is not a tag.
+
+    The hooks of GitLab have an `object_kind`, and their tags are those of Git.
+    """
+    if not isinstance(content, dict) or "object_kind" in content:
+        return ()
+    value = content.get("tag")
+    given = value[:MAX_REFERENCES] if isinstance(value, list) else [value]
+    tags = tuple(dict.fromkeys(text for text in given if isinstance(text, str) and is_tag(text)))
+    return tags if len(tags) == len(set(map(str, given))) else ()
 
 
 def _named(mention: Mention, knows_its_host: bool) -> Named | None:

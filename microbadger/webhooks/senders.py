@@ -1,8 +1,8 @@
 """The senders of push webhooks, one row of a table each: how to recognize a payload, and where it names images.
 
 A sender is recognized by a field that all of its payloads have, or by a header. The values in the places of a host, a
-path and a tag are passed on unchecked in a `Mention`. Pushes and deletions mention their image; pulls, scans and pings
-mention none.
+path and a tag are passed on unchecked in a `Mention`. Pushes, copies and deletions mention their image; pulls, scans
+and pings mention none.
 
 A CloudEvent may carry its type in a header or in its body: `cloud_event` makes them alike.
 """
@@ -21,11 +21,19 @@ _BLOB = "application/octet-stream"
 _HARBOR_CHANGES = (
     *("PUSH_ARTIFACT", "DELETE_ARTIFACT"),
     *("pushImage", "deleteImage"),  # before Harbor 2
+    *("CREATE_TAG", "DELETE_TAG"),
     *("harbor.artifact.pushed", "harbor.artifact.deleted"),  # as CloudEvents
+    *("harbor.tag.created", "harbor.tag.deleted"),
 )
+_HARBOR_REPLICATIONS = ("REPLICATION", "harbor.replication.status.changed")
+_HARBOR_RETENTIONS = ("TAG_RETENTION", "harbor.tag_retention.finished")
+_HARBOR_COUNT = re.compile(r" \[[0-9]+ item\(s\) in total\]", re.ASCII)
+_GITEA_CHANGES = ("created", "deleted")
+_ALIBABA_CHANGES = ("cr:Artifact:PushCompleted", "cr:Artifact:BuildCompleted")
 _ECR_CHANGES = ("PUSH", "DELETE", "REPLICATE")
 _GOOGLE_CHANGES = ("INSERT", "DELETE")
 _ZOT_CHANGES = ("zotregistry.image.updated", "zotregistry.image.deleted")
+_DOCKER_HUB_WEBSITE = "hub.docker.com"
 _EVENT_GRID_ASKS = "Microsoft.EventGrid.SubscriptionValidationEvent"
 _EVENT_GRID_CODE = re.compile(r"[A-Za-z0-9-]{1,100}", re.ASCII)
 
@@ -116,12 +124,48 @@ def _quay(payload: object) -> Iterator[Mention]:
 
 def _harbor(payload: object) -> Iterator[Mention]:
     """https://goharbor.io/docs/main/working-with-projects/project-configuration/configure-webhooks/"""
-    if _at(payload, "type") not in _HARBOR_CHANGES:
+    kind, data = _at(payload, "type"), _at(payload, "event_data") or _at(payload, "data")
+    if kind in _HARBOR_REPLICATIONS:
+        yield from _harbor_replication(_at(data, "replication"))
+    if kind in _HARBOR_RETENTIONS:
+        yield from _harbor_retention(_at(data, "retention"))
+    if kind not in _HARBOR_CHANGES:
         return
-    data = _at(payload, "event_data") or _at(payload, "data")
     for resource in members(_at(data, "resources")) or [None]:
         host, path, _ = _written(_at(resource, "resource_url"))
         yield Mention(host, (_at(data, "repository", "repo_full_name") or path,), _at(resource, "tag"))
+
+
+def _harbor_replication(replication: object) -> Iterator[Mention]:
+    """https://github.com/goharbor/harbor, src/controller/event/handler/webhook/artifact/replication.go
+
+    Only what arrived is mentioned, where it arrived. The tags are in `references`, which older versions do not have;
+    they may write a count in the place of the tag.
+    """
+    destination = _at(replication, "dest_resource")
+    for artifact in members(_at(replication, "successful_artifact")):
+        path, tag = _harbor_name(_at(destination, "namespace"), artifact)
+        for reference in members(_at(artifact, "references")) or [tag]:
+            yield Mention(_host_of(_at(destination, "endpoint")), (path,), reference)
+
+
+def _harbor_retention(retention: object) -> Iterator[Mention]:
+    """https://github.com/goharbor/harbor, src/controller/event/handler/webhook/artifact/retention.go
+
+    It names one tag of those that are gone, so the image is mentioned without a tag. Harbor 2.0 called the deleted
+    artifacts successful.
+    """
+    for key in ("deleted_artifact", "successful_artifact"):
+        for artifact in members(_at(retention, key)):
+            path, _ = _harbor_name(_at(retention, "project_name"), artifact)
+            yield Mention(_at(retention, "harbor_hostname"), (path,), None)
+
+
+def _harbor_name(project: object, artifact: object) -> tuple[str, str]:
+    """Return the path and the tag of an artifact of a project; one of Docker Hub may be in no project."""
+    name = _HARBOR_COUNT.sub("", _text(_at(artifact, "name_tag"))).partition("@")[0]
+    name, _, tag = name.partition(":")
+    return f"{_text(project) or 'library'}/{name}", tag
 
 
 def _distribution(payload: object) -> Iterator[Mention]:
@@ -176,7 +220,7 @@ def _jfrog(payload: object) -> Iterator[Mention]:
     data = _at(payload, "data")
     repository = _text(_at(data, "repo_key"))
     image = "/".join(_text(_at(data, "path")).split("/")[:-2]) or _text(_at(data, "image_name"))
-    host = _text(_at(payload, "jpd_origin")).partition("://")[2].partition("/")[0]
+    host = _host_of(_at(payload, "jpd_origin"))
     paths = (f"{repository}/{image}", f"{repository.removesuffix('-cache')}/{image}", image)
     yield Mention(host, paths, _at(data, "tag"))
 
@@ -201,8 +245,41 @@ def _nexus(payload: object) -> Iterator[Mention]:
         yield Mention(None, (f"{_text(_at(payload, 'repositoryName'))}/{path}", path), tag)
 
 
-def _has_header(name: str) -> Callable[[Headers, object], bool]:
-    return lambda headers, _payload: name in headers
+def _gitea(payload: object) -> Iterator[Mention]:
+    """https://docs.gitea.com/usage/webhooks, event "package"; Forgejo sends the same.
+
+    Names may have capitals, which no registry allows. The version of a manifest without a tag is its digest.
+    """
+    package = _at(payload, "package")
+    if _at(payload, "action") in _GITEA_CHANGES and _at(package, "type") == "container":
+        owner = _text(_at(package, "owner", "login")) or _text(_at(package, "owner", "username"))
+        path = f"{owner}/{_text(_at(package, 'name'))}".lower()
+        yield Mention(_host_of(_at(package, "html_url")), (path,), _at(package, "version"))
+
+
+def _alibaba(payload: object) -> Iterator[Mention]:
+    """https://www.alibabacloud.com/help/en/acr/user-guide/manage-webhooks
+
+    The region gives the shared host. Clients may use another one: that of an instance, or of a private network.
+    """
+    repository = _at(payload, "repository")
+    parts = (_text(_at(repository, "namespace")), _text(_at(repository, "name")))
+    paths = (_text(_at(repository, "repo_full_name")).lower(), "/".join(parts).lower())
+    host = f"registry.{_text(_at(repository, 'region'))}.aliyuncs.com"
+    yield Mention(host, paths, _at(payload, "push_data", "tag"))
+
+
+def _alibaba_event(payload: object) -> Iterator[Mention]:
+    """https://www.alibabacloud.com/help/en/eventbridge/user-guide/container-registry-events"""
+    data = _at(payload, "data")
+    if _at(payload, "type") in _ALIBABA_CHANGES:
+        host = f"{_text(_at(data, 'InstanceName'))}-registry.{_text(_at(data, 'RegionId'))}.cr.aliyuncs.com"
+        path = f"{_text(_at(data, 'RepoNamespaceName'))}/{_text(_at(data, 'RepoName'))}".lower()
+        yield Mention(host, (path,), _at(data, "Tag"))
+
+
+def _has_header(*names: str) -> Callable[[Headers, object], bool]:
+    return lambda headers, _payload: any(name in headers for name in names)
 
 
 def _has_type(beginning: str) -> Callable[[Headers, object], bool]:
@@ -218,6 +295,8 @@ def _has(*keys: str) -> Callable[[Headers, object], bool]:
 
 
 _SENDERS = (
+    # Gitea also sends the header of GitHub.
+    Sender("gitea", _has_header("x-gitea-event", "x-forgejo-event"), _gitea, knows_its_host=False),
     Sender("github", _has_header("x-github-event"), _github, knows_its_host=True),
     Sender("nexus", _has_header("x-nexus-webhook-id"), _nexus, knows_its_host=False),
     Sender("zot", _has_type("zotregistry."), _zot, knows_its_host=False),
@@ -227,6 +306,8 @@ _SENDERS = (
     Sender("azure", _has("target", "repository"), _azure, knows_its_host=True),
     Sender("distribution", _has("events"), _distribution, knows_its_host=False),
     Sender("docker-hub", _has("repository", "repo_name"), _docker_hub, knows_its_host=True),
+    Sender("alibaba", _has("repository", "repo_full_name"), _alibaba, knows_its_host=False),
+    Sender("alibaba", _has_type("cr:Artifact:"), _alibaba_event, knows_its_host=False),
     Sender("quay", _has("docker_url"), _quay, knows_its_host=True),
     Sender("ecr", _has("detail", "repository-name"), _ecr, knows_its_host=True),
     Sender("jfrog", _has("data", "repo_key"), _jfrog, knows_its_host=False),
@@ -250,6 +331,12 @@ def _written(image: object) -> tuple[str, str, str]:
     host, _, rest = _text(image).partition("@")[0].partition("/")
     path, _, tag = rest.partition(":")
     return host, path, tag
+
+
+def _host_of(url: object) -> str:
+    """Return the host in a URL, with its port, without checking it; that of Docker Hub instead of its website's."""
+    host = _text(url).partition("://")[2].partition("/")[0].lower()
+    return DOCKER_HUB if host == _DOCKER_HUB_WEBSITE else host
 
 
 def _decoded(data: object) -> bytes:

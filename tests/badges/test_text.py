@@ -1,5 +1,7 @@
 """What each badge says, in a table per type, and the edges of rounding."""
 
+from typing import Any
+
 import pytest
 
 from microbadger.badges.text import (
@@ -20,12 +22,11 @@ OCI, LABEL_SCHEMA = "org.opencontainers.image", "org.label-schema"
 OLDER, NEWER = "2025-01-01T00:00:00Z", "2026-11-20T12:34:56Z"
 
 
-def platform(name: str) -> PlatformDocument:
-    os, architecture, variant = [*name.split("/"), ""][:3]
-    document = PlatformDocument(OS=os, Architecture=architecture, Digest="", DownloadSize=1, LayerCount=1)
-    if variant:
-        document["Variant"] = variant
-    return document
+def platform(name: str, os_version: str = "") -> PlatformDocument:
+    os, architecture, variant = [*name.split("/"), "", ""][:3]
+    given = {"OS": os, "Architecture": architecture, "Variant": variant, "OSVersion": os_version}
+    known = {field: text for field, text in given.items() if text}
+    return {"Digest": "", "DownloadSize": 1, "LayerCount": 1, **known}  # type: ignore[typeddict-item]
 
 
 AMD64 = platform("linux/amd64")
@@ -61,6 +62,14 @@ def version(
 UNREAD = version("latest", size=0, layers=0, created=None, platforms=())
 
 
+def partly_read(**fields: Any) -> VersionDocument:
+    """Return a version of which no platform was read whole, with all that its labels and annotations may say."""
+    facts = {f"{OCI}.revision": "1a2b3c4", f"{OCI}.licenses": "MIT", f"{OCI}.base.name": "alpine"}
+    document = version("latest", **{"annotations": facts, **fields})
+    document["Unread"] = "mañana"
+    return document
+
+
 def image(*versions: VersionDocument, pulls: int | None = None, stars: int | None = None) -> ImageDocument:
     document = ImageDocument(
         LatestSHA="", UpdatedAt=NEWER, Versions=list(versions), ImageName="owner/app", Registry="", Repository=""
@@ -91,6 +100,9 @@ def color(badge_type: str, document: ImageDocument) -> str:
         (version("1", size=500, layers=1), ("500 B", "1 layer")),
         (version("1", size=0, layers=0), ("unknown", "0 layers")),
         (UNREAD, ("image", "unknown")),
+        (partly_read(size=1024, layers=2), ("1.0 KiB", "2 layers")),
+        (partly_read(size=1024, layers=0), ("1.0 KiB", "unknown")),
+        (partly_read(size=0, layers=0), ("image", "unknown")),
     ],
 )
 def test_image(shown: VersionDocument, texts: tuple[str, str]) -> None:
@@ -139,6 +151,8 @@ def test_commit(labels: dict[str, str], text: str) -> None:
         ({f"{OCI}.licenses": "apache-2.0"}, "Apache-2.0"),
         ({f"{LABEL_SCHEMA}.license": "MIT"}, "MIT"),
         ({f"{OCI}.licenses": "MIT AND 0BSD"}, "MIT AND 0BSD"),
+        ({f"{OCI}.licenses": "NOASSERTION"}, "not given"),
+        ({f"{OCI}.licenses": "NOASSERTION", f"{LABEL_SCHEMA}.license": "MIT"}, "MIT"),
         ({"some.license": "MIT"}, "not given"),
         ({}, "not given"),
     ],
@@ -152,7 +166,16 @@ def test_size(shown: VersionDocument, text: str) -> None:
     assert say("size", image(shown)) == ("size", text)
 
 
-@pytest.mark.parametrize(("shown", "text"), [(version("1"), "9"), (version("1", layers=0), "0"), (UNREAD, "unknown")])
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        (version("1"), "9"),
+        (version("1", layers=0), "0"),
+        (UNREAD, "unknown"),
+        (partly_read(layers=2), "2"),
+        (partly_read(layers=0), "unknown"),
+    ],
+)
 def test_layers(shown: VersionDocument, text: str) -> None:
     assert say("layers", image(shown)) == ("layers", text)
 
@@ -177,7 +200,45 @@ def test_platforms(names: str, text: str) -> None:
     assert say("platforms", image(shown)) == ("platforms", text)
 
 
-@pytest.mark.parametrize(("created", "text"), [(NEWER, "2026-11-20"), (None, "unknown")])
+@pytest.mark.parametrize(
+    ("platforms", "text"),
+    [
+        ([platform("windows/amd64", "10.0.20348.2762")], "windows/amd64 10.0.20348.2762"),
+        (
+            [platform("windows/amd64", "10.0.17763.6414"), platform("windows/amd64", "10.0.20348.2762")],
+            "windows/amd64 10.0.17763.6414, amd64 10.0.20348.2762",
+        ),
+        ([AMD64, platform("windows/amd64", "10.0")], "linux/amd64, windows/amd64 10.0"),
+        ([platform("windows/amd64", f"10.{number}") for number in range(4)], "4 platforms"),
+        ([platform("windows/amd64", "10.0")] * 4, "windows/amd64 10.0"),
+        ([platform("")], "unknown"),
+        ([platform("", "10.0")], "unknown"),
+        ([platform(""), AMD64], "linux/amd64"),
+        ([platform("linux")], "linux"),
+        ([platform("/arm/v7")], "arm/v7"),
+    ],
+    ids=range(10),
+)
+def test_platforms_that_differ_in_their_version_or_are_unknown(platforms: list[PlatformDocument], text: str) -> None:
+    assert say("platforms", image(version("1", platforms=tuple(platforms)))) == ("platforms", text)
+
+
+def test_the_platforms_of_what_was_not_read_are_those_of_the_index() -> None:
+    shown = partly_read(platforms=(AMD64, platform("linux/arm64")))
+    assert say("platforms", image(shown)) == ("platforms", "linux/amd64, arm64")
+
+
+@pytest.mark.parametrize(
+    ("created", "text"),
+    [
+        (NEWER, "2026-11-20"),
+        (None, "unknown"),
+        ("1970-01-01T00:00:00Z", "unknown"),
+        ("0001-01-01T00:00:00Z", "unknown"),
+        ("2013-03-19T23:59:59Z", "unknown"),
+        ("mañana", "unknown"),
+    ],
+)
 def test_created(created: str | None, text: str) -> None:
     assert say("created", image(version("1", created=created))) == ("created", text)
 
@@ -207,6 +268,39 @@ def test_base(labelled: dict[str, dict[str, str]], text: str) -> None:
 
 
 # --- all types
+
+
+@pytest.mark.parametrize("badge_type", ["commit", "license", "base"])
+@pytest.mark.parametrize("platforms", [(), (AMD64,)])
+def test_what_labels_say_of_a_version_that_was_not_read_is_unknown(
+    badge_type: str, platforms: tuple[PlatformDocument, ...]
+) -> None:
+    assert say(badge_type, image(partly_read(platforms=platforms))) == (badge_type, "unknown")
+
+
+@pytest.mark.parametrize(
+    ("badge_type", "field"), [("commit", "revision"), ("license", "licenses"), ("base", "base.name")]
+)
+def test_a_label_of_the_base_image_fills_no_badge(badge_type: str, field: str) -> None:
+    shown = version("1", labels={f"{OCI}.{field}": "MIT"})
+    shown["InheritedLabels"] = [f"{OCI}.{field}"]
+    assert say(badge_type, image(shown)) == (badge_type, "not given")
+
+
+def test_a_version_label_of_the_base_image_names_no_version() -> None:
+    shown = version("latest", labels={f"{OCI}.version": "22.04"})
+    shown["InheritedLabels"] = [f"{OCI}.version"]
+    assert say("version", image(shown)) == ("version", "latest")
+
+
+def test_the_version_is_named_as_the_releases_of_its_image_are() -> None:
+    shown = image(version("latest", "build-9", "a-long-branch"), version("build-8"))
+    assert say("version", shown) == ("version", "build-9")
+
+
+def test_without_latest_the_badge_is_about_the_highest_release() -> None:
+    older, newer = version("2.0", size=1024, created=OLDER), version("1.9", size=2048)
+    assert say("size", image(newer, older)) == ("size", "1.0 KiB")
 
 
 @pytest.mark.parametrize("badge_type", sorted(BADGE_TYPES.keys() - {"version"}))

@@ -48,6 +48,11 @@ _SPOILINGS: dict[str, Spoiling] = {
 }
 
 
+def _failing_in_part(world: World, origin: Origin) -> Trouble:
+    """Return what is to be seen where HEAD is answered: a tag that did not move is published with the others."""
+    return replace(_failing(world, origin), frozen=["badges"])
+
+
 def _failing(world: World, origin: Origin) -> Trouble:
     return Trouble([moving for moving in world.images if moving.origin is origin], frozen=ALL_FOLDERS)
 
@@ -66,8 +71,7 @@ def _answering(handler: Handler) -> Begin:
     def begin(world: World, dice: random.Random) -> Iterator[Trouble]:
         origin = dice.choice(world.origins)
         origin.registry.trouble = handler
-        # Of a tag that did not move no manifest is asked for: the others of its image are published.
-        yield replace(_failing(world, origin), frozen=["badges"] if handler is _half_manifest else ALL_FOLDERS)
+        yield _failing_in_part(world, origin) if handler is _half_manifest else _failing(world, origin)
         origin.heal()
 
     return begin
@@ -78,7 +82,8 @@ def _spoiling(spoiling: Spoiling, trouble: Trouble | None = None) -> Begin:
     def begin(world: World, dice: random.Random) -> Iterator[Trouble]:
         origin = dice.choice(world.origins)
         origin.line.spoil(spoiling)
-        yield _failing(world, origin) if trouble is None else trouble
+        in_part = spoiling is garbled_body
+        yield trouble or (_failing_in_part if in_part else _failing)(world, origin)
         origin.heal()
 
     return begin

@@ -154,8 +154,8 @@ class _Run:
             self._expect(lambda: any(word in line for line in self._new_lines() for word in trouble.logged), logged)
 
     def _is_logged(self, names: set[str], trouble: Trouble) -> bool:
-        lines = self._new_lines()
-        named = [line for line in lines if "error=" in line and any(f"image={name}" in line for name in names)]
+        lines = [line for line in self._new_lines() if "error=" in line or "note=" in line]
+        named = [line for line in lines if any(f"image={name}" in line for name in names)]
         return any(word in line for line in named for word in trouble.words or [""])
 
     def _is_listed(self, names: set[str]) -> bool:
@@ -218,7 +218,7 @@ class _Run:
 
     def _is_well(self) -> bool:
         health = self._world.health()
-        return health.get("Failures") == [] and health.get("Problems") == []
+        return health.get("Failures") == health.get("Notes") == health.get("Problems") == []
 
     def _is_mended(self) -> bool:
         return all(_is_readable(self._world.public / path) for path in self._world.spoilt if "?" not in path)

@@ -213,9 +213,10 @@ class World:
         return answer
 
     def failing(self) -> dict[str, str]:
-        """Return the errors that /healthz shows, by image."""
-        failures: list[dict[str, str]] = self.health().get("Failures", [])  # type: ignore[assignment]
-        return {failure["ImageName"]: failure["Error"] for failure in failures}
+        """Return what /healthz says is wrong, by image."""
+        health: dict[str, list[dict[str, str]]] = self.health()  # type: ignore[assignment]
+        notes = {noted["ImageName"]: noted["Note"] for noted in health.get("Notes", [])}
+        return notes | {failure["ImageName"]: failure["Error"] for failure in health.get("Failures", [])}
 
     def paths(self, images: Sequence[MovingImage]) -> Iterator[Path]:
         """Yield the public files of images."""

@@ -1,12 +1,17 @@
-"""A TCP proxy on loopback that spoils what a server answers: cuts it, garbles it, splits it, or keeps it back."""
+"""Two proxies on loopback: one of TCP that spoils what a server answers, and one of HTTP that clients ask by name.
+
+The first cuts answers, garbles them, splits them, or keeps them back.
+"""
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
+from select import select
+from ssl import SSLSocket
 
-from tests.fakes.registry import RawServer
+from tests.fakes.registry import RawServer, read_request
 
 _PIECE_BYTES = 65536
 
@@ -40,6 +45,52 @@ class FaultyProxy(RawServer):
         finally:
             self._open.discard(connection)
             _hang_up(connection)
+
+
+class HttpProxy(RawServer):
+    """Passes on requests for hosts that it alone can find: `routes` has the port of loopback where each one is.
+
+    With a `login`, as it stands in the header, it passes on only what logs in.
+    """
+
+    def __init__(
+        self, routes: Mapping[str, int], *, login: str = "", wrap: Callable[..., Callable[..., object]] = lambda f: f
+    ) -> None:
+        super().__init__(wrap(self._pass_on))
+        self.host = f"127.0.0.1:{self.port}"
+        self.asked: list[str] = []
+        """The method and target of each request."""
+        self._routes = routes
+        self._login = login
+
+    def _pass_on(self, connection: socket.socket) -> None:
+        head = read_request(connection)
+        first, _, rest = head.partition(b"\r\n")
+        method, target, version = first.decode().split()
+        self.asked.append(f"{method} {target}")
+        if self._login and f"proxy-authorization: {self._login}".lower().encode() not in rest.lower():
+            connection.sendall(b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n")
+            return
+        host, slash, path = target.removeprefix("http://").partition("/")
+        if host not in self._routes:
+            connection.sendall(b"HTTP/1.1 502 Not found\r\nContent-Length: 0\r\n\r\n")
+            return
+        with socket.create_connection(("127.0.0.1", self._routes[host])) as server:
+            if method == "CONNECT":
+                connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            else:
+                server.sendall(f"{method} {slash}{path} {version}\r\n".encode() + rest)
+            _join(connection, server)
+
+
+def passing_on_to(port: int) -> Callable[[socket.socket], None]:
+    """Serve: let a server on a port of loopback answer."""
+
+    def handle(connection: socket.socket) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as server:
+            _join(connection, server)
+
+    return handle
 
 
 def whole(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -89,6 +140,19 @@ def kept_back(until: threading.Event, longest_seconds: float = 60.0) -> Fault:
             yield piece
 
     return fault
+
+
+def _join(one: socket.socket, other: socket.socket) -> None:
+    """Copy both ways until one side ends, in one thread: an encrypted connection must not be used by two."""
+    across = {one: other, other: one}
+    while True:
+        for source in select([*across], [], [])[0]:
+            piece = source.recv(_PIECE_BYTES)
+            while isinstance(source, SSLSocket) and source.pending():
+                piece += source.recv(_PIECE_BYTES)
+            if not piece:
+                return
+            across[source].sendall(piece)
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:

@@ -159,12 +159,13 @@ class FakeRegistry:
         """What else the list of tags holds: null, digests."""
         self.manifest_headers: dict[str, str | None] = {}
         """Headers of manifests that differ; None leaves one out."""
+        self.grants: dict[str, tuple[str, list[str]]] = {}
+        """The user, empty for nobody, and the scopes of each token that was given."""
         self.storage: str | None = None
         """Where blobs are redirected to; their digest is appended."""
         self._manifests: dict[tuple[str, str], FakeImage] = {}
         self._tags: dict[str, dict[str, None]] = {}
         self._blobs: dict[str, bytes] = {}
-        self._grants: dict[str, tuple[str, list[str]]] = {}
         self._once: list[tuple[str, Response]] = []
         self._always: list[tuple[str, Handler]] = []
         self._lock = threading.Lock()
@@ -268,13 +269,14 @@ class FakeRegistry:
         if self.login == "basic":
             allowed = scheme == "Basic" and self._user(value) is not None
         else:
-            user, scopes = self._grants.get(value, ("", []))
+            user, scopes = self.grants.get(value, ("", []))
             allowed = f"repository:{repository}:{action}" in scopes and (
                 repository not in self.private or user in self.users
             )
-        return None if allowed else self._unauthorized(repository, action)
+        return None if allowed else self.unauthorized(repository, action)
 
-    def _unauthorized(self, repository: str, action: str) -> Response:
+    def unauthorized(self, repository: str, action: str) -> Response:
+        """Return the answer to those who have yet to log in."""
         answer = _error(401, "UNAUTHORIZED")
         bearer = f'Bearer realm="{self.url}/token",service="fake",scope="repository:{repository}:{action}"'
         answer.headers["WWW-Authenticate"] = 'Basic realm="fake"' if self.login == "basic" else bearer
@@ -288,8 +290,8 @@ class FakeRegistry:
         if user is None:
             return _error(401, "UNAUTHORIZED")
         scopes = request.args.getlist("scope") or request.form.get("scope", "").split()
-        token = f"token-{len(self._grants)}"
-        self._grants[token] = (user, scopes)
+        token = f"token-{len(self.grants)}"
+        self.grants[token] = (user, scopes)
         return Response(to_json({"token": token, "expires_in": 300}))
 
     def _user(self, encoded: str) -> str | None:

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, event
 
-from microbadger.freshness.checks import Check, Checks, mark_lists_stale, with_wanted
+from microbadger.freshness.checks import Check, Checks, mark_lists_stale, with_named
+from microbadger.freshness.requests import CheckRequest
 from microbadger.image.documents import Reason, State
 from microbadger.image.reference import Repository
 from microbadger.store.database import Database
@@ -41,7 +42,7 @@ class World:
 
     def succeed(self, *repositories: Repository, checks: Checks | None = None) -> None:
         for repository in repositories:
-            self.write(repository, (checks or self.checks).succeeded(self.checks.get(repository), repository, []))
+            self.write(repository, (checks or self.checks).succeeded(self.checks.get(repository), []))
 
     def fail(self, *repositories: Repository, reason: Reason = "unreachable", error: str = "mañana") -> None:
         for repository in repositories:
@@ -78,8 +79,9 @@ def test_a_check_is_read_as_it_was_written(world: World) -> None:
         reason="bad_answer",
         error='mañana "<b>",\n',
         edition="this",
-        wanted=("edge", "1.0"),
-        follow_ups=1,
+        note="one of them",
+        pushed=("edge", "1.0"),
+        viewed={"0.9": 1000.0},
     )
     world.write(ALPINE, check)
     assert world.checks_of().get(ALPINE) == check
@@ -218,7 +220,7 @@ def test_a_check_is_due_when_its_time_has_come(world: World, due_at: datetime | 
 
 
 def test_an_image_is_due_an_interval_after_its_last_success_or_up_to_a_tenth_earlier(world: World) -> None:
-    delays = {due_after(world.checks.succeeded(Check(), ALPINE, [])) for _ in range(100)}
+    delays = {due_after(world.checks.succeeded(Check(), [])) for _ in range(100)}
     assert DAY * 0.9 <= min(delays) < max(delays) <= DAY
 
 
@@ -263,51 +265,94 @@ def test_a_registry_that_asks_for_too_short_a_delay_does_not_get_it(world: World
     assert due_after(check) >= 0.8 * MINUTE
 
 
-@pytest.mark.parametrize(
-    ("repository", "delays"),
-    [(ALPINE, [timedelta(seconds=30), timedelta(seconds=150), None]), (WEB, [SECOND, None])],
-)
-def test_an_announced_push_of_which_nothing_is_seen_is_followed_up(
-    world: World, repository: Repository, delays: list[timedelta | None]
-) -> None:
-    check = Check()
-    for delay in delays:
-        check = world.checks.succeeded(check, repository, [], follow_up=check.follow_ups)
-        assert due_after(check) == delay if delay else due_after(check) >= 0.9 * DAY
-    assert check.follow_ups == 0
+@pytest.mark.parametrize(("failures", "delay"), [(0, MINUTE), (1, 2 * MINUTE), (5, 32 * MINUTE), (20, 6 * HOUR)])
+def test_what_may_pass_is_checked_again_soon_and_ever_later(world: World, failures: int, delay: timedelta) -> None:
+    before = Check(failures=failures)
+    check = world.checks.succeeded(before, [], note="1.0 is unread", retry_after=timedelta(0))
+    assert 0.8 * delay <= due_after(check) <= 1.2 * delay
+    assert (check.note, check.reason, check.failures) == ("1.0 is unread", None, failures + 1)
 
 
-def test_a_follow_up_is_not_later_than_the_next_check(world: World) -> None:
-    checks = world.checks_of(interval=SECOND)
-    assert due_after(checks.succeeded(Check(), ALPINE, [], follow_up=0)) <= SECOND
+def test_what_a_limit_left_unread_is_checked_again_when_the_registry_allows_it(world: World) -> None:
+    check = world.checks.succeeded(Check(), [], note="1.0 is unread", retry_after=5 * HOUR)
+    assert due_after(check) == 5 * HOUR
 
 
-# The tags that are wanted
+def test_what_is_broken_for_good_does_not_hasten_the_next_check(world: World) -> None:
+    check = world.checks.succeeded(Check(), [], note="1.0 is unread")
+    assert (check.note, check.failures) == ("1.0 is unread", 0)
+    assert due_after(check) >= 0.9 * DAY
 
 
-def test_the_tags_asked_for_last_come_first() -> None:
-    assert with_wanted(with_wanted(Check(), ["1", "2"]), ["3", "2"]).wanted == ("2", "3", "1")
+def test_a_check_of_a_few_tags_does_not_put_off_the_next_whole_one(world: World) -> None:
+    before = Check(succeeded_at=NOON - HOUR, due_at=NOON + HOUR, note="1.0 is unread")
+    check = world.checks.succeeded_for_tags(before, [])
+    assert (check.succeeded_at, check.due_at, check.note) == (before.succeeded_at, before.due_at, before.note)
+    assert check.ended_at == NOON
 
 
-def test_no_more_than_twenty_tags_are_wanted() -> None:
+# The tags that are kept beside the others
+
+
+def pushed(check: Check, *tags: str) -> Check:
+    return with_named(check, [CheckRequest(tag, 1, "") for tag in tags], NOON)
+
+
+def viewed(check: Check, tag: str, at: datetime = NOON) -> Check:
+    return with_named(check, [CheckRequest(tag, 1, "", is_view=True)], at)
+
+
+def test_the_tags_pushed_last_come_first() -> None:
+    assert pushed(pushed(Check(), "1", "2"), "3", "2").pushed == ("2", "3", "1")
+
+
+def test_a_pushed_tag_is_kept_until_ten_others_were_pushed() -> None:
     check = Check()
     for number in range(100, 130):
-        check = with_wanted(check, [str(number)])
-    assert check.wanted == tuple(str(number) for number in range(129, 109, -1))
+        check = pushed(check, str(number))
+    assert check.pushed == tuple(str(number) for number in range(129, 119, -1))
 
 
-def test_a_tag_that_is_wanted_stays_so_if_the_check_found_it(world: World) -> None:
-    check = world.checks.succeeded(with_wanted(Check(), ["1.0", "never-was"]), ALPINE, ["1.0", "latest"])
-    assert check.wanted == ("1.0",)
+def test_the_twenty_tags_viewed_last_are_kept() -> None:
+    check = Check()
+    for number in range(100, 130):
+        check = viewed(check, str(number))
+    assert set(check.viewed) == {str(number) for number in range(110, 130)}
 
 
-def test_a_tag_that_is_wanted_stays_so_for_the_check_that_follows_up(world: World) -> None:
-    check = world.checks.succeeded(with_wanted(Check(), ["new"]), ALPINE, ["latest"], follow_up=0)
-    assert check.wanted == ("new",)
+def test_a_view_displaces_no_tag_that_was_pushed() -> None:
+    check = pushed(Check(), "1.0")
+    for number in range(100):
+        check = viewed(check, str(number))
+    assert check.pushed == ("1.0",)
 
 
-def test_a_failure_leaves_the_wanted_tags_as_they_are(world: World) -> None:
-    assert world.checks.failed(with_wanted(Check(), ["1.0"]), "unreachable", "no answer").wanted == ("1.0",)
+def test_a_tag_stays_if_the_check_found_it(world: World) -> None:
+    check = pushed(viewed(viewed(Check(), "0.9"), "0.8"), "1.0", "never-was")
+    after = world.checks.succeeded(check, ["0.9", "1.0", "latest"])
+    assert (after.pushed, set(after.viewed)) == (("1.0",), {"0.9"})
+
+
+def test_a_check_of_a_few_tags_leaves_a_failure_to_the_next_whole_one(world: World) -> None:
+    before = world.checks.failed(Check(), "denied", "no entry")
+    check = world.checks.succeeded_for_tags(before, [])
+    assert (check.reason, check.error, check.due_at) == (before.reason, before.error, before.due_at)
+
+
+def test_a_tag_that_is_viewed_again_stays_longer(world: World) -> None:
+    check = viewed(viewed(Check(), "0.9", NOON - 31 * DAY), "0.9")
+    assert set(world.checks.succeeded(check, ["0.9"]).viewed) == {"0.9"}
+
+
+def test_a_viewed_tag_stays_for_a_month(world: World) -> None:
+    check = viewed(viewed(Check(), "0.8", NOON - 31 * DAY), "0.9", NOON - 29 * DAY)
+    assert set(world.checks.succeeded(check, ["0.8", "0.9"]).viewed) == {"0.9"}
+
+
+def test_a_failure_leaves_these_tags_as_they_are(world: World) -> None:
+    check = viewed(pushed(Check(), "1.0"), "0.9")
+    after = world.checks.failed(check, "unreachable", "no answer")
+    assert (after.pushed, after.viewed) == (check.pushed, check.viewed)
 
 
 # What is due

@@ -26,12 +26,6 @@ FILES_A_KILL = 25  # of the steps that write or remove a file one in so many is 
 
 
 @pytest.fixture
-def fake() -> Iterator[FakeRegistry]:
-    with FakeRegistry() as fake:
-        yield fake
-
-
-@pytest.fixture
 def bench(tmp_path: Path, fake: FakeRegistry) -> Bench:
     return Bench(tmp_path / "bench", fake)
 

@@ -2,7 +2,7 @@
 
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,17 +18,6 @@ from microbadger.store.tables import SCHEMA
 from microbadger.web.files import PublicFiles
 from tests.fakes.registry import FakeRegistry, image, index
 from tests.freshness.bench import DEADLINE_SECONDS, Bench
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeRegistry]:
-    with FakeRegistry() as fake:
-        yield fake
-
-
-@pytest.fixture
-def bench(tmp_path: Path, fake: FakeRegistry) -> Bench:
-    return Bench(tmp_path, fake)
 
 
 def tags_in(files: dict[str, bytes]) -> set[str]:

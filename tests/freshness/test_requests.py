@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -244,6 +245,65 @@ def test_what_was_asked_for_of_an_image_is_forgotten_with_it(world: World) -> No
     with world.database.read() as connection:
         assert connection.execute(select(ASKED_TAGS)).all() == []
         assert connection.execute(select(REQUESTS.c.image)).scalars().all() == [str(NGINX)]
+
+
+def follow_up(world: World, repository: Repository) -> None:
+    """End a check that saw nothing of what it was asked for."""
+    begun = world.begin(repository)
+    with world.database.write() as connection:
+        world.requests.end(connection, repository, begun)
+        world.requests.follow_up(connection, repository, begun)
+
+
+@pytest.mark.parametrize(("repository", "delays"), [(ALPINE, [30, 150]), (TRIVY, [1])])
+def test_a_push_of_which_nothing_is_seen_is_followed_up(
+    world: World, repository: Repository, delays: list[int]
+) -> None:
+    world.requests.add(Reference(repository, "1.0", None))
+    for delay in delays:
+        follow_up(world, repository)
+        world.clock.now += timedelta(seconds=delay - 0.1)
+        assert (world.tags(repository), world.requests.repositories()) == (set(), [])
+        world.clock.now += timedelta(seconds=0.2)
+        assert (world.tags(repository), world.requests.repositories()) == ({"1.0"}, [repository])
+
+    follow_up(world, repository)
+
+    world.clock.now += DAY
+    assert world.tags(repository) == set()
+
+
+def test_a_push_that_is_repeated_does_not_wait_for_its_follow_up(world: World) -> None:
+    ask(world, "alpine:1")
+    follow_up(world, ALPINE)
+    ask(world, "alpine:1")
+    assert [(request.tag, request.follow_ups) for request in world.begin(ALPINE)] == [("1", 0)]
+
+
+def test_a_push_that_is_repeated_during_a_check_is_not_put_off(world: World) -> None:
+    ask(world, "alpine:1")
+    begun = world.begin(ALPINE)
+    ask(world, "alpine:1")
+    with world.database.write() as connection:
+        world.requests.end(connection, ALPINE, begun)
+        world.requests.follow_up(connection, ALPINE, begun)
+    assert world.tags(ALPINE) == {"1"}
+
+
+def test_a_follow_up_does_not_wait_for_a_clock_that_was_set_back(world: World) -> None:
+    ask(world, "alpine:1")
+    follow_up(world, ALPINE)
+    world.clock.now -= DAY
+    assert world.tags(ALPINE) == {"1"}
+
+
+@pytest.mark.parametrize(
+    ("asks", "is_view"), [([True], True), ([False], False), ([True, False], False), ([False, True], False)]
+)
+def test_who_views_a_badge_does_not_push(world: World, asks: list[bool], is_view: bool) -> None:
+    for each in asks:
+        world.requests.add(Reference(ALPINE, "1", None), is_view=each)
+    assert [request.is_view for request in world.begin(ALPINE)] == [is_view]
 
 
 class AnyOrderOfRequestsAndChecks(RuleBasedStateMachine):

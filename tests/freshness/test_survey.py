@@ -1,6 +1,7 @@
 """What a check of an image asks for, and whom: a registry, Docker Hub's web API, or nobody."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,11 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from microbadger.freshness.survey import Survey, Surveyor
+from microbadger.freshness.broken_content import BrokenContent
+from microbadger.freshness.findings import Survey
+from microbadger.freshness.survey import Surveyor
+from microbadger.freshness.tag_choice import Question, TagChooser
+from microbadger.freshness.tag_lists import TagLists
 from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.http.client import Network
 from microbadger.image.documents import VersionDocument, tags_of
@@ -28,14 +33,19 @@ class Bench:
 
     def __init__(self, folder: Path, fake: FakeRegistry, hub: FakeHub) -> None:
         self.fake, self.hub = fake, hub
+        database = Database(f"sqlite:///{folder}/microbadger.db")
         registry = Registry(
-            Database(f"sqlite:///{folder}/microbadger.db"),
+            database,
             FakeCounts(),
             Network("tests"),
             servers=Servers({"docker.io": fake.url}, hub_url=hub.url),
             sleep=lambda _: None,
         )
-        self.surveyor = Surveyor(registry=registry, max_tags=100)
+        chooser = TagChooser(
+            docker_hub=registry.docker_hub, lists=TagLists(database), max_tags=100, now=lambda: datetime.now(UTC)
+        )
+        broken = BrokenContent(database, now=chooser.now)
+        self.surveyor = Surveyor(registry=registry, chooser=chooser, broken=broken)
 
     def push(self, tag: str, pushed: FakeImage) -> str:
         self.hub.push("team/app", tag, pushed)
@@ -45,7 +55,8 @@ class Bench:
         by_digest = {version["Digest"]: version for version in known or []}
         self.fake.requests.clear()
         self.hub.requests.clear()
-        return self.surveyor.survey(APP, by_digest, known or [], **{"is_requested": False, **options})
+        question = Question(**{"image": APP, "known": by_digest, "last": known or [], "is_requested": False, **options})
+        return self.surveyor.survey(question)
 
 
 @pytest.fixture
@@ -134,7 +145,7 @@ def test_the_last_pulls_are_kept_for_pushes(bench: Bench) -> None:
 
     scheduled = bench.survey()
     pulls = bench.fake.asked("GET", "/manifests/")
-    requested = bench.survey(is_requested=True)
+    requested = bench.survey(is_requested=True, just_pushed=["latest"])
 
     assert pulls == 0
     assert scheduled.trouble is not None
@@ -160,27 +171,28 @@ def test_an_unchanged_image_of_another_registry_costs_one_request_a_tag_and_one_
     assert [request.method for request in bench.fake.requests] == ["GET", "HEAD", "HEAD"]
 
 
-def test_a_tag_that_is_wanted_is_read_although_the_list_does_not_name_it(bench: Bench) -> None:
+def test_a_tag_that_was_pushed_is_read_although_the_list_does_not_name_it(bench: Bench) -> None:
     bench.push("latest", image(layers=[1]))
     known = bench.survey().versions
     digest = bench.fake.push("team/app", "1.0", image(layers=[2]))  # which Docker Hub's list does not show yet
 
-    assert digests(bench.survey(known, wanted=["1.0"]))["1.0"] == digest
+    assert digests(bench.survey(known, pushed=["1.0"]))["1.0"] == digest
 
 
 def test_what_a_failing_registry_sent_before_is_not_read_again(bench: Bench) -> None:
     bench.push("1.0", image(layers=[1]))
-    broken = bench.push("latest", image(layers=[2]))
+    digest = bench.push("latest", image(layers=[2]))
     is_broken = [True]
 
     def fail(request: Request) -> Response | None:
-        return Response(status=404) if is_broken and request.method == "GET" else None
+        return Response(status=503) if is_broken and request.method == "GET" else None
 
-    bench.fake.always(broken, fail)
-    assert bench.survey().trouble
+    for reference in (digest, "latest"):
+        bench.fake.always(f"/manifests/{reference}", fail)
+    assert bench.survey().note
     is_broken.clear()
 
-    assert bench.survey().trouble is None
+    assert bench.survey().note is None
     assert bench.fake.asked("GET", "/manifests/") == 1
 
 
@@ -193,4 +205,29 @@ def test_the_lease_is_renewed_all_the_time(bench: Bench) -> None:
     bench.survey(renew=lambda: renewed.append(len(bench.fake.requests)), is_requested=True)
 
     requests_in_a_row = [after - before for before, after in pairwise([*renewed, len(bench.fake.requests)])]
-    assert max(requests_in_a_row) == 2  # for a manifest and its config
+    assert max(requests_in_a_row) == 1
+
+
+@pytest.mark.parametrize("is_requested", [False, True])
+def test_of_more_tags_than_are_kept_the_newest_are_kept_as_docker_hub_dates_them(
+    bench: Bench, is_requested: bool
+) -> None:
+    names = [f"sha-{number * 7919 % 65536:04x}{number:03}" for number in range(150)]
+    for number, name in enumerate(names):
+        bench.push(name, image(layers=[number + 1]))
+
+    assert set(digests(bench.survey(is_requested=is_requested))) == set(names[50:])
+
+
+def test_the_tags_of_an_image_whose_list_was_never_kept_are_not_new(bench: Bench) -> None:
+    """So that nothing is announced after an upgrade."""
+    names = [f"sha-{number * 7919 % 65536:04x}{number:03}" for number in range(150)]
+    for number, name in enumerate(names):
+        bench.fake.push("team/app", name, image(layers=[number + 1]))
+    bench.hub.is_down = True
+    last = [version for version in bench.survey().versions if tags_of(version)[0] in names[50:100]]
+
+    survey = bench.survey(last)
+
+    assert survey.known >= set(names)
+    assert (survey.first_listed or {}).keys() == set(names)

@@ -15,6 +15,7 @@ from microbadger.freshness.tracked_images import NotTracked, TrackedImage, Track
 from microbadger.image.reference import InvalidReference, Repository
 from microbadger.store.database import Database
 from microbadger.store.files import stamp_of
+from microbadger.store.meta import write_value
 
 ALPINE, TRIVY = Repository.parse("alpine"), Repository.parse("ghcr.io/aquasecurity/trivy")
 WEB = Repository.parse("example/web")
@@ -60,6 +61,16 @@ BAD_LINES = [
     "a b",
     "a/b public",
     "a/b private private",
+    "a/b hook",
+    "a/b hook=",
+    "a/b hook=1234567",
+    "a/b hook=mañana-mañana",
+    "a/b hook=12345678?",
+    f"a/b hook={'x' * 129}",
+    "a/b hook= 12345678",
+    "a/b Hook=12345678",
+    "a/b hook=12345678 public",
+    "hook=12345678 a/b",
     "a/b Private",
     "private a/b private",
     "a/b:",
@@ -150,9 +161,122 @@ def test_nothing_is_removed_because_of_a_file_with_a_line_that_cannot_be_read(
     assert not tracked.is_trusted
 
 
-def test_a_byte_order_mark_is_ignored(file: Path, tracked: TrackedImages) -> None:
-    write(file, b"\xef\xbb\xbfalpine\nexample/web\n")
-    assert (names(tracked), tracked.problems) == (["library/alpine", "example/web"], ())
+TOKEN, OTHER_TOKEN = "1f_AbD-x0cSHtyVz5ZkLm8PqRw4=", "a+b/CD/ef12="
+
+
+@pytest.mark.parametrize(
+    ("line", "tokens", "private"),
+    [
+        (f"a/b hook={TOKEN} # mañana", {TOKEN}, False),
+        (f"a/b hook={TOKEN} hook={OTHER_TOKEN}", {TOKEN, OTHER_TOKEN}, False),
+        (f"a/b hook={TOKEN} hook={TOKEN}", {TOKEN}, False),
+        (f"a/b private hook={TOKEN}", {TOKEN}, True),
+        (f"a/b hook={TOKEN} private", {TOKEN}, True),
+        (f"a/b\thook={TOKEN} private\thook={OTHER_TOKEN}\r", {TOKEN, OTHER_TOKEN}, True),
+        ("a/b hook=12345678#9", {"12345678"}, False),
+        (f"a/b hook={'x' * 128}", {"x" * 128}, False),
+    ],
+)
+def test_a_line_may_have_old_tokens(line: str, tokens: set[str], private: bool) -> None:
+    expected = TrackedImage(Repository.parse("a/b"), private=private, old_tokens=frozenset(tokens))
+    assert parse_line(line) == expected
+
+
+def test_an_image_has_the_old_tokens_of_all_its_lines(file: Path, tracked: TrackedImages) -> None:
+    file.write_text(f"a/b hook={TOKEN}\na/b:1 private hook={OTHER_TOKEN}\n")
+    tracked.track(TrackedImage(Repository.parse("a/b"), frozenset({"2"})))
+    assert tracked.old_tokens(Repository.parse("a/b")) == {TOKEN, OTHER_TOKEN}
+    assert [image.old_tokens for image in tracked] == [{TOKEN, OTHER_TOKEN}]
+
+
+def test_other_images_have_no_old_token(file: Path, tracked: TrackedImages) -> None:
+    file.write_text(f"a/b hook={TOKEN}\nalpine\n")
+    tracked.put(TrackedImage(TRIVY))
+    assert [tracked.old_tokens(each) for each in (ALPINE, TRIVY, WEB)] == [frozenset()] * 3
+
+
+def test_old_tokens_outlive_the_file(file: Path, tracked: TrackedImages) -> None:
+    write(file, f"a/b hook={TOKEN}\n")
+    tracked.remember()
+    write(file, b"")
+    assert tracked.old_tokens(Repository.parse("a/b")) == {TOKEN}
+
+
+@pytest.mark.parametrize("line", [f"a/b hook={TOKEN}?", f"hook={TOKEN}", f"a/b hook {TOKEN}", f"a/b,hook={TOKEN}"])
+def test_an_old_token_is_not_in_a_problem(file: Path, tracked: TrackedImages, line: str) -> None:
+    file.write_text(line)
+    (problem,) = tracked.problems
+    assert TOKEN[:8] not in problem
+
+
+def test_an_old_token_is_not_in_what_an_image_looks_like_to_programmers() -> None:
+    assert TOKEN not in repr(parse_line(f"a/b hook={TOKEN}"))
+
+
+def test_an_old_token_in_the_settings_is_not_in_a_problem(tmp_path: Path) -> None:
+    assert TOKEN not in " ".join(tracked_in(tmp_path, f"a/b hook={TOKEN}").problems)
+
+
+# Byte order marks
+
+UTF8, UTF16_LE, UTF16_BE = b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"
+LINES = "alpine\r\n# mañana\r\nexample/web private\r\n"
+MARKED = {
+    "UTF-8": UTF8 + LINES.encode(),
+    "UTF-16, as PowerShell writes it": UTF16_LE + LINES.encode("utf-16-le"),
+    "UTF-16, the other way round": UTF16_BE + LINES.encode("utf-16-be"),
+    "UTF-32": LINES.encode("utf-32"),
+    "UTF-32, the other way round": b"\0\0" + UTF16_BE + LINES.encode("utf-32-be"),
+    "twice": UTF8 * 2 + LINES.encode(),
+    "two files in one": b"alpine\n" + UTF8 + b"example/web private\n",
+    "two marked files in one": UTF8 + b"alpine\n" + UTF8 + b"example/web private\n",
+    "two files of UTF-16 in one": b"".join(UTF16_LE + line.encode("utf-16-le") for line in LINES.splitlines(True)),
+    "UTF-16 behind UTF-8": b"alpine\n" + UTF16_LE + "example/web private\n".encode("utf-16-le"),
+    "UTF-8 behind UTF-16": UTF16_BE + "alpine\n".encode("utf-16-be") + UTF8 + b"example/web private\n",
+    "within lines": "alp\ufeffine\nexample/web\ufeff \ufeffprivate\ufeff\n\ufeff\n".encode(),
+    "before a comment": "\ufeff# mañana\nalpine\nexample/web private".encode(),
+    "at the end": b"alpine\nexample/web private\n" + UTF8,
+}
+
+
+@pytest.mark.parametrize("content", MARKED.values(), ids=MARKED)
+def test_a_byte_order_mark_is_ignored(
+    tmp_path: Path, file: Path, tracked: TrackedImages, content: bytes
+) -> None:
+    expected = [TrackedImage(ALPINE), TrackedImage(WEB, private=True)]
+    write(file, content)
+    assert (list(tracked), tracked.problems, tracked.is_trusted) == (expected, (), True)
+
+    tracked.remember()
+    write(file, b"")
+    assert list(tracked_in(tmp_path)) == expected
+
+
+def test_a_byte_order_mark_in_an_older_remembered_copy_is_ignored(file: Path, tracked: TrackedImages) -> None:
+    with tracked._database.write() as connection:
+        write_value(connection, "images.txt", "\ufeffalpine\n\ufeffexample/web\n")
+    write(file, b"")
+    assert names(tracked) == ["library/alpine", "example/web"]
+
+
+@pytest.mark.parametrize("mark", [UTF8, UTF16_LE, UTF16_BE, UTF8 * 2])
+def test_a_file_that_holds_only_a_byte_order_mark_is_an_emptied_one(
+    file: Path, tracked: TrackedImages, mark: bytes
+) -> None:
+    write(file, "alpine\n")
+    tracked.remember()
+    write(file, mark)
+    tracked.remember()
+    assert (names(tracked), tracked.is_trusted) == (["library/alpine"], False)
+
+
+@pytest.mark.parametrize("odd", ["\ufeff", "\u200b", "\u00ad", "\u2060", "\u200e", "\u202a"])
+def test_invisible_characters_in_a_name_are_ignored(tmp_path: Path, file: Path, odd: str) -> None:
+    write(file, f"{odd}exam{odd}ple/web:1{odd} {odd}private\n".encode())
+    tracked = tracked_in(tmp_path, f"{odd}alpine{odd},{odd} a/{odd}b{odd}")
+    assert names(tracked) == ["example/web", "library/alpine", "a/b"]
+    assert tracked.get(WEB) == TrackedImage(WEB, frozenset({"1"}), private=True)
+    assert tracked.problems == ()
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

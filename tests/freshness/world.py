@@ -22,7 +22,9 @@ from microbadger.image.reference import Reference, Repository
 from microbadger.notifications.notifications import Notifications
 from microbadger.registry.client import Registry
 from microbadger.registry.docker_hub import DockerHub, HubTags
-from microbadger.registry.remote import RemoteRepository
+from microbadger.registry.errors import NotFound
+from microbadger.registry.remote import RawManifest, RemoteRepository
+from microbadger.registry.tag_list import TagList
 from microbadger.site.options import SiteOptions
 from microbadger.site.publisher import Publisher
 from microbadger.store.counts import Counts
@@ -40,8 +42,18 @@ class NoTags(RemoteRepository):
     def __init__(self) -> None:
         pass
 
-    def tags(self, before_page: Callable[[], object] = lambda: None) -> list[str]:
-        return []
+    def tags(self, before_page: Callable[[], object] = lambda: None) -> TagList:
+        return TagList([], None)
+
+    def head(self, tag: str) -> str | None:
+        return None
+
+    def manifest(self, reference: str) -> RawManifest:
+        raise NotFound(f"there is no {reference}", host="tests")
+
+    @property
+    def is_low_on_pulls(self) -> bool:
+        return False
 
 
 class Descriptions(DockerHub):

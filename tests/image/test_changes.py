@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microbadger.image.changes import NO_CHANGES, Changes, change_between, changes_between
+from microbadger.image.changes import NO_CHANGES, ChangeDocument, Changes, change_document, changes_between
 from microbadger.image.describe import describe_image, outline_version, tagged
-from microbadger.image.documents import ImageDocument
+from microbadger.image.documents import ImageDocument, tags_of
 from microbadger.image.reference import Repository
 
 APP = Repository.parse("owner/app")
@@ -27,8 +27,19 @@ def image(**tags_by_letter: str) -> ImageDocument:
     return describe_image(APP, versions, updated_at=NOON)
 
 
+def all_changes(before: ImageDocument, after: ImageDocument) -> Changes:
+    """Return the changes where every tag that is not there any more was deleted."""
+    return changes_between(
+        before, after, deleted={tag for version in before["Versions"] for tag in tags_of(version)}
+    )
+
+
+def entry(before: ImageDocument, after: ImageDocument) -> ChangeDocument | None:
+    return change_document(before, after, all_changes(before, after), NOON)
+
+
 def test_an_entry_names_the_tags_that_are_new_moved_and_gone() -> None:
-    assert change_between(image(a="1.0 latest", b="old"), image(a="1.0", c="1.1 latest"), NOON) == {
+    assert entry(image(a="1.0 latest", b="old"), image(a="1.0", c="1.1 latest")) == {
         "Time": "2026-11-20T12:00:00Z",
         "New": [{"tag": "1.1", "SHA": "c" * 64, "Digest": digest("c")}],
         "Changed": [{"tag": "latest", "OldDigest": digest("a"), "NewDigest": digest("c")}],
@@ -37,21 +48,21 @@ def test_an_entry_names_the_tags_that_are_new_moved_and_gone() -> None:
 
 
 def test_the_lists_of_an_entry_are_never_null() -> None:
-    change = change_between(image(a="latest"), image(b="latest"), NOON)
+    change = entry(image(a="latest"), image(b="latest"))
 
     assert change is not None
     assert (change["New"], change["Deleted"]) == ([], [])
 
 
 def test_the_tags_of_an_entry_are_in_order() -> None:
-    change = change_between(image(a="latest"), image(a="latest b", b="c a"), NOON)
+    change = entry(image(a="latest"), image(a="latest b", b="c a"))
 
     assert change is not None
     assert [new["tag"] for new in change["New"]] == ["a", "b", "c"]
 
 
 def test_there_is_no_entry_if_no_tag_moved() -> None:
-    assert change_between(image(a="latest"), image(a="latest"), NOON) is None
+    assert entry(image(a="latest"), image(a="latest")) is None
 
 
 BEFORE = image(a="1.0", b="latest")
@@ -67,7 +78,7 @@ BEFORE = image(a="1.0", b="latest")
     ],
 )
 def test_it_finds_which_tags_moved(after: ImageDocument, changes: Changes) -> None:
-    assert changes_between(BEFORE, after) == changes
+    assert all_changes(BEFORE, after) == changes
 
 
 @pytest.mark.parametrize(
@@ -77,6 +88,20 @@ def test_it_finds_which_tags_moved(after: ImageDocument, changes: Changes) -> No
 )  # fmt: skip
 def test_changes_are_true_if_there_are_any(changes: Changes, is_any: bool) -> None:
     assert bool(changes) is is_any
+
+
+def test_a_tag_that_the_registry_still_has_is_not_deleted() -> None:
+    assert changes_between(BEFORE, image(b="latest"), deleted=()) == NO_CHANGES
+
+
+def test_a_tag_that_the_registry_had_before_is_not_new() -> None:
+    after = image(a="1.0 0.8 0.9", b="latest")
+    assert changes_between(BEFORE, after, deleted=(), known={"0.9"}).new == {"0.8": "a" * 64}
+
+
+def test_a_tag_of_which_nobody_knows_what_it_names_has_not_moved() -> None:
+    unknown = describe_image(APP, [tagged(outline_version(APP, "", unread="denied"), ["1.0", "2.0"])], updated_at=NOON)
+    assert changes_between(BEFORE, unknown, deleted=()) == changes_between(unknown, unknown, deleted=()) == NO_CHANGES
 
 
 histories = st.lists(st.dictionaries(st.sampled_from("vwxyz"), st.sampled_from("abc")), min_size=2, max_size=5)
@@ -89,7 +114,7 @@ def test_the_entries_lead_from_the_first_tags_to_the_last(history: list[dict[str
 
     tags = {tag: digest(letter) for tag, letter in history[0].items()}
     for before, after in pairwise(history):
-        change = change_between(document(before), document(after), NOON)
+        change = entry(document(before), document(after))
         if change is None:
             continue
         tags.update({new["tag"]: new["Digest"] for new in change["New"]})

@@ -8,14 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from microbadger.badges.text import badges_of
 from microbadger.image.describe import (
-    PlatformImage,
-    command_of,
     current_version,
     describe_image,
     describe_version,
     hub_details,
-    main_platform,
     outline_version,
     shown_at,
     tagged,
@@ -29,6 +27,7 @@ from microbadger.image.documents import (
     tags_of,
 )
 from microbadger.image.manifest import OCI_INDEX, OCI_MANIFEST, Config, Descriptor, HistoryStep, Manifest, Platform
+from microbadger.image.platforms import PlatformImage
 from microbadger.image.reference import Repository
 
 APP, ALPINE = Repository.parse("owner/app"), Repository.parse("alpine")
@@ -76,33 +75,6 @@ def document(*versions: VersionDocument, hub: HubDetails | None = None) -> Image
 
 def round_trip(value: Mapping[str, object]) -> object:
     return json.loads(document_bytes(value))
-
-
-# --- commands
-
-COMMANDS = [
-    ("RUN /bin/sh -c echo mañana # buildkit", "RUN echo mañana"),
-    ("", ""),
-    ("/bin/sh -c #(nop)  CMD [\"sh\"]", 'CMD ["sh"]'),
-    ("/bin/sh -c #(nop) ADD file:1a2b in / ", "ADD file:1a2b in /"),
-    ("/bin/sh -c apk add --no-cache curl", "RUN apk add --no-cache curl"),
-    ("|1 VERSION=1.0 /bin/sh -c make", "RUN make"),
-    ("RUN |1 VERSION=1.0 /bin/sh -c make # buildkit", "RUN make"),
-    ("RUN /bin/sh -c make # buildkit", "RUN make"),
-    ("RUN make", "RUN make"),
-    ("COPY /app /app # buildkit", "COPY /app /app"),
-    ("COPY file:1a2b in / ", "COPY file:1a2b in /"),
-    ('CMD ["/bin/sh" "-c" "make"]', 'CMD ["/bin/sh" "-c" "make"]'),
-    ("ENTRYPOINT /bin/sh -c make", "ENTRYPOINT /bin/sh -c make"),
-    ("cmd /S /C #(nop)  ENTRYPOINT [\"app.exe\"]", 'ENTRYPOINT ["app.exe"]'),
-    ("bazel build ...", "bazel build ..."),
-    ("/bin/sh -c ", "/bin/sh -c"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("created_by", "command"), COMMANDS)
-def test_a_command_is_written_as_in_the_dockerfile(created_by: str, command: str) -> None:
-    assert command_of(created_by) == command
 
 
 # --- one version
@@ -206,26 +178,13 @@ def test_a_description_comes_from_a_label_where_docker_hub_has_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("platforms", "main"),
-    [
-        ([AMD64], AMD64),
-        ([Platform("linux", "amd64", "v3"), AMD64], AMD64),
-        ([ARM64, Platform("linux", "amd64", "v3")], Platform("linux", "amd64", "v3")),
-        ([ARM64, AMD64], AMD64),
-        ([ARM64, Platform("windows", "amd64")], ARM64),
-        ([Platform("windows", "amd64"), ARM64, AMD64], AMD64),
-        ([Platform("unknown", "unknown")], Platform("unknown", "unknown")),
-    ],
-)
-def test_the_main_platform_is_linux_amd64_else_the_first(platforms: list[Platform], main: Platform) -> None:
-    assert main_platform([image(platform=platform) for platform in platforms]).platform == main
-
-
-@pytest.mark.parametrize(
     ("author", "labels", "expected"),
     [
         ("mañana", {"org.opencontainers.image.authors": "label"}, "mañana"),
         (None, {"org.opencontainers.image.authors": "label"}, "label"),
+        (" ", {"org.opencontainers.image.authors": "label"}, "label"),
+        ("NOASSERTION", {"org.opencontainers.image.authors": "label"}, "label"),
+        ("NOASSERTION", {"org.opencontainers.image.authors": ""}, ""),
         (None, {}, ""),
     ],
 )
@@ -360,19 +319,82 @@ def test_the_order_of_versions_does_not_depend_on_how_they_came() -> None:
 @pytest.mark.parametrize(
     ("versions", "current"),
     [
-        ([("a", "latest", CREATED), ("b", "2.0", NOON)], "a"),
-        ([("a", "1.0", CREATED), ("b", "2.0", NOON)], "b"),
-        ([("a", "2.0", NOON), ("b", "1.0", CREATED)], "a"),
-        ([("a", "1.0", CREATED), ("b", "2.0", None)], "a"),
-        ([("a", "latest", None), ("b", "2.0", NOON)], "a"),
+        ({"a": ("latest", CREATED), "b": ("2.0", NOON)}, "a"),
+        ({"a": ("latest", None), "b": ("2.0", NOON)}, "a"),
+        ({"a": ("1.0 latest", CREATED), "b": ("2.0", NOON)}, "a"),
+        ({"a": ("1.0", NOON), "b": ("2.0", CREATED)}, "b"),
+        ({"a": ("1.0", CREATED), "b": ("2.0", None)}, "b"),
+        ({"a": ("1.9", NOON), "b": ("1.10", None), "c": ("1.2", NOON)}, "b"),
+        ({"a": ("v1.9", NOON), "b": ("v1.10", None)}, "b"),
+        ({"a": ("release-1.0.9", NOON), "b": ("release-1.0.10", CREATED), "c": ("main", NOON)}, "b"),
+        ({"a": ("build-9", NOON), "b": ("build-10", CREATED)}, "b"),
+        ({"a": ("1.0", CREATED), "b": ("2.0-rc1", NOON), "c": ("2.0-beta", NOON), "d": ("3.0.0a1", NOON)}, "a"),
+        ({"a": ("1.0-alpine", NOON), "b": ("1.0", CREATED), "c": ("1.0-slim", NOON)}, "b"),
+        ({"a": ("1.0", CREATED), "b": ("debian-12", NOON)}, "a"),
+        ({"a": ("1.0", CREATED), "b": ("sha-1234567", NOON)}, "a"),
+        ({"a": ("1.0", CREATED), "b": ("20261120", NOON)}, "a"),
+        ({"a": ("1.0", CREATED), "b": ("main", NOON)}, "a"),
+        ({"a": ("main", CREATED), "b": ("edge", NOON)}, "b"),
+        ({"a": ("main", CREATED), "b": ("edge", None)}, "a"),
+        ({"a": ("1.0-rc1", CREATED), "b": ("main", NOON)}, "b"),
+        ({"a": ("sha-7f3a2b1", CREATED), "b": ("sha-1234567", None)}, "a"),
+        ({"a": ("pr-12", CREATED), "b": ("main", None)}, "a"),
+        ({"a": ("v1.0", CREATED), "b": ("1.0", NOON)}, "b"),
+        ({"a": ("main", None), "b": ("edge", None)}, "b"),
+    ],
+    ids=range(22),
+)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_the_current_version_is_latest_else_the_highest_release_else_the_newest(
+    versions: dict[str, tuple[str, datetime | None]], current: str, backwards: bool
+) -> None:
+    found = [described(*tags.split(), letter=letter, created=time) for letter, (tags, time) in versions.items()]
+    shown = document(*(reversed(found) if backwards else found))
+    assert shown["LatestSHA"][0] == current
+    assert badges_of(shown, None) == badges_of(shown, versions[current][0].split()[0]) | {
+        "version": badges_of(shown, None)["version"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("first_seen", "current"),
+    [
+        ({digest("a"): 3.0, digest("b"): 2.0, digest("c"): 1.0}, "a"),
+        ({digest("a"): 1.0, digest("b"): 3.0, digest("c"): 2.0}, "b"),
+        ({digest("a"): 1.0}, "a"),
+        ({}, "c"),
     ],
 )
-def test_the_current_version_is_latest_else_the_newest(
-    versions: list[tuple[str, str, datetime | None]], current: str
+def test_of_versions_of_unknown_age_the_current_one_was_first_seen_last(
+    first_seen: dict[str, float], current: str
 ) -> None:
-    found = current_version([described(tag, letter=letter, created=created) for letter, tag, created in versions])
-    assert found is not None
-    assert found["SHA"][0] == current
+    versions = [described(f"tag-{letter}", letter=letter, created=None) for letter in "abc"]
+    shown = describe_image(APP, versions, updated_at=NOON, first_seen=first_seen)
+    found = current_version(shown["Versions"])
+    assert (shown["LatestSHA"][0], found and found["SHA"][0]) == (current, current)
+
+
+def test_a_creation_says_more_than_what_was_seen_last() -> None:
+    versions = described("main", letter="a", created=NOON), described("edge", letter="b", created=CREATED)
+    shown = describe_image(APP, versions, updated_at=NOON, first_seen={digest("b"): 9.0})
+    assert shown["LatestSHA"][0] == "a"
+
+
+def test_a_placeholder_in_an_older_document_makes_no_version_the_newest() -> None:
+    old = described("main", letter="b", created=None)
+    old["Created"] = "1970-01-01T00:00:00Z"
+    shown = document(old, described("edge", letter="a", created=CREATED))
+    assert (shown["LatestSHA"][0], shown["LastUpdated"]) == ("a", "2018-12-14T08:47:51.363852Z")
+
+
+@pytest.mark.parametrize("count", [0, 130])
+def test_an_image_says_how_many_tags_its_registry_has(count: int) -> None:
+    assert describe_image(APP, [], updated_at=NOON, tag_count=count)["TagCount"] == count
+
+
+def test_the_version_on_top_is_named_as_the_releases_of_its_image_are() -> None:
+    versions = described("build-9", "a-long-branch", letter="a"), described("build-8", letter="b", created=None)
+    assert document(*versions)["LatestVersion"] == "build-9"
 
 
 def test_there_is_no_current_version_where_there_is_none() -> None:

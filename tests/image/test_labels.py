@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import fields
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import example, given
@@ -13,6 +14,7 @@ from microbadger.image.labels import (
     License,
     VersionControl,
     commit_url,
+    merged_annotations,
     read_labels,
     repository_url,
 )
@@ -23,7 +25,7 @@ COMMIT = "12a4554a3f1e0c9b8d7e6f5a4b3c2d1e0f9a8b7c"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 APP = "https://github.com/owner/app"
 
-KEYS = [("version", "version"), ("description", "description"), ("created", "build-date"), ("revision", "vcs-ref")]
+KEYS = [("version", "version"), ("description", "description"), ("revision", "vcs-ref")]
 
 
 def read_oci(**labels: str) -> Labels:
@@ -41,21 +43,88 @@ def test_it_prefers_the_oci_label(oci: str, label_schema: str) -> None:
     assert getattr(facts, oci) == "mañana"
 
 
+ABSENT = ["", " \t\n", "\u200b", "\x00", "NOASSERTION", "noassertion", " NOASSERTION "]
+FIELDS_WITH_TEXTS = sorted(KNOWN_FIELDS.keys() - {"title", "vendor", "created", "base_digest"})
+VALUES = {"source": APP, "url": APP, "documentation": APP, "license": "MIT"}
+
+
+@pytest.mark.parametrize("absent", ABSENT)
+@pytest.mark.parametrize("field", FIELDS_WITH_TEXTS)
+@pytest.mark.parametrize("level", ["annotation", "OCI label"])
+def test_a_value_that_says_nothing_hides_none_below_it(level: str, field: str, absent: str) -> None:
+    oci, label_schema = KNOWN_FIELDS[field]
+    value = VALUES.get(field, "mañana")
+    below = {label_schema or "": value} if level == "OCI label" and label_schema else {oci: value}
+    above = {oci: absent}
+    facts = read_labels(below, above) if level == "annotation" else read_labels({**above, **below})
+    assert facts == read_labels(below)
+    assert getattr(facts, field) is not None
+
+
+@pytest.mark.parametrize("absent", ABSENT)
+@pytest.mark.parametrize("field", FIELDS_WITH_TEXTS)
+def test_a_value_that_says_nothing_is_absent(field: str, absent: str) -> None:
+    labels = {key: absent for key in KNOWN_FIELDS[field] if key}
+    assert read_labels(labels, labels) == read_labels({})
+
+
+def test_an_annotation_comes_before_a_label() -> None:
+    key = OCI + "description"
+    assert read_labels({key: "label"}, {key: "annotation"}).description == "annotation"
+
+
+@pytest.mark.parametrize(("label", "annotation"), [(None, 5), (["label"], None), ({}, True)])
+def test_what_is_not_a_text_is_absent(label: object, annotation: object) -> None:
+    key = OCI + "description"
+    assert read_labels({key: label}, {key: annotation}).description is None
+
+
 @pytest.mark.parametrize(
-    ("label", "manifest", "index", "expected"),
+    ("index", "entry", "manifest", "expected"),
     [
-        ("mañana", "", "", "mañana"),
-        ("label", "manifest", "index", "index"),
-        ("label", "manifest", " \t\n", "manifest"),
-        ("label", "\u200b", "\x00", "label"),
-        (None, 5, ["index"], None),
+        ("index", "entry", "manifest", "index"),
+        (None, "entry", "manifest", "entry"),
+        (None, None, "manifest", "manifest"),
+        *((absent, "entry", "manifest", "entry") for absent in ABSENT),
+        *((absent, None, "manifest", "manifest") for absent in ABSENT),
+        *((None, absent, "manifest", "manifest") for absent in ABSENT),
+        *((absent, absent, "manifest", "manifest") for absent in ABSENT),
+        *(("index", absent, absent, "index") for absent in ABSENT),
+        *((None, "entry", absent, "entry") for absent in ABSENT),
+        ("", None, None, ""),
+        (None, None, "", ""),
+        (None, None, None, None),
     ],
 )
-def test_it_prefers_the_value_nearest_to_the_index(
-    label: object, manifest: object, index: object, expected: str | None
+@pytest.mark.parametrize("key", ["key", OCI + "version", OCI + "licenses"])
+def test_of_each_annotation_the_highest_that_says_something_counts(
+    key: str, index: str | None, entry: str | None, manifest: str | None, expected: str | None
 ) -> None:
-    key = OCI + "description"
-    assert read_labels({key: label}, {key: manifest}, {key: index}).description == expected
+    levels = ({} if text is None else {key: text} for text in (index, entry, manifest))
+    assert merged_annotations(*levels).get(key) == expected
+
+
+CREATED = datetime(2026, 11, 20, 10, tzinfo=UTC)
+PLACEHOLDERS = ["1970-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "2013-03-19T23:59:59Z", "mañana", *ABSENT]
+
+
+@pytest.mark.parametrize("placeholder", PLACEHOLDERS)
+def test_a_placeholder_hides_no_time_below_it(placeholder: str) -> None:
+    time, oci, label_schema = "2026-11-20T10:00:00Z", OCI + "created", LABEL_SCHEMA + "build-date"
+    created = [
+        read_labels({}, merged_annotations({oci: placeholder}, {oci: time})).created,
+        read_labels({oci: time}, {oci: placeholder}).created,
+        read_labels({oci: placeholder, label_schema: time}, {oci: placeholder}).created,
+        read_labels({label_schema: placeholder}, {oci: time}).created,
+        read_labels({oci: placeholder, label_schema: placeholder}, {oci: placeholder}).created,
+    ]
+    assert created == [CREATED, CREATED, CREATED, CREATED, None]
+
+
+@pytest.mark.parametrize("text", [" 2026-11-20T10:00:00Z\n", "2026-11-20 10:00:00 UTC", "2026-11-20t12:00:00+0200"])
+@pytest.mark.parametrize("key", [OCI + "created", LABEL_SCHEMA + "build-date"])
+def test_it_reads_when_an_image_was_created(key: str, text: str) -> None:
+    assert read_labels({key: text}).created == CREATED
 
 
 @pytest.mark.parametrize(
@@ -68,7 +137,7 @@ def test_it_reads_exact_keys_only(key: str) -> None:
 
 def test_it_reads_no_label_schema_key_from_annotations() -> None:
     annotations = {LABEL_SCHEMA + "version": "mañana"}
-    assert read_labels({}, annotations, annotations).version is None
+    assert read_labels({}, annotations).version is None
 
 
 def test_without_labels_every_field_is_none() -> None:
@@ -377,21 +446,26 @@ KNOWN_KEYS = st.sampled_from([key for keys in KNOWN_FIELDS.values() for key in k
 LABELS = st.dictionaries(KNOWN_KEYS | st.text(), TEXTS | st.none() | st.integers() | st.lists(st.text()))
 
 
-@given(LABELS, LABELS, LABELS)
-def test_links_are_safe_whatever_labels_say(
-    labels: dict[str, object], manifest: dict[str, object], index: dict[str, object]
-) -> None:
-    facts = read_labels(labels, manifest, index)
+@given(LABELS, LABELS)
+def test_links_are_safe_whatever_labels_say(labels: dict[str, object], annotations: dict[str, object]) -> None:
+    facts = read_labels(labels, annotations)
     links = [facts.url, facts.documentation, facts.source]
     links += [facts.license.url] if facts.license else []
     links += [facts.version_control.url] if facts.version_control else []
     assert all(SAFE_LINK.fullmatch(link) for link in links if link is not None)
 
 
+@given(st.lists(st.dictionaries(KNOWN_KEYS, TEXTS), max_size=4))
+def test_every_annotation_of_every_level_is_there_once_merged(levels: list[dict[str, str]]) -> None:
+    merged = merged_annotations(*levels)
+    assert set(merged) == {key for level in levels for key in level}
+    assert all(any(level.get(key) == text for level in levels) for key, text in merged.items())
+
+
 @given(LABELS)
 def test_texts_are_safe_lines_whatever_labels_say(labels: dict[str, object]) -> None:
     facts = read_labels(labels)
-    lines = [facts.description, facts.version, facts.revision, facts.created, facts.authors]
+    lines = [facts.description, facts.version, facts.revision, facts.authors]
     lines += [facts.license.code] if facts.license else []
     assert all(line == " ".join(line.split()) != "" for line in lines if line is not None)
 

@@ -1,7 +1,8 @@
 import base64
 import json
+import re
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,13 +10,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from microbadger.image.describe import describe_version
+from microbadger.image.documents import document_bytes
 from microbadger.image.errors import InvalidManifest, ManifestError, UnsupportedManifest
+from microbadger.image.labels import KNOWN_FIELDS
 from microbadger.image.manifest import (
     ACCEPT,
     DOCKER_INDEX,
     DOCKER_MANIFEST,
     OCI_INDEX,
     OCI_MANIFEST,
+    BrokenEntry,
     Config,
     Index,
     Manifest,
@@ -27,6 +32,8 @@ from microbadger.image.manifest import (
     parse_config,
     parse_manifest,
 )
+from microbadger.image.platforms import PlatformImage
+from microbadger.image.reference import Repository
 from tests.fakes.registry import DOCKER_CONFIG, OCI_CONFIG, OCI_LAYER, descriptor, image, index, layer, to_json
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -46,7 +53,6 @@ HOSTILE_BYTES = [
     b'{"size": -Infinity}',
     b"[" * 100_000,
     b'{"config":' * 100_000,
-    b'{"a":' + b"9" * 5000 + b"}",
     b'{"a": [' + b"[]," * 600_000 + b"[]]}",
     b" " * (8 * 1024**2) + b"{}",
 ]
@@ -64,19 +70,25 @@ HOSTILE_DIGESTS = [
     f" {DIGEST}",
     "x" * 100_000,
 ]
-WRONG_FIELDS: list[tuple[str, object]] = [
+TOO_LONG_NAME = "x" * 256
+TOO_MANY_TEXTS = {str(number): "" for number in range(1001)}
+BROKEN_VALUES: list[object] = [
+    *(None, True, 7, 1.5, [], ["a"], [None], {}, {"a": 1}, {"a": {"b": []}}),
+    *("x" * (1024**2 + 1), TOO_MANY_TEXTS),
+]
+
+# What makes the size of an image a guess.
+BROKEN_SIZES: list[tuple[str, object]] = [
     ("layers", {}),
     ("layers", "layers"),
+    ("layers", 7),
     ("layers", [None]),
     ("layers", [[]]),
+    ("layers", ["sha256:"]),
     ("layers", [layer(1)] * 1001),
     ("config", []),
     ("config", None),
-    ("annotations", ["a"]),
-    ("annotations", {str(n): "" for n in range(1001)}),
-    ("annotations", {"a": "x" * (1024**2 + 1)}),
-    ("mediaType", "x" * 256),
-    ("artifactType", "x" * 256),
+    ("config", "config"),
 ]
 
 
@@ -190,6 +202,8 @@ def test_it_refuses_what_could_be_read_in_two_ways_or_in_none(document: object, 
         ({"artifactType": "application/vnd.cncf.notary.signature"}, "signature"),
         ({"layers": [entry("application/vnd.dev.cosign.simplesigning.v1+json")]}, "signature"),
         ({"layers": [entry("application/vnd.in-toto+json")]}, "attestation"),
+        ({"config": entry("application/vnd.oci.empty.v1+json"), "layers": [entry("text/spdx+json")]}, "SBOM"),
+        ({"layers": [entry("application/vnd.ollama.image.model")]}, "Ollama model"),
         (
             {"mediaType": "application/vnd.oci.artifact.manifest.v1+json", "blobs": []},
             "artifact of type application/vnd.oci.artifact.manifest.v1+json",
@@ -200,7 +214,7 @@ def test_it_names_what_is_not_a_container_image(document: dict[str, Any], kind: 
     with pytest.raises(UnsupportedManifest) as caught:
         parse_manifest(manifest(**document))
     assert caught.value.kind == kind
-    assert str(caught.value) == f"this is {'an' if kind[0] == 'a' else 'a'} {kind}, not a container image"
+    assert str(caught.value) == f"this is {'an' if kind[0] in 'aOS' else 'a'} {kind}, not a container image"
 
 
 def test_it_names_the_kind_of_an_index_that_is_an_artifact() -> None:
@@ -230,10 +244,38 @@ def test_it_refuses_digests_that_are_none(digest: object) -> None:
         parse_manifest(manifest(config=CONFIG | {"digest": digest}))
 
 
-@pytest.mark.parametrize(("name", "value"), WRONG_FIELDS)
-def test_it_refuses_fields_of_the_wrong_kind_or_size(name: str, value: object) -> None:
+@pytest.mark.parametrize(("name", "value"), BROKEN_SIZES)
+def test_it_refuses_a_manifest_whose_size_would_be_a_guess(name: str, value: Any) -> None:
     with pytest.raises(InvalidManifest):
         parse_manifest(manifest(**{name: value}))
+
+
+@pytest.mark.parametrize("value", BROKEN_VALUES, ids=range(len(BROKEN_VALUES)))
+@pytest.mark.parametrize("name", ["annotations", "artifactType", "subject", "urls"])
+def test_a_broken_field_of_a_manifest_hides_no_layer(name: str, value: Any) -> None:
+    assert [found.size_bytes for found in parsed_manifest(**{name: value}).layers] == [7, 5]
+
+
+@pytest.mark.parametrize("value", BROKEN_VALUES, ids=range(len(BROKEN_VALUES)))
+@pytest.mark.parametrize("name", ["annotations", "platform", "data", "urls"])
+@pytest.mark.parametrize("place", ["config", "layers"])
+def test_a_broken_field_of_a_descriptor_hides_no_layer(place: str, name: str, value: Any) -> None:
+    broken: dict[str, dict[str, Any]] = {
+        "config": {"config": CONFIG | {name: value}},
+        "layers": {"layers": [layer(7) | {name: value}, layer(5, 1)]},
+    }
+    assert [found.size_bytes for found in parsed_manifest(**broken[place]).layers] == [7, 5]
+
+
+@pytest.mark.parametrize("value", [None, True, 7, [], {}, TOO_LONG_NAME], ids=range(6))
+@pytest.mark.parametrize("place", ["document", "config", "layers"])
+def test_a_broken_media_type_hides_no_layer(place: str, value: object) -> None:
+    broken: dict[str, dict[str, Any]] = {
+        "document": {"mediaType": value},
+        "config": {"config": CONFIG | {"mediaType": value}},
+        "layers": {"layers": [layer(7) | {"mediaType": value}, layer(5, 1)]},
+    }
+    assert [found.size_bytes for found in parsed_manifest(**broken[place]).layers] == [7, 5]
 
 
 @pytest.mark.parametrize("raw", HOSTILE_BYTES, ids=range(len(HOSTILE_BYTES)))
@@ -244,9 +286,103 @@ def test_it_refuses_bytes_that_are_not_a_json_object_within_bounds(raw: bytes) -
         parse_config(raw)
 
 
-def test_it_refuses_an_index_of_more_entries_than_anybody_needs() -> None:
-    with pytest.raises(InvalidManifest, match="1000 manifests"):
-        parsed_index(*[entry()] * 1001)
+def test_of_an_index_with_too_many_entries_the_first_are_read_and_the_others_are_reported() -> None:
+    parsed = parsed_index(*[entry()] * 1001)
+    assert (len(parsed.images), [broken.reason for broken in parsed.broken]) == (
+        1000, ["the index has more than 1000 entries"],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("entries", ["text", 7, True, {}, {"digest": DIGEST}])
+def test_an_index_whose_entries_are_no_list_is_refused(entries: object) -> None:
+    with pytest.raises(InvalidManifest):
+        parse_manifest(to_json({"mediaType": OCI_INDEX, "manifests": entries}))
+
+
+ARM = {"os": "linux", "architecture": "arm64"}
+
+
+@pytest.mark.parametrize("broken", [None, True, 7, "text", [], {}, *({"digest": digest} for digest in HOSTILE_DIGESTS)])
+def test_a_broken_entry_hides_no_other_platform(broken: object) -> None:
+    parsed = parsed_index(entry(), broken, entry(platform=ARM))
+    assert [found.platform for found in parsed.images] == [None, Platform("linux", "arm64")]
+    assert parsed.broken == (BrokenEntry(None, "its entry in the index is invalid: a digest is missing or invalid"),)
+
+
+@pytest.mark.parametrize("fields", [{"digest": None}, {"digest": "x"}, {"size": -1}, {"size": "2"}, {"size": None}])
+def test_a_broken_entry_keeps_its_platform(fields: dict[str, Any]) -> None:
+    parsed = parsed_index(entry(platform=ARM, **fields))
+    assert (parsed.images, [broken.platform for broken in parsed.broken]) == ((), [Platform("linux", "arm64")])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"annotations": {"vnd.docker.reference.type": "attestation-manifest"}},
+        {"platform": {"os": "unknown", "architecture": "unknown"}},
+        {"artifactType": "application/vnd.example"},
+        {"mediaType": "application/vnd.example"},
+    ],
+)
+def test_a_broken_entry_that_is_no_image_is_left_out(fields: dict[str, Any]) -> None:
+    assert parsed_index(entry(), entry(digest="latest", **fields)).broken == ()
+
+
+@pytest.mark.parametrize("value", BROKEN_VALUES, ids=range(len(BROKEN_VALUES)))
+@pytest.mark.parametrize("name", ["annotations", "data", "urls"])
+def test_a_broken_field_of_an_entry_leaves_it_an_image(name: str, value: Any) -> None:
+    parsed = parsed_index(entry(platform=ARM, **{name: value}))
+    assert [str(found.platform) for found in parsed.images] == ["linux/arm64"]
+
+
+@pytest.mark.parametrize("value", [None, True, 7, [], {}, TOO_LONG_NAME, " "], ids=range(7))
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("os", Platform("unknown", "arm", "v7", "1")),
+        ("architecture", Platform("linux", "unknown", "v7", "1")),
+        ("variant", Platform("linux", "arm", None, "1")),
+        ("os.version", Platform("linux", "arm", "v7")),
+        ("os.features", Platform("linux", "arm", "v7", "1")),
+    ],
+)
+def test_a_broken_field_of_a_platform_hides_no_other(name: str, expected: Platform, value: object) -> None:
+    platform = {"os": "linux", "architecture": "arm", "variant": "v7", "os.version": "1", name: value}
+    assert parsed_index(entry(platform=platform)).images[0].platform == expected
+    assert parse_config(to_json(platform)).platform == expected
+
+
+@pytest.mark.parametrize("value", [True, 7, "text", [], ["a"], {"os": 7}], ids=range(6))
+def test_an_entry_whose_platform_is_broken_is_an_image(value: object) -> None:
+    assert [found.platform for found in parsed_index(entry(platform=value)).images] == [None]
+
+
+@pytest.mark.parametrize("value", [None, True, 7, [], {}, TOO_LONG_NAME], ids=range(6))
+@pytest.mark.parametrize("name", ["mediaType", "artifactType"])
+def test_an_entry_whose_type_is_broken_may_be_an_image(name: str, value: Any) -> None:
+    assert len(parsed_index(entry(**{name: value})).images) == 1
+
+
+@pytest.mark.parametrize("value", BROKEN_VALUES, ids=range(len(BROKEN_VALUES)))
+@pytest.mark.parametrize("name", ["annotations", "artifactType", "subject"])
+def test_a_broken_field_of_an_index_hides_no_platform(name: str, value: Any) -> None:
+    assert len(parsed_index(entry(), **{name: value}).images) == 1
+
+
+@pytest.mark.parametrize("name", ["Unknown", "UNKNOWN"])
+def test_unknown_is_no_platform_however_it_is_spelt(name: str) -> None:
+    assert parsed_index(entry(platform={"os": name, "architecture": name, "variant": "v8"})).images == ()
+
+
+def test_the_index_of_a_build_cache_is_named() -> None:
+    cache = entry("application/vnd.buildkit.cacheconfig.v0")
+    with pytest.raises(UnsupportedManifest, match="this is a BuildKit cache"):
+        parsed_index(entry("application/vnd.docker.image.rootfs.diff.tar.gzip"), cache)
+
+
+@pytest.mark.parametrize("layers", [[7, 7, 5], [7, 5, 7], [5, 7]])
+def test_a_layer_that_is_there_twice_is_transferred_once(layers: list[int]) -> None:
+    assert parsed_manifest(layers=[layer(size) for size in layers]).size_bytes == 12
 
 
 def test_the_last_of_two_equal_keys_counts() -> None:
@@ -261,9 +397,9 @@ def test_nulls_are_the_same_as_nothing() -> None:
     assert parsed_index(entry(platform=None, annotations=None, data=None)).images[0].platform is None
 
 
-def test_layers_of_any_type_count_and_their_urls_are_forgotten() -> None:
-    foreign = layer(3) | {"mediaType": "application/x-mañana", "urls": ["http://169.254.169.254/"]}
-    found = parsed_manifest(layers=[foreign]).layers[0]
+def test_the_urls_of_layers_are_forgotten() -> None:
+    foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+    found = parsed_manifest(layers=[layer(3) | {"mediaType": foreign, "urls": ["http://169.254.169.254/"]}]).layers[0]
     assert found.size_bytes == 3
     assert "169.254" not in repr(found)
 
@@ -313,9 +449,8 @@ def test_content_that_came_along_is_kept() -> None:
         {"data": "e30=", "digest": "blake3:" + "0" * 64},
     ],
 )
-def test_content_that_came_along_must_be_what_its_digest_names(fields: dict[str, Any]) -> None:
-    with pytest.raises(InvalidManifest, match="data"):
-        parse_manifest(manifest(config=CONFIG | fields))
+def test_content_that_came_along_is_ignored_if_it_is_not_what_its_digest_names(fields: dict[str, Any]) -> None:
+    assert parsed_manifest(config=CONFIG | fields).config.data is None
 
 
 @pytest.mark.parametrize(
@@ -367,48 +502,73 @@ def test_a_config_can_be_silent_about_everything(raw: bytes) -> None:
     assert (config.created, config.author, config.labels, config.history) == (None, None, {}, ())
 
 
-@pytest.mark.parametrize(
-    "created",
-    [
-        "mañana",
-        "",
-        7,
-        True,
-        [],
-        "0001-01-01T00:00:00Z",
-        "0001-01-01T00:00:00+23:59",
-        "9999-12-31T23:59:59-23:59",
-        "2026-02-30T00:00:00Z",
-        "2026-11-20",
-        "2026-11-20T00:00:00",
-        "2026-11-20T00:00:00+99:99",
-        "2026-11-20T00:00:00Z\n",
-        "٢٠٢٦-11-20T00:00:00Z",
-        "2026-W47-5T00:00:00Z",
-    ],
-)
-def test_an_invalid_time_is_left_out(created: object) -> None:
-    assert parse_config(to_json({"created": created})).created is None
+WHOLE_CONFIG = {
+    "os": "linux",
+    "architecture": "amd64",
+    "author": "Ana",
+    "created": "2026-11-20T10:00:00Z",
+    "config": {"Labels": {"a": "b"}},
+    "history": [{"created_by": "RUN a"}, {"empty_layer": True}],
+    "rootfs": {"diff_ids": [DIGEST, DIGEST]},
+}
+FACTS_OF = {
+    "os": "platform", "architecture": "platform", "variant": "platform", "os.version": "platform", "author": "author",
+    "created": "created", "config": "labels", "history": "history", "rootfs": "diff_ids", "docker_version": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("value", BROKEN_VALUES, ids=range(len(BROKEN_VALUES)))
+@pytest.mark.parametrize("name", FACTS_OF)
+def test_a_broken_field_of_a_config_hides_no_other(name: str, value: Any) -> None:
+    whole, broken = parse_config(to_json(WHOLE_CONFIG)), parse_config(to_json(WHOLE_CONFIG | {name: value}))
+    others = {field.name for field in fields(Config)} - {FACTS_OF[name]}
+    assert {other: getattr(broken, other) for other in others} == {other: getattr(whole, other) for other in others}
 
 
 @pytest.mark.parametrize(
-    "document",
+    ("document", "expected"),
     [
-        {"config": []},
-        {"config": {"Labels": ["a"]}},
-        {"config": {"Labels": {str(n): "" for n in range(1001)}}},
-        {"history": {}},
-        {"history": ["RUN"]},
-        {"history": [{}] * 4001},
-        {"rootfs": []},
-        {"rootfs": {"diff_ids": ["mañana"]}},
-        {"os": "x" * 256},
-        {"author": "x" * (1024**2 + 1)},
+        ({"config": []}, {}),
+        ({"config": {"Labels": ["a"]}}, {}),
+        ({"config": {"Labels": "a=b"}}, {}),
+        ({"config": {"Labels": {"a": "b", "c": 1, "d": None, "e": ["f"], "g": {}, "h": True}}}, {"a": "b"}),
+        ({"config": {"Labels": {"a": "b", "large": "x" * 1_572_864}}}, {"a": "b"}),
+        ({"config": {"Labels": {"a": "b", "x" * 1_572_864: "large"}}}, {"a": "b"}),
+        ({"config": {"Labels": {"a": "x" * 1024**2}}}, {"a": "x" * 1024**2}),
     ],
+    ids=range(7),
 )
-def test_it_refuses_a_config_of_the_wrong_shape(document: object) -> None:
-    with pytest.raises(InvalidManifest):
-        parse_config(to_json(document))
+def test_a_broken_label_hides_no_other(document: object, expected: dict[str, str]) -> None:
+    assert parse_config(to_json(document)).labels == expected
+
+
+@pytest.mark.parametrize("key", [key for keys in KNOWN_FIELDS.values() for key in keys if key])
+def test_of_too_many_labels_those_that_mean_something_stay(key: str) -> None:
+    labels = parse_config(to_json({"config": {"Labels": {**TOO_MANY_TEXTS, key: "mañana"}}})).labels
+    assert (len(labels), labels[key]) == (1000, "mañana")
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        ({}, []),
+        ("RUN", []),
+        (["RUN", {"created_by": "RUN b"}], ["", "RUN b"]),
+        ([None, 7, [], {}], ["", "", "", ""]),
+        ([{"created_by": 7}, {"created_by": "x" * (1024**2 + 1)}], ["", ""]),
+        ([{"created_by": "RUN a", "empty_layer": "yes"}], ["RUN a"]),
+        ([{"created_by": "RUN a"}] * 4001, ["RUN a"] * 4000),
+    ],
+    ids=range(7),
+)
+def test_a_broken_step_of_a_history_hides_no_other(history: object, expected: list[str]) -> None:
+    config = parse_config(to_json({"history": history}))
+    assert [(step.created_by, step.empty_layer) for step in config.history] == [(text, False) for text in expected]
+
+
+@pytest.mark.parametrize("diff_ids", [["mañana"], [DIGEST, None], [DIGEST, "latest"], {}, "x", 7])
+def test_diff_ids_are_all_there_or_none(diff_ids: object) -> None:
+    assert parse_config(to_json({"rootfs": {"diff_ids": diff_ids}})).diff_ids == ()
 
 
 def test_labels_that_are_not_texts_are_left_out() -> None:
@@ -489,6 +649,24 @@ def test_whatever_is_done_to_a_good_document_it_is_read_or_refused(raw: bytes, d
     _read_or_refuse(json.dumps(document).encode(), "")
 
 
+@PATIENT
+@given(st.data())
+def test_whatever_is_done_to_one_entry_the_other_platforms_stay(data: st.DataObject) -> None:
+    document = json.loads(index(image(), image(architecture="arm64"), image(architecture="riscv64")).raw)
+    entries = document["manifests"]
+    place = data.draw(st.integers(0, 2))
+    target = data.draw(st.sampled_from(_objects_in(entries[place])))
+    target[data.draw(st.sampled_from([*target, *FIELDS]))] = data.draw(DOCUMENTS.filter(_is_json))
+    others = [entry["digest"] for entry in entries if entry is not entries[place]]
+    parsed = parse_manifest(to_json(document))
+    assert isinstance(parsed, Index)
+    assert [found.digest for found in parsed.images if found.digest in others] == others
+
+
+def _is_json(value: object) -> bool:
+    return not {"NaN", "Infinity", "-Infinity"} & set(re.findall(r"[-\w]+", json.dumps(value)))
+
+
 def _objects_in(value: object) -> list[dict[str, Any]]:
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
     nested = [found for item in items for found in _objects_in(item)]
@@ -496,11 +674,17 @@ def _objects_in(value: object) -> list[dict[str, Any]]:
 
 
 def _read_or_refuse(raw: bytes, content_type: str) -> None:
+    parsed, config = None, None
     with suppress(ManifestError):
-        _write(parse_manifest(raw, content_type))
+        parsed = parse_manifest(raw, content_type)
     with suppress(InvalidManifest):
-        _write(parse_config(raw))
+        config = parse_config(raw)
+    for read in (parsed, config):
+        _write(read)
+    if not isinstance(parsed, Index):
+        found = PlatformImage(DIGEST, None, parsed, config, config.labels if config else {})
+        document_bytes(describe_version(Repository("docker.io", "a/b"), DIGEST, OCI_MANIFEST, [found]))
 
 
-def _write(parsed: Index | Manifest | Config) -> None:
-    json.dumps(asdict(parsed), ensure_ascii=False, default=str).encode()
+def _write(parsed: Index | Manifest | Config | None) -> None:
+    json.dumps(asdict(parsed) if parsed else None, ensure_ascii=False, default=str).encode()

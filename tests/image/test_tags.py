@@ -1,15 +1,14 @@
-"""Which tag names a version best, which tags are kept fresh, and the order of releases behind both."""
+"""Which tag names a version best, and which tags are kept fresh."""
 
 import random
 from collections.abc import Collection, Iterable
-from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from microbadger.image.reference import is_tag
-from microbadger.image.tags import choose, most_specific, release_key
+from microbadger.image.tags import choose, is_version_tag, most_specific
 
 REFERRER = "sha256-" + "0123456789abcdef" * 4
 
@@ -54,6 +53,82 @@ def test_it_finds_the_most_specific_tag(tags: Iterable[object], expected: str | 
 
 
 @pytest.mark.parametrize(
+    ("tags", "among", "expected"),
+    [
+        (["build-123", "a-long-branch-name"], ["build-122"], "build-123"),
+        (["build-123", "a-long-branch-name"], [], "a-long-branch-name"),
+        (["release-1.0.9", "a-long-branch-name"], [], "release-1.0.9"),
+        (["release-1.0.9", "release-1.0", "latest"], [], "release-1.0.9"),
+        (["sha-1234567", "main-branch-x"], ["sha-abcdef0"], "main-branch-x"),
+        (["debian-12.5.1", "1.0"], ["1.1"], "1.0"),
+        (["1.0"], ["2.0.0", None, 7], "1.0"),
+    ],
+)
+def test_all_tags_of_an_image_show_what_its_releases_are(
+    tags: list[str], among: list[object], expected: str | None
+) -> None:
+    assert most_specific(tags, among) == expected
+
+
+HEX = "0123456789abcdef" * 8
+SUFFIXES = ["", ".sig", ".att", ".sbom", ".src", ".dockerfile", ".prov", ".foo", ".sig.att", ".", "-1", "_x"]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(
+    "digest", ["sha256-" + HEX[:64], "sha512-" + HEX, "sha512-" + HEX[:64], "sha384-" + HEX[:64], "sha256-" + HEX[:40]]
+)
+def test_what_registries_keep_about_a_version_is_no_version(digest: str, suffix: str) -> None:
+    tag = (digest + suffix)[:128]
+    assert not is_version_tag(tag)
+    assert choose([tag, "main"], 9, kept=[tag], wanted=[tag]) == ["main"]
+
+
+@pytest.mark.parametrize("tag", ["latest", "1.0", "main", "sha-7f3a2b1", "sha256-7f3a2b1", "sha256", "sha-" + HEX[:40]])
+def test_the_tag_of_a_version_is_one(tag: str) -> None:
+    assert is_version_tag(tag)
+
+
+@pytest.mark.parametrize("text", ["", "mañana", "a/b", "x" * 129, "1\n", "sha256:" + HEX[:64]])
+def test_what_is_no_tag_is_no_tag_of_a_version(text: str) -> None:
+    assert not is_version_tag(text)
+
+
+COMMITS = [f"sha-{number * 7919 % 2**28:07x}" for number in range(1, 151)]
+
+
+@pytest.mark.parametrize(
+    ("available", "dated", "first"),
+    [
+        ([f"release-1.0.{number}" for number in range(150)], {}, ["release-1.0.149", "release-1.0.148"]),
+        ([f"v1.{number}" for number in range(150)], {}, ["v1.149", "v1.148"]),
+        ([f"build-{number}" for number in range(150)], {}, ["build-149", "build-148"]),
+        (COMMITS, {}, [COMMITS[149], COMMITS[148]]),
+        (COMMITS, {tag: float(place) for place, tag in enumerate(COMMITS)}, [COMMITS[149], COMMITS[148]]),
+        (COMMITS, {tag: float(-place) for place, tag in enumerate(COMMITS)}, [COMMITS[0], COMMITS[1]]),
+        (COMMITS, dict.fromkeys(COMMITS, 7.0), [COMMITS[149], COMMITS[148]]),
+        (sorted(COMMITS), {COMMITS[149]: 9.0, COMMITS[3]: 8.0}, [COMMITS[149], COMMITS[3]]),
+        ([*COMMITS, "latest", "1.0"], {COMMITS[3]: 8.0}, ["latest", "1.0", COMMITS[3], COMMITS[149]]),
+        (["1.0", "2.0", "main"], {"1.0": 9.0, "main": 10.0}, ["2.0", "1.0", "main"]),
+        (["v1.0", "1.0"], {"v1.0": 9.0}, ["v1.0", "1.0"]),
+        (["v1.0", "1.0"], {}, ["1.0", "v1.0"]),
+        (["debian-12", "debian-13", "1.0"], {"debian-12": 1.0}, ["1.0", "debian-12", "debian-13"]),
+    ],
+    ids=range(13),
+)
+def test_releases_come_by_their_order_and_the_others_from_the_newest(
+    available: list[str], dated: dict[str, float], first: list[str]
+) -> None:
+    assert choose(available, 100, dated=dated)[: len(first)] == first
+
+
+def test_of_a_hundred_tags_three_are_kept_and_the_others_are_the_first() -> None:
+    releases = [f"1.{number}" for number in range(150)]
+    chosen = choose([*releases, "old", "older", "oldest"], 100, kept=["old", "older", "oldest"])
+    assert (len(chosen), chosen[3:]) == (100, releases[:52:-1])
+
+
+@pytest.mark.parametrize(
     ("available", "limit", "kept", "wanted", "expected"),
     [
         (["mañana", "1.0", "latest"], 9, [], [], ["latest", "1.0"]),
@@ -63,20 +138,20 @@ def test_it_finds_the_most_specific_tag(tags: Iterable[object], expected: str | 
         (["1.9", "1.10", "1.2"], 9, [], [], ["1.10", "1.9", "1.2"]),
         (["1.0-rc1", "1.0", "1.0-alpine", "1.1-rc1"], 9, [], [], ["1.1-rc1", "1.0", "1.0-alpine", "1.0-rc1"]),
         (["20240105", "1.0", "20240106", "edge"], 9, [], [], ["1.0", "20240106", "20240105", "edge"]),
-        (["main", "edge", "dev"], 9, [], [], ["main", "edge", "dev"]),
-        (["main", "edge", "dev"], 2, [], [], ["main", "edge"]),
+        (["main", "edge", "dev"], 9, [], [], ["dev", "edge", "main"]),
+        (["main", "edge", "dev"], 2, [], [], ["dev", "edge"]),
         (["1", "2", "latest", "old"], 9, ["old"], ["1"], ["latest", "old", "1", "2"]),
-        (["1", "2", "latest", "old"], 1, ["old"], ["1"], ["latest", "old"]),
+        (["1", "2", "latest", "old"], 1, ["old"], ["1"], ["latest", "old", "1"]),
         (["1", "2", "latest", "old"], 3, ["old"], ["1"], ["latest", "old", "1"]),
         (["1", "2", "3", "4"], 1, ["1", "2", "3"], [], ["3", "2", "1"]),
-        (["1", "2"], 0, ["1"], ["2"], ["1"]),
+        (["1", "2"], 0, ["1"], ["2"], ["1", "2"]),
         (["1", "2", "latest"], 0, [], [], []),
         (["1", "2"], -1, [], [], []),
         (["1"], 9, ["gone", REFERRER], ["gone too"], ["1"]),
         (["1", "1", "latest", "1", "latest"], 9, [], [], ["latest", "1"]),
         ([None, "1", 5, "sha256:" + "a" * 64, REFERRER, REFERRER + ".sig", ["2"]], 9, [], [], ["1"]),
         ([REFERRER + ".att", REFERRER + ".sbom", "sha512-" + "a" * 64], 9, [REFERRER + ".att"], [], []),
-        ([REFERRER + "0", REFERRER + ".txt", REFERRER[:-1], "sha256-" + "A" * 64], 1, [], [], [REFERRER + "0"]),
+        ([REFERRER + "0", REFERRER + ".txt", REFERRER[:-1], "main"], 1, [], [], ["main"]),
         (["", "a b", "a/b", "-x", "x\n", "x" * 129], 9, [], [], []),
         ([], 9, ["1"], ["latest"], []),
     ],
@@ -85,47 +160,6 @@ def test_it_chooses_the_tags_to_keep_fresh(
     available: list[object], limit: int, kept: list[str], wanted: list[str], expected: list[str]
 ) -> None:
     assert choose(available, limit, kept=kept, wanted=wanted) == expected
-
-
-OLDEST_FIRST = [
-    ["1.0.0", "1.0.1", "1.0.9", "1.0.10", "1.1.0", "1.10.0", "2.0.0", "10.0.0"],
-    ["v1.2.2", "1.2.3-dev", "1.2.3-rc1", "1.2.3-rc2", "1.2.3-rc10", "v1.2.3", "1.2.4"],
-    ["1.2.3-alpha", "1.2.3-alpha.1", "1.2.3-beta", "1.2.3-beta.2", "1.2.3-rc.1", "1.2.3"],
-    ["3.13.0a1", "3.13.0b1", "3.13.0b2", "3.13.0rc1", "3.13.0rc2-slim", "3.13.0"],
-    ["4.0.0-M1", "4.0.0-M2", "4.0.0-RC1", "4.0.0"],
-    ["17-ea", "17.0.1", "17-jdk", "17", "18-ea-10", "18"],
-    ["3.19.9", "3.19", "3.20.0", "3.20.1", "3.20-alpine", "3.20", "3"],
-    ["1.2.3-alpine3.9", "1.2.3-alpine3.19", "1.2.3-alpine3.20", "1.2.3"],
-    ["1.2.3-1", "1.2.3-2", "1.2.3-10", "1.2.3"],
-    ["2023.12.31", "2024.01.05", "2024.1.6", "2024.10.01"],
-    ["2024-01-05", "2024-01-06", "2024-12-01", "2025-01-01"],
-    ["20231231", "20240105", "20240106", "1704412800", "0.0.1", "1", "2024"],
-    ["1.1.1.1", "1.1.1.2", "1.1.1", "1.1.2"],
-    ["9" * 20, "1" + "0" * 20, "9" * 127, "0.1"],
-    ["1." + "9" * 100, "2.0"],
-    ["1.0.2a", "1.0.2u", "1.0.2"],
-]
-
-
-@pytest.mark.parametrize(("older", "newer"), [pair for row in OLDEST_FIRST for pair in pairwise(row)])
-def test_it_orders_releases(older: str, newer: str) -> None:
-    assert (release_key(older) or "") < (release_key(newer) or "")
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [("1.2.3", "v1.2.3"), ("2024.01.05", "2024.1.5"), ("1.0-rc1", "1.0-RC.1"), ("1.0rc1", "1.0-rc1"), ("0", "00")],
-)
-def test_it_knows_two_spellings_of_one_release(one: str, other: str) -> None:
-    assert release_key(one) == release_key(other) is not None
-
-
-@pytest.mark.parametrize(
-    "tag",
-    ["mañana", "", "latest", "v", "vv1", "7f3a2b1", "1234567f", "x1.2", ".1", "1 2", "1\n", "٣.٢", "1.2" + "3" * 128],
-)
-def test_it_knows_what_is_not_a_release(tag: str) -> None:
-    assert release_key(tag) is None
 
 
 TAG_LIKE = st.from_regex(r"v?[0-9]{0,3}(\.[0-9]{1,2}){0,3}(-?(rc|alpine|a|)[0-9]?)?", fullmatch=True)
@@ -147,16 +181,21 @@ def test_it_chooses_no_more_than_allowed_and_only_what_is_available(
     available: list[object], limit: int, kept: Collection[str], wanted: Collection[str]
 ) -> None:
     chosen = choose(available, limit, kept=kept, wanted=wanted)
-    assert len(set(chosen)) == len(chosen) <= max(limit, 0) + len(kept)
+    assert len(set(chosen)) == len(chosen) <= max(limit, 0) + len(kept) + len(wanted)
     assert all(tag in available and is_tag(tag) and not tag.startswith(REFERRER) for tag in chosen)
 
 
-@given(LISTS, st.integers(-1, 20), NAMES)
-def test_it_keeps_every_tag_that_is_kept_and_available(
-    available: list[object], limit: int, kept: Collection[str]
+@given(LISTS, st.integers(-1, 20), NAMES, NAMES)
+def test_it_keeps_every_tag_that_is_kept_or_wanted_and_available(
+    available: list[object], limit: int, kept: Collection[str], wanted: Collection[str]
 ) -> None:
     available_tags = {value for value in available if isinstance(value, str) and is_tag(value)}
-    assert set(kept) & available_tags <= set(choose(available, limit, kept=kept))
+    assert (set(kept) | set(wanted)) & available_tags <= set(choose(available, limit, kept=kept, wanted=wanted))
+
+
+@given(LISTS, st.dictionaries(TAG_LIKE, st.floats(allow_nan=False)))
+def test_dates_change_the_order_only(available: list[object], dated: dict[str, float]) -> None:
+    assert set(choose(available, 1000, dated=dated)) == set(choose(available, 1000))
 
 
 @given(LISTS, st.integers(0, 20))

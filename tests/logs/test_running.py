@@ -62,7 +62,7 @@ class TalkativeRegistry(FakeRegistry):
         if request.authorization:
             return None
         scopes = request.args.getlist("scope")
-        self._grants[BEARER] = ("", [*self._grants.get(BEARER, ("", []))[1], *scopes])
+        self.grants[BEARER] = ("", [*self.grants.get(BEARER, ("", []))[1], *scopes])
         return Response(to_json({"token": BEARER, "expires_in": 300}))
 
 
@@ -184,8 +184,10 @@ def test_whatever_happens_is_logged_in_lines_without_secrets(
         Receiver(Answer(500, {}, b"no " + RECEIVER_SECRET.encode())) as receiver,
         BreakingService(tmp_path, registry, *procfile_options(), *more_options) as service,
     ):
-        for name in service.names:
-            service.wait_for(event="refresh_failed", cause="bad_answer", image=name)
+        repeating, *signed = service.names
+        service.wait_for(event="refresh_failed", cause="bad_answer", image=repeating)
+        for name in signed:
+            service.wait_for(event="refreshed", note="1 of 1 tags could not be read", image=name)
         registry.storage = None
         push_webhooks(service)
         made = administrate(service, [f"{receiver.url}/{RECEIVER_SECRET}", f"{dead_url()}{RECEIVER_SECRET}"])

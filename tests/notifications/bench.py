@@ -86,7 +86,7 @@ class Bench:
         self.sha = sha
         after = image_at(sha, self.checked_at, tags)
         with self.database.write(durable=True) as connection:
-            self.notifications.announce(connection, before, after, changes_between(before, after))
+            self.notifications.announce(connection, before, after, changes_between(before, after, deleted=()))
 
     def deliver(self, after: timedelta = timedelta(0)) -> None:
         """Send what is due after a while, and return when that is done."""

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microbadger.image.changes import NO_CHANGES, Changes, changes_between
-from microbadger.image.documents import ImageDocument
+from microbadger.image.documents import ImageDocument, tags_of
 from microbadger.image.reference import Repository
 from microbadger.notifications.messages import FORMATS, Announcement, announce_changes, matching, message_bytes
 from tests.notifications.bench import PAGE, SHAS, image, image_at, version
@@ -32,8 +32,12 @@ SHOWN: dict[str, Callable[[Any], str]] = {
 }
 
 
+def tags_in(image: ImageDocument) -> set[str]:
+    return {tag for version in image["Versions"] for tag in tags_of(version)}
+
+
 def announced(before: ImageDocument, after: ImageDocument) -> Announcement:
-    return announce_changes(before, after, changes_between(before, after), PAGE)
+    return announce_changes(before, after, changes_between(before, after, deleted=tags_in(before)), PAGE)
 
 
 def message(format_: str, announcement: Announcement | None = None) -> Any:

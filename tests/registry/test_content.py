@@ -41,8 +41,8 @@ class Bench:
         """Return the content as another process would have it."""
         return Content(self.database, max_bytes, clock=lambda: self.now)
 
-    def read(self, source: Source) -> bytes:
-        return self.content.read(digest_of(source.content), source)
+    def read(self, source: Source, image: str = "docker.io/library/alpine") -> bytes:
+        return self.content.read(image, digest_of(source.content), source)
 
     def keep(self, source: Source) -> None:
         self.read(source)
@@ -116,12 +116,21 @@ def test_a_damaged_row_is_fetched_again_and_mended(bench: Bench, damage: bytes) 
     assert source.fetched == 2
 
 
+def test_what_one_image_read_is_not_shown_for_another(bench: Bench) -> None:
+    private, public = Source(b"a secret"), Source(b"a secret")
+    bench.keep(private)
+
+    bench.read(public, "docker.io/stranger/app")
+
+    assert public.fetched == 1
+
+
 def test_a_fetch_that_fails_keeps_nothing(bench: Bench) -> None:
     def fail() -> bytes:
         raise LookupError
 
     with pytest.raises(LookupError):
-        bench.content.read(digest_of(b"x"), fail)
+        bench.content.read("docker.io/library/alpine", digest_of(b"x"), fail)
 
     bench.content.write()
     assert bench.rows() == {}

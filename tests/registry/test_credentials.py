@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -78,12 +79,89 @@ def no_helper(name: str, server: str) -> bytes | None:
         ("https://quay.io/v1/", "quay.io"),
         ("http://localhost:5000/v2/", "localhost:5000"),
         ("[::1]:5000", "[::1]:5000"),
+        ("index.docker.io/v1/", "docker.io"),
+        ("quay.io/", "quay.io"),
+        ("quay.io/v2", "quay.io"),
+        ("https://quay.io/team", "quay.io"),
     ],
 )
 def test_it_knows_which_registry_a_key_means(key: str, host: str) -> None:
     credentials = Credentials.from_config({"auths": {key: {"auth": encoded("mañana:pass:wörd")}}}, no_helper)
     assert credentials(host) == Credential("mañana", "pass:wörd")
     assert credentials("other.test") is None
+
+
+PLACES = ["a.test/team/app", "a.test/team", "a.test", "docker.io/team", "a.test/team/app/deep", "b.test/", "A.test/two"]
+
+
+@pytest.mark.parametrize(
+    ("repository", "place"),
+    [
+        ("a.test/team/app", "a.test/team/app"),
+        ("a.test/team/app/deep", "a.test/team/app/deep"),
+        ("a.test/team/app/deep/er", "a.test/team/app/deep"),
+        ("a.test/team/app/deeper", "a.test/team/app"),
+        ("a.test/team/application", "a.test/team"),
+        ("a.test/team/ap", "a.test/team"),
+        ("a.test/team", "a.test/team"),
+        ("a.test/teams/app", "a.test"),
+        ("a.test/app", "a.test"),
+        ("a.test/two/app", "A.test/two"),
+        ("a.test:443/team/app", None),
+        ("sub.a.test/team/app", None),
+        ("b.test/team/app", "b.test/"),
+        ("docker.io/team/app", "docker.io/team"),
+        ("docker.io/library/app", None),
+    ],
+)
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("kind", ["auths", "credHelpers"])
+def test_the_entry_that_names_the_most_of_a_repository_counts(
+    kind: str, order: int, repository: str, place: str | None
+) -> None:
+    auths: dict[str, object] = {key: {"username": "reader", "password": key} for key in PLACES[::order]}
+    helpers = {key: re.sub("[^a-z]", "-", key.lower()) for key in PLACES[::order]}
+    printed = {name: to_json({"Username": "reader", "Secret": key}) for key, name in helpers.items()}
+    config: dict[str, object] = {kind: auths if kind == "auths" else helpers}
+    found = Credentials.from_config(config, lambda name, _: printed[name])(repository)
+    assert found == (Credential("reader", place) if place else None)
+
+
+@pytest.mark.parametrize("alias", ["docker.io", "index.docker.io", "registry-1.docker.io"])
+def test_a_part_of_docker_hub_can_stand_under_each_of_its_names(alias: str) -> None:
+    config = {"auths": {f"{alias}/team": {"auth": encoded("a:b")}}}
+    assert Credentials.from_config(config, no_helper)("docker.io/team/app") == Credential("a", "b")
+    assert Credentials.from_config(config, no_helper)("docker.io/other/app") is None
+
+
+def test_a_longer_entry_of_the_file_comes_before_the_store() -> None:
+    config = {"credsStore": "x", "auths": {"r.test/team": {"auth": encoded("a:b")}}}
+    printed = to_json({"Username": "of the store", "Secret": "s"})
+    credentials = Credentials.from_config(config, lambda *_: printed)
+    assert credentials("r.test/team/app") == Credential("a", "b")
+    assert credentials("r.test/other/app") == Credential("of the store", "s")
+
+
+def test_a_helper_for_a_part_of_a_registry_is_asked_for_that_part_and_then_for_the_host() -> None:
+    asked: list[str] = []
+
+    def run(name: str, server: str) -> bytes | None:
+        asked.append(server)
+        return None if "/" in server else to_json({"Username": "a", "Secret": "b"})
+
+    credentials = Credentials.from_config({"credHelpers": {"r.test/team": "x"}}, run)
+    assert credentials("r.test/team/app") == Credential("a", "b")
+    assert asked == ["r.test/team", "r.test"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-8"])
+@pytest.mark.parametrize("is_file", [True, False])
+def test_a_byte_order_mark_is_ignored(tmp_path: Path, encoding: str, is_file: bool) -> None:
+    written = config("reader", "pässword").encode(encoding)
+    (tmp_path / "config.json").write_bytes(written)
+    inline = "" if is_file else "\ufeff" + config("reader", "pässword")
+
+    assert read_credentials(inline, tmp_path)("registry.test/app") == Credential("reader", "pässword")
 
 
 @pytest.mark.parametrize(

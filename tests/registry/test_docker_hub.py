@@ -53,6 +53,11 @@ TIMES = [
     ("2018-12-14T10:47:51+02:00", datetime(2018, 12, 14, 8, 47, 51, tzinfo=UTC)),
     ("2018-12-14T08:47:51.363852123Z", datetime(2018, 12, 14, 8, 47, 51, 363852, UTC)),
     ("2018-12-14T08:47:51", datetime(2018, 12, 14, 8, 47, 51, tzinfo=UTC)),
+    ("2018-12-14t08:47:51.363852123456z", datetime(2018, 12, 14, 8, 47, 51, 363852, UTC)),
+    ("2013-03-20T00:00:00Z", datetime(2013, 3, 20, tzinfo=UTC)),
+    ("2013-03-19T23:59:59Z", None),
+    ("1970-01-01T00:00:00Z", None),
+    ("1980-01-01T00:00:01Z", None),
     ("0001-01-01T00:00:00Z", None),
     ("0001-01-01T00:00:00+23:00", None),
     ("9999-12-31T23:59:59-23:00", None),
@@ -204,8 +209,25 @@ def test_it_reads_what_docker_hub_tells_of_a_tag() -> None:
     arm = image(architecture="arm64", variant="v8", layers=[5, 7])
     pushed = index(arm, attestations=True)
     assert tag_of(tag_row("1.0", pushed, "2026-11-20T10:00:00Z")) == HubTag(
-        "1.0", pushed.digest, (HubImage("linux", "arm64", "v8", arm.digest, 12),)
+        "1.0",
+        pushed.digest,
+        (HubImage("linux", "arm64", "v8", arm.digest, 12),),
+        datetime(2026, 11, 20, 10, tzinfo=UTC),
     )
+
+
+@pytest.mark.parametrize(("sent", "told"), TIMES)
+def test_it_knows_when_a_tag_was_pushed(sent: object, told: datetime | None) -> None:
+    tag = tag_of({"name": "latest", "tag_last_pushed": sent})
+    assert tag is not None
+    assert tag.pushed_at == told
+
+
+@pytest.mark.parametrize("sent", [None, "", "mañana", 7, "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"])
+def test_a_tag_without_a_time_of_its_push_was_pushed_when_it_was_updated(sent: object) -> None:
+    tag = tag_of({"name": "latest", "tag_last_pushed": sent, "last_updated": "2026-11-20T10:00:00Z"})
+    assert tag is not None
+    assert tag.pushed_at == datetime(2026, 11, 20, 10, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("body", [*BROKEN, b'{"results":null}', b'{"results":{}}', b'{"results":"latest"}'])

@@ -32,7 +32,8 @@ from microbadger.registry.errors import Denied, NotFound, Refused, Unreachable
 from microbadger.registry.remote import RemoteRepository
 from microbadger.registry.servers import Servers
 from tests.real_registry import PASSWORD, USER, Image, ImageMaker, RunningRegistry, need
-from tests.registry.bench import registry_client
+from tests.registry.bench import listed, registry_client
+from tests.web.test_nginx import running_nginx
 
 OCI_LABELS = {
     "org.opencontainers.image.title": "Größe, 大小 = \"size\"\nand more",
@@ -191,7 +192,7 @@ KINDS = pytest.mark.parametrize(
 
 
 def test_it_lists_every_tag_and_only_tags(shelf: Shelf) -> None:
-    assert sorted(shelf.remote.tags()) == sorted(shelf.pushed)
+    assert sorted(listed(shelf.remote)) == sorted(shelf.pushed)
 
 
 @KINDS
@@ -279,15 +280,14 @@ def test_an_index_leads_to_an_image_for_each_platform(shelf: Shelf, tag: str) ->
 
 @pytest.mark.parametrize("reference", ["no-such-tag", f"sha256:{'0' * 64}"])
 def test_what_the_registry_does_not_have_is_not_found(shelf: Shelf, reference: str) -> None:
-    with pytest.raises(NotFound):
-        shelf.remote.head(reference)
+    assert shelf.remote.head(reference) is None
     with pytest.raises(NotFound):
         shelf.remote.manifest(reference)
 
 
 def test_a_repository_that_never_was_is_not_found(shelf: Shelf) -> None:
     with pytest.raises(NotFound):
-        client().repository(Repository.parse(f"{shelf.registry.host}/team/nothing")).tags()
+        listed(client().repository(Repository.parse(f"{shelf.registry.host}/team/nothing")))
 
 
 def test_a_mirror_answers_for_docker_hub(shelf: Shelf) -> None:
@@ -306,9 +306,9 @@ def test_a_deleted_tag_is_not_found_and_not_listed(real_registry: RunningRegistr
 
     remote = client().repository(Repository.parse(name))
 
-    assert remote.tags() == ["2"]
+    assert listed(remote) == ["2"]
     with pytest.raises(NotFound):
-        remote.head("1")
+        remote.manifest("1")
 
 
 def test_a_registry_that_was_down_is_unreachable_and_then_as_before(
@@ -321,7 +321,7 @@ def test_a_registry_that_was_down_is_unreachable_and_then_as_before(
 
     real_registry.stop()
     with pytest.raises(Unreachable):
-        remote.head("1")
+        remote.manifest("1")
 
     real_registry.start()
     assert remote.head("1") == digest
@@ -332,7 +332,7 @@ def test_a_credential_opens_a_private_repository(private_name: str) -> None:
 
     remote = registry.repository(Repository.parse(private_name), private=True)
 
-    assert remote.tags() == ["1"]
+    assert listed(remote) == ["1"]
     assert read_image(remote, "1")[1].labels == {}
 
 
@@ -341,7 +341,7 @@ def test_the_docker_config_that_skopeo_uses_opens_it_too(private_name: str, imag
     credentials = Credentials.from_config(config, lambda helper, server: None)
     registry = registry_client(credentials=credentials)
 
-    assert registry.repository(Repository.parse(private_name), private=True).tags() == ["1"]
+    assert listed(registry.repository(Repository.parse(private_name), private=True)) == ["1"]
 
 
 @pytest.mark.parametrize(
@@ -360,7 +360,7 @@ def test_without_the_right_credential_in_use_it_is_denied(
     remote = client(credential=credential).repository(Repository.parse(private_name), private=private)
 
     with pytest.raises(Denied) as denied:
-        remote.head("1")
+        remote.manifest("1")
 
     assert ("write 'private'" in str(denied.value)) is is_hinted
     assert PASSWORD not in str(denied.value)
@@ -369,7 +369,7 @@ def test_without_the_right_credential_in_use_it_is_denied(
 def test_an_anonymous_token_for_the_repository_lets_it_in(guarded: Guarded) -> None:
     remote = client(named=guarded.realm.host).repository(guarded.repository)
 
-    assert remote.tags() == ["1"]
+    assert listed(remote) == ["1"]
     assert guarded.realm.asked == [
         ({"service": ["real-registry"], "scope": ["repository:team/guarded:pull"]}, None)
     ]
@@ -395,6 +395,54 @@ def test_the_realm_of_a_private_repository_is_shown_the_credential(guarded: Guar
 
 def test_a_realm_inside_that_nobody_named_is_not_asked(guarded: Guarded) -> None:
     with pytest.raises(Refused):
-        client().repository(guarded.repository).tags()
+        listed(client().repository(guarded.repository))
 
     assert guarded.realm.asked == []
+
+
+# Behind nginx
+
+SITE = """
+server {{
+    listen 80;
+    root /srv/microbadger/public;
+    location = / {{ return 200; }}
+    location /v2/ {{ {directive} }}
+}}
+"""
+ONLY_GET = "if ($request_method != GET) {{ return {status}; }} proxy_pass http://{registry};"
+FEWER_TAGS = "if ($arg_n = 1000) {{ return {status}; }} proxy_pass http://{registry};"
+ELSEWHERE = "rewrite ^/v2/mine/(.*)$ http://{registry}/v2/$1 redirect;"
+
+
+def behind(url: str, path: str, registry: RunningRegistry, *named: str) -> RemoteRepository:
+    servers = Servers(http_registries=[registry.host, *named])
+    return registry_client(servers=servers).repository(Repository(url.removeprefix("http://"), path))
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 501])
+def test_a_registry_that_allows_only_get_is_read(shelf: Shelf, tmp_path: Path, status: int) -> None:
+    directive = ONLY_GET.format(status=status, registry=shelf.registry.host)
+    with running_nginx(tmp_path / "nginx", tmp_path, SITE.format(directive=directive)) as url:
+        remote = behind(url, "team/deep/web-app", shelf.registry)
+        assert sorted(listed(remote)) == sorted(shelf.pushed)
+        assert remote.head("index") is None
+        assert remote.manifest("index").digest == shelf.pushed["index"]
+        assert read_image(remote, "schema2")[1].labels == OCI_LABELS
+
+
+@pytest.mark.parametrize("status", [400, 405, 413])
+def test_a_registry_that_refuses_a_thousand_tags_a_page_is_read(shelf: Shelf, tmp_path: Path, status: int) -> None:
+    directive = FEWER_TAGS.format(status=status, registry=shelf.registry.host)
+    with running_nginx(tmp_path / "nginx", tmp_path, SITE.format(directive=directive)) as url:
+        assert sorted(listed(behind(url, "team/deep/web-app", shelf.registry))) == sorted(shelf.pushed)
+
+
+def test_a_host_that_redirects_to_a_registry_with_a_token_service_is_read(guarded: Guarded, tmp_path: Path) -> None:
+    directive = ELSEWHERE.format(registry=guarded.registry.host)
+    with running_nginx(tmp_path / "nginx", tmp_path, SITE.format(directive=directive)) as url:
+        remote = behind(url, "mine/team/guarded", guarded.registry, guarded.realm.host)
+        assert listed(remote) == ["1"]
+        assert remote.head("1") == remote.manifest("1").digest
+        assert read_image(remote, "1")
+    assert [authorization for _, authorization in guarded.realm.asked] == [None]

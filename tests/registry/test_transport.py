@@ -1,11 +1,7 @@
 import gzip
-import shutil
 import socket
-import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from email.utils import formatdate
 from itertools import repeat
 from pathlib import Path
@@ -19,6 +15,7 @@ from microbadger.registry.errors import BadAnswer, RateLimited, Refused, Registr
 from microbadger.registry.transport import Request, Transport
 from tests.fakes.counts import FakeCounts
 from tests.fakes.registry import FakeRegistry, RawServer, answering, read_request
+from tests.fakes.tls import Certificate, make_certificate
 
 SHORT = Limits(connect_seconds=0.15, answer_seconds=0.15, total_seconds=0.3)
 NOW = 1_800_000_000.0
@@ -559,52 +556,33 @@ def test_errors_and_requests_do_not_show_secrets(bench: Bench, fake: FakeRegistr
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for registry.test, made for this run."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
-    folder = tmp_path_factory.mktemp("tls")
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    options = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=registry.test"
-    extensions = ["subjectAltName=DNS:registry.test", "keyUsage=critical,digitalSignature,keyCertSign"]
-    command = ["openssl", *options.split(), "-keyout", str(key), "-out", str(certificate)]
-    command += [part for extension in extensions for part in ("-addext", extension)]
-    subprocess.run(command, check=True, capture_output=True)
-    return certificate, key
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("tls"), "registry.test")
 
 
 @pytest.fixture
-def tls_server(certificate: tuple[Path, Path]) -> Iterator[tuple[RawServer, list[str]]]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    names: list[str] = []
-    context.sni_callback = lambda _, name, __: names.append(name)
-
-    def handle(connection: socket.socket) -> None:
-        with context.wrap_socket(connection, server_side=True) as wrapped:
-            answering(OK)(wrapped)
-
-    with ExitStack() as stack:
-        yield stack.enter_context(RawServer(handle)), names
+def tls_server(certificate: Certificate) -> Iterator[RawServer]:
+    certificate.asked.clear()
+    with RawServer(certificate.wrapped(answering(OK))) as server:
+        yield server
 
 
 def test_it_checks_the_certificate_of_the_name_not_of_the_address(
-    certificate: tuple[Path, Path], tls_server: tuple[RawServer, list[str]]
+    certificate: Certificate, tls_server: RawServer
 ) -> None:
-    server, names = tls_server
-    assert Bench(ca_bundle=str(certificate[0])).get(f"https://registry.test:{server.port}/").body == b"ok"
-    assert names == ["registry.test"]
+    assert Bench(ca_bundle=str(certificate.file)).get(f"https://registry.test:{tls_server.port}/").body == b"ok"
+    assert certificate.asked == ["registry.test"]
 
 
 @pytest.mark.parametrize("name", ["inside-out.test", "localhost", "127.0.0.1"])
 def test_it_refuses_the_certificate_of_another_name(
-    certificate: tuple[Path, Path], tls_server: tuple[RawServer, list[str]], name: str
+    certificate: Certificate, tls_server: RawServer, name: str
 ) -> None:
-    bench = Bench(ca_bundle=str(certificate[0]), resolve=lambda host, port: ["127.0.0.1"])
+    bench = Bench(ca_bundle=str(certificate.file), resolve=lambda host, port: ["127.0.0.1"])
     with pytest.raises(Unreachable, match="certificate"):
-        bench.get(f"https://{name}:{tls_server[0].port}/")
+        bench.get(f"https://{name}:{tls_server.port}/")
 
 
-def test_it_refuses_a_certificate_nobody_vouches_for(tls_server: tuple[RawServer, list[str]]) -> None:
+def test_it_refuses_a_certificate_nobody_vouches_for(tls_server: RawServer) -> None:
     with pytest.raises(Unreachable, match="certificate"):
-        Bench().get(f"https://registry.test:{tls_server[0].port}/")
+        Bench().get(f"https://registry.test:{tls_server.port}/")

@@ -15,10 +15,10 @@ import requests
 from werkzeug.wrappers import Response
 
 from microbadger.badges.svg import STYLES
-from microbadger.badges.text import BADGE_TYPES, size_text
+from microbadger.badges.text import BADGE_TYPES, platform_text, size_text
 from microbadger.image.reference import Repository
 from microbadger.site.markup import FORMATS, badge_link
-from microbadger.site.templating import visible
+from microbadger.site.templating import media_words, visible
 from tests.browser import PHONE, PLAIN_HOST, focused, pasted, reading, tab_to, violations
 from tests.fakes.registry import FakeRegistry, image
 from tests.real_registry import ImageMaker, RunningRegistry, need
@@ -248,6 +248,100 @@ def test_the_script_words_sizes_and_spells_texts_as_the_page_does(read: Read) ->
     assert page.evaluate("texts => texts.map(visible)", texts) == [visible(text) for text in texts]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words", "words_if_past"),
+    [
+        (0.5, "in less than a minute", "just now"),
+        (59, "in less than a minute", "just now"),
+        (61.5, "in 1 minute", "just now"),
+        (7201.5, "in 2 hours", "just now"),
+        (-0.5, "just now", "just now"),
+        (-59, "just now", "just now"),
+        (-61, "1 minute ago", "1 minute ago"),
+        (-7201, "2 hours ago", "2 hours ago"),
+    ],
+)
+def test_a_time_is_past_or_to_come(read: Read, seconds: float, words: str, words_if_past: str) -> None:
+    page = read("/")
+    in_words = """([seconds, isPast]) => {
+        const now = Date.now();
+        Date.now = () => now;
+        return ageText(new Date(now + 1000 * seconds).toISOString(), isPast);
+    }"""
+    assert [page.evaluate(in_words, [seconds, is_past]) for is_past in (False, True)] == [words, words_if_past]
+
+
+def test_the_time_of_the_next_check_is_to_come(read: Read) -> None:
+    page = read("/")
+    ages = page.evaluate("""() => {
+        const soon = new Date(Date.now() + 30_000).toISOString();
+        for (const ahead of ["data-ahead", "title"]) {
+          document.body.append(element("time", { datetime: soon, class: "soon", [ahead]: "" }));
+        }
+        setUp();
+        return all(".soon").map((time) => time.textContent);
+    }""")
+    assert ages == ["in less than a minute", "just now"]
+
+
+def test_the_script_words_platforms_and_layers_as_the_page_does(read: Read) -> None:
+    parts = [{"OS": "linux"}, {"Architecture": "arm"}, {"Variant": "v7"}, {"OSVersion": "10.0.20348.2762"}]
+    platforms: list[Any] = [
+        {key: value for number, part in enumerate(parts) if chosen >> number & 1 for key, value in part.items()}
+        for chosen in range(16)
+    ]
+    page = read("/")
+    assert page.evaluate("all => all.map(platformText)", platforms) == [platform_text(each) for each in platforms]
+    types = [
+        f"application/vnd.{kind}{compression}{encryption}"
+        for kind in ("oci.image.layer.v1.tar", "oci.image.layer.nondistributable.v1.tar", "docker.foreign.diff.tar")
+        for compression in ("", "+gzip", "+zstd", ".gzip", ".zstd")
+        for encryption in ("", "+encrypted")
+    ]
+    assert page.evaluate("all => all.map(mediaWords)", types) == [media_words(each) for each in types]
+
+
+def test_the_script_says_what_could_not_be_read(read: Read) -> None:
+    layers = [{"Command": "COPY", "DownloadSize": 5, "MediaType": "a.tar+zstd"}]
+    read_whole = {"OS": "linux", "Architecture": "amd64", "Digest": "", "DownloadSize": 5, "LayerCount": 1}
+    unread = {**read_whole, "Architecture": "arm64", "DownloadSize": 0, "LayerCount": 0, "Unread": SCRIPT}
+    version: dict[str, Any] = {
+        "Tags": [],
+        "ImageName": WEB,
+        "Labels": {"a": "1", "b": "2"},
+        "InheritedLabels": ["a"],
+        "DownloadSize": 5,
+        "LayerCount": 1,
+        "Created": "1970-01-01T00:00:00Z",
+        "Layers": layers,
+        "Digest": "sha256:ab",
+        "Platforms": [{**read_whole, "Layers": layers}, unread],
+    }
+    page = read(f"/images/{WEB}")
+    shown = "([version, index]) => platformView(version, index).map((part) => part.innerText ?? part.textContent)"
+    assert page.evaluate(shown, [version, 1]) == [SCRIPT, "Not read.", ""]
+    assert page.evaluate(shown, [version, 0]) == ["5 B in 1 layer for linux/amd64", "5 Bzstd100%COPY"]
+    labels = "([version, index]) => labelsOf(version, version.Platforms[index]).map((row) => row[0].textContent)"
+    assert page.evaluate(labels, [{**version, "Platforms": [read_whole]}, 0]) == ["a from the base image", "b"]
+    assert page.evaluate(labels, [version, 1]) == []
+    opened = "version => versionView(version, '/x').map((part) => part.textContent).join(' ')"
+    assert "Created" not in page.evaluate(opened, version)
+    said = page.evaluate(opened, {**version, "Platforms": [unread], "Unread": SCRIPT})
+    assert said.count(SCRIPT) == 1
+    nothing = {**version, "Platforms": [], "Unread": f"{SCRIPT}\u202e"}
+    assert page.evaluate(opened, nothing) == f"{SCRIPT}\\u{{202e}}"
+
+
+def test_a_page_says_what_the_last_check_could_not_read(read: Read, site: Site) -> None:
+    status = {"ImageName": WEB, "State": "current", "Note": f"2 of 3 tags were read {SCRIPT}"}
+    page = read("about:blank")
+    page.route("**/-/status.json", lambda route: route.fulfill(json=status))
+    page.goto(f"/images/{WEB}")
+    note = page.locator("[data-status] p.note")
+    note.wait_for()
+    assert note.text_content() == f"{status['Note']}."
+
+
 @pytest.mark.parametrize("where", ["current", "opened"])
 def test_another_platform_has_other_layers(read: Read, where: str) -> None:
     page = read(f"/images/{WEB}")
@@ -276,7 +370,7 @@ def test_a_page_says_that_its_image_is_failing_until_it_is_not(
 ) -> None:
     with FakeRegistry() as fake:
         is_down = threading.Event()
-        fake.always("/tags/list", lambda _: Response(status=503) if is_down.is_set() else None)
+        fake.always("/v2/", lambda _: Response(status=503) if is_down.is_set() else None)
         fake.push("team/web", "latest", image())
         name = f"{fake.host}/team/web"
         with RunningService(tmp_path, [name]) as service, reading(chromium, service.url) as page:

@@ -42,6 +42,17 @@ def test_a_commit_leads_to_its_page_where_the_source_is_told() -> None:
     )
 
 
+@pytest.mark.parametrize("placeholder", ["", " ", "NOASSERTION"])
+def test_a_placeholder_is_no_value_and_hides_none(placeholder: str) -> None:
+    table = label_table({f"{OCI}.licenses": "MIT"}, {f"{OCI}.licenses": placeholder})
+    assert [row.text for row in table.known] == ["MIT"]
+
+
+def test_a_time_that_is_a_placeholder_is_not_when_an_image_was_created() -> None:
+    table = label_table({f"{OCI}.created": "1970-01-01T00:00:00Z", f"{OLD}.build-date": "2026-11-20"}, {})
+    assert [(row.name, row.text) for row in table.known] == [("Created", "2026-11-20")]
+
+
 def test_what_an_annotation_outdoes_is_still_shown_as_it_is() -> None:
     table = label_table({f"{OCI}.title": "label"}, {f"{OCI}.title": "annotation"})
     assert [row.text for row in table.known] == ["annotation"]
@@ -91,3 +102,33 @@ def test_everything_that_is_told_is_shown_and_every_link_is_https(
     rows = {(row.key, row.text) for row in [*table.known, *table.others]}
     assert {key for key, _ in pairs - rows} <= shown  # these are shown as what they mean
     assert all(row.url is None or row.url.startswith("https://") for row in [*table.known, *table.others])
+
+
+@pytest.mark.parametrize(
+    ("labels", "annotations", "known"),
+    [
+        ({f"{OCI}.version": "12"}, {}, [("12", True)]),
+        ({f"{OCI}.version": "12"}, {f"{OCI}.version": "1.2"}, [("1.2", False)]),
+        ({f"{OCI}.version": "12", f"{OLD}.version": "1.2"}, {}, [("1.2", False)]),
+        ({f"{OCI}.version": "NOASSERTION"}, {f"{OCI}.version": " "}, []),
+        ({f"{OCI}.version": "12"}, {f"{OCI}.version": "NOASSERTION"}, [("12", True)]),
+    ],
+)
+def test_what_is_the_images_own_comes_before_what_is_the_base_images(
+    labels: dict[str, str], annotations: dict[str, str], known: list[tuple[str, bool]]
+) -> None:
+    table = label_table(labels, annotations, inherited=[f"{OCI}.version"])
+    assert [(row.text, row.is_inherited) for row in table.known] == known
+    shown = {(row.key, row.text) for row in [*table.known, *table.others]}
+    assert shown == {*labels.items(), *annotations.items()}
+
+
+@pytest.mark.parametrize("inherited", [[], list(EVERYTHING)])
+def test_what_only_the_base_image_has_is_advised(inherited: list[str]) -> None:
+    assert bool(label_table(EVERYTHING, {}, inherited).dockerfile) == bool(inherited)
+
+
+def test_a_license_that_asserts_nothing_is_no_license() -> None:
+    table = label_table({f"{OCI}.licenses": "NOASSERTION"}, {})
+    assert [row.name for row in table.known] == []
+    assert [row.text for row in table.others] == ["NOASSERTION"]

@@ -42,8 +42,8 @@ class Images:
                 "due_at": 0,
                 "failures": 0,
                 "edition": "",
-                "wanted_tags": "",
-                "follow_ups": 0,
+                "pushed_tags": "",
+                "viewed_tags": "",
             }
             for repository in map(Repository.parse, names)
         ]

@@ -154,7 +154,8 @@ def test_what_can_be_read_of_a_damaged_database_is_carried_over(
     put(file, "secret", "value")
     see(file)
     with database_at(file).write() as connection:
-        row = {"image": "web", "tag": "latest", "asked": 1, "asked_at": 1.0, "asked_by": "hub"}
+        asked = {"asked": 1, "asked_at": 1.0, "asked_by": "hub", "is_view": False, "due_at": 0.0, "follow_ups": 0}
+        row = {"image": "web", "tag": "latest", **asked}
         connection.execute(REQUESTS.insert(), row)
     close(file)
     overwrite_table(file, "first_seen")
@@ -173,7 +174,8 @@ def test_what_can_be_read_of_a_damaged_database_is_carried_over(
 
 def test_rows_before_the_damage_are_carried_over(file: Path) -> None:
     with database_at(file).write() as connection:
-        rows = [{"digest": f"{n:04}", "body": bytes(500), "size_bytes": 1, "used_at": 1.0} for n in range(ROWS)]
+        row = {"image": "web", "body": bytes(500), "size_bytes": 1, "used_at": 1.0}
+        rows = [{**row, "digest": f"{n:04}"} for n in range(ROWS)]
         connection.execute(CONTENT.insert(), rows)
     close(file)
     cut_to_half(file)

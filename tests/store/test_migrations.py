@@ -1,5 +1,6 @@
 """The schema of a database: its version, and how an older one is brought up to date."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,10 @@ from sqlalchemy import Connection, inspect, select, text
 
 from microbadger.store.database import Database, StoreError
 from microbadger.store.migrations import MIGRATIONS, Migration
-from microbadger.store.tables import META
+from microbadger.store.tables import META, REQUESTS
 from tests.store.world import Process, database_at, put
+
+SAMPLES = Path(__file__).parents[1] / "samples" / "store"
 
 
 def add_column(connection: Connection) -> None:
@@ -86,6 +89,34 @@ def test_a_migration_that_fails_leaves_the_older_database(file: Path) -> None:
         state_after(file, add_column, fail)
 
     assert state_after(file) == (newest_with(0), set(), {"key", "value"})
+
+
+def test_a_database_of_the_first_version_becomes_what_a_new_one_is(file: Path, tmp_path: Path) -> None:
+    file.parent.mkdir(exist_ok=True)
+    old = sqlite3.connect(file)
+    old.executescript((SAMPLES / "version-1.sql").read_text())
+    old.execute("INSERT INTO meta VALUES ('schema_version', '1'), ('identity', 'old')")
+    old.execute("INSERT INTO requests VALUES ('docker.io/library/alpine', '3.20', 2, 1000.0, 'me')")
+    old.commit()
+    old.close()
+    put(tmp_path / "new.db", "key", "value")
+
+    put(file, "key", "value")
+
+    assert shape_of(file) == shape_of(tmp_path / "new.db")
+    with database_at(file).read() as connection:
+        request = connection.execute(select(REQUESTS)).one()
+    assert (request.tag, request.asked, request.is_view, request.due_at, request.follow_ups) == ("3.20", 2, False, 0, 0)
+
+
+def shape_of(file: Path) -> dict[str, set[tuple[str, str, bool]]]:
+    """Return the columns of each table: their names, their types and whether they may be empty."""
+    with database_at(file).read() as connection:
+        inspector = inspect(connection)
+        return {
+            table: {(each["name"], str(each["type"]), each["nullable"]) for each in inspector.get_columns(table)}
+            for table in inspector.get_table_names()
+        }
 
 
 @pytest.mark.parametrize(

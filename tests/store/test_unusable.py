@@ -93,7 +93,7 @@ def test_a_transaction_within_a_writing_one_is_refused(file: Path, hasty: Databa
 def write_until_full(file: Path) -> None:
     for number in range(1000):
         with database_at(file).write() as connection:
-            row = {"size_bytes": 1, "used_at": 1.0, "body": bytes(50_000)}
+            row = {"image": "web", "size_bytes": 1, "used_at": 1.0, "body": bytes(50_000)}
             connection.execute(CONTENT.insert(), [{"digest": f"{number}/{part}", **row} for part in range(3)])
 
 

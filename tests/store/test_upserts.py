@@ -14,7 +14,8 @@ from microbadger.store.upserts import excluded, statement_for, upsert
 from tests.store.world import database_at, get
 
 DIALECTS: list[Dialect] = [sqlite.dialect(), postgresql.dialect()]  # type: ignore[no-untyped-call]
-ROW = {"image": "web", "tag": "mañana", "asked": 1, "asked_at": 1.0, "asked_by": "hub"}
+MORE = {"is_view": False, "due_at": 0.0, "follow_ups": 0}
+ROW = {"image": "web", "tag": "mañana", "asked": 1, "asked_at": 1.0, "asked_by": "hub"} | MORE
 AGAIN = {"asked": REQUESTS.c.asked + excluded(REQUESTS.c.asked), "asked_at": excluded(REQUESTS.c.asked_at)}
 IS_AS_SEEN = REQUESTS.c.asked == bindparam("seen")
 STATEMENTS = [

@@ -37,7 +37,8 @@ class Service(RunningService):
     def is_idle(self) -> bool:
         """Return whether every check that was requested has ended."""
         with Database(f"sqlite:///{self.data}/microbadger.db").read() as connection:
-            return connection.execute(select(func.count()).select_from(REQUESTS)).scalar_one() == 0
+            waiting = select(func.count()).where(REQUESTS.c.follow_ups == 0)
+            return connection.execute(waiting).scalar_one() == 0
 
     def version(self, name: str) -> int:
         """Return which version of an image is published."""
@@ -45,7 +46,7 @@ class Service(RunningService):
 
 
 class WatchedRegistry(FakeRegistry):
-    """A registry that remembers when it is asked for tags, which is how every check of an image begins."""
+    """A registry that remembers when it is asked what the only tag names, which every check of an image does once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +55,7 @@ class WatchedRegistry(FakeRegistry):
         self.most_at_once = 0
         self._checking: Counter[str] = Counter()
         self._counting = threading.Lock()
-        self.always("/tags/list", self._watch)
+        self.always("/manifests/latest", lambda request: self._watch(request) if request.method == "HEAD" else None)
 
     def name(self, number: int) -> str:
         return f"{self.host}/team/image{number}"
@@ -69,7 +70,7 @@ class WatchedRegistry(FakeRegistry):
         return [at for checked, at in self.checks if checked == name]
 
     def _watch(self, request: Request) -> None:
-        name = f"{self.host}/{request.path.removeprefix('/v2/').removesuffix('/tags/list')}"
+        name = f"{self.host}/{request.path.removeprefix('/v2/').removesuffix('/manifests/latest')}"
         with self._counting:
             self.checks.append((name, time.monotonic()))
             self._checking[name] += 1

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microbadger.image.reference import Reference, Repository
+from microbadger.image.reference import Reference, Repository, is_tag
 from microbadger.webhooks import payload as webhooks
 from microbadger.webhooks.payload import (
     MAX_REFERENCES,
@@ -35,6 +35,10 @@ SAMPLES = {
     file.stem: json.loads(file.read_text()) for file in Path(__file__).parents[1].glob("samples/webhooks/*.json")
 }
 
+REPLICATED, ARTIFACT = "event_data/replication", "event_data/replication/successful_artifact/0"
+IN_HARBOR = "harbor.example.org/team/web"
+IN_ALIBABA = "ours-registry.cn-hangzhou.cr.aliyuncs.com/team/web"
+
 MEANT = [
     ("docker-hub", "docker-hub", ["docker.io/team/web:1.2"]),
     ("github-package", "github", ["ghcr.io/team/web:1.2"]),
@@ -47,6 +51,29 @@ MEANT = [
     ("harbor-deleted", "harbor", ["harbor.example.org/team/web:1.2"]),
     ("harbor-old", "harbor", ["harbor.example.org/team/web:1.2"]),
     ("harbor-cloudevents", "harbor", ["harbor.example.org/team/web:1.2"]),
+    ("harbor-tag-created", "harbor", ["harbor.example.org/team/web:1.2"]),
+    ("harbor-replicated", "harbor", [f"{IN_HARBOR}:1.2", f"{IN_HARBOR}:latest"]),
+    ("harbor-replicated-cloudevents", "harbor", [f"{IN_HARBOR}:1.2", f"{IN_HARBOR}:latest"]),
+    ("harbor-replicated-old", "harbor", ["harbor.example.org/team/web:1.2"]),
+    ("harbor-replicated-count", "harbor", ["harbor.example.org/team/web"]),
+    ("harbor-replicated-to-docker-hub", "harbor", ["docker.io/team/web:1.2", "docker.io/team/web"]),
+    ("harbor-replication-failed", "harbor", []),
+    ("harbor-replication-stopped", "harbor", []),
+    ("harbor-retained", "harbor", ["harbor.example.org/team/web"]),
+    ("harbor-retained-cloudevents", "harbor", ["harbor.example.org/team/web"]),
+    ("harbor-retained-old", "harbor", ["harbor.example.org/team/web"]),
+    ("harbor-scanned", "harbor", []),
+    ("harbor-quota", "harbor", []),
+    ("gitea", "gitea", ["git.example.org/team/web:1.2"]),
+    ("gitea-deleted", "gitea", ["git.example.org/team/web:1.2"]),
+    ("gitea-by-digest", "gitea", ["git.example.org/team/web"]),
+    ("gitea-other-package", "gitea", []),
+    ("gitea-push", "gitea", []),
+    ("forgejo", "gitea", ["git.example.org/team/tools/web:1.2"]),
+    ("alibaba", "alibaba", ["registry.cn-hangzhou.aliyuncs.com/team/web:1.2"]),
+    ("alibaba-capitals", "alibaba", ["registry.cn-shanghai.aliyuncs.com/team/web:1.2"]),
+    ("alibaba-event", "alibaba", [f"{IN_ALIBABA}:1.2"]),
+    ("ci", "ci", []),
     ("distribution-v1", "distribution", ["registry:5000/team/web", "registry:5000/team/web:1.2"]),
     ("distribution-v2", "distribution", ["registry:5000/team/web:1.2"]),
     ("distribution-v2-deleted", "distribution", ["registry:5000/team/web"]),
@@ -165,6 +192,61 @@ def test_a_payload_has_an_outcome(name: str, outcome: str) -> None:
         ("harbor", "event_data/repository/repo_full_name", "Team/Web", []),
         ("harbor-cloudevents", "type", "harbor.scan.completed", []),
         ("harbor-cloudevents", "data", "team/web", []),
+        ("harbor-replicated", "type", "SCANNING_COMPLETED", []),
+        ("harbor-replicated", "type", "QUOTA_WARNING", []),
+        ("harbor-replicated", "event_data/replication", "team/web", []),
+        ("harbor-replicated", f"{REPLICATED}/successful_artifact", {"name_tag": "web:1.2"}, []),
+        ("harbor-replicated", f"{REPLICATED}/successful_artifact", ["web:1.2"], []),
+        ("harbor-replicated", f"{ARTIFACT}/references", ..., [IN_HARBOR]),
+        ("harbor-replicated", f"{ARTIFACT}/references", [], [IN_HARBOR]),
+        ("harbor-replicated", f"{ARTIFACT}/references", "1.2", [IN_HARBOR]),
+        ("harbor-replicated", f"{ARTIFACT}/references", [DIGEST], [IN_HARBOR]),
+        ("harbor-replicated", f"{ARTIFACT}/references", [1, "1"], [IN_HARBOR, f"{IN_HARBOR}:1"]),
+        ("harbor-replicated-old", f"{ARTIFACT}/name_tag", "a/b:2", ["harbor.example.org/team/a/b:2"]),
+        ("harbor-replicated", f"{ARTIFACT}/name_tag", ..., []),
+        ("harbor-replicated", f"{ARTIFACT}/name_tag", "../etc", []),
+        ("harbor-replicated", f"{REPLICATED}/dest_resource", ..., ["?/library/web:1.2", "?/library/web:latest"]),
+        ("harbor-replicated", f"{REPLICATED}/dest_resource/endpoint", 5, ["?/team/web:1.2", "?/team/web:latest"]),
+        ("harbor-replicated-old", f"{REPLICATED}/dest_resource/endpoint", "http://A.B/", ["a.b/team/web:1.2"]),
+        ("harbor-replicated", f"{REPLICATED}/dest_resource/namespace", "Team", []),
+        ("harbor-replicated-old", f"{ARTIFACT}/name_tag", "web", [IN_HARBOR]),
+        ("harbor-replicated-old", f"{ARTIFACT}/name_tag", f"web@{DIGEST}", [IN_HARBOR]),
+        ("harbor-replicated-old", f"{REPLICATED}/dest_resource/namespace", "", ["harbor.example.org/library/web:1.2"]),
+        ("harbor-retained", "event_data/retention", ..., []),
+        ("harbor-retained", "event_data/retention/deleted_artifact", ..., []),
+        ("harbor-retained", "event_data/retention/deleted_artifact/0/name_tag", ..., []),
+        ("harbor-retained", "event_data/retention/harbor_hostname", ..., ["?/team/web"]),
+        ("harbor-retained", "event_data/retention/project_name", "../x", []),
+        ("harbor-scanned", "type", "PULL_ARTIFACT", []),
+        ("harbor-scanned", "type", "SCANNING_FAILED", []),
+        ("harbor-scanned", "type", "SCANNING_STOPPED", []),
+        ("harbor-scanned", "type", "DELETE_TAG", [f"{IN_HARBOR}:1.2"]),
+        ("gitea", "action", "updated", []),
+        ("gitea", "action", ["created"], []),
+        ("gitea", "action", ..., []),
+        ("gitea", "package", "web", []),
+        ("gitea", "package/type", "CONTAINER", []),
+        ("gitea", "package/owner", ..., []),
+        ("gitea", "package/owner/login", ..., ["git.example.org/team/web:1.2"]),
+        ("gitea", "package/owner/login", "mañana", []),
+        ("gitea", "package/name", "../etc", []),
+        ("gitea", "package/name", ["web"], []),
+        ("gitea", "package/version", ..., ["git.example.org/team/web"]),
+        ("gitea", "package/html_url", ..., ["?/team/web:1.2"]),
+        ("gitea", "package/html_url", "http://localhost:3000/x", ["localhost:3000/team/web:1.2"]),
+        ("gitea", "package/html_url", {"https": "//"}, ["?/team/web:1.2"]),
+        ("alibaba", "push_data", ..., ["registry.cn-hangzhou.aliyuncs.com/team/web"]),
+        ("alibaba", "push_data/tag", DIGEST, ["registry.cn-hangzhou.aliyuncs.com/team/web"]),
+        ("alibaba", "repository/region", ..., ["?/team/web:1.2"]),
+        ("alibaba", "repository/region", "../..", ["?/team/web:1.2"]),
+        ("alibaba", "repository/repo_full_name", "", ["registry.cn-hangzhou.aliyuncs.com/team/web:1.2"]),
+        ("alibaba", "repository/repo_full_name", ["team/web"], ["registry.cn-hangzhou.aliyuncs.com/team/web:1.2"]),
+        ("alibaba", "repository/namespace", "mañana", ["registry.cn-hangzhou.aliyuncs.com/team/web:1.2"]),
+        ("alibaba-event", "type", "cr:Artifact:BuildCompleted", [f"{IN_ALIBABA}:1.2"]),
+        ("alibaba-event", "type", "cr:Artifact:ScanCompleted", []),
+        ("alibaba-event", "data/RepoName", ..., []),
+        ("alibaba-event", "data/InstanceName", ..., ["?/team/web:1.2"]),
+        ("alibaba-event", "data/Tag", ["1.2"], [IN_ALIBABA]),
         ("distribution-v2", "events", {}, []),
         ("distribution-v2", "events", "push", []),
         ("distribution-v2", "events", [[[[]]], None, "push", 1], []),
@@ -251,6 +333,7 @@ def test_other_events_of_zot_name_no_image(kind: str) -> None:
 @pytest.mark.parametrize(
     ("name", "paths"),
     [
+        ("alibaba", ("team/web",)),
         ("jfrog", ("docker-remote-cache/team/web", "docker-remote/team/web", "team/web")),
         ("nexus-component", ("docker-hosted/team/web", "team/web")),
         ("zot", ("team/web",)),
@@ -272,6 +355,50 @@ def test_github_is_understood_when_it_sends_a_form() -> None:
     assert names(read(sample["headers"], body)) == ["ghcr.io/team/web:1.2"]
 
 
+@pytest.mark.parametrize(
+    ("body", "tags"),
+    [
+        ('{"tag": "1.2"}', ("1.2",)),
+        ('\ufeff{"tag": "1.2"}', ("1.2",)),
+        ('{"tag": "1.2", "image": "mañana"}', ("1.2",)),
+        ('{"tag": ["1.2", "latest", "1.2"]}', ("1.2", "latest")),
+        ("tag=1.2", ("1.2",)),
+        ("wait=60&tag=1.2&tag=latest", ("1.2", "latest")),
+        ("payload=%7B%22tag%22%3A+%221.2%22%7D", ("1.2",)),
+        ('{"tag": "mañana"}', ()),
+        ('{"tag": ["1.2", "mañana"]}', ()),
+        ('{"tag": ["1.2", null]}', ()),
+        ('{"tag": []}', ()),
+        ('{"tag": ""}', ()),
+        ('{"tag": null}', ()),
+        ('{"tag": 1.2}', ()),
+        ('{"tag": {"name": "1.2"}}', ()),
+        (f'{{"tag": "{DIGEST}"}}', ()),
+        ('{"tags": "1.2"}', ()),
+        ('[{"tag": "1.2"}]', ()),
+        ('{"object_kind": "release", "tag": "1.2"}', ()),
+        ("tag=1.2&tag=mañana", ()),
+    ],
+)
+def test_a_ci_job_names_tags_or_else_the_whole_image(body: str, tags: tuple[str, ...]) -> None:
+    assert read({}, body.encode()).tags == tags
+
+
+def test_a_ci_job_names_a_thousand_tags_at_most() -> None:
+    assert len(read({}, json.dumps({"tag": [str(number) for number in range(1500)]}).encode()).tags) == MAX_REFERENCES
+
+
+@pytest.mark.parametrize("name", sorted(set(SAMPLES) - {"ci"}))
+def test_a_known_sender_names_no_tag_without_an_image(name: str) -> None:
+    assert payload_of(name).tags == ()
+
+
+def test_gitea_is_understood_when_it_sends_a_form() -> None:
+    sample = SAMPLES["gitea"]
+    body = f"payload={quote_plus(json.dumps(sample['body']))}".encode()
+    assert names(read(sample["headers"], body)) == ["git.example.org/team/web:1.2"]
+
+
 def test_event_grid_gets_the_code_it_asks_for() -> None:
     assert payload_of("azure-event-grid-validation").handshake == "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"
 
@@ -290,6 +417,12 @@ def test_only_a_code_is_answered(code: object) -> None:
         (b"\x00", "not-json"),
         (b"\xff\xfe", "not-json"),
         (b"payload=%7B%7D", "unknown-sender"),
+        (b"a=b&c=d", "not-json"),
+        (b"tag", "not-json"),
+        (b"tag=", "not-json"),
+        (b"tag=\xff", "not-json"),
+        (b"tag=%FF", "unknown-sender"),
+        (b"tag=1" + b"&a=b" * 100, "not-json"),
         (b"payload=\xff%", "not-json"),
         (b"null", "not-json"),
         (b"[]", "unknown-sender"),
@@ -302,7 +435,7 @@ def test_only_a_code_is_answered(code: object) -> None:
         (b'{"repository": []}', "unknown-sender"),
         (b"[" * 100_000, "not-json"),
         (b'{"a":' * 100_000, "not-json"),
-        (b"1" * 10_000, "not-json"),
+        (b"1" * 10_000, "unknown-sender"),
         (b"[" * 900 + b"]" * 900, "unknown-sender"),
         (b'{"event_data":' * 400 + b"1" + b"}" * 400, "no-image"),
     ],
@@ -422,6 +555,37 @@ def test_what_is_signed_with_the_token_or_not_at_all_is_taken(headers: dict[str,
     assert not is_signed_wrongly(headers, BODY, "t0ken")
 
 
+FORM = b"payload=%7B%22a%22%3A+1%7D"
+
+
+@pytest.mark.parametrize("event", ["X-Gitea-Event", "X-Forgejo-Event", "x-gitea-event"])
+@pytest.mark.parametrize(
+    "signatures",
+    [
+        {},
+        {"X-Gitea-Signature": "", "X-Hub-Signature-256": "sha256="},
+        {"X-Gitea-Signature": signed("t0ken", "sha256", b'{"a": 1}')},
+        {"X-Forgejo-Signature": signed("t0ken", "sha256", FORM)},
+        {"X-Hub-Signature-256": f"sha256={signed('t0ken', 'sha256', FORM)}"},
+    ],
+)
+def test_gitea_signs_the_json_in_a_form_or_leaves_its_signature_empty(event: str, signatures: dict[str, str]) -> None:
+    assert not is_signed_wrongly({event: "package", **signatures}, FORM, "t0ken")
+
+
+@pytest.mark.parametrize(
+    "signatures",
+    [
+        {"X-Gitea-Signature": "mañana"},
+        {"X-Gitea-Signature": signed("other", "sha256", FORM)},
+        {"X-Gogs-Signature": "", "X-Forgejo-Signature": "sha256"},
+        {"X-Gitea-Signature": "", "X-Hub-Signature-256": f"sha256={signed('other', 'sha256', FORM)}"},
+    ],
+)
+def test_a_wrong_signature_of_gitea_is_found(signatures: dict[str, str]) -> None:
+    assert is_signed_wrongly({"X-Gitea-Event": "package", **signatures}, FORM, "t0ken")
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -465,7 +629,7 @@ def places_in(value: object, place: tuple[str, ...] = ()) -> Iterator[str]:
 
 
 PLACES = [(name, place) for name, sample in sorted(SAMPLES.items()) for place in places_in(sample["body"])]
-WORDS = {"named", "empty", "not-json", "unknown-sender", "no-image", "handshake"}
+WORDS = {"named", "tagged", "empty", "not-json", "unknown-sender", "no-image", "handshake"}
 
 
 def is_sound(payload: Payload) -> bool:
@@ -476,6 +640,7 @@ def is_sound(payload: Payload) -> bool:
         for path in each.paths
     ]
     words = payload.outcome in WORDS and (payload.outcome == "named") == bool(payload.named)
+    words = words and (payload.outcome == "tagged") == bool(payload.tags) and all(map(is_tag, payload.tags))
     return words and len(references) >= len(payload.named) <= MAX_REFERENCES
 
 

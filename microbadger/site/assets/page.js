@@ -43,14 +43,34 @@ function percentText(bytes, total) {
   return percent ? `${percent}%` : "<1%";
 }
 
-const platformText = (platform) => [platform.OS, platform.Architecture, platform.Variant].filter(Boolean).join("/");
+const FIRST_CREATION = "2013-03-20";
+
+function platformText(platform) {
+  const name = [platform.OS, platform.Architecture, platform.Variant].filter(Boolean).join("/");
+  return name ? [name, platform.OSVersion].filter(Boolean).join(" ") : "unknown";
+}
+
+/* What is worth knowing of the media type of a layer. */
+function mediaWords(type) {
+  const kinds = {
+    foreign: type.includes("nondistributable") || type.includes(".foreign."),
+    zstd: /[.+]zstd\b/.test(type),
+    uncompressed: /\.tar(\+encrypted)?$/.test(type),
+    encrypted: type.endsWith("+encrypted"),
+  };
+  return Object.keys(kinds).filter((word) => kinds[word]).join(", ");
+}
+
 const countText = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 const exactText = (time) => time.replace("T", " ").replace(/(\.\d+)?Z$/, " UTC");
 
-function ageText(time) {
-  const seconds = (new Date(time) - Date.now()) / 1000;
+/* What is past is so even if the clock of the reader is slow. */
+function ageText(time, isPast = false) {
+  const difference = (new Date(time) - Date.now()) / 1000;
+  const seconds = isPast ? Math.min(difference, 0) : difference;
   const unit = UNITS.find(([, length]) => Math.abs(seconds) >= length);
-  return unit ? AGES.format(Math.trunc(seconds / unit[1]), unit[0]) : "just now";
+  if (unit) return AGES.format(Math.trunc(seconds / unit[1]), unit[0]);
+  return seconds > 0 ? "in less than a minute" : "just now";
 }
 
 function shortened(text) {
@@ -64,7 +84,7 @@ function visible(text) {
   );
 }
 
-const timeElement = (time) => element("time", { datetime: time, title: exactText(time) }, ageText(time));
+const timeElement = (time) => element("time", { datetime: time, title: exactText(time) }, ageText(time, true));
 
 function link(url, text) {
   return url?.startsWith("https://") ? element("a", { href: url, rel: "noopener" }, text) : text;
@@ -124,13 +144,13 @@ function longText(text, kind) {
 }
 
 function layerRow(layer, largest, total) {
-  const size = layer.DownloadSize;
+  const [size, kind] = [layer.DownloadSize, mediaWords(layer.MediaType ?? "")];
   const command = longText(layer.Command || "unknown", "code");
   if (!size) return element("li", { class: "empty" }, element("span", { class: "size" }, "no layer"), command);
   const row = element(
     "li",
     {},
-    element("span", { class: "size" }, sizeText(size)),
+    element("span", { class: "size" }, sizeText(size), ...(kind ? [element("small", {}, kind)] : [])),
     element(
       "svg",
       { class: "bar", viewBox: "0 0 100 1", preserveAspectRatio: "none", "aria-hidden": "true" },
@@ -161,12 +181,18 @@ function mainPlatform(version) {
   return Math.max(index, 0);
 }
 
+/* What such a platform lacks, it does not have in common with the others. */
+const isAPart = (version, platform) => version.Platforms.length > 1 && Boolean(platform.Layers || platform.Unread);
+
 function platformView(version, index) {
   const platform = version.Platforms[index] ?? version;
   const name = platform.OS ? ` for ${platformText(platform)}` : "";
   const sum = `${sizeText(platform.DownloadSize)} in ${countText(platform.LayerCount, "layer")}${name}`;
-  const layers = (platform.Layers ?? version.Layers ?? []).slice(0, 500);
-  return [element("p", { class: "sum" }, sum), layerList(layers)];
+  const isKnown = !platform.Unread || platform.LayerCount;
+  const layers = (platform.Layers ?? (isAPart(version, platform) ? [] : version.Layers) ?? []).slice(0, 500);
+  const isNews = platform.Unread && platform.Unread !== version.Unread;
+  const reason = isNews ? [element("p", { class: "note" }, visible(platform.Unread))] : [];
+  return [...reason, element("p", { class: "sum" }, isKnown ? sum : "Not read."), layerList(layers)];
 }
 
 function platformChoice(version) {
@@ -194,7 +220,7 @@ function imageLinks(images) {
 
 function facts(version, url) {
   const rows = [["Digest", copyable(version.Digest, "the digest")]];
-  if (version.Created) rows.push(["Created", timeElement(version.Created)]);
+  if (version.Created >= FIRST_CREATION) rows.push(["Created", timeElement(version.Created)]);
   if (version.VersionControl) {
     rows.push(["Commit", link(version.VersionControl.URL, visible(version.VersionControl.Commit))]);
   }
@@ -210,14 +236,24 @@ function facts(version, url) {
   return definitions("relatives", rows);
 }
 
+function labelTerm(key, isInherited) {
+  const code = element("code", {}, visible(key.slice(0, 255)));
+  const mark = element("span", { class: "tag" }, "from the base image");
+  return isInherited ? element("span", {}, code, " ", mark) : code;
+}
+
 function labelsOf(version, platform) {
-  const labels = { ...(platform.Labels ?? version.Labels), ...version.Annotations, ...platform.Annotations };
-  const rows = Object.entries(labels).slice(0, 200);
-  return rows.map(([key, text]) => [element("code", {}, visible(key.slice(0, 255))), longText(text, "bdi")]);
+  const labels = platform.Labels ?? (isAPart(version, platform) ? {} : version.Labels);
+  const shown = { ...labels, ...version.Annotations, ...platform.Annotations };
+  const inherited = new Set((version.InheritedLabels ?? []).filter((key) => version.Labels?.[key] === shown[key]));
+  const rows = Object.entries(shown).slice(0, 200);
+  return rows.map(([key, text]) => [labelTerm(key, inherited.has(key)), longText(text, "bdi")]);
 }
 
 function versionView(version, url) {
-  if (!version.Platforms.length) return [element("p", {}, version.Unsupported ?? version.Unread ?? "Not read.")];
+  const reason = version.Unsupported ?? version.Unread;
+  if (!version.Platforms.length) return [element("p", {}, visible(reason ?? "Not read."))];
+  const note = reason ? [element("p", { class: "note" }, visible(reason))] : [];
   const choice = platformChoice(version);
   const [layers, labels] = [element("div", { class: "shown" }), element("div")];
   const draw = () => {
@@ -229,7 +265,7 @@ function versionView(version, url) {
   choice.hidden = version.Platforms.length < 2;
   choice.addEventListener("change", draw);
   draw();
-  return [choice, layers, facts(version, url), labels];
+  return [...note, choice, layers, facts(version, url), labels];
 }
 
 /* The state of an image, which changes while its page stays as it is */
@@ -254,6 +290,7 @@ async function showStatus(region) {
   if (status.CheckedAt) find("#checked")?.replaceChildren("checked ", timeElement(status.CheckedAt));
   const trouble = troubleIn(status);
   if (trouble.length) region.append(element("p", { class: "note" }, ...trouble));
+  if (status.Note) region.append(element("p", { class: "note" }, sentence(status.Note)));
 }
 
 /* Shows the page of an image once it was read for the first time, or why that failed. */
@@ -305,7 +342,8 @@ function setUpLayers(section) {
 }
 
 function openVersion(row, url) {
-  const cell = element("td", { colspan: row.cells.length }, element("p", {}, "Loading…"));
+  const columns = [...row.cells].reduce((count, cell) => count + cell.colSpan, 0);
+  const cell = element("td", { colspan: columns }, element("p", {}, "Loading…"));
   row.after(element("tr", { class: "details" }, cell));
   read(url).then(
     (version) => cell.replaceChildren(...versionView(version, url)),
@@ -315,6 +353,7 @@ function openVersion(row, url) {
 
 function makeOpener(row) {
   const anchor = find("a.open", row);
+  if (!anchor) return; // of tags whose digest is unknown
   const button = element("button", { type: "button", class: "open", "aria-expanded": "false" }, ...anchor.childNodes);
   anchor.replaceWith(button);
   button.addEventListener("click", () => {
@@ -435,7 +474,7 @@ function openPanel() {
 }
 
 function setUp() {
-  for (const time of all("time")) time.textContent = ageText(time.dateTime);
+  for (const time of all("time")) time.textContent = ageText(time.dateTime, !("ahead" in time.dataset));
   for (const hidden of all(".copy, form")) hidden.hidden = false;
   document.addEventListener("click", (event) => {
     const button = event.target.closest(".copy");

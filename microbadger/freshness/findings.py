@@ -1,0 +1,132 @@
+"""Puts together what a check found out: what each tag shows, what is new or gone, and what could not be read."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from microbadger.freshness.tag_choice import Question, TagChoice
+from microbadger.image import HubDetails, VersionDocument, has_unread_part, is_blank, outline_version, tagged, tags_of
+from microbadger.registry import RegistryError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What an image consists of now.
+
+    ``deleted`` are tags that the registry said it does not have, ``known`` those that it had before, kept or not.
+    ``first_listed`` is the list of tags to remember, None to leave the one before. ``trouble`` is why nothing at all
+    could be read; else ``note`` is a sentence about what could not. If that ``may_pass``, a check that comes soon may
+    find it, but not before ``retry_after``.
+    """
+
+    versions: list[VersionDocument]
+    hub: HubDetails | None = None
+    tag_count: int | None = None
+    deleted: frozenset[str] = frozenset()
+    known: frozenset[str] = frozenset()
+    first_listed: Mapping[str, float] | None = None
+    trouble: RegistryError | None = None
+    note: str | None = None
+    may_pass: bool = False
+    retry_after: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found out about the tags of a choice.
+
+    ``digests`` is what each tag names, ``failed`` why that is not known of others, and ``missing`` are those that do
+    not exist. ``versions`` are described by their digests, as far as they could be read; of those that are ``waiting``,
+    more can perhaps be read at the next check.
+    """
+
+    question: Question
+    choice: TagChoice
+    last_of: Mapping[str, VersionDocument]
+    digests: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, RegistryError] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
+    versions: dict[str, VersionDocument] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
+
+    def survey(
+        self, passing: Sequence[RegistryError], hub: HubDetails | None, first_listed: Mapping[str, float] | None
+    ) -> Survey:
+        """Return what the image consists of; ``passing`` is what went wrong and may go well at the next check."""
+        trouble = self._trouble(passing)
+        if trouble and not self.digests:
+            return Survey(versions=[], trouble=trouble)
+        list_trouble = self.choice.trouble
+        return Survey(
+            versions=self._versions(),
+            hub=hub,
+            tag_count=self._tag_count(),
+            deleted=self._deleted,
+            known=self.choice.known,
+            first_listed=first_listed,
+            trouble=trouble,
+            note=" ".join(self._reasons()) or None,
+            may_pass=bool(passing) or bool(list_trouble and list_trouble.temporary),
+            retry_after=timedelta(seconds=max((error.retry_after_seconds or 0 for error in passing), default=0)),
+        )
+
+    @property
+    def _deleted(self) -> frozenset[str]:
+        return frozenset(self.missing & self.last_of.keys())
+
+    def _trouble(self, passing: Sequence[RegistryError]) -> RegistryError | None:
+        """Return why nothing could be read; None where anything was, or nothing is ever to be read."""
+        if any(digest in self.question.known or not is_blank(version) for digest, version in self.versions.items()):
+            return None
+        return next(iter([*self.failed.values(), *passing]), None if self.versions else self.choice.trouble)
+
+    def _versions(self) -> list[VersionDocument]:
+        """Return the versions that tags show, each once and with these tags."""
+        tags: dict[str, list[str]] = {}
+        versions: dict[str, VersionDocument] = {}
+        for tag, version in dict(self._shown()).items():
+            tags.setdefault(version["Digest"], []).append(tag)
+            versions[version["Digest"]] = version
+        return [tagged(versions[digest], digest_tags) for digest, digest_tags in tags.items()]
+
+    def _shown(self) -> Iterator[tuple[str, VersionDocument]]:
+        """Yield the version that each tag shows: the last one if it was not asked, or the new one may be read soon."""
+        if (only := self.question.tags) is not None:
+            yield from ((tag, last) for last in self.question.last for tag in tags_of(last) if tag not in only)
+        yield from ((tag, self.last_of[tag]) for tag in self.failed if tag in self.last_of)
+        real = {*self.choice.listed, *self.question.image.kept_tags, *self.question.just_pushed}
+        lost = {tag: error for tag, error in self.failed.items() if tag not in self.last_of and tag in real}
+        reasons = "; ".join(dict.fromkeys(map(str, lost.values())))
+        unknown = outline_version(self.question.image.repository, "", unread=reasons)
+        yield from ((tag, unknown) for tag in lost)
+        for tag, digest in self.digests.items():
+            version = self.versions[digest]
+            keeps_last = is_blank(version) and digest in self.waiting
+            yield tag, self.last_of.get(tag, version) if keeps_last else version
+
+    def _tag_count(self) -> int | None:
+        """Return how many tags the registry has; None where its list is not complete."""
+        if self.question.tags is None:
+            return None if self.choice.trouble else len({*self.choice.listed, *self.digests} - self.missing)
+        if self.question.tag_count is None:
+            return None
+        known = {tag for version in self.question.last for tag in tags_of(version)} | self.choice.known
+        new = self.digests.keys() - known
+        return self.question.tag_count + len(new) - len(self._deleted)
+
+    def _reasons(self) -> Iterator[str]:
+        """Yield a sentence about each kind of part that could not be read."""
+        if self.choice.trouble:
+            yield f"The list of tags is not complete: {self.choice.trouble}."
+        unread = {tag: str(error) for tag, error in self.failed.items()}
+        in_part: dict[str, str] = {}
+        for tag, digest in self.digests.items():
+            version = self.versions[digest]
+            if "Unread" in version:
+                unread[tag] = version["Unread"]
+            elif has_unread_part(version):
+                in_part[tag] = next(platform["Unread"] for platform in version["Platforms"] if "Unread" in platform)
+        for how, reasons in (("could not be read", unread), ("could only be read in part", in_part)):
+            if reasons:
+                tag, reason = next(iter(reasons.items()))
+                yield f"{len(reasons)} of {len(self.choice.tags)} tags {how}, such as {tag}: {reason}."

@@ -1,0 +1,204 @@
+"""Reads content of one image for one check: what was read before from the database, the rest from its registry.
+
+A part that cannot be read raises `Unreadable`, and the others are read. No part is asked for twice in a check, and one
+that is broken for good not at every check. Only a registry that does not answer at all is left alone until the next
+check; its blobs can be elsewhere, so they are told apart.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Container
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+
+from microbadger.freshness.broken_content import BrokenContent
+from microbadger.image import (
+    Config,
+    Descriptor,
+    Index,
+    InvalidManifest,
+    Manifest,
+    Repository,
+    UnsupportedManifest,
+    parse_config,
+    parse_manifest,
+)
+from microbadger.registry import (
+    BadAnswer,
+    Content,
+    NotFound,
+    RateLimited,
+    RawManifest,
+    RegistryError,
+    RemoteRepository,
+    Unreachable,
+)
+
+_MAX_CONFIG_BYTES = 8 * 1024 * 1024
+_MOST_SILENCES = 2  # requests that got no answer, each of which was tried several times
+_SCARCE_RETRY_SECONDS = 3600.0
+
+T = TypeVar("T")
+
+
+class Unreadable(Exception):
+    """A manifest or a config cannot be read; the sentence says why."""
+
+
+class Reader:
+    """Reads manifests and configs by their digest, and asks what tags name.
+
+    ``may_use_reserve`` says whether the last pulls that a registry allows may be used, and ``tries_broken`` whether to
+    ask even for what was broken a short while ago: both are for what was just pushed. ``renew`` is called before each
+    request.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        remote: RemoteRepository,
+        content: Content,
+        broken: BrokenContent,
+        *,
+        renew: Callable[[], object],
+    ) -> None:
+        self.may_use_reserve = False
+        self.tries_broken = False
+        self.passing: list[RegistryError] = []
+        """What went wrong and may go well at the next check."""
+        self.met_passing = False
+        """Whether something of that kind was met since this was last set to False."""
+        self._repository = repository
+        self._remote = remote
+        self._content = content
+        self._broken = broken
+        self._renew = renew
+        self._known_broken = broken.of(repository)
+        self._failed: dict[str, RegistryError | InvalidManifest] = {}
+        self._read: set[str] = set()
+        self._silences: Counter[bool] = Counter()
+
+    def digest_of(self, tag: str, known: Container[str]) -> str:
+        """Return the digest that a tag names, after what it names was read unless that digest is known.
+
+        A registry may answer no HEAD, name a wrong digest there, or offer no manifest by its digest: then the manifest
+        is read by its tag. Raises RegistryError: NotFound only where both say so.
+        """
+        claimed = self._ask(lambda: self._remote.head(tag))
+        if claimed is not None and (claimed in known or self._is_content(claimed)):
+            return claimed
+        manifest = self._ask(lambda: self._pull_by_tag(tag, claimed))
+        self._failed.pop(manifest.digest, None)
+        self._content.read(str(self._repository), manifest.digest, lambda: manifest.raw)
+        self._read.add(manifest.digest)
+        return manifest.digest
+
+    def manifest(self, digest: str) -> Index | Manifest:
+        """Return the manifest or index of a digest. Raises Unreadable and UnsupportedManifest."""
+        content = self._content_of(digest, lambda: self._checked(self._pull(digest)))
+        try:
+            return parse_manifest(content)
+        except InvalidManifest as error:
+            raise Unreadable(str(error)) from error
+
+    def config(self, descriptor: Descriptor) -> Config:
+        """Return the config of a manifest. Raises Unreadable."""
+        read = partial(self._remote.blob, descriptor, _MAX_CONFIG_BYTES)
+        content = self._content_of(descriptor.digest, read, is_blob=True)
+        try:
+            return parse_config(content)
+        except InvalidManifest as error:
+            raise Unreadable(str(error)) from error
+
+    def close(self) -> None:
+        """Keep what was read, and what is broken."""
+        self._content.write()
+        broken = {
+            digest: str(error)
+            for digest, error in self._failed.items()
+            if isinstance(error, InvalidManifest) or not error.temporary
+        }
+        self._broken.write(self._repository, self._known_broken, broken, self._read & self._known_broken.keys())
+
+    def _is_content(self, digest: str) -> bool:
+        """Return whether a digest names something that can be read, or could if there were not a limit."""
+        try:
+            self._content_of(digest, lambda: self._checked(self._pull(digest)))
+        except Unreadable as error:
+            return isinstance(error.__cause__, RateLimited)
+        return True
+
+    def _content_of(self, digest: str, ask: Callable[[], bytes], *, is_blob: bool = False) -> bytes:
+        try:
+            return self._content.read(str(self._repository), digest, lambda: self._fetch(digest, ask, is_blob))
+        except (RegistryError, InvalidManifest) as error:
+            raise Unreadable(str(error)) from error
+
+    def _fetch(self, digest: str, ask: Callable[[], bytes], is_blob: bool) -> bytes:
+        if failed := self._failed.get(digest):
+            self.met_passing |= isinstance(failed, RegistryError) and failed.temporary
+            raise failed
+        broken = self._known_broken.get(digest)
+        if broken and not self.tries_broken and not self._broken.is_worth_a_try(broken):
+            raise Unreadable(broken.error)
+        try:
+            content = self._ask(ask, is_blob)
+        except (RegistryError, InvalidManifest) as error:
+            self._failed[digest] = error
+            raise
+        self._read.add(digest)
+        return content
+
+    def _pull(self, reference: str) -> RawManifest:
+        host = self._repository.registry
+        if not self.may_use_reserve and self._remote.is_low_on_pulls:
+            reason = f"the last pulls that {host} allows for now are kept for pushes"
+            raise RateLimited(reason, host=host, retry_after_seconds=_SCARCE_RETRY_SECONDS)
+        return self._remote.manifest(reference)
+
+    def _pull_by_tag(self, tag: str, claimed: str | None) -> RawManifest:
+        """Return the manifest of a tag, which no digest vouches for: so it must be valid, and no HEAD contradict it."""
+        host = self._repository.registry
+        try:
+            manifest = self._pull(tag)
+        except NotFound as error:
+            if claimed is None:
+                raise
+            raise BadAnswer(f"{host} has the tag {tag}, but not what it names", host=host) from error
+        try:
+            _parse(manifest.raw, manifest.media_type)
+        except InvalidManifest as error:
+            raise BadAnswer(f"{host} sent no manifest for the tag {tag}: {error}", host=host) from error
+        return manifest
+
+    def _checked(self, manifest: RawManifest) -> bytes:
+        """Return the bytes of a manifest, which must not contradict the type that they were sent with.
+
+        Bytes that are no valid manifest are returned, too: their digest will never name anything else.
+        """
+        try:
+            _parse(manifest.raw)
+        except InvalidManifest:
+            return manifest.raw
+        _parse(manifest.raw, manifest.media_type)
+        return manifest.raw
+
+    def _ask(self, request: Callable[[], T], is_blob: bool = False) -> T:
+        self._renew()
+        host = self._repository.registry
+        if self._silences[is_blob] >= _MOST_SILENCES:
+            raise Unreachable(f"{host} does not answer", host=host)
+        try:
+            return request()
+        except RegistryError as error:
+            if error.temporary:
+                self.passing.append(error)
+                self.met_passing = True
+            self._silences[is_blob] += isinstance(error, Unreachable) and error.status is None
+            raise
+
+
+def _parse(raw: bytes, media_type: str = "") -> None:
+    """Raise InvalidManifest unless this is a valid manifest, be it of an image or not."""
+    with suppress(UnsupportedManifest):
+        parse_manifest(raw, media_type)

@@ -1,0 +1,149 @@
+"""Chooses the tags that a check asks about.
+
+The list of tags is a hint, not the truth: a registry may offer none, a part of one, or an old one. So tags that are
+named, by the operator, a push, a view or the last check, are asked about whether they are listed or not.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from microbadger.freshness.tag_lists import BEFORE, TagLists, listed_since
+from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.image import LATEST, VersionDocument, choose, is_blank, is_version_tag, tags_of
+from microbadger.registry import DockerHub, HubTag, RegistryError, RemoteRepository
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a check is about.
+
+    ``last`` are the versions as they were last seen, and ``tag_count`` how many tags the registry had then. Versions in
+    ``known``, by their digest, are not read again. ``tags`` are the only ones that are asked about, None for a whole
+    check; ``just_pushed`` are those that a push named. ``pushed`` and ``viewed`` are kept beside the limit, the newest
+    first. ``is_push`` says whether a push was announced. A check that nobody requested believes Docker Hub's list where
+    it says that nothing changed.
+    """
+
+    image: TrackedImage
+    last: Sequence[VersionDocument] = ()
+    tag_count: int | None = None
+    known: Mapping[str, VersionDocument] = field(default_factory=dict)
+    tags: Sequence[str] | None = None
+    just_pushed: Collection[str] = ()
+    pushed: Sequence[str] = ()
+    viewed: Sequence[str] = ()
+    is_requested: bool = True
+    is_push: bool = False
+    renew: Callable[[], object] = lambda: None
+
+    @property
+    def last_of(self) -> dict[str, VersionDocument]:
+        """The last version of each tag of which one could be read."""
+        return {tag: version for version in self.last for tag in tags_of(version) if not is_blank(version)}
+
+    def may_use_reserve(self, tag: str) -> bool:
+        """Return whether to read a tag even with the last pulls, which are kept for pushes.
+
+        A push that names no tag may have moved any, but not those that are still to be read for the first time.
+        """
+        if self.just_pushed or not self.is_push or not self.last:
+            return tag in self.just_pushed
+        return tag not in {tag for version in self.last if is_blank(version) for tag in tags_of(version)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagChoice:
+    """The tags to ask about, those first that matter most, and what is known of tags before any is asked about.
+
+    ``listed`` are all that the registry lists. ``first_listed`` says when each was first listed, and ``known`` which it
+    had before; both are empty for images with few tags. ``remembered`` is the list that is kept. ``trouble`` is why the
+    list is not whole.
+    """
+
+    tags: Sequence[str]
+    listed: Collection[str] = ()
+    hub_tags: Mapping[str, HubTag] = field(default_factory=dict)
+    first_listed: Mapping[str, float] = field(default_factory=dict)
+    remembered: Mapping[str, float] = field(default_factory=dict)
+    known: frozenset[str] = frozenset()
+    trouble: RegistryError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagChooser:
+    """Chooses tags by what a registry and Docker Hub list."""
+
+    docker_hub: DockerHub
+    lists: TagLists
+    max_tags: int
+    now: Callable[[], datetime]
+
+    def choose(self, question: Question, remote: RemoteRepository) -> TagChoice:
+        """Return the tags that a check asks about."""
+        before = self.lists.of(question.image.repository)
+        if question.tags is not None:
+            tags = filter(is_version_tag, question.tags)
+            ordered = sorted(tags, key=lambda tag: tag not in question.just_pushed)
+            return TagChoice(tags=ordered, first_listed=before, remembered=before, known=frozenset(before))
+        names, hub_tags, trouble = self._listed(question, remote)
+        first_listed = self._first_listed(before, names, question)
+        dated = {**first_listed, **{tag.name: tag.pushed_at.timestamp() for tag in hub_tags.values() if tag.pushed_at}}
+        return TagChoice(
+            tags=self._chosen(names, dated, question),
+            listed=names,
+            hub_tags={} if question.is_requested else hub_tags,
+            first_listed=first_listed,
+            remembered=before,
+            known=frozenset(before) or frozenset(self._never_new(question, first_listed)),
+            trouble=trouble,
+        )
+
+    def list_to_remember(self, choice: TagChoice, found: Collection[str]) -> dict[str, float] | None:
+        """Return the list to remember after these tags were found; None to leave the one before."""
+        if choice.trouble or not choice.first_listed:
+            return None
+        names = [*choice.first_listed, *found]
+        listed = listed_since(choice.first_listed, names, self.now().timestamp())
+        return None if listed == choice.remembered else listed
+
+    def _listed(
+        self, question: Question, remote: RemoteRepository
+    ) -> tuple[list[str], dict[str, HubTag], RegistryError | None]:
+        """Return all tags that are listed, the newest last where that is known, and what Docker Hub says of them."""
+        repository = question.image.repository
+        hub = None if question.is_requested else self.docker_hub.tags(repository, self.max_tags)
+        names: Collection[str] = ()
+        trouble = None
+        if hub is None or not hub.is_complete:
+            listed = remote.tags(question.renew)
+            names, trouble = listed.names, listed.trouble
+            if hub is None and (trouble or len(names) > self.max_tags):
+                hub = self.docker_hub.tags(repository, self.max_tags)
+        if hub and hub.is_complete:
+            trouble = None
+        hub_tags = {tag.name: tag for tag in hub.tags} if hub else {}
+        newest_last = [*(name for name in names if name not in hub_tags), *reversed(hub_tags)]
+        return [name for name in dict.fromkeys(newest_last) if is_version_tag(name)], hub_tags, trouble
+
+    def _first_listed(
+        self, before: Mapping[str, float], names: Collection[str], question: Question
+    ) -> dict[str, float]:
+        if not before and len(names) <= self.max_tags:
+            return {}
+        if not before and question.tag_count is not None and question.tag_count <= len(question.last_of):
+            before = dict.fromkeys(question.last_of, BEFORE)  # all that there were: those listed beside them are new
+        return listed_since(before, names, self.now().timestamp())
+
+    def _never_new(self, question: Question, first_listed: Mapping[str, float]) -> Iterable[str]:
+        return (tag for tag, at in first_listed.items() if at == BEFORE) if question.last else ()
+
+    def _chosen(self, names: Collection[str], dated: Mapping[str, float], question: Question) -> list[str]:
+        """Return the tags to ask about: up to the limit, and beside it those that are pushed or viewed."""
+        kept, listed = question.image.kept_tags, set(names)
+        named = filter(is_version_tag, [*question.last_of, *kept, *question.pushed, *question.viewed])
+        possible = [*(name for name in dict.fromkeys(named) if name not in listed), *names] or [LATEST]
+        chosen = choose(possible, self.max_tags, kept=kept, dated=dated)
+        beside = {*question.pushed, *question.viewed}.difference(chosen).intersection(possible)
+        ranks = [question.just_pushed, {LATEST}, kept, question.pushed]
+        return sorted([*chosen, *sorted(beside)], key=lambda tag: [tag not in rank for rank in ranks])

@@ -1,0 +1,83 @@
+"""Which addresses are public, and which no server can have.
+
+Lists of our own, because `is_global` of Python 3.11 follows an older edition of the registries of special addresses:
+https://www.iana.org/assignments/iana-ipv4-special-registry and https://www.iana.org/assignments/iana-ipv6-special-registry.
+IPv6 forms that carry an IPv4 address are judged by that address.
+"""
+
+import socket
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+Address = IPv4Address | IPv6Address
+
+# Cloud metadata services outside the ranges that are refused anyway: Alibaba, Azure, AWS, Oracle.
+_METADATA = {ip_address(text) for text in ("100.100.100.200", "168.63.129.16", "fd00:ec2::254", "192.0.0.192")}
+_METADATA_NAMES = {"metadata.google.internal", "metadata"}
+_NOT_PUBLIC_IPV4 = tuple(
+    map(
+        ip_network,
+        (
+            *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+            *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15"),
+            *("198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
+        ),
+    )
+)
+_ALLOCATED_IPV6 = ip_network("2000::/3")
+# Protocols (Teredo, ORCHID, benchmarks and more), and documentation.
+_NOT_PUBLIC_IPV6 = tuple(map(ip_network, ("2001::/23", "2001:db8::/32", "3fff::/20")))
+_NAT64 = ip_network("64:ff9b::/96")
+_ISATAP = (0x00005EFE, 0x02005EFE)  # RFC 5214: the upper half of an interface identifier that ends in an IPv4 address
+
+
+def is_public(address: Address) -> bool:
+    """Return whether an address can be reached by everybody and is not part of a private network."""
+    address = _embedded(address)
+    if not is_possible(address):
+        return False
+    if isinstance(address, IPv4Address):
+        return not any(address in network for network in _NOT_PUBLIC_IPV4)
+    if address not in _ALLOCATED_IPV6 or any(address in network for network in _NOT_PUBLIC_IPV6):
+        return False
+    is_isatap = int(address) >> 32 & 0xFFFFFFFF in _ISATAP
+    return not is_isatap or is_public(_last_part(address))
+
+
+def is_possible(address: Address) -> bool:
+    """Return whether a server can have an address; none can where cloud metadata services are."""
+    address = _embedded(address)
+    is_special = address.is_link_local or address.is_multicast or address.is_unspecified
+    return not is_special and address not in _METADATA
+
+
+def literal_address(host: str) -> Address | None:
+    """Return the address that a host name stands for without a name server; None if it needs one.
+
+    Resolvers also read `2130706433`, `0x7f.1` and `0177.0.0.1` as 127.0.0.1.
+    """
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return IPv4Address("127.0.0.1")
+    if name in _METADATA_NAMES:
+        return IPv4Address("169.254.169.254")
+    try:
+        return ip_address(name.partition("%")[0])
+    except ValueError:
+        pass
+    try:
+        return IPv4Address(socket.inet_aton(name))
+    except (OSError, UnicodeError):
+        return None
+
+
+def _embedded(address: Address) -> Address:
+    """Return the IPv4 address that an IPv6 one stands for, else the address itself."""
+    if isinstance(address, IPv4Address):
+        return address
+    if address in _NAT64:
+        return _last_part(address)
+    return address.ipv4_mapped or address.sixtofour or address
+
+
+def _last_part(address: IPv6Address) -> IPv4Address:
+    return IPv4Address(int(address) & 0xFFFFFFFF)

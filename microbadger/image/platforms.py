@@ -1,0 +1,168 @@
+"""Describes the platforms of a version, those that could be read only in part included.
+
+The *main platform* is linux/amd64, else the first one that names a platform; one that was read before one that was not.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from microbadger.image.documents import LayerDocument, PlatformDocument, format_time, ordered
+from microbadger.image.labels import merged_annotations, read_labels, says_something
+from microbadger.image.manifest import UNKNOWN, Config, Manifest, Platform, layer_steps
+
+PREFERRED_PLATFORM = ("linux", "amd64")
+
+# How builders wrap a Dockerfile instruction in the history of an image.
+_SHELL = "/bin/sh -c "
+_NO_OPERATION = "#(nop)"
+_BUILDKIT_MARK = " # buildkit"
+
+_NOT_READ = "it could not be read"
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformImage:
+    """One platform of a version, as far as it was read from the registry.
+
+    ``platform`` is what its entry in the index says. ``unread`` says why its manifest or its config is missing.
+    """
+
+    digest: str
+    platform: Platform | None
+    manifest: Manifest | None
+    config: Config | None
+    entry_annotations: Mapping[str, str] = field(default_factory=dict)
+    unread: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its manifest and its config were read."""
+        return self.manifest is not None and self.config is not None
+
+    @property
+    def why_unread(self) -> str:
+        """Why a part of it is missing, empty if none is."""
+        return "" if self.is_whole else self.unread or _NOT_READ
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is an image, as far as that is known."""
+        return self.manifest is None or self.manifest.is_image(self.config)
+
+    @property
+    def size_bytes(self) -> int:
+        """What is transferred to pull it, 0 if that is unknown."""
+        return self.manifest.size_bytes if self.manifest else 0
+
+    @property
+    def layer_count(self) -> int:
+        """The number of its layers, 0 if that is unknown."""
+        return len(self.manifest.layers) if self.manifest else 0
+
+    @property
+    def author(self) -> str:
+        """The author that its config names, empty if it names none."""
+        author = (self.config and self.config.author) or ""
+        return author if says_something("author", author) else ""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of its config."""
+        return self.config.labels if self.config else {}
+
+    @property
+    def runs_on(self) -> Platform:
+        """The platform that its entry names; the config adds what the entry does not say."""
+        of_config = self.config.platform if self.config else Platform(UNKNOWN, UNKNOWN)
+        if self.platform is None or not self.platform.is_known:
+            return of_config
+        os = self.platform.os if self.platform.os != UNKNOWN else of_config.os
+        architecture = self.platform.architecture if self.platform.architecture != UNKNOWN else of_config.architecture
+        is_same = (os, architecture) == (of_config.os, of_config.architecture)
+        os_version = self.platform.os_version or (of_config.os_version if is_same else None)
+        return replace(self.platform, os=os, architecture=architecture, os_version=os_version)
+
+    def annotations(self, of_index: Mapping[str, str]) -> dict[str, str]:
+        """Return its annotations, those of the index before those of its entry and those of its manifest."""
+        return merged_annotations(of_index, self.entry_annotations, self.manifest.annotations if self.manifest else {})
+
+    def created(self, of_index: Mapping[str, str]) -> datetime | None:
+        """Return when it was created: what the config says, else an annotation or a label."""
+        of_config = self.config.created if self.config else None
+        return of_config or read_labels(self.labels, self.annotations(of_index)).created
+
+
+def distinct(images: Sequence[PlatformImage]) -> list[PlatformImage]:
+    """Return the images without those that an index names twice for the same platform."""
+    unique: dict[tuple[str, Platform | None, str], PlatformImage] = {}
+    for image in images:
+        unique.setdefault((image.digest, image.platform, image.unread), image)
+    return list(unique.values())
+
+
+def main_platform(images: Sequence[PlatformImage]) -> PlatformImage:
+    """Return the image for linux/amd64, else the first one, of those that were read best.
+
+    The variant that runs on every amd64 processor, which is v1, comes before v2 and later ones.
+    """
+
+    def rank(image: PlatformImage) -> tuple[bool, bool, bool, bool, bool]:
+        platform = image.runs_on
+        is_preferred = (platform.os, platform.architecture) == PREFERRED_PLATFORM
+        needs_new_processor = is_preferred and platform.variant not in (None, "v1")
+        return not image.is_whole, image.manifest is None, not is_preferred, needs_new_processor, not platform.is_known
+
+    return min(images, key=rank)
+
+
+def describe_platform(
+    image: PlatformImage, index_annotations: Mapping[str, str], *, with_details: bool
+) -> PlatformDocument:
+    """Return the document of one platform; what is unknown of it is left out."""
+    document = PlatformDocument(Digest=image.digest, DownloadSize=image.size_bytes, LayerCount=image.layer_count)
+    platform, created = image.runs_on, image.created(index_annotations)
+    optional = {
+        "OS": platform.os if platform.os != UNKNOWN else None,
+        "OSVersion": platform.os_version,
+        "Architecture": platform.architecture if platform.architecture != UNKNOWN else None,
+        "Variant": platform.variant,
+        "Created": format_time(created) if created else None,
+        "Unread": image.why_unread,
+    }
+    if with_details:
+        optional |= {"Labels": dict(image.labels), "Annotations": image.annotations(index_annotations)}  # type: ignore[dict-item]
+        document["Layers"] = describe_layers(image)
+    document.update({key: value for key, value in optional.items() if value})  # type: ignore[typeddict-item]
+    return ordered(PlatformDocument, document)
+
+
+def describe_layers(image: PlatformImage) -> list[LayerDocument]:
+    """Return the steps of the Dockerfile with their layers, none if the manifest was not read."""
+    return [
+        LayerDocument(
+            BlobSum=step.layer.digest,
+            Command=command_of(step.command or ""),
+            DownloadSize=step.layer.size_bytes,
+            Digest=step.layer.digest,
+            MediaType=step.layer.media_type,
+        )
+        if step.layer
+        else LayerDocument(BlobSum="", Command=command_of(step.command or ""), DownloadSize=0)
+        for step in (layer_steps(image.manifest, image.config) if image.manifest else ())
+    ]
+
+
+def command_of(created_by: str) -> str:
+    """Return the Dockerfile instruction behind a history entry.
+
+    >>> command_of('/bin/sh -c #(nop)  CMD ["sh"]'), command_of("RUN /bin/sh -c make # buildkit")
+    ('CMD ["sh"]', 'RUN make')
+    """
+    command = created_by.strip().removesuffix(_BUILDKIT_MARK)
+    if _NO_OPERATION in command:
+        return command.partition(_NO_OPERATION)[2].strip()
+    arguments, shell, script = command.partition(_SHELL)
+    if shell and (arguments in ("", "RUN ") or arguments.startswith(("|", "RUN |"))):
+        return f"RUN {script.strip()}"
+    return command

@@ -1,0 +1,162 @@
+"""Puts the tags of an image that are releases in order.
+
+The specification gives tags a grammar and no meaning
+(https://github.com/opencontainers/distribution-spec/blob/main/spec.md, section "Pulling manifests").
+
+A *release* is a number such as `3.20.1`, with or without `v` before it and with any suffix: `1.2.3-rc1` comes before
+`1.2.3`, and `1.2.3-alpine` is the same release in another variant. A short release moves: `3.20` names the last release
+of `3.20.something`, so it counts as the newest of those. A date, and a number without dots that is as long as one or as
+that of a build, counts as older than any release.
+
+The releases of an image have one *prefix* in common: none or `v`, or a word such as `release-`, if most of the tags
+that begin with it are releases. So `debian-12` beside `1.0` is no release, and neither is a commit that happens to be a
+number.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from microbadger.image.reference import is_tag
+
+_TAG = re.compile(
+    r"(?P<prefix>|[A-Za-z]+|[A-Za-z][A-Za-z_.-]*?[._-])[vV]?(?P<numbers>[0-9]++(?:\.[0-9]++)*+)(?P<suffix>.*)", re.ASCII
+)
+_PRE_RELEASE = re.compile(
+    r"(?:^|[._-])(?:alpha|beta|canary|cr|dev|ea|m|milestone|nightly|pre|preview|rc|snapshot|unstable)"
+    r"[._-]?[0-9]*(?:$|[._-])"
+    r"|^[abc][0-9]+(?:$|[._-])",  # as Python writes it: 3.13.0a1
+    re.ASCII | re.IGNORECASE,
+)
+_COMMIT = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
+_MONTH_AND_DAY = re.compile(r"[_-][0-9]{2}[_-][0-9]{2}(?![0-9])", re.ASCII)
+_SEPARATORS = re.compile(r"[._-]+")
+_NUMBER = re.compile(r"[0-9]+", re.ASCII)
+_WITHOUT_SEPARATORS = str.maketrans("", "", "._-")
+
+_PREFIXES_OF_NO_RELEASE = frozenset({"cache", "commit", "git", "mr", "pr", "pull", "sha"})
+_MOST_PREFIXES_TRIED = 10  # a stranger can send thousands
+_PLAIN_PREFERENCE = 4  # 1.0 beside a few of debian-11, debian-12 is the release
+_YEAR_DIGITS = 4
+_MIN_STAMP_DIGITS = 5  # 20240105, 1704412800 or 12345 is a date, a time or a build; 2024 is a release
+
+# In a release key each number follows its length, so that keys compare as the numbers do, whatever their length.
+# The end of the numbers compares below or above all lengths: a pre-release comes before every longer number, a
+# release after it, and the variants of a release just before the release itself.
+_LENGTH_ZERO = 0x100
+_PRE_RELEASE_END, _VARIANT_END, _RELEASE_END = "\x00", "\u0200", "\u0201"
+_STAMP, _DOTTED_OR_SHORT = "0", "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A tag that is a release: what stands before its numbers, these, and what stands after them."""
+
+    prefix: str
+    numbers: tuple[str, ...]
+    suffix: str
+
+    @property
+    def key(self) -> str:
+        """What orders the releases of an image."""
+        group = _STAMP if self.is_stamp else _DOTTED_OR_SHORT
+        return group + "".join(map(_comparable, self.numbers)) + self._end + _comparable_suffix(self.suffix)
+
+    @property
+    def is_stamp(self) -> bool:
+        """Whether it is a date, a time or a build, not a version."""
+        digits = len(self.numbers[0])
+        is_date = digits == _YEAR_DIGITS and _MONTH_AND_DAY.match(self.suffix)
+        return len(self.numbers) == 1 and (digits >= _MIN_STAMP_DIGITS or bool(is_date))
+
+    @property
+    def is_pre_release(self) -> bool:
+        return any(_PRE_RELEASE.search(part) for part in (self.prefix, self.suffix) if part)
+
+    @property
+    def _end(self) -> str:
+        if self.is_pre_release:
+            return _PRE_RELEASE_END
+        return _VARIANT_END if self.suffix else _RELEASE_END
+
+
+def releases_among(tags: Iterable[str]) -> dict[str, Release]:
+    """Return those of all tags of an image that are its releases."""
+    tags = list(dict.fromkeys(tags))
+    groups: dict[str, dict[str, Release]] = {}
+    for tag in tags:
+        if release := _parse(tag):
+            groups.setdefault(release.prefix, {})[tag] = release
+    groups[""] = _without_commits(groups.get("", {}), tags)
+    likely = sorted(groups, key=lambda prefix: _weight(prefix, groups[prefix]), reverse=True)[:_MOST_PREFIXES_TRIED]
+    return next((groups[prefix] for prefix in likely if _is_common(prefix, groups[prefix], tags)), {})
+
+
+def highest_release(tags: Iterable[str]) -> str | None:
+    """Return the highest release that is no pre-release, the first of equal ones; None if there is none.
+
+    A variant with a short number, such as `1-alpine`, is not higher than a release without a suffix, such as `1.2.3`.
+    """
+    final = {tag: release for tag, release in releases_among(tags).items() if not release.is_pre_release}
+    highest = _highest(final)
+    if highest is None or not final[highest].suffix:
+        return highest
+    numbers = final[highest].numbers
+    of_its_line = {tag: release for tag, release in final.items() if release.numbers[: len(numbers)] == numbers}
+    return _highest({tag: release for tag, release in of_its_line.items() if not release.suffix}) or highest
+
+
+def _highest(releases: Mapping[str, Release]) -> str | None:
+    return max(releases, key=lambda tag: releases[tag].key, default=None)
+
+
+def _parse(tag: str) -> Release | None:
+    """Return a tag as a release whatever the other tags are, None if it cannot be one.
+
+    A number without a dot that a letter follows is not a release: `7f3a2b1` is a commit.
+    """
+    match = _TAG.fullmatch(tag) if is_tag(tag) else None
+    if match is None:
+        return None
+    prefix, numbers, suffix = match["prefix"], match["numbers"].split("."), match["suffix"]
+    is_commit = suffix[:1].isalpha() if len(numbers) == 1 else False
+    if is_commit or (prefix and _COMMIT.fullmatch(tag)):
+        return None
+    return Release(prefix, tuple(numbers), suffix)
+
+
+def _without_commits(plain: Mapping[str, Release], tags: Sequence[str]) -> dict[str, Release]:
+    """Return the releases without those that look like commits, if most tags that do have letters in them."""
+    commits = [tag for tag in tags if _COMMIT.fullmatch(tag)]
+    numbers = sum(tag.isdigit() for tag in commits)
+    if 2 * numbers > len(commits) or not commits:
+        return dict(plain)
+    return {tag: release for tag, release in plain.items() if not _COMMIT.fullmatch(tag)}
+
+
+def _weight(prefix: str, group: Mapping[str, Release]) -> tuple[int, int, bool]:
+    final = [release for release in group.values() if not release.is_pre_release]
+    weight = len(final)
+    if not prefix:
+        weight += (_PLAIN_PREFERENCE - 1) * sum(not release.is_stamp for release in final)
+    return weight, len(group), not prefix
+
+
+def _is_common(prefix: str, group: Mapping[str, Release], tags: Sequence[str]) -> bool:
+    if not prefix:
+        return bool(group)
+    words = _SEPARATORS.split(prefix.lower())
+    is_one_build = len(group) == 1 and all(len(release.numbers) == 1 for release in group.values())
+    if is_one_build or not _PREFIXES_OF_NO_RELEASE.isdisjoint(words):
+        return False
+    return 2 * len(group) > sum(tag.startswith(prefix) for tag in tags)
+
+
+def _comparable_suffix(suffix: str) -> str:
+    numbered = _NUMBER.sub(lambda number: _comparable(number[0]), suffix.lower())
+    return numbered.translate(_WITHOUT_SEPARATORS)
+
+
+def _comparable(number: str) -> str:
+    digits = number.lstrip("0")
+    return chr(_LENGTH_ZERO + len(digits)) + digits

@@ -1,0 +1,196 @@
+"""Requests about one repository as one reader: anonymous, or with a credential.
+
+Where the registry asks to log in, that is done, also where it redirects to another registry with a token service of
+its own, as hosts with a name of their own for somebody else's registry do. That other server gets an anonymous token:
+credentials and tokens go to no server but the one that they are for.
+
+A status becomes a meaning here; the errors are those of `errors`.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from microbadger.http import Answer, Origin
+from microbadger.image import Repository
+from microbadger.registry.auth import Authenticator, Authorization, Challenge, Subject, usable_challenge
+from microbadger.registry.credentials import Credential
+from microbadger.registry.errors import BadAnswer, Denied, NotFound, RegistryError, Unreachable, words_of
+from microbadger.registry.pulls import PullLimits
+from microbadger.registry.transport import Request, Transport
+
+_MAX_REQUESTS_TO_LOG_IN = 3
+_MAX_SERVERS = 2
+_PATH = re.compile(r"/v2/(.+)/(?:manifests|blobs|tags)/")
+_WORDS = {"manifests": "manifest", "blobs": "content"}
+_Sent = dict[Origin, Authorization]
+"""What each server is shown to log in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to ask below the path of a repository; a status that is `final` is not worth another try."""
+
+    path: str
+    kind: str
+    max_bytes: int
+    accept: str = "*/*"
+    final: Collection[int] = ()
+
+
+_PING = Question("", kind="ping", max_bytes=4 * 1024**2)
+
+
+class Session:
+    """Asks a registry about one repository; every method can raise a `RegistryError`."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        *,
+        base_url: str,
+        transport: Transport,
+        authenticator: Authenticator,
+        pulls: PullLimits,
+        credential: Credential | None = None,
+    ) -> None:
+        self.repository = repository
+        self._base_url = base_url
+        self._home = Origin.of(base_url)
+        self._transport = transport
+        self._authenticator = authenticator
+        self._pulls = pulls
+        self._credential = credential
+        self._elsewhere: tuple[str, str] | None = None
+        """The server, and the path there, where this registry redirected to a login last time."""
+
+    @property
+    def is_low_on_pulls(self) -> bool:
+        """Whether no more than a tenth is left of the manifests that this reader may read in a window."""
+        return self._pulls.are_low(self.repository.registry, self._user)
+
+    def get(self, question: Question) -> Answer:
+        """Return a successful answer; raise what any other means."""
+        answer, sent = self._ask("GET", question)
+        if answer.status == 200:
+            return answer
+        raise self._meaning(answer, question.path, sent)
+
+    def head(self, question: Question) -> Answer:
+        """Return the headers of an answer, whatever its status."""
+        return self._ask("HEAD", question)[0]
+
+    def _ask(self, method: str, question: Question) -> tuple[Answer, _Sent]:
+        """Return an answer after logging in where that is asked for, and what was sent to do so."""
+        kind = question.kind
+        sent = self._kept(kind)
+        challenges: Counter[Origin] = Counter()
+        while True:
+            answer = self._send(method, self._url(question.path), question, sent)
+            origin = Origin.of(answer.url)
+            challenge = self._challenge(answer)
+            challenges[origin] += 1
+            if not challenge or challenges[origin] == _MAX_REQUESTS_TO_LOG_IN or len(challenges) > _MAX_SERVERS:
+                return answer, sent
+            subject = self._subject(answer.url, kind)
+            better = self._authenticator.answer(subject, challenge, answer.url, sent=sent.get(origin))
+            if better is None:
+                return answer, sent
+            if subject.is_elsewhere:
+                self._elsewhere = subject.home, subject.path
+            sent[origin] = better
+
+    def _url(self, path: str) -> str:
+        return f"{self._base_url}/v2/{self.repository.path}/{path}"
+
+    def _send(self, method: str, url: str, question: Question, sent: Mapping[Origin, Authorization]) -> Answer:
+        values = {origin: authorization.value for origin, authorization in sent.items()}
+        request = Request(
+            method=method,
+            url=url,
+            host=self.repository.registry,
+            home=self._base_url,
+            kind=question.kind,
+            max_bytes=question.max_bytes,
+            accept=question.accept,
+            authorization=values.pop(self._home, None),
+            elsewhere=values,
+            final=question.final,
+        )
+        answer = self._transport.send(request)
+        self._pulls.read(self.repository.registry, self._user, answer.headers)
+        return answer
+
+    def _kept(self, kind: str) -> _Sent:
+        """Return what the servers that take part were shown last time."""
+        subjects = [self._subject(self._url(""), kind)]
+        if self._elsewhere:
+            home, path = self._elsewhere
+            subjects.append(self._subject(f"{home}/v2/{path}/tags/", kind))
+        kept = {Origin.of(subject.home): self._authenticator.authorization(subject) for subject in subjects}
+        return {origin: authorization for origin, authorization in kept.items() if authorization}
+
+    def _subject(self, url: str, kind: str) -> Subject:
+        """Return what a request for a URL is about, and the credential for it."""
+        is_elsewhere = Origin.of(url) != self._home
+        named = _PATH.search(url) if is_elsewhere else None
+        return Subject(
+            host=self.repository.registry,
+            home=self._server_of(url),
+            path=named[1] if named else self.repository.path,
+            # ACR wants another scope for tags than for content, so each remembers its own.
+            resource="tags" if kind == "tags" else "content",
+            credential=None if is_elsewhere else self._credential,
+            is_elsewhere=is_elsewhere,
+        )
+
+    def _challenge(self, answer: Answer) -> Challenge | None:
+        """Return how to log in, if that is what is asked for."""
+        if answer.status not in (401, 403):
+            return None
+        is_at_home = Origin.of(answer.url) == self._home
+        has_password = is_at_home and bool(self._credential and self._credential.password)
+        challenge = usable_challenge(answer, has_password=has_password)
+        if answer.status == 403:
+            return challenge if challenge and challenge.is_about_scope else None
+        if "WWW-Authenticate" not in answer.headers:
+            # gcr.io has done this. The ping's scope means nothing, so it is dropped.
+            ping = self._send("GET", f"{self._server_of(answer.url)}/v2/", _PING, {})
+            challenge = usable_challenge(ping, has_password=has_password)
+            return challenge and challenge.without_scope()
+        return challenge
+
+    def _meaning(self, answer: Answer, path: str, sent: _Sent) -> RegistryError:
+        host, status = self.repository.registry, answer.status
+        what = _name_of(path)
+        detail = words_of(answer.body, self._secrets(sent))
+        if status in (401, 403):
+            message = f"the {what} of {self.repository} was not found or is private{detail}"
+            return Denied(message, host=host, status=status)
+        if status in (404, 410):
+            return NotFound(f"{host} has no {what} of {self.repository.path}{detail}", host=host, status=status)
+        kind = Unreachable if status == 408 or (status >= 500 and status != 501) else BadAnswer
+        message = f"{host} answered with status {status} for the {what} of {self.repository.path}{detail}"
+        return kind(message, host=host, status=status)
+
+    def _secrets(self, sent: _Sent) -> list[str]:
+        """Return the secrets that were shown and may be repeated where everybody can read it."""
+        shown = [authorization.value.partition(" ")[2] for authorization in sent.values()]
+        return [*shown, *(self._credential.secrets if self._credential else [])]
+
+    def _server_of(self, url: str) -> str:
+        """Return the URL below which the server of a URL has its API: that of this registry, or of another one."""
+        parts = urlsplit(url)
+        return self._base_url if Origin.of(url) == self._home else f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def _user(self) -> str | None:
+        return self._credential.username if self._credential else None
+
+
+def _name_of(path: str) -> str:
+    """Return in words what is at a path of a repository."""
+    kind, _, reference = path.partition("?")[0].partition("/")
+    return f"{_WORDS[kind]} {reference}" if kind in _WORDS else "list of tags"

@@ -1,0 +1,119 @@
+"""Reading the list of tags of a repository, page by page, as far as it can be read.
+
+Links to the next page name another scheme, an internal host or a path that lacks its start where a registry does not
+know how it is reached (RTFACT-18971). Only their query is used, so none of that matters, and none leads anywhere else.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+
+from microbadger.http import Answer
+from microbadger.image import is_tag, parse_object
+from microbadger.registry.errors import BadAnswer, RegistryError
+
+_MAX_PAGES = 1000
+_MAX_TAGS = 200_000
+_SIZES = ("n=1000", "n=100", "")  # ECR refuses more than the first, others refuse less, or a size at all
+_MAX_LINK_LENGTH = 8192
+_LINK = re.compile(r"<([^<>]*)>([^<>]*)")
+_NOT_ABOUT_SIZE = {401, 404, 429}
+_SIZE_IS_REFUSED = {500, 501}
+
+Ask = Callable[[str, Collection[int]], Answer]
+"""Asks for the page of a query; the statuses are those of which no further try is made. Raises RegistryError."""
+
+
+@dataclass(frozen=True, slots=True)
+class TagList:
+    """The tags that were read, in the registry's order, each once; `trouble` is why others may be missing."""
+
+    names: list[str]
+    trouble: RegistryError | None
+
+
+def read_tags(ask: Ask, bad: Callable[[str], BadAnswer], before_page: Callable[[], object]) -> TagList:
+    """Return the tags on all pages up to the first that cannot be read; `bad` makes the error for an odd answer."""
+    names: dict[str, None] = {}
+    try:
+        for page in _pages(ask, bad, before_page):
+            names |= dict.fromkeys(page)
+            if len(names) > _MAX_TAGS:
+                raise bad(f"it lists more than {_MAX_TAGS:,} tags")
+    except RegistryError as error:
+        return TagList(list(names)[:_MAX_TAGS], error)
+    return TagList(list(names), None)
+
+
+def _pages(ask: Ask, bad: Callable[[str], BadAnswer], before_page: Callable[[], object]) -> Iterator[list[str]]:
+    query, answer = _first_page(ask, before_page)
+    seen = {query}
+    while True:
+        yield _names(answer, bad)
+        following = _next_query(answer, bad)
+        if following is None:
+            return
+        if following in seen or len(seen) == _MAX_PAGES:
+            raise bad("its list of tags repeats a page, or has more than can be read")
+        seen.add(following)
+        before_page()
+        answer = ask(following, ())
+
+
+def _first_page(ask: Ask, before_page: Callable[[], object]) -> tuple[str, Answer]:
+    """Return the first page in a size that the registry accepts, and its query."""
+    *sizes, last = _SIZES
+    for query in sizes:
+        before_page()
+        try:
+            return query, ask(query, (408, *_SIZE_IS_REFUSED))
+        except RegistryError as error:
+            if not _is_about_size(error.status):
+                raise
+    before_page()
+    return last, ask(last, ())
+
+
+def _is_about_size(status: int | None) -> bool:
+    if status is None or status in _NOT_ABOUT_SIZE:
+        return False
+    return 400 <= status < 500 or status in _SIZE_IS_REFUSED
+
+
+def _names(answer: Answer, bad: Callable[[str], BadAnswer]) -> list[str]:
+    """Return the tags of a page; Nexus also lists nulls, and Artifactory digests."""
+    try:
+        fields = parse_object(answer.body)
+    except ValueError as error:
+        raise bad("its list of tags is not JSON") from error
+    tags = fields.get("tags")
+    if tags is None and "errors" not in fields:
+        return []
+    if not isinstance(tags, list):
+        raise bad("its list of tags is not a list")
+    return [tag for tag in tags if isinstance(tag, str) and is_tag(tag)]
+
+
+def _next_query(answer: Answer, bad: Callable[[str], BadAnswer]) -> str | None:
+    """Return the query of the next page; None if this is the last."""
+    link = answer.headers.get("Link", "")
+    if len(link) > _MAX_LINK_LENGTH:
+        raise bad("the link to the next page of its list of tags is too long")
+    target = _next_link(link)
+    if target is None:
+        return None
+    query = target.partition("#")[0].partition("?")[2]
+    if not query:
+        raise bad("the link to the next page of its list of tags has no query")
+    return query
+
+
+def _next_link(header: str) -> str | None:
+    """Return the target of the link to the next page; some registries do not say that it is the next."""
+    if "?" in header and not _LINK.search(header):
+        return header.partition(";")[0].strip()  # without the brackets that RFC 8288 demands
+    for target, parameters in _LINK.findall(header):
+        relation = re.search(r";\s*rel\s*=\s*\"?([^\";,]*)", parameters, re.IGNORECASE)
+        if relation is None or "next" in relation[1].lower().split():
+            return str(target)
+    return None
