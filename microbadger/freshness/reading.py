@@ -2,7 +2,7 @@
 
 A part that cannot be read raises `Unreadable`, and the others are read. No part is asked for twice in a check, and one
 that is broken for good not at every check. Only a registry that does not answer at all is left alone until the next
-check; its blobs can be elsewhere, so they are told apart.
+check. Blobs are counted apart, because another server may store them.
 """
 
 from collections import Counter
@@ -174,7 +174,7 @@ class Reader:
     def _checked(self, manifest: RawManifest) -> bytes:
         """Return the bytes of a manifest, which must not contradict the type that they were sent with.
 
-        Bytes that are no valid manifest are returned, too: their digest will never name anything else.
+        Invalid bytes are returned as well, because their digest will never name anything else.
         """
         try:
             _parse(manifest.raw)

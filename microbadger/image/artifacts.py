@@ -1,4 +1,4 @@
-"""Tells container images from the other things that registries hold, and names those in words.
+"""Decides whether a manifest is that of a container image, and names other artifacts in words.
 
 Charts, signatures, models and bills of materials are stored as manifests like those of images, and many of them with
 the config of an image. What tells them apart is what their layers are. An image has a layer of a file system; or it has
