@@ -87,7 +87,9 @@ class _Service:
             database,
             counts,
             network,
-            servers=Servers(settings.mirrors, settings.http_registries, settings.hub_url),
+            servers=Servers(
+                settings.mirrors, settings.http_registries, settings.hub_url, settings.registry_servers
+            ),
             credentials=self.credentials,
         )
         publisher = Publisher(public)

@@ -18,7 +18,7 @@ from microbadger.store.database import Database
 
 VARIABLES = [
     "IMAGES", "DATA_DIR", "PUBLIC_DIR", "BASE_URL", "HOOK_URL", "SECRET", "ADMIN_TOKEN", "REFRESH_HOURS", "MAX_TAGS",
-    "STATIC", "MIRRORS", "HUB_URL", "HTTP_REGISTRIES", "CDN_PURGE",
+    "STATIC", "MIRRORS", "HUB_URL", "HTTP_REGISTRIES", "REGISTRY_SERVERS", "CDN_PURGE",
 ]  # fmt: skip
 
 ZONE = "0123456789abcdef0123456789abcdef"
@@ -48,6 +48,13 @@ GOOD = [
     ("HUB_URL", "", "hub_url", ""),
     ("HUB_URL", "  ", "hub_url", ""),
     ("HTTP_REGISTRIES", "registry:5000, other.example", "http_registries", ("registry:5000", "other.example")),
+    ("REGISTRY_SERVERS", '{"a.test": "https://b.test/"}', "registry_servers", {"a.test": ("https://b.test",)}),
+    (
+        "REGISTRY_SERVERS",
+        '{"docker.io": [], "a.test:5000": ["http://10.0.0.1:81", "https://b.test/token"]}',
+        "registry_servers",
+        {"docker.io": (), "a.test:5000": ("http://10.0.0.1:81", "https://b.test/token")},
+    ),
     ("CDN_PURGE", "http://10.0.0.7:6081/", "cdn_purge", PurgeMethod("http://10.0.0.7:6081")),
     ("CDN_PURGE", f"cloudflare:{ZONE}:t0ken", "cdn_purge", Cloudflare(ZONE, "t0ken")),
 ]
@@ -56,6 +63,7 @@ NO_URL = "it must be a URL such as https://badges.example.org"
 NO_HOURS = "it must be a number of hours above 0 and up to 8784"
 NO_COUNT = "it must be a whole number from 1 to 10000"
 NO_SECRET = "it must be printable text of at least 16 characters"
+NO_SERVERS = 'it must be a JSON object such as {"registry.example.org": ["https://auth.example.org"]}'
 NO_MIRRORS = 'it must be a JSON object such as {"docker.io": "http://127.0.0.1:5000"}'
 BAD = [
     *((variable, value, NO_URL) for variable in ("BASE_URL", "HOOK_URL", "HUB_URL") for value in (
@@ -71,6 +79,13 @@ BAD = [
     *(("MIRRORS", value, NO_MIRRORS) for value in (
         "mañana", "docker.io", "[]", '"x"', "null", "{", '{"docker.io": null}', '{"docker.io": ["http://a"]}',
     )),
+    *(("REGISTRY_SERVERS", value, NO_SERVERS) for value in (
+        "mañana", "a.test", "[]", '"x"', "null", "{", '{"a.test": null}', '{"a.test": [1]}', '{"a.test": {}}',
+        "[" * 100_000,
+    )),
+    ("REGISTRY_SERVERS", '{"a.test": ["b.test"]}', NO_URL),
+    ("REGISTRY_SERVERS", '{"a.test": [""]}', NO_URL),
+    ("REGISTRY_SERVERS", '{"a/b": []}', "'a/b' is not the host of a registry, such as registry.example.org:5000"),
     *((variable, value, NO_SECRET) for variable in ("SECRET", "ADMIN_TOKEN") for value in (
         "mañana", "none", "fifteen letters", " fifteen letters ", "sixteen\x1bletters", "a secret on two\nlines",
     )),
@@ -318,16 +333,18 @@ def test_the_log_shows_every_setting_but_no_secret() -> None:
         "CDN_PURGE": f"cloudflare:{ZONE}:t0ken",
         "MIRRORS": '{"docker.io": "http://127.0.0.1:5000"}',
         "HTTP_REGISTRIES": "a.test b.test",
+        "REGISTRY_SERVERS": '{"a.test": ["http://c.test", "http://d.test"]}',
         "DATA_DIR": "/srv/data",
     }
     settings = read(**environment)
 
     assert [secret for secret in settings.secrets if secret] == ["a secret of mine", "an administrator's", "t0ken"]
     assert not any(secret in repr(settings.logged) for secret in settings.secrets if secret)
-    shown = {"mirrors", "http_registries", "cdn_purge", "has_admin_token", "database"}
+    shown = {"mirrors", "http_registries", "registry_servers", "cdn_purge", "has_admin_token", "database"}
     assert {name: settings.logged[name] for name in shown} == {
         "mirrors": "docker.io=http://127.0.0.1:5000",
         "http_registries": "a.test,b.test",
+        "registry_servers": "a.test=http://c.test,a.test=http://d.test",
         "cdn_purge": "cloudflare",
         "has_admin_token": True,
         "database": "sqlite:////srv/data/microbadger.db",

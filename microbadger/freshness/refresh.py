@@ -179,7 +179,9 @@ class Refresher:
         before = unpacked_image(begun.before)
         is_ours = self.checks.is_of_this_edition(begun.check)
         tags = self._tags_asked_for(begun, is_readable=before is not None and is_ours)
-        survey = self.surveyor.survey(_question(begun, begun.image, before, tags, is_ours=is_ours))
+        question = _question(begun, begun.image, before, tags, is_ours=is_ours)
+        is_named = self.tracked.names_registry(begun.repository.registry)
+        survey = self.surveyor.survey(replace(question, is_named=is_named))
         if survey.trouble and not survey.versions:
             return self._failed(begun, survey.trouble)
         published = self.publication.publish(begun.lease, begun.repository, before, survey, is_ours=is_ours)

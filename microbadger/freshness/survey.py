@@ -29,7 +29,7 @@ class Surveyor:
         Raises StoreError, LeaseLost, and RegistryError if the credential of a private image cannot be read.
         """
         repository = question.image.repository
-        remote = self.registry.repository(repository, private=question.image.private)
+        remote = self.registry.repository(repository, private=question.image.private, is_named=question.is_named)
         reader = Reader(repository, remote, self.registry.content, self.broken, renew=question.renew)
         choice = self.chooser.choose(question, remote)
         check = _Check(Findings(question, choice, question.last_of), reader, Inspector(repository, reader))

@@ -22,7 +22,7 @@ class Question:
     ``known``, by their digest, are not read again. ``tags`` are the only ones that are asked about, None for a whole
     check; ``just_pushed`` are those that a push named. ``pushed`` and ``viewed`` are kept beside the limit, the newest
     first. ``is_push`` says whether a push was announced. A check that nobody requested believes Docker Hub's list where
-    it says that nothing changed.
+    it says that nothing changed. ``is_named`` says whether the operator named the registry, which may then be private.
     """
 
     image: TrackedImage
@@ -35,6 +35,7 @@ class Question:
     viewed: Sequence[str] = ()
     is_requested: bool = True
     is_push: bool = False
+    is_named: bool = True
     renew: Callable[[], object] = lambda: None
 
     @property

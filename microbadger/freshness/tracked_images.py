@@ -16,6 +16,7 @@ import time
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
 
@@ -44,6 +45,7 @@ _SEPARATORS = re.compile(r"[\s,]+")
 _NONE: frozenset[str] = frozenset()  # one for all: there can be very many images
 _REMEMBERED = "images.txt"
 _CHANGED = "tracked_images_changed"
+_NAMED_REGISTRY = "named_registry {}"
 _EMPTIED = (
     "images.txt is empty, as a crash may leave it: the images that it named before stay tracked. To track none, leave a"
     " comment line in it."
@@ -80,7 +82,7 @@ class NotTracked(LookupError):
     """The image is not tracked, or cannot be untracked here; the sentence says why and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Listing:
     """What the file and the settings name."""
 
@@ -89,6 +91,11 @@ class _Listing:
     problems: tuple[str, ...] = ()
     is_lost: bool = False
     """Whether nothing could be read of the file, so that the images are those that it named before."""
+
+    @cached_property
+    def registries(self) -> frozenset[str]:
+        """The registries of the images."""
+        return frozenset(repository.registry for repository in self.images)
 
 
 class TrackedImages:
@@ -127,6 +134,17 @@ class TrackedImages:
         """Return the old tokens of the webhook of an image, which only the file names."""
         listed = self._listed().images.get(repository)
         return listed.old_tokens if listed else _NONE
+
+    def names_registry(self, registry: str) -> bool:
+        """Return whether the operator named a registry, by an image of it in the file, the settings or a command.
+
+        Only then it may be a private one. That an image is tracked does not say it: administrators do that over the
+        network, and strangers where anybody may.
+        """
+        if registry in self._listed().registries:
+            return True
+        with self._database.read() as connection:
+            return read_value(connection, _NAMED_REGISTRY.format(registry)) is not None
 
     def at_path(self, path: str) -> Sequence[Repository]:
         """Return the tracked images of every registry that have this path there."""
@@ -169,8 +187,12 @@ class TrackedImages:
                 write_value(connection, _REMEMBERED, text)
 
     def track(self, image: TrackedImage) -> bool:
-        """Track an image with these tags and this privacy besides those it has; False where that changes nothing."""
+        """Track an image, for the operator, with these tags and this privacy besides those it has.
+
+        Return False where that changes nothing.
+        """
         with self._database.write(durable=True) as connection:
+            write_value(connection, _NAMED_REGISTRY.format(image.repository.registry), "")
             known = self.read(connection, image.repository)
             if known and known.merged_with(image) == known:
                 return False

@@ -48,19 +48,23 @@ class Registry:
         self._servers = servers or Servers()
         self._credentials = credentials
         self._pulls = PullLimits(counts, clock)
-        named = self._servers.named
-        self._transport = Transport(network, counts, named=named, limits=limits, sleep=sleep, clock=clock)
-        self._authenticator = Authenticator(self._transport, named=named, clock=clock)
+        self._transport = Transport(network, counts, limits=limits, sleep=sleep, clock=clock)
+        self._authenticator = Authenticator(self._transport, clock=clock)
         self.docker_hub = DockerHub(self._transport, self._servers.hub_url)
         self.content = Content(database, clock=clock)
 
-    def repository(self, repository: Repository, *, private: bool = False) -> RemoteRepository:
-        """Return a view of one repository, of which only what everybody may read is read unless it is `private`."""
+    def repository(
+        self, repository: Repository, *, private: bool = False, is_named: bool = True
+    ) -> RemoteRepository:
+        """Return a view of one repository, of which only what everybody may read is read unless it is `private`.
+
+        Unless its registry `is_named` by the operator, it is asked over https and at public addresses only.
+        """
         place = f"{self._servers.host_asked(repository.registry)}/{repository.path}"
         session = partial(
             Session,
             repository,
-            base_url=self._servers.base_url(repository.registry),
+            server=self._servers.of(repository.registry, is_named=is_named),
             transport=self._transport,
             authenticator=self._authenticator,
             pulls=self._pulls,

@@ -19,6 +19,7 @@ from microbadger.registry.auth import Authenticator, Authorization, Challenge, S
 from microbadger.registry.credentials import Credential
 from microbadger.registry.errors import BadAnswer, Denied, NotFound, RegistryError, Unreachable, words_of
 from microbadger.registry.pulls import PullLimits
+from microbadger.registry.servers import Server
 from microbadger.registry.transport import Request, Transport
 
 _MAX_REQUESTS_TO_LOG_IN = 3
@@ -50,15 +51,15 @@ class Session:
         self,
         repository: Repository,
         *,
-        base_url: str,
+        server: Server,
         transport: Transport,
         authenticator: Authenticator,
         pulls: PullLimits,
         credential: Credential | None = None,
     ) -> None:
         self.repository = repository
-        self._base_url = base_url
-        self._home = Origin.of(base_url)
+        self._server = server
+        self._home = Origin.of(server.url)
         self._transport = transport
         self._authenticator = authenticator
         self._pulls = pulls
@@ -103,7 +104,7 @@ class Session:
             sent[origin] = better
 
     def _url(self, path: str) -> str:
-        return f"{self._base_url}/v2/{self.repository.path}/{path}"
+        return f"{self._server.url}/v2/{self.repository.path}/{path}"
 
     def _send(self, method: str, url: str, question: Question, sent: Mapping[Origin, Authorization]) -> Answer:
         values = {origin: authorization.value for origin, authorization in sent.items()}
@@ -111,9 +112,10 @@ class Session:
             method=method,
             url=url,
             host=self.repository.registry,
-            home=self._base_url,
+            home=self._server.home,
             kind=question.kind,
             max_bytes=question.max_bytes,
+            named=self._server.others,
             accept=question.accept,
             authorization=values.pop(self._home, None),
             elsewhere=values,
@@ -143,8 +145,15 @@ class Session:
             # ACR wants another scope for tags than for content, so each remembers its own.
             resource="tags" if kind == "tags" else "content",
             credential=None if is_elsewhere else self._credential,
+            named=self._named_by(Origin.of(url)),
             is_elsewhere=is_elsewhere,
         )
+
+    def _named_by(self, origin: Origin) -> frozenset[Origin]:
+        """Return the servers that may be private and still be named as a realm by a server."""
+        if origin == self._home:
+            return self._server.others | ({origin} if self._server.is_named else set())
+        return self._server.others if origin in self._server.others else frozenset()
 
     def _challenge(self, answer: Answer) -> Challenge | None:
         """Return how to log in, if that is what is asked for."""
@@ -183,7 +192,7 @@ class Session:
     def _server_of(self, url: str) -> str:
         """Return the URL below which the server of a URL has its API: that of this registry, or of another one."""
         parts = urlsplit(url)
-        return self._base_url if Origin.of(url) == self._home else f"{parts.scheme}://{parts.netloc}"
+        return self._server.url if Origin.of(url) == self._home else f"{parts.scheme}://{parts.netloc}"
 
     @property
     def _user(self) -> str | None:

@@ -503,6 +503,7 @@ def test_an_image_that_was_tracked_again_meanwhile_is_not_forgotten(bench: Bench
 def test_an_image_that_is_not_tracked_any_more_can_be_tracked_again(bench: Bench) -> None:
     other = bench.again(named="")
     bench.fake.push("team/web", "latest", image())
+    other.freshness.tracked.track(TrackedImage(bench.repository))  # which names its registry
     for _ in range(2):
         other.freshness.track(TrackedImage(bench.repository))
         assert other.refresher.refresh_if_due(bench.repository)

@@ -78,7 +78,7 @@ class QuietRegistries(Registry):
         self.asked: list[Repository] = []
         self.on_ask: Callable[[Repository], object] = lambda _: None
 
-    def repository(self, repository: Repository, *, private: bool = False) -> RemoteRepository:
+    def repository(self, repository: Repository, *, private: bool = False, is_named: bool = True) -> RemoteRepository:
         self.asked.append(repository)
         self.on_ask(repository)
         return NoTags()

@@ -180,7 +180,7 @@ def test_it_follows_a_registry_that_keeps_its_manifests_elsewhere(fake: FakeRegi
     with FakeRegistry() as other:
         digest = other.push(PATH, "latest", image())
         fake.always("/v2/", lambda request: Response(status=307, headers={"Location": other.url + request.path}))
-        registry = registry_client(servers=Servers(http_registries=[other.host]))
+        registry = registry_client(servers=Servers(others={fake.host: [other.url]}))
         assert registry.repository(Repository(fake.host, PATH)).head("latest") == digest
 
 
@@ -204,7 +204,7 @@ def test_it_follows_a_redirect_to_storage_without_showing_its_token(bench: Bench
         storage.push(PATH, None, image())
         fake.push(PATH, "latest", image())
         fake.login, fake.storage = "token", f"{storage.url}/v2/{PATH}/blobs/"
-        registry = registry_client(servers=Servers(http_registries=[storage.host]))
+        registry = registry_client(servers=Servers(others={bench.fake.host: [storage.url]}))
         remote = registry.repository(Repository(fake.host, PATH))
         assert remote.blob(config_of(remote), 10_000)
         assert "Authorization" in fake.requests[-1].headers
