@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -87,6 +88,16 @@ class RunningService:
         """Signal gunicorn's master, which goes on running."""
         assert self._process
         self._process.send_signal(number)
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Stop the service and its workers where they are while the block runs."""
+        assert self._process
+        os.killpg(self._process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self._process.pid, signal.SIGCONT)
 
     @property
     def is_running(self) -> bool:

@@ -1,13 +1,25 @@
-"""Writes the public tree: whole files or nothing, and no file whose bytes are already there."""
+"""Writes the public tree: whole files or nothing, and no file whose bytes are already there.
+
+Files are flushed to the disk before they get their names, those of one image together: a web server would serve what a
+power failure left empty. A folder is not flushed. A name that is lost still leads to the old file, which is whole.
+"""
 
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from microbadger.logs import EventLog
-from microbadger.store import PUBLIC_MODE, read_if_any, remove_file, replace_file, replace_if_other
+from microbadger.store import (
+    PUBLIC_MODE,
+    have_same_content,
+    read_if_any,
+    remove_file,
+    replace_file,
+    sync_content,
+    written_beside,
+)
 
 log = EventLog(__name__)
 
@@ -19,21 +31,25 @@ class PublishError(Exception):
 class Publisher:
     """The folder ``public/``, addressed by the paths of `microbadger.site.paths`.
 
-    Each method that changes something raises PublishError if that fails.
+    Each method that changes something raises PublishError if that fails. ``sync`` waits until a file is on the disk.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, sync: Callable[[Path], None] = sync_content) -> None:
         self.folder = folder
+        self._sync = sync
 
     def publish(self, files: Mapping[str, Callable[[], bytes]], gone: Collection[str] = ()) -> list[str]:
         """Make and write ``files`` in their order, and remove those that are ``gone``; return the paths that changed.
 
         The last file is written after everything else is in place.
         """
-        paths = list(files)
-        changed = [path for path in paths[:-1] if self.write(path, files[path]())]
-        changed += [path for path in sorted(gone) if self.remove(path)]
-        return changed + [path for path in paths[-1:] if self.write(path, files[path]())]
+        with ExitStack() as written:
+            new = self._written(files, written)
+            last = {path: new.pop(path) for path in [*files][-1:] if path in new}
+            self._name(new)
+            removed = [path for path in sorted(gone) if self.remove(path)]
+            self._name(last)
+        return [*new, *removed, *last]
 
     def read(self, path: str) -> bytes | None:
         """Return the bytes published at a path, or None."""
@@ -44,7 +60,7 @@ class Publisher:
         with _translated("write", path):
             if self.read(path) == content:
                 return False
-            replace_file(self.folder / path, content, PUBLIC_MODE)
+            replace_file(self.folder / path, content, PUBLIC_MODE, sync=self._sync)
         return True
 
     def write_if_possible(self, path: str, content: bytes) -> None:
@@ -56,8 +72,33 @@ class Publisher:
 
     def write_parts(self, path: str, parts: Iterable[bytes]) -> bool:
         """Do the same with content that comes in parts because it may be long."""
-        with _translated("write", path):
-            return replace_if_other(self.folder / path, parts, PUBLIC_MODE)
+        target = self.folder / path
+        with _translated("write", path), written_beside(target, parts, PUBLIC_MODE) as new:
+            if have_same_content(new, target):
+                new.unlink()
+                return False
+            self._sync(new)
+            new.replace(target)
+        return True
+
+    def _written(self, files: Mapping[str, Callable[[], bytes]], written: ExitStack) -> dict[str, Path]:
+        """Return new files with the content of those that differ, on the disk; ``written`` removes them on failure."""
+        new = {}
+        for path, make in files.items():
+            content = make()
+            with _translated("write", path):
+                if self.read(path) != content:
+                    new[path] = written.enter_context(written_beside(self.folder / path, [content], PUBLIC_MODE))
+        for path, file in new.items():
+            with _translated("write", path):
+                self._sync(file)
+        return new
+
+    def _name(self, new: Mapping[str, Path]) -> None:
+        """Put new files into their places."""
+        for path, file in new.items():
+            with _translated("write", path):
+                file.replace(self.folder / path)
 
     def remove(self, path: str) -> bool:
         """Remove a file, and the folders this leaves empty; return False if there was none."""

@@ -4,14 +4,16 @@ from microbadger.store.counts import CountLabels, Counts, labels_of
 from microbadger.store.database import Database, StoreError
 from microbadger.store.files import (
     PUBLIC_MODE,
+    have_same_content,
     make_folder,
     read_if_any,
     remove_file,
     replace_file,
-    replace_if_other,
     stamp_of,
     sweep,
+    sync_content,
     trouble_with,
+    written_beside,
 )
 from microbadger.store.leases import Lease, LeaseLost, Leases
 from microbadger.store.meta import identity_of, kept_secret, read_value, write_value
@@ -63,6 +65,7 @@ __all__ = [
     "Leases",
     "StoreError",
     "excluded",
+    "have_same_content",
     "identity_of",
     "kept_secret",
     "labels_of",
@@ -71,10 +74,11 @@ __all__ = [
     "read_value",
     "remove_file",
     "replace_file",
-    "replace_if_other",
     "stamp_of",
     "sweep",
+    "sync_content",
     "trouble_with",
     "upsert",
     "write_value",
+    "written_beside",
 ]
