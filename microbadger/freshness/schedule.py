@@ -77,6 +77,7 @@ class Schedule:
         with self._leading:
             lease, self._lease = self._lease, None
         if lease:
+            self._attempt("end well", self._upkeep.recovery.end_well)
             self._attempt("end leading", partial(self._leases.give_back, lease))
             log.info("leading_ended", pid=os.getpid())
 
@@ -133,6 +134,13 @@ class Schedule:
             elif lease := self._leases.try_take(_LEADER):
                 self._lease = lease
                 log.info("leading", pid=os.getpid())
+                self._begin_recovery()
+
+    def _begin_recovery(self) -> None:
+        """Make the public files whole unless the process that led before ended well, or where that is not known."""
+        recovery = self._upkeep.recovery
+        if self._attempt("see how the last stop was", recovery.is_needed) is not False:
+            self._due_workers.put(_NO_REGISTRY, partial(self._attempt, "recover", recovery.recover))
 
     def _begin_left_undone(self) -> None:
         for repository in self._requests.repositories():

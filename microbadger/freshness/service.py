@@ -12,6 +12,7 @@ from microbadger.freshness.checks import Checks
 from microbadger.freshness.outcome import Aftermath
 from microbadger.freshness.publication import Publication
 from microbadger.freshness.records import Records
+from microbadger.freshness.recovery import Recovery
 from microbadger.freshness.refresh import Refresher
 from microbadger.freshness.relatives import LayerStacks
 from microbadger.freshness.requests import Requests
@@ -107,6 +108,14 @@ class Freshness:
             notifications=notifications,
             counts=counts,
             cleaning=Cleaning(database=database, content=registry.content, public=publisher.folder),
+            recovery=Recovery(
+                database=database,
+                checks=self.checks,
+                refresher=self.refresher,
+                catalogue=self.catalogue,
+                publisher=publisher,
+                cdn=cdn,
+            ),
         )
         self.schedule = Schedule(leases, self.refresher, self.checks, self.requests, self.upkeep)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
+from microbadger.freshness.recovery import Recovery
 from microbadger.freshness.refresh import Refresher
 from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.image import Repository
@@ -30,6 +31,7 @@ class Upkeep:
     notifications: Notifications
     counts: Counts
     cleaning: "Cleaning"
+    recovery: Recovery
     _known: object = field(default=(), init=False)
     """The stamp of the tracked images and the database when this process last compared the two."""
     _gone: set[Repository] = field(default_factory=set, init=False)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from microbadger.cdn.purge import CdnPurge
 from microbadger.freshness.catalogue import Catalogue
+from microbadger.freshness.recovery import Recovery
 from microbadger.freshness.schedule import Schedule
 from microbadger.freshness.service import Freshness, FreshnessOptions
 from microbadger.freshness.tracked_images import TrackedImage
@@ -30,6 +31,7 @@ from microbadger.site.publisher import Publisher
 from microbadger.store.counts import Counts
 from microbadger.store.database import Database
 from microbadger.store.leases import Lease, Leases
+from microbadger.store.meta import write_value
 from tests.freshness.clock import DAY, Clock
 from tests.notifications.bench import Postman
 
@@ -182,8 +184,18 @@ class World:
             cleaning=Cleaning(
                 database=self.database, content=self.registries.content, public=self.publisher.folder
             ),
+            recovery=Recovery(
+                database=self.database,
+                checks=self.checks,
+                refresher=self.refresher,
+                catalogue=self.catalogue,
+                publisher=self.publisher,
+                cdn=self.cdn,
+            ),
         )
         self.schedule = Schedule(self.leases, self.refresher, self.checks, self.requests, self.upkeep)
+        with self.database.write() as connection:
+            write_value(connection, "last_stop", "clean")  # so that no world begins by comparing all files
 
     def track(self, *repositories: Repository) -> None:
         """Have images checked that the database tracks."""
