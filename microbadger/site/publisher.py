@@ -52,8 +52,8 @@ class Publisher:
         return [*new, *removed, *last]
 
     def read(self, path: str) -> bytes | None:
-        """Return the bytes published at a path, or None."""
-        return read_if_any(f"{self.folder}/{path}")
+        """Return the bytes published at a path, or None; what a symbolic link outside of the folder leads to is not."""
+        return read_if_any(f"{self.folder}/{path}", below=self.folder)
 
     def write(self, path: str, content: bytes) -> bool:
         """Publish these bytes at a path; return False, without writing, if they are already there."""

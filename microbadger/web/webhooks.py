@@ -70,7 +70,10 @@ class WebhookRoutes:
             return self._refuse("Bad token", 403, repository)
         wait_seconds, tags = _wait_seconds(), _tags(reference)
         asked_at = self.freshness.now()
-        payload = read(dict(request.headers), _body())
+        headers, body = dict(request.headers), _body()
+        if is_signed_wrongly(headers, body, token):
+            return self._refuse("Bad signature", 403, repository)
+        payload = read(headers, body)
         named = references_to(payload.named, lambda path: [repository] if path == repository.path else [])
         pushed = [Reference(repository, tag, None) for tag in tags or payload.tags] or named
         pushed = pushed or [Reference(repository, None, None)]
@@ -90,7 +93,7 @@ class WebhookRoutes:
         if not is_token(token, hooks_token(self.secret)):
             return self._refuse("Bad token", 403)
         headers, body = dict(request.headers), _body()
-        if body and is_signed_wrongly(headers, body, token):
+        if is_signed_wrongly(headers, body, token):
             return self._refuse("Bad signature", 403)
         payload = read(headers, body)
         if payload.handshake:

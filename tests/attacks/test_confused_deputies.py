@@ -14,6 +14,7 @@ from microbadger.registry.credentials import Credential
 from microbadger.registry.errors import Refused, RegistryError
 from microbadger.registry.remote import RemoteRepository
 from microbadger.registry.servers import Servers
+from microbadger.site.publisher import Publisher
 from microbadger.store.database import Database
 from tests.fakes.registry import FakeRegistry, RawServer, image
 from tests.registry.bench import listed, registry_client
@@ -174,3 +175,52 @@ def test_a_private_registry_that_nobody_named_is_not_asked(name: str, reading: s
         remote = registry_client(network=network).repository(Repository(host, PATH), is_named=False)
         assert attempt(read, remote) is None
         assert inside.connections == 0
+
+
+# Symbolic links in the public folder
+
+OUT: dict[str, tuple[str, str]] = {
+    "a file": ("secret.txt", "outside/secret.txt"),
+    "a folder": ("folder", "outside"),
+    "a relative way": ("relative.txt", "../outside/secret.txt"),
+    "a folder above": ("above", ".."),
+    "a sibling with a longer name": ("sibling", "public-not"),
+    "a link to a link": ("second.txt", "public/secret.txt"),
+}
+
+
+@pytest.mark.parametrize("name", ["secret.txt", "folder/secret.txt", "relative.txt", "above/outside/secret.txt",
+                                  "sibling/secret.txt", "second.txt", "folder/deep/secret.txt"])  # fmt: skip
+def test_a_symbolic_link_that_leads_out_is_not_followed(tmp_path: Path, name: str) -> None:
+    (tmp_path / "public").mkdir()
+    for folder in ("outside", "outside/deep", "public-not"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "secret.txt").write_text("a secret")
+    for link, to in OUT.values():
+        (tmp_path / "public" / link).symlink_to(to if to.startswith("..") else tmp_path / to)
+    assert (tmp_path / "public" / name).read_text() == "a secret"
+    assert Publisher(tmp_path / "public").read(name) is None
+
+
+def test_one_that_stays_inside_is_followed_and_so_is_the_folder_itself(tmp_path: Path) -> None:
+    (tmp_path / "releases/1").mkdir(parents=True)
+    (tmp_path / "public").symlink_to("releases/1")
+    publisher = Publisher(tmp_path / "public")
+    publisher.write("a/file.txt", b"public")
+    (tmp_path / "public/link.txt").symlink_to("a/file.txt")
+    assert [publisher.read(name) for name in ("a/file.txt", "link.txt")] == [b"public", b"public"]
+    (tmp_path / "releases/2").mkdir()
+    (tmp_path / "public").unlink()
+    (tmp_path / "public").symlink_to("releases/2")
+    publisher.write("a/file.txt", b"new")
+    assert publisher.read("a/file.txt") == b"new"
+
+
+def test_a_file_that_is_published_takes_the_place_of_a_link_that_leads_out(tmp_path: Path) -> None:
+    (tmp_path / "public").mkdir()
+    (tmp_path / "secret.txt").write_bytes(b"same")
+    (tmp_path / "public/file.txt").symlink_to("../secret.txt")
+    publisher = Publisher(tmp_path / "public")
+    assert publisher.write("file.txt", b"same")
+    assert not (tmp_path / "public/file.txt").is_symlink()
+    assert (tmp_path / "secret.txt").read_bytes() == b"same"
