@@ -22,6 +22,7 @@ _FIRST_RETRY = timedelta(minutes=1)
 _LAST_RETRY = timedelta(hours=6)
 # A check may come this part of the interval early, so that images first read together drift apart over the day.
 _SPREAD = 0.1
+_ANOTHER_LOOK_AFTER = timedelta(seconds=30)
 _OVERDUE_AFTER = timedelta(minutes=10)
 _MOST_PUSHED = 10
 _MOST_VIEWED = 20
@@ -63,6 +64,12 @@ class Check:
     def answers(self, asked_at: datetime) -> bool:
         """Return whether a check that began no earlier than this has ended."""
         return bool(self.began_at and self.ended_at and asked_at <= self.began_at <= self.ended_at)
+
+    @property
+    def was_absent(self) -> bool:
+        """Whether the check before this one did not find the image, and long enough ago to be another look."""
+        is_later = self.ended_at and self.began_at and abs(self.began_at - self.ended_at) >= _ANOTHER_LOOK_AFTER
+        return self.reason == "not_found" and bool(is_later)
 
     @property
     def is_not_found(self) -> bool:

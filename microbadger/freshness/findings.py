@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from microbadger.freshness.tag_choice import Question, TagChoice
 from microbadger.image import HubDetails, VersionDocument, has_unread_part, is_blank, outline_version, tagged, tags_of
-from microbadger.registry import RegistryError
+from microbadger.registry import BadAnswer, NotFound, RegistryError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,8 @@ class Survey:
     ``deleted`` are tags that the registry said it does not have, ``known`` those that it had before, kept or not.
     ``first_listed`` is the list of tags to remember, None to leave the one before. ``trouble`` is why nothing at all
     could be read; else ``note`` is a sentence about what could not. If that ``may_pass``, a check that comes soon may
-    find it, but not before ``retry_after``.
+    find it, but not before ``retry_after``. ``is_gone`` says that the registry has no tag of the image any more: what
+    was published of it goes, whatever the trouble is.
     """
 
     versions: list[VersionDocument]
@@ -29,6 +30,7 @@ class Survey:
     note: str | None = None
     may_pass: bool = False
     retry_after: timedelta = timedelta(0)
+    is_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Findings:
     last_of: Mapping[str, VersionDocument]
     digests: dict[str, str] = field(default_factory=dict)
     failed: dict[str, RegistryError] = field(default_factory=dict)
-    missing: set[str] = field(default_factory=set)
+    missing: dict[str, NotFound] = field(default_factory=dict)
     versions: dict[str, VersionDocument] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
 
@@ -53,6 +55,10 @@ class Findings:
         self, passing: Sequence[RegistryError], hub: HubDetails | None, first_listed: Mapping[str, float] | None
     ) -> Survey:
         """Return what the image consists of; ``passing`` is what went wrong and may go well at the next check."""
+        if not self.digests:
+            self._doubt_what_is_missing()
+        if self._is_all_gone:
+            return self._absence()
         trouble = self._trouble(passing)
         if trouble and not self.digests:
             return Survey(versions=[], trouble=trouble)
@@ -72,7 +78,51 @@ class Findings:
 
     @property
     def _deleted(self) -> frozenset[str]:
-        return frozenset(self.missing & self.last_of.keys())
+        return frozenset(self.missing.keys() & self.last_of.keys())
+
+    def _doubt_what_is_missing(self) -> None:
+        """Count tags that did exist as failed, where only the status of an answer says that they are gone.
+
+        If another tag is found, the server does its work, and the status is believed; else only the registry's own
+        words are, or its whole list that does not have the tag.
+        """
+        is_whole = self.question.tags is None and not self.choice.trouble
+        for tag in self._deleted:
+            error = self.missing[tag]
+            if not (error.is_explicit or (is_whole and tag not in self.choice.listed)):
+                sentence = f"{error}, but not in the words of a registry: this is not believed"
+                self.failed[tag] = BadAnswer(sentence, host=error.host, status=error.status)
+                del self.missing[tag]
+
+    @property
+    def _is_all_gone(self) -> bool:
+        """Whether the image had tags and is said to have none of them."""
+        if self.digests or self.failed or not self._deleted:
+            return False
+        return self.question.tags is None or self.last_of.keys() <= self.missing.keys()
+
+    def _absence(self) -> Survey:
+        """Return what to make of the answer that every tag is gone, as servers give it that are being repaired.
+
+        It is believed if the registry itself says that it does not have the repository, or lists no tag and says of
+        each that it does not have it; and if a later check of the whole image finds the same.
+        """
+        is_whole, list_trouble = self.question.tags is None, self.choice.trouble
+        reasons = [*self.missing.values(), *([list_trouble] if isinstance(list_trouble, NotFound) else [])]
+        no_repository = next((error for error in reasons if error.is_of_repository), None)
+        is_empty = not (is_whole and list_trouble) and all(error.is_explicit for error in reasons)
+        if self.choice.listed or not (no_repository or is_empty):
+            return _doubted(reasons[0], BadAnswer, "but not that it has no such repository: this is not believed")
+        if not (is_whole and self.question.was_absent):
+            return _doubted(no_repository or reasons[0], NotFound, "which a later check has to confirm")
+        return Survey(
+            versions=[],
+            tag_count=self._tag_count(),
+            deleted=self._deleted,
+            known=self.choice.known,
+            trouble=no_repository,
+            is_gone=True,
+        )
 
     def _trouble(self, passing: Sequence[RegistryError]) -> RegistryError | None:
         """Return why nothing could be read; None where anything was, or nothing is ever to be read."""
@@ -107,7 +157,7 @@ class Findings:
     def _tag_count(self) -> int | None:
         """Return how many tags the registry has; None where its list is not complete."""
         if self.question.tags is None:
-            return None if self.choice.trouble else len({*self.choice.listed, *self.digests} - self.missing)
+            return None if self.choice.trouble else len({*self.choice.listed, *self.digests} - self.missing.keys())
         if self.question.tag_count is None:
             return None
         known = {tag for version in self.question.last for tag in tags_of(version)} | self.choice.known
@@ -130,3 +180,9 @@ class Findings:
             if reasons:
                 tag, reason = next(iter(reasons.items()))
                 yield f"{len(reasons)} of {len(self.choice.tags)} tags {how}, such as {tag}: {reason}."
+
+
+def _doubted(error: NotFound, kind: type[BadAnswer] | type[NotFound], doubt: str) -> Survey:
+    """Return that nothing was found, which is not believed, so that what was published stays."""
+    trouble = kind(f"{error}, {doubt}", host=error.host, status=error.status, codes=error.codes)
+    return Survey(versions=[], trouble=trouble)

@@ -182,7 +182,7 @@ class Refresher:
         question = _question(begun, begun.image, before, tags, is_ours=is_ours)
         is_named = self.tracked.names_registry(begun.repository.registry)
         survey = self.surveyor.survey(replace(question, is_named=is_named))
-        if survey.trouble and not survey.versions:
+        if survey.trouble and not survey.versions and not survey.is_gone:
             return self._failed(begun, survey.trouble)
         published = self.publication.publish(begun.lease, begun.repository, before, survey, is_ours=is_ours)
         if survey.trouble:
@@ -304,6 +304,7 @@ def _question(
         pushed=begun.check.pushed,
         viewed=list(begun.check.viewed),
         is_requested=begun.is_requested,
+        was_absent=begun.check.was_absent,
         is_push=bool(begun.requests) and not begun.is_of_views,
         renew=begun.lease.renew,
     )

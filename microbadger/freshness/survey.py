@@ -58,8 +58,8 @@ class _Check:
         self._prepare(tag)
         try:
             digest = self.reader.digest_of(tag, known)
-        except NotFound:
-            findings.missing.add(tag)
+        except NotFound as error:
+            findings.missing[tag] = error
         except RegistryError as error:
             findings.failed[tag] = error
         else:

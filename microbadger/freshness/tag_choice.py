@@ -23,6 +23,7 @@ class Question:
     check; ``just_pushed`` are those that a push named. ``pushed`` and ``viewed`` are kept beside the limit, the newest
     first. ``is_push`` says whether a push was announced. A check that nobody requested believes Docker Hub's list where
     it says that nothing changed. ``is_named`` says whether the operator named the registry, which may then be private.
+    ``was_absent`` says that a check some time ago found no tag at all any more.
     """
 
     image: TrackedImage
@@ -36,6 +37,7 @@ class Question:
     is_requested: bool = True
     is_push: bool = False
     is_named: bool = True
+    was_absent: bool = False
     renew: Callable[[], object] = lambda: None
 
     @property

@@ -62,7 +62,7 @@ class RemoteRepository:
 
         ``before_page`` is called before each page is read: there can be hundreds.
         """
-        return read_tags(self._page, self._bad, before_page)
+        return read_tags(self._session.repository, self._page, self._bad, before_page)
 
     def head(self, reference: str) -> str | None:
         """Return the digest of what a tag names, None where the registry does not say; this is not a pull.

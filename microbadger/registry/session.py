@@ -17,7 +17,7 @@ from microbadger.http import Answer, Origin
 from microbadger.image import Repository
 from microbadger.registry.auth import Authenticator, Authorization, Challenge, Subject, usable_challenge
 from microbadger.registry.credentials import Credential
-from microbadger.registry.errors import BadAnswer, Denied, NotFound, RegistryError, Unreachable, words_of
+from microbadger.registry.errors import BadAnswer, Denied, NotFound, RegistryError, Unreachable, codes_in, words_of
 from microbadger.registry.pulls import PullLimits
 from microbadger.registry.servers import Server
 from microbadger.registry.transport import Request, Transport
@@ -179,7 +179,8 @@ class Session:
             message = f"the {what} of {self.repository} was not found or is private{detail}"
             return Denied(message, host=host, status=status)
         if status in (404, 410):
-            return NotFound(f"{host} has no {what} of {self.repository.path}{detail}", host=host, status=status)
+            message = f"{host} has no {what} of {self.repository.path}{detail}"
+            return NotFound(message, host=host, status=status, codes=codes_in(answer.body))
         kind = Unreachable if status == 408 or (status >= 500 and status != 501) else BadAnswer
         message = f"{host} answered with status {status} for the {what} of {self.repository.path}{detail}"
         return kind(message, host=host, status=status)

@@ -2,6 +2,8 @@
 
 Links to the next page name another scheme, an internal host or a path that lacks its start where a registry does not
 know how it is reached (RTFACT-18971). Only their query is used, so none of that matters, and none leads anywhere else.
+
+An answer that holds no list says nothing about tags, nor does the list of another repository: neither is an empty list.
 """
 
 import re
@@ -9,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from microbadger.http import Answer
-from microbadger.image import is_tag, parse_object
+from microbadger.image import Repository, is_tag, parse_object
 from microbadger.registry.errors import BadAnswer, RegistryError
 
 _MAX_PAGES = 1000
@@ -19,6 +21,7 @@ _MAX_LINK_LENGTH = 8192
 _LINK = re.compile(r"<([^<>]*)>([^<>]*)")
 _NOT_ABOUT_SIZE = {401, 404, 429}
 _SIZE_IS_REFUSED = {500, 501}
+_PATH = re.compile(r"/v2/([^?#]+)/tags/")
 
 Ask = Callable[[str, Collection[int]], Answer]
 """Asks for the page of a query; the statuses are those of which no further try is made. Raises RegistryError."""
@@ -32,11 +35,13 @@ class TagList:
     trouble: RegistryError | None
 
 
-def read_tags(ask: Ask, bad: Callable[[str], BadAnswer], before_page: Callable[[], object]) -> TagList:
+def read_tags(
+    repository: Repository, ask: Ask, bad: Callable[[str], BadAnswer], before_page: Callable[[], object]
+) -> TagList:
     """Return the tags on all pages up to the first that cannot be read; `bad` makes the error for an odd answer."""
     names: dict[str, None] = {}
     try:
-        for page in _pages(ask, bad, before_page):
+        for page in _pages(repository, ask, bad, before_page):
             names |= dict.fromkeys(page)
             if len(names) > _MAX_TAGS:
                 raise bad(f"it lists more than {_MAX_TAGS:,} tags")
@@ -45,11 +50,13 @@ def read_tags(ask: Ask, bad: Callable[[str], BadAnswer], before_page: Callable[[
     return TagList(list(names), None)
 
 
-def _pages(ask: Ask, bad: Callable[[str], BadAnswer], before_page: Callable[[], object]) -> Iterator[list[str]]:
+def _pages(
+    repository: Repository, ask: Ask, bad: Callable[[str], BadAnswer], before_page: Callable[[], object]
+) -> Iterator[list[str]]:
     query, answer = _first_page(ask, before_page)
     seen = {query}
     while True:
-        yield _names(answer, bad)
+        yield _names(repository, answer, bad)
         following = _next_query(answer, bad)
         if following is None:
             return
@@ -80,18 +87,41 @@ def _is_about_size(status: int | None) -> bool:
     return 400 <= status < 500 or status in _SIZE_IS_REFUSED
 
 
-def _names(answer: Answer, bad: Callable[[str], BadAnswer]) -> list[str]:
+def _names(repository: Repository, answer: Answer, bad: Callable[[str], BadAnswer]) -> list[str]:
     """Return the tags of a page; Nexus also lists nulls, and Artifactory digests."""
     try:
         fields = parse_object(answer.body)
     except ValueError as error:
         raise bad("its list of tags is not JSON") from error
-    tags = fields.get("tags")
-    if tags is None and "errors" not in fields:
+    if "tags" not in fields or "errors" in fields:
+        raise bad("its list of tags is missing")
+    if not _is_about(repository, answer.url, fields.get("name")):
+        raise bad("its list of tags is that of another repository")
+    tags = fields["tags"]
+    if tags is None:  # so says a registry written in Go of a list without an entry
         return []
     if not isinstance(tags, list):
         raise bad("its list of tags is not a list")
     return [tag for tag in tags if isinstance(tag, str) and is_tag(tag)]
+
+
+def _is_about(repository: Repository, url: str, name: object) -> bool:
+    """Return whether a list is that of a repository, by the name that it bears, if it bears one.
+
+    A registry behind a proxy, or one that holds others, names a repository by a longer or a shorter path; and one that
+    redirected to another registry by the path there.
+    """
+    if name is None or name == "":
+        return True
+    if not isinstance(name, str):
+        return False
+    asked = _PATH.search(url)
+    paths = {repository.path, asked[1] if asked else repository.path}
+    return any(_ends_with(name.lower(), path.lower()) or _ends_with(path.lower(), name.lower()) for path in paths)
+
+
+def _ends_with(path: str, end: str) -> bool:
+    return f"/{path}".endswith(f"/{end}")
 
 
 def _next_query(answer: Answer, bad: Callable[[str], BadAnswer]) -> str | None:

@@ -99,6 +99,8 @@ def test_an_image_without_tags_keeps_its_page_and_loses_its_badges(bench: Bench)
     bench.refresh()
     bench.fake.delete("team/web", "1")
 
+    assert bench.refresh()
+    bench.time += timedelta(minutes=1)
     assert bench.refresh() is None
 
     paths = bench.paths

@@ -30,6 +30,14 @@ HOSTILE_BODIES = [
     b'{"tags": 7}',
     b'{"tags": false}',
     b'{"tags": ""}',
+    b"{}",
+    b'{"name": "team/app"}',
+    b'{"status": "maintenance"}',
+    b'{"tags": ["x"], "errors": []}',
+    b'{"name": "team/other", "tags": ["x"]}',
+    b'{"name": "other/app", "tags": ["x"]}',
+    b'{"name": "my-team/app", "tags": null}',
+    b'{"name": 7, "tags": ["x"]}',
     b'{"errors": [{"code": "UNAVAILABLE"}]}',
     b'{"tags": [' + b'"",' * 600_000 + b'""]}',
     b" " * 5_000_000,
@@ -186,12 +194,18 @@ def test_a_repository_without_tags_has_none(fake: FakeRegistry, remote: RemoteRe
     assert listed(remote) == []
 
 
-@pytest.mark.parametrize("body", [b"{}", b'{"name": "app"}', b'{"tags": null}', b'{"tags": []}'])
+@pytest.mark.parametrize("body", [b'{"tags": null}', b'{"tags": []}', b'{"name": "team/app", "tags": null}'])
 def test_a_list_may_say_in_several_ways_that_it_is_empty(
     fake: FakeRegistry, remote: RemoteRepository, body: bytes
 ) -> None:
     fake.then("/tags/", Response(body))
     assert listed(remote) == []
+
+
+@pytest.mark.parametrize("name", ["", "team/app", "Team/App", "app", "proxy/team/app"])
+def test_a_list_may_bear_a_longer_or_a_shorter_name(fake: FakeRegistry, remote: RemoteRepository, name: str) -> None:
+    fake.then("/tags/", Response(to_json({"name": name, "tags": ["a"]})))
+    assert listed(remote) == ["a"]
 
 
 @pytest.mark.parametrize("body", HOSTILE_BODIES, ids=range(len(HOSTILE_BODIES)))
