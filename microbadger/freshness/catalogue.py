@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from microbadger.cdn import CdnPurge
 from microbadger.freshness.checks import Checks, check_of
+from microbadger.freshness.private_reads import MAY_BE_NAMED
 from microbadger.image import document_bytes
 from microbadger.logs import EventLog
 from microbadger.site import (
@@ -42,6 +43,7 @@ _ROWS_AT_ONCE = 1000
 _LISTED = (
     select(CHECKS, RECORDS.c.entry)
     .select_from(CHECKS.outerjoin(RECORDS, CHECKS.c.image == RECORDS.c.image))
+    .where(MAY_BE_NAMED)
     .order_by(CHECKS.c.name)
 )
 
@@ -112,7 +114,7 @@ class Catalogue:
     def search(self, term: str, at_most: int) -> list[str]:
         """Return the names of the images that a term fits best."""
         with self._database.read() as connection:
-            return search(connection, term, at_most)
+            return search(connection, term, at_most, MAY_BE_NAMED)
 
     def page(self, number: int, size: int) -> bytes:
         """Return one page of the list as a document of its own."""
@@ -143,7 +145,7 @@ class Catalogue:
         return listed(entry, check.state(self._checks.now()), check.reason)
 
     def _count(self, connection: Connection) -> int:
-        return connection.execute(select(func.count()).select_from(CHECKS)).scalar_one()
+        return connection.execute(select(func.count()).select_from(CHECKS).where(MAY_BE_NAMED)).scalar_one()
 
     def _version(self, connection: Connection) -> str:
         return f"{self._checks.lists_version(connection)} {self._checks.edition}"

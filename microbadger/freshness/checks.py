@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, union_all
 
+from microbadger.freshness.private_reads import MAY_BE_NAMED
 from microbadger.freshness.requests import CheckRequest
 from microbadger.image import Reason, Repository, State, StatusDocument, format_time, image_name
 from microbadger.store import CHECKS, Database, read_value, upsert, write_value
@@ -32,7 +33,7 @@ _AT_ONCE = 0.0
 _LISTS_VERSION = "lists_version"
 
 _GET = select(CHECKS).where(CHECKS.c.image == bindparam("which"))
-_FIRST = select(CHECKS).order_by(CHECKS.c.image).limit(_MOST_NAMED)
+_FIRST = select(CHECKS).where(MAY_BE_NAMED).order_by(CHECKS.c.image).limit(_MOST_NAMED)
 _FAILING = _FIRST.where(CHECKS.c.reason.is_not(None))
 _NOTED = _FIRST.where(CHECKS.c.reason.is_(None), CHECKS.c.note.is_not(None))
 _PUBLISHING = CHECKS.update().where(CHECKS.c.image == bindparam("which")).values(edition="", due_at=_AT_ONCE)
@@ -270,6 +271,10 @@ class Checks:
         overdue = select(func.count(), func.max(due_at)).where(due_at > _AT_ONCE, due_at < since, has_succeeded)
         count, last = connection.execute(overdue).one()
         return f"{read_value(connection, _LISTS_VERSION)} {count} {last or 0}"
+
+    def begin_anew(self, connection: Connection, repository: Repository) -> None:
+        """Have an image checked at once as if it had never been."""
+        self.write(connection, repository, Check())
 
     def forget(self, connection: Connection, repository: Repository) -> None:
         """Forget an image that is tracked no more."""

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from microbadger.freshness.checks import Checks
 from microbadger.freshness.findings import Survey
+from microbadger.freshness.mentions import note_mentions, without_mention
 from microbadger.freshness.records import Records
 from microbadger.freshness.relatives import Chains, LayerStacks
 from microbadger.image import (
@@ -31,6 +32,7 @@ from microbadger.image import (
     change_document,
     changes_between,
     describe_image,
+    format_time,
     hub_details,
     is_same,
     related,
@@ -163,8 +165,32 @@ class Publication:
         statuses = {paths.status for paths in ImagePaths.all_of(repository)}
         return self.publisher.publish({}, self.records.files(repository) | statuses)
 
+    def publish_without_mention(self, lease: Lease, repository: Repository, gone: Repository) -> list[str]:
+        """Publish an image again so that it does not name one that was removed; return the paths that changed."""
+        image = self.records.image(repository)
+        if image is None:
+            return []
+        versions = without_mention(image["Versions"], gone)
+        whole = [version for each in versions if (version := self.records.version(repository, each["SHA"]))]
+        details = {version["SHA"]: version for version in without_mention(whole, gone)}
+        if versions == image["Versions"] and list(details.values()) == whole:
+            return []
+        now = format_time(self.checks.now())
+        after: ImageDocument = {**image, "Versions": versions, "UpdatedAt": now}
+        with self.database.write() as connection:
+            lease.prove(connection)
+            check = self.checks.read(connection, repository)
+            self.checks.publishing(connection, repository)
+            self.records.write(connection, repository, after, details.values(), None)
+        paths = self.publish_again(repository)
+        with self.database.write() as connection:
+            lease.prove(connection)
+            self.checks.write(connection, repository, check)
+        return paths
+
     def forget(self, connection: Connection, repository: Repository) -> None:
         """Forget the record of an image whose files are removed."""
+        note_mentions(connection, repository, self.stacks)
         self.records.forget(connection, repository)
         self.stacks.forget(connection, repository)
 

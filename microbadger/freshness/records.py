@@ -101,6 +101,11 @@ class Records:
         """Return the document as it is kept, for `unpacked_image` to read after the transaction."""
         return connection.execute(_DOCUMENT, {"which": str(repository)}).scalar_one_or_none()
 
+    def is_published(self, connection: Connection, repository: Repository) -> bool:
+        """Return whether an image has a record, or files."""
+        which = {"which": str(repository)}
+        return any(connection.execute(statement, which).first() for statement in (_UPDATED_AT, _FILES))
+
     def updated_at(self, repository: Repository) -> str | None:
         """Return when the document last changed; None where there is none."""
         with self._database.read() as connection:

@@ -9,9 +9,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from sqlalchemy import Connection
+
 from microbadger.freshness.checks import Check, Checks, mark_lists_stale, with_named
 from microbadger.freshness.findings import Survey
+from microbadger.freshness.mentions import mentions, write_mentions
 from microbadger.freshness.outcome import Aftermath, Outcome
+from microbadger.freshness.private_reads import is_private_read, note_private_read, note_public_read, private_reads
 from microbadger.freshness.publication import Publication, Published
 from microbadger.freshness.records import unpacked_image
 from microbadger.freshness.requests import CheckRequest, Requests
@@ -53,6 +57,8 @@ class _Begun:
     before: bytes | None
     is_asked_for: bool
     """Whether somebody asked for this check, rather than its time having come."""
+    is_hidden: bool
+    """Whether the image was private, and is not yet shown to be public."""
 
     @property
     def pushed(self) -> list[str]:
@@ -118,10 +124,66 @@ class Refresher:
         """Remove everything published of an image that is not tracked, and its record, after a check under way."""
         with self.leases.hold(_lease_of(repository)):
             self._remove(repository)
+        self.drop_mentions()
+
+    def hide(self, repository: Repository) -> None:
+        """Remove what was published of an image that is private no more, until it is read as a public one.
+
+        While a check is under way, its record stays: it is still to be hidden, and one does this again.
+        """
+        self.publication.remove_files(repository)  # first: on a full disk no lease can be had
+        if lease := self.leases.try_take(_lease_of(repository)):
+            try:
+                self._hide(repository)
+            finally:
+                self.leases.give_back(lease)
+
+    def hidden(self) -> list[Repository]:
+        """Return the images that are to be hidden and of which something is still published."""
+        with self.database.read() as connection:
+            return [
+                repository
+                for repository in private_reads(connection)
+                if self._is_hidden(connection, self.tracked.read(connection, repository))
+                and self.publication.records.is_published(connection, repository)
+            ]
+
+    def is_hidden(self, repository: Repository) -> bool:
+        """Return whether an image was private, and is not yet shown to be public."""
+        with self.database.read() as connection:
+            return is_private_read(connection, repository) and self._is_hidden(
+                connection, self.tracked.read(connection, repository)
+            )
+
+    def drop_mentions(self) -> None:
+        """Publish again what names an image that was removed, without its name; what is under way has to wait."""
+        with self.database.read() as connection:
+            named_by = mentions(connection)
+        for gone, images in named_by.items():
+            waiting = [repository for repository in images if not self._drop_mention(repository, gone)]
+            with self.database.write() as connection:
+                write_mentions(connection, gone, waiting)
+
+    def _drop_mention(self, repository: Repository, gone: Repository) -> bool:
+        lease = self.leases.try_take(_lease_of(repository))
+        if lease is None:
+            return False
+        try:
+            self.aftermath.purge(self.publication.publish_without_mention(lease, repository, gone))
+        finally:
+            self.leases.give_back(lease)
+        return True
+
+    def _is_hidden(self, connection: Connection, image: TrackedImage | None) -> bool:
+        return bool(image and not image.private and is_private_read(connection, image.repository))
 
     def remove_if_idle(self, repository: Repository) -> bool:
         """Do the same unless a check is under way; return whether it was done."""
-        lease = self.leases.try_take(_lease_of(repository))
+        try:
+            lease = self.leases.try_take(_lease_of(repository))
+        except StoreError:  # as on a full disk: what is not to be public any more goes all the same
+            self.publication.remove_files(repository)
+            raise
         if lease is None:
             return False
         try:
@@ -137,14 +199,17 @@ class Refresher:
             if lease is None:
                 return None
             image = self.tracked.read(connection, repository)
+            if image and image.private:
+                note_private_read(connection, repository)
             check = self.checks.read(connection, repository)
             waiting = self.requests.waiting(connection, repository)
             if not is_wanted(check, waiting):
                 lease.end(connection)
                 return None
+            is_hidden = self._is_hidden(connection, image)
             before = self.publication.records.packed(connection, repository)
         check = replace(with_named(check, waiting, self.checks.now()), began_at=self.checks.now())
-        return _Begun(repository, lease, image, check, waiting, before, is_asked_for)
+        return _Begun(repository, lease, image, check, waiting, before, is_asked_for, is_hidden)
 
     @identified("refresh")
     def _refresh(self, begun: _Begun) -> tuple[Outcome, bool]:
@@ -176,14 +241,19 @@ class Refresher:
     def _check_or_raise(self, begun: _Begun) -> tuple[Outcome, Check]:
         if begun.image is None:
             return Outcome(begun.repository, error="it is not tracked"), begun.check
-        before = unpacked_image(begun.before)
-        is_ours = self.checks.is_of_this_edition(begun.check)
+        if begun.is_hidden and begun.before:
+            self._hide(begun.repository)
+        before = None if begun.is_hidden else unpacked_image(begun.before)
+        is_ours = self.checks.is_of_this_edition(begun.check) and not begun.is_hidden
         tags = self._tags_asked_for(begun, is_readable=before is not None and is_ours)
         question = _question(begun, begun.image, before, tags, is_ours=is_ours)
         is_named = self.tracked.names_registry(begun.repository.registry)
         survey = self.surveyor.survey(replace(question, is_named=is_named))
         if survey.trouble and not survey.versions and not survey.is_gone:
             return self._failed(begun, survey.trouble)
+        if begun.is_hidden:
+            with self.database.write() as connection:
+                note_public_read(connection, begun.repository)
         published = self.publication.publish(begun.lease, begun.repository, before, survey, is_ours=is_ours)
         if survey.trouble:
             return self._failed(begun, survey.trouble, published)
@@ -257,11 +327,20 @@ class Refresher:
                 paths = self._remove(begun.repository)
         return Outcome(begun.repository, paths=frozenset(paths), error="another process has taken the check over")
 
+    def _hide(self, repository: Repository) -> None:
+        paths = self.publication.remove_files(repository)
+        with self.database.write() as connection:
+            self.publication.forget(connection, repository)
+            self.checks.begin_anew(connection, repository)
+            mark_lists_stale(connection)
+        self.aftermath.purge(paths)
+
     def _remove(self, repository: Repository) -> list[str]:
         paths = self.publication.remove_files(repository)
         with self.database.write() as connection:
             if self.tracked.read(connection, repository) is None:  # else somebody has tracked it again
                 self.publication.forget(connection, repository)
+                note_public_read(connection, repository)
                 self.requests.forget(connection, repository)
                 self.checks.forget(connection, repository)
                 mark_lists_stale(connection)

@@ -141,12 +141,15 @@ class Freshness:
         repository = image_in(path)
         if repository is None:
             return self.catalogue.make(path)
-        return self.publication.make(repository, path) if repository in self.tracked else None
+        is_public = repository in self.tracked and not self.refresher.is_hidden(repository)
+        return self.publication.make(repository, path) if is_public else None
 
     def track(self, image: TrackedImage) -> None:
         """Track an image with just these tags and this privacy, and have it checked soon."""
         self.tracked.put(image)
         self.checks.add([image.repository])
+        if self.refresher.is_hidden(image.repository):
+            self.refresher.hide(image.repository)
 
     def untrack(self, repository: Repository) -> None:
         """Stop tracking an image and remove what was published of it. Raises NotTracked."""

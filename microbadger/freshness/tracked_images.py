@@ -16,13 +16,14 @@ import time
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
 from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
 
 from sqlalchemy import Connection, Row, bindparam, func, select
 
-from microbadger.image import InvalidReference, Reference, Repository
+from microbadger.image import InvalidReference, Reference, Repository, image_name
 from microbadger.logs import EventLog, Redaction
 from microbadger.site import has_own_paths
 from microbadger.store import TRACKED_IMAGES, Database, read_if_any, read_value, stamp_of, upsert, write_value
@@ -41,6 +42,9 @@ _ENCODINGS = {
 }
 _BYTE_ORDER_MARK = re.compile(b"(" + b"|".join(map(re.escape, _ENCODINGS)) + b")")  # the longer ones first
 _SETTLED_AFTER_SECONDS = 10
+_NO_LETTER = re.compile(r"[^a-z0-9]+")
+_LONGEST_LINE = 500
+_ALIKE = 0.75  # of 1 for the same name: one with a few letters that are wrong or cannot be decoded
 _SEPARATORS = re.compile(r"[\s,]+")
 _NONE: frozenset[str] = frozenset()  # one for all: there can be very many images
 _REMEMBERED = "images.txt"
@@ -89,6 +93,8 @@ class _Listing:
     stamp: tuple[int, ...] | None = None
     images: dict[Repository, TrackedImage] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    """The lines that cannot be read."""
     is_lost: bool = False
     """Whether nothing could be read of the file, so that the images are those that it named before."""
 
@@ -167,12 +173,15 @@ class TrackedImages:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether an image that is not named may be removed.
-
-        An editor may write the file in two steps: what is missing in between is not gone. Nor is what a line may have
-        named that cannot be read.
-        """
+        """Whether every line was read, and the file is whole: an editor may write it in two steps."""
         return not self._listed().problems and self._is_settled()
+
+    def may_be_removed(self, repository: Repository) -> bool:
+        """Return whether an image that is not named may be removed: no line that cannot be read may have named it."""
+        listing = self._listed()
+        if listing.is_lost or not self._is_settled():
+            return False
+        return self.is_trusted or not any(_may_name(line, repository) for line in listing.unread)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -248,7 +257,7 @@ class TrackedImages:
         before = _listing_of(emptied.stamp, (content or "").splitlines(), self._named)
         if loss == _EMPTIED and before.images.keys() == emptied.images.keys():
             return emptied
-        return _Listing(emptied.stamp, before.images, (*before.problems, loss), is_lost=True)
+        return _Listing(emptied.stamp, before.images, (*before.problems, loss), before.unread, is_lost=True)
 
 
 def parse_line(line: str) -> TrackedImage | None:
@@ -291,6 +300,7 @@ def _text_of(content: bytes) -> str:
 def _listing_of(stamp: tuple[int, ...] | None, lines: Iterable[str], named: Iterable[str]) -> _Listing:
     images: dict[Repository, TrackedImage] = {}
     problems: list[str] = []
+    unread: list[str] = []
     sources = [
         *((f"images.txt line {number}", line) for number, line in enumerate(lines, start=1)),
         *(("MICROBADGER_IMAGES", name) for name in named),
@@ -301,10 +311,21 @@ def _listing_of(stamp: tuple[int, ...] | None, lines: Iterable[str], named: Iter
         except InvalidReference as error:
             reason = _OLD_TOKEN_ANYWHERE.sub(f"{_HOOK}[hidden]", str(error))
             problems.append(Redaction().of(f"{source} is left out: {reason}"))  # it is published
+            unread.append(line)
             continue
         if image:
             images[image.repository] = image.merged_with(images.get(image.repository))
-    return _Listing(stamp, images, tuple(problems))
+    return _Listing(stamp, images, tuple(problems), tuple(unread))
+
+
+def _may_name(line: str, repository: Repository) -> bool:
+    """Return whether a line that cannot be read may have been meant to name an image."""
+    words = _NO_LETTER.sub("", line.lower())[:_LONGEST_LINE]
+    last_part = _NO_LETTER.sub("", repository.path.rpartition("/")[2])
+    if last_part in words:
+        return True
+    names = {_NO_LETTER.sub("", name) for name in (repository.path, repository.familiar, image_name(repository))}
+    return any(SequenceMatcher(None, words, name, autojunk=False).ratio() >= _ALIKE for name in names)
 
 
 def _stored(connection: Connection, repository: Repository) -> TrackedImage | None:

@@ -1,7 +1,7 @@
 """What the process that leads does every few seconds besides checks."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.image import Repository
 from microbadger.notifications import Notifications
 from microbadger.registry import Content
-from microbadger.store import Counts, Database, identity_of, read_value, sweep, write_value
+from microbadger.site import PublishError
+from microbadger.store import Counts, Database, StoreError, identity_of, read_value, sweep, write_value
 
 _SECONDS_BETWEEN_CLEANINGS = 86400.0
 _CLEANED_AT = "cleaned_at"
@@ -33,7 +34,9 @@ class Upkeep:
     cleaning: "Cleaning"
     recovery: Recovery
     _known: object = field(default=(), init=False)
-    """The stamp of the tracked images and the database when this process last compared the two."""
+    """The stamp of the tracked images and the database when this process last had new images checked."""
+    _compared: object = field(default=(), init=False)
+    """The same when it last looked for images that are gone."""
     _gone: set[Repository] = field(default_factory=set, init=False)
     """Images that are tracked no more and are still there: one may be under way, or the file half written."""
 
@@ -52,21 +55,53 @@ class Upkeep:
         }
 
     def follow_tracked(self) -> None:
-        """Have new images checked, and remove those that are tracked no more."""
+        """Remove images that are tracked no more, hide those that are private no more, and have new ones checked."""
+        try:
+            self._remove_what_is_gone()
+        finally:
+            self._add_what_is_new()
+
+    def _remove_what_is_gone(self) -> None:
+        """Do what takes something down; it writes nothing first, so that no other trouble keeps anything public."""
+        with self.database.read() as connection:
+            known = self.tracked.stamp, identity_of(connection)
+        if known != self._compared:
+            checked = self.checks.repositories()  # first: an image that is tracked meanwhile must not seem to be gone
+            self._gone = checked - {image.repository for image in self.tracked}
+            self._compared = known
+        gone = [repository for repository in self._gone if self.tracked.may_be_removed(repository)]
+        _for_each(self.refresher.hidden(), self.refresher.hide)
+        _for_each(gone, self._remove)
+        self.refresher.drop_mentions()
+
+    def _add_what_is_new(self) -> None:
         with self.database.read() as connection:
             known = self.tracked.stamp, identity_of(connection)
         if known != self._known:
-            checked = self.checks.repositories()  # first: an image that is tracked meanwhile must not seem to be gone
             tracked = {image.repository for image in self.tracked}
             self.checks.check_all_of_other_editions()
-            self.checks.add(tracked - checked)
+            self.checks.add(tracked - self.checks.repositories())
             self.tracked.remember()
-            self._known, self._gone = known, checked - tracked
-        if self._gone and self.tracked.is_trusted:
-            self._gone -= {repository for repository in self._gone if self.refresher.remove_if_idle(repository)}
+            self._known = known
+
+    def _remove(self, repository: Repository) -> None:
+        if self.refresher.remove_if_idle(repository):
+            self._gone.discard(repository)
 
     def _say_when(self) -> None:
         self.counts.set("last_round_timestamp_seconds", round(time.time(), 3))
+
+
+def _for_each(repositories: Iterable[Repository], work: Callable[[Repository], None]) -> None:
+    """Do something for each image, whatever happens with others; raise what happened first."""
+    troubles: list[OSError | PublishError | StoreError] = []
+    for repository in repositories:
+        try:
+            work(repository)
+        except (OSError, PublishError, StoreError) as error:
+            troubles.append(error)
+    if troubles:
+        raise troubles[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,9 +90,23 @@ def test_an_image_under_way_is_removed_when_its_check_has_ended(world: World) ->
     assert world.checks.repositories() == {TWO}
 
 
-def test_nothing_is_removed_while_a_line_cannot_be_read(world: World) -> None:
+@pytest.mark.parametrize(
+    "line",
+    [
+        "example/wéb0",
+        "Example/Web0",
+        "example/web0:",
+        "example/web0 privat",
+        "example /web0",
+        "https://hub.docker.com/r/example/web0",
+        "example/web0@sha256:1",
+        "exmple/web0!",
+        "web0 private yes",
+    ],
+)
+def test_an_image_is_not_removed_while_a_line_that_cannot_be_read_may_have_named_it(world: World, line: str) -> None:
     follow(world, "example/web0\nexample/web1\n")
-    follow(world, "example/web1\nA/b\n")
+    follow(world, f"example/web1\n{line}\n")
     assert world.checks.repositories() == {ONE, TWO}
     follow(world, "example/web1\n")
     assert world.checks.repositories() == {TWO}
@@ -129,7 +143,7 @@ def test_a_file_of_a_comment_alone_has_everything_removed(world: World) -> None:
 
 def test_an_image_that_is_not_removed_yet_is_not_checked_again_and_again(world: World) -> None:
     follow(world, "example/web0\nexample/web1\n")
-    follow(world, "example/web1\nA/b\n")
+    follow(world, "example/web1\nexample/web0:\n")
     for repository in world.checks.due():
         world.refresher.refresh_if_due(repository)
     assert (world.checks.due(), world.registries.asked) == ([], [TWO])
@@ -137,7 +151,7 @@ def test_an_image_that_is_not_removed_yet_is_not_checked_again_and_again(world: 
 
 def test_new_images_are_checked_while_nothing_can_be_removed(world: World) -> None:
     follow(world, "example/web0\n")
-    follow(world, "example/web1\nA/b\n")
+    follow(world, "example/web1\nexample/web0:\n")
     world.track(THREE)
     world.upkeep.follow_tracked()
     assert set(world.checks.due()) == {ONE, TWO, THREE}
@@ -146,7 +160,7 @@ def test_new_images_are_checked_while_nothing_can_be_removed(world: World) -> No
 def test_an_image_that_is_tracked_again_before_it_could_be_removed_stays(world: World) -> None:
     follow(world, "example/web0\nexample/web1\n")
     world.check(ONE)
-    follow(world, "example/web1\nA/b\n")
+    follow(world, "example/web1\nexample/web0:\n")
     world.track(ONE)
     follow(world, "example/web1\n")
     assert (world.checks.repositories(), is_published(world, ONE)) == ({ONE, TWO}, True)

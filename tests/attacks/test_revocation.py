@@ -1,0 +1,196 @@
+"""Revocation fails closed: what may no longer be public goes at once, whatever else is broken, and at a start, too."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from werkzeug.wrappers import Response
+
+from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.image.reference import Repository
+from microbadger.site.paths import CATALOGUE, HOME, ImagePaths
+from microbadger.site.publisher import PublishError
+from tests.fakes.registry import FakeRegistry, image
+from tests.freshness.bench import Bench
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeRegistry]:
+    with FakeRegistry() as fake:
+        yield fake
+
+
+class Service:
+    """A service that published ``team/web``, listed as private, and ``team/child`` that is built on it."""
+
+    def __init__(self, folder: Path, fake: FakeRegistry) -> None:
+        self.bench = Bench(folder, fake, named="")
+        self.web, self.child = self.bench.repository, Repository(fake.host, "team/child")
+        fake.push("team/web", "latest", image(layers=[10]))
+        fake.push("team/child", "latest", image(layers=[10, 20]))
+        self.bench.list_images(f"{self.web} private\n{self.child}\n")
+        self.round()
+        for repository in (self.web, self.child):
+            assert self.bench.refresher.refresh(repository).error is None
+        self.bench.freshness.catalogue.publish()
+        assert self.holds(self.web)
+        assert self.names(self.web)
+        self.fake = fake
+
+    def round(self) -> None:
+        self.bench.freshness.upkeep.follow_tracked()
+
+    def restart(self) -> None:
+        self.bench = self.bench.again(named="")
+
+    def holds(self, repository: Repository) -> bool:
+        """Return whether a file of an image is published, or would be on request."""
+        paths = ImagePaths.of(repository)
+        names = (paths.metadata, paths.page, paths.badge("version", None, "svg"), paths.changes)
+        is_there = any(self.bench.publisher.has(name) for name in names)
+        return is_there or any(self.bench.freshness.make(name) is not None for name in names)
+
+    def names(self, repository: Repository) -> bool:
+        """Return whether a file of another image names this one."""
+        own = ImagePaths.of(repository).metadata.removesuffix(".json").removeprefix("v1/images/")
+        others = {path: content for path, content in self.bench.files().items() if own not in path}
+        return any(repository.path.encode() in content for path, content in others.items())
+
+    def publish_lists(self) -> None:
+        self.bench.freshness.catalogue.publish()
+
+
+@pytest.fixture
+def service(tmp_path: Path, fake: FakeRegistry) -> Iterator[Service]:
+    service = Service(tmp_path, fake)
+    yield service
+    service.bench.database.close()
+
+
+def lose_private(service: Service) -> None:
+    service.bench.list_images(f"{service.web}\n{service.child}\n", seconds_ago=1800)
+
+
+def lose_line(service: Service) -> None:
+    service.bench.list_images(f"{service.child}\n", seconds_ago=1800)
+
+
+def lose_line_beside_a_bad_one(service: Service) -> None:
+    service.bench.list_images(f"{service.child}\n!!! what is this\nUPPER/case\n", seconds_ago=1800)
+
+
+def lose_private_beside_a_bad_line(service: Service) -> None:
+    service.bench.list_images(f"{service.web}\n{service.child}\n{service.web} privat\n", seconds_ago=1800)
+
+
+REVOCATIONS = [lose_private, lose_line, lose_line_beside_a_bad_one, lose_private_beside_a_bad_line]
+
+
+def nothing(service: Service) -> None:
+    pass
+
+
+def registry_is_down(service: Service) -> None:
+    service.fake.always("/", lambda _: Response(status=503))
+
+
+def registry_denies(service: Service) -> None:
+    service.fake.always("/", lambda _: Response(status=403))
+
+
+@pytest.mark.parametrize("trouble", [nothing, registry_is_down, registry_denies])
+@pytest.mark.parametrize("is_start", [False, True], ids=["running", "start"])
+@pytest.mark.parametrize("revoke", REVOCATIONS)
+def test_what_may_no_longer_be_public_goes_in_one_round(
+    service: Service, revoke: Callable[[Service], None], is_start: bool, trouble: Callable[[Service], None]
+) -> None:
+    trouble(service)
+    revoke(service)
+    if is_start:
+        service.restart()
+
+    service.round()
+    service.publish_lists()
+
+    assert not service.holds(service.web)
+    assert not service.names(service.web)
+    assert service.holds(service.child)
+
+
+@pytest.mark.parametrize("revoke", [lose_line, lose_private])
+def test_it_goes_although_another_image_cannot_be_removed(service: Service, revoke: Callable[[Service], None]) -> None:
+    revoke(service)
+    service.bench.freshness.checks.add([Repository.parse("ghcr.io/a/broken")])
+    path = ImagePaths.of(Repository.parse("ghcr.io/a/broken")).status
+    (service.bench.public / path).mkdir(parents=True)  # a folder, which cannot be removed as a file is
+
+    with pytest.raises(PublishError):
+        service.round()
+
+    assert not service.holds(service.web)
+
+
+def test_an_image_that_is_public_after_all_comes_back_with_an_anonymous_read(service: Service) -> None:
+    lose_private(service)
+    service.round()
+
+    assert service.bench.freshness.checks.due() == [service.web]
+    assert service.bench.refresh() is None
+
+    service.publish_lists()
+    assert service.holds(service.web)
+    assert str(service.web).encode() in service.bench.files()[CATALOGUE]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 503])
+def test_an_image_that_no_anonymous_reader_may_see_stays_away(service: Service, status: int) -> None:
+    lose_private(service)
+    service.round()
+    service.fake.always("/", lambda _: Response(status=status))
+
+    assert service.bench.refresh()
+
+    service.publish_lists()
+    assert not service.holds(service.web)
+    assert not [path for path in (CATALOGUE, HOME) if service.web.path.encode() in service.bench.files()[path]]
+    assert service.bench.freshness.catalogue.search("web", 10) == []
+    assert not service.bench.freshness.checks.summary().failing
+    assert json.loads(service.bench.files()[CATALOGUE])["ImageCount"] == 1
+
+
+def test_a_check_that_comes_first_publishes_nothing_of_a_private_read(service: Service) -> None:
+    service.fake.always("/", lambda _: Response(status=403))
+    lose_private(service)
+
+    assert service.bench.refresh()
+
+    assert not service.holds(service.web)
+
+
+def test_what_an_administrator_makes_private_no_more_goes_at_once(service: Service) -> None:
+    other = Repository(service.fake.host, "team/other")
+    service.fake.push("team/other", "latest", image(layers=[7]))
+    service.bench.freshness.track(TrackedImage(other, private=True))
+    assert service.bench.refresher.refresh(other).error is None
+    assert service.holds(other)
+
+    service.bench.freshness.track(TrackedImage(other))
+
+    assert not service.holds(other)
+
+
+def test_what_a_check_under_way_publishes_too_late_goes_in_the_next_round(service: Service) -> None:
+    with service.bench.leases.hold(f"image:{service.web}"):
+        lose_private(service)
+        service.round()
+        assert not service.holds(service.web)
+    service.round()
+    assert service.bench.freshness.records.image(service.web) is None
+
+
+def test_a_public_image_that_was_never_private_stays(service: Service) -> None:
+    before = ImagePaths.of(service.child)
+    lose_private(service)
+    service.round()
+    assert service.bench.publisher.has(before.metadata)
