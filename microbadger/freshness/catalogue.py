@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from sqlalchemy import Connection, Row, func, select
 
 from microbadger.cdn import CdnPurge
-from microbadger.freshness.checks import Checks, check_of
+from microbadger.freshness.checks import Checks, check_anew, check_of
 from microbadger.freshness.private_reads import MAY_BE_NAMED
-from microbadger.image import document_bytes
+from microbadger.image import Repository, document_bytes, has_shape
 from microbadger.logs import EventLog
 from microbadger.site import (
     API,
@@ -20,6 +20,7 @@ from microbadger.site import (
     CATALOGUE,
     HOME,
     LISTED_ON_HOME,
+    ListEntry,
     Publisher,
     PublishError,
     SiteOptions,
@@ -70,6 +71,8 @@ class Catalogue:
         self._cdn = cdn
         self._clock = clock
         self._rest_until = float("-inf")
+        self._damaged: set[Repository] = set()
+        """Images whose entry is damaged: a check makes it anew."""
 
     def publish_if_stale(self) -> None:
         """Publish if the lists say something else than when they were published last.
@@ -97,6 +100,8 @@ class Catalogue:
         changed += self._publisher.publish(files, {API, API_PAGE} - files.keys())  # a static site has none
         with self._database.write() as connection:
             write_value(connection, _WRITTEN, version)
+            while self._damaged:
+                check_anew(connection, self._damaged.pop())
         self._cdn.add(changed)
         self._rest_until = self._clock() + (_REST_SECONDS_AN_IMAGE * count if count > _SHORT else 0)
 
@@ -141,7 +146,10 @@ class Catalogue:
     def _entry(self, row: "Row[tuple[object, ...]]") -> bytes:
         """Return what the list says of an image: what its record has, and its state."""
         check = check_of(row)
-        entry = row.entry or document_bytes({"ImageName": row.name}).decode()
+        is_whole = _is_entry(row.entry)
+        if row.entry is not None and not is_whole:
+            self._damaged.add(Repository.parse(row.image))
+        entry = row.entry if is_whole else document_bytes({"ImageName": row.name}).decode()
         return listed(entry, check.state(self._checks.now()), check.reason)
 
     def _count(self, connection: Connection) -> int:
@@ -149,3 +157,11 @@ class Catalogue:
 
     def _version(self, connection: Connection) -> str:
         return f"{self._checks.lists_version(connection)} {self._checks.edition}"
+
+
+def _is_entry(text: str | None) -> bool:
+    """Return whether the entry that is kept of an image is whole."""
+    try:
+        return text is not None and has_shape(json.loads(text), ListEntry)
+    except (TypeError, ValueError, RecursionError):
+        return False

@@ -9,14 +9,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any, cast
+from typing import Any, get_args
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, union_all
 
 from microbadger.freshness.private_reads import MAY_BE_NAMED
 from microbadger.freshness.requests import CheckRequest
-from microbadger.image import Reason, Repository, State, StatusDocument, format_time, image_name
+from microbadger.image import Reason, Repository, State, StatusDocument, format_time, has_shape, image_name, is_tag
 from microbadger.store import CHECKS, Database, read_value, upsert, write_value
 
 _FIRST_RETRY = timedelta(minutes=1)
@@ -30,6 +30,7 @@ _MOST_VIEWED = 20
 _VIEWED_FOR = timedelta(days=30)
 _MOST_NAMED = 100
 _AT_ONCE = 0.0
+_END_OF_TIME = 250_000_000_000.0  # in the year 9892
 _LISTS_VERSION = "lists_version"
 
 _GET = select(CHECKS).where(CHECKS.c.image == bindparam("which"))
@@ -330,6 +331,11 @@ def with_named(check: Check, requests: Iterable[CheckRequest], now: datetime) ->
     )
 
 
+def check_anew(connection: Connection, repository: Repository) -> None:
+    """Have an image checked at once, and all that is published of it made again."""
+    connection.execute(_PUBLISHING, {"which": str(repository)})
+
+
 def mark_lists_stale(connection: Connection) -> None:
     """Note that the lists of all images say something else now."""
     # Counting would need two transactions at once to wait for each other: both would find the same number.
@@ -358,20 +364,20 @@ def _columns_of(check: Check) -> dict[str, object]:
 
 
 def check_of(row: "Row[Any]") -> Check:
-    """Return the check that a row of the table is."""
+    """Return the check that a row of the table is; what is not of its type counts as never set."""
     return Check(
         began_at=_moment(row.began_at),
         ended_at=_moment(row.ended_at),
         succeeded_at=_moment(row.succeeded_at),
         failing_since=_moment(row.failing_since),
         due_at=_moment(row.due_at or None),
-        failures=row.failures,
-        reason=cast("Reason | None", row.reason),
-        error=row.error,
-        note=row.note,
-        edition=row.edition,
-        pushed=tuple(json.loads(row.pushed_tags)),
-        viewed=json.loads(row.viewed_tags),
+        failures=row.failures if type(row.failures) is int and row.failures >= 0 else 0,
+        reason=row.reason if row.reason in get_args(Reason) else None,
+        error=_kept(row.error, str, None),
+        note=_kept(row.note, str, None),
+        edition=_kept(row.edition, str, ""),
+        pushed=tuple(filter(is_tag, _parsed(row.pushed_tags, list[str], []))),
+        viewed={tag: at for tag, at in _parsed(row.viewed_tags, dict[str, float], {}).items() if is_tag(tag)},
     )
 
 
@@ -383,5 +389,23 @@ def _seconds(moment: datetime | None) -> float | None:
     return moment.timestamp() if moment else None
 
 
-def _moment(seconds: float | None) -> datetime | None:
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+def is_moment(seconds: float) -> bool:
+    """Return whether a number of seconds is a time that has a date."""
+    return 0 < seconds < _END_OF_TIME
+
+
+def _moment(seconds: object) -> datetime | None:
+    if not isinstance(seconds, int | float) or not is_moment(seconds):
+        return None
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _kept(value: Any, kind: Any, default: Any) -> Any:
+    return value if has_shape(value, kind) else default
+
+
+def _parsed(text: Any, kind: Any, default: Any) -> Any:
+    try:
+        return _kept(json.loads(text), kind, default)
+    except (TypeError, ValueError, RecursionError):
+        return default

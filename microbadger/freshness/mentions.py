@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, bindparam, select
 
 from microbadger.freshness.relatives import LayerStacks
-from microbadger.image import RelativeDocument, Repository, VersionDocument, image_name, related
+from microbadger.image import RelativeDocument, Repository, VersionDocument, has_shape, image_name, related
 from microbadger.store import META, upsert
 
 _PREFIX = "named_by:"
@@ -30,10 +30,7 @@ def write_mentions(connection: Connection, gone: Repository, images: Iterable[Re
 
 def mentions(connection: Connection) -> dict[Repository, list[Repository]]:
     """Return the images that may still name each one that was removed."""
-    return {
-        Repository.parse(row.key.removeprefix(_PREFIX)): [Repository.parse(image) for image in json.loads(row.value)]
-        for row in connection.execute(_ALL)
-    }
+    return {Repository.parse(row.key.removeprefix(_PREFIX)): _named(row.value) for row in connection.execute(_ALL)}
 
 
 def without_mention(versions: Iterable[VersionDocument], gone: Repository) -> list[VersionDocument]:
@@ -47,3 +44,11 @@ def _without(version: VersionDocument, name: str) -> VersionDocument:
 
     of_base = {key: version["Labels"][key] for key in version.get("InheritedLabels", [])}
     return related(version, others(version.get("Parents", [])), others(version.get("Identical", [])), of_base)
+
+
+def _named(text: str) -> list[Repository]:
+    try:
+        names = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    return [Repository.parse(name) for name in names] if has_shape(names, list[str]) else []

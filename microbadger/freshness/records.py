@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, bindparam, select
 
-from microbadger.freshness.checks import mark_lists_stale
+from microbadger.freshness.checks import check_anew, is_moment, mark_lists_stale
 from microbadger.freshness.tag_lists import TagLists
 from microbadger.image import (
     MOST_CHANGES,
@@ -22,9 +22,11 @@ from microbadger.image import (
     Repository,
     VersionDocument,
     document_bytes,
+    has_shape,
     image_name,
     tags_of,
 )
+from microbadger.logs import EventLog
 from microbadger.site import entry_of, searchable
 from microbadger.store import (
     BROKEN_CONTENT,
@@ -38,6 +40,8 @@ from microbadger.store import (
     Database,
     upsert,
 )
+
+log = EventLog(__name__)
 
 _NO_TAG = ""
 
@@ -89,7 +93,10 @@ class Records:
         """Return the document of an image; None where it was never read."""
         with self._database.read() as connection:
             packed = self.packed(connection, repository)
-        return unpacked_image(packed)
+        image = unpacked_image(packed, repository)
+        if packed and image is None:
+            self._have_it_read_again(repository, "record")
+        return image
 
     def repositories(self) -> list[Repository]:
         """Return every image that has a record, by its name."""
@@ -116,19 +123,24 @@ class Records:
         with self._database.read() as connection:
             packed = connection.execute(_VERSION, {"which": str(repository), "its_sha": sha}).scalar_one_or_none()
         document = _unpacked(packed)
-        return cast(VersionDocument, document) if _has_fields(document, VersionDocument.__required_keys__) else None
+        if has_shape(document, VersionDocument) and document["SHA"] == sha:
+            return cast(VersionDocument, document)
+        if packed:
+            self._have_it_read_again(repository, f"version {sha}")
+        return None
 
     def first_seen(self, repository: Repository) -> dict[str, float]:
         """Return when each digest was first seen, as a Unix time."""
         with self._database.read() as connection:
             rows = connection.execute(_FIRST_SEEN, {"which": str(repository), "its_tag": _NO_TAG}).all()
-        return {row.digest: row.seen_at for row in rows}
+        return {row.digest: row.seen_at for row in rows if has_shape(row.seen_at, float) and is_moment(row.seen_at)}
 
     def changes(self, repository: Repository) -> ChangeLogDocument:
         """Return the last changes of an image, the newest first."""
         with self._database.read() as connection:
             changes = connection.execute(_CHANGES, {"which": str(repository)}).scalars().all()
-        return ChangeLogDocument(ImageName=image_name(repository), Changes=[json.loads(change) for change in changes])
+        whole = [change for each in changes if has_shape(change := _parsed(each), ChangeDocument)]
+        return ChangeLogDocument(ImageName=image_name(repository), Changes=whole)
 
     def write(
         self,
@@ -188,6 +200,12 @@ class Records:
         for table in (RECORDS, VERSIONS, CHANGES, PUBLIC_FILES, TAG_LISTS, BROKEN_CONTENT, CONTENT):
             connection.execute(table.delete().where(table.c.image == str(repository)))
 
+    def _have_it_read_again(self, repository: Repository, what: str) -> None:
+        """Have an image checked of which something that is kept is damaged; all of it is then described anew."""
+        log.warning("record_damaged", image=repository.familiar, what=what)
+        with self._database.write() as connection:
+            check_anew(connection, repository)
+
     def _remove_versions(self, connection: Connection, name: str, kept: Collection[str]) -> None:
         stored = connection.execute(_SHAS, {"which": name}).scalars()
         if gone := set(stored) - set(kept):
@@ -205,13 +223,13 @@ class Records:
         connection.execute(_REMOVE_OLD_CHANGES, {"which": name})
 
 
-def unpacked_image(packed: bytes | None) -> ImageDocument | None:
-    """Return the document of an image as it is kept; None where it is not whole."""
+def unpacked_image(packed: bytes | None, repository: Repository) -> ImageDocument | None:
+    """Return the document of an image as it is kept; None where it is not whole, or that of another image."""
     document = _unpacked(packed)
-    if not _has_fields(document, ImageDocument.__required_keys__) or not isinstance(document["Versions"], list):
+    if not has_shape(document, ImageDocument):
         return None
-    is_whole = all(_has_fields(version, VersionDocument.__required_keys__) for version in document["Versions"])
-    return cast(ImageDocument, document) if is_whole else None
+    is_own = (document["Registry"], document["Repository"]) == (repository.registry, repository.path)
+    return cast(ImageDocument, document) if is_own else None
 
 
 def _packed(document: Mapping[str, object]) -> bytes:
@@ -220,10 +238,14 @@ def _packed(document: Mapping[str, object]) -> bytes:
 
 def _unpacked(packed: bytes | None) -> Any:
     try:
-        return json.loads(zlib.decompress(packed)) if packed else None
-    except (ValueError, RecursionError, zlib.error):
+        return _parsed(zlib.decompress(packed)) if packed else None
+    except (TypeError, zlib.error):
         return None
 
 
-def _has_fields(value: object, names: frozenset[str]) -> bool:
-    return isinstance(value, dict) and names <= value.keys()
+def _parsed(text: str | bytes) -> Any:
+    """Return JSON that is kept; None where it is none."""
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return None

@@ -243,7 +243,7 @@ class Refresher:
             return Outcome(begun.repository, error="it is not tracked"), begun.check
         if begun.is_hidden and begun.before:
             self._hide(begun.repository)
-        before = None if begun.is_hidden else unpacked_image(begun.before)
+        before = None if begun.is_hidden else unpacked_image(begun.before, begun.repository)
         is_ours = self.checks.is_of_this_edition(begun.check) and not begun.is_hidden
         tags = self._tags_asked_for(begun, is_readable=before is not None and is_ours)
         question = _question(begun, begun.image, before, tags, is_ours=is_ours)

@@ -56,6 +56,7 @@ from microbadger.image.manifest import (
 )
 from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage
 from microbadger.image.reference import DOCKER_HUB, InvalidReference, Reference, Repository, is_digest, is_tag
+from microbadger.image.shapes import has_shape
 from microbadger.image.strict_json import parse_json, parse_object
 from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
 from microbadger.image.version_facts import facts_of, related
@@ -105,6 +106,7 @@ __all__ = [
     "facts_of",
     "format_time",
     "has_digest",
+    "has_shape",
     "has_unread_part",
     "hub_details",
     "image_name",

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from microbadger.image import has_shape
 from microbadger.notifications.messages import FORMATS
 from microbadger.notifications.receivers import Scope
 from microbadger.site import ImagePaths
@@ -19,6 +20,7 @@ from microbadger.store import SUBSCRIPTIONS
 DEFAULT_FORMAT = "microbadger"
 MOST_SUBSCRIPTIONS = 1000
 _MOST_PATTERNS = 50
+_NO_TAG = ("-",)  # a pattern that fits none
 _PATTERN = re.compile(r"[\w.*?\[\]!-]{1,128}", re.ASCII)
 
 
@@ -107,7 +109,16 @@ def _row(subscription: Subscription) -> dict[str, Any]:
 def _subscription(row: Any) -> Subscription:
     fields = row._asdict()
     del fields["number"]
-    return Subscription(**{**fields, "tags": tuple(json.loads(row.tags))})
+    return Subscription(**{**fields, "tags": _patterns(row.tags)})
+
+
+def _patterns(text: str) -> tuple[str, ...]:
+    """Return tag patterns as they are kept; where they are damaged, one that fits no tag: all would be too many."""
+    try:
+        patterns = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return _NO_TAG
+    return tuple(patterns) if has_shape(patterns, list[str]) else _NO_TAG
 
 
 _ALL = select(SUBSCRIPTIONS).order_by(SUBSCRIPTIONS.c.number)

@@ -2,7 +2,7 @@
 
 from microbadger.site.common_files import common_files
 from microbadger.site.image_files import ImageFiles, Maker, status_files
-from microbadger.site.image_list import entry_of, list_page, list_parts, listed
+from microbadger.site.image_list import ListEntry, entry_of, list_page, list_parts, listed
 from microbadger.site.markup import FORMATS, badge_link
 from microbadger.site.options import SiteOptions
 from microbadger.site.pages import LISTED_ON_HOME, STATES, absent_page, home_page
@@ -22,6 +22,7 @@ __all__ = [
     "STATES",
     "ImageFiles",
     "ImagePaths",
+    "ListEntry",
     "Maker",
     "PublishError",
     "Publisher",
