@@ -14,6 +14,7 @@ from microbadger.store import Counts, StoreError
 from microbadger.web.admin import AdminRoutes
 from microbadger.web.answers import defect_answer, error_answer, options_answer, trouble_answer
 from microbadger.web.api import ApiRoutes
+from microbadger.web.edge import Edge, refuse_nul
 from microbadger.web.files import AnyPath, PublicFiles
 from microbadger.web.health import HealthRoutes
 from microbadger.web.notifications import NotificationRoutes
@@ -42,7 +43,8 @@ class Web:
         app = Flask("microbadger", static_folder=None)
         app.url_map.converters["path"] = AnyPath
         app.url_map.merge_slashes = False  # by a redirect to the host that the request names
-        app.wsgi_app = RequestIds(app.wsgi_app)  # type: ignore[method-assign] # as Flask's documentation has it
+        app.wsgi_app = RequestIds(Edge(app.wsgi_app))  # type: ignore[method-assign] # as Flask's documentation has it
+        app.before_request(refuse_nul)
         app.before_request(options_answer)
         app.after_request(with_request_id)
         freshness, notifications = self.freshness, self.notifications

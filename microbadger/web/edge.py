@@ -1,0 +1,37 @@
+"""Takes from a request what may not change its answer, so that no cache keeps an answer that one client has shaped.
+
+A cache knows an answer by its URL. Whatever else a client sends, the next one is given the same.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from flask import request
+from werkzeug.exceptions import NotFound
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+# The host is that of the settings wherever one is shown. Only conditions that a cache sets itself are met: to fail at
+# another one would be an answer of its own, https://www.rfc-editor.org/rfc/rfc9110#section-13.1
+_HOST = "localhost"
+_IGNORED = ("HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_RANGE", "HTTP_RANGE")
+
+
+class Edge:
+    """A WSGI application around another one, which sees requests as they would be of a client without intentions."""
+
+    def __init__(self, application: "WSGIApplication") -> None:
+        self._application = application
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        for name in _IGNORED:
+            environ.pop(name, None)
+        environ["HTTP_HOST"], environ["wsgi.url_scheme"] = _HOST, "http"
+        return self._application(environ, start_response)
+
+
+def refuse_nul() -> None:
+    """Raise NotFound for an address that holds a NUL: no database and no file system takes one in a name."""
+    if "\0" in request.path and request.method != "POST":
+        raise NotFound
