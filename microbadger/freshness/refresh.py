@@ -207,6 +207,7 @@ class Refresher:
                 lease.end(connection)
                 return None
             is_hidden = self._is_hidden(connection, image)
+            self.requests.begin(connection, repository, waiting)
             before = self.publication.records.packed(connection, repository)
         check = replace(with_named(check, waiting, self.checks.now()), began_at=self.checks.now())
         return _Begun(repository, lease, image, check, waiting, before, is_asked_for, is_hidden)

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
+from microbadger.freshness import pace
 from microbadger.image import DOCKER_HUB, Reference, Repository
 from microbadger.logs import current_id
 from microbadger.store import ASKED_TAGS, REQUESTS, Database, excluded, upsert
@@ -73,18 +74,26 @@ class Requests:
         self._now = now
 
     def add(self, *references: Reference, is_view: bool = False) -> None:
-        """Keep requests, all or none. They outlive a power failure once this returns.
+        """Keep requests, all or none, to be done at once. They outlive a power failure once this returns.
 
         Where many tags of an image wait, a push of a further one asks for the whole image, and a view for nothing.
         """
-        asked_by = current_id("request") or ""
         with self._database.write(durable=True) as connection:
             for reference in references:
-                has_room = not reference.tag or self._has_room(connection, reference)
-                if has_room or not is_view:
-                    tag = (has_room and reference.tag) or _NO_TAG
-                    row = self._row(reference.repository, tag, asked_by)
-                    upsert(connection, REQUESTS, {**row, "is_view": is_view}, update=_ONE_MORE)
+                self._add(connection, reference, is_view=is_view)
+
+    def add_paced(self, *references: Reference) -> dict[Repository, datetime | None]:
+        """Keep requests in the same way, to be done as soon as the pace of their images allows.
+
+        Return for each image when that is, None if at once.
+        """
+        with self._database.write(durable=True) as connection:
+            images = dict.fromkeys(reference.repository for reference in references)
+            times = {image: pace.earliest(connection, image, self._now()) for image in images}
+            for reference in references:
+                due_at = times[reference.repository]
+                self._add(connection, reference, due_at=due_at.timestamp() if due_at else _AT_ONCE)
+        return times
 
     def are_waiting(self, references: Iterable[Reference]) -> bool:
         """Return whether some of these were added and no check that ended has answered them."""
@@ -99,6 +108,11 @@ class Requests:
         """Return what is to be done for an image now."""
         rows = connection.execute(_WAITING, {"which": str(repository), **self._times()})
         return [CheckRequest(row.tag or None, row.asked, row.asked_by, row.is_view, row.follow_ups) for row in rows]
+
+    def begin(self, connection: Connection, repository: Repository, begun: Iterable[CheckRequest]) -> None:
+        """Note that a check begins, if it is for a push."""
+        if any(not request.is_view for request in begun):
+            pace.note_check(connection, repository, self._now())
 
     def follow_up(self, connection: Connection, repository: Repository, requests: Iterable[CheckRequest]) -> None:
         """Make requests again that have ended, each to be done a while later, unless they were followed up enough."""
@@ -149,6 +163,16 @@ class Requests:
         """Forget what was asked for of an image that is tracked no more."""
         for table in (REQUESTS, ASKED_TAGS):
             connection.execute(table.delete().where(table.c.image == str(repository)))
+        pace.forget(connection, repository)
+
+    def _add(
+        self, connection: Connection, reference: Reference, *, is_view: bool = False, due_at: float = _AT_ONCE
+    ) -> None:
+        has_room = not reference.tag or self._has_room(connection, reference)
+        if has_room or not is_view:
+            tag = (has_room and reference.tag) or _NO_TAG
+            row = self._row(reference.repository, tag, current_id("request") or "")
+            upsert(connection, REQUESTS, {**row, "is_view": is_view, "due_at": due_at}, update=_ONE_MORE)
 
     def _has_room(self, connection: Connection, reference: Reference) -> bool:
         tags = connection.execute(_TAGS, {"which": str(reference.repository)}).scalars().all()

@@ -81,11 +81,13 @@ class Schedule:
             self._attempt("end leading", partial(self._leases.give_back, lease))
             log.info("leading_ended", pid=os.getpid())
 
-    def check_soon(self, repository: Repository) -> None:
+    def check_soon(self, repository: Repository, not_before: datetime | None = None) -> None:
         """Do what is requested for an image, once for all that is requested until it begins."""
         if scheduler := self._scheduler:
             scheduler.add_job(
                 partial(self._attempt, str(repository), partial(self._refresher.refresh_requested, repository)),
+                trigger="date",
+                run_date=not_before,  # at once if None
                 id=str(repository),
                 name=repository.registry,
                 executor=_REQUESTED,

@@ -126,9 +126,8 @@ class Freshness:
 
     def check_soon(self, *references: Reference) -> None:
         """Have images or some of their tags checked; the requests outlive a power failure once this returns."""
-        self.requests.add(*references)
-        for repository in {reference.repository: None for reference in references}:
-            self.schedule.check_soon(repository)
+        for repository, due_at in self.requests.add_paced(*references).items():
+            self.schedule.check_soon(repository, due_at)
 
     def check_if_unknown(self, reference: Reference) -> None:
         """Have a tag checked that a badge was asked for and that is not known, unless that was done lately."""

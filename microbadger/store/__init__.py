@@ -16,7 +16,7 @@ from microbadger.store.files import (
     written_beside,
 )
 from microbadger.store.leases import Lease, LeaseLost, Leases
-from microbadger.store.meta import identity_of, kept_secret, read_value, write_value
+from microbadger.store.meta import forget_value, identity_of, kept_secret, read_value, write_value
 from microbadger.store.tables import (
     ASKED_TAGS,
     BROKEN_CONTENT,
@@ -67,6 +67,7 @@ __all__ = [
     "Leases",
     "StoreError",
     "excluded",
+    "forget_value",
     "have_same_content",
     "identity_of",
     "kept_secret",
