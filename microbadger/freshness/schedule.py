@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from operator import itemgetter
 from typing import TypeVar
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -29,6 +30,8 @@ log = EventLog(__name__)
 _ROUND_SECONDS = 5
 _MOST_LATE = timedelta(seconds=2 * _ROUND_SECONDS)
 _THREADS = 8
+_MOST_THREADS = 64  # with those that wait for registries that hang
+_SHOWN_AFTER_SECONDS = 30.0
 _MOST_IN_HAND = 100  # of one registry: more than are done until the next are taken
 _FEW_IN_HAND = 2 * _THREADS
 _ROUND, _REQUESTED, _DUE = "round", "requested", "due"
@@ -105,13 +108,14 @@ class Schedule:
         return self._leases.is_held(_LEADER)
 
     def _forget_work(self) -> None:
-        self._requested_workers, self._due_workers = Workers(_THREADS), Workers(_THREADS)
+        self._requested_workers, self._due_workers = Workers(_THREADS, _MOST_THREADS), Workers(_THREADS, _MOST_THREADS)
         self._leading, self._taking = threading.Lock(), threading.Lock()
         self._left_undone: set[Repository] = set()
         self._due: set[Repository] = set()
         self._put_off: set[Repository] = set()  # until the next round
 
     def _round(self) -> None:
+        self._make_room()
         self._attempt("count", self._upkeep.count)
         self._attempt("lead", self._lead)
         if self._lease:
@@ -121,6 +125,14 @@ class Schedule:
             self._put_off.clear()
             self._attempt("begin what is due", self._begin_due)
             self._attempt("begin to clean up", self._begin_cleaning)
+
+    def _make_room(self) -> None:
+        """Make up for the threads of registries that hang, and have monitors see which do."""
+        pools = self._requested_workers, self._due_workers
+        hanging = sorted((item for workers in pools for item in workers.hanging().items()), key=itemgetter(1))
+        self._upkeep.note_hanging({name: seconds for name, seconds in hanging if seconds > _SHOWN_AFTER_SECONDS})
+        for workers in pools:
+            workers.make_room()
 
     def _lead(self) -> None:
         """Take the lead if nobody has it, or keep it."""

@@ -18,6 +18,8 @@ from microbadger.store import Counts, Database, StoreError, identity_of, read_va
 
 _SECONDS_BETWEEN_CLEANINGS = 86400.0
 _CLEANED_AT = "cleaned_at"
+REGISTRY_HANGS = "registry_hangs_seconds"
+_HANGING_FOR_SECONDS = 15.0  # three rounds
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,6 +45,11 @@ class Upkeep:
     def count(self) -> None:
         """Let the other processes see what this one counted."""
         self.counts.write()
+
+    def note_hanging(self, seconds_of: Mapping[str, float]) -> None:
+        """Have monitors see for how long checks have waited for registries, until the next round says so again."""
+        for registry, seconds in seconds_of.items():
+            self.counts.set(REGISTRY_HANGS, round(seconds), _HANGING_FOR_SECONDS, host=registry)
 
     @property
     def tasks(self) -> Mapping[str, Callable[[], None]]:

@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 
 from microbadger import __version__
 from microbadger.cdn import CdnPurge, Status
-from microbadger.freshness import Check, Freshness, Summary
+from microbadger.freshness import REGISTRY_HANGS, Check, Freshness, Summary
 from microbadger.image import Repository, format_time, image_name
 from microbadger.notifications import Notifications
 from microbadger.store import CountLabels, Counts, labels_of
@@ -24,6 +24,7 @@ _COUNTERS = {
 }
 _GAUGES = {
     "registry_pulls_left": "Manifests that a registry lets us read before its window ends, as it last said.",
+    REGISTRY_HANGS: "How long a check has waited for a registry that hangs.",
     "last_round_timestamp_seconds": "When the worker that leads last ended a round, as Unix time.",
 }
 
@@ -60,7 +61,7 @@ class HealthRoutes:
             "OldestCheck": format_time(summary.oldest_check) if summary.oldest_check else None,
             "Failures": [self._failure(repository, check) for repository, check in summary.failing],
             "Notes": [{"ImageName": image_name(image), "Note": check.note} for image, check in summary.noted],
-            "Problems": self.freshness.problems,
+            "Problems": [*self.freshness.problems, *self._hanging()],
             "Queues": self._queues(),
         }
         if status := self.cdn.status():
@@ -88,6 +89,11 @@ class HealthRoutes:
         yield Metric("microbadger_oldest_check_age_seconds", "gauge", "Age of the oldest successful check.", age)
         queues = {labels_of({"queue": name}): count for name, count in self._queues().items()}
         yield Metric("microbadger_queue_length", "gauge", "Messages that wait to leave, by queue.", queues)
+
+    def _hanging(self) -> Iterator[str]:
+        """Yield a sentence about each registry that hangs, whichever process waits for it."""
+        for labels, seconds in sorted(self.counts.read().of(REGISTRY_HANGS).items()):
+            yield f"{dict(labels)['host']} hangs: a check has waited for it for {seconds:.0f} seconds"
 
     def _queues(self) -> dict[str, int]:
         lengths = {f"notifications_{state}": count for state, count in self.notifications.lengths().items()}
