@@ -22,6 +22,7 @@ from microbadger.freshness.requests import CheckRequest, Requests
 from microbadger.freshness.survey import Surveyor
 from microbadger.freshness.tag_choice import Question
 from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
+from microbadger.http import all_within
 from microbadger.image import (
     DOCKER_HUB,
     NO_CHANGES,
@@ -76,6 +77,14 @@ class _Begun:
         return self.is_asked_for or (bool(self.requests) and not self.is_of_views)
 
 
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long a check may ask registries, all its requests together: less where somebody waits for it."""
+
+    seconds: float = 300.0
+    after_push_seconds: float = 90.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refresher:
     """Checks images, each by one thread of one process at a time."""
@@ -88,6 +97,7 @@ class Refresher:
     surveyor: Surveyor
     publication: Publication
     aftermath: Aftermath
+    times: Times = Times()
 
     def refresh(self, repository: Repository) -> Outcome:
         """Check an image now, after a check that is under way has ended."""
@@ -249,7 +259,9 @@ class Refresher:
         tags = self._tags_asked_for(begun, is_readable=before is not None and is_ours)
         question = _question(begun, begun.image, before, tags, is_ours=is_ours)
         is_named = self.tracked.names_registry(begun.repository.registry)
-        survey = self.surveyor.survey(replace(question, is_named=is_named))
+        is_pushed = bool(begun.requests) and before is not None and not begun.is_asked_for
+        with all_within(self.times.after_push_seconds if is_pushed else self.times.seconds):
+            survey = self.surveyor.survey(replace(question, is_named=is_named))
         if survey.trouble and not survey.versions and not survey.is_gone:
             return self._failed(begun, survey.trouble)
         if begun.is_hidden:

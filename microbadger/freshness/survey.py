@@ -11,6 +11,7 @@ from microbadger.freshness.findings import Findings, Survey
 from microbadger.freshness.inspection import Inspector
 from microbadger.freshness.reading import Reader
 from microbadger.freshness.tag_choice import Question, TagChooser
+from microbadger.http import all_within, seconds_left
 from microbadger.image import PREFERRED_PLATFORM, is_blank
 from microbadger.registry import HubTag, NotFound, Registry, RegistryError
 
@@ -31,7 +32,8 @@ class Surveyor:
         repository = question.image.repository
         remote = self.registry.repository(repository, private=question.image.private, is_named=question.is_named)
         reader = Reader(repository, remote, self.registry.content, self.broken, renew=question.renew)
-        choice = self.chooser.choose(question, remote)
+        with all_within(seconds_left() / 2):  # a slow list of tags leaves time to read the tags that are known
+            choice = self.chooser.choose(question, remote)
         check = _Check(Findings(question, choice, question.last_of), reader, Inspector(repository, reader))
         for tag in choice.tags:
             check.ask(tag)

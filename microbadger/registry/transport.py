@@ -33,6 +33,7 @@ from microbadger.http import (
     is_public,
     is_public_host,
     retry_after_seconds,
+    seconds_left,
 )
 from microbadger.registry.errors import BadAnswer, RateLimited, Refused, RegistryError, Unreachable
 from microbadger.store import Counts
@@ -103,6 +104,7 @@ class Transport:
 
     def send(self, request: Request) -> Answer:
         """Return the answer after redirects and retries, whatever its status, except one retried in vain."""
+        _raise_if_late(request.host)
         self._raise_if_held(request.host)
         pauses = iter(_PAUSES_SECONDS[: request.max_retries])
         while True:
@@ -110,7 +112,7 @@ class Transport:
                 return self._successful(request)
             except (Unreachable, RateLimited) as error:
                 delay_seconds = _delay_seconds(error, next(pauses, None))
-                if delay_seconds is None:
+                if delay_seconds is None or delay_seconds >= seconds_left():
                     raise
             self._sleep(delay_seconds)
 
@@ -153,16 +155,24 @@ class Transport:
         max_bytes = max(request.max_bytes + 1, _MAX_ERROR_BYTES)
         status = "none"
         try:
-            with self._slot(request.host), _translated(request.host):
+            with self._a_slot(request.host), _translated(request.host):
                 answer = client.send(request.method, url, _headers(request, authorization), form, max_bytes=max_bytes)
             status = str(answer.status)
         finally:
             self._counts.add("registry_requests", host=request.host, kind=request.kind, status=status)
         return _checked(request, answer)
 
-    def _slot(self, host: str) -> threading.Semaphore:
+    @contextmanager
+    def _a_slot(self, host: str) -> Iterator[None]:
+        """Hold one of the few places in which a host is asked, once one is free."""
         with self._lock:
-            return self._slots.setdefault(host, threading.Semaphore(_CONNECTIONS_PER_HOST))
+            slot = self._slots.setdefault(host, threading.Semaphore(_CONNECTIONS_PER_HOST))
+        if not slot.acquire(timeout=max(0.0, min(seconds_left(), threading.TIMEOUT_MAX))):
+            raise _too_slow(host)
+        try:
+            yield
+        finally:
+            slot.release()
 
     def _hold(self, host: str, seconds: float | None) -> None:
         with self._lock:
@@ -191,6 +201,15 @@ def _is_named(request: Request, origin: Origin, known: Collection[Origin]) -> bo
     if not origin.has_usual_port or not is_public_host(origin.host):
         raise _forbidden(request.host)
     return False
+
+
+def _raise_if_late(host: str) -> None:
+    if seconds_left() <= 0:
+        raise _too_slow(host)
+
+
+def _too_slow(host: str) -> Unreachable:
+    return Unreachable(f"{host} is too slow: the time of the check is over", host=host)
 
 
 def _url(text: str, host: str, *, base: str = "") -> Url:
