@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from microbadger.freshness.checks import Check, Checks, mark_lists_stale, with_named
 from microbadger.freshness.findings import Survey
 from microbadger.freshness.mentions import mentions, write_mentions
+from microbadger.freshness.interruptions import Interruption, Interruptions
 from microbadger.freshness.outcome import Aftermath, Outcome
 from microbadger.freshness.private_reads import is_private_read, note_private_read, note_public_read, private_reads
 from microbadger.freshness.publication import Publication, Published
@@ -60,6 +61,8 @@ class _Begun:
     """Whether somebody asked for this check, rather than its time having come."""
     is_hidden: bool
     """Whether the image was private, and is not yet shown to be public."""
+    was_interrupted: bool
+    """Whether the check before began and never ended."""
 
     @property
     def pushed(self) -> list[str]:
@@ -94,6 +97,7 @@ class Refresher:
     tracked: TrackedImages
     checks: Checks
     requests: Requests
+    interruptions: Interruptions
     surveyor: Surveyor
     publication: Publication
     aftermath: Aftermath
@@ -212,6 +216,12 @@ class Refresher:
             if image and image.private:
                 note_private_read(connection, repository)
             check = self.checks.read(connection, repository)
+            interruption = self.interruptions.read(connection, repository, is_one_more=lease.was_left)
+            if not is_asked_for and interruption.holds_back(self.checks.now()):
+                if image:
+                    self._hold_back(connection, repository, check, interruption)
+                lease.end(connection)
+                return None
             waiting = self.requests.waiting(connection, repository)
             if not is_wanted(check, waiting):
                 lease.end(connection)
@@ -220,7 +230,18 @@ class Refresher:
             self.requests.begin(connection, repository, waiting)
             before = self.publication.records.packed(connection, repository)
         check = replace(with_named(check, waiting, self.checks.now()), began_at=self.checks.now())
-        return _Begun(repository, lease, image, check, waiting, before, is_asked_for, is_hidden)
+        was_interrupted = interruption.times > 0
+        return _Begun(repository, lease, image, check, waiting, before, is_asked_for, is_hidden, was_interrupted)
+
+    def _hold_back(
+        self, connection: Connection, repository: Repository, check: Check, interruption: Interruption
+    ) -> None:
+        """Have an image whose checks are cut short again and again fail until its next check."""
+        if check.due_at != interruption.due_at:
+            log.error("check_held_back", image=repository.familiar, times=interruption.times)
+            failed = self.checks.failed(check, "local", str(interruption))
+            self.checks.write(connection, repository, replace(failed, due_at=interruption.due_at))
+            mark_lists_stale(connection)
 
     @identified("refresh")
     def _refresh(self, begun: _Begun) -> tuple[Outcome, bool]:
@@ -320,6 +341,8 @@ class Refresher:
         with self.database.write() as connection:
             if not begun.lease.end(connection):
                 raise LeaseLost
+            if begun.was_interrupted:
+                self.interruptions.forget(connection, begun.repository)
             self.requests.end(connection, begun.repository, begun.requests)
             self.requests.follow_up(connection, begun.repository, late)
             if begun.image:
@@ -355,6 +378,7 @@ class Refresher:
                 self.publication.forget(connection, repository)
                 note_public_read(connection, repository)
                 self.requests.forget(connection, repository)
+                self.interruptions.forget(connection, repository)
                 self.checks.forget(connection, repository)
                 mark_lists_stale(connection)
         self.aftermath.purge(paths)

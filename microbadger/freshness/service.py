@@ -9,6 +9,7 @@ from microbadger.cdn import CdnPurge
 from microbadger.freshness.broken_content import BrokenContent
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
+from microbadger.freshness.interruptions import Interruptions
 from microbadger.freshness.outcome import Aftermath
 from microbadger.freshness.publication import Publication
 from microbadger.freshness.records import Records
@@ -88,6 +89,7 @@ class Freshness:
             tracked=self.tracked,
             checks=self.checks,
             requests=self.requests,
+            interruptions=Interruptions(now=now),
             surveyor=Surveyor(
                 registry=registry,
                 chooser=TagChooser(

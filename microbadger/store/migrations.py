@@ -35,7 +35,16 @@ def _tell_pushes_from_views(connection: Connection) -> None:
         connection.execute(text(statement))
 
 
-MIGRATIONS: Sequence[Migration] = (_tell_pushes_from_views,)
+def _count_interrupted_checks(connection: Connection) -> None:
+    """Count the checks that began and never ended."""
+    statement = (
+        "CREATE TABLE interrupted_checks (image TEXT NOT NULL PRIMARY KEY, times INTEGER NOT NULL,"
+        " retry_at FLOAT NOT NULL)"
+    )
+    connection.execute(text(statement))
+
+
+MIGRATIONS: Sequence[Migration] = (_tell_pushes_from_views, _count_interrupted_checks)
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 
 IDENTITY_KEY = "identity"

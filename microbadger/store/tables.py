@@ -62,6 +62,16 @@ CHECKS = Table(
 )
 """How the last check of each tracked image went, and when the next one is due; ``name`` is its `image_name`."""
 
+INTERRUPTED_CHECKS = Table(
+    "interrupted_checks",
+    SCHEMA,
+    Column("image", Text, primary_key=True),
+    Column("times", Integer, nullable=False),
+    Column("retry_at", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Images whose last checks began and never ended: how many in a row, and when to make the next one."""
+
 RECORDS = Table(
     "records",
     SCHEMA,

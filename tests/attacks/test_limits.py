@@ -1,0 +1,199 @@
+"""Registries that are slow, and images that are large or kill what reads them: each of these has a total."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import requests
+from werkzeug.wrappers import Request
+
+from microbadger.freshness.refresh import Times
+from microbadger.image.reference import Repository
+from microbadger.store.leases import Leases
+from microbadger.webhooks.tokens import image_token
+from tests.fakes.registry import FakeRegistry, RawServer, image, read_request
+from tests.freshness.bench import Bench
+from tests.running_service import RunningService
+
+IMAGES_OF_A_REGISTRY = 8
+WAIT_SECONDS = 20.0
+SECONDS_TO_ANSWER = 8.0
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeRegistry]:
+    with FakeRegistry() as fake:
+        yield fake
+
+
+# Time
+
+
+def slow_registries(stack: ExitStack) -> list[str]:
+    """Return the hosts of three registries: one accepts and says nothing, one drips its headers, one its body."""
+    over = threading.Event()
+    stack.callback(over.set)
+
+    def drip(begin: bytes) -> RawServer:
+        def handle(connection: socket.socket) -> None:
+            read_request(connection)
+            connection.sendall(begin)
+            while not over.wait(1):
+                if begin:
+                    connection.sendall(b"a")
+
+        return RawServer(handle)
+
+    begins = (b"", b"HTTP/1.1 200 OK\r\nX-Drip: ", b'HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{"')
+    return [f"127.0.0.1:{stack.enter_context(drip(begin)).port}" for begin in begins]
+
+
+def test_while_24_images_hang_and_drip_a_healthy_webhook_is_answered_in_seconds(
+    tmp_path: Path, fake: FakeRegistry
+) -> None:
+    fake.push("team/web", "latest", image(layers=[1]))
+    healthy = f"{fake.host}/team/web"
+    with ExitStack() as stack:
+        hosts = slow_registries(stack)
+        slow = [f"{host}/team/image{number}" for host in hosts for number in range(IMAGES_OF_A_REGISTRY)]
+        service = stack.enter_context(RunningService(tmp_path, [*slow, healthy]))
+        service.wait_for_image(healthy)
+        fake.push("team/web", "latest", image(layers=[1, 2]))
+        for name in slow:
+            token = image_token(service.environment["MICROBADGER_SECRET"], Repository.parse(name))
+            assert requests.post(f"{service.url}/images/{name}/{token}", timeout=WAIT_SECONDS).text == "OK"
+
+        began = time.monotonic()
+        answer = service.push(healthy, wait_seconds=WAIT_SECONDS)
+        seconds = time.monotonic() - began
+
+        assert answer.json()["Result"] == "fresh"
+        assert seconds < SECONDS_TO_ANSWER
+        print(f"a healthy webhook took {seconds:.2f} s while {len(slow)} images hung and dripped")
+
+
+def test_a_check_whose_time_is_over_publishes_what_it_read_and_notes_the_rest(
+    tmp_path: Path, fake: FakeRegistry
+) -> None:
+    for number in range(20):
+        fake.push("team/web", f"1.{number}", image(labels={"number": f"{number}"}))
+
+    def dawdle(_: Request) -> None:
+        time.sleep(0.05)  # a registry that is always within the limits of a request
+
+    fake.always("/manifests/", dawdle)
+    bench = Bench(tmp_path, fake)
+    bench.refresher = replace(bench.refresher, times=Times(seconds=1.0, after_push_seconds=1.0))
+
+    began = time.monotonic()
+    assert bench.refresh() is None
+    assert time.monotonic() - began < 10
+
+    read = [version for version in bench.record["Versions"] if "Unread" not in version]
+    assert 0 < len(read) < 20
+    check = bench.freshness.checks.get(bench.repository)
+    assert "is too slow: the time of the check is over" in (check.note or "")
+    assert check.due_at
+    assert (check.due_at - bench.time).total_seconds() < 120
+
+    for _ in range(6):
+        bench.refresh()
+    assert [version for version in bench.record["Versions"] if "Unread" in version] == []
+
+
+def test_an_endless_list_of_tags_leaves_time_to_read_the_tags_that_are_known(
+    tmp_path: Path, fake: FakeRegistry
+) -> None:
+    fake.push("team/web", "latest", image(labels={"number": "1"}))
+    bench = Bench(tmp_path, fake)
+    assert bench.refresh() is None
+    bench.refresher = replace(bench.refresher, times=Times(seconds=2.0, after_push_seconds=2.0))
+    pages = iter(range(10**6))
+
+    def dawdle(_: Request) -> None:
+        time.sleep(0.1)
+        fake.link = lambda url: f'<{url}&page={next(pages)}>; rel="next"'
+
+    for number in range(50):
+        fake.push("team/web", f"old-{number}", image())
+    fake.page_size = 1
+    fake.always("/tags/", dawdle)
+    fake.push("team/web", "latest", image(labels={"number": "2"}))
+
+    assert bench.refresh() is None
+    assert bench.record["Labels"] == {"number": "2"}
+    assert "The list of tags is not complete" in (bench.freshness.checks.get(bench.repository).note or "")
+
+
+# What kills the process that reads it
+
+
+def test_an_image_whose_checks_kill_the_process_is_left_alone_for_longer_each_time(
+    tmp_path: Path, fake: FakeRegistry
+) -> None:
+    for name in ("web", "poison"):
+        fake.push(f"team/{name}", "latest", image(layers=[1]))
+    healthy, poison = f"{fake.host}/team/web", f"{fake.host}/team/poison"
+    kills: list[float] = []
+    with RunningService(tmp_path, [healthy]) as service:
+        service.wait_for_image(healthy)
+
+        def kill(_: Request) -> None:
+            kills.append(time.monotonic())
+            os.kill(service.workers[0], signal.SIGKILL)
+
+        fake.always("/team/poison/", kill)
+        (service.data / "images.txt").write_text(f"{poison}\n")
+        service.wait(lambda: len(kills) >= 2, "the image kills a worker, and the next one")
+        service.wait(lambda: status_of(service, poison).get("State") == "failing", "it is held back")
+
+        assert status_of(service, poison)["Reason"] == "local"
+        assert "cut short, because the process that made them died" in status_of(service, poison)["Error"]
+        fake.push("team/web", "latest", image(layers=[1, 2]))
+        assert service.push(healthy, wait_seconds=WAIT_SECONDS).json()["Result"] == "fresh"
+        assert len(kills) == 2
+
+
+def status_of(service: RunningService, name: str) -> dict[str, str]:
+    """Return the state of an image; an empty one while no worker answers."""
+    try:
+        status: dict[str, str] = service.get(f"/v1/images/{name}/-/status.json").json()
+    except requests.RequestException:
+        return {}
+    return status
+
+
+def test_in_75_seconds_a_check_that_kills_its_process_is_made_three_times(
+    tmp_path: Path, fake: FakeRegistry
+) -> None:
+    fake.push("team/web", "latest", image())
+    bench = Bench(tmp_path, fake)
+    bench.ask()
+    fake.always("/team/web/", lambda _: time.sleep(WAIT_SECONDS))
+    killed = 0
+    for _ in range(25):
+        pid = os.fork()
+        if pid == 0:
+            bench.refresher.refresh_requested(bench.repository)
+            os._exit(0)
+        while not os.waitpid(pid, os.WNOHANG)[0]:
+            if lease_is_held(bench):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                killed += 1
+                break
+        bench.time += timedelta(seconds=3)
+    assert killed == 3
+    assert bench.freshness.requests.repositories() == [bench.repository]
+
+
+def lease_is_held(bench: Bench) -> bool:
+    return Leases(bench.database).is_held(f"image:{bench.repository}")
