@@ -177,11 +177,20 @@ class TrackedImages:
         return not self._listed().problems and self._is_settled()
 
     def may_be_removed(self, repository: Repository) -> bool:
-        """Return whether an image that is not named may be removed: no line that cannot be read may have named it."""
+        """Return whether an image that is not named may be removed: no line that cannot be read may have named it.
+
+        Where there is no file, or it is lost, what it named when it was last read stays, and nothing else.
+        """
         listing = self._listed()
-        if listing.is_lost or not self._is_settled():
+        is_missing = listing.stamp is None and not self._named
+        if is_missing or listing.is_lost:
+            remembered = self._remembered()
+            if remembered is None:
+                return is_missing
+            listing = remembered
+        elif not self._is_settled():
             return False
-        return self.is_trusted or not any(_may_name(line, repository) for line in listing.unread)
+        return repository not in listing.images and not any(_may_name(line, repository) for line in listing.unread)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -250,11 +259,15 @@ class TrackedImages:
                 log.warning("not_tracked", reason=problem)
         return self._listing
 
-    def _without_loss(self, emptied: _Listing, loss: str) -> _Listing:
-        """Return what is tracked while nothing can be read of the file: what it named before."""
+    def _remembered(self) -> _Listing | None:
+        """Return what the file and the settings named when the file was last read; None if it never was."""
         with self._database.read() as connection:
             content = read_value(connection, _REMEMBERED)
-        before = _listing_of(emptied.stamp, (content or "").splitlines(), self._named)
+        return None if content is None else _listing_of(None, content.splitlines(), self._named)
+
+    def _without_loss(self, emptied: _Listing, loss: str) -> _Listing:
+        """Return what is tracked while nothing can be read of the file: what it named before."""
+        before = self._remembered() or _listing_of(emptied.stamp, [], self._named)
         if loss == _EMPTIED and before.images.keys() == emptied.images.keys():
             return emptied
         return _Listing(emptied.stamp, before.images, (*before.problems, loss), before.unread, is_lost=True)

@@ -135,6 +135,32 @@ def test_nothing_is_removed_because_the_file_is_gone(world: World, tmp_path: Pat
     assert world.checks.repositories() == {ONE, TWO}
 
 
+@pytest.mark.parametrize("content", [None, "", "example/web1\n"], ids=["no file", "emptied", "file"])
+def test_an_image_that_no_file_ever_named_is_removed_although_the_file_is_lost(
+    world: World, tmp_path: Path, content: str | None
+) -> None:
+    follow(world, "example/web1\n")
+    world.track(ONE)
+    world.check(ONE)
+    world.tracked.untrack(ONE)  # and then the process died
+    if content is None:
+        world.images_file.unlink()
+    else:
+        world.write_images_file(content, written_at=900_000_000)
+    after_start = World(tmp_path)
+    after_start.upkeep.follow_tracked()
+    assert (after_start.checks.repositories(), is_published(world, ONE)) == ({TWO}, False)
+    after_start.database.close()
+
+
+def test_an_image_is_removed_where_there_never_was_a_file(world: World) -> None:
+    world.track(ONE, TWO)
+    world.check(ONE, TWO)
+    world.tracked.untrack(ONE)  # and then the process died
+    world.upkeep.follow_tracked()
+    assert (world.checks.repositories(), is_published(world, ONE)) == ({TWO}, False)
+
+
 def test_a_file_of_a_comment_alone_has_everything_removed(world: World) -> None:
     follow(world, "example/web0\nexample/web1\n")
     follow(world, "# no image\n")
