@@ -10,6 +10,7 @@ import pytest
 from microbadger.freshness.tracked_images import NotTracked, TrackedImage
 from microbadger.image.reference import Repository
 from microbadger.site.paths import ImagePaths
+from microbadger.store.database import StoreError
 from microbadger.store.meta import write_value
 from tests.freshness.clock import DAY
 from tests.freshness.world import World
@@ -159,6 +160,20 @@ def test_an_image_is_removed_where_there_never_was_a_file(world: World) -> None:
     world.tracked.untrack(ONE)  # and then the process died
     world.upkeep.follow_tracked()
     assert (world.checks.repositories(), is_published(world, ONE)) == ({TWO}, False)
+
+
+def test_files_are_removed_although_the_store_cannot_be_written(world: World) -> None:
+    follow(world, "example/web0\nexample/web1\n")
+    world.check(ONE, TWO)
+    world.write_images_file("# none\n")
+    world.leases.error = StoreError("the disk is full")
+    with pytest.raises(StoreError):
+        world.upkeep.follow_tracked()
+    assert not is_published(world, ONE)
+    assert not is_published(world, TWO)
+    world.leases.error = None
+    world.upkeep.follow_tracked()
+    assert world.checks.repositories() == set()
 
 
 def test_a_file_of_a_comment_alone_has_everything_removed(world: World) -> None:
