@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 
 from microbadger.freshness.checks import Check, Checks, mark_lists_stale, with_named
 from microbadger.freshness.findings import Survey
-from microbadger.freshness.mentions import mentions, write_mentions
 from microbadger.freshness.interruptions import Interruption, Interruptions
+from microbadger.freshness.mentions import mentions, write_mentions
 from microbadger.freshness.outcome import Aftermath, Outcome
 from microbadger.freshness.private_reads import is_private_read, note_private_read, note_public_read, private_reads
 from microbadger.freshness.publication import Publication, Published
