@@ -259,6 +259,18 @@ def seen(answer: requests.Response) -> dict[str, object]:
     }
 
 
+@pytest.mark.parametrize("name", ["link.txt", "folder/secret.txt"])
+def test_a_symbolic_link_out_of_the_public_folder_is_not_followed(front: Front, tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret.txt").write_text("a secret")
+    for link, to in (("link.txt", tmp_path / "secret.txt"), ("folder", tmp_path)):
+        link_there = front.service.public / link
+        link_there.unlink(missing_ok=True)
+        link_there.symlink_to(to)
+    for url in (front.service.url, front.url):
+        answer = requests.get(f"{url}/{name}", timeout=ANSWER_SECONDS)
+        assert (answer.status_code, "a secret" in answer.text) == (404, False)
+
+
 TOKEN = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
 
 
