@@ -17,6 +17,7 @@ from microbadger.registry.servers import Servers
 from microbadger.site.publisher import Publisher
 from microbadger.store.database import Database
 from tests.fakes.registry import FakeRegistry, RawServer, image
+from tests.freshness.bench import Bench
 from tests.registry.bench import listed, registry_client
 
 PATH = "team/app"
@@ -175,6 +176,16 @@ def test_a_private_registry_that_nobody_named_is_not_asked(name: str, reading: s
         remote = registry_client(network=network).repository(Repository(host, PATH), is_named=False)
         assert attempt(read, remote) is None
         assert inside.connections == 0
+
+
+def test_an_administrator_has_no_private_registry_asked_that_nobody_named(tmp_path: Path, inside: FakeRegistry) -> None:
+    bench = Bench(tmp_path, inside, named="")
+    put = TrackedImage(Repository(inside.host, PATH))
+    bench.freshness.track(put)
+    assert bench.refresher.refresh(put.repository).error
+    assert inside.requests == []
+    bench.list_images(f"{inside.host}/secret/app")
+    assert bench.refresher.refresh(put.repository).error is None
 
 
 # Symbolic links in the public folder
