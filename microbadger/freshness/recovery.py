@@ -7,7 +7,7 @@ ends.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from microbadger.cdn import CdnPurge
@@ -59,22 +59,32 @@ class Recovery:
     def recover(self) -> None:
         """Rewrite every public file that is not as it should be, first of the images that have an empty one.
 
-        Raises StoreError and PublishError.
+        An image that is being checked comes last: its registry may hang. Raises StoreError and PublishError.
         """
         damaged = self._remove_empty()
         others = set(self.checks.repositories()) - set(damaged)
-        count = sum(map(self._publish_again, [*damaged, *sorted(others, key=str)]))
+        count, busy = 0, list[Repository]()
+        for repository in [*damaged, *sorted(others, key=str)]:
+            written = self._publish_again(repository, self.refresher.publish_again_if_idle)
+            count += written or 0
+            if written is None:
+                busy.append(repository)
         self.catalogue.publish()
+        count += sum(self._publish_again(repository, self.refresher.publish_again) or 0 for repository in busy)
         self._is_over = True
         log.info("public_files_recovered", files=count, images_with_empty_files=len(damaged))
 
-    def _publish_again(self, repository: Repository) -> int:
-        """Write the files of an image that are not as its record has them, and return how many there were."""
+    def _publish_again(
+        self, repository: Repository, publish_again: Callable[[Repository], Sequence[str] | None]
+    ) -> int | None:
+        """Write the files of an image that are not as its record has them, and return how many; None if it is busy."""
         try:
-            paths = self.refresher.publish_again(repository)
+            paths = publish_again(repository)
         except PublishError as error:
             log.error("files_not_recovered", image=repository.familiar, error=error)
             return 0
+        if paths is None:
+            return None
         self.cdn.add(paths)
         return len(paths)
 

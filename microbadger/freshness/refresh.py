@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -39,6 +40,8 @@ from microbadger.site import PublishError
 from microbadger.store import Database, Lease, LeaseLost, Leases, StoreError
 
 log = EventLog(__name__)
+
+T = TypeVar("T")
 
 _LONGEST_RETRY_OF_OUR_OWN = timedelta(minutes=10)  # trouble of this machine, which no registry is spared by waiting
 _POLL_SECONDS = 0.02
@@ -134,6 +137,10 @@ class Refresher:
         with self.leases.hold(_lease_of(repository)):
             return self.publication.publish_again(repository)
 
+    def publish_again_if_idle(self, repository: Repository) -> list[str] | None:
+        """Do the same unless a check is under way; then return None."""
+        return self._unless_busy(repository, self.publication.publish_again)
+
     def remove(self, repository: Repository) -> None:
         """Remove everything published of an image that is not tracked, and its record, after a check under way."""
         with self.leases.hold(_lease_of(repository)):
@@ -193,18 +200,25 @@ class Refresher:
 
     def remove_if_idle(self, repository: Repository) -> bool:
         """Do the same unless a check is under way; return whether it was done."""
+
+        def remove(repository: Repository) -> bool:
+            self._remove(repository)
+            return True
+
         try:
-            lease = self.leases.try_take(_lease_of(repository))
+            return bool(self._unless_busy(repository, remove))
         except StoreError:  # as on a full disk: what is not to be public any more goes all the same
             self.publication.remove_files(repository)
             raise
+
+    def _unless_busy(self, repository: Repository, work: Callable[[Repository], T]) -> T | None:
+        lease = self.leases.try_take(_lease_of(repository))
         if lease is None:
-            return False
+            return None
         try:
-            self._remove(repository)
+            return work(repository)
         finally:
             self.leases.give_back(lease)
-        return True
 
     def _begin(self, repository: Repository, is_wanted: IsWanted, *, is_asked_for: bool = False) -> _Begun | None:
         """Take the lease of an image and read how it stands; None where no check is wanted, or one is under way."""

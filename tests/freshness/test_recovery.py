@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from microbadger.freshness.recovery import Recovery
 from tests.fakes.registry import FakeRegistry, image
 from tests.freshness.bench import Bench
+from tests.real_registry import wait_until
 from tests.running_service import RunningService
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
@@ -65,6 +67,22 @@ def test_an_image_whose_files_cannot_be_written_leaves_the_lists_alone(bench: Be
     (bench.publisher.folder / "index.html").write_bytes(b"")
     recovery.recover()
     assert (bench.publisher.folder / "index.html").read_bytes()
+
+
+def test_an_image_that_is_being_checked_holds_up_no_other(bench: Bench, recovery: Recovery) -> None:
+    home = bench.publisher.folder / "index.html"
+    badge = bench.publisher.folder / bench.paths.badge("layers", None, "svg")
+    home.write_bytes(b"")
+    badge.write_bytes(b"")
+    lease = bench.leases.try_take(f"image:{bench.repository}")
+    assert lease
+    with ThreadPoolExecutor() as pool:
+        recovering = pool.submit(recovery.recover)
+        wait_until(lambda: home.read_bytes() != b"", "a whole home page", 10)
+        assert not badge.exists()
+        bench.leases.give_back(lease)
+        recovering.result(10)
+    assert badge.read_bytes()
 
 
 def test_the_next_start_is_told_only_after_everything_was_whole(recovery: Recovery) -> None:
