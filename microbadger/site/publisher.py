@@ -43,13 +43,12 @@ class Publisher:
 
         The last file is written after everything else is in place.
         """
+        *others, last = [*files] or [""]
         with ExitStack() as written:
-            new = self._written(files, written)
-            last = {path: new.pop(path) for path in [*files][-1:] if path in new}
+            new = self._written({path: files[path] for path in others}, written)
             self._name(new)
-            removed = [path for path in sorted(gone) if self.remove(path)]
-            self._name(last)
-        return [*new, *removed, *last]
+        changed = [*new, *(path for path in sorted(gone) if self.remove(path))]
+        return [*changed, last] if last and self.write(last, files[last]()) else changed
 
     def read(self, path: str) -> bytes | None:
         """Return the bytes published at a path, or None; what a symbolic link outside of the folder leads to is not."""
