@@ -46,7 +46,8 @@ class Publisher:
         *others, last = [*files] or [""]
         with ExitStack() as written:
             new = self._written({path: files[path] for path in others}, written)
-            self._name(new)
+            for path, file in new.items():
+                self.put(path, file)
         changed = [*new, *(path for path in sorted(gone) if self.remove(path))]
         return [*changed, last] if last and self.write(last, files[last]()) else changed
 
@@ -93,11 +94,10 @@ class Publisher:
                 self._sync(file)
         return new
 
-    def _name(self, new: Mapping[str, Path]) -> None:
-        """Put new files into their places."""
-        for path, file in new.items():
-            with _translated("write", path):
-                file.replace(self.folder / path)
+    def put(self, path: str, file: Path) -> None:
+        """Publish a file that is on the disk beside its place."""
+        with _translated("write", path):
+            file.replace(self.folder / path)
 
     def remove(self, path: str) -> bool:
         """Remove a file, and the folders this leaves empty; return False if there was none."""

@@ -258,10 +258,17 @@ class HookedPublisher(Publisher):
         self._hook: tuple[str, Callable[[], object]] | None = (path, action)
 
     def write(self, path: str, content: bytes) -> bool:
+        self._act_before(path)
+        return super().write(path, content)
+
+    def put(self, path: str, file: Path) -> None:
+        self._act_before(path)
+        super().put(path, file)
+
+    def _act_before(self, path: str) -> None:
         if self._hook and self._hook[0] == path:
             action, self._hook = self._hook[1], None
             action()
-        return super().write(path, content)
 
 
 def hooked(bench: Bench, path: str, action: Callable[[], object]) -> Bench:
