@@ -462,7 +462,7 @@ def test_what_a_process_wrote_after_it_lost_its_lease_is_put_right(bench: Bench)
         bench.fake.push("team/web", "latest", image(layers=[1024]))
         bench.fake.delete("team/web", "1.9")
         assert other.refresh() is None
-        before = other.files()
+        before = {path: content for path, content in other.files().items() if "/.new-" not in path}
 
     assert other.files() == before
     assert other.badge("size") == "size: 1.0 KiB"
