@@ -18,7 +18,7 @@ from flask.cli import with_appcontext
 from microbadger.badges import BADGE_TYPES
 from microbadger.cdn import CdnPurge
 from microbadger.freshness import Check, Freshness, NotTracked, Outcome, TrackedImage, parse_image, without_invisible
-from microbadger.image import InvalidReference, Repository, image_name
+from microbadger.image import InvalidReference, Repository, image_name, is_tag
 from microbadger.notifications import (
     DEFAULT_FORMAT,
     InvalidReceiver,
@@ -92,6 +92,13 @@ def _errors_as_sentences() -> Iterator[None]:
 def _operation(function: Callable[P, None]) -> Callable[P, None]:
     """Return what a command does, within the app; what this machine cannot do ends it with one sentence."""
     return with_appcontext(_errors_as_sentences()(function))
+
+
+def _tag(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Return a tag that can be one; else a badge of something else would be shown, or markup that does more."""
+    if value is not None and not is_tag(value):
+        raise click.BadParameter(f"{value!r} is not a tag.")
+    return value
 
 
 class _Name(click.ParamType[T]):
@@ -212,7 +219,7 @@ def webhook(repository: Repository | None) -> None:
 @click.command()
 @click.argument("repository", metavar="IMAGE", type=_IMAGE)
 @click.option("--format", "format_", type=click.Choice(list(FORMATS)), default="markdown", show_default=True)
-@click.option("--tag", help="The badges of this tag instead of the current version.")
+@click.option("--tag", callback=_tag, help="The badges of this tag instead of the current version.")
 @_operation
 def badges(repository: Repository, format_: str, tag: str | None) -> None:
     """Print the markup of every badge of an image."""

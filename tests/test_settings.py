@@ -1,5 +1,7 @@
 """The settings that the environment gives, and the words in which an invalid one is refused."""
 
+import base64
+import hashlib
 import sys
 from contextlib import suppress
 from datetime import timedelta
@@ -289,6 +291,28 @@ def test_a_refusal_does_not_repeat_a_password(variable: str) -> None:
     with pytest.raises(SettingsError) as refused:
         read(**{variable: f'{{"docker.io": "{url}"}}' if variable == "MIRRORS" else url})
     assert "hunter2" not in refused.value.message
+
+
+@pytest.mark.parametrize("variable", ["SECRET", "ADMIN_TOKEN"])
+@pytest.mark.parametrize("value", [
+    "a" * 40, "ab" * 10, "0000000000000001", "passwordpassword", "changeme12345678", "admin-admin-admin-123",
+    "my secret password", "none none none none", "hunter2hunter2hunter2", "your-webhook-secret", "your-secret-here",
+    "please-change-me", "the-admin-token-2026",
+])  # fmt: skip
+def test_a_secret_that_can_be_guessed_is_refused_without_repeating_it(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read(**{variable: value})
+
+    assert refused.value.message.startswith(f"MICROBADGER_{variable} is invalid: it can be guessed")
+    assert value not in refused.value.message
+
+
+@pytest.mark.parametrize("variable", ["SECRET", "ADMIN_TOKEN"])
+@given(st.binary(min_size=12, max_size=32))
+def test_a_secret_made_at_random_is_taken(variable: str, given: bytes) -> None:
+    random = base64.urlsafe_b64encode(hashlib.sha256(given).digest()[:24]).decode()
+
+    assert getattr(read(**{variable: random}), variable.lower()) == random
 
 
 @pytest.mark.parametrize("variable", ["SECRET", "ADMIN_TOKEN"])

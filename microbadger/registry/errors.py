@@ -16,6 +16,11 @@ from microbadger.image import parse_object
 from microbadger.logs import Redaction
 
 _MAX_WORDS_LENGTH = 200
+_CODES = (
+    *("BLOB_UNKNOWN", "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "DIGEST_INVALID", "MANIFEST_BLOB_UNKNOWN"),
+    *("MANIFEST_INVALID", "MANIFEST_UNKNOWN", "NAME_INVALID", "NAME_UNKNOWN", "SIZE_INVALID", "UNAUTHORIZED"),
+    *("DENIED", "UNSUPPORTED", "TOOMANYREQUESTS"),
+)
 _MAX_READ_LENGTH = 8000  # secrets are found only whole, and a token is long
 _MAX_ERRORS = 10
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
@@ -101,15 +106,18 @@ class Refused(RegistryError):
     kind = "refused"
 
 
-def words_of(body: bytes, secrets: Iterable[str]) -> str:
+def words_of(body: bytes, secrets: Iterable[str], *, has_credential: bool = False) -> str:
     """Return a registry's own words for an error, cut and made harmless, to follow a message; empty if it has none.
 
-    They are published, so they hold none of the secrets, nor what signs a URL.
+    They are published, so they hold none of the secrets, nor what signs a URL. One that was given a credential may say
+    what only its owner should read, in any words: of those, only a code that the specification knows is repeated.
     https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
     """
     first = next(_errors_in(body), None)
     if first is None:
         return ""
+    if has_credential:
+        return f" ({first['code']})" if first.get("code") in _CODES else ""
     words = " ".join(str(first[key]) for key in ("code", "message") if isinstance(first.get(key), str))
     redacted = Redaction(secrets).of(words[:_MAX_READ_LENGTH])
     harmless = " ".join("".join(char if char.isprintable() else " " for char in redacted).split())

@@ -174,7 +174,7 @@ class Session:
     def _meaning(self, answer: Answer, path: str, sent: _Sent) -> RegistryError:
         host, status = self.repository.registry, answer.status
         what = _name_of(path)
-        detail = words_of(answer.body, self._secrets(sent))
+        detail = words_of(answer.body, self._secrets(sent), has_credential=self._credential is not None)
         if status in (401, 403):
             message = f"the {what} of {self.repository} was not found or is private{detail}"
             return Denied(message, host=host, status=status)

@@ -35,6 +35,7 @@ from microbadger.store.migrations import MIGRATIONS, Migration, UnknownSchema, b
 from microbadger.store.sqlite_files import (
     BUSY,
     carry_over,
+    close_to_others,
     is_damage,
     is_passing,
     log_inode_of,
@@ -186,6 +187,7 @@ class Database:
         return opened
 
     def _open_file(self, file: Path, before: "_Opened | None") -> "_Opened":
+        self._close_to_others(file)
         stamp = stamp_of(file)
         if before and not before.is_of(stamp):
             log.warning("database_replaced", file=file)
@@ -221,6 +223,13 @@ class Database:
             connections.close()
             raise
         return connections
+
+    def _close_to_others(self, file: Path) -> None:
+        try:
+            for path in close_to_others(file):
+                log.warning("secret_file_was_open", file=path)
+        except OSError as error:  # another user's, or a disk that is read-only: it can be used all the same
+            log.warning("secret_file_is_open", file=file, error=error)
 
     def _begin_anew(self, file: Path, stamp: FileStamp | None, before: "_Opened | None") -> None:
         """Put a new database in the place of one that is missing or damaged, with what can be read of that."""

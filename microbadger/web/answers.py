@@ -117,7 +117,7 @@ def error_answer(error: HTTPException) -> Response:
         response = document_answer({"Error": reason}, error.code, cache)
     else:
         response = answer(reason.encode(), error.code, _TEXT, cache)
-    for name in ("Allow", "WWW-Authenticate"):
+    for name in ("Allow", "Retry-After", "WWW-Authenticate"):
         if value := error.get_response().headers.get(name):
             response.headers[name] = value
     return response

@@ -296,19 +296,25 @@ def test_it_repeats_what_the_registry_says_cut_and_made_harmless(
 
 
 @pytest.mark.parametrize("login", ["basic", "token"])
-def test_it_repeats_none_of_the_secrets_that_the_registry_repeats(fake: FakeRegistry, login: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "detail"), [("DENIED", " (DENIED)"), ("pass:wörd", ""), ("denied", ""), (["DENIED"], ""), (None, "")]
+)
+def test_it_repeats_no_words_of_a_registry_that_was_given_a_credential(
+    fake: FakeRegistry, login: str, code: object, detail: str
+) -> None:
     fake.login, fake.users, fake.private = login, {"mañana": "pass:wörd"}, {PATH}
 
     def repeat(request: Asked) -> Response | None:
         sent = request.headers.get("Authorization", "").partition(" ")[2]
         message = f"no pass:wörd, {sent}, {fake.url}/blob?X-Amz-Signature=51gn of mañana"
-        return Response(to_json({"errors": [{"message": message}]}), status=400) if sent else None
+        return Response(to_json({"errors": [{"code": code, "message": message}]}), status=400) if sent else None
 
     fake.always(f"/v2/{PATH}", repeat)
     registry = registry_client(credentials=lambda _: Credential("mañana", "pass:wörd"))
     with pytest.raises(BadAnswer) as caught:
         registry.repository(Repository(fake.host, PATH), private=True).manifest("latest")
-    assert f"(no [hidden], [hidden], {fake.url}/blob?[hidden] of mañana)" in str(caught.value)
+    answered = f"{fake.host} answered with status 400 for the manifest latest of {PATH}"
+    assert str(caught.value) == f"{answered}{detail}"
 
 
 # Where registries are
