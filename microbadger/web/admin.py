@@ -44,13 +44,15 @@ class Admins:
         Raise Forbidden where there are none, Unauthorized if it is not, TooManyRequests if its client guesses.
         """
         client = request.remote_addr or ""
-        if self.token and (seconds := self.guesses.seconds_to_wait(client)):
+        is_guess = bool(self.token) and "Authorization" in request.headers
+        if is_guess and (seconds := self.guesses.seconds_to_wait(client)):
             log.warning("admin_refused", status=429, method=request.method, rule=request.url_rule)
             raise TooManyRequests("Too many wrong tokens came from this address.", retry_after=seconds)
         try:
             _require(self.token)
         except Unauthorized:
-            self.guesses.add(client)
+            if is_guess:
+                self.guesses.add(client)
             raise
 
 

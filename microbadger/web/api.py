@@ -41,12 +41,19 @@ class ApiRoutes:
 
     def image(self, name: str) -> Response:
         """The document of an image; with a tag, the fields on top are that version's."""
-        name = name.removesuffix("/").removesuffix(".json")
+        name = self._without_ending(name.removesuffix("/"))
         found = self.files.answer_of(name, lambda paths: paths.metadata)
         if found is None:
             return self._unread(self._tracked(name))
         reference = parse_name(name)
         return self._shown_at(reference) if reference and reference.tag else found
+
+    def _without_ending(self, name: str) -> str:
+        """Return the name of an image without the ending of its document, unless a tag of it ends so."""
+        reference = parse_name(name)
+        image = self.freshness.records.image(reference.repository) if reference and _has_ending(reference.tag) else None
+        is_tag = image is not None and reference is not None and shown_at(image, reference.tag or "") is not None
+        return name if is_tag else name.removesuffix(".json")
 
     def version(self, name: str, sha: str) -> Response:
         """The document of one version, with its layers."""
@@ -102,6 +109,10 @@ class ApiRoutes:
         if shown is None:
             raise NotFound(f"{reference} is not known: its tag is not one of those kept fresh here.")
         return file_answer(document_bytes(shown), CATALOGUE)
+
+
+def _has_ending(tag: str | None) -> bool:
+    return tag is not None and tag.endswith(".json")
 
 
 def _number(name: str, otherwise: int) -> int:

@@ -1,5 +1,6 @@
 """Answers an operator's monitors: whether it runs, how fresh everything is, what fails, and how much happened."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -27,6 +28,9 @@ _GAUGES = {
     REGISTRY_HANGS: "How long a check has waited for a registry that hangs.",
     "last_round_timestamp_seconds": "When the worker that leads last ended a round, as Unix time.",
 }
+
+
+_FOLDERS = re.compile(r"(?<![\w/:.-])/(?:[^\s/\"']+/)*(?=[^\s/\"'])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +65,7 @@ class HealthRoutes:
             "OldestCheck": format_time(summary.oldest_check) if summary.oldest_check else None,
             "Failures": [self._failure(repository, check) for repository, check in summary.failing],
             "Notes": [{"ImageName": image_name(image), "Note": check.note} for image, check in summary.noted],
-            "Problems": [*self.freshness.problems, *self._hanging()],
+            "Problems": [*map(_without_folders, self.freshness.problems), *self._hanging()],
             "Queues": self._queues(),
         }
         if status := self.cdn.status():
@@ -110,6 +114,15 @@ class HealthRoutes:
             "Failures": check.failures,
             "NextCheck": status.get("NextCheckAt"),
         }
+
+
+def _without_folders(sentence: str) -> str:
+    """Return a sentence for everybody: where something is on this machine is said by the log and the commands.
+
+    >>> _without_folders("The database /srv/data/microbadger.db cannot be used.")
+    'The database microbadger.db cannot be used.'
+    """
+    return _FOLDERS.sub("", sentence)
 
 
 def _states(summary: Summary) -> dict[str, int]:

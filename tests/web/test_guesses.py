@@ -31,10 +31,16 @@ def test_the_answer_says_how_long(bench: Bench) -> None:
     for number in range(10):
         ask(bench, f"guess {number}")
 
-    answer = bench.client.get("/v1/notifications/", environ_base={"REMOTE_ADDR": "192.0.2.1"})
+    headers = {"Authorization": "Bearer guess"}
+    answer = bench.client.get("/v1/notifications/", headers=headers, environ_base={"REMOTE_ADDR": "192.0.2.1"})
 
     assert 1 <= int(answer.headers["Retry-After"]) <= 3
     assert (answer.headers["Cache-Control"], answer.mimetype) == ("no-store", "application/json")
+
+
+def test_a_request_without_a_token_is_no_guess(bench: Bench) -> None:
+    assert {bench.client.get("/v1/notifications/").status_code for _ in range(20)} == {401}
+    assert ask(bench, TOKEN, "127.0.0.1") == 200
 
 
 def test_no_header_makes_another_client_of_one(bench: Bench) -> None:
