@@ -172,3 +172,10 @@ def test_the_examples_of_badges_are_what_the_command_prints(tmp_path: Path) -> N
     printed = service.command("badges", "example/web").stdout
 
     assert block("Badges in a README", holding="badges/version").strip() in printed
+
+
+def test_every_action_of_a_workflow_is_pinned_by_its_commit() -> None:
+    used = re.findall(r"uses: (\S+)", README)
+
+    assert used
+    assert [action for action in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action)] == []
