@@ -1,5 +1,6 @@
 """What an image is, and what can be said of it; pure."""
 
+from microbadger.image.bounds import MAX_DETAILS_BYTES
 from microbadger.image.changes import (
     MOST_CHANGES,
     NO_CHANGES,
@@ -67,6 +68,7 @@ __all__ = [
     "KNOWN_FIELDS",
     "LATEST",
     "MANIFEST_TYPES",
+    "MAX_DETAILS_BYTES",
     "MOST_CHANGES",
     "NO_CHANGES",
     "PREFERRED_PLATFORM",

@@ -3,9 +3,11 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -19,9 +21,9 @@ from microbadger.freshness.refresh import Times
 from microbadger.image.reference import Repository
 from microbadger.store.leases import Leases
 from microbadger.webhooks.tokens import image_token
-from tests.fakes.registry import FakeRegistry, RawServer, image, read_request
+from tests.fakes.registry import FakeImage, FakeRegistry, RawServer, image, index, read_request
 from tests.freshness.bench import Bench
-from tests.running_service import RunningService
+from tests.running_service import ROOT, RunningService
 
 IMAGES_OF_A_REGISTRY = 8
 WAIT_SECONDS = 20.0
@@ -197,3 +199,82 @@ def test_in_75_seconds_a_check_that_kills_its_process_is_made_three_times(
 
 def lease_is_held(bench: Bench) -> bool:
     return Leases(bench.database).is_held(f"image:{bench.repository}")
+
+
+# Bytes
+
+MEASURED = """
+import sys
+from pathlib import Path
+from tests.freshness.bench import Bench
+
+class Fake:
+    host, url = sys.argv[2], f"http://{sys.argv[2]}"
+
+def peak():
+    # getrusage would count what the parent had when it began this process.
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) // 1024
+
+before = peak()
+error = Bench(Path(sys.argv[1]), Fake()).refresh()
+print(str(error).replace(" ", "-"), before, peak())
+"""
+MEBIBYTE = 1024**2
+MOST_MEBIBYTES = 300
+
+
+def labels_of_megabytes(count: int, seed: str) -> dict[str, str]:
+    return {f"{seed}-{number}": f"<{seed}>" + "&" * 60_000 for number in range(count)}
+
+
+def one_config_under_60_platforms() -> FakeImage:
+    only = image(labels=labels_of_megabytes(115, "label"))
+    platforms = ({"os": "linux", "architecture": "arm", "variant": f"v{number}"} for number in range(60))
+    return index(*(replace(only, platform=platform) for platform in platforms))
+
+
+def many_platforms_with_large_configs() -> FakeImage:
+    labels = [labels_of_megabytes(115, f"{number}") for number in range(20)]
+    return index(*(image(labels=each, architecture="arm", variant=f"v{number}") for number, each in enumerate(labels)))
+
+
+def one_huge_label() -> FakeImage:
+    return image(labels={"bill of materials": "x" * 7 * MEBIBYTE}, commands=["y" * 200_000] * 2, layers=[1, 2])
+
+
+def many_layers_under_many_platforms() -> FakeImage:
+    layers = range(1, 900)
+    return index(*(image(layers=layers, architecture="arm", variant=f"v{number}") for number in range(40)))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        one_config_under_60_platforms,
+        many_platforms_with_large_configs,
+        one_huge_label,
+        many_layers_under_many_platforms,
+    ],
+)
+def test_no_image_makes_a_large_document_or_takes_much_memory(
+    tmp_path: Path, fake: FakeRegistry, make: Callable[[], FakeImage]
+) -> None:
+    fake.push("team/web", "latest", make())
+    measured = subprocess.run(
+        [sys.executable, "-c", MEASURED, str(tmp_path), fake.host],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        timeout=60,
+    )
+    error, before, peak = measured.stdout.split()
+    print(f"{make.__name__}: {before} MiB before, {peak} MiB at the most")
+
+    assert error == "None"
+    assert int(peak) < MOST_MEBIBYTES
+    files = [file for file in (tmp_path / "public").rglob("*.json") if file.is_file()]
+    assert max(file.stat().st_size for file in files) <= 4 * MEBIBYTE
+    [whole] = (tmp_path / "public/v1/images" / fake.host / "team/web/version").iterdir()
+    assert "left out" in whole.read_text() or "(cut after 64 KiB)" in whole.read_text()
