@@ -32,6 +32,7 @@ from microbadger.image.version_facts import add_facts, facts_of
 _DETAILS = frozenset({"Layers", "DiffIDs"})  # fields of a version's own document that the document of its image lacks
 _TOO_LARGE = "the document would be too large"
 _ROOM_FOR_RELATIVES_BYTES = 256 * 1024
+_LEAST_SHARE_BYTES = 16 * 1024
 _UNKNOWN_TIME = datetime.min.replace(tzinfo=UTC)
 _VERSION_FIELDS_ON_TOP = (
     *("Id", "LatestVersion", "Author", "LayerCount", "DownloadSize", "Labels"),
@@ -151,7 +152,7 @@ def describe_image(
     def age(version: VersionDocument) -> tuple[datetime, float, str]:
         return _creation(version), seen.get(version["Digest"], 0.0), version["SHA"]
 
-    newest_first = sorted(map(_without_layers, versions), key=age, reverse=True)
+    newest_first = _bounded_versions(sorted(map(_without_layers, versions), key=age, reverse=True))
     current = current_version(newest_first)
     hub = hub or HubDetails()
     image = ImageDocument(
@@ -251,6 +252,30 @@ def _without_layers(version: VersionDocument) -> VersionDocument:
         short.pop(field, None)  # type: ignore[misc]
     short["Platforms"] = [_without_details(platform) for platform in version["Platforms"]]
     return short
+
+
+def _bounded_versions(versions: list[VersionDocument]) -> list[VersionDocument]:
+    """Return the versions with what fits into the document of their image, of each at least what most have."""
+    if sum(map(size_bytes, versions)) <= MAX_DOCUMENT_BYTES:
+        return versions
+    share = max(MAX_DOCUMENT_BYTES // (5 * len(versions)), _LEAST_SHARE_BYTES)
+    return [_bounded_version(version, share) for version in versions]
+
+
+def _bounded_version(version: VersionDocument, share_bytes: int) -> VersionDocument:
+    short, cut = version.copy(), list(version.get("Cut", []))
+    for field, what in (("Labels", "labels"), ("Annotations", "annotations")):
+        if field in version:
+            short[field], why = bounded_texts(version[field], what, share_bytes)  # type: ignore[literal-required]
+            cut += [why] if why else []
+    sizes = accumulate(size_bytes(platform) + 1 for platform in version["Platforms"])
+    count = max(sum(size <= share_bytes for size in sizes), 1)
+    if count < len(version["Platforms"]):
+        cut.append(f"{len(version['Platforms']) - count} platforms are left out: {_TOO_LARGE}")
+        short["Platforms"] = version["Platforms"][:count]
+    if cut:
+        short["Cut"] = cut
+    return ordered(VersionDocument, short)
 
 
 def _without_details(platform: PlatformDocument) -> PlatformDocument:

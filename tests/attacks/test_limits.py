@@ -276,5 +276,23 @@ def test_no_image_makes_a_large_document_or_takes_much_memory(
     assert int(peak) < MOST_MEBIBYTES
     files = [file for file in (tmp_path / "public").rglob("*.json") if file.is_file()]
     assert max(file.stat().st_size for file in files) <= 4 * MEBIBYTE
-    [whole] = (tmp_path / "public/v1/images" / fake.host / "team/web/version").iterdir()
+    (whole,) = (tmp_path / "public/v1/images" / fake.host / "team/web/version").iterdir()
     assert "left out" in whole.read_text() or "(cut after 64 KiB)" in whole.read_text()
+
+
+def test_the_document_of_an_image_with_many_large_versions_is_bounded_and_stays_as_it_is(
+    tmp_path: Path, fake: FakeRegistry
+) -> None:
+    for number in range(20):
+        fake.push("team/web", f"1.{number}", image(labels={"number": f"{number}", **labels_of_megabytes(6, "large")}))
+    bench = Bench(tmp_path, fake)
+
+    assert bench.refresh() is None
+    files = bench.files()
+    assert bench.refresh() is None
+
+    assert bench.files() == files
+    assert max(map(len, files.values())) <= 4 * MEBIBYTE
+    assert bench.record["Labels"]["number"] == "19"
+    why = "labels are left out: they are too many or too large"
+    assert bench.record["Cut"] == [f"5 of 7 {why}", f"1 of 2 {why}"]
