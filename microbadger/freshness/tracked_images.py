@@ -5,9 +5,9 @@ tag whatever the limit. After it can stand ``private``: publish the image althou
 ``hook=<token>``: also accept this token in the address of its webhook, as microbadger.com made it. A line that cannot
 be read is reported and leaves the others alone. Byte order marks and other invisible characters are ignored.
 
-A file without a character is not an edit, but what a crash or a full disk may leave. The lines that it had before then
-still count, as the database remembers them; so they do while the file cannot be read. An operator who wants no image
-leaves a comment in the file.
+A file without a character, or with nothing but bytes that are no text, is not an edit, but what a crash or a full disk
+may leave. The lines that it had before then still count, as the database remembers them; so they do while the file
+cannot be read. An operator who wants no image leaves a comment in the file.
 """
 
 import json
@@ -55,6 +55,7 @@ _EMPTIED = (
     " comment line in it."
 )
 _UNREADABLE = "images.txt cannot be read ({}): the images that it named before stay tracked."
+_GARBLED = "images.txt holds no text, as a crash may leave it: the images that it named before stay tracked."
 
 _STORED = select(TRACKED_IMAGES)
 _OF_IMAGE = _STORED.where(TRACKED_IMAGES.c.image == bindparam("image"))
@@ -248,13 +249,15 @@ class TrackedImages:
     def _listed(self) -> _Listing:
         try:
             stamp: tuple[int, ...] | None = stamp_of(self._file)
-            content, loss = (read_if_any(self._file), _EMPTIED) if stamp != self._listing.stamp else (None, "")
+            if stamp == self._listing.stamp:
+                return self._listing
+            content = read_if_any(self._file)
+            loss = _loss_of(content)
         except OSError as error:
             stamp, content, loss = (error.errno or 0,), b"", _UNREADABLE.format(error.strerror)
         if stamp != self._listing.stamp:
-            text = None if content is None else _text_of(content)
-            listing = _listing_of(stamp, (text or "").splitlines(), self._named)
-            self._listing = self._without_loss(listing, loss) if text == "" else listing
+            listing = _listing_of(stamp, _text_of(content or b"").splitlines(), self._named)
+            self._listing = self._without_loss(listing, loss) if loss else listing
             for problem in self._listing.problems:
                 log.warning("not_tracked", reason=problem)
         return self._listing
@@ -270,7 +273,8 @@ class TrackedImages:
         before = self._remembered() or _listing_of(emptied.stamp, [], self._named)
         if loss == _EMPTIED and before.images.keys() == emptied.images.keys():
             return emptied
-        return _Listing(emptied.stamp, before.images, (*before.problems, loss), before.unread, is_lost=True)
+        problems = *dict.fromkeys([*emptied.problems, *before.problems]), loss
+        return _Listing(emptied.stamp, before.images, problems, before.unread, is_lost=True)
 
 
 def parse_line(line: str) -> TrackedImage | None:
@@ -308,6 +312,17 @@ def _text_of(content: bytes) -> str:
     unmarked, *marked = _BYTE_ORDER_MARK.split(content)
     texts = [part.decode(_ENCODINGS[mark], "replace") for mark, part in zip(marked[::2], marked[1::2], strict=True)]
     return unmarked.decode("utf-8", "replace") + "".join(texts)
+
+
+def _loss_of(content: bytes | None) -> str:
+    """Return in a sentence why what a file holds is no edit, or nothing."""
+    text = "#" if content is None else _text_of(content)
+    if text == "":
+        return _EMPTIED
+    is_written = all(char.isprintable() or char.isspace() for char in without_invisible(text))
+    if (is_written and "\N{REPLACEMENT CHARACTER}" not in text) or _listing_of(None, text.splitlines(), []).images:
+        return ""
+    return _GARBLED
 
 
 def _listing_of(stamp: tuple[int, ...] | None, lines: Iterable[str], named: Iterable[str]) -> _Listing:
