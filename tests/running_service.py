@@ -16,6 +16,7 @@ import requests
 from tests.real_registry import free_port, wait_until
 
 ROOT = Path(__file__).parent.parent
+WORKER = "microbadger.gunicorn_worker.Worker"
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 COMMAND_SECONDS = 60.0
@@ -56,7 +57,7 @@ class RunningService:
 
     def start(self) -> None:
         """Return once the service answers."""
-        options = ["--threads", "8", "--no-control-socket", *self.options]
+        options = ["--worker-class", WORKER, "--threads", "8", "--no-control-socket", *self.options]
         command = [sys.executable, "-m", "gunicorn", *options, self.application]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
