@@ -228,8 +228,8 @@ class Authenticator:
             raise Refused(f"{subject.host} names a realm that is not a URL", host=subject.host) from error
         if subject.credential is not None and not _may_see_credentials(origin, subject):
             raise Refused(
-                f"{subject.host} asks to send its credential to {origin.host}, which is not a known realm of it:"
-                " if it is one, name it in MICROBADGER_REGISTRY_SERVERS",
+                f"{subject.host} names {origin.host} as its token service, which is not known to be that: if it is,"
+                " name it in MICROBADGER_REGISTRY_SERVERS",
                 host=subject.host,
             )
         return target

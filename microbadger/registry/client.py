@@ -73,8 +73,7 @@ class Registry:
         def find_account() -> Session | None:
             try:
                 credential = self._credential(place)
-            except Denied as error:
-                log.warning("credential_not_used", image=repository.familiar, error=error)
+            except Denied:
                 return None
             return session(credential=credential) if credential else None
 
@@ -87,4 +86,6 @@ class Registry:
             return self._credentials(place)
         except ValueError as error:
             host = place.partition("/")[0]
-            raise Denied(f"the credential for {host} cannot be read: {error}", host=host) from error
+            log.warning("credential_not_used", image=place, error=error)
+            message = f"{host} was not asked, because something is wrong with the settings: the log says what"
+            raise Denied(message, host=host) from error

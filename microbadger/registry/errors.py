@@ -9,19 +9,16 @@
     └── Refused        an address, redirect or realm that we do not follow
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import ClassVar
 
 from microbadger.image import parse_object
-from microbadger.logs import Redaction
 
-_MAX_WORDS_LENGTH = 200
 _CODES = (
     *("BLOB_UNKNOWN", "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "DIGEST_INVALID", "MANIFEST_BLOB_UNKNOWN"),
     *("MANIFEST_INVALID", "MANIFEST_UNKNOWN", "NAME_INVALID", "NAME_UNKNOWN", "SIZE_INVALID", "UNAUTHORIZED"),
     *("DENIED", "UNSUPPORTED", "TOOMANYREQUESTS"),
 )
-_MAX_READ_LENGTH = 8000  # secrets are found only whole, and a token is long
 _MAX_ERRORS = 10
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
 _NO_REPOSITORY = frozenset({"NAME_UNKNOWN", "REPOSITORY_UNKNOWN", "REPOSITORY_NOT_FOUND"})
@@ -106,22 +103,15 @@ class Refused(RegistryError):
     kind = "refused"
 
 
-def words_of(body: bytes, secrets: Iterable[str], *, has_credential: bool = False) -> str:
-    """Return a registry's own words for an error, cut and made harmless, to follow a message; empty if it has none.
+def code_of(body: bytes) -> str:
+    """Return the code by which a registry names an error, to follow a message; empty if it is none of those known.
 
-    They are published, so they hold none of the secrets, nor what signs a URL. One that was given a credential may say
-    what only its owner should read, in any words: of those, only a code that the specification knows is repeated.
+    Errors are published, and a registry's own words can repeat a credential in any form, or what only its owner may
+    read. They are left out wherever they come from: what is missing would say which registries have a credential.
     https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
     """
-    first = next(_errors_in(body), None)
-    if first is None:
-        return ""
-    if has_credential:
-        return f" ({first['code']})" if first.get("code") in _CODES else ""
-    words = " ".join(str(first[key]) for key in ("code", "message") if isinstance(first.get(key), str))
-    redacted = Redaction(secrets).of(words[:_MAX_READ_LENGTH])
-    harmless = " ".join("".join(char if char.isprintable() else " " for char in redacted).split())
-    return f" ({harmless[:_MAX_WORDS_LENGTH]})" if harmless else ""
+    code = next(_errors_in(body), {}).get("code")
+    return f" ({code})" if code in _CODES else ""
 
 
 def codes_in(body: bytes) -> frozenset[str]:

@@ -17,7 +17,7 @@ from microbadger.http import Answer, Origin
 from microbadger.image import Repository
 from microbadger.registry.auth import Authenticator, Authorization, Challenge, Subject, usable_challenge
 from microbadger.registry.credentials import Credential
-from microbadger.registry.errors import BadAnswer, Denied, NotFound, RegistryError, Unreachable, codes_in, words_of
+from microbadger.registry.errors import BadAnswer, Denied, NotFound, RegistryError, Unreachable, code_of, codes_in
 from microbadger.registry.pulls import PullLimits
 from microbadger.registry.servers import Server
 from microbadger.registry.transport import Request, Transport
@@ -74,17 +74,17 @@ class Session:
 
     def get(self, question: Question) -> Answer:
         """Return a successful answer; raise what any other means."""
-        answer, sent = self._ask("GET", question)
+        answer = self._ask("GET", question)
         if answer.status == 200:
             return answer
-        raise self._meaning(answer, question.path, sent)
+        raise self._meaning(answer, question.path)
 
     def head(self, question: Question) -> Answer:
         """Return the headers of an answer, whatever its status."""
-        return self._ask("HEAD", question)[0]
+        return self._ask("HEAD", question)
 
-    def _ask(self, method: str, question: Question) -> tuple[Answer, _Sent]:
-        """Return an answer after logging in where that is asked for, and what was sent to do so."""
+    def _ask(self, method: str, question: Question) -> Answer:
+        """Return an answer after logging in where that is asked for."""
         kind = question.kind
         sent = self._kept(kind)
         challenges: Counter[Origin] = Counter()
@@ -94,11 +94,11 @@ class Session:
             challenge = self._challenge(answer)
             challenges[origin] += 1
             if not challenge or challenges[origin] == _MAX_REQUESTS_TO_LOG_IN or len(challenges) > _MAX_SERVERS:
-                return answer, sent
+                return answer
             subject = self._subject(answer.url, kind)
             better = self._authenticator.answer(subject, challenge, answer.url, sent=sent.get(origin))
             if better is None:
-                return answer, sent
+                return answer
             if subject.is_elsewhere:
                 self._elsewhere = subject.home, subject.path
             sent[origin] = better
@@ -171,12 +171,14 @@ class Session:
             return challenge and challenge.without_scope()
         return challenge
 
-    def _meaning(self, answer: Answer, path: str, sent: _Sent) -> RegistryError:
+    def _meaning(self, answer: Answer, path: str) -> RegistryError:
         host, status = self.repository.registry, answer.status
         what = _name_of(path)
-        detail = words_of(answer.body, self._secrets(sent), has_credential=self._credential is not None)
+        detail = code_of(answer.body)
         if status in (401, 403):
-            message = f"the {what} of {self.repository} was not found or is private{detail}"
+            # Said in every case: else it would tell for which registries there is a credential.
+            advice = f"to publish it if it is private, log in to {host} and write 'private' after its name"
+            message = f"the {what} of {self.repository} was not found or is private{detail}; {advice}"
             return Denied(message, host=host, status=status)
         if status in (404, 410):
             message = f"{host} has no {what} of {self.repository.path}{detail}"
@@ -184,11 +186,6 @@ class Session:
         kind = Unreachable if status == 408 or (status >= 500 and status != 501) else BadAnswer
         message = f"{host} answered with status {status} for the {what} of {self.repository.path}{detail}"
         return kind(message, host=host, status=status)
-
-    def _secrets(self, sent: _Sent) -> list[str]:
-        """Return the secrets that were shown and may be repeated where everybody can read it."""
-        shown = [authorization.value.partition(" ")[2] for authorization in sent.values()]
-        return [*shown, *(self._credential.secrets if self._credential else [])]
 
     def _server_of(self, url: str) -> str:
         """Return the URL below which the server of a URL has its API: that of this registry, or of another one."""

@@ -505,16 +505,15 @@ def test_it_uses_a_credential_for_a_private_repository(bench: Bench) -> None:
     assert [request.headers.get("Authorization", "")[:6] for request in bench.fake.requests] == ["", "Basic ", "Bearer"]
 
 
-def test_it_uses_none_for_a_public_one_and_says_how_to_use_the_one_it_has(bench: Bench) -> None:
+def test_it_uses_none_for_a_public_one_and_says_how_one_would_be_used(bench: Bench) -> None:
     bench.fake.private.add(PATH)
     with pytest.raises(Denied, match="write 'private' after its name"):
         bench.repository().manifest("latest")
 
 
-def test_it_does_not_say_so_if_it_has_tried_it(bench: Bench) -> None:
-    with pytest.raises(Denied) as caught:
+def test_it_says_so_where_it_has_tried_one_as_well(bench: Bench) -> None:
+    with pytest.raises(Denied, match="write 'private' after its name"):
         listed(bench.repository(private=True))
-    assert "write 'private'" not in str(caught.value)
     assert bench.asked == ["list", "token"]
 
 
@@ -526,12 +525,12 @@ def test_it_mixes_up_no_tokens_of_different_readers(bench: Bench) -> None:
         listed(bench.repository())
 
 
-def test_it_says_when_a_credential_cannot_be_read(fake: FakeRegistry) -> None:
+def test_it_does_not_say_which_credential_cannot_be_read(fake: FakeRegistry) -> None:
     def broken(place: str) -> Credential:
         raise ValueError("the helper printed nonsense")
 
     registry = registry_client(credentials=broken)
-    with pytest.raises(Denied, match="printed nonsense"):
+    with pytest.raises(Denied, match="something is wrong with the settings: the log says what"):
         registry.repository(Repository(fake.host, PATH), private=True)
 
 

@@ -274,9 +274,9 @@ def test_a_status_becomes_a_meaning(
 @pytest.mark.parametrize(
     ("body", "detail"),
     [
-        ('{"errors": [{"code": "NO", "message": "mañana\\n\\u001b[31m\\u202e x"}]}', "(NO mañana [31m x)"),
-        ('{"errors": [{"code": "DENIED"}, {"code": "SECOND"}]}', "(DENIED)"),
-        ('{"errors": [{"message": "' + "x" * 5000 + '"}]}', f"({'x' * 200})"),
+        ('{"errors": [{"code": "NO", "message": "mañana\\n\\u001b[31m\\u202e x"}]}', ""),
+        ('{"errors": [{"code": "DENIED", "message": "mañana"}, {"code": "SECOND"}]}', "(DENIED)"),
+        ('{"errors": [{"message": "' + "x" * 5000 + '"}]}', ""),
         ('{"errors": []}', ""),
         ('{"errors": [7]}', ""),
         ('{"errors": [{"code": 7, "message": null}]}', ""),
@@ -286,7 +286,7 @@ def test_a_status_becomes_a_meaning(
     ],
     ids=range(9),
 )
-def test_it_repeats_what_the_registry_says_cut_and_made_harmless(
+def test_of_what_a_registry_says_it_repeats_a_code_of_the_specification(
     fake: FakeRegistry, remote: RemoteRepository, body: str, detail: str
 ) -> None:
     fake.then("/v2/", Response(body, status=404))
