@@ -8,12 +8,14 @@ import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from io import FileIO
 from pathlib import Path
 
 from microbadger.logs import EventLog
 from microbadger.store import (
     PUBLIC_MODE,
     have_same_content,
+    open_if_any,
     read_if_any,
     remove_file,
     replace_file,
@@ -54,6 +56,10 @@ class Publisher:
     def read(self, path: str) -> bytes | None:
         """Return the bytes published at a path, or None; what a symbolic link outside of the folder leads to is not."""
         return read_if_any(f"{self.folder}/{path}", below=self.folder)
+
+    def open(self, path: str) -> FileIO | None:
+        """Return the same file opened to be read, for it may be long."""
+        return open_if_any(f"{self.folder}/{path}", below=self.folder)
 
     def write(self, path: str, content: bytes) -> bool:
         """Publish these bytes at a path; return False, without writing, if they are already there."""

@@ -10,7 +10,7 @@ from microbadger.freshness import Freshness
 from microbadger.image import Reference, Repository, document_bytes, image_name, shown_at
 from microbadger.site import CATALOGUE
 from microbadger.web.answers import PASSING, document_answer, error_answer, file_answer
-from microbadger.web.files import PublicFiles, parse_name
+from microbadger.web.files import PublicFiles, parse_name, paths_of
 
 _PAGE_SIZE = 50
 _LARGEST_PAGE = 1000
@@ -42,11 +42,11 @@ class ApiRoutes:
     def image(self, name: str) -> Response:
         """The document of an image; with a tag, the fields on top are that version's."""
         name = self._without_ending(name.removesuffix("/"))
-        found = self.files.answer_of(name, lambda paths: paths.metadata)
-        if found is None:
-            return self._unread(self._tracked(name))
         reference = parse_name(name)
-        return self._shown_at(reference) if reference and reference.tag else found
+        if reference and reference.tag and self.files.has(paths_of(name, reference).metadata):
+            return self._shown_at(reference)
+        found = self.files.answer_of(name, lambda paths: paths.metadata)
+        return self._unread(self._tracked(name)) if found is None else found
 
     def _without_ending(self, name: str) -> str:
         """Return the name of an image without the ending of its document, unless a tag of it ends so."""
