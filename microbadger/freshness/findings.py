@@ -81,13 +81,13 @@ class Findings:
         return frozenset(self.missing.keys() & self.last_of.keys())
 
     def _doubt_what_is_missing(self) -> None:
-        """Count tags that did exist as failed, where only the status of an answer says that they are gone.
+        """Count tags that did exist or were just pushed as failed, where only the status of an answer denies them.
 
         If another tag is found, the server does its work, and the status is believed; else only the registry's own
         words are, or its whole list that does not have the tag.
         """
         is_whole = self.question.tags is None and not self.choice.trouble
-        for tag in self._deleted:
+        for tag in self.missing.keys() & {*self.last_of, *self.question.just_pushed}:
             error = self.missing[tag]
             if not (error.is_explicit or (is_whole and tag not in self.choice.listed)):
                 sentence = f"{error}, but not in the words of a registry: this is not believed"

@@ -140,6 +140,57 @@ def test_a_push_of_the_only_tag_that_is_not_found_takes_nothing_down(bench: Benc
     assert bench.files() == files
 
 
+# What a registry answers about a tag that was pushed and is new, and whether that is the registry's word.
+ANSWERS_TO_A_PUSH: dict[str, tuple[Answers, bool]] = {
+    "404": (lambda _: Response(status=404), False),
+    "a page that says 404": (lambda _: Response(b"<html>Back soon</html>", 404), False),
+    "410": (lambda _: Response(status=410), False),
+    "404 with the code of another error": (lambda _: says(404, "UNAVAILABLE"), False),
+    "no such manifest": (lambda _: says(404, "MANIFEST_UNKNOWN"), True),
+}
+
+
+@pytest.mark.parametrize(("answers", "is_believed"), ANSWERS_TO_A_PUSH.values(), ids=ANSWERS_TO_A_PUSH)
+def test_a_push_of_a_new_tag_is_not_answered_by_a_status_alone(
+    bench: Bench, answers: Answers, is_believed: bool
+) -> None:
+    files = bench.files()
+    bench.fake.always("/manifests/2.0", answers)
+
+    bench.ask("2.0")
+    outcome = bench.refresher.refresh_requested(bench.repository)
+
+    assert outcome
+    assert (outcome.reason, bench.files(), bench.changes) == (None if is_believed else "bad_answer", files, [])
+
+
+def test_a_new_tag_that_could_not_be_asked_about_is_read_at_the_next_check(bench: Bench) -> None:
+    is_away = True
+    bench.fake.push("team/web", "2.0", image(layers=[3]))
+    bench.fake.always("/manifests/2.0", lambda _: Response(status=404) if is_away else None)
+    bench.ask("2.0")
+    bench.refresher.refresh_requested(bench.repository)
+    is_away = False
+
+    assert check_again(bench) is None
+    assert "2.0" in str(bench.record["Versions"])
+    assert reason(bench) is None
+
+
+def test_a_new_tag_whose_answer_is_a_status_fails_no_whole_check_and_no_push_of_others(bench: Bench) -> None:
+    bench.fake.always("/manifests/2.0", lambda _: Response(status=404))
+    bench.fake.push("team/web", "latest", image(layers=[4]))
+    bench.ask("2.0")
+    bench.ask("latest")
+
+    outcome = bench.refresher.refresh_requested(bench.repository)
+
+    assert outcome
+    assert outcome.error is None
+    assert check_again(bench) is None
+    assert reason(bench) is None
+
+
 def test_one_tag_of_several_that_the_registry_does_not_have_is_gone_at_once(bench: Bench) -> None:
     bench.fake.delete("team/web", "1.0")
     assert check_again(bench) is None
