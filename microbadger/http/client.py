@@ -24,9 +24,10 @@ from urllib3.util import Retry, Timeout
 
 from microbadger.http.addresses import Address, is_possible, literal_address
 from microbadger.http.certificates import tls_context
-from microbadger.http.connection import Reach, Resolve, cut_off_after, pool_classes, resolve_name
+from microbadger.http.connection import Reach, cut_off_after, pool_classes, resolve_name
 from microbadger.http.deadline import seconds_left
 from microbadger.http.errors import ConnectionFailed, CutOff, ForbiddenAddress, HttpError, reason_of
+from microbadger.http.names import Resolve
 from microbadger.http.origin import Origin, Url
 from microbadger.http.proxies import is_exempt, login_headers, without_login
 
