@@ -112,7 +112,9 @@ class Freshness:
             cleaning=Cleaning(database=database, content=registry.content, public=publisher.folder),
             recovery=Recovery(
                 database=database,
+                tracked=self.tracked,
                 checks=self.checks,
+                records=self.records,
                 refresher=self.refresher,
                 catalogue=self.catalogue,
                 publisher=publisher,

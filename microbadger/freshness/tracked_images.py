@@ -194,6 +194,13 @@ class TrackedImages:
         return repository not in listing.images and not any(_may_name(line, repository) for line in listing.unread)
 
     @property
+    def has_list(self) -> bool:
+        """Whether there is a list at all; without one, or with an empty file, nobody knows what a lost database had."""
+        if self._listed().stamp is None:
+            return bool(self._named)
+        return bool(_text_of(read_if_any(self._file) or b"").strip())
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """One sentence for each entry that names no image."""
         return self._listed().problems

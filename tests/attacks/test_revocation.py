@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.image.reference import Repository
-from microbadger.site.paths import CATALOGUE, HOME, ImagePaths
+from microbadger.site.paths import CATALOGUE, HOME, ImagePaths, image_in
 from microbadger.site.publisher import PublishError
 from tests.fakes.registry import FakeRegistry, image
 from tests.freshness.bench import Bench
@@ -194,3 +194,94 @@ def test_a_public_image_that_was_never_private_stays(service: Service) -> None:
     lose_private(service)
     service.round()
     assert service.bench.publisher.has(before.metadata)
+
+
+# A database that was lost
+
+
+def restart_without_database(service: Service) -> None:
+    service.bench.database.close()
+    for file in service.bench.folder.glob("data/microbadger.db*"):
+        file.unlink()
+    service.restart()
+
+
+def start(service: Service) -> None:
+    """Do what a process does that begins to lead, and its first round."""
+    recovery = service.bench.freshness.upkeep.recovery
+    assert recovery.is_needed()
+    recovery.recover()
+    for task in service.bench.freshness.upkeep.tasks.values():
+        task()
+
+
+def files_of(service: Service, repository: Repository) -> dict[str, bytes]:
+    return {path: content for path, content in service.bench.files().items() if image_in(path) == repository}
+
+
+@pytest.mark.parametrize("revoke", [lose_line, lose_line_beside_a_bad_one])
+def test_what_was_untracked_before_the_database_was_lost_goes_at_the_start(
+    service: Service, revoke: Callable[[Service], None]
+) -> None:
+    stays = files_of(service, service.child)
+    revoke(service)
+    restart_without_database(service)
+    start(service)
+
+    assert files_of(service, service.web) == {}
+    assert files_of(service, service.child) == stays
+    assert service.web.path.encode() not in b"".join(service.bench.files()[path] for path in (HOME, CATALOGUE))
+    assert ImagePaths.of(service.web).metadata in service.bench.cdn.paths
+
+
+def test_what_no_file_and_no_setting_lists_stays_when_the_database_was_lost(service: Service) -> None:
+    before = [files_of(service, repository) for repository in (service.web, service.child)]
+    service.bench.images_file.unlink()
+    restart_without_database(service)
+    start(service)
+
+    assert [files_of(service, repository) for repository in (service.web, service.child)] == before
+
+
+@pytest.mark.parametrize("text", ["", "{0}\n{1} privat\n", "{0}\n{1}:::\n"], ids=["emptied", "word", "tag"])
+def test_a_list_that_may_name_an_image_lets_its_files_stay(service: Service, text: str) -> None:
+    before = files_of(service, service.web)
+    service.bench.list_images(text.format(service.child, service.web), seconds_ago=1800)
+    restart_without_database(service)
+    start(service)
+
+    assert files_of(service, service.web) == before
+
+
+def test_a_list_that_was_just_edited_settles_before_its_word_counts(service: Service) -> None:
+    service.bench.list_images(f"{service.child}\n", seconds_ago=0)
+    restart_without_database(service)
+    start(service)
+    assert files_of(service, service.web)
+
+    lose_line(service)
+    service.bench.freshness.upkeep.recovery.remove_strays()
+    assert files_of(service, service.web) == {}
+
+
+def test_files_of_an_image_that_is_tracked_again_meanwhile_stay(service: Service) -> None:
+    before = files_of(service, service.web)
+    lose_line(service)
+    restart_without_database(service)
+    recovery = service.bench.freshness.upkeep.recovery
+    recovery.recover()
+    service.bench.freshness.tracked.put(TrackedImage(service.web))
+    recovery.remove_strays()
+
+    assert files_of(service, service.web) == before
+
+
+def test_files_of_the_operator_stay_when_the_database_was_lost(service: Service) -> None:
+    own = [service.bench.public / name for name in ("robots.txt", "images/logo.png", ".well-known/security.txt")]
+    for file in own:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("mine")
+    restart_without_database(service)
+    start(service)
+
+    assert [file.read_text() for file in own] == ["mine"] * 3

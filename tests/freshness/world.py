@@ -186,7 +186,9 @@ class World:
             ),
             recovery=Recovery(
                 database=self.database,
+                tracked=self.tracked,
                 checks=self.checks,
+                records=self.records,
                 refresher=self.refresher,
                 catalogue=self.catalogue,
                 publisher=self.publisher,
