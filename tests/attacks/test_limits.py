@@ -1,6 +1,7 @@
 """Registries that are slow, and images that are large or kill what reads them: each of these has a total."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -222,6 +224,8 @@ print(str(error).replace(" ", "-"), before, peak())
 """
 MEBIBYTE = 1024**2
 MOST_MEBIBYTES = 300
+WORKER_BYTES = 512 * MEBIBYTE
+READING_SECONDS = 180.0
 
 
 def labels_of_megabytes(count: int, seed: str) -> dict[str, str]:
@@ -248,15 +252,15 @@ def many_layers_under_many_platforms() -> FakeImage:
     return index(*(image(layers=layers, architecture="arm", variant=f"v{number}") for number in range(40)))
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        one_config_under_60_platforms,
-        many_platforms_with_large_configs,
-        one_huge_label,
-        many_layers_under_many_platforms,
-    ],
-)
+WORST_IMAGES = [
+    one_config_under_60_platforms,
+    many_platforms_with_large_configs,
+    one_huge_label,
+    many_layers_under_many_platforms,
+]
+
+
+@pytest.mark.parametrize("make", WORST_IMAGES)
 def test_no_image_makes_a_large_document_or_takes_much_memory(
     tmp_path: Path, fake: FakeRegistry, make: Callable[[], FakeImage]
 ) -> None:
@@ -278,6 +282,36 @@ def test_no_image_makes_a_large_document_or_takes_much_memory(
     assert max(file.stat().st_size for file in files) <= 4 * MEBIBYTE
     (whole,) = (tmp_path / "public/v1/images" / fake.host / "team/web/version").iterdir()
     assert "left out" in whole.read_text() or "(cut after 64 KiB)" in whole.read_text()
+
+
+def peak_mebibytes(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) // 1024
+
+
+def test_a_worker_with_half_a_gibibyte_reads_and_serves_all_the_worst_images(
+    tmp_path: Path, fake: FakeRegistry
+) -> None:
+    names = [f"team/{make.__name__.replace('_', '-')}" for make in WORST_IMAGES]
+    for name, make in zip(names, WORST_IMAGES, strict=True):
+        fake.push(name, "latest", make())
+    with RunningService(tmp_path) as service:
+        (worker,) = service.workers
+        resource.prlimit(worker, resource.RLIMIT_DATA, (WORKER_BYTES, WORKER_BYTES))
+        (service.data / "images.txt").write_text("".join(f"{fake.host}/{name}\n" for name in names))
+        documents = [f"/v1/images/{fake.host}/{name}" for name in names]
+        service.wait(
+            lambda: all(service.get(path).status_code == 200 for path in documents), "all images", READING_SECONDS
+        )
+        with ThreadPoolExecutor(8) as strangers:
+            answers = list(strangers.map(service.get, documents * 4))
+
+        assert {answer.status_code for answer in answers} == {200}
+        assert max(len(answer.content) for answer in answers) <= 4 * MEBIBYTE
+        assert [status_of(service, f"{fake.host}/{name}")["State"] for name in names] == ["current"] * len(names)
+        assert service.workers == [worker]
+        print(f"a worker that read and served {len(names)} of the worst images had {peak_mebibytes(worker)} MiB")
+        assert peak_mebibytes(worker) < WORKER_BYTES // MEBIBYTE
 
 
 def test_the_document_of_an_image_with_many_large_versions_is_bounded_and_stays_as_it_is(
