@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from sqlalchemy import Connection, Row, func, select
 
 from microbadger.cdn import CdnPurge
-from microbadger.freshness.checks import Checks, check_anew, check_of
+from microbadger.freshness.checks import Checks, check_anew
+from microbadger.freshness.last_check import check_of
 from microbadger.freshness.private_reads import MAY_BE_NAMED
 from microbadger.image import Repository, document_bytes, has_shape
 from microbadger.logs import EventLog

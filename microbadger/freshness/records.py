@@ -12,7 +12,8 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, bindparam, select
 
-from microbadger.freshness.checks import check_anew, is_moment, mark_lists_stale
+from microbadger.freshness.checks import check_anew, mark_lists_stale
+from microbadger.freshness.last_check import is_moment
 from microbadger.freshness.tag_lists import TagLists
 from microbadger.image import (
     MOST_CHANGES,

@@ -12,9 +12,10 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from microbadger.freshness.checks import Check, Checks, mark_lists_stale, with_named
+from microbadger.freshness.checks import Checks, mark_lists_stale
 from microbadger.freshness.findings import Survey
 from microbadger.freshness.interruptions import Interruption, Interruptions
+from microbadger.freshness.last_check import Check, with_named
 from microbadger.freshness.mentions import mentions, write_mentions
 from microbadger.freshness.outcome import Aftermath, Outcome
 from microbadger.freshness.private_reads import is_private_read, note_private_read, note_public_read, private_reads
