@@ -6,6 +6,7 @@ in a list, its name.
 
 from sqlalchemy import ColumnElement, Connection, bindparam, or_, select
 
+from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.image import Repository
 from microbadger.store import CHECKS, META, RECORDS, upsert
 
@@ -31,14 +32,18 @@ def note_public_read(connection: Connection, repository: Repository) -> None:
     connection.execute(_FORGET, {"which": _key(repository)})
 
 
-def is_private_read(connection: Connection, repository: Repository) -> bool:
-    """Return whether an image was read as a private one and nobody was shown since that it is public."""
-    return connection.execute(_ONE, {"which": _key(repository)}).first() is not None
+def is_hidden(connection: Connection, image: TrackedImage | None) -> bool:
+    """Return whether a tracked image was private, and is not yet shown to be public."""
+    return bool(image and not image.private and _is_private_read(connection, image.repository))
 
 
 def private_reads(connection: Connection) -> list[Repository]:
     """Return every such image."""
     return [Repository.parse(key.removeprefix(_PREFIX)) for key in connection.execute(_ALL).scalars()]
+
+
+def _is_private_read(connection: Connection, repository: Repository) -> bool:
+    return connection.execute(_ONE, {"which": _key(repository)}).first() is not None
 
 
 def _key(repository: Repository) -> str:

@@ -16,6 +16,7 @@ from typing import TypeVar
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from microbadger.freshness.checks import Checks
+from microbadger.freshness.recovery import Recovery
 from microbadger.freshness.refresh import Refresher
 from microbadger.freshness.requests import Requests
 from microbadger.freshness.upkeep import Upkeep
@@ -45,13 +46,20 @@ class Schedule:
     """The work of one process beside answering requests; nothing runs until it is started."""
 
     def __init__(
-        self, leases: Leases, refresher: Refresher, checks: Checks, requests: Requests, upkeep: Upkeep
+        self,
+        leases: Leases,
+        refresher: Refresher,
+        checks: Checks,
+        requests: Requests,
+        upkeep: Upkeep,
+        recovery: Recovery,
     ) -> None:
         self._leases = leases
         self._refresher = refresher
         self._checks = checks
         self._requests = requests
         self._upkeep = upkeep
+        self._recovery = recovery
         self._scheduler: BackgroundScheduler | None = None
         self._lease: Lease | None = None
         self._troubles: dict[str, str] = {}
@@ -80,7 +88,7 @@ class Schedule:
         with self._leading:
             lease, self._lease = self._lease, None
         if lease:
-            self._attempt("end well", self._upkeep.recovery.end_well)
+            self._attempt("end well", self._recovery.end_well)
             self._attempt("end leading", partial(self._leases.give_back, lease))
             log.info("leading_ended", pid=os.getpid())
 
@@ -152,9 +160,8 @@ class Schedule:
 
     def _begin_recovery(self) -> None:
         """Make the public files whole unless the process that led before ended well, or where that is not known."""
-        recovery = self._upkeep.recovery
-        if self._attempt("see how the last stop was", recovery.is_needed) is not False:
-            self._due_workers.put(_NO_REGISTRY, partial(self._attempt, "recover", recovery.recover))
+        if self._attempt("see how the last stop was", self._recovery.is_needed) is not False:
+            self._due_workers.put(_NO_REGISTRY, partial(self._attempt, "recover", self._recovery.recover))
 
     def _begin_left_undone(self) -> None:
         for repository in self._requests.repositories():

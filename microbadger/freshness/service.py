@@ -16,11 +16,13 @@ from microbadger.freshness.records import Records
 from microbadger.freshness.recovery import Recovery
 from microbadger.freshness.refresh import Refresher
 from microbadger.freshness.relatives import LayerStacks
+from microbadger.freshness.removal import Removal
 from microbadger.freshness.requests import Requests
 from microbadger.freshness.schedule import Schedule
 from microbadger.freshness.survey import Surveyor
 from microbadger.freshness.tag_choice import TagChooser
 from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
+from microbadger.freshness.turns import Turns
 from microbadger.freshness.upkeep import Cleaning, Upkeep
 from microbadger.image import Reference, Repository
 from microbadger.notifications import Notifications
@@ -83,13 +85,29 @@ class Freshness:
             options=options.site,
             webhooks=options.webhooks,
         )
-        self.refresher = Refresher(
+        turns = Turns(
             database=database,
             leases=leases,
             tracked=self.tracked,
             checks=self.checks,
             requests=self.requests,
             interruptions=Interruptions(now=now),
+            records=self.records,
+        )
+        aftermath = Aftermath(cdn=cdn, notifications=notifications, counts=counts)
+        self.removal = Removal(
+            database=database,
+            turns=turns,
+            tracked=self.tracked,
+            checks=self.checks,
+            publication=self.publication,
+            aftermath=aftermath,
+        )
+        self.refresher = Refresher(
+            turns=turns,
+            removal=self.removal,
+            tracked=self.tracked,
+            checks=self.checks,
             surveyor=Surveyor(
                 registry=registry,
                 chooser=TagChooser(
@@ -98,30 +116,30 @@ class Freshness:
                 broken=BrokenContent(database, now=now),
             ),
             publication=self.publication,
-            aftermath=Aftermath(cdn=cdn, notifications=notifications, counts=counts),
+            aftermath=aftermath,
         )
         self.catalogue = Catalogue(database, leases, self.checks, publisher, options.site, cdn)
         self.upkeep = Upkeep(
             database=database,
             tracked=self.tracked,
             checks=self.checks,
-            refresher=self.refresher,
+            removal=self.removal,
             catalogue=self.catalogue,
             notifications=notifications,
             counts=counts,
             cleaning=Cleaning(database=database, content=registry.content, public=publisher.folder),
-            recovery=Recovery(
-                database=database,
-                tracked=self.tracked,
-                checks=self.checks,
-                records=self.records,
-                refresher=self.refresher,
-                catalogue=self.catalogue,
-                publisher=publisher,
-                cdn=cdn,
-            ),
         )
-        self.schedule = Schedule(leases, self.refresher, self.checks, self.requests, self.upkeep)
+        self.recovery = Recovery(
+            database=database,
+            tracked=self.tracked,
+            checks=self.checks,
+            records=self.records,
+            refresher=self.refresher,
+            catalogue=self.catalogue,
+            publisher=publisher,
+            cdn=cdn,
+        )
+        self.schedule = Schedule(leases, self.refresher, self.checks, self.requests, self.upkeep, self.recovery)
 
     @property
     def problems(self) -> list[str]:
@@ -144,17 +162,17 @@ class Freshness:
         repository = image_in(path)
         if repository is None:
             return self.catalogue.make(path)
-        is_public = repository in self.tracked and not self.refresher.is_hidden(repository)
+        is_public = repository in self.tracked and not self.removal.is_hidden(repository)
         return self.publication.make(repository, path) if is_public else None
 
     def track(self, image: TrackedImage) -> None:
         """Track an image with just these tags and this privacy, and have it checked soon."""
         self.tracked.put(image)
         self.checks.add([image.repository])
-        if self.refresher.is_hidden(image.repository):
-            self.refresher.hide(image.repository)
+        if self.removal.is_hidden(image.repository):
+            self.removal.hide(image.repository)
 
     def untrack(self, repository: Repository) -> None:
         """Stop tracking an image and remove what was published of it. Raises NotTracked."""
         self.tracked.untrack(repository)
-        self.refresher.remove(repository)
+        self.removal.remove(repository)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
-from microbadger.freshness.recovery import Recovery
-from microbadger.freshness.refresh import Refresher
+from microbadger.freshness.removal import Removal
 from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.image import Repository
 from microbadger.notifications import Notifications
@@ -29,12 +28,11 @@ class Upkeep:
     database: Database
     tracked: TrackedImages
     checks: Checks
-    refresher: Refresher
+    removal: Removal
     catalogue: Catalogue
     notifications: Notifications
     counts: Counts
     cleaning: "Cleaning"
-    recovery: Recovery
     _known: object = field(default=(), init=False)
     """The stamp of the tracked images and the database when this process last had new images checked."""
     _compared: object = field(default=(), init=False)
@@ -78,9 +76,9 @@ class Upkeep:
             self._gone = checked - {image.repository for image in self.tracked}
             self._compared = known
         gone = [repository for repository in self._gone if self.tracked.may_be_removed(repository)]
-        _for_each(self.refresher.hidden(), self.refresher.hide)
+        _for_each(self.removal.hidden(), self.removal.hide)
         _for_each(gone, self._remove)
-        self.refresher.drop_mentions()
+        self.removal.drop_mentions()
 
     def _add_what_is_new(self) -> None:
         with self.database.read() as connection:
@@ -93,7 +91,7 @@ class Upkeep:
             self._known = known
 
     def _remove(self, repository: Repository) -> None:
-        if self.refresher.remove_if_idle(repository):
+        if self.removal.remove_if_idle(repository):
             self._gone.discard(repository)
 
     def _say_when(self) -> None:

@@ -133,6 +133,16 @@ class Leases:
         finally:
             self.give_back(lease)
 
+    @contextmanager
+    def try_hold(self, name: str) -> Iterator[Lease | None]:
+        """Hold a lease, or yield None at once if another holds it. Raises StoreError."""
+        lease = self.try_take(name)
+        try:
+            yield lease
+        finally:
+            if lease:
+                self.give_back(lease)
+
     def give_back(self, lease: Lease) -> None:
         """Let others take the lease at once. Raises StoreError."""
         lease.let_go()

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from microbadger.store.counts import Counts
 from microbadger.store.database import Database
 from microbadger.store.leases import LEASE_SECONDS, Leases
 from tests.fakes.registry import FakeRegistry
+from tests.freshness.leases import with_leases
 from tests.freshness.world import CdnLog
 from tests.notifications.bench import Postman
 from tests.running_service import badge_text
@@ -86,7 +86,8 @@ class Bench:
             now=lambda: self.time,
         )
         self.leases = Leases(self.database, seconds=lease_seconds)
-        self.refresher = replace(self.freshness.refresher, leases=self.leases)
+        self.refresher = with_leases(self.freshness.refresher, self.leases)
+        self.removal = self.refresher.removal
 
     def again(self, **options: Any) -> "Bench":
         """Return another process with the same folder and clock."""

@@ -97,7 +97,7 @@ def check_requested(bench: Bench) -> object:
 
 
 def remove(bench: Bench) -> None:
-    bench.refresher.remove(bench.repository)
+    bench.removal.remove(bench.repository)
 
 
 def was_killed(work: Callable[[], object]) -> bool:

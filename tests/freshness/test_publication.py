@@ -439,7 +439,7 @@ def test_what_is_no_longer_tracked_leaves_no_file_and_no_row(bench: Bench) -> No
     bench.ask()
     untracked = bench.again(named="")
 
-    untracked.refresher.remove(bench.repository)
+    untracked.removal.remove(bench.repository)
 
     assert bench.files() == {}
     assert rows_about(bench.database, bench.repository) == {"first_seen", "leases"}
@@ -449,7 +449,7 @@ def test_the_cdn_forgets_what_is_removed(bench: Bench) -> None:
     push_a_history(bench)
     before, untracked = bench.files(), bench.again(named="")
 
-    untracked.refresher.remove(bench.repository)
+    untracked.removal.remove(bench.repository)
 
     assert untracked.cdn.paths == before.keys()
 
@@ -462,7 +462,7 @@ def test_an_image_with_a_longer_name_stays(bench: Bench) -> None:
     other = bench.again(named=str(longer))
     other.refresher.refresh(longer)
 
-    other.refresher.remove(bench.repository)
+    other.removal.remove(bench.repository)
 
     assert {path.name.partition(":")[0] for path in bench.public.rglob("*.svg")} == {"web-2.svg", "web-2"}
 
@@ -480,10 +480,10 @@ def test_a_removal_waits_for_a_check_under_way(bench: Bench) -> None:
     check = threading.Thread(target=bench.refresh)
     check.start()
     assert began.wait(DEADLINE_SECONDS)
-    removal = threading.Thread(target=untracked.refresher.remove, args=[bench.repository])
+    removal = threading.Thread(target=untracked.removal.remove, args=[bench.repository])
     removal.start()
 
-    assert not untracked.refresher.remove_if_idle(bench.repository)
+    assert not untracked.removal.remove_if_idle(bench.repository)
     may_end.set()
     check.join()
     removal.join()
@@ -496,7 +496,7 @@ def test_an_image_that_was_tracked_again_meanwhile_is_not_forgotten(bench: Bench
     bench.fake.push("team/web", "latest", image())
     bench.refresh()
 
-    bench.refresher.remove(bench.repository)
+    bench.removal.remove(bench.repository)
 
     assert bench.repository in bench.freshness.checks.repositories()
     assert bench.made(bench.paths.badge("layers", None, "svg"))

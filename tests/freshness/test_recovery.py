@@ -28,7 +28,7 @@ def recovery(bench: Bench) -> Recovery:
     bench.fake.push("team/web", "latest", image())
     bench.refresh()
     bench.freshness.catalogue.publish()
-    return bench.freshness.upkeep.recovery
+    return bench.freshness.recovery
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -4,7 +4,6 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from microbadger.store.database import Database
 from microbadger.store.leases import Lease, Leases
 from microbadger.store.meta import write_value
 from tests.freshness.clock import DAY, Clock
+from tests.freshness.leases import with_leases
 from tests.notifications.bench import Postman
 
 BASE_URL = "https://badges.test"
@@ -163,7 +163,8 @@ class World:
         )
         self.tracked, self.checks = self.freshness.tracked, self.freshness.checks
         self.requests, self.records = self.freshness.requests, self.freshness.records
-        self.refresher = replace(self.freshness.refresher, leases=self.leases)
+        self.refresher = with_leases(self.freshness.refresher, self.leases)
+        self.removal = self.refresher.removal
         self.catalogue = Catalogue(
             self.database,
             self.leases,
@@ -177,25 +178,25 @@ class World:
             database=self.database,
             tracked=self.tracked,
             checks=self.checks,
-            refresher=self.refresher,
+            removal=self.removal,
             catalogue=self.catalogue,
             notifications=notifications,
             counts=self.counts,
             cleaning=Cleaning(
                 database=self.database, content=self.registries.content, public=self.publisher.folder
             ),
-            recovery=Recovery(
-                database=self.database,
-                tracked=self.tracked,
-                checks=self.checks,
-                records=self.records,
-                refresher=self.refresher,
-                catalogue=self.catalogue,
-                publisher=self.publisher,
-                cdn=self.cdn,
-            ),
         )
-        self.schedule = Schedule(self.leases, self.refresher, self.checks, self.requests, self.upkeep)
+        recovery = Recovery(
+            database=self.database,
+            tracked=self.tracked,
+            checks=self.checks,
+            records=self.records,
+            refresher=self.refresher,
+            catalogue=self.catalogue,
+            publisher=self.publisher,
+            cdn=self.cdn,
+        )
+        self.schedule = Schedule(self.leases, self.refresher, self.checks, self.requests, self.upkeep, recovery)
         with self.database.write() as connection:
             write_value(connection, "last_stop", "clean")  # so that no world begins by comparing all files
 

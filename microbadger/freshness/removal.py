@@ -1,0 +1,107 @@
+"""Takes down what may no longer be public: images that are tracked no more, or private no more, and their mentions."""
+
+from dataclasses import dataclass
+
+from microbadger.freshness.checks import Checks, mark_lists_stale
+from microbadger.freshness.mentions import mentions, write_mentions
+from microbadger.freshness.outcome import Aftermath
+from microbadger.freshness.private_reads import is_hidden, note_public_read, private_reads
+from microbadger.freshness.publication import Publication
+from microbadger.freshness.tracked_images import TrackedImages
+from microbadger.freshness.turns import Turns
+from microbadger.image import Repository
+from microbadger.store import Database, StoreError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """Removes public files, and what they are made from."""
+
+    database: Database
+    turns: Turns
+    tracked: TrackedImages
+    checks: Checks
+    publication: Publication
+    aftermath: Aftermath
+
+    def remove(self, repository: Repository) -> None:
+        """Remove everything published of an image that is not tracked, and its record, after a check under way."""
+        with self.turns.hold(repository):
+            self.remove_held(repository)
+        self.drop_mentions()
+
+    def remove_if_idle(self, repository: Repository) -> bool:
+        """Do the same, but for its mentions, unless a check is under way; return whether it was done."""
+        try:
+            with self.turns.try_hold(repository) as lease:
+                if lease:
+                    self.remove_held(repository)
+        except StoreError:  # as on a full disk: what is not to be public any longer goes all the same
+            self.publication.remove_files(repository)
+            raise
+        return lease is not None
+
+    def remove_held(self, repository: Repository) -> list[str]:
+        """Do the same while holding the lease of the image; return the paths of what was removed."""
+        paths = self.publication.remove_files(repository)
+        with self.database.write() as connection:
+            if self.tracked.read(connection, repository) is None:  # else somebody has tracked it again
+                self.publication.forget(connection, repository)
+                self.turns.forget(connection, repository)
+                mark_lists_stale(connection)
+        self.aftermath.purge(paths)
+        return paths
+
+    def hide(self, repository: Repository) -> None:
+        """Remove what was published of an image that is private no more, until it is read as a public one.
+
+        While a check is under way, its record stays: it is still to be hidden, and one does this again.
+        """
+        self.publication.remove_files(repository)  # first: on a full disk no lease can be had
+        with self.turns.try_hold(repository) as lease:
+            if lease:
+                self.hide_held(repository)
+
+    def hide_held(self, repository: Repository) -> None:
+        """Do the same while holding the lease of the image."""
+        paths = self.publication.remove_files(repository)
+        with self.database.write() as connection:
+            self.publication.forget(connection, repository)
+            self.checks.begin_anew(connection, repository)
+            mark_lists_stale(connection)
+        self.aftermath.purge(paths)
+
+    def unhide(self, repository: Repository) -> None:
+        """Note that a hidden image was read as a public one, and may be published."""
+        with self.database.write() as connection:
+            note_public_read(connection, repository)
+
+    def hidden(self) -> list[Repository]:
+        """Return the images that are to be hidden and of which something is still published."""
+        with self.database.read() as connection:
+            return [
+                repository
+                for repository in private_reads(connection)
+                if is_hidden(connection, self.tracked.read(connection, repository))
+                and self.publication.records.is_published(connection, repository)
+            ]
+
+    def is_hidden(self, repository: Repository) -> bool:
+        """Return whether an image was private, and is not yet shown to be public."""
+        with self.database.read() as connection:
+            return is_hidden(connection, self.tracked.read(connection, repository))
+
+    def drop_mentions(self) -> None:
+        """Publish again what names an image that was removed, without its name; what is under way has to wait."""
+        with self.database.read() as connection:
+            named_by = mentions(connection)
+        for gone, images in named_by.items():
+            waiting = [repository for repository in images if not self._drop_mention(repository, gone)]
+            with self.database.write() as connection:
+                write_mentions(connection, gone, waiting)
+
+    def _drop_mention(self, repository: Repository, gone: Repository) -> bool:
+        with self.turns.try_hold(repository) as lease:
+            if lease:
+                self.aftermath.purge(self.publication.publish_without_mention(lease, repository, gone))
+        return lease is not None

@@ -1,0 +1,164 @@
+"""Gives each image to one worker at a time: a turn begins with the lease and ends with how the image stands after it.
+
+A turn takes the requests that wait when it begins. What is asked for meanwhile leads to another turn.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from microbadger.freshness.checks import Checks, mark_lists_stale
+from microbadger.freshness.interruptions import Interruption, Interruptions
+from microbadger.freshness.last_check import Check, with_named
+from microbadger.freshness.private_reads import is_hidden, note_private_read, note_public_read
+from microbadger.freshness.records import Records
+from microbadger.freshness.requests import CheckRequest, Requests
+from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
+from microbadger.image import DOCKER_HUB, Changes, Repository
+from microbadger.logs import EventLog
+from microbadger.store import Database, Lease, LeaseLost, Leases
+
+log = EventLog(__name__)
+
+IsWanted = Callable[[Check, Sequence[CheckRequest]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A check that holds the lease of its image, and what the database said when it began."""
+
+    repository: Repository
+    lease: Lease
+    image: TrackedImage | None
+    check: Check
+    requests: list[CheckRequest]
+    before: bytes | None
+    is_asked_for: bool
+    """Whether somebody asked for this check, rather than its time having come."""
+    is_hidden: bool
+    """Whether the image was private, and is not yet shown to be public."""
+    was_interrupted: bool
+    """Whether the check before began and never ended."""
+
+    @property
+    def pushed(self) -> list[str]:
+        """The tags that a push named."""
+        return [request.tag for request in self.requests if request.tag and not request.is_view]
+
+    @property
+    def is_of_views(self) -> bool:
+        """Whether nothing but views of badges asked for this check."""
+        return bool(self.requests) and all(request.is_view for request in self.requests)
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether the registry itself is asked, whatever Docker Hub's list says."""
+        return self.is_asked_for or (bool(self.requests) and not self.is_of_views)
+
+    def late(self, changes: Changes) -> list[CheckRequest]:
+        """Return the pushes of which nothing was to be seen yet among the changes that the check found."""
+        moved = {*changes.new, *changes.changed, *changes.deleted}
+        is_at_docker_hub = self.repository.registry == DOCKER_HUB
+
+        def is_late(request: CheckRequest) -> bool:
+            return request.tag not in moved if request.tag else is_at_docker_hub and not changes
+
+        return [request for request in self.requests if not request.is_view and is_late(request)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turns:
+    """The turns of all processes."""
+
+    database: Database
+    leases: Leases
+    tracked: TrackedImages
+    checks: Checks
+    requests: Requests
+    interruptions: Interruptions
+    records: Records
+
+    def hold(self, repository: Repository) -> AbstractContextManager[Lease]:
+        """Keep every check of an image from beginning, after one that is under way. Raises StoreError."""
+        return self.leases.hold(_lease_of(repository))
+
+    def try_hold(self, repository: Repository) -> AbstractContextManager[Lease | None]:
+        """Do the same, or yield None if a check is under way. Raises StoreError."""
+        return self.leases.try_hold(_lease_of(repository))
+
+    def begin(self, repository: Repository, is_wanted: IsWanted, *, is_asked_for: bool = False) -> Turn | None:
+        """Take the lease of an image and read how it stands; None where no check is wanted, or one is under way."""
+        with self.database.write() as connection:
+            lease = self.leases.take(connection, _lease_of(repository))
+            if lease is None:
+                return None
+            image = self.tracked.read(connection, repository)
+            if image and image.private:
+                note_private_read(connection, repository)
+            check = self.checks.read(connection, repository)
+            interruption = self.interruptions.read(connection, repository, is_one_more=lease.was_left)
+            if not is_asked_for and interruption.holds_back(self.checks.now()):
+                if image:
+                    self._hold_back(connection, repository, check, interruption)
+                lease.end(connection)
+                return None
+            waiting = self.requests.waiting(connection, repository)
+            if not is_wanted(check, waiting):
+                lease.end(connection)
+                return None
+            hidden = is_hidden(connection, image)
+            self.requests.begin(connection, repository, waiting)
+            before = self.records.packed(connection, repository)
+        check = replace(with_named(check, waiting, self.checks.now()), began_at=self.checks.now())
+        was_interrupted = interruption.times > 0
+        return Turn(repository, lease, image, check, waiting, before, is_asked_for, hidden, was_interrupted)
+
+    def end(self, turn: Turn, after: Check, late: Iterable[CheckRequest]) -> bool:
+        """Keep how the image stands, forget the requests that this check has answered, and give the lease back.
+
+        Those that are ``late``, of which nothing was to be seen yet, are made again for a while later.
+
+        Return whether a check was asked for since this one began.
+        """
+        with self.database.write() as connection:
+            if not turn.lease.end(connection):
+                raise LeaseLost
+            if turn.was_interrupted:
+                self.interruptions.forget(connection, turn.repository)
+            self.requests.end(connection, turn.repository, turn.requests)
+            self.requests.follow_up(connection, turn.repository, late)
+            if turn.image:
+                self.checks.write(connection, turn.repository, after)
+            else:
+                self.checks.postpone(connection, turn.repository)
+            if _listed_state(after) != _listed_state(turn.check):
+                mark_lists_stale(connection)
+            return bool(self.requests.waiting(connection, turn.repository))
+
+    def forget(self, connection: Connection, repository: Repository) -> None:
+        """Forget every check of an image that is tracked no more, and what was asked for."""
+        note_public_read(connection, repository)
+        self.requests.forget(connection, repository)
+        self.interruptions.forget(connection, repository)
+        self.checks.forget(connection, repository)
+
+    def _hold_back(
+        self, connection: Connection, repository: Repository, check: Check, interruption: Interruption
+    ) -> None:
+        """Have an image whose checks are cut short again and again fail until its next check."""
+        if check.due_at != interruption.due_at:
+            log.error("check_held_back", image=repository.familiar, times=interruption.times)
+            failed = self.checks.failed(check, "local", str(interruption))
+            self.checks.write(connection, repository, replace(failed, due_at=interruption.due_at))
+            mark_lists_stale(connection)
+
+
+def _listed_state(check: Check) -> tuple[object, ...]:
+    """Return what the lists of all images say of a check."""
+    return check.reason, check.succeeded_at is None
+
+
+def _lease_of(repository: Repository) -> str:
+    return f"image:{repository}"
