@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, bindparam, select
 
-from microbadger.image import Repository
+from microbadger.image import Repository, has_shape
 from microbadger.store import INTERRUPTED_CHECKS, upsert
 
 _SECOND_PAUSE_SECONDS = 10.0
@@ -48,13 +48,15 @@ class Interruptions:
     def __init__(self, *, now: Callable[[], datetime]) -> None:
         self._now = now
 
-    def read(self, connection: Connection, repository: Repository, *, is_one_more: bool) -> Interruption:
-        """Return how the last checks of an image were cut short, the one included that was found to be right now."""
+    def read(self, connection: Connection, repository: Repository) -> Interruption:
+        """Return how the last checks of an image were cut short."""
         row = connection.execute(_OF_IMAGE, {"which": str(repository)}).one_or_none()
-        found = Interruption(row.times, row.retry_at) if row else Interruption()
-        if not is_one_more:
-            return found
-        times = found.times + 1
+        is_whole = row is not None and has_shape(row.times, int) and has_shape(row.retry_at, float)
+        return Interruption(row.times, row.retry_at) if row and is_whole else Interruption()
+
+    def add(self, connection: Connection, repository: Repository) -> Interruption:
+        """Count one more check that was cut short, and return how the last ones were."""
+        times = self.read(connection, repository).times + 1
         more = Interruption(times, self._now().timestamp() + _pause_seconds(times))
         columns = {"times": more.times, "retry_at": more.retry_at}
         upsert(connection, INTERRUPTED_CHECKS, {"image": str(repository), **columns}, update=list(columns))

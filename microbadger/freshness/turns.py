@@ -3,8 +3,8 @@
 A turn takes the requests that wait when it begins. What is asked for meanwhile leads to another turn.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -80,13 +80,20 @@ class Turns:
     interruptions: Interruptions
     records: Records
 
-    def hold(self, repository: Repository) -> AbstractContextManager[Lease]:
+    @contextmanager
+    def hold(self, repository: Repository) -> Iterator[Lease]:
         """Keep every check of an image from beginning, after one that is under way. Raises StoreError."""
-        return self.leases.hold(_lease_of(repository))
+        with self.leases.hold(_lease_of(repository)) as lease:
+            self._count_if_left(lease, repository)
+            yield lease
 
-    def try_hold(self, repository: Repository) -> AbstractContextManager[Lease | None]:
+    @contextmanager
+    def try_hold(self, repository: Repository) -> Iterator[Lease | None]:
         """Do the same, or yield None if a check is under way. Raises StoreError."""
-        return self.leases.try_hold(_lease_of(repository))
+        with self.leases.try_hold(_lease_of(repository)) as lease:
+            if lease:
+                self._count_if_left(lease, repository)
+            yield lease
 
     def begin(self, repository: Repository, is_wanted: IsWanted, *, is_asked_for: bool = False) -> Turn | None:
         """Take the lease of an image and read how it stands; None where no check is wanted, or one is under way."""
@@ -98,7 +105,8 @@ class Turns:
             if image and image.private:
                 note_private_read(connection, repository)
             check = self.checks.read(connection, repository)
-            interruption = self.interruptions.read(connection, repository, is_one_more=lease.was_left)
+            count = self.interruptions.add if lease.was_left else self.interruptions.read
+            interruption = count(connection, repository)
             if not is_asked_for and interruption.holds_back(self.checks.now()):
                 if image:
                     self._hold_back(connection, repository, check, interruption)
@@ -143,6 +151,12 @@ class Turns:
         self.requests.forget(connection, repository)
         self.interruptions.forget(connection, repository)
         self.checks.forget(connection, repository)
+
+    def _count_if_left(self, lease: Lease, repository: Repository) -> None:
+        """Count a check that was cut short, as only the first to take its lease can see: that need not be a check."""
+        if lease.was_left:
+            with self.database.write() as connection:
+                self.interruptions.add(connection, repository)
 
     def _hold_back(
         self, connection: Connection, repository: Repository, check: Check, interruption: Interruption
