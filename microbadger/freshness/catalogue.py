@@ -13,7 +13,7 @@ from microbadger.cdn import CdnPurge
 from microbadger.freshness.checks import Checks, check_anew
 from microbadger.freshness.last_check import check_of
 from microbadger.freshness.private_reads import MAY_BE_NAMED
-from microbadger.image import Repository, document_bytes, has_shape
+from microbadger.image import Repository, document_bytes, parse_kept
 from microbadger.logs import EventLog
 from microbadger.site import (
     API,
@@ -162,7 +162,4 @@ class Catalogue:
 
 def _is_entry(text: str | None) -> bool:
     """Return whether the entry that is kept of an image is whole."""
-    try:
-        return text is not None and has_shape(json.loads(text), ListEntry)
-    except (TypeError, ValueError, RecursionError):
-        return False
+    return parse_kept(text, ListEntry) is not None

@@ -10,7 +10,17 @@ from typing import Any, get_args
 from sqlalchemy import Row
 
 from microbadger.freshness.requests import CheckRequest
-from microbadger.image import Reason, Repository, State, StatusDocument, format_time, has_shape, image_name, is_tag
+from microbadger.image import (
+    Reason,
+    Repository,
+    State,
+    StatusDocument,
+    format_time,
+    has_shape,
+    image_name,
+    is_tag,
+    parse_kept,
+)
 
 AT_ONCE = 0.0
 """When a check is due, in the table, that is due at once."""
@@ -130,8 +140,8 @@ def check_of(row: "Row[Any]") -> Check:
         error=_kept(row.error, str, None),
         note=_kept(row.note, str, None),
         edition=_kept(row.edition, str, ""),
-        pushed=tuple(filter(is_tag, _parsed(row.pushed_tags, list[str], []))),
-        viewed={tag: at for tag, at in _parsed(row.viewed_tags, dict[str, float], {}).items() if is_tag(tag)},
+        pushed=tuple(filter(is_tag, parse_kept(row.pushed_tags, list[str]) or [])),
+        viewed={tag: at for tag, at in (parse_kept(row.viewed_tags, dict[str, float]) or {}).items() if is_tag(tag)},
     )
 
 
@@ -153,10 +163,3 @@ def _seconds(moment: datetime | None) -> float | None:
 
 def _kept(value: Any, kind: Any, default: Any) -> Any:
     return value if has_shape(value, kind) else default
-
-
-def _parsed(text: Any, kind: Any, default: Any) -> Any:
-    try:
-        return _kept(json.loads(text), kind, default)
-    except (TypeError, ValueError, RecursionError):
-        return default

@@ -2,11 +2,20 @@
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 
 from sqlalchemy import Connection, bindparam, select
 
 from microbadger.freshness.relatives import LayerStacks
-from microbadger.image import RelativeDocument, Repository, VersionDocument, has_shape, image_name, related
+from microbadger.image import (
+    InvalidReference,
+    RelativeDocument,
+    Repository,
+    VersionDocument,
+    image_name,
+    parse_kept,
+    related,
+)
 from microbadger.store import META, upsert
 
 _PREFIX = "named_by:"
@@ -47,8 +56,7 @@ def _without(version: VersionDocument, name: str) -> VersionDocument:
 
 
 def _named(text: str) -> list[Repository]:
-    try:
-        names = json.loads(text)
-    except (ValueError, RecursionError):
-        return []
-    return [Repository.parse(name) for name in names] if has_shape(names, list[str]) else []
+    names = parse_kept(text, list[str]) or []
+    with suppress(InvalidReference):  # it is damaged
+        return [Repository.parse(name) for name in names]
+    return []

@@ -6,49 +6,57 @@ tags; those who go on asking are answered more slowly, until they leave the imag
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
+from typing import TypedDict
 
 from sqlalchemy import Connection
 
-from microbadger.image import Repository
+from microbadger.image import Repository, parse_kept
 from microbadger.store import forget_value, read_value, write_value
 
 _SHORTEST_SECONDS = 2.0
 _LONGEST_SECONDS = 20.0
 _GROWTH = 1.5
 _ALIKE = 8  # checks in a row after which pauses begin to grow
-_QUIET = timedelta(seconds=30)  # after a pause, until an image counts as left alone
+_QUIET_SECONDS = 30.0  # after a pause, until an image counts as left alone
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How many checks were asked for in a row, and when the last of them began."""
+    """How many checks were asked for in a row, and when the last of them began, as a Unix time."""
 
     count: int
-    began_at: datetime
+    began_at: float
 
     @property
-    def may_begin_at(self) -> datetime:
+    def may_begin_at(self) -> float:
         """When the next check may begin that somebody asks for."""
         seconds = _SHORTEST_SECONDS * _GROWTH ** max(0, min(self.count, 100) - _ALIKE)
-        return self.began_at + timedelta(seconds=min(seconds, _LONGEST_SECONDS))
+        return self.began_at + min(seconds, _LONGEST_SECONDS)
 
     def is_over(self, now: datetime) -> bool:
         """Return whether the image was left alone since, or the clock was set back."""
-        return not self.began_at <= now <= self.may_begin_at + _QUIET
+        return not self.began_at <= now.timestamp() <= self.may_begin_at + _QUIET_SECONDS
+
+
+class _Document(TypedDict):
+    """A pace as it is kept."""
+
+    Count: int
+    BeganAt: float
 
 
 def earliest(connection: Connection, repository: Repository, now: datetime) -> datetime | None:
     """Return when the next check of an image may begin; None if at once."""
     pace = _read(connection, repository, now)
-    return pace.may_begin_at if pace and pace.may_begin_at > now else None
+    return datetime.fromtimestamp(pace.may_begin_at, UTC) if pace and pace.may_begin_at > now.timestamp() else None
 
 
 def note_check(connection: Connection, repository: Repository, now: datetime) -> None:
     """Note that a check begins that was asked for."""
     pace = _read(connection, repository, now)
-    values = [pace.count + 1 if pace else 1, now.isoformat()]
-    write_value(connection, _key(repository), json.dumps(values))
+    document = _Document(Count=pace.count + 1 if pace else 1, BeganAt=now.timestamp())
+    write_value(connection, _key(repository), json.dumps(document))
 
 
 def forget(connection: Connection, repository: Repository) -> None:
@@ -58,12 +66,9 @@ def forget(connection: Connection, repository: Repository) -> None:
 
 def _read(connection: Connection, repository: Repository, now: datetime) -> Pace | None:
     """Return the pace of an image; None if it was left alone, or what is kept is not a pace."""
-    try:
-        count, began_at = json.loads(read_value(connection, _key(repository)) or "")
-        pace = Pace(int(count), datetime.fromisoformat(began_at))
-        return None if pace.is_over(now) else pace
-    except (ValueError, TypeError, OverflowError):
-        return None
+    document = parse_kept(read_value(connection, _key(repository)), _Document)
+    pace = Pace(document["Count"], document["BeganAt"]) if document else None
+    return pace if pace and not pace.is_over(now) else None
 
 
 def _key(repository: Repository) -> str:

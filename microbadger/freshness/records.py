@@ -25,6 +25,7 @@ from microbadger.image import (
     document_bytes,
     has_shape,
     image_name,
+    parse_kept,
     tags_of,
 )
 from microbadger.logs import EventLog
@@ -123,8 +124,8 @@ class Records:
         """Return the document of a version with its layers, or None."""
         with self._database.read() as connection:
             packed = connection.execute(_VERSION, {"which": str(repository), "its_sha": sha}).scalar_one_or_none()
-        document = _unpacked(packed)
-        if has_shape(document, VersionDocument) and document["SHA"] == sha:
+        document = _unpacked(packed, VersionDocument)
+        if document and document["SHA"] == sha:
             return cast(VersionDocument, document)
         if packed:
             self._have_it_read_again(repository, f"version {sha}")
@@ -140,7 +141,7 @@ class Records:
         """Return the last changes of an image, the newest first."""
         with self._database.read() as connection:
             changes = connection.execute(_CHANGES, {"which": str(repository)}).scalars().all()
-        whole = [change for each in changes if has_shape(change := _parsed(each), ChangeDocument)]
+        whole = [change for each in changes if (change := parse_kept(each, ChangeDocument))]
         return ChangeLogDocument(ImageName=image_name(repository), Changes=whole)
 
     def write(
@@ -226,8 +227,8 @@ class Records:
 
 def unpacked_image(packed: bytes | None, repository: Repository) -> ImageDocument | None:
     """Return the document of an image as it is kept; None where it is not whole, or that of another image."""
-    document = _unpacked(packed)
-    if not has_shape(document, ImageDocument):
+    document = _unpacked(packed, ImageDocument)
+    if document is None:
         return None
     is_own = (document["Registry"], document["Repository"]) == (repository.registry, repository.path)
     return cast(ImageDocument, document) if is_own else None
@@ -237,16 +238,8 @@ def _packed(document: Mapping[str, object]) -> bytes:
     return zlib.compress(document_bytes(document))
 
 
-def _unpacked(packed: bytes | None) -> Any:
+def _unpacked(packed: bytes | None, kind: Any) -> Any:
     try:
-        return _parsed(zlib.decompress(packed)) if packed else None
+        return parse_kept(zlib.decompress(packed), kind) if packed else None
     except (TypeError, zlib.error):
-        return None
-
-
-def _parsed(text: str | bytes) -> Any:
-    """Return JSON that is kept; None where it is none."""
-    try:
-        return json.loads(text)
-    except (TypeError, ValueError, RecursionError):
         return None

@@ -23,7 +23,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Row, bindparam, func, select
 
-from microbadger.image import InvalidReference, Reference, Repository, has_shape, image_name, is_tag
+from microbadger.image import InvalidReference, Reference, Repository, image_name, is_tag, parse_kept
 from microbadger.logs import EventLog, Redaction
 from microbadger.site import has_own_paths
 from microbadger.store import TRACKED_IMAGES, Database, read_if_any, read_value, stamp_of, upsert, write_value
@@ -382,9 +382,5 @@ def _store(connection: Connection, image: TrackedImage) -> None:
 
 
 def _stored_image(row: "Row[tuple[object, ...]]") -> TrackedImage:
-    try:
-        tags = json.loads(row.kept_tags)
-    except (TypeError, ValueError, RecursionError):
-        tags = None
-    kept = filter(is_tag, tags) if has_shape(tags, list[str]) else ()
+    kept = filter(is_tag, parse_kept(row.kept_tags, list[str]) or ())
     return TrackedImage(Repository.parse(row.image), frozenset(kept), row.is_private is True)

@@ -57,7 +57,7 @@ from microbadger.image.manifest import (
 )
 from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage
 from microbadger.image.reference import DOCKER_HUB, InvalidReference, Reference, Repository, is_digest, is_tag
-from microbadger.image.shapes import has_shape
+from microbadger.image.shapes import has_shape, parse_kept
 from microbadger.image.strict_json import parse_json, parse_object
 from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
 from microbadger.image.version_facts import facts_of, related
@@ -121,6 +121,7 @@ __all__ = [
     "outline_version",
     "parse_config",
     "parse_json",
+    "parse_kept",
     "parse_manifest",
     "parse_object",
     "read_labels",

@@ -1,8 +1,9 @@
-"""Tells whether a value that was read as JSON has the shape of a document, whole: every field of every object in it.
+"""Tells whether JSON that was kept has the shape of a document, whole: every field of every object in it.
 
 What is kept can be damaged, or written by another program, and be valid JSON all the same.
 """
 
+import json
 from collections.abc import Callable
 from functools import cache
 from types import UnionType
@@ -11,6 +12,15 @@ from typing import Any, Literal, NotRequired, Required, Union, get_args, get_ori
 _Check = Callable[[Any], bool]
 _ANY: _Check = lambda _value: True  # noqa: E731 - a value among others like it
 _LARGEST = 2**63 - 1
+
+
+def parse_kept(text: str | bytes | None, kind: Any) -> Any:
+    """Return the value of JSON that was kept; None where there is none, or it is damaged or of another type."""
+    try:
+        value = json.loads(text or "")
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return value if has_shape(value, kind) else None
 
 
 def has_shape(value: object, kind: Any) -> bool:

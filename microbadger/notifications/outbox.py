@@ -15,7 +15,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Table, bindparam, func, select
 
-from microbadger.image import format_time, has_shape
+from microbadger.image import format_time, parse_kept
 from microbadger.store import DELIVERIES, MESSAGES, SUBSCRIPTIONS
 
 # The first delays of the schedule that the Standard Webhooks specification gives as an example.
@@ -72,7 +72,7 @@ class Attempt:
         """Return the entry of the history after this attempt."""
         delivery = DeliveryDocument(
             WebhookURL=url,
-            Message=_parsed(message.body),
+            Message=parse_kept(message.body, object),
             Attempts=message.attempts,
             StatusCode=self.status,
             Response=self.response,
@@ -140,7 +140,7 @@ def unpark(connection: Connection, subscription_id: str, now: datetime) -> int:
 def history(connection: Connection, subscription_id: str) -> list[DeliveryDocument]:
     """Return how the last deliveries went, the latest one first."""
     documents = connection.execute(_HISTORY, {"subscription": subscription_id}).scalars()
-    return [document for text in documents if has_shape(document := _parsed(text), DeliveryDocument)]
+    return [document for text in documents if (document := parse_kept(text, DeliveryDocument))]
 
 
 def lengths(connection: Connection, subscription_id: str) -> tuple[int, int]:
@@ -169,14 +169,6 @@ def _settle(connection: Connection, message: Message, attempt: Attempt) -> State
     later = {"message": message.id, "tried": message.attempts, "later": message.due_at.timestamp()}
     # Newer ones may have pushed it out while it was being sent.
     return "waiting" if connection.execute(_POSTPONE, later).rowcount else "parked"
-
-
-def _parsed(text: str) -> Any:
-    """Return JSON that is kept; None where it is damaged."""
-    try:
-        return json.loads(text)
-    except (TypeError, ValueError, RecursionError):
-        return None
 
 
 def _delay(attempts: int, attempt: Attempt) -> timedelta:

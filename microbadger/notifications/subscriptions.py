@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from microbadger.image import has_shape
+from microbadger.image import parse_kept
 from microbadger.notifications.messages import FORMATS
 from microbadger.notifications.receivers import Scope
 from microbadger.site import ImagePaths
@@ -114,11 +114,8 @@ def _subscription(row: Any) -> Subscription:
 
 def _patterns(text: str) -> tuple[str, ...]:
     """Return tag patterns as they are kept; where they are damaged, one that fits no tag: all would be too many."""
-    try:
-        patterns = json.loads(text)
-    except (TypeError, ValueError, RecursionError):
-        return _NO_TAG
-    return tuple(patterns) if has_shape(patterns, list[str]) else _NO_TAG
+    patterns = parse_kept(text, list[str])
+    return _NO_TAG if patterns is None else tuple(patterns)
 
 
 _ALL = select(SUBSCRIPTIONS).order_by(SUBSCRIPTIONS.c.number)
