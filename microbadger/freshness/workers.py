@@ -95,10 +95,15 @@ class Workers(BaseExecutor):  # type: ignore[misc]
             self._start_thread()
 
     def _start_thread(self) -> None:
-        if self._threads < self._most:
-            self._threads += 1
-            name = f"{self._alias}-{next(self._numbers)}"
+        if self._threads >= self._most:
+            return
+        name = f"{self._alias}-{next(self._numbers)}"
+        try:
             threading.Thread(target=self._work, name=name, daemon=True).start()
+        except RuntimeError as error:  # the machine allows no more: those that are there do the work
+            log.warning("thread_not_started", error=error)
+        else:
+            self._threads += 1
 
     def _work(self) -> None:
         while taken := self._take():

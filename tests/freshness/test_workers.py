@@ -56,6 +56,16 @@ def pool(
         workers.shutdown()
 
 
+@contextmanager
+def no_more_threads() -> Iterator[None]:
+    """Let the machine refuse further threads, as it does when memory or a limit does not allow them."""
+    before = threading.stack_size(2**46)
+    try:
+        yield
+    finally:
+        threading.stack_size(before)
+
+
 @pytest.fixture
 def work() -> Iterator[Work]:
     work = Work()
@@ -258,3 +268,20 @@ def test_threads_beyond_the_usual_end_when_they_have_nothing_to_do(work: Work) -
         work.free.set()
         work.wait_for_ended(*registries)
         wait_until(lambda: len(set(threading.enumerate()) - others) == 2, "the others end", DEADLINE_SECONDS)
+
+
+def test_the_threads_that_there_are_do_the_work_while_no_more_can_be_started(work: Work) -> None:
+    work.held = {SLOW}
+    with pool(1, 3) as workers:
+        workers.put(SLOW, work.of(SLOW))
+        work.wait_for_begun(SLOW)
+        with no_more_threads():
+            workers.put(QUICK, work.of(QUICK))
+            workers.put(SLOWER, work.of(SLOWER))
+            work.free.set()
+            work.wait_for_ended(SLOW, QUICK, SLOWER)
+        work.free.clear()
+        workers.put(SLOW, work.of(SLOW))
+        work.wait_for_begun(SLOW, SLOW)
+        workers.put(QUICK, work.of(QUICK))
+        work.wait_for_ended(QUICK, QUICK)
