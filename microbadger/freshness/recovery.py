@@ -2,8 +2,6 @@
 
 What the disk had not yet taken is gone: names of new files, so that an old file is at their place, and on some disks
 the content of files that have theirs. The records are durable, so every file is compared with what its record says.
-A database that was lost knows nothing of images that were untracked meanwhile: files of images that are neither tracked
-nor known go, if there is a list that could have named them.
 Whether the last stop was clean is seen by a mark that the process that leads removes first of all, and makes when it
 ends.
 """
@@ -15,13 +13,12 @@ from dataclasses import dataclass, field
 from microbadger.cdn import CdnPurge
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
-from microbadger.freshness.records import Records
 from microbadger.freshness.refresh import Refresher
-from microbadger.freshness.tracked_images import TrackedImages
+from microbadger.freshness.strays import Strays
 from microbadger.image import Repository
 from microbadger.logs import EventLog
 from microbadger.site import Publisher, PublishError, image_in
-from microbadger.store import Database, StoreError, read_value, write_value
+from microbadger.store import Database, read_value, write_value
 
 log = EventLog(__name__)
 
@@ -34,16 +31,13 @@ class Recovery:
     """Rewrites what is not whole."""
 
     database: Database
-    tracked: TrackedImages
     checks: Checks
-    records: Records
     refresher: Refresher
+    strays: Strays
     catalogue: Catalogue
     publisher: Publisher
     cdn: CdnPurge
     _is_over: bool = field(default=False, init=False)
-    _strays: dict[Repository, list[str]] = field(default_factory=dict, init=False)
-    """The files of images that nobody tracks, as far as they are still there."""
 
     def is_needed(self) -> bool:
         """Return whether the process that led before did not end well. Raises StoreError.
@@ -70,8 +64,9 @@ class Recovery:
         An image that is being checked comes last: its registry may hang. Raises StoreError and PublishError.
         """
         damaged = self._remove_empty()
-        self._strays = self._found_strays()  # which the next round removes
-        others = set(self.checks.repositories()) - set(damaged)
+        known = self.checks.repositories()
+        self.strays.find(self._paths(), known)  # which the next round removes
+        others = known - set(damaged)
         count, busy = 0, list[Repository]()
         for repository in [*damaged, *sorted(others, key=str)]:
             written = self._publish_again(repository, self.refresher.publish_again_if_idle)
@@ -82,36 +77,6 @@ class Recovery:
         count += sum(self._publish_again(repository, self.refresher.publish_again) or 0 for repository in busy)
         self._is_over = True
         log.info("public_files_recovered", files=count, images_with_empty_files=len(damaged))
-
-    def remove_strays(self) -> None:
-        """Remove the files of images that nobody tracks; a list that was just edited has to settle first.
-
-        Raises what happened first, StoreError or PublishError, after it was tried for all.
-        """
-        troubles: list[PublishError | StoreError] = []
-        for repository, paths in list(self._strays.items()):
-            try:
-                if self.tracked.get(repository) or self._remove_stray(repository, paths):
-                    del self._strays[repository]
-            except (PublishError, StoreError) as error:
-                troubles.append(error)
-        if troubles:
-            raise troubles[0]
-
-    def _remove_stray(self, repository: Repository, paths: Sequence[str]) -> bool:
-        """Remove files of an image, if a list says that it may be removed; return whether that was done."""
-        if not (self.tracked.may_be_removed(repository) and self.tracked.has_list):
-            return False
-        try:
-            with self.database.write() as connection:
-                self.records.add_files(connection, repository, paths)
-        except StoreError:  # as on a full disk: what is not to be public any more goes all the same
-            self.cdn.add(self.publisher.publish({}, paths))
-            raise
-        is_removed = self.refresher.remove_if_idle(repository)
-        if is_removed:
-            log.warning("untracked_files_removed", image=repository.familiar, files=len(paths))
-        return is_removed
 
     def _publish_again(
         self, repository: Repository, publish_again: Callable[[Repository], Sequence[str] | None]
@@ -133,15 +98,6 @@ class Recovery:
         for path in damaged:
             self.publisher.remove(path)
         return list(dict.fromkeys(damaged.values()))
-
-    def _found_strays(self) -> dict[Repository, list[str]]:
-        known = self.checks.repositories() | {image.repository for image in self.tracked}
-        strays: dict[Repository, list[str]] = {}
-        for path in self._paths():
-            repository = image_in(path)
-            if repository and repository not in known:
-                strays.setdefault(repository, []).append(path)
-        return strays
 
     def _empty_files(self) -> Iterator[str]:
         """Yield the paths of public files without content; there should be none."""

@@ -19,6 +19,7 @@ from microbadger.freshness.relatives import LayerStacks
 from microbadger.freshness.removal import Removal
 from microbadger.freshness.requests import Requests
 from microbadger.freshness.schedule import Schedule
+from microbadger.freshness.strays import Strays
 from microbadger.freshness.survey import Surveyor
 from microbadger.freshness.tag_choice import TagChooser
 from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
@@ -119,11 +120,20 @@ class Freshness:
             aftermath=aftermath,
         )
         self.catalogue = Catalogue(database, leases, self.checks, publisher, options.site, cdn)
+        strays = Strays(
+            database=database,
+            tracked=self.tracked,
+            records=self.records,
+            removal=self.removal,
+            publisher=publisher,
+            cdn=cdn,
+        )
         self.upkeep = Upkeep(
             database=database,
             tracked=self.tracked,
             checks=self.checks,
             removal=self.removal,
+            strays=strays,
             catalogue=self.catalogue,
             notifications=notifications,
             counts=counts,
@@ -131,10 +141,9 @@ class Freshness:
         )
         self.recovery = Recovery(
             database=database,
-            tracked=self.tracked,
             checks=self.checks,
-            records=self.records,
             refresher=self.refresher,
+            strays=strays,
             catalogue=self.catalogue,
             publisher=publisher,
             cdn=cdn,

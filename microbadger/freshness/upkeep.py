@@ -8,6 +8,7 @@ from pathlib import Path
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
 from microbadger.freshness.removal import Removal
+from microbadger.freshness.strays import Strays
 from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.image import Repository
 from microbadger.notifications import Notifications
@@ -29,6 +30,7 @@ class Upkeep:
     tracked: TrackedImages
     checks: Checks
     removal: Removal
+    strays: Strays
     catalogue: Catalogue
     notifications: Notifications
     counts: Counts
@@ -54,7 +56,7 @@ class Upkeep:
         """What the process that leads does in each round; one that fails keeps the others from nothing."""
         return {
             "follow the tracked images": self.follow_tracked,
-            "remove files of images that nobody tracks": self.recovery.remove_strays,
+            "remove files of images that nobody tracks": self.strays.remove,
             "publish the lists": self.catalogue.publish_if_stale,
             "send messages": self.notifications.deliver_due,
             "say that the round has ended": self._say_when,

@@ -208,7 +208,7 @@ def restart_without_database(service: Service) -> None:
 
 def start(service: Service) -> None:
     """Do what a process does that begins to lead, and its first round."""
-    recovery = service.bench.freshness.upkeep.recovery
+    recovery = service.bench.freshness.recovery
     assert recovery.is_needed()
     recovery.recover()
     for task in service.bench.freshness.upkeep.tasks.values():
@@ -260,7 +260,7 @@ def test_a_list_that_was_just_edited_settles_before_its_word_counts(service: Ser
     assert files_of(service, service.web)
 
     lose_line(service)
-    service.bench.freshness.upkeep.recovery.remove_strays()
+    service.bench.freshness.upkeep.strays.remove()
     assert files_of(service, service.web) == {}
 
 
@@ -268,10 +268,10 @@ def test_files_of_an_image_that_is_tracked_again_meanwhile_stay(service: Service
     before = files_of(service, service.web)
     lose_line(service)
     restart_without_database(service)
-    recovery = service.bench.freshness.upkeep.recovery
+    recovery = service.bench.freshness.recovery
     recovery.recover()
     service.bench.freshness.tracked.put(TrackedImage(service.web))
-    recovery.remove_strays()
+    service.bench.freshness.upkeep.strays.remove()
 
     assert files_of(service, service.web) == before
 

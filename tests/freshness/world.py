@@ -14,6 +14,7 @@ from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.recovery import Recovery
 from microbadger.freshness.schedule import Schedule
 from microbadger.freshness.service import Freshness, FreshnessOptions
+from microbadger.freshness.strays import Strays
 from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.freshness.upkeep import Cleaning, Upkeep
 from microbadger.http.client import Network
@@ -174,11 +175,20 @@ class World:
             self.cdn,
             clock=lambda: self.seconds,
         )
+        strays = Strays(
+            database=self.database,
+            tracked=self.tracked,
+            records=self.records,
+            removal=self.removal,
+            publisher=self.publisher,
+            cdn=self.cdn,
+        )
         self.upkeep = Upkeep(
             database=self.database,
             tracked=self.tracked,
             checks=self.checks,
             removal=self.removal,
+            strays=strays,
             catalogue=self.catalogue,
             notifications=notifications,
             counts=self.counts,
@@ -188,10 +198,9 @@ class World:
         )
         recovery = Recovery(
             database=self.database,
-            tracked=self.tracked,
             checks=self.checks,
-            records=self.records,
             refresher=self.refresher,
+            strays=strays,
             catalogue=self.catalogue,
             publisher=self.publisher,
             cdn=self.cdn,
