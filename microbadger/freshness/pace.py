@@ -1,12 +1,13 @@
 """Says how soon after the last check that was asked for an image may be checked again, however many ask.
 
 Anyone may know a webhook, and each check costs its registry requests. A few checks in a row are a release of several
-tags; those who go on asking are answered more slowly, until they leave the image alone for a while.
+tags; those who go on asking are answered more slowly, until they leave the image alone for a while. All who go on with
+images of one registry share a budget, so that nobody who loops over many uses up what the registry allows everybody.
 """
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypedDict
 
 from sqlalchemy import Connection
@@ -19,6 +20,8 @@ _LONGEST_SECONDS = 20.0
 _GROWTH = 1.5
 _ALIKE = 8  # checks in a row after which pauses begin to grow
 _QUIET_SECONDS = 30.0  # after a pause, until an image counts as left alone
+_BETWEEN_REPEATS = timedelta(seconds=2)  # of any images of one registry
+_LONGEST_QUEUE = timedelta(seconds=120)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,16 @@ def earliest(connection: Connection, repository: Repository, now: datetime) -> d
     return datetime.fromtimestamp(pace.may_begin_at, UTC) if pace and pace.may_begin_at > now.timestamp() else None
 
 
+def reserve(connection: Connection, repository: Repository, begins_at: datetime, now: datetime) -> datetime:
+    """Return when a check may begin within the budget of its registry, and keep others from that moment."""
+    key, latest = f"repeats {repository.registry}", now + _LONGEST_QUEUE
+    last = _moment(read_value(connection, key))
+    if last is not None and last <= latest:  # a later one was kept before the clock was set back
+        begins_at = min(max(begins_at, last + _BETWEEN_REPEATS), latest)
+    write_value(connection, key, begins_at.isoformat())
+    return begins_at
+
+
 def note_check(connection: Connection, repository: Repository, now: datetime) -> None:
     """Note that a check begins that was asked for."""
     pace = _read(connection, repository, now)
@@ -69,6 +82,14 @@ def _read(connection: Connection, repository: Repository, now: datetime) -> Pace
     document = parse_kept(read_value(connection, _key(repository)), _Document)
     pace = Pace(document["Count"], document["BeganAt"]) if document else None
     return pace if pace and not pace.is_over(now) else None
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
 
 
 def _key(repository: Repository) -> str:

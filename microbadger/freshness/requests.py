@@ -10,7 +10,7 @@ followed up a while later.
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
@@ -35,6 +35,7 @@ _FOLLOWED_UP_AFTER_SECONDS = (1.0,)
 _IS_DUE = or_(REQUESTS.c.due_at <= bindparam("now"), REQUESTS.c.due_at > bindparam("latest"))
 _WAITING = select(REQUESTS).where(REQUESTS.c.image == bindparam("which"), _IS_DUE)
 _TAGS = select(REQUESTS.c.tag).where(REQUESTS.c.image == bindparam("which"), REQUESTS.c.tag != _NO_TAG)
+_PACED = select(func.max(REQUESTS.c.due_at)).where(REQUESTS.c.image == bindparam("which"), REQUESTS.c.follow_ups == 0)
 _ADDED = select(REQUESTS.c.tag).where(
     REQUESTS.c.image == bindparam("which"), REQUESTS.c.tag == bindparam("its_tag"), REQUESTS.c.follow_ups == 0
 )
@@ -89,7 +90,7 @@ class Requests:
         """
         with self._database.write(durable=True) as connection:
             images = dict.fromkeys(reference.repository for reference in references)
-            times = {image: pace.earliest(connection, image, self._now()) for image in images}
+            times = {image: self._due_at(connection, image) for image in images}
             for reference in references:
                 due_at = times[reference.repository]
                 self._add(connection, reference, due_at=due_at.timestamp() if due_at else _AT_ONCE)
@@ -164,6 +165,17 @@ class Requests:
         for table in (REQUESTS, ASKED_TAGS):
             connection.execute(table.delete().where(table.c.image == str(repository)))
         pace.forget(connection, repository)
+
+    def _due_at(self, connection: Connection, repository: Repository) -> datetime | None:
+        """Return when a check may begin that is asked for now, or was before; None if at once."""
+        now = self._now()
+        waits_until: float = connection.execute(_PACED, {"which": str(repository)}).scalar() or _AT_ONCE
+        if now.timestamp() < waits_until <= self._times()["latest"]:
+            return datetime.fromtimestamp(waits_until, UTC)
+        earliest = pace.earliest(connection, repository, now)
+        if earliest is None:
+            return None
+        return pace.reserve(connection, repository, earliest, now)
 
     def _add(
         self, connection: Connection, reference: Reference, *, is_view: bool = False, due_at: float = _AT_ONCE

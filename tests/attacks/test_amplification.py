@@ -10,7 +10,8 @@ import pytest
 import requests
 
 from microbadger.freshness import pace
-from microbadger.image.reference import Repository
+from microbadger.freshness.requests import Requests
+from microbadger.image.reference import Reference, Repository
 from microbadger.store.database import Database
 from microbadger.store.meta import write_value
 from tests.fakes.registry import FakeRegistry, image
@@ -94,3 +95,54 @@ def test_a_clock_set_back_holds_nothing_up(database: Database) -> None:
         pace.note_check(connection, ALPINE, NOON)
 
         assert pace.earliest(connection, ALPINE, NOON - timedelta(days=1)) is None
+
+
+def test_who_loops_over_many_images_of_a_registry_shares_one_budget_and_others_are_checked_at_once(
+    database: Database,
+) -> None:
+    clock = [NOON]
+    requests_kept = Requests(database, now=lambda: clock[0])
+    images = [Repository.parse(f"registry.test/team/app{number}") for number in range(20)]
+    begun = 0
+    for _ in range(60):
+        requests_kept.add_paced(*(Reference(each, None, None) for each in images))
+        with database.write() as connection:
+            for each in images:
+                waiting = requests_kept.waiting(connection, each)
+                if waiting:
+                    requests_kept.begin(connection, each, waiting)
+                    requests_kept.end(connection, each, waiting)
+                    begun += 1
+        clock[0] += timedelta(seconds=1)
+
+    assert len(images) + 25 <= begun <= len(images) + 31  # each once, and one every two seconds
+    for left_alone in ("registry.test/team/other", "elsewhere.test/team/app"):
+        repository = Repository.parse(left_alone)
+        assert requests_kept.add_paced(Reference(repository, None, None)) == {repository: None}
+
+
+def test_while_others_loop_over_a_registry_a_push_to_it_is_seen(fake: FakeRegistry, tmp_path: Path) -> None:
+    names = [f"{fake.host}/team/app{number}" for number in range(6)]
+    for name in names:
+        for tag in ("1", "2", "3"):
+            fake.push(name.partition("/")[2], tag, image())
+    quiet = f"{fake.host}/team/web"
+    with RunningService(tmp_path, [*names, quiet], "--workers", "2") as service:
+        webhooks = [service.webhook(name) for name in names]
+        webhook, until = service.webhook(quiet), time.monotonic() + SECONDS
+
+        def post_on(url: str) -> None:
+            while time.monotonic() < until:
+                assert requests.post(url, timeout=20).ok
+
+        with ThreadPoolExecutor(len(names)) as posters:
+            looping = posters.map(post_on, webhooks)
+            time.sleep(SECONDS / 3)  # by then every image of theirs was checked once
+            fake.push("team/web", "latest", image(labels={"version": "2"}))
+            began = time.monotonic()
+            answer = requests.post(f"{webhook}?wait=20", timeout=30)
+            took = time.monotonic() - began
+            list(looping)
+
+    assert answer.json()["Result"] == "fresh"
+    assert took < SECONDS
