@@ -10,7 +10,7 @@ from microbadger.freshness.checks import Checks
 from microbadger.freshness.removal import Removal
 from microbadger.freshness.strays import Strays
 from microbadger.freshness.tracked_images import TrackedImages
-from microbadger.image import Repository
+from microbadger.image import Repository, parse_kept
 from microbadger.notifications import Notifications
 from microbadger.registry import Content
 from microbadger.site import PublishError
@@ -125,7 +125,7 @@ class Cleaning:
         now = time.time()
         with self.database.read() as connection:
             cleaned_at = read_value(connection, _CLEANED_AT)
-        if 0 <= now - float(cleaned_at or 0) < _SECONDS_BETWEEN_CLEANINGS:
+        if 0 <= now - (parse_kept(cleaned_at, float) or 0) < _SECONDS_BETWEEN_CLEANINGS:
             return False
         with self.database.write() as connection:
             write_value(connection, _CLEANED_AT, str(now))

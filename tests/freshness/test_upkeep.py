@@ -254,3 +254,11 @@ def test_cleaning_up_leaves_alone_what_is_being_written(world: World) -> None:
 def test_a_round_publishes_the_lists(world: World) -> None:
     world.upkeep.tasks["publish the lists"]()
     assert world.publisher.has("v1/images.json")
+
+
+@pytest.mark.parametrize("value", ["", "x", "NaN", "[]", "[" * 100_000], ids=range(5))
+def test_it_cleans_up_where_it_is_not_known_when_it_last_did(world: World, value: str) -> None:
+    with world.database.write() as connection:
+        write_value(connection, "cleaned_at", value)
+    assert world.upkeep.cleaning.begins()
+    assert not world.upkeep.cleaning.begins()
