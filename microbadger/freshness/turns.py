@@ -39,8 +39,6 @@ class Turn:
     """Whether somebody asked for this check, rather than its time having come."""
     is_hidden: bool
     """Whether the image was private, and is not yet shown to be public."""
-    was_interrupted: bool
-    """Whether the check before began and never ended."""
 
     @property
     def pushed(self) -> list[str]:
@@ -120,8 +118,7 @@ class Turns:
             self.requests.begin(connection, repository, waiting)
             before = self.records.packed(connection, repository)
         check = replace(with_named(check, waiting, self.checks.now()), began_at=self.checks.now())
-        was_interrupted = interruption.times > 0
-        return Turn(repository, lease, image, check, waiting, before, is_asked_for, hidden, was_interrupted)
+        return Turn(repository, lease, image, check, waiting, before, is_asked_for, hidden)
 
     def end(self, turn: Turn, after: Check, late: Iterable[CheckRequest]) -> bool:
         """Keep how the image stands, forget the requests that this check has answered, and give the lease back.
@@ -133,8 +130,7 @@ class Turns:
         with self.database.write() as connection:
             if not turn.lease.end(connection):
                 raise LeaseLost
-            if turn.was_interrupted:
-                self.interruptions.forget(connection, turn.repository)
+            self.interruptions.forget(connection, turn.repository)
             self.requests.end(connection, turn.repository, turn.requests)
             self.requests.follow_up(connection, turn.repository, late)
             if turn.image:
