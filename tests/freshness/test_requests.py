@@ -18,9 +18,12 @@ from sqlalchemy import Connection, select
 
 from microbadger.freshness.requests import CheckRequest, Requests
 from microbadger.image.reference import Reference, Repository
-from microbadger.logs.events import work
+from microbadger.logs.events import current_id, work
+from microbadger.site.publisher import Publisher
 from microbadger.store.database import Database
 from microbadger.store.tables import ASKED_TAGS, REQUESTS
+from tests.fakes.registry import FakeRegistry, image
+from tests.freshness.bench import Bench
 from tests.freshness.clock import DAY, HOUR, MINUTE, Clock
 
 ALPINE, NGINX = Repository.parse("alpine"), Repository.parse("nginx")
@@ -235,6 +238,32 @@ def test_a_request_names_the_http_request_that_asked_first(world: World) -> None
         with work(request=request):
             ask(world, text)
     assert {request.tag: request.asked_by for request in world.begin(ALPINE)} == {"1": "one", "2": "two"}
+
+
+class IdsPublisher(Publisher):
+    """A publisher that remembers which ids the lines of the check have that writes a file."""
+
+    asked_by: str | None = None
+
+    def write(self, path: str, content: bytes) -> bool:
+        self.asked_by = current_id("asked_by")
+        return super().write(path, content)
+
+
+@pytest.mark.parametrize(("askers", "named"), [(1, "id0"), (5, "id0,id1,id2,id3,id4"), (6, "id0,id1,id2,id3,id4")])
+def test_the_lines_of_a_check_name_five_of_those_who_asked_for_it(
+    tmp_path: Path, fake: FakeRegistry, askers: int, named: str
+) -> None:
+    fake.push("team/web", "latest", image())
+    publisher = IdsPublisher(tmp_path / "public")
+    bench = Bench(tmp_path, fake, publisher=publisher)
+    for number in reversed(range(askers)):
+        with work(request=f"id{number}"):
+            bench.ask(f"tag{number}")
+
+    bench.refresher.refresh_requested(bench.repository)
+
+    assert publisher.asked_by == named
 
 
 def test_what_was_asked_for_of_an_image_is_forgotten_with_it(world: World) -> None:
