@@ -21,6 +21,7 @@ from microbadger.image.reference import Reference, Repository
 from microbadger.logs.events import work
 from microbadger.store.database import Database
 from microbadger.store.tables import ASKED_TAGS, REQUESTS
+from tests.databases import database_url
 from tests.freshness.clock import DAY, HOUR, MINUTE, Clock
 
 ALPINE, NGINX = Repository.parse("alpine"), Repository.parse("nginx")
@@ -59,7 +60,7 @@ class World:
 
     def __init__(self, folder: Path | str) -> None:
         self.clock = Clock()
-        self.database = RecordingDatabase(f"sqlite:///{Path(folder) / 'microbadger.db'}")
+        self.database = RecordingDatabase(database_url(Path(folder)))
         self.requests = Requests(self.database, now=self.clock)
 
     def begin(self, repository: Repository) -> list[CheckRequest]:

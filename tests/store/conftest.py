@@ -1,10 +1,12 @@
 """What the tests of the store share."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.postgresql import PostgresqlServer
 from tests.store.world import Place, Process, database_at
 
 
@@ -25,11 +27,18 @@ def file(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    """A new database of each kind, which is begun when it is first used."""
-    if request.param == "sqlite":
-        place: Place = tmp_path / "data" / "microbadger.db"
-    else:
-        place = request.getfixturevalue("postgresql_server").new_schema()
+def places(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Place]:
+    """Return a new database of each kind at each call, which is begun when it is first used."""
+    if request.param == "postgresql":
+        server: PostgresqlServer = request.getfixturevalue("postgresql_server")
+        return server.new_schema
+    numbers = itertools.count()
+    return lambda: tmp_path / f"data{next(numbers)}" / "microbadger.db"
+
+
+@pytest.fixture
+def place(places: Callable[[], Place]) -> Iterator[Place]:
+    """A new database of each kind."""
+    place = places()
     yield place
     database_at(place).close()

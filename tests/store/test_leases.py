@@ -2,15 +2,18 @@
 
 import os
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
+from microbadger.store.database import Database
 from microbadger.store.leases import Lease, LeaseLost, Leases, is_alive, this_process
 from microbadger.store.tables import LEASES, META
 from microbadger.store.upserts import upsert
+from tests.postgresql import PostgresqlServer
 from tests.store.test_forks import end_of, fork
 from tests.store.world import Place, Process, database_at, get, wait_until
 
@@ -276,6 +279,25 @@ def lose_by_forking(place: Place, now: float) -> tuple[int, int, bool]:
 
 def test_a_child_does_not_hold_the_lease_of_its_parent(place: Place, clock: Clock, other: Process) -> None:
     assert other.run(lose_by_forking, place, clock.now) == (1, 1, True)
+
+
+@pytest.mark.parametrize("wrong_by", [-1e6, 1e6])
+def test_a_worker_whose_clock_is_wrong_neither_takes_nor_loses_a_lease(
+    postgresql_server: PostgresqlServer, wrong_by: float
+) -> None:
+    database = Database(postgresql_server.new_schema())
+    right, wrong = Leases(database), Leases(database)
+    wrong.clock = lambda: time.time() + wrong_by
+    lease, other = wrong.try_take(NAME), right.try_take("another")
+    assert lease
+    assert other
+    lease.renew()
+
+    assert right.try_take(NAME) is None
+    assert wrong.try_take("another") is None
+    assert abs(row_of(right)[2] - time.time() - right.seconds) < 60
+    prove(wrong, lease, "value")
+    database.close()
 
 
 def test_a_later_process_with_the_same_number_is_another_holder() -> None:
