@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -55,8 +55,8 @@ class PostgresqlServer:
 
     def kill(self) -> None:
         """End all processes of the server at once, as a power failure does."""
+        self._signal(signal.SIGKILL)
         assert self._process
-        os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def stop(self) -> None:
@@ -68,12 +68,11 @@ class PostgresqlServer:
     @contextmanager
     def stalled(self) -> Iterator[None]:
         """Let the whole server stand still: the kernel still takes what is sent to it."""
-        assert self._process
-        os.killpg(self._process.pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
         try:
             yield
         finally:
-            os.killpg(self._process.pid, signal.SIGCONT)
+            self._signal(signal.SIGCONT)
 
     def answers(self) -> bool:
         try:
@@ -104,6 +103,13 @@ class PostgresqlServer:
     def execute(self, statement: str) -> None:
         with psycopg.connect(self.url(), autocommit=True, connect_timeout=2) as connection:
             connection.execute(statement.encode())
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send a signal to the server, and to the process that it has for each connection."""
+        assert self._process
+        for pid in (self._process.pid, *_children(self._process.pid)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def _run(self, program: str, *arguments: str) -> "subprocess.Popen[bytes]":
         user, group = _account()
@@ -150,6 +156,11 @@ def running_postgresql() -> Iterator[PostgresqlServer]:
             server.stop()
     finally:
         shutil.rmtree(folder)
+
+
+def _children(parent: int) -> list[int]:
+    """Return the processes that another one has started."""
+    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
 
 
 def _programs() -> Path:

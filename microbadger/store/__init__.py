@@ -17,6 +17,7 @@ from microbadger.store.files import (
 )
 from microbadger.store.leases import Lease, LeaseLost, Leases
 from microbadger.store.meta import forget_value, identity_of, kept_secret, read_value, write_value
+from microbadger.store.postgresql import check_address
 from microbadger.store.tables import (
     ASKED_TAGS,
     BROKEN_CONTENT,
@@ -68,6 +69,7 @@ __all__ = [
     "LeaseLost",
     "Leases",
     "StoreError",
+    "check_address",
     "excluded",
     "forget_value",
     "have_same_content",

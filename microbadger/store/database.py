@@ -1,8 +1,9 @@
 """The database: SQLite by default, PostgreSQL by its URL, with the same statements for both.
 
 A transaction reads or writes. One that reads sees the database as it was when it began, and waits for nobody. One that
-writes has SQLite's database for itself. Everything committed survives the death of any process; what is committed as
-*durable* survives a power failure, too.
+writes has SQLite's database for itself; in PostgreSQL others write meanwhile, and only the rows that it has written or
+locked are its own: it adds to what a row holds in the statement that writes it. Everything committed survives the death
+of any process; what is committed as *durable* survives a power failure, too.
 
 The file of SQLite is checked before each transaction. One that was deleted, cut, overwritten or replaced while the
 service runs is noticed; a damaged one is set aside, and what can be read of it goes into a new one.
@@ -222,6 +223,8 @@ class Database:
         connections = Connections(engine, busy_seconds=self._busy_seconds)
         try:
             with connections.transaction("read") as connection:
+                if self._file is None:
+                    postgresql.check_encoding(connection)
                 is_ready = is_up_to_date(connection, self._migrations)
             if not is_ready:
                 with connections.transaction("migrate") as connection:

@@ -84,7 +84,7 @@ def bring_up_to_date(connection: Connection, migrations: Sequence[Migration]) ->
     newest = len(migrations) + 1
     version = _version_of(connection, newest)
     if not version:
-        SCHEMA.create_all(connection)
+        SCHEMA.create_all(connection, checkfirst=False)  # a table of that name would be of another program
         values = {_VERSION_KEY: str(newest), IDENTITY_KEY: secrets.token_hex(8)}
         connection.execute(META.insert(), [{"key": key, "value": value} for key, value in values.items()])
     elif version < newest:

@@ -12,6 +12,8 @@ from typing import Literal
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
+from microbadger.store.migrations import UnknownSchema
+
 Kind = Literal["read", "write", "migrate"]
 
 _PSYCOPG = "postgresql+psycopg"
@@ -63,16 +65,11 @@ _LOST_STATES = {"3F000", "42501", "42P01"}
 _REASONS = {
     "3F000": "its schema is gone; create it",
     "42P01": "its tables are gone, and will be made anew; try again",
-    "3D000": "there is no database of that name; create it",
-    "28P01": "it refuses the password; correct DATABASE_URL",
-    "28000": "it refuses the user; correct DATABASE_URL",
     "25006": "it is read-only, as a standby server is; use the primary one",
     "42501": "its user may not do this; make it the owner of the database",
     "53100": "its disk is full; free some space",
-    "53300": "it has too many connections; allow more, or run fewer processes",
     "55P03": "another transaction has locked what this one needs; try again",
     "57014": "a statement took too long; try again",
-    "57P03": "it is starting or stopping; try again",
     "40P01": "two transactions waited for each other; try again",
     "40001": "another transaction changed the same; try again",
 }
@@ -117,10 +114,19 @@ def engine_of(address: URL) -> Engine:
 def check_address(address: URL) -> None:
     """Raise ValueError if psycopg is not installed, or does not know an option of the URL of a database."""
     try:
+        import psycopg  # noqa: F401 - optional
+
         from microbadger.store.psycopg_connection import check_options
     except ImportError:
         raise ValueError("PostgreSQL needs psycopg; install it with: pip install 'psycopg[binary]'") from None
     check_options(_options_of(address))
+
+
+def check_encoding(connection: Connection) -> None:
+    """Raise UnknownSchema if a database cannot keep every text."""
+    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+    if encoding != _ENCODING:
+        raise UnknownSchema(f"its encoding is {encoding}; use one that was created with ENCODING '{_ENCODING}'")
 
 
 def name_of(address: URL) -> str:

@@ -65,6 +65,29 @@ def test_a_transaction_that_raises_writes_nothing(place: Place) -> None:
     assert get(place, "key") is None
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("mañana 🦡", "mañana 🦡"),
+        ("a\0b", "a\N{REPLACEMENT CHARACTER}b"),
+        ("ñ\0", "ñ\N{REPLACEMENT CHARACTER}"),
+        ("half \ud83e", "half ?"),
+    ],
+)
+def test_text_that_cannot_be_kept_is_replaced(place: Place, text: str, kept: str) -> None:
+    put(place, text, text)
+    assert get(place, text) == get(place, kept) == kept
+
+
+def test_text_is_ordered_by_its_code_points(place: Place) -> None:
+    keys = ["B", "a", "a-b", "a/b", "ab", "_", "ä", "🦡"]
+    for key in keys:
+        put(place, key, "")
+    with database_at(place).read() as connection:
+        found = connection.execute(select(META.c.key).order_by(META.c.key)).scalars().all()
+    assert [key for key in found if key in keys] == sorted(keys)
+
+
 def write_and_die(place: Place) -> None:
     with database_at(place).write(durable=True) as connection:
         upsert(connection, META, [{"key": f"key{number}", "value": "x" * 100} for number in range(1000)])
