@@ -189,11 +189,14 @@ def _platform_url(environment: Mapping[str, str]) -> str:
 
 def _database_url(environment: Mapping[str, str], public_dir: Path) -> str:
     text = environment.get("DATABASE_URL", "").strip()
-    return _parsed("DATABASE_URL", text, lambda text: _database(text, public_dir)) if text else ""
+    return _parsed("DATABASE_URL", text, lambda text: database_address(text, public_dir)) if text else ""
 
 
-def _database(text: str, public_dir: Path) -> str:
-    """Return the URL of a database as SQLAlchemy takes it; platforms write ``postgres://`` for PostgreSQL."""
+def database_address(text: str, public_dir: Path) -> str:
+    """Return the URL of a database as SQLAlchemy takes it; platforms write ``postgres://`` for PostgreSQL.
+
+    Raises ValueError.
+    """
     try:
         url = make_url(text)
         driver, database = _DRIVERS[url.drivername], url.database or ""

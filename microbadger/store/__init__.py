@@ -1,5 +1,6 @@
 """The database, and whole files."""
 
+from microbadger.store.copying import StoreNotEmpty, copy_store
 from microbadger.store.counts import CountLabels, Counts, labels_of
 from microbadger.store.database import Database, StoreError
 from microbadger.store.files import (
@@ -69,7 +70,9 @@ __all__ = [
     "LeaseLost",
     "Leases",
     "StoreError",
+    "StoreNotEmpty",
     "check_address",
+    "copy_store",
     "excluded",
     "forget_value",
     "have_same_content",

@@ -62,8 +62,8 @@ MIGRATIONS: Sequence[Migration] = (_tell_pushes_from_views, _count_interrupted_c
 
 IDENTITY_KEY = "identity"
 """The key of a value that differs between a database and the one that it replaces."""
-_VERSION_KEY = "schema_version"
-_VERSION = select(META.c.value).where(META.c.key == _VERSION_KEY)
+VERSION_KEY = "schema_version"
+_VERSION = select(META.c.value).where(META.c.key == VERSION_KEY)
 
 
 class UnknownSchema(Exception):
@@ -85,12 +85,12 @@ def bring_up_to_date(connection: Connection, migrations: Sequence[Migration]) ->
     version = _version_of(connection, newest)
     if not version:
         SCHEMA.create_all(connection, checkfirst=False)  # a table of that name would be of another program
-        values = {_VERSION_KEY: str(newest), IDENTITY_KEY: secrets.token_hex(8)}
+        values = {VERSION_KEY: str(newest), IDENTITY_KEY: secrets.token_hex(8)}
         connection.execute(META.insert(), [{"key": key, "value": value} for key, value in values.items()])
     elif version < newest:
         for migrate in migrations[version - 1 :]:
             migrate(connection)
-        connection.execute(META.update().where(META.c.key == _VERSION_KEY).values(value=str(newest)))
+        connection.execute(META.update().where(META.c.key == VERSION_KEY).values(value=str(newest)))
         log.info("database_migrated", before=version, now=newest)
 
 

@@ -241,8 +241,8 @@ def test_more_layers_are_no_trouble_than_a_question_to_a_database_can_name(bench
 
     with bench.database.read() as connection:
         driver = connection.connection.driver_connection
-        assert isinstance(driver, sqlite3.Connection)
-        driver.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32766)  # its default, which Debian raises
+        if isinstance(driver, sqlite3.Connection):
+            driver.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32766)  # its default, which Debian raises
         relatives = bench.stacks.relatives(connection, APP, versions, chains)
 
     assert all(names(found.parents) == ["debian"] for found in relatives.values())
