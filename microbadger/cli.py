@@ -4,7 +4,7 @@ import errno
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -14,6 +14,7 @@ from typing import ParamSpec, TypeVar
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
+from sqlalchemy import URL
 
 from microbadger.badges import BADGE_TYPES
 from microbadger.cdn import CdnPurge
@@ -27,8 +28,18 @@ from microbadger.notifications import (
     Subscription,
 )
 from microbadger.notifications import FORMATS as MESSAGE_FORMATS
+from microbadger.settings import database_address
 from microbadger.site import FORMATS, STATES, PublishError, SiteOptions, badge_link
-from microbadger.store import Counts, Database, StoreError, read_value, trouble_with, write_value
+from microbadger.store import (
+    Counts,
+    Database,
+    StoreError,
+    StoreNotEmpty,
+    copy_store,
+    read_value,
+    trouble_with,
+    write_value,
+)
 from microbadger.webhooks import WebhookUrls
 
 _AT_ONCE = 8
@@ -70,7 +81,7 @@ class Tools:
 def add_commands(app: Flask, tools: Tools) -> None:
     """Give an app the commands."""
     app.extensions[_EXTENSION] = tools
-    for command in (refresh, publish, track, untrack, images, webhook, badges, notifications):
+    for command in (refresh, publish, track, untrack, images, webhook, badges, notifications, copy):
         app.cli.add_command(command)
 
 
@@ -145,6 +156,37 @@ def publish() -> None:
     count = _publish_again(tools, repositories)
     _finish(tools)
     click.echo(f"{len(repositories)} images: {count} files were missing, out of date or of no more use.")
+
+
+@click.command("copy-store")
+@click.argument("source")
+@_operation
+def copy(source: str) -> None:
+    """Copy everything from the database SOURCE, a file or a URL, to the empty one of the settings."""
+    tools = _tools()
+    if tools.freshness.schedule.is_running():
+        raise click.ClickException("A service runs with the database to copy to: stop it first.")
+    with closing(_database_at(source, tools.folders[-1])) as database:
+        try:
+            copied = copy_store(database, tools.database)
+        except StoreNotEmpty as error:
+            raise click.ClickException(f"The database to copy to is not empty: {error}.") from error
+    for name, count in sorted(copied.items()):
+        if count:
+            click.echo(f"{name}: {count}")
+
+
+def _database_at(source: str, public_dir: Path) -> Database:
+    """Return a database that exists; one without tables is not made where there is none."""
+    file = Path(source.removeprefix("sqlite:///"))
+    if "://" not in source or source.startswith("sqlite:///"):
+        if not file.is_file():
+            raise click.BadParameter(f"There is no file {file}.")
+        return Database(URL.create("sqlite", database=str(file)).render_as_string())
+    try:
+        return Database(database_address(source, public_dir))
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
 
 
 @click.command()

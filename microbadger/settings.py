@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError
 from microbadger.cdn import Cloudflare, PurgeMethod, Target, parse_target
 from microbadger.http import parse_ca_bundle, parse_proxy, proxy_secrets, without_login
 from microbadger.image import DOCKER_HUB, InvalidReference, Repository
-from microbadger.store import make_folder
+from microbadger.store import check_address, make_folder
 
 _LONGEST_HOURS = 24 * 366
 _MOST_TAGS = 10_000
@@ -189,11 +189,14 @@ def _platform_url(environment: Mapping[str, str]) -> str:
 
 def _database_url(environment: Mapping[str, str], public_dir: Path) -> str:
     text = environment.get("DATABASE_URL", "").strip()
-    return _parsed("DATABASE_URL", text, lambda text: _database(text, public_dir)) if text else ""
+    return _parsed("DATABASE_URL", text, lambda text: database_address(text, public_dir)) if text else ""
 
 
-def _database(text: str, public_dir: Path) -> str:
-    """Return the URL of a database as SQLAlchemy takes it; platforms write ``postgres://`` for PostgreSQL."""
+def database_address(text: str, public_dir: Path) -> str:
+    """Return the URL of a database as SQLAlchemy takes it; platforms write ``postgres://`` for PostgreSQL.
+
+    Raises ValueError.
+    """
     try:
         url = make_url(text)
         driver, database = _DRIVERS[url.drivername], url.database or ""
@@ -207,10 +210,8 @@ def _database(text: str, public_dir: Path) -> str:
     if is_file and Path(database).resolve().is_relative_to(public_dir.resolve()):
         raise ValueError("the file must be outside of the public folder")
     url = url.set(drivername=driver)
-    try:
-        url.get_dialect().import_dbapi()
-    except ImportError:
-        raise ValueError("PostgreSQL needs psycopg; install it with: pip install 'psycopg[binary]'") from None
+    if not is_file:
+        check_address(url)
     return url.render_as_string(hide_password=False)
 
 

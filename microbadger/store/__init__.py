@@ -1,5 +1,6 @@
 """The database, and whole files."""
 
+from microbadger.store.copying import StoreNotEmpty, copy_store
 from microbadger.store.counts import CountLabels, Counts, labels_of
 from microbadger.store.database import Database, StoreError
 from microbadger.store.files import (
@@ -18,6 +19,7 @@ from microbadger.store.files import (
 )
 from microbadger.store.leases import Lease, LeaseLost, Leases
 from microbadger.store.meta import forget_value, identity_of, kept_secret, read_value, write_value
+from microbadger.store.postgresql import check_address
 from microbadger.store.tables import (
     ASKED_TAGS,
     BROKEN_CONTENT,
@@ -69,6 +71,9 @@ __all__ = [
     "LeaseLost",
     "Leases",
     "StoreError",
+    "StoreNotEmpty",
+    "check_address",
+    "copy_store",
     "excluded",
     "forget_value",
     "have_same_content",

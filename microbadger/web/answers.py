@@ -25,6 +25,7 @@ NOT_KEPT = "no-store"
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
+_RETRY_AFTER_SECONDS = 30
 _TYPES = {
     ".svg": "image/svg+xml",
     ".json": JSON,
@@ -131,7 +132,7 @@ def trouble_answer(error: OSError | StoreError | PublishError) -> Response:
         reason = "the database cannot be used"  # its own words name a path of this machine
     else:
         reason = (error.strerror or "a file cannot be used") if isinstance(error, OSError) else str(error)
-    return error_answer(ServiceUnavailable(f"This cannot be done now: {reason}."))
+    return error_answer(ServiceUnavailable(f"This cannot be done now: {reason}.", retry_after=_RETRY_AFTER_SECONDS))
 
 
 def defect_answer(error: Exception) -> Response:  # noqa: ARG001 - the log takes it from the interpreter

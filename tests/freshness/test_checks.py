@@ -16,6 +16,7 @@ from microbadger.freshness.last_check import Check
 from microbadger.image.documents import Reason, State
 from microbadger.image.reference import Repository
 from microbadger.store.database import Database
+from tests.databases import database_url, needs_sqlite
 from tests.freshness.clock import DAY, HOUR, MINUTE, NOON, SECOND, Clock
 
 ALPINE, WEB = Repository.parse("alpine"), Repository.parse("ghcr.io/example/web")
@@ -29,7 +30,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.clock = Clock()
-        self.database = Database(f"sqlite:///{folder / 'microbadger.db'}")
+        self.database = Database(database_url(folder))
         self.checks = self.checks_of()
 
     def checks_of(self, interval: timedelta = DAY, edition: str = "this") -> Checks:
@@ -297,7 +298,7 @@ def test_what_waits_longest_is_due_first(world: World) -> None:
 
 def test_no_more_images_are_due_than_are_asked_for(world: World) -> None:
     world.checks.add(IMAGES)
-    assert world.checks.due(limit=3) == [ONE, TWO, THREE]
+    assert len({*world.checks.due(limit=3)}) == 3
 
 
 def test_images_of_registries_that_are_left_out_are_not_due(world: World) -> None:
@@ -395,6 +396,7 @@ def plan_of_due(world: World, **options: object) -> list[str]:
         return [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
 
 
+@needs_sqlite
 @pytest.mark.parametrize("options", [{}, {"limit": 100}, {"limit": 100, "without": ["quay.io", "ghcr.io"]}])
 def test_what_is_due_is_found_by_its_index_however_many_images_there_are(
     world: World, options: dict[str, object]

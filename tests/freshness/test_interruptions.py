@@ -21,6 +21,7 @@ from microbadger.image.reference import Repository
 from microbadger.site.publisher import Publisher
 from microbadger.store.database import Database
 from microbadger.store.tables import LEASES, RECORDS
+from tests.databases import database_url, needs_sqlite
 from tests.fakes.registry import FakeRegistry, image
 from tests.freshness.bench import DEADLINE_SECONDS, Bench
 
@@ -90,7 +91,7 @@ class SteppingPublisher(Publisher):
 
 def stepping(folder: Path, fake: FakeRegistry, step: Steps, named: str | None = None) -> Bench:
     """Return a process whose steps are counted."""
-    database = SteppingDatabase(f"sqlite:///{folder}/data/microbadger.db", step)
+    database = SteppingDatabase(database_url(folder / "data"), step)
     return Bench(folder, fake, named=named, database=database, publisher=SteppingPublisher(folder / "public", step))
 
 
@@ -187,6 +188,7 @@ def push_what_changes_everything(bench: Bench) -> str:
     return subscription
 
 
+@needs_sqlite
 def test_a_check_that_was_killed_at_any_step_is_done_by_the_next_one(bench: Bench) -> None:
     subscription = push_what_changes_everything(bench)
     expected: dict[str, bytes] = {}
@@ -244,6 +246,7 @@ def test_what_a_killed_check_wrote_goes_if_the_next_one_finds_it_gone(bench: Ben
             assert after.files() == before, number
 
 
+@needs_sqlite
 def test_what_a_killed_first_check_wrote_goes_if_the_image_is_no_longer_tracked(bench: Bench) -> None:
     bench.fake.push("team/web", "1.0", image(layers=[1]))
     bench.ask()
@@ -254,6 +257,7 @@ def test_what_a_killed_first_check_wrote_goes_if_the_image_is_no_longer_tracked(
         assert after.files() == {}, number
 
 
+@needs_sqlite
 def test_a_removal_that_was_killed_at_any_step_can_be_repeated(bench: Bench) -> None:
     push_what_changes_everything(bench)
 
@@ -266,6 +270,7 @@ def test_a_removal_that_was_killed_at_any_step_can_be_repeated(bench: Bench) -> 
         assert after.freshness.checks.repositories() == set(), number
 
 
+@needs_sqlite
 def test_making_everything_again_that_was_killed_at_any_step_can_be_repeated(bench: Bench) -> None:
     push_what_changes_everything(bench)
     check_requested(bench)
