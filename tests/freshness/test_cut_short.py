@@ -25,8 +25,8 @@ def cut_short(connection: Connection, times: int) -> Interruption:
     """Return what is kept at noon once so many checks were cut short."""
     interruptions = Interruptions(now=Clock())
     for _ in range(times):
-        interruptions.read(connection, ALPINE, is_one_more=True)
-    return interruptions.read(connection, ALPINE, is_one_more=False)
+        interruptions.add(connection, ALPINE)
+    return interruptions.read(connection, ALPINE)
 
 
 def test_an_image_is_not_held_back_where_no_check_was_cut_short(connection: Connection) -> None:

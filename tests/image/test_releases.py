@@ -120,6 +120,7 @@ def test_the_releases_of_an_image_have_one_prefix(tags: list[str], releases: lis
     ("tags", "highest"),
     [
         (["1.0", "1.10", "1.9"], "1.10"),
+        (["1.0", "1.1a1-slim", "1.1b2_x"], "1.0"),
         (["release-1.0.9", "release-1.0.10", "main"], "release-1.0.10"),
         (["1.2.3", "1.2.4-rc1", "1.2.4-beta.2"], "1.2.3"),
         (["1.2.3", "2.0.0-alpha", "2.0.0.dev1", "3.0.0a1", "3-preview"], "1.2.3"),
