@@ -4,6 +4,7 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.object_stores import ceph_store, moto_store  # noqa: F401 - fixtures
 from tests.real_registry import image_maker, real_registry  # noqa: F401 - fixtures
 
 

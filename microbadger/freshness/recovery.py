@@ -4,10 +4,12 @@ What the disk had not yet taken is gone: names of new files, so that an old file
 the content of files that have theirs. The records are durable, so every file is compared with what its record says.
 Whether the last stop was clean is seen by a mark that the process that leads removes first of all, and makes when it
 ends.
+
+In a bucket nothing is cut: what the store has taken, it has. An image whose files were being replaced is due at once,
+so there is nothing to do here.
 """
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from microbadger.cdn import CdnPurge
@@ -16,7 +18,7 @@ from microbadger.freshness.checks import Checks
 from microbadger.freshness.refresh import Refresher
 from microbadger.image import Repository
 from microbadger.logs import EventLog
-from microbadger.site import Publisher, PublishError, image_in
+from microbadger.site import PublicTree, PublishError, image_in
 from microbadger.store import Database, read_value, write_value
 
 log = EventLog(__name__)
@@ -33,7 +35,7 @@ class Recovery:
     checks: Checks
     refresher: Refresher
     catalogue: Catalogue
-    publisher: Publisher
+    publisher: PublicTree
     cdn: CdnPurge
     _is_over: bool = field(default=False, init=False)
 
@@ -43,7 +45,7 @@ class Recovery:
         Until it says so, that is true of this process, too.
         """
         with self.database.write(durable=True) as connection:
-            self._is_over = read_value(connection, _STOP) == _CLEAN
+            self._is_over = read_value(connection, _STOP) == _CLEAN or not self.publisher.may_be_cut
             write_value(connection, _STOP, _UNKNOWN)
         return not self._is_over
 
@@ -90,16 +92,7 @@ class Recovery:
 
     def _remove_empty(self) -> list[Repository]:
         """Remove the empty files of images, which a web server would serve, and return those images."""
-        damaged = {path: repository for path in self._empty_files() if (repository := image_in(path))}
+        damaged = {path: repository for path in self.publisher.empty_files() if (repository := image_in(path))}
         for path in damaged:
             self.publisher.remove(path)
         return list(dict.fromkeys(damaged.values()))
-
-    def _empty_files(self) -> Iterator[str]:
-        """Yield the paths of public files without content; there should be none."""
-        root = self.publisher.folder
-        for folder, _, names in os.walk(root):
-            for name in names:
-                path = os.path.relpath(os.path.join(folder, name), root)  # noqa: PTH118 - there can be very many
-                if not name.startswith(".") and not self.publisher.has(path):
-                    yield path

@@ -370,6 +370,7 @@ class Refresher:
     def _give_way(self, begun: _Begun, error: LeaseLost) -> Outcome:
         """Wait for the process that took the check over, and put right what this one may have written too late."""
         log.warning("lease_lost", image=begun.repository.familiar, error=error)
+        begun.lease.let_go()  # it may still be ours, where somebody else replaced the metadata
         with self.leases.hold(_lease_of(begun.repository)):
             if self.tracked.get(begun.repository):
                 paths = self.publication.publish_again(begun.repository)
