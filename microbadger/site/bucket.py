@@ -75,7 +75,8 @@ class PublicBucket:
     def find(self, paths: Iterable[str]) -> set[str]:
         """Return those of many paths at which there is such an object."""
         each = list(paths)
-        return {path for path, is_there in zip(each, self._all(self.has, each), strict=True) if is_there}
+        are_there = self._all(self.has, each, self._clock() + self._publish_seconds)
+        return {path for path, is_there in zip(each, are_there, strict=True) if is_there}
 
     def seen(self, path: str) -> Seen:
         """Return what is at a path now."""
@@ -90,11 +91,12 @@ class PublicBucket:
         The last file is written after everything else is in place, and only over what was seen there. Raises Overtaken.
         """
         *others, last = [*files] or [""]
-        removed = sorted(gone)
+        removed, ends_at = sorted(gone), self._clock() + self._publish_seconds
         made = ((path, files[path]()) for path in others)
-        written = self._all(lambda each: self.write(*each), made)
+        written = self._all(lambda each: self.write(*each), made, ends_at)
         changed = [path for path, is_new in zip(others, written, strict=True) if is_new]
-        changed += [path for path, was_there in zip(removed, self._all(self.remove, removed), strict=True) if was_there]
+        were_there = self._all(self.remove, removed, ends_at)
+        changed += [path for path, was_there in zip(removed, were_there, strict=True) if was_there]
         return [*changed, last] if last and self._write_last(last, files[last](), over) else changed
 
     def write(self, path: str, content: bytes) -> bool:
@@ -162,9 +164,8 @@ class PublicBucket:
             return False
         return is_md5_of(seen.etag, content) or self._objects.get(path) == content
 
-    def _all(self, work: Callable[[T], R], each: Iterable[T]) -> list[R]:
+    def _all(self, work: Callable[[T], R], each: Iterable[T], ends_at: float) -> list[R]:
         """Do something with each of many, several at once; once one has failed, or the time is over, begin no more."""
-        ends_at = self._clock() + self._publish_seconds
         waiting, done = iter(each), list[R]()
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             while batch := list(islice(waiting, _MADE_AT_ONCE)):
