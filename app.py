@@ -22,7 +22,7 @@ from microbadger.logs import EventLog, LineFormatter, Redaction, log_to_stdout
 from microbadger.notifications import Notifications, Sender
 from microbadger.registry import Credentials, Registry, Servers, read_credentials
 from microbadger.settings import Settings, SettingsError, prepare_folder, unknown_settings
-from microbadger.site import Publisher, SiteOptions
+from microbadger.site import Publisher, SiteOptions, open_bucket
 from microbadger.store import Counts, Database, Leases, StoreError, kept_secret
 from microbadger.web import Web
 from microbadger.webhooks import WebhookUrls, hooks_token
@@ -74,7 +74,8 @@ class _Service:
 
     def __init__(self, settings: Settings) -> None:
         public = settings.public_dir.absolute()
-        for folder in (settings.data_dir.absolute(), public):
+        folders = [settings.data_dir.absolute()] if settings.bucket else [settings.data_dir.absolute(), public]
+        for folder in folders:
             prepare_folder(folder)
         database = Database(settings.database)
         self.settings = settings
@@ -94,7 +95,7 @@ class _Service:
             ),
             credentials=self.credentials,
         )
-        publisher = Publisher(public)
+        publisher = open_bucket(settings.bucket) if settings.bucket else Publisher(public)
         sender = Sender(network)
         notifications = Notifications(
             database, Leases(database), counts, sender.send, base_url=settings.base_url, now=_now
@@ -128,9 +129,9 @@ class _Service:
             counts=counts,
             webhooks=webhooks,
             options=options,
-            folders=(settings.data_dir.absolute(), public),
+            folders=folders,
             settings_digest=_digest(
-                [*_published_settings(settings, self.secret), settings.images, settings.max_tags, public]
+                [*_published_settings(settings, self.secret), settings.images, settings.max_tags, _place(settings)]
             ),
         )
         self.app = web.make_app()
@@ -160,6 +161,12 @@ def _published_settings(settings: Settings, secret: str) -> list[object]:
     """Return the settings on which published files depend."""
     is_open = not (settings.admin_token or settings.is_static)
     return [settings.base_url, settings.is_static, is_open and [settings.hook_url, hooks_token(secret)]]
+
+
+def _place(settings: Settings) -> object:
+    """Return where the public files are."""
+    bucket = settings.bucket
+    return (str(bucket), bucket.endpoint) if bucket else settings.public_dir.absolute()
 
 
 def _edition(settings: Settings, secret: str) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError
 from microbadger.cdn import Cloudflare, PurgeMethod, Target, parse_target
 from microbadger.http import parse_ca_bundle, parse_proxy, proxy_secrets, without_login
 from microbadger.image import DOCKER_HUB, InvalidReference, Repository
+from microbadger.site import BucketAddress, parse_bucket_url
 from microbadger.store import check_address, make_folder
 
 _LONGEST_HOURS = 24 * 366
@@ -53,6 +54,11 @@ _KNOWN = {
 _PROXIES = {"http": "HTTP_PROXY", "https": "HTTPS_PROXY", "all": "ALL_PROXY", "no": "NO_PROXY"}
 _CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
+_AWS = (
+    *("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "REGION", "DEFAULT_REGION"),
+    *("ENDPOINT_URL", "ENDPOINT_URL_S3"),
+)
+
 T = TypeVar("T")
 
 
@@ -67,6 +73,8 @@ class Settings:
     images: str = ""
     data_dir: Path = Path("data")
     public_dir: Path = Path("public")
+    bucket: BucketAddress | None = None
+    """Where the public files are instead of in a folder."""
     database_url: str = ""
     is_static: bool = False
     base_url: str = "http://localhost:8000"
@@ -95,14 +103,16 @@ class Settings:
                 return default
             return _parsed(f"MICROBADGER_{name}", text.strip(), parse)
 
-        data_dir, public_dir = read("DATA_DIR", _folder, Path("data")), read("PUBLIC_DIR", _folder, Path("public"))
-        if data_dir.resolve().is_relative_to(public_dir.resolve()):
+        data_dir, bucket = read("DATA_DIR", _folder, Path("data")), _bucket(environment)
+        public_dir = Path("public") if bucket else read("PUBLIC_DIR", _folder_beside_buckets, Path("public"))
+        if not bucket and data_dir.resolve().is_relative_to(public_dir.resolve()):
             raise SettingsError("MICROBADGER_DATA_DIR is invalid: it must be outside of the public folder.")
         base_url = read("BASE_URL", _url, "") or _platform_url(environment)
         return cls(
             images=environment.get("MICROBADGER_IMAGES", ""),
             data_dir=data_dir,
             public_dir=public_dir,
+            bucket=bucket,
             database_url=_database_url(environment, public_dir),
             is_static=read("STATIC", _switch, False),
             base_url=base_url,
@@ -136,7 +146,8 @@ class Settings:
             "base_url": self.base_url,
             "hook_url": self.hook_url,
             "data_dir": self.data_dir,
-            "public_dir": self.public_dir,
+            "public_dir": self.bucket or self.public_dir,
+            "object_store": self.bucket and (self.bucket.endpoint or None),
             "database": make_url(self.database).set(query={}).render_as_string(hide_password=True),
             "refresh_hours": self.refresh_interval / timedelta(hours=1),
             "max_tags": self.max_tags,
@@ -159,7 +170,8 @@ class Settings:
         database = make_url(self.database)
         passwords = [database.password or "", *database.normalized_query.get("password", ())]
         proxies = [secret for proxy in self._proxy_urls.values() for secret in proxy_secrets(proxy)]
-        return [self.secret, self.admin_token, cdn_token, *passwords, *proxies]
+        bucket = [self.bucket.secret_key, self.bucket.session_token] if self.bucket else []
+        return [self.secret, self.admin_token, cdn_token, *passwords, *proxies, *bucket]
 
     @property
     def _proxy_urls(self) -> dict[str, str]:
@@ -215,6 +227,41 @@ def database_address(text: str, public_dir: Path) -> str:
     return url.render_as_string(hide_password=False)
 
 
+def _bucket(environment: Mapping[str, str]) -> BucketAddress | None:
+    """Return where the public files are if they are in a bucket, with the variables that every S3 client reads.
+
+    https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html
+    """
+    name = f"{_PREFIX}PUBLIC_DIR"
+    text = environment.get(name, "").strip()
+    if not text.lower().startswith("s3:"):
+        return None
+    bucket, prefix = _parsed(name, text, parse_bucket_url)
+    aws = {each: environment.get(f"AWS_{each}", "").strip() for each in _AWS}
+    server = "ENDPOINT_URL_S3" if aws["ENDPOINT_URL_S3"] else "ENDPOINT_URL"
+    region = "REGION" if aws["REGION"] else "DEFAULT_REGION"
+    endpoint = _parsed(f"AWS_{server}", aws[server], _url_or_nothing)
+    keys = [aws["ACCESS_KEY_ID"], aws["SECRET_ACCESS_KEY"]]
+    if not all(keys) and (any(keys) or endpoint):
+        raise SettingsError(f"{name} names a bucket: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, both of them.")
+    return BucketAddress(
+        bucket=bucket,
+        prefix=prefix,
+        region=_parsed(f"AWS_{region}", aws[region] or "us-east-1", _region),
+        endpoint=endpoint,
+        key_id=keys[0],
+        secret_key=keys[1],
+        session_token=aws["SESSION_TOKEN"],
+        ca_bundle=_ca_bundle(environment),
+    )
+
+
+def _region(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", text):
+        raise ValueError("it must be a region such as eu-central-1")
+    return text
+
+
 def _proxies(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the proxies by the kind of URL they are for; as in curl, a name in lower case counts more."""
     proxies = {}
@@ -250,6 +297,12 @@ def _switch(text: str) -> bool:
 def _folder(text: str) -> Path:
     if "://" in text:
         raise ValueError("it must be a folder")
+    return Path(text)
+
+
+def _folder_beside_buckets(text: str) -> Path:
+    if "://" in text:
+        raise ValueError("it must be a folder, or a bucket such as s3://bucket/prefix")
     return Path(text)
 
 

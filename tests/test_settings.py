@@ -91,8 +91,11 @@ BAD = [
         "mañana", "none", "fifteen letters", " fifteen letters ", "sixteen\x1bletters", "a secret on two\nlines",
     )),
     *(("STATIC", value, "it must be 1 or 0") for value in ("mañana", "2", "-1", "1.0", "static", "si", "1 0")),
-    *((variable, value, "it must be a folder") for variable in ("DATA_DIR", "PUBLIC_DIR") for value in (
-        "s3://mañana/public", "file:///srv/public",
+    *(("DATA_DIR", value, "it must be a folder") for value in ("s3://mañana/public", "file:///srv/public")),
+    *(("PUBLIC_DIR", value, "it must be a folder, or a bucket such as s3://bucket/prefix") for value in (
+        "s3://mañana/public", "file:///srv/public", "s3:", "s3://", "s3://a", "s3://Bucket", "s3://user@bucket",
+        "s3://bucket:80", "s3://bucket/../other", "s3://bucket/a//b", "s3://bucket/prefix?x",
+        "s3://bucket/" + "x" * 201,
     )),
     *(("HTTP_REGISTRIES", value, f"{value!r} is not the host of a registry, such as registry.example.org:5000")
       for value in ("mañana", "http://registry:5000", "registry", "a/b", "registry:port")),

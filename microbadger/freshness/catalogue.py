@@ -6,6 +6,7 @@ Many checks share one writing. A long list then rests for a while.
 import json
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from sqlalchemy import Connection, Row, func, select
 
@@ -21,13 +22,18 @@ from microbadger.site import (
     CATALOGUE,
     HOME,
     LISTED_ON_HOME,
+    MOST_ON_A_PAGE,
     ListEntry,
-    Publisher,
+    PublicTree,
     PublishError,
     SiteOptions,
     common_files,
     home_page,
+    in_pages,
+    list_file,
     list_page,
+    list_page_number,
+    list_page_path,
     list_parts,
     listed,
     search,
@@ -40,6 +46,7 @@ _RETRY_SECONDS = 30.0
 _SHORT = 1000
 _REST_SECONDS_AN_IMAGE = 0.002  # a hundred times what writing its entry takes
 _WRITTEN = "lists_written"
+_PAGES = "list_pages"
 _ROWS_AT_ONCE = 1000
 
 _LISTED = (
@@ -58,11 +65,12 @@ class Catalogue:
         database: Database,
         leases: Leases,
         checks: Checks,
-        publisher: Publisher,
+        publisher: PublicTree,
         options: SiteOptions,
         cdn: CdnPurge,
         *,
         clock: Callable[[], float] = time.monotonic,
+        most_on_a_page: int = MOST_ON_A_PAGE,
     ) -> None:
         self._database = database
         self._leases = leases
@@ -71,6 +79,7 @@ class Catalogue:
         self._options = options
         self._cdn = cdn
         self._clock = clock
+        self._most_on_a_page = most_on_a_page
         self._rest_until = float("-inf")
         self._damaged: set[Repository] = set()
         """Images whose entry is damaged: a check makes it anew."""
@@ -95,12 +104,13 @@ class Catalogue:
         """Write the lists and what pages refer to. Raises PublishError and StoreError."""
         with self._leases.hold("lists"), self._database.read() as connection:
             version, count = self._version(connection), self._count(connection)
-            changed = [CATALOGUE] if self._publisher.write_parts(CATALOGUE, self._list(connection, count)) else []
+            changed, pages = self._write_list(connection, count)
             home = self._home_page(connection, count)
         files = {HOME: lambda: home, **common_files(self._options)}
         changed += self._publisher.publish(files, {API, API_PAGE} - files.keys())  # a static site has none
         with self._database.write() as connection:
             write_value(connection, _WRITTEN, version)
+            write_value(connection, _PAGES, str(pages))
             while self._damaged:
                 check_anew(connection, self._damaged.pop())
         self._cdn.add(changed)
@@ -108,7 +118,7 @@ class Catalogue:
 
     def make(self, path: str) -> bytes | None:
         """Make one of these files that is missing, and return its content; None where there is no such file."""
-        if path in (CATALOGUE, HOME):
+        if path == HOME or list_page_number(path):
             return self._make_list(path)
         make = common_files(self._options).get(path)
         if make is None:
@@ -128,13 +138,57 @@ class Catalogue:
             rows = connection.execute(_LISTED.limit(size).offset((number - 1) * size)).all()
             return list_page(map(self._entry, rows), number, size, self._count(connection))
 
-    def _make_list(self, path: str) -> bytes:
+    def _make_list(self, path: str) -> bytes | None:
         """Make a list that is missing, while no other list is written: it must not replace a newer one."""
         with self._leases.hold("lists"), self._database.read() as connection:
             count = self._count(connection)
-            content = self._home_page(connection, count) if path == HOME else b"".join(self._list(connection, count))
-            self._publisher.write_if_possible(path, content)
+            if path == HOME:
+                content: bytes | None = self._home_page(connection, count)
+            else:
+                content = self._list_page(connection, count, list_page_number(path) or 1)
+            if content:
+                self._publisher.write_if_possible(path, content)
         return content
+
+    def _write_list(self, connection: Connection, count: int) -> tuple[list[str], int]:
+        """Write the list, the first page after the others; return the paths that changed, and how many pages there are.
+
+        What an earlier list had more of is removed.
+        """
+        known = int(read_value(connection, _PAGES) or 1)
+        pages = _with_next(self._pages(connection)) if count > self._most_on_a_page else iter(())
+        first, has_next = next(pages, ([], False))
+        number, changed = 1, list[str]()
+        for number, (entries, is_followed) in enumerate(pages, 2):
+            content = list_file(entries, number, self._options.base_url, has_next=is_followed)
+            if self._publisher.write(list_page_path(number), content):
+                changed.append(list_page_path(number))
+        parts = [self._first(first, number, count, has_next=has_next)] if first else self._list(connection, count)
+        if self._publisher.write_parts(CATALOGUE, parts):
+            changed.append(CATALOGUE)
+        surplus = (list_page_path(gone) for gone in range(number + 1, known + 1))
+        return [*changed, *filter(self._publisher.remove, surplus)], number
+
+    def _list_page(self, connection: Connection, count: int, number: int) -> bytes | None:
+        """Return one page of the list as its file has it; None if there is no such page."""
+        if count <= self._most_on_a_page:
+            return b"".join(self._list(connection, count)) if number == 1 else None
+        known = int(read_value(connection, _PAGES) or 1)
+        if number > known:
+            return None
+        pages = _with_next(self._pages(connection))
+        entries, has_next = next(islice(pages, number - 1, None), ([], False))
+        if number == 1:
+            page_count = known if known > 1 else 1 + sum(1 for _ in pages)
+            return self._first(entries, page_count, count, has_next=has_next)
+        return list_file(entries, number, self._options.base_url, has_next=has_next) if entries else None
+
+    def _first(self, entries: list[bytes], page_count: int, count: int, *, has_next: bool) -> bytes:
+        return list_file(entries, 1, self._options.base_url, has_next=has_next, counts=(page_count, count))
+
+    def _pages(self, connection: Connection) -> Iterator[list[bytes]]:
+        rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(_LISTED)
+        return in_pages(((row.name, self._entry(row)) for row in rows), self._most_on_a_page)
 
     def _list(self, connection: Connection, count: int) -> Iterator[bytes]:
         with connection.execute(_LISTED, execution_options={"yield_per": _ROWS_AT_ONCE}) as rows:
@@ -158,6 +212,15 @@ class Catalogue:
 
     def _version(self, connection: Connection) -> str:
         return f"{self._checks.lists_version(connection)} {self._checks.edition}"
+
+
+def _with_next(pages: Iterator[list[bytes]]) -> Iterator[tuple[list[bytes], bool]]:
+    """Yield each page, and whether another one follows."""
+    page = next(pages, None)
+    while page is not None:
+        following = next(pages, None)
+        yield page, following is not None
+        page = following
 
 
 def _is_entry(text: str | None) -> bool:

@@ -4,9 +4,11 @@ What the disk had not yet taken is gone: names of new files, so that an old file
 the content of files that have theirs. The records are durable, so every file is compared with what its record says.
 Whether the last stop was clean is seen by a mark that the process that leads removes first of all, and makes when it
 ends.
+
+In a bucket nothing is cut: what the store has taken, it has. An image whose files were being replaced is due at once,
+so there is nothing to do here.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -17,7 +19,7 @@ from microbadger.freshness.refresh import Refresher
 from microbadger.freshness.strays import Strays
 from microbadger.image import Repository
 from microbadger.logs import EventLog
-from microbadger.site import Publisher, PublishError, image_in
+from microbadger.site import PublicTree, PublishError, image_in
 from microbadger.store import Database, read_value, write_value
 
 log = EventLog(__name__)
@@ -35,7 +37,7 @@ class Recovery:
     refresher: Refresher
     strays: Strays
     catalogue: Catalogue
-    publisher: Publisher
+    publisher: PublicTree
     cdn: CdnPurge
     _is_over: bool = field(default=False, init=False)
 
@@ -45,7 +47,7 @@ class Recovery:
         Until it says so, that is true of this process, too.
         """
         with self.database.write(durable=True) as connection:
-            self._is_over = read_value(connection, _STOP) == _CLEAN
+            self._is_over = read_value(connection, _STOP) == _CLEAN or not self.publisher.may_be_cut
             write_value(connection, _STOP, _UNKNOWN)
         return not self._is_over
 
@@ -65,7 +67,7 @@ class Recovery:
         """
         damaged = self._remove_empty()
         known = self.checks.repositories()
-        self.strays.find(self._paths(), known)  # which the next round removes
+        self.strays.find(self.publisher.paths(), known)  # which the next round removes
         others = known - set(damaged)
         count, busy = 0, list[Repository]()
         for repository in [*damaged, *sorted(others, key=str)]:
@@ -101,12 +103,4 @@ class Recovery:
 
     def _empty_files(self) -> Iterator[str]:
         """Yield the paths of public files without content; there should be none."""
-        return (path for path in self._paths() if not self.publisher.has(path))
-
-    def _paths(self) -> Iterator[str]:
-        """Yield the paths of all public files but those that are being written."""
-        root = self.publisher.folder
-        for folder, _, names in os.walk(root):
-            for name in names:
-                if not name.startswith("."):
-                    yield os.path.relpath(os.path.join(folder, name), root)  # noqa: PTH118 - there can be very many
+        return (path for path in self.publisher.paths() if not self.publisher.has(path))

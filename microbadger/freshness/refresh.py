@@ -183,6 +183,7 @@ class Refresher:
     def _give_way(self, turn: Turn, error: LeaseLost) -> Outcome:
         """Wait for the process that took the check over, and put right what this one may have written too late."""
         log.warning("lease_lost", image=turn.repository.familiar, error=error)
+        turn.lease.let_go()  # it may still be ours, where somebody else replaced the metadata
         with self.turns.hold(turn.repository):
             if self.tracked.get(turn.repository):
                 paths = self.publication.publish_again(turn.repository)

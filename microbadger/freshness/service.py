@@ -28,7 +28,7 @@ from microbadger.freshness.upkeep import Cleaning, Upkeep
 from microbadger.image import Reference, Repository
 from microbadger.notifications import Notifications
 from microbadger.registry import Registry
-from microbadger.site import Publisher, SiteOptions, image_in
+from microbadger.site import PublicTree, SiteOptions, image_in
 from microbadger.store import Counts, Database, Leases
 from microbadger.webhooks import WebhookUrls
 
@@ -64,7 +64,7 @@ class Freshness:
         *,
         counts: Counts,
         registry: Registry,
-        publisher: Publisher,
+        publisher: PublicTree,
         notifications: Notifications,
         cdn: CdnPurge,
         now: Callable[[], datetime] = _utc_now,
@@ -72,6 +72,7 @@ class Freshness:
         leases = Leases(database)
         self._database = database
         self.now = now
+        self._publisher = publisher
         self.tracked = TrackedImages(options.images_file, options.named, database)
         self.checks = Checks(database, interval=options.interval, edition=options.edition, now=now)
         self.requests = Requests(database, now=now)
@@ -137,7 +138,7 @@ class Freshness:
             catalogue=self.catalogue,
             notifications=notifications,
             counts=counts,
-            cleaning=Cleaning(database=database, content=registry.content, public=publisher.folder),
+            cleaning=Cleaning(database=database, content=registry.content, public=publisher),
         )
         self.recovery = Recovery(
             database=database,
@@ -153,7 +154,12 @@ class Freshness:
     @property
     def problems(self) -> list[str]:
         """One sentence for each thing that an operator should mend, besides images that fail."""
-        return [*self.tracked.problems, *self._database.problems, *self.schedule.troubles]
+        return [
+            *self.tracked.problems,
+            *self._database.problems,
+            *self._publisher.problems,
+            *self.schedule.troubles,
+        ]
 
     def check_soon(self, *references: Reference) -> None:
         """Have images or some of their tags checked; the requests outlive a power failure once this returns."""

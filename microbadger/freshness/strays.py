@@ -13,7 +13,7 @@ from microbadger.freshness.removal import Removal
 from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.image import Repository
 from microbadger.logs import EventLog
-from microbadger.site import Publisher, PublishError, image_in
+from microbadger.site import PublicTree, PublishError, image_in
 from microbadger.store import Database, StoreError
 
 log = EventLog(__name__)
@@ -27,7 +27,7 @@ class Strays:
     tracked: TrackedImages
     records: Records
     removal: Removal
-    publisher: Publisher
+    publisher: PublicTree
     cdn: CdnPurge
     _paths_of: dict[Repository, list[str]] = field(default_factory=dict, init=False)
 

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
@@ -13,8 +12,8 @@ from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.image import Repository, parse_kept
 from microbadger.notifications import Notifications
 from microbadger.registry import Content
-from microbadger.site import PublishError
-from microbadger.store import Counts, Database, StoreError, identity_of, read_value, sweep, write_value
+from microbadger.site import PublicTree, PublishError
+from microbadger.store import Counts, Database, StoreError, identity_of, read_value, write_value
 
 _SECONDS_BETWEEN_CLEANINGS = 86400.0
 _CLEANED_AT = "cleaned_at"
@@ -118,7 +117,7 @@ class Cleaning:
 
     database: Database
     content: Content
-    public: Path
+    public: PublicTree
 
     def begins(self) -> bool:
         """Return whether it is time to clean up, and remember that it is being done."""
@@ -132,6 +131,6 @@ class Cleaning:
         return True
 
     def clean(self) -> None:
-        """Remove the oldest content if there is too much, and what killed processes left in the public folder."""
+        """Remove the oldest content if there is too much, and what killed processes left among the public files."""
         self.content.clean()
-        sweep(self.public)
+        self.public.sweep()

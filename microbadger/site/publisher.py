@@ -12,6 +12,7 @@ from io import FileIO
 from pathlib import Path
 
 from microbadger.logs import EventLog
+from microbadger.site.tree import PublishError, Seen
 from microbadger.store import (
     PUBLIC_MODE,
     have_same_content,
@@ -19,15 +20,12 @@ from microbadger.store import (
     read_if_any,
     remove_file,
     replace_file,
+    sweep,
     sync_content,
     written_beside,
 )
 
 log = EventLog(__name__)
-
-
-class PublishError(Exception):
-    """A file could not be written or removed; the sentence names it and the cause. The old file is still there."""
 
 
 class Publisher:
@@ -36,11 +34,28 @@ class Publisher:
     Each method that changes something raises PublishError if that fails. ``sync`` waits until a file is on the disk.
     """
 
+    may_be_cut = True
+    adds_safely = False
+
     def __init__(self, folder: Path, *, sync: Callable[[Path], None] = sync_content) -> None:
         self.folder = folder
         self._sync = sync
 
-    def publish(self, files: Mapping[str, Callable[[], bytes]], gone: Collection[str] = ()) -> list[str]:
+    @property
+    def problems(self) -> list[str]:
+        """Return nothing: what keeps files from being written is seen by whoever writes one."""
+        return []
+
+    def seen(self, path: str) -> Seen:  # noqa: ARG002 - a folder has no names for contents
+        """Return nothing of note: a lease keeps two processes from writing the files of one image."""
+        return Seen()
+
+    def publish(
+        self,
+        files: Mapping[str, Callable[[], bytes]],
+        gone: Collection[str] = (),
+        over: Seen | None = None,  # noqa: ARG002 - see `seen`
+    ) -> list[str]:
         """Make and write ``files`` in their order, and remove those that are ``gone``; return the paths that changed.
 
         The last file is written after everything else is in place.
@@ -69,7 +84,13 @@ class Publisher:
             replace_file(self.folder / path, content, PUBLIC_MODE, sync=self._sync)
         return True
 
-    def write_if_possible(self, path: str, content: bytes) -> None:
+    def write_if_possible(
+        self,
+        path: str,
+        content: bytes,
+        *,
+        is_missing: bool = False,  # noqa: ARG002 - another process may have written it meanwhile
+    ) -> None:
         """Publish these bytes at a path; a failure, as on a full disk, is logged, for they are served all the same."""
         try:
             self.write(path, content)
@@ -117,6 +138,21 @@ class Publisher:
         except OSError:
             return False
         return stat.S_ISREG(status.st_mode) and status.st_size > 0
+
+    def find(self, paths: Iterable[str]) -> set[str]:
+        """Return those of many paths at which such a file is published."""
+        return set(filter(self.has, paths))
+
+    def paths(self) -> Iterator[str]:
+        """Yield the path of every file but those that are being written."""
+        for folder, _, names in os.walk(self.folder):
+            for name in names:
+                if not name.startswith("."):
+                    yield os.path.relpath(os.path.join(folder, name), self.folder)  # noqa: PTH118 - there can be many
+
+    def sweep(self) -> None:
+        """Remove the temporary files that killed processes have left."""
+        sweep(self.folder)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from werkzeug.exceptions import HTTPException
 from microbadger.cdn import CdnPurge
 from microbadger.freshness import Freshness
 from microbadger.notifications import Notifications
-from microbadger.site import Publisher, PublishError, SiteOptions
+from microbadger.site import PublicTree, PublishError, SiteOptions
 from microbadger.store import Counts, StoreError
 from microbadger.web.admin import AdminRoutes, Admins
 from microbadger.web.answers import defect_answer, error_answer, options_answer, trouble_answer
@@ -30,7 +30,7 @@ class Web:
     """What the routes answer from."""
 
     freshness: Freshness
-    publisher: Publisher
+    publisher: PublicTree
     notifications: Notifications
     cdn: CdnPurge
     counts: Counts

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.image.reference import Repository
 from microbadger.site.paths import CATALOGUE, HOME, ImagePaths, image_in
-from microbadger.site.publisher import PublishError
+from microbadger.site.tree import PublishError
 from tests.fakes.registry import FakeRegistry, image
 from tests.freshness.bench import Bench
 

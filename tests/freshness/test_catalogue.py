@@ -11,7 +11,7 @@ import pytest
 from microbadger.image.reference import Repository
 from microbadger.registry.errors import Denied, NotFound, RateLimited, RegistryError, Unreachable
 from microbadger.site.paths import CATALOGUE, HOME
-from microbadger.site.publisher import PublishError
+from microbadger.site.tree import PublishError
 from microbadger.store.files import stamp_of
 from tests.freshness.clock import DAY, MINUTE
 from tests.freshness.world import World

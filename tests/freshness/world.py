@@ -194,7 +194,7 @@ class World:
             notifications=notifications,
             counts=self.counts,
             cleaning=Cleaning(
-                database=self.database, content=self.registries.content, public=self.publisher.folder
+                database=self.database, content=self.registries.content, public=self.publisher
             ),
         )
         recovery = Recovery(

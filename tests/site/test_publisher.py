@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from microbadger.site.publisher import Publisher, PublishError
+from microbadger.site.publisher import Publisher
+from microbadger.site.tree import PublishError
 
 
 @pytest.fixture
