@@ -23,6 +23,11 @@ def is_list(request: Request) -> bool:
     return "/tags/" in request.path
 
 
+def lists(tags: object, **fields: object) -> Answers:
+    """Answer with this list of tags, and that there is no such manifest."""
+    return lambda r: Response(to_json({**OWN, **fields, "tags": tags})) if is_list(r) else says(404, "MANIFEST_UNKNOWN")
+
+
 # What a registry answers instead of what it has.
 NOT_BELIEVED: dict[str, Answers] = {
     "an empty object, and nothing of each tag": lambda r: Response(b"{}") if is_list(r) else Response(status=404),
@@ -51,6 +56,14 @@ NOT_BELIEVED: dict[str, Answers] = {
     "another repository's empty list": lambda r: (
         Response(to_json({"name": "team/other", "tags": []})) if is_list(r) else says(404, "MANIFEST_UNKNOWN")
     ),
+    "a list of numbers": lists([1, 2]),
+    "a list of nulls": lists([None]),
+    "a list of what are no tags": lists(["../x", "a b"]),
+    "an empty list without a name": lists([], name=None),
+    "an empty list with an empty name": lists([], name=""),
+    "null without a name": lists(None, name=None),
+    "an empty list of web": lists([], name="web"),
+    "an empty list of Team/Web": lists([], name="Team/Web"),
 }
 BELIEVED_LATER: dict[str, Answers] = {
     "no repository": lambda _: says(404, "NAME_UNKNOWN"),
