@@ -4,7 +4,7 @@ A service of another *edition* would publish other files, so to it every image i
 """
 
 import random
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -135,6 +135,11 @@ class Checks:
     def publishing(self, connection: Connection, repository: Repository) -> None:
         """Note that files are being replaced: until that is done, nobody knows which edition they are of."""
         connection.execute(_PUBLISHING, {"which": str(repository)})
+
+    def dated(self, absent: Iterable[str], before: Mapping[str, float]) -> dict[str, float]:
+        """Return when each of the tags that are absent was first found to be so."""
+        now = self.now().timestamp()
+        return {tag: before.get(tag, now) for tag in absent}
 
     def succeeded(
         self, check: Check, tags: Collection[str], *, note: str | None = None, retry_after: timedelta | None = None

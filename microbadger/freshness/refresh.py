@@ -157,10 +157,11 @@ class Refresher:
     ) -> tuple[Outcome, Check]:
         tags = {tag for version in survey.versions for tag in tags_of(version)}
         retry_after = survey.retry_after if survey.may_pass else None
+        check = replace(turn.check, absent=self.checks.dated(survey.absent, turn.check.absent))
         if is_whole:
-            after = self.checks.succeeded(turn.check, tags, note=survey.note, retry_after=retry_after)
+            after = self.checks.succeeded(check, tags, note=survey.note, retry_after=retry_after)
         else:
-            after = self.checks.succeeded_for_tags(turn.check, tags, retry_after=retry_after)
+            after = self.checks.succeeded_for_tags(check, tags, retry_after=retry_after)
         outcome = Outcome(turn.repository, published.changes, published.paths, len(tags), note=survey.note)
         return outcome, after
 
@@ -227,6 +228,7 @@ def _question(
         viewed=list(turn.check.viewed),
         is_requested=turn.is_requested,
         was_absent=turn.check.was_absent,
+        absent=turn.check.absent_tags,
         is_push=bool(turn.requests) and not turn.is_of_views,
         renew=turn.lease.renew,
     )

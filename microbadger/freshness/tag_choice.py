@@ -23,7 +23,8 @@ class Question:
     check; ``just_pushed`` are those that a push named. ``pushed`` and ``viewed`` are kept beside the limit, the newest
     first. ``is_push`` says whether a push was announced. A check that nobody requested believes Docker Hub's list where
     it says that nothing changed. ``is_named`` says whether the operator named the registry, which may then be private.
-    ``was_absent`` says that a check some time ago found no tag at all any more.
+    ``was_absent`` says that a check some time ago found no tag at all any more. ``absent`` are tags that an earlier
+    check did not find, each with whether that was long enough ago for this one to confirm it.
     """
 
     image: TrackedImage
@@ -38,6 +39,7 @@ class Question:
     is_push: bool = False
     is_named: bool = True
     was_absent: bool = False
+    absent: Mapping[str, bool] = field(default_factory=dict)
     renew: Callable[[], object] = lambda: None
 
     @property

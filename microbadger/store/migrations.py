@@ -44,7 +44,12 @@ def _count_interrupted_checks(connection: Connection) -> None:
     connection.execute(text(statement))
 
 
-MIGRATIONS: Sequence[Migration] = (_tell_pushes_from_views, _count_interrupted_checks)
+def _remember_absent_tags(connection: Connection) -> None:
+    """Remember the tags that nothing but a later check can show to be gone."""
+    connection.execute(text("ALTER TABLE checks ADD COLUMN absent_tags TEXT"))
+
+
+MIGRATIONS: Sequence[Migration] = (_tell_pushes_from_views, _count_interrupted_checks, _remember_absent_tags)
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 
 IDENTITY_KEY = "identity"

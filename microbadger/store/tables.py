@@ -56,6 +56,7 @@ CHECKS = Table(
     Column("pushed_tags", Text, nullable=False),
     Column("viewed_tags", Text, nullable=False),
     Column("note", Text),
+    Column("absent_tags", Text),
     Index("checks_by_due_at", "due_at"),
     Index("checks_by_name", "name"),
     sqlite_with_rowid=False,
