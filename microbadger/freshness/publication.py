@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from microbadger.freshness.checks import Checks
 from microbadger.freshness.findings import Survey
 from microbadger.freshness.mentions import note_mentions, without_mention
+from microbadger.freshness.private_reads import has_public_record
 from microbadger.freshness.records import Records
 from microbadger.freshness.relatives import Chains, LayerStacks
 from microbadger.image import (
@@ -68,9 +69,16 @@ class Publication:
     """The webhook URLs that pages and documents show; None where they show none."""
 
     def publish(
-        self, lease: Lease, repository: Repository, before: ImageDocument | None, survey: Survey, *, is_ours: bool
+        self,
+        lease: Lease,
+        repository: Repository,
+        before: ImageDocument | None,
+        survey: Survey,
+        *,
+        is_ours: bool,
+        is_public: bool,
     ) -> Published:
-        """Publish what a check found and return what changed.
+        """Publish what a check found and return what changed; it ``is_public`` unless the image was read as private.
 
         ``before`` is the record. Where the check found the same, nothing is written if ``is_ours`` says that every file
         is as this service makes it. Raises PublishError, StoreError and LeaseLost.
@@ -99,7 +107,7 @@ class Publication:
         try:
             with self.database.write(durable=True) as connection:
                 lease.prove(connection)
-                self.records.write(connection, repository, after, changed.values(), change)
+                self.records.write(connection, repository, after, changed.values(), change, is_public=is_public)
                 self.records.remove_files(connection, repository, plan.gone & plan.known)
                 self.stacks.write(connection, repository, versions, stacks)
                 if survey.first_listed is not None:
@@ -181,7 +189,8 @@ class Publication:
             lease.prove(connection)
             check = self.checks.read(connection, repository)
             self.checks.publishing(connection, repository)
-            self.records.write(connection, repository, after, details.values(), None)
+            is_public = has_public_record(connection, repository)
+            self.records.write(connection, repository, after, details.values(), None, is_public=is_public)
         paths = self.publish_again(repository)
         with self.database.write() as connection:
             lease.prove(connection)

@@ -151,9 +151,12 @@ class Records:
         image: ImageDocument,
         versions: Iterable[VersionDocument],
         change: ChangeDocument | None,
+        *,
+        is_public: bool,
     ) -> None:
         """Replace the record of an image; ``versions`` are those whose documents are new or changed.
 
+        It ``is_public`` if an anonymous reader was shown it.
         Documents of versions that the image has no longer are removed, and the first sight of each tag and digest kept.
         """
         name = str(repository)
@@ -166,6 +169,7 @@ class Records:
             "description": searchable(str(entry.get("Description", ""))),
             "pull_count": entry.get("PullCount", 0),
             "updated_at": image["UpdatedAt"],
+            "is_public": is_public,
         }
         upsert(connection, RECORDS, row, update=[key for key in row if key != "image"])
         rows = [{"image": name, "sha": version["SHA"], "document": _packed(version)} for version in versions]

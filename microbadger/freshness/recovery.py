@@ -6,7 +6,6 @@ Whether the last stop was clean is seen by a mark that the process that leads re
 ends.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -64,9 +63,8 @@ class Recovery:
         An image that is being checked comes last: its registry may hang. Raises StoreError and PublishError.
         """
         damaged = self._remove_empty()
-        known = self.checks.repositories()
-        self.strays.find(self._paths(), known)  # which the next round removes
-        others = known - set(damaged)
+        self.strays.find()  # which the next round removes
+        others = self.checks.repositories() - set(damaged)
         count, busy = 0, list[Repository]()
         for repository in [*damaged, *sorted(others, key=str)]:
             written = self._publish_again(repository, self.refresher.publish_again_if_idle)
@@ -101,12 +99,4 @@ class Recovery:
 
     def _empty_files(self) -> Iterator[str]:
         """Yield the paths of public files without content; there should be none."""
-        return (path for path in self._paths() if not self.publisher.has(path))
-
-    def _paths(self) -> Iterator[str]:
-        """Yield the paths of all public files but those that are being written."""
-        root = self.publisher.folder
-        for folder, _, names in os.walk(root):
-            for name in names:
-                if not name.startswith("."):
-                    yield os.path.relpath(os.path.join(folder, name), root)  # noqa: PTH118 - there can be very many
+        return (path for path in self.publisher.paths() if not self.publisher.has(path))

@@ -137,7 +137,9 @@ class Refresher:
             return self._failed(turn, survey.trouble)
         if turn.is_hidden:
             self.removal.unhide(turn.repository)
-        published = self.publication.publish(turn.lease, turn.repository, before, survey, is_ours=is_ours)
+        published = self.publication.publish(
+            turn.lease, turn.repository, before, survey, is_ours=is_ours, is_public=not turn.image.private
+        )
         if survey.trouble:
             return self._failed(turn, survey.trouble, published)
         return self._succeeded(turn, survey, published, is_whole=tags is None)

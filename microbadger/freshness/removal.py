@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from microbadger.freshness.checks import Checks, mark_lists_stale
 from microbadger.freshness.mentions import mentions, write_mentions
 from microbadger.freshness.outcome import Aftermath
-from microbadger.freshness.private_reads import is_hidden, note_public_read, private_reads
+from microbadger.freshness.private_reads import (
+    has_public_record,
+    is_hidden,
+    note_private_read,
+    note_public_read,
+    private_reads,
+)
 from microbadger.freshness.publication import Publication
 from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.freshness.turns import Turns
@@ -62,11 +68,22 @@ class Removal:
             if lease:
                 self.hide_held(repository)
 
+    def hide_unless_shown(self, repository: Repository) -> bool:
+        """Hide an image of which nobody knows whether it was private, unless a check just showed that it is public.
+
+        Return whether that is known now; it is not while a check is under way.
+        """
+        with self.turns.try_hold(repository) as lease:
+            if lease and not self._has_public_record(repository):
+                self.hide_held(repository)
+        return lease is not None
+
     def hide_held(self, repository: Repository) -> None:
         """Do the same while holding the lease of the image."""
         paths = self.publication.remove_files(repository)
         with self.database.write() as connection:
             self.publication.forget(connection, repository)
+            note_private_read(connection, repository)
             self.checks.begin_anew(connection, repository)
             mark_lists_stale(connection)
         self.aftermath.purge(paths)
@@ -90,6 +107,10 @@ class Removal:
         """Return whether an image was private, and is not yet shown to be public."""
         with self.database.read() as connection:
             return is_hidden(connection, self.tracked.read(connection, repository))
+
+    def _has_public_record(self, repository: Repository) -> bool:
+        with self.database.read() as connection:
+            return has_public_record(connection, repository)
 
     def drop_mentions(self) -> None:
         """Publish again what names an image that was removed, without its name; what is under way has to wait."""

@@ -127,6 +127,7 @@ class Freshness:
             removal=self.removal,
             publisher=publisher,
             cdn=cdn,
+            registry=registry,
         )
         self.upkeep = Upkeep(
             database=database,

@@ -56,7 +56,7 @@ class Upkeep:
         """What the process that leads does in each round; one that fails keeps the others from nothing."""
         return {
             "follow the tracked images": self.follow_tracked,
-            "remove files of images that nobody tracks": self.strays.remove,
+            "remove files that nothing vouches for": self.strays.remove,
             "publish the lists": self.catalogue.publish_if_stale,
             "send messages": self.notifications.deliver_due,
             "say that the round has ended": self._say_when,

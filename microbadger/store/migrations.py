@@ -49,7 +49,30 @@ def _remember_absent_tags(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE checks ADD COLUMN absent_tags TEXT"))
 
 
-MIGRATIONS: Sequence[Migration] = (_tell_pushes_from_views, _count_interrupted_checks, _remember_absent_tags)
+def _tell_public_records_from_private_ones(connection: Connection) -> None:
+    """Have each record say whether it is that of a public image: of those that there are, as far as is known."""
+    for statement in (
+        "ALTER TABLE records ADD COLUMN is_public BOOLEAN NOT NULL DEFAULT FALSE",
+        "CREATE INDEX records_by_is_public ON records (is_public, image)",
+        "UPDATE records SET is_public = TRUE"
+        " WHERE image NOT IN (SELECT image FROM tracked_images WHERE is_private)"
+        " AND 'read_as_private:' || image NOT IN (SELECT key FROM meta)",
+    ):
+        connection.execute(text(statement))
+    listed = connection.execute(select(META.c.value).where(META.c.key == "images.txt")).scalar_one_or_none() or ""
+    private_lines = [line for line in listed.splitlines() if "private" in line]
+    for image in connection.execute(text("SELECT image FROM records")).scalars().all():
+        path = image.partition("/")[2].removeprefix("library/")
+        if any(path in line for line in private_lines):
+            connection.execute(text("UPDATE records SET is_public = FALSE WHERE image = :image"), {"image": image})
+
+
+MIGRATIONS: Sequence[Migration] = (
+    _tell_pushes_from_views,
+    _count_interrupted_checks,
+    _remember_absent_tags,
+    _tell_public_records_from_private_ones,
+)
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 
 IDENTITY_KEY = "identity"

@@ -81,12 +81,14 @@ RECORDS = Table(
     Column("pull_count", BigInteger, nullable=False),
     Column("entry", Text, nullable=False),
     Column("updated_at", Text, nullable=False),
+    Column("is_public", Boolean, nullable=False),
     Column("document", LargeBinary, nullable=False),
+    Index("records_by_is_public", "is_public", "image"),
 )
 """What was last seen of each image: its document without layers, and its entry in the list of all images.
 
-The description is there to be searched, in lower case. The document comes last: reading the columns before it does not
-read it.
+It is that of a public image only if an anonymous reader was shown it. The description is there to be searched, in lower
+case. The document comes last: reading the columns before it does not read it.
 """
 
 VERSIONS = Table(

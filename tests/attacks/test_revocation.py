@@ -3,12 +3,15 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import text
 from werkzeug.wrappers import Response
 
 from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.image.reference import Repository
+from microbadger.registry.credentials import Credential
 from microbadger.site.paths import CATALOGUE, HOME, ImagePaths, image_in
 from microbadger.site.publisher import PublishError
 from tests.fakes.registry import FakeRegistry, image
@@ -41,8 +44,8 @@ class Service:
     def round(self) -> None:
         self.bench.freshness.upkeep.follow_tracked()
 
-    def restart(self) -> None:
-        self.bench = self.bench.again(named="")
+    def restart(self, **options: Any) -> None:
+        self.bench = self.bench.again(named="", **options)
 
     def holds(self, repository: Repository) -> bool:
         """Return whether a file of an image is published, or would be on request."""
@@ -199,11 +202,56 @@ def test_a_public_image_that_was_never_private_stays(service: Service) -> None:
 # A database that was lost
 
 
-def restart_without_database(service: Service) -> None:
-    service.bench.database.close()
+def account_of(_: str) -> Credential:
+    return Credential("reader", "password")
+
+
+def lose_database(service: Service) -> None:
     for file in service.bench.folder.glob("data/microbadger.db*"):
         file.unlink()
-    service.restart()
+
+
+def garble_database(service: Service) -> None:
+    lose_database(service)
+    (service.bench.folder / "data/microbadger.db").write_bytes(b"garbage " * 5000)
+
+
+def lose_rows(condition: str) -> Callable[[Service], None]:
+    def lose(service: Service) -> None:
+        with service.bench.database.write() as connection:
+            connection.execute(text(f"DELETE FROM {condition}"))
+        service.bench.database.close()
+
+    return lose
+
+
+LOSSES = {
+    "database": lose_database,
+    "garbled database": garble_database,
+    "private reads": lose_rows("meta WHERE key LIKE 'read_as%'"),
+    **{table: lose_rows(table) for table in ("checks", "records", "versions", "public_files", "leases")},
+}
+
+
+def restart_after(service: Service, lose: Callable[[Service], None], **options: Any) -> None:
+    service.bench.freshness.recovery.end_well()
+    service.bench.database.close()
+    lose(service)
+    service.restart(**options)
+
+
+def restart_without_database(service: Service) -> None:
+    restart_after(service, lose_database)
+
+
+def begin_to_lead(service: Service) -> None:
+    """Do what the process that leads does after a stop that was clean: some rounds, and the comparison of files."""
+    upkeep = service.bench.freshness.upkeep
+    for _ in range(2):
+        for task in upkeep.tasks.values():
+            task()
+        if upkeep.strays.are_unknown():
+            upkeep.strays.find_and_remove()
 
 
 def start(service: Service) -> None:
@@ -217,6 +265,92 @@ def start(service: Service) -> None:
 
 def files_of(service: Service, repository: Repository) -> dict[str, bytes]:
     return {path: content for path, content in service.bench.files().items() if image_in(path) == repository}
+
+
+@pytest.mark.parametrize("revoke", [lose_line, lose_private])
+@pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES)
+def test_what_may_no_longer_be_public_goes_at_a_start_whatever_the_database_lost(
+    service: Service, lose: Callable[[Service], None], revoke: Callable[[Service], None]
+) -> None:
+    service.fake.always("/v2/team/web/", lambda _: Response(status=403))
+    revoke(service)
+    restart_after(service, lose, credentials=account_of)
+    begin_to_lead(service)
+    assert service.bench.refresh()  # nor does a check bring it back
+    begin_to_lead(service)
+
+    assert files_of(service, service.web) == {}
+    assert not service.holds(service.web)
+    assert service.web.path.encode() not in b"".join(service.bench.files()[path] for path in (HOME, CATALOGUE))
+    assert not service.bench.freshness.checks.summary().failing
+
+
+@pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES)
+def test_a_public_image_without_a_credential_stays_whatever_the_database_lost(
+    service: Service, lose: Callable[[Service], None]
+) -> None:
+    before = files_of(service, service.child)
+    restart_after(service, lose)
+    begin_to_lead(service)
+
+    assert files_of(service, service.child) == before
+
+
+@pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES)
+def test_an_image_that_is_still_private_stays_whatever_the_database_lost(
+    service: Service, lose: Callable[[Service], None]
+) -> None:
+    before = files_of(service, service.web)
+    restart_after(service, lose, credentials=account_of)
+    begin_to_lead(service)
+
+    assert files_of(service, service.web) == before
+
+
+@pytest.mark.parametrize("what", ["checks", "public_files", "meta WHERE key LIKE 'r%'"])
+def test_a_record_vouches_for_a_public_image_although_there_is_a_credential(
+    service: Service, what: str
+) -> None:
+    before = files_of(service, service.child)
+    restart_after(service, lose_rows(what), credentials=account_of)
+    begin_to_lead(service)
+
+    assert files_of(service, service.child) == before
+
+
+def test_a_public_image_of_a_lost_database_comes_back_with_its_first_anonymous_read(service: Service) -> None:
+    restart_after(service, lose_database, credentials=account_of)
+    begin_to_lead(service)
+    assert files_of(service, service.child) == {}
+    assert service.bench.freshness.checks.due() == [service.child, service.web]
+
+    assert service.bench.refresher.refresh(service.child).error is None
+    begin_to_lead(service)
+
+    assert service.holds(service.child)
+    assert service.child.path.encode() in service.bench.files()[CATALOGUE]
+
+
+def test_an_image_that_was_read_anonymously_before_files_are_compared_stays(service: Service) -> None:
+    restart_after(service, lose_database, credentials=account_of)
+    service.bench.freshness.upkeep.follow_tracked()
+    assert service.bench.refresher.refresh(service.child).error is None
+    before = files_of(service, service.child)
+    begin_to_lead(service)
+
+    assert files_of(service, service.child) == before
+
+
+def test_an_image_that_is_being_checked_is_hidden_after_that(service: Service) -> None:
+    service.fake.always("/v2/team/web/", lambda _: Response(status=403))
+    lose_private(service)
+    restart_after(service, lose_database, credentials=account_of)
+    with service.bench.leases.hold(f"image:{service.web}"):
+        begin_to_lead(service)
+        assert files_of(service, service.web)
+    begin_to_lead(service)
+
+    assert files_of(service, service.web) == {}
 
 
 @pytest.mark.parametrize("revoke", [lose_line, lose_line_beside_a_bad_one])
