@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from microbadger.freshness.checks import Checks, mark_lists_stale
 from microbadger.freshness.interruptions import Interruption, Interruptions
 from microbadger.freshness.last_check import Check, with_named
-from microbadger.freshness.private_reads import is_hidden, note_private_read, note_public_read
+from microbadger.freshness.private_reads import is_hidden, note_private_read
 from microbadger.freshness.records import Records
 from microbadger.freshness.requests import CheckRequest, Requests
 from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
@@ -142,8 +142,7 @@ class Turns:
             return bool(self.requests.waiting(connection, turn.repository))
 
     def forget(self, connection: Connection, repository: Repository) -> None:
-        """Forget every check of an image that is tracked no more, and what was asked for."""
-        note_public_read(connection, repository)
+        """Forget every check of an image that is tracked no more, and what was asked for; not that it was private."""
         self.requests.forget(connection, repository)
         self.interruptions.forget(connection, repository)
         self.checks.forget(connection, repository)

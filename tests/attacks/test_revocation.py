@@ -183,6 +183,71 @@ def test_what_an_administrator_makes_private_no_more_goes_at_once(service: Servi
     assert not service.holds(other)
 
 
+@pytest.mark.parametrize("is_start", [False, True], ids=["running", "start"])
+def test_an_image_that_was_untracked_as_a_private_one_is_named_only_after_an_anonymous_read(
+    service: Service, is_start: bool
+) -> None:
+    service.fake.always("/v2/team/other/", lambda _: Response(status=403))
+    other = Repository(service.fake.host, "team/other")
+    service.bench.freshness.track(TrackedImage(other, private=True))
+    assert service.bench.refresher.refresh(other).error
+    service.bench.freshness.untrack(other)
+    service.bench.freshness.track(TrackedImage(other))
+    if is_start:
+        service.restart()
+    service.round()
+    assert service.bench.refresher.refresh(other).error
+    service.publish_lists()
+
+    assert not service.names(other)
+    assert service.bench.freshness.catalogue.search("other", 10) == []
+    assert not service.bench.freshness.checks.summary().failing
+
+
+def test_a_line_that_was_taken_out_and_comes_back_without_private_hides_its_image(service: Service) -> None:
+    lose_line(service)
+    service.round()
+    lose_private(service)
+    service.round()
+    service.publish_lists()
+
+    assert not service.holds(service.web)
+    assert not service.names(service.web)
+
+
+@pytest.mark.parametrize("text", ["{} privat", "{} private!", "{} private hook=x", "{} prívate"])
+@pytest.mark.parametrize("is_start", [False, True], ids=["running", "start"])
+def test_a_private_image_stays_as_it_was_while_its_line_cannot_be_read(
+    service: Service, text: str, is_start: bool
+) -> None:
+    before = files_of(service, service.web)
+    service.bench.list_images(f"{service.child}\n{text.format(service.web)}\n", seconds_ago=1800)
+    if is_start:
+        service.restart()
+    service.round()
+    asked = len(service.fake.requests)
+    service.bench.refresh()
+
+    assert files_of(service, service.web) == before
+    assert len(service.fake.requests) == asked  # least of all is it read as one that is not private
+
+    lose_private(service)
+    service.round()
+    assert not service.holds(service.web)
+
+
+def test_nothing_is_published_of_an_image_whose_first_line_cannot_be_read(service: Service) -> None:
+    other = Repository(service.fake.host, "team/other")
+    service.fake.push("team/other", "latest", image(layers=[7]))
+    service.bench.list_images(f"{service.web} private\n{service.child}\n{other} privat\n", seconds_ago=1800)
+    service.round()
+    assert service.bench.refresher.refresh(other).error
+    service.publish_lists()
+
+    assert not service.holds(other)
+    assert not service.names(other)
+
+
 def test_what_a_check_under_way_publishes_too_late_goes_in_the_next_round(service: Service) -> None:
     with service.bench.leases.hold(f"image:{service.web}"):
         lose_private(service)
