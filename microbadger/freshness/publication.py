@@ -18,7 +18,7 @@ from microbadger.freshness.checks import Checks
 from microbadger.freshness.findings import Survey
 from microbadger.freshness.mentions import note_mentions, without_mention
 from microbadger.freshness.private_reads import has_public_record
-from microbadger.freshness.records import Records
+from microbadger.freshness.records import Records, unpacked_image
 from microbadger.freshness.relatives import Chains, LayerStacks
 from microbadger.image import (
     MOST_CHANGES,
@@ -169,9 +169,20 @@ class Publication:
         return None
 
     def remove_files(self, repository: Repository) -> list[str]:
-        """Remove every public file of an image and return the paths of those that there were."""
+        """Remove every public file of an image and return the paths of those that there were. Raises NotRemoved."""
         statuses = {paths.status for paths in ImagePaths.all_of(repository)}
-        return self.publisher.publish({}, self.records.files(repository) | statuses)
+        known = self.records.files(repository)
+        return self.publisher.remove_all(known | statuses | self._forgotten_files(repository, known))
+
+    def _forgotten_files(self, repository: Repository, known: Collection[str]) -> set[str]:
+        """Return the files of an image that are there although the database has lost their paths."""
+        if ImagePaths.of(repository).metadata in known:
+            return set()
+        with self.database.read() as connection:
+            packed = self.records.packed(connection, repository)
+        image = unpacked_image(packed, repository)
+        possible = self._files(repository, image, {}, None).all() if image else {}
+        return {path for path in possible if self.publisher.has(path)}
 
     def publish_without_mention(self, lease: Lease, repository: Repository, gone: Repository) -> list[str]:
         """Publish an image again so that it does not name one that was removed; return the paths that changed."""

@@ -7,7 +7,7 @@ from microbadger.site.markup import FORMATS, badge_link
 from microbadger.site.options import SiteOptions
 from microbadger.site.pages import LISTED_ON_HOME, STATES, absent_page, home_page
 from microbadger.site.paths import API, API_PAGE, CATALOGUE, HOME, ImagePaths, addresses, has_own_paths, image_in
-from microbadger.site.publisher import Publisher, PublishError
+from microbadger.site.publisher import NotRemoved, Publisher, PublishError
 from microbadger.site.search import search, searchable
 from microbadger.site.templating import CONTENT_SECURITY_POLICY
 
@@ -24,6 +24,7 @@ __all__ = [
     "ImagePaths",
     "ListEntry",
     "Maker",
+    "NotRemoved",
     "PublishError",
     "Publisher",
     "SiteOptions",

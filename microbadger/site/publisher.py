@@ -30,6 +30,16 @@ class PublishError(Exception):
     """A file could not be written or removed; the sentence names it and the cause. The old file is still there."""
 
 
+class NotRemoved(PublishError):
+    """Files could not be removed: ``left`` are their paths, ``removed`` those of others that were."""
+
+    def __init__(self, cause: PublishError, left: Collection[str], removed: list[str]) -> None:
+        others = f", nor can {len(left) - 1} others" if len(left) > 1 else ""
+        super().__init__(f"{cause}{others}")
+        self.left = left
+        self.removed = removed
+
+
 class Publisher:
     """The folder ``public/``, addressed by the paths of `microbadger.site.paths`.
 
@@ -50,7 +60,7 @@ class Publisher:
             new = self._written({path: files[path] for path in others}, written)
             for path, file in new.items():
                 self.put(path, file)
-        changed = [*new, *(path for path in sorted(gone) if self.remove(path))]
+        changed = [*new, *self.remove_all(gone)]
         return [*changed, last] if last and self.write(last, files[last]()) else changed
 
     def read(self, path: str) -> bytes | None:
@@ -109,6 +119,23 @@ class Publisher:
         """Remove a file, and the folders this leaves empty; return False if there was none."""
         with _translated("remove", path):
             return remove_file(self.folder / path, self.folder)
+
+    def remove_all(self, paths: Iterable[str]) -> list[str]:
+        """Remove files, and return the paths of those that there were.
+
+        Raises NotRemoved after it was tried for all.
+        """
+        removed: list[str] = []
+        troubles: dict[str, PublishError] = {}
+        for path in sorted(paths):
+            try:
+                if self.remove(path):
+                    removed.append(path)
+            except PublishError as error:
+                troubles[path] = error
+        if troubles:
+            raise NotRemoved(next(iter(troubles.values())), troubles, removed)
+        return removed
 
     def paths(self) -> Iterator[str]:
         """Yield the paths of all public files but those that are being written."""

@@ -126,12 +126,83 @@ def test_it_goes_although_another_image_cannot_be_removed(service: Service, revo
     revoke(service)
     service.bench.freshness.checks.add([Repository.parse("ghcr.io/a/broken")])
     path = ImagePaths.of(Repository.parse("ghcr.io/a/broken")).status
-    (service.bench.public / path).mkdir(parents=True)  # a folder, which cannot be removed as a file is
+    (service.bench.public / path / "a folder that is not empty").mkdir(parents=True)
 
     with pytest.raises(PublishError):
         service.round()
 
     assert not service.holds(service.web)
+
+
+def put_folder(service: Service, path: str, *, is_empty: bool) -> None:
+    """Put a folder where a public file was."""
+    (service.bench.public / path).unlink(missing_ok=True)
+    (service.bench.public / path / ("" if is_empty else "of somebody else")).mkdir(parents=True)
+
+
+PLACES = ["badges/size/{}.svg", "v1/images/{}.json", "images/{}/index.html", "v1/images/{}/-/changes.json"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("revoke", [lose_line, lose_private])
+def test_an_empty_folder_at_the_place_of_a_file_goes_with_the_other_files(
+    service: Service, revoke: Callable[[Service], None], place: str
+) -> None:
+    path = place.format(service.web)
+    put_folder(service, path, is_empty=True)
+    revoke(service)
+    service.round()
+    service.publish_lists()
+
+    assert not (service.bench.public / path).exists()
+    assert not service.holds(service.web)
+    assert not service.names(service.web)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("revoke", [lose_line, lose_private])
+def test_a_file_that_cannot_be_removed_keeps_nothing_else_public(
+    service: Service, revoke: Callable[[Service], None], place: str
+) -> None:
+    put_folder(service, place.format(service.web), is_empty=False)
+    revoke(service)
+    for _ in range(2):  # it is told again until somebody removes it
+        with pytest.raises(PublishError):
+            service.round()
+    service.publish_lists()
+
+    assert files_of(service, service.web) == {}
+    assert not service.holds(service.web)
+    assert not service.names(service.web)
+    service.fake.always("/v2/team/web/", lambda _: Response(status=403))
+    service.bench.refresh()
+    with pytest.raises(PublishError):
+        service.round()
+    assert service.web not in service.bench.freshness.checks.due()  # it does not begin its checks anew, either
+
+
+def test_what_could_not_be_removed_goes_once_it_can_be(service: Service) -> None:
+    path = f"badges/size/{service.web}.svg"
+    put_folder(service, path, is_empty=False)
+    lose_private(service)
+    with pytest.raises(PublishError):
+        service.round()
+    (service.bench.public / path / "of somebody else").rmdir()
+    service.round()
+
+    assert not (service.bench.public / path).exists()
+    assert service.bench.freshness.removal.hidden() == []
+
+
+@pytest.mark.parametrize("revoke", [lose_line, lose_private])
+def test_files_go_whose_paths_the_database_lost_while_the_service_runs(
+    service: Service, revoke: Callable[[Service], None]
+) -> None:
+    lose_rows("public_files")(service)
+    revoke(service)
+    service.round()
+
+    assert files_of(service, service.web) == {}
 
 
 def test_an_image_that_is_public_after_all_comes_back_with_an_anonymous_read(service: Service) -> None:
