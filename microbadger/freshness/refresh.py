@@ -232,7 +232,7 @@ def _question(
         was_absent=turn.check.was_absent,
         absent=turn.check.absent_tags,
         is_push=bool(turn.requests) and not turn.is_of_views,
-        renew=turn.lease.renew,
+        renew=turn.renew,
     )
 
 

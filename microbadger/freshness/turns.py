@@ -5,7 +5,7 @@ A turn takes the requests that wait when it begins. What is asked for meanwhile 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
@@ -25,6 +25,13 @@ log = EventLog(__name__)
 IsWanted = Callable[[Check, Sequence[CheckRequest]], bool]
 
 
+@dataclass(slots=True)
+class Spent:
+    """What a check costs its registry."""
+
+    requests: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """A check that holds the lease of its image, and what the database said when it began."""
@@ -39,6 +46,12 @@ class Turn:
     """Whether somebody asked for this check, rather than its time having come."""
     is_hidden: bool
     """Whether the image was private, and is not yet shown to be public."""
+    spent: Spent = field(default_factory=Spent)
+
+    def renew(self) -> None:
+        """Keep the lease for the next request. Raises LeaseLost."""
+        self.lease.renew()
+        self.spent.requests += 1
 
     @property
     def pushed(self) -> list[str]:
@@ -132,6 +145,7 @@ class Turns:
                 raise LeaseLost
             self.interruptions.forget(connection, turn.repository)
             self.requests.end(connection, turn.repository, turn.requests)
+            self.requests.charge(connection, turn.repository, turn.requests, turn.spent.requests)
             self.requests.follow_up(connection, turn.repository, late)
             if turn.image:
                 self.checks.write(connection, turn.repository, after)
