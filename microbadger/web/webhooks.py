@@ -140,6 +140,7 @@ class WebhookRoutes:
         while not (is_answered := check.answers(asked_at) and not self.freshness.requests.are_waiting(pushed)):
             if time.monotonic() >= deadline or place.is_taken_back:
                 break
+            place.is_repeat |= check.answers(asked_at)  # it was asked for since, and now waits for its turn
             time.sleep(_WAIT_STEP_SECONDS)
             check = self.freshness.checks.get(repository)
         if not is_answered:

@@ -5,12 +5,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
+from sqlalchemy import Connection
 
 from microbadger.freshness import pace
 from microbadger.freshness.requests import Requests
@@ -104,7 +105,11 @@ def test_a_check_of_many_requests_keeps_the_next_away_that_is_asked_for_on_and_o
         assert pace.reserve(connection, elsewhere, NOON, NOON) == NOON
 
 
-@pytest.mark.parametrize("spend", [pace.take_view, lambda *given: pace.charge(*given[:2], 1000, given[2])])
+def charge_much(connection: Connection, repository: Repository, now: datetime) -> None:
+    pace.charge(connection, repository, 1000, now)
+
+
+@pytest.mark.parametrize("spend", [pace.take_view, charge_much])
 def test_a_budget_that_was_spent_before_the_clock_was_set_back_is_there(
     database: Database, spend: Callable[..., object]
 ) -> None:
