@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or
 
 from microbadger.freshness.last_check import AT_ONCE, OVERDUE_AFTER, Check, check_of, columns_of, moment_of
 from microbadger.freshness.private_reads import MAY_BE_NAMED
-from microbadger.image import Reason, Repository, image_name
+from microbadger.image import Reason, Repository, image_name, kept_repositories
 from microbadger.store import CHECKS, Database, read_value, upsert, write_value
 
 _FIRST_RETRY = timedelta(minutes=1)
@@ -85,18 +85,18 @@ class Checks:
         parts = (select(CHECKS.c.image, CHECKS.c.due_at).where(is_due, *of_others) for is_due in self._are_due)
         statement = union_all(*parts).order_by("due_at").limit(limit)
         with self._database.read() as connection:
-            return [Repository.parse(image) for image in connection.execute(statement).scalars()]
+            return kept_repositories(connection.execute(statement).scalars())
 
     def all(self) -> Iterator[tuple[Repository, Check]]:
         """Yield every image with its check, by its name."""
         with self._database.read() as connection:
             rows = connection.execute(select(CHECKS).order_by(CHECKS.c.image)).all()
-        return ((Repository.parse(row.image), check_of(row)) for row in rows)
+        return iter(_named(rows))
 
     def repositories(self) -> set[Repository]:
         """Return every image that has a check, or waits for its first one."""
         with self._database.read() as connection:
-            return {Repository.parse(image) for image in connection.execute(select(CHECKS.c.image)).scalars()}
+            return set(kept_repositories(connection.execute(select(CHECKS.c.image)).scalars()))
 
     def summary(self) -> Summary:
         """Return how the images stand."""
@@ -266,4 +266,4 @@ def _names_of(repository: Repository) -> dict[str, object]:
 
 
 def _named(rows: "Iterable[Row[Any]]") -> list[tuple[Repository, Check]]:
-    return [(Repository.parse(row.image), check_of(row)) for row in rows]
+    return [(repository, check_of(row)) for row in rows for repository in kept_repositories([row.image])]

@@ -7,7 +7,7 @@ in a list, its name. A record says itself whether it is that of a public image, 
 from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, union
 
 from microbadger.freshness.tracked_images import TrackedImage
-from microbadger.image import Repository
+from microbadger.image import Repository, kept_repositories
 from microbadger.store import CHECKS, META, RECORDS, upsert
 
 _PREFIX = "read_as_private:"
@@ -48,12 +48,12 @@ def is_hidden(connection: Connection, image: TrackedImage | None) -> bool:
 def private_reads(connection: Connection) -> set[Repository]:
     """Return every image that was read as a private one, and not yet shown to be public."""
     names = connection.execute(union(_ALL, _PRIVATE_RECORDS)).scalars()
-    return {Repository.parse(name.removeprefix(_PREFIX)) for name in names}
+    return set(kept_repositories(name.removeprefix(_PREFIX) for name in names))
 
 
 def public_records(connection: Connection) -> set[Repository]:
     """Return every image whose record an anonymous reader was shown."""
-    return {Repository.parse(name) for name in connection.execute(_PUBLIC_RECORDS).scalars()}
+    return set(kept_repositories(connection.execute(_PUBLIC_RECORDS).scalars()))
 
 
 def has_public_record(connection: Connection, repository: Repository) -> bool:

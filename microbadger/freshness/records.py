@@ -25,6 +25,7 @@ from microbadger.image import (
     document_bytes,
     has_shape,
     image_name,
+    kept_repositories,
     parse_kept,
     tags_of,
 )
@@ -104,7 +105,7 @@ class Records:
         """Return every image that has a record, by its name."""
         with self._database.read() as connection:
             images = connection.execute(select(RECORDS.c.image).order_by(RECORDS.c.image)).scalars()
-            return [Repository.parse(image) for image in images]
+            return kept_repositories(images)
 
     def packed(self, connection: Connection, repository: Repository) -> bytes | None:
         """Return the document as it is kept, for `unpacked_image` to read after the transaction."""

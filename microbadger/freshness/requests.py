@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
 from microbadger.freshness import pace
-from microbadger.image import DOCKER_HUB, Reference, Repository
+from microbadger.image import DOCKER_HUB, Reference, Repository, kept_repositories
 from microbadger.logs import current_id
 from microbadger.store import ASKED_TAGS, REQUESTS, Database, excluded, upsert
 
@@ -148,7 +148,7 @@ class Requests:
     def repositories(self) -> list[Repository]:
         """Return every image for which a request waits, those first that have waited longest."""
         with self._database.read() as connection:
-            return [Repository.parse(image) for image in connection.execute(_IMAGES, self._times()).scalars()]
+            return kept_repositories(connection.execute(_IMAGES, self._times()).scalars())
 
     def is_worth_a_check(self, repository: Repository, tag: str) -> bool:
         """Return whether to check an unknown tag that a badge was asked for, and remember that it was.

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,8 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 Kind = Literal["read", "write", "migrate"]
 
 _MOST_IDLE = 8
+_text = partial(str, encoding="utf-8", errors="replace")
+"""Reads a text of SQLite, which may hold any bytes, as far as it is one."""
 _POLL_SECONDS = 0.001
 _BEGIN: Mapping[str, Mapping[Kind, Sequence[str]]] = {
     # IMMEDIATE: a transaction that begins by reading cannot go on to write once another one has written.
@@ -42,6 +45,7 @@ class Connections:
         }
         self._idle: deque[Connection] = deque()
         self._is_closed = False
+        self._schema: int | None = None
 
     @contextmanager
     def transaction(self, kind: Kind) -> Iterator[Connection]:
@@ -57,8 +61,35 @@ class Connections:
                     self._execute(cursor, statement)
                 yield connection
         finally:
-            self._idle.append(connection)
-            self._close_idle(0 if self._is_closed else _MOST_IDLE)
+            self._give_back(connection)
+
+    def note_schema(self) -> None:
+        """Note that the tables are as they should be."""
+        self._schema = self._number_of_schema()
+
+    def have_same_schema(self) -> bool:
+        """Return whether no program has changed the tables since; as far as that can be known at once."""
+        return self._schema is None or self._number_of_schema() in (self._schema, None)
+
+    def _number_of_schema(self) -> int | None:
+        """Return a number that changes with the tables; None where there is none, or the database cannot be read."""
+        if self._engine.dialect.name != "sqlite":
+            return None
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            return None
+        try:
+            cursor = connection.connection.cursor()
+            cursor.execute("PRAGMA busy_timeout = 0")
+            cursor.execute("PRAGMA schema_version")
+            ((number,),) = cursor.fetchall()
+        except sqlite3.Error:
+            return None  # the transaction that comes next says why
+        else:
+            return int(number)
+        finally:
+            self._give_back(connection)
 
     def _execute(self, cursor: DBAPICursor, statement: str) -> None:
         """Execute a statement that begins a transaction; to write, as soon as no other process does.
@@ -75,6 +106,10 @@ class Connections:
             else:
                 return
             time.sleep(_POLL_SECONDS)
+
+    def _give_back(self, connection: Connection) -> None:
+        self._idle.append(connection)
+        self._close_idle(0 if self._is_closed else _MOST_IDLE)
 
     def close(self) -> None:
         """Close every connection, those in use as soon as their transaction ends."""
@@ -96,6 +131,7 @@ def engine_for(file: Path, setup: str, *, mode: str = "rw", busy_seconds: float 
             address, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
         )
         try:
+            connection.text_factory = _text
             connection.execute(setup)
         except BaseException:
             connection.close()

@@ -173,7 +173,10 @@ class Database:
         return opened
 
     def _is_current(self, opened: "_Opened") -> bool:
-        return opened.is_usable and (self._file is None or stamp_of(self._file) == opened.stamp)
+        """Return whether the connections are to the database as it is now; a table that was dropped is made again."""
+        if not opened.is_usable or self._file is None:
+            return opened.is_usable
+        return stamp_of(self._file) == opened.stamp and opened.connections.have_same_schema()
 
     def _open(self, before: "_Opened | None") -> "_Opened":
         if self._file is None:
@@ -219,6 +222,7 @@ class Database:
             if not is_ready:
                 with connections.transaction("migrate") as connection:
                     bring_up_to_date(connection, self._migrations)
+            connections.note_schema()
         except BaseException:
             connections.close()
             raise

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection, inspect, select, text
 
 from microbadger.logs import EventLog
-from microbadger.store.tables import META, SCHEMA
+from microbadger.store import guards
+from microbadger.store.tables import META
 
 log = EventLog(__name__)
 
@@ -88,33 +89,37 @@ class UnknownSchema(Exception):
 def is_up_to_date(connection: Connection, migrations: Sequence[Migration]) -> bool:
     """Return whether the database has the schema of this program. Raises UnknownSchema."""
     newest = len(migrations) + 1
-    return _version_of(connection, newest) == newest
+    return _version_of(connection, newest) == newest and guards.are_complete(connection)
 
 
 def bring_up_to_date(connection: Connection, migrations: Sequence[Migration]) -> None:
-    """Create the tables of a new database, or migrate those of an older one. Raises UnknownSchema.
+    """Create the tables of a new database, or what is missing, or migrate those of an older one. Raises UnknownSchema.
 
     The transaction must keep others from doing so at the same time; one of them may have done so before.
     """
     newest = len(migrations) + 1
     version = _version_of(connection, newest)
     if not version:
-        SCHEMA.create_all(connection)
+        META.create(connection)
         values = {_VERSION_KEY: str(newest), IDENTITY_KEY: secrets.token_hex(8)}
         connection.execute(META.insert(), [{"key": key, "value": value} for key, value in values.items()])
     elif version < newest:
+        guards.remove(connection)
         for migrate in migrations[version - 1 :]:
             migrate(connection)
         connection.execute(META.update().where(META.c.key == _VERSION_KEY).values(value=str(newest)))
         log.info("database_migrated", before=version, now=newest)
+    guards.complete(connection)
 
 
 def _version_of(connection: Connection, newest: int) -> int:
     """Return the version of the schema, 0 for a database without tables."""
     if not inspect(connection).has_table(META.name):
+        if name := guards.new_name(connection, META):
+            raise UnknownSchema(f"its table {META.name} was renamed to {name}; give it back its name")
         return 0
-    version = connection.execute(_VERSION).scalar_one_or_none() or ""
-    if not version.isdecimal():
+    version = connection.execute(_VERSION).scalar_one_or_none()
+    if not isinstance(version, str) or not version.isdecimal():
         raise UnknownSchema("it holds the tables of another program; use another database")
     if int(version) > newest:
         raise UnknownSchema(f"a newer program has migrated it to version {version}; use that program")
