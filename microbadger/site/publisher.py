@@ -140,9 +140,8 @@ class Publisher:
     def paths(self) -> Iterator[str]:
         """Yield the paths of all public files but those that are being written."""
         for folder, _, names in os.walk(self.folder):
-            for name in names:
-                if not name.startswith("."):
-                    yield os.path.relpath(os.path.join(folder, name), self.folder)  # noqa: PTH118 - there can be many
+            prefix = f"{folder}/"[len(f"{self.folder}/") :]  # there can be hundreds of thousands of files
+            yield from (f"{prefix}{name}" for name in names if not name.startswith("."))
 
     def has(self, path: str) -> bool:
         """Return whether a file is published at a path; an empty one, as a power failure may leave, does not count."""
