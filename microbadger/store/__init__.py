@@ -1,6 +1,6 @@
 """The database, and whole files."""
 
-from microbadger.store.counts import CountLabels, Counts, labels_of
+from microbadger.store.counts import CountLabels, Counts, Totals, labels_of
 from microbadger.store.database import Database, StoreError
 from microbadger.store.files import (
     PUBLIC_MODE,
@@ -18,6 +18,7 @@ from microbadger.store.files import (
 )
 from microbadger.store.leases import Lease, LeaseLost, Leases
 from microbadger.store.meta import forget_value, identity_of, kept_secret, read_value, write_value
+from microbadger.store.patience import in_haste
 from microbadger.store.tables import (
     ASKED_TAGS,
     BROKEN_CONTENT,
@@ -69,10 +70,12 @@ __all__ = [
     "LeaseLost",
     "Leases",
     "StoreError",
+    "Totals",
     "excluded",
     "forget_value",
     "have_same_content",
     "identity_of",
+    "in_haste",
     "kept_secret",
     "labels_of",
     "make_folder",

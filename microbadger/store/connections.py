@@ -12,6 +12,8 @@ from typing import Literal
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine
 from sqlalchemy.engine.interfaces import DBAPICursor
 
+from microbadger.store.patience import patience
+
 Kind = Literal["read", "write", "migrate"]
 
 _MOST_IDLE = 8
@@ -39,10 +41,7 @@ class Connections:
     def __init__(self, engine: Engine, *, busy_seconds: float = 0) -> None:
         self._engine = engine
         self._busy_seconds = busy_seconds
-        self._statements = {
-            kind: [statement.format(busy_ms=round(1000 * busy_seconds)) for statement in statements]
-            for kind, statements in _BEGIN[engine.dialect.name].items()
-        }
+        self._statements = _BEGIN[engine.dialect.name]
         self._idle: deque[Connection] = deque()
         self._is_closed = False
         self._schema: int | None = None
@@ -57,8 +56,9 @@ class Connections:
         try:
             with connection.begin():
                 cursor = connection.connection.cursor()
+                seconds = patience(self._busy_seconds)
                 for statement in self._statements[kind]:
-                    self._execute(cursor, statement)
+                    self._execute(cursor, statement.format(busy_ms=round(1000 * seconds)), seconds)
                 yield connection
         finally:
             self._give_back(connection)
@@ -91,12 +91,12 @@ class Connections:
         finally:
             self._give_back(connection)
 
-    def _execute(self, cursor: DBAPICursor, statement: str) -> None:
+    def _execute(self, cursor: DBAPICursor, statement: str, seconds: float) -> None:
         """Execute a statement that begins a transaction; to write, as soon as no other process does.
 
         SQLite itself would try ever more rarely, at last every tenth of a second, and find the database locked again.
         """
-        ends_at = time.monotonic() + self._busy_seconds
+        ends_at = time.monotonic() + seconds
         while True:
             try:
                 cursor.execute(statement)
@@ -128,7 +128,7 @@ def engine_for(file: Path, setup: str, *, mode: str = "rw", busy_seconds: float 
     def connect() -> sqlite3.Connection:
         address = f"{file.as_uri()}?mode={mode}"
         connection = sqlite3.connect(
-            address, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+            address, uri=True, timeout=patience(busy_seconds), isolation_level=None, check_same_thread=False
         )
         try:
             connection.text_factory = _text

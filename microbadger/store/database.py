@@ -8,6 +8,7 @@ The file of SQLite is checked before each transaction. One that was deleted, cut
 service runs is noticed; a damaged one is set aside, and what can be read of it goes into a new one.
 """
 
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -32,12 +33,14 @@ from microbadger.store.files import (
 )
 from microbadger.store.forks import ForkGate
 from microbadger.store.migrations import MIGRATIONS, Migration, UnknownSchema, bring_up_to_date, is_up_to_date
+from microbadger.store.patience import patience
 from microbadger.store.sqlite_files import (
     BUSY,
     carry_over,
     close_to_others,
     is_damage,
     is_passing,
+    is_rule_of_others,
     log_inode_of,
     log_of,
     reason_for,
@@ -121,7 +124,9 @@ class Database:
             try:
                 with opened.connections.transaction(kind) as connection:
                     yield connection
-            except _MISTAKES:
+            except _MISTAKES as error:
+                if is_rule_of_others(error):
+                    raise self._unusable(f"a rule that is not its own refuses a row: {reason_for(error)}") from error
                 raise
             except (DBAPIError, self._driver_error) as error:
                 if is_damage(error):
@@ -135,13 +140,24 @@ class Database:
         """Wait until no other thread writes: SQLite lets each try again from time to time, and some wait for long."""
         if self._file is None:
             yield
-        elif self._writing.acquire(timeout=self._busy_seconds):
+        elif self._writing.acquire(timeout=patience(self._busy_seconds)):
             try:
                 yield
             finally:
                 self._writing.release()
         else:
             raise self._unusable(BUSY)
+
+    @contextmanager
+    def _turn_to_open(self) -> Iterator[None]:
+        """Wait until no other thread opens the database; a thread in haste does not wait until others give up."""
+        seconds = patience(float("inf"))
+        if not self._lock.acquire(timeout=-1 if math.isinf(seconds) else seconds):
+            raise self._unusable(BUSY)
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _wait_for_disk(self, file: Path) -> None:
         """Wait until what is committed survives a power failure. Raises StoreError.
@@ -160,7 +176,7 @@ class Database:
         try:
             opened = self._opened
             if opened is None or not self._is_current(opened):
-                with self._lock:
+                with self._turn_to_open():
                     opened = self._opened
                     if opened is None or not self._is_current(opened):
                         opened = self._opened = self._open(opened)

@@ -30,7 +30,7 @@ _ATTEMPTS = 100
 _CHUNK_BYTES = 1024**2
 _LEAST_ROOM_BYTES = 4096
 _MOST_SET_ASIDE = 3
-_NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
+_NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
 
 
 def read_if_any(path: Path | str, *, below: Path | None = None) -> bytes | None:
