@@ -52,6 +52,11 @@ def complete(connection: Connection) -> None:
             connection.exec_driver_sql(statement)
 
 
+def are_there(connection: Connection) -> bool:
+    """Return whether these are SQLite's tables with guards, which only this program makes."""
+    return connection.dialect.name == "sqlite" and are_complete(connection)
+
+
 def new_name(connection: Connection, table: Table) -> str | None:
     """Return the name that somebody has given to a table, to give back its own later; None where it has that."""
     return _new_name(table, _objects(connection)) if connection.dialect.name == "sqlite" else None

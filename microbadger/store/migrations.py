@@ -8,6 +8,7 @@ from sqlalchemy import Connection, inspect, select, text
 from microbadger.logs import EventLog
 from microbadger.store import guards
 from microbadger.store.tables import META
+from microbadger.store.upserts import upsert
 
 log = EventLog(__name__)
 
@@ -100,9 +101,9 @@ def bring_up_to_date(connection: Connection, migrations: Sequence[Migration]) ->
     newest = len(migrations) + 1
     version = _version_of(connection, newest)
     if not version:
-        META.create(connection)
+        META.create(connection, checkfirst=True)
         values = {_VERSION_KEY: str(newest), IDENTITY_KEY: secrets.token_hex(8)}
-        connection.execute(META.insert(), [{"key": key, "value": value} for key, value in values.items()])
+        upsert(connection, META, [{"key": key, "value": value} for key, value in values.items()], update=("value",))
     elif version < newest:
         guards.remove(connection)
         for migrate in migrations[version - 1 :]:
@@ -119,6 +120,8 @@ def _version_of(connection: Connection, newest: int) -> int:
             raise UnknownSchema(f"its table {META.name} was renamed to {name}; give it back its name")
         return 0
     version = connection.execute(_VERSION).scalar_one_or_none()
+    if version is None and guards.are_there(connection):
+        return 0  # somebody has emptied the table: the guards show that the others are as they should be
     if not isinstance(version, str) or not version.isdecimal():
         raise UnknownSchema("it holds the tables of another program; use another database")
     if int(version) > newest:

@@ -53,6 +53,14 @@ def test_a_table_with_another_name_keeps_its_rows_for_its_own(file: Path, name: 
     assert tables_of(file) == set(TABLES)
 
 
+def test_a_table_of_single_values_that_was_emptied_is_begun_anew(file: Path) -> None:
+    put(file, "key", "value")
+    execute(file, "DELETE FROM meta")
+    database_at(file).close()
+    put(file, "key", "new")
+    assert get(file, "key") == "new"
+
+
 def test_a_renamed_table_of_single_values_is_named(file: Path) -> None:
     put(file, "key", "value")
     execute(file, "ALTER TABLE meta RENAME TO elsewhere")
