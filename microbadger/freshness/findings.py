@@ -165,7 +165,8 @@ class Findings:
     def _shown(self) -> Iterator[tuple[str, VersionDocument]]:
         """Yield the version that each tag shows: the last one if it was not asked, or the new one may be read soon."""
         if (only := self.question.tags) is not None:
-            yield from ((tag, last) for last in self.question.last for tag in tags_of(last) if tag not in only)
+            left = {*only, *self.choice.dropped}
+            yield from ((tag, last) for last in self.question.last for tag in tags_of(last) if tag not in left)
         yield from ((tag, self.last_of[tag]) for tag in self.failed if tag in self.last_of)
         real = {*self.choice.listed, *self.question.image.kept_tags, *self.question.just_pushed}
         lost = {tag: error for tag, error in self.failed.items() if tag not in self.last_of and tag in real}

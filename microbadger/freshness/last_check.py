@@ -56,6 +56,11 @@ class Check:
     viewed: Mapping[str, float] = field(default_factory=dict)
     absent: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def beside(self) -> frozenset[str]:
+        """The tags that are kept beside the limit."""
+        return frozenset({*self.pushed, *self.viewed})
+
     def answers(self, asked_at: datetime) -> bool:
         """Return whether a check that began no earlier than this has ended."""
         return bool(self.began_at and self.ended_at and asked_at <= self.began_at <= self.ended_at)

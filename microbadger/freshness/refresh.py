@@ -228,6 +228,7 @@ def _question(
         just_pushed=turn.pushed,
         pushed=turn.check.pushed,
         viewed=list(turn.check.viewed),
+        let_go=turn.let_go,
         is_requested=turn.is_requested,
         was_absent=turn.check.was_absent,
         absent=turn.check.absent_tags,

@@ -46,6 +46,8 @@ class Turn:
     """Whether somebody asked for this check, rather than its time having come."""
     is_hidden: bool
     """Whether the image was private, and is not yet shown to be public."""
+    let_go: frozenset[str] = frozenset()
+    """The tags that were kept because they were pushed or viewed, and now others are."""
     spent: Spent = field(default_factory=Spent)
 
     def renew(self) -> None:
@@ -130,8 +132,11 @@ class Turns:
             hidden = is_hidden(connection, image)
             self.requests.begin(connection, repository, waiting)
             before = self.records.packed(connection, repository)
+        let_go = check.beside
         check = replace(with_named(check, waiting, self.checks.now()), began_at=self.checks.now())
-        return Turn(repository, lease, image, check, waiting, before, is_asked_for, hidden)
+        return Turn(
+            repository, lease, image, check, waiting, before, is_asked_for, hidden, let_go=let_go - check.beside
+        )
 
     def end(self, turn: Turn, after: Check, late: Iterable[CheckRequest]) -> bool:
         """Keep how the image stands, forget the requests that this check has answered, and give the lease back.
