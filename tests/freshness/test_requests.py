@@ -385,7 +385,7 @@ class AnyOrderOfRequestsAndChecks(RuleBasedStateMachine):
 
 
 TestAnyOrderOfRequestsAndChecks = AnyOrderOfRequestsAndChecks.TestCase
-TestAnyOrderOfRequestsAndChecks.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
+TestAnyOrderOfRequestsAndChecks.settings = settings(max_examples=30, stateful_step_count=20)
 
 
 # Tags that a badge was asked for
