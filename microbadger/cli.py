@@ -136,7 +136,7 @@ def refresh(repositories: Sequence[Repository]) -> None:
     tools = _tools_as_served()
     freshness = tools.freshness
     _report_problems(tools)
-    freshness.upkeep.follow_tracked()
+    _follow_tracked(tools)
     wanted = _tracked(tools, repositories) if repositories else freshness.checks.due()
     failed = _check(freshness.refresher.refresh if repositories else freshness.refresher.refresh_if_due, wanted)
     if tools.options.is_static:
@@ -146,12 +146,20 @@ def refresh(repositories: Sequence[Repository]) -> None:
         raise click.ClickException(f"{failed} of {len(wanted)} images could not be checked.")
 
 
+def _follow_tracked(tools: Tools) -> None:
+    """Do what the service does before its checks; where there is none, files of a lost database are looked for, too."""
+    upkeep = tools.freshness.upkeep
+    upkeep.follow_tracked()
+    if tools.options.is_static:
+        upkeep.strays.find_and_remove()
+
+
 @click.command()
 @_operation
 def publish() -> None:
     """Make all public files again from the database, without a request to any registry."""
     tools = _tools_as_served()
-    tools.freshness.upkeep.follow_tracked()
+    _follow_tracked(tools)
     repositories = tools.freshness.checks.repositories()
     count = _publish_again(tools, repositories)
     _finish(tools)

@@ -19,22 +19,13 @@ from microbadger.http import parse_ca_bundle, parse_proxy, proxy_secrets, withou
 from microbadger.image import DOCKER_HUB, InvalidReference, Repository
 from microbadger.site import BucketAddress, parse_bucket_url
 from microbadger.store import check_address, make_folder
+from microbadger.webhooks import is_guessable
 
 _LONGEST_HOURS = 24 * 366
 _MOST_TAGS = 10_000
 # Without a user and a password, which would be published, and without what a badge's markup could not hold.
 _URL = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[\w.~/-]*)?", re.ASCII | re.IGNORECASE)
 _SHORTEST_SECRET = 16
-_FEWEST_CHARACTERS = 6
-_FEWEST_BESIDES_WORDS = 3
-_REPEATED = re.compile(r"(.{1,8}?)\1+.{0,7}", re.DOTALL)
-_COMMON_WORDS = re.compile(
-    "administrator|admin|badger|badge|changeit|changeme|change|default|docker|dummy|example|hidden|image|insert|letmein"
-    "|master|microbadger|micro|nobody|none|null|passphrase|password|passwort|passwd|pass|placeholder|please|private"
-    "|qwerty|replace|root|sample|secret|secure|something|string|super|test|token|undefined|user|value|webhook|welcome"
-    "|here|this|that|with|your|key|the|my|me|to"
-)
-_FILLING = re.compile(r"[\W_\d]")
 _SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _POSTGRESQL = "postgresql+psycopg"
 _DRIVERS = {"sqlite": "sqlite", "postgres": _POSTGRESQL, "postgresql": _POSTGRESQL, _POSTGRESQL: _POSTGRESQL}
@@ -375,18 +366,9 @@ def _host(text: str) -> str:
 def _secret(text: str) -> str:
     if not text.isprintable() or len(text) < _SHORTEST_SECRET:
         raise ValueError(f"it must be printable text of at least {_SHORTEST_SECRET} characters")
-    if _is_guessable(text):
-        raise ValueError("it can be guessed: it repeats characters, or is little more than common words")
+    if is_guessable(text):
+        raise ValueError("it can be guessed; take what `openssl rand -hex 32` prints")
     return text
-
-
-def _is_guessable(text: str) -> bool:
-    """Return whether a secret repeats few characters, or is little more than common words and counted numbers."""
-    lower = text.lower()
-    if len({*lower}) < _FEWEST_CHARACTERS or _REPEATED.fullmatch(lower):
-        return True
-    rest, words = _COMMON_WORDS.subn("", lower)
-    return words > 0 and len({*_FILLING.sub("", rest)}) < _FEWEST_BESIDES_WORDS
 
 
 def prepare_folder(folder: Path) -> None:

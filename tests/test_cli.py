@@ -362,7 +362,7 @@ def test_the_list_says_how_images_stand(operator: Operator) -> None:
     assert operator.state() == "current  checked TIME  next TIME"
     assert operator.state(operator.missing) == (
         "not found in the registry  checked TIME  next TIME  failing since TIME: "
-        f"{operator.fake.host} has no list of tags of team/missing (NAME_UNKNOWN the fake says no)"
+        f"{operator.fake.host} has no list of tags of team/missing (NAME_UNKNOWN)"
     )
 
 

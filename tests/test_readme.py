@@ -111,6 +111,13 @@ def test_the_table_of_events_names_each_that_is_logged() -> None:
     assert {*re.findall(r"`([a-z_]+)`", tables.partition("| events |")[2])} - {"traceback"} == events_logged()
 
 
+def test_every_command_that_starts_the_service_is_that_of_the_procfile() -> None:
+    arguments = (ROOT / "Procfile").read_text().partition("gunicorn ")[2].strip()
+
+    assert re.findall(r"bin/gunicorn (.*)", README) == [arguments] * 2
+    assert "--no-control-socket" in arguments
+
+
 def test_the_example_of_a_list_of_images_is_one(tmp_path: Path) -> None:
     (tmp_path / "images.txt").write_text(block("Start", holding="private"))
     tracked = TrackedImages(tmp_path / "images.txt", "", Database(f"sqlite:///{tmp_path / 'microbadger.db'}"))

@@ -35,7 +35,7 @@ GOOD = [
     ("BASE_URL", "https://badges.example.org/", "base_url", "https://badges.example.org"),
     ("BASE_URL", "http://[::1]:8000/a/b_c~1/", "base_url", "http://[::1]:8000/a/b_c~1"),
     ("HOOK_URL", "https://hooks.example.org/", "hook_url", "https://hooks.example.org"),
-    ("ADMIN_TOKEN", "0123456789abcdef", "admin_token", "0123456789abcdef"),
+    ("ADMIN_TOKEN", "1f3a92c07be4d586", "admin_token", "1f3a92c07be4d586"),
     *(("STATIC", value, "is_static", True) for value in ("1", "true", "Yes", " ON ")),
     *(("STATIC", value, "is_static", False) for value in ("0", "false", "No", " OFF ")),
     ("REFRESH_HOURS", "6", "refresh_interval", timedelta(hours=6)),
@@ -311,13 +311,14 @@ def test_a_refusal_does_not_repeat_a_password(variable: str) -> None:
 @pytest.mark.parametrize("value", [
     "a" * 40, "ab" * 10, "0000000000000001", "passwordpassword", "changeme12345678", "admin-admin-admin-123",
     "my secret password", "none none none none", "hunter2hunter2hunter2", "your-webhook-secret", "your-secret-here",
-    "please-change-me", "the-admin-token-2026",
+    "please-change-me", "the-admin-token-2026", "1234567890123456", "qwertyuiopasdfgh", "${SECRET_FROM_ENV}",
 ])  # fmt: skip
 def test_a_secret_that_can_be_guessed_is_refused_without_repeating_it(variable: str, value: str) -> None:
     with pytest.raises(SettingsError) as refused:
         read(**{variable: value})
 
-    assert refused.value.message.startswith(f"MICROBADGER_{variable} is invalid: it can be guessed")
+    sentence = "it can be guessed; take what `openssl rand -hex 32` prints."
+    assert refused.value.message == f"MICROBADGER_{variable} is invalid: {sentence}"
     assert value not in refused.value.message
 
 

@@ -14,7 +14,7 @@ from microbadger.cdn import CdnPurge
 from microbadger.freshness.checks import Checks, check_anew
 from microbadger.freshness.last_check import check_of
 from microbadger.freshness.private_reads import MAY_BE_NAMED
-from microbadger.image import Repository, document_bytes, parse_kept
+from microbadger.image import Repository, document_bytes, kept_repositories, parse_kept
 from microbadger.logs import EventLog
 from microbadger.site import (
     API,
@@ -203,7 +203,7 @@ class Catalogue:
         check = check_of(row)
         is_whole = _is_entry(row.entry)
         if row.entry is not None and not is_whole:
-            self._damaged.add(Repository.parse(row.image))
+            self._damaged.update(kept_repositories([row.image]))
         entry = row.entry if is_whole else document_bytes({"ImageName": row.name}).decode()
         return listed(entry, check.state(self._checks.now()), check.reason)
 

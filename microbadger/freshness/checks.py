@@ -4,7 +4,7 @@ A service of another *edition* would publish other files, so to it every image i
 """
 
 import random
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or
 
 from microbadger.freshness.last_check import AT_ONCE, OVERDUE_AFTER, Check, check_of, columns_of, moment_of
 from microbadger.freshness.private_reads import MAY_BE_NAMED
-from microbadger.image import Reason, Repository, image_name
+from microbadger.image import Reason, Repository, image_name, kept_repositories
 from microbadger.store import CHECKS, Database, read_value, upsert, write_value
 
 _FIRST_RETRY = timedelta(minutes=1)
@@ -85,18 +85,18 @@ class Checks:
         parts = (select(CHECKS.c.image, CHECKS.c.due_at).where(is_due, *of_others) for is_due in self._are_due)
         statement = union_all(*parts).order_by("due_at").limit(limit)
         with self._database.read() as connection:
-            return [Repository.parse(image) for image in connection.execute(statement).scalars()]
+            return kept_repositories(connection.execute(statement).scalars())
 
     def all(self) -> Iterator[tuple[Repository, Check]]:
         """Yield every image with its check, by its name."""
         with self._database.read() as connection:
             rows = connection.execute(select(CHECKS).order_by(CHECKS.c.image)).all()
-        return ((Repository.parse(row.image), check_of(row)) for row in rows)
+        return iter(_named(rows))
 
     def repositories(self) -> set[Repository]:
         """Return every image that has a check, or waits for its first one."""
         with self._database.read() as connection:
-            return {Repository.parse(image) for image in connection.execute(select(CHECKS.c.image)).scalars()}
+            return set(kept_repositories(connection.execute(select(CHECKS.c.image)).scalars()))
 
     def summary(self) -> Summary:
         """Return how the images stand."""
@@ -135,6 +135,11 @@ class Checks:
     def publishing(self, connection: Connection, repository: Repository) -> None:
         """Note that files are being replaced: until that is done, nobody knows which edition they are of."""
         connection.execute(_PUBLISHING, {"which": str(repository)})
+
+    def dated(self, absent: Iterable[str], before: Mapping[str, float]) -> dict[str, float]:
+        """Return when each of the tags that are absent was first found to be so."""
+        now = self.now().timestamp()
+        return {tag: before.get(tag, now) for tag in absent}
 
     def succeeded(
         self, check: Check, tags: Collection[str], *, note: str | None = None, retry_after: timedelta | None = None
@@ -261,4 +266,4 @@ def _names_of(repository: Repository) -> dict[str, object]:
 
 
 def _named(rows: "Iterable[Row[Any]]") -> list[tuple[Repository, Check]]:
-    return [(Repository.parse(row.image), check_of(row)) for row in rows]
+    return [(repository, check_of(row)) for row in rows for repository in kept_repositories([row.image])]

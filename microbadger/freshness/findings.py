@@ -14,6 +14,7 @@ class Survey:
     """What an image consists of now.
 
     ``deleted`` are tags that the registry said it does not have, ``known`` those that it had before, kept or not.
+    ``absent`` are tags that a later check has to find so, too.
     ``first_listed`` is the list of tags to remember, None to leave the one before. ``trouble`` is why nothing at all
     could be read; else ``note`` is a sentence about what could not. If that ``may_pass``, a check that comes soon may
     find it, but not before ``retry_after``. ``is_gone`` says that the registry has no tag of the image any more: what
@@ -24,6 +25,7 @@ class Survey:
     hub: HubDetails | None = None
     tag_count: int | None = None
     deleted: frozenset[str] = frozenset()
+    absent: frozenset[str] = frozenset()
     known: frozenset[str] = frozenset()
     first_listed: Mapping[str, float] | None = None
     trouble: RegistryError | None = None
@@ -38,8 +40,9 @@ class Findings:
     """What was found out about the tags of a choice.
 
     ``digests`` is what each tag names, ``failed`` why that is not known of others, and ``missing`` are those that do
-    not exist. ``versions`` are described by their digests, as far as they could be read; of those that are ``waiting``,
-    more can perhaps be read at the next check.
+    not exist; ``absent`` are those that failed, but do not exist if a later check finds the same. ``versions`` are
+    described by their digests, as far as they could be read; of those that are ``waiting``, more can perhaps be read at
+    the next check.
     """
 
     question: Question
@@ -48,6 +51,7 @@ class Findings:
     digests: dict[str, str] = field(default_factory=dict)
     failed: dict[str, RegistryError] = field(default_factory=dict)
     missing: dict[str, NotFound] = field(default_factory=dict)
+    absent: set[str] = field(default_factory=set)
     versions: dict[str, VersionDocument] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
 
@@ -55,8 +59,7 @@ class Findings:
         self, passing: Sequence[RegistryError], hub: HubDetails | None, first_listed: Mapping[str, float] | None
     ) -> Survey:
         """Return what the image consists of; ``passing`` is what went wrong and may go well at the next check."""
-        if not self.digests:
-            self._doubt_what_is_missing()
+        self._doubt_what_is_missing()
         if self._is_all_gone:
             return self._absence()
         trouble = self._trouble(passing)
@@ -68,6 +71,7 @@ class Findings:
             hub=hub,
             tag_count=self._tag_count(),
             deleted=self._deleted,
+            absent=self._absent,
             known=self.choice.known,
             first_listed=first_listed,
             trouble=trouble,
@@ -80,19 +84,38 @@ class Findings:
     def _deleted(self) -> frozenset[str]:
         return frozenset(self.missing.keys() & self.last_of.keys())
 
-    def _doubt_what_is_missing(self) -> None:
-        """Count tags that did exist or were just pushed as failed, where only the status of an answer denies them.
+    @property
+    def _absent(self) -> frozenset[str]:
+        """The tags that a later check has to find absent, too; those that this one did not ask about stay so."""
+        if self.question.tags is None:
+            return frozenset(self.absent)
+        return frozenset(self.question.absent.keys() - self.digests.keys() - self.missing.keys())
 
-        If another tag is found, the server does its work, and the status is believed; else only the registry's own
-        words are, or its whole list that does not have the tag.
+    def _doubt_what_is_missing(self) -> None:
+        """Count tags as failed of which there was a sign, where only the status of an answer denies them.
+
+        Some registries never say it in their own words. So the status is believed of a tag that their whole list does
+        not have, if they have others, and if a later check finds the same.
         """
         is_whole = self.question.tags is None and not self.choice.trouble
-        for tag in self.missing.keys() & {*self.last_of, *self.question.just_pushed}:
-            error = self.missing[tag]
-            if not (error.is_explicit or (is_whole and tag not in self.choice.listed)):
-                sentence = f"{error}, but not in the words of a registry: this is not believed"
-                self.failed[tag] = BadAnswer(sentence, host=error.host, status=error.status)
-                del self.missing[tag]
+        seen = self._seen
+        for tag, error in [(tag, error) for tag, error in self.missing.items() if tag in seen]:
+            is_unlisted = is_whole and tag not in self.choice.listed
+            if error.is_explicit or (is_unlisted and (not self.digests or self.question.absent.get(tag))):
+                continue
+            doubt = "which a later check has to confirm" if is_unlisted else "this is not believed"
+            sentence = f"{error}, but not in the words of a registry: {doubt}"
+            self.failed[tag] = BadAnswer(sentence, host=error.host, status=error.status)
+            del self.missing[tag]
+            if is_unlisted:
+                self.absent.add(tag)
+
+    @property
+    def _seen(self) -> set[str]:
+        """The tags of which something else says that they exist: the last check, the list, or a push."""
+        last = {tag for version in self.question.last for tag in tags_of(version)}
+        pushed = () if self.digests else self.question.just_pushed
+        return {*last, *self.choice.listed, *pushed}
 
     @property
     def _is_all_gone(self) -> bool:
@@ -142,7 +165,8 @@ class Findings:
     def _shown(self) -> Iterator[tuple[str, VersionDocument]]:
         """Yield the version that each tag shows: the last one if it was not asked, or the new one may be read soon."""
         if (only := self.question.tags) is not None:
-            yield from ((tag, last) for last in self.question.last for tag in tags_of(last) if tag not in only)
+            left = {*only, *self.choice.dropped}
+            yield from ((tag, last) for last in self.question.last for tag in tags_of(last) if tag not in left)
         yield from ((tag, self.last_of[tag]) for tag in self.failed if tag in self.last_of)
         real = {*self.choice.listed, *self.question.image.kept_tags, *self.question.just_pushed}
         lost = {tag: error for tag, error in self.failed.items() if tag not in self.last_of and tag in real}

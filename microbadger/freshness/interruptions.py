@@ -14,7 +14,6 @@ from microbadger.image import Repository, has_shape
 from microbadger.store import INTERRUPTED_CHECKS, upsert
 
 _SECOND_PAUSE_SECONDS = 10.0
-_THIRD_PAUSE_SECONDS = 60.0
 _LONGEST_PAUSE_SECONDS = 6 * 3600.0
 _MOST_DOUBLINGS = 16
 
@@ -70,6 +69,5 @@ class Interruptions:
 def _pause_seconds(times: int) -> float:
     if times <= 1:
         return 0.0
-    if times == 2:
-        return _SECOND_PAUSE_SECONDS
-    return min(_THIRD_PAUSE_SECONDS * 2.0 ** min(times - 3, _MOST_DOUBLINGS), _LONGEST_PAUSE_SECONDS)
+    # Doubled from few seconds on: processes that are restarted some times in a row are no fault of the image.
+    return min(_SECOND_PAUSE_SECONDS * 2.0 ** min(times - 2, _MOST_DOUBLINGS), _LONGEST_PAUSE_SECONDS)

@@ -38,7 +38,8 @@ class Check:
     ``due_at`` is None where the next check is due at once. ``reason`` and ``error`` say why the last check failed.
     ``note`` is a sentence about what the last check could not read, though it succeeded. ``edition`` names the service
     that made the published files. ``pushed`` are the tags that were pushed last, the newest first; ``viewed`` are tags
-    that somebody viewed a badge of, with when.
+    that somebody viewed a badge of, with when; ``absent`` are kept tags that the registry neither lists nor sends,
+    though without a code of its own, with when that was found first.
     """
 
     began_at: datetime | None = None
@@ -53,6 +54,12 @@ class Check:
     edition: str = ""
     pushed: tuple[str, ...] = ()
     viewed: Mapping[str, float] = field(default_factory=dict)
+    absent: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def beside(self) -> frozenset[str]:
+        """The tags that are kept beside the limit."""
+        return frozenset({*self.pushed, *self.viewed})
 
     def answers(self, asked_at: datetime) -> bool:
         """Return whether a check that began no earlier than this has ended."""
@@ -61,8 +68,16 @@ class Check:
     @property
     def was_absent(self) -> bool:
         """Whether the check before this one did not find the image, and long enough ago to be another look."""
-        is_later = self.ended_at and self.began_at and abs(self.began_at - self.ended_at) >= _ANOTHER_LOOK_AFTER
-        return self.reason == "not_found" and bool(is_later)
+        return self.reason == "not_found" and self._is_another_look(self.ended_at)
+
+    @property
+    def absent_tags(self) -> dict[str, bool]:
+        """The tags that an earlier check did not find, each with whether this one may confirm it."""
+        return {tag: self._is_another_look(moment_of(at)) for tag, at in self.absent.items()}
+
+    def _is_another_look(self, first: datetime | None) -> bool:
+        """Return whether this check began long enough after a time, or before it by a clock that was set back."""
+        return bool(first and self.began_at and abs(self.began_at - first) >= _ANOTHER_LOOK_AFTER)
 
     @property
     def is_not_found(self) -> bool:
@@ -124,6 +139,7 @@ def columns_of(check: Check) -> dict[str, object]:
         "edition": check.edition,
         "pushed_tags": json.dumps(check.pushed),
         "viewed_tags": json.dumps(check.viewed),
+        "absent_tags": json.dumps(check.absent),
     }
 
 
@@ -141,8 +157,13 @@ def check_of(row: "Row[Any]") -> Check:
         note=_kept(row.note, str, None),
         edition=_kept(row.edition, str, ""),
         pushed=tuple(filter(is_tag, parse_kept(row.pushed_tags, list[str]) or [])),
-        viewed={tag: at for tag, at in (parse_kept(row.viewed_tags, dict[str, float]) or {}).items() if is_tag(tag)},
+        viewed=_dated_tags(row.viewed_tags),
+        absent=_dated_tags(row.absent_tags),
     )
+
+
+def _dated_tags(text: str | None) -> dict[str, float]:
+    return {tag: at for tag, at in (parse_kept(text, dict[str, float]) or {}).items() if is_tag(tag)}
 
 
 def is_moment(seconds: float) -> bool:

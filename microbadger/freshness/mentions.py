@@ -2,17 +2,16 @@
 
 import json
 from collections.abc import Iterable
-from contextlib import suppress
 
 from sqlalchemy import Connection, bindparam, select
 
 from microbadger.freshness.relatives import LayerStacks
 from microbadger.image import (
-    InvalidReference,
     RelativeDocument,
     Repository,
     VersionDocument,
     image_name,
+    kept_repositories,
     parse_kept,
     related,
 )
@@ -39,7 +38,11 @@ def write_mentions(connection: Connection, gone: Repository, images: Iterable[Re
 
 def mentions(connection: Connection) -> dict[Repository, list[Repository]]:
     """Return the images that may still name each one that was removed."""
-    return {Repository.parse(row.key.removeprefix(_PREFIX)): _named(row.value) for row in connection.execute(_ALL)}
+    return {
+        repository: kept_repositories(parse_kept(row.value, list[str]) or [])
+        for row in connection.execute(_ALL)
+        for repository in kept_repositories([row.key.removeprefix(_PREFIX)])
+    }
 
 
 def without_mention(versions: Iterable[VersionDocument], gone: Repository) -> list[VersionDocument]:
@@ -53,10 +56,3 @@ def _without(version: VersionDocument, name: str) -> VersionDocument:
 
     of_base = {key: version["Labels"][key] for key in version.get("InheritedLabels", [])}
     return related(version, others(version.get("Parents", [])), others(version.get("Identical", [])), of_base)
-
-
-def _named(text: str) -> list[Repository]:
-    names = parse_kept(text, list[str]) or []
-    with suppress(InvalidReference):  # it is damaged
-        return [Repository.parse(name) for name in names]
-    return []

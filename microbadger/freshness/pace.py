@@ -2,7 +2,8 @@
 
 Anyone may know a webhook, and each check costs its registry requests. A few checks in a row are a release of several
 tags; those who go on asking are answered more slowly, until they leave the image alone for a while. All who go on with
-images of one registry share a budget, so that nobody who loops over many uses up what the registry allows everybody.
+images of one registry share a budget of requests, so that nobody who loops over many uses up what the registry allows
+everybody. Those who view badges of unknown tags share another one: they never hold up a push.
 """
 
 import json
@@ -20,8 +21,12 @@ _LONGEST_SECONDS = 20.0
 _GROWTH = 1.5
 _ALIKE = 8  # checks in a row after which pauses begin to grow
 _QUIET_SECONDS = 30.0  # after a pause, until an image counts as left alone
+_NO_HURRY_SECONDS = 10.0  # between checks of an image that need no budget
 _BETWEEN_REPEATS = timedelta(seconds=2)  # of any images of one registry
+_A_REQUEST = timedelta(seconds=0.2)  # of a registry, by checks for pushes: five a second, where they go on
 _LONGEST_QUEUE = timedelta(seconds=120)
+_BETWEEN_VIEWS = timedelta(seconds=5)
+_VIEWS_AT_ONCE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +55,38 @@ class _Document(TypedDict):
 
 
 def earliest(connection: Connection, repository: Repository, now: datetime) -> datetime | None:
-    """Return when the next check of an image may begin; None if at once."""
+    """Return when the next check of an image may begin, within the budget of its registry; None if at once."""
     pace = _read(connection, repository, now)
-    return datetime.fromtimestamp(pace.may_begin_at, UTC) if pace and pace.may_begin_at > now.timestamp() else None
+    if pace is None or max(pace.may_begin_at, pace.began_at + _NO_HURRY_SECONDS) <= now.timestamp():
+        return None
+    return max(datetime.fromtimestamp(pace.may_begin_at, UTC), now)
 
 
 def reserve(connection: Connection, repository: Repository, begins_at: datetime, now: datetime) -> datetime:
     """Return when a check may begin within the budget of its registry, and keep others from that moment."""
-    key, latest = f"repeats {repository.registry}", now + _LONGEST_QUEUE
-    last = _moment(read_value(connection, key))
-    if last is not None and last <= latest:  # a later one was kept before the clock was set back
-        begins_at = min(max(begins_at, last + _BETWEEN_REPEATS), latest)
-    write_value(connection, key, begins_at.isoformat())
+    key, latest = _repeats_key(repository), now + _LONGEST_QUEUE
+    begins_at = min(max(begins_at, _free_at(connection, key, latest) or now), latest)
+    write_value(connection, key, (begins_at + _BETWEEN_REPEATS).isoformat())
     return begins_at
+
+
+def charge(connection: Connection, repository: Repository, requests: int, now: datetime) -> None:
+    """Have a check that made many requests keep those away that go on with images of its registry."""
+    costs = _A_REQUEST * requests - _BETWEEN_REPEATS
+    if costs > timedelta(0):
+        key, latest = _repeats_key(repository), now + _LONGEST_QUEUE
+        free_at = max(_free_at(connection, key, latest) or now, now) + costs
+        write_value(connection, key, min(free_at, latest).isoformat())
+
+
+def take_view(connection: Connection, repository: Repository, now: datetime) -> bool:
+    """Return whether a view of a badge may have a check within the budget of its registry, and draw it from there."""
+    key, at_once = f"views {repository.registry}", _BETWEEN_VIEWS * _VIEWS_AT_ONCE
+    used_until = max(_free_at(connection, key, now + at_once) or now, now) + _BETWEEN_VIEWS
+    if used_until > now + at_once:
+        return False
+    write_value(connection, key, used_until.isoformat())
+    return True
 
 
 def note_check(connection: Connection, repository: Repository, now: datetime) -> None:
@@ -82,6 +106,16 @@ def _read(connection: Connection, repository: Repository, now: datetime) -> Pace
     document = parse_kept(read_value(connection, _key(repository)), _Document)
     pace = Pace(document["Count"], document["BeganAt"]) if document else None
     return pace if pace and not pace.is_over(now) else None
+
+
+def _repeats_key(repository: Repository) -> str:
+    return f"repeats {repository.registry}"
+
+
+def _free_at(connection: Connection, key: str, latest: datetime) -> datetime | None:
+    """Return when a budget is free again; None where a later moment was kept, before the clock was set back."""
+    moment = _moment(read_value(connection, key))
+    return moment if moment and moment <= latest else None
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -25,6 +25,7 @@ from microbadger.image import (
     document_bytes,
     has_shape,
     image_name,
+    kept_repositories,
     parse_kept,
     tags_of,
 )
@@ -104,7 +105,7 @@ class Records:
         """Return every image that has a record, by its name."""
         with self._database.read() as connection:
             images = connection.execute(select(RECORDS.c.image).order_by(RECORDS.c.image)).scalars()
-            return [Repository.parse(image) for image in images]
+            return kept_repositories(images)
 
     def packed(self, connection: Connection, repository: Repository) -> bytes | None:
         """Return the document as it is kept, for `unpacked_image` to read after the transaction."""
@@ -151,9 +152,12 @@ class Records:
         image: ImageDocument,
         versions: Iterable[VersionDocument],
         change: ChangeDocument | None,
+        *,
+        is_public: bool,
     ) -> None:
         """Replace the record of an image; ``versions`` are those whose documents are new or changed.
 
+        It ``is_public`` if an anonymous reader was shown it.
         Documents of versions that the image has no longer are removed, and the first sight of each tag and digest kept.
         """
         name = str(repository)
@@ -166,6 +170,7 @@ class Records:
             "description": searchable(str(entry.get("Description", ""))),
             "pull_count": entry.get("PullCount", 0),
             "updated_at": image["UpdatedAt"],
+            "is_public": is_public,
         }
         upsert(connection, RECORDS, row, update=[key for key in row if key != "image"])
         rows = [{"image": name, "sha": version["SHA"], "document": _packed(version)} for version in versions]

@@ -66,9 +66,8 @@ class Recovery:
         An image that is being checked comes last: its registry may hang. Raises StoreError and PublishError.
         """
         damaged = self._remove_empty()
-        known = self.checks.repositories()
-        self.strays.find(self.publisher.paths(), known)  # which the next round removes
-        others = known - set(damaged)
+        self.strays.find()  # which the next round removes
+        others = self.checks.repositories() - set(damaged)
         count, busy = 0, list[Repository]()
         for repository in [*damaged, *sorted(others, key=str)]:
             written = self._publish_again(repository, self.refresher.publish_again_if_idle)

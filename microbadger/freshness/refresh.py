@@ -137,7 +137,9 @@ class Refresher:
             return self._failed(turn, survey.trouble)
         if turn.is_hidden:
             self.removal.unhide(turn.repository)
-        published = self.publication.publish(turn.lease, turn.repository, before, survey, is_ours=is_ours)
+        published = self.publication.publish(
+            turn.lease, turn.repository, before, survey, is_ours=is_ours, is_public=not turn.image.private
+        )
         if survey.trouble:
             return self._failed(turn, survey.trouble, published)
         return self._succeeded(turn, survey, published, is_whole=tags is None)
@@ -157,10 +159,11 @@ class Refresher:
     ) -> tuple[Outcome, Check]:
         tags = {tag for version in survey.versions for tag in tags_of(version)}
         retry_after = survey.retry_after if survey.may_pass else None
+        check = replace(turn.check, absent=self.checks.dated(survey.absent, turn.check.absent))
         if is_whole:
-            after = self.checks.succeeded(turn.check, tags, note=survey.note, retry_after=retry_after)
+            after = self.checks.succeeded(check, tags, note=survey.note, retry_after=retry_after)
         else:
-            after = self.checks.succeeded_for_tags(turn.check, tags, retry_after=retry_after)
+            after = self.checks.succeeded_for_tags(check, tags, retry_after=retry_after)
         outcome = Outcome(turn.repository, published.changes, published.paths, len(tags), note=survey.note)
         return outcome, after
 
@@ -226,10 +229,12 @@ def _question(
         just_pushed=turn.pushed,
         pushed=turn.check.pushed,
         viewed=list(turn.check.viewed),
+        let_go=turn.let_go,
         is_requested=turn.is_requested,
         was_absent=turn.check.was_absent,
+        absent=turn.check.absent_tags,
         is_push=bool(turn.requests) and not turn.is_of_views,
-        renew=turn.lease.renew,
+        renew=turn.renew,
     )
 
 

@@ -16,7 +16,15 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, case, func, select
 
-from microbadger.image import RelativeDocument, Repository, TagDocument, VersionDocument, image_name, tags_of
+from microbadger.image import (
+    RelativeDocument,
+    Repository,
+    TagDocument,
+    VersionDocument,
+    image_name,
+    kept_repositories,
+    tags_of,
+)
 from microbadger.site import ImagePaths
 from microbadger.store import LAYER_STACKS, Database, upsert
 
@@ -146,7 +154,7 @@ class LayerStacks:
         found: set[str] = set()
         for chain in chains:
             found.update(connection.execute(_NAMING, {"which": str(repository), "its_chain": chain}).scalars())
-        return [Repository.parse(image) for image in sorted(found)]
+        return kept_repositories(sorted(found))
 
     def forget(self, connection: Connection, repository: Repository) -> None:
         """Forget every version of an image."""

@@ -1,15 +1,24 @@
 """Takes down what may no longer be public: images that are tracked no more, or private no more, and their mentions."""
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from microbadger.freshness.checks import Checks, mark_lists_stale
 from microbadger.freshness.mentions import mentions, write_mentions
 from microbadger.freshness.outcome import Aftermath
-from microbadger.freshness.private_reads import is_hidden, note_public_read, private_reads
+from microbadger.freshness.private_reads import (
+    has_public_record,
+    is_hidden,
+    note_private_read,
+    note_public_read,
+    private_reads,
+)
 from microbadger.freshness.publication import Publication
 from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.freshness.turns import Turns
 from microbadger.image import Repository
+from microbadger.site import NotRemoved
 from microbadger.store import Database, StoreError
 
 
@@ -26,9 +35,11 @@ class Removal:
 
     def remove(self, repository: Repository) -> None:
         """Remove everything published of an image that is not tracked, and its record, after a check under way."""
-        with self.turns.hold(repository):
-            self.remove_held(repository)
-        self.drop_mentions()
+        try:
+            with self.turns.hold(repository):
+                self.remove_held(repository)
+        finally:
+            self.drop_mentions()
 
     def remove_if_idle(self, repository: Repository) -> bool:
         """Do the same, but for its mentions, unless a check is under way; return whether it was done."""
@@ -42,14 +53,16 @@ class Removal:
         return lease is not None
 
     def remove_held(self, repository: Repository) -> list[str]:
-        """Do the same while holding the lease of the image; return the paths of what was removed."""
-        paths = self.publication.remove_files(repository)
-        with self.database.write() as connection:
+        """Do the same while holding the lease of the image; return the paths of what was removed.
+
+        Raises NotRemoved after everything else was done.
+        """
+        with self._taken_down(repository) as (paths, left), self.database.write() as connection:
             if self.tracked.read(connection, repository) is None:  # else somebody has tracked it again
                 self.publication.forget(connection, repository)
                 self.turns.forget(connection, repository)
+                self.publication.records.add_files(connection, repository, left)
                 mark_lists_stale(connection)
-        self.aftermath.purge(paths)
         return paths
 
     def hide(self, repository: Repository) -> None:
@@ -57,19 +70,30 @@ class Removal:
 
         While a check is under way, its record stays: it is still to be hidden, and one does this again.
         """
-        self.publication.remove_files(repository)  # first: on a full disk no lease can be had
-        with self.turns.try_hold(repository) as lease:
+        # Files first: on a full disk no lease can be had.
+        with self._taken_down(repository), self.turns.try_hold(repository) as lease:
             if lease:
                 self.hide_held(repository)
 
+    def hide_unless_shown(self, repository: Repository) -> bool:
+        """Hide an image of which nobody knows whether it was private, unless a check just showed that it is public.
+
+        Return whether that is known now; it is not while a check is under way.
+        """
+        with self.turns.try_hold(repository) as lease:
+            if lease and not self._has_public_record(repository):
+                self.hide_held(repository)
+        return lease is not None
+
     def hide_held(self, repository: Repository) -> None:
-        """Do the same while holding the lease of the image."""
-        paths = self.publication.remove_files(repository)
-        with self.database.write() as connection:
+        """Do the same while holding the lease of the image. Raises NotRemoved after everything else was done."""
+        with self._taken_down(repository) as (_, left), self.database.write() as connection:
             self.publication.forget(connection, repository)
-            self.checks.begin_anew(connection, repository)
+            note_private_read(connection, repository)
+            self.publication.records.add_files(connection, repository, left)
+            if self.checks.read(connection, repository).succeeded_at:  # else a file that stays would begin it again
+                self.checks.begin_anew(connection, repository)
             mark_lists_stale(connection)
-        self.aftermath.purge(paths)
 
     def unhide(self, repository: Repository) -> None:
         """Note that a hidden image was read as a public one, and may be published."""
@@ -90,6 +114,26 @@ class Removal:
         """Return whether an image was private, and is not yet shown to be public."""
         with self.database.read() as connection:
             return is_hidden(connection, self.tracked.read(connection, repository))
+
+    @contextmanager
+    def _taken_down(self, repository: Repository) -> Iterator[tuple[list[str], Collection[str]]]:
+        """Remove the files of an image, and give the paths of those that there were, and of those that are left.
+
+        NotRemoved is raised only after what is done then: one file keeps nothing else public.
+        """
+        trouble: NotRemoved | None = None
+        try:
+            paths = self.publication.remove_files(repository)
+        except NotRemoved as error:
+            paths, trouble = error.removed, error
+        self.aftermath.purge(paths)
+        yield paths, trouble.left if trouble else ()
+        if trouble:
+            raise trouble
+
+    def _has_public_record(self, repository: Repository) -> bool:
+        with self.database.read() as connection:
+            return has_public_record(connection, repository)
 
     def drop_mentions(self) -> None:
         """Publish again what names an image that was removed, without its name; what is under way has to wait."""

@@ -16,11 +16,11 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
 from microbadger.freshness import pace
-from microbadger.image import DOCKER_HUB, Reference, Repository
+from microbadger.image import DOCKER_HUB, Reference, Repository, kept_repositories
 from microbadger.logs import current_id
 from microbadger.store import ASKED_TAGS, REQUESTS, Database, excluded, upsert
 
-_MOST_TAGS = 50  # of one image; more pushes lead to a check of the image as a whole
+_MOST_TAGS = 10  # of one image, as many as are kept beside the limit; more lead to a check of the image as a whole
 _NO_TAG = ""
 
 _LOOKED_FOR_EVERY = timedelta(hours=1)
@@ -139,15 +139,23 @@ class Requests:
             given = {"which": str(repository), "its_tag": request.tag or _NO_TAG, "count": request.asked}
             connection.execute(_DONE, given)
 
+    def charge(
+        self, connection: Connection, repository: Repository, done: Iterable[CheckRequest], requests: int
+    ) -> None:
+        """Note how many requests of its registry a check took, if it was for a push."""
+        if any(not request.is_view for request in done):
+            pace.charge(connection, repository, requests, self._now())
+
     def repositories(self) -> list[Repository]:
         """Return every image for which a request waits, those first that have waited longest."""
         with self._database.read() as connection:
-            return [Repository.parse(image) for image in connection.execute(_IMAGES, self._times()).scalars()]
+            return kept_repositories(connection.execute(_IMAGES, self._times()).scalars())
 
     def is_worth_a_check(self, repository: Repository, tag: str) -> bool:
         """Return whether to check an unknown tag that a badge was asked for, and remember that it was.
 
-        Anyone can ask for any badge: a tag leads to one check an hour at most, and an image has twenty such tags.
+        Anyone can ask for any badge: a tag leads to one check an hour at most, an image has twenty such tags, and all
+        images of a registry share a budget.
         """
         now, image = self._now(), str(repository)
         since = (now - _LOOKED_FOR_EVERY).timestamp()
@@ -156,7 +164,7 @@ class Requests:
         with self._database.write() as connection:
             connection.execute(ASKED_TAGS.delete().where(is_of_image, is_old))
             asked = set(connection.execute(select(ASKED_TAGS.c.tag).where(is_of_image)).scalars())
-            if tag in asked or len(asked) >= _MOST_ASKED_TAGS:
+            if tag in asked or len(asked) >= _MOST_ASKED_TAGS or not pace.take_view(connection, repository, now):
                 return False
             upsert(connection, ASKED_TAGS, {"image": image, "tag": tag, "asked_at": now.timestamp()})
         return True

@@ -121,6 +121,7 @@ class Schedule:
         self._left_undone: set[Repository] = set()
         self._due: set[Repository] = set()
         self._put_off: set[Repository] = set()  # until the next round
+        self._is_comparing = False
 
     def _round(self) -> None:
         self._make_room()
@@ -132,6 +133,7 @@ class Schedule:
                 self._attempt(name, task)
             self._put_off.clear()
             self._attempt("begin what is due", self._begin_due)
+            self._attempt("begin to compare the public folder", self._begin_comparison)
             self._attempt("begin to clean up", self._begin_cleaning)
 
     def _make_room(self) -> None:
@@ -202,6 +204,18 @@ class Schedule:
             self._due.discard(repository)
         if outcome and self._lease and len(self._due) <= _FEW_IN_HAND:
             self._attempt("begin what is due", self._begin_due)
+
+    def _begin_comparison(self) -> None:
+        strays = self._upkeep.strays
+        if strays.are_unknown() and not self._is_comparing:
+            self._is_comparing = True
+            self._due_workers.put(_NO_REGISTRY, self._compare)
+
+    def _compare(self) -> None:
+        try:
+            self._attempt("compare the public folder", self._upkeep.strays.find_and_remove)
+        finally:
+            self._is_comparing = False
 
     def _begin_cleaning(self) -> None:
         if self._upkeep.cleaning.begins():

@@ -128,6 +128,7 @@ class Freshness:
             removal=self.removal,
             publisher=publisher,
             cdn=cdn,
+            registry=registry,
         )
         self.upkeep = Upkeep(
             database=database,
@@ -161,10 +162,15 @@ class Freshness:
             *self.schedule.troubles,
         ]
 
-    def check_soon(self, *references: Reference) -> None:
-        """Have images or some of their tags checked; the requests outlive a power failure once this returns."""
-        for repository, due_at in self.requests.add_paced(*references).items():
+    def check_soon(self, *references: Reference) -> bool:
+        """Have images or some of their tags checked; the requests outlive a power failure once this returns.
+
+        Return whether all are checked at once, rather than later because they are asked for on and on.
+        """
+        times = self.requests.add_paced(*references)
+        for repository, due_at in times.items():
             self.schedule.check_soon(repository, due_at)
+        return not any(times.values())
 
     def check_if_unknown(self, reference: Reference) -> None:
         """Have a tag checked that a badge was asked for and that is not known, unless that was done lately."""

@@ -23,7 +23,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Row, bindparam, func, select
 
-from microbadger.image import InvalidReference, Reference, Repository, image_name, is_tag, parse_kept
+from microbadger.image import InvalidReference, Reference, Repository, image_name, is_tag, kept_repositories, parse_kept
 from microbadger.logs import EventLog, Redaction
 from microbadger.site import has_own_paths
 from microbadger.store import TRACKED_IMAGES, Database, read_if_any, read_value, stamp_of, upsert, write_value
@@ -118,7 +118,7 @@ class TrackedImages:
     def __iter__(self) -> Iterator[TrackedImage]:
         with self._database.read() as connection:
             rows = connection.execute(_STORED.order_by(TRACKED_IMAGES.c.number)).all()
-        stored = {image.repository: image for image in map(_stored_image, rows)}
+        stored = {image.repository: image for image in _stored_images(rows)}
         listed = self._listed().images
         yield from (image.merged_with(stored.pop(repository, None)) for repository, image in listed.items())
         yield from stored.values()
@@ -163,7 +163,7 @@ class TrackedImages:
             self._by_path = listing, by_path
         with self._database.read() as connection:
             rows = connection.execute(_AT_PATH, {"path": path}).all()
-        stored = (_stored_image(row).repository for row in rows)
+        stored = (image.repository for image in _stored_images(rows))
         return list(dict.fromkeys([*self._by_path[1].get(path, ()), *stored]))
 
     @property
@@ -363,8 +363,7 @@ def _may_name(line: str, repository: Repository) -> bool:
 
 
 def _stored(connection: Connection, repository: Repository) -> TrackedImage | None:
-    row = connection.execute(_OF_IMAGE, {"image": str(repository)}).one_or_none()
-    return _stored_image(row) if row else None
+    return next(_stored_images(connection.execute(_OF_IMAGE, {"image": str(repository)})), None)
 
 
 def _store(connection: Connection, image: TrackedImage) -> None:
@@ -380,6 +379,8 @@ def _store(connection: Connection, image: TrackedImage) -> None:
     write_value(connection, _CHANGED, uuid4().hex)
 
 
-def _stored_image(row: "Row[tuple[object, ...]]") -> TrackedImage:
-    kept = filter(is_tag, parse_kept(row.kept_tags, list[str]) or ())
-    return TrackedImage(Repository.parse(row.image), frozenset(kept), row.is_private is True)
+def _stored_images(rows: "Iterable[Row[tuple[object, ...]]]") -> Iterator[TrackedImage]:
+    for row in rows:
+        kept = filter(is_tag, parse_kept(row.kept_tags, list[str]) or ())
+        for repository in kept_repositories([row.image]):
+            yield TrackedImage(repository, frozenset(kept), row.is_private is True)

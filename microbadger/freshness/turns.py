@@ -5,14 +5,14 @@ A turn takes the requests that wait when it begins. What is asked for meanwhile 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
 from microbadger.freshness.checks import Checks, mark_lists_stale
 from microbadger.freshness.interruptions import Interruption, Interruptions
 from microbadger.freshness.last_check import Check, with_named
-from microbadger.freshness.private_reads import is_hidden, note_private_read, note_public_read
+from microbadger.freshness.private_reads import is_hidden, note_private_read
 from microbadger.freshness.records import Records
 from microbadger.freshness.requests import CheckRequest, Requests
 from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
@@ -23,6 +23,13 @@ from microbadger.store import Database, Lease, LeaseLost, Leases
 log = EventLog(__name__)
 
 IsWanted = Callable[[Check, Sequence[CheckRequest]], bool]
+
+
+@dataclass(slots=True)
+class Spent:
+    """What a check costs its registry."""
+
+    requests: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,14 @@ class Turn:
     """Whether somebody asked for this check, rather than its time having come."""
     is_hidden: bool
     """Whether the image was private, and is not yet shown to be public."""
+    let_go: frozenset[str] = frozenset()
+    """The tags that were kept because they were pushed or viewed, and now others are."""
+    spent: Spent = field(default_factory=Spent)
+
+    def renew(self) -> None:
+        """Keep the lease for the next request. Raises LeaseLost."""
+        self.lease.renew()
+        self.spent.requests += 1
 
     @property
     def pushed(self) -> list[str]:
@@ -117,8 +132,11 @@ class Turns:
             hidden = is_hidden(connection, image)
             self.requests.begin(connection, repository, waiting)
             before = self.records.packed(connection, repository)
+        let_go = check.beside
         check = replace(with_named(check, waiting, self.checks.now()), began_at=self.checks.now())
-        return Turn(repository, lease, image, check, waiting, before, is_asked_for, hidden)
+        return Turn(
+            repository, lease, image, check, waiting, before, is_asked_for, hidden, let_go=let_go - check.beside
+        )
 
     def end(self, turn: Turn, after: Check, late: Iterable[CheckRequest]) -> bool:
         """Keep how the image stands, forget the requests that this check has answered, and give the lease back.
@@ -132,6 +150,7 @@ class Turns:
                 raise LeaseLost
             self.interruptions.forget(connection, turn.repository)
             self.requests.end(connection, turn.repository, turn.requests)
+            self.requests.charge(connection, turn.repository, turn.requests, turn.spent.requests)
             self.requests.follow_up(connection, turn.repository, late)
             if turn.image:
                 self.checks.write(connection, turn.repository, after)
@@ -142,8 +161,7 @@ class Turns:
             return bool(self.requests.waiting(connection, turn.repository))
 
     def forget(self, connection: Connection, repository: Repository) -> None:
-        """Forget every check of an image that is tracked no more, and what was asked for."""
-        note_public_read(connection, repository)
+        """Forget every check of an image that is tracked no more, and what was asked for; not that it was private."""
         self.requests.forget(connection, repository)
         self.interruptions.forget(connection, repository)
         self.checks.forget(connection, repository)

@@ -1,8 +1,9 @@
 """What the process that leads does every few seconds besides checks."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
@@ -55,7 +56,7 @@ class Upkeep:
         """What the process that leads does in each round; one that fails keeps the others from nothing."""
         return {
             "follow the tracked images": self.follow_tracked,
-            "remove files of images that nobody tracks": self.strays.remove,
+            "remove files that nothing vouches for": self.strays.remove,
             "publish the lists": self.catalogue.publish_if_stale,
             "send messages": self.notifications.deliver_due,
             "say that the round has ended": self._say_when,
@@ -77,9 +78,11 @@ class Upkeep:
             self._gone = checked - {image.repository for image in self.tracked}
             self._compared = known
         gone = [repository for repository in self._gone if self.tracked.may_be_removed(repository)]
-        _for_each(self.removal.hidden(), self.removal.hide)
-        _for_each(gone, self._remove)
-        self.removal.drop_mentions()
+        _do_all(
+            *(partial(self.removal.hide, repository) for repository in self.removal.hidden()),
+            *(partial(self._remove, repository) for repository in gone),
+            self.removal.drop_mentions,
+        )
 
     def _add_what_is_new(self) -> None:
         with self.database.read() as connection:
@@ -99,12 +102,12 @@ class Upkeep:
         self.counts.set("last_round_timestamp_seconds", round(time.time(), 3))
 
 
-def _for_each(repositories: Iterable[Repository], work: Callable[[Repository], None]) -> None:
-    """Do something for each image, whatever happens with others; raise what happened first."""
+def _do_all(*works: Callable[[], None]) -> None:
+    """Do each of several things, whatever happens with others; raise what happened first."""
     troubles: list[OSError | PublishError | StoreError] = []
-    for repository in repositories:
+    for work in works:
         try:
-            work(repository)
+            work()
         except (OSError, PublishError, StoreError) as error:
             troubles.append(error)
     if troubles:

@@ -56,7 +56,15 @@ from microbadger.image.manifest import (
     parse_manifest,
 )
 from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage
-from microbadger.image.reference import DOCKER_HUB, InvalidReference, Reference, Repository, is_digest, is_tag
+from microbadger.image.reference import (
+    DOCKER_HUB,
+    InvalidReference,
+    Reference,
+    Repository,
+    is_digest,
+    is_tag,
+    kept_repositories,
+)
 from microbadger.image.shapes import has_shape, parse_kept
 from microbadger.image.strict_json import parse_json, parse_object
 from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
@@ -117,6 +125,7 @@ __all__ = [
     "is_same",
     "is_tag",
     "is_version_tag",
+    "kept_repositories",
     "most_specific",
     "outline_version",
     "parse_config",

@@ -60,7 +60,7 @@ class Registry:
 
         Unless its registry `is_named` by the operator, it is asked over https and at public addresses only.
         """
-        place = f"{self._servers.host_asked(repository.registry)}/{repository.path}"
+        place = self._place_of(repository)
         session = partial(
             Session,
             repository,
@@ -80,6 +80,16 @@ class Registry:
         if private:
             return RemoteRepository(session(credential=self._credential(place)))
         return RemoteRepository(session(), find_account)
+
+    def has_account(self, repository: Repository) -> bool:
+        """Return whether a private repository could be read: there is a credential for it, or one may be found."""
+        try:
+            return self._credential(self._place_of(repository)) is not None
+        except Denied:
+            return True
+
+    def _place_of(self, repository: Repository) -> str:
+        return f"{self._servers.host_asked(repository.registry)}/{repository.path}"
 
     def _credential(self, place: str) -> Credential | None:
         try:

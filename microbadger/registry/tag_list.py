@@ -3,7 +3,8 @@
 Links to the next page name another scheme, an internal host or a path that lacks its start where a registry does not
 know how it is reached (RTFACT-18971). Only their query is used, so none of that matters, and none leads anywhere else.
 
-An answer that holds no list says nothing about tags, nor does the list of another repository: neither is an empty list.
+An answer that holds no list says nothing about tags, nor does the list of another repository, or one that holds other
+things only: none of them is an empty list.
 """
 
 import re
@@ -11,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from microbadger.http import Answer
-from microbadger.image import Repository, is_tag, parse_object
+from microbadger.image import Repository, is_digest, is_tag, parse_object
 from microbadger.registry.errors import BadAnswer, RegistryError
 
 _MAX_PAGES = 1000
@@ -95,18 +96,21 @@ def _names(repository: Repository, answer: Answer, bad: Callable[[str], BadAnswe
         raise bad("its list of tags is not JSON") from error
     if "tags" not in fields or "errors" in fields:
         raise bad("its list of tags is missing")
-    if not _is_about(repository, answer.url, fields.get("name")):
-        raise bad("its list of tags is that of another repository")
     tags = fields["tags"]
     if tags is None:  # so says a registry written in Go of a list without an entry
-        return []
+        tags = []
     if not isinstance(tags, list):
         raise bad("its list of tags is not a list")
-    return [tag for tag in tags if isinstance(tag, str) and is_tag(tag)]
+    names = [tag for tag in tags if isinstance(tag, str) and is_tag(tag)]
+    if not (_is_about if names else _is_just_about)(repository, answer.url, fields.get("name")):
+        raise bad("its list of tags is that of another repository")
+    if not names and not all(isinstance(tag, str) and is_digest(tag) for tag in tags):
+        raise bad("its list of tags holds no tag, but other things")
+    return names
 
 
 def _is_about(repository: Repository, url: str, name: object) -> bool:
-    """Return whether a list is that of a repository, by the name that it bears, if it bears one.
+    """Return whether a list of tags is that of a repository, by the name that it bears, if it bears one.
 
     A registry behind a proxy, or one that holds others, names a repository by a longer or a shorter path; and one that
     redirected to another registry by the path there.
@@ -115,9 +119,19 @@ def _is_about(repository: Repository, url: str, name: object) -> bool:
         return True
     if not isinstance(name, str):
         return False
-    asked = _PATH.search(url)
-    paths = {repository.path, asked[1] if asked else repository.path}
+    paths = _paths(repository, url)
     return any(_ends_with(name.lower(), path.lower()) or _ends_with(path.lower(), name.lower()) for path in paths)
+
+
+def _is_just_about(repository: Repository, url: str, name: object) -> bool:
+    """Return whether an empty list is that of a repository: it has to say so, because all tags go with it."""
+    return name in _paths(repository, url)
+
+
+def _paths(repository: Repository, url: str) -> tuple[str, ...]:
+    """Return the path of a repository, and the one that was asked for in the end."""
+    asked = _PATH.search(url)
+    return repository.path, asked[1] if asked else repository.path
 
 
 def _ends_with(path: str, end: str) -> bool:

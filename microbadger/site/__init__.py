@@ -24,7 +24,7 @@ from microbadger.site.paths import (
 from microbadger.site.publisher import Publisher
 from microbadger.site.search import search, searchable
 from microbadger.site.templating import CONTENT_SECURITY_POLICY
-from microbadger.site.tree import Overtaken, PublicTree, PublishError, Seen
+from microbadger.site.tree import NotRemoved, Overtaken, PublicTree, PublishError, Seen, remove_all
 
 __all__ = [
     "API",
@@ -46,6 +46,7 @@ __all__ = [
     "ImagePaths",
     "ListEntry",
     "Maker",
+    "NotRemoved",
     "Overtaken",
     "PublicTree",
     "PublishError",
@@ -70,6 +71,7 @@ __all__ = [
     "media_type_of",
     "open_bucket",
     "parse_bucket_url",
+    "remove_all",
     "search",
     "searchable",
     "status_files",

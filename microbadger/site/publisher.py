@@ -12,7 +12,7 @@ from io import FileIO
 from pathlib import Path
 
 from microbadger.logs import EventLog
-from microbadger.site.tree import PublishError, Seen
+from microbadger.site.tree import PublishError, Seen, remove_all
 from microbadger.store import (
     PUBLIC_MODE,
     have_same_content,
@@ -65,7 +65,7 @@ class Publisher:
             new = self._written({path: files[path] for path in others}, written)
             for path, file in new.items():
                 self.put(path, file)
-        changed = [*new, *(path for path in sorted(gone) if self.remove(path))]
+        changed = [*new, *remove_all(self, gone)]
         return [*changed, last] if last and self.write(last, files[last]()) else changed
 
     def read(self, path: str) -> bytes | None:
@@ -131,6 +131,12 @@ class Publisher:
         with _translated("remove", path):
             return remove_file(self.folder / path, self.folder)
 
+    def paths(self) -> Iterator[str]:
+        """Yield the paths of all public files but those that are being written."""
+        for folder, _, names in os.walk(self.folder):
+            prefix = f"{folder}/"[len(f"{self.folder}/") :]  # there can be hundreds of thousands of files
+            yield from (f"{prefix}{name}" for name in names if not name.startswith("."))
+
     def has(self, path: str) -> bool:
         """Return whether a file is published at a path; an empty one, as a power failure may leave, does not count."""
         try:
@@ -142,13 +148,6 @@ class Publisher:
     def find(self, paths: Iterable[str]) -> set[str]:
         """Return those of many paths at which such a file is published."""
         return set(filter(self.has, paths))
-
-    def paths(self) -> Iterator[str]:
-        """Yield the path of every file but those that are being written."""
-        for folder, _, names in os.walk(self.folder):
-            for name in names:
-                if not name.startswith("."):
-                    yield os.path.relpath(os.path.join(folder, name), self.folder)  # noqa: PTH118 - there can be many
 
     def sweep(self) -> None:
         """Remove the temporary files that killed processes have left."""

@@ -10,6 +10,16 @@ class PublishError(Exception):
     """A file could not be written or removed; the sentence names it and the cause. The old file is still there."""
 
 
+class NotRemoved(PublishError):
+    """Files could not be removed: ``left`` are their paths, ``removed`` those of others that were."""
+
+    def __init__(self, cause: PublishError, left: Collection[str], removed: list[str]) -> None:
+        others = f", nor can {len(left) - 1} others" if len(left) > 1 else ""
+        super().__init__(f"{cause}{others}")
+        self.left = left
+        self.removed = removed
+
+
 class Overtaken(Exception):
     """Another process has replaced the last of the files to publish since it was seen: it was not written."""
 
@@ -78,3 +88,18 @@ class PublicTree(Protocol):
 
     def sweep(self) -> None:
         """Remove what killed processes have left besides public files."""
+
+
+def remove_all(tree: PublicTree, paths: Iterable[str]) -> list[str]:
+    """Remove files, and return the paths of those that there were. Raises NotRemoved after it was tried for all."""
+    removed: list[str] = []
+    troubles: dict[str, PublishError] = {}
+    for path in sorted(paths):
+        try:
+            if tree.remove(path):
+                removed.append(path)
+        except PublishError as error:
+            troubles[path] = error
+    if troubles:
+        raise NotRemoved(next(iter(troubles.values())), troubles, removed)
+    return removed

@@ -1,7 +1,7 @@
 """The database, and whole files."""
 
 from microbadger.store.copying import StoreNotEmpty, copy_store
-from microbadger.store.counts import CountLabels, Counts, labels_of
+from microbadger.store.counts import CountLabels, Counts, Totals, labels_of
 from microbadger.store.database import Database, StoreError
 from microbadger.store.files import (
     PUBLIC_MODE,
@@ -19,6 +19,7 @@ from microbadger.store.files import (
 )
 from microbadger.store.leases import Lease, LeaseLost, Leases
 from microbadger.store.meta import forget_value, identity_of, kept_secret, read_value, write_value
+from microbadger.store.patience import in_haste
 from microbadger.store.postgresql import check_address
 from microbadger.store.tables import (
     ASKED_TAGS,
@@ -72,12 +73,14 @@ __all__ = [
     "Leases",
     "StoreError",
     "StoreNotEmpty",
+    "Totals",
     "check_address",
     "copy_store",
     "excluded",
     "forget_value",
     "have_same_content",
     "identity_of",
+    "in_haste",
     "kept_secret",
     "labels_of",
     "make_folder",

@@ -6,16 +6,20 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from microbadger.store.patience import patience
 from microbadger.store.postgresql import Kind, PostgresqlBeginnings
 
 MOST_CONNECTIONS = 8
 """How many connections a process has to a PostgreSQL server, and how many stay open to a file."""
+_text = partial(str, encoding="utf-8", errors="replace")
+"""Reads a text of SQLite, which may hold any bytes, as far as it is one."""
 _POLL_SECONDS = 0.001
 _BEGIN: Mapping[Kind, Sequence[str]] = {
     # IMMEDIATE: a transaction that begins by reading cannot go on to write once another one has written.
@@ -46,6 +50,7 @@ class Connections:
         self._room = None if is_file else _Room(MOST_CONNECTIONS, busy_seconds)
         self._idle: deque[Connection] = deque()
         self._is_closed = False
+        self._schema: int | None = None
 
     @contextmanager
     def transaction(self, kind: Kind) -> Iterator[Connection]:
@@ -65,6 +70,14 @@ class Connections:
         finally:
             if self._room:
                 self._room.leave()
+
+    def note_schema(self) -> None:
+        """Note that the tables are as they should be."""
+        self._schema = self._number_of_schema()
+
+    def have_same_schema(self) -> bool:
+        """Return whether no program has changed the tables since; as far as that can be known at once."""
+        return self._schema is None or self._number_of_schema() in (self._schema, None)
 
     def close(self) -> None:
         """Close every connection, those in use as soon as their transaction ends."""
@@ -88,6 +101,26 @@ class Connections:
         self._close_idle(0)  # each of them would have to be tried in vain
         return self._begun(kind)
 
+    def _number_of_schema(self) -> int | None:
+        """Return a number that changes with the tables; None where there is none, or the database cannot be read."""
+        if self._engine.dialect.name != "sqlite":
+            return None
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            return None
+        try:
+            cursor = connection.connection.cursor()
+            cursor.execute("PRAGMA busy_timeout = 0")
+            cursor.execute("PRAGMA schema_version")
+            ((number,),) = cursor.fetchall()
+        except sqlite3.Error:
+            return None  # the transaction that comes next says why
+        else:
+            return int(number)
+        finally:
+            self._keep(connection)
+
     def _keep(self, connection: Connection) -> None:
         if connection.invalidated or getattr(connection.connection.driver_connection, "closed", False):
             _close(connection)
@@ -106,10 +139,6 @@ class _SqliteBeginnings:
 
     def __init__(self, busy_seconds: float) -> None:
         self._busy_seconds = busy_seconds
-        self._statements = {
-            kind: [statement.format(busy_ms=round(1000 * busy_seconds)) for statement in statements]
-            for kind, statements in _BEGIN.items()
-        }
 
     def begin(self, connection: Connection, kind: Kind, *, was_idle: bool) -> bool:  # noqa: ARG002 - for others
         """Begin a transaction; to write, as soon as no other process does.
@@ -117,11 +146,12 @@ class _SqliteBeginnings:
         SQLite itself would try ever more rarely, at last every tenth of a second, and find the database locked again.
         """
         cursor = connection.connection.cursor()
-        for statement in self._statements[kind]:
-            ends_at = time.monotonic() + self._busy_seconds
+        seconds = patience(self._busy_seconds)
+        for statement in _BEGIN[kind]:
+            ends_at = time.monotonic() + seconds
             while True:
                 try:
-                    cursor.execute(statement)
+                    cursor.execute(statement.format(busy_ms=round(1000 * seconds)))
                 except sqlite3.OperationalError as error:
                     if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= ends_at:
                         raise
@@ -145,7 +175,7 @@ class _Room:
     def enter(self) -> None:
         """Wait for a place. Raises NoConnectionFree."""
         depth = getattr(self._own, "depth", 0)
-        if not depth and not self._places.acquire(timeout=self._patience_seconds):
+        if not depth and not self._places.acquire(timeout=patience(self._patience_seconds)):
             raise NoConnectionFree
         self._own.depth = depth + 1
 
@@ -166,9 +196,10 @@ def engine_for(file: Path, setup: str, *, mode: str = "rw", busy_seconds: float 
     def connect() -> sqlite3.Connection:
         address = f"{file.as_uri()}?mode={mode}"
         connection = sqlite3.connect(
-            address, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+            address, uri=True, timeout=patience(busy_seconds), isolation_level=None, check_same_thread=False
         )
         try:
+            connection.text_factory = _text
             connection.execute(setup)
         except BaseException:
             connection.close()

@@ -9,6 +9,7 @@ The file of SQLite is checked before each transaction. One that was deleted, cut
 service runs is noticed; a damaged one is set aside, and what can be read of it goes into a new one.
 """
 
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,7 @@ from microbadger.store.files import (
 )
 from microbadger.store.forks import ForkGate
 from microbadger.store.migrations import MIGRATIONS, Migration, UnknownSchema, bring_up_to_date, is_up_to_date
+from microbadger.store.patience import patience
 from microbadger.store.sqlite_files import (
     BUSY,
     carry_over,
@@ -128,6 +130,9 @@ class Database:
             except NoConnectionFree as error:
                 raise self._unusable(_NO_CONNECTION_FREE) from error
             except (DBAPIError, self._driver_error) as error:
+                if self._errors.is_rule_of_others(error):
+                    reason = self._errors.reason_for(error)
+                    raise self._unusable(f"a rule that is not its own refuses a row: {reason}") from error
                 if isinstance(error, _MISTAKES) and not self._errors.is_loss(error):
                     raise
                 if is_damage(error):
@@ -141,13 +146,24 @@ class Database:
         """Wait until no other thread writes: SQLite lets each try again from time to time, and some wait for long."""
         if self._file is None:
             yield
-        elif self._writing.acquire(timeout=self._busy_seconds):
+        elif self._writing.acquire(timeout=patience(self._busy_seconds)):
             try:
                 yield
             finally:
                 self._writing.release()
         else:
             raise self._unusable(BUSY)
+
+    @contextmanager
+    def _turn_to_open(self) -> Iterator[None]:
+        """Wait until no other thread opens the database; a thread in haste does not wait until others give up."""
+        seconds = patience(float("inf"))
+        if not self._lock.acquire(timeout=-1 if math.isinf(seconds) else seconds):
+            raise self._unusable(BUSY)
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _wait_for_disk(self, file: Path) -> None:
         """Wait until what is committed survives a power failure. Raises StoreError.
@@ -166,7 +182,7 @@ class Database:
         try:
             opened = self._opened
             if opened is None or not self._is_current(opened):
-                with self._lock:
+                with self._turn_to_open():
                     opened = self._opened
                     if opened is None or not self._is_current(opened):
                         opened = self._opened = self._open(opened)
@@ -181,7 +197,10 @@ class Database:
         return opened
 
     def _is_current(self, opened: "_Opened") -> bool:
-        return opened.is_usable and (self._file is None or stamp_of(self._file) == opened.stamp)
+        """Return whether the connections are to the database as it is now; a table that was dropped is made again."""
+        if not opened.is_usable or self._file is None:
+            return opened.is_usable
+        return stamp_of(self._file) == opened.stamp and opened.connections.have_same_schema()
 
     def _open(self, before: "_Opened | None") -> "_Opened":
         if self._file is None:
@@ -229,6 +248,7 @@ class Database:
             if not is_ready:
                 with connections.transaction("migrate") as connection:
                     bring_up_to_date(connection, self._migrations)
+            connections.note_schema()
         except BaseException:
             connections.close()
             raise

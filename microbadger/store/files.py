@@ -30,7 +30,7 @@ _ATTEMPTS = 100
 _CHUNK_BYTES = 1024**2
 _LEAST_ROOM_BYTES = 4096
 _MOST_SET_ASIDE = 3
-_NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
+_NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
 
 
 def read_if_any(path: Path | str, *, below: Path | None = None) -> bytes | None:
@@ -134,11 +134,17 @@ def trouble_with(folder: Path) -> str | None:
 
 
 def remove_file(path: Path, below: Path) -> bool:
-    """Remove a file and the folders that this leaves empty, up to ``below``; return False if there was no such file."""
+    """Remove a file and the folders that this leaves empty, up to ``below``; return False if there was no such file.
+
+    An empty folder in its place is removed, too.
+    """
     try:
         path.unlink()
     except (FileNotFoundError, NotADirectoryError):
         return False
+    except (IsADirectoryError, PermissionError):  # POSIX has the second for a folder, Linux the first
+        if path.is_symlink() or not path.is_dir() or not remove_if_empty(path):
+            raise
     for folder in path.parents:
         if folder == below or not remove_if_empty(folder):
             break

@@ -61,6 +61,7 @@ _BEGIN_SECONDS = 3.0
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _PASSING_STATES = {"55P03", "57014"}
 _PASSING_CLASSES = {"40", "53"}
+_RULES_OF_OTHERS = {"23514", "P0001"}
 _LOST_STATES = {"3F000", "42501", "42P01"}
 _REASONS = {
     "3F000": "its schema is gone; create it",
@@ -144,6 +145,11 @@ def is_passing(error: Exception) -> bool:
 def is_loss(error: Exception) -> bool:
     """Return whether a statement fails because the tables are gone, or may not be used any more."""
     return state_of(error) in _LOST_STATES
+
+
+def is_rule_of_others(error: Exception) -> bool:
+    """Return whether a row was refused by a trigger or a condition: there are none of ours."""
+    return state_of(error) in _RULES_OF_OTHERS
 
 
 def reason_for(error: Exception) -> str:

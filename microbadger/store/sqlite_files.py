@@ -27,6 +27,7 @@ _OF_OTHERS = 0o077
 
 BUSY = "another program has locked it; end that program"
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR_SHORT_READ}
+_RULES = {sqlite3.SQLITE_CONSTRAINT_TRIGGER, sqlite3.SQLITE_CONSTRAINT_CHECK}
 _PASSING = {
     *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL),
     *(sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN),
@@ -55,6 +56,11 @@ def is_passing(error: Exception) -> bool:
 def is_loss(error: Exception) -> bool:  # noqa: ARG001 - as in `microbadger.store.postgresql`
     """Return whether a mistake in a statement is one because the tables are gone: a file goes as a whole."""
     return False
+
+
+def is_rule_of_others(error: Exception) -> bool:
+    """Return whether a row was refused by a trigger or a condition: none of ours refuses one."""
+    return _extended_code_of(error) in _RULES
 
 
 def reason_for(error: Exception) -> str:

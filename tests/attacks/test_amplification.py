@@ -1,13 +1,17 @@
 """A webhook that anybody may know costs its registry little, however often it is posted."""
 
+import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
+from sqlalchemy import Connection
 
 from microbadger.freshness import pace
 from microbadger.freshness.requests import Requests
@@ -82,6 +86,51 @@ def test_those_who_go_on_are_answered_more_slowly_until_they_stop(database: Data
     assert again == now + timedelta(seconds=33)
 
 
+@pytest.mark.parametrize(("seconds", "is_at_once"), [(1, False), (9, False), (11, True), (31, True)])
+def test_who_is_in_no_hurry_needs_no_budget(database: Database, seconds: int, is_at_once: bool) -> None:
+    now = NOON + timedelta(seconds=seconds)
+    with database.write() as connection:
+        pace.note_check(connection, ALPINE, NOON)
+        assert (pace.earliest(connection, ALPINE, now) is None) is is_at_once
+
+
+@pytest.mark.parametrize(("cost", "seconds"), [(0, 0), (10, 0), (20, 2), (100, 18), (10_000, 120)])
+def test_a_check_of_many_requests_keeps_the_next_away_that_is_asked_for_on_and_on(
+    database: Database, cost: int, seconds: int
+) -> None:
+    with database.write() as connection:
+        pace.charge(connection, ALPINE, cost, NOON)
+        assert pace.reserve(connection, ALPINE, NOON, NOON) == NOON + timedelta(seconds=seconds)
+        elsewhere = Repository.parse("elsewhere.test/team/app")
+        assert pace.reserve(connection, elsewhere, NOON, NOON) == NOON
+
+
+def charge_much(connection: Connection, repository: Repository, now: datetime) -> None:
+    pace.charge(connection, repository, 1000, now)
+
+
+@pytest.mark.parametrize("spend", [pace.take_view, charge_much])
+def test_a_budget_that_was_spent_before_the_clock_was_set_back_is_there(
+    database: Database, spend: Callable[..., object]
+) -> None:
+    with database.write() as connection:
+        for _ in range(20):
+            spend(connection, ALPINE, NOON)
+        before = NOON - timedelta(days=1)
+        assert pace.take_view(connection, ALPINE, before)
+        assert pace.reserve(connection, ALPINE, before, before) == before
+
+
+@pytest.mark.parametrize("value", ["", "1", "[]", "2026-11-25", "2026-11-25T12:00:00", "9999-12-31T23:59:59+00:00"])
+def test_what_is_kept_and_is_no_budget_holds_nothing_up(database: Database, value: str) -> None:
+    with database.write() as connection:
+        for key in ("views", "repeats"):
+            write_value(connection, f"{key} {ALPINE.registry}", value)
+        pace.charge(connection, ALPINE, 20, NOON)
+        assert pace.take_view(connection, ALPINE, NOON)
+        assert pace.reserve(connection, ALPINE, NOON, NOON) == NOON + timedelta(seconds=2)
+
+
 @pytest.mark.parametrize("value", ["", "1", "[]", "[1]", '["x", "y"]', "[1, 2]", "null", '{"a": 1}', "[1e999, 1]"])
 def test_what_is_kept_and_is_no_pace_holds_nothing_up(database: Database, value: str) -> None:
     with database.write() as connection:
@@ -146,3 +195,71 @@ def test_while_others_loop_over_a_registry_a_push_to_it_is_seen(fake: FakeRegist
 
     assert answer.json()["Result"] == "fresh"
     assert took < SECONDS
+
+
+IMAGES = 6
+Attack = Callable[[RunningService, list[str], int], object]
+
+
+def post_to(index: Callable[[int], int], query: str, timeout: float = 20) -> Attack:
+    """Return what posts to the webhook of one of some images."""
+
+    def attack(service: RunningService, names: list[str], number: int) -> object:
+        return requests.post(service.webhook(names[index(number)]) + query.format(number), timeout=timeout)
+
+    return attack
+
+
+def post_for_all(service: RunningService, names: list[str], number: int) -> object:
+    hook = service.environment["HOOK"]
+    path = names[number % IMAGES].partition("/")[2]
+    return requests.post(hook, json={"repository": {"repo_name": path}, "push_data": {"tag": f"t{number}"}}, timeout=20)
+
+
+def view_an_unknown_tag(service: RunningService, names: list[str], number: int) -> object:
+    return service.get(f"/badges/size/{names[number % IMAGES]}:v{number}.svg")
+
+
+FORTY = "&".join(f"tag=x{{0}}-{number}" for number in range(40))
+ATTACKS: dict[str, tuple[Attack, int]] = {
+    "another tag in each post": (post_to(lambda _: 0, "?tag={0}"), 130),
+    "forty tags in each post": (post_to(lambda _: 0, f"?{FORTY}"), 250),
+    "the webhooks of all images, unknown tags": (post_to(lambda number: number % IMAGES, "?tag={0}"), 250),
+    "the webhook for all images, unknown tags": (post_for_all, 250),
+    "badges of unknown tags": (view_an_unknown_tag, 60),
+    "webhooks that wait": (post_to(lambda number: number % IMAGES, "?wait=120", timeout=9), 150),
+}
+
+
+@pytest.mark.parametrize(("attack", "most"), ATTACKS.values(), ids=ATTACKS)
+def test_strangers_cost_a_registry_little_and_hold_up_no_push_of_another_image(
+    fake: FakeRegistry, tmp_path: Path, attack: Attack, most: int
+) -> None:
+    names = [f"{fake.host}/team/app{number}" for number in range(IMAGES)]
+    for name in names:
+        fake.push(name.partition("/")[2], "latest", image())
+    quiet = f"{fake.host}/team/web"
+    with RunningService(tmp_path, [*names, quiet], "--workers", "2") as service:
+        webhook = service.webhook(quiet)
+        for name in names:
+            service.wait_for_image(name)
+        path = urlsplit(service.command("webhook").stdout.strip()).path
+        service.environment["HOOK"] = service.url + path
+        fake.requests.clear()
+        numbers, until = itertools.count(), time.monotonic() + SECONDS
+
+        def go_on(_: int) -> None:
+            while time.monotonic() < until:
+                with suppress(requests.Timeout):
+                    attack(service, names, next(numbers))
+
+        with ThreadPoolExecutor(IMAGES) as attackers:
+            attacking = attackers.map(go_on, range(IMAGES))
+            time.sleep(SECONDS / 2)
+            fake.push("team/web", "latest", image(labels={"version": "2"}))
+            answer = requests.post(f"{webhook}?wait=20", timeout=30)
+            list(attacking)
+        asked = [request for request in fake.requests if "/team/app" in request.path]
+
+    assert answer.json().get("Result") == "fresh"
+    assert len(asked) <= most

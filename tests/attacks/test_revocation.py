@@ -3,12 +3,15 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import text
 from werkzeug.wrappers import Response
 
 from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.image.reference import Repository
+from microbadger.registry.credentials import Credential
 from microbadger.site.paths import CATALOGUE, HOME, ImagePaths, image_in
 from microbadger.site.tree import PublishError
 from tests.fakes.registry import FakeRegistry, image
@@ -41,8 +44,8 @@ class Service:
     def round(self) -> None:
         self.bench.freshness.upkeep.follow_tracked()
 
-    def restart(self) -> None:
-        self.bench = self.bench.again(named="")
+    def restart(self, **options: Any) -> None:
+        self.bench = self.bench.again(named="", **options)
 
     def holds(self, repository: Repository) -> bool:
         """Return whether a file of an image is published, or would be on request."""
@@ -123,12 +126,83 @@ def test_it_goes_although_another_image_cannot_be_removed(service: Service, revo
     revoke(service)
     service.bench.freshness.checks.add([Repository.parse("ghcr.io/a/broken")])
     path = ImagePaths.of(Repository.parse("ghcr.io/a/broken")).status
-    (service.bench.public / path).mkdir(parents=True)  # a folder, which cannot be removed as a file is
+    (service.bench.public / path / "a folder that is not empty").mkdir(parents=True)
 
     with pytest.raises(PublishError):
         service.round()
 
     assert not service.holds(service.web)
+
+
+def put_folder(service: Service, path: str, *, is_empty: bool) -> None:
+    """Put a folder where a public file was."""
+    (service.bench.public / path).unlink(missing_ok=True)
+    (service.bench.public / path / ("" if is_empty else "of somebody else")).mkdir(parents=True)
+
+
+PLACES = ["badges/size/{}.svg", "v1/images/{}.json", "images/{}/index.html", "v1/images/{}/-/changes.json"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("revoke", [lose_line, lose_private])
+def test_an_empty_folder_at_the_place_of_a_file_goes_with_the_other_files(
+    service: Service, revoke: Callable[[Service], None], place: str
+) -> None:
+    path = place.format(service.web)
+    put_folder(service, path, is_empty=True)
+    revoke(service)
+    service.round()
+    service.publish_lists()
+
+    assert not (service.bench.public / path).exists()
+    assert not service.holds(service.web)
+    assert not service.names(service.web)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("revoke", [lose_line, lose_private])
+def test_a_file_that_cannot_be_removed_keeps_nothing_else_public(
+    service: Service, revoke: Callable[[Service], None], place: str
+) -> None:
+    put_folder(service, place.format(service.web), is_empty=False)
+    revoke(service)
+    for _ in range(2):  # it is told again until somebody removes it
+        with pytest.raises(PublishError):
+            service.round()
+    service.publish_lists()
+
+    assert files_of(service, service.web) == {}
+    assert not service.holds(service.web)
+    assert not service.names(service.web)
+    service.fake.always("/v2/team/web/", lambda _: Response(status=403))
+    service.bench.refresh()
+    with pytest.raises(PublishError):
+        service.round()
+    assert service.web not in service.bench.freshness.checks.due()  # it does not begin its checks anew, either
+
+
+def test_what_could_not_be_removed_goes_once_it_can_be(service: Service) -> None:
+    path = f"badges/size/{service.web}.svg"
+    put_folder(service, path, is_empty=False)
+    lose_private(service)
+    with pytest.raises(PublishError):
+        service.round()
+    (service.bench.public / path / "of somebody else").rmdir()
+    service.round()
+
+    assert not (service.bench.public / path).exists()
+    assert service.bench.freshness.removal.hidden() == []
+
+
+@pytest.mark.parametrize("revoke", [lose_line, lose_private])
+def test_files_go_whose_paths_the_database_lost_while_the_service_runs(
+    service: Service, revoke: Callable[[Service], None]
+) -> None:
+    lose_rows("public_files")(service)
+    revoke(service)
+    service.round()
+
+    assert files_of(service, service.web) == {}
 
 
 def test_an_image_that_is_public_after_all_comes_back_with_an_anonymous_read(service: Service) -> None:
@@ -180,6 +254,71 @@ def test_what_an_administrator_makes_private_no_more_goes_at_once(service: Servi
     assert not service.holds(other)
 
 
+@pytest.mark.parametrize("is_start", [False, True], ids=["running", "start"])
+def test_an_image_that_was_untracked_as_a_private_one_is_named_only_after_an_anonymous_read(
+    service: Service, is_start: bool
+) -> None:
+    service.fake.always("/v2/team/other/", lambda _: Response(status=403))
+    other = Repository(service.fake.host, "team/other")
+    service.bench.freshness.track(TrackedImage(other, private=True))
+    assert service.bench.refresher.refresh(other).error
+    service.bench.freshness.untrack(other)
+    service.bench.freshness.track(TrackedImage(other))
+    if is_start:
+        service.restart()
+    service.round()
+    assert service.bench.refresher.refresh(other).error
+    service.publish_lists()
+
+    assert not service.names(other)
+    assert service.bench.freshness.catalogue.search("other", 10) == []
+    assert not service.bench.freshness.checks.summary().failing
+
+
+def test_a_line_that_was_taken_out_and_comes_back_without_private_hides_its_image(service: Service) -> None:
+    lose_line(service)
+    service.round()
+    lose_private(service)
+    service.round()
+    service.publish_lists()
+
+    assert not service.holds(service.web)
+    assert not service.names(service.web)
+
+
+@pytest.mark.parametrize("text", ["{} privat", "{} private!", "{} private hook=x", "{} prívate"])
+@pytest.mark.parametrize("is_start", [False, True], ids=["running", "start"])
+def test_a_private_image_stays_as_it_was_while_its_line_cannot_be_read(
+    service: Service, text: str, is_start: bool
+) -> None:
+    before = files_of(service, service.web)
+    service.bench.list_images(f"{service.child}\n{text.format(service.web)}\n", seconds_ago=1800)
+    if is_start:
+        service.restart()
+    service.round()
+    asked = len(service.fake.requests)
+    service.bench.refresh()
+
+    assert files_of(service, service.web) == before
+    assert len(service.fake.requests) == asked  # least of all is it read as one that is not private
+
+    lose_private(service)
+    service.round()
+    assert not service.holds(service.web)
+
+
+def test_nothing_is_published_of_an_image_whose_first_line_cannot_be_read(service: Service) -> None:
+    other = Repository(service.fake.host, "team/other")
+    service.fake.push("team/other", "latest", image(layers=[7]))
+    service.bench.list_images(f"{service.web} private\n{service.child}\n{other} privat\n", seconds_ago=1800)
+    service.round()
+    assert service.bench.refresher.refresh(other).error
+    service.publish_lists()
+
+    assert not service.holds(other)
+    assert not service.names(other)
+
+
 def test_what_a_check_under_way_publishes_too_late_goes_in_the_next_round(service: Service) -> None:
     with service.bench.leases.hold(f"image:{service.web}"):
         lose_private(service)
@@ -199,11 +338,56 @@ def test_a_public_image_that_was_never_private_stays(service: Service) -> None:
 # A database that was lost
 
 
-def restart_without_database(service: Service) -> None:
-    service.bench.database.close()
+def account_of(_: str) -> Credential:
+    return Credential("reader", "password")
+
+
+def lose_database(service: Service) -> None:
     for file in service.bench.folder.glob("data/microbadger.db*"):
         file.unlink()
-    service.restart()
+
+
+def garble_database(service: Service) -> None:
+    lose_database(service)
+    (service.bench.folder / "data/microbadger.db").write_bytes(b"garbage " * 5000)
+
+
+def lose_rows(condition: str) -> Callable[[Service], None]:
+    def lose(service: Service) -> None:
+        with service.bench.database.write() as connection:
+            connection.execute(text(f"DELETE FROM {condition}"))
+        service.bench.database.close()
+
+    return lose
+
+
+LOSSES = {
+    "database": lose_database,
+    "garbled database": garble_database,
+    "private reads": lose_rows("meta WHERE key LIKE 'read_as%'"),
+    **{table: lose_rows(table) for table in ("checks", "records", "versions", "public_files", "leases")},
+}
+
+
+def restart_after(service: Service, lose: Callable[[Service], None], **options: Any) -> None:
+    service.bench.freshness.recovery.end_well()
+    service.bench.database.close()
+    lose(service)
+    service.restart(**options)
+
+
+def restart_without_database(service: Service) -> None:
+    restart_after(service, lose_database)
+
+
+def begin_to_lead(service: Service) -> None:
+    """Do what the process that leads does after a stop that was clean: some rounds, and the comparison of files."""
+    upkeep = service.bench.freshness.upkeep
+    for _ in range(2):
+        for task in upkeep.tasks.values():
+            task()
+        if upkeep.strays.are_unknown():
+            upkeep.strays.find_and_remove()
 
 
 def start(service: Service) -> None:
@@ -217,6 +401,92 @@ def start(service: Service) -> None:
 
 def files_of(service: Service, repository: Repository) -> dict[str, bytes]:
     return {path: content for path, content in service.bench.files().items() if image_in(path) == repository}
+
+
+@pytest.mark.parametrize("revoke", [lose_line, lose_private])
+@pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES)
+def test_what_may_no_longer_be_public_goes_at_a_start_whatever_the_database_lost(
+    service: Service, lose: Callable[[Service], None], revoke: Callable[[Service], None]
+) -> None:
+    service.fake.always("/v2/team/web/", lambda _: Response(status=403))
+    revoke(service)
+    restart_after(service, lose, credentials=account_of)
+    begin_to_lead(service)
+    assert service.bench.refresh()  # nor does a check bring it back
+    begin_to_lead(service)
+
+    assert files_of(service, service.web) == {}
+    assert not service.holds(service.web)
+    assert service.web.path.encode() not in b"".join(service.bench.files()[path] for path in (HOME, CATALOGUE))
+    assert not service.bench.freshness.checks.summary().failing
+
+
+@pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES)
+def test_a_public_image_without_a_credential_stays_whatever_the_database_lost(
+    service: Service, lose: Callable[[Service], None]
+) -> None:
+    before = files_of(service, service.child)
+    restart_after(service, lose)
+    begin_to_lead(service)
+
+    assert files_of(service, service.child) == before
+
+
+@pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES)
+def test_an_image_that_is_still_private_stays_whatever_the_database_lost(
+    service: Service, lose: Callable[[Service], None]
+) -> None:
+    before = files_of(service, service.web)
+    restart_after(service, lose, credentials=account_of)
+    begin_to_lead(service)
+
+    assert files_of(service, service.web) == before
+
+
+@pytest.mark.parametrize("what", ["checks", "public_files", "meta WHERE key LIKE 'r%'"])
+def test_a_record_vouches_for_a_public_image_although_there_is_a_credential(
+    service: Service, what: str
+) -> None:
+    before = files_of(service, service.child)
+    restart_after(service, lose_rows(what), credentials=account_of)
+    begin_to_lead(service)
+
+    assert files_of(service, service.child) == before
+
+
+def test_a_public_image_of_a_lost_database_comes_back_with_its_first_anonymous_read(service: Service) -> None:
+    restart_after(service, lose_database, credentials=account_of)
+    begin_to_lead(service)
+    assert files_of(service, service.child) == {}
+    assert service.bench.freshness.checks.due() == [service.child, service.web]
+
+    assert service.bench.refresher.refresh(service.child).error is None
+    begin_to_lead(service)
+
+    assert service.holds(service.child)
+    assert service.child.path.encode() in service.bench.files()[CATALOGUE]
+
+
+def test_an_image_that_was_read_anonymously_before_files_are_compared_stays(service: Service) -> None:
+    restart_after(service, lose_database, credentials=account_of)
+    service.bench.freshness.upkeep.follow_tracked()
+    assert service.bench.refresher.refresh(service.child).error is None
+    before = files_of(service, service.child)
+    begin_to_lead(service)
+
+    assert files_of(service, service.child) == before
+
+
+def test_an_image_that_is_being_checked_is_hidden_after_that(service: Service) -> None:
+    service.fake.always("/v2/team/web/", lambda _: Response(status=403))
+    lose_private(service)
+    restart_after(service, lose_database, credentials=account_of)
+    with service.bench.leases.hold(f"image:{service.web}"):
+        begin_to_lead(service)
+        assert files_of(service, service.web)
+    begin_to_lead(service)
+
+    assert files_of(service, service.web) == {}
 
 
 @pytest.mark.parametrize("revoke", [lose_line, lose_line_beside_a_bad_one])

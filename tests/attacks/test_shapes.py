@@ -112,7 +112,7 @@ def test_a_change_of_another_shape_is_left_out(bench: Bench, other: Any) -> None
 
 
 @pytest.mark.parametrize("other", OTHERS, ids=repr)
-@pytest.mark.parametrize("column", ["pushed_tags", "viewed_tags"])
+@pytest.mark.parametrize("column", ["pushed_tags", "viewed_tags", "absent_tags"])
 def test_a_check_of_another_shape_counts_as_never_set(bench: Bench, column: str, other: Any) -> None:
     replace(bench, CHECKS, **{column: json.dumps(other)})
     assert bench.refresh() is None
@@ -120,7 +120,7 @@ def test_a_check_of_another_shape_counts_as_never_set(bench: Bench, column: str,
 
 
 @pytest.mark.parametrize("text", ["", "x", "[", "\0", "[" * 5000])
-@pytest.mark.parametrize("column", ["pushed_tags", "viewed_tags", "reason"])
+@pytest.mark.parametrize("column", ["pushed_tags", "viewed_tags", "absent_tags", "reason"])
 def test_a_check_that_is_not_json_counts_as_never_set(bench: Bench, column: str, text: str) -> None:
     replace(bench, CHECKS, **{column: text})
     assert bench.refresh() is None

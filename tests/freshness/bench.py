@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from microbadger.image.reference import Reference, Repository
 from microbadger.notifications.notifications import Notifications
 from microbadger.notifications.outbox import Attempt
 from microbadger.registry.client import Registry
+from microbadger.registry.credentials import Credential
 from microbadger.registry.servers import Servers
 from microbadger.site.options import SiteOptions
 from microbadger.site.paths import ImagePaths
@@ -53,6 +54,7 @@ class Bench:
         notifications_kind: type[Notifications] = Notifications,
         hub_url: str = "",
         is_static: bool = False,
+        credentials: Callable[[str], Credential | None] = lambda _: None,
         **options: Any,
     ) -> None:
         self.folder, self.fake, self.time = folder, fake, START
@@ -63,7 +65,9 @@ class Bench:
         self.postman, self.cdn = Postman(Attempt(503)), CdnLog()
         counts, network = Counts(self.database), Network("tests")
         servers = Servers({"docker.io": fake.url}, hub_url=hub_url)
-        self.registry = Registry(self.database, counts, network, servers=servers, sleep=lambda _: None)
+        self.registry = Registry(
+            self.database, counts, network, servers=servers, credentials=credentials, sleep=lambda _: None
+        )
         self.notifications = notifications_kind(
             self.database, Leases(self.database), counts, self.postman.send, base_url=BASE_URL, now=lambda: self.time
         )

@@ -364,7 +364,7 @@ def test_an_image_that_another_edition_published_and_that_fails_keeps_its_time(w
 moments = st.one_of(st.none(), st.integers(-3000, 3000).map(lambda minutes: NOON + minutes * MINUTE))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     due_ats=st.lists(st.tuples(moments, st.sampled_from([None, *REASONS])), min_size=10, max_size=10),
     interval=st.sampled_from([MINUTE, HOUR, DAY]),

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from microbadger.freshness.interruptions import Interruption, Interruptions
 from microbadger.image.reference import Repository
 from microbadger.store.database import Database
-from tests.freshness.clock import DAY, HOUR, MINUTE, NOON, SECOND, Clock
+from tests.freshness.clock import DAY, HOUR, NOON, SECOND, Clock
 
 ALPINE, NGINX = Repository.parse("alpine"), Repository.parse("nginx")
 
@@ -40,10 +40,10 @@ def test_an_image_is_not_held_back_where_no_check_was_cut_short(connection: Conn
     [
         (1, 0 * SECOND),
         (2, 10 * SECOND),
-        (3, MINUTE),
-        (4, 2 * MINUTE),
-        (11, 256 * MINUTE),
-        (12, 6 * HOUR),
+        (3, 20 * SECOND),
+        (4, 40 * SECOND),
+        (13, 20_480 * SECOND),
+        (14, 6 * HOUR),
         (99, 6 * HOUR),
     ],
 )

@@ -390,7 +390,7 @@ def test_another_edition_describes_the_layers_of_versions_anew(bench: Bench) -> 
     assert version
     older = {**version, "Layers": [{**version["Layers"][0], "Command": "as an older edition described it"}]}
     with bench.database.write() as connection:
-        bench.freshness.records.write(connection, bench.repository, bench.record, [older], None)  # type: ignore[list-item]
+        bench.freshness.records.write(connection, bench.repository, bench.record, [older], None, is_public=True)  # type: ignore[list-item]
 
     bench.again(edition="second edition").refresh()
 

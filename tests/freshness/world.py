@@ -183,6 +183,7 @@ class World:
             removal=self.removal,
             publisher=self.publisher,
             cdn=self.cdn,
+            registry=self.registries,
         )
         self.upkeep = Upkeep(
             database=self.database,

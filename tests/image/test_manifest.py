@@ -37,7 +37,7 @@ from microbadger.image.platforms import PlatformImage
 from microbadger.image.reference import Repository
 from tests.fakes.registry import DOCKER_CONFIG, OCI_CONFIG, OCI_LAYER, descriptor, image, index, layer, to_json
 
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PATIENT = settings(suppress_health_check=[HealthCheck.too_slow])
 DIGEST = digest_of(b"{}")
 CONFIG = {"mediaType": OCI_CONFIG, "digest": DIGEST, "size": 2}
 SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+prettyjws"

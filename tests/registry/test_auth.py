@@ -20,7 +20,7 @@ from tests.fakes.counts import FakeCounts
 from tests.fakes.registry import FakeRegistry, image, to_json
 from tests.registry.bench import listed, registry_client
 
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PATIENT = settings(suppress_health_check=[HealthCheck.too_slow])
 PATH = "team/app"
 ALICE = Credential("alice", "pass:wörd")
 # Below these everybody can have a host, https://publicsuffix.org/list/ has most of them.

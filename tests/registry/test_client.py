@@ -26,7 +26,7 @@ from tests.fakes.counts import FakeCounts
 from tests.fakes.registry import FakeRegistry, RawServer, image, index, read_request, to_json
 from tests.registry.bench import ScriptedTransport, listed, registry_client, sendable
 
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PATIENT = settings(suppress_health_check=[HealthCheck.too_slow])
 PATH = "team/app"
 NOW = 1_800_000_000.0
 
