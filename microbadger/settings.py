@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError
 from microbadger.cdn import Cloudflare, PurgeMethod, Target, parse_target
 from microbadger.http import parse_ca_bundle, parse_proxy, proxy_secrets, without_login
 from microbadger.image import DOCKER_HUB, InvalidReference, Repository
-from microbadger.store import make_folder
+from microbadger.store import check_address, make_folder
 
 _LONGEST_HOURS = 24 * 366
 _MOST_TAGS = 10_000
@@ -207,10 +207,8 @@ def _database(text: str, public_dir: Path) -> str:
     if is_file and Path(database).resolve().is_relative_to(public_dir.resolve()):
         raise ValueError("the file must be outside of the public folder")
     url = url.set(drivername=driver)
-    try:
-        url.get_dialect().import_dbapi()
-    except ImportError:
-        raise ValueError("PostgreSQL needs psycopg; install it with: pip install 'psycopg[binary]'") from None
+    if not is_file:
+        check_address(url)
     return url.render_as_string(hide_password=False)
 
 

@@ -4,6 +4,8 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.databases import database_server  # noqa: F401 - a fixture
+from tests.postgresql import own_postgresql_server, postgresql_server  # noqa: F401 - fixtures
 from tests.real_registry import image_maker, real_registry  # noqa: F401 - fixtures
 
 

@@ -6,7 +6,6 @@ import sys
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from types import ModuleType
 
 import certifi
 import pytest
@@ -219,11 +218,23 @@ def test_another_file_can_be_the_database(url: str, file: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", POSTGRESQL)
-def test_postgresql_is_named_as_platforms_do(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "psycopg", ModuleType("psycopg"))
+def test_postgresql_is_named_as_platforms_do(scheme: str) -> None:
     rest = "user:pa%40ss@db.example.org:5433/badges?sslmode=require"
 
     assert database_of(f"{scheme}://{rest}") == f"postgresql+psycopg://{rest}"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ("pgbouncer=true", 'invalid connection option "pgbouncer"'),
+        ("mañana=1", 'invalid connection option "mañana"'),
+    ],
+)
+def test_an_option_that_the_driver_does_not_know_is_refused(options: str, reason: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        database_of(f"postgres://user:hunter2@db.example.org/badges?{options}")
+    assert refused.value.message == f"DATABASE_URL is invalid: {reason}."
 
 
 @pytest.mark.parametrize("scheme", POSTGRESQL)

@@ -115,7 +115,7 @@ class Checks:
     def add(self, repositories: Iterable[Repository]) -> None:
         """Have images checked from now on, those that are new at once."""
         blank = columns_of(Check())
-        rows = [{**_names_of(repository), **blank} for repository in repositories]
+        rows = [{**_names_of(repository), **blank} for repository in sorted(repositories, key=str)]
         if rows:
             with self._database.write() as connection:
                 if upsert(connection, CHECKS, rows):

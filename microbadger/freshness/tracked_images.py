@@ -208,7 +208,6 @@ class TrackedImages:
     def remember(self) -> None:
         """Keep the lines of the file in the database, for the case that they are lost."""
         if not self._listed().is_lost and (text := _text_of(read_if_any(self._file) or b"")):
-            text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")  # which PostgreSQL cannot keep
             with self._database.write() as connection:
                 write_value(connection, _REMEMBERED, text)
 

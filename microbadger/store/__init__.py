@@ -18,6 +18,7 @@ from microbadger.store.files import (
 )
 from microbadger.store.leases import Lease, LeaseLost, Leases
 from microbadger.store.meta import forget_value, identity_of, kept_secret, read_value, write_value
+from microbadger.store.postgresql import check_address
 from microbadger.store.tables import (
     ASKED_TAGS,
     BROKEN_CONTENT,
@@ -69,6 +70,7 @@ __all__ = [
     "LeaseLost",
     "Leases",
     "StoreError",
+    "check_address",
     "excluded",
     "forget_value",
     "have_same_content",

@@ -1,90 +1,163 @@
 """Connections to a database, kept open between transactions."""
 
 import sqlite3
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Protocol
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine
-from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy import Connection, Engine, NullPool, create_engine
+from sqlalchemy.exc import SQLAlchemyError
 
-Kind = Literal["read", "write", "migrate"]
+from microbadger.store.postgresql import Kind, PostgresqlBeginnings
 
-_MOST_IDLE = 8
+MOST_CONNECTIONS = 8
+"""How many connections a process has to a PostgreSQL server, and how many stay open to a file."""
 _POLL_SECONDS = 0.001
-_BEGIN: Mapping[str, Mapping[Kind, Sequence[str]]] = {
+_BEGIN: Mapping[Kind, Sequence[str]] = {
     # IMMEDIATE: a transaction that begins by reading cannot go on to write once another one has written.
-    "sqlite": {
-        "read": ("PRAGMA query_only = 1", "PRAGMA busy_timeout = {busy_ms}", "BEGIN"),
-        "write": ("PRAGMA query_only = 0", "PRAGMA busy_timeout = 0", "PRAGMA synchronous = NORMAL", "BEGIN IMMEDIATE"),
-        "migrate": ("PRAGMA query_only = 0", "PRAGMA busy_timeout = 0", "PRAGMA synchronous = FULL", "BEGIN IMMEDIATE"),
-    },
-    "postgresql": {
-        "read": ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",),
-        "write": (),
-        "migrate": ("SELECT pg_advisory_xact_lock(20150801)",),  # any number, as long as it is always the same
-    },
+    "read": ("PRAGMA query_only = 1", "PRAGMA busy_timeout = {busy_ms}", "BEGIN"),
+    "write": ("PRAGMA query_only = 0", "PRAGMA busy_timeout = 0", "PRAGMA synchronous = NORMAL", "BEGIN IMMEDIATE"),
+    "migrate": ("PRAGMA query_only = 0", "PRAGMA busy_timeout = 0", "PRAGMA synchronous = FULL", "BEGIN IMMEDIATE"),
 }
+
+
+class NoConnectionFree(Exception):
+    """Every connection that a process may have is in use, and none has become free for a while."""
+
+
+class Beginnings(Protocol):
+    """How transactions of a database begin."""
+
+    def begin(self, connection: Connection, kind: Kind, *, was_idle: bool) -> bool:
+        """Begin a transaction; return False if a connection that was idle is broken. Raises the driver's errors."""
 
 
 class Connections:
     """The connections of this process to one database, for as long as it is the same."""
 
     def __init__(self, engine: Engine, *, busy_seconds: float = 0) -> None:
+        is_file = engine.dialect.name == "sqlite"
         self._engine = engine
-        self._busy_seconds = busy_seconds
-        self._statements = {
-            kind: [statement.format(busy_ms=round(1000 * busy_seconds)) for statement in statements]
-            for kind, statements in _BEGIN[engine.dialect.name].items()
-        }
+        self._beginnings: Beginnings = _SqliteBeginnings(busy_seconds) if is_file else PostgresqlBeginnings()
+        self._room = None if is_file else _Room(MOST_CONNECTIONS, busy_seconds)
         self._idle: deque[Connection] = deque()
         self._is_closed = False
 
     @contextmanager
     def transaction(self, kind: Kind) -> Iterator[Connection]:
-        """Give a connection within a transaction. Raises the errors of SQLAlchemy and of the driver."""
-        try:
-            connection = self._idle.pop()  # the last one used: what it has read is still in memory
-        except IndexError:
-            connection = self._engine.connect()
-        try:
-            with connection.begin():
-                cursor = connection.connection.cursor()
-                for statement in self._statements[kind]:
-                    self._execute(cursor, statement)
-                yield connection
-        finally:
-            self._idle.append(connection)
-            self._close_idle(0 if self._is_closed else _MOST_IDLE)
+        """Give a connection within a transaction.
 
-    def _execute(self, cursor: DBAPICursor, statement: str) -> None:
-        """Execute a statement that begins a transaction; to write, as soon as no other process does.
-
-        SQLite itself would try ever more rarely, at last every tenth of a second, and find the database locked again.
+        Raises the errors of SQLAlchemy and of the driver, and NoConnectionFree.
         """
-        ends_at = time.monotonic() + self._busy_seconds
-        while True:
+        if self._room:
+            self._room.enter()
+        try:
+            connection = self._begun(kind)
             try:
-                cursor.execute(statement)
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= ends_at:
-                    raise
-            else:
-                return
-            time.sleep(_POLL_SECONDS)
+                with connection.begin():
+                    yield connection
+            finally:
+                self._keep(connection)
+        finally:
+            if self._room:
+                self._room.leave()
 
     def close(self) -> None:
         """Close every connection, those in use as soon as their transaction ends."""
         self._is_closed = True
         self._close_idle(0)
 
+    def _begun(self, kind: Kind) -> Connection:
+        """Return a connection whose transaction has begun; one that broke while it was idle is replaced."""
+        try:
+            connection, was_idle = self._idle.pop(), True  # the last one used: what it has read is still in memory
+        except IndexError:
+            connection, was_idle = self._engine.connect(), False
+        try:
+            has_begun = self._beginnings.begin(connection, kind, was_idle=was_idle)
+        except BaseException:
+            self._keep(connection)
+            raise
+        if has_begun:
+            return connection
+        _close(connection)
+        self._close_idle(0)  # each of them would have to be tried in vain
+        return self._begun(kind)
+
+    def _keep(self, connection: Connection) -> None:
+        if connection.invalidated or getattr(connection.connection.driver_connection, "closed", False):
+            _close(connection)
+        else:
+            self._idle.append(connection)
+        self._close_idle(0 if self._is_closed else MOST_CONNECTIONS)
+
     def _close_idle(self, most: int) -> None:
         while len(self._idle) > most:
             with suppress(IndexError):  # another thread was faster
-                self._idle.popleft().close()
+                _close(self._idle.popleft())
+
+
+class _SqliteBeginnings:
+    """How a transaction of SQLite begins."""
+
+    def __init__(self, busy_seconds: float) -> None:
+        self._busy_seconds = busy_seconds
+        self._statements = {
+            kind: [statement.format(busy_ms=round(1000 * busy_seconds)) for statement in statements]
+            for kind, statements in _BEGIN.items()
+        }
+
+    def begin(self, connection: Connection, kind: Kind, *, was_idle: bool) -> bool:  # noqa: ARG002 - for others
+        """Begin a transaction; to write, as soon as no other process does.
+
+        SQLite itself would try ever more rarely, at last every tenth of a second, and find the database locked again.
+        """
+        cursor = connection.connection.cursor()
+        for statement in self._statements[kind]:
+            ends_at = time.monotonic() + self._busy_seconds
+            while True:
+                try:
+                    cursor.execute(statement)
+                except sqlite3.OperationalError as error:
+                    if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= ends_at:
+                        raise
+                else:
+                    break
+                time.sleep(_POLL_SECONDS)
+        return True
+
+
+class _Room:
+    """Lets so many threads in at a time.
+
+    A thread that is in comes in again: if it had to wait for another one that waits for it, both would in vain.
+    """
+
+    def __init__(self, most: int, patience_seconds: float) -> None:
+        self._places = threading.BoundedSemaphore(most)
+        self._patience_seconds = patience_seconds
+        self._own = threading.local()
+
+    def enter(self) -> None:
+        """Wait for a place. Raises NoConnectionFree."""
+        depth = getattr(self._own, "depth", 0)
+        if not depth and not self._places.acquire(timeout=self._patience_seconds):
+            raise NoConnectionFree
+        self._own.depth = depth + 1
+
+    def leave(self) -> None:
+        self._own.depth -= 1
+        if not self._own.depth:
+            self._places.release()
+
+
+def _close(connection: Connection) -> None:
+    with suppress(SQLAlchemyError):  # it is broken, and of no use any more
+        connection.close()
 
 
 def engine_for(file: Path, setup: str, *, mode: str = "rw", busy_seconds: float = 0) -> Engine:
@@ -103,10 +176,3 @@ def engine_for(file: Path, setup: str, *, mode: str = "rw", busy_seconds: float 
         return connection
 
     return create_engine("sqlite://", creator=connect, poolclass=NullPool)
-
-
-def engine_of(address: URL) -> Engine:
-    """Return an engine for a PostgreSQL server, whose URL can be as platforms give it: without a driver."""
-    if address.drivername in {"postgres", "postgresql"}:
-        address = address.set(drivername="postgresql+psycopg")
-    return create_engine(address, poolclass=NullPool)

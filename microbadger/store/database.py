@@ -1,8 +1,9 @@
 """The database: SQLite by default, PostgreSQL by its URL, with the same statements for both.
 
 A transaction reads or writes. One that reads sees the database as it was when it began, and waits for nobody. One that
-writes has SQLite's database for itself. Everything committed survives the death of any process; what is committed as
-*durable* survives a power failure, too.
+writes has SQLite's database for itself; in PostgreSQL others write meanwhile, and only the rows that it has written or
+locked are its own: it adds to what a row holds in the statement that writes it. Everything committed survives the death
+of any process; what is committed as *durable* survives a power failure, too.
 
 The file of SQLite is checked before each transaction. One that was deleted, cut, overwritten or replaced while the
 service runs is noticed; a damaged one is set aside, and what can be read of it goes into a new one.
@@ -20,7 +21,8 @@ from sqlalchemy import Connection, Engine, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 
 from microbadger.logs import EventLog
-from microbadger.store.connections import Connections, Kind, engine_for, engine_of
+from microbadger.store import postgresql, sqlite_files
+from microbadger.store.connections import MOST_CONNECTIONS, Connections, NoConnectionFree, engine_for
 from microbadger.store.files import (
     PRIVATE_MODE,
     FileStamp,
@@ -37,10 +39,8 @@ from microbadger.store.sqlite_files import (
     carry_over,
     close_to_others,
     is_damage,
-    is_passing,
     log_inode_of,
     log_of,
-    reason_for,
     remove_database,
     remove_log,
     set_aside_with_log,
@@ -54,6 +54,7 @@ _WITHOUT_LOG = "PRAGMA journal_mode = DELETE"
 _ALTHOUGH_CUT = "PRAGMA writable_schema = 1"  # else SQLite reads nothing of a file that is shorter than it should be
 _MISTAKES = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 """Errors that a statement makes, and not the database."""
+_NO_CONNECTION_FREE = f"all {MOST_CONNECTIONS} connections of this process are in use; try again"
 _NO_FILE = FileStamp(0, 0, 0)
 
 
@@ -76,9 +77,12 @@ class Database:
         is_file = address.get_backend_name() == "sqlite"
         self._file = Path(address.database or "").resolve() if is_file else None
         self._engine = (
-            engine_for(self._file, _WITH_LOG, busy_seconds=busy_seconds) if self._file else engine_of(address)
+            engine_for(self._file, _WITH_LOG, busy_seconds=busy_seconds)
+            if self._file
+            else postgresql.engine_of(address)
         )
-        self._name = str(self._file) if self._file else f"{address.host}/{address.database}"
+        self._errors = sqlite_files if self._file else postgresql
+        self._name = str(self._file) if self._file else postgresql.name_of(address)
         self._driver_error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         self._migrations = migrations
         self._busy_seconds = busy_seconds
@@ -115,20 +119,22 @@ class Database:
             self._close()
 
     @contextmanager
-    def _transaction(self, kind: Kind) -> Iterator[Connection]:
+    def _transaction(self, kind: postgresql.Kind) -> Iterator[Connection]:
         with _GATE, nullcontext() if kind == "read" else self._turn_to_write():
             opened = self._current()
             try:
                 with opened.connections.transaction(kind) as connection:
                     yield connection
-            except _MISTAKES:
-                raise
+            except NoConnectionFree as error:
+                raise self._unusable(_NO_CONNECTION_FREE) from error
             except (DBAPIError, self._driver_error) as error:
+                if isinstance(error, _MISTAKES) and not self._errors.is_loss(error):
+                    raise
                 if is_damage(error):
                     opened.is_damaged = True
-                if not is_passing(error):
+                if not self._errors.is_passing(error):
                     opened.is_usable = False
-                raise self._unusable(reason_for(error)) from error
+                raise self._unusable(self._errors.reason_for(error)) from error
 
     @contextmanager
     def _turn_to_write(self) -> Iterator[None]:
@@ -168,8 +174,10 @@ class Database:
             raise self._unusable(f"{error.strerror or error}; make its folder writable") from error
         except UnknownSchema as error:
             raise self._unusable(str(error)) from error
+        except NoConnectionFree as error:
+            raise self._unusable(_NO_CONNECTION_FREE) from error
         except (DBAPIError, self._driver_error) as error:
-            raise self._unusable(reason_for(error)) from error
+            raise self._unusable(self._errors.reason_for(error)) from error
         return opened
 
     def _is_current(self, opened: "_Opened") -> bool:
@@ -215,6 +223,8 @@ class Database:
         connections = Connections(engine, busy_seconds=self._busy_seconds)
         try:
             with connections.transaction("read") as connection:
+                if self._file is None:
+                    postgresql.check_encoding(connection)
                 is_ready = is_up_to_date(connection, self._migrations)
             if not is_ready:
                 with connections.transaction("migrate") as connection:

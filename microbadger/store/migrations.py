@@ -44,7 +44,20 @@ def _count_interrupted_checks(connection: Connection) -> None:
     connection.execute(text(statement))
 
 
-MIGRATIONS: Sequence[Migration] = (_tell_pushes_from_views, _count_interrupted_checks)
+def _order_text_by_code_points(connection: Connection) -> None:
+    """Have PostgreSQL compare and order text as SQLite does, whatever the language of the database is."""
+    if connection.dialect.name != "postgresql":
+        return
+    of_others = text(
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()"
+        " AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C'"
+    )
+    tables = SCHEMA.tables.keys()  # others may stand in the same schema
+    for table, column in [row for row in connection.execute(of_others).all() if row.table_name in tables]:
+        connection.execute(text(f'ALTER TABLE {table} ALTER COLUMN "{column}" TYPE TEXT COLLATE "C"'))
+
+
+MIGRATIONS: Sequence[Migration] = (_tell_pushes_from_views, _count_interrupted_checks, _order_text_by_code_points)
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 
 IDENTITY_KEY = "identity"
@@ -71,7 +84,7 @@ def bring_up_to_date(connection: Connection, migrations: Sequence[Migration]) ->
     newest = len(migrations) + 1
     version = _version_of(connection, newest)
     if not version:
-        SCHEMA.create_all(connection)
+        SCHEMA.create_all(connection, checkfirst=False)  # a table of that name would be of another program
         values = {_VERSION_KEY: str(newest), IDENTITY_KEY: secrets.token_hex(8)}
         connection.execute(META.insert(), [{"key": key, "value": value} for key, value in values.items()])
     elif version < newest:

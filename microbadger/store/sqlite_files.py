@@ -52,6 +52,11 @@ def is_passing(error: Exception) -> bool:
     return _code_of(error) in _PASSING and not is_damage(error)
 
 
+def is_loss(error: Exception) -> bool:  # noqa: ARG001 - as in `microbadger.store.postgresql`
+    """Return whether a mistake in a statement is one because the tables are gone: a file goes as a whole."""
+    return False
+
+
 def reason_for(error: Exception) -> str:
     """Return in a few words why a database cannot be used, and what to do."""
     if is_damage(error):

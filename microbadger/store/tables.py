@@ -4,7 +4,49 @@ Times are Unix times in seconds. An image is named by `str(Repository)`, its can
 that can be long are compressed. Columns are of types that SQLite and PostgreSQL have in common.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    TypeDecorator,
+)
+from sqlalchemy import Text as PlainText
+from sqlalchemy.types import TypeEngine
+
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+class Text(TypeDecorator[str]):
+    """Text that every database keeps, and compares and orders by its code points.
+
+    Strangers' texts can hold what cannot be kept: PostgreSQL has no NUL, and neither has half of a surrogate pair.
+    """
+
+    impl = PlainText
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return PlainText(collation="C") if dialect.name == "postgresql" else PlainText()
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 - the same for all
+        return keepable(value) if isinstance(value, str) else value
+
+
+def keepable(text: str) -> str:
+    """Return a text with what no database keeps replaced."""
+    if text.isascii():
+        return text.replace("\0", _REPLACEMENT)
+    return text.replace("\0", _REPLACEMENT).encode("utf-8", "replace").decode()
+
 
 SCHEMA = MetaData()
 

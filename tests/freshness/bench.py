@@ -23,6 +23,7 @@ from microbadger.site.publisher import Publisher
 from microbadger.store.counts import Counts
 from microbadger.store.database import Database
 from microbadger.store.leases import LEASE_SECONDS, Leases
+from tests.databases import database_url
 from tests.fakes.registry import FakeRegistry
 from tests.freshness.leases import with_leases
 from tests.freshness.world import CdnLog
@@ -57,7 +58,7 @@ class Bench:
         self.folder, self.fake, self.time = folder, fake, START
         self.repository = Repository(fake.host, "team/web")
         self.public, self.images_file = folder / "public", folder / "data/images.txt"
-        self.database = database or Database(f"sqlite:///{folder}/data/microbadger.db")
+        self.database = database or Database(database_url(folder / "data"))
         self.publisher = publisher or Publisher(self.public)
         self.postman, self.cdn = Postman(Attempt(503)), CdnLog()
         counts, network = Counts(self.database), Network("tests")

@@ -16,6 +16,7 @@ from microbadger.freshness.last_check import Check
 from microbadger.image.documents import Reason, State
 from microbadger.image.reference import Repository
 from microbadger.store.database import Database
+from tests.databases import database_url
 from tests.freshness.clock import DAY, HOUR, MINUTE, NOON, SECOND, Clock
 
 ALPINE, WEB = Repository.parse("alpine"), Repository.parse("ghcr.io/example/web")
@@ -29,7 +30,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.clock = Clock()
-        self.database = Database(f"sqlite:///{folder / 'microbadger.db'}")
+        self.database = Database(database_url(folder))
         self.checks = self.checks_of()
 
     def checks_of(self, interval: timedelta = DAY, edition: str = "this") -> Checks:

@@ -21,6 +21,7 @@ from microbadger.image.reference import Repository
 from microbadger.site.publisher import Publisher
 from microbadger.store.database import Database
 from microbadger.store.tables import LEASES, RECORDS
+from tests.databases import database_url
 from tests.fakes.registry import FakeRegistry, image
 from tests.freshness.bench import DEADLINE_SECONDS, Bench
 
@@ -90,7 +91,7 @@ class SteppingPublisher(Publisher):
 
 def stepping(folder: Path, fake: FakeRegistry, step: Steps, named: str | None = None) -> Bench:
     """Return a process whose steps are counted."""
-    database = SteppingDatabase(f"sqlite:///{folder}/data/microbadger.db", step)
+    database = SteppingDatabase(database_url(folder / "data"), step)
     return Bench(folder, fake, named=named, database=database, publisher=SteppingPublisher(folder / "public", step))
 
 

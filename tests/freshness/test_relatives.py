@@ -16,6 +16,7 @@ from microbadger.image.documents import PlatformDocument, RelativeDocument, TagD
 from microbadger.image.reference import Repository
 from microbadger.store.database import Database
 from microbadger.store.tables import LAYER_STACKS
+from tests.databases import database_url
 
 BASE_URL = "https://badges.example.org"
 PLATFORM = PlatformDocument(OS="linux", Architecture="amd64", Digest="", DownloadSize=0, LayerCount=0)
@@ -49,7 +50,7 @@ class Bench:
     """The layer stacks in a database of their own, and what they asked for because they did not know it."""
 
     def __init__(self, folder: Path) -> None:
-        self.database = Database(f"sqlite:///{folder}/microbadger.db")
+        self.database = Database(database_url(folder))
         self.stacks = LayerStacks(self.database, BASE_URL)
         self.asked: list[str] = []
 

@@ -22,6 +22,7 @@ from microbadger.logs.events import current_id, work
 from microbadger.site.publisher import Publisher
 from microbadger.store.database import Database
 from microbadger.store.tables import ASKED_TAGS, REQUESTS
+from tests.databases import database_url
 from tests.fakes.registry import FakeRegistry, image
 from tests.freshness.bench import Bench
 from tests.freshness.clock import DAY, HOUR, MINUTE, Clock
@@ -62,7 +63,7 @@ class World:
 
     def __init__(self, folder: Path | str) -> None:
         self.clock = Clock()
-        self.database = RecordingDatabase(f"sqlite:///{Path(folder) / 'microbadger.db'}")
+        self.database = RecordingDatabase(database_url(Path(folder)))
         self.requests = Requests(self.database, now=self.clock)
 
     def begin(self, repository: Repository) -> list[CheckRequest]:

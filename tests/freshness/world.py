@@ -32,6 +32,7 @@ from microbadger.store.counts import Counts
 from microbadger.store.database import Database
 from microbadger.store.leases import Lease, Leases
 from microbadger.store.meta import write_value
+from tests.databases import database_url
 from tests.freshness.clock import DAY, Clock
 from tests.freshness.leases import with_leases
 from tests.notifications.bench import Postman
@@ -135,7 +136,7 @@ class World:
         self.clock = Clock()
         self.seconds = 1000.0
         self.images_file = folder / "images.txt"
-        self.database = Database(f"sqlite:///{folder / 'microbadger.db'}")
+        self.database = Database(database_url(folder))
         self.counts = CountedCounts(self.database)
         self.leases = CountedLeases(self.database)
         self.registries = QuietRegistries(self.database, self.counts)

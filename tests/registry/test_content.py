@@ -12,6 +12,7 @@ from microbadger.image.manifest import digest_of
 from microbadger.registry.content import Content
 from microbadger.store.database import Database, StoreError
 from microbadger.store.tables import CONTENT
+from tests.databases import database_url
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
@@ -34,7 +35,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.now = NOW
-        self.database = Database(f"sqlite:///{folder}/microbadger.db")
+        self.database = Database(database_url(folder))
         self.content = self.open()
 
     def open(self, max_bytes: int = 10**9) -> Content:
