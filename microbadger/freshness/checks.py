@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, union_all
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, exists, func, or_, select, union_all
 
 from microbadger.freshness.last_check import AT_ONCE, OVERDUE_AFTER, Check, check_of, columns_of, moment_of
 from microbadger.freshness.private_reads import MAY_BE_NAMED
@@ -29,7 +29,21 @@ _GET = select(CHECKS).where(CHECKS.c.image == bindparam("which"))
 _FIRST = select(CHECKS).where(MAY_BE_NAMED).order_by(CHECKS.c.image).limit(_MOST_NAMED)
 _FAILING = _FIRST.where(CHECKS.c.reason.is_not(None))
 _NOTED = _FIRST.where(CHECKS.c.reason.is_(None), CHECKS.c.note.is_not(None))
+_HASTEN = CHECKS.update().where(CHECKS.c.image == bindparam("which")).values(due_at=AT_ONCE)
+_MOST_HASTENED = 10_000
 _PUBLISHING = CHECKS.update().where(CHECKS.c.image == bindparam("which")).values(edition="", due_at=AT_ONCE)
+
+
+def _registries_due() -> Select[tuple[str]]:
+    """Return a statement that asks for one registry after the other, and whether something of it is due."""
+    one = select(func.min(CHECKS.c.registry).label("registry")).cte("registries", recursive=True)
+    after = select(func.min(CHECKS.c.registry)).where(CHECKS.c.registry > one.c.registry).scalar_subquery()
+    every = one.union_all(select(after).where(one.c.registry.is_not(None)))
+    is_due = exists().where(CHECKS.c.registry == every.c.registry, CHECKS.c.due_at <= bindparam("now"))
+    return select(every.c.registry).where(every.c.registry.is_not(None), is_due)
+
+
+_REGISTRIES_DUE = _registries_due()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +100,24 @@ class Checks:
         statement = union_all(*parts).order_by("due_at").limit(limit)
         with self._database.read() as connection:
             return [Repository.parse(image) for image in connection.execute(statement).scalars()]
+
+    def registries_due(self) -> list[str]:
+        """Return every registry of which an image is due.
+
+        Each is found by the index, with one step for each registry that there is.
+        """
+        with self._database.read() as connection:
+            return [row.registry for row in connection.execute(_REGISTRIES_DUE, {"now": self.now().timestamp()})]
+
+    def hasten_impossible(self) -> None:
+        """Have images checked at once whose time is further ahead than any that is set here."""
+        _, is_impossible = self._are_due
+        with self._database.read() as connection:
+            impossible = connection.execute(select(CHECKS.c.image).where(is_impossible).limit(_MOST_HASTENED)).scalars()
+            rows = [{"which": image} for image in sorted(impossible)]
+        if rows:
+            with self._database.write() as connection:
+                connection.execute(_HASTEN, rows)
 
     def all(self) -> Iterator[tuple[Repository, Check]]:
         """Yield every image with its check, by its name."""

@@ -139,10 +139,11 @@ class Requests:
             given = {"which": str(repository), "its_tag": request.tag or _NO_TAG, "count": request.asked}
             connection.execute(_DONE, given)
 
-    def repositories(self) -> list[Repository]:
-        """Return every image for which a request waits, those first that have waited longest."""
+    def repositories(self, at_most: int | None = None) -> list[Repository]:
+        """Return the images for which a request waits, those first that have waited longest."""
         with self._database.read() as connection:
-            return [Repository.parse(image) for image in connection.execute(_IMAGES, self._times()).scalars()]
+            images = connection.execute(_IMAGES.limit(at_most), self._times()).scalars()
+            return [Repository.parse(image) for image in images]
 
     def is_worth_a_check(self, repository: Repository, tag: str) -> bool:
         """Return whether to check an unknown tag that a badge was asked for, and remember that it was.

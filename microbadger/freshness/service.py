@@ -9,6 +9,8 @@ from microbadger.cdn import CdnPurge
 from microbadger.freshness.broken_content import BrokenContent
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
+from microbadger.freshness.claims import Claims
+from microbadger.freshness.duties import Duties
 from microbadger.freshness.interruptions import Interruptions
 from microbadger.freshness.outcome import Aftermath
 from microbadger.freshness.publication import Publication
@@ -29,7 +31,7 @@ from microbadger.image import Reference, Repository
 from microbadger.notifications import Notifications
 from microbadger.registry import Registry
 from microbadger.site import Publisher, SiteOptions, image_in
-from microbadger.store import Counts, Database, Leases
+from microbadger.store import Counts, Database, DatabaseClock, Leases
 from microbadger.webhooks import WebhookUrls
 
 
@@ -148,7 +150,10 @@ class Freshness:
             publisher=publisher,
             cdn=cdn,
         )
-        self.schedule = Schedule(leases, self.refresher, self.checks, self.requests, self.upkeep, self.recovery)
+        claims, duties = Claims(database, clock=DatabaseClock(database).timestamp), Duties(database)
+        self.schedule = Schedule(
+            claims, duties, self.refresher, self.checks, self.requests, self.upkeep, self.recovery
+        )
 
     @property
     def problems(self) -> list[str]:
@@ -157,14 +162,14 @@ class Freshness:
 
     def check_soon(self, *references: Reference) -> None:
         """Have images or some of their tags checked; the requests outlive a power failure once this returns."""
-        for repository, due_at in self.requests.add_paced(*references).items():
-            self.schedule.check_soon(repository, due_at)
+        self.requests.add_paced(*references)
+        self.schedule.check_soon()
 
     def check_if_unknown(self, reference: Reference) -> None:
         """Have a tag checked that a badge was asked for and that is not known, unless that was done lately."""
         if self.requests.is_worth_a_check(reference.repository, reference.tag or ""):
             self.requests.add(reference, is_view=True)
-            self.schedule.check_soon(reference.repository)
+            self.schedule.check_soon()
 
     def make(self, path: str) -> bytes | None:
         """Make a public file that is missing from what is known, and return its content; None where there is none."""

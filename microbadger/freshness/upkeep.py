@@ -1,4 +1,4 @@
-"""What the process that leads does every few seconds besides checks."""
+"""What is done every few seconds besides checks, each duty by one process for all of them."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
+from microbadger.freshness.duties import LISTS, MESSAGES
 from microbadger.freshness.removal import Removal
 from microbadger.freshness.strays import Strays
 from microbadger.freshness.tracked_images import TrackedImages
@@ -18,6 +19,8 @@ from microbadger.store import Counts, Database, StoreError, identity_of, read_va
 
 _SECONDS_BETWEEN_CLEANINGS = 86400.0
 _CLEANED_AT = "cleaned_at"
+DUTY_OF: Mapping[str, str] = {"publish the lists": LISTS, "send messages": MESSAGES}
+"""The duty that a task belongs to, unless that is to follow the tracked images."""
 REGISTRY_HANGS = "registry_hangs_seconds"
 _HANGING_FOR_SECONDS = 15.0  # three rounds
 
@@ -53,10 +56,11 @@ class Upkeep:
 
     @property
     def tasks(self) -> Mapping[str, Callable[[], None]]:
-        """What the process that leads does in each round; one that fails keeps the others from nothing."""
+        """What is done in each round; a task that fails keeps the others from nothing."""
         return {
             "follow the tracked images": self.follow_tracked,
             "remove files of images that nobody tracks": self.strays.remove,
+            "hasten checks that are due too late": self.checks.hasten_impossible,
             "publish the lists": self.catalogue.publish_if_stale,
             "send messages": self.notifications.deliver_due,
             "say that the round has ended": self._say_when,

@@ -1,5 +1,6 @@
 """The database, and whole files."""
 
+from microbadger.store.clock import DatabaseClock
 from microbadger.store.counts import CountLabels, Counts, labels_of
 from microbadger.store.database import Database, StoreError
 from microbadger.store.files import (
@@ -16,7 +17,7 @@ from microbadger.store.files import (
     trouble_with,
     written_beside,
 )
-from microbadger.store.leases import Lease, LeaseLost, Leases
+from microbadger.store.leases import Lease, LeaseLost, Leases, is_alive, this_process
 from microbadger.store.meta import forget_value, identity_of, kept_secret, read_value, write_value
 from microbadger.store.postgresql import check_address
 from microbadger.store.tables import (
@@ -24,15 +25,18 @@ from microbadger.store.tables import (
     BROKEN_CONTENT,
     CHANGES,
     CHECKS,
+    CLAIMS,
     CONTENT,
     DELIVERIES,
     FIRST_SEEN,
+    HOSTS,
     INTERRUPTED_CHECKS,
     LAYER_STACKS,
     LEASES,
     MESSAGES,
     META,
     PUBLIC_FILES,
+    PULLS,
     RECORDS,
     REQUESTS,
     SUBSCRIPTIONS,
@@ -47,9 +51,11 @@ __all__ = [
     "BROKEN_CONTENT",
     "CHANGES",
     "CHECKS",
+    "CLAIMS",
     "CONTENT",
     "DELIVERIES",
     "FIRST_SEEN",
+    "HOSTS",
     "INTERRUPTED_CHECKS",
     "LAYER_STACKS",
     "LEASES",
@@ -57,6 +63,7 @@ __all__ = [
     "META",
     "PUBLIC_FILES",
     "PUBLIC_MODE",
+    "PULLS",
     "RECORDS",
     "REQUESTS",
     "SUBSCRIPTIONS",
@@ -66,6 +73,7 @@ __all__ = [
     "CountLabels",
     "Counts",
     "Database",
+    "DatabaseClock",
     "Lease",
     "LeaseLost",
     "Leases",
@@ -75,6 +83,7 @@ __all__ = [
     "forget_value",
     "have_same_content",
     "identity_of",
+    "is_alive",
     "kept_secret",
     "labels_of",
     "make_folder",
@@ -86,6 +95,7 @@ __all__ = [
     "stamp_of",
     "sweep",
     "sync_content",
+    "this_process",
     "trouble_with",
     "upsert",
     "write_value",
