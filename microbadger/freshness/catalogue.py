@@ -137,7 +137,7 @@ class Catalogue:
         return content
 
     def _list(self, connection: Connection, count: int) -> Iterator[bytes]:
-        rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(_LISTED)
+        rows = connection.execute(_LISTED, execution_options={"yield_per": _ROWS_AT_ONCE})
         return list_parts(count, map(self._entry, rows))
 
     def _home_page(self, connection: Connection, count: int) -> bytes:
