@@ -137,8 +137,8 @@ class Catalogue:
         return content
 
     def _list(self, connection: Connection, count: int) -> Iterator[bytes]:
-        rows = connection.execute(_LISTED, execution_options={"yield_per": _ROWS_AT_ONCE})
-        return list_parts(count, map(self._entry, rows))
+        with connection.execute(_LISTED, execution_options={"yield_per": _ROWS_AT_ONCE}) as rows:
+            yield from list_parts(count, map(self._entry, rows))
 
     def _home_page(self, connection: Connection, count: int) -> bytes:
         rows = connection.execute(_LISTED.limit(LISTED_ON_HOME))
