@@ -7,7 +7,6 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from flask import Flask
@@ -23,7 +22,7 @@ from microbadger.notifications import Notifications, Sender
 from microbadger.registry import Credentials, Registry, Servers, read_credentials
 from microbadger.settings import Settings, SettingsError, prepare_folder, unknown_settings
 from microbadger.site import Publisher, SiteOptions, open_bucket
-from microbadger.store import Counts, Database, Leases, StoreError, kept_secret
+from microbadger.store import Counts, Database, DatabaseClock, Leases, StoreError, kept_secret
 from microbadger.web import Web
 from microbadger.webhooks import WebhookUrls, hooks_token
 
@@ -85,7 +84,8 @@ class _Service:
         webhooks = WebhookUrls(settings.hook_url or settings.base_url, self.secret)
         user_agent = f"microbadger/{__version__} (+{settings.base_url})"
         network = Network(user_agent, settings.proxies, settings.ca_bundle)
-        counts = Counts(database)
+        clock = DatabaseClock(database)
+        counts = Counts(database, clock=clock.timestamp)
         registry = Registry(
             database,
             counts,
@@ -94,11 +94,12 @@ class _Service:
                 settings.mirrors, settings.http_registries, settings.hub_url, settings.registry_servers
             ),
             credentials=self.credentials,
+            clock=clock.timestamp,
         )
         publisher = open_bucket(settings.bucket) if settings.bucket else Publisher(public)
         sender = Sender(network)
         notifications = Notifications(
-            database, Leases(database), counts, sender.send, base_url=settings.base_url, now=_now
+            database, Leases(database), counts, sender.send, base_url=settings.base_url, now=clock.now
         )
         cdn = CdnPurge(settings.cdn_purge, network, base_url=settings.base_url)
         self.freshness = Freshness(
@@ -109,7 +110,7 @@ class _Service:
             publisher=publisher,
             notifications=notifications,
             cdn=cdn,
-            now=_now,
+            now=clock.now,
         )
         web = Web(
             freshness=self.freshness,
@@ -216,7 +217,3 @@ def _credentials(settings: Settings) -> Credentials:
 def _log_without(secrets: Iterable[str]) -> None:
     log_to_stdout(LineFormatter(Redaction(secrets)), _GUNICORNS_LOGS)
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of each round that begins while one still runs
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -17,9 +17,9 @@ from flask import Flask
 from werkzeug.wrappers import Response
 
 from app import create_app
+from microbadger.freshness.duties import FOLLOW, Duties
 from microbadger.settings import Settings, database_address
 from microbadger.store.database import Database
-from microbadger.store.leases import Leases
 from tests.fakes.registry import FakeRegistry, image
 from tests.postgresql import PostgresqlServer
 from tests.running_service import ROOT, RunningService
@@ -79,8 +79,13 @@ class Operator:
     def serving(self) -> Iterator[None]:
         """Stand for a service that runs with the settings of now."""
         self.app().extensions["microbadger"].record_settings()
-        with Leases(Database(self.settings.database)).hold("leader"):
+        duties = Duties(Database(self.settings.database))
+        duties.begin()
+        assert duties.take(FOLLOW)
+        try:
             yield
+        finally:
+            duties.end()
 
 
 @pytest.fixture

@@ -187,8 +187,8 @@ class Catalogue:
         return list_file(entries, 1, self._options.base_url, has_next=has_next, counts=(page_count, count))
 
     def _pages(self, connection: Connection) -> Iterator[list[bytes]]:
-        rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(_LISTED)
-        return in_pages(((row.name, self._entry(row)) for row in rows), self._most_on_a_page)
+        with connection.execute(_LISTED, execution_options={"yield_per": _ROWS_AT_ONCE}) as rows:
+            yield from in_pages(((row.name, self._entry(row)) for row in rows), self._most_on_a_page)
 
     def _list(self, connection: Connection, count: int) -> Iterator[bytes]:
         with connection.execute(_LISTED, execution_options={"yield_per": _ROWS_AT_ONCE}) as rows:

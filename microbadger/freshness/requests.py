@@ -146,10 +146,10 @@ class Requests:
         if any(not request.is_view for request in done):
             pace.charge(connection, repository, requests, self._now())
 
-    def repositories(self) -> list[Repository]:
-        """Return every image for which a request waits, those first that have waited longest."""
+    def repositories(self, at_most: int | None = None) -> list[Repository]:
+        """Return the images for which a request waits, those first that have waited longest."""
         with self._database.read() as connection:
-            return kept_repositories(connection.execute(_IMAGES, self._times()).scalars())
+            return kept_repositories(connection.execute(_IMAGES.limit(at_most), self._times()).scalars())
 
     def is_worth_a_check(self, repository: Repository, tag: str) -> bool:
         """Return whether to check an unknown tag that a badge was asked for, and remember that it was.

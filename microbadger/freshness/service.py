@@ -9,6 +9,8 @@ from microbadger.cdn import CdnPurge
 from microbadger.freshness.broken_content import BrokenContent
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
+from microbadger.freshness.claims import Claims
+from microbadger.freshness.duties import Duties
 from microbadger.freshness.interruptions import Interruptions
 from microbadger.freshness.outcome import Aftermath
 from microbadger.freshness.publication import Publication
@@ -29,7 +31,7 @@ from microbadger.image import Reference, Repository
 from microbadger.notifications import Notifications
 from microbadger.registry import Registry
 from microbadger.site import PublicTree, SiteOptions, image_in
-from microbadger.store import Counts, Database, Leases
+from microbadger.store import Counts, Database, DatabaseClock, Leases
 from microbadger.webhooks import WebhookUrls
 
 
@@ -150,7 +152,10 @@ class Freshness:
             publisher=publisher,
             cdn=cdn,
         )
-        self.schedule = Schedule(leases, self.refresher, self.checks, self.requests, self.upkeep, self.recovery)
+        claims, duties = Claims(database, clock=DatabaseClock(database).timestamp), Duties(database)
+        self.schedule = Schedule(
+            claims, duties, self.refresher, self.checks, self.requests, self.upkeep, self.recovery
+        )
 
     @property
     def problems(self) -> list[str]:
@@ -168,15 +173,14 @@ class Freshness:
         Return whether all are checked at once, rather than later because they are asked for on and on.
         """
         times = self.requests.add_paced(*references)
-        for repository, due_at in times.items():
-            self.schedule.check_soon(repository, due_at)
+        self.schedule.check_soon()
         return not any(times.values())
 
     def check_if_unknown(self, reference: Reference) -> None:
         """Have a tag checked that a badge was asked for and that is not known, unless that was done lately."""
         if self.requests.is_worth_a_check(reference.repository, reference.tag or ""):
             self.requests.add(reference, is_view=True)
-            self.schedule.check_soon(reference.repository)
+            self.schedule.check_soon()
 
     def make(self, path: str) -> bytes | None:
         """Make a public file that is missing from what is known, and return its content; None where there is none."""

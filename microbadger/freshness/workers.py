@@ -68,6 +68,19 @@ class Workers(BaseExecutor):  # type: ignore[misc]
             self._changed.notify()
             self._start_further_threads()
 
+    def room(self, registry: str) -> int:
+        """Return how much more work of a registry would begin at once."""
+        with self._changed:
+            of_registry = len(self._running.get(registry, ())) + len(self._waiting.get(registry, ()))
+            if self._has_ended or of_registry >= THREADS_A_REGISTRY:
+                return 0
+            waiting = sum(map(len, self._waiting.values()))
+            free = self._count - self._in_time() - waiting
+            if free > 0:
+                return min(free, THREADS_A_REGISTRY - of_registry)
+            taken = waiting + sum(map(len, self._running.values()))
+            return int(of_registry == 0 and taken < self._most and self._most > self._count)
+
     def make_room(self) -> None:
         """Begin what waits for threads that have come to hang since."""
         with self._changed:
@@ -140,9 +153,12 @@ class Workers(BaseExecutor):  # type: ignore[misc]
         of_registry = len(self._running.get(registry, ()))
         if of_registry >= THREADS_A_REGISTRY:
             return False
+        return self._in_time() < self._count or (of_registry == 0 and self._most > self._count)
+
+    def _in_time(self) -> int:
+        """Return how much runs and does not hang."""
         since = self._clock() - HANGING_SECONDS
-        in_time = sum(began >= since for each in self._running.values() for began in each)
-        return in_time < self._count or (of_registry == 0 and self._most > self._count)
+        return sum(began >= since for each in self._running.values() for began in each)
 
     def _next_of(self, registry: str) -> tuple[str, float, Work]:
         works = self._waiting.pop(registry)

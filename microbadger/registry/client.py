@@ -16,6 +16,7 @@ from microbadger.registry.content import Content
 from microbadger.registry.credentials import Credential
 from microbadger.registry.docker_hub import DockerHub
 from microbadger.registry.errors import Denied
+from microbadger.registry.holds import Holds
 from microbadger.registry.pulls import PullLimits
 from microbadger.registry.remote import RemoteRepository
 from microbadger.registry.servers import Servers
@@ -47,8 +48,9 @@ class Registry:
     ) -> None:
         self._servers = servers or Servers()
         self._credentials = credentials
-        self._pulls = PullLimits(counts, clock)
-        self._transport = Transport(network, counts, limits=limits, sleep=sleep, clock=clock)
+        self._pulls = PullLimits(counts, clock, database)
+        holds = Holds(clock, database)
+        self._transport = Transport(network, counts, holds=holds, limits=limits, sleep=sleep, clock=clock)
         self._authenticator = Authenticator(self._transport, clock=clock)
         self.docker_hub = DockerHub(self._transport, self._servers.hub_url)
         self.content = Content(database, clock=clock)

@@ -1,5 +1,6 @@
 """The database, and whole files."""
 
+from microbadger.store.clock import DatabaseClock
 from microbadger.store.copying import StoreNotEmpty, copy_store
 from microbadger.store.counts import CountLabels, Counts, Totals, labels_of
 from microbadger.store.database import Database, StoreError
@@ -17,7 +18,7 @@ from microbadger.store.files import (
     trouble_with,
     written_beside,
 )
-from microbadger.store.leases import Lease, LeaseLost, Leases
+from microbadger.store.leases import Lease, LeaseLost, Leases, is_alive, this_process
 from microbadger.store.meta import forget_value, identity_of, kept_secret, read_value, write_value
 from microbadger.store.patience import in_haste
 from microbadger.store.postgresql import check_address
@@ -26,15 +27,18 @@ from microbadger.store.tables import (
     BROKEN_CONTENT,
     CHANGES,
     CHECKS,
+    CLAIMS,
     CONTENT,
     DELIVERIES,
     FIRST_SEEN,
+    HOSTS,
     INTERRUPTED_CHECKS,
     LAYER_STACKS,
     LEASES,
     MESSAGES,
     META,
     PUBLIC_FILES,
+    PULLS,
     RECORDS,
     REQUESTS,
     SUBSCRIPTIONS,
@@ -49,9 +53,11 @@ __all__ = [
     "BROKEN_CONTENT",
     "CHANGES",
     "CHECKS",
+    "CLAIMS",
     "CONTENT",
     "DELIVERIES",
     "FIRST_SEEN",
+    "HOSTS",
     "INTERRUPTED_CHECKS",
     "LAYER_STACKS",
     "LEASES",
@@ -59,6 +65,7 @@ __all__ = [
     "META",
     "PUBLIC_FILES",
     "PUBLIC_MODE",
+    "PULLS",
     "RECORDS",
     "REQUESTS",
     "SUBSCRIPTIONS",
@@ -68,6 +75,7 @@ __all__ = [
     "CountLabels",
     "Counts",
     "Database",
+    "DatabaseClock",
     "Lease",
     "LeaseLost",
     "Leases",
@@ -81,6 +89,7 @@ __all__ = [
     "have_same_content",
     "identity_of",
     "in_haste",
+    "is_alive",
     "kept_secret",
     "labels_of",
     "make_folder",
@@ -92,6 +101,7 @@ __all__ = [
     "stamp_of",
     "sweep",
     "sync_content",
+    "this_process",
     "trouble_with",
     "upsert",
     "write_value",

@@ -107,6 +107,11 @@ class Database:
             self._wait_for_disk(self._file)
 
     @property
+    def is_file(self) -> bool:
+        """Whether it is a file of this machine, which only processes of this machine can share."""
+        return self._file is not None
+
+    @property
     def problems(self) -> list[str]:
         """One sentence for each damaged database that was set aside, until somebody removes its file."""
         return [

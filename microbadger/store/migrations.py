@@ -82,11 +82,28 @@ def _tell_public_records_from_private_ones(connection: Connection) -> None:
             connection.execute(text("UPDATE records SET is_public = FALSE WHERE image = :image"), {"image": image})
 
 
+def _share_work_and_limits(connection: Connection) -> None:
+    """Let all processes claim what is due, and know how much each registry takes from them together."""
+    text_type = 'TEXT COLLATE "C"' if connection.dialect.name == "postgresql" else "TEXT"
+    for statement in (
+        "CREATE INDEX checks_by_registry ON checks (registry, due_at)",
+        "CREATE INDEX tracked_images_by_number ON tracked_images (number)",
+        f"CREATE TABLE claims (image {text_type} NOT NULL, is_asked BOOLEAN NOT NULL, registry {text_type} NOT NULL,"
+        f" holder {text_type} NOT NULL, until FLOAT NOT NULL, PRIMARY KEY (image, is_asked))",
+        f"CREATE TABLE hosts (host {text_type} NOT NULL PRIMARY KEY, paused_until FLOAT NOT NULL)",
+        f"CREATE TABLE pulls (host {text_type} NOT NULL, account {text_type} NOT NULL, source {text_type} NOT NULL,"
+        " pulls_left BIGINT NOT NULL, allowed BIGINT NOT NULL, known_until FLOAT NOT NULL, heard_at FLOAT NOT NULL,"
+        " PRIMARY KEY (host, account, source))",
+    ):
+        connection.execute(text(statement))
+
+
 MIGRATIONS: Sequence[Migration] = (
     _tell_pushes_from_views,
     _count_interrupted_checks,
     _remember_absent_tags,
     _tell_public_records_from_private_ones,
+    _share_work_and_limits,
     _order_text_by_code_points,
 )
 """The migrations from each version of the schema to the next one, beginning with version 1."""

@@ -91,6 +91,7 @@ TRACKED_IMAGES = Table(
     Column("is_private", Boolean, nullable=False),
     Column("number", Integer, nullable=False),
     Index("tracked_images_by_path", "path"),
+    Index("tracked_images_by_number", "number"),
 )
 """Images tracked by a command or an administrator, beside those that ``images.txt`` and the settings name."""
 
@@ -115,6 +116,7 @@ CHECKS = Table(
     Column("absent_tags", Text),
     Index("checks_by_due_at", "due_at"),
     Index("checks_by_name", "name"),
+    Index("checks_by_registry", "registry", "due_at"),
     sqlite_with_rowid=False,
 )
 """How the last check of each tracked image went, and when the next one is due; ``name`` is its `image_name`."""
@@ -128,6 +130,41 @@ INTERRUPTED_CHECKS = Table(
     sqlite_with_rowid=False,
 )
 """Images whose last checks began and never ended: how many in a row, and when to make the next one."""
+
+CLAIMS = Table(
+    "claims",
+    SCHEMA,
+    Column("image", Text, primary_key=True),
+    Column("is_asked", Boolean, primary_key=True),
+    Column("registry", Text, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("until", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Which process is about to check an image, because somebody asked or because it is due, and until when that counts."""
+
+HOSTS = Table(
+    "hosts",
+    SCHEMA,
+    Column("host", Text, primary_key=True),
+    Column("paused_until", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Until when each registry wants to be left alone. Who claims images of a registry locks its row."""
+
+PULLS = Table(
+    "pulls",
+    SCHEMA,
+    Column("host", Text, primary_key=True),
+    Column("account", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("pulls_left", BigInteger, nullable=False),
+    Column("allowed", BigInteger, nullable=False),
+    Column("known_until", Float, nullable=False),
+    Column("heard_at", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""How many manifests each registry still lets an account read, or anonymous readers at an address: the ``source``."""
 
 RECORDS = Table(
     "records",

@@ -33,7 +33,7 @@ _COUNTERS = {
 _GAUGES = {
     "registry_pulls_left": "Manifests that a registry lets us read before its window ends, as it last said.",
     REGISTRY_HANGS: "How long a check has waited for a registry that hangs.",
-    "last_round_timestamp_seconds": "When the worker that leads last ended a round, as Unix time.",
+    "last_round_timestamp_seconds": "When a worker last ended a round of what one does for all, as Unix time.",
 }
 
 

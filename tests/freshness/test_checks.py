@@ -384,7 +384,8 @@ def plan_of_due(world: World, **options: object) -> list[str]:
     statements: list[tuple[str, tuple[object, ...]]] = []
 
     def remember(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
-        statements.append((statement, cast("tuple[object, ...]", parameters)))
+        if "FROM checks" in statement:  # rather than of a file that is opened anew because it has grown
+            statements.append((statement, cast("tuple[object, ...]", parameters)))
 
     event.listen(Engine, "before_cursor_execute", remember)
     try:

@@ -11,6 +11,8 @@ from sqlalchemy import Connection
 
 from microbadger.cdn.purge import CdnPurge
 from microbadger.freshness.catalogue import Catalogue
+from microbadger.freshness.claims import Claims
+from microbadger.freshness.duties import Duties
 from microbadger.freshness.recovery import Recovery
 from microbadger.freshness.schedule import Schedule
 from microbadger.freshness.service import Freshness, FreshnessOptions
@@ -207,7 +209,15 @@ class World:
             publisher=self.publisher,
             cdn=self.cdn,
         )
-        self.schedule = Schedule(self.leases, self.refresher, self.checks, self.requests, self.upkeep, recovery)
+        self.schedule = Schedule(
+            Claims(self.database),
+            Duties(self.database),
+            self.refresher,
+            self.checks,
+            self.requests,
+            self.upkeep,
+            recovery,
+        )
         with self.database.write() as connection:
             write_value(connection, "last_stop", "clean")  # so that no world begins by comparing all files
 
@@ -224,7 +234,7 @@ class World:
     def check_soon(self, repository: Repository) -> None:
         """Ask for a check, and have the schedule of this process begin it."""
         self.ask(repository)
-        self.schedule.check_soon(repository)
+        self.schedule.check_soon()
 
     def check(self, *repositories: Repository) -> None:
         """Check images now."""

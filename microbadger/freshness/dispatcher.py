@@ -1,0 +1,169 @@
+"""Takes of all that is to be checked as much as this process can begin at once, and hands it to its threads.
+
+What somebody asked for is looked for several times a second, whichever process was asked: that one may be busy, or
+dead. What is due is looked for every second, and whenever a check of it ends while more may wait.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol, TypeVar
+
+from microbadger.freshness.checks import Checks
+from microbadger.freshness.claims import Claims, Key
+from microbadger.freshness.outcome import Outcome
+from microbadger.freshness.refresh import Refresher
+from microbadger.freshness.requests import Requests
+from microbadger.freshness.workers import Workers
+from microbadger.image import Repository
+
+_POLL_SECONDS = 0.2
+_DUE_EVERY_SECONDS = 1.0
+_RENEWED_EVERY_SECONDS = 2.0
+_TROUBLE_SECONDS = 3.0
+_MOST_ASKED = 200
+# An image that another process is checking, or whose check cannot begin, is not tried all the time.
+_PUT_OFF_SECONDS = {True: 1.0, False: 5.0}
+
+T = TypeVar("T")
+
+
+class Attempt(Protocol):
+    """Does something and returns what it returns; None, and the trouble is logged, where it raises what may happen."""
+
+    def __call__(self, name: str, work: Callable[[], T], /) -> T | None:
+        """Do it."""
+
+
+class Dispatcher:
+    """The thread of a process that hands work to its other threads; nothing runs until it is started."""
+
+    def __init__(
+        self,
+        checks: Checks,
+        requests: Requests,
+        claims: Claims,
+        refresher: Refresher,
+        attempt: Attempt,
+        beat: Callable[[], object],
+    ) -> None:
+        """Have ``beat`` called every few seconds, whatever the other threads do."""
+        self._checks = checks
+        self._requests = requests
+        self._claims = claims
+        self._attempt = attempt
+        self._beat = beat
+        self._work: dict[bool, Callable[[Repository], Outcome | None]] = {
+            True: refresher.refresh_requested,
+            False: refresher.refresh_if_due,
+        }
+        self._forget()
+
+    def start(self, asked: Workers, due: Workers) -> None:
+        """Begin to hand work to these."""
+        self._forget()
+        self._workers.update({True: asked, False: due})
+        threading.Thread(
+            target=self._run, args=(self._is_over, self._awake), name="dispatcher", daemon=True
+        ).start()
+
+    def stop(self) -> None:
+        """Hand out nothing more, and let other processes have what waits for a thread."""
+        self._is_over.set()
+        self._awake.set()
+        if self._handing.acquire(timeout=1.0):
+            self._handing.release()
+            self._attempt("end claims", self._claims.end_all)
+
+    def begin_due(self) -> None:
+        """Begin what is due, too: what is tracked no more was found before."""
+        self._may_begin_due.set()
+
+    def wake(self) -> None:
+        """Look at once for what somebody asked for."""
+        self._awake.set()
+
+    def _forget(self) -> None:
+        self._is_over, self._awake = threading.Event(), threading.Event()
+        self._may_begin_due = threading.Event()
+        self._handing, self._lock = threading.Lock(), threading.Lock()
+        self._workers: dict[bool, Workers] = {}
+        self._ended: dict[Key, float] = {}
+        """Claims to end, and from when on."""
+        self._hungry: set[str] = set()
+        """Registries of which more may be due."""
+        self._due_at = self._renewed_at = 0.0
+
+    def _run(self, is_over: threading.Event, awake: threading.Event) -> None:
+        while not is_over.is_set():
+            awake.clear()
+            with self._handing:
+                is_done = None if is_over.is_set() else self._attempt("begin checks", self._hand_out)
+            if is_done is None:
+                is_over.wait(_TROUBLE_SECONDS)
+            awake.wait(_POLL_SECONDS)
+
+    def _hand_out(self) -> bool:
+        self._end_claims()
+        self._hand_out_asked()
+        now = time.monotonic()
+        if now - self._renewed_at > _RENEWED_EVERY_SECONDS:
+            self._renewed_at = now
+            self._beat()
+            self._claims.renew()
+        self._hand_out_due(now)
+        return True
+
+    def _hand_out_asked(self) -> None:
+        asked = self._requests.repositories(_MOST_ASKED)
+        if not asked:
+            return
+        others = self._claims.asked_for()
+        by_registry: dict[str, list[Repository]] = {}
+        for repository in asked:
+            if repository not in others:
+                by_registry.setdefault(repository.registry, []).append(repository)
+        for registry, repositories in by_registry.items():
+            if room := self._workers[True].room(registry):
+                for repository in self._claims.take_asked(registry, repositories[:room]):
+                    self._put(repository, is_asked=True)
+
+    def _hand_out_due(self, now: float) -> None:
+        with self._lock:
+            registries, self._hungry = list(self._hungry), set()
+        if not self._may_begin_due.is_set():
+            return
+        if now - self._due_at > _DUE_EVERY_SECONDS:
+            self._due_at = now
+            registries = self._checks.registries_due()
+        random.shuffle(registries)  # whichever comes first could take all threads
+        for registry in registries:
+            if room := self._workers[False].room(registry):
+                for repository in self._claims.take_due(registry, room, self._checks.now().timestamp()):
+                    self._put(repository, is_asked=False)
+
+    def _put(self, repository: Repository, *, is_asked: bool) -> None:
+        self._workers[is_asked].put(repository.registry, partial(self._check, (repository, is_asked)))
+
+    def _check(self, key: Key) -> None:
+        repository, is_asked = key
+        outcome = None
+        try:
+            outcome = self._attempt(str(repository), partial(self._work[is_asked], repository))
+        finally:
+            with self._lock:
+                self._ended[key] = 0.0 if outcome is not None else time.monotonic() + _PUT_OFF_SECONDS[is_asked]
+                if not is_asked:
+                    self._hungry.add(repository.registry)
+            self._awake.set()
+
+    def _end_claims(self) -> None:
+        now = time.monotonic()
+        with self._lock:
+            over = [key for key, ends_at in self._ended.items() if ends_at <= now]
+        self._claims.end(over)
+        with self._lock:
+            for key in over:
+                del self._ended[key]
