@@ -64,7 +64,7 @@ class Upkeep:
         }
 
     def follow_tracked(self) -> None:
-        """Remove images that are tracked no more, hide those that are private no more, and have new ones checked."""
+        """Remove images that are no longer tracked, hide those no longer private, and have new ones checked."""
         try:
             self._remove_what_is_gone()
         finally:
