@@ -21,6 +21,7 @@ from microbadger.image import (
     is_tag,
     parse_kept,
 )
+from microbadger.store import END_OF_TIME
 
 AT_ONCE = 0.0
 """When a check is due, in the table, that is due at once."""
@@ -28,7 +29,6 @@ OVERDUE_AFTER = timedelta(minutes=10)
 _ANOTHER_LOOK_AFTER = timedelta(seconds=30)
 _MOST_PUSHED = 10
 _MOST_VIEWED = 20
-_END_OF_TIME = 250_000_000_000.0  # in the year 9892
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ def _dated_tags(text: str | None) -> dict[str, float]:
 
 def is_moment(seconds: float) -> bool:
     """Return whether a number of seconds is a time that has a date."""
-    return 0 < seconds < _END_OF_TIME
+    return 0 < seconds < END_OF_TIME
 
 
 def moment_of(seconds: object) -> datetime | None:

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from sqlalchemy import BigInteger, Boolean, Column, Connection, Float, Integer, LargeBinary, Table, inspect
 
 from microbadger.logs import EventLog
-from microbadger.store.tables import SCHEMA, ImageName, Labels, Moment
+from microbadger.store.tables import END_OF_TIME, SCHEMA, ImageName, Labels, Moment
 
 log = EventLog(__name__)
 
-_END_OF_TIME = 250_000_000_000  # in the year 9892
 _LARGEST = 1e300
 
 # The names that `Repository` accepts, as far as patterns of SQLite can say it.
@@ -132,7 +131,7 @@ def _condition(column: Column[object]) -> str:
         Boolean: "typeof({c}) = 'integer' AND {c} IN (0, 1)",
         BigInteger: f"typeof({{c}}) = 'integer' AND {{c}} BETWEEN 0 AND {2**53}",
         Integer: f"typeof({{c}}) = 'integer' AND {{c}} BETWEEN 0 AND {2**31 - 1}",
-        Moment: f"typeof({{c}}) = 'real' AND {{c}} BETWEEN 0 AND {_END_OF_TIME}",
+        Moment: f"typeof({{c}}) = 'real' AND {{c}} BETWEEN 0 AND {END_OF_TIME}",
         Float: f"typeof({{c}}) = 'real' AND {{c}} BETWEEN {-_LARGEST} AND {_LARGEST}",
         LargeBinary: "typeof({c}) = 'blob'",
         ImageName: f"typeof({{c}}) = 'text' AND {_IMAGE}",

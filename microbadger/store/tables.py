@@ -9,6 +9,8 @@ column, if that has one.
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
 
 SCHEMA = MetaData()
+END_OF_TIME = 250_000_000_000
+"""A Unix time in the year 9892: one that is kept and later is damaged, and may have no date."""
 
 
 class Moment(Float[float]):
