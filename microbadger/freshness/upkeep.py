@@ -54,7 +54,7 @@ class Upkeep:
 
     @property
     def tasks(self) -> Mapping[str, Callable[[], None]]:
-        """What the process that leads does in each round; one that fails keeps the others from nothing."""
+        """What the process that leads does in each round; one that fails does not hold up the others."""
         return {
             "follow the tracked images": self.follow_tracked,
             "remove files that nothing vouches for": self.strays.remove,
