@@ -18,7 +18,7 @@ from microbadger.freshness.publication import Publication
 from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.freshness.turns import Turns
 from microbadger.image import Repository
-from microbadger.site import NotRemoved
+from microbadger.site import NotRemoved, PublishError
 from microbadger.store import Database, StoreError
 
 
@@ -136,13 +136,28 @@ class Removal:
             return has_public_record(connection, repository)
 
     def drop_mentions(self) -> None:
-        """Publish images again that name one that was removed, without its name; those being checked have to wait."""
+        """Publish images again that name one that was removed, without its name; those being checked have to wait.
+
+        Raises what happened first, StoreError or PublishError, after it was tried for all.
+        """
         with self.database.read() as connection:
             named_by = mentions(connection)
+        troubles: list[PublishError | StoreError] = []
         for gone, images in named_by.items():
-            waiting = [repository for repository in images if not self._drop_mention(repository, gone)]
+            waiting = [each for each in images if not self._drop_mention_or_note(each, gone, troubles)]
             with self.database.write() as connection:
                 write_mentions(connection, gone, waiting)
+        if troubles:
+            raise troubles[0]
+
+    def _drop_mention_or_note(
+        self, repository: Repository, gone: Repository, troubles: list[PublishError | StoreError]
+    ) -> bool:
+        try:
+            return self._drop_mention(repository, gone)
+        except (PublishError, StoreError) as error:
+            troubles.append(error)
+            return False
 
     def _drop_mention(self, repository: Repository, gone: Repository) -> bool:
         with self.turns.try_hold(repository) as lease:

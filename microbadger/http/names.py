@@ -39,8 +39,8 @@ class NameQuestions:
         try:
             return answer.result(seconds)
         except TimeoutError as error:
-            if answer.done():  # the resolver itself says so
-                raise
+            if answer.done():  # just now, or the resolver itself says so
+                return answer.result()
             raise CutOff from error
 
     def _begun(self, question: _Question) -> "Future[Sequence[str]]":
@@ -50,7 +50,10 @@ class NameQuestions:
             if len(self._open) >= self._most_open:
                 raise CutOff
             answer = Future()
-            threading.Thread(target=self._hear, args=(question, answer), name="name server", daemon=True).start()
+            try:
+                threading.Thread(target=self._hear, args=(question, answer), name="name server", daemon=True).start()
+            except RuntimeError as error:  # the machine allows no more threads
+                raise CutOff from error
             self._open[question] = answer
         return answer
 
