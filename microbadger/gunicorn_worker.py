@@ -72,9 +72,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     head_seconds = 10.0
     write_seconds = 30.0
-    """For each part of an answer, after which its client counts as gone."""
+    """For each part of an answer; a client that takes longer counts as gone."""
     request_seconds = 180.0
-    """For all of it, with the longest wait for a webhook and the time to read its body."""
+    """For a whole request: enough for the longest wait of a webhook, and for reading its body."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -84,7 +84,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
-        """Refuse settings under which the head of a request is no text that anybody can read."""
+        """Refuse settings under which this worker could not read the head of a request."""
         super().check_config(cfg, log)
         if cfg.is_ssl or cfg.protocol != "http" or cfg.http2_cleartext != "off":
             raise ConfigError("This worker speaks HTTP/1.1 without encryption: remove the setting of another protocol.")
@@ -158,7 +158,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             conn.timeout = min(conn.timeout, deadline)
 
     def _go_on(self, conn: Connection) -> None:
-        """Do what is to be done for a client of which nothing more is waited for."""
+        """Answer a client that has sent a whole head; close or refuse any other."""
         if conn.has_head:
             super().enqueue_req(conn)
         elif conn.waits_for_more:
@@ -169,7 +169,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._linger(conn)
 
     def _linger(self, conn: Connection) -> None:
-        """Let a client see the whole answer: it is lost if the connection closes while something comes in.
+        """Let a client read the whole answer, which is lost if the connection closes while the client still sends.
 
         https://www.rfc-editor.org/rfc/rfc9112#section-9.6
         """
@@ -193,7 +193,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._close(conn)
 
     def _wait(self, conn: Connection, waiting: "deque[Connection]", react: Any) -> None:
-        """Wait for a client together with others, of which the one that has waited longest makes room."""
+        """Wait for a client together with others; if there are too many, the one that has waited longest is closed."""
         if len(waiting) >= _MOST_IDLE:
             oldest = waiting.popleft()
             self.poller.unregister(oldest.sock)

@@ -92,10 +92,10 @@ class Findings:
         return frozenset(self.question.absent.keys() - self.digests.keys() - self.missing.keys())
 
     def _doubt_what_is_missing(self) -> None:
-        """Count tags as failed of which there was a sign, where only the status of an answer denies them.
+        """Count a tag as failed, rather than missing, if only the status of an answer denies it and something names it.
 
-        Some registries never say it in their own words. So the status is believed of a tag that their whole list does
-        not have, if they have others, and if a later check finds the same.
+        Some registries never answer with a code of their own. So the status is believed of a tag that their whole list
+        does not have, if a later check finds the same. Where no tag was found at all, `_absence` judges the answer.
         """
         is_whole = self.question.tags is None and not self.choice.trouble
         seen = self._seen
@@ -125,7 +125,7 @@ class Findings:
         return self.question.tags is None or self.last_of.keys() <= self.missing.keys()
 
     def _absence(self) -> Survey:
-        """Return what to make of the answer that every tag is gone, as servers give it that are being repaired.
+        """Return what to make of the answer that every tag is gone, which servers under repair give, too.
 
         It is believed if the registry itself says that it does not have the repository, or lists no tag and says of
         each that it does not have it; and if a later check of the whole image finds the same.
@@ -207,6 +207,6 @@ class Findings:
 
 
 def _doubted(error: NotFound, kind: type[BadAnswer] | type[NotFound], doubt: str) -> Survey:
-    """Return that nothing was found, which is not believed, so that what was published stays."""
+    """Return that nothing was found; this is not believed yet, so what was published stays."""
     trouble = kind(f"{error}, {doubt}", host=error.host, status=error.status, codes=error.codes)
     return Survey(versions=[], trouble=trouble)

@@ -29,7 +29,7 @@ class Interruption:
     retry_at: float = 0.0
 
     def holds_back(self, now: datetime) -> bool:
-        """Return whether it is too early for a check; a time that no pause explains was set by a clock set back."""
+        """Return whether it is too early for a check. A time too far off was kept before the clock was set back."""
         return 0 < self.retry_at - now.timestamp() <= _pause_seconds(self.times)
 
     @property
@@ -69,5 +69,5 @@ class Interruptions:
 def _pause_seconds(times: int) -> float:
     if times <= 1:
         return 0.0
-    # Doubled from few seconds on: processes that are restarted some times in a row are no fault of the image.
+    # It begins with few seconds: if a process is restarted a few times in a row, that need not be the image's fault.
     return min(_SECOND_PAUSE_SECONDS * 2.0 ** min(times - 2, _MOST_DOUBLINGS), _LONGEST_PAUSE_SECONDS)

@@ -21,14 +21,14 @@ from microbadger.image import (
     is_tag,
     parse_kept,
 )
+from microbadger.store import END_OF_TIME
 
 AT_ONCE = 0.0
-"""When a check is due, in the table, that is due at once."""
+"""What the table says of a check that is due at once."""
 OVERDUE_AFTER = timedelta(minutes=10)
-_ANOTHER_LOOK_AFTER = timedelta(seconds=30)
+_CONFIRMS_AFTER = timedelta(seconds=30)
 _MOST_PUSHED = 10
 _MOST_VIEWED = 20
-_END_OF_TIME = 250_000_000_000.0  # in the year 9892
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +67,17 @@ class Check:
 
     @property
     def was_absent(self) -> bool:
-        """Whether the check before this one did not find the image, and long enough ago to be another look."""
-        return self.reason == "not_found" and self._is_another_look(self.ended_at)
+        """Whether the check before this one did not find the image, and long enough ago for this one to confirm it."""
+        return self.reason == "not_found" and self._may_confirm(self.ended_at)
 
     @property
     def absent_tags(self) -> dict[str, bool]:
         """The tags that an earlier check did not find, each with whether this one may confirm it."""
-        return {tag: self._is_another_look(moment_of(at)) for tag, at in self.absent.items()}
+        return {tag: self._may_confirm(moment_of(at)) for tag, at in self.absent.items()}
 
-    def _is_another_look(self, first: datetime | None) -> bool:
-        """Return whether this check began long enough after a time, or before it by a clock that was set back."""
-        return bool(first and self.began_at and abs(self.began_at - first) >= _ANOTHER_LOOK_AFTER)
+    def _may_confirm(self, first: datetime | None) -> bool:
+        """Return whether this check began long enough after a time, or before it as the clock was set back."""
+        return bool(first and self.began_at and abs(self.began_at - first) >= _CONFIRMS_AFTER)
 
     @property
     def is_not_found(self) -> bool:
@@ -168,7 +168,7 @@ def _dated_tags(text: str | None) -> dict[str, float]:
 
 def is_moment(seconds: float) -> bool:
     """Return whether a number of seconds is a time that has a date."""
-    return 0 < seconds < _END_OF_TIME
+    return 0 < seconds < END_OF_TIME
 
 
 def moment_of(seconds: object) -> datetime | None:

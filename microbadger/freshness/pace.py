@@ -38,7 +38,7 @@ class Pace:
 
     @property
     def may_begin_at(self) -> float:
-        """When the next check may begin that somebody asks for."""
+        """When the next check that somebody asks for may begin."""
         seconds = _SHORTEST_SECONDS * _GROWTH ** max(0, min(self.count, 100) - _ALIKE)
         return self.began_at + min(seconds, _LONGEST_SECONDS)
 
@@ -55,7 +55,7 @@ class _Document(TypedDict):
 
 
 def earliest(connection: Connection, repository: Repository, now: datetime) -> datetime | None:
-    """Return when the next check of an image may begin, within the budget of its registry; None if at once."""
+    """Return when the next check of an image may begin by its own pace; None if at once, without a budget."""
     pace = _read(connection, repository, now)
     if pace is None or max(pace.may_begin_at, pace.began_at + _NO_HURRY_SECONDS) <= now.timestamp():
         return None
@@ -71,7 +71,7 @@ def reserve(connection: Connection, repository: Repository, begins_at: datetime,
 
 
 def charge(connection: Connection, repository: Repository, requests: int, now: datetime) -> None:
-    """Have a check that made many requests keep those away that go on with images of its registry."""
+    """Draw what a check costs from the budget of its registry, beyond the time that every repeat takes."""
     costs = _A_REQUEST * requests - _BETWEEN_REPEATS
     if costs > timedelta(0):
         key, latest = _repeats_key(repository), now + _LONGEST_QUEUE
@@ -80,7 +80,7 @@ def charge(connection: Connection, repository: Repository, requests: int, now: d
 
 
 def take_view(connection: Connection, repository: Repository, now: datetime) -> bool:
-    """Return whether a view of a badge may have a check within the budget of its registry, and draw it from there."""
+    """Return whether the budget of a registry allows a check for a view of a badge; if so, draw it from there."""
     key, at_once = f"views {repository.registry}", _BETWEEN_VIEWS * _VIEWS_AT_ONCE
     used_until = max(_free_at(connection, key, now + at_once) or now, now) + _BETWEEN_VIEWS
     if used_until > now + at_once:
@@ -90,14 +90,14 @@ def take_view(connection: Connection, repository: Repository, now: datetime) -> 
 
 
 def note_check(connection: Connection, repository: Repository, now: datetime) -> None:
-    """Note that a check begins that was asked for."""
+    """Note that a check that was asked for begins."""
     pace = _read(connection, repository, now)
     document = _Document(Count=pace.count + 1 if pace else 1, BeganAt=now.timestamp())
     write_value(connection, _key(repository), json.dumps(document))
 
 
 def forget(connection: Connection, repository: Repository) -> None:
-    """Forget the pace of an image that is tracked no more."""
+    """Forget the pace of an image that is no longer tracked."""
     forget_value(connection, _key(repository))
 
 

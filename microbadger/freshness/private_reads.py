@@ -1,7 +1,8 @@
 """Remembers which images were read as private ones, until an anonymous reader is shown the same.
 
 If such an image is not private any more, nothing of it may be published before that: neither what was read of it nor,
-in a list, its name. A record says itself whether it is that of a public image, so that it never outlives what says so.
+in a list, its name. Whether a record is that of a public image is kept in the record itself: one is never lost without
+the other.
 """
 
 from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, union

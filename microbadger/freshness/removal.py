@@ -1,4 +1,4 @@
-"""Takes down what may no longer be public: images that are tracked no more, or private no more, and their mentions."""
+"""Takes down what may not be public: images that are no longer tracked, or no longer private, and their mentions."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from microbadger.freshness.publication import Publication
 from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.freshness.turns import Turns
 from microbadger.image import Repository
-from microbadger.site import NotRemoved
+from microbadger.site import NotRemoved, PublishError
 from microbadger.store import Database, StoreError
 
 
@@ -66,9 +66,9 @@ class Removal:
         return paths
 
     def hide(self, repository: Repository) -> None:
-        """Remove what was published of an image that is private no more, until it is read as a public one.
+        """Remove what was published of an image that is no longer private, until it is read as a public one.
 
-        While a check is under way, its record stays: it is still to be hidden, and one does this again.
+        While a check is under way, the record stays, and so `hidden` still names the image: hide it again later.
         """
         # Files first: on a full disk no lease can be had.
         with self._taken_down(repository), self.turns.try_hold(repository) as lease:
@@ -117,9 +117,9 @@ class Removal:
 
     @contextmanager
     def _taken_down(self, repository: Repository) -> Iterator[tuple[list[str], Collection[str]]]:
-        """Remove the files of an image, and give the paths of those that there were, and of those that are left.
+        """Remove the files of an image, and yield the paths of those that were removed, and of those that are left.
 
-        NotRemoved is raised only after what is done then: one file keeps nothing else public.
+        NotRemoved is raised only after the block has run: one file keeps nothing else public.
         """
         trouble: NotRemoved | None = None
         try:
@@ -136,13 +136,28 @@ class Removal:
             return has_public_record(connection, repository)
 
     def drop_mentions(self) -> None:
-        """Publish again what names an image that was removed, without its name; what is under way has to wait."""
+        """Publish images again that name one that was removed, without its name; those being checked have to wait.
+
+        Raises what happened first, StoreError or PublishError, after it was tried for all.
+        """
         with self.database.read() as connection:
             named_by = mentions(connection)
+        troubles: list[PublishError | StoreError] = []
         for gone, images in named_by.items():
-            waiting = [repository for repository in images if not self._drop_mention(repository, gone)]
+            waiting = [each for each in images if not self._drop_mention_or_note(each, gone, troubles)]
             with self.database.write() as connection:
                 write_mentions(connection, gone, waiting)
+        if troubles:
+            raise troubles[0]
+
+    def _drop_mention_or_note(
+        self, repository: Repository, gone: Repository, troubles: list[PublishError | StoreError]
+    ) -> bool:
+        try:
+            return self._drop_mention(repository, gone)
+        except (PublishError, StoreError) as error:
+            troubles.append(error)
+            return False
 
     def _drop_mention(self, repository: Repository, gone: Repository) -> bool:
         with self.turns.try_hold(repository) as lease:

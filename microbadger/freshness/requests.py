@@ -170,13 +170,13 @@ class Requests:
         return True
 
     def forget(self, connection: Connection, repository: Repository) -> None:
-        """Forget what was asked for of an image that is tracked no more."""
+        """Forget what was asked for of an image that is no longer tracked."""
         for table in (REQUESTS, ASKED_TAGS):
             connection.execute(table.delete().where(table.c.image == str(repository)))
         pace.forget(connection, repository)
 
     def _due_at(self, connection: Connection, repository: Repository) -> datetime | None:
-        """Return when a check may begin that is asked for now, or was before; None if at once."""
+        """Return when a check that is asked for now, or was before, may begin; None if at once."""
         now = self._now()
         waits_until: float = connection.execute(_PACED, {"which": str(repository)}).scalar() or _AT_ONCE
         if now.timestamp() < waits_until <= self._times()["latest"]:

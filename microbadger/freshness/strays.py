@@ -1,9 +1,9 @@
 """Compares the public folder with what the database vouches for, once for each database that a process meets.
 
-A database may be a new one, or have lost tables or rows. Files of an image that is in no list any more go, if there is
-a list that could have named it. Files of an image that is not private now go until it is read as a public one, unless
-its record is that of a public image: they may be of a time when it was private. Without a record that can only be where
-there is a credential that opens it.
+A database may be a new one, or have lost tables or rows. Files of an image that no list names any more go, if there
+is a list that could have named it. Other files may be of a time when their image was private. So files of an image
+that is not private now go until it is read as a public one. They stay if its record says that it is public, or if no
+credential opens the image and nothing says that it was private.
 """
 
 from collections.abc import Sequence
@@ -75,7 +75,7 @@ class Strays:
             return identity_of(connection)
 
     def _found(self) -> dict[Repository, list[str]]:
-        """Return the paths of files by their images; what a check publishes meanwhile is looked at again later."""
+        """Return the paths of such files by image. `remove` asks again, for a check may publish meanwhile."""
         with self.database.read() as connection:
             public = public_records(connection)
         vouched = {image.repository for image in self.tracked if image.private or image.repository in public}
@@ -98,7 +98,7 @@ class Strays:
             raise troubles[0]
 
     def _settle(self, repository: Repository, paths: Sequence[str]) -> bool:
-        """Do what is right with files of an image as it is tracked now; return whether that was done."""
+        """Remove, hide or keep files of an image, by how it is tracked now; return whether that was done."""
         image = self.tracked.get(repository)
         if image is None:
             return self._remove(repository, paths)

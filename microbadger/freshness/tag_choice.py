@@ -153,7 +153,7 @@ class TagChooser:
         return (tag for tag, at in first_listed.items() if at == BEFORE) if question.last else ()
 
     def _beyond_the_limit(self, question: Question, dated: Mapping[str, float]) -> Collection[str]:
-        """Return the tags that are no more among those pushed or viewed last, and not among the others either."""
+        """Return the tags that were let go and are not among those that are kept within the limit either."""
         others = question.last_of.keys() - {*question.pushed, *question.viewed}
         chosen = choose(sorted(others), self.max_tags, kept=question.image.kept_tags, dated=dated)
         return set(question.let_go).difference(chosen, question.tags or ())

@@ -325,7 +325,7 @@ def _text_of(content: bytes) -> str:
 
 
 def _loss_of(content: bytes | None) -> str:
-    """Return in a sentence why what a file holds is no edit, or nothing."""
+    """Return why the content of a file does not count as an edit, in a sentence; empty if it does."""
     text = "#" if content is None else _text_of(content)
     if text == "":
         return _EMPTIED

@@ -161,13 +161,13 @@ class Turns:
             return bool(self.requests.waiting(connection, turn.repository))
 
     def forget(self, connection: Connection, repository: Repository) -> None:
-        """Forget every check of an image that is tracked no more, and what was asked for; not that it was private."""
+        """Forget every check of an image that is no longer tracked, and what was asked for; not that it was private."""
         self.requests.forget(connection, repository)
         self.interruptions.forget(connection, repository)
         self.checks.forget(connection, repository)
 
     def _count_if_left(self, lease: Lease, repository: Repository) -> None:
-        """Count a check that was cut short, as only the first to take its lease can see: that need not be a check."""
+        """Count a check that was cut short: only the next to take its lease can see that, and need not be a check."""
         if lease.was_left:
             with self.database.write() as connection:
                 self.interruptions.add(connection, repository)

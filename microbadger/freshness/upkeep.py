@@ -62,7 +62,7 @@ class Upkeep:
 
     @property
     def tasks(self) -> Mapping[str, Callable[[], None]]:
-        """What is done in each round; a task that fails keeps the others from nothing."""
+        """What is done in each round; a task that fails does not hold up the others."""
         return {
             "follow the tracked images": self.follow_tracked,
             "remove files that nothing vouches for": self.strays.remove,
@@ -73,7 +73,7 @@ class Upkeep:
         }
 
     def follow_tracked(self) -> None:
-        """Remove images that are tracked no more, hide those that are private no more, and have new ones checked."""
+        """Remove images that are no longer tracked, hide those no longer private, and have new ones checked."""
         try:
             self._remove_what_is_gone()
         finally:

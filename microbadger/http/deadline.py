@@ -24,5 +24,5 @@ def all_within(seconds: float) -> Iterator[None]:
 
 
 def seconds_left() -> float:
-    """Return how long requests may still take; infinite where nobody set a time, negative since it was over."""
+    """Return how long requests may still take; infinite if no time was set, negative once it is over."""
     return _ENDS_AT.get() - time.monotonic()

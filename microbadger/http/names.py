@@ -1,8 +1,8 @@
 """Asks name servers, and waits no longer for their answers than there is time.
 
-`getaddrinfo` knows no timeout and cannot be ended: a name server that says nothing holds whoever asks for as long as
-the system tries. So each question has a thread of its own, which is left behind when the time is up. Whoever asks the
-same meanwhile waits for the same answer, and there are never more questions open than a few.
+`getaddrinfo` has no timeout and cannot be ended: if a name server does not answer, it waits for as long as the system
+tries. So each question has a thread of its own, which is left behind when the time is up. A thread that asks the same
+meanwhile waits for the same answer, and the number of open questions is limited.
 """
 
 import os
@@ -32,15 +32,15 @@ class NameQuestions:
         self._open: dict[_Question, Future[Sequence[str]]] = {}
 
     def ask(self, resolve: Resolve, host: str, port: int, seconds: float) -> Sequence[str]:
-        """Return what `resolve` does; raise `CutOff` if that takes longer, or too many questions are open already."""
+        """Return what `resolve` does; raise `CutOff` if that takes longer, or too many questions are open."""
         if literal_address(host) is not None:
             return resolve(host, port)  # no name server is asked
         answer = self._begun((resolve, host, port))
         try:
             return answer.result(seconds)
         except TimeoutError as error:
-            if answer.done():  # the resolver itself says so
-                raise
+            if answer.done():  # just now, or the resolver itself says so
+                return answer.result()
             raise CutOff from error
 
     def _begun(self, question: _Question) -> "Future[Sequence[str]]":
@@ -50,7 +50,10 @@ class NameQuestions:
             if len(self._open) >= self._most_open:
                 raise CutOff
             answer = Future()
-            threading.Thread(target=self._hear, args=(question, answer), name="name server", daemon=True).start()
+            try:
+                threading.Thread(target=self._hear, args=(question, answer), name="name server", daemon=True).start()
+            except RuntimeError as error:  # the machine allows no more threads
+                raise CutOff from error
             self._open[question] = answer
         return answer
 
@@ -58,7 +61,7 @@ class NameQuestions:
         resolve, host, port = question
         try:
             answer.set_result(resolve(host, port))
-        except BaseException as error:  # noqa: BLE001 - whoever asked gets it
+        except BaseException as error:  # noqa: BLE001 - those who asked get it
             answer.set_exception(error)
         with self._lock:
             self._open.pop(question, None)

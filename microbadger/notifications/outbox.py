@@ -16,14 +16,13 @@ from typing import Any, Literal, NotRequired, TypedDict
 from sqlalchemy import ColumnElement, Connection, FromClause, Table, bindparam, func, select
 
 from microbadger.image import format_time, parse_kept
-from microbadger.store import DELIVERIES, MESSAGES, SUBSCRIPTIONS
+from microbadger.store import DELIVERIES, END_OF_TIME, MESSAGES, SUBSCRIPTIONS
 
 # The first delays of the schedule that the Standard Webhooks specification gives as an example.
 _DELAYS = (timedelta(seconds=5), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
 _MOST_ATTEMPTS = len(_DELAYS) + 1
 _JITTER = 0.1
 _LONGEST_DELAY = timedelta(hours=12)  # a message that is due later was written when the clock was wrong
-_END_OF_TIME = 250_000_000_000.0  # in the year 9892
 _MOST_WAITING = 100
 _MOST_PARKED = 100
 _MOST_DELIVERIES = 10
@@ -183,7 +182,7 @@ def _is_due(due_at: datetime, now: datetime) -> bool:
 
 def _time(seconds: float) -> datetime:
     """Return a time that was kept; a damaged one is over."""
-    return datetime.fromtimestamp(seconds if 0 <= seconds < _END_OF_TIME else 0, UTC)
+    return datetime.fromtimestamp(seconds if 0 <= seconds < END_OF_TIME else 0, UTC)
 
 
 def _lengths(connection: Connection, statement: Any) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from microbadger.store.postgresql import Kind, PostgresqlBeginnings
 MOST_CONNECTIONS = 8
 """How many connections a process has to a PostgreSQL server, and how many stay open to a file."""
 _text = partial(str, encoding="utf-8", errors="replace")
-"""Reads a text of SQLite, which may hold any bytes, as far as it is one."""
+"""Reads a text of SQLite, which may hold any bytes: what is not UTF-8 is replaced."""
 _POLL_SECONDS = 0.001
 _BEGIN: Mapping[Kind, Sequence[str]] = {
     # IMMEDIATE: a transaction that begins by reading cannot go on to write once another one has written.
@@ -76,7 +76,7 @@ class Connections:
         self._schema = self._number_of_schema()
 
     def have_same_schema(self) -> bool:
-        """Return whether no program has changed the tables since; as far as that can be known at once."""
+        """Return whether no program has changed the tables since then, as far as that can be seen without waiting."""
         return self._schema is None or self._number_of_schema() in (self._schema, None)
 
     def close(self) -> None:
@@ -102,7 +102,7 @@ class Connections:
         return self._begun(kind)
 
     def _number_of_schema(self) -> int | None:
-        """Return a number that changes with the tables; None where there is none, or the database cannot be read."""
+        """Return a number that changes when the tables do; None if it cannot be read without waiting."""
         if self._engine.dialect.name != "sqlite":
             return None
         try:

@@ -161,7 +161,7 @@ class Database:
 
     @contextmanager
     def _turn_to_open(self) -> Iterator[None]:
-        """Wait until no other thread opens the database; a thread in haste does not wait until others give up."""
+        """Wait until no other thread opens the database. A thread in haste gives up before those do."""
         seconds = patience(float("inf"))
         if not self._lock.acquire(timeout=-1 if math.isinf(seconds) else seconds):
             raise self._unusable(BUSY)
@@ -202,7 +202,7 @@ class Database:
         return opened
 
     def _is_current(self, opened: "_Opened") -> bool:
-        """Return whether the connections are to the database as it is now; a table that was dropped is made again."""
+        """Return whether the file and its tables are still those that were opened; if not, opening makes them whole."""
         if not opened.is_usable or self._file is None:
             return opened.is_usable
         return stamp_of(self._file) == opened.stamp and opened.connections.have_same_schema()

@@ -1,9 +1,9 @@
 """Guards of SQLite's tables: each row keeps to the types of its columns, whichever program writes it.
 
-SQLite lets any value into any column. A text where a time belongs would break every reader of the row for ever, so each
-table has two triggers. An update to a value of another type, or to one out of range, leaves the row as it was; a new
-row with such a value is removed again. The program that wrote it sees no error. What was written before there were
-guards is healed when they are made. PostgreSQL refuses wrong types itself, and needs none.
+SQLite lets any value into any column. A text in the place of a time would break every reader of the row for ever. So
+each table has two triggers. An update to a value of another type, or to one out of range, leaves the row as it was. A
+new row with such a value is removed again. The program that wrote it sees no error. Rows that are older than the guards
+are healed when the guards are made. PostgreSQL refuses wrong types itself, and needs no guards.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,11 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from sqlalchemy import BigInteger, Boolean, Column, Connection, Float, Integer, LargeBinary, Table, inspect
 
 from microbadger.logs import EventLog
-from microbadger.store.tables import SCHEMA, ImageName, Labels, Moment
+from microbadger.store.tables import END_OF_TIME, SCHEMA, ImageName, Labels, Moment
 
 log = EventLog(__name__)
 
-_END_OF_TIME = 250_000_000_000  # in the year 9892
 _LARGEST = 1e300
 
 # The names that `Repository` accepts, as far as patterns of SQLite can say it.
@@ -28,7 +27,7 @@ _IMAGE = (
 
 
 def are_complete(connection: Connection) -> bool:
-    """Return whether every table is there and guarded, apart from those that somebody has renamed for now."""
+    """Return whether every table is there and guarded; one that somebody has renamed is not expected."""
     if connection.dialect.name != "sqlite":
         return SCHEMA.tables.keys() <= set(inspect(connection).get_table_names())
     there = _objects(connection)
@@ -58,7 +57,7 @@ def are_there(connection: Connection) -> bool:
 
 
 def new_name(connection: Connection, table: Table) -> str | None:
-    """Return the name that somebody has given to a table, to give back its own later; None where it has that."""
+    """Return the name that somebody has given to a table of ours; None if nobody has renamed it."""
     return _new_name(table, _objects(connection)) if connection.dialect.name == "sqlite" else None
 
 
@@ -71,18 +70,18 @@ def remove(connection: Connection, tables: Iterable[Table] = SCHEMA.tables.value
 
 
 def _objects(connection: Connection) -> dict[str, str]:
-    """Return the table of each table, index and trigger."""
+    """Return the name of each table, index and trigger, with the table that it belongs to."""
     rows = connection.exec_driver_sql("SELECT name, tbl_name FROM sqlite_master")
     return {row.name: row.tbl_name for row in rows}
 
 
 def _new_name(table: Table, there: Mapping[str, str]) -> str | None:
-    """Return where the guards of a table are that is not there: they follow it when it gets another name."""
+    """Return the new name of a table that was renamed: its guards follow it there. None if it was not."""
     return None if table.name in there else there.get(_names(table)["update"])
 
 
 def _heal(connection: Connection, table: Table) -> None:
-    """Put defaults where a column has one, and remove the other rows that are not sound."""
+    """Give a column its default where its value is not sound, and remove rows that are not sound even so."""
     for column in table.columns:
         if "instead" in column.info:
             instead = f"UPDATE {table.name} SET {column.name} = ? WHERE NOT ({_is_sound(column)})"  # noqa: S608 - names of ours
@@ -132,7 +131,7 @@ def _condition(column: Column[object]) -> str:
         Boolean: "typeof({c}) = 'integer' AND {c} IN (0, 1)",
         BigInteger: f"typeof({{c}}) = 'integer' AND {{c}} BETWEEN 0 AND {2**53}",
         Integer: f"typeof({{c}}) = 'integer' AND {{c}} BETWEEN 0 AND {2**31 - 1}",
-        Moment: f"typeof({{c}}) = 'real' AND {{c}} BETWEEN 0 AND {_END_OF_TIME}",
+        Moment: f"typeof({{c}}) = 'real' AND {{c}} BETWEEN 0 AND {END_OF_TIME}",
         Float: f"typeof({{c}}) = 'real' AND {{c}} BETWEEN {-_LARGEST} AND {_LARGEST}",
         LargeBinary: "typeof({c}) = 'blob'",
         ImageName: f"typeof({{c}}) = 'text' AND {_IMAGE}",

@@ -60,12 +60,12 @@ def _order_text_by_code_points(connection: Connection) -> None:
 
 
 def _remember_absent_tags(connection: Connection) -> None:
-    """Remember the tags that nothing but a later check can show to be gone."""
+    """Remember the tags that only a later check can show to be gone."""
     connection.execute(text("ALTER TABLE checks ADD COLUMN absent_tags TEXT"))
 
 
 def _tell_public_records_from_private_ones(connection: Connection) -> None:
-    """Have each record say whether it is that of a public image: of those that there are, as far as is known."""
+    """Have each record say whether its image is public; of the records that there are, as far as that is known."""
     for statement in (
         "ALTER TABLE records ADD COLUMN is_public BOOLEAN NOT NULL DEFAULT FALSE",
         "CREATE INDEX records_by_is_public ON records (is_public, image)",
@@ -152,7 +152,7 @@ def _version_of(connection: Connection, newest: int) -> int:
         return 0
     version = connection.execute(_VERSION).scalar_one_or_none()
     if version is None and guards.are_there(connection):
-        return 0  # somebody has emptied the table: the guards show that the others are as they should be
+        return 0  # somebody has emptied the table; the guards show that the other tables are ours
     if not isinstance(version, str) or not version.isdecimal():
         raise UnknownSchema("it holds the tables of another program; use another database")
     if int(version) > newest:

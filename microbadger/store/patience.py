@@ -1,4 +1,4 @@
-"""How long a thread waits for a database that others use: as long as is usual, or shortly where it is in haste.
+"""How long a thread waits for a database that others use: as long as usual, or only briefly if it is in haste.
 
 A monitor has to be answered at once, also while another program has the database locked.
 """
@@ -13,7 +13,7 @@ _LONGEST: ContextVar[float] = ContextVar("longest", default=float("inf"))
 
 @contextmanager
 def in_haste(seconds: float = _HASTE_SECONDS) -> Iterator[None]:
-    """Let each transaction of this thread wait for so long at most."""
+    """Let each transaction within the block wait for so many seconds at most."""
     token = _LONGEST.set(seconds)
     try:
         yield
@@ -22,5 +22,5 @@ def in_haste(seconds: float = _HASTE_SECONDS) -> Iterator[None]:
 
 
 def patience(seconds: float) -> float:
-    """Return how long to wait where it would be so long without haste."""
+    """Return how long to wait: so many seconds, or fewer if the thread is in haste."""
     return min(seconds, _LONGEST.get())

@@ -1,8 +1,9 @@
 """Every table of the database.
 
 Times are Unix times in seconds. An image is named by `str(Repository)`, its canonical name; documents are JSON, those
-that can be long are compressed. Columns are of types that SQLite and PostgreSQL have in common. What a column can hold
-is kept by `microbadger.store.guards`, which put the ``instead`` of a column where a value is of another type.
+that can be long are compressed. Columns are of types that SQLite and PostgreSQL have in common. The guards of
+`microbadger.store.guards` keep each column to its type. An older value of another type becomes the ``instead`` of its
+column, if that has one.
 """
 
 from typing import Any
@@ -50,6 +51,8 @@ def keepable(text: str) -> str:
 
 
 SCHEMA = MetaData()
+END_OF_TIME = 250_000_000_000
+"""A Unix time in the year 9892: one that is kept and later is damaged, and may have no date."""
 
 
 class Moment(Float[float]):

@@ -28,7 +28,7 @@ _IGNORED = ("HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_RANGE", "HTTP_
 
 
 class Edge:
-    """A WSGI application around another one, which sees requests as they would be of a client without intentions."""
+    """A WSGI application around another one, which sees of a request only what may change its answer."""
 
     def __init__(self, application: "WSGIApplication") -> None:
         self._application = application

@@ -38,7 +38,7 @@ class Guesses:
                 self._forgotten_at.popitem(last=False)
 
     def seconds_to_wait(self, client: str) -> int:
-        """Return after how many whole seconds another token of a client is compared; 0 if at once."""
+        """Return in how many whole seconds the next token of a client is compared; 0 if at once."""
         with self._lock:
             excess = self._forgotten_at.get(client, 0.0) - self.clock() - (_FREE - 1) * _SECONDS_EACH
         return max(0, math.ceil(excess))

@@ -35,8 +35,6 @@ _GAUGES = {
     REGISTRY_HANGS: "How long a check has waited for a registry that hangs.",
     "last_round_timestamp_seconds": "When a worker last ended a round of what one does for all, as Unix time.",
 }
-
-
 _FOLDERS = re.compile(r"(?<![\w/:.-])/(?:[^\s/\"']+/)*(?=[^\s/\"'])")
 
 
@@ -138,7 +136,7 @@ class HealthRoutes:
 
 
 class _Questions:
-    """The questions of one request to the database: each part of the answer that can be given is given, and soon."""
+    """The questions that one request asks the database. Each is answered soon or not at all."""
 
     def __init__(self) -> None:
         self.troubles: list[str] = []
@@ -152,7 +150,7 @@ class _Questions:
 
     @property
     def status(self) -> int:
-        """The status of an answer, which is that of a failure only where nothing is known."""
+        """The status of the answer: that of a failure only if nothing is known."""
         return 503 if self.is_away else 200
 
     def ask(self, question: Callable[[], T]) -> T | None:
@@ -178,7 +176,7 @@ def _counted(totals: Totals) -> Iterator[Metric]:
 
 
 def _without_folders(sentence: str) -> str:
-    """Return a sentence for everybody: where something is on this machine is said by the log and the commands.
+    """Return a sentence without the folders of this machine, which only the log and the commands name.
 
     >>> _without_folders("The database /srv/data/microbadger.db cannot be used.")
     'The database microbadger.db cannot be used.'

@@ -1,4 +1,4 @@
-"""Answers with large files, of which no more than a small part is in memory at a time, however slowly it is fetched.
+"""Answers with large files. Only a small part of one is in memory at a time, however slowly it is fetched.
 
 A file is replaced as a whole and stays as it is while it is open, so it can be read more than once: for its hash, for
 the length of its compressed form, and as the body.
@@ -20,7 +20,7 @@ _lengths: dict[str, int] = {}
 
 @dataclass(frozen=True, slots=True)
 class LargeFile:
-    """An open file; whoever made it closes it, or the body that it is sent as."""
+    """An open file. The code that made it closes it, unless it is sent: then its body does."""
 
     file: FileIO
     size_bytes: int
@@ -36,7 +36,7 @@ class LargeFile:
         return hashed.hexdigest()
 
     def parts(self) -> Iterator[bytes]:
-        """Yield the content from its begin."""
+        """Yield the content from its beginning."""
         offset = 0
         while part := os.pread(self.file.fileno(), _PART_BYTES, offset):
             offset += len(part)
@@ -51,7 +51,7 @@ class LargeFile:
         yield packer.flush()
 
     def compressed_length(self, level: int, sha256: str) -> int:
-        """Return how long the compressed content is; that of the last ones is remembered by their hash."""
+        """Return how long the compressed content is; the last lengths are remembered by the hash of the content."""
         if (length := _lengths.get(sha256)) is None:
             length = sum(map(len, self.compressed_parts(level)))
             if len(_lengths) >= _LENGTHS_REMEMBERED:

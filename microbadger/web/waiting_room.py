@@ -1,7 +1,8 @@
 """Gives requests that wait for fresh files one of a few places, because each holds one of the threads that answer.
 
-Anyone who knows a webhook can wait. Where no place is free, an image that others wait for takes one back from an image
-with more of them, and a check that begins at once from one that has to wait, because its image is asked for on and on.
+Anyone who knows a webhook can wait. If no place is free, a new request takes one from an image that has at least two
+more than its own. Otherwise, if its check begins at once, it takes one from a request whose check has to wait, because
+its image is asked for on and on.
 """
 
 import threading
@@ -15,7 +16,7 @@ from microbadger.image import Repository
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """A place of a request that waits; ``is_taken_back`` once another one needs it more."""
+    """A place of a request that waits; it ``is_taken_back`` once another request needs it more."""
 
     repository: Repository
     is_repeat: bool
@@ -58,7 +59,7 @@ class WaitingRoom:
                 self._places.remove(place)
 
     def _less_urgent(self, place: Place) -> Place | None:
-        """Return the place that is given up for another one: of those that may be, the one that was taken first."""
+        """Return the place that is given up for a new one; None if none is. Of several, it is the one taken first."""
         taken = Counter(each.repository for each in self._places)
         own = taken[place.repository]
         greedy = (each for each in self._places if taken[each.repository] > own + 1)

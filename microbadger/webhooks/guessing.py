@@ -1,7 +1,7 @@
-"""Says whether a secret is among those that are tried first: one URL of a webhook lets anyone try secrets at home.
+"""Says whether a secret is among those that are tried first: with the URL of one webhook anyone can try them at home.
 
-What people type instead of a secret is made of common words, of keys beside each other, of counted numbers and of
-repetitions, or was to be replaced. A secret made at random can hold a bit of all that, and much besides.
+What people type instead of a secret consists of common words, of keys beside each other, of counted numbers and of
+repetitions, or it is an example that was to be replaced. A random secret may hold a little of that, but more besides.
 """
 
 import re
@@ -41,7 +41,7 @@ _BEYOND_HEXADECIMAL = re.compile(r"[^\W\d_a-f]")
 
 
 def is_guessable(secret: str) -> bool:
-    """Return whether little is left of a secret without what is tried first."""
+    """Return whether little is left of a secret once what is tried first is taken away."""
     lower = secret.lower()
     if len({*lower}) < _FEWEST_CHARACTERS or _REPEATED.fullmatch(lower) or _UNEXPANDED.search(secret):
         return True
@@ -53,7 +53,7 @@ def is_guessable(secret: str) -> bool:
 
 
 def _without_words(lower: str) -> str:
-    """Return a text with gaps for common words, be they written with digits for letters."""
+    """Return a text with gaps for common words, also if they are written with digits for letters."""
     places = {
         place
         for reading in [lower, *map(lower.translate, _READINGS)]
@@ -64,7 +64,7 @@ def _without_words(lower: str) -> str:
 
 
 def _without_rows(text: str) -> str:
-    """Return a text with gaps for three and more characters that are counted up or down, or are keys in a row."""
+    """Return a text with gaps for three or more characters that count up or down, or are keys in a row."""
     places = {
         place + offset
         for place in range(len(text) - 2)

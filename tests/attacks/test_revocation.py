@@ -181,6 +181,22 @@ def test_a_file_that_cannot_be_removed_keeps_nothing_else_public(
     assert service.web not in service.bench.freshness.checks.due()  # it does not begin its checks anew, either
 
 
+def test_an_image_that_cannot_be_written_keeps_no_mention_in_others(service: Service) -> None:
+    second = Repository(service.fake.host, "team/second")
+    service.fake.push("team/second", "latest", image(layers=[10, 30]))
+    service.bench.list_images(f"{service.web} private\n{service.child}\n{second}\n", seconds_ago=1800)
+    service.round()
+    assert service.bench.refresher.refresh(second).error is None
+    assert service.web.path in service.bench.files()[ImagePaths.of(second).metadata].decode()
+    put_folder(service, ImagePaths.of(service.child).page, is_empty=False)
+    service.bench.list_images(f"{service.child}\n{second}\n", seconds_ago=1800)
+
+    with pytest.raises(PublishError):
+        service.round()
+
+    assert service.web.path not in service.bench.files()[ImagePaths.of(second).metadata].decode()
+
+
 def test_what_could_not_be_removed_goes_once_it_can_be(service: Service) -> None:
     path = f"badges/size/{service.web}.svg"
     put_folder(service, path, is_empty=False)
