@@ -71,7 +71,7 @@ class Freshness:
         cdn: CdnPurge,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
-        leases = Leases(database)
+        leases = Leases(database, have_heartbeat=True)
         self._database = database
         self.now = now
         self._publisher = publisher
