@@ -14,12 +14,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import psycopg
 
-from tests.fakes.registry import image
+from microbadger.image.manifest import digest_of
+from tests.fakes.registry import FakeImage, image
 from tests.many.services import running
 from tests.postgresql import PostgresqlServer, running_postgresql
 from tests.running_service import RunningService
@@ -28,8 +30,6 @@ REGISTRIES = 12
 AWAY_SECONDS = 0.02
 COUNTS = (1, 2, 4)
 DEADLINE_SECONDS = 300.0
-IMAGE = image()
-CONTENT = {f"/{digest}": content for digest, content in IMAGE.blobs.items()}
 ENDED = "SELECT count(*) FROM checks WHERE ended_at > {:f} AND due_at > 0"
 DUE = "UPDATE checks SET due_at = 0.0"
 
@@ -37,24 +37,26 @@ Execute = Callable[[str], Sequence[tuple[int, ...]]]
 
 
 class Registry(BaseHTTPRequestHandler):
-    """A registry some milliseconds away that has one image under every name."""
+    """A registry some milliseconds away that has an image of its own under every name."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         time.sleep(AWAY_SECONDS)
-        if self.path.partition("?")[0].endswith("/tags/list"):
-            self.answer(json.dumps({"name": "any", "tags": ["latest"]}).encode(), "application/json")
-        elif "/manifests/" in self.path:
-            self.answer(IMAGE.raw, IMAGE.media_type)
+        _, _, team, name, kind, last = self.path.partition("?")[0].split("/")
+        found = image_of(f"{self.headers['Host']}/{team}/{name}")
+        if kind == "tags":
+            self.answer(json.dumps({"name": "any", "tags": ["latest"]}).encode(), "application/json", "")
+        elif kind == "manifests":
+            self.answer(found.raw, found.media_type, found.digest)
         else:
-            self.answer(CONTENT.get(self.path[self.path.rfind("/") :], b"{}"), "application/octet-stream")
+            self.answer(found.blobs.get(last, b"{}"), "application/octet-stream", last)
 
     do_HEAD = do_GET  # noqa: N815 - as the library wants it
 
-    def answer(self, body: bytes, media_type: str) -> None:
+    def answer(self, body: bytes, media_type: str, digest: str) -> None:
         self.send_response(200)
-        headers = {"Content-Type": media_type, "Content-Length": len(body), "Docker-Content-Digest": IMAGE.digest}
+        headers = {"Content-Type": media_type, "Content-Length": len(body), "Docker-Content-Digest": digest}
         for name, value in headers.items():
             self.send_header(name, str(value))
         self.end_headers()
@@ -63,6 +65,12 @@ class Registry(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
+
+
+@cache
+def image_of(name: str) -> FakeImage:
+    """Return an image that shares no layer with another one: checks of those find each other anew."""
+    return image(config={"rootfs": {"type": "layers", "diff_ids": [digest_of(name.encode())]}})
 
 
 def main() -> None:
