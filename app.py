@@ -98,8 +98,9 @@ class _Service:
         )
         publisher = open_bucket(settings.bucket) if settings.bucket else Publisher(public)
         sender = Sender(network)
+        leases = Leases(database, have_heartbeat=True)
         notifications = Notifications(
-            database, Leases(database), counts, sender.send, base_url=settings.base_url, now=clock.now
+            database, leases, counts, sender.send, base_url=settings.base_url, now=clock.now
         )
         cdn = CdnPurge(settings.cdn_purge, network, base_url=settings.base_url)
         self.freshness = Freshness(

@@ -137,13 +137,17 @@ def refresh(repositories: Sequence[Repository]) -> None:
     freshness = tools.freshness
     _report_problems(tools)
     _follow_tracked(tools)
-    wanted = _tracked(tools, repositories) if repositories else freshness.checks.due()
-    failed = _check(freshness.refresher.refresh if repositories else freshness.refresher.refresh_if_due, wanted)
+    if repositories:
+        count = len(_tracked(tools, repositories))
+        failed = _check(freshness.refresher.refresh, repositories, count)
+    else:
+        count = freshness.checks.summary().due_count
+        failed = _check(freshness.refresher.refresh_if_due, freshness.checks.each_due(), count)
     if tools.options.is_static:
-        _publish_again(tools, repositories or freshness.checks.repositories())
+        _publish_again(tools, repositories or _every_image(tools))
     _finish(tools)
     if failed:
-        raise click.ClickException(f"{failed} of {len(wanted)} images could not be checked.")
+        raise click.ClickException(f"{failed} of {count} images could not be checked.")
 
 
 def _follow_tracked(tools: Tools) -> None:
@@ -160,10 +164,9 @@ def publish() -> None:
     """Make all public files again from the database, without a request to any registry."""
     tools = _tools_as_served()
     _follow_tracked(tools)
-    repositories = tools.freshness.checks.repositories()
-    count = _publish_again(tools, repositories)
+    images, files = _publish_again(tools, _every_image(tools))
     _finish(tools)
-    click.echo(f"{len(repositories)} images: {count} files were missing, out of date or of no more use.")
+    click.echo(f"{images} images: {files} files were missing, out of date or of no more use.")
 
 
 @click.command("copy-store")
@@ -213,7 +216,7 @@ def track(images: Sequence[TrackedImage], private: bool, no_wait: bool) -> None:
     if no_wait:
         return
     repositories = list(dict.fromkeys(image.repository for image in images))
-    failed = _check(freshness.refresher.refresh, repositories)
+    failed = _check(freshness.refresher.refresh, repositories, len(repositories))
     if tools.options.is_static:
         _publish_again(tools, repositories)
     _finish(tools)
@@ -385,20 +388,27 @@ def _tracked(tools: Tools, repositories: Iterable[Repository]) -> list[Repositor
     return list(repositories)
 
 
-def _check(check: Callable[[Repository], Outcome | None], repositories: Sequence[Repository]) -> int:
-    """Check images, show each outcome, and return how many failed."""
+def _every_image(tools: Tools) -> Iterator[Repository]:
+    return (repository for page in tools.freshness.checks.pages() for repository in page)
+
+
+def _check(
+    check: Callable[[Repository], Outcome | None], repositories: Iterable[Repository], count: int
+) -> int:
+    """Check so many images, show each outcome, and return how many failed."""
     failed = 0
-    with _progress(len(repositories)) as show:
+    with _progress(count) as show:
         for outcome in _all(check, repositories):
             show(outcome)
             failed += bool(outcome and outcome.error)
     return failed
 
 
-def _publish_again(tools: Tools, repositories: Iterable[Repository]) -> int:
-    """Write every public file that is not as the records have it, and return how many changed."""
-    count = failed = 0
+def _publish_again(tools: Tools, repositories: Iterable[Repository]) -> tuple[int, int]:
+    """Write every public file that is not as the records have it; return of how many images, and how many changed."""
+    images = files = failed = 0
     for repository in repositories:
+        images += 1
         try:
             paths = tools.freshness.refresher.publish_again(repository)
         except PublishError as error:
@@ -406,11 +416,11 @@ def _publish_again(tools: Tools, repositories: Iterable[Repository]) -> int:
             failed += 1
             continue
         tools.cdn.add(paths)
-        count += len(paths)
+        files += len(paths)
     if failed:
         _finish(tools)
         raise click.ClickException(f"{failed} images could not be published.")
-    return count
+    return images, files
 
 
 def _finish(tools: Tools) -> None:

@@ -74,6 +74,12 @@ class PostgresqlServer:
         finally:
             self._signal(signal.SIGCONT)
 
+    @property
+    def processes(self) -> list[int]:
+        """The server, and the process that it has for each connection."""
+        assert self._process
+        return [self._process.pid, *_children(self._process.pid)]
+
     def answers(self) -> bool:
         try:
             self.execute("SELECT 1")
@@ -106,8 +112,7 @@ class PostgresqlServer:
 
     def _signal(self, number: signal.Signals) -> None:
         """Send a signal to the server, and to the process that it has for each connection."""
-        assert self._process
-        for pid in (self._process.pid, *_children(self._process.pid)):
+        for pid in self.processes:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 

@@ -6,7 +6,7 @@ A service of another *edition* would publish other files, so to it every image i
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -16,6 +16,7 @@ from uuid import uuid4
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Executable,
     Row,
     Select,
     Table,
@@ -129,13 +130,20 @@ class Checks:
         longest = self._longest_wait if check.reason else self._interval
         return check.due_at is None or not self.now() < check.due_at <= self.now() + longest
 
-    def due(self, limit: int | None = None, without: Collection[str] = ()) -> list[Repository]:
-        """Return images that are due, those first that have waited longest, but none of some registries."""
-        of_others = [CHECKS.c.registry.not_in(without)] if without else []
-        parts = (select(CHECKS.c.image, CHECKS.c.due_at).where(is_due, *of_others) for is_due in self._are_due)
-        statement = union_all(*parts).order_by("due_at").limit(limit)
-        with self._database.read() as connection:
-            return kept_repositories(connection.execute(statement).scalars())
+    def due(self) -> list[Repository]:
+        """Return the images that are due, those first that have waited longest."""
+        return list(self.each_due())
+
+    def each_due(self) -> Iterator[Repository]:
+        """Yield the same, with a page at a time in memory; what becomes due meanwhile is left out."""
+        image, due_at = CHECKS.c.image, CHECKS.c.due_at
+        is_further = due_at >= bindparam("due"), or_(due_at > bindparam("due"), image > bindparam("last"))
+        parts = (select(image, due_at).where(is_due, *is_further) for is_due in self._are_due)
+        statement = union_all(*parts).order_by("due_at", "image").limit(_PAGE)
+        given: dict[str, object] = {"due": AT_ONCE, "last": ""}
+        while rows := self._rows(statement, given):
+            yield from kept_repositories(row.image for row in rows)
+            given = {"due": rows[-1].due_at, "last": rows[-1].image}
 
     def registries_due(self) -> list[str]:
         """Return every registry of which an image is due.
@@ -163,16 +171,19 @@ class Checks:
 
     def repositories(self) -> set[Repository]:
         """Return every image that has a check, or waits for its first one."""
-        with self._database.read() as connection:
-            return set(kept_repositories(connection.execute(select(CHECKS.c.image)).scalars()))
+        return {repository for page in self.pages() for repository in page}
+
+    def pages(self) -> Iterator[list[Repository]]:
+        """Yield the same by their names, a page at a time."""
+        return self._pages(CHECKS)
 
     def pages_without(self, table: Table) -> Iterator[list[Repository]]:
         """Yield the images with a check that have no row in another table, a page at a time."""
-        return self._pages(CHECKS, table)
+        return self._pages(CHECKS, ~exists().where(table.c.image == CHECKS.c.image))
 
     def pages_unchecked(self, table: Table) -> Iterator[list[Repository]]:
         """Yield the images of another table that have no check, a page at a time."""
-        return self._pages(table, CHECKS)
+        return self._pages(table, ~exists().where(CHECKS.c.image == table.c.image))
 
     def without_check(self, repositories: Iterable[Repository]) -> Iterator[list[Repository]]:
         """Yield those of these images that have no check, a page at a time."""
@@ -231,18 +242,17 @@ class Checks:
             with self._database.write() as connection:
                 connection.execute(_HASTEN_SOUND, [{"which": image} for image in images])
 
-    def _pages(self, table: Table, other: Table) -> Iterator[list[Repository]]:
+    def _pages(self, table: Table, *conditions: ColumnElement[bool]) -> Iterator[list[Repository]]:
         is_further = table.c.image > bindparam("last")
-        is_missing = ~exists().where(other.c.image == table.c.image)
-        statement = select(table.c.image).where(is_further, is_missing).order_by(table.c.image).limit(_PAGE)
+        statement = select(table.c.image).where(is_further, *conditions).order_by(table.c.image).limit(_PAGE)
         last = ""
-        while True:
-            with self._database.read() as connection:
-                images = connection.execute(statement, {"last": last}).scalars().all()
-            if not images:
-                return
-            yield [Repository.parse(image) for image in images]
-            last = images[-1]
+        while rows := self._rows(statement, {"last": last}):
+            yield kept_repositories(row.image for row in rows)
+            last = rows[-1].image
+
+    def _rows(self, statement: Executable, given: Mapping[str, object]) -> "Sequence[Row[Any]]":
+        with self._database.read() as connection:
+            return connection.execute(statement, given).all()
 
     def postpone(self, connection: Connection, repository: Repository) -> None:
         """Have an image that is no longer tracked found due again only after a while, if it is not removed by then."""

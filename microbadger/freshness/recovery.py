@@ -9,8 +9,9 @@ In a bucket nothing is cut: what the store has taken, it has. An image whose fil
 so there is nothing to do here.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from microbadger.cdn import CdnPurge
 from microbadger.freshness.catalogue import Catalogue
@@ -63,13 +64,17 @@ class Recovery:
     def recover(self) -> None:
         """Rewrite every public file that is not as it should be, first of the images that have an empty one.
 
-        An image that is being checked comes last: its registry may hang. Raises StoreError and PublishError.
+        In a bucket there is none. An image that is being checked comes last: its registry may hang.
+
+        Raises StoreError and PublishError.
         """
+        if not self.publisher.may_be_cut:
+            self._is_over = True
+            return
         damaged = self._remove_empty()
         self.strays.find()  # which the next round removes
-        others = self.checks.repositories() - set(damaged)
         count, busy = 0, list[Repository]()
-        for repository in [*damaged, *sorted(others, key=str)]:
+        for repository in chain(damaged, self._others(set(damaged))):
             written = self._publish_again(repository, self.refresher.publish_again_if_idle)
             count += written or 0
             if written is None:
@@ -78,6 +83,9 @@ class Recovery:
         count += sum(self._publish_again(repository, self.refresher.publish_again) or 0 for repository in busy)
         self._is_over = True
         log.info("public_files_recovered", files=count, images_with_empty_files=len(damaged))
+
+    def _others(self, damaged: Collection[Repository]) -> Iterator[Repository]:
+        return (repository for page in self.checks.pages() for repository in page if repository not in damaged)
 
     def _publish_again(
         self, repository: Repository, publish_again: Callable[[Repository], Sequence[str] | None]

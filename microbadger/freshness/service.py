@@ -71,10 +71,11 @@ class Freshness:
         cdn: CdnPurge,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
-        leases = Leases(database)
+        leases = Leases(database, have_heartbeat=True)
         self._database = database
         self.now = now
         self._publisher = publisher
+        self._registry = registry
         self.tracked = TrackedImages(options.images_file, options.named, database)
         self.checks = Checks(database, interval=options.interval, edition=options.edition, now=now)
         self.requests = Requests(database, now=now)
@@ -166,6 +167,10 @@ class Freshness:
             *self._publisher.problems,
             *self.schedule.troubles,
         ]
+
+    def pauses(self) -> dict[str, datetime]:
+        """Return until when each registry wants to be left alone. Raises StoreError."""
+        return self._registry.pauses()
 
     def check_soon(self, *references: Reference) -> bool:
         """Have images or some of their tags checked; the requests outlive a power failure once this returns.

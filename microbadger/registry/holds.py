@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sqlalchemy import bindparam, select
 
@@ -53,6 +54,20 @@ class Holds:
         until = max(own.until if own else 0.0, self._copy.get(host, 0.0))
         left_seconds = until - self._clock()
         return left_seconds if 0 < left_seconds <= LONGEST_PAUSE_SECONDS else 0.0  # more, and the clock was set back
+
+    def of_all(self) -> dict[str, datetime]:
+        """Return until when each host is left alone, whichever process was told so. Raises StoreError."""
+        until = {host: hold.until for host, hold in list(self._own.items())}
+        if self._database is not None:
+            with self._database.read() as connection:
+                rows = connection.execute(_PAUSED, {"now": self._clock()}).all()
+            until |= {row.host: row.paused_until for row in rows}
+        now = self._clock()
+        return {
+            host: datetime.fromtimestamp(at, UTC)
+            for host, at in sorted(until.items())
+            if 0 < at - now <= LONGEST_PAUSE_SECONDS
+        }
 
     def begin(self, host: str, seconds: float) -> None:
         """Leave a host alone, in every process; where the database cannot be used, in this one."""

@@ -3,7 +3,7 @@
 A lease has a *fence*, a number that grows each time the lease is taken. A holder proves in the transaction in which it
 writes that the fence is still its own: one that was stopped for too long writes nothing. A lease can be taken when it
 was given back, when it has expired, or when its holder, a process of this machine, is dead. A process that could not
-give it back, because the database was away, can take it again at once.
+give it back, because the database was away, can take it again at once. A heartbeat extends those that are in use.
 https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html
 """
 
@@ -31,11 +31,16 @@ from sqlalchemy import (
 )
 
 from microbadger.store.database import Database
+from microbadger.store.heartbeat import Heartbeat
 from microbadger.store.tables import LEASES
 from microbadger.store.upserts import upsert
 
-LEASE_SECONDS = 300.0
-"""How long a holder on another machine can be silent: longer than any single request to a registry takes."""
+LEASE_SECONDS = 30.0
+"""How long a process on another machine can be silent before its leases can be taken."""
+_KEPT_PART = 1 / 3
+_BEATS_IN_A_LEASE = 10
+_LONGEST_SILENCE_SECONDS = 300.0
+"""How long a heartbeat keeps a lease whose holder does not use it: longer than any single request takes."""
 _POLL_SECONDS = 0.02
 _NOBODY = ""
 _IN_USE: set[tuple[str, int]] = set()
@@ -81,11 +86,28 @@ class Lease:
         self.was_left = was_left
         """Whether another process had it before, and died or was stopped without giving it back."""
         self._leases = leases
-        self._extended_at = leases.clock()
+        self._extended_at = self._used_at = leases.clock()
+        self._is_lost = False
+
+    def keep(self) -> None:
+        """Extend the lease in time while its holder, another thread, uses it. Raises StoreError."""
+        now = self._leases.clock()
+        is_silent = now - self._used_at > _LONGEST_SILENCE_SECONDS
+        if is_silent or 0 <= now - self._extended_at < self._leases.seconds * _KEPT_PART:
+            return
+        with self._leases.database.write() as connection:
+            is_ours = self._leases.extend(connection, self._of_this)
+        if is_ours:
+            self._extended_at = now
+        else:
+            self._is_lost = True
 
     def renew(self) -> None:
         """Extend the lease when half of its time has passed. Raises LeaseLost and StoreError."""
-        passed_seconds = self._leases.clock() - self._extended_at
+        if self._is_lost:
+            raise self._loss
+        self._used_at = self._leases.clock()
+        passed_seconds = self._used_at - self._extended_at
         if not 0 <= passed_seconds <= self._leases.seconds / 2:  # less: the clock was set back
             with self._leases.database.write() as connection:
                 self.prove(connection)
@@ -94,8 +116,8 @@ class Lease:
         """Extend the lease within a transaction. Raises LeaseLost, which rolls the transaction back."""
         began_at = self._leases.clock()
         if not self._leases.extend(connection, self._of_this):
-            raise LeaseLost(f"another thread or process has taken the lease {self.name}")
-        self._extended_at = began_at
+            raise self._loss
+        self._extended_at = self._used_at = began_at
 
     def end(self, connection: Connection) -> bool:
         """Give the lease back within a transaction; return False, and change nothing, if it was lost."""
@@ -105,6 +127,11 @@ class Lease:
     def let_go(self) -> None:
         """Stop using the lease without writing to the database: then only this process can take it at once."""
         _IN_USE.discard((self.name, self.fence))
+        self._leases.keep_no_more(self)
+
+    @property
+    def _loss(self) -> LeaseLost:
+        return LeaseLost(f"another thread or process has taken the lease {self.name}")
 
     @property
     def _of_this(self) -> dict[str, object]:
@@ -115,14 +142,23 @@ class Leases:
     """The leases of all processes that share a database."""
 
     def __init__(
-        self, database: Database, *, seconds: float = LEASE_SECONDS, clock: Callable[[], float] | None = None
+        self,
+        database: Database,
+        *,
+        seconds: float = LEASE_SECONDS,
+        clock: Callable[[], float] | None = None,
+        have_heartbeat: bool = False,
     ) -> None:
-        """Leases expire by the clock of the database, unless another one is given."""
+        """Leases expire by the clock of the database, unless another one is given.
+
+        Those without a heartbeat have to be renewed by their holders.
+        """
         self.database = database
         self.seconds = seconds
         self.clock = clock or time.time
         """By this clock a holder knows when to extend its lease."""
         self._has_own_clock = clock is not None
+        self._heartbeat = Heartbeat(seconds / _BEATS_IN_A_LEASE) if have_heartbeat else None
 
     def take(self, connection: Connection, name: str) -> Lease | None:
         """Take a lease within a transaction, or return None if another holds it."""
@@ -144,7 +180,10 @@ class Leases:
             return None
         _IN_USE.add((name, fence))
         was_left = not is_new and row.holder not in (_NOBODY, this_process())
-        return Lease(self, name, fence, was_left=was_left)
+        lease = Lease(self, name, fence, was_left=was_left)
+        if self._heartbeat:
+            self._heartbeat.add(lease)
+        return lease
 
     def try_take(self, name: str) -> Lease | None:
         """Take a lease, or return None if another holds it. Raises StoreError."""
@@ -176,6 +215,11 @@ class Leases:
         lease.let_go()
         with self.database.write() as connection:
             lease.end(connection)
+
+    def keep_no_more(self, lease: Lease) -> None:
+        """Leave a lease without a heartbeat."""
+        if self._heartbeat:
+            self._heartbeat.remove(lease)
 
     def is_held(self, name: str) -> bool:
         """Return whether a process holds a lease now. Raises StoreError."""

@@ -62,9 +62,13 @@ class Moment(Float[float]):
 class ImageName(Text):
     """The canonical name of an image, in the tables whose readers parse it."""
 
+    cache_ok = True  # SQLAlchemy asks each class; without it statements are compiled each time
+
 
 class Labels(Text):
     """Names and values of labels, as a JSON list of pairs."""
+
+    cache_ok = True
 
 
 META = Table(
@@ -137,11 +141,11 @@ INTERRUPTED_CHECKS = Table(
 CLAIMS = Table(
     "claims",
     SCHEMA,
-    Column("image", Text, primary_key=True),
+    Column("image", ImageName, primary_key=True),
     Column("is_asked", Boolean, primary_key=True),
     Column("registry", Text, nullable=False),
     Column("holder", Text, nullable=False),
-    Column("until", Float, nullable=False),
+    Column("until", Moment, nullable=False),
     sqlite_with_rowid=False,
 )
 """Which process is about to check an image, because somebody asked or because it is due, and until when that counts."""
@@ -150,7 +154,7 @@ HOSTS = Table(
     "hosts",
     SCHEMA,
     Column("host", Text, primary_key=True),
-    Column("paused_until", Float, nullable=False),
+    Column("paused_until", Moment, nullable=False),
     sqlite_with_rowid=False,
 )
 """Until when each registry wants to be left alone. Who claims images of a registry locks its row."""
@@ -163,8 +167,8 @@ PULLS = Table(
     Column("source", Text, primary_key=True),
     Column("pulls_left", BigInteger, nullable=False),
     Column("allowed", BigInteger, nullable=False),
-    Column("known_until", Float, nullable=False),
-    Column("heard_at", Float, nullable=False),
+    Column("known_until", Moment, nullable=False),
+    Column("heard_at", Moment, nullable=False),
     sqlite_with_rowid=False,
 )
 """How many manifests each registry still lets an account read, or anonymous readers at an address: the ``source``."""

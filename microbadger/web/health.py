@@ -66,14 +66,14 @@ class HealthRoutes:
         """How many images there are, how fresh they are and what fails."""
         store, own = _Questions(), _Questions()
         summary = store.ask(self.freshness.checks.summary)
-        hanging = store.ask(lambda: list(self._hanging())) or []
+        registries = store.ask(lambda: [*self._hanging(), *self._paused()]) or []
         problems = own.ask(lambda: self.freshness.problems) or []
         queues = store.ask(self._queues)
         document: dict[str, object] = {"Error": _NOTHING_IS_READ} if store.is_away else {}
         if summary:
             document |= self._standing(summary)
         sentences = map(_without_folders, [*problems, *own.troubles, *store.troubles])
-        document["Problems"] = [*dict.fromkeys(sentences), *hanging]
+        document["Problems"] = [*dict.fromkeys(sentences), *registries]
         if queues:
             document["Queues"] = queues
         if status := self.cdn.status():
@@ -117,6 +117,11 @@ class HealthRoutes:
         """Yield a sentence about each registry that hangs, whichever process waits for it."""
         for labels, seconds in sorted(self.counts.read().of(REGISTRY_HANGS).items()):
             yield f"{dict(labels)['host']} hangs: a check has waited for it for {seconds:.0f} seconds"
+
+    def _paused(self) -> Iterator[str]:
+        """Yield a sentence about each registry that wants a pause, whichever process was told so."""
+        for host, until in self.freshness.pauses().items():
+            yield f"{host} asked to make fewer requests and is left alone until {format_time(until)}"
 
     def _queues(self) -> dict[str, int]:
         lengths = {f"notifications_{state}": count for state, count in self.notifications.lengths().items()}

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
+from sqlalchemy import Engine, event
 
 from microbadger.image.documents import document_bytes
 from microbadger.site.bucket import PublicBucket
@@ -156,3 +157,20 @@ def test_an_image_that_is_not_tracked_any_more_leaves_no_object(bench: Bench, st
 
 def test_no_stop_leaves_a_bucket_to_be_compared(bench: Bench) -> None:
     assert not bench.freshness.recovery.is_needed()
+
+
+def test_a_bucket_needs_no_recovery_and_no_comparison_with_all_images(bench: Bench) -> None:
+    bench.refresh()
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        assert not bench.freshness.recovery.is_needed()
+        bench.freshness.recovery.recover()
+        bench.freshness.upkeep.strays.find_and_remove()
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert not [statement for statement in statements if "FROM meta" not in statement and "INTO meta" not in statement]

@@ -296,16 +296,6 @@ def test_what_waits_longest_is_due_first(world: World) -> None:
     assert world.checks.due() == [TWO, THREE, ONE]
 
 
-def test_no_more_images_are_due_than_are_asked_for(world: World) -> None:
-    world.checks.add(IMAGES)
-    assert len({*world.checks.due(limit=3)}) == 3
-
-
-def test_images_of_registries_that_are_left_out_are_not_due(world: World) -> None:
-    world.checks.add([ONE, TWO, WEB])
-    assert world.checks.due(limit=1, without=["docker.io", "quay.io"]) == [WEB]
-
-
 @pytest.mark.parametrize("jump", [-400 * DAY, 400 * DAY])
 def test_a_clock_that_was_set_makes_everything_due(world: World, jump: timedelta) -> None:
     world.succeed(ONE)
@@ -379,7 +369,7 @@ def test_the_query_and_the_rule_agree_on_what_is_due(
     assert (set(checks.due()), checks.summary().due_count) == (expected, len(expected))
 
 
-def plan_of_due(world: World, **options: object) -> list[str]:
+def plan_of_due(world: World) -> list[str]:
     """Return how SQLite searches for what is due, one line for each step."""
     statements: list[tuple[str, tuple[object, ...]]] = []
 
@@ -389,7 +379,7 @@ def plan_of_due(world: World, **options: object) -> list[str]:
 
     event.listen(Engine, "before_cursor_execute", remember)
     try:
-        world.checks.due(**options)  # type: ignore[arg-type]
+        next(world.checks.each_due())
     finally:
         event.remove(Engine, "before_cursor_execute", remember)
     ((statement, parameters),) = statements
@@ -398,18 +388,25 @@ def plan_of_due(world: World, **options: object) -> list[str]:
 
 
 @needs_sqlite
-@pytest.mark.parametrize("options", [{}, {"limit": 100}, {"limit": 100, "without": ["quay.io", "ghcr.io"]}])
-def test_what_is_due_is_found_by_its_index_however_many_images_there_are(
-    world: World, options: dict[str, object]
-) -> None:
+def test_what_is_due_is_found_by_its_index_however_many_images_there_are(world: World) -> None:
     world.checks.add(Repository.parse(f"example/many{number}") for number in range(20_000))
-    plan = plan_of_due(world, **options)
+    plan = plan_of_due(world)
     searched = [step for step in plan if "checks" in step]
     assert [step.replace("COVERING ", "") for step in searched] == [
-        "SEARCH checks USING INDEX checks_by_due_at (due_at<?)",
+        "SEARCH checks USING INDEX checks_by_due_at (due_at>? AND due_at<?)",
         "SEARCH checks USING INDEX checks_by_due_at (due_at>?)",
     ]
     assert not [step for step in plan if "SCAN" in step or "TEMP B-TREE" in step]
+
+
+def test_of_more_images_than_are_read_at_once_each_comes_once(world: World) -> None:
+    many = [Repository.parse(f"example/many{number:05}") for number in range(20_001)]
+    world.checks.add(many)
+    world.succeed(many[0])
+    pages = [*world.checks.pages()]
+    assert world.checks.due() == many[1:]
+    assert [image for page in pages for image in page] == many
+    assert [*map(len, pages)] == [10_000, 10_000, 1]
 
 
 # How all images stand

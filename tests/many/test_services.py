@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from werkzeug.wrappers import Request
 
@@ -97,6 +98,38 @@ def test_a_webhook_is_answered_by_one_service_while_the_other_stands_still(
         push_again(fake, 0, 3)
         assert stalled.push(name, wait_seconds=20).json()["Result"] == "fresh"
         assert other.badge(f"layers/{name}") == "layers: 3"
+
+
+def test_a_check_of_a_service_that_stands_still_is_taken_over_within_half_a_minute(
+    tmp_path: Path, postgresql_server: PostgresqlServer, fake: FakeRegistry
+) -> None:
+    (name,) = push_many(fake, 1)
+    gate, has_begun = threading.Event(), threading.Event()
+
+    def wait(_: Request) -> None:
+        if not has_begun.is_set():
+            has_begun.set()
+            gate.wait(WAIT_SECONDS)
+
+    with running(tmp_path, postgresql_server, [name]) as services:
+        services[0].wait_for_image(name)
+        push_again(fake, 0, 2)
+        fake.always("/tags/", wait)
+        assert services[0].push(name).text == "OK"
+        assert has_begun.wait(WAIT_SECONDS)
+        stalled, other = sorted(services, key=lambda service: not holds_lease(service, name))
+        with stalled.standing_still():
+            other.wait_for_badge(f"layers/{name}", "layers: 2", 45.0)
+        gate.set()
+        stalled.wait(lambda: bool(stalled.lines("event=lease_lost")), "it is told", WAIT_SECONDS)
+        assert other.badge(f"layers/{name}") == "layers: 2"
+
+
+def holds_lease(service: RunningService, name: str) -> bool:
+    """Return whether a worker of a service checks an image now."""
+    with psycopg.connect(service.environment["DATABASE_URL"]) as connection:
+        (row,) = connection.execute("SELECT holder FROM leases WHERE name = %s", [f"image:{name}"]).fetchall()
+    return any(f" {pid}/" in row[0] for pid in service.workers)
 
 
 def test_no_webhook_is_lost_when_all_services_are_killed_and_started_again(
