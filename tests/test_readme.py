@@ -6,6 +6,7 @@ import re
 import shlex
 import string
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +187,10 @@ def test_every_action_of_a_workflow_is_pinned_by_its_commit() -> None:
 
     assert used
     assert [action for action in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action)] == []
+
+
+def test_the_optional_packages_are_those_that_the_tests_use() -> None:
+    named = {tuple(each) for each in re.findall(r"([\w\[\]]+)==([\d.]+)", README)}
+
+    assert {package for package, _ in named} == {"psycopg[binary]", "obstore"}
+    assert named == {(package, version(package.partition("[")[0])) for package, _ in named}

@@ -38,7 +38,17 @@ from microbadger.site import (
     listed,
     search,
 )
-from microbadger.store import CHECKS, RECORDS, Database, Leases, StoreError, read_value, write_value
+from microbadger.store import (
+    CHECKS,
+    RECORDS,
+    Database,
+    Lease,
+    LeaseLost,
+    Leases,
+    StoreError,
+    read_value,
+    write_value,
+)
 
 log = EventLog(__name__)
 
@@ -102,9 +112,12 @@ class Catalogue:
 
     def publish(self) -> None:
         """Write the lists and what pages refer to. Raises PublishError and StoreError."""
-        with self._leases.hold("lists"), self._database.read() as connection:
+        with self._leases.hold("lists") as lease, self._database.read() as connection:
             version, count = self._version(connection), self._count(connection)
-            changed, pages = self._write_list(connection, count)
+            try:
+                changed, pages = self._write_list(connection, count, lease)
+            except LeaseLost as error:
+                raise PublishError("the lists are being written by another process") from error
             home = self._home_page(connection, count)
         files = {HOME: lambda: home, **common_files(self._options)}
         changed += self._publisher.publish(files, {API, API_PAGE} - files.keys())  # a static site has none
@@ -139,30 +152,32 @@ class Catalogue:
             return list_page(map(self._entry, rows), number, size, self._count(connection))
 
     def _make_list(self, path: str) -> bytes | None:
-        """Make a list that is missing, while no other list is written: it must not replace a newer one."""
-        with self._leases.hold("lists"), self._database.read() as connection:
+        """Make a list that is missing; it is not written while others are, for it must not replace a newer one."""
+        with self._leases.try_hold("lists") as lease, self._database.read() as connection:
             count = self._count(connection)
             if path == HOME:
                 content: bytes | None = self._home_page(connection, count)
             else:
                 content = self._list_page(connection, count, list_page_number(path) or 1)
-            if content:
+            if content and lease:
                 self._publisher.write_if_possible(path, content)
         return content
 
-    def _write_list(self, connection: Connection, count: int) -> tuple[list[str], int]:
+    def _write_list(self, connection: Connection, count: int, lease: Lease) -> tuple[list[str], int]:
         """Write the list, the first page after the others; return the paths that changed, and how many pages there are.
 
-        What an earlier list had more of is removed.
+        What an earlier list had more of is removed. Raises LeaseLost: very many pages take longer than a lease lasts.
         """
         known = int(read_value(connection, _PAGES) or 1)
         pages = _with_next(self._pages(connection)) if count > self._most_on_a_page else iter(())
         first, has_next = next(pages, ([], False))
         number, changed = 1, list[str]()
         for number, (entries, is_followed) in enumerate(pages, 2):
+            lease.renew()
             content = list_file(entries, number, self._options.base_url, has_next=is_followed)
             if self._publisher.write(list_page_path(number), content):
                 changed.append(list_page_path(number))
+        lease.renew()
         parts = [self._first(first, number, count, has_next=has_next)] if first else self._list(connection, count)
         if self._publisher.write_parts(CATALOGUE, parts):
             changed.append(CATALOGUE)
