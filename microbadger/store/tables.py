@@ -59,9 +59,13 @@ class Moment(Float[float]):
 class ImageName(Text):
     """The canonical name of an image, in the tables whose readers parse it."""
 
+    cache_ok = True  # SQLAlchemy asks each class; without it statements are compiled each time
+
 
 class Labels(Text):
     """Names and values of labels, as a JSON list of pairs."""
+
+    cache_ok = True
 
 
 META = Table(
