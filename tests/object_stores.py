@@ -122,10 +122,8 @@ def environment_of(address: BucketAddress) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def moto_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
     """A moto server."""
-    port, folder = free_port(), tmp_path_factory.mktemp("moto")
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with _running(command, folder / "log", {"PATH": os.environ["PATH"]}):
-        yield _with_bucket(ObjectStore(f"http://127.0.0.1:{port}", "tests", "tests-secret"))
+    with running_moto(tmp_path_factory.mktemp("moto")) as store:
+        yield store
 
 
 @pytest.fixture(scope="session")
@@ -134,7 +132,22 @@ def ceph_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore
     missing = [program for program in _PROGRAMS if shutil.which(program) is None]
     if missing:
         pytest.skip(f"{', '.join(missing)} of Debian's ceph-mon, ceph-osd and radosgw: not installed")
-    folder = tmp_path_factory.mktemp("ceph")
+    with running_ceph(tmp_path_factory.mktemp("ceph")) as store:
+        yield store
+
+
+@contextmanager
+def running_moto(folder: Path) -> Iterator[ObjectStore]:
+    """Run a moto server."""
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with _running(command, folder / "log", {"PATH": os.environ["PATH"]}):
+        yield _with_bucket(ObjectStore(f"http://127.0.0.1:{port}", "tests", "tests-secret"))
+
+
+@contextmanager
+def running_ceph(folder: Path) -> Iterator[ObjectStore]:
+    """Run Ceph's gateway."""
     with ExitStack() as running:
         yield _with_bucket(_start_ceph(folder, running))
 

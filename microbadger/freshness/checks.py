@@ -304,6 +304,7 @@ class Checks:
         reason: Reason,
         error: str,
         retry_after: timedelta = timedelta(0),
+        first: timedelta = _FIRST_RETRY,
         longest: timedelta = _LAST_RETRY,
     ) -> Check:
         """Return a check after a failure; the next is due after a delay that doubles with each failure in a row."""
@@ -312,7 +313,7 @@ class Checks:
             check,
             ended_at=now,
             failing_since=check.failing_since or now,
-            due_at=now + max(self._backoff(check.failures, longest), retry_after),
+            due_at=now + max(self._backoff(check.failures, first, longest), retry_after),
             failures=check.failures + 1,
             reason=reason,
             error=error,
@@ -356,11 +357,11 @@ class Checks:
     def _soon(self, before: Check, after: Check, retry_after: timedelta | None) -> Check:
         if retry_after is None:
             return after
-        soon = self.now() + max(self._backoff(before.failures, _LAST_RETRY), retry_after)
+        soon = self.now() + max(self._backoff(before.failures, _FIRST_RETRY, _LAST_RETRY), retry_after)
         return replace(after, failures=before.failures + 1, due_at=min(soon, after.due_at or soon))
 
-    def _backoff(self, failures: int, longest: timedelta) -> timedelta:
-        pause: timedelta = min(_FIRST_RETRY * 2 ** min(failures, 16), longest, self._interval)
+    def _backoff(self, failures: int, first: timedelta, longest: timedelta) -> timedelta:
+        pause: timedelta = min(first * 2 ** min(failures, 16), longest, self._interval)
         return pause * random.uniform(0.8, 1.2)
 
     @property

@@ -30,7 +30,8 @@ from microbadger.store import LeaseLost, StoreError
 
 log = EventLog(__name__)
 
-_LONGEST_RETRY_OF_OUR_OWN = timedelta(minutes=10)  # trouble of this machine, which no registry is spared by waiting
+# Trouble of this machine or of the bucket, which no registry is spared by waiting, and which may pass soon.
+_RETRIES_OF_OUR_OWN = {"first": timedelta(seconds=10), "longest": timedelta(minutes=10)}
 _POLL_SECONDS = 0.02
 _MOST_ASKERS = 5  # are named in the log
 
@@ -179,7 +180,7 @@ class Refresher:
         else:
             # Files may have been replaced: until all are, nobody knows which edition they are of.
             unknown = replace(turn.check, edition="")
-            after = self.checks.failed(unknown, reason, sentence, longest=_LONGEST_RETRY_OF_OUR_OWN)
+            after = self.checks.failed(unknown, reason, sentence, **_RETRIES_OF_OUR_OWN)
         changes, paths = (published.changes, published.paths) if published else (NO_CHANGES, frozenset[str]())
         return Outcome(turn.repository, changes, paths, reason=reason, error=sentence), after
 

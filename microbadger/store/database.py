@@ -12,6 +12,7 @@ service runs is noticed; a damaged one is set aside, and what can be read of it 
 import math
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -92,6 +93,8 @@ class Database:
         self._writing = threading.Lock()
         self._lock = threading.Lock()
         self._opened: _Opened | None = None
+        self._gave_up_at = float("-inf")
+        self._gave_up_because = ""
         _ALL.add(self)
 
     def read(self) -> AbstractContextManager[Connection]:
@@ -187,10 +190,11 @@ class Database:
         try:
             opened = self._opened
             if opened is None or not self._is_current(opened):
+                asked_at = time.monotonic()
                 with self._turn_to_open():
                     opened = self._opened
                     if opened is None or not self._is_current(opened):
-                        opened = self._opened = self._open(opened)
+                        opened = self._opened = self._open_unless_in_vain(opened, asked_at)
         except OSError as error:
             raise self._unusable(f"{error.strerror or error}; make its folder writable") from error
         except UnknownSchema as error:
@@ -206,6 +210,19 @@ class Database:
         if not opened.is_usable or self._file is None:
             return opened.is_usable
         return stamp_of(self._file) == opened.stamp and opened.connections.have_same_schema()
+
+    def _open_unless_in_vain(self, before: "_Opened | None", asked_at: float) -> "_Opened":
+        """Open the database, unless it is a server of which another thread has found since that it is away.
+
+        Each thread would wait until it gives up, one after the other, and the last one for very long.
+        """
+        if self._file is None and self._gave_up_at >= asked_at:
+            raise self._unusable(self._gave_up_because)
+        try:
+            return self._open(before)
+        except (DBAPIError, self._driver_error) as error:
+            self._gave_up_at, self._gave_up_because = time.monotonic(), self._errors.reason_for(error)
+            raise
 
     def _open(self, before: "_Opened | None") -> "_Opened":
         if self._file is None:

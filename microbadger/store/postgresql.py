@@ -108,6 +108,7 @@ def engine_of(address: URL) -> Engine:
         address.set(drivername=_PSYCOPG),
         creator=lambda: connect(options),
         poolclass=NullPool,
+        pool_reset_on_return=None,  # a connection that broke could not be
         use_native_hstore=False,
     )
 

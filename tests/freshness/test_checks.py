@@ -202,6 +202,14 @@ def test_a_failure_of_this_machine_can_have_a_shorter_longest_delay(world: World
     assert due_after(check) <= 12 * MINUTE
 
 
+@pytest.mark.parametrize(("failures", "delay"), [(0, 10 * SECOND), (3, 80 * SECOND)])
+def test_a_failure_of_this_machine_can_have_a_shorter_first_delay(
+    world: World, failures: int, delay: timedelta
+) -> None:
+    check = world.checks.failed(Check(failures=failures), "local", "the bucket is away", first=10 * SECOND)
+    assert 0.8 * delay <= due_after(check) <= 1.2 * delay
+
+
 @pytest.mark.parametrize("interval", [DAY, MINUTE])
 def test_a_registry_that_asks_for_a_delay_gets_it(world: World, interval: timedelta) -> None:
     checks = world.checks_of(interval=interval)
