@@ -469,7 +469,7 @@ def test_a_webhook_that_waits_says_through_nginx_why_the_registry_failed(front: 
 
 def test_nginx_waits_longer_than_a_webhook_may_take() -> None:
     (timeout_seconds,) = re.findall(r"proxy_read_timeout (\d+)s;", block("Behind nginx", "nginx"))
-    (longest_wait_seconds,) = re.findall(r"At most (\d+) seconds", section("Fresh at once: the webhook"))
+    (longest_wait_seconds,) = re.findall(r"waits for at most (\d+) seconds", section("Fresh at once: the webhook"))
 
     assert int(timeout_seconds) > int(longest_wait_seconds)
 
