@@ -17,7 +17,7 @@ from tests.postgresql import PostgresqlServer
 _SENDERS = 3
 _HEALED_SECONDS = 90.0
 _STEP_SECONDS = 0.1
-_REST_SECONDS = 7.0  # longer than a round of the schedule
+_REST_SECONDS = 15.0  # longer than a round of the schedule that waits in vain for the bucket
 
 
 @dataclass(frozen=True)
