@@ -44,6 +44,7 @@ T = TypeVar("T")
 _CONNECT_SECONDS = 3.0
 _READ_SECONDS = 5.0  # a reader waits, and the answer can be made without the bucket
 _WRITE_SECONDS = 15.0
+_IDLE_SECONDS = 4.0  # less than the pause: after it no connection is used that the network may have forgotten
 _RETRIES_OF_WRITES = 4
 _RETRY_SECONDS = 20.0
 _PAUSE_SECONDS = 5.0
@@ -173,6 +174,7 @@ class Objects:
             "allow_http": address.endpoint.startswith("http:"),
             "connect_timeout": timedelta(seconds=_CONNECT_SECONDS),
             "timeout": timedelta(seconds=seconds),
+            "pool_idle_timeout": timedelta(seconds=_IDLE_SECONDS),
         }
         if address.ca_bundle:
             client["root_certificate"] = Path(address.ca_bundle).read_bytes()

@@ -13,17 +13,18 @@ _REPLACED_SECONDS = 30.0
 _BUSY = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _REFUSED = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _SLOW_SECONDS = 0.5
+_TIMES = 4
 
 Begin = Callable[[Cluster, random.Random], AbstractContextManager[None]]
 
 
 @contextmanager
 def _workers_killed(cluster: Cluster, dice: random.Random) -> Iterator[None]:
-    """Kill one worker of each machine, and while it is replaced another one of the first that is drawn."""
-    for machine in dice.sample(cluster.machines, len(cluster.machines)):
-        _kill_worker(cluster, machine, dice)
+    """Kill a worker of each machine again and again, each as soon as the last one is replaced."""
+    for _ in range(_TIMES):
+        for machine in dice.sample(cluster.machines, len(cluster.machines)):
+            _kill_worker(cluster, machine, dice)
     yield
-    _kill_worker(cluster, dice.choice(cluster.machines), dice)
 
 
 def _kill_worker(cluster: Cluster, machine: Machine, dice: random.Random) -> None:
@@ -75,8 +76,8 @@ def _database_stalled(cluster: Cluster, dice: random.Random) -> Iterator[None]:
 
 @contextmanager
 def _workers_stalled(cluster: Cluster, dice: random.Random) -> Iterator[None]:
-    """Stop a worker of each machine for longer than its leases last, one machine after the other."""
-    for machine in dice.sample(cluster.machines, len(cluster.machines)):
+    """Stop workers of each machine for longer than their leases last, one after the other."""
+    for machine in dice.sample(cluster.machines * 2, len(cluster.machines) * 2):
         with _stopped(cluster, [dice.choice(machine.service.workers)]):
             time.sleep(dice.uniform(0.2, 0.8))
     yield

@@ -95,16 +95,27 @@ class Cluster:
         self.machines = [self._machine(folder / f"machine{number}") for number in range(count)]
 
     def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.is_over.set()
+        self._stack.close()
+
+    def _start(self, stack: ExitStack) -> None:
+        """Start everything, and return once every image was read and every badge was requested."""
         for origin in self.origins:
-            self._stack.enter_context(origin.registry)
-            self._stack.enter_context(origin.line)
-        self._stack.enter_context(self.to_bucket)
+            stack.enter_context(origin.registry)
+            stack.enter_context(origin.line)
+        stack.enter_context(self.to_bucket)
         for moving in self.images:
             for tag in TAGS:
                 moving.push(tag)
         for machine in self.machines:
-            self._stack.enter_context(machine.to_database)
-            self._stack.callback(_end, machine.service)
+            stack.enter_context(machine.to_database)
+            stack.callback(_end, machine.service)
             machine.service.start()
         first = self.machines[0].service
         first.wait(self._is_read, "a check of each image", _FIRST_SECONDS)
@@ -112,11 +123,6 @@ class Cluster:
             moving.webhook = urlsplit(first.webhook(moving.name)).path
             for tag in TAGS:
                 first.badge(f"commit/{moving.name}:{tag}")  # it is kept current from then on
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.is_over.set()
-        self._stack.close()
 
     @property
     def services(self) -> list[RunningService]:
