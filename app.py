@@ -1,5 +1,6 @@
 """Wires MicroBadger together: `create_app()` makes the service, `serve()` also runs its schedule."""
 
+import atexit
 import hashlib
 import logging
 import os
@@ -61,6 +62,7 @@ def serve() -> Flask:
     log.info("started", version=__version__, pid=os.getpid(), **settings.logged)
     _record_settings(service.tools)
     schedule = service.freshness.schedule
+    atexit.register(schedule.stop)
     os.register_at_fork(before=schedule.stop, after_in_child=schedule.start)
     if not _is_gunicorns_master():
         schedule.start()
@@ -87,7 +89,9 @@ class _Service:
             database,
             counts,
             network,
-            servers=Servers(settings.mirrors, settings.http_registries, settings.hub_url),
+            servers=Servers(
+                settings.mirrors, settings.http_registries, settings.hub_url, settings.registry_servers
+            ),
             credentials=self.credentials,
         )
         publisher = Publisher(public)

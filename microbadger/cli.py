@@ -18,7 +18,7 @@ from flask.cli import with_appcontext
 from microbadger.badges import BADGE_TYPES
 from microbadger.cdn import CdnPurge
 from microbadger.freshness import Check, Freshness, NotTracked, Outcome, TrackedImage, parse_image, without_invisible
-from microbadger.image import InvalidReference, Repository, image_name
+from microbadger.image import InvalidReference, Repository, image_name, is_tag
 from microbadger.notifications import (
     DEFAULT_FORMAT,
     InvalidReceiver,
@@ -94,6 +94,13 @@ def _operation(function: Callable[P, None]) -> Callable[P, None]:
     return with_appcontext(_errors_as_sentences()(function))
 
 
+def _tag(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Return a tag that can be one; else a badge of something else would be shown, or markup that does more."""
+    if value is not None and not is_tag(value):
+        raise click.BadParameter(f"{value!r} is not a tag.")
+    return value
+
+
 class _Name(click.ParamType[T]):
     name = "image"
 
@@ -118,7 +125,7 @@ def refresh(repositories: Sequence[Repository]) -> None:
     tools = _tools_as_served()
     freshness = tools.freshness
     _report_problems(tools)
-    freshness.upkeep.follow_tracked()
+    _follow_tracked(tools)
     wanted = _tracked(tools, repositories) if repositories else freshness.checks.due()
     failed = _check(freshness.refresher.refresh if repositories else freshness.refresher.refresh_if_due, wanted)
     if tools.options.is_static:
@@ -128,12 +135,20 @@ def refresh(repositories: Sequence[Repository]) -> None:
         raise click.ClickException(f"{failed} of {len(wanted)} images could not be checked.")
 
 
+def _follow_tracked(tools: Tools) -> None:
+    """Do what the service does before its checks; where there is none, files of a lost database are looked for, too."""
+    upkeep = tools.freshness.upkeep
+    upkeep.follow_tracked()
+    if tools.options.is_static:
+        upkeep.strays.find_and_remove()
+
+
 @click.command()
 @_operation
 def publish() -> None:
     """Make all public files again from the database, without a request to any registry."""
     tools = _tools_as_served()
-    tools.freshness.upkeep.follow_tracked()
+    _follow_tracked(tools)
     repositories = tools.freshness.checks.repositories()
     count = _publish_again(tools, repositories)
     _finish(tools)
@@ -212,7 +227,7 @@ def webhook(repository: Repository | None) -> None:
 @click.command()
 @click.argument("repository", metavar="IMAGE", type=_IMAGE)
 @click.option("--format", "format_", type=click.Choice(list(FORMATS)), default="markdown", show_default=True)
-@click.option("--tag", help="The badges of this tag instead of the current version.")
+@click.option("--tag", callback=_tag, help="The badges of this tag instead of the current version.")
 @_operation
 def badges(repository: Repository, format_: str, tag: str | None) -> None:
     """Print the markup of every badge of an image."""

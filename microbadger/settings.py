@@ -18,6 +18,7 @@ from microbadger.cdn import Cloudflare, PurgeMethod, Target, parse_target
 from microbadger.http import parse_ca_bundle, parse_proxy, proxy_secrets, without_login
 from microbadger.image import DOCKER_HUB, InvalidReference, Repository
 from microbadger.store import make_folder
+from microbadger.webhooks import is_guessable
 
 _LONGEST_HOURS = 24 * 366
 _MOST_TAGS = 10_000
@@ -36,7 +37,7 @@ _KNOWN = {
     f"{_PREFIX}{name}"
     for name in (
         *("IMAGES", "DATA_DIR", "PUBLIC_DIR", "BASE_URL", "HOOK_URL", "SECRET", "ADMIN_TOKEN", "REFRESH_HOURS"),
-        *("MAX_TAGS", "STATIC", "MIRRORS", "HUB_URL", "HTTP_REGISTRIES", "CDN_PURGE"),
+        *("MAX_TAGS", "STATIC", "MIRRORS", "HUB_URL", "HTTP_REGISTRIES", "REGISTRY_SERVERS", "CDN_PURGE"),
     )
 }
 
@@ -68,6 +69,7 @@ class Settings:
     mirrors: Mapping[str, str] = field(default_factory=dict)
     hub_url: str = "https://hub.docker.com"
     http_registries: tuple[str, ...] = ()
+    registry_servers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cdn_purge: Target | None = None
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
     ca_bundle: str = ""
@@ -103,6 +105,7 @@ class Settings:
             mirrors=read("MIRRORS", _mirrors, {}),
             hub_url=read("HUB_URL", _url_or_nothing, "https://hub.docker.com"),
             http_registries=read("HTTP_REGISTRIES", _hosts, ()),
+            registry_servers=read("REGISTRY_SERVERS", _registry_servers, {}),
             cdn_purge=read("CDN_PURGE", parse_target, None),
             proxies=_proxies(environment),
             ca_bundle=_ca_bundle(environment),
@@ -119,7 +122,7 @@ class Settings:
     @property
     def logged(self) -> dict[str, object]:
         """The settings that readers of the log may know, by their names; of secrets only whether there is one."""
-        cdn = self.cdn_purge
+        cdn, servers = self.cdn_purge, self.registry_servers.items()
         return {
             "base_url": self.base_url,
             "hook_url": self.hook_url,
@@ -131,6 +134,7 @@ class Settings:
             "mirrors": ",".join(f"{host}={url}" for host, url in self.mirrors.items()) or None,
             "hub_url": self.hub_url,
             "http_registries": ",".join(self.http_registries) or None,
+            "registry_servers": ",".join(f"{host}={url}" for host, urls in servers for url in urls) or None,
             "cdn_purge": cdn.url if isinstance(cdn, PurgeMethod) else cdn and "cloudflare",
             "proxies": ",".join(f"{kind}={without_login(url)}" for kind, url in self._proxy_urls.items()) or None,
             "no_proxy": self.proxies.get("no"),
@@ -278,6 +282,19 @@ def _mirrors(text: str) -> dict[str, str]:
     return {_host(host): _url(url) for host, url in mirrors.items()}
 
 
+def _registry_servers(text: str) -> dict[str, tuple[str, ...]]:
+    """Return the URLs of the servers that each registry needs besides its own; one alone needs no list."""
+    try:
+        servers = json.loads(text)
+    except (ValueError, RecursionError):
+        servers = None
+    named = servers.items() if isinstance(servers, dict) else [("", None)]
+    lists = {host: urls if isinstance(urls, list) else [urls] for host, urls in named}
+    if not all(isinstance(url, str) for urls in lists.values() for url in urls):
+        raise ValueError('it must be a JSON object such as {"registry.example.org": ["https://auth.example.org"]}')
+    return {_host(host): tuple(map(_url, urls)) for host, urls in lists.items()}
+
+
 def _hosts(text: str) -> tuple[str, ...]:
     return tuple(_host(word) for word in text.replace(",", " ").split())
 
@@ -295,6 +312,8 @@ def _host(text: str) -> str:
 def _secret(text: str) -> str:
     if not text.isprintable() or len(text) < _SHORTEST_SECRET:
         raise ValueError(f"it must be printable text of at least {_SHORTEST_SECRET} characters")
+    if is_guessable(text):
+        raise ValueError("it can be guessed; take what `openssl rand -hex 32` prints")
     return text
 
 

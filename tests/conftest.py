@@ -3,8 +3,13 @@
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
 
 from tests.real_registry import image_maker, real_registry  # noqa: F401 - fixtures
+
+# No test may fail because the machine is busy.
+settings.register_profile("without deadlines", deadline=None)
+settings.load_profile("without deadlines")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

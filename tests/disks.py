@@ -1,15 +1,18 @@
-"""Small disks of their own for a service, which can be filled, or be made read-only."""
+"""Small disks of their own for a service, which can be filled, be made read-only, or lose their power."""
 
 import os
+import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 import pytest
 
+_DRIVE_BYTES = {"ext4": 48 << 20, "xfs": 320 << 20}
 _REMOUNT_SECONDS = 20.0
 _REFILL_SECONDS = 0.02
 
@@ -26,6 +29,52 @@ def mounted(folder: Path, size: str = "4m") -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+class Drive:
+    """A disk in a file, mounted at `folder`, of which can be seen what a power failure would leave at any moment.
+
+    What the kernel has not yet sent to a disk is not in that file.
+    """
+
+    def __init__(self, base: Path, kind: str) -> None:
+        self.folder = base / "disk"
+        self._base, self._kind = base, kind
+        self._image = base / "image"
+        self._mounted: list[Path] = []
+
+    def __enter__(self) -> Self:
+        with self._image.open("wb") as image:
+            image.truncate(_DRIVE_BYTES[self._kind])
+        _run_or_skip(f"mkfs.{self._kind}", "-q", str(self._image))
+        self._mount(self._image, self.folder)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for folder in reversed(self._mounted):
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+    def after_power_loss(self) -> Path:
+        """Return a folder that has what this disk would have if its power failed now."""
+        folder = self._base / f"after-{len(self._mounted)}"
+        image = folder.with_suffix(".image")
+        subprocess.run(["cp", "--sparse=always", str(self._image), str(image)], check=True)
+        self._mount(image, folder)
+        return folder
+
+    def _mount(self, image: Path, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        options = "loop,nouuid" if self._kind == "xfs" else "loop"
+        _run_or_skip("mount", "-o", options, str(image), str(folder))
+        self._mounted.append(folder)
+
+
+def _run_or_skip(*command: str) -> None:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"{command[0]} is not allowed here: {done.stderr.strip()}")
 
 
 def fill(folder: Path) -> Path:

@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ import requests
 from tests.real_registry import free_port, wait_until
 
 ROOT = Path(__file__).parent.parent
+WORKER = "microbadger.gunicorn_worker.Worker"
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 COMMAND_SECONDS = 60.0
@@ -55,7 +57,7 @@ class RunningService:
 
     def start(self) -> None:
         """Return once the service answers."""
-        options = ["--threads", "8", "--no-control-socket", *self.options]
+        options = ["--worker-class", WORKER, "--threads", "8", "--no-control-socket", *self.options]
         command = [sys.executable, "-m", "gunicorn", *options, self.application]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -87,6 +89,16 @@ class RunningService:
         """Signal gunicorn's master, which goes on running."""
         assert self._process
         self._process.send_signal(number)
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Stop the service and its workers where they are while the block runs."""
+        assert self._process
+        os.killpg(self._process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self._process.pid, signal.SIGCONT)
 
     @property
     def is_running(self) -> bool:

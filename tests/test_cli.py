@@ -361,7 +361,7 @@ def test_the_list_says_how_images_stand(operator: Operator) -> None:
     assert operator.state() == "current  checked TIME  next TIME"
     assert operator.state(operator.missing) == (
         "not found in the registry  checked TIME  next TIME  failing since TIME: "
-        f"{operator.fake.host} has no list of tags of team/missing (NAME_UNKNOWN the fake says no)"
+        f"{operator.fake.host} has no list of tags of team/missing (NAME_UNKNOWN)"
     )
 
 
@@ -404,6 +404,15 @@ def test_the_markup_of_badges_is_printed(operator: Operator, format_: str, start
     assert output.startswith(start)
     assert "https://badges.test/badges/version/alpine.svg" in output
     assert "https://badges.test/images/alpine" in output
+
+
+@pytest.mark.parametrize("tag", ["", "a b", "-1", "../x", "1.0)](https://evil.test)", "1.0\n", "mañana", "x" * 129])
+def test_no_markup_is_printed_for_what_is_not_a_tag(operator: Operator, tag: str) -> None:
+    result = operator.types("badges", "alpine", "--tag", tag)
+
+    assert result.exit_code == 2
+    assert result.output.endswith(f"{tag!r} is not a tag.\n")
+    assert "badges.test" not in result.output
 
 
 # What is in the way

@@ -82,10 +82,10 @@ def database_of(service: RunningService) -> Path:
 
 
 def is_said(service: RunningService, damage: Damage) -> bool:
-    """Return whether the log says what became of the database, and an operator is shown where the damaged file is."""
+    """Return whether the log says what became of the database, and an operator is shown its damaged file."""
     if damage in LOSSES:
         return bool(service.lines("event=database_"))
-    copies = [str(copy) for copy in service.data.glob("microbadger.db.damaged-*Z")]
+    copies = [copy.name for copy in service.data.glob("microbadger.db.damaged-*Z")]
     shown = str(service.get("/healthz").json()["Problems"])
     return bool(service.lines("event=damaged_file_set_aside") and copies and all(copy in shown for copy in copies))
 

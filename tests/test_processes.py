@@ -19,7 +19,7 @@ from tests.running_service import RunningService
 STOP_SECONDS = 10.0
 WAIT_SECONDS = 30.0
 FOUR_WORKERS = [("--workers", "4"), ("--workers", "4", "--preload")]
-REFRESHES = 50
+REFRESHES = 8  # in a row, which are made two seconds apart; later ones have to wait
 
 
 @pytest.fixture

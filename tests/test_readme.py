@@ -111,6 +111,13 @@ def test_the_table_of_events_names_each_that_is_logged() -> None:
     assert {*re.findall(r"`([a-z_]+)`", tables.partition("| events |")[2])} - {"traceback"} == events_logged()
 
 
+def test_every_command_that_starts_the_service_is_that_of_the_procfile() -> None:
+    arguments = (ROOT / "Procfile").read_text().partition("gunicorn ")[2].strip()
+
+    assert re.findall(r"bin/gunicorn (.*)", README) == [arguments] * 2
+    assert "--no-control-socket" in arguments
+
+
 def test_the_example_of_a_list_of_images_is_one(tmp_path: Path) -> None:
     (tmp_path / "images.txt").write_text(block("Start", holding="private"))
     tracked = TrackedImages(tmp_path / "images.txt", "", Database(f"sqlite:///{tmp_path / 'microbadger.db'}"))
@@ -172,3 +179,10 @@ def test_the_examples_of_badges_are_what_the_command_prints(tmp_path: Path) -> N
     printed = service.command("badges", "example/web").stdout
 
     assert block("Badges in a README", holding="badges/version").strip() in printed
+
+
+def test_every_action_of_a_workflow_is_pinned_by_its_commit() -> None:
+    used = re.findall(r"uses: (\S+)", README)
+
+    assert used
+    assert [action for action in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action)] == []

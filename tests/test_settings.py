@@ -1,5 +1,7 @@
 """The settings that the environment gives, and the words in which an invalid one is refused."""
 
+import base64
+import hashlib
 import sys
 from contextlib import suppress
 from datetime import timedelta
@@ -18,7 +20,7 @@ from microbadger.store.database import Database
 
 VARIABLES = [
     "IMAGES", "DATA_DIR", "PUBLIC_DIR", "BASE_URL", "HOOK_URL", "SECRET", "ADMIN_TOKEN", "REFRESH_HOURS", "MAX_TAGS",
-    "STATIC", "MIRRORS", "HUB_URL", "HTTP_REGISTRIES", "CDN_PURGE",
+    "STATIC", "MIRRORS", "HUB_URL", "HTTP_REGISTRIES", "REGISTRY_SERVERS", "CDN_PURGE",
 ]  # fmt: skip
 
 ZONE = "0123456789abcdef0123456789abcdef"
@@ -34,7 +36,7 @@ GOOD = [
     ("BASE_URL", "https://badges.example.org/", "base_url", "https://badges.example.org"),
     ("BASE_URL", "http://[::1]:8000/a/b_c~1/", "base_url", "http://[::1]:8000/a/b_c~1"),
     ("HOOK_URL", "https://hooks.example.org/", "hook_url", "https://hooks.example.org"),
-    ("ADMIN_TOKEN", "0123456789abcdef", "admin_token", "0123456789abcdef"),
+    ("ADMIN_TOKEN", "1f3a92c07be4d586", "admin_token", "1f3a92c07be4d586"),
     *(("STATIC", value, "is_static", True) for value in ("1", "true", "Yes", " ON ")),
     *(("STATIC", value, "is_static", False) for value in ("0", "false", "No", " OFF ")),
     ("REFRESH_HOURS", "6", "refresh_interval", timedelta(hours=6)),
@@ -48,6 +50,13 @@ GOOD = [
     ("HUB_URL", "", "hub_url", ""),
     ("HUB_URL", "  ", "hub_url", ""),
     ("HTTP_REGISTRIES", "registry:5000, other.example", "http_registries", ("registry:5000", "other.example")),
+    ("REGISTRY_SERVERS", '{"a.test": "https://b.test/"}', "registry_servers", {"a.test": ("https://b.test",)}),
+    (
+        "REGISTRY_SERVERS",
+        '{"docker.io": [], "a.test:5000": ["http://10.0.0.1:81", "https://b.test/token"]}',
+        "registry_servers",
+        {"docker.io": (), "a.test:5000": ("http://10.0.0.1:81", "https://b.test/token")},
+    ),
     ("CDN_PURGE", "http://10.0.0.7:6081/", "cdn_purge", PurgeMethod("http://10.0.0.7:6081")),
     ("CDN_PURGE", f"cloudflare:{ZONE}:t0ken", "cdn_purge", Cloudflare(ZONE, "t0ken")),
 ]
@@ -56,6 +65,7 @@ NO_URL = "it must be a URL such as https://badges.example.org"
 NO_HOURS = "it must be a number of hours above 0 and up to 8784"
 NO_COUNT = "it must be a whole number from 1 to 10000"
 NO_SECRET = "it must be printable text of at least 16 characters"
+NO_SERVERS = 'it must be a JSON object such as {"registry.example.org": ["https://auth.example.org"]}'
 NO_MIRRORS = 'it must be a JSON object such as {"docker.io": "http://127.0.0.1:5000"}'
 BAD = [
     *((variable, value, NO_URL) for variable in ("BASE_URL", "HOOK_URL", "HUB_URL") for value in (
@@ -71,6 +81,13 @@ BAD = [
     *(("MIRRORS", value, NO_MIRRORS) for value in (
         "mañana", "docker.io", "[]", '"x"', "null", "{", '{"docker.io": null}', '{"docker.io": ["http://a"]}',
     )),
+    *(("REGISTRY_SERVERS", value, NO_SERVERS) for value in (
+        "mañana", "a.test", "[]", '"x"', "null", "{", '{"a.test": null}', '{"a.test": [1]}', '{"a.test": {}}',
+        "[" * 100_000,
+    )),
+    ("REGISTRY_SERVERS", '{"a.test": ["b.test"]}', NO_URL),
+    ("REGISTRY_SERVERS", '{"a.test": [""]}', NO_URL),
+    ("REGISTRY_SERVERS", '{"a/b": []}', "'a/b' is not the host of a registry, such as registry.example.org:5000"),
     *((variable, value, NO_SECRET) for variable in ("SECRET", "ADMIN_TOKEN") for value in (
         "mañana", "none", "fifteen letters", " fifteen letters ", "sixteen\x1bletters", "a secret on two\nlines",
     )),
@@ -277,6 +294,29 @@ def test_a_refusal_does_not_repeat_a_password(variable: str) -> None:
 
 
 @pytest.mark.parametrize("variable", ["SECRET", "ADMIN_TOKEN"])
+@pytest.mark.parametrize("value", [
+    "a" * 40, "ab" * 10, "0000000000000001", "passwordpassword", "changeme12345678", "admin-admin-admin-123",
+    "my secret password", "none none none none", "hunter2hunter2hunter2", "your-webhook-secret", "your-secret-here",
+    "please-change-me", "the-admin-token-2026", "1234567890123456", "qwertyuiopasdfgh", "${SECRET_FROM_ENV}",
+])  # fmt: skip
+def test_a_secret_that_can_be_guessed_is_refused_without_repeating_it(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read(**{variable: value})
+
+    sentence = "it can be guessed; take what `openssl rand -hex 32` prints."
+    assert refused.value.message == f"MICROBADGER_{variable} is invalid: {sentence}"
+    assert value not in refused.value.message
+
+
+@pytest.mark.parametrize("variable", ["SECRET", "ADMIN_TOKEN"])
+@given(st.binary(min_size=12, max_size=32))
+def test_a_secret_made_at_random_is_taken(variable: str, given: bytes) -> None:
+    random = base64.urlsafe_b64encode(hashlib.sha256(given).digest()[:24]).decode()
+
+    assert getattr(read(**{variable: random}), variable.lower()) == random
+
+
+@pytest.mark.parametrize("variable", ["SECRET", "ADMIN_TOKEN"])
 def test_a_refusal_does_not_repeat_a_secret_that_is_too_short(variable: str) -> None:
     with pytest.raises(SettingsError) as refused:
         read(**{variable: "hunter2"})
@@ -318,16 +358,18 @@ def test_the_log_shows_every_setting_but_no_secret() -> None:
         "CDN_PURGE": f"cloudflare:{ZONE}:t0ken",
         "MIRRORS": '{"docker.io": "http://127.0.0.1:5000"}',
         "HTTP_REGISTRIES": "a.test b.test",
+        "REGISTRY_SERVERS": '{"a.test": ["http://c.test", "http://d.test"]}',
         "DATA_DIR": "/srv/data",
     }
     settings = read(**environment)
 
     assert [secret for secret in settings.secrets if secret] == ["a secret of mine", "an administrator's", "t0ken"]
     assert not any(secret in repr(settings.logged) for secret in settings.secrets if secret)
-    shown = {"mirrors", "http_registries", "cdn_purge", "has_admin_token", "database"}
+    shown = {"mirrors", "http_registries", "registry_servers", "cdn_purge", "has_admin_token", "database"}
     assert {name: settings.logged[name] for name in shown} == {
         "mirrors": "docker.io=http://127.0.0.1:5000",
         "http_registries": "a.test,b.test",
+        "registry_servers": "a.test=http://c.test,a.test=http://d.test",
         "cdn_purge": "cloudflare",
         "has_admin_token": True,
         "database": "sqlite:////srv/data/microbadger.db",

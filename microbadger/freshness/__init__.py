@@ -1,11 +1,14 @@
 """When to check an image, and one check from question to files."""
 
-from microbadger.freshness.checks import Check, Summary
+from microbadger.freshness.checks import Summary
+from microbadger.freshness.last_check import Check
 from microbadger.freshness.outcome import Outcome
 from microbadger.freshness.service import Freshness, FreshnessOptions
 from microbadger.freshness.tracked_images import NotTracked, TrackedImage, TrackedImages, parse_image, without_invisible
+from microbadger.freshness.upkeep import REGISTRY_HANGS
 
 __all__ = [
+    "REGISTRY_HANGS",
     "Check",
     "Freshness",
     "FreshnessOptions",

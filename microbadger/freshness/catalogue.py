@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from sqlalchemy import Connection, Row, func, select
 
 from microbadger.cdn import CdnPurge
-from microbadger.freshness.checks import Checks, check_of
-from microbadger.image import document_bytes
+from microbadger.freshness.checks import Checks, check_anew
+from microbadger.freshness.last_check import check_of
+from microbadger.freshness.private_reads import MAY_BE_NAMED
+from microbadger.image import Repository, document_bytes, kept_repositories, parse_kept
 from microbadger.logs import EventLog
 from microbadger.site import (
     API,
@@ -19,6 +21,7 @@ from microbadger.site import (
     CATALOGUE,
     HOME,
     LISTED_ON_HOME,
+    ListEntry,
     Publisher,
     PublishError,
     SiteOptions,
@@ -42,6 +45,7 @@ _ROWS_AT_ONCE = 1000
 _LISTED = (
     select(CHECKS, RECORDS.c.entry)
     .select_from(CHECKS.outerjoin(RECORDS, CHECKS.c.image == RECORDS.c.image))
+    .where(MAY_BE_NAMED)
     .order_by(CHECKS.c.name)
 )
 
@@ -68,6 +72,8 @@ class Catalogue:
         self._cdn = cdn
         self._clock = clock
         self._rest_until = float("-inf")
+        self._damaged: set[Repository] = set()
+        """Images whose entry is damaged: a check makes it anew."""
 
     def publish_if_stale(self) -> None:
         """Publish if the lists say something else than when they were published last.
@@ -95,6 +101,8 @@ class Catalogue:
         changed += self._publisher.publish(files, {API, API_PAGE} - files.keys())  # a static site has none
         with self._database.write() as connection:
             write_value(connection, _WRITTEN, version)
+            while self._damaged:
+                check_anew(connection, self._damaged.pop())
         self._cdn.add(changed)
         self._rest_until = self._clock() + (_REST_SECONDS_AN_IMAGE * count if count > _SHORT else 0)
 
@@ -112,7 +120,7 @@ class Catalogue:
     def search(self, term: str, at_most: int) -> list[str]:
         """Return the names of the images that a term fits best."""
         with self._database.read() as connection:
-            return search(connection, term, at_most)
+            return search(connection, term, at_most, MAY_BE_NAMED)
 
     def page(self, number: int, size: int) -> bytes:
         """Return one page of the list as a document of its own."""
@@ -139,11 +147,19 @@ class Catalogue:
     def _entry(self, row: "Row[tuple[object, ...]]") -> bytes:
         """Return what the list says of an image: what its record has, and its state."""
         check = check_of(row)
-        entry = row.entry or document_bytes({"ImageName": row.name}).decode()
+        is_whole = _is_entry(row.entry)
+        if row.entry is not None and not is_whole:
+            self._damaged.update(kept_repositories([row.image]))
+        entry = row.entry if is_whole else document_bytes({"ImageName": row.name}).decode()
         return listed(entry, check.state(self._checks.now()), check.reason)
 
     def _count(self, connection: Connection) -> int:
-        return connection.execute(select(func.count()).select_from(CHECKS)).scalar_one()
+        return connection.execute(select(func.count()).select_from(CHECKS).where(MAY_BE_NAMED)).scalar_one()
 
     def _version(self, connection: Connection) -> str:
         return f"{self._checks.lists_version(connection)} {self._checks.edition}"
+
+
+def _is_entry(text: str | None) -> bool:
+    """Return whether the entry that is kept of an image is whole."""
+    return parse_kept(text, ListEntry) is not None

@@ -1,96 +1,35 @@
-"""Remembers how the last check of each image went and when the next one is due.
+"""Keeps the last check of each image, and says when the next one is due.
 
 A service of another *edition* would publish other files, so to it every image is due that another one checked last.
 """
 
-import json
 import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from itertools import islice
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, union_all
 
-from microbadger.freshness.requests import CheckRequest
-from microbadger.image import Reason, Repository, State, StatusDocument, format_time, image_name
+from microbadger.freshness.last_check import AT_ONCE, OVERDUE_AFTER, Check, check_of, columns_of, moment_of
+from microbadger.freshness.private_reads import MAY_BE_NAMED
+from microbadger.image import Reason, Repository, image_name, kept_repositories
 from microbadger.store import CHECKS, Database, read_value, upsert, write_value
 
 _FIRST_RETRY = timedelta(minutes=1)
 _LAST_RETRY = timedelta(hours=6)
 # A check may come this part of the interval early, so that images first read together drift apart over the day.
 _SPREAD = 0.1
-_OVERDUE_AFTER = timedelta(minutes=10)
-_MOST_PUSHED = 10
-_MOST_VIEWED = 20
 _VIEWED_FOR = timedelta(days=30)
 _MOST_NAMED = 100
-_AT_ONCE = 0.0
 _LISTS_VERSION = "lists_version"
 
 _GET = select(CHECKS).where(CHECKS.c.image == bindparam("which"))
-_FIRST = select(CHECKS).order_by(CHECKS.c.image).limit(_MOST_NAMED)
+_FIRST = select(CHECKS).where(MAY_BE_NAMED).order_by(CHECKS.c.image).limit(_MOST_NAMED)
 _FAILING = _FIRST.where(CHECKS.c.reason.is_not(None))
 _NOTED = _FIRST.where(CHECKS.c.reason.is_(None), CHECKS.c.note.is_not(None))
-_PUBLISHING = CHECKS.update().where(CHECKS.c.image == bindparam("which")).values(edition="", due_at=_AT_ONCE)
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """How the last check of an image went; None for what never happened.
-
-    ``due_at`` is None where the next check is due at once. ``reason`` and ``error`` say why the last check failed.
-    ``note`` is a sentence about what the last check could not read, though it succeeded. ``edition`` names the service
-    that made the published files. ``pushed`` are the tags that were pushed last, the newest first; ``viewed`` are tags
-    that somebody viewed a badge of, with when.
-    """
-
-    began_at: datetime | None = None
-    ended_at: datetime | None = None
-    succeeded_at: datetime | None = None
-    failing_since: datetime | None = None
-    due_at: datetime | None = None
-    failures: int = 0
-    reason: Reason | None = None
-    error: str | None = None
-    note: str | None = None
-    edition: str = ""
-    pushed: tuple[str, ...] = ()
-    viewed: Mapping[str, float] = field(default_factory=dict)
-
-    def answers(self, asked_at: datetime) -> bool:
-        """Return whether a check that began no earlier than this has ended."""
-        return bool(self.began_at and self.ended_at and asked_at <= self.began_at <= self.ended_at)
-
-    @property
-    def is_not_found(self) -> bool:
-        """Whether the registry does not have the image; many registries then answer that access is denied."""
-        return self.reason in ("not_found", "denied")
-
-    def state(self, now: datetime) -> State:
-        """Return the state of the image, in a word."""
-        if self.reason:
-            return "failing"
-        if self.succeeded_at is None:
-            return "pending"
-        is_overdue = self.due_at is not None and self.due_at + _OVERDUE_AFTER < now
-        return "overdue" if is_overdue else "current"
-
-    def status(self, repository: Repository, now: datetime) -> StatusDocument:
-        """Return the document of the image's state."""
-        document = StatusDocument(ImageName=image_name(repository), State=self.state(now))
-        if self.ended_at:
-            document["CheckedAt"] = format_time(self.ended_at)
-        if self.due_at:
-            document["NextCheckAt"] = format_time(self.due_at)
-        if self.reason:
-            document["Reason"], document["Error"] = self.reason, self.error or ""
-            document["FailingSince"] = format_time(self.failing_since or now)
-        elif self.note:
-            document["Note"] = self.note
-        return document
+_PUBLISHING = CHECKS.update().where(CHECKS.c.image == bindparam("which")).values(edition="", due_at=AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,18 +85,18 @@ class Checks:
         parts = (select(CHECKS.c.image, CHECKS.c.due_at).where(is_due, *of_others) for is_due in self._are_due)
         statement = union_all(*parts).order_by("due_at").limit(limit)
         with self._database.read() as connection:
-            return [Repository.parse(image) for image in connection.execute(statement).scalars()]
+            return kept_repositories(connection.execute(statement).scalars())
 
     def all(self) -> Iterator[tuple[Repository, Check]]:
         """Yield every image with its check, by its name."""
         with self._database.read() as connection:
             rows = connection.execute(select(CHECKS).order_by(CHECKS.c.image)).all()
-        return ((Repository.parse(row.image), check_of(row)) for row in rows)
+        return iter(_named(rows))
 
     def repositories(self) -> set[Repository]:
         """Return every image that has a check, or waits for its first one."""
         with self._database.read() as connection:
-            return {Repository.parse(image) for image in connection.execute(select(CHECKS.c.image)).scalars()}
+            return set(kept_repositories(connection.execute(select(CHECKS.c.image)).scalars()))
 
     def summary(self) -> Summary:
         """Return how the images stand."""
@@ -171,11 +110,11 @@ class Checks:
         with self._database.read() as connection:
             images, pending, due, failing_count, oldest = connection.execute(counts).one()
             failing, noted = connection.execute(_FAILING).all(), connection.execute(_NOTED).all()
-        return Summary(images, pending, due, failing_count, _named(failing), _named(noted), _moment(oldest))
+        return Summary(images, pending, due, failing_count, _named(failing), _named(noted), moment_of(oldest))
 
     def add(self, repositories: Iterable[Repository]) -> None:
         """Have images checked from now on, those that are new at once."""
-        blank = _columns_of(Check())
+        blank = columns_of(Check())
         rows = [{**_names_of(repository), **blank} for repository in repositories]
         if rows:
             with self._database.write() as connection:
@@ -184,9 +123,9 @@ class Checks:
 
     def check_all_of_other_editions(self) -> None:
         """Have every image checked at once whose files another service made; those that fail keep their time."""
-        is_other = and_(CHECKS.c.edition != self.edition, CHECKS.c.reason.is_(None), CHECKS.c.due_at > _AT_ONCE)
+        is_other = and_(CHECKS.c.edition != self.edition, CHECKS.c.reason.is_(None), CHECKS.c.due_at > AT_ONCE)
         with self._database.write() as connection:
-            connection.execute(CHECKS.update().where(is_other).values(due_at=_AT_ONCE))
+            connection.execute(CHECKS.update().where(is_other).values(due_at=AT_ONCE))
 
     def postpone(self, connection: Connection, repository: Repository) -> None:
         """Have an image that is no longer tracked found due again only after a while, if it is not removed by then."""
@@ -196,6 +135,11 @@ class Checks:
     def publishing(self, connection: Connection, repository: Repository) -> None:
         """Note that files are being replaced: until that is done, nobody knows which edition they are of."""
         connection.execute(_PUBLISHING, {"which": str(repository)})
+
+    def dated(self, absent: Iterable[str], before: Mapping[str, float]) -> dict[str, float]:
+        """Return when each of the tags that are absent was first found to be so."""
+        now = self.now().timestamp()
+        return {tag: before.get(tag, now) for tag in absent}
 
     def succeeded(
         self, check: Check, tags: Collection[str], *, note: str | None = None, retry_after: timedelta | None = None
@@ -250,7 +194,7 @@ class Checks:
 
     def write(self, connection: Connection, repository: Repository, check: Check) -> None:
         """Keep how the last check of an image went."""
-        columns = _columns_of(check)
+        columns = columns_of(check)
         upsert(connection, CHECKS, {**_names_of(repository), **columns}, update=list(columns))
 
     def lists_version(self, connection: Connection) -> str:
@@ -258,11 +202,15 @@ class Checks:
 
         A check becomes overdue just because time passes. The one that does is due later than all that are overdue.
         """
-        due_at, since = CHECKS.c.due_at, (self.now() - _OVERDUE_AFTER).timestamp()
+        due_at, since = CHECKS.c.due_at, (self.now() - OVERDUE_AFTER).timestamp()
         has_succeeded = and_(CHECKS.c.succeeded_at.is_not(None), CHECKS.c.reason.is_(None))
-        overdue = select(func.count(), func.max(due_at)).where(due_at > _AT_ONCE, due_at < since, has_succeeded)
+        overdue = select(func.count(), func.max(due_at)).where(due_at > AT_ONCE, due_at < since, has_succeeded)
         count, last = connection.execute(overdue).one()
         return f"{read_value(connection, _LISTS_VERSION)} {count} {last or 0}"
+
+    def begin_anew(self, connection: Connection, repository: Repository) -> None:
+        """Have an image checked at once as if it had never been."""
+        self.write(connection, repository, Check())
 
     def forget(self, connection: Connection, repository: Repository) -> None:
         """Forget an image that is tracked no more."""
@@ -302,20 +250,9 @@ class Checks:
         )
 
 
-def with_named(check: Check, requests: Iterable[CheckRequest], now: datetime) -> Check:
-    """Return a check whose image has the tags of these requests pushed or viewed, too.
-
-    The last ten that were pushed are kept, and the last twenty that were viewed.
-    """
-    named = [(request.tag, request.is_view) for request in requests if request.tag]
-    pushed = sorted(tag for tag, is_view in named if not is_view)
-    viewed = dict.fromkeys(sorted(tag for tag, is_view in named if is_view), now.timestamp())
-    all_viewed = viewed | {tag: at for tag, at in check.viewed.items() if tag not in viewed}
-    return replace(
-        check,
-        pushed=tuple(dict.fromkeys([*pushed, *check.pushed]))[:_MOST_PUSHED],
-        viewed=dict(islice(all_viewed.items(), _MOST_VIEWED)),
-    )
+def check_anew(connection: Connection, repository: Repository) -> None:
+    """Have an image checked at once, and all that is published of it made again."""
+    connection.execute(_PUBLISHING, {"which": str(repository)})
 
 
 def mark_lists_stale(connection: Connection) -> None:
@@ -328,48 +265,5 @@ def _names_of(repository: Repository) -> dict[str, object]:
     return {"image": str(repository), "name": image_name(repository), "registry": repository.registry}
 
 
-def _columns_of(check: Check) -> dict[str, object]:
-    return {
-        "began_at": _seconds(check.began_at),
-        "ended_at": _seconds(check.ended_at),
-        "succeeded_at": _seconds(check.succeeded_at),
-        "failing_since": _seconds(check.failing_since),
-        "due_at": _AT_ONCE if check.due_at is None else check.due_at.timestamp(),
-        "failures": check.failures,
-        "reason": check.reason,
-        "error": check.error,
-        "note": check.note,
-        "edition": check.edition,
-        "pushed_tags": json.dumps(check.pushed),
-        "viewed_tags": json.dumps(check.viewed),
-    }
-
-
-def check_of(row: "Row[Any]") -> Check:
-    """Return the check that a row of the table is."""
-    return Check(
-        began_at=_moment(row.began_at),
-        ended_at=_moment(row.ended_at),
-        succeeded_at=_moment(row.succeeded_at),
-        failing_since=_moment(row.failing_since),
-        due_at=_moment(row.due_at or None),
-        failures=row.failures,
-        reason=cast("Reason | None", row.reason),
-        error=row.error,
-        note=row.note,
-        edition=row.edition,
-        pushed=tuple(json.loads(row.pushed_tags)),
-        viewed=json.loads(row.viewed_tags),
-    )
-
-
 def _named(rows: "Iterable[Row[Any]]") -> list[tuple[Repository, Check]]:
-    return [(Repository.parse(row.image), check_of(row)) for row in rows]
-
-
-def _seconds(moment: datetime | None) -> float | None:
-    return moment.timestamp() if moment else None
-
-
-def _moment(seconds: float | None) -> datetime | None:
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+    return [(repository, check_of(row)) for row in rows for repository in kept_repositories([row.image])]

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from microbadger.freshness.tag_choice import Question, TagChoice
 from microbadger.image import HubDetails, VersionDocument, has_unread_part, is_blank, outline_version, tagged, tags_of
-from microbadger.registry import RegistryError
+from microbadger.registry import BadAnswer, NotFound, RegistryError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,21 +14,25 @@ class Survey:
     """What an image consists of now.
 
     ``deleted`` are tags that the registry said it does not have, ``known`` those that it had before, kept or not.
+    ``absent`` are tags that a later check has to find so, too.
     ``first_listed`` is the list of tags to remember, None to leave the one before. ``trouble`` is why nothing at all
     could be read; else ``note`` is a sentence about what could not. If that ``may_pass``, a check that comes soon may
-    find it, but not before ``retry_after``.
+    find it, but not before ``retry_after``. ``is_gone`` says that the registry has no tag of the image any more: what
+    was published of it goes, whatever the trouble is.
     """
 
     versions: list[VersionDocument]
     hub: HubDetails | None = None
     tag_count: int | None = None
     deleted: frozenset[str] = frozenset()
+    absent: frozenset[str] = frozenset()
     known: frozenset[str] = frozenset()
     first_listed: Mapping[str, float] | None = None
     trouble: RegistryError | None = None
     note: str | None = None
     may_pass: bool = False
     retry_after: timedelta = timedelta(0)
+    is_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +40,9 @@ class Findings:
     """What was found out about the tags of a choice.
 
     ``digests`` is what each tag names, ``failed`` why that is not known of others, and ``missing`` are those that do
-    not exist. ``versions`` are described by their digests, as far as they could be read; of those that are ``waiting``,
-    more can perhaps be read at the next check.
+    not exist; ``absent`` are those that failed, but do not exist if a later check finds the same. ``versions`` are
+    described by their digests, as far as they could be read; of those that are ``waiting``, more can perhaps be read at
+    the next check.
     """
 
     question: Question
@@ -45,7 +50,8 @@ class Findings:
     last_of: Mapping[str, VersionDocument]
     digests: dict[str, str] = field(default_factory=dict)
     failed: dict[str, RegistryError] = field(default_factory=dict)
-    missing: set[str] = field(default_factory=set)
+    missing: dict[str, NotFound] = field(default_factory=dict)
+    absent: set[str] = field(default_factory=set)
     versions: dict[str, VersionDocument] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
 
@@ -53,6 +59,9 @@ class Findings:
         self, passing: Sequence[RegistryError], hub: HubDetails | None, first_listed: Mapping[str, float] | None
     ) -> Survey:
         """Return what the image consists of; ``passing`` is what went wrong and may go well at the next check."""
+        self._doubt_what_is_missing()
+        if self._is_all_gone:
+            return self._absence()
         trouble = self._trouble(passing)
         if trouble and not self.digests:
             return Survey(versions=[], trouble=trouble)
@@ -62,6 +71,7 @@ class Findings:
             hub=hub,
             tag_count=self._tag_count(),
             deleted=self._deleted,
+            absent=self._absent,
             known=self.choice.known,
             first_listed=first_listed,
             trouble=trouble,
@@ -72,7 +82,70 @@ class Findings:
 
     @property
     def _deleted(self) -> frozenset[str]:
-        return frozenset(self.missing & self.last_of.keys())
+        return frozenset(self.missing.keys() & self.last_of.keys())
+
+    @property
+    def _absent(self) -> frozenset[str]:
+        """The tags that a later check has to find absent, too; those that this one did not ask about stay so."""
+        if self.question.tags is None:
+            return frozenset(self.absent)
+        return frozenset(self.question.absent.keys() - self.digests.keys() - self.missing.keys())
+
+    def _doubt_what_is_missing(self) -> None:
+        """Count a tag as failed, rather than missing, if only the status of an answer denies it and something names it.
+
+        Some registries never answer with a code of their own. So the status is believed of a tag that their whole list
+        does not have, if a later check finds the same. Where no tag was found at all, `_absence` judges the answer.
+        """
+        is_whole = self.question.tags is None and not self.choice.trouble
+        seen = self._seen
+        for tag, error in [(tag, error) for tag, error in self.missing.items() if tag in seen]:
+            is_unlisted = is_whole and tag not in self.choice.listed
+            if error.is_explicit or (is_unlisted and (not self.digests or self.question.absent.get(tag))):
+                continue
+            doubt = "which a later check has to confirm" if is_unlisted else "this is not believed"
+            sentence = f"{error}, but not in the words of a registry: {doubt}"
+            self.failed[tag] = BadAnswer(sentence, host=error.host, status=error.status)
+            del self.missing[tag]
+            if is_unlisted:
+                self.absent.add(tag)
+
+    @property
+    def _seen(self) -> set[str]:
+        """The tags of which something else says that they exist: the last check, the list, or a push."""
+        last = {tag for version in self.question.last for tag in tags_of(version)}
+        pushed = () if self.digests else self.question.just_pushed
+        return {*last, *self.choice.listed, *pushed}
+
+    @property
+    def _is_all_gone(self) -> bool:
+        """Whether the image had tags and is said to have none of them."""
+        if self.digests or self.failed or not self._deleted:
+            return False
+        return self.question.tags is None or self.last_of.keys() <= self.missing.keys()
+
+    def _absence(self) -> Survey:
+        """Return what to make of the answer that every tag is gone, which servers under repair give, too.
+
+        It is believed if the registry itself says that it does not have the repository, or lists no tag and says of
+        each that it does not have it; and if a later check of the whole image finds the same.
+        """
+        is_whole, list_trouble = self.question.tags is None, self.choice.trouble
+        reasons = [*self.missing.values(), *([list_trouble] if isinstance(list_trouble, NotFound) else [])]
+        no_repository = next((error for error in reasons if error.is_of_repository), None)
+        is_empty = not (is_whole and list_trouble) and all(error.is_explicit for error in reasons)
+        if self.choice.listed or not (no_repository or is_empty):
+            return _doubted(reasons[0], BadAnswer, "but not that it has no such repository: this is not believed")
+        if not (is_whole and self.question.was_absent):
+            return _doubted(no_repository or reasons[0], NotFound, "which a later check has to confirm")
+        return Survey(
+            versions=[],
+            tag_count=self._tag_count(),
+            deleted=self._deleted,
+            known=self.choice.known,
+            trouble=no_repository,
+            is_gone=True,
+        )
 
     def _trouble(self, passing: Sequence[RegistryError]) -> RegistryError | None:
         """Return why nothing could be read; None where anything was, or nothing is ever to be read."""
@@ -92,7 +165,8 @@ class Findings:
     def _shown(self) -> Iterator[tuple[str, VersionDocument]]:
         """Yield the version that each tag shows: the last one if it was not asked, or the new one may be read soon."""
         if (only := self.question.tags) is not None:
-            yield from ((tag, last) for last in self.question.last for tag in tags_of(last) if tag not in only)
+            left = {*only, *self.choice.dropped}
+            yield from ((tag, last) for last in self.question.last for tag in tags_of(last) if tag not in left)
         yield from ((tag, self.last_of[tag]) for tag in self.failed if tag in self.last_of)
         real = {*self.choice.listed, *self.question.image.kept_tags, *self.question.just_pushed}
         lost = {tag: error for tag, error in self.failed.items() if tag not in self.last_of and tag in real}
@@ -107,7 +181,7 @@ class Findings:
     def _tag_count(self) -> int | None:
         """Return how many tags the registry has; None where its list is not complete."""
         if self.question.tags is None:
-            return None if self.choice.trouble else len({*self.choice.listed, *self.digests} - self.missing)
+            return None if self.choice.trouble else len({*self.choice.listed, *self.digests} - self.missing.keys())
         if self.question.tag_count is None:
             return None
         known = {tag for version in self.question.last for tag in tags_of(version)} | self.choice.known
@@ -130,3 +204,9 @@ class Findings:
             if reasons:
                 tag, reason = next(iter(reasons.items()))
                 yield f"{len(reasons)} of {len(self.choice.tags)} tags {how}, such as {tag}: {reason}."
+
+
+def _doubted(error: NotFound, kind: type[BadAnswer] | type[NotFound], doubt: str) -> Survey:
+    """Return that nothing was found; this is not believed yet, so what was published stays."""
+    trouble = kind(f"{error}, {doubt}", host=error.host, status=error.status, codes=error.codes)
+    return Survey(versions=[], trouble=trouble)

@@ -1,10 +1,11 @@
 """Reads one version of an image, each platform of it, and describes it as far as it can be read."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from microbadger.freshness.reading import Reader, Unreadable
 from microbadger.image import (
+    MAX_DETAILS_BYTES,
     PREFERRED_PLATFORM,
     Config,
     Descriptor,
@@ -19,6 +20,7 @@ from microbadger.image import (
 )
 
 _MAX_MANIFESTS = 500
+_MAX_LAYERS = 20_000
 _MAX_DEPTH = 5  # of indexes in indexes
 
 
@@ -38,7 +40,7 @@ class Inspector:
         try:
             manifest = self.reader.manifest(digest)
             media_type = manifest.media_type
-            images = list(self._images(digest, manifest))
+            images = list(self._images(digest, manifest, _Room()))
             if not images:
                 return outline_version(self.repository, digest, media_type, unsupported="this index names no image")
         except UnsupportedManifest as error:
@@ -59,22 +61,22 @@ class Inspector:
         except (Unreadable, UnsupportedManifest):
             pass  # `inspect` meets the same again, without a request
 
-    def _images(self, digest: str, manifest: Index | Manifest) -> Iterator[PlatformImage]:
+    def _images(self, digest: str, manifest: Index | Manifest, room: "_Room") -> Iterator[PlatformImage]:
         """Yield the images of a manifest or index, each with the platform that its entry names."""
         if isinstance(manifest, Manifest):
-            yield self._image(Descriptor(manifest.media_type, digest, 0), manifest)
+            yield self._image(Descriptor(manifest.media_type, digest, 0), manifest, room)
             return
-        yield from self._images_of(manifest, iter(range(_MAX_MANIFESTS)), (digest,))
+        yield from self._images_of(manifest, room, (digest,))
 
-    def _images_of(self, index: Index, budget: Iterator[int], above: tuple[str, ...]) -> Iterator[PlatformImage]:
+    def _images_of(self, index: Index, room: "_Room", above: tuple[str, ...]) -> Iterator[PlatformImage]:
         for broken in index.broken:
-            if next(budget, None) is None:
+            if not room.takes_manifest():
                 return
             yield PlatformImage("", broken.platform, None, None, unread=broken.reason)
         for entry in index.images:
             if entry.digest in above:
                 continue  # an index can hold one that holds it
-            if next(budget, None) is None:
+            if not room.takes_manifest():
                 yield _unread(entry, f"the index has more than {_MAX_MANIFESTS} manifests")
                 return
             try:
@@ -85,20 +87,59 @@ class Inspector:
                 yield _unread(entry, str(error))
                 continue
             if isinstance(manifest, Manifest):
-                yield self._image(entry, manifest)
+                yield self._image(entry, manifest, room)
             elif len(above) < _MAX_DEPTH:
-                yield from self._images_of(manifest, budget, (*above, entry.digest))
+                yield from self._images_of(manifest, room, (*above, entry.digest))
             else:
                 yield _unread(entry, f"the index holds indexes more than {_MAX_DEPTH} deep")
 
-    def _image(self, entry: Descriptor, manifest: Manifest) -> PlatformImage:
+    def _image(self, entry: Descriptor, manifest: Manifest, room: "_Room") -> PlatformImage:
+        if not room.takes_layers(entry, manifest):
+            return _unread(entry, f"the images of the index have more than {_MAX_LAYERS} layers")
         config: Config | None = None
         unread = ""
         try:
-            config = self.reader.config(manifest.config)
+            config = room.configs.get(manifest.config.digest) or self.reader.config(manifest.config)
+            config = room.configs.setdefault(manifest.config.digest, room.fitted(entry, config))
         except Unreadable as error:
             unread = str(error)
         return PlatformImage(entry.digest, entry.platform, manifest, config, entry.annotations, unread)
+
+
+@dataclass(slots=True)
+class _Room:
+    """How much of one version is kept in memory: each of its parts is bounded, but there are many of them."""
+
+    manifests: int = _MAX_MANIFESTS
+    layers: int = _MAX_LAYERS
+    details_bytes: int = MAX_DETAILS_BYTES
+    has_preferred: bool = False
+    configs: dict[str, Config] = field(default_factory=dict)
+    """By digest: several platforms can have the same one."""
+
+    def takes_manifest(self) -> bool:
+        """Return whether there is room for a further manifest, and take it."""
+        self.manifests -= 1
+        return self.manifests >= 0
+
+    def takes_layers(self, entry: Descriptor, manifest: Manifest) -> bool:
+        """Return whether there is room for the layers of an image, and take it; the preferred one always has it."""
+        is_preferred = not _rank(entry) and bool(entry.platform)
+        if len(manifest.layers) > self.layers and not is_preferred:
+            return False
+        self.layers -= len(manifest.layers)
+        return True
+
+    def fitted(self, entry: Descriptor, config: Config) -> Config:
+        """Return a config without its labels and its history if there is no room; the preferred one always has it."""
+        size = config.details_bytes
+        if not _rank(entry) and not self.has_preferred:
+            self.has_preferred = True
+            return config
+        if size > self.details_bytes:
+            return config.without_details()
+        self.details_bytes -= size
+        return config
 
 
 def _unread(entry: Descriptor, reason: str) -> PlatformImage:

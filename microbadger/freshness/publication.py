@@ -16,7 +16,9 @@ from sqlalchemy import Connection
 
 from microbadger.freshness.checks import Checks
 from microbadger.freshness.findings import Survey
-from microbadger.freshness.records import Records
+from microbadger.freshness.mentions import note_mentions, without_mention
+from microbadger.freshness.private_reads import has_public_record
+from microbadger.freshness.records import Records, unpacked_image
 from microbadger.freshness.relatives import Chains, LayerStacks
 from microbadger.image import (
     MOST_CHANGES,
@@ -31,6 +33,7 @@ from microbadger.image import (
     change_document,
     changes_between,
     describe_image,
+    format_time,
     hub_details,
     is_same,
     related,
@@ -66,9 +69,16 @@ class Publication:
     """The webhook URLs that pages and documents show; None where they show none."""
 
     def publish(
-        self, lease: Lease, repository: Repository, before: ImageDocument | None, survey: Survey, *, is_ours: bool
+        self,
+        lease: Lease,
+        repository: Repository,
+        before: ImageDocument | None,
+        survey: Survey,
+        *,
+        is_ours: bool,
+        is_public: bool,
     ) -> Published:
-        """Publish what a check found and return what changed.
+        """Publish what a check found and return what changed; it ``is_public`` unless the image was read as private.
 
         ``before`` is the record. Where the check found the same, nothing is written if ``is_ours`` says that every file
         is as this service makes it. Raises PublishError, StoreError and LeaseLost.
@@ -97,7 +107,7 @@ class Publication:
         try:
             with self.database.write(durable=True) as connection:
                 lease.prove(connection)
-                self.records.write(connection, repository, after, changed.values(), change)
+                self.records.write(connection, repository, after, changed.values(), change, is_public=is_public)
                 self.records.remove_files(connection, repository, plan.gone & plan.known)
                 self.stacks.write(connection, repository, versions, stacks)
                 if survey.first_listed is not None:
@@ -159,12 +169,48 @@ class Publication:
         return None
 
     def remove_files(self, repository: Repository) -> list[str]:
-        """Remove every public file of an image and return the paths of those that there were."""
+        """Remove every public file of an image and return the paths of those that there were. Raises NotRemoved."""
         statuses = {paths.status for paths in ImagePaths.all_of(repository)}
-        return self.publisher.publish({}, self.records.files(repository) | statuses)
+        known = self.records.files(repository)
+        return self.publisher.remove_all(known | statuses | self._forgotten_files(repository, known))
+
+    def _forgotten_files(self, repository: Repository, known: Collection[str]) -> set[str]:
+        """Return the files of an image that are there although the database has lost their paths."""
+        if ImagePaths.of(repository).metadata in known:
+            return set()
+        with self.database.read() as connection:
+            packed = self.records.packed(connection, repository)
+        image = unpacked_image(packed, repository)
+        possible = self._files(repository, image, {}, None).all() if image else {}
+        return {path for path in possible if self.publisher.has(path)}
+
+    def publish_without_mention(self, lease: Lease, repository: Repository, gone: Repository) -> list[str]:
+        """Publish an image again so that it does not name one that was removed; return the paths that changed."""
+        image = self.records.image(repository)
+        if image is None:
+            return []
+        versions = without_mention(image["Versions"], gone)
+        whole = [version for each in versions if (version := self.records.version(repository, each["SHA"]))]
+        details = {version["SHA"]: version for version in without_mention(whole, gone)}
+        if versions == image["Versions"] and list(details.values()) == whole:
+            return []
+        now = format_time(self.checks.now())
+        after: ImageDocument = {**image, "Versions": versions, "UpdatedAt": now}
+        with self.database.write() as connection:
+            lease.prove(connection)
+            check = self.checks.read(connection, repository)
+            self.checks.publishing(connection, repository)
+            is_public = has_public_record(connection, repository)
+            self.records.write(connection, repository, after, details.values(), None, is_public=is_public)
+        paths = self.publish_again(repository)
+        with self.database.write() as connection:
+            lease.prove(connection)
+            self.checks.write(connection, repository, check)
+        return paths
 
     def forget(self, connection: Connection, repository: Repository) -> None:
         """Forget the record of an image whose files are removed."""
+        note_mentions(connection, repository, self.stacks)
         self.records.forget(connection, repository)
         self.stacks.forget(connection, repository)
 

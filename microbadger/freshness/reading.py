@@ -12,6 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from microbadger.freshness.broken_content import BrokenContent
+from microbadger.http import seconds_left
 from microbadger.image import (
     Config,
     Descriptor,
@@ -36,6 +37,7 @@ from microbadger.registry import (
 
 _MAX_CONFIG_BYTES = 8 * 1024 * 1024
 _MOST_SILENCES = 2  # requests that got no answer, each of which was tried several times
+_SECONDS_TO_DESCRIBE = 30.0
 _SCARCE_RETRY_SECONDS = 3600.0
 
 T = TypeVar("T")
@@ -130,9 +132,21 @@ class Reader:
 
     def _content_of(self, digest: str, ask: Callable[[], bytes], *, is_blob: bool = False) -> bytes:
         try:
+            self._raise_if_over()
             return self._content.read(str(self._repository), digest, lambda: self._fetch(digest, ask, is_blob))
         except (RegistryError, InvalidManifest) as error:
             raise Unreadable(str(error)) from error
+
+    def _raise_if_over(self) -> None:
+        """Raise Unreachable when even what was read before can be read no more: there is work without a request, too.
+
+        What a check has read by the end of its time is described after it.
+        """
+        if seconds_left() <= -_SECONDS_TO_DESCRIBE:
+            host = self._repository.registry
+            error = Unreachable(f"{self._repository.familiar} is too much to read at once", host=host)
+            self._note_passing(error)
+            raise error
 
     def _fetch(self, digest: str, ask: Callable[[], bytes], is_blob: bool) -> bytes:
         if failed := self._failed.get(digest):
@@ -186,16 +200,19 @@ class Reader:
     def _ask(self, request: Callable[[], T], is_blob: bool = False) -> T:
         self._renew()
         host = self._repository.registry
-        if self._silences[is_blob] >= _MOST_SILENCES:
+        if seconds_left() > 0 and self._silences[is_blob] >= _MOST_SILENCES:
             raise Unreachable(f"{host} does not answer", host=host)
         try:
             return request()
         except RegistryError as error:
-            if error.temporary:
-                self.passing.append(error)
-                self.met_passing = True
+            self._note_passing(error)
             self._silences[is_blob] += isinstance(error, Unreachable) and error.status is None
             raise
+
+    def _note_passing(self, error: RegistryError) -> None:
+        if error.temporary:
+            self.passing.append(error)
+            self.met_passing = True
 
 
 def _parse(raw: bytes, media_type: str = "") -> None:

@@ -12,7 +12,8 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, bindparam, select
 
-from microbadger.freshness.checks import mark_lists_stale
+from microbadger.freshness.checks import check_anew, mark_lists_stale
+from microbadger.freshness.last_check import is_moment
 from microbadger.freshness.tag_lists import TagLists
 from microbadger.image import (
     MOST_CHANGES,
@@ -22,9 +23,13 @@ from microbadger.image import (
     Repository,
     VersionDocument,
     document_bytes,
+    has_shape,
     image_name,
+    kept_repositories,
+    parse_kept,
     tags_of,
 )
+from microbadger.logs import EventLog
 from microbadger.site import entry_of, searchable
 from microbadger.store import (
     BROKEN_CONTENT,
@@ -38,6 +43,8 @@ from microbadger.store import (
     Database,
     upsert,
 )
+
+log = EventLog(__name__)
 
 _NO_TAG = ""
 
@@ -89,17 +96,25 @@ class Records:
         """Return the document of an image; None where it was never read."""
         with self._database.read() as connection:
             packed = self.packed(connection, repository)
-        return unpacked_image(packed)
+        image = unpacked_image(packed, repository)
+        if packed and image is None:
+            self._have_it_read_again(repository, "record")
+        return image
 
     def repositories(self) -> list[Repository]:
         """Return every image that has a record, by its name."""
         with self._database.read() as connection:
             images = connection.execute(select(RECORDS.c.image).order_by(RECORDS.c.image)).scalars()
-            return [Repository.parse(image) for image in images]
+            return kept_repositories(images)
 
     def packed(self, connection: Connection, repository: Repository) -> bytes | None:
         """Return the document as it is kept, for `unpacked_image` to read after the transaction."""
         return connection.execute(_DOCUMENT, {"which": str(repository)}).scalar_one_or_none()
+
+    def is_published(self, connection: Connection, repository: Repository) -> bool:
+        """Return whether an image has a record, or files."""
+        which = {"which": str(repository)}
+        return any(connection.execute(statement, which).first() for statement in (_UPDATED_AT, _FILES))
 
     def updated_at(self, repository: Repository) -> str | None:
         """Return when the document last changed; None where there is none."""
@@ -110,20 +125,25 @@ class Records:
         """Return the document of a version with its layers, or None."""
         with self._database.read() as connection:
             packed = connection.execute(_VERSION, {"which": str(repository), "its_sha": sha}).scalar_one_or_none()
-        document = _unpacked(packed)
-        return cast(VersionDocument, document) if _has_fields(document, VersionDocument.__required_keys__) else None
+        document = _unpacked(packed, VersionDocument)
+        if document and document["SHA"] == sha:
+            return cast(VersionDocument, document)
+        if packed:
+            self._have_it_read_again(repository, f"version {sha}")
+        return None
 
     def first_seen(self, repository: Repository) -> dict[str, float]:
         """Return when each digest was first seen, as a Unix time."""
         with self._database.read() as connection:
             rows = connection.execute(_FIRST_SEEN, {"which": str(repository), "its_tag": _NO_TAG}).all()
-        return {row.digest: row.seen_at for row in rows}
+        return {row.digest: row.seen_at for row in rows if has_shape(row.seen_at, float) and is_moment(row.seen_at)}
 
     def changes(self, repository: Repository) -> ChangeLogDocument:
         """Return the last changes of an image, the newest first."""
         with self._database.read() as connection:
             changes = connection.execute(_CHANGES, {"which": str(repository)}).scalars().all()
-        return ChangeLogDocument(ImageName=image_name(repository), Changes=[json.loads(change) for change in changes])
+        whole = [change for each in changes if (change := parse_kept(each, ChangeDocument))]
+        return ChangeLogDocument(ImageName=image_name(repository), Changes=whole)
 
     def write(
         self,
@@ -132,9 +152,12 @@ class Records:
         image: ImageDocument,
         versions: Iterable[VersionDocument],
         change: ChangeDocument | None,
+        *,
+        is_public: bool,
     ) -> None:
         """Replace the record of an image; ``versions`` are those whose documents are new or changed.
 
+        It ``is_public`` if an anonymous reader was shown it.
         Documents of versions that the image has no longer are removed, and the first sight of each tag and digest kept.
         """
         name = str(repository)
@@ -147,6 +170,7 @@ class Records:
             "description": searchable(str(entry.get("Description", ""))),
             "pull_count": entry.get("PullCount", 0),
             "updated_at": image["UpdatedAt"],
+            "is_public": is_public,
         }
         upsert(connection, RECORDS, row, update=[key for key in row if key != "image"])
         rows = [{"image": name, "sha": version["SHA"], "document": _packed(version)} for version in versions]
@@ -183,6 +207,12 @@ class Records:
         for table in (RECORDS, VERSIONS, CHANGES, PUBLIC_FILES, TAG_LISTS, BROKEN_CONTENT, CONTENT):
             connection.execute(table.delete().where(table.c.image == str(repository)))
 
+    def _have_it_read_again(self, repository: Repository, what: str) -> None:
+        """Have an image checked of which something that is kept is damaged; all of it is then described anew."""
+        log.warning("record_damaged", image=repository.familiar, what=what)
+        with self._database.write() as connection:
+            check_anew(connection, repository)
+
     def _remove_versions(self, connection: Connection, name: str, kept: Collection[str]) -> None:
         stored = connection.execute(_SHAS, {"which": name}).scalars()
         if gone := set(stored) - set(kept):
@@ -200,25 +230,21 @@ class Records:
         connection.execute(_REMOVE_OLD_CHANGES, {"which": name})
 
 
-def unpacked_image(packed: bytes | None) -> ImageDocument | None:
-    """Return the document of an image as it is kept; None where it is not whole."""
-    document = _unpacked(packed)
-    if not _has_fields(document, ImageDocument.__required_keys__) or not isinstance(document["Versions"], list):
+def unpacked_image(packed: bytes | None, repository: Repository) -> ImageDocument | None:
+    """Return the document of an image as it is kept; None where it is not whole, or that of another image."""
+    document = _unpacked(packed, ImageDocument)
+    if document is None:
         return None
-    is_whole = all(_has_fields(version, VersionDocument.__required_keys__) for version in document["Versions"])
-    return cast(ImageDocument, document) if is_whole else None
+    is_own = (document["Registry"], document["Repository"]) == (repository.registry, repository.path)
+    return cast(ImageDocument, document) if is_own else None
 
 
 def _packed(document: Mapping[str, object]) -> bytes:
     return zlib.compress(document_bytes(document))
 
 
-def _unpacked(packed: bytes | None) -> Any:
+def _unpacked(packed: bytes | None, kind: Any) -> Any:
     try:
-        return json.loads(zlib.decompress(packed)) if packed else None
-    except (ValueError, RecursionError, zlib.error):
+        return parse_kept(zlib.decompress(packed), kind) if packed else None
+    except (TypeError, zlib.error):
         return None
-
-
-def _has_fields(value: object, names: frozenset[str]) -> bool:
-    return isinstance(value, dict) and names <= value.keys()

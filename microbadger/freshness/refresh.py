@@ -5,32 +5,28 @@ differ, keep the record. If the registry fails, the last good files stay, and th
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from microbadger.freshness.checks import Check, Checks, mark_lists_stale, with_named
+from microbadger.freshness.checks import Checks
 from microbadger.freshness.findings import Survey
+from microbadger.freshness.last_check import Check
 from microbadger.freshness.outcome import Aftermath, Outcome
 from microbadger.freshness.publication import Publication, Published
 from microbadger.freshness.records import unpacked_image
-from microbadger.freshness.requests import CheckRequest, Requests
+from microbadger.freshness.removal import Removal
+from microbadger.freshness.requests import CheckRequest
 from microbadger.freshness.survey import Surveyor
 from microbadger.freshness.tag_choice import Question
 from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
-from microbadger.image import (
-    DOCKER_HUB,
-    NO_CHANGES,
-    ImageDocument,
-    Reason,
-    Repository,
-    has_unread_part,
-    tags_of,
-)
+from microbadger.freshness.turns import Turn, Turns
+from microbadger.http import all_within
+from microbadger.image import NO_CHANGES, ImageDocument, Reason, Repository, has_unread_part, tags_of
 from microbadger.logs import EventLog, also, identified, is_id
 from microbadger.registry import RegistryError
 from microbadger.site import PublishError
-from microbadger.store import Database, Lease, LeaseLost, Leases, StoreError
+from microbadger.store import LeaseLost, StoreError
 
 log = EventLog(__name__)
 
@@ -38,65 +34,38 @@ _LONGEST_RETRY_OF_OUR_OWN = timedelta(minutes=10)  # trouble of this machine, wh
 _POLL_SECONDS = 0.02
 _MOST_ASKERS = 5  # are named in the log
 
-IsWanted = Callable[[Check, Sequence[CheckRequest]], bool]
-
 
 @dataclass(frozen=True, slots=True)
-class _Begun:
-    """A check that holds its lease, and what the database said when it began."""
+class Times:
+    """How long a check may ask registries, all its requests together: less where somebody waits for it."""
 
-    repository: Repository
-    lease: Lease
-    image: TrackedImage | None
-    check: Check
-    requests: list[CheckRequest]
-    before: bytes | None
-    is_asked_for: bool
-    """Whether somebody asked for this check, rather than its time having come."""
-
-    @property
-    def pushed(self) -> list[str]:
-        """The tags that a push named."""
-        return [request.tag for request in self.requests if request.tag and not request.is_view]
-
-    @property
-    def is_of_views(self) -> bool:
-        """Whether nothing but views of badges asked for this check."""
-        return bool(self.requests) and all(request.is_view for request in self.requests)
-
-    @property
-    def is_requested(self) -> bool:
-        """Whether the registry itself is asked, whatever Docker Hub's list says."""
-        return self.is_asked_for or (bool(self.requests) and not self.is_of_views)
+    seconds: float = 300.0
+    after_push_seconds: float = 90.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refresher:
     """Checks images, each by one thread of one process at a time."""
 
-    database: Database
-    leases: Leases
+    turns: Turns
+    removal: Removal
     tracked: TrackedImages
     checks: Checks
-    requests: Requests
     surveyor: Surveyor
     publication: Publication
     aftermath: Aftermath
+    times: Times = Times()
 
     def refresh(self, repository: Repository) -> Outcome:
         """Check an image now, after a check that is under way has ended."""
-        while (begun := self._begin(repository, lambda _check, _requests: True, is_asked_for=True)) is None:
+        while (turn := self.turns.begin(repository, lambda _check, _requests: True, is_asked_for=True)) is None:
             time.sleep(_POLL_SECONDS)
-        outcome, is_asked_again = self._refresh(begun)
-        return (self.refresh_requested(repository) if is_asked_again else None) or outcome
+        return self._refresh_until_done(turn)
 
     def refresh_if_due(self, repository: Repository) -> Outcome | None:
         """Check an image if its time has come, unless another process is at it."""
-        begun = self._begin(repository, lambda check, requests: bool(requests) or self.checks.is_due(check))
-        if begun is None:
-            return None
-        outcome, is_asked_again = self._refresh(begun)
-        return (self.refresh_requested(repository) if is_asked_again else None) or outcome
+        turn = self.turns.begin(repository, lambda check, requests: bool(requests) or self.checks.is_due(check))
+        return self._refresh_until_done(turn) if turn else None
 
     def refresh_requested(self, repository: Repository) -> Outcome | None:
         """Check an image until no request for it waits.
@@ -105,166 +74,124 @@ class Refresher:
         until then.
         """
         outcome, is_asked_again = None, True
-        while is_asked_again and (begun := self._begin(repository, lambda _check, requests: bool(requests))):
-            outcome, is_asked_again = self._refresh(begun)
+        while is_asked_again and (turn := self.turns.begin(repository, lambda _check, requests: bool(requests))):
+            outcome, is_asked_again = self._refresh(turn)
         return outcome
 
     def publish_again(self, repository: Repository) -> list[str]:
         """Write every public file of an image that is not as its record has it, and return their paths."""
-        with self.leases.hold(_lease_of(repository)):
+        with self.turns.hold(repository):
             return self.publication.publish_again(repository)
 
-    def remove(self, repository: Repository) -> None:
-        """Remove everything published of an image that is not tracked, and its record, after a check under way."""
-        with self.leases.hold(_lease_of(repository)):
-            self._remove(repository)
+    def publish_again_if_idle(self, repository: Repository) -> list[str] | None:
+        """Do the same unless a check is under way; then return None."""
+        with self.turns.try_hold(repository) as lease:
+            return self.publication.publish_again(repository) if lease else None
 
-    def remove_if_idle(self, repository: Repository) -> bool:
-        """Do the same unless a check is under way; return whether it was done."""
-        lease = self.leases.try_take(_lease_of(repository))
-        if lease is None:
-            return False
-        try:
-            self._remove(repository)
-        finally:
-            self.leases.give_back(lease)
-        return True
-
-    def _begin(self, repository: Repository, is_wanted: IsWanted, *, is_asked_for: bool = False) -> _Begun | None:
-        """Take the lease of an image and read how it stands; None where no check is wanted, or one is under way."""
-        with self.database.write() as connection:
-            lease = self.leases.take(connection, _lease_of(repository))
-            if lease is None:
-                return None
-            image = self.tracked.read(connection, repository)
-            check = self.checks.read(connection, repository)
-            waiting = self.requests.waiting(connection, repository)
-            if not is_wanted(check, waiting):
-                lease.end(connection)
-                return None
-            before = self.publication.records.packed(connection, repository)
-        check = replace(with_named(check, waiting, self.checks.now()), began_at=self.checks.now())
-        return _Begun(repository, lease, image, check, waiting, before, is_asked_for)
+    def _refresh_until_done(self, turn: Turn) -> Outcome:
+        """Check an image, and again if that was asked for meanwhile; return the last outcome."""
+        outcome, is_asked_again = self._refresh(turn)
+        return (self.refresh_requested(turn.repository) if is_asked_again else None) or outcome
 
     @identified("refresh")
-    def _refresh(self, begun: _Begun) -> tuple[Outcome, bool]:
+    def _refresh(self, turn: Turn) -> tuple[Outcome, bool]:
         """Return the outcome of a check, and whether another one was asked for meanwhile."""
-        _log_askers(begun.requests)
+        _log_askers(turn.requests)
         try:
-            outcome, after = self._check(begun)
-            late = _late(begun, outcome) if begun.before and not outcome.error else []
-            is_asked_again = self._end(begun, after, late)
+            outcome, after = self._check(turn)
+            late = turn.late(outcome.changes) if turn.before and not outcome.error else []
+            is_asked_again = self.turns.end(turn, after, late)
         except LeaseLost as error:
-            outcome, is_asked_again = self._give_way(begun, error), True
+            outcome, is_asked_again = self._give_way(turn, error), True
         finally:
-            begun.lease.let_go()
+            turn.lease.let_go()
         self.aftermath.follow(outcome)
         return outcome, is_asked_again
 
-    def _check(self, begun: _Begun) -> tuple[Outcome, Check]:
+    def _check(self, turn: Turn) -> tuple[Outcome, Check]:
         """Return the outcome of a check, and how the image stands after it."""
         try:
-            return self._check_or_raise(begun)
+            return self._check_or_raise(turn)
         except (RegistryError, PublishError, StoreError, OSError) as error:
-            return self._failed(begun, error)
+            return self._failed(turn, error)
         except LeaseLost:
             raise
         except Exception as error:  # a defect of ours, which must not be met again every few seconds
-            log.exception("refresh_broke", image=begun.repository.familiar)
-            return self._failed(begun, error)
+            log.exception("refresh_broke", image=turn.repository.familiar)
+            return self._failed(turn, error)
 
-    def _check_or_raise(self, begun: _Begun) -> tuple[Outcome, Check]:
-        if begun.image is None:
-            return Outcome(begun.repository, error="it is not tracked"), begun.check
-        before = unpacked_image(begun.before)
-        is_ours = self.checks.is_of_this_edition(begun.check)
-        tags = self._tags_asked_for(begun, is_readable=before is not None and is_ours)
-        survey = self.surveyor.survey(_question(begun, begun.image, before, tags, is_ours=is_ours))
-        if survey.trouble and not survey.versions:
-            return self._failed(begun, survey.trouble)
-        published = self.publication.publish(begun.lease, begun.repository, before, survey, is_ours=is_ours)
+    def _check_or_raise(self, turn: Turn) -> tuple[Outcome, Check]:
+        if turn.image is None:
+            return Outcome(turn.repository, error="it is not tracked"), turn.check
+        if turn.is_hidden and turn.before:
+            self.removal.hide_held(turn.repository)
+        before = None if turn.is_hidden else unpacked_image(turn.before, turn.repository)
+        is_ours = self.checks.is_of_this_edition(turn.check) and not turn.is_hidden
+        tags = self._tags_asked_for(turn, is_readable=before is not None and is_ours)
+        is_named = self.tracked.names_registry(turn.repository.registry)
+        question = replace(_question(turn, turn.image, before, tags, is_ours=is_ours), is_named=is_named)
+        is_pushed = bool(turn.requests) and before is not None and not turn.is_asked_for
+        with all_within(self.times.after_push_seconds if is_pushed else self.times.seconds):
+            survey = self.surveyor.survey(question)
+        if survey.trouble and not survey.versions and not survey.is_gone:
+            return self._failed(turn, survey.trouble)
+        if turn.is_hidden:
+            self.removal.unhide(turn.repository)
+        published = self.publication.publish(
+            turn.lease, turn.repository, before, survey, is_ours=is_ours, is_public=not turn.image.private
+        )
         if survey.trouble:
-            return self._failed(begun, survey.trouble, published)
-        return self._succeeded(begun, survey, published, is_whole=tags is None)
+            return self._failed(turn, survey.trouble, published)
+        return self._succeeded(turn, survey, published, is_whole=tags is None)
 
-    def _tags_asked_for(self, begun: _Begun, *, is_readable: bool) -> list[str] | None:
+    def _tags_asked_for(self, turn: Turn, *, is_readable: bool) -> list[str] | None:
         """Return the only tags that this check is about; None if it is about the whole image.
 
         A view does not hasten the next check of an image that is failing.
         """
-        named = [request.tag for request in begun.requests if request.tag]
-        is_failing = begun.check.reason is not None and not begun.is_of_views
-        is_whole = begun.is_asked_for or self.checks.is_due(begun.check) or is_failing or not is_readable
-        return None if is_whole or not named or len(named) < len(begun.requests) else named
+        named = [request.tag for request in turn.requests if request.tag]
+        is_failing = turn.check.reason is not None and not turn.is_of_views
+        is_whole = turn.is_asked_for or self.checks.is_due(turn.check) or is_failing or not is_readable
+        return None if is_whole or not named or len(named) < len(turn.requests) else named
 
     def _succeeded(
-        self, begun: _Begun, survey: Survey, published: Published, *, is_whole: bool
+        self, turn: Turn, survey: Survey, published: Published, *, is_whole: bool
     ) -> tuple[Outcome, Check]:
         tags = {tag for version in survey.versions for tag in tags_of(version)}
         retry_after = survey.retry_after if survey.may_pass else None
+        check = replace(turn.check, absent=self.checks.dated(survey.absent, turn.check.absent))
         if is_whole:
-            after = self.checks.succeeded(begun.check, tags, note=survey.note, retry_after=retry_after)
+            after = self.checks.succeeded(check, tags, note=survey.note, retry_after=retry_after)
         else:
-            after = self.checks.succeeded_for_tags(begun.check, tags, retry_after=retry_after)
-        outcome = Outcome(begun.repository, published.changes, published.paths, len(tags), note=survey.note)
+            after = self.checks.succeeded_for_tags(check, tags, retry_after=retry_after)
+        outcome = Outcome(turn.repository, published.changes, published.paths, len(tags), note=survey.note)
         return outcome, after
 
     def _failed(
-        self, begun: _Begun, error: Exception, published: Published | None = None
+        self, turn: Turn, error: Exception, published: Published | None = None
     ) -> tuple[Outcome, Check]:
         reason, sentence = reason_of(error), _sentence_of(error)
-        if isinstance(error, RegistryError) and begun.is_of_views:
-            after = replace(begun.check, ended_at=self.checks.now())  # no stranger decides what state an image is in
+        if isinstance(error, RegistryError) and turn.is_of_views:
+            after = replace(turn.check, ended_at=self.checks.now())  # no stranger decides what state an image is in
         elif isinstance(error, RegistryError):
             retry_after = timedelta(seconds=error.retry_after_seconds or 0)
-            after = self.checks.failed(begun.check, reason, sentence, retry_after)
+            after = self.checks.failed(turn.check, reason, sentence, retry_after)
         else:
             # Files may have been replaced: until all are, nobody knows which edition they are of.
-            unknown = replace(begun.check, edition="")
+            unknown = replace(turn.check, edition="")
             after = self.checks.failed(unknown, reason, sentence, longest=_LONGEST_RETRY_OF_OUR_OWN)
         changes, paths = (published.changes, published.paths) if published else (NO_CHANGES, frozenset[str]())
-        return Outcome(begun.repository, changes, paths, reason=reason, error=sentence), after
+        return Outcome(turn.repository, changes, paths, reason=reason, error=sentence), after
 
-    def _end(self, begun: _Begun, after: Check, late: Iterable[CheckRequest]) -> bool:
-        """Keep how the image stands, forget the requests that this check has answered, and give the lease back.
-
-        Those that are ``late``, of which nothing was to be seen yet, are made again for a while later.
-
-        Return whether a check was asked for since this one began.
-        """
-        with self.database.write() as connection:
-            if not begun.lease.end(connection):
-                raise LeaseLost
-            self.requests.end(connection, begun.repository, begun.requests)
-            self.requests.follow_up(connection, begun.repository, late)
-            if begun.image:
-                self.checks.write(connection, begun.repository, after)
-            else:
-                self.checks.postpone(connection, begun.repository)
-            if _listed_state(after) != _listed_state(begun.check):
-                mark_lists_stale(connection)
-            return bool(self.requests.waiting(connection, begun.repository))
-
-    def _give_way(self, begun: _Begun, error: LeaseLost) -> Outcome:
+    def _give_way(self, turn: Turn, error: LeaseLost) -> Outcome:
         """Wait for the process that took the check over, and put right what this one may have written too late."""
-        log.warning("lease_lost", image=begun.repository.familiar, error=error)
-        with self.leases.hold(_lease_of(begun.repository)):
-            if self.tracked.get(begun.repository):
-                paths = self.publication.publish_again(begun.repository)
+        log.warning("lease_lost", image=turn.repository.familiar, error=error)
+        with self.turns.hold(turn.repository):
+            if self.tracked.get(turn.repository):
+                paths = self.publication.publish_again(turn.repository)
             else:
-                paths = self._remove(begun.repository)
-        return Outcome(begun.repository, paths=frozenset(paths), error="another process has taken the check over")
-
-    def _remove(self, repository: Repository) -> list[str]:
-        paths = self.publication.remove_files(repository)
-        with self.database.write() as connection:
-            if self.tracked.read(connection, repository) is None:  # else somebody has tracked it again
-                self.publication.forget(connection, repository)
-                self.requests.forget(connection, repository)
-                self.checks.forget(connection, repository)
-                mark_lists_stale(connection)
-        self.aftermath.purge(paths)
-        return paths
+                paths = self.removal.remove_held(turn.repository)
+        return Outcome(turn.repository, paths=frozenset(paths), error="another process has taken the check over")
 
 
 def reason_of(error: Exception) -> Reason:
@@ -289,7 +216,7 @@ def _sentence_of(error: Exception) -> str:
 
 
 def _question(
-    begun: _Begun, image: TrackedImage, before: ImageDocument | None, tags: Sequence[str] | None, *, is_ours: bool
+    turn: Turn, image: TrackedImage, before: ImageDocument | None, tags: Sequence[str] | None, *, is_ours: bool
 ) -> Question:
     last = before["Versions"] if before else []
     return Question(
@@ -298,30 +225,16 @@ def _question(
         tag_count=before.get("TagCount") if before else None,
         known={version["Digest"]: version for version in last if not has_unread_part(version)} if is_ours else {},
         tags=tags,
-        just_pushed=begun.pushed,
-        pushed=begun.check.pushed,
-        viewed=list(begun.check.viewed),
-        is_requested=begun.is_requested,
-        is_push=bool(begun.requests) and not begun.is_of_views,
-        renew=begun.lease.renew,
+        just_pushed=turn.pushed,
+        pushed=turn.check.pushed,
+        viewed=list(turn.check.viewed),
+        let_go=turn.let_go,
+        is_requested=turn.is_requested,
+        was_absent=turn.check.was_absent,
+        absent=turn.check.absent_tags,
+        is_push=bool(turn.requests) and not turn.is_of_views,
+        renew=turn.renew,
     )
-
-
-def _late(begun: _Begun, outcome: Outcome) -> list[CheckRequest]:
-    """Return the pushes of which nothing was to be seen yet."""
-    changes = outcome.changes
-    moved = {*changes.new, *changes.changed, *changes.deleted}
-    is_at_docker_hub = begun.repository.registry == DOCKER_HUB
-
-    def is_late(request: CheckRequest) -> bool:
-        return request.tag not in moved if request.tag else is_at_docker_hub and not changes
-
-    return [request for request in begun.requests if not request.is_view and is_late(request)]
-
-
-def _listed_state(check: Check) -> tuple[object, ...]:
-    """Return what the lists of all images say of a check."""
-    return check.reason, check.succeeded_at is None
 
 
 def _log_askers(requests: Iterable[CheckRequest]) -> None:
@@ -329,7 +242,3 @@ def _log_askers(requests: Iterable[CheckRequest]) -> None:
     ids = {request.asked_by for request in requests if is_id(request.asked_by)}
     if ids:
         also(asked_by=",".join(sorted(ids)[:_MOST_ASKERS]))
-
-
-def _lease_of(repository: Repository) -> str:
-    return f"image:{repository}"

@@ -16,7 +16,15 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, case, func, select
 
-from microbadger.image import RelativeDocument, Repository, TagDocument, VersionDocument, image_name, tags_of
+from microbadger.image import (
+    RelativeDocument,
+    Repository,
+    TagDocument,
+    VersionDocument,
+    image_name,
+    kept_repositories,
+    tags_of,
+)
 from microbadger.site import ImagePaths
 from microbadger.store import LAYER_STACKS, Database, upsert
 
@@ -36,6 +44,14 @@ _GONE = LAYER_STACKS.delete().where(
     LAYER_STACKS.c.image == bindparam("which"), LAYER_STACKS.c.sha.not_in(bindparam("shas", expanding=True))
 )
 _IS_OFFICIAL = LAYER_STACKS.c.image.startswith(_OFFICIAL)
+_NAMING = (
+    select(LAYER_STACKS.c.image)
+    .distinct()
+    .where(
+        LAYER_STACKS.c.image != bindparam("which"),
+        (LAYER_STACKS.c.chain == bindparam("its_chain")) | LAYER_STACKS.c.lower_chains.contains(bindparam("its_chain")),
+    )
+)
 _PLACE = func.row_number().over(
     partition_by=LAYER_STACKS.c.chain,
     order_by=(case((_IS_OFFICIAL, 0), else_=1), LAYER_STACKS.c.image, LAYER_STACKS.c.sha),
@@ -131,6 +147,14 @@ class LayerStacks:
         ]
         if rows:
             upsert(connection, LAYER_STACKS, rows, update=("chain", "lower_chains", "tags"))
+
+    def naming(self, connection: Connection, repository: Repository) -> list[Repository]:
+        """Return the other images that have a version of this one as a relative."""
+        chains = {row.chain for row in connection.execute(_OWN, {"which": str(repository)}) if row.chain}
+        found: set[str] = set()
+        for chain in chains:
+            found.update(connection.execute(_NAMING, {"which": str(repository), "its_chain": chain}).scalars())
+        return kept_repositories(sorted(found))
 
     def forget(self, connection: Connection, repository: Repository) -> None:
         """Forget every version of an image."""

@@ -10,15 +10,16 @@ followed up a while later.
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
-from microbadger.image import DOCKER_HUB, Reference, Repository
+from microbadger.freshness import pace
+from microbadger.image import DOCKER_HUB, Reference, Repository, kept_repositories
 from microbadger.logs import current_id
 from microbadger.store import ASKED_TAGS, REQUESTS, Database, excluded, upsert
 
-_MOST_TAGS = 50  # of one image; more pushes lead to a check of the image as a whole
+_MOST_TAGS = 10  # of one image, as many as are kept beside the limit; more lead to a check of the image as a whole
 _NO_TAG = ""
 
 _LOOKED_FOR_EVERY = timedelta(hours=1)
@@ -34,6 +35,7 @@ _FOLLOWED_UP_AFTER_SECONDS = (1.0,)
 _IS_DUE = or_(REQUESTS.c.due_at <= bindparam("now"), REQUESTS.c.due_at > bindparam("latest"))
 _WAITING = select(REQUESTS).where(REQUESTS.c.image == bindparam("which"), _IS_DUE)
 _TAGS = select(REQUESTS.c.tag).where(REQUESTS.c.image == bindparam("which"), REQUESTS.c.tag != _NO_TAG)
+_PACED = select(func.max(REQUESTS.c.due_at)).where(REQUESTS.c.image == bindparam("which"), REQUESTS.c.follow_ups == 0)
 _ADDED = select(REQUESTS.c.tag).where(
     REQUESTS.c.image == bindparam("which"), REQUESTS.c.tag == bindparam("its_tag"), REQUESTS.c.follow_ups == 0
 )
@@ -73,18 +75,26 @@ class Requests:
         self._now = now
 
     def add(self, *references: Reference, is_view: bool = False) -> None:
-        """Keep requests, all or none. They outlive a power failure once this returns.
+        """Keep requests, all or none, to be done at once. They outlive a power failure once this returns.
 
         Where many tags of an image wait, a push of a further one asks for the whole image, and a view for nothing.
         """
-        asked_by = current_id("request") or ""
         with self._database.write(durable=True) as connection:
             for reference in references:
-                has_room = not reference.tag or self._has_room(connection, reference)
-                if has_room or not is_view:
-                    tag = (has_room and reference.tag) or _NO_TAG
-                    row = self._row(reference.repository, tag, asked_by)
-                    upsert(connection, REQUESTS, {**row, "is_view": is_view}, update=_ONE_MORE)
+                self._add(connection, reference, is_view=is_view)
+
+    def add_paced(self, *references: Reference) -> dict[Repository, datetime | None]:
+        """Keep requests in the same way, to be done as soon as the pace of their images allows.
+
+        Return for each image when that is, None if at once.
+        """
+        with self._database.write(durable=True) as connection:
+            images = dict.fromkeys(reference.repository for reference in references)
+            times = {image: self._due_at(connection, image) for image in images}
+            for reference in references:
+                due_at = times[reference.repository]
+                self._add(connection, reference, due_at=due_at.timestamp() if due_at else _AT_ONCE)
+        return times
 
     def are_waiting(self, references: Iterable[Reference]) -> bool:
         """Return whether some of these were added and no check that ended has answered them."""
@@ -99,6 +109,11 @@ class Requests:
         """Return what is to be done for an image now."""
         rows = connection.execute(_WAITING, {"which": str(repository), **self._times()})
         return [CheckRequest(row.tag or None, row.asked, row.asked_by, row.is_view, row.follow_ups) for row in rows]
+
+    def begin(self, connection: Connection, repository: Repository, begun: Iterable[CheckRequest]) -> None:
+        """Note that a check begins, if it is for a push."""
+        if any(not request.is_view for request in begun):
+            pace.note_check(connection, repository, self._now())
 
     def follow_up(self, connection: Connection, repository: Repository, requests: Iterable[CheckRequest]) -> None:
         """Make requests again that have ended, each to be done a while later, unless they were followed up enough."""
@@ -123,15 +138,23 @@ class Requests:
             given = {"which": str(repository), "its_tag": request.tag or _NO_TAG, "count": request.asked}
             connection.execute(_DONE, given)
 
+    def charge(
+        self, connection: Connection, repository: Repository, done: Iterable[CheckRequest], requests: int
+    ) -> None:
+        """Note how many requests of its registry a check took, if it was for a push."""
+        if any(not request.is_view for request in done):
+            pace.charge(connection, repository, requests, self._now())
+
     def repositories(self) -> list[Repository]:
         """Return every image for which a request waits, those first that have waited longest."""
         with self._database.read() as connection:
-            return [Repository.parse(image) for image in connection.execute(_IMAGES, self._times()).scalars()]
+            return kept_repositories(connection.execute(_IMAGES, self._times()).scalars())
 
     def is_worth_a_check(self, repository: Repository, tag: str) -> bool:
         """Return whether to check an unknown tag that a badge was asked for, and remember that it was.
 
-        Anyone can ask for any badge: a tag leads to one check an hour at most, and an image has twenty such tags.
+        Anyone can ask for any badge: a tag leads to one check an hour at most, an image has twenty such tags, and all
+        images of a registry share a budget.
         """
         now, image = self._now(), str(repository)
         since = (now - _LOOKED_FOR_EVERY).timestamp()
@@ -140,15 +163,36 @@ class Requests:
         with self._database.write() as connection:
             connection.execute(ASKED_TAGS.delete().where(is_of_image, is_old))
             asked = set(connection.execute(select(ASKED_TAGS.c.tag).where(is_of_image)).scalars())
-            if tag in asked or len(asked) >= _MOST_ASKED_TAGS:
+            if tag in asked or len(asked) >= _MOST_ASKED_TAGS or not pace.take_view(connection, repository, now):
                 return False
             upsert(connection, ASKED_TAGS, {"image": image, "tag": tag, "asked_at": now.timestamp()})
         return True
 
     def forget(self, connection: Connection, repository: Repository) -> None:
-        """Forget what was asked for of an image that is tracked no more."""
+        """Forget what was asked for of an image that is no longer tracked."""
         for table in (REQUESTS, ASKED_TAGS):
             connection.execute(table.delete().where(table.c.image == str(repository)))
+        pace.forget(connection, repository)
+
+    def _due_at(self, connection: Connection, repository: Repository) -> datetime | None:
+        """Return when a check that is asked for now, or was before, may begin; None if at once."""
+        now = self._now()
+        waits_until: float = connection.execute(_PACED, {"which": str(repository)}).scalar() or _AT_ONCE
+        if now.timestamp() < waits_until <= self._times()["latest"]:
+            return datetime.fromtimestamp(waits_until, UTC)
+        earliest = pace.earliest(connection, repository, now)
+        if earliest is None:
+            return None
+        return pace.reserve(connection, repository, earliest, now)
+
+    def _add(
+        self, connection: Connection, reference: Reference, *, is_view: bool = False, due_at: float = _AT_ONCE
+    ) -> None:
+        has_room = not reference.tag or self._has_room(connection, reference)
+        if has_room or not is_view:
+            tag = (has_room and reference.tag) or _NO_TAG
+            row = self._row(reference.repository, tag, current_id("request") or "")
+            upsert(connection, REQUESTS, {**row, "is_view": is_view, "due_at": due_at}, update=_ONE_MORE)
 
     def _has_room(self, connection: Connection, reference: Reference) -> bool:
         tags = connection.execute(_TAGS, {"which": str(reference.repository)}).scalars().all()

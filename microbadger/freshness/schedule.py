@@ -10,11 +10,13 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from operator import itemgetter
 from typing import TypeVar
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from microbadger.freshness.checks import Checks
+from microbadger.freshness.recovery import Recovery
 from microbadger.freshness.refresh import Refresher
 from microbadger.freshness.requests import Requests
 from microbadger.freshness.upkeep import Upkeep
@@ -29,6 +31,8 @@ log = EventLog(__name__)
 _ROUND_SECONDS = 5
 _MOST_LATE = timedelta(seconds=2 * _ROUND_SECONDS)
 _THREADS = 8
+_MOST_THREADS = 64  # with those that wait for registries that hang
+_SHOWN_AFTER_SECONDS = 30.0
 _MOST_IN_HAND = 100  # of one registry: more than are done until the next are taken
 _FEW_IN_HAND = 2 * _THREADS
 _ROUND, _REQUESTED, _DUE = "round", "requested", "due"
@@ -42,13 +46,20 @@ class Schedule:
     """The work of one process beside answering requests; nothing runs until it is started."""
 
     def __init__(
-        self, leases: Leases, refresher: Refresher, checks: Checks, requests: Requests, upkeep: Upkeep
+        self,
+        leases: Leases,
+        refresher: Refresher,
+        checks: Checks,
+        requests: Requests,
+        upkeep: Upkeep,
+        recovery: Recovery,
     ) -> None:
         self._leases = leases
         self._refresher = refresher
         self._checks = checks
         self._requests = requests
         self._upkeep = upkeep
+        self._recovery = recovery
         self._scheduler: BackgroundScheduler | None = None
         self._lease: Lease | None = None
         self._troubles: dict[str, str] = {}
@@ -77,14 +88,17 @@ class Schedule:
         with self._leading:
             lease, self._lease = self._lease, None
         if lease:
+            self._attempt("end well", self._recovery.end_well)
             self._attempt("end leading", partial(self._leases.give_back, lease))
             log.info("leading_ended", pid=os.getpid())
 
-    def check_soon(self, repository: Repository) -> None:
+    def check_soon(self, repository: Repository, not_before: datetime | None = None) -> None:
         """Do what is requested for an image, once for all that is requested until it begins."""
         if scheduler := self._scheduler:
             scheduler.add_job(
                 partial(self._attempt, str(repository), partial(self._refresher.refresh_requested, repository)),
+                trigger="date",
+                run_date=not_before,  # at once if None
                 id=str(repository),
                 name=repository.registry,
                 executor=_REQUESTED,
@@ -102,13 +116,15 @@ class Schedule:
         return self._leases.is_held(_LEADER)
 
     def _forget_work(self) -> None:
-        self._requested_workers, self._due_workers = Workers(_THREADS), Workers(_THREADS)
+        self._requested_workers, self._due_workers = Workers(_THREADS, _MOST_THREADS), Workers(_THREADS, _MOST_THREADS)
         self._leading, self._taking = threading.Lock(), threading.Lock()
         self._left_undone: set[Repository] = set()
         self._due: set[Repository] = set()
         self._put_off: set[Repository] = set()  # until the next round
+        self._is_comparing = False
 
     def _round(self) -> None:
+        self._make_room()
         self._attempt("count", self._upkeep.count)
         self._attempt("lead", self._lead)
         if self._lease:
@@ -117,7 +133,16 @@ class Schedule:
                 self._attempt(name, task)
             self._put_off.clear()
             self._attempt("begin what is due", self._begin_due)
+            self._attempt("begin to compare the public folder", self._begin_comparison)
             self._attempt("begin to clean up", self._begin_cleaning)
+
+    def _make_room(self) -> None:
+        """Make up for the threads of registries that hang, and have monitors see which do."""
+        pools = self._requested_workers, self._due_workers
+        hanging = sorted((item for workers in pools for item in workers.hanging().items()), key=itemgetter(1))
+        self._upkeep.note_hanging({name: seconds for name, seconds in hanging if seconds > _SHOWN_AFTER_SECONDS})
+        for workers in pools:
+            workers.make_room()
 
     def _lead(self) -> None:
         """Take the lead if nobody has it, or keep it."""
@@ -133,6 +158,12 @@ class Schedule:
             elif lease := self._leases.try_take(_LEADER):
                 self._lease = lease
                 log.info("leading", pid=os.getpid())
+                self._begin_recovery()
+
+    def _begin_recovery(self) -> None:
+        """Make the public files whole unless the process that led before ended well, or where that is not known."""
+        if self._attempt("see how the last stop was", self._recovery.is_needed) is not False:
+            self._due_workers.put(_NO_REGISTRY, partial(self._attempt, "recover", self._recovery.recover))
 
     def _begin_left_undone(self) -> None:
         for repository in self._requests.repositories():
@@ -173,6 +204,18 @@ class Schedule:
             self._due.discard(repository)
         if outcome and self._lease and len(self._due) <= _FEW_IN_HAND:
             self._attempt("begin what is due", self._begin_due)
+
+    def _begin_comparison(self) -> None:
+        strays = self._upkeep.strays
+        if strays.are_unknown() and not self._is_comparing:
+            self._is_comparing = True
+            self._due_workers.put(_NO_REGISTRY, self._compare)
+
+    def _compare(self) -> None:
+        try:
+            self._attempt("compare the public folder", self._upkeep.strays.find_and_remove)
+        finally:
+            self._is_comparing = False
 
     def _begin_cleaning(self) -> None:
         if self._upkeep.cleaning.begins():

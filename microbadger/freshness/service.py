@@ -9,16 +9,21 @@ from microbadger.cdn import CdnPurge
 from microbadger.freshness.broken_content import BrokenContent
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
+from microbadger.freshness.interruptions import Interruptions
 from microbadger.freshness.outcome import Aftermath
 from microbadger.freshness.publication import Publication
 from microbadger.freshness.records import Records
+from microbadger.freshness.recovery import Recovery
 from microbadger.freshness.refresh import Refresher
 from microbadger.freshness.relatives import LayerStacks
+from microbadger.freshness.removal import Removal
 from microbadger.freshness.requests import Requests
 from microbadger.freshness.schedule import Schedule
+from microbadger.freshness.strays import Strays
 from microbadger.freshness.survey import Surveyor
 from microbadger.freshness.tag_choice import TagChooser
 from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
+from microbadger.freshness.turns import Turns
 from microbadger.freshness.upkeep import Cleaning, Upkeep
 from microbadger.image import Reference, Repository
 from microbadger.notifications import Notifications
@@ -81,12 +86,29 @@ class Freshness:
             options=options.site,
             webhooks=options.webhooks,
         )
-        self.refresher = Refresher(
+        turns = Turns(
             database=database,
             leases=leases,
             tracked=self.tracked,
             checks=self.checks,
             requests=self.requests,
+            interruptions=Interruptions(now=now),
+            records=self.records,
+        )
+        aftermath = Aftermath(cdn=cdn, notifications=notifications, counts=counts)
+        self.removal = Removal(
+            database=database,
+            turns=turns,
+            tracked=self.tracked,
+            checks=self.checks,
+            publication=self.publication,
+            aftermath=aftermath,
+        )
+        self.refresher = Refresher(
+            turns=turns,
+            removal=self.removal,
+            tracked=self.tracked,
+            checks=self.checks,
             surveyor=Surveyor(
                 registry=registry,
                 chooser=TagChooser(
@@ -95,31 +117,54 @@ class Freshness:
                 broken=BrokenContent(database, now=now),
             ),
             publication=self.publication,
-            aftermath=Aftermath(cdn=cdn, notifications=notifications, counts=counts),
+            aftermath=aftermath,
         )
         self.catalogue = Catalogue(database, leases, self.checks, publisher, options.site, cdn)
+        strays = Strays(
+            database=database,
+            tracked=self.tracked,
+            records=self.records,
+            removal=self.removal,
+            publisher=publisher,
+            cdn=cdn,
+            registry=registry,
+        )
         self.upkeep = Upkeep(
             database=database,
             tracked=self.tracked,
             checks=self.checks,
-            refresher=self.refresher,
+            removal=self.removal,
+            strays=strays,
             catalogue=self.catalogue,
             notifications=notifications,
             counts=counts,
             cleaning=Cleaning(database=database, content=registry.content, public=publisher.folder),
         )
-        self.schedule = Schedule(leases, self.refresher, self.checks, self.requests, self.upkeep)
+        self.recovery = Recovery(
+            database=database,
+            checks=self.checks,
+            refresher=self.refresher,
+            strays=strays,
+            catalogue=self.catalogue,
+            publisher=publisher,
+            cdn=cdn,
+        )
+        self.schedule = Schedule(leases, self.refresher, self.checks, self.requests, self.upkeep, self.recovery)
 
     @property
     def problems(self) -> list[str]:
         """One sentence for each thing that an operator should mend, besides images that fail."""
         return [*self.tracked.problems, *self._database.problems, *self.schedule.troubles]
 
-    def check_soon(self, *references: Reference) -> None:
-        """Have images or some of their tags checked; the requests outlive a power failure once this returns."""
-        self.requests.add(*references)
-        for repository in {reference.repository: None for reference in references}:
-            self.schedule.check_soon(repository)
+    def check_soon(self, *references: Reference) -> bool:
+        """Have images or some of their tags checked; the requests outlive a power failure once this returns.
+
+        Return whether all are checked at once, rather than later because they are asked for on and on.
+        """
+        times = self.requests.add_paced(*references)
+        for repository, due_at in times.items():
+            self.schedule.check_soon(repository, due_at)
+        return not any(times.values())
 
     def check_if_unknown(self, reference: Reference) -> None:
         """Have a tag checked that a badge was asked for and that is not known, unless that was done lately."""
@@ -132,14 +177,17 @@ class Freshness:
         repository = image_in(path)
         if repository is None:
             return self.catalogue.make(path)
-        return self.publication.make(repository, path) if repository in self.tracked else None
+        is_public = repository in self.tracked and not self.removal.is_hidden(repository)
+        return self.publication.make(repository, path) if is_public else None
 
     def track(self, image: TrackedImage) -> None:
         """Track an image with just these tags and this privacy, and have it checked soon."""
         self.tracked.put(image)
         self.checks.add([image.repository])
+        if self.removal.is_hidden(image.repository):
+            self.removal.hide(image.repository)
 
     def untrack(self, repository: Repository) -> None:
         """Stop tracking an image and remove what was published of it. Raises NotTracked."""
         self.tracked.untrack(repository)
-        self.refresher.remove(repository)
+        self.removal.remove(repository)

@@ -4,6 +4,10 @@ A whole check asks about each tag that is kept fresh; a check of a few tags, whi
 only. A tag, a version, a platform or a list that cannot be read leaves the others alone.
 """
 
+import math
+import random
+from collections import deque
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from microbadger.freshness.broken_content import BrokenContent
@@ -11,6 +15,7 @@ from microbadger.freshness.findings import Findings, Survey
 from microbadger.freshness.inspection import Inspector
 from microbadger.freshness.reading import Reader
 from microbadger.freshness.tag_choice import Question, TagChooser
+from microbadger.http import all_within, seconds_left
 from microbadger.image import PREFERRED_PLATFORM, is_blank
 from microbadger.registry import HubTag, NotFound, Registry, RegistryError
 
@@ -29,11 +34,12 @@ class Surveyor:
         Raises StoreError, LeaseLost, and RegistryError if the credential of a private image cannot be read.
         """
         repository = question.image.repository
-        remote = self.registry.repository(repository, private=question.image.private)
+        remote = self.registry.repository(repository, private=question.image.private, is_named=question.is_named)
         reader = Reader(repository, remote, self.registry.content, self.broken, renew=question.renew)
-        choice = self.chooser.choose(question, remote)
+        with all_within(seconds_left() / 2):  # a slow list of tags leaves time to read the tags that are known
+            choice = self.chooser.choose(question, remote)
         check = _Check(Findings(question, choice, question.last_of), reader, Inspector(repository, reader))
-        for tag in choice.tags:
+        for tag in _each_in_turn(choice.tags, question.last_of):
             check.ask(tag)
         check.read()
         reader.close()
@@ -58,8 +64,8 @@ class _Check:
         self._prepare(tag)
         try:
             digest = self.reader.digest_of(tag, known)
-        except NotFound:
-            findings.missing.add(tag)
+        except NotFound as error:
+            findings.missing[tag] = error
         except RegistryError as error:
             findings.failed[tag] = error
         else:
@@ -85,6 +91,17 @@ class _Check:
     def _prepare(self, tag: str) -> None:
         self.reader.may_use_reserve = self.findings.question.may_use_reserve(tag)
         self.reader.tries_broken = tag in self.findings.question.just_pushed
+
+
+def _each_in_turn(tags: Sequence[str], known: Container[str]) -> Iterator[str]:
+    """Yield tags in their order while half of the time is left, then those that are not known, and others by lot.
+
+    Where the time does not suffice for all, it would always be over before the same ones.
+    """
+    half, rest = seconds_left() / 2, deque(tags)
+    while rest and (seconds_left() > half or math.isinf(half)):
+        yield rest.popleft()
+    yield from sorted(rest, key=lambda tag: (tag in known, random.random()))
 
 
 def _size_at_hub(tag: HubTag) -> int:

@@ -21,8 +21,11 @@ class Question:
     ``last`` are the versions as they were last seen, and ``tag_count`` how many tags the registry had then. Versions in
     ``known``, by their digest, are not read again. ``tags`` are the only ones that are asked about, None for a whole
     check; ``just_pushed`` are those that a push named. ``pushed`` and ``viewed`` are kept beside the limit, the newest
-    first. ``is_push`` says whether a push was announced. A check that nobody requested believes Docker Hub's list where
-    it says that nothing changed.
+    first; ``let_go`` were until now. ``is_push`` says whether a push was announced. A check that nobody requested
+    believes Docker Hub's list where it says that nothing changed. ``is_named`` says whether the operator named the
+    registry, which may then be private. ``was_absent`` says that a check some time ago found no tag at all any more.
+    ``absent`` are tags that an earlier check did not find, each with whether that was long enough ago for this one to
+    confirm it.
     """
 
     image: TrackedImage
@@ -33,8 +36,12 @@ class Question:
     just_pushed: Collection[str] = ()
     pushed: Sequence[str] = ()
     viewed: Sequence[str] = ()
+    let_go: Collection[str] = ()
     is_requested: bool = True
     is_push: bool = False
+    is_named: bool = True
+    was_absent: bool = False
+    absent: Mapping[str, bool] = field(default_factory=dict)
     renew: Callable[[], object] = lambda: None
 
     @property
@@ -56,12 +63,13 @@ class Question:
 class TagChoice:
     """The tags to ask about, those first that matter most, and what is known of tags before any is asked about.
 
-    ``listed`` are all that the registry lists. ``first_listed`` says when each was first listed, and ``known`` which it
-    had before; both are empty for images with few tags. ``remembered`` is the list that is kept. ``trouble`` is why the
-    list is not whole.
+    ``dropped`` are those that a check of a few tags keeps no more. ``listed`` are all that the registry lists.
+    ``first_listed`` says when each was first listed, and ``known`` which it had before; both are empty for images with
+    few tags. ``remembered`` is the list that is kept. ``trouble`` is why the list is not whole.
     """
 
     tags: Sequence[str]
+    dropped: Collection[str] = ()
     listed: Collection[str] = ()
     hub_tags: Mapping[str, HubTag] = field(default_factory=dict)
     first_listed: Mapping[str, float] = field(default_factory=dict)
@@ -85,7 +93,13 @@ class TagChooser:
         if question.tags is not None:
             tags = filter(is_version_tag, question.tags)
             ordered = sorted(tags, key=lambda tag: tag not in question.just_pushed)
-            return TagChoice(tags=ordered, first_listed=before, remembered=before, known=frozenset(before))
+            return TagChoice(
+                tags=ordered,
+                dropped=self._beyond_the_limit(question, before),
+                first_listed=before,
+                remembered=before,
+                known=frozenset(before),
+            )
         names, hub_tags, trouble = self._listed(question, remote)
         first_listed = self._first_listed(before, names, question)
         dated = {**first_listed, **{tag.name: tag.pushed_at.timestamp() for tag in hub_tags.values() if tag.pushed_at}}
@@ -137,6 +151,12 @@ class TagChooser:
 
     def _never_new(self, question: Question, first_listed: Mapping[str, float]) -> Iterable[str]:
         return (tag for tag, at in first_listed.items() if at == BEFORE) if question.last else ()
+
+    def _beyond_the_limit(self, question: Question, dated: Mapping[str, float]) -> Collection[str]:
+        """Return the tags that were let go and are not among those that are kept within the limit either."""
+        others = question.last_of.keys() - {*question.pushed, *question.viewed}
+        chosen = choose(sorted(others), self.max_tags, kept=question.image.kept_tags, dated=dated)
+        return set(question.let_go).difference(chosen, question.tags or ())
 
     def _chosen(self, names: Collection[str], dated: Mapping[str, float], question: Question) -> list[str]:
         """Return the tags to ask about: up to the limit, and beside it those that are pushed or viewed."""

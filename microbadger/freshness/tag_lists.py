@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, bindparam, select
 
-from microbadger.image import Repository
+from microbadger.image import Repository, parse_kept
 from microbadger.store import TAG_LISTS, Database, upsert
 
 _OF_IMAGE = select(TAG_LISTS.c.document).where(TAG_LISTS.c.image == bindparam("which"))
@@ -45,7 +45,6 @@ def listed_since(before: Mapping[str, float], listed: Iterable[str], now: float)
 def _unpacked(packed: bytes) -> dict[str, float]:
     """Return a list as it was kept; nothing where it is damaged, and the list is begun anew."""
     try:
-        document = json.loads(zlib.decompress(packed))
-    except (ValueError, RecursionError, zlib.error):
+        return parse_kept(zlib.decompress(packed), dict[str, float]) or {}
+    except (TypeError, zlib.error):
         return {}
-    return {str(tag): float(at) for tag, at in document.items()} if isinstance(document, dict) else {}

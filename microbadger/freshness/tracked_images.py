@@ -5,9 +5,9 @@ tag whatever the limit. After it can stand ``private``: publish the image althou
 ``hook=<token>``: also accept this token in the address of its webhook, as microbadger.com made it. A line that cannot
 be read is reported and leaves the others alone. Byte order marks and other invisible characters are ignored.
 
-A file without a character is not an edit, but what a crash or a full disk may leave. The lines that it had before then
-still count, as the database remembers them; so they do while the file cannot be read. An operator who wants no image
-leaves a comment in the file.
+A file without a character, or with nothing but bytes that are no text, is not an edit, but what a crash or a full disk
+may leave. The lines that it had before then still count, as the database remembers them; so they do while the file
+cannot be read. An operator who wants no image leaves a comment in the file.
 """
 
 import json
@@ -16,12 +16,14 @@ import time
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
+from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
 
 from sqlalchemy import Connection, Row, bindparam, func, select
 
-from microbadger.image import InvalidReference, Reference, Repository
+from microbadger.image import InvalidReference, Reference, Repository, image_name, is_tag, kept_repositories, parse_kept
 from microbadger.logs import EventLog, Redaction
 from microbadger.site import has_own_paths
 from microbadger.store import TRACKED_IMAGES, Database, read_if_any, read_value, stamp_of, upsert, write_value
@@ -40,15 +42,20 @@ _ENCODINGS = {
 }
 _BYTE_ORDER_MARK = re.compile(b"(" + b"|".join(map(re.escape, _ENCODINGS)) + b")")  # the longer ones first
 _SETTLED_AFTER_SECONDS = 10
+_NO_LETTER = re.compile(r"[^a-z0-9]+")
+_LONGEST_LINE = 500
+_ALIKE = 0.75  # of 1 for the same name: one with a few letters that are wrong or cannot be decoded
 _SEPARATORS = re.compile(r"[\s,]+")
 _NONE: frozenset[str] = frozenset()  # one for all: there can be very many images
 _REMEMBERED = "images.txt"
 _CHANGED = "tracked_images_changed"
+_NAMED_REGISTRY = "named_registry {}"
 _EMPTIED = (
     "images.txt is empty, as a crash may leave it: the images that it named before stay tracked. To track none, leave a"
     " comment line in it."
 )
 _UNREADABLE = "images.txt cannot be read ({}): the images that it named before stay tracked."
+_GARBLED = "images.txt holds no text, as a crash may leave it: the images that it named before stay tracked."
 
 _STORED = select(TRACKED_IMAGES)
 _OF_IMAGE = _STORED.where(TRACKED_IMAGES.c.image == bindparam("image"))
@@ -80,15 +87,22 @@ class NotTracked(LookupError):
     """The image is not tracked, or cannot be untracked here; the sentence says why and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Listing:
     """What the file and the settings name."""
 
     stamp: tuple[int, ...] | None = None
     images: dict[Repository, TrackedImage] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    """The lines that cannot be read."""
     is_lost: bool = False
     """Whether nothing could be read of the file, so that the images are those that it named before."""
+
+    @cached_property
+    def registries(self) -> frozenset[str]:
+        """The registries of the images."""
+        return frozenset(repository.registry for repository in self.images)
 
 
 class TrackedImages:
@@ -104,7 +118,7 @@ class TrackedImages:
     def __iter__(self) -> Iterator[TrackedImage]:
         with self._database.read() as connection:
             rows = connection.execute(_STORED.order_by(TRACKED_IMAGES.c.number)).all()
-        stored = {image.repository: image for image in map(_stored_image, rows)}
+        stored = {image.repository: image for image in _stored_images(rows)}
         listed = self._listed().images
         yield from (image.merged_with(stored.pop(repository, None)) for repository, image in listed.items())
         yield from stored.values()
@@ -128,6 +142,17 @@ class TrackedImages:
         listed = self._listed().images.get(repository)
         return listed.old_tokens if listed else _NONE
 
+    def names_registry(self, registry: str) -> bool:
+        """Return whether the operator named a registry, by an image of it in the file, the settings or a command.
+
+        Only then it may be a private one. That an image is tracked does not say it: administrators do that over the
+        network, and strangers where anybody may.
+        """
+        if registry in self._listed().registries:
+            return True
+        with self._database.read() as connection:
+            return read_value(connection, _NAMED_REGISTRY.format(registry)) is not None
+
     def at_path(self, path: str) -> Sequence[Repository]:
         """Return the tracked images of every registry that have this path there."""
         listing = self._listed()
@@ -138,7 +163,7 @@ class TrackedImages:
             self._by_path = listing, by_path
         with self._database.read() as connection:
             rows = connection.execute(_AT_PATH, {"path": path}).all()
-        stored = (_stored_image(row).repository for row in rows)
+        stored = (image.repository for image in _stored_images(rows))
         return list(dict.fromkeys([*self._by_path[1].get(path, ()), *stored]))
 
     @property
@@ -149,12 +174,31 @@ class TrackedImages:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether an image that is not named may be removed.
-
-        An editor may write the file in two steps: what is missing in between is not gone. Nor is what a line may have
-        named that cannot be read.
-        """
+        """Whether every line was read, and the file is whole: an editor may write it in two steps."""
         return not self._listed().problems and self._is_settled()
+
+    def may_be_removed(self, repository: Repository) -> bool:
+        """Return whether an image that is not named may be removed: no line that cannot be read may have named it.
+
+        Where there is no file, or it is lost, what it named when it was last read stays, and nothing else.
+        """
+        listing = self._listed()
+        is_missing = listing.stamp is None and not self._named
+        if is_missing or listing.is_lost:
+            remembered = self._remembered()
+            if remembered is None:
+                return is_missing
+            listing = remembered
+        elif not self._is_settled():
+            return False
+        return repository not in listing.images and not any(_may_name(line, repository) for line in listing.unread)
+
+    @property
+    def has_list(self) -> bool:
+        """Whether there is a list at all; without one, or with an empty file, nobody knows what a lost database had."""
+        if self._listed().stamp is None:
+            return bool(self._named)
+        return bool(_text_of(read_if_any(self._file) or b"").strip())
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -169,8 +213,12 @@ class TrackedImages:
                 write_value(connection, _REMEMBERED, text)
 
     def track(self, image: TrackedImage) -> bool:
-        """Track an image with these tags and this privacy besides those it has; False where that changes nothing."""
+        """Track an image, for the operator, with these tags and this privacy besides those it has.
+
+        Return False where that changes nothing.
+        """
         with self._database.write(durable=True) as connection:
+            write_value(connection, _NAMED_REGISTRY.format(image.repository.registry), "")
             known = self.read(connection, image.repository)
             if known and known.merged_with(image) == known:
                 return False
@@ -208,25 +256,32 @@ class TrackedImages:
     def _listed(self) -> _Listing:
         try:
             stamp: tuple[int, ...] | None = stamp_of(self._file)
-            content, loss = (read_if_any(self._file), _EMPTIED) if stamp != self._listing.stamp else (None, "")
+            if stamp == self._listing.stamp:
+                return self._listing
+            content = read_if_any(self._file)
+            loss = _loss_of(content)
         except OSError as error:
             stamp, content, loss = (error.errno or 0,), b"", _UNREADABLE.format(error.strerror)
         if stamp != self._listing.stamp:
-            text = None if content is None else _text_of(content)
-            listing = _listing_of(stamp, (text or "").splitlines(), self._named)
-            self._listing = self._without_loss(listing, loss) if text == "" else listing
+            listing = _listing_of(stamp, _text_of(content or b"").splitlines(), self._named)
+            self._listing = self._without_loss(listing, loss) if loss else listing
             for problem in self._listing.problems:
                 log.warning("not_tracked", reason=problem)
         return self._listing
 
-    def _without_loss(self, emptied: _Listing, loss: str) -> _Listing:
-        """Return what is tracked while nothing can be read of the file: what it named before."""
+    def _remembered(self) -> _Listing | None:
+        """Return what the file and the settings named when the file was last read; None if it never was."""
         with self._database.read() as connection:
             content = read_value(connection, _REMEMBERED)
-        before = _listing_of(emptied.stamp, (content or "").splitlines(), self._named)
+        return None if content is None else _listing_of(None, content.splitlines(), self._named)
+
+    def _without_loss(self, emptied: _Listing, loss: str) -> _Listing:
+        """Return what is tracked while nothing can be read of the file: what it named before."""
+        before = self._remembered() or _listing_of(emptied.stamp, [], self._named)
         if loss == _EMPTIED and before.images.keys() == emptied.images.keys():
             return emptied
-        return _Listing(emptied.stamp, before.images, (*before.problems, loss), is_lost=True)
+        problems = *dict.fromkeys([*emptied.problems, *before.problems]), loss
+        return _Listing(emptied.stamp, before.images, problems, before.unread, is_lost=True)
 
 
 def parse_line(line: str) -> TrackedImage | None:
@@ -266,9 +321,21 @@ def _text_of(content: bytes) -> str:
     return unmarked.decode("utf-8", "replace") + "".join(texts)
 
 
+def _loss_of(content: bytes | None) -> str:
+    """Return why the content of a file does not count as an edit, in a sentence; empty if it does."""
+    text = "#" if content is None else _text_of(content)
+    if text == "":
+        return _EMPTIED
+    is_written = all(char.isprintable() or char.isspace() for char in without_invisible(text))
+    if (is_written and "\N{REPLACEMENT CHARACTER}" not in text) or _listing_of(None, text.splitlines(), []).images:
+        return ""
+    return _GARBLED
+
+
 def _listing_of(stamp: tuple[int, ...] | None, lines: Iterable[str], named: Iterable[str]) -> _Listing:
     images: dict[Repository, TrackedImage] = {}
     problems: list[str] = []
+    unread: list[str] = []
     sources = [
         *((f"images.txt line {number}", line) for number, line in enumerate(lines, start=1)),
         *(("MICROBADGER_IMAGES", name) for name in named),
@@ -279,15 +346,25 @@ def _listing_of(stamp: tuple[int, ...] | None, lines: Iterable[str], named: Iter
         except InvalidReference as error:
             reason = _OLD_TOKEN_ANYWHERE.sub(f"{_HOOK}[hidden]", str(error))
             problems.append(Redaction().of(f"{source} is left out: {reason}"))  # it is published
+            unread.append(line)
             continue
         if image:
             images[image.repository] = image.merged_with(images.get(image.repository))
-    return _Listing(stamp, images, tuple(problems))
+    return _Listing(stamp, images, tuple(problems), tuple(unread))
+
+
+def _may_name(line: str, repository: Repository) -> bool:
+    """Return whether a line that cannot be read may have been meant to name an image."""
+    words = _NO_LETTER.sub("", line.lower())[:_LONGEST_LINE]
+    last_part = _NO_LETTER.sub("", repository.path.rpartition("/")[2])
+    if last_part in words:
+        return True
+    names = {_NO_LETTER.sub("", name) for name in (repository.path, repository.familiar, image_name(repository))}
+    return any(SequenceMatcher(None, words, name, autojunk=False).ratio() >= _ALIKE for name in names)
 
 
 def _stored(connection: Connection, repository: Repository) -> TrackedImage | None:
-    row = connection.execute(_OF_IMAGE, {"image": str(repository)}).one_or_none()
-    return _stored_image(row) if row else None
+    return next(_stored_images(connection.execute(_OF_IMAGE, {"image": str(repository)})), None)
 
 
 def _store(connection: Connection, image: TrackedImage) -> None:
@@ -303,5 +380,8 @@ def _store(connection: Connection, image: TrackedImage) -> None:
     write_value(connection, _CHANGED, uuid4().hex)
 
 
-def _stored_image(row: "Row[tuple[object, ...]]") -> TrackedImage:
-    return TrackedImage(Repository.parse(row.image), frozenset(json.loads(row.kept_tags)), row.is_private)
+def _stored_images(rows: "Iterable[Row[tuple[object, ...]]]") -> Iterator[TrackedImage]:
+    for row in rows:
+        kept = filter(is_tag, parse_kept(row.kept_tags, list[str]) or ())
+        for repository in kept_repositories([row.image]):
+            yield TrackedImage(repository, frozenset(kept), row.is_private is True)

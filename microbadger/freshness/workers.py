@@ -1,7 +1,9 @@
 """Threads that do the work of all registries, fairly."""
 
+import itertools
 import threading
-from collections import Counter, deque
+import time
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -15,31 +17,43 @@ from microbadger.logs import EventLog
 log = EventLog(__name__)
 
 THREADS_A_REGISTRY = 3  # as many as may ask one host at once: more would wait for each other
+HANGING_SECONDS = 10.0
+"""How long work may run before its thread is made up for by another one."""
 
 Work = Callable[[], object]
 
 
 class Workers(BaseExecutor):  # type: ignore[misc]
-    """A pool in which no registry takes all the threads, and that does not hold up the end of the process.
+    """A pool in which registries that hang keep others from nothing, and that does not hold up the end of the process.
 
-    At most three threads ask one registry, so one that hangs keeps others from nothing; the name of a job is that of
-    its registry. The standard pool makes a stopping process run everything that still waits in its queue. Here nothing
-    is lost by leaving it: requests and due times are in the database, and files are replaced whole.
+    At most three threads ask one registry; the name of a job is that of its registry. There are ``count`` threads, and
+    up to ``most`` where these do not suffice: work whose registry nothing else asks begins at once, and work that hangs
+    does not count. The standard pool makes a stopping process run everything that still waits in its queue. Here
+    nothing is lost by leaving it: requests and due times are in the database, and files are replaced whole.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(
+        self, count: int, most: int = 0, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__()
         self._count = count
+        self._most = max(count, most)
+        self._clock = clock
         self._changed = threading.Condition()
         self._waiting: dict[str, deque[Work]] = {}
-        self._running: Counter[str] = Counter()
+        self._running: dict[str, list[float]] = {}
+        """When what runs began, by registry."""
+        self._threads = 0
+        self._numbers = itertools.count()
         self._has_ended = False
 
     def start(self, scheduler: BaseScheduler, alias: str) -> None:
         """Start the threads, as APScheduler does with its executors."""
         super().start(scheduler, alias)
-        for number in range(self._count):
-            threading.Thread(target=self._work, name=f"{alias}-{number}", daemon=True).start()
+        self._alias = alias
+        with self._changed:
+            for _ in range(self._count):
+                self._start_thread()
 
     def shutdown(self, wait: bool = True) -> None:  # noqa: ARG002 - it never waits
         """Begin no more work."""
@@ -52,6 +66,20 @@ class Workers(BaseExecutor):  # type: ignore[misc]
         with self._changed:
             self._waiting.setdefault(registry, deque()).append(work)
             self._changed.notify()
+            self._start_further_threads()
+
+    def make_room(self) -> None:
+        """Begin what waits for threads that have come to hang since."""
+        with self._changed:
+            self._changed.notify_all()
+            self._start_further_threads()
+
+    def hanging(self) -> dict[str, float]:
+        """Return for each registry whose work hangs for how many seconds it has run, at most."""
+        now = self._clock()
+        with self._changed:
+            seconds = {name: now - min(began) for name, began in self._running.items() if began}
+        return {name: each for name, each in seconds.items() if each > HANGING_SECONDS}
 
     def _do_submit_job(self, job: Any, run_times: list[datetime]) -> None:
         self.put(job.name, partial(self._run_job, job, run_times))
@@ -60,30 +88,67 @@ class Workers(BaseExecutor):  # type: ignore[misc]
         # It logs what a job raises and returns all the same.
         self._run_job_success(job.id, run_job(job, job._jobstore_alias, run_times, self._logger.name))
 
+    def _start_further_threads(self) -> None:
+        """Start threads for what may begin, unless those that are there suffice."""
+        idle = self._threads - sum(map(len, self._running.values()))
+        if idle <= 0 and self._next_name() is not None and not self._has_ended:
+            self._start_thread()
+
+    def _start_thread(self) -> None:
+        if self._threads >= self._most:
+            return
+        name = f"{self._alias}-{next(self._numbers)}"
+        try:
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+        except RuntimeError as error:  # the machine allows no more: those that are there do the work
+            log.warning("thread_not_started", error=error)
+        else:
+            self._threads += 1
+
     def _work(self) -> None:
         while taken := self._take():
-            registry, work = taken
+            registry, began, work = taken
             try:
                 work()
             except Exception:  # a defect of ours, which must not cost the thread
                 log.exception("scheduled_work_broke")
             with self._changed:
-                self._running[registry] -= 1  # no other need wake: what may begin now is what this thread takes next
+                # No other need wake: what may begin now is what this thread takes next.
+                self._running[registry].remove(began)
+                if not self._running[registry]:
+                    del self._running[registry]
 
-    def _take(self) -> tuple[str, Work] | None:
-        """Return the next work whose registry has a thread left, or None when there will be no more."""
+    def _take(self) -> tuple[str, float, Work] | None:
+        """Return the next work that may begin, or None when there is none for a thread more than usual, or will be."""
         with self._changed:
             while not self._has_ended:
-                for name in self._waiting:
-                    if self._running[name] < THREADS_A_REGISTRY:
-                        return self._next_of(name)
+                if (name := self._next_name()) is not None:
+                    taken = self._next_of(name)
+                    self._start_further_threads()
+                    return taken
+                if self._threads > self._count:
+                    break
                 self._changed.wait()
+            self._threads -= 1
             return None
 
-    def _next_of(self, registry: str) -> tuple[str, Work]:
+    def _next_name(self) -> str | None:
+        """Return the registry whose work begins next."""
+        return next((name for name in self._waiting if self._may_begin(name)), None)
+
+    def _may_begin(self, registry: str) -> bool:
+        of_registry = len(self._running.get(registry, ()))
+        if of_registry >= THREADS_A_REGISTRY:
+            return False
+        since = self._clock() - HANGING_SECONDS
+        in_time = sum(began >= since for each in self._running.values() for began in each)
+        return in_time < self._count or (of_registry == 0 and self._most > self._count)
+
+    def _next_of(self, registry: str) -> tuple[str, float, Work]:
         works = self._waiting.pop(registry)
         taken = works.popleft()
         if works:
             self._waiting[registry] = works  # behind the others: each registry has its turn
-        self._running[registry] += 1
-        return registry, taken
+        began = self._clock()
+        self._running.setdefault(registry, []).append(began)
+        return registry, began, taken

@@ -4,6 +4,7 @@ from microbadger.http.addresses import Address, is_possible, is_public
 from microbadger.http.certificates import parse_ca_bundle
 from microbadger.http.client import Answer, Client, Limits, Network
 from microbadger.http.connection import cut_off_after
+from microbadger.http.deadline import all_within, seconds_left
 from microbadger.http.errors import CutOff, ForbiddenAddress, HttpError
 from microbadger.http.origin import Origin, Url, is_public_host, retry_after_seconds
 from microbadger.http.proxies import parse_proxy, proxy_secrets, without_login
@@ -19,6 +20,7 @@ __all__ = [
     "Network",
     "Origin",
     "Url",
+    "all_within",
     "cut_off_after",
     "is_possible",
     "is_public",
@@ -27,5 +29,6 @@ __all__ = [
     "parse_proxy",
     "proxy_secrets",
     "retry_after_seconds",
+    "seconds_left",
     "without_login",
 ]

@@ -24,8 +24,10 @@ from urllib3.util import Retry, Timeout
 
 from microbadger.http.addresses import Address, is_possible, literal_address
 from microbadger.http.certificates import tls_context
-from microbadger.http.connection import Reach, Resolve, cut_off_after, pool_classes, resolve_name
+from microbadger.http.connection import Reach, cut_off_after, pool_classes, resolve_name
+from microbadger.http.deadline import seconds_left
 from microbadger.http.errors import ConnectionFailed, CutOff, ForbiddenAddress, HttpError, reason_of
+from microbadger.http.names import Resolve
 from microbadger.http.origin import Origin, Url
 from microbadger.http.proxies import is_exempt, login_headers, without_login
 
@@ -106,9 +108,12 @@ class Client:
 
         If the begin of a body is enough, one that breaks off or takes too long is returned as far as it came.
         """
-        ends_at = time.monotonic() + self._limits.total_seconds
+        seconds = min(self._limits.total_seconds, seconds_left())
+        if seconds <= 0:
+            raise CutOff
+        ends_at = time.monotonic() + seconds
         with _translated():
-            response = self._respond(method, url, headers, body)
+            response = self._respond(method, url, headers, body, seconds)
             try:
                 read = _begin_of if is_begin_enough else _read
                 content = read(response, max_bytes, ends_at)
@@ -122,7 +127,9 @@ class Client:
         for pools in (self._pools, *self._pools_by_proxy.values()):
             pools.clear()
 
-    def _respond(self, method: str, url: Url, headers: Mapping[str, str], body: bytes | None) -> BaseHTTPResponse:
+    def _respond(
+        self, method: str, url: Url, headers: Mapping[str, str], body: bytes | None, seconds: float
+    ) -> BaseHTTPResponse:
         """Send a request and return the response with its body still to be read."""
         pool, target = self._way_to(url)
         limits = self._limits
@@ -134,7 +141,7 @@ class Client:
             retries=_NO_RETRIES,
             redirect=False,
             assert_same_host=False,
-            timeout=Timeout(limits.total_seconds, limits.connect_seconds, limits.answer_seconds),
+            timeout=Timeout(seconds, limits.connect_seconds, limits.answer_seconds),
             preload_content=False,
             decode_content=False,
         )

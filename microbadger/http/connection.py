@@ -5,11 +5,11 @@ that answers differently the second time (DNS rebinding) gains nothing. Host hea
 certificate are still those of the name. `addresses` says which ones are allowed.
 
 Socket timeouts start anew with every byte, so a host that sends one byte at a time could hold a thread for
-days; `cut_off_after` ends the connection instead.
+days; `cut_off_after` ends the connection instead. A name server gets no more time than a connection, see `names`.
 """
 
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -20,9 +20,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from microbadger.http.addresses import Address
 from microbadger.http.errors import CutOff, ForbiddenAddress
+from microbadger.http.names import NAME_QUESTIONS, Resolve
 from microbadger.http.watchdog import WATCHDOG
-
-Resolve = Callable[[str, int], Sequence[str]]
 
 _MAX_ADDRESSES = 4
 
@@ -34,9 +33,13 @@ class Reach:
     resolve: Resolve
     allows: Callable[[Address], bool]
 
-    def addresses(self, host: str, port: int) -> list[str]:
-        """Return the addresses of a host; raise `ForbiddenAddress` if a single one is not allowed."""
-        addresses = [ip_address(text.partition("%")[0]) for text in self.resolve(host, port)]
+    def addresses(self, host: str, port: int, seconds: float) -> list[str]:
+        """Return the addresses of a host; raise `ForbiddenAddress` if a single one is not allowed.
+
+        Raise `CutOff` if no name server says them in so many seconds.
+        """
+        texts = NAME_QUESTIONS.ask(self.resolve, host, port, seconds)
+        addresses = [ip_address(text.partition("%")[0]) for text in texts]
         if not all(map(self.allows, addresses)):
             raise ForbiddenAddress
         return [str(address) for address in addresses[:_MAX_ADDRESSES]]
@@ -79,7 +82,7 @@ class _Connection(HTTPConnection):
 
     def _connected(self) -> socket.socket:
         failure: OSError = OSError("the name has no address")
-        for address in self.reach.addresses(self.host, self.port):
+        for address in self.reach.addresses(self.host, self.port, self.timeout):
             try:
                 connected = socket.create_connection((address, self.port), timeout=self.timeout)
             except OSError as error:

@@ -1,5 +1,6 @@
 """What an image is, and what can be said of it; pure."""
 
+from microbadger.image.bounds import MAX_DETAILS_BYTES
 from microbadger.image.changes import (
     MOST_CHANGES,
     NO_CHANGES,
@@ -55,7 +56,16 @@ from microbadger.image.manifest import (
     parse_manifest,
 )
 from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage
-from microbadger.image.reference import DOCKER_HUB, InvalidReference, Reference, Repository, is_digest, is_tag
+from microbadger.image.reference import (
+    DOCKER_HUB,
+    InvalidReference,
+    Reference,
+    Repository,
+    is_digest,
+    is_tag,
+    kept_repositories,
+)
+from microbadger.image.shapes import has_shape, parse_kept
 from microbadger.image.strict_json import parse_json, parse_object
 from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
 from microbadger.image.version_facts import facts_of, related
@@ -66,6 +76,7 @@ __all__ = [
     "KNOWN_FIELDS",
     "LATEST",
     "MANIFEST_TYPES",
+    "MAX_DETAILS_BYTES",
     "MOST_CHANGES",
     "NO_CHANGES",
     "PREFERRED_PLATFORM",
@@ -105,6 +116,7 @@ __all__ = [
     "facts_of",
     "format_time",
     "has_digest",
+    "has_shape",
     "has_unread_part",
     "hub_details",
     "image_name",
@@ -113,10 +125,12 @@ __all__ = [
     "is_same",
     "is_tag",
     "is_version_tag",
+    "kept_repositories",
     "most_specific",
     "outline_version",
     "parse_config",
     "parse_json",
+    "parse_kept",
     "parse_manifest",
     "parse_object",
     "read_labels",

@@ -6,7 +6,9 @@ fields of its document are also those of the image.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import accumulate
 
+from microbadger.image.bounds import MAX_DOCUMENT_BYTES, bounded_texts, size_bytes
 from microbadger.image.documents import (
     HubDetails,
     ImageDocument,
@@ -28,10 +30,13 @@ from microbadger.image.tags import LATEST, is_version_tag, most_specific
 from microbadger.image.version_facts import add_facts, facts_of
 
 _DETAILS = frozenset({"Layers", "DiffIDs"})  # fields of a version's own document that the document of its image lacks
+_TOO_LARGE = "the document would be too large"
+_ROOM_FOR_RELATIVES_BYTES = 256 * 1024
+_LEAST_SHARE_BYTES = 16 * 1024
 _UNKNOWN_TIME = datetime.min.replace(tzinfo=UTC)
 _VERSION_FIELDS_ON_TOP = (
     *("Id", "LatestVersion", "Author", "LayerCount", "DownloadSize", "Labels"),
-    *("Digest", "MediaType", "Platforms", "Annotations", "Source", "Base"),
+    *("Digest", "MediaType", "Platforms", "Annotations", "Source", "Base", "Cut"),
 )
 
 
@@ -58,17 +63,45 @@ def describe_version(
     version["LayerCount"] = main.layer_count
     version["DownloadSize"] = main.size_bytes
     version["Layers"] = describe_layers(main)
-    version["Platforms"] = [describe_platform(image, of_index, with_details=len(images) > 1) for image in images]
+    cut = [*main.cut]
+    annotations, cut_annotations = bounded_texts(main.annotations(of_index), "annotations")
+    cut += [cut_annotations] if cut_annotations else []
     if main.config and len(main.config.diff_ids) == main.layer_count > 0:
         version["DiffIDs"] = list(main.config.diff_ids)
     if created := main.created(of_index):
         version["Created"] = format_time(created)
     if main.labels:
         version["Labels"] = dict(main.labels)
-    if annotations := main.annotations(of_index):
+    if annotations:
         version["Annotations"] = annotations
     add_facts(version)
+    room = MAX_DOCUMENT_BYTES - _ROOM_FOR_RELATIVES_BYTES - size_bytes(version)
+    version["Platforms"], cut_platforms = _bounded_platforms(images, of_index, room)
+    if cut := [*cut, *cut_platforms]:
+        version["Cut"] = cut
     return ordered(VersionDocument, version)
+
+
+def _bounded_platforms(
+    images: Sequence[PlatformImage], of_index: Mapping[str, str], room_bytes: int
+) -> tuple[list[PlatformDocument], list[str]]:
+    """Return the platforms that fit, and sentences about what does not: the details of platforms go first."""
+    outlines = [describe_platform(image, of_index, with_details=False) for image in images]
+    sizes = list(accumulate(size_bytes(outline) + 1 for outline in outlines))
+    count = sum(size <= room_bytes for size in sizes)
+    cut = [f"{len(outlines) - count} of {len(outlines)} platforms are left out: {_TOO_LARGE}"]
+    platforms, room_bytes = outlines[:count], room_bytes - (sizes[count - 1] if count else 0)
+    if count < len(outlines) or len(images) == 1:
+        return platforms, cut if count < len(outlines) else []
+    without = 0
+    for number, image in enumerate(images):
+        detailed = describe_platform(image, of_index, with_details=True)
+        more = size_bytes(detailed) - size_bytes(outlines[number])
+        if more <= room_bytes:
+            platforms[number], room_bytes = detailed, room_bytes - more
+        else:
+            without += 1
+    return platforms, [f"The details of {without} platforms are left out: {_TOO_LARGE}"] if without else []
 
 
 def outline_version(
@@ -119,7 +152,7 @@ def describe_image(
     def age(version: VersionDocument) -> tuple[datetime, float, str]:
         return _creation(version), seen.get(version["Digest"], 0.0), version["SHA"]
 
-    newest_first = sorted(map(_without_layers, versions), key=age, reverse=True)
+    newest_first = _bounded_versions(sorted(map(_without_layers, versions), key=age, reverse=True))
     current = current_version(newest_first)
     hub = hub or HubDetails()
     image = ImageDocument(
@@ -219,6 +252,30 @@ def _without_layers(version: VersionDocument) -> VersionDocument:
         short.pop(field, None)  # type: ignore[misc]
     short["Platforms"] = [_without_details(platform) for platform in version["Platforms"]]
     return short
+
+
+def _bounded_versions(versions: list[VersionDocument]) -> list[VersionDocument]:
+    """Return the versions with what fits into the document of their image, of each at least what most have."""
+    if sum(map(size_bytes, versions)) <= MAX_DOCUMENT_BYTES:
+        return versions
+    share = max(MAX_DOCUMENT_BYTES // (5 * len(versions)), _LEAST_SHARE_BYTES)
+    return [_bounded_version(version, share) for version in versions]
+
+
+def _bounded_version(version: VersionDocument, share_bytes: int) -> VersionDocument:
+    short, cut = version.copy(), list(version.get("Cut", []))
+    for field, what in (("Labels", "labels"), ("Annotations", "annotations")):
+        if field in version:
+            short[field], why = bounded_texts(version[field], what, share_bytes)  # type: ignore[literal-required]
+            cut += [why] if why else []
+    sizes = accumulate(size_bytes(platform) + 1 for platform in version["Platforms"])
+    count = max(sum(size <= share_bytes for size in sizes), 1)
+    if count < len(version["Platforms"]):
+        cut.append(f"{len(version['Platforms']) - count} platforms are left out: {_TOO_LARGE}")
+        short["Platforms"] = version["Platforms"][:count]
+    if cut:
+        short["Cut"] = cut
+    return ordered(VersionDocument, short)
 
 
 def _without_details(platform: PlatformDocument) -> PlatformDocument:

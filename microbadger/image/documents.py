@@ -48,7 +48,7 @@ class PlatformDocument(TypedDict):
     """One platform of a version; it has labels and layers only in the document of a version with several platforms.
 
     ``Unread`` says in a sentence why its manifest or its config could not be read: what is known of it is there all the
-    same.
+    same. ``Cut`` has a sentence about each kind of part that is left out because it is too large.
     """
 
     OS: NotRequired[str]
@@ -63,6 +63,7 @@ class PlatformDocument(TypedDict):
     Annotations: NotRequired[dict[str, str]]
     Layers: NotRequired[list[LayerDocument]]
     Unread: NotRequired[str]
+    Cut: NotRequired[list[str]]
 
 
 class RelativeDocument(TypedDict):
@@ -106,6 +107,7 @@ class VersionDocument(TypedDict):
     DiffIDs: NotRequired[list[str]]
     Unsupported: NotRequired[str]
     Unread: NotRequired[str]
+    Cut: NotRequired[list[str]]
 
 
 class ImageDocument(TypedDict):
@@ -136,6 +138,7 @@ class ImageDocument(TypedDict):
     Annotations: NotRequired[dict[str, str]]
     Source: NotRequired[str]
     Base: NotRequired[BaseDocument]
+    Cut: NotRequired[list[str]]
 
 
 class StatusDocument(TypedDict):

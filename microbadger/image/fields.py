@@ -7,8 +7,8 @@ document is nothing without, such as a digest or the size of a layer, raises `In
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
-from typing import TypeGuard
 
+from microbadger.image.bounds import cut_text
 from microbadger.image.errors import InvalidManifest
 from microbadger.image.reference import is_digest
 from microbadger.image.strict_json import parse_object
@@ -24,12 +24,8 @@ _FIRST_IMAGE = datetime(2013, 3, 20, tzinfo=UTC)
 _LEAP_SECOND = 60
 _MAX_OFFSET_HOURS = 23
 
-_MAX_TEXTS = 1000
-_MAX_TEXT_LENGTH = 1024**2  # build packs keep whole bills of materials in one label
 _MAX_NAME_LENGTH = 255
 _MAX_SIZE_BYTES = 2**50
-# Where there are too many labels, those that mean something stay.
-_KNOWN_KEYS = ("org.opencontainers.image.", "org.label-schema.", "vnd.docker.reference.")
 
 
 def parse_document(raw: bytes) -> Mapping[str, object]:
@@ -60,12 +56,9 @@ def require_list(value: object, field: str) -> list[object]:
 
 
 def read_texts(value: object) -> Mapping[str, str]:
-    """Return labels or annotations, without those that are not texts or are too long."""
+    """Return labels or annotations, without those that are not texts; long ones are cut."""
     fields = read_object(value)
-    texts = [(read_text(key), read_text(text)) for key, text in fields.items() if _fits(key) and _fits(text)]
-    if len(texts) > _MAX_TEXTS:
-        texts.sort(key=lambda item: not item[0].startswith(_KNOWN_KEYS))
-    return dict(texts[:_MAX_TEXTS])
+    return {read_text(key): read_text(text) for key, text in fields.items() if isinstance(text, str)}
 
 
 def read_name(value: object) -> str | None:
@@ -75,8 +68,10 @@ def read_name(value: object) -> str | None:
 
 
 def read_text(value: object) -> str:
-    """Return a text that can be written as UTF-8."""
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _fits(value) else ""
+    """Return a text that can be written as UTF-8, cut if it is long."""
+    if not isinstance(value, str):
+        return ""
+    return cut_text(value.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
 def read_time(value: object) -> datetime | None:
@@ -113,10 +108,6 @@ def read_size_bytes(value: object) -> int:
     if type(value) is not int or not 0 <= value <= _MAX_SIZE_BYTES:
         raise InvalidManifest("a size is missing or invalid")
     return value
-
-
-def _fits(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and len(value) <= _MAX_TEXT_LENGTH
 
 
 def _offset(sign: str | None, hours: int, minutes: int) -> timezone:

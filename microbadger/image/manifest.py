@@ -15,10 +15,11 @@ with the reason. Only a manifest whose config or layers are broken is invalid, f
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from microbadger.image.artifacts import IMAGE_CONFIG_TYPES, can_be_file_system, is_file_system, kind_of
+from microbadger.image.bounds import bounded_commands, bounded_texts, size_bytes
 from microbadger.image.errors import InvalidManifest, UnsupportedManifest
 from microbadger.image.fields import (
     parse_document,
@@ -51,6 +52,7 @@ _ATTESTATION_ANNOTATION = "vnd.docker.reference.type"
 _HASHES = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
 
 UNKNOWN = "unknown"
+LEFT_OUT = "Labels and commands are left out: those of all platforms together are too large"
 
 _MAX_ENTRIES = 1000
 _MAX_LAYERS = 1000
@@ -154,6 +156,18 @@ class Config:
     labels: Mapping[str, str]
     history: tuple[HistoryStep, ...]
     diff_ids: tuple[str, ...]
+    cut: tuple[str, ...] = ()
+    """A sentence about each kind of part that is left out, because it is too large."""
+
+    @property
+    def details_bytes(self) -> int:
+        """How much its labels and its history take in a document."""
+        return size_bytes(dict(self.labels)) + sum(size_bytes(step.created_by) for step in self.history)
+
+    def without_details(self) -> "Config":
+        """Return the config without its labels and its history."""
+        history = tuple(replace(step, created_by="") for step in self.history)
+        return replace(self, labels={}, history=history, cut=(*self.cut, LEFT_OUT))
 
 
 @dataclass(frozen=True)
@@ -181,14 +195,17 @@ def parse_manifest(raw: bytes, content_type: str = "") -> Index | Manifest:
 def parse_config(raw: bytes) -> Config:
     """Return the config of an image; raise `InvalidManifest` only if the bytes are not a JSON object."""
     document = parse_document(raw)
-    history = read_list(document.get("history"), _MAX_HISTORY)
+    steps = [_history_step(step) for step in read_list(document.get("history"), _MAX_HISTORY)]
+    commands, cut_commands = bounded_commands(step.created_by for step in steps)
+    labels, cut_labels = bounded_texts(read_texts(read_object(document.get("config")).get("Labels")), "labels")
     return Config(
         platform=_platform(document) or Platform(UNKNOWN, UNKNOWN),
         created=read_time(document.get("created")),
         author=read_text(document.get("author")) or None,
-        labels=read_texts(read_object(document.get("config")).get("Labels")),
-        history=tuple(_history_step(step) for step in history),
+        labels=labels,
+        history=tuple(map(HistoryStep, commands, (step.empty_layer for step in steps))),
         diff_ids=_diff_ids(read_object(document.get("rootfs")).get("diff_ids")),
+        cut=tuple(filter(None, (cut_labels, cut_commands))),
     )
 
 
@@ -304,7 +321,7 @@ def _manifest(document: Mapping[str, object], media_type: str) -> Manifest:
     manifest = Manifest(
         media_type,
         config,
-        tuple(_descriptor(layer) for layer in layers),
+        tuple(map(_layer, layers)),
         read_texts(document.get("annotations")),
     )
     layer_types = [layer.media_type for layer in manifest.layers]
@@ -312,6 +329,13 @@ def _manifest(document: Mapping[str, object], media_type: str) -> Manifest:
     if layer_types and not any(map(can_be_file_system, layer_types)):
         raise UnsupportedManifest(manifest.kind)
     return manifest
+
+
+def _layer(value: object) -> Descriptor:
+    """Return the descriptor of a layer, of which nobody needs what else a stranger wrote there."""
+    fields = read_object(value)
+    media_type = read_name(fields.get("mediaType")) or ""
+    return Descriptor(media_type, read_digest(fields.get("digest")), read_size_bytes(fields.get("size")))
 
 
 def _descriptor(value: object) -> Descriptor:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from microbadger.image.bounds import bounded_texts
 from microbadger.image.documents import LayerDocument, PlatformDocument, format_time, ordered
 from microbadger.image.labels import merged_annotations, read_labels, says_something
 from microbadger.image.manifest import UNKNOWN, Config, Manifest, Platform, layer_steps
@@ -44,6 +45,11 @@ class PlatformImage:
     def why_unread(self) -> str:
         """Why a part of it is missing, empty if none is."""
         return "" if self.is_whole else self.unread or _NOT_READ
+
+    @property
+    def cut(self) -> tuple[str, ...]:
+        """A sentence about each kind of part of its config that is too large."""
+        return self.config.cut if self.config else ()
 
     @property
     def is_image(self) -> bool:
@@ -130,10 +136,13 @@ def describe_platform(
         "Created": format_time(created) if created else None,
         "Unread": image.why_unread,
     }
+    cut = list(image.cut)
     if with_details:
-        optional |= {"Labels": dict(image.labels), "Annotations": image.annotations(index_annotations)}  # type: ignore[dict-item]
+        annotations, cut_annotations = bounded_texts(image.annotations(index_annotations), "annotations")
+        optional |= {"Labels": dict(image.labels), "Annotations": annotations}  # type: ignore[dict-item]
         document["Layers"] = describe_layers(image)
-    document.update({key: value for key, value in optional.items() if value})  # type: ignore[typeddict-item]
+        cut += [cut_annotations] if cut_annotations else []
+    document.update({key: value for key, value in {**optional, "Cut": cut}.items() if value})  # type: ignore[typeddict-item]
     return ordered(PlatformDocument, document)
 
 

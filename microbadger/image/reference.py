@@ -18,6 +18,8 @@ safe as part of a path or a URL. The constructor checks this, so it holds for ev
 """
 
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv6Address
 from typing import Self
@@ -134,6 +136,21 @@ class Reference:
         tag = "" if self.tag is None else f":{self.tag}"
         digest = "" if self.digest is None else f"@{self.digest}"
         return f"{self.repository.familiar}{tag}{digest}"
+
+
+def kept_repositories(texts: Iterable[str]) -> list[Repository]:
+    """Return the repositories that were kept as texts, without those that are damaged.
+
+    >>> kept_repositories(["docker.io/library/alpine", "x!", "alpine"])
+    [Repository(registry='docker.io', path='library/alpine')]
+    """
+    kept = []
+    for text in texts:
+        with suppress(InvalidReference):
+            repository = Repository.parse(text)
+            if str(repository) == text:
+                kept.append(repository)
+    return kept
 
 
 def is_tag(text: str) -> bool:

@@ -15,8 +15,8 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Table, bindparam, func, select
 
-from microbadger.image import format_time
-from microbadger.store import DELIVERIES, MESSAGES, SUBSCRIPTIONS
+from microbadger.image import format_time, parse_kept
+from microbadger.store import DELIVERIES, END_OF_TIME, MESSAGES, SUBSCRIPTIONS
 
 # The first delays of the schedule that the Standard Webhooks specification gives as an example.
 _DELAYS = (timedelta(seconds=5), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
@@ -72,7 +72,7 @@ class Attempt:
         """Return the entry of the history after this attempt."""
         delivery = DeliveryDocument(
             WebhookURL=url,
-            Message=json.loads(message.body),
+            Message=parse_kept(message.body, object),
             Attempts=message.attempts,
             StatusCode=self.status,
             Response=self.response,
@@ -140,7 +140,7 @@ def unpark(connection: Connection, subscription_id: str, now: datetime) -> int:
 def history(connection: Connection, subscription_id: str) -> list[DeliveryDocument]:
     """Return how the last deliveries went, the latest one first."""
     documents = connection.execute(_HISTORY, {"subscription": subscription_id}).scalars()
-    return [json.loads(document) for document in documents]
+    return [document for text in documents if (document := parse_kept(text, DeliveryDocument))]
 
 
 def lengths(connection: Connection, subscription_id: str) -> tuple[int, int]:
@@ -181,7 +181,8 @@ def _is_due(due_at: datetime, now: datetime) -> bool:
 
 
 def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+    """Return a time that was kept; a damaged one is over."""
+    return datetime.fromtimestamp(seconds if 0 <= seconds < END_OF_TIME else 0, UTC)
 
 
 def _lengths(connection: Connection, statement: Any) -> tuple[int, int]:

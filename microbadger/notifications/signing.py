@@ -19,6 +19,14 @@ def new_secret() -> str:
     return _PREFIX + b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
 
 
+def is_secret(text: str) -> bool:
+    """Return whether messages can be signed with a secret, as it was kept."""
+    try:
+        return bool(b64decode(text.removeprefix(_PREFIX)))
+    except ValueError:
+        return False
+
+
 def signed_headers(secret: str, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
     """Return the headers of a message that is sent at a Unix time.
 

@@ -6,19 +6,22 @@ in SQLite a transaction that writes has the database for itself.
 
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from microbadger.image import InvalidReference, Repository, image_name, parse_kept
 from microbadger.notifications.messages import FORMATS
 from microbadger.notifications.receivers import Scope
+from microbadger.notifications.signing import is_secret
 from microbadger.site import ImagePaths
 from microbadger.store import SUBSCRIPTIONS
 
 DEFAULT_FORMAT = "microbadger"
 MOST_SUBSCRIPTIONS = 1000
 _MOST_PATTERNS = 50
+_NO_TAG = ("-",)  # a pattern that fits none
 _PATTERN = re.compile(r"[\w.*?\[\]!-]{1,128}", re.ASCII)
 
 
@@ -78,9 +81,10 @@ def lock(connection: Connection, subscription_id: str) -> Subscription | None:
     return _subscription(row) if row else None
 
 
-def lock_interested(connection: Connection, image_name: str) -> list[Subscription]:
+def lock_interested(connection: Connection, name: str) -> list[Subscription]:
     """Return the enabled subscriptions of an image, locked as by `lock`."""
-    return [_subscription(row) for row in connection.execute(_INTERESTED, {"image": image_name})]
+    interested = map(_subscription, connection.execute(_INTERESTED, {"image": name}))
+    return [subscription for subscription in interested if subscription.is_enabled]
 
 
 def insert(connection: Connection, subscription: Subscription) -> None:
@@ -107,7 +111,27 @@ def _row(subscription: Subscription) -> dict[str, Any]:
 def _subscription(row: Any) -> Subscription:
     fields = row._asdict()
     del fields["number"]
-    return Subscription(**{**fields, "tags": tuple(json.loads(row.tags))})
+    subscription = Subscription(**{**fields, "tags": _patterns(row.tags)})
+    return subscription if _can_be_used(subscription) else replace(subscription, is_enabled=False)
+
+
+def _can_be_used(subscription: Subscription) -> bool:
+    """Return whether messages can be made and signed; else it is damaged, and disabled until somebody mends it."""
+    is_named = subscription.image_name == _name_in(subscription.image_name)
+    return is_named and is_secret(subscription.secret) and subscription.format in FORMATS
+
+
+def _name_in(text: str) -> str | None:
+    try:
+        return image_name(Repository.parse(text))
+    except InvalidReference:
+        return None
+
+
+def _patterns(text: str) -> tuple[str, ...]:
+    """Return tag patterns as they are kept; where they are damaged, one that fits no tag: all would be too many."""
+    patterns = parse_kept(text, list[str])
+    return _NO_TAG if patterns is None else tuple(patterns)
 
 
 _ALL = select(SUBSCRIPTIONS).order_by(SUBSCRIPTIONS.c.number)

@@ -6,14 +6,15 @@ oauth.md beside it. The scope is taken from the answer to the real request, newe
 one server, repository, scope and credential. Without a credential the token is an anonymous one.
 
 A realm is not to be trusted. `transport` lets none lead inside; here, a credential goes only to a realm of the same
-host, of the same organisation's hosts, of the short list of known ones, or one the operator named.
+host, to a known one, or to one that the operator named for this registry. A domain in common proves nothing: anybody
+can have a host below `run.app` or `gouv.fr`.
 """
 
 import math
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -38,21 +39,18 @@ _SCOPE = re.compile(r"[\x21-\x7e]{1,1000}", re.ASCII)
 _NUMBER = re.compile(r"\s*\d{1,300}(\.\d{0,300})?\s*", re.ASCII)
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+", re.ASCII)
 
-# Registries whose realm is on a host of another name.
-_KNOWN_REALMS = {"registry-1.docker.io": "auth.docker.io"}
-# Domains below which everybody can have a host: sharing one of these proves nothing.
-_SHARED_DOMAINS = {
-    "amazonaws.com",
-    "azurecr.io",
-    "azurewebsites.net",
-    "cloudfront.net",
-    "github.io",
-    "herokuapp.com",
-    "jfrog.io",
-    "onrender.com",
-    "pages.dev",
-    "workers.dev",
+# Registries whose realm is on a host of another name, as each says to an anonymous request for /v2/:
+# https://distribution.github.io/distribution/spec/auth/token/
+# https://docs.gitlab.com/administration/packages/container_registry/
+# https://docs.digitalocean.com/reference/api/reference/container-registry/
+_KNOWN_REALMS = {
+    "registry-1.docker.io": "auth.docker.io",
+    "registry.gitlab.com": "gitlab.com",
+    "registry.digitalocean.com": "api.digitalocean.com",
 }
+# https://www.alibabacloud.com/help/en/acr/ has one for each region, and that of Hangzhou answers for others, too.
+_ALIBABA = re.compile(r"registry\.([a-z0-9-]+)\.aliyuncs\.com", re.ASCII)
+_ALIBABA_REALM, _ALIBABA_MAIN_REGION = "dockerauth.{}.aliyuncs.com", "cn-hangzhou"
 
 
 @dataclass(frozen=True)
@@ -85,6 +83,7 @@ class Subject:
     """What is to be read, with which credential; a registry may give different scopes for each `resource`.
 
     `home` is the URL of the server that is asked: the registry's own or, if `is_elsewhere`, one it redirects to.
+    `named` are the servers that may be private and be its realm, because the operator named them.
     """
 
     host: str
@@ -92,6 +91,7 @@ class Subject:
     path: str
     resource: str
     credential: Credential | None = None
+    named: frozenset[Origin] = frozenset()
     is_elsewhere: bool = False
 
 
@@ -106,13 +106,10 @@ _ANY = ""  # most registries give one scope for every resource of a repository, 
 
 
 class Authenticator:
-    """Answers challenges and remembers the answers; `named` are the URLs of realms that the operator trusts."""
+    """Answers challenges and remembers the answers."""
 
-    def __init__(
-        self, transport: Transport, *, named: Collection[str] = (), clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, transport: Transport, *, clock: Callable[[], float] = time.time) -> None:
         self._transport = transport
-        self._named = frozenset(map(Origin.of, named))
         self._clock = clock
         self._lock = threading.Lock()
         self._scopes: dict[Subject, _Scopes] = {}
@@ -203,9 +200,10 @@ class Authenticator:
             method="GET",
             url=realm,
             host=subject.host,
-            home=None if subject.is_elsewhere else subject.home,
+            home=None,
             kind="token",
             max_bytes=_MAX_TOKEN_BYTES,
+            named=subject.named,
             max_redirects=0,
         )
         if credential is not None and credential.identity_token:
@@ -228,20 +226,13 @@ class Authenticator:
             origin = Origin.of(target)
         except ValueError as error:
             raise Refused(f"{subject.host} names a realm that is not a URL", host=subject.host) from error
-        if subject.credential is not None and not self._may_see_credentials(origin, Origin.of(subject.home)):
+        if subject.credential is not None and not _may_see_credentials(origin, subject):
             raise Refused(
-                f"{subject.host} asks to send its credential to {origin.host}, which is not a known realm of it",
+                f"{subject.host} names {origin.host} as its token service, which is not known to be that: if it is,"
+                " name it in MICROBADGER_REGISTRY_SERVERS",
                 host=subject.host,
             )
         return target
-
-    def _may_see_credentials(self, realm: Origin, home: Origin) -> bool:
-        return (
-            realm in self._named
-            or realm.host == home.host
-            or _KNOWN_REALMS.get(home.host) == realm.host
-            or _are_siblings(realm.host, home.host)
-        )
 
 
 def parse_challenges(header: str) -> tuple[Challenge, ...]:
@@ -294,14 +285,12 @@ def _lifetime_seconds(value: object) -> float:
     return min(max(seconds, _MIN_LIFETIME_SECONDS), _MAX_LIFETIME_SECONDS)
 
 
-def _are_siblings(one: str, other: str) -> bool:
-    """Return whether two hosts belong to one organisation: `registry.gitlab.com` and `gitlab.com` do.
+def _may_see_credentials(realm: Origin, subject: Subject) -> bool:
+    home = Origin.of(subject.home)
+    return realm in subject.named or realm.host == home.host or realm.host in _known_realms(home.host)
 
-    Without the list of public suffixes this errs on the safe side: `a.co.uk` and `b.co.uk` share nothing.
-    """
-    if ":" in one or one.rpartition(".")[2].isdigit():
-        return False
-    labels, others = one.split("."), other.split(".")
-    length = 2 if len(labels[-2:][0]) > 3 else 3
-    domain = labels[-length:]
-    return len(domain) == length and domain == others[-length:] and ".".join(domain[-2:]) not in _SHARED_DOMAINS
+
+def _known_realms(host: str) -> set[str]:
+    if region := _ALIBABA.fullmatch(host):
+        return {_ALIBABA_REALM.format(each) for each in (region[1], _ALIBABA_MAIN_REGION)}
+    return {_KNOWN_REALMS[host]} if host in _KNOWN_REALMS else set()

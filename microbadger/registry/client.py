@@ -48,19 +48,23 @@ class Registry:
         self._servers = servers or Servers()
         self._credentials = credentials
         self._pulls = PullLimits(counts, clock)
-        named = self._servers.named
-        self._transport = Transport(network, counts, named=named, limits=limits, sleep=sleep, clock=clock)
-        self._authenticator = Authenticator(self._transport, named=named, clock=clock)
+        self._transport = Transport(network, counts, limits=limits, sleep=sleep, clock=clock)
+        self._authenticator = Authenticator(self._transport, clock=clock)
         self.docker_hub = DockerHub(self._transport, self._servers.hub_url)
         self.content = Content(database, clock=clock)
 
-    def repository(self, repository: Repository, *, private: bool = False) -> RemoteRepository:
-        """Return a view of one repository, of which only what everybody may read is read unless it is `private`."""
-        place = f"{self._servers.host_asked(repository.registry)}/{repository.path}"
+    def repository(
+        self, repository: Repository, *, private: bool = False, is_named: bool = True
+    ) -> RemoteRepository:
+        """Return a view of one repository, of which only what everybody may read is read unless it is `private`.
+
+        Unless its registry `is_named` by the operator, it is asked over https and at public addresses only.
+        """
+        place = self._place_of(repository)
         session = partial(
             Session,
             repository,
-            base_url=self._servers.base_url(repository.registry),
+            server=self._servers.of(repository.registry, is_named=is_named),
             transport=self._transport,
             authenticator=self._authenticator,
             pulls=self._pulls,
@@ -69,8 +73,7 @@ class Registry:
         def find_account() -> Session | None:
             try:
                 credential = self._credential(place)
-            except Denied as error:
-                log.warning("credential_not_used", image=repository.familiar, error=error)
+            except Denied:
                 return None
             return session(credential=credential) if credential else None
 
@@ -78,9 +81,21 @@ class Registry:
             return RemoteRepository(session(credential=self._credential(place)))
         return RemoteRepository(session(), find_account)
 
+    def has_account(self, repository: Repository) -> bool:
+        """Return whether a private repository could be read: there is a credential for it, or one may be found."""
+        try:
+            return self._credential(self._place_of(repository)) is not None
+        except Denied:
+            return True
+
+    def _place_of(self, repository: Repository) -> str:
+        return f"{self._servers.host_asked(repository.registry)}/{repository.path}"
+
     def _credential(self, place: str) -> Credential | None:
         try:
             return self._credentials(place)
         except ValueError as error:
             host = place.partition("/")[0]
-            raise Denied(f"the credential for {host} cannot be read: {error}", host=host) from error
+            log.warning("credential_not_used", image=place, error=error)
+            message = f"{host} was not asked, because something is wrong with the settings: the log says what"
+            raise Denied(message, host=host) from error

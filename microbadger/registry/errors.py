@@ -9,31 +9,46 @@
     └── Refused        an address, redirect or realm that we do not follow
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterator, Mapping
 from typing import ClassVar
 
 from microbadger.image import parse_object
-from microbadger.logs import Redaction
 
-_MAX_WORDS_LENGTH = 200
-_MAX_READ_LENGTH = 8000  # secrets are found only whole, and a token is long
+_CODES = (
+    *("BLOB_UNKNOWN", "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "DIGEST_INVALID", "MANIFEST_BLOB_UNKNOWN"),
+    *("MANIFEST_INVALID", "MANIFEST_UNKNOWN", "NAME_INVALID", "NAME_UNKNOWN", "SIZE_INVALID", "UNAUTHORIZED"),
+    *("DENIED", "UNSUPPORTED", "TOOMANYREQUESTS"),
+)
+_MAX_ERRORS = 10
+# https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
+_NO_REPOSITORY = frozenset({"NAME_UNKNOWN", "REPOSITORY_UNKNOWN", "REPOSITORY_NOT_FOUND"})
+# Harbor says NOT_FOUND of everything, and Quay that a tag has expired.
+_NO_CONTENT = frozenset({"MANIFEST_UNKNOWN", "TAG_UNKNOWN", "TAG_EXPIRED", "NOT_FOUND"})
 
 
 class RegistryError(Exception):
     """A request failed; the message is one sentence without secrets, `kind` one stable word for counting.
 
     `temporary` says that the same request may succeed later; `retry_after_seconds` when, if the host said so.
+    `codes` are those by which a registry named the errors.
     """
 
     kind: ClassVar[str] = "error"
     temporary: ClassVar[bool] = False
 
     def __init__(
-        self, message: str, *, host: str, status: int | None = None, retry_after_seconds: float | None = None
+        self,
+        message: str,
+        *,
+        host: str,
+        status: int | None = None,
+        codes: Collection[str] = (),
+        retry_after_seconds: float | None = None,
     ) -> None:
         super().__init__(message)
         self.host = host
         self.status = status
+        self.codes = frozenset(codes)
         self.retry_after_seconds = retry_after_seconds
 
 
@@ -52,9 +67,22 @@ class RateLimited(RegistryError):
 
 
 class NotFound(RegistryError):
-    """A registry says that it has no such repository, tag or content."""
+    """A registry says that it has no such repository, tag or content.
+
+    A server that is being repaired, or one in front of the registry, answers so, too: then without a code.
+    """
 
     kind = "not_found"
+
+    @property
+    def is_explicit(self) -> bool:
+        """Whether the registry itself says so, in a code of its own."""
+        return bool(self.codes & (_NO_REPOSITORY | _NO_CONTENT))
+
+    @property
+    def is_of_repository(self) -> bool:
+        """Whether the registry itself says that it does not have the repository."""
+        return bool(self.codes & _NO_REPOSITORY)
 
 
 class Denied(RegistryError):
@@ -75,20 +103,26 @@ class Refused(RegistryError):
     kind = "refused"
 
 
-def words_of(body: bytes, secrets: Iterable[str]) -> str:
-    """Return a registry's own words for an error, cut and made harmless, to follow a message; empty if it has none.
+def code_of(body: bytes) -> str:
+    """Return the code by which a registry names an error, to follow a message; empty if it is none of those known.
 
-    They are published, so they hold none of the secrets, nor what signs a URL.
+    Errors are published, and a registry's own words can repeat a credential in any form, or what only its owner may
+    read. They are left out wherever they come from: what is missing would say which registries have a credential.
     https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
     """
+    code = next(_errors_in(body), {}).get("code")
+    return f" ({code})" if code in _CODES else ""
+
+
+def codes_in(body: bytes) -> frozenset[str]:
+    """Return the codes by which a registry names the errors in an answer."""
+    return frozenset(code for error in _errors_in(body) if isinstance(code := error.get("code"), str))
+
+
+def _errors_in(body: bytes) -> Iterator[Mapping[str, object]]:
     try:
         errors = parse_object(body).get("errors")
     except ValueError:
-        return ""
-    first = errors[0] if isinstance(errors, list) and errors else None
-    if not isinstance(first, dict):
-        return ""
-    words = " ".join(str(first[key]) for key in ("code", "message") if isinstance(first.get(key), str))
-    redacted = Redaction(secrets).of(words[:_MAX_READ_LENGTH])
-    harmless = " ".join("".join(char if char.isprintable() else " " for char in redacted).split())
-    return f" ({harmless[:_MAX_WORDS_LENGTH]})" if harmless else ""
+        return
+    if isinstance(errors, list):
+        yield from (error for error in errors[:_MAX_ERRORS] if isinstance(error, dict))

@@ -62,7 +62,7 @@ class RemoteRepository:
 
         ``before_page`` is called before each page is read: there can be hundreds.
         """
-        return read_tags(self._page, self._bad, before_page)
+        return read_tags(self._session.repository, self._page, self._bad, before_page)
 
     def head(self, reference: str) -> str | None:
         """Return the digest of what a tag names, None where the registry does not say; this is not a pull.
@@ -95,7 +95,7 @@ class RemoteRepository:
         question = Question(f"manifests/{reference}", "manifest", _MAX_MANIFEST_BYTES, ACCEPT)
         if not self._is_shown(reference) and self._account is not None:
             self.head(reference)
-        answer = self._content(question) if self._is_shown(reference) else self._get(question)
+        answer = self._content(question) if self._is_shown(reference) else self._session.get(question)
         self._is_public = True
         if not is_digest(reference):
             return RawManifest(answer.body, digest_of(answer.body), _media_type(answer))
@@ -145,21 +145,11 @@ class RemoteRepository:
                 self._accounts = []
             except (NotFound, BadAnswer):
                 pass  # some registries hide what an account may not read: the anonymous answer counts
-        return self._get(question)
+        return self._session.get(question)
 
     def _page(self, query: str, final: Collection[int]) -> Answer:
         path = f"tags/list?{query}" if query else "tags/list"
         return self._session.get(Question(path, "tags", _MAX_PAGE_BYTES, final=final))
-
-    def _get(self, question: Question) -> Answer:
-        """Return content as far as `session` may read it."""
-        try:
-            return self._session.get(question)
-        except Denied as error:
-            if self._account is None:
-                raise
-            message = f"{error}; to publish it with the credential for {error.host}, write 'private' after its name"
-            raise Denied(message, host=error.host, status=error.status) from error
 
     def _bad(self, reason: str) -> BadAnswer:
         repository = self._session.repository

@@ -17,8 +17,9 @@ from microbadger.http import Answer, Origin
 from microbadger.image import Repository
 from microbadger.registry.auth import Authenticator, Authorization, Challenge, Subject, usable_challenge
 from microbadger.registry.credentials import Credential
-from microbadger.registry.errors import BadAnswer, Denied, NotFound, RegistryError, Unreachable, words_of
+from microbadger.registry.errors import BadAnswer, Denied, NotFound, RegistryError, Unreachable, code_of, codes_in
 from microbadger.registry.pulls import PullLimits
+from microbadger.registry.servers import Server
 from microbadger.registry.transport import Request, Transport
 
 _MAX_REQUESTS_TO_LOG_IN = 3
@@ -50,15 +51,15 @@ class Session:
         self,
         repository: Repository,
         *,
-        base_url: str,
+        server: Server,
         transport: Transport,
         authenticator: Authenticator,
         pulls: PullLimits,
         credential: Credential | None = None,
     ) -> None:
         self.repository = repository
-        self._base_url = base_url
-        self._home = Origin.of(base_url)
+        self._server = server
+        self._home = Origin.of(server.url)
         self._transport = transport
         self._authenticator = authenticator
         self._pulls = pulls
@@ -73,17 +74,17 @@ class Session:
 
     def get(self, question: Question) -> Answer:
         """Return a successful answer; raise what any other means."""
-        answer, sent = self._ask("GET", question)
+        answer = self._ask("GET", question)
         if answer.status == 200:
             return answer
-        raise self._meaning(answer, question.path, sent)
+        raise self._meaning(answer, question.path)
 
     def head(self, question: Question) -> Answer:
         """Return the headers of an answer, whatever its status."""
-        return self._ask("HEAD", question)[0]
+        return self._ask("HEAD", question)
 
-    def _ask(self, method: str, question: Question) -> tuple[Answer, _Sent]:
-        """Return an answer after logging in where that is asked for, and what was sent to do so."""
+    def _ask(self, method: str, question: Question) -> Answer:
+        """Return an answer after logging in where that is asked for."""
         kind = question.kind
         sent = self._kept(kind)
         challenges: Counter[Origin] = Counter()
@@ -93,17 +94,17 @@ class Session:
             challenge = self._challenge(answer)
             challenges[origin] += 1
             if not challenge or challenges[origin] == _MAX_REQUESTS_TO_LOG_IN or len(challenges) > _MAX_SERVERS:
-                return answer, sent
+                return answer
             subject = self._subject(answer.url, kind)
             better = self._authenticator.answer(subject, challenge, answer.url, sent=sent.get(origin))
             if better is None:
-                return answer, sent
+                return answer
             if subject.is_elsewhere:
                 self._elsewhere = subject.home, subject.path
             sent[origin] = better
 
     def _url(self, path: str) -> str:
-        return f"{self._base_url}/v2/{self.repository.path}/{path}"
+        return f"{self._server.url}/v2/{self.repository.path}/{path}"
 
     def _send(self, method: str, url: str, question: Question, sent: Mapping[Origin, Authorization]) -> Answer:
         values = {origin: authorization.value for origin, authorization in sent.items()}
@@ -111,9 +112,10 @@ class Session:
             method=method,
             url=url,
             host=self.repository.registry,
-            home=self._base_url,
+            home=self._server.home,
             kind=question.kind,
             max_bytes=question.max_bytes,
+            named=self._server.others,
             accept=question.accept,
             authorization=values.pop(self._home, None),
             elsewhere=values,
@@ -143,8 +145,15 @@ class Session:
             # ACR wants another scope for tags than for content, so each remembers its own.
             resource="tags" if kind == "tags" else "content",
             credential=None if is_elsewhere else self._credential,
+            named=self._named_by(Origin.of(url)),
             is_elsewhere=is_elsewhere,
         )
+
+    def _named_by(self, origin: Origin) -> frozenset[Origin]:
+        """Return the servers that may be private and still be named as a realm by a server."""
+        if origin == self._home:
+            return self._server.others | ({origin} if self._server.is_named else set())
+        return self._server.others if origin in self._server.others else frozenset()
 
     def _challenge(self, answer: Answer) -> Challenge | None:
         """Return how to log in, if that is what is asked for."""
@@ -162,28 +171,26 @@ class Session:
             return challenge and challenge.without_scope()
         return challenge
 
-    def _meaning(self, answer: Answer, path: str, sent: _Sent) -> RegistryError:
+    def _meaning(self, answer: Answer, path: str) -> RegistryError:
         host, status = self.repository.registry, answer.status
         what = _name_of(path)
-        detail = words_of(answer.body, self._secrets(sent))
+        detail = code_of(answer.body)
         if status in (401, 403):
-            message = f"the {what} of {self.repository} was not found or is private{detail}"
+            # Said in every case: else it would tell for which registries there is a credential.
+            advice = f"to publish it if it is private, log in to {host} and write 'private' after its name"
+            message = f"the {what} of {self.repository} was not found or is private{detail}; {advice}"
             return Denied(message, host=host, status=status)
         if status in (404, 410):
-            return NotFound(f"{host} has no {what} of {self.repository.path}{detail}", host=host, status=status)
+            message = f"{host} has no {what} of {self.repository.path}{detail}"
+            return NotFound(message, host=host, status=status, codes=codes_in(answer.body))
         kind = Unreachable if status == 408 or (status >= 500 and status != 501) else BadAnswer
         message = f"{host} answered with status {status} for the {what} of {self.repository.path}{detail}"
         return kind(message, host=host, status=status)
 
-    def _secrets(self, sent: _Sent) -> list[str]:
-        """Return the secrets that were shown and may be repeated where everybody can read it."""
-        shown = [authorization.value.partition(" ")[2] for authorization in sent.values()]
-        return [*shown, *(self._credential.secrets if self._credential else [])]
-
     def _server_of(self, url: str) -> str:
         """Return the URL below which the server of a URL has its API: that of this registry, or of another one."""
         parts = urlsplit(url)
-        return self._base_url if Origin.of(url) == self._home else f"{parts.scheme}://{parts.netloc}"
+        return self._server.url if Origin.of(url) == self._home else f"{parts.scheme}://{parts.netloc}"
 
     @property
     def _user(self) -> str | None:

@@ -2,6 +2,9 @@
 
 Links to the next page name another scheme, an internal host or a path that lacks its start where a registry does not
 know how it is reached (RTFACT-18971). Only their query is used, so none of that matters, and none leads anywhere else.
+
+An answer that holds no list says nothing about tags, nor does the list of another repository, or one that holds other
+things only: none of them is an empty list.
 """
 
 import re
@@ -9,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from microbadger.http import Answer
-from microbadger.image import is_tag, parse_object
+from microbadger.image import Repository, is_digest, is_tag, parse_object
 from microbadger.registry.errors import BadAnswer, RegistryError
 
 _MAX_PAGES = 1000
@@ -19,6 +22,7 @@ _MAX_LINK_LENGTH = 8192
 _LINK = re.compile(r"<([^<>]*)>([^<>]*)")
 _NOT_ABOUT_SIZE = {401, 404, 429}
 _SIZE_IS_REFUSED = {500, 501}
+_PATH = re.compile(r"/v2/([^?#]+)/tags/")
 
 Ask = Callable[[str, Collection[int]], Answer]
 """Asks for the page of a query; the statuses are those of which no further try is made. Raises RegistryError."""
@@ -32,11 +36,13 @@ class TagList:
     trouble: RegistryError | None
 
 
-def read_tags(ask: Ask, bad: Callable[[str], BadAnswer], before_page: Callable[[], object]) -> TagList:
+def read_tags(
+    repository: Repository, ask: Ask, bad: Callable[[str], BadAnswer], before_page: Callable[[], object]
+) -> TagList:
     """Return the tags on all pages up to the first that cannot be read; `bad` makes the error for an odd answer."""
     names: dict[str, None] = {}
     try:
-        for page in _pages(ask, bad, before_page):
+        for page in _pages(repository, ask, bad, before_page):
             names |= dict.fromkeys(page)
             if len(names) > _MAX_TAGS:
                 raise bad(f"it lists more than {_MAX_TAGS:,} tags")
@@ -45,11 +51,13 @@ def read_tags(ask: Ask, bad: Callable[[str], BadAnswer], before_page: Callable[[
     return TagList(list(names), None)
 
 
-def _pages(ask: Ask, bad: Callable[[str], BadAnswer], before_page: Callable[[], object]) -> Iterator[list[str]]:
+def _pages(
+    repository: Repository, ask: Ask, bad: Callable[[str], BadAnswer], before_page: Callable[[], object]
+) -> Iterator[list[str]]:
     query, answer = _first_page(ask, before_page)
     seen = {query}
     while True:
-        yield _names(answer, bad)
+        yield _names(repository, answer, bad)
         following = _next_query(answer, bad)
         if following is None:
             return
@@ -80,18 +88,54 @@ def _is_about_size(status: int | None) -> bool:
     return 400 <= status < 500 or status in _SIZE_IS_REFUSED
 
 
-def _names(answer: Answer, bad: Callable[[str], BadAnswer]) -> list[str]:
+def _names(repository: Repository, answer: Answer, bad: Callable[[str], BadAnswer]) -> list[str]:
     """Return the tags of a page; Nexus also lists nulls, and Artifactory digests."""
     try:
         fields = parse_object(answer.body)
     except ValueError as error:
         raise bad("its list of tags is not JSON") from error
-    tags = fields.get("tags")
-    if tags is None and "errors" not in fields:
-        return []
+    if "tags" not in fields or "errors" in fields:
+        raise bad("its list of tags is missing")
+    tags = fields["tags"]
+    if tags is None:  # so says a registry written in Go of a list without an entry
+        tags = []
     if not isinstance(tags, list):
         raise bad("its list of tags is not a list")
-    return [tag for tag in tags if isinstance(tag, str) and is_tag(tag)]
+    names = [tag for tag in tags if isinstance(tag, str) and is_tag(tag)]
+    if not (_is_about if names else _is_just_about)(repository, answer.url, fields.get("name")):
+        raise bad("its list of tags is that of another repository")
+    if not names and not all(isinstance(tag, str) and is_digest(tag) for tag in tags):
+        raise bad("its list of tags holds no tag, but other things")
+    return names
+
+
+def _is_about(repository: Repository, url: str, name: object) -> bool:
+    """Return whether a list of tags is that of a repository, by the name that it bears, if it bears one.
+
+    A registry behind a proxy, or one that holds others, names a repository by a longer or a shorter path; and one that
+    redirected to another registry by the path there.
+    """
+    if name is None or name == "":
+        return True
+    if not isinstance(name, str):
+        return False
+    paths = _paths(repository, url)
+    return any(_ends_with(name.lower(), path.lower()) or _ends_with(path.lower(), name.lower()) for path in paths)
+
+
+def _is_just_about(repository: Repository, url: str, name: object) -> bool:
+    """Return whether an empty list is that of a repository: it has to say so, because all tags go with it."""
+    return name in _paths(repository, url)
+
+
+def _paths(repository: Repository, url: str) -> tuple[str, ...]:
+    """Return the path of a repository, and the one that was asked for in the end."""
+    asked = _PATH.search(url)
+    return repository.path, asked[1] if asked else repository.path
+
+
+def _ends_with(path: str, end: str) -> bool:
+    return f"/{path}".endswith(f"/{end}")
 
 
 def _next_query(answer: Answer, bad: Callable[[str], BadAnswer]) -> str | None:

@@ -1,6 +1,7 @@
 """HTTP to servers that nobody vouches for: a registry names realms, redirects and pages, and any can be a trap.
 
-Only https leaves for hosts the operator did not name, and only to public addresses. Bodies, redirects, times
+Only https leaves for hosts the operator did not name for the registry that is asked, and only to public addresses: a
+host that was named for one registry is out of the reach of all others. Bodies, redirects, times
 and tries are bounded. Authorization goes only to the server that it is for, and what was compressed is not expanded.
 The reasons are CVE-2026-33540, CVE-2026-48978 and CVE-2026-24845 (realms that lead inside), CVE-2020-1702 (endless
 bodies) and what the specification says of redirects:
@@ -32,6 +33,7 @@ from microbadger.http import (
     is_public,
     is_public_host,
     retry_after_seconds,
+    seconds_left,
 )
 from microbadger.registry.errors import BadAnswer, RateLimited, Refused, RegistryError, Unreachable
 from microbadger.store import Counts
@@ -51,9 +53,10 @@ _COMPRESSED = {"gzip", "x-gzip", "deflate", "br", "zstd", "compress"}
 class Request:
     """What to ask, and of whom: `host` is the registry's name in errors and counts, `home` its own URL.
 
-    The home may be private; there is none if nobody vouches for the server. `authorization` is sent to the server
-    `url` leads to, not where that redirects: what another server gets is in `elsewhere`. A status that is `final` is
-    returned at once, although another try might help.
+    The home may be private, and so may the servers that the operator `named` for this registry, which are spoken to
+    over plain http where the URL says so. There is no home if nobody vouches for the server. `authorization` is sent to
+    the server `url` leads to, not where that redirects: what another server gets is in `elsewhere`. A status that is
+    `final` is returned at once, although another try might help.
     """
 
     method: str
@@ -62,6 +65,7 @@ class Request:
     home: str | None
     kind: str
     max_bytes: int
+    named: Collection[Origin] = ()
     accept: str = "*/*"
     authorization: str | None = field(default=None, repr=False)
     elsewhere: Mapping[Origin, str] = field(default_factory=dict, repr=False)
@@ -74,8 +78,7 @@ class Request:
 class Transport:
     """Sends requests and returns their answers, or raises a `RegistryError`.
 
-    `named` are the URLs of servers the operator named: they may be private and, where the URL says so, are
-    spoken to over plain http. At most three requests a host run at once; one that answers 429 is left alone.
+    At most three requests a host run at once; one that answers 429 is left alone.
     """
 
     def __init__(
@@ -83,13 +86,11 @@ class Transport:
         network: Network,
         counts: Counts,
         *,
-        named: Collection[str] = (),
         limits: Limits | None = None,
         sleep: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._counts = counts
-        self._named = frozenset(map(Origin.of, named))
         self._sleep = sleep
         self._clock = clock
         # Apart, because a connection made to a private address must never serve a stranger's redirect.
@@ -103,6 +104,7 @@ class Transport:
 
     def send(self, request: Request) -> Answer:
         """Return the answer after redirects and retries, whatever its status, except one retried in vain."""
+        _raise_if_late(request.host)
         self._raise_if_held(request.host)
         pauses = iter(_PAUSES_SECONDS[: request.max_retries])
         while True:
@@ -110,7 +112,7 @@ class Transport:
                 return self._successful(request)
             except (Unreachable, RateLimited) as error:
                 delay_seconds = _delay_seconds(error, next(pauses, None))
-                if delay_seconds is None:
+                if delay_seconds is None or delay_seconds >= seconds_left():
                     raise
             self._sleep(delay_seconds)
 
@@ -131,46 +133,46 @@ class Transport:
         raise Unreachable(message, host=host, status=answer.status, retry_after_seconds=seconds)
 
     def _follow(self, request: Request) -> Answer:
-        """Return the first answer that does not redirect."""
+        """Return the first answer that does not redirect; once a public server was asked, only others like it are."""
         url = first = _url(request.url, request.host)
+        known = _known(request)
         for _ in range(request.max_redirects + 1):
             authorization = request.authorization if url.origin == first.origin else request.elsewhere.get(url.origin)
-            answer = self._exchange(request, url, authorization)
+            is_named = _is_named(request, url.origin, known)
+            answer = self._exchange(request, url, authorization, is_named=is_named)
+            known = known if is_named else frozenset()
             location = answer.headers.get("Location")
             if answer.status not in _REDIRECTS or not location:
                 return answer
             url = _url(location, request.host, base=url.text)
         raise Refused(f"{request.host} redirects too often, or where redirects are not allowed", host=request.host)
 
-    def _exchange(self, request: Request, url: Url, authorization: str | None) -> Answer:
-        """Send one request to one URL, once that is checked, and return the answer."""
-        client = self._named_client if self._is_named(request, url.origin) else self._public_client
+    def _exchange(self, request: Request, url: Url, authorization: str | None, *, is_named: bool) -> Answer:
+        """Send one request to one URL that was checked, and return the answer."""
+        client = self._named_client if is_named else self._public_client
         form = urlencode(request.form).encode() if request.form is not None else None
         # One byte more than is wanted shows that a body is too long.
         max_bytes = max(request.max_bytes + 1, _MAX_ERROR_BYTES)
         status = "none"
         try:
-            with self._slot(request.host), _translated(request.host):
+            with self._a_slot(request.host), _translated(request.host):
                 answer = client.send(request.method, url, _headers(request, authorization), form, max_bytes=max_bytes)
             status = str(answer.status)
         finally:
             self._counts.add("registry_requests", host=request.host, kind=request.kind, status=status)
         return _checked(request, answer)
 
-    def _is_named(self, request: Request, origin: Origin) -> bool:
-        """Return whether the operator named this server; if not, it must be a public one over https."""
-        known = {Origin.of(request.home), *self._named} if request.home else self._named
-        if origin.scheme != "https" and origin not in known:
-            raise Refused(f"{request.host} leads to {origin.host} without encryption", host=request.host)
-        if origin[1:] in {named[1:] for named in known}:
-            return True
-        if not origin.has_usual_port or not is_public_host(origin.host):
-            raise _forbidden(request.host)
-        return False
-
-    def _slot(self, host: str) -> threading.Semaphore:
+    @contextmanager
+    def _a_slot(self, host: str) -> Iterator[None]:
+        """Hold one of the few places in which a host is asked, once one is free."""
         with self._lock:
-            return self._slots.setdefault(host, threading.Semaphore(_CONNECTIONS_PER_HOST))
+            slot = self._slots.setdefault(host, threading.Semaphore(_CONNECTIONS_PER_HOST))
+        if not slot.acquire(timeout=max(0.0, min(seconds_left(), threading.TIMEOUT_MAX))):
+            raise _too_slow(host)
+        try:
+            yield
+        finally:
+            slot.release()
 
     def _hold(self, host: str, seconds: float | None) -> None:
         with self._lock:
@@ -182,6 +184,32 @@ class Transport:
         if 0 < left_seconds <= _MAX_HOLD_SECONDS:  # more, and the clock was set back
             message = f"{host} asked to make fewer requests and is left alone for a while"
             raise RateLimited(message, host=host, retry_after_seconds=left_seconds)
+
+
+def _known(request: Request) -> frozenset[Origin]:
+    """Return the servers that may be private for this request, because the operator named them for its registry."""
+    home = [Origin.of(request.home)] if request.home else []
+    return frozenset([*home, *request.named])
+
+
+def _is_named(request: Request, origin: Origin, known: Collection[Origin]) -> bool:
+    """Return whether a server is a known one; if not, it must be a public one over https."""
+    if origin.scheme != "https" and origin not in known:
+        raise Refused(f"{request.host} leads to {origin.host} without encryption", host=request.host)
+    if origin[1:] in {each[1:] for each in known}:
+        return True
+    if not origin.has_usual_port or not is_public_host(origin.host):
+        raise _forbidden(request.host)
+    return False
+
+
+def _raise_if_late(host: str) -> None:
+    if seconds_left() <= 0:
+        raise _too_slow(host)
+
+
+def _too_slow(host: str) -> Unreachable:
+    return Unreachable(f"{host} is too slow: the time of the check is over", host=host)
 
 
 def _url(text: str, host: str, *, base: str = "") -> Url:

@@ -2,12 +2,12 @@
 
 from microbadger.site.common_files import common_files
 from microbadger.site.image_files import ImageFiles, Maker, status_files
-from microbadger.site.image_list import entry_of, list_page, list_parts, listed
+from microbadger.site.image_list import ListEntry, entry_of, list_page, list_parts, listed
 from microbadger.site.markup import FORMATS, badge_link
 from microbadger.site.options import SiteOptions
 from microbadger.site.pages import LISTED_ON_HOME, STATES, absent_page, home_page
 from microbadger.site.paths import API, API_PAGE, CATALOGUE, HOME, ImagePaths, addresses, has_own_paths, image_in
-from microbadger.site.publisher import Publisher, PublishError
+from microbadger.site.publisher import NotRemoved, Publisher, PublishError
 from microbadger.site.search import search, searchable
 from microbadger.site.templating import CONTENT_SECURITY_POLICY
 
@@ -22,7 +22,9 @@ __all__ = [
     "STATES",
     "ImageFiles",
     "ImagePaths",
+    "ListEntry",
     "Maker",
+    "NotRemoved",
     "PublishError",
     "Publisher",
     "SiteOptions",

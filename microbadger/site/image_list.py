@@ -5,10 +5,23 @@ the list is written.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import NotRequired, TypedDict
 
 from microbadger.image import ImageDocument, Reason, Repository, State, document_bytes, image_name
 
 _FIELDS = ("Description", "LatestVersion", "DownloadSize", "PullCount", "LastUpdated", "UpdatedAt")
+
+
+class ListEntry(TypedDict):
+    """What is kept of an image for the list."""
+
+    ImageName: str
+    Description: NotRequired[str]
+    LatestVersion: NotRequired[str]
+    DownloadSize: NotRequired[int]
+    PullCount: NotRequired[int]
+    LastUpdated: NotRequired[str]
+    UpdatedAt: NotRequired[str]
 
 
 def entry_of(repository: Repository, image: ImageDocument | None) -> dict[str, object]:

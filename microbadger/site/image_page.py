@@ -5,7 +5,7 @@ reads: when the image was checked, other versions and platforms, other badges. A
 """
 
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from urllib.parse import urlsplit
@@ -71,8 +71,8 @@ class BadgeRow:
 
 
 @dataclass(frozen=True, slots=True)
-class UnreadPart:
-    """Platforms of a version that could not be read, and why."""
+class PlatformNote:
+    """A sentence about platforms of a version, or about all of it where there are none: why they are not whole."""
 
     platforms: list[PlatformDocument]
     reason: str
@@ -121,6 +121,7 @@ def image_page(
         shown_platform=main_platform_of(version) if version else None,
         layers=layer_rows(version.get("Layers", [])[:_LAYERS_SHOWN]) if version else [],
         unread_parts=unread_parts(version) if version else [],
+        cut_parts=cut_parts(version) if version else [],
         facts=facts_of(version) if version else read_labels({}),
         labels=table_of(version) if version else label_table({}, {}),
         labels_shown=_LABELS_SHOWN,
@@ -142,16 +143,34 @@ def version_shown(image: ImageDocument, tag: str | None) -> VersionDocument | No
     return next((version for version in image["Versions"] if tag in tags_of(version)), None)
 
 
-def unread_parts(version: VersionDocument) -> list[UnreadPart]:
+def unread_parts(version: VersionDocument) -> list[PlatformNote]:
     """Return which platforms of a version could not be read, together where the reason is the same.
 
     What is said of the whole version is not repeated.
     """
+    return _platform_notes(
+        version,
+        lambda platform: [platform["Unread"]] if "Unread" in platform else [],
+        [version["Unread"]] if "Unread" in version else [],
+    )
+
+
+def cut_parts(version: VersionDocument) -> list[PlatformNote]:
+    """Return what is left out of a version because it is too large, first of all of it, then of some platforms."""
+    of_all = version.get("Cut", [])
+    of_platforms = _platform_notes(version, lambda platform: platform.get("Cut", []), of_all)
+    return [*(PlatformNote([], reason) for reason in of_all), *of_platforms]
+
+
+def _platform_notes(
+    version: VersionDocument, reasons_of: Callable[[PlatformDocument], Sequence[str]], of_all: Sequence[str]
+) -> list[PlatformNote]:
     parts: dict[str, list[PlatformDocument]] = {}
     for platform in version["Platforms"]:
-        if (reason := platform.get("Unread")) and reason != version.get("Unread"):
-            parts.setdefault(reason, []).append(platform)
-    return [UnreadPart(platforms, reason) for reason, platforms in parts.items()]
+        for reason in reasons_of(platform):
+            if reason not in of_all:
+                parts.setdefault(reason, []).append(platform)
+    return [PlatformNote(platforms, reason) for reason, platforms in parts.items()]
 
 
 def tag_count_text(image: ImageDocument) -> str:

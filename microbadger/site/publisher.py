@@ -1,13 +1,27 @@
-"""Writes the public tree: whole files or nothing, and no file whose bytes are already there."""
+"""Writes the public tree: whole files or nothing, and no file whose bytes are already there.
+
+Files are flushed to the disk before they get their names, those of one image together: a web server would serve what a
+power failure left empty. A folder is not flushed. A name that is lost still leads to the old file, which is whole.
+"""
 
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from io import FileIO
 from pathlib import Path
 
 from microbadger.logs import EventLog
-from microbadger.store import PUBLIC_MODE, read_if_any, remove_file, replace_file, replace_if_other
+from microbadger.store import (
+    PUBLIC_MODE,
+    have_same_content,
+    open_if_any,
+    read_if_any,
+    remove_file,
+    replace_file,
+    sync_content,
+    written_beside,
+)
 
 log = EventLog(__name__)
 
@@ -16,35 +30,53 @@ class PublishError(Exception):
     """A file could not be written or removed; the sentence names it and the cause. The old file is still there."""
 
 
+class NotRemoved(PublishError):
+    """Files could not be removed: ``left`` are their paths, ``removed`` those of others that were."""
+
+    def __init__(self, cause: PublishError, left: Collection[str], removed: list[str]) -> None:
+        others = f", nor can {len(left) - 1} others" if len(left) > 1 else ""
+        super().__init__(f"{cause}{others}")
+        self.left = left
+        self.removed = removed
+
+
 class Publisher:
     """The folder ``public/``, addressed by the paths of `microbadger.site.paths`.
 
-    Each method that changes something raises PublishError if that fails.
+    Each method that changes something raises PublishError if that fails. ``sync`` waits until a file is on the disk.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, sync: Callable[[Path], None] = sync_content) -> None:
         self.folder = folder
+        self._sync = sync
 
     def publish(self, files: Mapping[str, Callable[[], bytes]], gone: Collection[str] = ()) -> list[str]:
         """Make and write ``files`` in their order, and remove those that are ``gone``; return the paths that changed.
 
         The last file is written after everything else is in place.
         """
-        paths = list(files)
-        changed = [path for path in paths[:-1] if self.write(path, files[path]())]
-        changed += [path for path in sorted(gone) if self.remove(path)]
-        return changed + [path for path in paths[-1:] if self.write(path, files[path]())]
+        *others, last = [*files] or [""]
+        with ExitStack() as written:
+            new = self._written({path: files[path] for path in others}, written)
+            for path, file in new.items():
+                self.put(path, file)
+        changed = [*new, *self.remove_all(gone)]
+        return [*changed, last] if last and self.write(last, files[last]()) else changed
 
     def read(self, path: str) -> bytes | None:
-        """Return the bytes published at a path, or None."""
-        return read_if_any(f"{self.folder}/{path}")
+        """Return the bytes published at a path, or None; what a symbolic link outside of the folder leads to is not."""
+        return read_if_any(f"{self.folder}/{path}", below=self.folder)
+
+    def open(self, path: str) -> FileIO | None:
+        """Return the same file opened to be read, for it may be long."""
+        return open_if_any(f"{self.folder}/{path}", below=self.folder)
 
     def write(self, path: str, content: bytes) -> bool:
         """Publish these bytes at a path; return False, without writing, if they are already there."""
         with _translated("write", path):
             if self.read(path) == content:
                 return False
-            replace_file(self.folder / path, content, PUBLIC_MODE)
+            replace_file(self.folder / path, content, PUBLIC_MODE, sync=self._sync)
         return True
 
     def write_if_possible(self, path: str, content: bytes) -> None:
@@ -56,13 +88,60 @@ class Publisher:
 
     def write_parts(self, path: str, parts: Iterable[bytes]) -> bool:
         """Do the same with content that comes in parts because it may be long."""
+        target = self.folder / path
+        with _translated("write", path), written_beside(target, parts, PUBLIC_MODE) as new:
+            if have_same_content(new, target):
+                new.unlink()
+                return False
+            self._sync(new)
+            new.replace(target)
+        return True
+
+    def _written(self, files: Mapping[str, Callable[[], bytes]], written: ExitStack) -> dict[str, Path]:
+        """Return new files with the content of those that differ, on the disk; ``written`` removes them on failure."""
+        new = {}
+        for path, make in files.items():
+            content = make()
+            with _translated("write", path):
+                if self.read(path) != content:
+                    new[path] = written.enter_context(written_beside(self.folder / path, [content], PUBLIC_MODE))
+        for path, file in new.items():
+            with _translated("write", path):
+                self._sync(file)
+        return new
+
+    def put(self, path: str, file: Path) -> None:
+        """Publish a file that is on the disk beside its place."""
         with _translated("write", path):
-            return replace_if_other(self.folder / path, parts, PUBLIC_MODE)
+            file.replace(self.folder / path)
 
     def remove(self, path: str) -> bool:
         """Remove a file, and the folders this leaves empty; return False if there was none."""
         with _translated("remove", path):
             return remove_file(self.folder / path, self.folder)
+
+    def remove_all(self, paths: Iterable[str]) -> list[str]:
+        """Remove files, and return the paths of those that there were.
+
+        Raises NotRemoved after it was tried for all.
+        """
+        removed: list[str] = []
+        troubles: dict[str, PublishError] = {}
+        for path in sorted(paths):
+            try:
+                if self.remove(path):
+                    removed.append(path)
+            except PublishError as error:
+                troubles[path] = error
+        if troubles:
+            raise NotRemoved(next(iter(troubles.values())), troubles, removed)
+        return removed
+
+    def paths(self) -> Iterator[str]:
+        """Yield the paths of all public files but those that are being written."""
+        for folder, _, names in os.walk(self.folder):
+            prefix = f"{folder}/"[len(f"{self.folder}/") :]  # there can be hundreds of thousands of files
+            yield from (f"{prefix}{name}" for name in names if not name.startswith("."))
 
     def has(self, path: str) -> bool:
         """Return whether a file is published at a path; an empty one, as a power failure may leave, does not count."""

@@ -1,11 +1,12 @@
 """Finds tracked images by name and description, the best match first."""
 
-from sqlalchemy import Column, ColumnElement, Connection, bindparam, case, func, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, bindparam, case, func, or_, select, true
 
 from microbadger.store import CHECKS, RECORDS
 
 _LONGEST_TERM = 255  # characters; a name has no more
 _ESCAPE = "!"
+_ANY: ColumnElement[bool] = true()
 _ESCAPED = str.maketrans({character: f"{_ESCAPE}{character}" for character in "%_!"})
 
 
@@ -32,8 +33,11 @@ _FOUND = (
 )
 
 
-def search(connection: Connection, term: str, at_most: int) -> list[str]:
-    """Return the names of the images that match a term best, names before descriptions and popular images first."""
+def search(connection: Connection, term: str, at_most: int, where: ColumnElement[bool] = _ANY) -> list[str]:
+    """Return the names of the images that match a term best, names before descriptions and popular images first.
+
+    ``where`` says which images may be named.
+    """
     term = searchable(term)
     if not term or len(term) > _LONGEST_TERM:
         return []
@@ -46,7 +50,7 @@ def search(connection: Connection, term: str, at_most: int) -> list[str]:
         "anywhere": f"%{pattern}%",
         "at_most": at_most,
     }
-    return [*connection.execute(_FOUND, parameters).scalars()]
+    return [*connection.execute(_FOUND.where(where), parameters).scalars()]
 
 
 def searchable(text: str) -> str:

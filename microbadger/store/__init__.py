@@ -1,20 +1,24 @@
 """The database, and whole files."""
 
-from microbadger.store.counts import CountLabels, Counts, labels_of
+from microbadger.store.counts import CountLabels, Counts, Totals, labels_of
 from microbadger.store.database import Database, StoreError
 from microbadger.store.files import (
     PUBLIC_MODE,
+    have_same_content,
     make_folder,
+    open_if_any,
     read_if_any,
     remove_file,
     replace_file,
-    replace_if_other,
     stamp_of,
     sweep,
+    sync_content,
     trouble_with,
+    written_beside,
 )
 from microbadger.store.leases import Lease, LeaseLost, Leases
-from microbadger.store.meta import identity_of, kept_secret, read_value, write_value
+from microbadger.store.meta import forget_value, identity_of, kept_secret, read_value, write_value
+from microbadger.store.patience import in_haste
 from microbadger.store.tables import (
     ASKED_TAGS,
     BROKEN_CONTENT,
@@ -22,10 +26,13 @@ from microbadger.store.tables import (
     CHECKS,
     CONTENT,
     DELIVERIES,
+    END_OF_TIME,
     FIRST_SEEN,
+    INTERRUPTED_CHECKS,
     LAYER_STACKS,
     LEASES,
     MESSAGES,
+    META,
     PUBLIC_FILES,
     RECORDS,
     REQUESTS,
@@ -43,10 +50,13 @@ __all__ = [
     "CHECKS",
     "CONTENT",
     "DELIVERIES",
+    "END_OF_TIME",
     "FIRST_SEEN",
+    "INTERRUPTED_CHECKS",
     "LAYER_STACKS",
     "LEASES",
     "MESSAGES",
+    "META",
     "PUBLIC_FILES",
     "PUBLIC_MODE",
     "RECORDS",
@@ -62,19 +72,25 @@ __all__ = [
     "LeaseLost",
     "Leases",
     "StoreError",
+    "Totals",
     "excluded",
+    "forget_value",
+    "have_same_content",
     "identity_of",
+    "in_haste",
     "kept_secret",
     "labels_of",
     "make_folder",
+    "open_if_any",
     "read_if_any",
     "read_value",
     "remove_file",
     "replace_file",
-    "replace_if_other",
     "stamp_of",
     "sweep",
+    "sync_content",
     "trouble_with",
     "upsert",
     "write_value",
+    "written_beside",
 ]

@@ -5,15 +5,20 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine
 from sqlalchemy.engine.interfaces import DBAPICursor
 
+from microbadger.store.patience import patience
+
 Kind = Literal["read", "write", "migrate"]
 
 _MOST_IDLE = 8
+_text = partial(str, encoding="utf-8", errors="replace")
+"""Reads a text of SQLite, which may hold any bytes: what is not UTF-8 is replaced."""
 _POLL_SECONDS = 0.001
 _BEGIN: Mapping[str, Mapping[Kind, Sequence[str]]] = {
     # IMMEDIATE: a transaction that begins by reading cannot go on to write once another one has written.
@@ -36,12 +41,10 @@ class Connections:
     def __init__(self, engine: Engine, *, busy_seconds: float = 0) -> None:
         self._engine = engine
         self._busy_seconds = busy_seconds
-        self._statements = {
-            kind: [statement.format(busy_ms=round(1000 * busy_seconds)) for statement in statements]
-            for kind, statements in _BEGIN[engine.dialect.name].items()
-        }
+        self._statements = _BEGIN[engine.dialect.name]
         self._idle: deque[Connection] = deque()
         self._is_closed = False
+        self._schema: int | None = None
 
     @contextmanager
     def transaction(self, kind: Kind) -> Iterator[Connection]:
@@ -53,19 +56,47 @@ class Connections:
         try:
             with connection.begin():
                 cursor = connection.connection.cursor()
+                seconds = patience(self._busy_seconds)
                 for statement in self._statements[kind]:
-                    self._execute(cursor, statement)
+                    self._execute(cursor, statement.format(busy_ms=round(1000 * seconds)), seconds)
                 yield connection
         finally:
-            self._idle.append(connection)
-            self._close_idle(0 if self._is_closed else _MOST_IDLE)
+            self._give_back(connection)
 
-    def _execute(self, cursor: DBAPICursor, statement: str) -> None:
+    def note_schema(self) -> None:
+        """Note that the tables are as they should be."""
+        self._schema = self._number_of_schema()
+
+    def have_same_schema(self) -> bool:
+        """Return whether no program has changed the tables since then, as far as that can be seen without waiting."""
+        return self._schema is None or self._number_of_schema() in (self._schema, None)
+
+    def _number_of_schema(self) -> int | None:
+        """Return a number that changes when the tables do; None if it cannot be read without waiting."""
+        if self._engine.dialect.name != "sqlite":
+            return None
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            return None
+        try:
+            cursor = connection.connection.cursor()
+            cursor.execute("PRAGMA busy_timeout = 0")
+            cursor.execute("PRAGMA schema_version")
+            ((number,),) = cursor.fetchall()
+        except sqlite3.Error:
+            return None  # the transaction that comes next says why
+        else:
+            return int(number)
+        finally:
+            self._give_back(connection)
+
+    def _execute(self, cursor: DBAPICursor, statement: str, seconds: float) -> None:
         """Execute a statement that begins a transaction; to write, as soon as no other process does.
 
         SQLite itself would try ever more rarely, at last every tenth of a second, and find the database locked again.
         """
-        ends_at = time.monotonic() + self._busy_seconds
+        ends_at = time.monotonic() + seconds
         while True:
             try:
                 cursor.execute(statement)
@@ -75,6 +106,10 @@ class Connections:
             else:
                 return
             time.sleep(_POLL_SECONDS)
+
+    def _give_back(self, connection: Connection) -> None:
+        self._idle.append(connection)
+        self._close_idle(0 if self._is_closed else _MOST_IDLE)
 
     def close(self) -> None:
         """Close every connection, those in use as soon as their transaction ends."""
@@ -93,9 +128,10 @@ def engine_for(file: Path, setup: str, *, mode: str = "rw", busy_seconds: float 
     def connect() -> sqlite3.Connection:
         address = f"{file.as_uri()}?mode={mode}"
         connection = sqlite3.connect(
-            address, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+            address, uri=True, timeout=patience(busy_seconds), isolation_level=None, check_same_thread=False
         )
         try:
+            connection.text_factory = _text
             connection.execute(setup)
         except BaseException:
             connection.close()

@@ -9,17 +9,20 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from typing import Any
 from weakref import WeakSet
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import Row, bindparam, or_, select
 
+from microbadger.image import parse_kept
 from microbadger.store.database import Database, StoreError
 from microbadger.store.tables import COUNTS, GAUGES
 from microbadger.store.upserts import excluded, upsert
 
+_PAIR = 2
 _LONGEST_SECONDS = 24 * 3600.0
 
 _SUM = {"value": COUNTS.c.value + excluded(COUNTS.c.value)}
@@ -104,10 +107,7 @@ class Counts:
         with self._database.read() as connection:
             counts = connection.execute(select(COUNTS)).all()
             gauges = connection.execute(select(GAUGES).where(*lasts)).all()
-        return Totals(
-            {(row.name, _labels_in(row.labels)): row.value for row in counts},
-            {(row.name, _labels_in(row.labels)): row.value for row in gauges},
-        )
+        return Totals(_values_of(counts), _values_of(gauges))
 
     def _begin(self) -> None:
         """Begin with nothing counted. A forked process does, for its parent adds what it has counted itself."""
@@ -149,5 +149,11 @@ def labels_of(labels: Mapping[str, str]) -> CountLabels:
     return tuple(sorted(labels.items()))
 
 
-def _labels_in(text: str) -> CountLabels:
-    return tuple((name, value) for name, value in json.loads(text))
+def _values_of(rows: Iterable[Row[Any]]) -> dict[Key, float]:
+    """Return values by name and labels, without those whose labels are damaged."""
+    labelled = [(row, parse_kept(row.labels, list[list[str]])) for row in rows]
+    return {
+        (row.name, tuple((pair[0], pair[1]) for pair in pairs)): row.value
+        for row, pairs in labelled
+        if pairs is not None and all(len(pair) == _PAIR for pair in pairs)
+    }

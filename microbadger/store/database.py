@@ -8,6 +8,7 @@ The file of SQLite is checked before each transaction. One that was deleted, cut
 service runs is noticed; a damaged one is set aside, and what can be read of it goes into a new one.
 """
 
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -32,11 +33,14 @@ from microbadger.store.files import (
 )
 from microbadger.store.forks import ForkGate
 from microbadger.store.migrations import MIGRATIONS, Migration, UnknownSchema, bring_up_to_date, is_up_to_date
+from microbadger.store.patience import patience
 from microbadger.store.sqlite_files import (
     BUSY,
     carry_over,
+    close_to_others,
     is_damage,
     is_passing,
+    is_rule_of_others,
     log_inode_of,
     log_of,
     reason_for,
@@ -120,7 +124,9 @@ class Database:
             try:
                 with opened.connections.transaction(kind) as connection:
                     yield connection
-            except _MISTAKES:
+            except _MISTAKES as error:
+                if is_rule_of_others(error):
+                    raise self._unusable(f"a rule that is not its own refuses a row: {reason_for(error)}") from error
                 raise
             except (DBAPIError, self._driver_error) as error:
                 if is_damage(error):
@@ -134,13 +140,24 @@ class Database:
         """Wait until no other thread writes: SQLite lets each try again from time to time, and some wait for long."""
         if self._file is None:
             yield
-        elif self._writing.acquire(timeout=self._busy_seconds):
+        elif self._writing.acquire(timeout=patience(self._busy_seconds)):
             try:
                 yield
             finally:
                 self._writing.release()
         else:
             raise self._unusable(BUSY)
+
+    @contextmanager
+    def _turn_to_open(self) -> Iterator[None]:
+        """Wait until no other thread opens the database. A thread in haste gives up before those do."""
+        seconds = patience(float("inf"))
+        if not self._lock.acquire(timeout=-1 if math.isinf(seconds) else seconds):
+            raise self._unusable(BUSY)
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _wait_for_disk(self, file: Path) -> None:
         """Wait until what is committed survives a power failure. Raises StoreError.
@@ -159,7 +176,7 @@ class Database:
         try:
             opened = self._opened
             if opened is None or not self._is_current(opened):
-                with self._lock:
+                with self._turn_to_open():
                     opened = self._opened
                     if opened is None or not self._is_current(opened):
                         opened = self._opened = self._open(opened)
@@ -172,7 +189,10 @@ class Database:
         return opened
 
     def _is_current(self, opened: "_Opened") -> bool:
-        return opened.is_usable and (self._file is None or stamp_of(self._file) == opened.stamp)
+        """Return whether the file and its tables are still those that were opened; if not, opening makes them whole."""
+        if not opened.is_usable or self._file is None:
+            return opened.is_usable
+        return stamp_of(self._file) == opened.stamp and opened.connections.have_same_schema()
 
     def _open(self, before: "_Opened | None") -> "_Opened":
         if self._file is None:
@@ -186,6 +206,7 @@ class Database:
         return opened
 
     def _open_file(self, file: Path, before: "_Opened | None") -> "_Opened":
+        self._close_to_others(file)
         stamp = stamp_of(file)
         if before and not before.is_of(stamp):
             log.warning("database_replaced", file=file)
@@ -217,10 +238,18 @@ class Database:
             if not is_ready:
                 with connections.transaction("migrate") as connection:
                     bring_up_to_date(connection, self._migrations)
+            connections.note_schema()
         except BaseException:
             connections.close()
             raise
         return connections
+
+    def _close_to_others(self, file: Path) -> None:
+        try:
+            for path in close_to_others(file):
+                log.warning("secret_file_was_open", file=path)
+        except OSError as error:  # another user's, or a disk that is read-only: it can be used all the same
+            log.warning("secret_file_is_open", file=file, error=error)
 
     def _begin_anew(self, file: Path, stamp: FileStamp | None, before: "_Opened | None") -> None:
         """Put a new database in the place of one that is missing or damaged, with what can be read of that."""

@@ -49,9 +49,13 @@ class LeaseLost(Exception):
 class Lease:
     """A lease that this process has taken."""
 
-    def __init__(self, leases: "Leases", name: str, fence: int, expires_at: float) -> None:
+    def __init__(
+        self, leases: "Leases", name: str, fence: int, expires_at: float, *, was_left: bool = False
+    ) -> None:
         self.name = name
         self.fence = fence
+        self.was_left = was_left
+        """Whether another process had it before, and died or was stopped without giving it back."""
         self._leases = leases
         self._expires_at = expires_at
 
@@ -111,7 +115,8 @@ class Leases:
         if not is_taken:
             return None
         _IN_USE.add((name, fence))
-        return Lease(self, name, fence, now + self.seconds)
+        was_left = row is not None and row.holder not in (_NOBODY, this_process())
+        return Lease(self, name, fence, now + self.seconds, was_left=was_left)
 
     def try_take(self, name: str) -> Lease | None:
         """Take a lease, or return None if another holds it. Raises StoreError."""
@@ -127,6 +132,16 @@ class Leases:
             yield lease
         finally:
             self.give_back(lease)
+
+    @contextmanager
+    def try_hold(self, name: str) -> Iterator[Lease | None]:
+        """Hold a lease, or yield None at once if another holds it. Raises StoreError."""
+        lease = self.try_take(name)
+        try:
+            yield lease
+        finally:
+            if lease:
+                self.give_back(lease)
 
     def give_back(self, lease: Lease) -> None:
         """Let others take the lease at once. Raises StoreError."""

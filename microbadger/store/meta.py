@@ -26,6 +26,11 @@ def write_value(connection: Connection, key: str, value: str) -> None:
     upsert(connection, META, {"key": key, "value": value}, update=("value",))
 
 
+def forget_value(connection: Connection, key: str) -> None:
+    """Remove a key with its value."""
+    connection.execute(META.delete().where(META.c.key == key))
+
+
 def identity_of(connection: Connection) -> str | None:
     """Return a text that differs between a database and the lost or damaged one that it replaces."""
     return read_value(connection, IDENTITY_KEY)

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection, inspect, select, text
 
 from microbadger.logs import EventLog
-from microbadger.store.tables import META, SCHEMA
+from microbadger.store import guards
+from microbadger.store.tables import META
+from microbadger.store.upserts import upsert
 
 log = EventLog(__name__)
 
@@ -35,7 +37,44 @@ def _tell_pushes_from_views(connection: Connection) -> None:
         connection.execute(text(statement))
 
 
-MIGRATIONS: Sequence[Migration] = (_tell_pushes_from_views,)
+def _count_interrupted_checks(connection: Connection) -> None:
+    """Count the checks that began and never ended."""
+    statement = (
+        "CREATE TABLE interrupted_checks (image TEXT NOT NULL PRIMARY KEY, times INTEGER NOT NULL,"
+        " retry_at FLOAT NOT NULL)"
+    )
+    connection.execute(text(statement))
+
+
+def _remember_absent_tags(connection: Connection) -> None:
+    """Remember the tags that only a later check can show to be gone."""
+    connection.execute(text("ALTER TABLE checks ADD COLUMN absent_tags TEXT"))
+
+
+def _tell_public_records_from_private_ones(connection: Connection) -> None:
+    """Have each record say whether its image is public; of the records that there are, as far as that is known."""
+    for statement in (
+        "ALTER TABLE records ADD COLUMN is_public BOOLEAN NOT NULL DEFAULT FALSE",
+        "CREATE INDEX records_by_is_public ON records (is_public, image)",
+        "UPDATE records SET is_public = TRUE"
+        " WHERE image NOT IN (SELECT image FROM tracked_images WHERE is_private)"
+        " AND 'read_as_private:' || image NOT IN (SELECT key FROM meta)",
+    ):
+        connection.execute(text(statement))
+    listed = connection.execute(select(META.c.value).where(META.c.key == "images.txt")).scalar_one_or_none() or ""
+    private_lines = [line for line in listed.splitlines() if "private" in line]
+    for image in connection.execute(text("SELECT image FROM records")).scalars().all():
+        path = image.partition("/")[2].removeprefix("library/")
+        if any(path in line for line in private_lines):
+            connection.execute(text("UPDATE records SET is_public = FALSE WHERE image = :image"), {"image": image})
+
+
+MIGRATIONS: Sequence[Migration] = (
+    _tell_pushes_from_views,
+    _count_interrupted_checks,
+    _remember_absent_tags,
+    _tell_public_records_from_private_ones,
+)
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 
 IDENTITY_KEY = "identity"
@@ -51,33 +90,39 @@ class UnknownSchema(Exception):
 def is_up_to_date(connection: Connection, migrations: Sequence[Migration]) -> bool:
     """Return whether the database has the schema of this program. Raises UnknownSchema."""
     newest = len(migrations) + 1
-    return _version_of(connection, newest) == newest
+    return _version_of(connection, newest) == newest and guards.are_complete(connection)
 
 
 def bring_up_to_date(connection: Connection, migrations: Sequence[Migration]) -> None:
-    """Create the tables of a new database, or migrate those of an older one. Raises UnknownSchema.
+    """Create the tables of a new database, or what is missing, or migrate those of an older one. Raises UnknownSchema.
 
     The transaction must keep others from doing so at the same time; one of them may have done so before.
     """
     newest = len(migrations) + 1
     version = _version_of(connection, newest)
     if not version:
-        SCHEMA.create_all(connection)
+        META.create(connection, checkfirst=True)
         values = {_VERSION_KEY: str(newest), IDENTITY_KEY: secrets.token_hex(8)}
-        connection.execute(META.insert(), [{"key": key, "value": value} for key, value in values.items()])
+        upsert(connection, META, [{"key": key, "value": value} for key, value in values.items()], update=("value",))
     elif version < newest:
+        guards.remove(connection)
         for migrate in migrations[version - 1 :]:
             migrate(connection)
         connection.execute(META.update().where(META.c.key == _VERSION_KEY).values(value=str(newest)))
         log.info("database_migrated", before=version, now=newest)
+    guards.complete(connection)
 
 
 def _version_of(connection: Connection, newest: int) -> int:
     """Return the version of the schema, 0 for a database without tables."""
     if not inspect(connection).has_table(META.name):
+        if name := guards.new_name(connection, META):
+            raise UnknownSchema(f"its table {META.name} was renamed to {name}; give it back its name")
         return 0
-    version = connection.execute(_VERSION).scalar_one_or_none() or ""
-    if not version.isdecimal():
+    version = connection.execute(_VERSION).scalar_one_or_none()
+    if version is None and guards.are_there(connection):
+        return 0  # somebody has emptied the table; the guards show that the other tables are ours
+    if not isinstance(version, str) or not version.isdecimal():
         raise UnknownSchema("it holds the tables of another program; use another database")
     if int(version) > newest:
         raise UnknownSchema(f"a newer program has migrated it to version {version}; use that program")

@@ -5,6 +5,7 @@ that log. https://www.sqlite.org/wal.html
 """
 
 import sqlite3
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -15,16 +16,18 @@ from sqlalchemy.exc import DBAPIError
 
 from microbadger.logs import EventLog
 from microbadger.store.connections import Connections
-from microbadger.store.files import set_aside, stamp_of
+from microbadger.store.files import PRIVATE_MODE, set_aside, stamp_of
 from microbadger.store.tables import CHECKS, LEASES, SCHEMA
 
 log = EventLog(__name__)
 
 _LOG, _LOG_INDEX, _JOURNAL = "-wal", "-shm", "-journal"
 _ROWS_AT_ONCE = 1000
+_OF_OTHERS = 0o077
 
 BUSY = "another program has locked it; end that program"
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR_SHORT_READ}
+_RULES = {sqlite3.SQLITE_CONSTRAINT_TRIGGER, sqlite3.SQLITE_CONSTRAINT_CHECK}
 _PASSING = {
     *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL),
     *(sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN),
@@ -50,6 +53,11 @@ def is_passing(error: Exception) -> bool:
     return _code_of(error) in _PASSING and not is_damage(error)
 
 
+def is_rule_of_others(error: Exception) -> bool:
+    """Return whether a row was refused by a trigger or a condition: none of ours refuses one."""
+    return _extended_code_of(error) in _RULES
+
+
 def reason_for(error: Exception) -> str:
     """Return in a few words why a database cannot be used, and what to do."""
     if is_damage(error):
@@ -67,6 +75,22 @@ def log_inode_of(file: Path) -> int | None:
 def log_of(file: Path) -> Path:
     """Return the log of a database, which is there while a process has it open."""
     return _companion(file, _LOG)
+
+
+def close_to_others(file: Path) -> list[Path]:
+    """Take from other users the right to read a database and its companions; return those that they could read."""
+    opened = [path for path in (file, *(_companion(file, suffix) for suffix in (_LOG, _LOG_INDEX))) if _is_open(path)]
+    for path in opened:
+        path.chmod(PRIVATE_MODE)
+    return opened
+
+
+def _is_open(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(mode) and bool(mode & _OF_OTHERS)
 
 
 def remove_log(file: Path) -> None:

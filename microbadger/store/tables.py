@@ -1,12 +1,29 @@
 """Every table of the database.
 
 Times are Unix times in seconds. An image is named by `str(Repository)`, its canonical name; documents are JSON, those
-that can be long are compressed. Columns are of types that SQLite and PostgreSQL have in common.
+that can be long are compressed. Columns are of types that SQLite and PostgreSQL have in common. The guards of
+`microbadger.store.guards` keep each column to its type. An older value of another type becomes the ``instead`` of its
+column, if that has one.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
 
 SCHEMA = MetaData()
+END_OF_TIME = 250_000_000_000
+"""A Unix time in the year 9892: one that is kept and later is damaged, and may have no date."""
+
+
+class Moment(Float[float]):
+    """A Unix time."""
+
+
+class ImageName(Text):
+    """The canonical name of an image, in the tables whose readers parse it."""
+
+
+class Labels(Text):
+    """Names and values of labels, as a JSON list of pairs."""
+
 
 META = Table(
     "meta",
@@ -22,14 +39,14 @@ LEASES = Table(
     Column("name", Text, primary_key=True),
     Column("fence", BigInteger, nullable=False),
     Column("holder", Text, nullable=False),
-    Column("expires_at", Float, nullable=False),
+    Column("expires_at", Moment, nullable=False),
     sqlite_with_rowid=False,
 )
 
 TRACKED_IMAGES = Table(
     "tracked_images",
     SCHEMA,
-    Column("image", Text, primary_key=True),
+    Column("image", ImageName, primary_key=True),
     Column("path", Text, nullable=False),
     Column("kept_tags", Text, nullable=False),
     Column("is_private", Boolean, nullable=False),
@@ -41,14 +58,14 @@ TRACKED_IMAGES = Table(
 CHECKS = Table(
     "checks",
     SCHEMA,
-    Column("image", Text, primary_key=True),
+    Column("image", ImageName, primary_key=True),
     Column("name", Text, nullable=False),
     Column("registry", Text, nullable=False),
-    Column("due_at", Float, nullable=False),
-    Column("began_at", Float),
-    Column("ended_at", Float),
-    Column("succeeded_at", Float),
-    Column("failing_since", Float),
+    Column("due_at", Moment, nullable=False),
+    Column("began_at", Moment),
+    Column("ended_at", Moment),
+    Column("succeeded_at", Moment),
+    Column("failing_since", Moment),
     Column("failures", Integer, nullable=False),
     Column("reason", Text),
     Column("error", Text),
@@ -56,11 +73,22 @@ CHECKS = Table(
     Column("pushed_tags", Text, nullable=False),
     Column("viewed_tags", Text, nullable=False),
     Column("note", Text),
+    Column("absent_tags", Text),
     Index("checks_by_due_at", "due_at"),
     Index("checks_by_name", "name"),
     sqlite_with_rowid=False,
 )
 """How the last check of each tracked image went, and when the next one is due; ``name`` is its `image_name`."""
+
+INTERRUPTED_CHECKS = Table(
+    "interrupted_checks",
+    SCHEMA,
+    Column("image", Text, primary_key=True),
+    Column("times", Integer, nullable=False),
+    Column("retry_at", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Images whose last checks began and never ended: how many in a row, and when to make the next one."""
 
 RECORDS = Table(
     "records",
@@ -70,12 +98,14 @@ RECORDS = Table(
     Column("pull_count", BigInteger, nullable=False),
     Column("entry", Text, nullable=False),
     Column("updated_at", Text, nullable=False),
+    Column("is_public", Boolean, nullable=False),
     Column("document", LargeBinary, nullable=False),
+    Index("records_by_is_public", "is_public", "image"),
 )
 """What was last seen of each image: its document without layers, and its entry in the list of all images.
 
-The description is there to be searched, in lower case. The document comes last: reading the columns before it does not
-read it.
+It is that of a public image only if an anonymous reader was shown it. The description is there to be searched, in lower
+case. The document comes last: reading the columns before it does not read it.
 """
 
 VERSIONS = Table(
@@ -93,7 +123,7 @@ FIRST_SEEN = Table(
     Column("image", Text, primary_key=True),
     Column("tag", Text, primary_key=True),
     Column("digest", Text, primary_key=True),
-    Column("seen_at", Float, nullable=False),
+    Column("seen_at", Moment, nullable=False),
     sqlite_with_rowid=False,
 )
 """When a tag was first seen to name a digest; an empty tag stands for the digest itself. Never rewritten."""
@@ -114,7 +144,7 @@ CONTENT = Table(
     Column("digest", Text, primary_key=True),
     Column("body", LargeBinary, nullable=False),
     Column("size_bytes", Integer, nullable=False),
-    Column("used_at", Float, nullable=False),
+    Column("used_at", Moment, nullable=False),
     Index("content_by_used_at", "used_at", "size_bytes"),
 )
 """Manifests and configs as the registry of an image sent them, compressed; ``size_bytes`` is what a row takes."""
@@ -122,7 +152,7 @@ CONTENT = Table(
 LAYER_STACKS = Table(
     "layer_stacks",
     SCHEMA,
-    Column("image", Text, primary_key=True),
+    Column("image", ImageName, primary_key=True),
     Column("sha", Text, primary_key=True),
     Column("chain", Text, nullable=False),
     Column("lower_chains", Text, nullable=False),
@@ -138,10 +168,10 @@ REQUESTS = Table(
     Column("image", Text, primary_key=True),
     Column("tag", Text, primary_key=True),
     Column("asked", Integer, nullable=False),
-    Column("asked_at", Float, nullable=False),
+    Column("asked_at", Moment, nullable=False),
     Column("asked_by", Text, nullable=False),
     Column("is_view", Boolean, nullable=False),
-    Column("due_at", Float, nullable=False),
+    Column("due_at", Moment, nullable=False),
     Column("follow_ups", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -152,7 +182,7 @@ ASKED_TAGS = Table(
     SCHEMA,
     Column("image", Text, primary_key=True),
     Column("tag", Text, primary_key=True),
-    Column("asked_at", Float, nullable=False),
+    Column("asked_at", Moment, nullable=False),
     sqlite_with_rowid=False,
 )
 """Unknown tags that a badge was asked for in the last hour."""
@@ -172,7 +202,7 @@ BROKEN_CONTENT = Table(
     Column("digest", Text, primary_key=True),
     Column("error", Text, nullable=False),
     Column("failures", Integer, nullable=False),
-    Column("retry_at", Float, nullable=False),
+    Column("retry_at", Moment, nullable=False),
     sqlite_with_rowid=False,
 )
 """Content that a registry lacks or sends broken, and when to ask for it again."""
@@ -208,8 +238,8 @@ MESSAGES = Table(
     Column("id", Text, nullable=False, unique=True),
     Column("subscription_id", Text, nullable=False),
     Column("body", Text, nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("due_at", Float, nullable=False),
+    Column("attempts", Integer, nullable=False, info={"instead": 0}),
+    Column("due_at", Moment, nullable=False, info={"instead": 0.0}),
     Column("is_parked", Boolean, nullable=False),
     Index("messages_by_subscription", "is_parked", "subscription_id", "number"),
 )
@@ -230,7 +260,7 @@ COUNTS = Table(
     "counts",
     SCHEMA,
     Column("name", Text, primary_key=True),
-    Column("labels", Text, primary_key=True),
+    Column("labels", Labels, primary_key=True),
     Column("value", Float, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -239,9 +269,9 @@ GAUGES = Table(
     "gauges",
     SCHEMA,
     Column("name", Text, primary_key=True),
-    Column("labels", Text, primary_key=True),
+    Column("labels", Labels, primary_key=True),
     Column("value", Float, nullable=False),
-    Column("set_at", Float, nullable=False),
-    Column("holds_until", Float, nullable=False),
+    Column("set_at", Moment, nullable=False),
+    Column("holds_until", Moment, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -2,16 +2,24 @@
 
 import hmac
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import Blueprint, Response, request
 from werkzeug.datastructures import WWWAuthenticate
-from werkzeug.exceptions import Forbidden, HTTPException, NotFound, Unauthorized, UnprocessableEntity
+from werkzeug.exceptions import (
+    Forbidden,
+    HTTPException,
+    NotFound,
+    TooManyRequests,
+    Unauthorized,
+    UnprocessableEntity,
+)
 
 from microbadger.freshness import Freshness, NotTracked, TrackedImage, parse_image
 from microbadger.image import InvalidReference, Reference, Repository, image_name, is_tag
 from microbadger.logs import EventLog
 from microbadger.web.answers import JSON, NOT_KEPT, answer, document_answer, error_answer
+from microbadger.web.guesses import Guesses
 from microbadger.webhooks import WebhookUrls
 
 log = EventLog(__name__)
@@ -20,11 +28,35 @@ _MAX_BODY_BYTES = 64 * 1024
 _MAX_KEPT_TAGS = 1000
 
 
-def require_admin(token: str) -> None:
-    """Return if the request is an administrator's; raise Forbidden where there are none, Unauthorized if it is not.
+@dataclass(frozen=True, slots=True)
+class Admins:
+    """Tells administrators from those who guess.
 
     ``token`` is the one the operator set; an empty one means that nobody is an administrator.
     """
+
+    token: str
+    guesses: Guesses = field(default_factory=Guesses)
+
+    def require(self) -> None:
+        """Return if the request is an administrator's.
+
+        Raise Forbidden where there are none, Unauthorized if it is not, TooManyRequests if its client guesses.
+        """
+        client = request.remote_addr or ""
+        is_guess = bool(self.token) and "Authorization" in request.headers
+        if is_guess and (seconds := self.guesses.seconds_to_wait(client)):
+            log.warning("admin_refused", status=429, method=request.method, rule=request.url_rule)
+            raise TooManyRequests("Too many wrong tokens came from this address.", retry_after=seconds)
+        try:
+            _require(self.token)
+        except Unauthorized:
+            if is_guess:
+                self.guesses.add(client)
+            raise
+
+
+def _require(token: str) -> None:
     if not token:
         log.warning("admin_refused", status=403, method=request.method, rule=request.url_rule)
         raise Forbidden("Administration is off: set MICROBADGER_ADMIN_TOKEN to use it.")
@@ -41,7 +73,7 @@ class AdminRoutes:
 
     freshness: Freshness
     webhooks: WebhookUrls
-    admin_token: str
+    admins: Admins
 
     def blueprint(self) -> Blueprint:
         """Return the routes, ready to be registered with an app."""
@@ -49,7 +81,7 @@ class AdminRoutes:
         routes.add_url_rule("/<path:name>", view_func=self.track, methods=["PUT"])
         routes.add_url_rule("/<path:name>", view_func=self.untrack, methods=["DELETE"])
         routes.add_url_rule("/<path:name>/-/webhook", view_func=self.webhook, methods=["GET"])
-        routes.before_request(lambda: require_admin(self.admin_token))
+        routes.before_request(self.admins.require)
         routes.register_error_handler(HTTPException, error_answer)
         return routes
 

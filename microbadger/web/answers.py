@@ -13,6 +13,7 @@ from microbadger.image import document_bytes
 from microbadger.logs import EventLog
 from microbadger.site import CONTENT_SECURITY_POLICY, PublishError
 from microbadger.store import StoreError
+from microbadger.web.large_files import Body, LargeFile
 
 log = EventLog(__name__)
 
@@ -40,9 +41,10 @@ _SHARED = frozenset({JSON, _TYPES[".svg"]})
 _SHARED_HEADERS = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 _COMPRESSIBLE = frozenset({*_TYPES.values()} - {_TYPES[".svg"]})  # a badge is smaller than what it would save
 _SMALLEST_COMPRESSED_BYTES = 1400  # what fits into one packet gains nothing
-# Compressing is remembered for this many bodies of this size at most: 32 MiB, and what they compress to.
-_BODIES_REMEMBERED = 64
-_LARGEST_REMEMBERED_BYTES = 512 * 1024
+_COMPRESSION_LEVEL = 6
+_TAG_LENGTH = 32
+LARGEST_IN_MEMORY_BYTES = 512 * 1024  # what is larger is sent from the disk
+_BODIES_REMEMBERED = 64  # that compressing is remembered of: 32 MiB at most, and what they compress to
 
 # https://fetch.spec.whatwg.org/#cors-preflight-fetch
 _PREFLIGHT_HEADERS = {
@@ -52,21 +54,20 @@ _PREFLIGHT_HEADERS = {
 }
 
 
-def file_answer(content: bytes, path: str, cache: str = FRESH) -> Response:
+def file_answer(content: bytes | LargeFile, path: str, cache: str = FRESH) -> Response:
     """Answer with the content of a file, of the type that its name ends in; with 304 if the client has it already."""
     extension = path[path.rfind(".") :]
     media_type = _TYPES.get(extension) or mimetypes.guess_type(path)[0] or "application/octet-stream"
-    tag = hashlib.sha256(content).hexdigest()[:32]
     is_compressed = media_type in _COMPRESSIBLE and len(content) >= _SMALLEST_COMPRESSED_BYTES and _accepts_gzip()
-    if is_compressed:
-        compress = _compress_once if len(content) <= _LARGEST_REMEMBERED_BYTES else _compress
-        content, tag = compress(content), f"{tag}-gzip"
-    response = answer(content, 200, media_type, cache)
+    if isinstance(content, LargeFile):
+        response, tag = _large_response(content, media_type, cache, is_compressed)
+    else:
+        response, tag = _small_response(content, media_type, cache, is_compressed)
     if is_compressed:
         response.content_encoding = "gzip"
     if media_type in _COMPRESSIBLE:
         response.vary.add("Accept-Encoding")
-    response.set_etag(tag)
+    response.set_etag(f"{tag}-gzip" if is_compressed else tag)
     return response.make_conditional(request)  # type: ignore[return-value]
 
 
@@ -117,7 +118,7 @@ def error_answer(error: HTTPException) -> Response:
         response = document_answer({"Error": reason}, error.code, cache)
     else:
         response = answer(reason.encode(), error.code, _TEXT, cache)
-    for name in ("Allow", "WWW-Authenticate"):
+    for name in ("Allow", "Retry-After", "WWW-Authenticate"):
         if value := error.get_response().headers.get(name):
             response.headers[name] = value
     return response
@@ -139,8 +140,29 @@ def defect_answer(error: Exception) -> Response:  # noqa: ARG001 - the log takes
     return error_answer(InternalServerError())
 
 
+def _small_response(content: bytes, media_type: str, cache: str, is_compressed: bool) -> tuple[Response, str]:
+    """Return a response with the content, and the content's tag."""
+    tag = hashlib.sha256(content).hexdigest()[:_TAG_LENGTH]
+    if is_compressed:
+        content = (_compress_once if len(content) <= LARGEST_IN_MEMORY_BYTES else _compress)(content)
+    return answer(content, 200, media_type, cache), tag
+
+
+def _large_response(file: LargeFile, media_type: str, cache: str, is_compressed: bool) -> tuple[Response, str]:
+    """Return a response that reads the file in parts while it is sent, and the tag of its content."""
+    sha256 = file.sha256()
+    response = answer(b"", 200, media_type, cache)
+    response.direct_passthrough = True
+    if is_compressed:
+        response.response = Body(file.compressed_parts(_COMPRESSION_LEVEL), file.file.close)
+        response.content_length = file.compressed_length(_COMPRESSION_LEVEL, sha256)
+    else:
+        response.response, response.content_length = Body(file.parts(), file.file.close), len(file)
+    return response, sha256[:_TAG_LENGTH]
+
+
 def _compress(content: bytes) -> bytes:
-    return gzip.compress(content, 6, mtime=0)
+    return gzip.compress(content, _COMPRESSION_LEVEL, mtime=0)
 
 
 _compress_once = lru_cache(_BODIES_REMEMBERED)(_compress)

@@ -10,7 +10,7 @@ from microbadger.freshness import Freshness
 from microbadger.image import Reference, Repository, document_bytes, image_name, shown_at
 from microbadger.site import CATALOGUE
 from microbadger.web.answers import PASSING, document_answer, error_answer, file_answer
-from microbadger.web.files import PublicFiles, parse_name
+from microbadger.web.files import PublicFiles, parse_name, paths_of
 
 _PAGE_SIZE = 50
 _LARGEST_PAGE = 1000
@@ -41,12 +41,19 @@ class ApiRoutes:
 
     def image(self, name: str) -> Response:
         """The document of an image; with a tag, the fields on top are that version's."""
-        name = name.removesuffix("/").removesuffix(".json")
-        found = self.files.answer_of(name, lambda paths: paths.metadata)
-        if found is None:
-            return self._unread(self._tracked(name))
+        name = self._without_ending(name.removesuffix("/"))
         reference = parse_name(name)
-        return self._shown_at(reference) if reference and reference.tag else found
+        if reference and reference.tag and self.files.has(paths_of(name, reference).metadata):
+            return self._shown_at(reference)
+        found = self.files.answer_of(name, lambda paths: paths.metadata)
+        return self._unread(self._tracked(name)) if found is None else found
+
+    def _without_ending(self, name: str) -> str:
+        """Return the name of an image without the ending of its document, unless a tag of it ends so."""
+        reference = parse_name(name)
+        image = self.freshness.records.image(reference.repository) if reference and _has_ending(reference.tag) else None
+        is_tag = image is not None and reference is not None and shown_at(image, reference.tag or "") is not None
+        return name if is_tag else name.removesuffix(".json")
 
     def version(self, name: str, sha: str) -> Response:
         """The document of one version, with its layers."""
@@ -102,6 +109,10 @@ class ApiRoutes:
         if shown is None:
             raise NotFound(f"{reference} is not known: its tag is not one of those kept fresh here.")
         return file_answer(document_bytes(shown), CATALOGUE)
+
+
+def _has_ending(tag: str | None) -> bool:
+    return tag is not None and tag.endswith(".json")
 
 
 def _number(name: str, otherwise: int) -> int:

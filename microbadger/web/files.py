@@ -1,5 +1,6 @@
 """Finds public files for requests, and reads names in URLs."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +11,8 @@ from werkzeug.routing import PathConverter
 from microbadger.freshness import Freshness
 from microbadger.image import InvalidReference, Reference
 from microbadger.site import HOME, ImagePaths, Publisher
-from microbadger.web.answers import file_answer
+from microbadger.web.answers import LARGEST_IN_MEMORY_BYTES, file_answer
+from microbadger.web.large_files import LargeFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,29 +24,59 @@ class PublicFiles:
 
     def find(self, path: str) -> bytes | None:
         """Return the content of the file at a path; None if there is no such file."""
-        if any(part.startswith(".") or "\0" in part for part in path.split("/")):
-            return None  # a file has a hidden name while it is being written
+        if _is_hidden(path):
+            return None
         return self.publisher.read(path) or self.freshness.make(path)
+
+    def has(self, path: str) -> bool:
+        """Return whether there is such a file, perhaps only since now."""
+        return self.publisher.has(path) or self.freshness.make(path) is not None
 
     def answer(self, path: str) -> Response:
         """Answer with the file at a path, or with the page of the folder there. Raise NotFound if there is none."""
         for found in (path, f"{path.removesuffix('/')}/{HOME}"):
-            if content := self.find(found):
-                return file_answer(content, found)
+            if answer := self._answer(found):
+                return answer
         raise NotFound
 
     def answer_of(self, name: str, path_of: Callable[[ImagePaths], str]) -> Response | None:
         """Answer with a file of the image that a part of a URL names; None if there is no such file."""
         reference = parse_name(name)
         path = path_of(paths_of(name, reference)) if reference else ""
-        content = self.find(path) if path else None
-        return file_answer(content, path) if content else None
+        return self._answer(path) if path else None
+
+    def _answer(self, path: str) -> Response | None:
+        """Answer with the file at exactly this path; None if there is none."""
+        if _is_hidden(path):
+            return None
+        if content := self._published(path):
+            return file_answer(content, path)
+        made = self.freshness.make(path)
+        if made and len(made) > LARGEST_IN_MEMORY_BYTES:
+            return file_answer(self._published(path) or made, path)  # a full disk does not have it
+        return file_answer(made, path) if made else None
+
+    def _published(self, path: str) -> bytes | LargeFile | None:
+        """Return what is published at a path, a large file as one that is still to be read."""
+        file = self.publisher.open(path)
+        if file is None:
+            return None
+        size_bytes = os.fstat(file.fileno()).st_size
+        if size_bytes > LARGEST_IN_MEMORY_BYTES:
+            return LargeFile(file, size_bytes)
+        with file:
+            return file.read(size_bytes)
 
 
 class AnyPath(PathConverter):
     """A part of a URL that can hold slashes, and whatever else strangers put there, line breaks too."""
 
     regex = r"[^/][\s\S]*?"
+
+
+def _is_hidden(path: str) -> bool:
+    """Return whether no request may read a path: a file has a hidden name while it is being written."""
+    return any(part.startswith(".") or "\0" in part for part in path.split("/"))
 
 
 def parse_name(name: str) -> Reference | None:

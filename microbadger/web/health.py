@@ -1,19 +1,27 @@
 """Answers an operator's monitors: whether it runs, how fresh everything is, what fails, and how much happened."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from microbadger import __version__
 from microbadger.cdn import CdnPurge, Status
-from microbadger.freshness import Check, Freshness, Summary
+from microbadger.freshness import REGISTRY_HANGS, Check, Freshness, Summary
 from microbadger.image import Repository, format_time, image_name
+from microbadger.logs import EventLog
 from microbadger.notifications import Notifications
-from microbadger.store import CountLabels, Counts, labels_of
+from microbadger.store import CountLabels, Counts, StoreError, Totals, in_haste, labels_of
 from microbadger.web.answers import NOT_KEPT, answer, document_answer, text_answer
 from microbadger.web.metrics import MEDIA_TYPE, Metric, exposition
 
+log = EventLog(__name__)
+
+T = TypeVar("T")
+
+_NOTHING_IS_READ = "This cannot be done now: the database cannot be used."
 _COUNTERS = {
     "refreshes": "Checks that ended, by result.",
     "refresh_failures": "Checks that failed, by cause.",
@@ -24,8 +32,10 @@ _COUNTERS = {
 }
 _GAUGES = {
     "registry_pulls_left": "Manifests that a registry lets us read before its window ends, as it last said.",
+    REGISTRY_HANGS: "How long a check has waited for a registry that hangs.",
     "last_round_timestamp_seconds": "When the worker that leads last ended a round, as Unix time.",
 }
+_FOLDERS = re.compile(r"(?<![\w/:.-])/(?:[^\s/\"']+/)*(?=[^\s/\"'])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,40 +64,59 @@ class HealthRoutes:
 
     def health(self) -> Response:
         """How many images there are, how fresh they are and what fails."""
-        summary = self.freshness.checks.summary()
-        document: dict[str, object] = {
+        store, own = _Questions(), _Questions()
+        summary = store.ask(self.freshness.checks.summary)
+        hanging = store.ask(lambda: list(self._hanging())) or []
+        problems = own.ask(lambda: self.freshness.problems) or []
+        queues = store.ask(self._queues)
+        document: dict[str, object] = {"Error": _NOTHING_IS_READ} if store.is_away else {}
+        if summary:
+            document |= self._standing(summary)
+        sentences = map(_without_folders, [*problems, *own.troubles, *store.troubles])
+        document["Problems"] = [*dict.fromkeys(sentences), *hanging]
+        if queues:
+            document["Queues"] = queues
+        if status := self.cdn.status():
+            document["Purge"] = _purge(status)
+        return document_answer(document, store.status)
+
+    def metrics(self) -> Response:
+        """How much happened, and how things stand, for Prometheus."""
+        store = _Questions()
+        content = exposition(self._metrics(store))
+        if store.is_away:
+            content += f"# {_NOTHING_IS_READ}\n".encode()
+        return answer(content, store.status, MEDIA_TYPE, NOT_KEPT)
+
+    def _standing(self, summary: Summary) -> dict[str, object]:
+        return {
             **_states(summary),
             "OldestCheck": format_time(summary.oldest_check) if summary.oldest_check else None,
             "Failures": [self._failure(repository, check) for repository, check in summary.failing],
             "Notes": [{"ImageName": image_name(image), "Note": check.note} for image, check in summary.noted],
-            "Problems": self.freshness.problems,
-            "Queues": self._queues(),
         }
-        if status := self.cdn.status():
-            document["Purge"] = _purge(status)
-        return document_answer(document)
 
-    def metrics(self) -> Response:
-        """How much happened, and how things stand, for Prometheus."""
-        return answer(exposition(self._metrics()), 200, MEDIA_TYPE, NOT_KEPT)
-
-    def _metrics(self) -> Iterator[Metric]:
+    def _metrics(self, store: "_Questions") -> Iterator[Metric]:
         yield Metric("microbadger_build_info", "gauge", "The version that runs.", {(("version", __version__),): 1})
-        totals = self.counts.read()
-        for name, description in _COUNTERS.items():
-            yield Metric(f"microbadger_{name}_total", "counter", description, totals.of(name))
-        for name, description in _GAUGES.items():
-            yield Metric(f"microbadger_{name}", "gauge", description, totals.of(name))
-        took = {suffix: totals.of(f"refresh_seconds{suffix}") for suffix in ("_sum", "_count")}
-        yield Metric("microbadger_refresh_seconds", "summary", "How long checks took, by result.", {}, took)
-        summary = self.freshness.checks.summary()
+        if totals := store.ask(self.counts.read):
+            yield from _counted(totals)
+        if summary := store.ask(self.freshness.checks.summary):
+            yield from self._images(summary)
+        if lengths := store.ask(self._queues):
+            queues = {labels_of({"queue": name}): count for name, count in lengths.items()}
+            yield Metric("microbadger_queue_length", "gauge", "Messages that wait to leave, by queue.", queues)
+
+    def _images(self, summary: Summary) -> Iterator[Metric]:
         states = {labels_of({"state": state.lower()}): count for state, count in _states(summary).items()}
         yield Metric("microbadger_images", "gauge", "Tracked images, by state.", states)
         oldest = summary.oldest_check
         age: dict[CountLabels, float] = {(): (self.freshness.now() - oldest).total_seconds()} if oldest else {}
         yield Metric("microbadger_oldest_check_age_seconds", "gauge", "Age of the oldest successful check.", age)
-        queues = {labels_of({"queue": name}): count for name, count in self._queues().items()}
-        yield Metric("microbadger_queue_length", "gauge", "Messages that wait to leave, by queue.", queues)
+
+    def _hanging(self) -> Iterator[str]:
+        """Yield a sentence about each registry that hangs, whichever process waits for it."""
+        for labels, seconds in sorted(self.counts.read().of(REGISTRY_HANGS).items()):
+            yield f"{dict(labels)['host']} hangs: a check has waited for it for {seconds:.0f} seconds"
 
     def _queues(self) -> dict[str, int]:
         lengths = {f"notifications_{state}": count for state, count in self.notifications.lengths().items()}
@@ -104,6 +133,55 @@ class HealthRoutes:
             "Failures": check.failures,
             "NextCheck": status.get("NextCheckAt"),
         }
+
+
+class _Questions:
+    """The questions that one request asks the database. Each is answered soon or not at all."""
+
+    def __init__(self) -> None:
+        self.troubles: list[str] = []
+        """One sentence for each question that could not be answered."""
+        self._answered = 0
+
+    @property
+    def is_away(self) -> bool:
+        """Whether no question could be answered."""
+        return bool(self.troubles) and not self._answered
+
+    @property
+    def status(self) -> int:
+        """The status of the answer: that of a failure only if nothing is known."""
+        return 503 if self.is_away else 200
+
+    def ask(self, question: Callable[[], T]) -> T | None:
+        """Return what the database says; None where it cannot be used."""
+        try:
+            with in_haste():
+                answered = question()
+        except StoreError as error:
+            log.error("request_failed", method=request.method, rule=request.url_rule, error=error)
+            self.troubles.append(str(error))
+            return None
+        self._answered += 1
+        return answered
+
+
+def _counted(totals: Totals) -> Iterator[Metric]:
+    for name, description in _COUNTERS.items():
+        yield Metric(f"microbadger_{name}_total", "counter", description, totals.of(name))
+    for name, description in _GAUGES.items():
+        yield Metric(f"microbadger_{name}", "gauge", description, totals.of(name))
+    took = {suffix: totals.of(f"refresh_seconds{suffix}") for suffix in ("_sum", "_count")}
+    yield Metric("microbadger_refresh_seconds", "summary", "How long checks took, by result.", {}, took)
+
+
+def _without_folders(sentence: str) -> str:
+    """Return a sentence without the folders of this machine, which only the log and the commands name.
+
+    >>> _without_folders("The database /srv/data/microbadger.db cannot be used.")
+    'The database microbadger.db cannot be used.'
+    """
+    return _FOLDERS.sub("", sentence)
 
 
 def _states(summary: Summary) -> dict[str, int]:

@@ -18,7 +18,7 @@ from microbadger.notifications import (
     Notifications,
     Subscription,
 )
-from microbadger.web.admin import require_admin
+from microbadger.web.admin import Admins
 from microbadger.web.answers import JSON, NOT_KEPT, answer, document_answer, error_answer
 
 log = EventLog(__name__)
@@ -39,7 +39,7 @@ class NotificationRoutes:
 
     notifications: Notifications
     tracked: TrackedImages
-    admin_token: str
+    admins: Admins
 
     def blueprint(self) -> Blueprint:
         """Return the routes, ready to be registered with an app."""
@@ -54,7 +54,7 @@ class NotificationRoutes:
             ("/<subscription_id>/resend", "POST", self.resend),
         ):
             routes.add_url_rule(rule, view_func=view, methods=[method], strict_slashes=False)
-        routes.before_request(lambda: require_admin(self.admin_token))
+        routes.before_request(self.admins.require)
         routes.register_error_handler(HTTPException, error_answer)
         routes.register_error_handler(InvalidReceiver, _invalid_receiver)
         routes.register_error_handler(InvalidSubscription, _invalid_subscription)

@@ -11,9 +11,10 @@ from microbadger.freshness import Freshness
 from microbadger.notifications import Notifications
 from microbadger.site import Publisher, PublishError, SiteOptions
 from microbadger.store import Counts, StoreError
-from microbadger.web.admin import AdminRoutes
+from microbadger.web.admin import AdminRoutes, Admins
 from microbadger.web.answers import defect_answer, error_answer, options_answer, trouble_answer
 from microbadger.web.api import ApiRoutes
+from microbadger.web.edge import Edge, refuse_nul
 from microbadger.web.files import AnyPath, PublicFiles
 from microbadger.web.health import HealthRoutes
 from microbadger.web.notifications import NotificationRoutes
@@ -42,20 +43,20 @@ class Web:
         app = Flask("microbadger", static_folder=None)
         app.url_map.converters["path"] = AnyPath
         app.url_map.merge_slashes = False  # by a redirect to the host that the request names
-        app.wsgi_app = RequestIds(app.wsgi_app)  # type: ignore[method-assign] # as Flask's documentation has it
+        app.wsgi_app = RequestIds(Edge(app.wsgi_app))  # type: ignore[method-assign] # as Flask's documentation has it
+        app.before_request(refuse_nul)
         app.before_request(options_answer)
         app.after_request(with_request_id)
         freshness, notifications = self.freshness, self.notifications
+        admins = Admins(self.admin_token)
         files = PublicFiles(freshness, self.publisher)
         for routes in (
             HealthRoutes(freshness=freshness, notifications=notifications, cdn=self.cdn, counts=self.counts),
             SiteRoutes(freshness=freshness, files=files, options=self.options),
             WebhookRoutes(freshness=freshness, counts=self.counts, secret=self.webhooks.secret),
-            AdminRoutes(freshness=freshness, webhooks=self.webhooks, admin_token=self.admin_token),
+            AdminRoutes(freshness=freshness, webhooks=self.webhooks, admins=admins),
             ApiRoutes(freshness=freshness, files=files),
-            NotificationRoutes(
-                notifications=notifications, tracked=freshness.tracked, admin_token=self.admin_token
-            ),
+            NotificationRoutes(notifications=notifications, tracked=freshness.tracked, admins=admins),
             Redirects(root=urlsplit(self.options.base_url).path),
         ):
             app.register_blueprint(routes.blueprint())

@@ -1,7 +1,6 @@
 """Answers webhooks: keeps the request for a check, then says so; or waits until the files are fresh."""
 
 import socket
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from microbadger.logs import EventLog
 from microbadger.store import Counts
 from microbadger.web.answers import document_answer, error_answer, text_answer
 from microbadger.web.files import parse_name
+from microbadger.web.waiting_room import Place, WaitingRoom
 from microbadger.webhooks import (
     MAX_BODY_BYTES,
     hooks_token,
@@ -45,7 +45,7 @@ class WebhookRoutes:
     freshness: Freshness
     counts: Counts
     secret: str
-    waiting: threading.Semaphore = field(default_factory=lambda: threading.BoundedSemaphore(_MOST_WAITING))
+    waiting_room: WaitingRoom = field(default_factory=lambda: WaitingRoom(_MOST_WAITING))
 
     def blueprint(self) -> Blueprint:
         """Return the routes, ready to be registered with an app."""
@@ -70,27 +70,28 @@ class WebhookRoutes:
             return self._refuse("Bad token", 403, repository)
         wait_seconds, tags = _wait_seconds(), _tags(reference)
         asked_at = self.freshness.now()
-        payload = read(dict(request.headers), _body())
+        headers, body = dict(request.headers), _body()
+        if is_signed_wrongly(headers, body, token):
+            return self._refuse("Bad signature", 403, repository)
+        payload = read(headers, body)
         named = references_to(payload.named, lambda path: [repository] if path == repository.path else [])
         pushed = [Reference(repository, tag, None) for tag in tags or payload.tags] or named
         pushed = pushed or [Reference(repository, None, None)]
-        self.freshness.check_soon(*pushed)
+        begins_at_once = self.freshness.check_soon(*pushed)
         sender = payload.sender or "unknown"
         self.counts.add("webhooks", sender=sender, outcome=payload.outcome)
         log.info("webhook", image=repository.familiar, sender=sender, outcome=payload.outcome)
-        if wait_seconds and self.waiting.acquire(blocking=False):
-            try:
-                return self._wait(pushed, asked_at, wait_seconds)
-            finally:
-                self.waiting.release()
-        return _accepted(repository) if wait_seconds else text_answer("OK")
+        if not wait_seconds:
+            return text_answer("OK")
+        with self.waiting_room.place(repository, is_repeat=not begins_at_once) as place:
+            return self._wait(place, pushed, asked_at, wait_seconds) if place else _accepted(repository)
 
     def hook(self, token: str) -> Response:
         """Accept a push of any image; one that is not tracked is ignored."""
         if not is_token(token, hooks_token(self.secret)):
             return self._refuse("Bad token", 403)
         headers, body = dict(request.headers), _body()
-        if body and is_signed_wrongly(headers, body, token):
+        if is_signed_wrongly(headers, body, token):
             return self._refuse("Bad signature", 403)
         payload = read(headers, body)
         if payload.handshake:
@@ -127,13 +128,19 @@ class WebhookRoutes:
         log.warning("webhook_refused", reason=reason, image=repository.familiar if repository else None)
         return text_answer(reason, status)
 
-    def _wait(self, pushed: Sequence[Reference], asked_at: datetime, wait_seconds: float) -> Response:
-        """Return the answer once checks that began after the push have answered all of it, or the time is up."""
+    def _wait(
+        self, place: Place, pushed: Sequence[Reference], asked_at: datetime, wait_seconds: float
+    ) -> Response:
+        """Return the answer once checks that began after the push have answered all of it, or the time is up.
+
+        The time is up as well when another request needs the place more.
+        """
         repository, deadline = pushed[0].repository, time.monotonic() + wait_seconds
         check = self.freshness.checks.get(repository)
         while not (is_answered := check.answers(asked_at) and not self.freshness.requests.are_waiting(pushed)):
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= deadline or place.is_taken_back:
                 break
+            place.is_repeat |= check.answers(asked_at)  # it was asked for since, and now waits for its turn
             time.sleep(_WAIT_STEP_SECONDS)
             check = self.freshness.checks.get(repository)
         if not is_answered:

@@ -1,5 +1,6 @@
 """Which images a payload is about; pure."""
 
+from microbadger.webhooks.guessing import is_guessable
 from microbadger.webhooks.payload import MAX_BODY_BYTES, is_signed_wrongly, read, references_to
 from microbadger.webhooks.tokens import WebhookUrls, hooks_token, image_token, is_token
 
@@ -8,6 +9,7 @@ __all__ = [
     "WebhookUrls",
     "hooks_token",
     "image_token",
+    "is_guessable",
     "is_signed_wrongly",
     "is_token",
     "read",

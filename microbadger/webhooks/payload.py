@@ -25,7 +25,7 @@ _FORM_FIELD = b"payload="
 _MAX_FORM_FIELDS = 100
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _GITEA_HEADERS = ("x-gitea-event", "x-forgejo-event")
-_UNSIGNED = ("", "sha256=")
+_UNSIGNED = ("", "sha256=", "sha1=")
 _ANY_HOST, _ANY_PATH = "localhost", "a/b"  # to check a path without its host, and a host without a path
 _MAX_NAME_LENGTH = 255  # no repository has a longer one, and to parse megabytes takes a second
 
@@ -92,6 +92,7 @@ def _signatures(body: bytes, token: str) -> dict[str, tuple[str, ...]]:
     )
     return {
         "x-hub-signature-256": tuple(f"sha256={each}" for each in sha256),
+        "x-hub-signature": tuple(f"sha1={each}" for each in sha1),
         **dict.fromkeys(("x-gitea-signature", "x-forgejo-signature", "x-gogs-signature"), sha256),
         "x-nexus-webhook-signature": sha1,
         "x-jfrog-event-auth": (*sha256, token),

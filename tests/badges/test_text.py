@@ -188,6 +188,7 @@ def test_layers(shown: VersionDocument, text: str) -> None:
         ("linux/amd64", "linux/amd64"),
         ("linux/arm/v7", "linux/arm/v7"),
         ("linux/amd64 linux/arm64", "linux/amd64, arm64"),
+        ("linux/arm/v7 linux/amd64", "linux/arm/v7, amd64"),
         ("linux/amd64 linux/arm64 linux/arm/v7", "linux/amd64, arm64, arm/v7"),
         ("linux/amd64 windows/amd64", "linux/amd64, windows/amd64"),
         ("windows/amd64 windows/amd64 windows/amd64 windows/amd64", "windows/amd64"),
@@ -221,6 +222,16 @@ def test_platforms(names: str, text: str) -> None:
 )
 def test_platforms_that_differ_in_their_version_or_are_unknown(platforms: list[PlatformDocument], text: str) -> None:
     assert say("platforms", image(version("1", platforms=tuple(platforms)))) == ("platforms", text)
+
+
+@pytest.mark.parametrize(("layers", "text"), [(0, "unknown"), (1, "1"), (2, "2")])
+def test_the_layers_of_what_was_partly_read_are_known_if_there_are_any(layers: int, text: str) -> None:
+    assert say("layers", image(partly_read(layers=layers))) == ("layers", text)
+
+
+@pytest.mark.parametrize(("labels", "text"), [({f"{OCI}.version": "1.2"}, "1.2"), ({}, "latest")])
+def test_a_version_without_a_tag_is_named_by_its_label(labels: dict[str, str], text: str) -> None:
+    assert say("version", image(version(labels=labels))) == ("version", text)
 
 
 def test_the_platforms_of_what_was_not_read_are_those_of_the_index() -> None:

@@ -114,7 +114,7 @@ def _cost(folder: Path, is_docker_hub: bool, check: Kind, images: list[FakeImage
 
 
 def _refresh_requested(refresher: Refresher, repository: Repository) -> Outcome | None:
-    refresher.requests.add(Reference(repository, None, None))
+    refresher.turns.requests.add(Reference(repository, None, None))
     return refresher.refresh_requested(repository)
 
 

@@ -2,8 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from microbadger.image.reference import Reference, Repository
 from microbadger.notifications.notifications import Notifications
 from microbadger.notifications.outbox import Attempt
 from microbadger.registry.client import Registry
+from microbadger.registry.credentials import Credential
 from microbadger.registry.servers import Servers
 from microbadger.site.options import SiteOptions
 from microbadger.site.paths import ImagePaths
@@ -25,6 +25,7 @@ from microbadger.store.counts import Counts
 from microbadger.store.database import Database
 from microbadger.store.leases import LEASE_SECONDS, Leases
 from tests.fakes.registry import FakeRegistry
+from tests.freshness.leases import with_leases
 from tests.freshness.world import CdnLog
 from tests.notifications.bench import Postman
 from tests.running_service import badge_text
@@ -52,6 +53,7 @@ class Bench:
         notifications_kind: type[Notifications] = Notifications,
         hub_url: str = "",
         is_static: bool = False,
+        credentials: Callable[[str], Credential | None] = lambda _: None,
         **options: Any,
     ) -> None:
         self.folder, self.fake, self.time = folder, fake, START
@@ -62,7 +64,9 @@ class Bench:
         self.postman, self.cdn = Postman(Attempt(503)), CdnLog()
         counts, network = Counts(self.database), Network("tests")
         servers = Servers({"docker.io": fake.url}, hub_url=hub_url)
-        self.registry = Registry(self.database, counts, network, servers=servers, sleep=lambda _: None)
+        self.registry = Registry(
+            self.database, counts, network, servers=servers, credentials=credentials, sleep=lambda _: None
+        )
         self.notifications = notifications_kind(
             self.database, Leases(self.database), counts, self.postman.send, base_url=BASE_URL, now=lambda: self.time
         )
@@ -86,7 +90,8 @@ class Bench:
             now=lambda: self.time,
         )
         self.leases = Leases(self.database, seconds=lease_seconds)
-        self.refresher = replace(self.freshness.refresher, leases=self.leases)
+        self.refresher = with_leases(self.freshness.refresher, self.leases)
+        self.removal = self.refresher.removal
 
     def again(self, **options: Any) -> "Bench":
         """Return another process with the same folder and clock."""

@@ -78,7 +78,7 @@ def check_twice(bench: Bench, *tags: str) -> Iterator[None]:
 # Tags
 
 
-@pytest.mark.parametrize("status", BROKEN)
+@pytest.mark.parametrize("status", [*BROKEN, *ABSENT])
 def test_a_tag_that_is_refused_leaves_the_others_alone_and_says_why(bench: Bench, status: int) -> None:
     bench.fake.push("team/web", "latest", image(layers=[1024]))
     broken = bench.fake.push("team/web", "1.0", image(layers=[2048]))
@@ -92,7 +92,7 @@ def test_a_tag_that_is_refused_leaves_the_others_alone_and_says_why(bench: Bench
         assert (unread["Digest"], unread["DownloadSize"]) == ("", 0)
 
 
-@pytest.mark.parametrize("status", BROKEN)
+@pytest.mark.parametrize("status", [*BROKEN, *ABSENT])
 def test_a_tag_that_is_refused_later_keeps_its_last_version(bench: Bench, status: int) -> None:
     bench.fake.push("team/web", "latest", image(layers=[1024]))
     bench.fake.push("team/web", "1.0", image(layers=[2048]))
@@ -105,11 +105,12 @@ def test_a_tag_that_is_refused_later_keeps_its_last_version(bench: Bench, status
 
 
 @pytest.mark.parametrize("status", ABSENT)
-def test_a_tag_of_which_a_get_says_that_it_is_absent_is_gone(bench: Bench, status: int) -> None:
+@pytest.mark.parametrize("code", ["MANIFEST_UNKNOWN", "TAG_UNKNOWN", "TAG_EXPIRED", "NOT_FOUND", "NAME_UNKNOWN"])
+def test_a_tag_of_which_the_registry_says_that_it_is_absent_is_gone(bench: Bench, status: int, code: str) -> None:
     bench.fake.push("team/web", "latest", image(layers=[1024]))
     bench.fake.push("team/web", "1.0", image(layers=[2048]))
     bench.refresh()
-    bench.fake.always("/manifests/1.0", answers(status))
+    bench.fake.always("/manifests/1.0", lambda _: Response(to_json({"errors": [{"code": code}]}), status))
 
     assert bench.refresh() is None
 

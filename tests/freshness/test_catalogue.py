@@ -12,6 +12,7 @@ from microbadger.image.reference import Repository
 from microbadger.registry.errors import Denied, NotFound, RateLimited, RegistryError, Unreachable
 from microbadger.site.paths import CATALOGUE, HOME
 from microbadger.site.publisher import PublishError
+from microbadger.store.files import stamp_of
 from tests.freshness.clock import DAY, MINUTE
 from tests.freshness.world import World
 from tests.real_registry import wait_until
@@ -63,7 +64,7 @@ def home(world: World) -> str:
 
 
 def stamp(world: World) -> object:
-    return [(world.publisher.folder / path).stat() for path in (CATALOGUE, HOME)]
+    return [stamp_of(world.publisher.folder / path) for path in (CATALOGUE, HOME)]
 
 
 # What the lists say

@@ -142,6 +142,51 @@ def test_views_displace_nothing_and_are_no_change(bench: Bench) -> None:
     assert bench.changes == []
 
 
+@pytest.mark.parametrize("at_once", [1, 5, 10, 11, 40])
+def test_however_many_old_tags_webhooks_name_ten_are_kept_beside_the_limit_and_nothing_goes(
+    bench: Bench, at_once: int
+) -> None:
+    push_releases(bench.fake, 60)
+    bench.refresh()
+    before = tags(bench)
+    old = [f"1.0.{number}" for number in range(1, 41)]
+
+    for first in range(0, len(old), at_once):
+        for tag in old[first : first + at_once]:
+            bench.ask(tag)
+        bench.refresher.refresh_requested(bench.repository)
+        assert len(tags(bench) - before) <= 10
+        assert tags(bench) >= before
+
+    assert bench.changes == []
+
+
+def test_however_many_old_tags_are_viewed_twenty_are_kept_beside_the_limit(bench: Bench) -> None:
+    push_releases(bench.fake, 60)
+    bench.refresh()
+    before = tags(bench)
+
+    for number in range(1, 31):
+        view(bench, f"1.0.{number}")
+        bench.time += timedelta(minutes=4)
+
+    assert tags(bench) == before | {f"1.0.{number}" for number in range(11, 31)}
+    assert bench.changes == []
+
+
+def test_a_tag_within_the_limit_stays_when_others_were_pushed_since(bench: Bench) -> None:
+    push_releases(bench.fake, 60)
+    bench.refresh()
+    before = tags(bench)
+
+    for tag in [*sorted(before), *(f"1.0.{number}" for number in range(1, 31))]:
+        bench.ask(tag)
+        bench.refresher.refresh_requested(bench.repository)
+
+    assert tags(bench) >= before
+    assert len(tags(bench) - before) <= 10
+
+
 def test_a_viewed_tag_is_kept_for_a_month(bench: Bench) -> None:
     push_releases(bench.fake, 30)
     bench.refresh()

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from werkzeug.wrappers import Request
 
 from microbadger.freshness.outcome import Outcome
+from microbadger.freshness.refresh import Refresher
 from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.image.reference import Repository
 from microbadger.site.publisher import Publisher
 from microbadger.store.database import Database
 from microbadger.store.tables import LEASES, RECORDS
@@ -97,7 +99,7 @@ def check_requested(bench: Bench) -> object:
 
 
 def remove(bench: Bench) -> None:
-    bench.refresher.remove(bench.repository)
+    bench.removal.remove(bench.repository)
 
 
 def was_killed(work: Callable[[], object]) -> bool:
@@ -112,6 +114,35 @@ def was_killed(work: Callable[[], object]) -> bool:
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     assert code in (0, -signal.SIGKILL)
     return code != 0
+
+
+@pytest.mark.parametrize("task", [Refresher.publish_again, Refresher.publish_again_if_idle])
+def test_a_killed_check_counts_although_another_task_takes_the_lease_first(
+    bench: Bench, task: Callable[[Refresher, Repository], object]
+) -> None:
+    bench.ask()
+    for _ in range(2):
+        assert was_killed(lambda: die_in_a_check(bench))
+        task(bench.refresher, bench.repository)
+    assert bench.refresher.refresh_requested(bench.repository) is None
+    assert "2 checks in a row were cut short" in (bench.freshness.checks.get(bench.repository).error or "")
+
+
+def die_in_a_check(bench: Bench) -> None:
+    assert bench.refresher.turns.begin(bench.repository, lambda _check, requests: bool(requests))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("column", ["times", "retry_at"])
+def test_a_damaged_count_of_killed_checks_is_begun_anew(bench: Bench, column: str) -> None:
+    values = {"image": str(bench.repository), "times": 9, "retry_at": bench.time.timestamp() + 60, column: "x"}
+    with bench.database.write() as connection:
+        names = ", ".join(f":{name}" for name in values)
+        connection.execute(text(f"INSERT INTO interrupted_checks ({', '.join(values)}) VALUES ({names})"), values)
+    bench.fake.push("team/web", "latest", image())
+    outcome = bench.refresher.refresh_if_due(bench.repository)
+    assert outcome
+    assert outcome.error is None
 
 
 def after_each_kill(
@@ -258,10 +289,17 @@ class HookedPublisher(Publisher):
         self._hook: tuple[str, Callable[[], object]] | None = (path, action)
 
     def write(self, path: str, content: bytes) -> bool:
+        self._act_before(path)
+        return super().write(path, content)
+
+    def put(self, path: str, file: Path) -> None:
+        self._act_before(path)
+        super().put(path, file)
+
+    def _act_before(self, path: str) -> None:
         if self._hook and self._hook[0] == path:
             action, self._hook = self._hook[1], None
             action()
-        return super().write(path, content)
 
 
 def hooked(bench: Bench, path: str, action: Callable[[], object]) -> Bench:
@@ -455,7 +493,7 @@ def test_what_a_process_wrote_after_it_lost_its_lease_is_put_right(bench: Bench)
         bench.fake.push("team/web", "latest", image(layers=[1024]))
         bench.fake.delete("team/web", "1.9")
         assert other.refresh() is None
-        before = other.files()
+        before = {path: content for path, content in other.files().items() if "/.new-" not in path}
 
     assert other.files() == before
     assert other.badge("size") == "size: 1.0 KiB"

@@ -99,6 +99,8 @@ def test_an_image_without_tags_keeps_its_page_and_loses_its_badges(bench: Bench)
     bench.refresh()
     bench.fake.delete("team/web", "1")
 
+    assert bench.refresh()
+    bench.time += timedelta(minutes=1)
     assert bench.refresh() is None
 
     paths = bench.paths
@@ -387,7 +389,7 @@ def test_another_edition_describes_the_layers_of_versions_anew(bench: Bench) -> 
     assert version
     older = {**version, "Layers": [{**version["Layers"][0], "Command": "as an older edition described it"}]}
     with bench.database.write() as connection:
-        bench.freshness.records.write(connection, bench.repository, bench.record, [older], None)  # type: ignore[list-item]
+        bench.freshness.records.write(connection, bench.repository, bench.record, [older], None, is_public=True)  # type: ignore[list-item]
 
     bench.again(edition="second edition").refresh()
 
@@ -437,7 +439,7 @@ def test_what_is_no_longer_tracked_leaves_no_file_and_no_row(bench: Bench) -> No
     bench.ask()
     untracked = bench.again(named="")
 
-    untracked.refresher.remove(bench.repository)
+    untracked.removal.remove(bench.repository)
 
     assert bench.files() == {}
     assert rows_about(bench.database, bench.repository) == {"first_seen", "leases"}
@@ -447,7 +449,7 @@ def test_the_cdn_forgets_what_is_removed(bench: Bench) -> None:
     push_a_history(bench)
     before, untracked = bench.files(), bench.again(named="")
 
-    untracked.refresher.remove(bench.repository)
+    untracked.removal.remove(bench.repository)
 
     assert untracked.cdn.paths == before.keys()
 
@@ -460,7 +462,7 @@ def test_an_image_with_a_longer_name_stays(bench: Bench) -> None:
     other = bench.again(named=str(longer))
     other.refresher.refresh(longer)
 
-    other.refresher.remove(bench.repository)
+    other.removal.remove(bench.repository)
 
     assert {path.name.partition(":")[0] for path in bench.public.rglob("*.svg")} == {"web-2.svg", "web-2"}
 
@@ -478,10 +480,10 @@ def test_a_removal_waits_for_a_check_under_way(bench: Bench) -> None:
     check = threading.Thread(target=bench.refresh)
     check.start()
     assert began.wait(DEADLINE_SECONDS)
-    removal = threading.Thread(target=untracked.refresher.remove, args=[bench.repository])
+    removal = threading.Thread(target=untracked.removal.remove, args=[bench.repository])
     removal.start()
 
-    assert not untracked.refresher.remove_if_idle(bench.repository)
+    assert not untracked.removal.remove_if_idle(bench.repository)
     may_end.set()
     check.join()
     removal.join()
@@ -494,7 +496,7 @@ def test_an_image_that_was_tracked_again_meanwhile_is_not_forgotten(bench: Bench
     bench.fake.push("team/web", "latest", image())
     bench.refresh()
 
-    bench.refresher.remove(bench.repository)
+    bench.removal.remove(bench.repository)
 
     assert bench.repository in bench.freshness.checks.repositories()
     assert bench.made(bench.paths.badge("layers", None, "svg"))
@@ -503,6 +505,7 @@ def test_an_image_that_was_tracked_again_meanwhile_is_not_forgotten(bench: Bench
 def test_an_image_that_is_not_tracked_any_more_can_be_tracked_again(bench: Bench) -> None:
     other = bench.again(named="")
     bench.fake.push("team/web", "latest", image())
+    other.freshness.tracked.track(TrackedImage(bench.repository))  # which names its registry
     for _ in range(2):
         other.freshness.track(TrackedImage(bench.repository))
         assert other.refresher.refresh_if_due(bench.repository)

@@ -205,7 +205,7 @@ def test_the_first_sight_is_never_rewritten(bench: Bench) -> None:
 def test_the_first_sight_outlives_that_an_image_is_not_tracked_for_a_while(bench: Bench) -> None:
     digest = bench.fake.push("team/web", "latest", image())
     by_command = bench.again(named="")
-    by_command.freshness.track(TrackedImage(bench.repository))
+    by_command.freshness.tracked.track(TrackedImage(bench.repository))
     by_command.refresh()
     by_command.freshness.untrack(bench.repository)
     by_command.time += timedelta(days=30)

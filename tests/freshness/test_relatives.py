@@ -360,7 +360,7 @@ def used_bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(tmp_path_factory.mktemp("layers"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(updates, min_size=1, max_size=8))
 def test_it_finds_what_a_search_through_everything_would_find(
     used_bench: Bench, history: list[tuple[str, dict[str, str]]]

@@ -291,7 +291,7 @@ def test_an_image_that_another_process_checks_is_tried_again_only_in_the_next_ro
 def test_an_image_that_is_no_longer_tracked_and_cannot_be_removed_is_not_tried_all_the_time(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world.write_images_file("example/api\nA/b\n")
+    world.write_images_file(f"example/api\n{WEB.familiar.upper()}\n")  # a line that cannot be read, and may mean it
     world.checks.add([WEB])
     with world.running():
         wait_for_asked(world, API)

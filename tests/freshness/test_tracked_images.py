@@ -508,6 +508,26 @@ def test_an_empty_file_that_never_named_an_image_is_just_that(
     assert (names(tracked), tracked.is_trusted, tracked.problems) == (expected, True, ())
 
 
+@pytest.mark.parametrize("content", [b"\0" * 4096, b"\xff\x00garbage\n\x01\x02\n", b"\x1f\x8b\x08\0\n", b"\xff\xff\n"])
+def test_a_file_of_bytes_that_are_no_text_still_tracks_what_it_named(
+    file: Path, tracked: TrackedImages, content: bytes
+) -> None:
+    write(file, "alpine\n")
+    tracked.remember()
+    write(file, content)
+    tracked.remember()
+    assert (names(tracked), tracked.is_trusted) == (["library/alpine"], False)
+    assert "images.txt holds no text" in tracked.problems[-1]
+
+
+@pytest.mark.parametrize("content", [b"mysql\n\0\xff\n", "!mañana\n".encode(), b"\t??\r\n"])
+def test_a_line_that_somebody_may_have_written_is_an_edit(file: Path, tracked: TrackedImages, content: bytes) -> None:
+    write(file, "alpine\n")
+    tracked.remember()
+    write(file, content)
+    assert "library/alpine" not in names(tracked)
+
+
 # A file that cannot be read
 
 

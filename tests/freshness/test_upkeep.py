@@ -10,6 +10,7 @@ import pytest
 from microbadger.freshness.tracked_images import NotTracked, TrackedImage
 from microbadger.image.reference import Repository
 from microbadger.site.paths import ImagePaths
+from microbadger.store.database import StoreError
 from microbadger.store.meta import write_value
 from tests.freshness.clock import DAY
 from tests.freshness.world import World
@@ -90,9 +91,23 @@ def test_an_image_under_way_is_removed_when_its_check_has_ended(world: World) ->
     assert world.checks.repositories() == {TWO}
 
 
-def test_nothing_is_removed_while_a_line_cannot_be_read(world: World) -> None:
+@pytest.mark.parametrize(
+    "line",
+    [
+        "example/wéb0",
+        "Example/Web0",
+        "example/web0:",
+        "example/web0 privat",
+        "example /web0",
+        "https://hub.docker.com/r/example/web0",
+        "example/web0@sha256:1",
+        "exmple/web0!",
+        "web0 private yes",
+    ],
+)
+def test_an_image_is_not_removed_while_a_line_that_cannot_be_read_may_have_named_it(world: World, line: str) -> None:
     follow(world, "example/web0\nexample/web1\n")
-    follow(world, "example/web1\nA/b\n")
+    follow(world, f"example/web1\n{line}\n")
     assert world.checks.repositories() == {ONE, TWO}
     follow(world, "example/web1\n")
     assert world.checks.repositories() == {TWO}
@@ -121,6 +136,46 @@ def test_nothing_is_removed_because_the_file_is_gone(world: World, tmp_path: Pat
     assert world.checks.repositories() == {ONE, TWO}
 
 
+@pytest.mark.parametrize("content", [None, "", "example/web1\n"], ids=["no file", "emptied", "file"])
+def test_an_image_that_no_file_ever_named_is_removed_although_the_file_is_lost(
+    world: World, tmp_path: Path, content: str | None
+) -> None:
+    follow(world, "example/web1\n")
+    world.track(ONE)
+    world.check(ONE)
+    world.tracked.untrack(ONE)  # and then the process died
+    if content is None:
+        world.images_file.unlink()
+    else:
+        world.write_images_file(content, written_at=900_000_000)
+    after_start = World(tmp_path)
+    after_start.upkeep.follow_tracked()
+    assert (after_start.checks.repositories(), is_published(world, ONE)) == ({TWO}, False)
+    after_start.database.close()
+
+
+def test_an_image_is_removed_where_there_never_was_a_file(world: World) -> None:
+    world.track(ONE, TWO)
+    world.check(ONE, TWO)
+    world.tracked.untrack(ONE)  # and then the process died
+    world.upkeep.follow_tracked()
+    assert (world.checks.repositories(), is_published(world, ONE)) == ({TWO}, False)
+
+
+def test_files_are_removed_although_the_store_cannot_be_written(world: World) -> None:
+    follow(world, "example/web0\nexample/web1\n")
+    world.check(ONE, TWO)
+    world.write_images_file("# none\n")
+    world.leases.error = StoreError("the disk is full")
+    with pytest.raises(StoreError):
+        world.upkeep.follow_tracked()
+    assert not is_published(world, ONE)
+    assert not is_published(world, TWO)
+    world.leases.error = None
+    world.upkeep.follow_tracked()
+    assert world.checks.repositories() == set()
+
+
 def test_a_file_of_a_comment_alone_has_everything_removed(world: World) -> None:
     follow(world, "example/web0\nexample/web1\n")
     follow(world, "# no image\n")
@@ -129,7 +184,7 @@ def test_a_file_of_a_comment_alone_has_everything_removed(world: World) -> None:
 
 def test_an_image_that_is_not_removed_yet_is_not_checked_again_and_again(world: World) -> None:
     follow(world, "example/web0\nexample/web1\n")
-    follow(world, "example/web1\nA/b\n")
+    follow(world, "example/web1\nexample/web0:\n")
     for repository in world.checks.due():
         world.refresher.refresh_if_due(repository)
     assert (world.checks.due(), world.registries.asked) == ([], [TWO])
@@ -137,7 +192,7 @@ def test_an_image_that_is_not_removed_yet_is_not_checked_again_and_again(world: 
 
 def test_new_images_are_checked_while_nothing_can_be_removed(world: World) -> None:
     follow(world, "example/web0\n")
-    follow(world, "example/web1\nA/b\n")
+    follow(world, "example/web1\nexample/web0:\n")
     world.track(THREE)
     world.upkeep.follow_tracked()
     assert set(world.checks.due()) == {ONE, TWO, THREE}
@@ -146,7 +201,7 @@ def test_new_images_are_checked_while_nothing_can_be_removed(world: World) -> No
 def test_an_image_that_is_tracked_again_before_it_could_be_removed_stays(world: World) -> None:
     follow(world, "example/web0\nexample/web1\n")
     world.check(ONE)
-    follow(world, "example/web1\nA/b\n")
+    follow(world, "example/web1\nexample/web0:\n")
     world.track(ONE)
     follow(world, "example/web1\n")
     assert (world.checks.repositories(), is_published(world, ONE)) == ({ONE, TWO}, True)
@@ -199,3 +254,11 @@ def test_cleaning_up_leaves_alone_what_is_being_written(world: World) -> None:
 def test_a_round_publishes_the_lists(world: World) -> None:
     world.upkeep.tasks["publish the lists"]()
     assert world.publisher.has("v1/images.json")
+
+
+@pytest.mark.parametrize("value", ["", "x", "NaN", "[]", "[" * 100_000], ids=range(5))
+def test_it_cleans_up_where_it_is_not_known_when_it_last_did(world: World, value: str) -> None:
+    with world.database.write() as connection:
+        write_value(connection, "cleaned_at", value)
+    assert world.upkeep.cleaning.begins()
+    assert not world.upkeep.cleaning.begins()

@@ -1,6 +1,7 @@
 """The pool of threads: every registry has its turn, and none takes all the threads."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ import pytest
 from apscheduler.events import EVENT_JOB_EXECUTED
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from microbadger.freshness.workers import THREADS_A_REGISTRY, Workers
+from microbadger.freshness.workers import HANGING_SECONDS, THREADS_A_REGISTRY, Workers
 from tests.real_registry import wait_until
 
 DEADLINE_SECONDS = 60.0
@@ -44,13 +45,25 @@ class Work:
 
 
 @contextmanager
-def pool(count: int = 8) -> Iterator[Workers]:
-    workers = Workers(count)
+def pool(
+    count: int = 8, most: int = 0, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Workers]:
+    workers = Workers(count, most, clock=clock)
     workers.start(BackgroundScheduler(), "tests")
     try:
         yield workers
     finally:
         workers.shutdown()
+
+
+@contextmanager
+def no_more_threads() -> Iterator[None]:
+    """Let the machine refuse further threads, as it does when memory or a limit does not allow them."""
+    before = threading.stack_size(2**46)
+    try:
+        yield
+    finally:
+        threading.stack_size(before)
 
 
 @pytest.fixture
@@ -201,3 +214,74 @@ def test_a_job_that_ended_does_not_count_as_running(work: Work) -> None:
 
 def names_of_threads() -> set[str]:
     return {thread.name for thread in threading.enumerate()}
+
+
+def test_however_many_registries_hang_another_one_begins_at_once(work: Work) -> None:
+    hanging = [f"hanging{number}.test" for number in range(30)]
+    work.held = set(hanging)
+    with pool(8, 64) as workers:
+        for registry in hanging * 3:
+            workers.put(registry, work.of(registry))
+        work.wait_for_begun(*hanging)
+        workers.put(QUICK, work.of(QUICK))
+        work.wait_for_ended(QUICK)
+
+
+def test_work_that_hangs_leaves_its_room_to_other_work_of_registries_that_answer(work: Work) -> None:
+    seconds = [0.0]
+    work.held = {SLOW, SLOWER, QUICK}
+    with pool(3, 64, clock=lambda: seconds[0]) as workers:
+        for registry in (SLOW, SLOW, SLOWER):
+            workers.put(registry, work.of(registry))
+        work.wait_for_begun(SLOW, SLOW, SLOWER)
+        for _ in range(3):
+            workers.put(QUICK, work.of(QUICK))
+        work.wait_for_begun(QUICK)
+        assert Counter(work.begun)[QUICK] == 1
+
+        seconds[0] = HANGING_SECONDS + 1
+        workers.make_room()
+
+        work.wait_for_begun(QUICK, QUICK, QUICK)
+
+
+def test_it_says_which_registries_hang_and_for_how_long(work: Work) -> None:
+    seconds = [0.0]
+    work.held = {SLOW, QUICK}
+    with pool(2, clock=lambda: seconds[0]) as workers:
+        workers.put(SLOW, work.of(SLOW))
+        work.wait_for_begun(SLOW)
+        seconds[0] = HANGING_SECONDS + 5
+        workers.put(QUICK, work.of(QUICK))
+        work.wait_for_begun(QUICK)
+        assert workers.hanging() == {SLOW: HANGING_SECONDS + 5}
+
+
+def test_threads_beyond_the_usual_end_when_they_have_nothing_to_do(work: Work) -> None:
+    registries = [f"registry{number}.test" for number in range(10)]
+    work.held = set(registries)
+    others = set(threading.enumerate())
+    with pool(2, 64) as workers:
+        for registry in registries:
+            workers.put(registry, work.of(registry))
+        work.wait_for_begun(*registries)
+        work.free.set()
+        work.wait_for_ended(*registries)
+        wait_until(lambda: len(set(threading.enumerate()) - others) == 2, "the others end", DEADLINE_SECONDS)
+
+
+def test_the_threads_that_there_are_do_the_work_while_no_more_can_be_started(work: Work) -> None:
+    work.held = {SLOW}
+    with pool(1, 3) as workers:
+        workers.put(SLOW, work.of(SLOW))
+        work.wait_for_begun(SLOW)
+        with no_more_threads():
+            workers.put(QUICK, work.of(QUICK))
+            workers.put(SLOWER, work.of(SLOWER))
+            work.free.set()
+            work.wait_for_ended(SLOW, QUICK, SLOWER)
+        work.free.clear()
+        workers.put(SLOW, work.of(SLOW))
+        work.wait_for_begun(SLOW, SLOW)
+        workers.put(QUICK, work.of(QUICK))
+        work.wait_for_ended(QUICK, QUICK)

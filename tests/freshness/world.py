@@ -4,7 +4,6 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,8 +11,10 @@ from sqlalchemy import Connection
 
 from microbadger.cdn.purge import CdnPurge
 from microbadger.freshness.catalogue import Catalogue
+from microbadger.freshness.recovery import Recovery
 from microbadger.freshness.schedule import Schedule
 from microbadger.freshness.service import Freshness, FreshnessOptions
+from microbadger.freshness.strays import Strays
 from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.freshness.upkeep import Cleaning, Upkeep
 from microbadger.http.client import Network
@@ -30,7 +31,9 @@ from microbadger.site.publisher import Publisher
 from microbadger.store.counts import Counts
 from microbadger.store.database import Database
 from microbadger.store.leases import Lease, Leases
+from microbadger.store.meta import write_value
 from tests.freshness.clock import DAY, Clock
+from tests.freshness.leases import with_leases
 from tests.notifications.bench import Postman
 
 BASE_URL = "https://badges.test"
@@ -78,7 +81,7 @@ class QuietRegistries(Registry):
         self.asked: list[Repository] = []
         self.on_ask: Callable[[Repository], object] = lambda _: None
 
-    def repository(self, repository: Repository, *, private: bool = False) -> RemoteRepository:
+    def repository(self, repository: Repository, *, private: bool = False, is_named: bool = True) -> RemoteRepository:
         self.asked.append(repository)
         self.on_ask(repository)
         return NoTags()
@@ -161,7 +164,8 @@ class World:
         )
         self.tracked, self.checks = self.freshness.tracked, self.freshness.checks
         self.requests, self.records = self.freshness.requests, self.freshness.records
-        self.refresher = replace(self.freshness.refresher, leases=self.leases)
+        self.refresher = with_leases(self.freshness.refresher, self.leases)
+        self.removal = self.refresher.removal
         self.catalogue = Catalogue(
             self.database,
             self.leases,
@@ -171,11 +175,21 @@ class World:
             self.cdn,
             clock=lambda: self.seconds,
         )
+        strays = Strays(
+            database=self.database,
+            tracked=self.tracked,
+            records=self.records,
+            removal=self.removal,
+            publisher=self.publisher,
+            cdn=self.cdn,
+            registry=self.registries,
+        )
         self.upkeep = Upkeep(
             database=self.database,
             tracked=self.tracked,
             checks=self.checks,
-            refresher=self.refresher,
+            removal=self.removal,
+            strays=strays,
             catalogue=self.catalogue,
             notifications=notifications,
             counts=self.counts,
@@ -183,7 +197,18 @@ class World:
                 database=self.database, content=self.registries.content, public=self.publisher.folder
             ),
         )
-        self.schedule = Schedule(self.leases, self.refresher, self.checks, self.requests, self.upkeep)
+        recovery = Recovery(
+            database=self.database,
+            checks=self.checks,
+            refresher=self.refresher,
+            strays=strays,
+            catalogue=self.catalogue,
+            publisher=self.publisher,
+            cdn=self.cdn,
+        )
+        self.schedule = Schedule(self.leases, self.refresher, self.checks, self.requests, self.upkeep, recovery)
+        with self.database.write() as connection:
+            write_value(connection, "last_stop", "clean")  # so that no world begins by comparing all files
 
     def track(self, *repositories: Repository) -> None:
         """Have images checked that the database tracks."""

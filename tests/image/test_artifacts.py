@@ -31,10 +31,12 @@ FILE_SYSTEMS = [
     *("application/vnd.docker.container.image.rootfs.diff+x-gtar", OCI_LAYER.upper()),
     *("", "application/octet-stream", "application/x-tar", "application/tar", "application/gzip", "application/x-gzip"),
     *("application/tar+gzip", "application/x-gtar", "application/x-tgz", "application/zstd"),
+    *("application/vnd.oci.image.serialization.rootfs.tar.gzip", "application/tar+zstd", "application/tar; x=y"),
 ]
 SOUND_LIKE_ONE = [
     *("application/vnd.example.layer.v1+lz4", "application/vnd.example.rootfs", "application/x.tar.xz"),
     *("application/vnd.example.tar+br", "application/vnd.example.layers", "application/vnd.example.squashfs"),
+    *("application/vnd.example.tgz", "application/vnd.example.erofs"),
 ]
 KINDS = [
     ("application/vnd.ollama.image.model", "Ollama model"),
@@ -82,6 +84,11 @@ KINDS = [
     ("application/vnd.example.blob", "artifact of type application/vnd.example.blob"),
     ("application/starlark", "artifact of type application/starlark"),
     ("text/plain", "artifact of type text/plain"),
+    ("application/x", "artifact of type application/x"),
+    (f"a/{'b' * 127}", f"artifact of type a/{'b' * 127}"),
+    (f"a/{'b' * 128}", "artifact of unknown type"),
+    (f"{'a' * 127}/b", f"artifact of type {'a' * 127}/b"),
+    (f"{'a' * 128}/b", "artifact of unknown type"),
     ("mañana", "artifact of unknown type"),
 ]
 
@@ -119,7 +126,10 @@ def test_without_layers_the_config_decides(config: Mapping[str, object] | None, 
     assert ("Unsupported" not in described(config)) is is_image
 
 
-@pytest.mark.parametrize("config_type", [OCI_CONFIG, DOCKER_CONFIG, "application/octet-stream", ""])
+CONFIG_TYPES = [OCI_CONFIG, DOCKER_CONFIG, "application/octet-stream", "application/json", "text/html", ""]
+
+
+@pytest.mark.parametrize("config_type", CONFIG_TYPES)
 @pytest.mark.parametrize(("layer_type", "kind"), KINDS)
 def test_what_has_the_config_of_an_image_and_other_layers_is_named(
     layer_type: str, kind: str, config_type: str

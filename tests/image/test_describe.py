@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -112,6 +113,18 @@ def test_a_version_is_as_large_as_the_layers_of_its_main_platform() -> None:
     images = [image("b", (1,), platform=ARM64), image("c", (10, 20, 30), platform=AMD64)]
     version = describe_version(APP, digest("a"), OCI_INDEX, images)
     assert (version["LayerCount"], version["DownloadSize"]) == (3, 60)
+
+
+@pytest.mark.parametrize(
+    ("layers", "diff_ids", "are_shown"), [(2, 2, True), (2, 1, False), (2, 3, False), (0, 0, False), (0, 1, False)]
+)
+def test_diff_ids_are_shown_if_there_is_one_for_each_layer(layers: int, diff_ids: int, are_shown: bool) -> None:
+    of_config = tuple(digest(str(number)) for number in range(diff_ids))
+    subject = replace(image(sizes=(1,) * layers), config=replace(config(), diff_ids=of_config))
+
+    version = describe_version(APP, digest("a"), OCI_MANIFEST, [subject])
+
+    assert version.get("DiffIDs") == (list(of_config) if are_shown else None)
 
 
 def test_a_version_without_layers_says_so_with_zeros() -> None:
@@ -421,6 +434,13 @@ def test_without_docker_hub_the_last_update_is_the_newest_creation() -> None:
 @pytest.mark.parametrize("hub", [HubDetails("mañana", NOON, 0, 7), HubDetails(None, None, 5, None), HubDetails()])
 def test_details_of_docker_hub_are_read_back(hub: HubDetails) -> None:
     assert hub_details(document(hub=hub)) == hub
+
+
+def test_what_labels_say_is_not_kept_as_if_docker_hub_had_said_it() -> None:
+    shown = document(described("1.0", labels={"org.opencontainers.image.description": "of this version"}))
+
+    assert shown["Description"] == "of this version"
+    assert hub_details(shown) == HubDetails()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Times as people and builders write them, and placeholders."""
+"""Times as people and builders write them, placeholders, texts and sizes."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microbadger.image.documents import format_time
-from microbadger.image.fields import read_time
+from microbadger.image.errors import InvalidManifest
+from microbadger.image.fields import read_name, read_size_bytes, read_text, read_time
 
 TEN = datetime(2026, 11, 20, 10, tzinfo=UTC)
 
@@ -29,6 +30,10 @@ TEN = datetime(2026, 11, 20, 10, tzinfo=UTC)
         ("2026-11-20 12:00:00 +0200", TEN),
         ("2026-11-20T12:00:00+02:00", TEN),
         ("2026-11-20T04:30:00-0530", TEN),
+        ("2026-11-20 12:00:00 +0200 Z", TEN),
+        ("2026-11-20 12:00:00 +0200 CHADT", TEN),
+        ("2026-11-20T10:59:00+0059", TEN),
+        ("2026-11-21T09:59:00+2359", TEN),
         ("2026-11-20T10:00:00.1Z", TEN.replace(microsecond=100_000)),
         ("2026-11-20T10:00:00.000001Z", TEN.replace(microsecond=1)),
         ("2026-11-20T10:00:00.123456789Z", TEN.replace(microsecond=123_456)),
@@ -68,6 +73,7 @@ def test_a_time_from_before_there_was_docker_is_a_placeholder(text: str) -> None
         "9999-12-31T23:59:59-23:59", "9999-12-31T23:59:60Z", "10000-01-01T00:00:00Z", "2026-11-20T00:00:00Z\n",
         " 2026-11-20", "٢٠٢٦-11-20T00:00:00Z", "2026-W47-5T00:00:00Z", "Fri Nov 20 10:00:00 2026", "20 Nov 2026",
         "11/20/2026", "$BUILD_DATE", "2026-11-20T10:00:00 CET", "now",
+        "2026-11-20 12:00:00 +0200 CHADTX", "2026-11-20 12:00:00 +0200 ",
     ],
 )  # fmt: skip
 def test_what_is_not_a_time_is_unknown(value: object) -> None:
@@ -83,3 +89,30 @@ def test_whatever_the_text_is_it_is_a_time_in_utc_or_none(text: str) -> None:
 @given(st.datetimes(datetime(2013, 3, 21), datetime(9999, 12, 30)).map(lambda time: time.replace(tzinfo=UTC)))
 def test_it_reads_back_what_is_published(time: datetime) -> None:
     assert read_time(format_time(time)) == time
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [("mañana", "mañana"), ("x" * 255, "x" * 255), ("x" * 256, None), ("", None), (" \n", None), (7, None)],
+)
+def test_a_name_is_a_short_text(value: object, name: str | None) -> None:
+    assert read_name(value) == name
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("mañana 😀", "mañana 😀"), ("a\ud83d", "a\ufffd"), ("\ud83d\ude00", "😀"), (b"a", ""), (None, ""), (["a"], "")],
+)
+def test_a_text_can_be_written_as_utf_8(value: object, text: str) -> None:
+    assert read_text(value) == text
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**50])
+def test_a_size_is_a_number_of_bytes(size: int) -> None:
+    assert read_size_bytes(size) == size
+
+
+@pytest.mark.parametrize("value", [-1, 2**50 + 1, 1.0, True, "1", None, [1]])
+def test_a_size_that_is_none_is_refused(value: object) -> None:
+    with pytest.raises(InvalidManifest):
+        read_size_bytes(value)

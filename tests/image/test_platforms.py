@@ -72,6 +72,9 @@ COMMANDS = [
     ("cmd /S /C #(nop)  ENTRYPOINT [\"app.exe\"]", 'ENTRYPOINT ["app.exe"]'),
     ("bazel build ...", "bazel build ..."),
     ("/bin/sh -c ", "/bin/sh -c"),
+    ("/bin/sh -c #(nop)  CMD [\"#(nop)\"]", 'CMD ["#(nop)"]'),
+    ("/bin/sh -c   make  x", "RUN make  x"),
+    ("/bin/sh -c sh -c '/bin/sh -c make'", "RUN sh -c '/bin/sh -c make'"),
 ]  # fmt: skip
 
 
@@ -89,6 +92,8 @@ def test_a_command_is_written_as_in_the_dockerfile(created_by: str, command: str
         ([AMD64], AMD64),
         ([Platform("linux", "amd64", "v3"), AMD64], AMD64),
         ([ARM64, Platform("linux", "amd64", "v3")], Platform("linux", "amd64", "v3")),
+        ([Platform("linux", "amd64", "v2"), Platform("linux", "amd64", "v1")], Platform("linux", "amd64", "v1")),
+        ([Platform("linux", "arm64", "v8"), Platform("windows", "amd64")], Platform("linux", "arm64", "v8")),
         ([ARM64, AMD64], AMD64),
         ([ARM64, Platform("windows", "amd64")], ARM64),
         ([Platform("windows", "amd64"), ARM64, AMD64], AMD64),
@@ -192,6 +197,15 @@ def test_a_platform_without_its_config_has_its_size_and_layers() -> None:
     platform = version(whole(AMD64, 5), without_config(ARM64, 5, 7))["Platforms"][1]
     facts = platform["DownloadSize"], platform["LayerCount"], len(platform["Layers"]), platform["Unread"]
     assert facts == (12, 2, 2, "the config is gone")
+
+
+def test_a_platform_says_what_was_cut_of_it() -> None:
+    many = {str(number): "" for number in range(1002)}
+    main, other = whole(AMD64, letter="a"), whole(ARM64, letter="b", labels=many)
+    why = "2 of 1002 {} are left out: they are too many or too large"
+    assert version(main, other)["Platforms"][1]["Cut"] == [why.format("labels")]
+    cut = [platform.get("Cut") for platform in version(main, other, index=many)["Platforms"]]
+    assert cut[1] == [why.format("labels"), why.format("annotations")]
 
 
 @pytest.mark.parametrize(

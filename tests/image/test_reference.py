@@ -241,6 +241,7 @@ def test_it_refuses_a_repository_with_a_tag_or_digest(text: str, refusal: str) -
         ("docker.io/localhost", "library/localhost", "localhost"),
         ("docker.io/test.com", "library/test.com", "test.com"),
         (f"library/{IMAGE_ID}", f"library/{IMAGE_ID}", None),
+        (f"library/{IMAGE_ID}x", f"library/{IMAGE_ID}x", f"{IMAGE_ID}x"),
     ],
 )
 def test_it_has_one_familiar_name_and_a_bare_one_if_official(text: str, familiar: str, bare: str | None) -> None:
@@ -309,7 +310,11 @@ def test_it_knows_what_is_not_a_tag(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [SHA256, SHA512, BLAKE3, "multihash+base58:QmRZxt2b1FVZPNqd8hsiykDL3TdBDeTSPX9Kv46H", "md5:_-=", "a.b_c-d+e:0"],
+    [
+        *(SHA256, SHA512, BLAKE3),
+        *("multihash+base58:QmRZxt2b1FVZPNqd8hsiykDL3TdBDeTSPX9Kv46H", "md5:_-=", "a.b_c-d+e:0"),
+        "a:" + "b" * 253,
+    ],
 )
 def test_it_knows_a_digest(text: str) -> None:
     assert is_digest(text)
@@ -320,7 +325,7 @@ def test_it_knows_a_digest(text: str) -> None:
     [
         "sha256:mañana", "", "sha256", "sha256:", ":abc", "Sha256:" + "a" * 64, SHA256.upper(),
         SHA256 + "\n", SHA256 + "0", SHA256[:-1], "sha512:" + "a" * 64, "blake3:" + "a" * 128, "+a:b", "a+:b",
-        "a++b:c", "a:b:c", "a:b/c", "a:..", "a:" + "b" * 16_384, "a+" * 8_192 + ":b",
+        "a:", "a:" + "b" * 254, "a++b:c", "a:b:c", "a:b/c", "a:..", "a:" + "b" * 16_384, "a+" * 8_192 + ":b",
     ],
 )
 def test_it_knows_what_is_not_a_digest(text: str) -> None:

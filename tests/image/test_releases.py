@@ -22,6 +22,9 @@ OLDEST_FIRST = [
     ["2023.12.31", "2024.01.05", "2024.1.6", "2024.10.01"],
     ["2024-01-05", "2024-01-06", "2024-12-01", "2025-01-01"],
     ["20231231", "20240105", "20240106", "1704412800", "0.0.1", "1", "2024"],
+    ["12345", "99999", "100000", "1", "1234", "9999"],
+    ["20240105", "0.1", "20240105.1"],
+    ["2024-01-05", "0.1", "1-01-02"],
     ["1.1.1.1", "1.1.1.2", "1.1.1", "1.1.2"],
     ["9" * 20, "1" + "0" * 20, "9" * 127, "0.1"],
     ["1." + "9" * 100, "2.0"],
@@ -54,6 +57,7 @@ def test_it_knows_what_is_not_a_release(tag: str) -> None:
 
 
 NINE = [f"release-1.0.{number}" for number in range(9)]
+ROLLING = [f"r-1.{number}" for number in range(6)]
 SHORT_COMMITS = ["sha-7f3a2b1", "sha-1234567", "sha-abcdef0", "sha-0a1b2c3"]
 
 
@@ -87,6 +91,23 @@ SHORT_COMMITS = ["sha-7f3a2b1", "sha-1234567", "sha-abcdef0", "sha-0a1b2c3"]
         (["7f3a2b1", "1234567", "abcdef0", "1.0"], ["1.0"]),
         (["abc1234", "abd1234", "main"], []),
         (["20240105", "20240106", "7f3a2b1"], ["20240105", "20240106"]),
+        (["cache-1.0", "cache-1.1"], []),
+        (["commit-1.0", "commit-1.1"], []),
+        (["git-1.0", "git-1.1"], []),
+        (["pull-1.0", "pull-1.1"], []),
+        (["PR-1.0", "PR-1.1"], []),
+        (["abc1234", "abc1235"], []),
+        (["abc" + "1" * 60 + digit for digit in "12"], []),
+        (["abc" + "1" * 61 + digit for digit in "12"], None),
+        (["abcdef1.0", "abcdef1.1"], None),
+        (["1234567", "abcdef0"], []),
+        (["1234567.1", "abcdef0"], ["1234567.1"]),
+        (["1234567", "7654321", "abcdef0-x", "bcdefa0-x", "cdefab0-x"], ["1234567", "7654321"]),
+        (["1.0", *ROLLING[:3]], ["1.0"]),
+        (["1.0", *ROLLING[:4]], ROLLING[:4]),
+        (["1.0", "1.1", *ROLLING[:6]], ["1.0", "1.1"]),
+        (["20240105", "20240106", *ROLLING[:2]], ["20240105", "20240106"]),
+        (["r-1.0", "r-x"], []),
         (["mañana", "latest", "main"], []),
         ([], []),
     ],
@@ -99,6 +120,7 @@ def test_the_releases_of_an_image_have_one_prefix(tags: list[str], releases: lis
     ("tags", "highest"),
     [
         (["1.0", "1.10", "1.9"], "1.10"),
+        (["1.0", "1.1a1-slim", "1.1b2_x"], "1.0"),
         (["release-1.0.9", "release-1.0.10", "main"], "release-1.0.10"),
         (["1.2.3", "1.2.4-rc1", "1.2.4-beta.2"], "1.2.3"),
         (["1.2.3", "2.0.0-alpha", "2.0.0.dev1", "3.0.0a1", "3-preview"], "1.2.3"),
@@ -122,6 +144,26 @@ def test_the_releases_of_an_image_have_one_prefix(tags: list[str], releases: lis
 )
 def test_the_highest_release_is_no_pre_release(tags: list[str], highest: str | None) -> None:
     assert highest_release(tags) == highest
+
+
+PRE_RELEASES = [
+    "alpha", "beta", "canary", "cr", "dev", "ea", "m", "milestone", "nightly", "pre", "preview", "rc", "snapshot",
+    "unstable",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "form", ["1.1-{}", "1.1.{}", "1.1-{}1", "1.1-{}.1", "1.1_{}-1", "1.1-{}-slim", "1.1-{}2.x"]
+)
+@pytest.mark.parametrize("word", PRE_RELEASES)
+def test_no_pre_release_is_the_highest(word: str, form: str) -> None:
+    for tag in (form.format(word), form.format(word.upper())):
+        assert highest_release(["1.0", tag]) == "1.0"
+
+
+@pytest.mark.parametrize("tag", ["1.1-alphabet", "1.1-rc1x", "1.1-arc", "1.1-a", "1.1a", "1.1a1x", "1.1d1"])
+def test_what_only_looks_like_a_pre_release_is_a_release(tag: str) -> None:
+    assert highest_release(["1.0", tag]) == tag
 
 
 @given(st.lists(st.text() | st.from_regex(r"[a-z]{0,3}[-.v]?[0-9.]{0,4}-?[a-z0-9]{0,4}", fullmatch=True)))

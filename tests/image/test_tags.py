@@ -39,6 +39,7 @@ REFERRER = "sha256-" + "0123456789abcdef" * 4
         ({"main", "a-long-branch-name"}, "a-long-branch-name"),
         ({"abc", "abd"}, "abd"),
         ({"1.2.3-rc1", "release-candidate-of-something"}, "1.2.3-rc1"),
+        ({"1-x", "a-long-branch-name"}, "1-x"),
         ({REFERRER, REFERRER + ".sig", "1"}, "1"),
         ({REFERRER, "latest"}, "latest"),
         ({REFERRER}, None),
@@ -76,7 +77,11 @@ SUFFIXES = ["", ".sig", ".att", ".sbom", ".src", ".dockerfile", ".prov", ".foo",
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize(
-    "digest", ["sha256-" + HEX[:64], "sha512-" + HEX, "sha512-" + HEX[:64], "sha384-" + HEX[:64], "sha256-" + HEX[:40]]
+    "digest",
+    [
+        *("sha256-" + HEX[:64], "sha512-" + HEX, "sha512-" + HEX[:64], "sha384-" + HEX[:64], "sha256-" + HEX[:40]),
+        *("sha256-" + HEX[:32], "sha1-" + HEX[:40], "sha224-" + HEX[:56], "blake3-" + HEX[:64], "blake2b-" + HEX[:64]),
+    ],
 )
 def test_what_registries_keep_about_a_version_is_no_version(digest: str, suffix: str) -> None:
     tag = (digest + suffix)[:128]
@@ -84,7 +89,10 @@ def test_what_registries_keep_about_a_version_is_no_version(digest: str, suffix:
     assert choose([tag, "main"], 9, kept=[tag], wanted=[tag]) == ["main"]
 
 
-@pytest.mark.parametrize("tag", ["latest", "1.0", "main", "sha-7f3a2b1", "sha256-7f3a2b1", "sha256", "sha-" + HEX[:40]])
+@pytest.mark.parametrize(
+    "tag",
+    ["latest", "1.0", "main", "sha-7f3a2b1", "sha256-7f3a2b1", "sha256", "sha-" + HEX[:40], "sha256-" + HEX[:31]],
+)
 def test_the_tag_of_a_version_is_one(tag: str) -> None:
     assert is_version_tag(tag)
 

@@ -112,6 +112,14 @@ def test_without_a_base_everything_is_there_again() -> None:
     assert related(related(own, [PARENT], [], LABELS), [], []) == own
 
 
+def test_relatives_that_are_gone_are_left_out() -> None:
+    own = version({})
+    found = related(own, [PARENT], [PARENT])
+    assert (found.get("Parents"), found.get("Identical")) == ([PARENT], [PARENT])
+    assert related(found, [], [PARENT]) == {**own, "Identical": [PARENT]}
+    assert related(found, [], []) == own
+
+
 def test_what_does_not_change_is_the_same_document() -> None:
     own = version(LABELS)
     assert related(own, [], [], {"x": "y"}) is own

@@ -50,6 +50,8 @@ def test_what_could_be_any_part_of_a_word_is_no_known_secret(secret: str) -> Non
         ("mañana Authorization: Bearer abc.DEF-123==", f"mañana Authorization: Bearer {HIDDEN}"),
         ("'Authorization': 'Basic dXNlcjpwYXNz'", f"'Authorization': 'Basic {HIDDEN}'"),
         ("token eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln.", f"token {HIDDEN}."),
+        ("x-eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln", f"x-{HIDDEN}"),
+        ("eyJ- -eyJ.eyJhbGci.eyJz.c2ln", f"eyJ- -eyJ.{HIDDEN}"),
         ("https://user:p%40ss@registry.test/v2", f"https://{HIDDEN}@registry.test/v2"),
         ("/blob?X-Amz-Signature=0a1b&X=2 failed", f"/blob?{HIDDEN} failed"),
         ("https://s.test/b?sig=a%2Bb'", f"https://s.test/b?{HIDDEN}'"),

@@ -289,7 +289,7 @@ def test_everything_of_a_subscription_is_forgotten(line: Line, other: Line) -> N
 
 
 @given(st.lists(st.lists(st.sampled_from([200, 410, 500, 0]), min_size=5, max_size=5), max_size=8))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_whatever_a_receiver_answers_each_message_arrives_or_is_parked_in_order(
     tmp_path_factory: pytest.TempPathFactory, answers: list[list[int]]
 ) -> None:

@@ -8,7 +8,8 @@ import pytest
 from standardwebhooks import Webhook
 
 from microbadger.http.client import Network
-from microbadger.http.connection import Resolve, resolve_name
+from microbadger.http.connection import resolve_name
+from microbadger.http.names import Resolve
 from microbadger.notifications.outbox import Attempt, Message
 from microbadger.notifications.receivers import Scope
 from microbadger.notifications.sender import Sender

@@ -10,7 +10,7 @@ from microbadger.registry.client import Registry
 from microbadger.registry.credentials import Credential
 from microbadger.registry.pulls import PullLimits
 from microbadger.registry.remote import RemoteRepository
-from microbadger.registry.servers import Servers
+from microbadger.registry.servers import Server, Servers
 from microbadger.registry.session import Session
 from microbadger.registry.transport import Request, Transport
 from microbadger.store.database import Database
@@ -54,7 +54,7 @@ class ScriptedTransport(Transport):
         """A reader whose requests are sent through this."""
         return Session(
             Repository("scripted.test", "team/app"),
-            base_url="https://scripted.test",
+            server=Server("https://scripted.test"),
             transport=self,
             authenticator=Authenticator(self),
             pulls=PullLimits(FakeCounts(), lambda: 1_800_000_000.0),

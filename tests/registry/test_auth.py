@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from werkzeug.wrappers import Request, Response
 
 from microbadger.http.client import Answer, Network
+from microbadger.http.origin import Origin
 from microbadger.image.reference import Repository
 from microbadger.registry.auth import Authenticator, Challenge, Subject, parse_challenges
 from microbadger.registry.credentials import Credential
@@ -19,9 +20,14 @@ from tests.fakes.counts import FakeCounts
 from tests.fakes.registry import FakeRegistry, image, to_json
 from tests.registry.bench import listed, registry_client
 
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PATIENT = settings(suppress_health_check=[HealthCheck.too_slow])
 PATH = "team/app"
 ALICE = Credential("alice", "pass:wörd")
+# Below these everybody can have a host, https://publicsuffix.org/list/ has most of them.
+SHARED_DOMAINS = [
+    *("run.app", "netlify.app", "vercel.app", "web.app", "azurewebsites.net", "azurecr.io", "pages.dev", "fly.dev"),
+    *("gouv.fr", "co.uk", "com.br", "github.io", "onrender.com", "up.railway.app", "s3.amazonaws.com", "ngrok.io"),
+]
 HOSTILE_HEADERS = [
     "mañana",
     "",
@@ -407,7 +413,10 @@ def test_tags_and_content_can_need_different_scopes(bench: Bench) -> None:
 def test_two_readers_of_a_repository_share_a_token(bench: Bench) -> None:
     authenticator = Authenticator(Transport(Network("tests"), FakeCounts()), clock=lambda: bench.now)
     refusal = Challenge("bearer", {"realm": "/token"})
-    tags, content = (Subject("fake", bench.fake.url, PATH, resource) for resource in ("tags", "content"))
+    named = frozenset([Origin.of(bench.fake.url)])
+    tags, content = (
+        Subject("fake", bench.fake.url, PATH, resource, named=named) for resource in ("tags", "content")
+    )
     first = authenticator.answer(tags, refusal, bench.fake.url, sent=None)
     second = authenticator.answer(content, refusal, bench.fake.url, sent=None)
     assert first is not None
@@ -496,16 +505,15 @@ def test_it_uses_a_credential_for_a_private_repository(bench: Bench) -> None:
     assert [request.headers.get("Authorization", "")[:6] for request in bench.fake.requests] == ["", "Basic ", "Bearer"]
 
 
-def test_it_uses_none_for_a_public_one_and_says_how_to_use_the_one_it_has(bench: Bench) -> None:
+def test_it_uses_none_for_a_public_one_and_says_how_one_would_be_used(bench: Bench) -> None:
     bench.fake.private.add(PATH)
     with pytest.raises(Denied, match="write 'private' after its name"):
         bench.repository().manifest("latest")
 
 
-def test_it_does_not_say_so_if_it_has_tried_it(bench: Bench) -> None:
-    with pytest.raises(Denied) as caught:
+def test_it_says_so_where_it_has_tried_one_as_well(bench: Bench) -> None:
+    with pytest.raises(Denied, match="write 'private' after its name"):
         listed(bench.repository(private=True))
-    assert "write 'private'" not in str(caught.value)
     assert bench.asked == ["list", "token"]
 
 
@@ -517,12 +525,12 @@ def test_it_mixes_up_no_tokens_of_different_readers(bench: Bench) -> None:
         listed(bench.repository())
 
 
-def test_it_says_when_a_credential_cannot_be_read(fake: FakeRegistry) -> None:
+def test_it_does_not_say_which_credential_cannot_be_read(fake: FakeRegistry) -> None:
     def broken(place: str) -> Credential:
         raise ValueError("the helper printed nonsense")
 
     registry = registry_client(credentials=broken)
-    with pytest.raises(Denied, match="printed nonsense"):
+    with pytest.raises(Denied, match="something is wrong with the settings: the log says what"):
         registry.repository(Repository(fake.host, PATH), private=True)
 
 
@@ -570,7 +578,15 @@ def test_it_posts_an_identity_token(fake: FakeRegistry) -> None:
         ("https://registry-1.docker.io", "https://auth.docker.io/token", True),
         ("https://registry.gitlab.com", "https://gitlab.com/jwt/auth", True),
         ("https://ghcr.io", "https://ghcr.io/token", True),
-        ("https://registry.example.co.uk", "https://auth.example.co.uk/token", True),
+        ("https://registry.digitalocean.com", "https://api.digitalocean.com/v2/registry/auth", True),
+        ("https://registry.cn-shanghai.aliyuncs.com", "https://dockerauth.cn-shanghai.aliyuncs.com/auth", True),
+        ("https://registry.cn-shanghai.aliyuncs.com", "https://dockerauth.cn-hangzhou.aliyuncs.com/auth", True),
+        ("https://registry.cn-shanghai.aliyuncs.com", "https://evil.oss-cn-shanghai.aliyuncs.com/auth", False),
+        ("https://evil.aliyuncs.com", "https://dockerauth.cn-hangzhou.aliyuncs.com/auth", False),
+        ("https://registry.example.co.uk", "https://auth.example.co.uk/token", False),
+        ("https://registry.example.com", "https://auth.example.com/token", False),
+        ("https://gitlab.com", "https://registry.gitlab.com/token", False),
+        *((f"https://registry.{shared}", f"https://evil.{shared}/token", False) for shared in SHARED_DOMAINS),
         ("https://registry.example.com", "https://vouched.test/token", True),
         ("https://registry.example.com", "https://vouched.test:444/token", False),
         ("https://evil.test", "https://auth.docker.io/token", False),
@@ -595,8 +611,8 @@ def test_a_credential_goes_only_to_known_realms(home: str, realm: str, allowed: 
         raise OSError("nobody is there")
 
     transport = Transport(Network("tests", resolve=resolve), FakeCounts(), sleep=lambda _: None)
-    authenticator = Authenticator(transport, named=["https://vouched.test"])
-    subject = Subject("registry", home, PATH, "tags", ALICE)
+    authenticator = Authenticator(transport)
+    subject = Subject("registry", home, PATH, "tags", ALICE, frozenset([Origin.of("https://vouched.test")]))
     with pytest.raises(RegistryError) as caught:
         authenticator.answer(subject, Challenge("bearer", {"realm": realm}), f"{home}/v2/", sent=None)
     assert isinstance(caught.value, Refused) is not allowed

@@ -64,7 +64,7 @@ class Vanity:
 
     def remote(self, *, private: bool = False, credential: Credential | None = None) -> RemoteRepository:
         registry = registry_client(
-            servers=Servers(http_registries=[self.registry.host]), credentials=lambda place: credential
+            servers=Servers(others={self.host.host: [self.registry.url]}), credentials=lambda place: credential
         )
         return registry.repository(Repository(self.host.host, HERE), private=private)
 
@@ -178,7 +178,7 @@ def test_registries_that_send_each_other_on_are_not_asked_for_ever(vanity: Vanit
             "/v2/", lambda request: Response(status=307, headers={"Location": third.url + request.path})
         )
         third.always("/v2/", lambda request: vanity.registry.unauthorized("x", f"pull{len(third.requests)}"))
-        registry = registry_client(servers=Servers(http_registries=[vanity.registry.host, third.host]))
+        registry = registry_client(servers=Servers(others={vanity.host.host: [vanity.registry.url, third.url]}))
         with pytest.raises(Denied):
             registry.repository(Repository(vanity.host.host, HERE)).manifest("latest")
         assert len(third.requests) <= 3

@@ -1,66 +1,75 @@
-"""How many pulls are left, to whom, and for how long."""
+"""What registries say of the pulls that are left counts until its time is over, whatever a clock did."""
+
+from pathlib import Path
 
 import pytest
 
 from microbadger.registry.pulls import PullLimits
-from tests.fakes.counts import FakeCounts
+from microbadger.store.counts import Counts
+from microbadger.store.database import Database
 
+HUB = "registry-1.docker.io"
+HOUR = 3600.0
 NOW = 1_800_000_000.0
 
 
-class Bench:
-    def __init__(self) -> None:
+class World:
+    """The limits that one process knows, and a clock that a test moves."""
+
+    def __init__(self, folder: Path) -> None:
         self.now = NOW
-        self.counts = FakeCounts()
-        self.pulls = PullLimits(self.counts, lambda: self.now)
+        self.limits = PullLimits(Counts(Database(f"sqlite:///{folder / 'microbadger.db'}")), lambda: self.now)
 
-    def read(self, user: str | None, left: int, *, host: str = "a.test", window_seconds: int = 60) -> None:
-        headers = {
-            "ratelimit-limit": f"100;w={window_seconds}", "ratelimit-remaining": f"{left};w={window_seconds}"
-        }  # fmt: skip
-        self.pulls.read(host, user, headers)
-
-    @property
-    def shown(self) -> list[float]:
-        return [value for _, value, *_ in self.counts.last_set]
+    def hear(self, remaining: str, limit: str = "100;w=21600", user: str | None = None) -> None:
+        self.limits.read(HUB, user, {"ratelimit-remaining": remaining, "ratelimit-limit": limit})
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench()
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
 
 
-def test_each_user_of_each_registry_has_pulls_of_its_own(bench: Bench) -> None:
-    for number, (host, user) in enumerate([("a.test", None), ("a.test", "x"), ("a.test", "y"), ("b.test", "x")]):
-        bench.read(user, number, host=host)
-    assert [bench.pulls.left("a.test", user) for user in (None, "x", "y", "z")] == [0, 1, 2, None]
-    assert [bench.pulls.left("b.test", user) for user in (None, "x")] == [None, 3]
+@pytest.mark.parametrize(
+    ("remaining", "hours_later", "left"),
+    [
+        ("76;w=21600", 0, 76),
+        ("76;w=21600", 5.9, 76),
+        ("76;w=21600", 6, None),
+        ("76", 5.9, 76),
+        ("76", 6, None),
+        ("0;w=3600", 0.9, 0),
+        ("76;w=86400", 0, 76),
+        ("76;w=86401", 0, None),
+        ("76;w=21600", -17.9, 76),
+        ("76;w=21600", -18.1, None),
+        ("76;w=21600", -10 * 365 * 24, None),
+        ("many", 0, None),
+        ("", 0, None),
+        ("7" * 10, 0, None),
+    ],
+)
+def test_the_pulls_that_are_left_are_known_until_their_window_is_over(
+    world: World, remaining: str, hours_later: float, left: int | None
+) -> None:
+    world.hear(remaining)
+
+    world.now += hours_later * HOUR
+
+    assert world.limits.left(HUB, None) == left
 
 
-@pytest.mark.parametrize(("left", "are_low"), [(0, True), (10, True), (11, False), (100, False)])
-def test_a_tenth_is_low(bench: Bench, left: int, are_low: bool) -> None:
-    bench.read("x", left)
-    assert bench.pulls.are_low("a.test", "x") is are_low
-    assert not bench.pulls.are_low("a.test", None)
+@pytest.mark.parametrize(
+    ("remaining", "limit", "are_low"),
+    [("10", "100", True), ("11", "100", False), ("0", "", True), ("1", "", False), ("19;w=60", "200;w=60", True)],
+)
+def test_pulls_are_low_where_a_tenth_is_left(world: World, remaining: str, limit: str, are_low: bool) -> None:
+    world.hear(remaining, limit)
+
+    assert world.limits.are_low(HUB, None) is are_low
 
 
-def test_what_was_left_is_forgotten_when_its_window_is_over(bench: Bench) -> None:
-    bench.read(None, 0)
-    bench.now += 61
-    assert bench.pulls.left("a.test", None) is None
-    assert not bench.pulls.are_low("a.test", None)
+def test_the_pulls_of_an_account_are_its_own(world: World) -> None:
+    world.hear("5", user="robot")
+    world.hear("90")
 
-
-def test_the_gauge_shows_the_pulls_of_the_account(bench: Bench) -> None:
-    bench.read(None, 7)
-    assert bench.shown == [7]
-    bench.read("x", 90)
-    bench.read(None, 6)
-    assert bench.shown == [7, 90]
-
-
-def test_the_gauge_shows_anonymous_pulls_once_the_window_of_the_account_is_over(bench: Bench) -> None:
-    bench.read("x", 90)
-    bench.now += 61
-    bench.read(None, 6)
-    assert bench.shown == [90, 6]
+    assert (world.limits.left(HUB, "robot"), world.limits.left(HUB, None), world.limits.left(HUB, "x")) == (5, 90, None)

@@ -30,6 +30,28 @@ HOSTILE_BODIES = [
     b'{"tags": 7}',
     b'{"tags": false}',
     b'{"tags": ""}',
+    b"{}",
+    b'{"name": "team/app"}',
+    b'{"status": "maintenance"}',
+    b'{"tags": ["x"], "errors": []}',
+    b'{"name": "team/other", "tags": ["x"]}',
+    b'{"name": "other/app", "tags": ["x"]}',
+    b'{"name": "my-team/app", "tags": null}',
+    b'{"name": 7, "tags": ["x"]}',
+    b'{"tags": null}',
+    b'{"tags": []}',
+    b'{"name": null, "tags": null}',
+    b'{"name": null, "tags": []}',
+    b'{"name": "", "tags": []}',
+    b'{"name": ["team/app"], "tags": []}',
+    b'{"name": "app", "tags": []}',
+    b'{"name": "Team/App", "tags": []}',
+    b'{"name": "proxy/team/app", "tags": []}',
+    b'{"name": "team/app/", "tags": null}',
+    b'{"name": "team/app", "tags": [1, 2]}',
+    b'{"name": "team/app", "tags": [null]}',
+    b'{"name": "team/app", "tags": ["../x", "a b"]}',
+    b'{"name": "team/app", "tags": [["latest"], {"name": "latest"}, ""]}',
     b'{"errors": [{"code": "UNAVAILABLE"}]}',
     b'{"tags": [' + b'"",' * 600_000 + b'""]}',
     b" " * 5_000_000,
@@ -186,12 +208,27 @@ def test_a_repository_without_tags_has_none(fake: FakeRegistry, remote: RemoteRe
     assert listed(remote) == []
 
 
-@pytest.mark.parametrize("body", [b"{}", b'{"name": "app"}', b'{"tags": null}', b'{"tags": []}'])
+@pytest.mark.parametrize("tags", [None, [], [digest_of(b"")]], ids=["null", "empty", "digests"])
 def test_a_list_may_say_in_several_ways_that_it_is_empty(
-    fake: FakeRegistry, remote: RemoteRepository, body: bytes
+    fake: FakeRegistry, remote: RemoteRepository, tags: object
 ) -> None:
-    fake.then("/tags/", Response(body))
+    fake.then("/tags/", Response(to_json({"name": PATH, "tags": tags})))
     assert listed(remote) == []
+
+
+def test_an_empty_list_may_bear_the_name_by_which_another_server_was_asked(
+    fake: FakeRegistry, remote: RemoteRepository
+) -> None:
+    elsewhere = {"Location": f"{fake.url}/v2/cache/app/tags/list"}
+    fake.then("/v2/team/", Response(status=307, headers=elsewhere))
+    fake.then("/v2/cache/", Response(to_json({"name": "cache/app", "tags": []})))
+    assert listed(remote) == []
+
+
+@pytest.mark.parametrize("name", ["", "team/app", "Team/App", "app", "proxy/team/app"])
+def test_a_list_may_bear_a_longer_or_a_shorter_name(fake: FakeRegistry, remote: RemoteRepository, name: str) -> None:
+    fake.then("/tags/", Response(to_json({"name": name, "tags": ["a"]})))
+    assert listed(remote) == ["a"]
 
 
 @pytest.mark.parametrize("body", HOSTILE_BODIES, ids=range(len(HOSTILE_BODIES)))

@@ -11,6 +11,7 @@ import pytest
 from werkzeug.wrappers import Response
 
 from microbadger.http.client import Answer, Limits, Network
+from microbadger.http.origin import Origin
 from microbadger.registry.errors import BadAnswer, RateLimited, Refused, RegistryError, Unreachable
 from microbadger.registry.transport import Request, Transport
 from tests.fakes.counts import FakeCounts
@@ -88,7 +89,7 @@ def dripping(start: bytes, drop: bytes) -> Callable[[socket.socket], None]:
 class Bench:
     """A transport with a clock that stands still and a sleep that only notes how long."""
 
-    def __init__(self, *, named: Sequence[str] = (), limits: Limits | None = None, **network: Any) -> None:
+    def __init__(self, *, limits: Limits | None = None, **network: Any) -> None:
         self.now = NOW
         self.slept: list[float] = []
         self.counts = FakeCounts()
@@ -96,7 +97,6 @@ class Bench:
         self.transport = Transport(
             Network("tests", **{"resolve": self.resolve, **network}),
             self.counts,
-            named=named,
             limits=limits,
             sleep=self.slept.append,
             clock=lambda: self.now,
@@ -108,8 +108,11 @@ class Bench:
             return NAMES[host]
         return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
-    def get(self, url: str, *, home: str | None = None, host: str = "registry", **fields: object) -> Answer:
-        request = Request("GET", url, host=host, home=home or url, kind="blob", max_bytes=1000)
+    def get(
+        self, url: str, *, home: str | None = None, host: str = "registry", named: Sequence[str] = (), **fields: object
+    ) -> Answer:
+        origins = [*map(Origin.of, named)]
+        request = Request("GET", url, host=host, home=home or url, kind="blob", max_bytes=1000, named=origins)
         return self.transport.send(Request(**(vars(request) | fields)))
 
 
@@ -169,10 +172,16 @@ def test_it_refuses_even_a_named_host_that_leads_to_a_metadata_service() -> None
         Bench(resolve=lambda host, port: ["10.0.0.1", "169.254.169.254"]).get("http://own.test/")
 
 
-def test_it_follows_redirects_to_servers_the_operator_named(fake: FakeRegistry, other: FakeRegistry) -> None:
+def test_it_follows_redirects_to_servers_that_are_named_for_this_request(
+    bench: Bench, fake: FakeRegistry, other: FakeRegistry
+) -> None:
     fake.then("/", redirect(f"{other.url}/blob"))
     other.then("/blob", Response(b"ok"))
-    assert Bench(named=[other.url]).get(fake.url).body == b"ok"
+    assert bench.get(fake.url, named=[other.url]).body == b"ok"
+    fake.then("/", redirect(f"{other.url}/blob"))
+    with pytest.raises(Refused):
+        bench.get(fake.url)
+    assert len(other.requests) == 1
 
 
 def test_a_connection_made_to_a_named_host_serves_no_stranger(
@@ -220,7 +229,7 @@ def test_it_sends_authorization_along_on_the_same_server_only(fake: FakeRegistry
     fake.then("/a", redirect("/b"))
     fake.then("/b", redirect(f"{other.url}/c"))
     other.then("/c", Response(b"ok"))
-    Bench(named=[other.url]).get(f"{fake.url}/a", authorization="Bearer secret")
+    Bench().get(f"{fake.url}/a", named=[other.url], authorization="Bearer secret")
     sent = [request.headers.get("Authorization") for request in (*fake.requests, *other.requests)]
     assert sent == ["Bearer secret", "Bearer secret", None]
 
@@ -252,7 +261,7 @@ def test_it_says_who_it_is_and_wants_nothing_compressed(bench: Bench, fake: Fake
 
 
 def test_it_goes_through_a_proxy_only_if_it_was_given_one(fake: FakeRegistry) -> None:
-    bench = Bench(named=["http://registry.invalid"], proxies={"http": fake.url, "no": "localhost, .other.invalid"})
+    bench = Bench(proxies={"http": fake.url, "no": "localhost, .other.invalid"})
     assert bench.get("http://registry.invalid/v2/").status == 404
     assert fake.requests[0].url == "http://registry.invalid/v2/"
 

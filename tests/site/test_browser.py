@@ -330,6 +330,10 @@ def test_the_script_says_what_could_not_be_read(read: Read) -> None:
     assert said.count(SCRIPT) == 1
     nothing = {**version, "Platforms": [], "Unread": f"{SCRIPT}\u202e"}
     assert page.evaluate(opened, nothing) == f"{SCRIPT}\\u{{202e}}"
+    other = {**read_whole, "Architecture": "arm64", "Cut": [SCRIPT, "b is left out"]}
+    large = {**version, "Cut": [SCRIPT], "Platforms": [{**read_whole, "Cut": [SCRIPT]}, other]}
+    assert page.evaluate(opened, large).count(SCRIPT) == 1
+    assert page.evaluate(shown, [large, 1])[0] == "b is left out"
 
 
 def test_a_page_says_what_the_last_check_could_not_read(read: Read, site: Site) -> None:

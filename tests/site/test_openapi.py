@@ -67,6 +67,8 @@ class Ask:
     admin_token: str = ADMIN_TOKEN
     """The setting of the service; if it is empty, a token is sent nevertheless."""
     is_admin: bool = True
+    guesses: int = 0
+    """How many wrong tokens are sent first, before the right one."""
     has_it_already: bool = False
     meanwhile: str = ""
     """The image that is refreshed until the answer comes."""
@@ -129,6 +131,7 @@ def how_to_ask(wanted: Described) -> Ask:
         "401": Ask(is_admin=False),
         "403": Ask(admin_token=""),
         "404": Ask(UNKNOWN),
+        "429": Ask(guesses=10),
         "503": Ask(is_store_away=True),
     }
     return Ask() if wanted.status.startswith("2") else others[wanted.status]
@@ -183,6 +186,8 @@ def request(app: Flask, wanted: Described, how: Ask) -> TestResponse:
     body = wanted.operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
     sent = how.body if how.body is not None else body
     client = app.test_client()
+    for _ in range(how.guesses):
+        client.get("/v1/notifications/", headers={"Authorization": "Bearer guess"})
     if how.has_it_already:
         headers["If-None-Match"] = client.get(path).headers["ETag"]
     return client.open(path, method=wanted.method.upper(), headers=headers, query_string=how.query, json=sent)

@@ -59,6 +59,7 @@ class Images:
             "entry": "{}",
             "updated_at": "",
             "document": b"",
+            "is_public": True,
         }
         with self._database.write() as connection:
             connection.execute(insert(RECORDS), row)

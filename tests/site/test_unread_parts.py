@@ -102,6 +102,28 @@ def test_what_is_said_of_a_version_is_not_repeated_for_its_platforms() -> None:
     assert [(part.platforms, part.reason) for part in parts] == [([platforms[1]], "it is too large")]
 
 
+# What is left out because it is too large
+
+LABELS, COMMANDS = "5 of 7 labels are left out: they are too many or too large", "2 of 9 commands are left out"
+
+
+def test_a_page_says_what_is_left_out_of_the_image_and_of_its_platforms() -> None:
+    cut = [platform(name, Cut=[COMMANDS]) for name in ("linux/arm64", "linux/s390x")]
+    platforms = [platform(Cut=[LABELS]), *cut]
+    page = page_of(version("1.0", Platforms=platforms, Cut=[LABELS]))
+    assert f"too large to be shown whole: {LABELS} linux/arm64, s390x : {COMMANDS} Version" in page.words
+
+
+def test_a_page_shows_what_is_left_out_as_text() -> None:
+    page = page_of(version("1.0", Platforms=[platform()], Cut=[HOSTILE]))
+    assert "<script>alert(1)</script>\\u{202e}" in page.words
+    assert len(page.all("script")) == 1
+
+
+def test_a_page_of_an_image_that_is_shown_whole_does_not_speak_of_its_size() -> None:
+    assert "too large" not in page_of(version("1.0", Platforms=[platform()])).words
+
+
 # Versions
 
 

@@ -161,6 +161,26 @@ def test_only_the_owner_can_read_the_files(file: Path) -> None:
     assert modes == dict.fromkeys([file.name, f"{file.name}-wal", f"{file.name}-shm"], 0o600)
 
 
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o666])
+def test_files_that_others_could_read_are_closed_again_and_that_is_said(
+    file: Path, mode: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = Process()
+    try:
+        other.run(put, file, "secret", "value")
+        files = [*file.parent.glob(f"{file.name}*")]
+        for path in files:
+            path.chmod(mode)
+
+        assert get(file, "secret") == "value"
+        modes = {stat.S_IMODE(path.stat().st_mode) for path in files}
+    finally:
+        other.end()
+
+    assert modes == {0o600}
+    assert len([line for line in caplog.messages if "event=secret_file_was_open" in line]) == len(files) == 3
+
+
 def test_few_connections_stay_open(file: Path) -> None:
     everybody_reads = threading.Barrier(20)
 

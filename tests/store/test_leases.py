@@ -4,9 +4,10 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from microbadger.store.leases import Lease, LeaseLost, Leases, is_alive, this_process
 from microbadger.store.tables import LEASES, META
@@ -130,6 +131,20 @@ def test_the_fence_grows_each_time(leases: Leases, clock: Clock) -> None:
     clock.now += SECONDS
     fences.append(taken(leases).fence)
     assert fences == sorted(set(fences))
+
+
+def test_a_lease_that_another_process_takes_between_a_look_and_a_write_is_its_own(leases: Leases, clock: Clock) -> None:
+    taken(leases)
+    clock.now += SECONDS + 1
+
+    def take_before(_connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("INSERT INTO leases"):
+            cursor.execute("UPDATE leases SET fence = fence + 1, holder = 'another'")
+
+    with leases.database.write() as connection:
+        event.listen(connection, "before_cursor_execute", take_before)
+        assert leases.take(connection, NAME) is None
+        assert connection.execute(select(LEASES.c.holder)).scalar_one() == "another"
 
 
 def test_a_fence_of_a_lost_database_is_smaller(file: Path, leases: Leases, clock: Clock) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, select, text
 
 from microbadger.store.database import Database, StoreError
 from microbadger.store.migrations import MIGRATIONS, Migration
-from microbadger.store.tables import META, REQUESTS
+from microbadger.store.tables import META, RECORDS, REQUESTS
 from tests.store.world import Process, database_at, put
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "store"
@@ -117,6 +117,26 @@ def shape_of(file: Path) -> dict[str, set[tuple[str, str, bool]]]:
             table: {(each["name"], str(each["type"]), each["nullable"]) for each in inspector.get_columns(table)}
             for table in inspector.get_table_names()
         }
+
+
+def test_records_of_an_older_database_are_public_unless_something_says_private(file: Path) -> None:
+    file.parent.mkdir(exist_ok=True)
+    old = sqlite3.connect(file)
+    old.executescript((SAMPLES / "version-1.sql").read_text())
+    old.execute("INSERT INTO meta VALUES ('schema_version', '1'), ('identity', 'old')")
+    old.execute("INSERT INTO meta VALUES ('images.txt', ?)", ["ghcr.io/a/listed:1.0 private\nalpine\nbash  private"])
+    old.execute("INSERT INTO meta VALUES ('read_as_private:ghcr.io/a/read', '')")
+    old.execute("INSERT INTO tracked_images VALUES ('ghcr.io/a/put', 'a/put', '[]', true, 1)")
+    of_ghcr = [f"ghcr.io/a/{name}" for name in ("listed", "put", "read", "web")]
+    images = ["docker.io/library/alpine", "docker.io/library/bash", *of_ghcr]
+    old.executemany("INSERT INTO records VALUES (?, '', 0, '{}', '', x'00')", [[image] for image in images])
+    old.commit()
+    old.close()
+
+    with database_at(file).read() as connection:
+        public = connection.execute(select(RECORDS.c.image).where(RECORDS.c.is_public)).scalars().all()
+
+    assert sorted(public) == ["docker.io/library/alpine", "ghcr.io/a/web"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -22,10 +23,11 @@ def fake() -> Iterator[FakeRegistry]:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+def bench(tmp_path: Path, fake: FakeRegistry) -> Bench:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/images.txt").write_text(LISTED)
-    return Bench(tmp_path, "example/named", admin_token="größe secret", hook_url="https://hooks.test")
+    named: dict[str, Any] = {"http_registries": (fake.host,)}  # else a `PUT` would have no private registry asked
+    return Bench(tmp_path, "example/named", admin_token="größe secret", hook_url="https://hooks.test", **named)
 
 
 @pytest.fixture

@@ -204,7 +204,7 @@ def test_a_field_that_makes_no_sense_is_explained(client: FlaskClient, field: di
 
 
 @given(st.binary(max_size=200) | st.dictionaries(st.sampled_from(["ImageName", "WebhookURL", "Tags", "x"]), st.text()))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_posted_breaks_nothing(client: FlaskClient, body: bytes | dict[str, str]) -> None:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
 

@@ -349,6 +349,13 @@ def test_it_counts_images_by_their_state(client: FlaskClient) -> None:
     assert (health["Images"], health["Pending"], health["Failing"]) == (2, 1, 0)
 
 
+def test_a_registry_that_hangs_is_a_problem(bench: Bench) -> None:
+    bench.freshness.upkeep.note_hanging({"slow.test": 45.2})
+
+    problems = bench.client.get("/healthz").get_json()["Problems"]
+    assert problems == ["slow.test hangs: a check has waited for it for 45 seconds"]
+
+
 def test_prometheus_can_read_how_things_stand(bench: Bench) -> None:
     bench.client.post(bench.webhook("alpine"))
 

@@ -184,6 +184,8 @@ function mainPlatform(version) {
 /* What such a platform lacks, it does not have in common with the others. */
 const isAPart = (version, platform) => version.Platforms.length > 1 && Boolean(platform.Layers || platform.Unread);
 
+const notes = (sentences) => sentences.map((text) => element("p", { class: "note" }, visible(text)));
+
 function platformView(version, index) {
   const platform = version.Platforms[index] ?? version;
   const name = platform.OS ? ` for ${platformText(platform)}` : "";
@@ -191,8 +193,9 @@ function platformView(version, index) {
   const isKnown = !platform.Unread || platform.LayerCount;
   const layers = (platform.Layers ?? (isAPart(version, platform) ? [] : version.Layers) ?? []).slice(0, 500);
   const isNews = platform.Unread && platform.Unread !== version.Unread;
-  const reason = isNews ? [element("p", { class: "note" }, visible(platform.Unread))] : [];
-  return [...reason, element("p", { class: "sum" }, isKnown ? sum : "Not read."), layerList(layers)];
+  const cut = (platform.Cut ?? []).filter((text) => !version.Cut?.includes(text));
+  const remarks = notes([...(isNews ? [platform.Unread] : []), ...cut]);
+  return [...remarks, element("p", { class: "sum" }, isKnown ? sum : "Not read."), layerList(layers)];
 }
 
 function platformChoice(version) {
@@ -253,7 +256,7 @@ function labelsOf(version, platform) {
 function versionView(version, url) {
   const reason = version.Unsupported ?? version.Unread;
   if (!version.Platforms.length) return [element("p", {}, visible(reason ?? "Not read."))];
-  const note = reason ? [element("p", { class: "note" }, visible(reason))] : [];
+  const remarks = notes([...(reason ? [reason] : []), ...(version.Cut ?? [])]);
   const choice = platformChoice(version);
   const [layers, labels] = [element("div", { class: "shown" }), element("div")];
   const draw = () => {
@@ -265,7 +268,7 @@ function versionView(version, url) {
   choice.hidden = version.Platforms.length < 2;
   choice.addEventListener("change", draw);
   draw();
-  return [...note, choice, layers, facts(version, url), labels];
+  return [...remarks, choice, layers, facts(version, url), labels];
 }
 
 /* The state of an image, which changes while its page stays as it is */

@@ -1,0 +1,71 @@
+"""Remembers which images were read as private ones, until an anonymous reader is shown the same.
+
+If such an image is not private any more, nothing of it may be published before that: neither what was read of it nor,
+in a list, its name. Whether a record is that of a public image is kept in the record itself: one is never lost without
+the other.
+"""
+
+from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, union
+
+from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.image import Repository, kept_repositories
+from microbadger.store import CHECKS, META, RECORDS, upsert
+
+_PREFIX = "read_as_private:"
+_ONE = select(META.c.key).where(META.c.key == bindparam("which"))
+_ALL = select(META.c.key).where(META.c.key.startswith(_PREFIX, autoescape=True))
+_FORGET = META.delete().where(META.c.key == bindparam("which"))
+_PRIVATE_RECORDS = select(RECORDS.c.image).where(RECORDS.c.is_public.is_not(True))  # a damaged value is no permission
+_PRIVATE_RECORD = _PRIVATE_RECORDS.where(RECORDS.c.image == bindparam("which"))
+_PUBLIC_RECORDS = select(RECORDS.c.image).where(RECORDS.c.is_public.is_(True))
+_PUBLIC_RECORD = _PUBLIC_RECORDS.where(RECORDS.c.image == bindparam("which"))
+_NOT_PUBLIC = (
+    RECORDS.update().where(RECORDS.c.image == bindparam("which"), RECORDS.c.is_public).values(is_public=False)
+)
+
+_RECORDS = RECORDS.alias()  # a list that joins the records themselves asks about others here
+MAY_BE_NAMED: ColumnElement[bool] = or_(
+    (_PREFIX + CHECKS.c.image).not_in(_ALL), CHECKS.c.image.in_(select(_RECORDS.c.image))
+)
+"""Whether the image of a check may stand in a list."""
+
+
+def note_private_read(connection: Connection, repository: Repository) -> None:
+    """Note that an image is about to be read as a private one, or may have been."""
+    upsert(connection, META, {"key": _key(repository), "value": ""})
+    connection.execute(_NOT_PUBLIC, {"which": str(repository)})
+
+
+def note_public_read(connection: Connection, repository: Repository) -> None:
+    """Note that an anonymous reader was shown an image."""
+    connection.execute(_FORGET, {"which": _key(repository)})
+
+
+def is_hidden(connection: Connection, image: TrackedImage | None) -> bool:
+    """Return whether a tracked image was private, and is not yet shown to be public."""
+    return bool(image and not image.private and _is_private_read(connection, image.repository))
+
+
+def private_reads(connection: Connection) -> set[Repository]:
+    """Return every image that was read as a private one, and not yet shown to be public."""
+    names = connection.execute(union(_ALL, _PRIVATE_RECORDS)).scalars()
+    return set(kept_repositories(name.removeprefix(_PREFIX) for name in names))
+
+
+def public_records(connection: Connection) -> set[Repository]:
+    """Return every image whose record an anonymous reader was shown."""
+    return set(kept_repositories(connection.execute(_PUBLIC_RECORDS).scalars()))
+
+
+def has_public_record(connection: Connection, repository: Repository) -> bool:
+    """Return whether an image has such a record."""
+    return connection.execute(_PUBLIC_RECORD, {"which": str(repository)}).first() is not None
+
+
+def _is_private_read(connection: Connection, repository: Repository) -> bool:
+    is_noted = connection.execute(_ONE, {"which": _key(repository)}).first() is not None
+    return is_noted or connection.execute(_PRIVATE_RECORD, {"which": str(repository)}).first() is not None
+
+
+def _key(repository: Repository) -> str:
+    return f"{_PREFIX}{repository}"

@@ -1,0 +1,141 @@
+"""Guards of SQLite's tables: each row keeps to the types of its columns, whichever program writes it.
+
+SQLite lets any value into any column. A text in the place of a time would break every reader of the row for ever. So
+each table has two triggers. An update to a value of another type, or to one out of range, leaves the row as it was. A
+new row with such a value is removed again. The program that wrote it sees no error. Rows that are older than the guards
+are healed when the guards are made. PostgreSQL refuses wrong types itself, and needs no guards.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from sqlalchemy import BigInteger, Boolean, Column, Connection, Float, Integer, LargeBinary, Table, inspect
+
+from microbadger.logs import EventLog
+from microbadger.store.tables import END_OF_TIME, SCHEMA, ImageName, Labels, Moment
+
+log = EventLog(__name__)
+
+_LARGEST = 1e300
+
+# The names that `Repository` accepts, as far as patterns of SQLite can say it.
+_IMAGE = (
+    "{c} GLOB '[[a-z0-9]*/[a-z0-9]*' AND {c} GLOB '*[a-z0-9]' AND {c} NOT GLOB '*[^][a-z0-9._:/-]*'"
+    " AND {c} NOT GLOB '*/*[][:]*' AND {c} NOT GLOB '*[./:-][._/]*' AND {c} NOT GLOB '*[./:_]-*'"
+    " AND {c} NOT GLOB '*_[./:]*' AND {c} NOT GLOB '*___*' AND length({c}) <= 255"
+    " AND (substr({c}, 1, instr({c}, '/')) GLOB '*[.:]*' OR {c} GLOB 'localhost/*')"
+)
+
+
+def are_complete(connection: Connection) -> bool:
+    """Return whether every table is there and guarded; one that somebody has renamed is not expected."""
+    if connection.dialect.name != "sqlite":
+        return SCHEMA.tables.keys() <= set(inspect(connection).get_table_names())
+    there = _objects(connection)
+    wanted = {name for table in SCHEMA.tables.values() for name in (table.name, *_names(table).values())}
+    renamed = {table.name for table in SCHEMA.tables.values() if _new_name(table, there)}
+    return wanted - renamed <= there.keys()
+
+
+def complete(connection: Connection) -> None:
+    """Make the tables and guards that are missing, and heal the rows that no guard has seen."""
+    if connection.dialect.name != "sqlite":
+        SCHEMA.create_all(connection)
+        return
+    there = _objects(connection)
+    tables = [table for table in SCHEMA.tables.values() if not _new_name(table, there)]
+    SCHEMA.create_all(connection, tables)
+    remove(connection, tables)
+    for table in tables:
+        _heal(connection, table)
+        for statement in _triggers(table):
+            connection.exec_driver_sql(statement)
+
+
+def are_there(connection: Connection) -> bool:
+    """Return whether these are SQLite's tables with guards, which only this program makes."""
+    return connection.dialect.name == "sqlite" and are_complete(connection)
+
+
+def new_name(connection: Connection, table: Table) -> str | None:
+    """Return the name that somebody has given to a table of ours; None if nobody has renamed it."""
+    return _new_name(table, _objects(connection)) if connection.dialect.name == "sqlite" else None
+
+
+def remove(connection: Connection, tables: Iterable[Table] = SCHEMA.tables.values()) -> None:
+    """Remove the guards: a migration could not change a column that one of them names."""
+    if connection.dialect.name == "sqlite":
+        for table in tables:
+            for name in _names(table).values():
+                connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}")
+
+
+def _objects(connection: Connection) -> dict[str, str]:
+    """Return the name of each table, index and trigger, with the table that it belongs to."""
+    rows = connection.exec_driver_sql("SELECT name, tbl_name FROM sqlite_master")
+    return {row.name: row.tbl_name for row in rows}
+
+
+def _new_name(table: Table, there: Mapping[str, str]) -> str | None:
+    """Return the new name of a table that was renamed: its guards follow it there. None if it was not."""
+    return None if table.name in there else there.get(_names(table)["update"])
+
+
+def _heal(connection: Connection, table: Table) -> None:
+    """Give a column its default where its value is not sound, and remove rows that are not sound even so."""
+    for column in table.columns:
+        if "instead" in column.info:
+            instead = f"UPDATE {table.name} SET {column.name} = ? WHERE NOT ({_is_sound(column)})"  # noqa: S608 - names of ours
+            connection.exec_driver_sql(instead, (column.info["instead"],))
+    delete = f"DELETE FROM {table.name} WHERE NOT ({_are_sound(table)})"  # noqa: S608 - names of ours
+    removed = connection.exec_driver_sql(delete).rowcount
+    if removed > 0:
+        log.warning("unsound_rows_removed", table=table.name, rows=removed)
+
+
+def _triggers(table: Table) -> Iterator[str]:
+    """Yield the statements that make the guards of a table."""
+    keys = [column.name for column in table.primary_key]
+    is_new = " AND ".join(f"{key} IS NEW.{key}" for key in keys)
+    is_old = " AND ".join(f"{key} IS OLD.{key}" for key in keys)
+    as_before = ", ".join(f"{column.name} = OLD.{column.name}" for column in table.columns)
+    unsound = f"NOT ({_are_sound(table, 'NEW.')})"
+    names = _names(table)
+    yield (
+        f"CREATE TRIGGER {names['update']} AFTER UPDATE ON {table.name} WHEN {unsound} BEGIN"  # noqa: S608 - names of ours
+        f" UPDATE OR REPLACE {table.name} SET {as_before} WHERE {is_new};"
+        f" DELETE FROM {table.name} WHERE {is_old} AND NOT ({_are_sound(table)}); END"
+    )
+    yield (
+        f"CREATE TRIGGER {names['insert']} AFTER INSERT ON {table.name} WHEN {unsound} BEGIN"  # noqa: S608 - names of ours
+        f" DELETE FROM {table.name} WHERE {is_new}; END"
+    )
+
+
+def _names(table: Table) -> dict[str, str]:
+    return {event: f"{table.name}_guard_{event}" for event in ("update", "insert")}
+
+
+def _are_sound(table: Table, row: str = "") -> str:
+    return " AND ".join(f"({_is_sound(column, row)})" for column in table.columns)
+
+
+def _is_sound(column: Column[object], row: str = "") -> str:
+    """Return the condition under which the value of a column can be read."""
+    name = f"{row}{column.name}"
+    condition = _condition(column).format(c=name)
+    return f"{name} IS NULL OR ({condition})" if column.nullable else condition
+
+
+def _condition(column: Column[object]) -> str:
+    of_type = {
+        Boolean: "typeof({c}) = 'integer' AND {c} IN (0, 1)",
+        BigInteger: f"typeof({{c}}) = 'integer' AND {{c}} BETWEEN 0 AND {2**53}",
+        Integer: f"typeof({{c}}) = 'integer' AND {{c}} BETWEEN 0 AND {2**31 - 1}",
+        Moment: f"typeof({{c}}) = 'real' AND {{c}} BETWEEN 0 AND {END_OF_TIME}",
+        Float: f"typeof({{c}}) = 'real' AND {{c}} BETWEEN {-_LARGEST} AND {_LARGEST}",
+        LargeBinary: "typeof({c}) = 'blob'",
+        ImageName: f"typeof({{c}}) = 'text' AND {_IMAGE}",
+        Labels: "typeof({c}) = 'text' AND ({c} = '[]' OR {c} GLOB '[[][[]\"*\"]]')",
+    }
+    plain = "typeof({c}) = 'text'" + (" AND instr({c}, char(0)) = 0" if column.primary_key else "")
+    return next((condition for kind, condition in of_type.items() if isinstance(column.type, kind)), plain)
