@@ -1,4 +1,4 @@
-"""Takes down what may not be public: images that are no longer tracked, or no longer private, and their mentions."""
+"""Removes public files of images that were untracked or may no longer be shown, and their names in other files."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager

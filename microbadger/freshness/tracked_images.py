@@ -5,9 +5,9 @@ tag whatever the limit. After it can stand ``private``: publish the image althou
 ``hook=<token>``: also accept this token in the address of its webhook, as microbadger.com made it. A line that cannot
 be read is reported and leaves the others alone. Byte order marks and other invisible characters are ignored.
 
-A file without a character, or with nothing but bytes that are no text, is not an edit, but what a crash or a full disk
-may leave. The lines that it had before then still count, as the database remembers them; so they do while the file
-cannot be read. An operator who wants no image leaves a comment in the file.
+A crash or a full disk may leave the file empty, or full of bytes that are not text. Then, and while the file cannot be
+read, the lines that it had before still count, as the database remembers them. An operator who wants to track nothing
+leaves a comment in the file.
 """
 
 import json

@@ -73,7 +73,7 @@ class Upkeep:
         }
 
     def follow_tracked(self) -> None:
-        """Remove images that are no longer tracked, hide those no longer private, and have new ones checked."""
+        """Remove untracked images, hide those that lost their ``private``, and have new ones checked."""
         try:
             self._remove_what_is_gone()
         finally:
