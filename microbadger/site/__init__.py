@@ -3,7 +3,7 @@
 from microbadger.site.bucket_address import BucketAddress, open_bucket, parse_bucket_url
 from microbadger.site.common_files import common_files
 from microbadger.site.image_files import ImageFiles, Maker, status_files
-from microbadger.site.image_list import ListEntry, entry_of, list_page, list_parts, listed
+from microbadger.site.image_list import ListEntry, entry_of, list_page, listed
 from microbadger.site.list_pages import MOST_ON_A_PAGE, in_pages, list_file
 from microbadger.site.markup import FORMATS, badge_link
 from microbadger.site.media_types import HTML, JSON, KEPT_BY_CACHES, MEDIA_TYPES, SVG, media_type_of
@@ -66,7 +66,6 @@ __all__ = [
     "list_page",
     "list_page_number",
     "list_page_path",
-    "list_parts",
     "listed",
     "media_type_of",
     "open_bucket",

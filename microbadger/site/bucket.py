@@ -131,10 +131,6 @@ class PublicBucket:
         except PublishError as error:
             log.error("file_not_written", path=path, error=error)
 
-    def write_parts(self, path: str, parts: Iterable[bytes]) -> bool:
-        """Do the same with content that comes in parts."""
-        return self.write(path, b"".join(parts))
-
     def remove(self, path: str) -> bool:
         """Remove an object; return False if there was none."""
         with self._translated("remove", path):

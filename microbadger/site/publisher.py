@@ -15,7 +15,6 @@ from microbadger.logs import EventLog
 from microbadger.site.tree import PublishError, Seen, remove_all
 from microbadger.store import (
     PUBLIC_MODE,
-    have_same_content,
     open_if_any,
     read_if_any,
     remove_file,
@@ -97,17 +96,6 @@ class Publisher:
         except PublishError as error:
             log.error("file_not_written", path=path, error=error)
 
-    def write_parts(self, path: str, parts: Iterable[bytes]) -> bool:
-        """Do the same with content that comes in parts because it may be long."""
-        target = self.folder / path
-        with _translated("write", path), written_beside(target, parts, PUBLIC_MODE) as new:
-            if have_same_content(new, target):
-                new.unlink()
-                return False
-            self._sync(new)
-            new.replace(target)
-        return True
-
     def _written(self, files: Mapping[str, Callable[[], bytes]], written: ExitStack) -> dict[str, Path]:
         """Return new files with the content of those that differ, on the disk; ``written`` removes them on failure."""
         new = {}
@@ -115,7 +103,7 @@ class Publisher:
             content = make()
             with _translated("write", path):
                 if self.read(path) != content:
-                    new[path] = written.enter_context(written_beside(self.folder / path, [content], PUBLIC_MODE))
+                    new[path] = written.enter_context(written_beside(self.folder / path, content, PUBLIC_MODE))
         for path, file in new.items():
             with _translated("write", path):
                 self._sync(file)

@@ -77,9 +77,6 @@ class PublicTree(Protocol):
         ``is_missing`` says that nothing was found there.
         """
 
-    def write_parts(self, path: str, parts: Iterable[bytes]) -> bool:
-        """Publish content that comes in parts because it may be long; return False if it is already there."""
-
     def remove(self, path: str) -> bool:
         """Remove a file; return False if there was none."""
 

@@ -83,12 +83,6 @@ def test_it_has_no_folder_as_if_it_were_a_file(publisher: Publisher) -> None:
     assert not publisher.remove("a/b/c")
 
 
-def test_it_writes_a_long_content_in_parts(publisher: Publisher) -> None:
-    written = [publisher.write_parts("a/list", parts) for parts in ([b"1", b"2"], [b"12"], [b"1"])]
-    assert written == [True, False, True]
-    assert publisher.read("a/list") == b"1"
-
-
 def makers(**contents: bytes) -> dict[str, Callable[[], bytes]]:
     return {path: partial(bytes, content) for path, content in contents.items()}
 
@@ -165,7 +159,6 @@ class Disk:
 WAYS: dict[str, Callable[[Publisher], object]] = {
     "one": lambda publisher: publisher.write("badge", b"new"),
     "on request": lambda publisher: publisher.write_if_possible("badge", b"new"),
-    "in parts": lambda publisher: publisher.write_parts("badge", [b"n", b"ew"]),
     "many": lambda publisher: publisher.publish(makers(badge=b"new", record=b"new"), ["gone"]),
 }
 

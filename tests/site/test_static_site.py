@@ -16,7 +16,8 @@ from microbadger.image.changes import ChangeLogDocument
 from microbadger.image.documents import StatusDocument, document_bytes
 from microbadger.site.common_files import common_files
 from microbadger.site.image_files import ImageFiles, status_files
-from microbadger.site.image_list import entry_of, list_parts, listed
+from microbadger.site.image_list import entry_of, listed
+from microbadger.site.list_pages import list_file
 from microbadger.site.options import SiteOptions
 from microbadger.site.pages import absent_page, home_page
 from microbadger.site.paths import CATALOGUE, HOME
@@ -67,7 +68,7 @@ def publish(publisher: Publisher, site: SiteOptions) -> None:
     )
     publisher.publish(files.written() | status_files(WEB, FAILING))
     entries = [listed(document_bytes(entry_of(WEB, image)).decode(), "failing", "unreachable")]
-    publisher.write_parts(CATALOGUE, list_parts(1, entries))
+    publisher.write(CATALOGUE, list_file(entries, 1, site.base_url, has_next=False, counts=(1, 1)))
     publisher.write(HOME, home_page([json.loads(entry) for entry in entries], 1, site))
     publisher.publish(common_files(site))
     # What the service answers for an image that it has not read: no static site has such a page.
