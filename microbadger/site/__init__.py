@@ -2,6 +2,7 @@
 
 from microbadger.site.bucket_address import BucketAddress, open_bucket, parse_bucket_url
 from microbadger.site.common_files import common_files
+from microbadger.site.folder import PublicFolder
 from microbadger.site.image_files import ImageFiles, Maker, status_files
 from microbadger.site.image_list import ListEntry, entry_of, list_page, listed
 from microbadger.site.list_pages import MOST_ON_A_PAGE, in_pages, list_file
@@ -21,7 +22,6 @@ from microbadger.site.paths import (
     list_page_number,
     list_page_path,
 )
-from microbadger.site.publisher import Publisher
 from microbadger.site.search import search, searchable
 from microbadger.site.templating import CONTENT_SECURITY_POLICY
 from microbadger.site.tree import NotRemoved, Overtaken, PublicTree, PublishError, Seen, remove_all
@@ -48,9 +48,9 @@ __all__ = [
     "Maker",
     "NotRemoved",
     "Overtaken",
+    "PublicFolder",
     "PublicTree",
     "PublishError",
-    "Publisher",
     "Seen",
     "SiteOptions",
     "absent_page",

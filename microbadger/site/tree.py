@@ -87,6 +87,11 @@ class PublicTree(Protocol):
         """Remove what killed processes have left besides public files."""
 
 
+def cannot(what: str, path: str, place: str, reason: object) -> PublishError:
+    """Return the error of a file that cannot be read, written or removed."""
+    return PublishError(f"cannot {what} {path} {'into' if what == 'write' else 'from'} the {place}: {reason}")
+
+
 def remove_all(tree: PublicTree, paths: Iterable[str]) -> list[str]:
     """Remove files, and return the paths of those that there were. Raises NotRemoved after it was tried for all."""
     removed: list[str] = []

@@ -18,7 +18,7 @@ from microbadger.freshness.outcome import Outcome
 from microbadger.freshness.refresh import Refresher
 from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.image.reference import Repository
-from microbadger.site.publisher import Publisher
+from microbadger.site.folder import PublicFolder
 from microbadger.store.database import Database
 from microbadger.store.tables import LEASES, RECORDS
 from tests.databases import database_url, needs_sqlite
@@ -73,8 +73,8 @@ class SteppingDatabase(Database):
         self._step("go on")
 
 
-class SteppingPublisher(Publisher):
-    """A publisher for which each file is a step."""
+class SteppingFolder(PublicFolder):
+    """A folder for which each file is a step."""
 
     def __init__(self, folder: Path, step: Steps) -> None:
         super().__init__(folder)
@@ -92,7 +92,7 @@ class SteppingPublisher(Publisher):
 def stepping(folder: Path, fake: FakeRegistry, step: Steps, named: str | None = None) -> Bench:
     """Return a process whose steps are counted."""
     database = SteppingDatabase(database_url(folder / "data"), step)
-    return Bench(folder, fake, named=named, database=database, publisher=SteppingPublisher(folder / "public", step))
+    return Bench(folder, fake, named=named, database=database, publisher=SteppingFolder(folder / "public", step))
 
 
 def check_requested(bench: Bench) -> object:
@@ -286,8 +286,8 @@ def test_making_everything_again_that_was_killed_at_any_step_can_be_repeated(ben
 # Requests that meet a check
 
 
-class HookedPublisher(Publisher):
-    """A publisher that does something once, before a file is written."""
+class HookedFolder(PublicFolder):
+    """A folder that does something once, before a file is written."""
 
     def __init__(self, folder: Path, path: str, action: Callable[[], object]) -> None:
         super().__init__(folder)
@@ -309,7 +309,7 @@ class HookedPublisher(Publisher):
 
 def hooked(bench: Bench, path: str, action: Callable[[], object]) -> Bench:
     """Return a process that does something once, before it writes a file."""
-    return bench.again(publisher=HookedPublisher(bench.public, path, action))
+    return bench.again(publisher=HookedFolder(bench.public, path, action))
 
 
 def push_two_versions(bench: Bench) -> None:
@@ -484,7 +484,7 @@ def push_and_stall(bench: Bench, stall: Stall, **options: Any) -> Bench:
     for tag in ("1.9", "latest"):
         bench.fake.push("team/web", tag, image(layers=[2]))
     bench.fake.delete("team/web", "0.9")
-    publisher = HookedPublisher(bench.public, bench.paths.badge("size", None, "svg"), stall)
+    publisher = HookedFolder(bench.public, bench.paths.badge("size", None, "svg"), stall)
     return bench.again(lease_seconds=LEASE_SECONDS, publisher=publisher, **options)
 
 

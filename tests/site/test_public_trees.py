@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from microbadger.site.bucket import PublicBucket
-from microbadger.site.publisher import Publisher
+from microbadger.site.folder import PublicFolder
 from microbadger.site.tree import Overtaken, PublicTree, PublishError, Seen
 from tests.object_stores import BUCKET, ObjectStore
 
@@ -19,7 +19,7 @@ BADGE, RECORD = "badges/size/example/web:1.0.svg", "v1/images/example/web.json"
 @pytest.fixture(params=["folder", *STORES])
 def tree(request: pytest.FixtureRequest, tmp_path: Path) -> PublicTree:
     if request.param == "folder":
-        return Publisher(tmp_path / "public")
+        return PublicFolder(tmp_path / "public")
     return PublicBucket(store_of(request).address())
 
 

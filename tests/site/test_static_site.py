@@ -15,13 +15,13 @@ import requests
 from microbadger.image.changes import ChangeLogDocument
 from microbadger.image.documents import StatusDocument, document_bytes
 from microbadger.site.common_files import common_files
+from microbadger.site.folder import PublicFolder
 from microbadger.site.image_files import ImageFiles, status_files
 from microbadger.site.image_list import entry_of, listed
 from microbadger.site.list_pages import list_file
 from microbadger.site.options import SiteOptions
 from microbadger.site.pages import absent_page, home_page
 from microbadger.site.paths import CATALOGUE, HOME
-from microbadger.site.publisher import Publisher
 from tests.browser import reading
 from tests.site.images import WEB, image_of, layer, version
 from tests.site.page import Page
@@ -51,12 +51,12 @@ def site_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
-        publish(Publisher(folder), SiteOptions(url, is_static=True))
+        publish(PublicFolder(folder), SiteOptions(url, is_static=True))
         yield url
         server.shutdown()
 
 
-def publish(publisher: Publisher, site: SiteOptions) -> None:
+def publish(publisher: PublicFolder, site: SiteOptions) -> None:
     current = version("2.0", "latest", Created="2026-11-20T10:00:00Z")
     old = version("1.0", Created="2026-11-01T10:00:00Z", Layers=[layer("COPY old /", 2048)])
     image = image_of(current, old)

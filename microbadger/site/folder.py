@@ -1,4 +1,4 @@
-"""Writes the public tree: whole files or nothing, and no file whose bytes are already there.
+"""The public tree in a folder: whole files or nothing, and no file whose bytes are already there.
 
 Files are flushed to the disk before they get their names, those of one image together: a web server would serve what a
 power failure left empty. A folder is not flushed. A name that is lost still leads to the old file, which is whole.
@@ -12,7 +12,7 @@ from io import FileIO
 from pathlib import Path
 
 from microbadger.logs import EventLog
-from microbadger.site.tree import PublishError, Seen, remove_all
+from microbadger.site.tree import PublishError, Seen, cannot, remove_all
 from microbadger.store import (
     PUBLIC_MODE,
     open_if_any,
@@ -27,11 +27,8 @@ from microbadger.store import (
 log = EventLog(__name__)
 
 
-class Publisher:
-    """The folder ``public/``, addressed by the paths of `microbadger.site.paths`.
-
-    Each method that changes something raises PublishError if that fails. ``sync`` waits until a file is on the disk.
-    """
+class PublicFolder:
+    """The public tree in a folder; ``sync`` waits until a file is on the disk."""
 
     may_be_cut = True
     adds_safely = False
@@ -147,5 +144,4 @@ def _translated(what: str, path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = "into" if what == "write" else "from"
-        raise PublishError(f"cannot {what} {path} {where} the public folder: {error.strerror}") from error
+        raise cannot(what, path, "public folder", error.strerror) from error
