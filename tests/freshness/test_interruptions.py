@@ -1,5 +1,6 @@
 """Checks that are killed, that stall, and that meet requests: what is published and said in the end is right, once."""
 
+import logging
 import os
 import shutil
 import signal
@@ -461,7 +462,9 @@ def test_a_process_that_stalled_for_longer_than_its_lease_publishes_nothing(benc
     assert len(other.changes) == 1
 
 
-def test_a_process_that_lost_its_lease_leaves_the_state_of_the_image_alone(bench: Bench) -> None:
+def test_a_process_that_lost_its_lease_leaves_the_state_of_the_image_alone(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
     bench.fake.push("team/web", "latest", image())
     slow, other = (bench.again(lease_seconds=LEASE_SECONDS) for _ in range(2))
     stall = Stall()
@@ -473,6 +476,8 @@ def test_a_process_that_lost_its_lease_leaves_the_state_of_the_image_alone(bench
 
     assert other.freshness.checks.get(other.repository) == check
     assert other.badge("layers") == "layers: 1"
+    (logged,) = [line for line in map(logging.LogRecord.getMessage, caplog.records) if "lease_lost" in line]
+    assert f'error="another thread or process has taken the lease image:{bench.repository}"' in logged
 
 
 def push_and_stall(bench: Bench, stall: Stall, **options: Any) -> Bench:
