@@ -16,8 +16,9 @@ from microbadger.webhooks import image_token
 from tests.postgresql import PostgresqlServer
 from tests.running_service import RunningService
 
-NAMES = [f"example/web{number}" for number in range(6)]
-TAGS = 40  # of an image; of very many that wait only the image is kept
+NAMES = [f"example/web{number}" for number in range(36)]
+SENDERS = 6
+TAGS = 8  # of an image; of more than ten that wait only the image is kept
 SECRET = "a secret for tests"
 
 
@@ -46,9 +47,10 @@ class Sender:
             else:
                 self.refused.append(answer)
 
-    def send_all(self, name: str) -> None:
-        for number in range(TAGS):
-            self.send(name, f"t{number}")
+    def send_all(self, names: list[str]) -> None:
+        for name in names:
+            for number in range(TAGS):
+                self.send(name, f"t{number}")
 
 
 @pytest.fixture
@@ -71,11 +73,11 @@ def test_no_accepted_webhook_is_lost_when_postgresql_is_killed(
     service: RunningService, own_postgresql_server: PostgresqlServer
 ) -> None:
     sender = Sender(service)
-    with ThreadPoolExecutor(len(NAMES)) as pool:
-        sending = [pool.submit(sender.send_all, name) for name in NAMES]
-        service.wait(lambda: len(sender.accepted) > TAGS, "webhooks that were accepted")
+    with ThreadPoolExecutor(SENDERS) as pool:
+        sending = [pool.submit(sender.send_all, NAMES[first::SENDERS]) for first in range(SENDERS)]
+        service.wait(lambda: len(sender.accepted) > len(NAMES), "webhooks that were accepted")
         own_postgresql_server.kill()
-        service.wait(lambda: len(sender.refused) > len(NAMES), "webhooks that were refused")
+        service.wait(lambda: len(sender.refused) > SENDERS, "webhooks that were refused")
         own_postgresql_server.start()
         for each in sending:
             each.result(60)
@@ -94,6 +96,9 @@ def test_monitors_see_that_the_database_is_away_and_that_it_is_back(
     assert [service.get(path).status_code for path in paths] == [200, 200, 200]
     own_postgresql_server.kill()
     assert [service.get(path).status_code for path in paths] == [503, 503, 200]
-    assert service.get("/healthz").json() == {"Error": "This cannot be done now: the database cannot be used."}
+    assert service.get("/healthz").json() == {
+        "Error": "This cannot be done now: the database cannot be used.",
+        "Problems": ["The database cannot be used: it cannot be reached."],
+    }
     own_postgresql_server.start()
     assert [service.get(path).status_code for path in paths] == [200, 200, 200]

@@ -64,6 +64,11 @@ _NO_FILE = FileStamp(0, 0, 0)
 class StoreError(Exception):
     """The database cannot be used now; the message is one sentence that names it, says why, and what to do."""
 
+    def __init__(self, message: str, in_public: str = "The database cannot be used.") -> None:
+        super().__init__(message)
+        self.in_public = in_public
+        """The sentence for strangers, who are not to learn where the database is."""
+
 
 class Database:
     """A database, opened when it is first used. One object serves all threads of a process and those it forks."""
@@ -94,7 +99,7 @@ class Database:
         self._lock = threading.Lock()
         self._opened: _Opened | None = None
         self._gave_up_at = float("-inf")
-        self._gave_up_because = ""
+        self._gave_up_because: Exception | None = None
         _ALL.add(self)
 
     def read(self) -> AbstractContextManager[Connection]:
@@ -139,15 +144,14 @@ class Database:
                 raise self._unusable(_NO_CONNECTION_FREE) from error
             except (DBAPIError, self._driver_error) as error:
                 if self._errors.is_rule_of_others(error):
-                    reason = self._errors.reason_for(error)
-                    raise self._unusable(f"a rule that is not its own refuses a row: {reason}") from error
+                    raise self._failed(error, "a rule that is not its own refuses a row: ") from error
                 if isinstance(error, _MISTAKES) and not self._errors.is_loss(error):
                     raise
                 if is_damage(error):
                     opened.is_damaged = True
                 if not self._errors.is_passing(error):
                     opened.is_usable = False
-                raise self._unusable(self._errors.reason_for(error)) from error
+                raise self._failed(error) from error
 
     @contextmanager
     def _turn_to_write(self) -> Iterator[None]:
@@ -202,7 +206,7 @@ class Database:
         except NoConnectionFree as error:
             raise self._unusable(_NO_CONNECTION_FREE) from error
         except (DBAPIError, self._driver_error) as error:
-            raise self._unusable(self._errors.reason_for(error)) from error
+            raise self._failed(error) from error
         return opened
 
     def _is_current(self, opened: "_Opened") -> bool:
@@ -216,12 +220,12 @@ class Database:
 
         Each thread would wait until it gives up, one after the other, and the last one for very long.
         """
-        if self._file is None and self._gave_up_at >= asked_at:
-            raise self._unusable(self._gave_up_because)
+        if self._gave_up_because and self._gave_up_at >= asked_at and self._file is None:
+            raise self._failed(self._gave_up_because)
         try:
             return self._open(before)
         except (DBAPIError, self._driver_error) as error:
-            self._gave_up_at, self._gave_up_because = time.monotonic(), self._errors.reason_for(error)
+            self._gave_up_at, self._gave_up_because = time.monotonic(), error
             raise
 
     def _open(self, before: "_Opened | None") -> "_Opened":
@@ -313,8 +317,18 @@ class Database:
         if opened:
             opened.connections.close()
 
-    def _unusable(self, reason: str) -> StoreError:
-        return StoreError(f"The database {self._name} cannot be used: {reason}.")
+    def _failed(self, error: Exception, before: str = "") -> StoreError:
+        """Return what is wrong with the database for an error of its driver."""
+        return self._unusable(
+            before + self._errors.reason_for(error), before + self._errors.reason_in_public_for(error)
+        )
+
+    def _unusable(self, reason: str, in_public: str | None = None) -> StoreError:
+        public_name = f"database {self._file.name}" if self._file else "database"
+        return StoreError(
+            f"The database {self._name} cannot be used: {reason}.",
+            f"The {public_name} cannot be used: {in_public or reason}.",
+        )
 
 
 @dataclass(eq=False, slots=True)

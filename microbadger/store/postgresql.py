@@ -74,6 +74,13 @@ _REASONS = {
     "40P01": "two transactions waited for each other; try again",
     "40001": "another transaction changed the same; try again",
 }
+_REASONS_OF_CLASSES = {
+    "": "it cannot be reached",
+    "08": "it cannot be reached",
+    "28": "it refuses the login",
+    "53": "it has no room for more connections or work",
+    "57": "it is being stopped or started",
+}
 
 
 class PostgresqlBeginnings:
@@ -157,6 +164,12 @@ def reason_for(error: Exception) -> str:
     """Return in a few words why a database cannot be used, and what to do."""
     original = error.orig if isinstance(error, DBAPIError) and error.orig else error
     return _REASONS.get(state_of(error)) or str(original).strip().partition("\n")[0] or type(original).__name__
+
+
+def reason_in_public_for(error: Exception) -> str:
+    """Return the same without the words of a server, which can name it, its users and its databases."""
+    state = state_of(error)
+    return _REASONS.get(state) or _REASONS_OF_CLASSES.get(state[:2]) or "it refuses what it is asked; the log says why"
 
 
 def state_of(error: Exception) -> str:

@@ -71,6 +71,9 @@ def reason_for(error: Exception) -> str:
     return _REASONS.get(_code_of(error)) or str(original).partition("\n")[0] or type(original).__name__
 
 
+reason_in_public_for = reason_for
+
+
 def log_inode_of(file: Path) -> int | None:
     """Return the number of the file that is the log of a database now, or None where there is none."""
     stamp = stamp_of(log_of(file))

@@ -165,7 +165,7 @@ class _Questions:
                 answered = question()
         except StoreError as error:
             log.error("request_failed", method=request.method, rule=request.url_rule, error=error)
-            self.troubles.append(str(error))
+            self.troubles.append(error.in_public)
             return None
         self._answered += 1
         return answered

@@ -1,17 +1,18 @@
 """Copies of a whole database, between a file and a server and both ways."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Boolean, Float, Integer, LargeBinary, Table, select
+from sqlalchemy.types import TypeEngine
 
 from microbadger.store.copying import StoreNotEmpty, copy_store
 from microbadger.store.database import Database
 from microbadger.store.meta import kept_secret
 from microbadger.store.migrations import VERSION_KEY
-from microbadger.store.tables import LEASES, MESSAGES, META, SCHEMA
+from microbadger.store.tables import LEASES, MESSAGES, META, SCHEMA, ImageName, Labels
 from tests.postgresql import PostgresqlServer
 
 ROWS = 1203
@@ -33,18 +34,19 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path, postgresql_server: Post
 
 
 def row_of(table: Table, number: int) -> dict[str, Any]:
-    values: dict[type, Callable[[int], object]] = {
-        Boolean: lambda number: number % 2 == 0,
-        Float: lambda number: number / 7,
-        Integer: int,
-        LargeBinary: lambda number: bytes([number % 256, 0]),
+    return {column.name: value_of(column.type, number) for column in table.columns}
+
+
+def value_of(kind: TypeEngine[Any], number: int) -> object:
+    values: dict[type, object] = {
+        Boolean: number % 2 == 0,
+        Float: number / 7,
+        Integer: number,
+        LargeBinary: bytes([number % 256, 0]),
+        ImageName: f"docker.io/example/web{number}",
+        Labels: f'[["host", "mañana {number}"]]',
     }
-    return {
-        column.name: next(
-            (make(number) for kind, make in values.items() if isinstance(column.type, kind)), f"mañana {number}"
-        )
-        for column in table.columns
-    }
+    return next((value for type_, value in values.items() if isinstance(kind, type_)), f"mañana {number}")
 
 
 def content_of(database: Database) -> dict[str, set[tuple[Any, ...]]]:
