@@ -46,7 +46,7 @@ from microbadger.store.tables import (
     TRACKED_IMAGES,
     VERSIONS,
 )
-from microbadger.store.upserts import excluded, upsert
+from microbadger.store.upserts import excluded, upsert, upsert_selected
 
 __all__ = [
     "ASKED_TAGS",
@@ -104,6 +104,7 @@ __all__ = [
     "this_process",
     "trouble_with",
     "upsert",
+    "upsert_selected",
     "write_value",
     "written_beside",
 ]
