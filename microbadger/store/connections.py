@@ -132,9 +132,9 @@ class Connections:
 
 
 class _Room:
-    """Lets so many threads in at a time.
+    """Limits how many threads have connections at the same time.
 
-    A thread that is in comes in again: if it had to wait for another one that waits for it, both would in vain.
+    A thread that has one gets another at once: two that waited for each other would wait for ever.
     """
 
     def __init__(self, most: int, patience_seconds: float) -> None:
