@@ -142,9 +142,9 @@ def refresh(repositories: Sequence[Repository]) -> None:
         failed = _check(freshness.refresher.refresh, repositories, count)
     else:
         count = freshness.checks.summary().due_count
-        failed = _check(freshness.refresher.refresh_if_due, freshness.checks.each_due(), count)
+        failed = _check(freshness.refresher.refresh_if_due, freshness.checks.due(), count)
     if tools.options.is_static:
-        _publish_again(tools, repositories or _every_image(tools))
+        _publish_again(tools, repositories or freshness.checks.repositories())
     _finish(tools)
     if failed:
         raise click.ClickException(f"{failed} of {count} images could not be checked.")
@@ -164,7 +164,7 @@ def publish() -> None:
     """Make all public files again from the database, without a request to any registry."""
     tools = _tools_as_served()
     _follow_tracked(tools)
-    images, files = _publish_again(tools, _every_image(tools))
+    images, files = _publish_again(tools, tools.freshness.checks.repositories())
     _finish(tools)
     click.echo(f"{images} images: {files} files were missing, out of date or of no more use.")
 
@@ -386,10 +386,6 @@ def _tracked(tools: Tools, repositories: Iterable[Repository]) -> list[Repositor
             name = repository.familiar
             raise click.ClickException(f"{name} is not tracked: add it to data/images.txt, or run flask track {name}.")
     return list(repositories)
-
-
-def _every_image(tools: Tools) -> Iterator[Repository]:
-    return (repository for page in tools.freshness.checks.pages() for repository in page)
 
 
 def _check(

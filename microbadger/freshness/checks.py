@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 from uuid import uuid4
 
@@ -130,12 +130,11 @@ class Checks:
         longest = self._longest_wait if check.reason else self._interval
         return check.due_at is None or not self.now() < check.due_at <= self.now() + longest
 
-    def due(self) -> list[Repository]:
-        """Return the images that are due, those first that have waited longest."""
-        return list(self.each_due())
+    def due(self) -> Iterator[Repository]:
+        """Yield the images that are due, those first that have waited longest, with a page at a time in memory.
 
-    def each_due(self) -> Iterator[Repository]:
-        """Yield the same, with a page at a time in memory; what becomes due meanwhile is left out."""
+        What becomes due meanwhile is left out.
+        """
         image, due_at = CHECKS.c.image, CHECKS.c.due_at
         is_further = due_at >= bindparam("due"), or_(due_at > bindparam("due"), image > bindparam("last"))
         parts = (select(image, due_at).where(is_due, *is_further) for is_due in self._are_due)
@@ -169,13 +168,9 @@ class Checks:
             rows = connection.execute(select(CHECKS).order_by(CHECKS.c.image)).all()
         return iter(_named(rows))
 
-    def repositories(self) -> set[Repository]:
-        """Return every image that has a check, or waits for its first one."""
-        return {repository for page in self.pages() for repository in page}
-
-    def pages(self) -> Iterator[list[Repository]]:
-        """Yield the same by their names, a page at a time."""
-        return self._pages(CHECKS)
+    def repositories(self) -> Iterator[Repository]:
+        """Yield every image that has a check or waits for its first one, with a page at a time in memory."""
+        return chain.from_iterable(self._pages(CHECKS))
 
     def pages_without(self, table: Table) -> Iterator[list[Repository]]:
         """Yield the images with a check that have no row in another table, a page at a time."""

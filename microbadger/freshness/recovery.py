@@ -85,7 +85,7 @@ class Recovery:
         log.info("public_files_recovered", files=count, images_with_empty_files=len(damaged))
 
     def _others(self, damaged: Collection[Repository]) -> Iterator[Repository]:
-        return (repository for page in self.checks.pages() for repository in page if repository not in damaged)
+        return (repository for repository in self.checks.repositories() if repository not in damaged)
 
     def _publish_again(
         self, repository: Repository, publish_again: Callable[[Repository], Sequence[str] | None]

@@ -178,7 +178,7 @@ def test_a_file_that_cannot_be_removed_keeps_nothing_else_public(
     service.bench.refresh()
     with pytest.raises(PublishError):
         service.round()
-    assert service.web not in service.bench.freshness.checks.due()  # it does not begin its checks anew, either
+    assert service.web not in [*service.bench.freshness.checks.due()]  # it does not begin its checks anew, either
 
 
 def test_an_image_that_cannot_be_written_keeps_no_mention_in_others(service: Service) -> None:
@@ -225,7 +225,7 @@ def test_an_image_that_is_public_after_all_comes_back_with_an_anonymous_read(ser
     lose_private(service)
     service.round()
 
-    assert service.bench.freshness.checks.due() == [service.web]
+    assert [*service.bench.freshness.checks.due()] == [service.web]
     assert service.bench.refresh() is None
 
     service.publish_lists()
@@ -474,7 +474,7 @@ def test_a_public_image_of_a_lost_database_comes_back_with_its_first_anonymous_r
     restart_after(service, lose_database, credentials=account_of)
     begin_to_lead(service)
     assert files_of(service, service.child) == {}
-    assert service.bench.freshness.checks.due() == [service.child, service.web]
+    assert [*service.bench.freshness.checks.due()] == [service.child, service.web]
 
     assert service.bench.refresher.refresh(service.child).error is None
     begin_to_lead(service)
