@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import select
 
 from microbadger.freshness.schedule import _Scheduler
+from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.image.reference import Repository
 from microbadger.registry.errors import Unreachable
 from microbadger.store.database import StoreError
@@ -408,10 +409,10 @@ def test_the_next_process_leads_when_the_leader_stops(world: World, tmp_path: Pa
         wait(other.schedule.is_running, "a leader")
         world.schedule.start()
         wait_for_rounds(world, 1)
-        world.track(WEB)
+        world.tracked.put(TrackedImage(WEB))
         wait_for_rounds(other, 1)
-        wait_for_asked(other, WEB)
-    world.track(API)
+        wait(lambda: WEB in {*other.registries.asked, *world.registries.asked}, "one of them checks it")
+    world.tracked.put(TrackedImage(API))  # which only the process that leads finds
     wait_for_rounds(world, 1)
     wait_for_asked(world, API)
 
