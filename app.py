@@ -21,7 +21,7 @@ from microbadger.logs import EventLog, LineFormatter, Redaction, log_to_stdout
 from microbadger.notifications import Notifications, Sender
 from microbadger.registry import Credentials, Registry, Servers, read_credentials
 from microbadger.settings import Settings, SettingsError, prepare_folder, unknown_settings
-from microbadger.site import Publisher, SiteOptions, open_bucket
+from microbadger.site import PublicFolder, SiteOptions, open_bucket
 from microbadger.store import Counts, Database, DatabaseClock, Leases, StoreError, kept_secret
 from microbadger.web import Web
 from microbadger.webhooks import WebhookUrls, hooks_token
@@ -96,7 +96,7 @@ class _Service:
             credentials=self.credentials,
             clock=clock.timestamp,
         )
-        publisher = open_bucket(settings.bucket) if settings.bucket else Publisher(public)
+        publisher = open_bucket(settings.bucket) if settings.bucket else PublicFolder(public)
         sender = Sender(network)
         leases = Leases(database, have_heartbeat=True)
         notifications = Notifications(

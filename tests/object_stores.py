@@ -23,6 +23,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from microbadger.site.bucket_address import BucketAddress
+from tests.child_processes import ENDS_WITH_US
 from tests.real_registry import free_port, wait_until
 
 START_SECONDS = 60.0
@@ -196,7 +197,7 @@ def _with_bucket(store: ObjectStore) -> ObjectStore:
 def _running(command: list[str], log: Path, environment: Mapping[str, str]) -> Iterator[None]:
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, stdout=output, stderr=output, env=dict(environment), start_new_session=True
+            [*ENDS_WITH_US, *command], stdout=output, stderr=output, env=dict(environment), start_new_session=True
         )
     try:
         yield

@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.child_processes import ENDS_WITH_US, children_of
 from tests.real_registry import free_port, wait_until
 
 INSTALL = "apt-get install --no-install-recommends postgresql"
@@ -78,7 +79,7 @@ class PostgresqlServer:
     def processes(self) -> list[int]:
         """The server, and the process that it has for each connection."""
         assert self._process
-        return [self._process.pid, *_children(self._process.pid)]
+        return [self._process.pid, *children_of(self._process.pid)]
 
     def answers(self) -> bool:
         try:
@@ -120,7 +121,7 @@ class PostgresqlServer:
         user, group = _account()
         with self.folder.joinpath("log").open("ab") as log:
             return subprocess.Popen(
-                [self._programs / program, *arguments],
+                [*ENDS_WITH_US, self._programs / program, *arguments],
                 user=user,
                 group=group,
                 stdout=log,
@@ -161,11 +162,6 @@ def running_postgresql() -> Iterator[PostgresqlServer]:
             server.stop()
     finally:
         shutil.rmtree(folder)
-
-
-def _children(parent: int) -> list[int]:
-    """Return the processes that another one has started."""
-    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
 
 
 def _programs() -> Path:

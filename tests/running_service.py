@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from tests.child_processes import children_of
 from tests.real_registry import free_port, wait_until
 
 ROOT = Path(__file__).parent.parent
@@ -108,8 +109,7 @@ class RunningService:
     def workers(self) -> list[int]:
         """The process ids of gunicorn's workers."""
         assert self._process
-        pid = self._process.pid
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return children_of(self._process.pid)
 
     def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run one of the service's commands beside it."""

@@ -34,7 +34,6 @@ from microbadger.site import (
     list_page,
     list_page_number,
     list_page_path,
-    list_parts,
     listed,
     search,
 )
@@ -169,8 +168,8 @@ class Catalogue:
         What an earlier list had more of is removed. Raises LeaseLost: very many pages take longer than a lease lasts.
         """
         known = int(read_value(connection, _PAGES) or 1)
-        pages = _with_next(self._pages(connection)) if count > self._most_on_a_page else iter(())
-        first, has_next = next(pages, ([], False))
+        pages = self._pages(connection, count)
+        first, has_next = next(pages)
         number, changed = 1, list[str]()
         for number, (entries, is_followed) in enumerate(pages, 2):
             lease.renew()
@@ -178,36 +177,29 @@ class Catalogue:
             if self._publisher.write(list_page_path(number), content):
                 changed.append(list_page_path(number))
         lease.renew()
-        parts = [self._first(first, number, count, has_next=has_next)] if first else self._list(connection, count)
-        if self._publisher.write_parts(CATALOGUE, parts):
+        if self._publisher.write(CATALOGUE, self._first_page(first, number, count, has_next=has_next)):
             changed.append(CATALOGUE)
         surplus = (list_page_path(gone) for gone in range(number + 1, known + 1))
         return [*changed, *filter(self._publisher.remove, surplus)], number
 
     def _list_page(self, connection: Connection, count: int, number: int) -> bytes | None:
         """Return one page of the list as its file has it; None if there is no such page."""
-        if count <= self._most_on_a_page:
-            return b"".join(self._list(connection, count)) if number == 1 else None
         known = int(read_value(connection, _PAGES) or 1)
         if number > known:
             return None
-        pages = _with_next(self._pages(connection))
+        pages = self._pages(connection, count)
         entries, has_next = next(islice(pages, number - 1, None), ([], False))
         if number == 1:
-            page_count = known if known > 1 else 1 + sum(1 for _ in pages)
-            return self._first(entries, page_count, count, has_next=has_next)
+            page_count = known if has_next and known > 1 else 1 + sum(1 for _ in pages)
+            return self._first_page(entries, page_count, count, has_next=has_next)
         return list_file(entries, number, self._options.base_url, has_next=has_next) if entries else None
 
-    def _first(self, entries: list[bytes], page_count: int, count: int, *, has_next: bool) -> bytes:
+    def _first_page(self, entries: list[bytes], page_count: int, count: int, *, has_next: bool) -> bytes:
         return list_file(entries, 1, self._options.base_url, has_next=has_next, counts=(page_count, count))
 
-    def _pages(self, connection: Connection) -> Iterator[list[bytes]]:
+    def _pages(self, connection: Connection, count: int) -> Iterator[tuple[list[bytes], bool]]:
         with connection.execute(_LISTED, execution_options={"yield_per": _ROWS_AT_ONCE}) as rows:
-            yield from in_pages(((row.name, self._entry(row)) for row in rows), self._most_on_a_page)
-
-    def _list(self, connection: Connection, count: int) -> Iterator[bytes]:
-        with connection.execute(_LISTED, execution_options={"yield_per": _ROWS_AT_ONCE}) as rows:
-            yield from list_parts(count, map(self._entry, rows))
+            yield from in_pages(((row.name, self._entry(row)) for row in rows), count, self._most_on_a_page)
 
     def _home_page(self, connection: Connection, count: int) -> bytes:
         rows = connection.execute(_LISTED.limit(LISTED_ON_HOME))
@@ -227,15 +219,6 @@ class Catalogue:
 
     def _version(self, connection: Connection) -> str:
         return f"{self._checks.lists_version(connection)} {self._checks.edition}"
-
-
-def _with_next(pages: Iterator[list[bytes]]) -> Iterator[tuple[list[bytes], bool]]:
-    """Yield each page, and whether another one follows."""
-    page = next(pages, None)
-    while page is not None:
-        following = next(pages, None)
-        yield page, following is not None
-        page = following
 
 
 def _is_entry(text: str | None) -> bool:

@@ -9,23 +9,18 @@ how much all processes ask of a registry at once. Those who find the row locked 
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Table, bindparam, delete, exists, func, literal, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Connection, bindparam, delete, exists, func, literal, select
 
 from microbadger.image import Repository
 from microbadger.registry import LONGEST_PAUSE_SECONDS
-from microbadger.store import CHECKS, CLAIMS, HOSTS, Database, is_alive, this_process, upsert
+from microbadger.store import CHECKS, CLAIMS, HOSTS, Database, is_alive, this_process, upsert, upsert_selected
 
 CLAIM_SECONDS = 15.0
 _MOST_OF_A_REGISTRY = 12
 """How many images of a registry all processes check at once that are due, and as many that somebody asked for."""
-
-Key = tuple[Repository, bool]
-"""An image, and whether it was claimed because somebody asked."""
 
 _COLUMNS = ("image", "is_asked", "registry", "holder", "until")
 # One that lasts longer than any is set to was made before a clock was set back.
@@ -52,20 +47,15 @@ _END = delete(CLAIMS).where(
     CLAIMS.c.image == bindparam("which"), CLAIMS.c.is_asked == bindparam("asked"), CLAIMS.c.holder == bindparam("whose")
 )
 _HOLDERS = select(CLAIMS.c.holder).distinct()
-
-
-_INSERT: Mapping[str, Callable[[Table], Any]] = {"sqlite": sqlite_insert, "postgresql": postgresql_insert}
-
-
-def _claim_due(dialect: str) -> Any:
-    insert: Any = _INSERT[dialect](CLAIMS).from_select(_COLUMNS, _DUE)
-    changes = {name: insert.excluded[name] for name in ("holder", "until")}
-    claim = insert.on_conflict_do_update(index_elements=CLAIMS.primary_key.columns, set_=changes)
-    return claim.returning(CLAIMS.c.image)
-
-
-_CLAIM_DUE = {dialect: _claim_due(dialect) for dialect in ("sqlite", "postgresql")}
 _IS_OVER = ~_COUNTS
+_TAKEN_OVER = ("holder", "until")
+
+
+class Claim(NamedTuple):
+    """That a process is about to check an image, because somebody asked or because the check is due."""
+
+    repository: Repository
+    is_asked: bool
 
 
 class Claims:
@@ -89,7 +79,9 @@ class Claims:
             if room <= 0:
                 return []
             given = {**times, **self._by_this(), "host": registry, "due_by": due_by, "at_most": room}
-            claimed = connection.execute(_CLAIM_DUE[connection.dialect.name], given).scalars()
+            claimed = upsert_selected(
+                connection, CLAIMS, _COLUMNS, _DUE, given, update=_TAKEN_OVER, returning=CLAIMS.c.image
+            )
             return [Repository.parse(image) for image in claimed]
 
     def take_asked(self, registry: str, repositories: Sequence[Repository]) -> list[Repository]:
@@ -100,7 +92,7 @@ class Claims:
             claimed: list[Repository] = []
             for repository in repositories[: max(0, room)]:
                 row = {"image": str(repository), "is_asked": True, "registry": registry, **self._by_this()}
-                if upsert(connection, CLAIMS, {**row, **times}, update=("holder", "until"), where=_IS_OVER):
+                if upsert(connection, CLAIMS, {**row, **times}, update=_TAKEN_OVER, where=_IS_OVER):
                     claimed.append(repository)
             return claimed
 
@@ -109,12 +101,13 @@ class Claims:
         with self._database.read() as connection:
             return {Repository.parse(image) for image in connection.execute(_HELD, self._times()).scalars()}
 
-    def end(self, keys: Collection[Key]) -> None:
+    def end(self, claims: Collection[Claim]) -> None:
         """End claims of this process. Raises StoreError."""
-        if keys:
-            ends = [{"which": str(image), "asked": asked, "whose": this_process()} for image, asked in keys]
+        if claims:
+            ordered = sorted((str(image), is_asked) for image, is_asked in claims)
+            ends = [{"which": image, "asked": is_asked, "whose": this_process()} for image, is_asked in ordered]
             with self._database.write() as connection:
-                connection.execute(_END, sorted(ends, key=lambda each: (str(each["which"]), bool(each["asked"]))))
+                connection.execute(_END, ends)
 
     def end_all(self) -> None:
         """End every claim of this process. Raises StoreError."""

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from microbadger.freshness.checks import Checks
-from microbadger.freshness.claims import Claims, Key
+from microbadger.freshness.claims import Claim, Claims
 from microbadger.freshness.outcome import Outcome
 from microbadger.freshness.refresh import Refresher
 from microbadger.freshness.requests import Requests
@@ -90,11 +90,11 @@ class Dispatcher:
         self._may_begin_due = threading.Event()
         self._handing, self._lock = threading.Lock(), threading.Lock()
         self._workers: dict[bool, Workers] = {}
-        self._ended: dict[Key, float] = {}
+        self._to_end: dict[Claim, float] = {}
         """Claims to end, and from when on."""
-        self._hungry: set[str] = set()
+        self._with_more: set[str] = set()
         """Registries of which more may be due."""
-        self._due_at = self._renewed_at = 0.0
+        self._looked_for_due_at = self._renewed_at = 0.0
 
     def _run(self, is_over: threading.Event, awake: threading.Event) -> None:
         while not is_over.is_set():
@@ -128,42 +128,42 @@ class Dispatcher:
         for registry, repositories in by_registry.items():
             if room := self._workers[True].room(registry):
                 for repository in self._claims.take_asked(registry, repositories[:room]):
-                    self._put(repository, is_asked=True)
+                    self._put(Claim(repository, is_asked=True))
 
     def _hand_out_due(self, now: float) -> None:
         with self._lock:
-            registries, self._hungry = list(self._hungry), set()
+            registries, self._with_more = list(self._with_more), set()
         if not self._may_begin_due.is_set():
             return
-        if now - self._due_at > _DUE_EVERY_SECONDS:
-            self._due_at = now
+        if now - self._looked_for_due_at > _DUE_EVERY_SECONDS:
+            self._looked_for_due_at = now
             registries = self._checks.registries_due()
         random.shuffle(registries)  # whichever comes first could take all threads
         for registry in registries:
             if room := self._workers[False].room(registry):
                 for repository in self._claims.take_due(registry, room, self._checks.now().timestamp()):
-                    self._put(repository, is_asked=False)
+                    self._put(Claim(repository, is_asked=False))
 
-    def _put(self, repository: Repository, *, is_asked: bool) -> None:
-        self._workers[is_asked].put(repository.registry, partial(self._check, (repository, is_asked)))
+    def _put(self, claim: Claim) -> None:
+        self._workers[claim.is_asked].put(claim.repository.registry, partial(self._check, claim))
 
-    def _check(self, key: Key) -> None:
-        repository, is_asked = key
+    def _check(self, claim: Claim) -> None:
+        repository, is_asked = claim
         outcome = None
         try:
             outcome = self._attempt(str(repository), partial(self._work[is_asked], repository))
         finally:
             with self._lock:
-                self._ended[key] = 0.0 if outcome is not None else time.monotonic() + _PUT_OFF_SECONDS[is_asked]
+                self._to_end[claim] = 0.0 if outcome is not None else time.monotonic() + _PUT_OFF_SECONDS[is_asked]
                 if not is_asked:
-                    self._hungry.add(repository.registry)
+                    self._with_more.add(repository.registry)
             self._awake.set()
 
     def _end_claims(self) -> None:
         now = time.monotonic()
         with self._lock:
-            over = [key for key, ends_at in self._ended.items() if ends_at <= now]
+            over = [claim for claim, ends_at in self._to_end.items() if ends_at <= now]
         self._claims.end(over)
         with self._lock:
-            for key in over:
-                del self._ended[key]
+            for claim in over:
+                del self._to_end[claim]

@@ -178,6 +178,8 @@ class Refresher:
             retry_after = timedelta(seconds=error.retry_after_seconds or 0)
             after = self.checks.failed(turn.check, reason, sentence, retry_after)
         else:
+            if isinstance(error, StoreError):  # whose sentence for everybody leaves out what an operator has to know
+                log.error("database_failed", image=turn.repository.familiar, error=error)
             # Files may have been replaced: until all are, nobody knows which edition they are of.
             unknown = replace(turn.check, edition="")
             after = self.checks.failed(unknown, reason, sentence, **_RETRIES_OF_OUR_OWN)

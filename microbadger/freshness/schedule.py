@@ -56,7 +56,7 @@ class Schedule:
         self._recovery = recovery
         self._dispatcher = Dispatcher(checks, requests, claims, refresher, self._attempt, self._keep_duties)
         self._scheduler: BackgroundScheduler | None = None
-        self._troubles: dict[str, str] = {}
+        self._troubles: dict[str, OSError | PublishError | StoreError] = {}
         self._make_workers()
 
     def start(self) -> None:
@@ -92,7 +92,10 @@ class Schedule:
     @property
     def troubles(self) -> list[str]:
         """One sentence for each part of the work of this process that failed the last time for a reason outside it."""
-        return [f"{name}: {error}" for name, error in list(self._troubles.items())]
+        return [
+            f"{name}: {error.in_public if isinstance(error, StoreError) else error}"
+            for name, error in list(self._troubles.items())
+        ]
 
     def is_running(self) -> bool:
         """Return whether the service runs, in this process or another one. Raises StoreError."""
@@ -154,9 +157,9 @@ class Schedule:
         try:
             done = work()
         except (OSError, PublishError, StoreError) as error:
-            if self._troubles.get(name) != str(error):
+            if str(self._troubles.get(name)) != str(error):
                 log.error("schedule_failed", work=name, error=error)
-            self._troubles[name] = str(error)
+            self._troubles[name] = error
             return None
         if self._troubles.pop(name, None):
             log.info("schedule_works_again", work=name)

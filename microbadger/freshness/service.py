@@ -31,7 +31,7 @@ from microbadger.image import Reference, Repository
 from microbadger.notifications import Notifications
 from microbadger.registry import Registry
 from microbadger.site import PublicTree, SiteOptions, image_in
-from microbadger.store import Counts, Database, DatabaseClock, Leases
+from microbadger.store import Counts, Database, Leases
 from microbadger.webhooks import WebhookUrls
 
 
@@ -153,7 +153,7 @@ class Freshness:
             publisher=publisher,
             cdn=cdn,
         )
-        claims, duties = Claims(database, clock=DatabaseClock(database).timestamp), Duties(database)
+        claims, duties = Claims(database, clock=lambda: now().timestamp()), Duties(database)
         self.schedule = Schedule(
             claims, duties, self.refresher, self.checks, self.requests, self.upkeep, self.recovery
         )

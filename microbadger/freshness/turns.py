@@ -18,7 +18,7 @@ from microbadger.freshness.requests import CheckRequest, Requests
 from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
 from microbadger.image import DOCKER_HUB, Changes, Repository
 from microbadger.logs import EventLog
-from microbadger.store import Database, Lease, LeaseLost, Leases
+from microbadger.store import Database, Lease, Leases
 
 log = EventLog(__name__)
 
@@ -147,7 +147,7 @@ class Turns:
         """
         with self.database.write() as connection:
             if not turn.lease.end(connection):
-                raise LeaseLost
+                raise turn.lease.loss
             self.interruptions.forget(connection, turn.repository)
             self.requests.end(connection, turn.repository, turn.requests)
             self.requests.charge(connection, turn.repository, turn.requests, turn.spent.requests)

@@ -2,8 +2,9 @@
 
 from microbadger.site.bucket_address import BucketAddress, open_bucket, parse_bucket_url
 from microbadger.site.common_files import common_files
+from microbadger.site.folder import PublicFolder
 from microbadger.site.image_files import ImageFiles, Maker, status_files
-from microbadger.site.image_list import ListEntry, entry_of, list_page, list_parts, listed
+from microbadger.site.image_list import ListEntry, entry_of, list_page, listed
 from microbadger.site.list_pages import MOST_ON_A_PAGE, in_pages, list_file
 from microbadger.site.markup import FORMATS, badge_link
 from microbadger.site.media_types import HTML, JSON, KEPT_BY_CACHES, MEDIA_TYPES, SVG, media_type_of
@@ -21,7 +22,6 @@ from microbadger.site.paths import (
     list_page_number,
     list_page_path,
 )
-from microbadger.site.publisher import Publisher
 from microbadger.site.search import search, searchable
 from microbadger.site.templating import CONTENT_SECURITY_POLICY
 from microbadger.site.tree import NotRemoved, Overtaken, PublicTree, PublishError, Seen, remove_all
@@ -48,9 +48,9 @@ __all__ = [
     "Maker",
     "NotRemoved",
     "Overtaken",
+    "PublicFolder",
     "PublicTree",
     "PublishError",
-    "Publisher",
     "Seen",
     "SiteOptions",
     "absent_page",
@@ -66,7 +66,6 @@ __all__ = [
     "list_page",
     "list_page_number",
     "list_page_path",
-    "list_parts",
     "listed",
     "media_type_of",
     "open_bucket",

@@ -19,13 +19,13 @@ from microbadger.logs import EventLog
 from microbadger.site.bucket_address import BucketAddress
 from microbadger.site.objects import BucketAway, Changed, Objects, ObjectsError, is_md5_of
 from microbadger.site.paths import HOME
-from microbadger.site.tree import Overtaken, PublishError, Seen
+from microbadger.site.tree import Overtaken, PublishError, Seen, cannot
 
 log = EventLog(__name__)
 
 _AT_ONCE = 8
 _MADE_AT_ONCE = 64  # files that are in memory
-_PUBLISH_SECONDS = 200.0  # less than the lease of an image lasts
+_PUBLISH_SECONDS = 200.0  # a heartbeat keeps the lease of an image for longer than that
 _LONGEST_PATH = 800  # bytes; a key has at most 1024
 _PATH = re.compile(r"[\w\[-][\w.:\[\]-]*(?:/[\w\[-][\w.:\[\]-]*)*", re.ASCII)
 
@@ -75,14 +75,14 @@ class PublicBucket:
         content = self.read(path)
         if content is None:
             return None
-        file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - who asked for it closes it
+        file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - the caller closes it
         file.write(content)
         file.seek(0)
         return file
 
     def has(self, path: str) -> bool:
         """Return whether an object that is not empty is at a path."""
-        return self.seen(path).size_bytes > 0 if _is_key(path) else False
+        return _is_key(path) and self.seen(path).size_bytes > 0
 
     def find(self, paths: Iterable[str]) -> set[str]:
         """Return those of many paths at which there is such an object."""
@@ -130,10 +130,6 @@ class PublicBucket:
                 self.write(path, content)
         except PublishError as error:
             log.error("file_not_written", path=path, error=error)
-
-    def write_parts(self, path: str, parts: Iterable[bytes]) -> bool:
-        """Do the same with content that comes in parts."""
-        return self.write(path, b"".join(parts))
 
     def remove(self, path: str) -> bool:
         """Remove an object; return False if there was none."""
@@ -194,15 +190,14 @@ class PublicBucket:
     @contextmanager
     def _translated(self, what: str, path: str) -> Iterator[None]:
         """Raise PublishError for what keeps the block from the bucket, and remember it for monitors if it wrote."""
-        where = {"write": "into", "remove": "from", "read": "from"}[what]
         if not _is_key(path):
-            raise PublishError(f"cannot {what} {path} {where} the bucket: it is not the path of a public file")
+            raise cannot(what, path, "bucket", "it is not the path of a public file")
         try:
             yield
         except ObjectsError as error:
             if not isinstance(error, BucketAway) and what != "read":
                 self._write_trouble = str(error)
-            raise PublishError(f"cannot {what} {path} {where} the bucket: {error}") from error
+            raise cannot(what, path, "bucket", error) from error
         if what == "write":
             self._write_trouble = ""
 

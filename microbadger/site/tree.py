@@ -77,9 +77,6 @@ class PublicTree(Protocol):
         ``is_missing`` says that nothing was found there.
         """
 
-    def write_parts(self, path: str, parts: Iterable[bytes]) -> bool:
-        """Publish content that comes in parts because it may be long; return False if it is already there."""
-
     def remove(self, path: str) -> bool:
         """Remove a file; return False if there was none."""
 
@@ -88,6 +85,11 @@ class PublicTree(Protocol):
 
     def sweep(self) -> None:
         """Remove what killed processes have left besides public files."""
+
+
+def cannot(what: str, path: str, place: str, reason: object) -> PublishError:
+    """Return the error of a file that cannot be read, written or removed."""
+    return PublishError(f"cannot {what} {path} {'into' if what == 'write' else 'from'} the {place}: {reason}")
 
 
 def remove_all(tree: PublicTree, paths: Iterable[str]) -> list[str]:

@@ -6,7 +6,6 @@ from microbadger.store.counts import CountLabels, Counts, Totals, labels_of
 from microbadger.store.database import Database, StoreError
 from microbadger.store.files import (
     PUBLIC_MODE,
-    have_same_content,
     make_folder,
     open_if_any,
     read_if_any,
@@ -47,7 +46,7 @@ from microbadger.store.tables import (
     TRACKED_IMAGES,
     VERSIONS,
 )
-from microbadger.store.upserts import excluded, upsert
+from microbadger.store.upserts import excluded, upsert, upsert_selected
 
 __all__ = [
     "ASKED_TAGS",
@@ -88,7 +87,6 @@ __all__ = [
     "copy_store",
     "excluded",
     "forget_value",
-    "have_same_content",
     "identity_of",
     "in_haste",
     "is_alive",
@@ -106,6 +104,7 @@ __all__ = [
     "this_process",
     "trouble_with",
     "upsert",
+    "upsert_selected",
     "write_value",
     "written_beside",
 ]

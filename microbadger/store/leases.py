@@ -78,9 +78,7 @@ class LeaseLost(Exception):
 class Lease:
     """A lease that this process has taken."""
 
-    def __init__(
-        self, leases: "Leases", name: str, fence: int, *, was_left: bool = False
-    ) -> None:
+    def __init__(self, leases: "Leases", name: str, fence: int, *, was_left: bool = False) -> None:
         self.name = name
         self.fence = fence
         self.was_left = was_left
@@ -105,7 +103,7 @@ class Lease:
     def renew(self) -> None:
         """Extend the lease when half of its time has passed. Raises LeaseLost and StoreError."""
         if self._is_lost:
-            raise self._loss
+            raise self.loss
         self._used_at = self._leases.clock()
         passed_seconds = self._used_at - self._extended_at
         if not 0 <= passed_seconds <= self._leases.seconds / 2:  # less: the clock was set back
@@ -116,7 +114,7 @@ class Lease:
         """Extend the lease within a transaction. Raises LeaseLost, which rolls the transaction back."""
         began_at = self._leases.clock()
         if not self._leases.extend(connection, self._of_this):
-            raise self._loss
+            raise self.loss
         self._extended_at = self._used_at = began_at
 
     def end(self, connection: Connection) -> bool:
@@ -130,7 +128,8 @@ class Lease:
         self._leases.keep_no_more(self)
 
     @property
-    def _loss(self) -> LeaseLost:
+    def loss(self) -> LeaseLost:
+        """The error that says that the lease was lost."""
         return LeaseLost(f"another thread or process has taken the lease {self.name}")
 
     @property

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, text
 
 from microbadger.freshness.checks import Checks
-from microbadger.freshness.claims import Claims
+from microbadger.freshness.claims import Claim, Claims
 from microbadger.image.reference import Repository
 from microbadger.store.database import Database
 from tests.postgresql import running_postgresql
@@ -70,7 +70,7 @@ def claim_for(database: Database, checks: Checks, seconds: float) -> int:
             taken = claims.take_due(registry, 3, checks.now().timestamp())
             with database.write() as connection:
                 end(connection, taken)
-            claims.end([(repository, False) for repository in taken])
+            claims.end([Claim(repository, is_asked=False) for repository in taken])
             count += len(taken) or 1
         return count
 

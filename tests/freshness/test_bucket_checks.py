@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
 
 from microbadger.image.documents import document_bytes
 from microbadger.site.bucket import PublicBucket
-from microbadger.site.publisher import Publisher
 from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.registry import FakeRegistry, image
 from tests.freshness.bench import Bench
@@ -39,12 +38,7 @@ def clock() -> Clock:
 def bench(tmp_path: Path, fake: FakeRegistry, store: FakeObjectStore, clock: Clock) -> Bench:
     fake.push("team/web", "latest", image(layers=[1000] * 1))
     fake.push("team/web", "1.0", image(layers=[1000] * 2))
-    return Bench(tmp_path, fake, publisher=bucket_of(store, clock))
-
-
-def bucket_of(store: FakeObjectStore, clock: Clock | None = None) -> Publisher:
-    tree = PublicBucket(store.address, clock=clock) if clock else PublicBucket(store.address)
-    return cast(Publisher, tree)
+    return Bench(tmp_path, fake, publisher=PublicBucket(store.address, clock=clock))
 
 
 def test_a_bucket_gets_the_files_that_a_folder_gets(
@@ -79,7 +73,7 @@ def test_a_check_whose_metadata_another_process_replaced_publishes_again(
     bench: Bench, store: FakeObjectStore
 ) -> None:
     bench.refresh()
-    other = bucket_of(store)
+    other = PublicBucket(store.address)
     replaced: list[str] = []
 
     def replace(key: str) -> None:
@@ -143,7 +137,7 @@ def test_a_bucket_that_a_lost_database_filled_is_put_right(
     bench.refresh()
     bench.made(bench.paths.badge("layers", "1.0", "svg"))
     fake.push("team/web", "1.0", image(layers=[1000] * 4))
-    again = Bench(tmp_path / "new", fake, publisher=bucket_of(store))
+    again = Bench(tmp_path / "new", fake, publisher=PublicBucket(store.address))
     again.refresh()
     assert again.badge("layers", "1.0") == "layers: 4"
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from microbadger.freshness.checks import Checks
-from microbadger.freshness.claims import CLAIM_SECONDS, Claims
+from microbadger.freshness.claims import CLAIM_SECONDS, Claim, Claims
 from microbadger.freshness.last_check import Check, columns_of
 from microbadger.image.reference import Repository
 from microbadger.store.database import Database
@@ -131,11 +131,13 @@ def test_claims_from_before_a_clock_was_set_back_do_not_count(world: World, days
     assert world.take() == images
 
 
-@pytest.mark.parametrize("end", [lambda world, key: world.claims.end([key]), lambda world, _: world.claims.end_all()])
-def test_an_image_whose_claim_has_ended_can_be_claimed(world: World, end: Callable[[World, object], None]) -> None:
+@pytest.mark.parametrize(
+    "end", [lambda world, claim: world.claims.end([claim]), lambda world, _: world.claims.end_all()]
+)
+def test_an_image_whose_claim_has_ended_can_be_claimed(world: World, end: Callable[[World, Claim], None]) -> None:
     images = world.add(1)
     world.take()
-    end(world, (images[0], False))
+    end(world, Claim(images[0], is_asked=False))
     assert world.take() == images
 
 
@@ -143,7 +145,7 @@ def test_a_claim_of_another_process_is_not_ended(world: World) -> None:
     images = world.add(1)
     world.take()
     world.be_another()
-    world.claims.end([(images[0], False)])
+    world.claims.end([Claim(images[0], is_asked=False)])
     world.claims.end_all()
     assert world.take() == []
 

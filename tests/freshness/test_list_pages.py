@@ -13,10 +13,10 @@ from microbadger.freshness.checks import mark_lists_stale
 from microbadger.image.documents import image_name
 from microbadger.image.reference import Repository
 from microbadger.site.bucket import PublicBucket
+from microbadger.site.folder import PublicFolder
 from microbadger.site.list_pages import MOST_ON_A_PAGE
 from microbadger.site.options import SiteOptions
 from microbadger.site.paths import CATALOGUE
-from microbadger.site.publisher import Publisher
 from microbadger.site.tree import PublicTree, PublishError
 from microbadger.store.leases import Leases
 from microbadger.store.tables import CHECKS, RECORDS
@@ -95,7 +95,7 @@ def test_an_image_that_changes_rewrites_one_page_in_a_bucket_that_nothing_lists(
 
 def test_a_list_takes_the_memory_of_a_few_pages(world: World, tmp_path: Path) -> None:
     read_all(world, IMAGES[:8000], "An image that has much to say about itself. " * 40)
-    public = Publisher(tmp_path / "pages")
+    public = PublicFolder(tmp_path / "pages")
     catalogue = catalogue_of(world, public, most=200)
     gc.collect()
     tracemalloc.start()
@@ -109,7 +109,7 @@ def test_a_list_takes_the_memory_of_a_few_pages(world: World, tmp_path: Path) ->
     assert peak < sum(sizes) / 2
 
 
-class SlowPublisher(Publisher):
+class SlowFolder(PublicFolder):
     """A public tree in which something happens before each page is written."""
 
     before: Callable[[str], object] = staticmethod(lambda _path: None)
@@ -121,13 +121,13 @@ class SlowPublisher(Publisher):
 
 
 @pytest.fixture
-def slow(world: World, tmp_path: Path) -> SlowPublisher:
+def slow(world: World, tmp_path: Path) -> SlowFolder:
     read_all(world, IMAGES[:500])
-    return SlowPublisher(tmp_path / "public")
+    return SlowFolder(tmp_path / "public")
 
 
 def test_the_lease_is_kept_while_pages_are_written_for_longer_than_it_lasts(
-    world: World, slow: SlowPublisher
+    world: World, slow: SlowFolder
 ) -> None:
     seconds, written, taken = [1000.0], list[str](), list[object]()
     others = Leases(world.database, seconds=LEASE_SECONDS, clock=lambda: seconds[0])
@@ -143,7 +143,7 @@ def test_the_lease_is_kept_while_pages_are_written_for_longer_than_it_lasts(
     assert taken == [None] * len(written)
 
 
-def test_pages_are_left_to_the_process_that_has_taken_the_lease(world: World, slow: SlowPublisher) -> None:
+def test_pages_are_left_to_the_process_that_has_taken_the_lease(world: World, slow: SlowFolder) -> None:
     seconds, written = [1000.0], list[str]()
     others = Leases(world.database, seconds=LEASE_SECONDS, clock=lambda: seconds[0])
     catalogue = catalogue_of(world, slow, Leases(world.database, seconds=LEASE_SECONDS, clock=lambda: seconds[0]), 50)

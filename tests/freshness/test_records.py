@@ -148,7 +148,9 @@ def test_only_the_last_changes_are_kept(bench: Bench) -> None:
     assert count == MOST_CHANGES + 1
 
 
-def test_the_record_the_change_and_the_message_are_committed_together(bench: Bench) -> None:
+def test_the_record_the_change_and_the_message_are_committed_together(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
     subscription = bench.subscribe()
     bench.fake.push("team/web", "latest", image(layers=[1]))
     bench.refresh()
@@ -156,7 +158,9 @@ def test_the_record_the_change_and_the_message_are_committed_together(bench: Ben
     bench.fake.push("team/web", "latest", image(layers=[2]))
     full = bench.again(notifications_kind=NotificationsOnAFullDisk)
 
-    assert full.refresh() == "The disk is full."
+    assert full.refresh() == "The disk is full.", "everybody may read it"
+    assert 'event=database_failed image=' in caplog.text
+    assert 'error="The disk of db.internal is full."' in caplog.text
     assert (bench.record, bench.changes) == (before, [])
 
     assert bench.refresh() is None

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, select
 from microbadger.freshness.requests import CheckRequest, Requests
 from microbadger.image.reference import Reference, Repository
 from microbadger.logs.events import current_id, work
-from microbadger.site.publisher import Publisher
+from microbadger.site.folder import PublicFolder
 from microbadger.store.database import Database
 from microbadger.store.tables import ASKED_TAGS, REQUESTS
 from tests.databases import database_url
@@ -241,8 +241,8 @@ def test_a_request_names_the_http_request_that_asked_first(world: World) -> None
     assert {request.tag: request.asked_by for request in world.begin(ALPINE)} == {"1": "one", "2": "two"}
 
 
-class IdsPublisher(Publisher):
-    """A publisher that remembers which ids the lines of the check have that writes a file."""
+class IdsFolder(PublicFolder):
+    """A folder that remembers which ids the lines of the check have that writes a file."""
 
     asked_by: str | None = None
 
@@ -256,7 +256,7 @@ def test_the_lines_of_a_check_name_five_of_those_who_asked_for_it(
     tmp_path: Path, fake: FakeRegistry, askers: int, named: str
 ) -> None:
     fake.push("team/web", "latest", image())
-    publisher = IdsPublisher(tmp_path / "public")
+    publisher = IdsFolder(tmp_path / "public")
     bench = Bench(tmp_path, fake, publisher=publisher)
     for number in reversed(range(askers)):
         with work(request=f"id{number}"):

@@ -313,7 +313,7 @@ def test_an_image_that_is_no_longer_tracked_and_cannot_be_removed_is_not_tried_a
 
 
 def test_an_image_whose_check_cannot_begin_is_tried_again_only_in_the_next_round(world: World) -> None:
-    world.leases.error = StoreError("The disk is full.")
+    world.leases.error = StoreError("The disk of db.internal is full.", "The disk is full.")
     world.track(WEB)
     with world.running():
         wait(lambda: world.schedule.troubles == [f"{WEB}: The disk is full."], "the trouble")
@@ -338,7 +338,7 @@ def test_what_a_round_cannot_do_keeps_it_from_nothing_else_and_is_said_once(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "microbadger")
-    world.counts.error = StoreError("The disk is full.")
+    world.counts.error = StoreError("The disk of db.internal is full.", "The disk is full.")
     world.track(WEB)
     with world.running():
         wait_for_asked(world, WEB)
@@ -349,7 +349,7 @@ def test_what_a_round_cannot_do_keeps_it_from_nothing_else_and_is_said_once(
         wait(lambda: world.schedule.troubles == [], "the trouble is over")
     lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("event=schedule_")]
     assert lines == [
-        'event=schedule_failed work=count error="The disk is full."',
+        'event=schedule_failed work=count error="The disk of db.internal is full."',
         "event=schedule_works_again work=count",
     ]
 

@@ -28,8 +28,8 @@ from microbadger.registry.docker_hub import DockerHub, HubTags
 from microbadger.registry.errors import NotFound
 from microbadger.registry.remote import RawManifest, RemoteRepository
 from microbadger.registry.tag_list import TagList
+from microbadger.site.folder import PublicFolder
 from microbadger.site.options import SiteOptions
-from microbadger.site.publisher import Publisher
 from microbadger.store.counts import Counts
 from microbadger.store.database import Database
 from microbadger.store.leases import Lease, Leases
@@ -142,7 +142,7 @@ class World:
         self.counts = CountedCounts(self.database)
         self.leases = CountedLeases(self.database)
         self.registries = QuietRegistries(self.database, self.counts)
-        self.publisher = Publisher(folder / "public")
+        self.publisher = PublicFolder(folder / "public")
         self.cdn = CdnLog()
         notifications = Notifications(
             self.database, self.leases, self.counts, Postman().send, base_url=BASE_URL, now=self.clock

@@ -9,12 +9,18 @@ NAMES = [f"team/web-{number:05}" for number in range(3000)]
 
 
 def pages_of(names: list[str]) -> list[list[bytes]]:
-    return list(in_pages([(name, name.encode()) for name in names], MOST))
+    pages = list(in_pages([(name, name.encode()) for name in names], len(names), MOST))
+    assert [has_next for _, has_next in pages] == [True] * (len(pages) - 1) + [False]
+    return [page for page, _ in pages]
 
 
 def test_every_image_is_on_one_page_in_its_order() -> None:
     assert [entry.decode() for page in pages_of(NAMES) for entry in page] == NAMES
-    assert pages_of([]) == []
+    assert pages_of([]) == [[]]
+
+
+def test_a_list_that_fits_has_one_page() -> None:
+    assert [len(pages_of(NAMES[:count])) > 1 for count in (1, MOST, MOST + 1)] == [False, False, True]
 
 
 def test_a_page_is_neither_too_long_nor_tiny() -> None:

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from microbadger.site.bucket import PublicBucket
-from microbadger.site.publisher import Publisher
+from microbadger.site.folder import PublicFolder
 from microbadger.site.tree import Overtaken, PublicTree, PublishError, Seen
 from tests.object_stores import BUCKET, ObjectStore
 
@@ -19,7 +19,7 @@ BADGE, RECORD = "badges/size/example/web:1.0.svg", "v1/images/example/web.json"
 @pytest.fixture(params=["folder", *STORES])
 def tree(request: pytest.FixtureRequest, tmp_path: Path) -> PublicTree:
     if request.param == "folder":
-        return Publisher(tmp_path / "public")
+        return PublicFolder(tmp_path / "public")
     return PublicBucket(store_of(request).address())
 
 
@@ -54,10 +54,10 @@ def test_it_returns_whether_something_changed(tree: PublicTree) -> None:
     assert [tree.remove("a"), tree.remove("a"), tree.read("a")] == [True, False, None]
 
 
-def test_it_writes_a_long_content_in_parts(tree: PublicTree) -> None:
+def test_it_publishes_a_long_content_whole(tree: PublicTree) -> None:
     long = bytes(6 * 1024**2)
-    assert [tree.write_parts("a/list", parts) for parts in ([b"1", long], [b"1" + long], [b"1"])] == [True, False, True]
-    assert tree.read("a/list") == b"1"
+    assert [tree.write("a/list", content) for content in (long, long, b"1" + long)] == [True, False, True]
+    assert tree.read("a/list") == b"1" + long
 
 
 def test_it_finds_those_of_many_paths_that_are_there_and_not_empty(tree: PublicTree) -> None:

@@ -1,4 +1,4 @@
-"""Writes the public tree: whole files or nothing, and no file whose bytes are already there.
+"""The public tree in a folder: whole files or nothing, and no file whose bytes are already there.
 
 Files are flushed to the disk before they get their names, those of one image together: a web server would serve what a
 power failure left empty. A folder is not flushed. A name that is lost still leads to the old file, which is whole.
@@ -12,10 +12,9 @@ from io import FileIO
 from pathlib import Path
 
 from microbadger.logs import EventLog
-from microbadger.site.tree import PublishError, Seen, remove_all
+from microbadger.site.tree import PublishError, Seen, cannot, remove_all
 from microbadger.store import (
     PUBLIC_MODE,
-    have_same_content,
     open_if_any,
     read_if_any,
     remove_file,
@@ -28,11 +27,8 @@ from microbadger.store import (
 log = EventLog(__name__)
 
 
-class Publisher:
-    """The folder ``public/``, addressed by the paths of `microbadger.site.paths`.
-
-    Each method that changes something raises PublishError if that fails. ``sync`` waits until a file is on the disk.
-    """
+class PublicFolder:
+    """The public tree in a folder; ``sync`` waits until a file is on the disk."""
 
     may_be_cut = True
     adds_safely = False
@@ -97,17 +93,6 @@ class Publisher:
         except PublishError as error:
             log.error("file_not_written", path=path, error=error)
 
-    def write_parts(self, path: str, parts: Iterable[bytes]) -> bool:
-        """Do the same with content that comes in parts because it may be long."""
-        target = self.folder / path
-        with _translated("write", path), written_beside(target, parts, PUBLIC_MODE) as new:
-            if have_same_content(new, target):
-                new.unlink()
-                return False
-            self._sync(new)
-            new.replace(target)
-        return True
-
     def _written(self, files: Mapping[str, Callable[[], bytes]], written: ExitStack) -> dict[str, Path]:
         """Return new files with the content of those that differ, on the disk; ``written`` removes them on failure."""
         new = {}
@@ -115,7 +100,7 @@ class Publisher:
             content = make()
             with _translated("write", path):
                 if self.read(path) != content:
-                    new[path] = written.enter_context(written_beside(self.folder / path, [content], PUBLIC_MODE))
+                    new[path] = written.enter_context(written_beside(self.folder / path, content, PUBLIC_MODE))
         for path, file in new.items():
             with _translated("write", path):
                 self._sync(file)
@@ -159,5 +144,4 @@ def _translated(what: str, path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = "into" if what == "write" else "from"
-        raise PublishError(f"cannot {what} {path} {where} the public folder: {error.strerror}") from error
+        raise cannot(what, path, "public folder", error.strerror) from error
