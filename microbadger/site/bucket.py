@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from microbadger.logs import EventLog
 from microbadger.site.bucket_address import BucketAddress
-from microbadger.site.objects import BucketAway, Changed, Objects, ObjectsError, is_md5_of
+from microbadger.site.objects import BucketAway, Changed, NothingThere, Objects, ObjectsError, is_md5_of
 from microbadger.site.paths import HOME
 from microbadger.site.tree import Overtaken, PublishError, Seen, cannot
 
@@ -134,10 +134,9 @@ class PublicBucket:
     def remove(self, path: str) -> bool:
         """Remove an object; return False if there was none."""
         with self._translated("remove", path):
-            if not self._objects.head(path).etag:
-                return False
-            self._objects.delete(path)
-        return True
+            was_there = bool(self._objects.head(path).etag)
+            self._delete(path)  # what the bucket shows to nobody now is there all the same
+        return was_there
 
     def paths(self) -> Iterable[str]:
         """Return nothing: listing a bucket costs, and an object is whole or was never written."""
@@ -166,6 +165,13 @@ class PublicBucket:
                 self._objects.put(path, content, Seen())
             except Changed:
                 log.info("file_was_added", path=path)
+
+    def _delete(self, path: str) -> None:
+        try:
+            self._objects.delete(path)
+        except NothingThere:
+            if not self._objects.head(HOME).etag:
+                raise
 
     def _is_there(self, path: str, content: bytes, seen: Seen) -> bool:
         if not seen.etag or seen.size_bytes != len(content):

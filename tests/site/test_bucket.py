@@ -91,7 +91,7 @@ def test_what_cannot_be_written_is_said_in_a_sentence_until_it_can(
 def test_an_object_that_may_not_be_asked_for_counts_as_missing(store: FakeObjectStore, bucket: PublicBucket) -> None:
     """S3 refuses a request for an object that is missing unless one may list the bucket."""
     there = store.objects
-    store.fault = lambda method, key: (403, "AccessDenied") if method != "PUT" and key not in there else None
+    store.fault = lambda method, key: (403, "AccessDenied") if method in ("GET", "HEAD") and key not in there else None
     assert (bucket.read("a"), bucket.has("a"), bucket.problems) == (None, False, [])
     assert bucket.publish({"a": lambda: b"1"}, ["gone"], bucket.seen("a")) == ["a"]
     assert bucket.read("a") == b"1"
