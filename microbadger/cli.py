@@ -177,7 +177,7 @@ def copy(source: str) -> None:
     tools = _tools()
     if tools.freshness.schedule.is_running():
         raise click.ClickException("A service runs with the database to copy to: stop it first.")
-    with closing(_database_at(source, tools.folders[-1])) as database:
+    with closing(_database_at(source)) as database:
         try:
             copied = copy_store(database, tools.database)
         except StoreNotEmpty as error:
@@ -187,7 +187,7 @@ def copy(source: str) -> None:
             click.echo(f"{name}: {count}")
 
 
-def _database_at(source: str, public_dir: Path) -> Database:
+def _database_at(source: str) -> Database:
     """Return a database that exists; one without tables is not made where there is none."""
     file = Path(source.removeprefix("sqlite:///"))
     if "://" not in source or source.startswith("sqlite:///"):
@@ -195,7 +195,7 @@ def _database_at(source: str, public_dir: Path) -> Database:
             raise click.BadParameter(f"There is no file {file}.")
         return Database(URL.create("sqlite", database=str(file)).render_as_string())
     try:
-        return Database(database_address(source, public_dir))
+        return Database(database_address(source))
     except ValueError as error:
         raise click.BadParameter(f"{error}.") from None
 

@@ -95,7 +95,7 @@ class Settings:
             return _parsed(f"MICROBADGER_{name}", text.strip(), parse)
 
         data_dir, bucket = read("DATA_DIR", _folder, Path("data")), _bucket(environment)
-        public_dir = Path("public") if bucket else read("PUBLIC_DIR", _folder_beside_buckets, Path("public"))
+        public_dir = Path("public") if bucket else read("PUBLIC_DIR", Path, Path("public"))
         if not bucket and data_dir.resolve().is_relative_to(public_dir.resolve()):
             raise SettingsError("MICROBADGER_DATA_DIR is invalid: it must be outside of the public folder.")
         base_url = read("BASE_URL", _url, "") or _platform_url(environment)
@@ -192,10 +192,15 @@ def _platform_url(environment: Mapping[str, str]) -> str:
 
 def _database_url(environment: Mapping[str, str], public_dir: Path) -> str:
     text = environment.get("DATABASE_URL", "").strip()
-    return _parsed("DATABASE_URL", text, lambda text: database_address(text, public_dir)) if text else ""
+    if not text:
+        return ""
+    url = make_url(_parsed("DATABASE_URL", text, database_address))
+    if url.drivername == "sqlite" and Path(url.database or "").resolve().is_relative_to(public_dir.resolve()):
+        raise SettingsError("DATABASE_URL is invalid: the file must be outside of the public folder.")
+    return url.render_as_string(hide_password=False)
 
 
-def database_address(text: str, public_dir: Path) -> str:
+def database_address(text: str) -> str:
     """Return the URL of a database as SQLAlchemy takes it; platforms write ``postgres://`` for PostgreSQL.
 
     Raises ValueError.
@@ -210,8 +215,6 @@ def database_address(text: str, public_dir: Path) -> str:
         raise ValueError(_DATABASE_EXAMPLES)
     if is_file and url != URL.create(driver, database=database):  # a host or options, which a file does not have
         raise ValueError(_DATABASE_EXAMPLES)
-    if is_file and Path(database).resolve().is_relative_to(public_dir.resolve()):
-        raise ValueError("the file must be outside of the public folder")
     url = url.set(drivername=driver)
     if not is_file:
         check_address(url)
@@ -225,8 +228,8 @@ def _bucket(environment: Mapping[str, str]) -> BucketAddress | None:
     """
     name = f"{_PREFIX}PUBLIC_DIR"
     text = environment.get(name, "").strip()
-    if not text.lower().startswith("s3:"):
-        return None
+    if "://" not in text and not text.lower().startswith("s3:"):
+        return None  # it is a folder
     bucket, prefix = _parsed(name, text, parse_bucket_url)
     aws = {each: environment.get(f"AWS_{each}", "").strip() for each in _AWS}
     server = "ENDPOINT_URL_S3" if aws["ENDPOINT_URL_S3"] else "ENDPOINT_URL"
@@ -288,12 +291,6 @@ def _switch(text: str) -> bool:
 def _folder(text: str) -> Path:
     if "://" in text:
         raise ValueError("it must be a folder")
-    return Path(text)
-
-
-def _folder_beside_buckets(text: str) -> Path:
-    if "://" in text:
-        raise ValueError("it must be a folder, or a bucket such as s3://bucket/prefix")
     return Path(text)
 
 

@@ -491,7 +491,7 @@ def test_a_store_is_copied_to_a_server_and_back(
     operator.types("track", "--no-wait", operator.name)
     file, url = operator.settings.data_dir / "microbadger.db", postgresql_server.new_schema()
 
-    operator.settings = replace(operator.settings, database_url=database_address(url, tmp_path / "public"))
+    operator.settings = replace(operator.settings, database_url=database_address(url))
     there = operator.types("copy-store", str(file))
     assert (there.exit_code, operator.state()) == (0, "not read yet  checked never  next now")
     assert "tracked_images: 1\n" in there.output

@@ -1,11 +1,11 @@
-"""Shares what is to be checked among processes: each claims a few images at a time, as many as it has threads free for.
+"""Shares the checks among processes: each claims a few images at a time, as many as it has free threads for.
 
-A claim says that a process is about to check an image. It counts for some seconds and is renewed while the image is in
-hand, so what a process that died had claimed is soon another one's. A claim protects nothing: it only keeps two
-processes from trying the same. What is published is protected by the lease of the image.
+A claim says that a process is about to check an image. It lasts for some seconds and is renewed until the check has
+ended, so that another process soon claims the images of one that died. A claim only keeps two processes from trying the
+same; the lease of the image is what protects its files.
 
-Claims of one registry are made one process after the other, which lock its row among the hosts: so it can be counted
-how much all processes ask of a registry at once. Those who find the row locked leave it for a moment.
+A process locks the row of a registry among the hosts while it claims, so that the checks of all processes can be
+counted. One that finds the row locked tries again a moment later.
 """
 
 import time

@@ -1,7 +1,7 @@
-"""Takes of all that is to be checked as much as this process can begin at once, and hands it to its threads.
+"""Claims as many checks as this process can begin at once, and hands them to its threads.
 
-What somebody asked for is looked for several times a second, whichever process was asked: that one may be busy, or
-dead. What is due is looked for every second, and whenever a check of it ends while more may wait.
+It looks several times a second for checks that somebody asked for, whichever process was asked: that one may be busy or
+dead. It looks for checks that are due every second, and whenever one has ended and its registry may have more.
 """
 
 import random
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Attempt(Protocol):
-    """Does something and returns what it returns; None, and the trouble is logged, where it raises what may happen."""
+    """Calls a function and returns its result; a failure that may happen is logged, and the result is None."""
 
     def __call__(self, name: str, work: Callable[[], T], /) -> T | None:
         """Do it."""
@@ -78,11 +78,11 @@ class Dispatcher:
             self._attempt("end claims", self._claims.end_all)
 
     def begin_due(self) -> None:
-        """Begin what is due, too: what is tracked no more was found before."""
+        """Begin due checks, too, now that images that are no longer tracked have been found."""
         self._may_begin_due.set()
 
     def wake(self) -> None:
-        """Look at once for what somebody asked for."""
+        """Look at once for checks that somebody asked for."""
         self._awake.set()
 
     def _forget(self) -> None:

@@ -1,7 +1,7 @@
-"""Duties: what one process does for all of them. Each is a lease of its own, which its holder keeps while it works.
+"""Duties: what one process does for all. Each duty is a lease of its own, which its holder keeps while it runs.
 
-If the holder dies, another process has the duty within seconds: at once on the same machine, after the time of the
-lease on another one.
+If the holder dies, another process takes the duty within seconds: at once on the same machine, and on another machine
+when the lease has expired.
 """
 
 import os
@@ -12,7 +12,7 @@ from microbadger.store import Database, Lease, LeaseLost, Leases
 
 log = EventLog(__name__)
 
-FOLLOW = "leader"
+FOLLOW = "leader"  # older programs, which may still run with the same database, know the lease by this name
 LISTS = "duty:lists"
 MESSAGES = "duty:messages"
 _NAMES = {FOLLOW: "follow", LISTS: "lists", MESSAGES: "messages"}
@@ -29,7 +29,7 @@ class Duties:
         self._is_over = True
 
     def begin(self) -> None:
-        """Have no duty yet, and take what is free from now on: those of a process this was forked from are its own."""
+        """Begin without a duty, and take free ones from now on. A process this was forked from keeps its own."""
         self._held, self._lock, self._is_over = {}, threading.Lock(), False
 
     def has(self, name: str) -> bool:
@@ -58,7 +58,7 @@ class Duties:
                 self._keep(name)
 
     def end(self) -> None:
-        """Let other processes have the duties of this one. Raises StoreError: then they have them when they expire."""
+        """Give all duties back. Raises StoreError; then others can take them when they have expired."""
         with self._lock:
             held, self._held, self._is_over = self._held, {}, True
         for name, lease in held.items():
@@ -70,8 +70,8 @@ class Duties:
             for lease in held.values():
                 lease.end(connection)
 
-    def is_anyones(self, name: str) -> bool:
-        """Return whether a process has a duty. Raises StoreError."""
+    def is_held(self, name: str) -> bool:
+        """Return whether any process has a duty. Raises StoreError."""
         return self._leases.is_held(name)
 
     def _keep(self, name: str) -> None:

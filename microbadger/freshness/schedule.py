@@ -1,7 +1,7 @@
-"""Runs what a process does beside answering requests: checks, and what one process does for all of them.
+"""Runs what a process does beside answering requests: checks, and the duties that one process has for all.
 
-Every gunicorn worker on every machine has a schedule. Each takes of the checks that are due or asked for as many as it
-has threads for, and in each round does the tasks of those duties that it has.
+Every gunicorn worker on every machine has a schedule. Each takes as many checks as it has free threads for, and in each
+round does the tasks of its duties.
 """
 
 from collections.abc import Callable
@@ -99,7 +99,7 @@ class Schedule:
 
     def is_running(self) -> bool:
         """Return whether the service runs, in this process or another one. Raises StoreError."""
-        return self._duties.is_anyones(FOLLOW)
+        return self._duties.is_held(FOLLOW)
 
     def _make_workers(self) -> None:
         self._requested_workers, self._due_workers = Workers(_THREADS, _MOST_THREADS), Workers(_THREADS, _MOST_THREADS)
@@ -153,7 +153,7 @@ class Schedule:
             self._due_workers.put(_NO_REGISTRY, partial(self._attempt, "clean up", self._upkeep.cleaning.clean))
 
     def _attempt(self, name: str, work: Callable[[], T]) -> T | None:
-        """Do something; what was to be foreseen, such as a full disk, is logged once until it is over or another."""
+        """Do something, and return None if that fails as on a full disk; the same failure is logged only once."""
         try:
             done = work()
         except (OSError, PublishError, StoreError) as error:

@@ -1,6 +1,6 @@
-"""Remembers which registries asked to be left alone, and for how long: all processes leave them alone together.
+"""Remembers which registries asked to be left alone, and until when; all processes comply.
 
-Each process asks with a copy of what the database holds, which is at most a second old: no request waits for it.
+Each process goes by a copy of what the database holds, at most a second old, so that no request waits for the database.
 """
 
 import threading
@@ -23,7 +23,7 @@ _UPDATED = ("paused_until",)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hold:
-    """A time until when this process leaves a host alone, because that one told it so."""
+    """The time until which this process leaves a host alone, because the host told it so."""
 
     until: float
 
@@ -75,11 +75,11 @@ class Holds:
         self._write(host, hold.until)
 
     def of_this_process(self, host: str) -> Hold | None:
-        """Return what keeps this process from asking a host, if that one said so to this process."""
+        """Return the hold that the host told this process of; None if there is none."""
         return self._own.get(host)
 
     def end(self, host: str, hold: Hold | None) -> None:
-        """Ask a host again that has answered since it wanted to be left alone for this time."""
+        """End a hold, because the host has answered since; a later hold stays."""
         if hold is not None and self._own.get(host) is hold:
             del self._own[host]
             self._write(host, 0.0)
@@ -89,7 +89,7 @@ class Holds:
             self._copy.pop(host, None)
         if self._database is None:
             return
-        # Where it cannot be used, those who work with it say what is wrong.
+        # If the database cannot be used, whatever needs it reports that.
         with suppress(StoreError), self._database.write() as connection:
             upsert(connection, HOSTS, {"host": host, "paused_until": until}, update=_UPDATED)
 

@@ -1,8 +1,8 @@
 """How many manifests a registry still lets us read: https://docs.docker.com/docker-hub/usage/pulls/.
 
 All processes share what one of them hears: an account has one budget wherever it is used from, and so have all
-anonymous readers at one address. A registry can say which address that is; another machine may have another one. Each
-process has a copy of at most a second or so: no request waits for the database.
+anonymous readers at one address. A registry can say which address it counts; that of another machine may differ. Each
+process goes by a copy that is about a second old, so that no request waits for the database.
 """
 
 import re
@@ -63,7 +63,7 @@ class PullLimits:
         self._left: dict[_Key, _PullsLeft] = {}
         self._unshared: set[_Key] = set()
         self._sources: dict[tuple[str, str], str] = {}
-        """As what the registries last counted this process."""
+        """The source as which each registry last counted this process, by host and account."""
         self._accounts: dict[str, str] = {}
         self._shared_at = float("-inf")
 
@@ -120,7 +120,7 @@ class PullLimits:
                 return
             self._shared_at = now  # the others go on with the old copy meanwhile
             unshared = {key: self._left[key] for key in sorted(self._unshared)}
-        with suppress(StoreError):  # then each process goes by what it heard itself
+        with suppress(StoreError):  # each process then goes by what it heard itself
             if unshared:
                 with self._database.write() as connection:
                     self._write(connection, unshared)

@@ -61,9 +61,9 @@ class PublicBucket:
         return [f"The public files cannot be written: {self._write_trouble}."] if self._write_trouble else []
 
     def read(self, path: str) -> bytes | None:
-        """Return the bytes published at a path; None if there are none or the bucket cannot be read.
+        """Return the bytes published at a path; None if there are none, or if the bucket cannot be read.
 
-        Then they are made again from the record of the image.
+        The caller then makes them again from the record of the image.
         """
         try:
             return self._objects.get(path) if _is_key(path) else None
@@ -71,7 +71,7 @@ class PublicBucket:
             return None
 
     def open(self, path: str) -> FileIO | None:
-        """Return the same in a temporary file: many slow readers of large objects would fill the memory."""
+        """Return the same as a temporary file, so that slow readers of large objects do not fill the memory."""
         content = self.read(path)
         if content is None:
             return None
@@ -85,7 +85,7 @@ class PublicBucket:
         return _is_key(path) and self.seen(path).size_bytes > 0
 
     def find(self, paths: Iterable[str]) -> set[str]:
-        """Return those of many paths at which there is such an object."""
+        """Return those of many paths at which an object that is not empty is."""
         each = list(paths)
         are_there = self._all(self.has, each, self._clock() + self._publish_seconds)
         return {path for path, is_there in zip(each, are_there, strict=True) if is_there}
@@ -120,7 +120,10 @@ class PublicBucket:
         return True
 
     def write_if_possible(self, path: str, content: bytes, *, is_missing: bool = False) -> None:
-        """Publish these bytes at a path; a failure is logged. What was missing and is there now is newer, and stays."""
+        """Publish these bytes at a path; a failure is logged.
+
+        If nothing was there before and now something is, it is newer, and stays.
+        """
         if self._objects.is_resting:
             return
         try:
@@ -179,7 +182,7 @@ class PublicBucket:
         return is_md5_of(seen.etag, content) or self._objects.get(path) == content
 
     def _all(self, work: Callable[[T], R], each: Iterable[T], ends_at: float) -> list[R]:
-        """Do something with each of many, several at once; once one has failed, or the time is over, begin no more."""
+        """Do something with each of many, several at once; begin no more when one has failed or the time is over."""
         waiting, done = iter(each), list[R]()
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             while batch := list(islice(waiting, _MADE_AT_ONCE)):

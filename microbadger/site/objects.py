@@ -52,7 +52,7 @@ _PAUSE_SECONDS = 5.0
 _LONGEST_DETAIL = 500
 _REFUSALS = (PermissionDeniedError, UnauthenticatedError)
 _first_used_by: list[int] = []
-"""The process that used the library first, of which no other may be a fork."""
+"""The process that used the library first; a process that was forked from it may not use the library."""
 
 
 class ObjectsError(Exception):
@@ -83,9 +83,9 @@ class Objects:
         self._is_away = False
 
     def get(self, path: str) -> bytes | None:
-        """Return the content of an object, None if there is none or it may not be read.
+        """Return the content of an object; None if there is none, or if it may not be read.
 
-        Without the right to list the bucket, S3 answers that an object that is missing may not be read.
+        To those who may not list the bucket, S3 says of a missing object that they may not read it.
         """
         return self._attempt(lambda: self._get(path))
 

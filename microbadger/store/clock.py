@@ -1,8 +1,8 @@
-"""The time that all processes agree on: that of a PostgreSQL server, or of the one machine that has the file of SQLite.
+"""The time that all processes agree on: that of the PostgreSQL server, or of the one machine that has the SQLite file.
 
 The clocks of two machines differ, by an hour if one is set up badly. Times that one machine keeps and another one
-compares with its own must come from one clock. Asking the server each time would cost more than most of what is timed:
-it is asked now and then, and between that counts a clock that nobody can set.
+compares with its own must come from one clock. Asking the server each time would cost too much: it is asked now and
+then, and a monotonic clock counts in between.
 """
 
 import threading
@@ -17,7 +17,9 @@ from microbadger.store.database import Database, StoreError
 
 _ASKED_EVERY_SECONDS = 10.0
 _LONGEST_ANSWER_SECONDS = 0.5
-_NOW = select(cast(extract("epoch", func.clock_timestamp()), Float))
+SERVER_TIME = cast(extract("epoch", func.clock_timestamp()), Float)
+"""The Unix time of a PostgreSQL server, in a statement."""
+_NOW = select(SERVER_TIME)
 
 
 class DatabaseClock:
@@ -36,7 +38,7 @@ class DatabaseClock:
         self._asking = threading.Lock()
         self._asked_at: float | None = None
         self._ahead: float | None = None
-        """By how much the clock of the server is ahead of the one that nobody can set."""
+        """How far the clock of the server is ahead of the monotonic one; None if it was never asked."""
 
     def now(self) -> datetime:
         """Return the time in UTC."""
@@ -56,7 +58,7 @@ class DatabaseClock:
         if not self._asking.acquire(blocking=self._ahead is None):
             return
         try:
-            with suppress(StoreError):  # the last answer still counts; what works with the database says what is wrong
+            with suppress(StoreError):  # the last answer still counts, and whatever needs the database reports that
                 self._ask()
         finally:
             self._asked_at = self._monotonic()
@@ -67,5 +69,5 @@ class DatabaseClock:
             began_at = self._monotonic()
             answer: float = connection.execute(_NOW).scalar_one()
             took_seconds = self._monotonic() - began_at
-        if self._ahead is None or took_seconds <= _LONGEST_ANSWER_SECONDS:  # else nobody knows when it was true
+        if self._ahead is None or took_seconds <= _LONGEST_ANSWER_SECONDS:  # else it is unclear when it was true
             self._ahead = answer - began_at - took_seconds / 2

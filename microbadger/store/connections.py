@@ -4,23 +4,27 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from microbadger.store import postgresql
 from microbadger.store.patience import patience
-from microbadger.store.postgresql import Kind, PostgresqlBeginnings
+from microbadger.store.postgresql import Kind
 
 MOST_CONNECTIONS = 8
 """How many connections a process has to a PostgreSQL server, and how many stay open to a file."""
 _text = partial(str, encoding="utf-8", errors="replace")
 """Reads a text of SQLite, which may hold any bytes: what is not UTF-8 is replaced."""
 _POLL_SECONDS = 0.001
+
+Begin = Callable[[Connection, Kind, bool], bool]
+"""Begins a transaction; returns False if a connection that was idle, as the last argument says, is broken."""
+
 _BEGIN: Mapping[Kind, Sequence[str]] = {
     # IMMEDIATE: a transaction that begins by reading cannot go on to write once another one has written.
     "read": ("PRAGMA query_only = 1", "PRAGMA busy_timeout = {busy_ms}", "BEGIN"),
@@ -33,20 +37,13 @@ class NoConnectionFree(Exception):
     """Every connection that a process may have is in use, and none has become free for a while."""
 
 
-class Beginnings(Protocol):
-    """How transactions of a database begin."""
-
-    def begin(self, connection: Connection, kind: Kind, *, was_idle: bool) -> bool:
-        """Begin a transaction; return False if a connection that was idle is broken. Raises the driver's errors."""
-
-
 class Connections:
     """The connections of this process to one database, for as long as it is the same."""
 
     def __init__(self, engine: Engine, *, busy_seconds: float = 0) -> None:
         is_file = engine.dialect.name == "sqlite"
         self._engine = engine
-        self._beginnings: Beginnings = _SqliteBeginnings(busy_seconds) if is_file else PostgresqlBeginnings()
+        self._begin: Begin = partial(_begin_in_file, busy_seconds) if is_file else postgresql.begin
         self._room = None if is_file else _Room(MOST_CONNECTIONS, busy_seconds)
         self._idle: deque[Connection] = deque()
         self._is_closed = False
@@ -91,7 +88,7 @@ class Connections:
         except IndexError:
             connection, was_idle = self._engine.connect(), False
         try:
-            has_begun = self._beginnings.begin(connection, kind, was_idle=was_idle)
+            has_begun = self._begin(connection, kind, was_idle)
         except BaseException:
             self._keep(connection)
             raise
@@ -134,37 +131,10 @@ class Connections:
                 _close(self._idle.popleft())
 
 
-class _SqliteBeginnings:
-    """How a transaction of SQLite begins."""
-
-    def __init__(self, busy_seconds: float) -> None:
-        self._busy_seconds = busy_seconds
-
-    def begin(self, connection: Connection, kind: Kind, *, was_idle: bool) -> bool:  # noqa: ARG002 - for others
-        """Begin a transaction; to write, as soon as no other process does.
-
-        SQLite itself would try ever more rarely, at last every tenth of a second, and find the database locked again.
-        """
-        cursor = connection.connection.cursor()
-        seconds = patience(self._busy_seconds)
-        for statement in _BEGIN[kind]:
-            ends_at = time.monotonic() + seconds
-            while True:
-                try:
-                    cursor.execute(statement.format(busy_ms=round(1000 * seconds)))
-                except sqlite3.OperationalError as error:
-                    if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= ends_at:
-                        raise
-                else:
-                    break
-                time.sleep(_POLL_SECONDS)
-        return True
-
-
 class _Room:
-    """Lets so many threads in at a time.
+    """Limits how many threads have connections at the same time.
 
-    A thread that is in comes in again: if it had to wait for another one that waits for it, both would in vain.
+    A thread that has one gets another at once: two that waited for each other would wait for ever.
     """
 
     def __init__(self, most: int, patience_seconds: float) -> None:
@@ -183,6 +153,27 @@ class _Room:
         self._own.depth -= 1
         if not self._own.depth:
             self._places.release()
+
+
+def _begin_in_file(busy_seconds: float, connection: Connection, kind: Kind, _was_idle: bool) -> bool:
+    """Begin a transaction of SQLite; to write, as soon as no other process does.
+
+    SQLite itself would try ever more rarely, at last every tenth of a second, and find the database locked again.
+    """
+    cursor = connection.connection.cursor()
+    seconds = patience(busy_seconds)
+    for statement in _BEGIN[kind]:
+        ends_at = time.monotonic() + seconds
+        while True:
+            try:
+                cursor.execute(statement.format(busy_ms=round(1000 * seconds)))
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= ends_at:
+                    raise
+            else:
+                break
+            time.sleep(_POLL_SECONDS)
+    return True
 
 
 def _close(connection: Connection) -> None:

@@ -1,7 +1,7 @@
 """Keeps the leases of a process from expiring while their holders work, with one thread for all of them.
 
-So a lease can be short: if the whole process stands still or its machine is gone, another one soon has the lease. A
-holder need not think of it, however long it waits for a registry.
+So a lease can be short: if the whole process stands still or its machine is gone, another process soon takes it. And a
+holder need not renew it while it waits for a registry.
 """
 
 import os
@@ -60,5 +60,5 @@ class Heartbeat:
                     self._is_running = False
                     return
             for lease in leases:
-                with suppress(StoreError):  # the next beat tries again; what works with the database says what is wrong
+                with suppress(StoreError):  # the next beat tries again, and whatever needs the database reports that
                     lease.keep()

@@ -23,13 +23,11 @@ from sqlalchemy import (
     Float,
     Row,
     bindparam,
-    cast,
-    extract,
-    func,
     literal,
     select,
 )
 
+from microbadger.store.clock import SERVER_TIME
 from microbadger.store.database import Database
 from microbadger.store.heartbeat import Heartbeat
 from microbadger.store.tables import LEASES
@@ -68,7 +66,7 @@ def _statements(now: ColumnElement[float]) -> tuple[Executable, Executable]:
 
 _GIVEN = bindparam("now", type_=Float)
 _BY_GIVEN_CLOCK = _statements(_GIVEN)
-_BY_CLOCK_OF_DATABASE = _statements(cast(extract("epoch", func.clock_timestamp()), Float))
+_BY_CLOCK_OF_DATABASE = _statements(SERVER_TIME)
 
 
 class LeaseLost(Exception):

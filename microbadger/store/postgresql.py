@@ -83,27 +83,24 @@ _REASONS_OF_CLASSES = {
 }
 
 
-class PostgresqlBeginnings:
-    """How a transaction of PostgreSQL begins."""
-
-    def begin(self, connection: Connection, kind: Kind, *, was_idle: bool) -> bool:
-        """Begin a transaction; return False if a connection that was idle is broken. Raises the driver's errors."""
-        driver = connection.connection.driver_connection
-        if driver is None:
+def begin(connection: Connection, kind: Kind, was_idle: bool) -> bool:
+    """Begin a transaction; return False if a connection that was idle is broken. Raises the driver's errors."""
+    driver = connection.connection.driver_connection
+    if driver is None:
+        return False
+    driver.answer_seconds = _BEGIN_SECONDS if was_idle else _ANSWER_SECONDS[kind]
+    first, *others = _BEGIN[kind]
+    try:
+        driver.execute(first)
+    except connection.dialect.loaded_dbapi.OperationalError:
+        driver.close()
+        if was_idle:
             return False
-        driver.answer_seconds = _BEGIN_SECONDS if was_idle else _ANSWER_SECONDS[kind]
-        first, *others = _BEGIN[kind]
-        try:
-            driver.execute(first)
-        except connection.dialect.loaded_dbapi.OperationalError:
-            driver.close()
-            if was_idle:
-                return False
-            raise
-        driver.answer_seconds = _ANSWER_SECONDS[kind]
-        for statement in others:
-            driver.execute(statement)
-        return True
+        raise
+    driver.answer_seconds = _ANSWER_SECONDS[kind]
+    for statement in others:
+        driver.execute(statement)
+    return True
 
 
 def engine_of(address: URL) -> Engine:

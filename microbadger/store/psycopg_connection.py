@@ -1,4 +1,4 @@
-"""Connections of psycopg that do not wait for ever. This is the one module that needs psycopg, which is optional."""
+"""Connections of psycopg that do not wait for ever. No other module needs psycopg, which is optional."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -43,7 +43,7 @@ def connect(options: Mapping[str, Any]) -> PatientConnection:
 
 
 def check_options(options: Mapping[str, str]) -> None:
-    """Raise ValueError if libpq does not know one of these options, or its value cannot be."""
+    """Raise ValueError if libpq does not know one of these options, or if a value is invalid."""
     try:
         make_conninfo(**options)
     except psycopg.ProgrammingError as error:

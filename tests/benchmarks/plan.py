@@ -67,7 +67,7 @@ def service_over(folder: Path, url: str, store: FakeObjectStore, hub: SimulatedH
     settings = replace(
         hub.settings(folder, timedelta(microseconds=1)),
         bucket=store.address,
-        database_url=database_address(url, folder / "public"),
+        database_url=database_address(url),
     )
     service = _Service(settings)
     service.freshness.upkeep.follow_tracked()

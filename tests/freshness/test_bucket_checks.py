@@ -9,29 +9,16 @@ from sqlalchemy import Engine, event
 
 from microbadger.image.documents import document_bytes
 from microbadger.site.bucket import PublicBucket
+from tests.clocks import Clock
 from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.registry import FakeRegistry, image
 from tests.freshness.bench import Bench
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 @pytest.fixture
 def store() -> Iterator[FakeObjectStore]:
     with FakeObjectStore() as store:
         yield store
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
@@ -103,7 +90,7 @@ def test_nothing_is_lost_while_the_bucket_fails(
     assert (check.reason, check.state(bench.time)) == ("local", "failing")
     assert "bucket" in (check.error or "")
     store.fault = lambda _method, _key: None
-    clock.seconds += 60
+    clock.now += 60
     bench.check_later(hours=1)
     assert bench.freshness.checks.get(bench.repository).reason is None
     assert bench.badge("layers") == "layers: 3"
@@ -118,7 +105,7 @@ def test_what_is_requested_while_the_bucket_is_away_is_made_from_the_record(
     assert bench.publisher.read(bench.paths.metadata) is None
     assert bench.made(bench.paths.metadata) == whole
     assert len(bench.freshness.problems) == 1
-    clock.seconds += 60
+    clock.now += 60
     store.fault = lambda _method, _key: None
     assert bench.freshness.problems == []
 

@@ -9,29 +9,16 @@ import pytest
 
 from microbadger.site.bucket import PublicBucket
 from microbadger.site.tree import PublishError
+from tests.clocks import Clock
 from tests.fakes.object_store import FakeObjectStore
 
 ANSWER_SECONDS = 30.0
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 @pytest.fixture
 def store() -> Iterator[FakeObjectStore]:
     with FakeObjectStore() as store:
         yield store
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
@@ -83,7 +70,7 @@ def test_what_cannot_be_written_is_said_in_a_sentence_until_it_can(
     assert len(bucket.problems) == 1
     assert not any(secret in bucket.problems[0] for secret in (store.url, "secret", "/"))
     store.fault = lambda _method, _key: None
-    clock.seconds += 10
+    clock.now += 10
     assert bucket.write("a", b"1")
     assert bucket.problems == []
 
@@ -109,7 +96,7 @@ def test_a_bucket_that_fails_is_left_alone_for_a_moment(
     bucket.write_if_possible("a", b"2")
     assert (bucket.read("a"), store.counts.total()) == (None, asked)
     store.fault = lambda _method, _key: None
-    clock.seconds += 10
+    clock.now += 10
     assert bucket.read("a") == b"1"
 
 
@@ -129,7 +116,7 @@ def test_nobody_waits_long_for_a_bucket(store: FakeObjectStore, trouble: str) ->
 
 def test_a_publication_does_not_outlast_its_lease(store: FakeObjectStore, clock: Clock) -> None:
     def slow(_key: str) -> None:
-        clock.seconds += 10
+        clock.now += 10
 
     store.before_put = slow
     bucket = PublicBucket(store.address, publish_seconds=100, clock=clock)

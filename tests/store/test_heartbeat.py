@@ -10,25 +10,12 @@ from sqlalchemy import select
 
 from microbadger.store.leases import Lease, LeaseLost, Leases
 from microbadger.store.tables import LEASES
+from tests.clocks import Clock
 from tests.store.world import Place, Process, database_at, get, put, wait_until
 
 NAME = "check docker.io/library/mañana"
 SECONDS = 1.0
 HELD: list[Lease] = []
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

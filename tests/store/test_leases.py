@@ -14,6 +14,7 @@ from microbadger.store.database import Database
 from microbadger.store.leases import Lease, LeaseLost, Leases, is_alive, this_process
 from microbadger.store.tables import LEASES, META
 from microbadger.store.upserts import upsert
+from tests.clocks import Clock
 from tests.postgresql import PostgresqlServer
 from tests.store.test_forks import end_of, fork
 from tests.store.world import Place, Process, database_at, get, wait_until
@@ -21,20 +22,6 @@ from tests.store.world import Place, Process, database_at, get, wait_until
 SECONDS = 100.0
 TURNS = 20
 NAME = "check docker.io/library/mañana"
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
