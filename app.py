@@ -74,7 +74,8 @@ class _Service:
 
     def __init__(self, settings: Settings) -> None:
         public = settings.public_dir.absolute()
-        for folder in (settings.data_dir.absolute(), public):
+        folders = (settings.data_dir.absolute(), public)
+        for folder in folders:
             prepare_folder(folder)
         database = Database(settings.database)
         self.settings = settings
@@ -119,6 +120,7 @@ class _Service:
             options=options,
             webhooks=webhooks,
             admin_token=settings.admin_token,
+            folders=folders,
         )
         self.tools = Tools(
             database=database,
@@ -128,7 +130,7 @@ class _Service:
             counts=counts,
             webhooks=webhooks,
             options=options,
-            folders=(settings.data_dir.absolute(), public),
+            folders=folders,
             settings_digest=_digest(
                 [*_published_settings(settings, self.secret), settings.images, settings.max_tags, public]
             ),

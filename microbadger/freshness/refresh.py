@@ -208,7 +208,9 @@ _REASONS: Mapping[str, Reason] = {
 
 
 def _sentence_of(error: Exception) -> str:
-    if isinstance(error, RegistryError | PublishError | StoreError):
+    if isinstance(error, StoreError):
+        return error.for_strangers
+    if isinstance(error, RegistryError | PublishError):
         return str(error)
     if isinstance(error, OSError):
         return f"a file cannot be used: {error.strerror or type(error).__name__}"

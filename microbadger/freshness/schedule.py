@@ -226,9 +226,10 @@ class Schedule:
         try:
             done = work()
         except (OSError, PublishError, StoreError) as error:
-            if self._troubles.get(name) != str(error):
+            sentence = error.for_strangers if isinstance(error, StoreError) else str(error)
+            if self._troubles.get(name) != sentence:
                 log.error("schedule_failed", work=name, error=error)
-            self._troubles[name] = str(error)
+            self._troubles[name] = sentence
             return None
         if self._troubles.pop(name, None):
             log.info("schedule_works_again", work=name)

@@ -36,10 +36,12 @@ from microbadger.store.migrations import MIGRATIONS, Migration, UnknownSchema, b
 from microbadger.store.patience import patience
 from microbadger.store.sqlite_files import (
     BUSY,
+    READ_ONLY,
     carry_over,
     close_to_others,
     is_damage,
     is_passing,
+    is_read_only,
     is_rule_of_others,
     log_inode_of,
     log_of,
@@ -61,7 +63,14 @@ _NO_FILE = FileStamp(0, 0, 0)
 
 
 class StoreError(Exception):
-    """The database cannot be used now; the message is one sentence that names it, says why, and what to do."""
+    """The database cannot be used now; the message is one sentence that names it, says why, and what to do.
+
+    ``for_strangers`` is the same sentence without the folder of the database, or the host of its server.
+    """
+
+    def __init__(self, sentence: str, for_strangers: str = "") -> None:
+        super().__init__(sentence)
+        self.for_strangers = for_strangers or sentence
 
 
 class Database:
@@ -82,6 +91,7 @@ class Database:
             engine_for(self._file, _WITH_LOG, busy_seconds=busy_seconds) if self._file else engine_of(address)
         )
         self._name = str(self._file) if self._file else f"{address.host}/{address.database}"
+        self._short_name = self._file.name if self._file else str(address.database)
         self._driver_error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         self._migrations = migrations
         self._busy_seconds = busy_seconds
@@ -105,7 +115,16 @@ class Database:
 
     @property
     def problems(self) -> list[str]:
-        """One sentence for each damaged database that was set aside, until somebody removes its file."""
+        """One sentence for a file that may not be written, and for each damaged database that was set aside.
+
+        Connections that are open go on writing to a file that has become read-only; no other one can be opened. The
+        sentences about damaged databases are there until somebody removes their files.
+        """
+        is_lost = self._file is not None and is_read_only(self._file)
+        return [str(self._unusable(READ_ONLY)), *self._set_aside] if is_lost else self._set_aside
+
+    @property
+    def _set_aside(self) -> list[str]:
         return [
             f"The database was damaged and set aside as {copy}: what could not be read of it, perhaps subscriptions, is"
             " lost. Remove that file when you have seen this."
@@ -282,7 +301,10 @@ class Database:
             opened.connections.close()
 
     def _unusable(self, reason: str) -> StoreError:
-        return StoreError(f"The database {self._name} cannot be used: {reason}.")
+        sentence, for_strangers = (
+            f"The database {name} cannot be used: {reason}." for name in (self._name, self._short_name)
+        )
+        return StoreError(sentence, for_strangers)
 
 
 @dataclass(eq=False, slots=True)
