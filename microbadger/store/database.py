@@ -182,7 +182,7 @@ class Database:
         """Wait until no other thread opens the database. A thread in haste gives up before those do."""
         seconds = patience(float("inf"))
         if not self._lock.acquire(timeout=-1 if math.isinf(seconds) else seconds):
-            raise self._unusable(BUSY)
+            raise self._unusable(BUSY if self._file else "it has not answered in time; check its server")
         try:
             yield
         finally:

@@ -67,10 +67,11 @@ class HealthRoutes:
     def health(self) -> Response:
         """How many images there are, how fresh they are and what fails."""
         store, own = _Questions(), _Questions()
-        summary = store.ask(self.freshness.checks.summary)
-        registries = store.ask(lambda: [*self._hanging(), *self._paused()]) or []
-        problems = own.ask(lambda: self.freshness.problems) or []
-        queues = store.ask(self._queues)
+        with in_haste():
+            summary = store.ask(self.freshness.checks.summary)
+            registries = store.ask(lambda: [*self._hanging(), *self._paused()]) or []
+            problems = own.ask(lambda: self.freshness.problems) or []
+            queues = store.ask(self._queues)
         document: dict[str, object] = {"Error": _NOTHING_IS_READ} if store.is_away else {}
         if summary:
             document |= self._standing(summary)
@@ -86,7 +87,8 @@ class HealthRoutes:
     def metrics(self) -> Response:
         """How much happened, and how things stand, for Prometheus."""
         store = _Questions()
-        content = exposition(self._metrics(store))
+        with in_haste():
+            content = exposition(self._metrics(store))
         if store.is_away:
             content += f"# {_NOTHING_IS_READ}\n".encode()
         return answer(content, store.status, MEDIA_TYPE, NOT_KEPT)
@@ -170,8 +172,7 @@ class _Questions:
     def ask(self, question: Callable[[], T]) -> T | None:
         """Return what the database says; None where it cannot be used."""
         try:
-            with in_haste():
-                answered = question()
+            answered = question()
         except StoreError as error:
             log.error("request_failed", method=request.method, rule=request.url_rule, error=error)
             self.troubles.append(error.in_public)
