@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from io import FileIO
 from itertools import islice
 from typing import TypeVar
@@ -27,6 +28,7 @@ _AT_ONCE = 8
 _MADE_AT_ONCE = 64  # files that are in memory
 _PUBLISH_SECONDS = 200.0  # a heartbeat keeps the lease of an image for longer than that
 _LONGEST_PATH = 800  # bytes; a key has at most 1024
+_NO_CONDITIONS = "the bucket refuses to replace what is there; it must know If-Match and If-None-Match"
 _PATH = re.compile(r"[\w\[-][\w.:\[\]-]*(?:/[\w\[-][\w.:\[\]-]*)*", re.ASCII)
 
 T = TypeVar("T")
@@ -157,10 +159,21 @@ class PublicBucket:
             try:
                 self._objects.put(path, content, over)
             except Changed as error:
+                seen = self._objects.head(path)
                 # A request that was sent again, because its answer was lost, meets what it wrote itself.
-                if not self._is_there(path, content, self._objects.head(path)):
+                if self._is_there(path, content, seen):
+                    return True
+                if seen != over:
                     raise Overtaken(f"another process has replaced {path}") from error
+                self._put_with_quotes(path, content, over)
         return True
+
+    def _put_with_quotes(self, path: str, content: bytes, over: Seen) -> None:
+        """Replace what nobody else has replaced, in a store that knows an ETag only as HTTP spells it."""
+        try:
+            self._objects.put(path, content, replace(over, etag=over.etag and f'"{over.etag}"'))
+        except Changed as error:
+            raise ObjectsError(_NO_CONDITIONS) from error
 
     def _add(self, path: str, content: bytes) -> None:
         with self._translated("write", path):

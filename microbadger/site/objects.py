@@ -127,6 +127,8 @@ class Objects:
         try:
             obstore.put(self._writing(), path, content, attributes={**kept}, mode=mode, use_multipart=False)
         except (AlreadyExistsError, PreconditionError) as error:
+            if over is None:
+                raise ObjectsError("the bucket refuses to write without a condition") from error
             raise Changed(path) from error
         except FileNotFoundError as error:
             if over and over.etag:  # what was to be replaced is gone

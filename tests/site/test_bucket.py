@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from microbadger.site.bucket import PublicBucket
-from microbadger.site.tree import PublishError
+from microbadger.site.tree import Overtaken, PublishError
 from tests.clocks import Clock
 from tests.fakes.object_store import FakeObjectStore
 
@@ -152,3 +152,28 @@ def test_a_process_that_was_forked_after_the_first_use_says_so(bucket: PublicBuc
             os._exit(0 if "before this process was forked" in str(error) else 1)
         os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_store_may_want_an_etag_with_or_without_its_quotes(store: FakeObjectStore, bucket: PublicBucket) -> None:
+    bucket.write("a", b"old")
+    seen = bucket.seen("a")
+    store.wants_quotes = True
+    assert bucket.publish({"a": lambda: b"new"}, over=seen) == ["a"]
+    with pytest.raises(Overtaken):
+        bucket.publish({"a": lambda: b"newer"}, over=seen)
+    assert bucket.read("a") == b"new"
+
+
+@pytest.mark.parametrize("there", [b"old", b""], ids=["replaced", "new"])
+@pytest.mark.parametrize("status", [(412, "PreconditionFailed"), (409, "ConditionalRequestConflict")])
+def test_a_store_that_refuses_every_condition_is_no_other_process(
+    store: FakeObjectStore, bucket: PublicBucket, status: tuple[int, str], there: bytes
+) -> None:
+    if there:
+        bucket.write("a", there)
+    seen = bucket.seen("a")
+    store.fault = lambda method, _key: status if method == "PUT" else None
+    for over, reason in ((seen, "must know If-Match"), (None, "without a condition")):
+        with pytest.raises(PublishError, match=reason):
+            bucket.publish({"a": lambda: b"new"}, over=over)
+        assert reason in bucket.problems[0]
