@@ -73,7 +73,7 @@ class _Service:
 
     def __init__(self, settings: Settings) -> None:
         public = settings.public_dir.absolute()
-        folders = [settings.data_dir.absolute()] if settings.bucket else [settings.data_dir.absolute(), public]
+        folders = (settings.data_dir.absolute(), *(() if settings.bucket else (public,)))
         for folder in folders:
             prepare_folder(folder)
         database = Database(settings.database)
@@ -122,6 +122,7 @@ class _Service:
             options=options,
             webhooks=webhooks,
             admin_token=settings.admin_token,
+            folders=folders,
         )
         self.tools = Tools(
             database=database,

@@ -27,6 +27,8 @@ class RunningService:
     """MicroBadger under gunicorn with folders of its own; Docker Hub's web API is never asked."""
 
     application = "app:serve()"
+    launcher: tuple[str, ...] = ()
+    """The command that starts gunicorn, if another one has to."""
 
     def __init__(self, folder: Path, images: Sequence[str] = (), *options: str, **settings: str) -> None:
         self.folder = folder
@@ -59,7 +61,7 @@ class RunningService:
     def start(self) -> None:
         """Return once the service answers."""
         options = ["--worker-class", WORKER, "--threads", "8", "--no-control-socket", *self.options]
-        command = [sys.executable, "-m", "gunicorn", *options, self.application]
+        command = [*self.launcher, sys.executable, "-m", "gunicorn", *options, self.application]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True

@@ -1,17 +1,20 @@
 """The service over PostgreSQL: it says when the database is away, goes on when it is back, and loses nothing."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
 import pytest
 import requests
 from sqlalchemy import select
 
 from microbadger.image import Repository
 from microbadger.store import REQUESTS, Database
+from microbadger.store.tables import SCHEMA
 from microbadger.webhooks import image_token
 from tests.postgresql import PostgresqlServer
 from tests.running_service import RunningService
@@ -20,6 +23,7 @@ NAMES = [f"example/web{number}" for number in range(36)]
 SENDERS = 6
 TAGS = 8  # of an image; of more than ten that wait only the image is kept
 SECRET = "a secret for tests"
+PROMPT_SECONDS = 3.0
 
 
 class WithoutSchedule(RunningService):
@@ -102,3 +106,28 @@ def test_monitors_see_that_the_database_is_away_and_that_it_is_back(
     }
     own_postgresql_server.start()
     assert [service.get(path).status_code for path in paths] == [200, 200, 200]
+
+
+@contextmanager
+def tables_locked(server: PostgresqlServer) -> Iterator[None]:
+    with psycopg.connect(server.url()) as connection:
+        for table in SCHEMA.tables:
+            connection.execute(f"LOCK TABLE {table}".encode())
+        yield
+
+
+@pytest.mark.parametrize("trouble", [PostgresqlServer.stalled, tables_locked])
+def test_monitors_are_answered_at_once_while_the_database_keeps_everybody_waiting(
+    tmp_path: Path,
+    own_postgresql_server: PostgresqlServer,
+    trouble: Callable[[PostgresqlServer], AbstractContextManager[None]],
+) -> None:
+    service = RunningService(tmp_path, NAMES[:3])
+    service.environment["DATABASE_URL"] = own_postgresql_server.url()
+    with service:
+        assert service.get("/healthz").status_code == 200
+        with trouble(own_postgresql_server):
+            for path in ("/healthz", "/metrics") * 3:
+                answer = service.get(path)
+                assert (answer.status_code, answer.elapsed.total_seconds() < PROMPT_SECONDS) == (503, True), path
+        service.wait(lambda: service.get("/healthz").status_code == 200, "the database again")

@@ -160,11 +160,17 @@ class Turns:
                 mark_lists_stale(connection)
             return bool(self.requests.waiting(connection, turn.repository))
 
-    def forget(self, connection: Connection, repository: Repository) -> None:
-        """Forget every check of an image that is no longer tracked, and what was asked for; not that it was private."""
+    def forget(self, connection: Connection, repository: Repository, *, is_left: bool) -> None:
+        """Forget every check of an image that is no longer tracked, and what was asked for; not that it was private.
+
+        If something of it ``is_left``, its check stays: by that the next round finds the image.
+        """
         self.requests.forget(connection, repository)
         self.interruptions.forget(connection, repository)
-        self.checks.forget(connection, repository)
+        if is_left:
+            self.checks.postpone(connection, repository)
+        else:
+            self.checks.forget(connection, repository)
 
     def _count_if_left(self, lease: Lease, repository: Repository) -> None:
         """Count a check that was cut short: only the next to take its lease can see that, and need not be a check."""

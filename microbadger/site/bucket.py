@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from io import FileIO
 from itertools import islice
 from typing import TypeVar
 
 from microbadger.logs import EventLog
 from microbadger.site.bucket_address import BucketAddress
-from microbadger.site.objects import BucketAway, Changed, Objects, ObjectsError, is_md5_of
+from microbadger.site.objects import BucketAway, Changed, NothingThere, Objects, ObjectsError, is_md5_of
 from microbadger.site.paths import HOME
 from microbadger.site.tree import Overtaken, PublishError, Seen, cannot
 
@@ -27,6 +28,7 @@ _AT_ONCE = 8
 _MADE_AT_ONCE = 64  # files that are in memory
 _PUBLISH_SECONDS = 200.0  # a heartbeat keeps the lease of an image for longer than that
 _LONGEST_PATH = 800  # bytes; a key has at most 1024
+_NO_CONDITIONS = "the bucket refuses to replace what is there; it must know If-Match and If-None-Match"
 _PATH = re.compile(r"[\w\[-][\w.:\[\]-]*(?:/[\w\[-][\w.:\[\]-]*)*", re.ASCII)
 
 T = TypeVar("T")
@@ -137,10 +139,9 @@ class PublicBucket:
     def remove(self, path: str) -> bool:
         """Remove an object; return False if there was none."""
         with self._translated("remove", path):
-            if not self._objects.head(path).etag:
-                return False
-            self._objects.delete(path)
-        return True
+            was_there = bool(self._objects.head(path).etag)
+            self._delete(path)  # what the bucket shows to nobody now is there all the same
+        return was_there
 
     def paths(self) -> Iterable[str]:
         """Return nothing: listing a bucket costs, and an object is whole or was never written."""
@@ -158,10 +159,21 @@ class PublicBucket:
             try:
                 self._objects.put(path, content, over)
             except Changed as error:
+                seen = self._objects.head(path)
                 # A request that was sent again, because its answer was lost, meets what it wrote itself.
-                if not self._is_there(path, content, self._objects.head(path)):
+                if self._is_there(path, content, seen):
+                    return True
+                if seen != over:
                     raise Overtaken(f"another process has replaced {path}") from error
+                self._put_with_quotes(path, content, over)
         return True
+
+    def _put_with_quotes(self, path: str, content: bytes, over: Seen) -> None:
+        """Replace what nobody else has replaced, in a store that knows an ETag only as HTTP spells it."""
+        try:
+            self._objects.put(path, content, replace(over, etag=over.etag and f'"{over.etag}"'))
+        except Changed as error:
+            raise ObjectsError(_NO_CONDITIONS) from error
 
     def _add(self, path: str, content: bytes) -> None:
         with self._translated("write", path):
@@ -169,6 +181,13 @@ class PublicBucket:
                 self._objects.put(path, content, Seen())
             except Changed:
                 log.info("file_was_added", path=path)
+
+    def _delete(self, path: str) -> None:
+        try:
+            self._objects.delete(path)
+        except NothingThere:
+            if not self._objects.head(HOME).etag:
+                raise
 
     def _is_there(self, path: str, content: bytes, seen: Seen) -> bool:
         if not seen.etag or seen.size_bytes != len(content):

@@ -1,7 +1,8 @@
 """Requests to a bucket, bounded in time: four verbs, one small tree of errors, and a pause while the bucket is away.
 
     ObjectsError       the bucket cannot be used now; the sentence says why, without an address or a secret
-    └── BucketAway     it does not answer, is too slow or fails
+    ├── BucketAway     it does not answer, is too slow or fails
+    └── NothingThere   there is no such bucket; of an object to delete, some stores say the same if it is missing
     Changed            the object is not the one that was to be replaced
 
 The library must not be used in a process that another one was forked into after its first use: it hangs there. So the
@@ -62,6 +63,10 @@ class BucketAway(ObjectsError):
     """The bucket does not answer, is too slow, or fails."""
 
 
+class NothingThere(ObjectsError):
+    """There is no such bucket, or no such object in it."""
+
+
 class Changed(Exception):
     """The object is not the one that was to be replaced."""
 
@@ -93,7 +98,7 @@ class Objects:
         self._attempt(lambda: self._put(path, content, over))
 
     def delete(self, path: str) -> None:
-        """Remove an object, if there is one."""
+        """Remove an object, if there is one. Raises NothingThere."""
         self._attempt(lambda: obstore.delete(self._writing(), path))
 
     @property
@@ -122,6 +127,8 @@ class Objects:
         try:
             obstore.put(self._writing(), path, content, attributes={**kept}, mode=mode, use_multipart=False)
         except (AlreadyExistsError, PreconditionError) as error:
+            if over is None:
+                raise ObjectsError("the bucket refuses to write without a condition") from error
             raise Changed(path) from error
         except FileNotFoundError as error:
             if over and over.etag:  # what was to be replaced is gone
@@ -144,7 +151,7 @@ class Objects:
             log.error("bucket_refused", error=_first_line(error))
             raise ObjectsError("the bucket refuses it: a right is missing, or its room is used up") from error
         except FileNotFoundError as error:
-            raise ObjectsError("there is no such bucket") from error
+            raise NothingThere("there is no such bucket") from error
         except BaseError as error:
             log.error("bucket_failed", error=_first_line(error))
             self._is_away, self._away_until = True, self._clock() + _PAUSE_SECONDS

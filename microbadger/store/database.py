@@ -39,9 +39,11 @@ from microbadger.store.migrations import MIGRATIONS, Migration, UnknownSchema, b
 from microbadger.store.patience import patience
 from microbadger.store.sqlite_files import (
     BUSY,
+    READ_ONLY,
     carry_over,
     close_to_others,
     is_damage,
+    is_read_only,
     log_inode_of,
     log_of,
     remove_database,
@@ -121,7 +123,16 @@ class Database:
 
     @property
     def problems(self) -> list[str]:
-        """One sentence for each damaged database that was set aside, until somebody removes its file."""
+        """One sentence for a file that may not be written, and for each damaged database that was set aside.
+
+        Connections that are open go on writing to a file that has become read-only; no other one can be opened. The
+        sentences about damaged databases are there until somebody removes their files.
+        """
+        is_lost = self._file is not None and is_read_only(self._file)
+        return [str(self._unusable(READ_ONLY)), *self._set_aside] if is_lost else self._set_aside
+
+    @property
+    def _set_aside(self) -> list[str]:
         return [
             f"The database was damaged and set aside as {copy}: what could not be read of it, perhaps subscriptions, is"
             " lost. Remove that file when you have seen this."
@@ -171,7 +182,7 @@ class Database:
         """Wait until no other thread opens the database. A thread in haste gives up before those do."""
         seconds = patience(float("inf"))
         if not self._lock.acquire(timeout=-1 if math.isinf(seconds) else seconds):
-            raise self._unusable(BUSY)
+            raise self._unusable(BUSY if self._file else "it has not answered in time; check its server")
         try:
             yield
         finally:

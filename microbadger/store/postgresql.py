@@ -13,6 +13,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from microbadger.store.migrations import UnknownSchema
+from microbadger.store.patience import is_in_haste, is_too_late, patience, time_left
 
 Kind = Literal["read", "write", "migrate"]
 
@@ -33,6 +34,7 @@ _BOUNDS = (
     "SET LOCAL statement_timeout = '{statement}s'; SET LOCAL lock_timeout = '{lock}s';"
     " SET LOCAL idle_in_transaction_session_timeout = '{idle}s'"
 )
+_BOUNDS_IN_HASTE = "; SET LOCAL statement_timeout = '{ms:.0f}ms'; SET LOCAL lock_timeout = '{lock_ms:.0f}ms'"
 _MIGRATION_SECONDS = 600
 _ANY_NUMBER = 20150801  # as long as it is always the same
 
@@ -90,11 +92,14 @@ def begin(connection: Connection, kind: Kind, was_idle: bool) -> bool:
         return False
     driver.answer_seconds = _BEGIN_SECONDS if was_idle else _ANSWER_SECONDS[kind]
     first, *others = _BEGIN[kind]
+    if is_in_haste():
+        answer_seconds = time_left(_ANSWER_SECONDS[kind])
+        first += _BOUNDS_IN_HASTE.format(ms=1000 * answer_seconds, lock_ms=1000 * patience(answer_seconds))
     try:
         driver.execute(first)
     except connection.dialect.loaded_dbapi.OperationalError:
         driver.close()
-        if was_idle:
+        if was_idle and not is_too_late():
             return False
         raise
     driver.answer_seconds = _ANSWER_SECONDS[kind]

@@ -9,7 +9,10 @@ from psycopg.conninfo import make_conninfo
 from psycopg.errors import _WaitTimeout
 from psycopg.rows import TupleRow
 
+from microbadger.store.patience import is_in_haste, is_too_late, time_left
+
 _INTERVAL_SECONDS = 0.1
+_CONNECT_SECONDS_IN_HASTE = 2  # the least that libpq knows
 
 T = TypeVar("T")
 
@@ -24,13 +27,14 @@ class PatientConnection(psycopg.Connection[TupleRow]):
     """How long to wait; 0 for as long as it takes."""
 
     def wait(self, gen: PQGen[T], interval: float = _INTERVAL_SECONDS, timeout: float | None = None) -> T:
+        if timeout or not self.answer_seconds:
+            return super().wait(gen, interval, timeout)
+        seconds = time_left(self.answer_seconds)
         try:
-            return super().wait(gen, interval, timeout or self.answer_seconds or None)
+            return super().wait(gen, min(interval, seconds), seconds)
         except _WaitTimeout as error:
-            if timeout:
-                raise
             self.pgconn.finish()
-            raise psycopg.OperationalError(f"it has not answered for {self.answer_seconds:.0f} seconds") from error
+            raise psycopg.OperationalError(f"it has not answered for {seconds:.1f} seconds") from error
 
 
 def connect(options: Mapping[str, Any]) -> PatientConnection:
@@ -38,6 +42,10 @@ def connect(options: Mapping[str, Any]) -> PatientConnection:
 
     A pooler would give the next transaction another server connection, which does not know the statement.
     """
+    if is_too_late():
+        raise psycopg.OperationalError("it has not answered in time")
+    if is_in_haste():
+        options = {**options, "connect_timeout": _CONNECT_SECONDS_IN_HASTE}
     connection: PatientConnection = PatientConnection.connect(**options, autocommit=True, prepare_threshold=None)
     return connection
 

@@ -4,6 +4,7 @@ A database is a file with two companions: its write-ahead log, which holds the l
 that log. https://www.sqlite.org/wal.html
 """
 
+import os
 import sqlite3
 import stat
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ _ROWS_AT_ONCE = 1000
 _OF_OTHERS = 0o077
 
 BUSY = "another program has locked it; end that program"
+READ_ONLY = "it is read-only; make the file and its folder writable"
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR_SHORT_READ}
 _RULES = {sqlite3.SQLITE_CONSTRAINT_TRIGGER, sqlite3.SQLITE_CONSTRAINT_CHECK}
 _PASSING = {
@@ -37,7 +39,7 @@ _REASONS = {
     sqlite3.SQLITE_IOERR: "the disk is full or broken; free some space, or check the disk",
     sqlite3.SQLITE_BUSY: BUSY,
     sqlite3.SQLITE_LOCKED: BUSY,
-    sqlite3.SQLITE_READONLY: "it is read-only; make the file and its folder writable",
+    sqlite3.SQLITE_READONLY: READ_ONLY,
     sqlite3.SQLITE_PERM: "it cannot be opened; make the file and its folder writable",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; make the path a file, and the file and its folder writable",
 }
@@ -91,6 +93,12 @@ def close_to_others(file: Path) -> list[Path]:
     for path in opened:
         path.chmod(PRIVATE_MODE)
     return opened
+
+
+def is_read_only(file: Path) -> bool:
+    """Return whether a database or a companion of it is there and may not be written by this process."""
+    paths = (file, *(_companion(file, suffix) for suffix in (_LOG, _LOG_INDEX)))
+    return any(os.access(path, os.F_OK) and not os.access(path, os.R_OK | os.W_OK) for path in paths)
 
 
 def _is_open(path: Path) -> bool:

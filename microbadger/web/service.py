@@ -1,6 +1,8 @@
 """Makes the Flask app out of the routes of this wing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from flask import Flask
@@ -37,6 +39,7 @@ class Web:
     options: SiteOptions
     webhooks: WebhookUrls
     admin_token: str
+    folders: Sequence[Path]
 
     def make_app(self) -> Flask:
         """Return the app with all routes."""
@@ -51,7 +54,7 @@ class Web:
         admins = Admins(self.admin_token)
         files = PublicFiles(freshness, self.publisher)
         for routes in (
-            HealthRoutes(freshness=freshness, notifications=notifications, cdn=self.cdn, counts=self.counts),
+            self._health(),
             SiteRoutes(freshness=freshness, files=files, options=self.options),
             WebhookRoutes(freshness=freshness, counts=self.counts, secret=self.webhooks.secret),
             AdminRoutes(freshness=freshness, webhooks=self.webhooks, admins=admins),
@@ -65,3 +68,12 @@ class Web:
             app.register_error_handler(trouble, trouble_answer)
         app.register_error_handler(Exception, defect_answer)
         return app
+
+    def _health(self) -> HealthRoutes:
+        return HealthRoutes(
+            freshness=self.freshness,
+            notifications=self.notifications,
+            cdn=self.cdn,
+            counts=self.counts,
+            folders=self.folders,
+        )

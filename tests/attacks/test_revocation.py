@@ -14,6 +14,7 @@ from microbadger.image.reference import Repository
 from microbadger.registry.credentials import Credential
 from microbadger.site.paths import CATALOGUE, HOME, ImagePaths, image_in
 from microbadger.site.tree import PublishError
+from microbadger.store.tables import SCHEMA
 from tests.fakes.registry import FakeRegistry, image
 from tests.freshness.bench import Bench
 
@@ -435,6 +436,46 @@ def test_what_may_no_longer_be_public_goes_at_a_start_whatever_the_database_lost
     assert not service.holds(service.web)
     assert service.web.path.encode() not in b"".join(service.bench.files()[path] for path in (HOME, CATALOGUE))
     assert not service.bench.freshness.checks.summary().failing
+
+
+ALL_ROWS = {name: lose_rows(name) for name in SCHEMA.tables if name != "meta"}
+LOST_STACKS = {
+    "of all": lose_rows("layer_stacks"),
+    "of the one that goes": lose_rows("layer_stacks WHERE image LIKE '%/web'"),
+    "of the one that names it": lose_rows("layer_stacks WHERE image LIKE '%/child'"),
+}
+
+
+@pytest.mark.parametrize("revoke", [lose_line, lose_private])
+@pytest.mark.parametrize("lose", LOST_STACKS.values(), ids=LOST_STACKS)
+def test_others_name_it_no_more_although_the_database_lost_what_it_is_built_on(
+    service: Service, lose: Callable[[Service], None], revoke: Callable[[Service], None]
+) -> None:
+    service.fake.always("/", lambda _: Response(status=503))
+    revoke(service)
+    lose(service)
+
+    service.round()
+    service.publish_lists()
+
+    assert not service.names(service.web)
+    assert service.holds(service.child)
+
+
+@pytest.mark.parametrize("revoke", [lose_line, lose_private])
+@pytest.mark.parametrize("lose", ALL_ROWS.values(), ids=ALL_ROWS)
+def test_others_name_it_no_more_whatever_the_database_lost(
+    service: Service, lose: Callable[[Service], None], revoke: Callable[[Service], None]
+) -> None:
+    service.fake.always("/v2/team/web/", lambda _: Response(status=403))
+    revoke(service)
+    restart_after(service, lose, credentials=account_of)
+    begin_to_lead(service)
+    service.bench.freshness.refresher.refresh_if_due(service.child)
+    begin_to_lead(service)
+
+    assert not service.names(service.web)
+    assert service.holds(service.child)
 
 
 @pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES)

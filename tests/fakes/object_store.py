@@ -41,6 +41,8 @@ class FakeObjectStore:
     drip_seconds: float = 0.0
     before_put: Callable[[str], object] = lambda _key: None
     etags_are_md5: bool = True
+    wants_quotes: bool = False
+    """Whether an ETag is to be given as HTTP spells it, not as radosgw 16 wants it."""
 
     def __enter__(self) -> Self:
         self.lock = threading.Lock()
@@ -129,8 +131,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _may_write(self, there: StoredObject | None) -> bool:
         if self.headers["If-None-Match"] == "*":
             return there is None
-        wanted = self.headers["If-Match"]
-        return not wanted or (there is not None and wanted == self._etag(there).strip('"'))  # as radosgw 16 has it
+        if (wanted := self.headers["If-Match"]) is None:
+            return True
+        etag = self._etag(there) if there else ""
+        return wanted == (etag if self.fake.wants_quotes else etag.strip('"'))
 
     def _etag(self, there: StoredObject) -> str:
         return there.etag if self.fake.etags_are_md5 else f'"{hashlib.sha256(there.content).hexdigest()}"'

@@ -77,7 +77,9 @@ def test_a_check_whose_metadata_another_process_replaced_publishes_again(
     assert bench.badge("layers") == "layers: 3"
 
 
-@pytest.mark.parametrize("status", [(503, "SlowDown"), (403, "QuotaExceeded"), (507, "QuotaExceeded")])
+@pytest.mark.parametrize(
+    "status", [(503, "SlowDown"), (403, "QuotaExceeded"), (507, "QuotaExceeded"), (412, "PreconditionFailed")]
+)
 def test_nothing_is_lost_while_the_bucket_fails(
     bench: Bench, store: FakeObjectStore, clock: Clock, status: tuple[int, str]
 ) -> None:

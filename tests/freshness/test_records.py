@@ -172,7 +172,7 @@ class NotificationsOnAFullDisk(Notifications):
     """Notifications that can keep no message."""
 
     def announce(self, *_: Any) -> None:
-        raise StoreError("The disk of db.internal is full.", "The disk is full.")
+        raise StoreError("The disk of 192.0.2.1 is full.", in_public="The disk is full.")
 
 
 # First sight

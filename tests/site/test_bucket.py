@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from microbadger.site.bucket import PublicBucket
-from microbadger.site.tree import PublishError
+from microbadger.site.tree import Overtaken, PublishError
 from tests.clocks import Clock
 from tests.fakes.object_store import FakeObjectStore
 
@@ -78,7 +78,7 @@ def test_what_cannot_be_written_is_said_in_a_sentence_until_it_can(
 def test_an_object_that_may_not_be_asked_for_counts_as_missing(store: FakeObjectStore, bucket: PublicBucket) -> None:
     """S3 refuses a request for an object that is missing unless one may list the bucket."""
     there = store.objects
-    store.fault = lambda method, key: (403, "AccessDenied") if method != "PUT" and key not in there else None
+    store.fault = lambda method, key: (403, "AccessDenied") if method in ("GET", "HEAD") and key not in there else None
     assert (bucket.read("a"), bucket.has("a"), bucket.problems) == (None, False, [])
     assert bucket.publish({"a": lambda: b"1"}, ["gone"], bucket.seen("a")) == ["a"]
     assert bucket.read("a") == b"1"
@@ -152,3 +152,28 @@ def test_a_process_that_was_forked_after_the_first_use_says_so(bucket: PublicBuc
             os._exit(0 if "before this process was forked" in str(error) else 1)
         os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_store_may_want_an_etag_with_or_without_its_quotes(store: FakeObjectStore, bucket: PublicBucket) -> None:
+    bucket.write("a", b"old")
+    seen = bucket.seen("a")
+    store.wants_quotes = True
+    assert bucket.publish({"a": lambda: b"new"}, over=seen) == ["a"]
+    with pytest.raises(Overtaken):
+        bucket.publish({"a": lambda: b"newer"}, over=seen)
+    assert bucket.read("a") == b"new"
+
+
+@pytest.mark.parametrize("there", [b"old", b""], ids=["replaced", "new"])
+@pytest.mark.parametrize("status", [(412, "PreconditionFailed"), (409, "ConditionalRequestConflict")])
+def test_a_store_that_refuses_every_condition_is_no_other_process(
+    store: FakeObjectStore, bucket: PublicBucket, status: tuple[int, str], there: bytes
+) -> None:
+    if there:
+        bucket.write("a", there)
+    seen = bucket.seen("a")
+    store.fault = lambda method, _key: status if method == "PUT" else None
+    for over, reason in ((seen, "must know If-Match"), (None, "without a condition")):
+        with pytest.raises(PublishError, match=reason):
+            bucket.publish({"a": lambda: b"new"}, over=over)
+        assert reason in bucket.problems[0]

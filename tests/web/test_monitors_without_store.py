@@ -133,6 +133,19 @@ def test_a_rule_of_another_program_is_no_defect(bench: Bench) -> None:
     assert bench.client.post(hook).status_code == 200
 
 
+def test_a_check_that_fails_names_no_folder(tmp_path: Path) -> None:
+    with FakeRegistry() as fake:
+        fake.push("example/web", "latest", image())
+        bench = Bench(tmp_path, "example/web", fake)
+        bench.round()
+        with without_writes_of("records")(bench):
+            assert bench.command("refresh").exit_code == 1
+    (failure,) = bench.client.get("/healthz").get_json()["Failures"]
+    status = bench.client.get("/v1/images/example/web/-/status.json").get_json()
+    assert failure["Error"].startswith("The database microbadger.db cannot be used: ")
+    assert status["Error"] == failure["Error"]
+
+
 def test_a_symbolic_link_to_itself_is_not_found(bench: Bench) -> None:
     (bench.public / "loop").symlink_to(bench.public / "loop")
     assert [bench.client.get(path).status_code for path in ("/loop", "/loop/x", "/loop/")] == [404] * 3
