@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microbadger.badges.text import badges_of
+from microbadger.image.bounds import size_bytes
 from microbadger.image.describe import (
     current_version,
     describe_image,
@@ -271,6 +272,112 @@ def test_a_version_that_is_tagged_anew_leaves_the_other_as_it_was() -> None:
     version = described("old")
     tagged(version, {"new"})
     assert version["Tags"] == [TagDocument(tag="old")]
+
+
+# --- what is too large
+
+MEBIBYTE = 1024**2
+LARGEST_VERSION_BYTES = 4 * MEBIBYTE - 256 * 1024
+LARGEST_IMAGE_BYTES = 4 * MEBIBYTE
+TOO_LARGE = "left out: the document would be too large"
+
+
+def platform_image(number: int, command: str = "", **said: object) -> PlatformImage:
+    platform = Platform("linux", "arm", f"v{number}")
+    return image(str(number), platform=platform, history=(step(command),), **said)  # type: ignore[arg-type]
+
+
+def on_platforms(*images: PlatformImage) -> VersionDocument:
+    return describe_version(APP, digest("a"), OCI_INDEX, images)
+
+
+def test_of_platforms_with_large_details_those_that_fit_keep_them() -> None:
+    lengths = [1, MEBIBYTE, MEBIBYTE, MEBIBYTE, MEBIBYTE, 2 * MEBIBYTE, 1]
+    version = on_platforms(*(platform_image(number, "x" * length) for number, length in enumerate(lengths)))
+    assert ["Layers" in platform for platform in version["Platforms"]] == [True, True, True, True, False, False, True]
+    assert version["Cut"] == [f"The details of 2 platforms are {TOO_LARGE}"]
+
+
+def test_of_too_many_platforms_the_first_are_kept_without_details() -> None:
+    images = [image(str(place), platform=Platform("linux", "arm", "v" * MEBIBYTE)) for place in range(5)]
+    version = on_platforms(*images)
+    assert ["Layers" in platform for platform in version["Platforms"]] == [False, False, False]
+    assert version["Cut"] == [f"2 of 5 platforms are {TOO_LARGE}"]
+
+
+def test_the_only_platform_is_left_out_if_it_is_too_large() -> None:
+    version = on_platforms(image(platform=Platform("linux", "arm", "v" * 4 * MEBIBYTE)))
+    assert (version["Platforms"], version["Cut"]) == ([], [f"1 of 1 platforms are {TOO_LARGE}"])
+
+
+def test_the_document_of_a_version_is_filled_to_the_last_byte() -> None:
+    def filled(padding: int) -> VersionDocument:
+        return on_platforms(platform_image(1), platform_image(2, "x" * padding))
+
+    padding = LARGEST_VERSION_BYTES - 1 - size_bytes(filled(1)) + 1
+    assert size_bytes(filled(padding)) == LARGEST_VERSION_BYTES - 1
+    assert "Cut" not in filled(padding)
+    assert filled(padding + 1)["Cut"] == [f"The details of 1 platforms are {TOO_LARGE}"]
+
+
+def test_a_version_says_everything_that_was_cut_of_it() -> None:
+    many = {str(number): "" for number in range(1002)}
+    main = replace(image(annotations=many), config=replace(config(), cut=("of the config",)))
+    version = on_platforms(main, platform_image(1, "x" * 4 * MEBIBYTE))
+    assert version["Cut"] == [
+        "of the config",
+        "2 of 1002 annotations are left out: they are too many or too large",
+        f"The details of 1 platforms are {TOO_LARGE}",
+    ]
+
+
+def large(number: int, label_bytes: int) -> VersionDocument:
+    """A version with one label that takes so many bytes, and one that means something."""
+    labels = {"large": "x" * (label_bytes - len('"large":"",')), "org.opencontainers.image.title": "mañana"}
+    return described(f"1.{number}", letter=str(number % 10), labels=labels)
+
+
+def test_of_large_versions_the_document_of_their_image_has_what_means_something() -> None:
+    shown = document(*(large(number, 500_000) for number in range(9)))
+    assert {tuple(version["Labels"]) for version in shown["Versions"]} == {("org.opencontainers.image.title",)}
+    why = "1 of 2 labels are left out: they are too many or too large"
+    assert [version["Cut"] for version in shown["Versions"]] == [[why]] * 9
+    assert shown["Cut"] == [why]
+
+
+def test_large_annotations_are_bounded_as_labels_are() -> None:
+    annotations = {str(number): "x" * 60_000 for number in range(8)}
+    versions = [image(str(number), annotations=annotations) for number in range(9)]
+    shown = document(*(describe_version(APP, digest("a"), OCI_MANIFEST, [version]) for version in versions))
+    why = "7 of 8 annotations are left out: they are too many or too large"
+    assert [(list(version["Annotations"]), version["Cut"]) for version in shown["Versions"]] == [(["0"], [why])] * 9
+
+
+def test_of_many_platforms_the_document_of_their_image_has_the_first() -> None:
+    version = described("1.0")
+    version["Platforms"] *= 40_000
+    shown = document(version)["Versions"][0]
+    count = LARGEST_IMAGE_BYTES // 5 // (size_bytes(version["Platforms"][0]) + 1)
+    assert len(shown["Platforms"]) == count
+    assert shown["Cut"] == [f"{40_000 - count} platforms are {TOO_LARGE}"]
+
+
+@pytest.mark.parametrize(("more", "count"), [(0, 2), (1, 1)])
+def test_every_version_keeps_16_kib_of_labels_and_a_platform(more: int, count: int) -> None:
+    title = len('"org.opencontainers.image.title":"mañana",'.encode())
+    wide = described("2.0", letter="b", platform=Platform("linux", "arm", "v" * 20_000))
+    shown = document(wide, *(large(number, 16_384 - title + more) for number in range(300)))
+    assert {len(version.get("Labels", ())) for version in shown["Versions"]} == {0, count}
+    assert [len(version["Platforms"]) for version in shown["Versions"]] == [1] * 301
+
+
+def test_the_document_of_an_image_is_filled_to_the_last_byte() -> None:
+    def filled(padding: int) -> ImageDocument:
+        return document(large(1, 2 * MEBIBYTE), large(2, MEBIBYTE + padding))
+
+    padding = LARGEST_IMAGE_BYTES - sum(map(size_bytes, filled(0)["Versions"]))
+    assert not any("Cut" in version for version in filled(padding)["Versions"])
+    assert all("Cut" in version for version in filled(padding + 1)["Versions"])
 
 
 # --- one image
