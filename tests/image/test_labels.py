@@ -144,6 +144,28 @@ def test_without_labels_every_field_is_none() -> None:
     assert read_labels({}) == Labels(*[None] * len(fields(Labels)))
 
 
+@pytest.mark.parametrize(
+    ("field", "oci", "label_schema"),
+    [
+        ("title", "title", "name"),
+        ("description", "description", "description"),
+        ("version", "version", "version"),
+        ("vendor", "vendor", "vendor"),
+        ("authors", "authors", None),
+        ("created", "created", "build-date"),
+        ("documentation", "documentation", "usage"),
+        ("url", "url", "url"),
+        ("source", "source", "vcs-url"),
+        ("revision", "revision", "vcs-ref"),
+        ("base_name", "base.name", None),
+        ("base_digest", "base.digest", None),
+        ("license", "licenses", "license"),
+    ],
+)
+def test_a_field_has_the_keys_of_both_specifications(field: str, oci: str, label_schema: str | None) -> None:
+    assert KNOWN_FIELDS[field] == (OCI + oci, label_schema and LABEL_SCHEMA + label_schema)
+
+
 def test_every_field_has_known_keys() -> None:
     assert {field.name for field in fields(Labels)} - {"version_control"} <= KNOWN_FIELDS.keys()
 
@@ -165,6 +187,7 @@ def test_an_invalid_base_digest_is_left_out(text: str) -> None:
     [
         ("mañana 😀 👩‍💻 می‌خواهم", "mañana 😀 👩‍💻 می‌خواهم"),
         ("  two\r\n\tlines\x00 ", "two lines"),
+        ("".join(map(chr, range(32, 127))).strip(), "".join(map(chr, range(32, 127))).strip()),
         ("user\u202egpj.exe", "usergpj.exe"),
         ("\ufeffzero\u200bwidth\u2066", "zerowidth"),
         ("half \ud83d", "half"),
@@ -257,6 +280,7 @@ def test_it_takes_no_other_key_for_a_license(key: str) -> None:
         ("github.com/owner/app", APP),
         ("github.com/owner/app.git", APP),
         ("github.com:owner/app.git", APP),
+        ("gitea.com/owner/app", "https://gitea.com/owner/app"),
         (f"{APP}/tree/main/dir", f"{APP}/tree/main/dir"),
         ("ssh://git@git.example.com:2222/group/app.git", "https://git.example.com/group/app"),
         ("git@gitlab.com:group/sub/app.git", "https://gitlab.com/group/sub/app"),

@@ -153,6 +153,7 @@ def test_it_writes_a_platform_as_docker_does(platform: Platform, text: str) -> N
     [
         (None, "", OCI_MANIFEST),
         (None, f"{DOCKER_MANIFEST}; charset=utf-8", DOCKER_MANIFEST),
+        (None, f" {DOCKER_MANIFEST} ; charset=utf-8", DOCKER_MANIFEST),
         (DOCKER_MANIFEST, "", DOCKER_MANIFEST),
         (DOCKER_MANIFEST, DOCKER_MANIFEST.upper(), DOCKER_MANIFEST),
         (None, DOCKER_MANIFEST.upper(), DOCKER_MANIFEST),
@@ -299,6 +300,11 @@ def test_it_refuses_bytes_that_are_not_a_json_object_within_bounds(raw: bytes) -
         parse_manifest(raw)
     with pytest.raises(InvalidManifest):
         parse_config(raw)
+
+
+def test_a_manifest_may_have_a_thousand_layers_and_diff_ids() -> None:
+    assert len(parsed_manifest(layers=[layer(1)] * 1000).layers) == 1000
+    assert len(parse_config(to_json({"rootfs": {"diff_ids": [DIGEST] * 1001}})).diff_ids) == 1000
 
 
 def test_of_an_index_with_too_many_entries_the_first_are_read_and_the_others_are_reported() -> None:
@@ -460,6 +466,7 @@ def test_content_that_came_along_is_kept() -> None:
         {"data": "mañana"},
         {"data": "e30"},
         {"data": "e30=", "size": 3},
+        {"size": 0, "digest": digest_of(b"")},
         {"data": base64.b64encode(b"[]").decode()},
         {"data": "e30=", "digest": "blake3:" + "0" * 64},
     ],

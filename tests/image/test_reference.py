@@ -13,6 +13,7 @@ SHA512 = "sha512:" + "f" * 128
 BLAKE3 = "blake3:" + "a" * 64
 IMAGE_ID = "1a3f5e7d9c1b3a5f7e9d1c3b5a7f9e1d3c5b7a9f1e3d5d7c9b1a3f5e7d9c1b3a"
 LABEL_OF_63 = "a" * 63
+HOST_OF_253 = ".".join(["a" * 63, "a" * 63, "a" * 63, "a" * 61])
 LONGEST_PATH = "a" * (255 - len("ghcr.io/"))
 
 # text, registry, path, tag, digest
@@ -102,6 +103,8 @@ VALID = [
     (f"{LABEL_OF_63}.example/x", f"{LABEL_OF_63}.example", "x", None, None),
     (f"ghcr.io/{LONGEST_PATH}", "ghcr.io", LONGEST_PATH, None, None),
     (f"ghcr.io/{LONGEST_PATH}:{'t' * 128}@{SHA512}", "ghcr.io", LONGEST_PATH, "t" * 128, SHA512),
+    (f"ghcr.io/{LONGEST_PATH}:{'t' * 128}@a:{'b' * 253}", "ghcr.io", LONGEST_PATH, "t" * 128, f"a:{'b' * 253}"),
+    (f"{HOST_OF_253}/x", HOST_OF_253, "x", None, None),
 ]
 
 INVALID = [
@@ -136,6 +139,7 @@ INVALID = [
     "[fe80::1%eth0]:5000/x", "[2001:db8::192.0.2.33]:5000/x", "[::ffff:7f00:1]/x", "[::1]x/y", "[::1]:0/x",
     "fc00::1:5000/debian", "[1.2.3.4]/x", "[" + ":" * 500 + "]/x", ".com/x", "example..com/x", "example.com./x",
     "-example.com/x", "example-.com/x", "foo_bar.com/x", "exa$mple.com/x", f"{'a' * 64}.com/x", "a." * 127 + "com/x",
+    f"a{HOST_OF_253}/x",
     # addresses, templates, code
     "user@ghcr.io/x", "user:secret@ghcr.io/x", "a@b.c/x", "https://ghcr.io/x", "http://localhost:5000/x",
     "docker://alpine", "://x", "file:///etc/passwd", "https://hub.docker.com/r/owner/app",
@@ -199,6 +203,7 @@ def test_it_refuses_in_one_short_sentence_without_invisible_characters(text: str
         ("alpine:a b", "'a b' is not a tag"),
         ("alpine@sha256:12", "'sha256:12' is not a digest: write sha256: and 64"),
         ("a" * 250, "with its registry it has 268 characters, write at most 255"),
+        ("x" * 641, "it has 641 characters, write at most 640"),
         ("x" * 5_000, "it has 5000 characters, write at most"),
         ("x\u202ey", r"'x\u202ey' is not a valid image path"),
     ],
