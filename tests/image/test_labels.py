@@ -281,6 +281,11 @@ def test_it_takes_no_other_key_for_a_license(key: str) -> None:
         ("github.com/owner/app.git", APP),
         ("github.com:owner/app.git", APP),
         ("gitea.com/owner/app", "https://gitea.com/owner/app"),
+        (f"{APP}X", f"{APP}X"),
+        (f"{APP}X.git", f"{APP}X"),
+        ("ssh://git@github.com/", "https://github.com"),
+        ("git@github.com:", "https://github.com"),
+        ("github.com/", "https://github.com"),
         (f"{APP}/tree/main/dir", f"{APP}/tree/main/dir"),
         ("ssh://git@git.example.com:2222/group/app.git", "https://git.example.com/group/app"),
         ("git@gitlab.com:group/sub/app.git", "https://gitlab.com/group/sub/app"),
@@ -298,7 +303,8 @@ def test_it_turns_every_spelling_of_a_repository_into_its_web_address(text: str,
 
 
 ODD_ADDRESSES = [
-    "https://mañana.example/owner/app", "https://\u212aube.example/x", "", " ", "n/a", "unknown", "owner/app", "app",
+    "https://mañana.example/owner/app", "https://\u212aube.example/x", "ssh://\u212aube.example/x",
+    "", " ", "n/a", "unknown", "owner/app", "app",
     "javascript:alert(1)", "JavaScript:alert(1)", "javascript://github.com/%0aalert(1)", "java\tscript:alert(1)",
     "data:text/html,<script>", "data:text/html;base64,PHNjcmlwdD4=", "vbscript:x", "mailto:a@b.io",
     "file:///etc/passwd",

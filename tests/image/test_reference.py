@@ -6,7 +6,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from microbadger.image.reference import DOCKER_HUB, InvalidReference, Reference, Repository, is_digest, is_tag
+from microbadger.image.reference import (
+    DOCKER_HUB,
+    InvalidReference,
+    Reference,
+    Repository,
+    is_digest,
+    is_tag,
+    kept_repositories,
+)
 
 SHA256 = "sha256:" + "0123456789abcdef" * 4
 SHA512 = "sha512:" + "f" * 128
@@ -206,6 +214,10 @@ def test_it_refuses_in_one_short_sentence_without_invisible_characters(text: str
         ("x" * 641, "it has 641 characters, write at most 640"),
         ("x" * 5_000, "it has 5000 characters, write at most"),
         ("x\u202ey", r"'x\u202ey' is not a valid image path"),
+        ("ghcr.io/\u212a", "is not a valid image path"),
+        ("ghcr.io/A!", "'A!' is not a valid image path"),
+        ("!" * 80, f"'{'!' * 80}' is not a valid image path"),
+        ("!" * 81, f"'{'!' * 79}…' is not a valid image path"),
     ],
 )
 def test_it_says_what_is_wrong_and_what_to_write(text: str, advice: str) -> None:
@@ -243,6 +255,7 @@ def test_it_refuses_a_repository_with_a_tag_or_digest(text: str, refusal: str) -
         ("[0::1]:5000/web", "[::1]:5000/web", None),
         ("docker.io/localhost/web", "docker.io/localhost/web", None),
         ("docker.io/ghcr.io/owner", "docker.io/ghcr.io/owner", None),
+        ("docker.io/a/b.c/d", "a/b.c/d", None),
         ("docker.io/localhost", "library/localhost", "localhost"),
         ("docker.io/test.com", "library/test.com", "test.com"),
         (f"library/{IMAGE_ID}", f"library/{IMAGE_ID}", None),
@@ -285,6 +298,7 @@ def test_it_orders_repositories_by_registry_and_path() -> None:
         ("ghcr", "a/b"), ("GHCR.io", "a"), ("index.docker.io", "a/b"), ("[0::1]", "a"), ("ghcr.io", "A"),
         ("hub.docker.com", "a/b"), ("ghcr.io:080", "a"), ("..", "a"), ("ghcr.io/a", "b"), ("ghcr.io", "a:1"),
         ("ghcr.io", "a" * 248), ("ghcr.io", "/a"), ("ghcr.io", "a\n"), ("a." * 8_192, "x"), ("a" * 16_384 + ".", "x"),
+        ("localhost:" + "9" * 8_192, "x"),
         ("ghcr.io", "a-" * 8_192), ("ghcr.io", "a" * 16_384 + "!"), ("ghcr.io", "-" * 16_384),
     ],
 )
@@ -299,6 +313,11 @@ def test_it_makes_no_repository_that_is_not_canonical(registry: str, path: str) 
 def test_it_makes_no_reference_with_an_invalid_tag_or_digest(tag: str | None, digest: str | None) -> None:
     with pytest.raises(InvalidReference):
         Reference(Repository.parse("alpine"), tag, digest)
+
+
+def test_of_the_repositories_that_were_kept_those_in_another_spelling_are_damaged() -> None:
+    kept = ["docker.io/library/alpine", "mañana!", "alpine", "", "ghcr.io/a/b:1", "ghcr.io/a/b"]
+    assert kept_repositories(kept) == [Repository("docker.io", "library/alpine"), Repository("ghcr.io", "a/b")]
 
 
 @pytest.mark.parametrize("text", ["latest", "1", "_", "_x", "A.b-C_d", "v1.2.3-rc.1", "t" * 128])
