@@ -16,9 +16,11 @@ from microbadger.image.describe import (
     describe_image,
     describe_version,
     hub_details,
+    is_blank,
     outline_version,
     shown_at,
     tagged,
+    with_details_of,
 )
 from microbadger.image.documents import (
     HubDetails,
@@ -60,6 +62,12 @@ def image(
     manifest = Manifest(OCI_MANIFEST, Descriptor("", digest("c"), 2), layers, annotations or {})
     settings = config(**said)  # type: ignore[arg-type]
     return PlatformImage(digest(letter), settings.platform, manifest, settings)
+
+
+def artifact(layer_type: str) -> PlatformImage:
+    """A manifest of one layer, with a config that names no platform."""
+    manifest = Manifest(OCI_MANIFEST, Descriptor("", digest("c"), 2), (Descriptor(layer_type, digest("d"), 1),), {})
+    return PlatformImage(digest("e"), None, manifest, config(Platform("unknown", "unknown")))
 
 
 def step(created_by: str, empty_layer: bool = False) -> HistoryStep:
@@ -117,7 +125,8 @@ def test_a_version_is_as_large_as_the_layers_of_its_main_platform() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layers", "diff_ids", "are_shown"), [(2, 2, True), (2, 1, False), (2, 3, False), (0, 0, False), (0, 1, False)]
+    ("layers", "diff_ids", "are_shown"),
+    [(2, 2, True), (1, 1, True), (2, 1, False), (2, 3, False), (0, 0, False), (0, 1, False)],
 )
 def test_diff_ids_are_shown_if_there_is_one_for_each_layer(layers: int, diff_ids: int, are_shown: bool) -> None:
     of_config = tuple(digest(str(number)) for number in range(diff_ids))
@@ -259,9 +268,69 @@ def test_a_version_that_could_not_be_read_says_why() -> None:
     assert (version["SHA"], version["Unread"], version["Platforms"]) == ("a" * 64, "mañana", [])
 
 
+def test_an_outline_says_only_what_is_known() -> None:
+    version = outline_version(APP, digest("a"))
+    assert (version["MediaType"], {"Unread", "Unsupported"} & version.keys()) == ("", set())
+
+
 def test_a_version_that_is_not_an_image_says_what_it_is() -> None:
     version = outline_version(APP, digest("a"), OCI_MANIFEST, unsupported="mañana")
     assert (version["MediaType"], version["Unsupported"], version["Platforms"]) == (OCI_MANIFEST, "mañana", [])
+
+
+CHART = artifact("application/vnd.cncf.helm.chart.content.v1.tar+gzip")
+
+
+def test_a_version_of_which_no_platform_is_an_image_says_what_it_is() -> None:
+    version = describe_version(APP, digest("a"), OCI_INDEX, [CHART, CHART], {"key": "mañana"})
+    why = "this is a Helm chart, not a container image"
+    assert version == outline_version(APP, digest("a"), OCI_INDEX, unsupported=why)
+
+
+def test_a_platform_that_is_no_image_is_left_out_beside_one_that_is() -> None:
+    twice = [image("b", platform=ARM64)] * 2
+    version = describe_version(APP, digest("a"), OCI_INDEX, [CHART, *twice])
+    assert [platform["Digest"] for platform in version["Platforms"]] == [digest("b")]
+    assert "Layers" not in version["Platforms"][0]
+
+
+@pytest.mark.parametrize(
+    ("subject", "layers"), [(replace(image(), config=None), 2), (replace(image(), manifest=None), 0)], ids=range(2)
+)
+def test_a_version_of_which_a_part_is_missing_is_described_as_far_as_it_goes(
+    subject: PlatformImage, layers: int
+) -> None:
+    version = describe_version(APP, digest("a"), OCI_MANIFEST, [replace(subject, unread="mañana")])
+    assert (version["Unread"], version["LayerCount"], "DiffIDs" in version) == ("mañana", layers, False)
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        (outline_version(APP, digest("a"), unread="mañana"), True),
+        (outline_version(APP, digest("a"), unsupported="mañana"), False),
+        ({**described(), "Unread": "mañana"}, False),
+        (described(), False),
+        (described(sizes=()), False),
+    ],
+    ids=range(5),
+)
+def test_a_version_is_blank_if_nothing_at_all_was_read(version: VersionDocument, expected: bool) -> None:
+    assert is_blank(version) is expected
+
+
+def test_a_version_of_an_image_gets_its_details_back_from_its_own_document() -> None:
+    images = [image("b", labels={"a": "b"}), image("c", platform=ARM64)]
+    images[0] = replace(images[0], config=replace(config(), diff_ids=(digest("0"), digest("1"))))
+    published = describe_version(APP, digest("a"), OCI_INDEX, images)
+    listed = document(tagged(published, ["1.0"]))["Versions"][0]
+
+    whole = with_details_of(published, listed)
+
+    assert whole == {**published, "Tags": [{"tag": "1.0"}]}
+    assert list(whole) == list(published)
+    assert listed.keys() & {"Layers", "DiffIDs"} == set()
+    assert with_details_of(listed, listed) == listed
 
 
 def test_a_version_takes_tags_in_the_place_of_those_it_had() -> None:
@@ -318,6 +387,18 @@ def test_the_document_of_a_version_is_filled_to_the_last_byte() -> None:
     assert size_bytes(filled(padding)) == LARGEST_VERSION_BYTES - 1
     assert "Cut" not in filled(padding)
     assert filled(padding + 1)["Cut"] == [f"The details of 1 platforms are {TOO_LARGE}"]
+
+
+def test_the_outlines_of_platforms_are_kept_to_the_last_byte() -> None:
+    def filled(padding: int) -> VersionDocument:
+        return on_platforms(image(), image("b", platform=Platform("linux", "arm", "v" * padding)))
+
+    platforms = [{**platform} for platform in filled(1)["Platforms"]]
+    for platform in platforms:
+        del platform["Layers"]
+    padding = LARGEST_VERSION_BYTES - size_bytes({**filled(1), "Platforms": platforms})
+    assert filled(padding)["Cut"] == [f"The details of 2 platforms are {TOO_LARGE}"]
+    assert filled(padding + 1)["Cut"] == [f"1 of 2 platforms are {TOO_LARGE}"]
 
 
 def test_a_version_says_everything_that_was_cut_of_it() -> None:
@@ -421,7 +502,9 @@ def test_the_current_version_is_on_top() -> None:
 
 
 def test_versions_are_listed_without_their_layers() -> None:
-    assert "Layers" not in document(described("1.0"))["Versions"][0]
+    subject = replace(image(sizes=(1,)), config=replace(config(), diff_ids=(digest("d"),)))
+    version = describe_version(APP, digest("a"), OCI_MANIFEST, [subject])
+    assert version.keys() - document(version)["Versions"][0].keys() == {"Layers", "DiffIDs"}
 
 
 def test_versions_are_listed_with_the_newest_first() -> None:
@@ -591,6 +674,13 @@ def test_the_document_of_a_tag_is_otherwise_that_of_the_image() -> None:
 def test_the_document_of_the_current_tag_is_that_of_the_image() -> None:
     whole = document(described("1.0", letter="a"), described("latest", letter="b"))
     assert shown_at(whole, "latest") == whole
+
+
+def test_the_document_of_a_tag_leaves_that_of_the_image_as_it_was() -> None:
+    image = document(described("1.0"), described("latest", letter="b"))
+    before = round_trip(image)
+    assert shown_at(image, "1.0") != image
+    assert image == before
 
 
 @pytest.mark.parametrize("tag", ["mañana", "", "2.0", "LATEST"])

@@ -121,6 +121,12 @@ def test_a_placeholder_hides_no_time_below_it(placeholder: str) -> None:
     assert created == [CREATED, CREATED, CREATED, CREATED, None]
 
 
+@pytest.mark.parametrize("time", ["2026-11-20T10:00:00Z", " 2026-11-20T10:00:00Z\n"])
+def test_of_two_times_the_higher_one_counts(time: str) -> None:
+    oci = OCI + "created"
+    assert merged_annotations({oci: time}, {oci: "2020-01-01T00:00:00Z"}) == {oci: time}
+
+
 @pytest.mark.parametrize("text", [" 2026-11-20T10:00:00Z\n", "2026-11-20 10:00:00 UTC", "2026-11-20t12:00:00+0200"])
 @pytest.mark.parametrize("key", [OCI + "created", LABEL_SCHEMA + "build-date"])
 def test_it_reads_when_an_image_was_created(key: str, text: str) -> None:
@@ -281,6 +287,7 @@ def test_it_takes_no_other_key_for_a_license(key: str) -> None:
         ("github.com/owner/app.git", APP),
         ("github.com:owner/app.git", APP),
         ("gitea.com/owner/app", "https://gitea.com/owner/app"),
+        ("gitlab.com/group/app", "https://gitlab.com/group/app"),
         (f"{APP}X", f"{APP}X"),
         (f"{APP}X.git", f"{APP}X"),
         ("ssh://git@github.com/", "https://github.com"),
@@ -323,7 +330,7 @@ ODD_ADDRESSES = [
     "https://example.com:0/x", "https://example.com:65536/x", "https://example.com:x/x", "https://example.com:/x",
     "http://example.com:8080/owner/app", "http://example.com:443/owner/app", "git@example.com:2222/owner/app",
     "example.com/owner/app", "example.com:owner/app", "evil.example:alert(1)", "${VCS_URL}", "$(git remote)",
-    f"https://{'a' * 64}.example/x", "https://github.com/" + "a" * 1_000, "https://" + "a." * 8_192 + "example",
+    f"https://{'a' * 64}.example/x", "https://github.com/" + "a" * 982, "https://" + "a." * 8_192 + "example",
     "git@" * 4_096, "https://" + "@" * 16_384, "/" * 16_384, "git@github.com:" + "/.git" * 4_096,
 ]
 
