@@ -194,6 +194,13 @@ def test_a_version_with_several_platforms_has_labels_and_layers_of_each() -> Non
     assert (second["Annotations"], len(second["Layers"])) == ({"b": "2"}, 2)
 
 
+def test_an_image_lists_platforms_without_their_labels_and_layers() -> None:
+    images = [image("b", labels={"a": "1"}), image("c", annotations={"b": "2"}, platform=ARM64)]
+    version = describe_version(APP, digest("a"), OCI_INDEX, images)
+    for whole, listed in zip(version["Platforms"], document(version)["Versions"][0]["Platforms"], strict=True):
+        assert whole.keys() - listed.keys() == {"Layers", "Labels" if "Labels" in whole else "Annotations"}
+
+
 def test_a_description_comes_from_a_label_where_docker_hub_has_none() -> None:
     version = described("1.0", labels={"org.opencontainers.image.description": "größe"})
     assert document(version)["Description"] == "größe"
@@ -428,25 +435,29 @@ def test_of_large_versions_the_document_of_their_image_has_what_means_something(
 
 def test_large_annotations_are_bounded_as_labels_are() -> None:
     annotations = {str(number): "x" * 60_000 for number in range(8)}
-    versions = [image(str(number), annotations=annotations) for number in range(9)]
-    shown = document(*(describe_version(APP, digest("a"), OCI_MANIFEST, [version]) for version in versions))
-    why = "7 of 8 annotations are left out: they are too many or too large"
-    assert [(list(version["Annotations"]), version["Cut"]) for version in shown["Versions"]] == [(["0"], [why])] * 9
+    settings = replace(config(labels={"a": "mañana"}), cut=("of the config",))
+    subject = replace(image(annotations=annotations), config=settings)
+    shown = document(*[describe_version(APP, digest("a"), OCI_MANIFEST, [subject])] * 9)
+    cut = ["of the config", "7 of 8 annotations are left out: they are too many or too large"]
+    assert [(list(version["Annotations"]), version["Cut"]) for version in shown["Versions"]] == [(["0"], cut)] * 9
+    assert shown["Versions"][0]["Labels"] == {"a": "mañana"}
 
 
 def test_of_many_platforms_the_document_of_their_image_has_the_first() -> None:
     version = described("1.0")
+    platform = version["Platforms"][0]
+    platform["Variant"] = "v" * (219 - len('"Variant":"",') - size_bytes(platform))
     version["Platforms"] *= 40_000
     shown = document(version)["Versions"][0]
-    count = LARGEST_IMAGE_BYTES // 5 // (size_bytes(version["Platforms"][0]) + 1)
-    assert len(shown["Platforms"]) == count
-    assert shown["Cut"] == [f"{40_000 - count} platforms are {TOO_LARGE}"]
+    assert len(shown["Platforms"]) == LARGEST_IMAGE_BYTES // 5 // 220 == 3813
+    assert shown["Cut"] == [f"{40_000 - 3813} platforms are {TOO_LARGE}"]
 
 
 @pytest.mark.parametrize(("more", "count"), [(0, 2), (1, 1)])
 def test_every_version_keeps_16_kib_of_labels_and_a_platform(more: int, count: int) -> None:
     title = len('"org.opencontainers.image.title":"mañana",'.encode())
     wide = described("2.0", letter="b", platform=Platform("linux", "arm", "v" * 20_000))
+    wide["Platforms"] *= 2
     shown = document(wide, *(large(number, 16_384 - title + more) for number in range(300)))
     assert {len(version.get("Labels", ())) for version in shown["Versions"]} == {0, count}
     assert [len(version["Platforms"]) for version in shown["Versions"]] == [1] * 301
@@ -505,6 +516,13 @@ def test_versions_are_listed_without_their_layers() -> None:
     subject = replace(image(sizes=(1,)), config=replace(config(), diff_ids=(digest("d"),)))
     version = describe_version(APP, digest("a"), OCI_MANIFEST, [subject])
     assert version.keys() - document(version)["Versions"][0].keys() == {"Layers", "DiffIDs"}
+
+
+def test_a_version_that_is_listed_stays_as_it_was() -> None:
+    version = described("1.0")
+    before = round_trip(version)
+    document(version)
+    assert version == before
 
 
 def test_versions_are_listed_with_the_newest_first() -> None:
