@@ -193,6 +193,7 @@ def test_it_draws_any_text_well_formed(badge: Badge, style: str) -> None:
         ("\x00\x07a\x1b[31m\x7f\x9f", "a[31m"),
         ("a\ud83d\udfffb\ufffe\uffff", "ab"),
         ("one\ntwo\tthree\u2028four\r", "one two three four"),
+        (" plain ", "plain"),
         ("\u3000 both ends \x00 ", "both ends"),
         ("]]>", "]]>"),
         ("<!--", "<!--"),
