@@ -341,7 +341,7 @@ def test_a_version_of_an_image_gets_its_details_back_from_its_own_document() -> 
 
 
 def test_a_version_takes_tags_in_the_place_of_those_it_had() -> None:
-    assert tags_of(tagged(described("old"), {"b", "a"})) == ["a", "b"]
+    assert tags_of(tagged(described("old"), ["b", "c", "a"])) == ["a", "b", "c"]
 
 
 def test_a_version_that_is_tagged_anew_leaves_the_other_as_it_was() -> None:
@@ -388,7 +388,7 @@ def test_the_only_platform_is_left_out_if_it_is_too_large() -> None:
 
 def test_the_document_of_a_version_is_filled_to_the_last_byte() -> None:
     def filled(padding: int) -> VersionDocument:
-        return on_platforms(platform_image(1), platform_image(2, "x" * padding))
+        return on_platforms(platform_image(1), platform_image(2), platform_image(3, "x" * padding))
 
     padding = LARGEST_VERSION_BYTES - 1 - size_bytes(filled(1)) + 1
     assert size_bytes(filled(padding)) == LARGEST_VERSION_BYTES - 1
@@ -510,6 +510,12 @@ def test_the_current_version_is_on_top() -> None:
     shown = document(old, described("latest", "2.0", letter="b", sizes=(2, 3)))
     fields = shown["LatestSHA"], shown["Id"], shown["LatestVersion"], shown["LayerCount"], shown["DownloadSize"]
     assert fields == ("b" * 64, "b" * 64, "2.0", 2, 5)
+
+
+def test_the_labels_and_annotations_of_the_current_version_are_on_top() -> None:
+    subject = image(labels={"a": "1"}, annotations={"b": "mañana"})
+    shown = document(describe_version(APP, digest("a"), OCI_MANIFEST, [subject]))
+    assert (shown["Labels"], shown["Annotations"]) == ({"a": "1"}, {"b": "mañana"})
 
 
 def test_versions_are_listed_without_their_layers() -> None:
