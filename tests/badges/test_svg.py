@@ -149,6 +149,7 @@ def test_it_draws_to_the_measures_of_badge_maker(
         ("license", "Apache-2.0", (47, 73), (245, 370), (825, 630)),
         ("license", "MIT", (47, 31), (245, 370), (615, 210)),
         ("Image", "not found", (45, 63), (235, 350), (755, 530)),
+        ("license", "alpine MIT latest", (47, 101), (245, 370), (965, 910)),  # 92.00 on paper, 91.99… in floats
     ],
 )
 def test_it_places_both_texts(
@@ -401,8 +402,7 @@ def test_it_describes_the_badge_it_draws(badge: Badge, document: dict[str, objec
 
 @pytest.mark.parametrize("badge", [Badge("größe", "1 MiB", "#123456"), Badge("", "latest", "#cb4a31", "#000080")])
 def test_it_reads_the_badge_back_that_it_describes(badge: Badge) -> None:
-    read = badge_of(endpoint_document(badge))
-    assert (read.label, read.message, draw(read)) == (badge.label, badge.message, draw(badge))
+    assert badge_of(endpoint_document(badge)) == badge
 
 
 @pytest.mark.parametrize("field", ["label", "message", "color"])
