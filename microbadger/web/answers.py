@@ -9,6 +9,7 @@ from functools import lru_cache
 from flask import Response, current_app, request
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 
+from microbadger.http import NoThread
 from microbadger.image import document_bytes
 from microbadger.logs import EventLog
 from microbadger.site import CONTENT_SECURITY_POLICY, PublishError
@@ -25,6 +26,7 @@ NOT_KEPT = "no-store"
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
+_RETRY_AFTER_SECONDS = 30
 _TYPES = {
     ".svg": "image/svg+xml",
     ".json": JSON,
@@ -124,14 +126,14 @@ def error_answer(error: HTTPException) -> Response:
     return response
 
 
-def trouble_answer(error: OSError | StoreError | PublishError) -> Response:
+def trouble_answer(error: OSError | StoreError | PublishError | NoThread) -> Response:
     """Answer that this machine cannot do it now, as on a full disk: senders of webhooks try again."""
     log.error("request_failed", method=request.method, rule=request.url_rule, status=503, error=error)
     if isinstance(error, StoreError):
         reason = "the database cannot be used"  # its own words name a path of this machine
     else:
         reason = (error.strerror or "a file cannot be used") if isinstance(error, OSError) else str(error)
-    return error_answer(ServiceUnavailable(f"This cannot be done now: {reason}."))
+    return error_answer(ServiceUnavailable(f"This cannot be done now: {reason}.", retry_after=_RETRY_AFTER_SECONDS))
 
 
 def defect_answer(error: Exception) -> Response:  # noqa: ARG001 - the log takes it from the interpreter
