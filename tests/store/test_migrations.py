@@ -1,14 +1,15 @@
 """The schema of a database: its version, and how an older one is brought up to date."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy import Connection, NullPool, create_engine, inspect, select, text
 
 from microbadger.store.database import Database, StoreError
 from microbadger.store.migrations import MIGRATIONS, Migration
-from microbadger.store.tables import META, RECORDS, REQUESTS
+from microbadger.store.tables import META, RECORDS, REQUESTS, SCHEMA
 from tests.store.world import Process, database_at, put
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "store"
@@ -107,6 +108,41 @@ def test_a_database_of_the_first_version_becomes_what_a_new_one_is(file: Path, t
     with database_at(file).read() as connection:
         request = connection.execute(select(REQUESTS)).one()
     assert (request.tag, request.asked, request.is_view, request.due_at, request.follow_ups) == ("3.20", 2, False, 0, 0)
+
+
+def make_older(file: Path, version: int) -> None:
+    """Make a database of an older version that has a record."""
+    file.parent.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(file)) as old:
+        old.executescript((SAMPLES / "version-1.sql").read_text())
+        old.execute("INSERT INTO meta VALUES ('schema_version', '1'), ('identity', 'old')")
+        old.execute("INSERT INTO tracked_images VALUES ('ghcr.io/a/put', 'a/put', '[]', true, 1)")
+        old.execute("INSERT INTO records VALUES ('ghcr.io/a/put', '', 0, '{}', '', x'00')")
+        old.commit()
+    engine = create_engine(f"sqlite:///{file}", poolclass=NullPool)
+    with engine.begin() as connection:
+        for migrate in MIGRATIONS[: version - 1]:
+            migrate(connection)
+        connection.execute(META.update().where(META.c.key == "schema_version").values(value=str(version)))
+
+
+TABLES = sorted(SCHEMA.tables.keys() - {"meta"})
+
+
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS) + 1))
+@pytest.mark.parametrize("lost", [*([table] for table in TABLES), TABLES], ids=lambda lost: ",".join(lost[:2]))
+def test_an_older_database_is_migrated_whatever_table_it_has_lost(
+    file: Path, tmp_path: Path, version: int, lost: list[str]
+) -> None:
+    make_older(file, version)
+    with closing(sqlite3.connect(file)) as old:
+        for table in lost:
+            old.execute(f"DROP TABLE IF EXISTS {table}")
+    put(tmp_path / "new.db", "key", "value")
+
+    put(file, "key", "value")
+
+    assert shape_of(file) == shape_of(tmp_path / "new.db")
 
 
 def shape_of(file: Path) -> dict[str, set[tuple[str, str, bool]]]:
