@@ -25,6 +25,7 @@ from microbadger.store.connections import Connections, Kind, engine_for, engine_
 from microbadger.store.files import (
     PRIVATE_MODE,
     FileStamp,
+    StillLocked,
     copies_set_aside,
     lock_file,
     make_folder,
@@ -60,6 +61,7 @@ _ALTHOUGH_CUT = "PRAGMA writable_schema = 1"  # else SQLite reads nothing of a f
 _MISTAKES = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 """Errors that a statement makes, and not the database."""
 _NO_FILE = FileStamp(0, 0, 0)
+_BEING_OPENED = "another process is bringing it up to date; try again"
 
 
 class StoreError(Exception):
@@ -170,9 +172,9 @@ class Database:
     @contextmanager
     def _turn_to_open(self) -> Iterator[None]:
         """Wait until no other thread opens the database. A thread in haste gives up before those do."""
-        seconds = patience(float("inf"))
+        seconds = patience(math.inf)
         if not self._lock.acquire(timeout=-1 if math.isinf(seconds) else seconds):
-            raise self._unusable(BUSY)
+            raise self._unusable(_BEING_OPENED)
         try:
             yield
         finally:
@@ -203,6 +205,8 @@ class Database:
             raise self._unusable(f"{error.strerror or error}; make its folder writable") from error
         except UnknownSchema as error:
             raise self._unusable(str(error)) from error
+        except StillLocked as error:
+            raise self._unusable(_BEING_OPENED) from error
         except (DBAPIError, self._driver_error) as error:
             raise self._unusable(reason_for(error)) from error
         return opened
@@ -218,7 +222,8 @@ class Database:
             opened = _Opened(self._connected(self._engine))
         else:
             make_folder(self._file.parent)
-            with lock_file(self._file.with_name(f".{self._file.name}.lock")):
+            lock = self._file.with_name(f".{self._file.name}.lock")
+            with lock_file(lock, seconds=patience(math.inf)):
                 opened = self._open_file(self._file, before)
         if before:
             before.connections.close()
