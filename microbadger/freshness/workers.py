@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from apscheduler.executors.base import BaseExecutor, run_job
 from apscheduler.schedulers.base import BaseScheduler
 
+from microbadger.http import NoThread, start_thread
 from microbadger.logs import EventLog
 
 log = EventLog(__name__)
@@ -48,12 +50,11 @@ class Workers(BaseExecutor):  # type: ignore[misc]
         self._has_ended = False
 
     def start(self, scheduler: BaseScheduler, alias: str) -> None:
-        """Start the threads, as APScheduler does with its executors."""
+        """Start one thread, and others when there is work for them: a machine may not allow all at once."""
         super().start(scheduler, alias)
         self._alias = alias
         with self._changed:
-            for _ in range(self._count):
-                self._start_thread()
+            self._start_thread()
 
     def shutdown(self, wait: bool = True) -> None:  # noqa: ARG002 - it never waits
         """Begin no more work."""
@@ -111,11 +112,8 @@ class Workers(BaseExecutor):  # type: ignore[misc]
         if self._threads >= self._most:
             return
         name = f"{self._alias}-{next(self._numbers)}"
-        try:
-            threading.Thread(target=self._work, name=name, daemon=True).start()
-        except RuntimeError as error:  # the machine allows no more: those that are there do the work
-            log.warning("thread_not_started", error=error)
-        else:
+        with suppress(NoThread):  # those that are there do the work
+            start_thread(name, self._work)
             self._threads += 1
 
     def _work(self) -> None:

@@ -28,6 +28,7 @@ from microbadger.store.connections import MOST_CONNECTIONS, Connections, NoConne
 from microbadger.store.files import (
     PRIVATE_MODE,
     FileStamp,
+    StillLocked,
     copies_set_aside,
     lock_file,
     make_folder,
@@ -61,6 +62,7 @@ _MISTAKES = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 """Errors that a statement makes, and not the database."""
 _NO_CONNECTION_FREE = f"all {MOST_CONNECTIONS} connections of this process are in use; try again"
 _NO_FILE = FileStamp(0, 0, 0)
+_BEING_OPENED = "another process is bringing it up to date; try again"
 
 
 class StoreError(Exception):
@@ -180,9 +182,9 @@ class Database:
     @contextmanager
     def _turn_to_open(self) -> Iterator[None]:
         """Wait until no other thread opens the database. A thread in haste gives up before those do."""
-        seconds = patience(float("inf"))
+        seconds = patience(math.inf)
         if not self._lock.acquire(timeout=-1 if math.isinf(seconds) else seconds):
-            raise self._unusable(BUSY if self._file else "it has not answered in time; check its server")
+            raise self._unusable(_BEING_OPENED if self._file else "it has not answered in time; check its server")
         try:
             yield
         finally:
@@ -216,6 +218,8 @@ class Database:
             raise self._unusable(str(error)) from error
         except NoConnectionFree as error:
             raise self._unusable(_NO_CONNECTION_FREE) from error
+        except StillLocked as error:
+            raise self._unusable(_BEING_OPENED) from error
         except (DBAPIError, self._driver_error) as error:
             raise self._failed(error) from error
         return opened
@@ -244,7 +248,8 @@ class Database:
             opened = _Opened(self._connected(self._engine))
         else:
             make_folder(self._file.parent)
-            with lock_file(self._file.with_name(f".{self._file.name}.lock")):
+            lock = self._file.with_name(f".{self._file.name}.lock")
+            with lock_file(lock, seconds=patience(math.inf)):
                 opened = self._open_file(self._file, before)
         if before:
             before.connections.close()

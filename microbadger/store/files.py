@@ -8,6 +8,7 @@ clean-up after a crash.
 import errno
 import fcntl
 import glob
+import math
 import os
 import tempfile
 import time
@@ -29,6 +30,7 @@ _TEMPORARY_PREFIX = ".new-"
 _ATTEMPTS = 100
 _LEAST_ROOM_BYTES = 4096
 _MOST_SET_ASIDE = 3
+_POLL_SECONDS = 0.01
 _NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
 
 
@@ -196,17 +198,37 @@ def make_folder(folder: Path) -> None:
         folder.chmod(0o755)
 
 
+class StillLocked(Exception):
+    """Another thread or process holds the lock of a file, and it takes too long to wait for it."""
+
+
 @contextmanager
-def lock_file(path: Path) -> Iterator[None]:
-    """Hold the lock at ``path``; wait while another holds it."""
+def lock_file(path: Path, *, seconds: float = math.inf) -> Iterator[None]:
+    """Hold the lock at ``path``; wait while another holds it. Raises StillLocked after so many seconds."""
     make_folder(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_MODE)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _wait_for_lock(descriptor, seconds)
         yield
     finally:
         fcntl.flock(descriptor, fcntl.LOCK_UN)  # a process forked meanwhile may hold a copy of the descriptor
         os.close(descriptor)
+
+
+def _wait_for_lock(descriptor: int, seconds: float) -> None:
+    if math.isinf(seconds):
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return
+    ends_at = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= ends_at:
+                raise StillLocked from None
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
 
 
 def _temporary_beside(path: Path) -> tuple[int, str]:

@@ -1,5 +1,6 @@
 """Brings a database to the schema of this program."""
 
+import re
 import secrets
 from collections.abc import Callable, Sequence
 
@@ -14,11 +15,14 @@ log = EventLog(__name__)
 
 Migration = Callable[[Connection], None]
 
+_CHANGED_TABLE = re.compile(r"(?:ALTER TABLE|CREATE INDEX \w+ ON|UPDATE) (\w+)")
+
 
 def _tell_pushes_from_views(connection: Connection) -> None:
     """Tell pushes from views, remember lists of tags and what is broken, and keep content for each image apart."""
     bytes_type = "BYTEA" if connection.dialect.name == "postgresql" else "BLOB"
-    for statement in (
+    _execute(
+        connection,
         "ALTER TABLE checks RENAME COLUMN wanted_tags TO pushed_tags",
         "ALTER TABLE checks ADD COLUMN viewed_tags TEXT NOT NULL DEFAULT '{}'",
         "ALTER TABLE checks ADD COLUMN note TEXT",
@@ -29,21 +33,20 @@ def _tell_pushes_from_views(connection: Connection) -> None:
         f"CREATE TABLE tag_lists (image TEXT NOT NULL PRIMARY KEY, document {bytes_type} NOT NULL)",
         "CREATE TABLE broken_content (image TEXT NOT NULL, digest TEXT NOT NULL, error TEXT NOT NULL,"
         " failures INTEGER NOT NULL, retry_at FLOAT NOT NULL, PRIMARY KEY (image, digest))",
-        "DROP TABLE content",  # nothing says for which image it was read
+        "DROP TABLE IF EXISTS content",  # nothing says for which image it was read
         f"CREATE TABLE content (image TEXT NOT NULL, digest TEXT NOT NULL, body {bytes_type} NOT NULL,"
         " size_bytes INTEGER NOT NULL, used_at FLOAT NOT NULL, PRIMARY KEY (image, digest))",
         "CREATE INDEX content_by_used_at ON content (used_at, size_bytes)",
-    ):
-        connection.execute(text(statement))
+    )
 
 
 def _count_interrupted_checks(connection: Connection) -> None:
     """Count the checks that began and never ended."""
-    statement = (
+    _execute(
+        connection,
         "CREATE TABLE interrupted_checks (image TEXT NOT NULL PRIMARY KEY, times INTEGER NOT NULL,"
-        " retry_at FLOAT NOT NULL)"
+        " retry_at FLOAT NOT NULL)",
     )
-    connection.execute(text(statement))
 
 
 def _order_text_by_code_points(connection: Connection) -> None:
@@ -61,19 +64,24 @@ def _order_text_by_code_points(connection: Connection) -> None:
 
 def _remember_absent_tags(connection: Connection) -> None:
     """Remember the tags that only a later check can show to be gone."""
-    connection.execute(text("ALTER TABLE checks ADD COLUMN absent_tags TEXT"))
+    _execute(connection, "ALTER TABLE checks ADD COLUMN absent_tags TEXT")
 
 
 def _tell_public_records_from_private_ones(connection: Connection) -> None:
     """Have each record say whether its image is public; of the records that there are, as far as that is known."""
-    for statement in (
+    if not _has_table(connection, "records"):
+        return
+    _execute(
+        connection,
         "ALTER TABLE records ADD COLUMN is_public BOOLEAN NOT NULL DEFAULT FALSE",
         "CREATE INDEX records_by_is_public ON records (is_public, image)",
-        "UPDATE records SET is_public = TRUE"
-        " WHERE image NOT IN (SELECT image FROM tracked_images WHERE is_private)"
-        " AND 'read_as_private:' || image NOT IN (SELECT key FROM meta)",
-    ):
-        connection.execute(text(statement))
+        "UPDATE records SET is_public = TRUE WHERE 'read_as_private:' || image NOT IN (SELECT key FROM meta)",
+    )
+    if _has_table(connection, "tracked_images"):
+        _execute(
+            connection,
+            "UPDATE records SET is_public = FALSE WHERE image IN (SELECT image FROM tracked_images WHERE is_private)",
+        )
     listed = connection.execute(select(META.c.value).where(META.c.key == "images.txt")).scalar_one_or_none() or ""
     private_lines = [line for line in listed.splitlines() if "private" in line]
     for image in connection.execute(text("SELECT image FROM records")).scalars().all():
@@ -85,7 +93,8 @@ def _tell_public_records_from_private_ones(connection: Connection) -> None:
 def _share_work_and_limits(connection: Connection) -> None:
     """Let all processes claim what is due, and know how much each registry takes from them together."""
     text_type = 'TEXT COLLATE "C"' if connection.dialect.name == "postgresql" else "TEXT"
-    for statement in (
+    _execute(
+        connection,
         "CREATE INDEX checks_by_registry ON checks (registry, due_at)",
         "CREATE INDEX tracked_images_by_number ON tracked_images (number)",
         f"CREATE TABLE claims (image {text_type} NOT NULL, is_asked BOOLEAN NOT NULL, registry {text_type} NOT NULL,"
@@ -94,8 +103,19 @@ def _share_work_and_limits(connection: Connection) -> None:
         f"CREATE TABLE pulls (host {text_type} NOT NULL, account {text_type} NOT NULL, source {text_type} NOT NULL,"
         " pulls_left BIGINT NOT NULL, allowed BIGINT NOT NULL, known_until FLOAT NOT NULL, heard_at FLOAT NOT NULL,"
         " PRIMARY KEY (host, account, source))",
-    ):
-        connection.execute(text(statement))
+    )
+
+
+def _execute(connection: Connection, *statements: str) -> None:
+    """Execute statements, but none that changes a table that is lost: `bring_up_to_date` makes it at the end."""
+    for statement in statements:
+        changed = _CHANGED_TABLE.match(statement)
+        if changed is None or _has_table(connection, changed[1]):
+            connection.execute(text(statement))
+
+
+def _has_table(connection: Connection, name: str) -> bool:
+    return inspect(connection).has_table(name)
 
 
 MIGRATIONS: Sequence[Migration] = (

@@ -8,6 +8,7 @@ from functools import lru_cache
 from flask import Response, current_app, request
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 
+from microbadger.http import NoThread
 from microbadger.image import document_bytes
 from microbadger.logs import EventLog
 from microbadger.site import (
@@ -122,7 +123,7 @@ def error_answer(error: HTTPException) -> Response:
     return response
 
 
-def trouble_answer(error: OSError | StoreError | PublishError) -> Response:
+def trouble_answer(error: OSError | StoreError | PublishError | NoThread) -> Response:
     """Answer that this machine cannot do it now, as on a full disk: senders of webhooks try again."""
     log.error("request_failed", method=request.method, rule=request.url_rule, status=503, error=error)
     if isinstance(error, StoreError):

@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from microbadger.cdn import CdnPurge
 from microbadger.freshness import Freshness
+from microbadger.http import NoThread
 from microbadger.notifications import Notifications
 from microbadger.site import PublicTree, PublishError, SiteOptions
 from microbadger.store import Counts, StoreError
@@ -64,7 +65,7 @@ class Web:
         ):
             app.register_blueprint(routes.blueprint())
         app.register_error_handler(HTTPException, error_answer)
-        for trouble in (OSError, StoreError, PublishError):
+        for trouble in (OSError, StoreError, PublishError, NoThread):
             app.register_error_handler(trouble, trouble_answer)
         app.register_error_handler(Exception, defect_answer)
         return app

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy import Connection, NullPool, create_engine, inspect, select, tex
 
 from microbadger.store.database import Database, StoreError
 from microbadger.store.migrations import MIGRATIONS, Migration
-from microbadger.store.tables import META, RECORDS, REQUESTS
+from microbadger.store.tables import META, RECORDS, REQUESTS, SCHEMA
 from tests.store.world import WAIT_SECONDS, Place, Process, database_at, put, url_of
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "store"
@@ -133,6 +134,40 @@ def test_a_database_of_the_first_version_becomes_what_a_new_one_is(places: Calla
     assert (request.tag, request.asked, request.is_view, request.due_at, request.follow_ups) == ("3.20", 2, False, 0, 0)
     for place in (old, new):
         database_at(place).close()
+
+
+def make_older(file: Path, version: int) -> None:
+    """Make a database of an older version that has a record."""
+    begin_as_version_1(file)
+    engine = create_engine(url_of(file), poolclass=NullPool)
+    with engine.begin() as connection:
+        for row in (
+            "tracked_images VALUES ('ghcr.io/a/put', 'a/put', '[]', true, 1)",
+            "records VALUES ('ghcr.io/a/put', '', 0, '{}', '', x'00')",
+        ):
+            connection.execute(text(f"INSERT INTO {row}"))
+        for migrate in MIGRATIONS[: version - 1]:
+            migrate(connection)
+        connection.execute(META.update().where(META.c.key == "schema_version").values(value=str(version)))
+
+
+TABLES = sorted(SCHEMA.tables.keys() - {"meta"})
+
+
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS) + 1))
+@pytest.mark.parametrize("lost", [*([table] for table in TABLES), TABLES], ids=lambda lost: ",".join(lost[:2]))
+def test_an_older_database_is_migrated_whatever_table_it_has_lost(
+    file: Path, tmp_path: Path, version: int, lost: list[str]
+) -> None:
+    make_older(file, version)
+    with closing(sqlite3.connect(file)) as old:
+        for table in lost:
+            old.execute(f"DROP TABLE IF EXISTS {table}")
+    put(tmp_path / "new.db", "key", "value")
+
+    put(file, "key", "value")
+
+    assert shape_of(file) == shape_of(tmp_path / "new.db")
 
 
 def shape_of(place: Place) -> dict[str, set[tuple[str, str, bool]]]:
