@@ -159,7 +159,7 @@ def test_the_record_the_change_and_the_message_are_committed_together(
 
     assert full.refresh() == "The disk is full.", "everybody may read it"
     assert 'event=database_failed image=' in caplog.text
-    assert 'error="The disk of db.internal is full."' in caplog.text
+    assert 'error="The disk of 192.0.2.1 is full."' in caplog.text
     assert (bench.record, bench.changes) == (before, [])
 
     assert bench.refresh() is None
