@@ -84,6 +84,7 @@ def test_it_measures_as_badge_maker_does(text: str, width: int) -> None:
         ("abc", VERDANA_10_BOLD, 19 + 3.75),
         ("日", VERDANA_10, 10 + 1.25),
         ("日", VERDANA_10_BOLD, 10 + 1.25),
+        ("日" * 100, VERDANA_10, 1000 + 125),
         ("", VERDANA_10, 0),
     ],
 )

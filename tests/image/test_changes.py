@@ -55,11 +55,11 @@ def test_the_lists_of_an_entry_are_never_null() -> None:
 
 
 def test_the_tags_of_an_entry_are_in_order() -> None:
-    change = entry(image(a="z x y", b="w u v"), image(a="c a b", b="y z x"))
+    change = entry(image(a="y u", b="x w v"), image(a="x b z", b="y a c"))
 
     assert change is not None
-    assert [new["tag"] for new in change["New"]] == ["a", "b", "c"]
-    assert [moved["tag"] for moved in change["Changed"]] == ["x", "y", "z"]
+    assert [new["tag"] for new in change["New"]] == ["a", "b", "c", "z"]
+    assert [moved["tag"] for moved in change["Changed"]] == ["x", "y"]
     assert [gone["tag"] for gone in change["Deleted"]] == ["u", "v", "w"]
 
 
