@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -110,9 +110,9 @@ def test_monitors_see_that_the_database_is_away_and_that_it_is_back(
 
 @contextmanager
 def tables_locked(server: PostgresqlServer) -> Iterator[None]:
-    with psycopg.connect(server.url()) as connection:
-        for table in SCHEMA.tables:
-            connection.execute(f"LOCK TABLE {table}".encode())
+    with ExitStack() as stack:
+        for table in SCHEMA.tables:  # each by a session of its own: one that waited itself could end in a deadlock
+            stack.enter_context(psycopg.connect(server.url())).execute(f"LOCK TABLE {table}".encode())
         yield
 
 
