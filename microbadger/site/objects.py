@@ -184,7 +184,7 @@ class Objects:
             "pool_idle_timeout": timedelta(seconds=_IDLE_SECONDS),
         }
         if address.ca_bundle:
-            client["root_certificate"] = Path(address.ca_bundle).read_bytes()
+            client["root_certificate"] = _certificates(address.ca_bundle)
         retry: RetryConfig = {"max_retries": retries, "retry_timeout": timedelta(seconds=min(seconds, _RETRY_SECONDS))}
         named = {
             "endpoint": address.endpoint,
@@ -201,6 +201,16 @@ class Objects:
             retry_config=retry,
             **{name: value for name, value in named.items() if value},  # type: ignore[arg-type]
         )
+
+
+def _certificates(bundle: str) -> bytes:
+    """Return the certificates of a file, or of all files of folders. Raises ObjectsError."""
+    try:
+        named = [Path(each) for each in bundle.split(os.pathsep)]
+        files = [file for each in named for file in (sorted(each.iterdir()) if each.is_dir() else [each])]
+        return b"\n".join(file.read_bytes() for file in files if not file.is_dir())
+    except OSError as error:
+        raise ObjectsError(f"the certificate authorities cannot be read: {error.strerror}") from error
 
 
 def _first_line(error: Exception) -> str:

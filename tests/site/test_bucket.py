@@ -1,11 +1,15 @@
 """A bucket that is away, slow, full or refuses, and what is asked of one that is well."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from microbadger.site.bucket import PublicBucket
 from microbadger.site.tree import Overtaken, PublishError
@@ -177,3 +181,13 @@ def test_a_store_that_refuses_every_condition_is_no_other_process(
         with pytest.raises(PublishError, match=reason):
             bucket.publish({"a": lambda: b"new"}, over=over)
         assert reason in bucket.problems[0]
+
+
+def test_certificate_authorities_are_those_of_a_file_or_of_a_folder(store: FakeObjectStore, tmp_path: Path) -> None:
+    folder, missing = tmp_path / "authorities", tmp_path / "none.pem"
+    folder.mkdir()
+    shutil.copy(DEFAULT_CA_BUNDLE_PATH, folder)
+    for bundle in (DEFAULT_CA_BUNDLE_PATH, str(folder), f"{folder}{os.pathsep}{DEFAULT_CA_BUNDLE_PATH}"):
+        assert PublicBucket(replace(store.address, ca_bundle=bundle)).problems == []
+    problems = PublicBucket(replace(store.address, ca_bundle=str(missing))).problems
+    assert "the certificate authorities cannot be read: No such file or directory" in problems[0]
