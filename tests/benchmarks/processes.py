@@ -1,8 +1,8 @@
 """How many checks a second one, two and four services make over one PostgreSQL, and one over SQLite.
 
-Run with ``python -m tests.benchmarks.processes [--images 600]``; it starts everything itself and prints a table. Checks
-are of unchanged images, in registries 20 ms away. The CPU time of each part shows whether the cores are full: then more
-services cannot make more checks.
+Run with ``python -m tests.benchmarks.processes [--images 600] [--away-ms 20]``; it starts everything itself and prints
+a table. Checks are of unchanged images, in registries so far away. The CPU time of each part shows whether the cores are
+full: then more services cannot make more checks.
 """
 
 import argparse
@@ -27,7 +27,6 @@ from tests.postgresql import PostgresqlServer, running_postgresql
 from tests.running_service import RunningService
 
 REGISTRIES = 12
-AWAY_SECONDS = 0.02
 COUNTS = (1, 2, 4)
 DEADLINE_SECONDS = 300.0
 ENDED = "SELECT count(*) FROM checks WHERE ended_at > {:f} AND due_at > 0"
@@ -40,9 +39,10 @@ class Registry(BaseHTTPRequestHandler):
     """A registry some milliseconds away that has an image of its own under every name."""
 
     protocol_version = "HTTP/1.1"
+    away_seconds: float
 
     def do_GET(self) -> None:
-        time.sleep(AWAY_SECONDS)
+        time.sleep(self.away_seconds)
         _, _, team, name, kind, last = self.path.partition("?")[0].split("/")
         found = image_of(f"{self.headers['Host']}/{team}/{name}")
         if kind == "tags":
@@ -76,10 +76,12 @@ def image_of(name: str) -> FakeImage:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--images", type=int, default=600)
-    images = parser.parse_args().images
+    parser.add_argument("--away-ms", type=int, default=20)
+    given = parser.parse_args()
+    images = given.images
     print("| services | checks a second | each made | CPU ms a check: services | database | registries | cores busy |")
     print("| --- | ---: | --- | ---: | ---: | ---: | ---: |")
-    with registries() as hosts, running_postgresql() as server, tempfile.TemporaryDirectory() as folder:
+    with registries(given.away_ms / 1000) as hosts, running_postgresql() as server, tempfile.TemporaryDirectory() as folder:
         names = [f"{hosts[number % len(hosts)]}/team/image{number}" for number in range(images)]
         measure_sqlite(Path(folder), names)
         for count in COUNTS:
@@ -87,8 +89,9 @@ def main() -> None:
 
 
 @contextmanager
-def registries() -> Iterator[list[str]]:
-    servers = [ThreadingHTTPServer(("127.0.0.1", 0), Registry) for _ in range(REGISTRIES)]
+def registries(away_seconds: float) -> Iterator[list[str]]:
+    registry = type("Away", (Registry,), {"away_seconds": away_seconds})
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), registry) for _ in range(REGISTRIES)]
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
