@@ -1,8 +1,8 @@
 """How many checks a second one, two and four services make over one PostgreSQL, and one over SQLite.
 
 Run with ``python -m tests.benchmarks.processes [--images 600] [--away-ms 20]``; it starts everything itself and prints
-a table. Checks are of unchanged images, in registries so far away. The CPU time of each part shows whether the cores are
-full: then more services cannot make more checks.
+a table. Checks are of unchanged images, in registries so far away. The CPU time of each part shows whether the cores
+are full: then more services cannot make more checks.
 """
 
 import argparse
@@ -81,7 +81,8 @@ def main() -> None:
     images = given.images
     print("| services | checks a second | each made | CPU ms a check: services | database | registries | cores busy |")
     print("| --- | ---: | --- | ---: | ---: | ---: | ---: |")
-    with registries(given.away_ms / 1000) as hosts, running_postgresql() as server, tempfile.TemporaryDirectory() as folder:
+    away = registries(given.away_ms / 1000)
+    with away as hosts, running_postgresql() as server, tempfile.TemporaryDirectory() as folder:
         names = [f"{hosts[number % len(hosts)]}/team/image{number}" for number in range(images)]
         measure_sqlite(Path(folder), names)
         for count in COUNTS:
