@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from werkzeug.wrappers import Response
 from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.image.reference import Repository
 from microbadger.registry.credentials import Credential
+from microbadger.site.folder import PublicFolder
 from microbadger.site.paths import CATALOGUE, HOME, ImagePaths, image_in
 from microbadger.site.tree import PublishError
 from microbadger.store.tables import SCHEMA
@@ -139,6 +141,30 @@ def put_folder(service: Service, path: str, *, is_empty: bool) -> None:
     """Put a folder where a public file was."""
     (service.bench.public / path).unlink(missing_ok=True)
     (service.bench.public / path / ("" if is_empty else "of somebody else")).mkdir(parents=True)
+
+
+class StubbornFolder(PublicFolder):
+    """A folder from which the files of badges cannot be removed."""
+
+    def remove(self, path: str) -> bool:
+        if path.startswith("badges/"):
+            raise PublishError(f"cannot remove {path}")
+        return super().remove(path)
+
+
+def test_what_a_command_could_not_remove_goes_in_a_later_round(service: Service) -> None:
+    service.bench.list_images(f"{service.child}\n", seconds_ago=1800)
+    service.bench.freshness.track(TrackedImage(service.web, private=True))
+    service.restart(publisher=StubbornFolder(service.bench.public))
+    for revoke in (partial(service.bench.freshness.untrack, service.web), service.round):
+        with pytest.raises(PublishError):
+            revoke()
+    assert service.holds(service.web)
+
+    service.restart()
+    service.round()
+
+    assert not service.holds(service.web)
 
 
 PLACES = ["badges/size/{}.svg", "v1/images/{}.json", "images/{}/index.html", "v1/images/{}/-/changes.json"]
