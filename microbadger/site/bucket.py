@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from io import FileIO
 from itertools import islice
@@ -143,6 +143,12 @@ class PublicBucket:
             self._delete(path)  # what the bucket shows to nobody now is there all the same
         return was_there
 
+    def at_once(self, work: Callable[[T], R], each: Iterable[T]) -> list[R]:
+        """Return what comes of some work on each of many, several at once."""
+        self._find_out_whether_it_is_back()
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(work, each))
+
     def paths(self) -> Iterable[str]:
         """Return nothing: listing a bucket costs, and an object is whole or was never written."""
         return ()
@@ -197,6 +203,7 @@ class PublicBucket:
     def _all(self, work: Callable[[T], R], each: Iterable[T], ends_at: float) -> list[R]:
         """Do something with each of many, several at once; begin no more when one has failed or the time is over."""
         waiting, done = iter(each), list[R]()
+        self._find_out_whether_it_is_back()
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             while batch := list(islice(waiting, _MADE_AT_ONCE)):
                 if self._clock() > ends_at:
@@ -208,6 +215,12 @@ class PublicBucket:
                     for future in futures:
                         future.cancel()
         return done
+
+    def _find_out_whether_it_is_back(self) -> None:
+        """Let one request find out, where the bucket was away: of many at once all others would be refused."""
+        if self._objects.is_away:
+            with suppress(ObjectsError):  # the requests that follow say so
+                self._objects.head(HOME)
 
     @contextmanager
     def _translated(self, what: str, path: str) -> Iterator[None]:

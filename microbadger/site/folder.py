@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from io import FileIO
 from pathlib import Path
+from typing import TypeVar
 
 from microbadger.logs import EventLog
 from microbadger.site.tree import PublishError, Seen, cannot, remove_all
@@ -25,6 +26,9 @@ from microbadger.store import (
 )
 
 log = EventLog(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class PublicFolder:
@@ -115,6 +119,10 @@ class PublicFolder:
         """Remove a file, and the folders this leaves empty; return False if there was none."""
         with _translated("remove", path):
             return remove_file(self.folder / path, self.folder)
+
+    def at_once(self, work: Callable[[T], R], each: Iterable[T]) -> list[R]:
+        """Return what comes of some work on each of many, one after the other: a disk is near."""
+        return [work(one) for one in each]
 
     def paths(self) -> Iterator[str]:
         """Yield the paths of all public files but those that are being written."""

@@ -102,6 +102,11 @@ class Objects:
         self._attempt(lambda: obstore.delete(self._writing(), path))
 
     @property
+    def is_away(self) -> bool:
+        """Whether the last request failed for a reason on the side of the bucket."""
+        return self._is_away
+
+    @property
     def is_resting(self) -> bool:
         """Whether the bucket failed a moment ago, so that nothing is asked of it now."""
         return self._is_away and self._clock() < self._away_until

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from io import FileIO
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 
 class PublishError(Exception):
@@ -30,6 +30,10 @@ class Seen:
 
     etag: str = ""
     size_bytes: int = 0
+
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class PublicTree(Protocol):
@@ -80,6 +84,9 @@ class PublicTree(Protocol):
     def remove(self, path: str) -> bool:
         """Remove a file; return False if there was none."""
 
+    def at_once(self, work: Callable[[T], R], each: Iterable[T]) -> list[R]:
+        """Return what comes of some work on each of many, several at once where a place is far away."""
+
     def paths(self) -> Iterable[str]:
         """Return the path of every file, for one to be found that nobody knows; none where a place cannot be listed."""
 
@@ -94,14 +101,17 @@ def cannot(what: str, path: str, place: str, reason: object) -> PublishError:
 
 def remove_all(tree: PublicTree, paths: Iterable[str]) -> list[str]:
     """Remove files, and return the paths of those that there were. Raises NotRemoved after it was tried for all."""
-    removed: list[str] = []
-    troubles: dict[str, PublishError] = {}
-    for path in sorted(paths):
+
+    def outcome_of(path: str) -> PublishError | bool:
         try:
-            if tree.remove(path):
-                removed.append(path)
+            return tree.remove(path)
         except PublishError as error:
-            troubles[path] = error
+            return error
+
+    each = sorted(paths)
+    outcomes = dict(zip(each, tree.at_once(outcome_of, each), strict=True))
+    removed = [path for path, outcome in outcomes.items() if outcome is True]
+    troubles = {path: outcome for path, outcome in outcomes.items() if isinstance(outcome, PublishError)}
     if troubles:
         raise NotRemoved(next(iter(troubles.values())), troubles, removed)
     return removed

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from microbadger.site.bucket import PublicBucket
-from microbadger.site.tree import Overtaken, PublishError
+from microbadger.site.tree import Overtaken, PublishError, remove_all
 from tests.clocks import Clock
 from tests.fakes.object_store import FakeObjectStore
 
@@ -191,3 +192,17 @@ def test_certificate_authorities_are_those_of_a_file_or_of_a_folder(store: FakeO
         assert PublicBucket(replace(store.address, ca_bundle=bundle)).problems == []
     problems = PublicBucket(replace(store.address, ca_bundle=str(missing))).problems
     assert "the certificate authorities cannot be read: No such file or directory" in problems[0]
+
+
+def test_many_objects_are_removed_at_once(store: FakeObjectStore, bucket: PublicBucket) -> None:
+    bucket.publish(FILES)
+    together = Barrier(8, timeout=ANSWER_SECONDS)
+    first_ones = iter(range(together.parties))
+
+    def wait_for_others(method: str, _key: str) -> None:
+        if method == "DELETE" and next(first_ones, None) is not None:
+            together.wait()
+
+    store.fault = wait_for_others
+    assert remove_all(bucket, FILES) == sorted(FILES)
+    assert store.objects == {}
