@@ -30,7 +30,7 @@ def copy_store(source: Database, target: Database) -> dict[str, int]:
             writing.execute(table.delete())
         copied = {table.name: _copy(reading, writing, table) for table in tables}
         for table in tables:
-            _continue_numbers(writing, table)
+            continue_numbers(writing, table)
     return copied
 
 
@@ -55,7 +55,7 @@ def _values_of(table: Table) -> list[str]:
     return [column.name for column in table.columns if not column.primary_key] if table is META else []
 
 
-def _continue_numbers(connection: Connection, table: Table) -> None:
+def continue_numbers(connection: Connection, table: Table) -> None:
     """Have PostgreSQL number further rows after those that were copied, as SQLite does by itself."""
     column = table.autoincrement_column
     if connection.dialect.name != "postgresql" or column is None or not column.autoincrement:

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy import BigInteger, Connection, inspect, select, text
 
 from microbadger.logs import EventLog
 from microbadger.store import guards
@@ -98,6 +98,23 @@ def _share_work_and_limits(connection: Connection) -> None:
         connection.execute(text(statement))
 
 
+def _count_beyond_32_bits(connection: Connection) -> None:
+    """Let numbers that count up for ever pass 2,147,483,647; the guards of SQLite are made anew in any case."""
+    if connection.dialect.name != "postgresql":
+        return
+    of_32_bits = text(
+        "SELECT table_name, column_name, pg_get_serial_sequence(quote_ident(table_name), column_name) AS sequence"
+        " FROM information_schema.columns WHERE table_schema = current_schema() AND data_type = 'integer'"
+    )
+    for table, column, sequence in connection.execute(of_32_bits).all():
+        described = SCHEMA.tables[table].columns.get(column) if table in SCHEMA.tables else None
+        if described is None or not isinstance(described.type, BigInteger):
+            continue
+        connection.execute(text(f"ALTER TABLE {table} ALTER COLUMN {column} TYPE BIGINT"))
+        if sequence:
+            connection.execute(text(f"ALTER SEQUENCE {sequence} AS BIGINT"))
+
+
 MIGRATIONS: Sequence[Migration] = (
     _tell_pushes_from_views,
     _count_interrupted_checks,
@@ -105,6 +122,7 @@ MIGRATIONS: Sequence[Migration] = (
     _tell_public_records_from_private_ones,
     _share_work_and_limits,
     _order_text_by_code_points,
+    _count_beyond_32_bits,
 )
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 
