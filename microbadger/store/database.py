@@ -14,7 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakSet
@@ -35,7 +35,8 @@ from microbadger.store.files import (
     sync,
 )
 from microbadger.store.forks import ForkGate
-from microbadger.store.migrations import MIGRATIONS, Migration, UnknownSchema, bring_up_to_date, is_up_to_date
+from microbadger.store.migrations import MIGRATIONS, Migration, bring_up_to_date, is_up_to_date, version_of
+from microbadger.store.ownership import UnknownSchema
 from microbadger.store.patience import patience
 from microbadger.store.sqlite_files import (
     BUSY,
@@ -54,6 +55,7 @@ log = EventLog(__name__)
 _BUSY_SECONDS = 5.0
 _WITH_LOG = "PRAGMA journal_mode = WAL"
 _WITHOUT_LOG = "PRAGMA journal_mode = DELETE"
+_ONLY_READ = "PRAGMA query_only = 1"
 _ALTHOUGH_CUT = "PRAGMA writable_schema = 1"  # else SQLite reads nothing of a file that is shorter than it should be
 _MISTAKES = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 """Errors that a statement makes, and not the database."""
@@ -240,18 +242,27 @@ class Database:
         return opened
 
     def _open_file(self, file: Path, before: "_Opened | None") -> "_Opened":
-        self._close_to_others(file)
         stamp = stamp_of(file)
         if before and not before.is_of(stamp):
             log.warning("database_replaced", file=file)
             if file.is_file() and before.log_inode == log_inode_of(file):
                 remove_log(file)  # SQLite would add what it holds to the new file
                 before.is_usable = False  # also where the old file comes back: others have no log in common with it
+        if stamp and stamp.size_bytes and not (before and before.is_of(stamp)):
+            self._refuse_file_of_others(file)
+        self._close_to_others(file)
         connections = self._connected_if_sound(stamp, before)
         if connections is None:
             self._begin_anew(file, stamp, before)
             connections = self._connected(self._engine)
         return _Opened(connections, stamp_of(file) or _NO_FILE, log_inode_of(file))
+
+    def _refuse_file_of_others(self, file: Path) -> None:
+        """Raise UnknownSchema, with nothing changed, for a file that another program has made."""
+        looking = Connections(engine_for(file, _ONLY_READ, mode="ro", busy_seconds=self._busy_seconds))
+        # An error of the file is that of the opening that follows, which says what is wrong, or mends it.
+        with closing(looking), suppress(DBAPIError, self._driver_error), looking.transaction("read") as connection:
+            version_of(connection, len(self._migrations) + 1)
 
     def _connected_if_sound(self, stamp: FileStamp | None, before: "_Opened | None") -> Connections | None:
         if not stamp or not stamp.size_bytes or (before and before.has_lost(stamp)):

@@ -12,7 +12,7 @@ from typing import Literal
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
-from microbadger.store.migrations import UnknownSchema
+from microbadger.store.ownership import UnknownSchema
 
 Kind = Literal["read", "write", "migrate"]
 
@@ -62,10 +62,11 @@ _BEGIN_SECONDS = 3.0
 _PASSING_STATES = {"55P03", "57014"}
 _PASSING_CLASSES = {"40", "53"}
 _RULES_OF_OTHERS = {"23514", "P0001"}
-_LOST_STATES = {"3F000", "42501", "42P01"}
+_LOST_STATES = {"3F000", "42501", "42P01", "42703"}
 _REASONS = {
     "3F000": "its schema is gone; create it",
     "42P01": "its tables are gone, and will be made anew; try again",
+    "42703": "its tables are not those of this program; try again",
     "25006": "it is read-only, as a standby server is; use the primary one",
     "42501": "its user may not do this; make it the owner of the database",
     "53100": "its disk is full; free some space",
