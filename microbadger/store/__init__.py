@@ -1,7 +1,7 @@
 """The database, and whole files."""
 
 from microbadger.store.clock import DatabaseClock
-from microbadger.store.copying import StoreNotEmpty, copy_store
+from microbadger.store.copying import StoreNotEmpty, copy_store, opened_source
 from microbadger.store.counts import CountLabels, Counts, Totals, labels_of
 from microbadger.store.database import Database, StoreError
 from microbadger.store.files import (
@@ -94,6 +94,7 @@ __all__ = [
     "labels_of",
     "make_folder",
     "open_if_any",
+    "opened_source",
     "read_if_any",
     "read_value",
     "remove_file",

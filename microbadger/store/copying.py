@@ -1,12 +1,21 @@
 """Copies everything from one database to another, of whichever kind: from a file to a server, or back.
 
-Leases are not copied: whoever holds one works with the old database.
+Leases are not copied: whoever holds one works with the old database. That stays as it is, so that there is a way back:
+a file of an older program is copied to a temporary one, and only the copy is migrated.
 """
 
-from sqlalchemy import Connection, Table, func, select
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from microbadger.store.database import Database
+from sqlalchemy import URL, Connection, Table, func, select
+
+from microbadger.store.database import Database, StoreError
 from microbadger.store.migrations import VERSION_KEY
+from microbadger.store.ownership import OlderSchema
+from microbadger.store.sqlite_files import copy_database, reason_for
 from microbadger.store.tables import COUNTS, GAUGES, LEASES, META, SCHEMA
 from microbadger.store.upserts import upsert
 
@@ -16,6 +25,33 @@ _OF_EVERY_START = (META, COUNTS, GAUGES, LEASES)
 
 class StoreNotEmpty(Exception):
     """The database to copy to holds something already, which the copy would replace."""
+
+
+@contextmanager
+def opened_source(place: Path | str) -> Iterator[Database]:
+    """Give the database in a file, or at a URL, to be copied; it is not changed. Raises StoreError."""
+    with closing(Database(_url_of(place), is_only_read=True)) as source:
+        try:
+            with source.read():
+                pass
+        except StoreError as error:
+            if not isinstance(place, Path) or not isinstance(error.__cause__, OlderSchema):
+                raise
+        else:
+            yield source
+            return
+    with TemporaryDirectory(prefix="microbadger-") as folder:
+        copy = Path(folder, place.name)
+        try:
+            copy_database(place, copy)
+        except sqlite3.Error as error:
+            raise StoreError(f"The database {place} cannot be copied to {folder}: {reason_for(error)}.") from error
+        with closing(Database(_url_of(copy))) as migrated:
+            yield migrated
+
+
+def _url_of(place: Path | str) -> str:
+    return URL.create("sqlite", database=str(place)).render_as_string() if isinstance(place, Path) else place
 
 
 def copy_store(source: Database, target: Database) -> dict[str, int]:

@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Connection, select, text
 
 from microbadger.logs import EventLog
 from microbadger.store import guards, ownership
-from microbadger.store.ownership import UnknownSchema
+from microbadger.store.ownership import OlderSchema, UnknownSchema
 from microbadger.store.tables import META, SCHEMA
 from microbadger.store.upserts import upsert
 
@@ -158,6 +158,16 @@ def bring_up_to_date(connection: Connection, migrations: Sequence[Migration]) ->
         connection.execute(META.update().where(META.c.key == VERSION_KEY).values(value=str(newest)))
         log.info("database_migrated", before=version, now=newest)
     guards.complete(connection)
+
+
+def check_unchanged(connection: Connection, migrations: Sequence[Migration]) -> None:
+    """Raise OlderSchema for a database that would have to be changed first, UnknownSchema for one that is not ours."""
+    newest = len(migrations) + 1
+    version = version_of(connection, newest)
+    if not version:
+        raise UnknownSchema("it is not one of MicroBadger")
+    if version < newest or not guards.are_complete(connection):
+        raise OlderSchema("an older program has made it; start the service of today with it once")
 
 
 def version_of(connection: Connection, newest: int) -> int:

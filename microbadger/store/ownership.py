@@ -51,6 +51,10 @@ class UnknownSchema(Exception):
     """The database is not one that this program can use; the message says why and what to do."""
 
 
+class OlderSchema(UnknownSchema):
+    """The database is one of this program that has to be migrated or completed first."""
+
+
 class _Thing(NamedTuple):
     name: str
     kind: str
