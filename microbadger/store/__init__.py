@@ -20,7 +20,7 @@ from microbadger.store.files import (
 from microbadger.store.leases import Lease, LeaseLost, Leases, is_alive, this_process
 from microbadger.store.meta import forget_value, identity_of, kept_secret, read_value, write_value
 from microbadger.store.patience import in_haste
-from microbadger.store.postgresql import check_address
+from microbadger.store.postgresql_address import check_address, parse_address
 from microbadger.store.tables import (
     ASKED_TAGS,
     BROKEN_CONTENT,
@@ -95,6 +95,7 @@ __all__ = [
     "make_folder",
     "open_if_any",
     "opened_source",
+    "parse_address",
     "read_if_any",
     "read_value",
     "remove_file",

@@ -45,6 +45,7 @@ from microbadger.store.migrations import (
 )
 from microbadger.store.ownership import UnknownSchema
 from microbadger.store.patience import patience
+from microbadger.store.postgresql_address import name_of
 from microbadger.store.sqlite_files import (
     BUSY,
     carry_over,
@@ -102,7 +103,7 @@ class Database:
             else postgresql.engine_of(address)
         )
         self._errors = sqlite_files if self._file else postgresql
-        self._name = str(self._file) if self._file else postgresql.name_of(address)
+        self._name = str(self._file) if self._file else name_of(address)
         self._driver_error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         self._migrations = migrations
         self._busy_seconds = busy_seconds

@@ -1,4 +1,4 @@
-"""PostgreSQL: how transactions begin, what errors mean, and which addresses can be one.
+"""PostgreSQL: how connections and transactions begin, and what errors mean.
 
 Nothing may hold a thread for long: not a server that is gone, nor a cut network, nor another transaction. The bounds
 are set in each transaction and not for the connection, as a pooler such as PgBouncer gives each transaction another
@@ -13,6 +13,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from microbadger.store.ownership import UnknownSchema
+from microbadger.store.postgresql_address import options_of
 
 Kind = Literal["read", "write", "migrate"]
 
@@ -26,7 +27,6 @@ _CONNECTION = {
     "keepalives_interval": "2",
     "keepalives_count": "3",
     "tcp_user_timeout": "8000",
-    "client_encoding": _ENCODING.lower(),
     "application_name": "microbadger",
 }
 _BOUNDS = (
@@ -111,7 +111,7 @@ def engine_of(address: URL) -> Engine:
     """Return an engine for a PostgreSQL server, whose URL can be as platforms give it: without a driver."""
     from microbadger.store.psycopg_connection import connect  # psycopg is optional
 
-    options = {**_CONNECTION, **_options_of(address)}
+    options = {**_CONNECTION, **options_of(address), "client_encoding": _ENCODING.lower()}
     return create_engine(
         address.set(drivername=_PSYCOPG),
         creator=lambda: connect(options),
@@ -121,28 +121,11 @@ def engine_of(address: URL) -> Engine:
     )
 
 
-def check_address(address: URL) -> None:
-    """Raise ValueError if psycopg is not installed, or does not know an option of the URL of a database."""
-    try:
-        import psycopg  # noqa: F401 - optional
-
-        from microbadger.store.psycopg_connection import check_options
-    except ImportError:
-        raise ValueError("PostgreSQL needs psycopg; install it with: pip install 'psycopg[binary]'") from None
-    check_options(_options_of(address))
-
-
 def check_encoding(connection: Connection) -> None:
     """Raise UnknownSchema if a database cannot keep every text."""
     encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
     if encoding != _ENCODING:
         raise UnknownSchema(f"its encoding is {encoding}; use one that was created with ENCODING '{_ENCODING}'")
-
-
-def name_of(address: URL) -> str:
-    """Return a name for a database that shows no password."""
-    options = _options_of(address)
-    return f"{options.get('host', 'localhost')}/{options.get('dbname', '')}"
 
 
 def is_passing(error: Exception) -> bool:
@@ -176,16 +159,3 @@ def reason_in_public_for(error: Exception) -> str:
 def state_of(error: Exception) -> str:
     """Return the code of an error that the server has sent; empty for any other."""
     return str(getattr(getattr(error, "orig", error), "sqlstate", None) or "")
-
-
-def _options_of(address: URL) -> dict[str, str]:
-    """Return an address as the options of libpq."""
-    parts = {
-        "host": address.host,
-        "port": address.port,
-        "dbname": address.database,
-        "user": address.username,
-        "password": address.password,
-    }
-    given = {name: str(value) for name, value in parts.items() if value is not None}
-    return given | {name: ",".join(values) for name, values in address.normalized_query.items()}
