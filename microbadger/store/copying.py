@@ -13,13 +13,14 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import URL, Connection, Table, func, select
 
 from microbadger.store.database import Database, StoreError
-from microbadger.store.migrations import VERSION_KEY
+from microbadger.store.migrations import IDENTITY_KEY, VERSION_KEY
 from microbadger.store.ownership import OlderSchema
 from microbadger.store.sqlite_files import copy_database, reason_for
 from microbadger.store.tables import COUNTS, GAUGES, LEASES, META, SCHEMA
 from microbadger.store.upserts import upsert
 
 _ROWS_AT_ONCE = 500
+_IDENTITY = select(META.c.value).where(META.c.key == IDENTITY_KEY)
 _OF_EVERY_START = (META, COUNTS, GAUGES, LEASES)
 
 
@@ -62,12 +63,19 @@ def copy_store(source: Database, target: Database) -> dict[str, int]:
     with source.read() as reading, target.write(durable=True) as writing:
         tables = [table for table in SCHEMA.sorted_tables if table is not LEASES]
         _refuse_unless_empty(writing)
+        if _identity(reading) == _identity(writing):
+            raise StoreNotEmpty("it is the one to copy from, or a copy of it")
         for table in (COUNTS, GAUGES, LEASES):
             writing.execute(table.delete())
         copied = {table.name: _copy(reading, writing, table) for table in tables}
         for table in tables:
             continue_numbers(writing, table)
     return copied
+
+
+def _identity(connection: Connection) -> str | None:
+    value: str | None = connection.execute(_IDENTITY).scalar_one_or_none()
+    return value
 
 
 def _refuse_unless_empty(connection: Connection) -> None:

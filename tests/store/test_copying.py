@@ -207,3 +207,9 @@ def test_the_database_of_an_older_program_on_a_server_is_left_to_the_service(
     before = state_of(place)
     assert "an older program has made it; start the service of today with it once" in refusal_of(place)
     assert state_of(place) == before
+
+
+def test_a_database_is_not_copied_to_itself(place: Place) -> None:
+    put(place, "key", "value")
+    with opened_source(source_of(place)) as source, pytest.raises(StoreNotEmpty, match="it is the one to copy from"):
+        copy_store(source, database_at(place))
