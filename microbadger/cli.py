@@ -4,7 +4,7 @@ import errno
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -14,11 +14,19 @@ from typing import ParamSpec, TypeVar
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
-from sqlalchemy import URL
 
 from microbadger.badges import BADGE_TYPES
 from microbadger.cdn import CdnPurge
-from microbadger.freshness import Check, Freshness, NotTracked, Outcome, TrackedImage, parse_image, without_invisible
+from microbadger.freshness import (
+    Check,
+    Freshness,
+    NotTracked,
+    Outcome,
+    TrackedImage,
+    is_served,
+    parse_image,
+    without_invisible,
+)
 from microbadger.image import InvalidReference, Repository, image_name, is_tag
 from microbadger.notifications import (
     DEFAULT_FORMAT,
@@ -36,6 +44,7 @@ from microbadger.store import (
     StoreError,
     StoreNotEmpty,
     copy_store,
+    opened_source,
     read_value,
     trouble_with,
     write_value,
@@ -177,7 +186,9 @@ def copy(source: str) -> None:
     tools = _tools()
     if tools.freshness.schedule.is_running():
         raise click.ClickException("A service runs with the database to copy to: stop it first.")
-    with closing(_database_at(source)) as database:
+    with opened_source(_place_of(source)) as database:
+        if is_served(database):
+            raise click.ClickException("A service runs with the database to copy from: stop it first.")
         try:
             copied = copy_store(database, tools.database)
         except StoreNotEmpty as error:
@@ -187,17 +198,17 @@ def copy(source: str) -> None:
             click.echo(f"{name}: {count}")
 
 
-def _database_at(source: str) -> Database:
-    """Return a database that exists; one without tables is not made where there is none."""
-    file = Path(source.removeprefix("sqlite:///"))
+def _place_of(source: str) -> Path | str:
+    """Return the file, or the URL, of a database that somebody has typed."""
     if "://" not in source or source.startswith("sqlite:///"):
+        file = Path(source.removeprefix("sqlite:///"))
         if not file.is_file():
-            raise click.BadParameter(f"There is no file {file}.")
-        return Database(URL.create("sqlite", database=str(file)).render_as_string())
+            raise click.ClickException(f"There is no file {file}.")
+        return file
     try:
-        return Database(database_address(source))
+        return database_address(source)
     except ValueError as error:
-        raise click.BadParameter(f"{error}.") from None
+        raise click.ClickException(f"The database to copy from is invalid: {error}.") from None
 
 
 @click.command()

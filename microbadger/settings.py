@@ -18,7 +18,7 @@ from microbadger.cdn import Cloudflare, PurgeMethod, Target, parse_target
 from microbadger.http import parse_ca_bundle, parse_proxy, proxy_secrets, without_login
 from microbadger.image import DOCKER_HUB, InvalidReference, Repository
 from microbadger.site import BucketAddress, parse_bucket_url
-from microbadger.store import check_address, make_folder
+from microbadger.store import check_address, make_folder, parse_address
 from microbadger.webhooks import is_guessable
 
 _LONGEST_HOURS = 24 * 366
@@ -66,7 +66,7 @@ class Settings:
     public_dir: Path = Path("public")
     bucket: BucketAddress | None = None
     """Where the public files are instead of in a folder."""
-    database_url: str = ""
+    database_url: str = field(default="", repr=False)
     is_static: bool = False
     base_url: str = "http://localhost:8000"
     hook_url: str = ""
@@ -206,16 +206,16 @@ def database_address(text: str) -> str:
     Raises ValueError.
     """
     try:
-        url = make_url(text)
-        driver, database = _DRIVERS[url.drivername], url.database or ""
-    except (ArgumentError, ValueError, KeyError):  # ValueError if the port is not a number
+        url = parse_address(text)
+        driver, database = _DRIVERS[url.drivername.lower()], url.database or ""
+    except (ArgumentError, KeyError):
         driver, database = "", ""
     is_file = driver == "sqlite"
-    if not driver or database in _NO_DATABASE or "\0" in database:
-        raise ValueError(_DATABASE_EXAMPLES)
-    if is_file and url != URL.create(driver, database=database):  # a host or options, which a file does not have
+    if not driver or database in _NO_DATABASE or not (text + database).isprintable():
         raise ValueError(_DATABASE_EXAMPLES)
     url = url.set(drivername=driver)
+    if is_file and url != URL.create(driver, database=database):  # a host or options, which a file does not have
+        raise ValueError(_DATABASE_EXAMPLES)
     if not is_file:
         check_address(url)
     return url.render_as_string(hide_password=False)
@@ -238,6 +238,8 @@ def _bucket(environment: Mapping[str, str]) -> BucketAddress | None:
     keys = [aws["ACCESS_KEY_ID"], aws["SECRET_ACCESS_KEY"]]
     if not all(keys) and (any(keys) or endpoint):
         raise SettingsError(f"{name} names a bucket: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, both of them.")
+    for each in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"):
+        _parsed(f"AWS_{each}", aws[each], _key)
     return BucketAddress(
         bucket=bucket,
         prefix=prefix,
@@ -248,6 +250,12 @@ def _bucket(environment: Mapping[str, str]) -> BucketAddress | None:
         session_token=aws["SESSION_TOKEN"],
         ca_bundle=_ca_bundle(environment),
     )
+
+
+def _key(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("it must be printable text")
+    return text
 
 
 def _region(text: str) -> str:

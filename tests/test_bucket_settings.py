@@ -108,3 +108,23 @@ def test_obstore_is_needed_for_nothing_but_a_bucket(tmp_path: Path, url: str, se
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=False
     )
     assert (started.returncode == 0, sentence in started.stderr) == (not sentence, True), started.stderr
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://badges/x\ny", "s3://badges/x\ry", "s3://bad\tges/x", "s3://badges/\x00", "s3\n://x/y"]
+)
+def test_a_bucket_with_a_control_character_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match="MICROBADGER_PUBLIC_DIR is invalid: it must be a folder, or a bucket"):
+        read(url)
+
+
+@pytest.mark.parametrize("variable", KEYS)
+def test_a_key_with_a_control_character_is_refused_and_not_shown(variable: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read(**{variable: "hunter\n2"})
+    assert refused.value.message == f"{variable} is invalid: it must be printable text."
+
+
+def test_no_key_of_a_bucket_is_in_the_text_of_the_settings() -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "hunter1", "AWS_SECRET_ACCESS_KEY": "hunter2", "AWS_SESSION_TOKEN": "hunter3"}
+    assert "hunter" not in repr(read(**keys))

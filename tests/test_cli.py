@@ -517,13 +517,33 @@ def test_a_store_is_copied_only_to_an_empty_one_without_a_service(operator: Oper
 
 @pytest.mark.parametrize(
     ("source", "reason"),
-    [("nowhere.db", "There is no file nowhere.db."), ("mysql://host/db", "it must be a URL such as postgresql://")],
+    [
+        ("nowhere.db", "There is no file nowhere.db."),
+        ("sqlite:////nowhere/x.db", "There is no file /nowhere/x.db."),
+        ("mysql://host/db", "it must be a URL such as postgresql://"),
+        ("postgres://badger:hunter2@127.0.0.1:1/x", "The database 127.0.0.1/x cannot be used: "),
+        ("README.md", "README.md cannot be used: it is damaged, or no database."),
+    ],
 )
 def test_a_store_is_copied_only_from_one_that_there_is(operator: Operator, source: str, reason: str) -> None:
+    there = Path(source).exists()
     refused = operator.types("copy-store", source)
-    assert refused.exit_code == 2
+    assert (refused.exit_code, refused.output.count("\n")) == (1, 1)
     assert reason in refused.output
-    assert not Path(source).exists()
+    assert "hunter2" not in refused.output
+    assert Path(source).exists() is there
+    assert not list(Path().glob("*.damaged-*"))
+
+
+def test_a_store_is_not_copied_while_a_service_runs_with_it(operator: Operator, tmp_path: Path) -> None:
+    file = operator.settings.data_dir / "microbadger.db"
+    with operator.serving():
+        operator.settings = replace(operator.settings, database_url=f"sqlite:///{tmp_path}/copy.db")
+        refused = operator.types("copy-store", str(file))
+    copied = operator.types("copy-store", str(file))
+
+    assert refused.output == "Error: A service runs with the database to copy from: stop it first.\n"
+    assert (refused.exit_code, copied.exit_code) == (1, 0)
 
 
 def test_a_public_folder_that_cannot_be_written_is_one_sentence(operator: Operator) -> None:

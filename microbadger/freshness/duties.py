@@ -80,3 +80,8 @@ class Duties:
         except LeaseLost:
             del self._held[name]
             log.warning("leading_lost", task=_NAMES[name], pid=os.getpid())
+
+
+def is_served(database: Database) -> bool:
+    """Return whether a service runs with a database. Raises StoreError."""
+    return Duties(database).is_held(FOLLOW)

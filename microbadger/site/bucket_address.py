@@ -20,7 +20,7 @@ class BucketAddress:
     prefix: str = ""
     region: str = "us-east-1"
     endpoint: str = ""
-    key_id: str = ""
+    key_id: str = field(default="", repr=False)
     secret_key: str = field(default="", repr=False)
     session_token: str = field(default="", repr=False)
     ca_bundle: str = ""
@@ -35,9 +35,10 @@ def parse_bucket_url(text: str) -> tuple[str, str]:
     >>> parse_bucket_url("s3://badges/public/")
     ('badges', 'public')
     """
-    url = urlsplit(text.strip())
+    text = text.strip()
+    url = urlsplit(text)  # which leaves out line ends
     bucket, prefix = url.netloc, url.path.strip("/")
-    is_valid = url.scheme == "s3" and not url.query and not url.fragment
+    is_valid = text.isprintable() and url.scheme == "s3" and not url.query and not url.fragment
     if not is_valid or not _BUCKET.fullmatch(bucket) or not _PREFIX.fullmatch(prefix) or len(prefix) > _LONGEST_PREFIX:
         raise ValueError("it must be a folder, or a bucket such as s3://bucket/prefix")
     try:

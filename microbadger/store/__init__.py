@@ -1,7 +1,7 @@
 """The database, and whole files."""
 
 from microbadger.store.clock import DatabaseClock
-from microbadger.store.copying import StoreNotEmpty, copy_store
+from microbadger.store.copying import StoreNotEmpty, copy_store, opened_source
 from microbadger.store.counts import CountLabels, Counts, Totals, labels_of
 from microbadger.store.database import Database, StoreError
 from microbadger.store.files import (
@@ -20,7 +20,7 @@ from microbadger.store.files import (
 from microbadger.store.leases import Lease, LeaseLost, Leases, is_alive, this_process
 from microbadger.store.meta import forget_value, identity_of, kept_secret, read_value, write_value
 from microbadger.store.patience import in_haste
-from microbadger.store.postgresql import check_address
+from microbadger.store.postgresql_address import check_address, parse_address
 from microbadger.store.tables import (
     ASKED_TAGS,
     BROKEN_CONTENT,
@@ -94,6 +94,8 @@ __all__ = [
     "labels_of",
     "make_folder",
     "open_if_any",
+    "opened_source",
+    "parse_address",
     "read_if_any",
     "read_value",
     "remove_file",

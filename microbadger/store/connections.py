@@ -181,7 +181,7 @@ def _close(connection: Connection) -> None:
         connection.close()
 
 
-def engine_for(file: Path, setup: str, *, mode: str = "rw", busy_seconds: float = 0) -> Engine:
+def engine_for(file: Path, setup: str, mode: str = "rw", *, busy_seconds: float = 0) -> Engine:
     """Return an engine for an SQLite file, which must exist; each connection begins with the ``setup`` statement."""
 
     def connect() -> sqlite3.Connection:

@@ -14,7 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakSet
@@ -36,8 +36,17 @@ from microbadger.store.files import (
     sync,
 )
 from microbadger.store.forks import ForkGate
-from microbadger.store.migrations import MIGRATIONS, Migration, UnknownSchema, bring_up_to_date, is_up_to_date
+from microbadger.store.migrations import (
+    MIGRATIONS,
+    Migration,
+    bring_up_to_date,
+    check_unchanged,
+    is_up_to_date,
+    version_of,
+)
+from microbadger.store.ownership import UnknownSchema
 from microbadger.store.patience import patience
+from microbadger.store.postgresql_address import name_of
 from microbadger.store.sqlite_files import (
     BUSY,
     READ_ONLY,
@@ -57,6 +66,8 @@ log = EventLog(__name__)
 _BUSY_SECONDS = 5.0
 _WITH_LOG = "PRAGMA journal_mode = WAL"
 _WITHOUT_LOG = "PRAGMA journal_mode = DELETE"
+_ONLY_READ = "PRAGMA query_only = 1"
+_SETUPS = {False: (_WITH_LOG, "rw"), True: (_ONLY_READ, "ro")}
 _ALTHOUGH_CUT = "PRAGMA writable_schema = 1"  # else SQLite reads nothing of a file that is shorter than it should be
 _MISTAKES = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 """Errors that a statement makes, and not the database."""
@@ -84,21 +95,24 @@ class Database:
         *,
         busy_seconds: float = _BUSY_SECONDS,
         sync: Callable[[Path], None] = sync,
+        is_only_read: bool = False,
     ) -> None:
+        """A database that is only read is neither made nor changed: not migrated, not repaired and not set aside."""
         address = make_url(url)
         is_file = address.get_backend_name() == "sqlite"
         self._file = Path(address.database or "").resolve() if is_file else None
         self._engine = (
-            engine_for(self._file, _WITH_LOG, busy_seconds=busy_seconds)
+            engine_for(self._file, *_SETUPS[is_only_read], busy_seconds=busy_seconds)
             if self._file
             else postgresql.engine_of(address)
         )
         self._errors = sqlite_files if self._file else postgresql
-        self._name = str(self._file) if self._file else postgresql.name_of(address)
+        self._name = str(self._file) if self._file else name_of(address)
         self._driver_error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         self._migrations = migrations
         self._busy_seconds = busy_seconds
         self._sync = sync
+        self._is_only_read = is_only_read
         self._writing = threading.Lock()
         self._lock = threading.Lock()
         self._opened: _Opened | None = None
@@ -151,7 +165,7 @@ class Database:
         with _GATE, nullcontext() if kind == "read" else self._turn_to_write():
             opened = self._current()
             try:
-                with opened.connections.transaction(kind) as connection:
+                with opened.connections.transaction("read" if self._is_only_read else kind) as connection:
                     yield connection
             except NoConnectionFree as error:
                 raise self._unusable(_NO_CONNECTION_FREE) from error
@@ -246,6 +260,8 @@ class Database:
     def _open(self, before: "_Opened | None") -> "_Opened":
         if self._file is None:
             opened = _Opened(self._connected(self._engine))
+        elif self._is_only_read:
+            opened = _Opened(self._connected(self._engine), stamp_of(self._file) or _NO_FILE)
         else:
             make_folder(self._file.parent)
             lock = self._file.with_name(f".{self._file.name}.lock")
@@ -256,18 +272,27 @@ class Database:
         return opened
 
     def _open_file(self, file: Path, before: "_Opened | None") -> "_Opened":
-        self._close_to_others(file)
         stamp = stamp_of(file)
         if before and not before.is_of(stamp):
             log.warning("database_replaced", file=file)
             if file.is_file() and before.log_inode == log_inode_of(file):
                 remove_log(file)  # SQLite would add what it holds to the new file
                 before.is_usable = False  # also where the old file comes back: others have no log in common with it
+        if stamp and stamp.size_bytes and not (before and before.is_of(stamp)):
+            self._refuse_file_of_others(file)
+        self._close_to_others(file)
         connections = self._connected_if_sound(stamp, before)
         if connections is None:
             self._begin_anew(file, stamp, before)
             connections = self._connected(self._engine)
         return _Opened(connections, stamp_of(file) or _NO_FILE, log_inode_of(file))
+
+    def _refuse_file_of_others(self, file: Path) -> None:
+        """Raise UnknownSchema, with nothing changed, for a file that another program has made."""
+        looking = Connections(engine_for(file, *_SETUPS[True], busy_seconds=self._busy_seconds))
+        # An error of the file is that of the opening that follows, which says what is wrong, or mends it.
+        with closing(looking), suppress(DBAPIError, self._driver_error), looking.transaction("read") as connection:
+            version_of(connection, len(self._migrations) + 1)
 
     def _connected_if_sound(self, stamp: FileStamp | None, before: "_Opened | None") -> Connections | None:
         if not stamp or not stamp.size_bytes or (before and before.has_lost(stamp)):
@@ -286,6 +311,8 @@ class Database:
             with connections.transaction("read") as connection:
                 if self._file is None:
                     postgresql.check_encoding(connection)
+                if self._is_only_read:
+                    check_unchanged(connection, self._migrations)
                 is_ready = is_up_to_date(connection, self._migrations)
             if not is_ready:
                 with connections.transaction("migrate") as connection:
@@ -335,6 +362,8 @@ class Database:
 
     def _failed(self, error: Exception, before: str = "") -> StoreError:
         """Return what is wrong with the database for an error of its driver."""
+        if self._is_only_read and is_damage(error):
+            return self._unusable("it is damaged, or no database")
         return self._unusable(
             before + self._errors.reason_for(error), before + self._errors.reason_in_public_for(error)
         )

@@ -2,12 +2,13 @@
 
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy import BigInteger, Connection, inspect, select, text
 
 from microbadger.logs import EventLog
-from microbadger.store import guards
+from microbadger.store import guards, ownership
+from microbadger.store.ownership import OlderSchema, UnknownSchema
 from microbadger.store.tables import META, SCHEMA
 from microbadger.store.upserts import upsert
 
@@ -118,6 +119,23 @@ def _has_table(connection: Connection, name: str) -> bool:
     return inspect(connection).has_table(name)
 
 
+def _count_beyond_32_bits(connection: Connection) -> None:
+    """Let numbers that count up for ever pass 2,147,483,647; the guards of SQLite are made anew in any case."""
+    if connection.dialect.name != "postgresql":
+        return
+    of_32_bits = text(
+        "SELECT table_name, column_name, pg_get_serial_sequence(quote_ident(table_name), column_name) AS sequence"
+        " FROM information_schema.columns WHERE table_schema = current_schema() AND data_type = 'integer'"
+    )
+    for table, column, sequence in connection.execute(of_32_bits).all():
+        described = SCHEMA.tables[table].columns.get(column) if table in SCHEMA.tables else None
+        if described is None or not isinstance(described.type, BigInteger):
+            continue
+        connection.execute(text(f"ALTER TABLE {table} ALTER COLUMN {column} TYPE BIGINT"))
+        if sequence:
+            connection.execute(text(f"ALTER SEQUENCE {sequence} AS BIGINT"))
+
+
 MIGRATIONS: Sequence[Migration] = (
     _tell_pushes_from_views,
     _count_interrupted_checks,
@@ -125,23 +143,20 @@ MIGRATIONS: Sequence[Migration] = (
     _tell_public_records_from_private_ones,
     _share_work_and_limits,
     _order_text_by_code_points,
+    _count_beyond_32_bits,
 )
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 
 IDENTITY_KEY = "identity"
 """The key of a value that differs between a database and the one that it replaces."""
 VERSION_KEY = "schema_version"
-_VERSION = select(META.c.value).where(META.c.key == VERSION_KEY)
-
-
-class UnknownSchema(Exception):
-    """The database is not one that this program can use; the message says why and what to do."""
+_VERSION_AND_IDENTITY = select(META.c.key, META.c.value).where(META.c.key.in_([VERSION_KEY, IDENTITY_KEY]))
 
 
 def is_up_to_date(connection: Connection, migrations: Sequence[Migration]) -> bool:
     """Return whether the database has the schema of this program. Raises UnknownSchema."""
     newest = len(migrations) + 1
-    return _version_of(connection, newest) == newest and guards.are_complete(connection)
+    return version_of(connection, newest) == newest and guards.are_complete(connection)
 
 
 def bring_up_to_date(connection: Connection, migrations: Sequence[Migration]) -> None:
@@ -150,7 +165,7 @@ def bring_up_to_date(connection: Connection, migrations: Sequence[Migration]) ->
     The transaction must keep others from doing so at the same time; one of them may have done so before.
     """
     newest = len(migrations) + 1
-    version = _version_of(connection, newest)
+    version = version_of(connection, newest)
     if not version:
         META.create(connection, checkfirst=True)
         values = {VERSION_KEY: str(newest), IDENTITY_KEY: secrets.token_hex(8)}
@@ -159,22 +174,54 @@ def bring_up_to_date(connection: Connection, migrations: Sequence[Migration]) ->
         guards.remove(connection)
         for migrate in migrations[version - 1 :]:
             migrate(connection)
+        ownership.refuse_columns_of_others(connection)
         connection.execute(META.update().where(META.c.key == VERSION_KEY).values(value=str(newest)))
         log.info("database_migrated", before=version, now=newest)
     guards.complete(connection)
 
 
-def _version_of(connection: Connection, newest: int) -> int:
-    """Return the version of the schema, 0 for a database without tables."""
-    if not inspect(connection).has_table(META.name):
-        if name := guards.new_name(connection, META):
-            raise UnknownSchema(f"its table {META.name} was renamed to {name}; give it back its name")
-        return 0
-    version = connection.execute(_VERSION).scalar_one_or_none()
-    if version is None and guards.are_there(connection):
-        return 0  # somebody has emptied the table; the guards show that the other tables are ours
+def check_unchanged(connection: Connection, migrations: Sequence[Migration]) -> None:
+    """Raise OlderSchema for a database that would have to be changed first, UnknownSchema for one that is not ours."""
+    newest = len(migrations) + 1
+    version = version_of(connection, newest)
+    if not version:
+        raise UnknownSchema("it is not one of MicroBadger")
+    if version < newest or not guards.are_complete(connection):
+        raise OlderSchema("an older program has made it; start the service of today with it once")
+
+
+def version_of(connection: Connection, newest: int) -> int:
+    """Return the version of the schema, 0 for a database without one in which no other program has taken our names.
+
+    Raises UnknownSchema.
+    """
+    there = ownership.refuse_names_taken(connection, guards.renamed(connection))
+    ownership.refuse_columns_of_others(connection, {META.name} & there)
+    version = _version_in(connection, there) if META.name in there else _version_without_values(connection, there)
+    if version > newest:
+        raise UnknownSchema(f"a newer program has migrated it to version {version}; use that program")
+    if version in (0, newest):
+        ownership.refuse_columns_of_others(connection)
+    return version
+
+
+def _version_in(connection: Connection, there: Collection[str]) -> int:
+    """Return the version that the table of single values names."""
+    values = {row.key: row.value for row in connection.execute(_VERSION_AND_IDENTITY)}
+    version = values.get(VERSION_KEY)
+    are_ours = len(there) > 1 or IDENTITY_KEY in values
+    if version is None and are_ours:
+        return 0  # somebody has emptied the table
+    if not are_ours:
+        ownership.refuse_single_values_of_others(connection)
     if not isinstance(version, str) or not version.isdecimal():
         raise UnknownSchema("it holds the tables of another program; use another database")
-    if int(version) > newest:
-        raise UnknownSchema(f"a newer program has migrated it to version {version}; use that program")
     return int(version)
+
+
+def _version_without_values(connection: Connection, there: Collection[str]) -> int:
+    if name := guards.renamed(connection).get(META.name):
+        raise UnknownSchema(f"its table {META.name} was renamed to {name}; give it back its name")
+    if not there and not guards.renamed(connection):
+        ownership.refuse_file_of_others(connection)
+    return 0

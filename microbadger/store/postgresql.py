@@ -1,4 +1,4 @@
-"""PostgreSQL: how transactions begin, what errors mean, and which addresses can be one.
+"""PostgreSQL: how connections and transactions begin, and what errors mean.
 
 Nothing may hold a thread for long: not a server that is gone, nor a cut network, nor another transaction. The bounds
 are set in each transaction and not for the connection, as a pooler such as PgBouncer gives each transaction another
@@ -12,8 +12,9 @@ from typing import Literal
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
-from microbadger.store.migrations import UnknownSchema
+from microbadger.store.ownership import UnknownSchema
 from microbadger.store.patience import is_in_haste, is_too_late, patience, time_left
+from microbadger.store.postgresql_address import options_of
 
 Kind = Literal["read", "write", "migrate"]
 
@@ -27,7 +28,6 @@ _CONNECTION = {
     "keepalives_interval": "2",
     "keepalives_count": "3",
     "tcp_user_timeout": "8000",
-    "client_encoding": _ENCODING.lower(),
     "application_name": "microbadger",
 }
 _BOUNDS = (
@@ -64,10 +64,11 @@ _BEGIN_SECONDS = 3.0
 _PASSING_STATES = {"55P03", "57014"}
 _PASSING_CLASSES = {"40", "53"}
 _RULES_OF_OTHERS = {"23514", "P0001"}
-_LOST_STATES = {"3F000", "42501", "42P01"}
+_LOST_STATES = {"3F000", "42501", "42P01", "42703"}
 _REASONS = {
     "3F000": "its schema is gone; create it",
     "42P01": "its tables are gone, and will be made anew; try again",
+    "42703": "its tables are not those of this program; try again",
     "25006": "it is read-only, as a standby server is; use the primary one",
     "42501": "its user may not do this; make it the owner of the database",
     "53100": "its disk is full; free some space",
@@ -112,7 +113,7 @@ def engine_of(address: URL) -> Engine:
     """Return an engine for a PostgreSQL server, whose URL can be as platforms give it: without a driver."""
     from microbadger.store.psycopg_connection import connect  # psycopg is optional
 
-    options = {**_CONNECTION, **_options_of(address)}
+    options = {**_CONNECTION, **options_of(address), "client_encoding": _ENCODING.lower()}
     return create_engine(
         address.set(drivername=_PSYCOPG),
         creator=lambda: connect(options),
@@ -122,28 +123,11 @@ def engine_of(address: URL) -> Engine:
     )
 
 
-def check_address(address: URL) -> None:
-    """Raise ValueError if psycopg is not installed, or does not know an option of the URL of a database."""
-    try:
-        import psycopg  # noqa: F401 - optional
-
-        from microbadger.store.psycopg_connection import check_options
-    except ImportError:
-        raise ValueError("PostgreSQL needs psycopg; install it with: pip install 'psycopg[binary]'") from None
-    check_options(_options_of(address))
-
-
 def check_encoding(connection: Connection) -> None:
     """Raise UnknownSchema if a database cannot keep every text."""
     encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
     if encoding != _ENCODING:
         raise UnknownSchema(f"its encoding is {encoding}; use one that was created with ENCODING '{_ENCODING}'")
-
-
-def name_of(address: URL) -> str:
-    """Return a name for a database that shows no password."""
-    options = _options_of(address)
-    return f"{options.get('host', 'localhost')}/{options.get('dbname', '')}"
 
 
 def is_passing(error: Exception) -> bool:
@@ -177,16 +161,3 @@ def reason_in_public_for(error: Exception) -> str:
 def state_of(error: Exception) -> str:
     """Return the code of an error that the server has sent; empty for any other."""
     return str(getattr(getattr(error, "orig", error), "sqlstate", None) or "")
-
-
-def _options_of(address: URL) -> dict[str, str]:
-    """Return an address as the options of libpq."""
-    parts = {
-        "host": address.host,
-        "port": address.port,
-        "dbname": address.database,
-        "user": address.username,
-        "password": address.password,
-    }
-    given = {name: str(value) for name, value in parts.items() if value is not None}
-    return given | {name: ",".join(values) for name, values in address.normalized_query.items()}

@@ -40,13 +40,17 @@ class PatientConnection(psycopg.Connection[TupleRow]):
 def connect(options: Mapping[str, Any]) -> PatientConnection:
     """Return a connection in which no transaction begins by itself, and no statement is prepared.
 
-    A pooler would give the next transaction another server connection, which does not know the statement.
+    A pooler would give the next transaction another server connection, which does not know the statement. Every error
+    is an OperationalError: an address that psycopg does not take is no mistake in a statement.
     """
     if is_too_late():
         raise psycopg.OperationalError("it has not answered in time")
     if is_in_haste():
         options = {**options, "connect_timeout": _CONNECT_SECONDS_IN_HASTE}
-    connection: PatientConnection = PatientConnection.connect(**options, autocommit=True, prepare_threshold=None)
+    try:
+        connection: PatientConnection = PatientConnection.connect(**options, autocommit=True, prepare_threshold=None)
+    except (ValueError, psycopg.ProgrammingError) as error:
+        raise psycopg.OperationalError(f"its address cannot be used: {error}") from error
     return connection
 
 

@@ -8,7 +8,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -119,6 +119,15 @@ def remove_database(file: Path) -> None:
     """Remove a database that has no log, and the journal that stands in for it."""
     for path in (file, _companion(file, _JOURNAL)):
         path.unlink(missing_ok=True)
+
+
+def copy_database(file: Path, copy: Path) -> None:
+    """Copy a database, with what its log holds, to a new file; others can use it meanwhile. Raises sqlite3.Error."""
+    with (
+        closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as source,
+        closing(sqlite3.connect(copy)) as target,
+    ):
+        source.backup(target)
 
 
 def set_aside_with_log(file: Path) -> None:

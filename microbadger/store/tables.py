@@ -59,6 +59,10 @@ class Moment(Float[float]):
     """A Unix time."""
 
 
+Number = BigInteger().with_variant(Integer(), "sqlite")
+"""A number that counts up for ever. SQLite numbers rows by itself only in a column that it knows as INTEGER."""
+
+
 class ImageName(Text):
     """The canonical name of an image, in the tables whose readers parse it."""
 
@@ -96,7 +100,7 @@ TRACKED_IMAGES = Table(
     Column("path", Text, nullable=False),
     Column("kept_tags", Text, nullable=False),
     Column("is_private", Boolean, nullable=False),
-    Column("number", Integer, nullable=False),
+    Column("number", Number, nullable=False),
     Index("tracked_images_by_path", "path"),
     Index("tracked_images_by_number", "number"),
 )
@@ -214,7 +218,7 @@ FIRST_SEEN = Table(
 CHANGES = Table(
     "changes",
     SCHEMA,
-    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("number", Number, primary_key=True, autoincrement=True),
     Column("image", Text, nullable=False),
     Column("document", Text, nullable=False),
     Index("changes_by_image", "image", "number"),
@@ -250,7 +254,7 @@ REQUESTS = Table(
     SCHEMA,
     Column("image", Text, primary_key=True),
     Column("tag", Text, primary_key=True),
-    Column("asked", Integer, nullable=False),
+    Column("asked", Number, nullable=False),
     Column("asked_at", Moment, nullable=False),
     Column("asked_by", Text, nullable=False),
     Column("is_view", Boolean, nullable=False),
@@ -302,7 +306,7 @@ PUBLIC_FILES = Table(
 SUBSCRIPTIONS = Table(
     "subscriptions",
     SCHEMA,
-    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("number", Number, primary_key=True, autoincrement=True),
     Column("id", Text, nullable=False, unique=True),
     Column("image_name", Text, nullable=False),
     Column("url", Text, nullable=False),
@@ -317,7 +321,7 @@ SUBSCRIPTIONS = Table(
 MESSAGES = Table(
     "messages",
     SCHEMA,
-    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("number", Number, primary_key=True, autoincrement=True),
     Column("id", Text, nullable=False, unique=True),
     Column("subscription_id", Text, nullable=False),
     Column("body", Text, nullable=False),
@@ -331,7 +335,7 @@ MESSAGES = Table(
 DELIVERIES = Table(
     "deliveries",
     SCHEMA,
-    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("number", Number, primary_key=True, autoincrement=True),
     Column("subscription_id", Text, nullable=False),
     Column("message_id", Text, nullable=False),
     Column("document", Text, nullable=False),
