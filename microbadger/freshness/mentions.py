@@ -27,7 +27,8 @@ def note_mentions(connection: Connection, gone: Repository, stacks: LayerStacks)
 
     It is noted also if none seems to: those whose layers are not all known may name it as well.
     """
-    _note(connection, gone, stacks.naming(connection, gone))
+    noted = mentions(connection).get(gone, [])  # at a first attempt, which left files of it
+    _note(connection, gone, {*noted, *stacks.naming(connection, gone)})
 
 
 def write_mentions(connection: Connection, gone: Repository, images: Collection[Repository]) -> None:
@@ -53,7 +54,7 @@ def without_mention(versions: Iterable[VersionDocument], gone: Repository) -> li
 
 
 def _note(connection: Connection, gone: Repository, images: Iterable[Repository]) -> None:
-    names = json.dumps([str(repository) for repository in images])
+    names = json.dumps(sorted(map(str, images)))
     upsert(connection, META, {"key": f"{_PREFIX}{gone}", "value": names}, update=("value",))
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.image.reference import Repository
 from microbadger.site.bucket import PublicBucket
 from microbadger.site.tree import PublishError
 from tests.fakes.object_store import FakeObjectStore
@@ -114,6 +116,33 @@ def test_what_may_no_longer_be_public_goes_as_soon_as_the_bucket_can_be_used(
     bench.freshness.upkeep.follow_tracked()
 
     assert left(store) == []
+
+
+def named_by_others(store: FakeObjectStore) -> list[str]:
+    return [key for key, found in store.objects.items() if "team/child" in key and b"team/web" in found.content]
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_its_name_goes_from_other_images_as_soon_as_the_bucket_can_be_used(
+    bench: Bench, store: FakeObjectStore, clock: Clock, fault: Callable[[], Fault]
+) -> None:
+    child = Repository(bench.repository.registry, "team/child")
+    bench.fake.push("team/child", "latest", image(layers=[10, 20]))
+    bench.freshness.track(TrackedImage(child))
+    assert bench.refresher.refresh(child).error is None
+    assert named_by_others(store)
+    wanted: Fault = fault()
+    store.fault = lambda method, key: wanted(method, key) or (wanted("DELETE", key) if method == "PUT" else None)
+    works: list[Callable[[], None]] = [partial(untrack, bench), *[bench.freshness.upkeep.follow_tracked] * 2]
+    for work in works:
+        with suppress(PublishError):
+            work()
+    store.fault = lambda _method, _key: None
+    clock.seconds += 60
+
+    bench.freshness.upkeep.follow_tracked()
+
+    assert (left(store), named_by_others(store)) == ([], [])
 
 
 def test_a_store_that_denies_what_is_missing_keeps_no_image_from_going(bench: Bench, store: FakeObjectStore) -> None:
