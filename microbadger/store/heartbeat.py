@@ -9,7 +9,10 @@ import threading
 from contextlib import suppress
 from typing import Protocol
 
+from microbadger.logs import EventLog
 from microbadger.store.database import StoreError
+
+log = EventLog(__name__)
 
 
 class Kept(Protocol):
@@ -37,8 +40,7 @@ class Heartbeat:
         with self._lock:
             self._kept.add(lease)
             if not self._is_running:
-                threading.Thread(target=self._run, name="heartbeat", daemon=True).start()
-                self._is_running = True
+                self._start()
 
     def remove(self, lease: Kept) -> None:
         """Let a lease expire."""
@@ -49,6 +51,15 @@ class Heartbeat:
         self._lock = threading.Lock()
         self._kept: set[Kept] = set()
         self._is_running = False
+
+    def _start(self) -> None:
+        """Start the thread. Where no more threads are allowed, a lease lasts as long as it does by itself."""
+        try:
+            threading.Thread(target=self._run, name="heartbeat", daemon=True).start()
+        except RuntimeError as error:
+            log.warning("thread_not_started", name="heartbeat", error=error)
+        else:
+            self._is_running = True
 
     def _run(self) -> None:
         pause = threading.Event()
