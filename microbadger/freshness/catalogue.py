@@ -51,7 +51,7 @@ from microbadger.store import (
 
 log = EventLog(__name__)
 
-_RETRY_SECONDS = 30.0
+_RETRY_SECONDS = 5.0
 _SHORT = 1000
 _REST_SECONDS_AN_IMAGE = 0.002  # a hundred times what writing its entry takes
 _WRITTEN = "lists_written"
