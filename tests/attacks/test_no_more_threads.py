@@ -91,7 +91,7 @@ def test_a_check_says_why_it_could_not_be_made(tmp_path: Path) -> None:
         name = f"{fake.host}/team/web"
         with LimitedService(tmp_path) as service, no_more_threads(service):
             (service.data / "images.txt").write_text(f"{name}\n")
-            service.wait(lambda: WHY in service.get("/healthz").text, "it is said")
+            service.wait(lambda: WHY in service.get("/healthz").text, "it is said", 60)
             assert service.lines("thread_not_started")
             assert service.lines("Traceback") == []
 
