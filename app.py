@@ -7,7 +7,6 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from flask import Flask
@@ -22,8 +21,8 @@ from microbadger.logs import EventLog, LineFormatter, Redaction, log_to_stdout
 from microbadger.notifications import Notifications, Sender
 from microbadger.registry import Credentials, Registry, Servers, read_credentials
 from microbadger.settings import Settings, SettingsError, prepare_folder, unknown_settings
-from microbadger.site import Publisher, SiteOptions
-from microbadger.store import Counts, Database, Leases, StoreError, kept_secret
+from microbadger.site import PublicFolder, SiteOptions, open_bucket
+from microbadger.store import Counts, Database, DatabaseClock, Leases, StoreError, kept_secret
 from microbadger.web import Web
 from microbadger.webhooks import WebhookUrls, hooks_token
 
@@ -74,7 +73,8 @@ class _Service:
 
     def __init__(self, settings: Settings) -> None:
         public = settings.public_dir.absolute()
-        for folder in (settings.data_dir.absolute(), public):
+        folders = (settings.data_dir.absolute(), *(() if settings.bucket else (public,)))
+        for folder in folders:
             prepare_folder(folder)
         database = Database(settings.database)
         self.settings = settings
@@ -84,7 +84,8 @@ class _Service:
         webhooks = WebhookUrls(settings.hook_url or settings.base_url, self.secret)
         user_agent = f"microbadger/{__version__} (+{settings.base_url})"
         network = Network(user_agent, settings.proxies, settings.ca_bundle)
-        counts = Counts(database)
+        clock = DatabaseClock(database)
+        counts = Counts(database, clock=clock.timestamp)
         registry = Registry(
             database,
             counts,
@@ -93,11 +94,13 @@ class _Service:
                 settings.mirrors, settings.http_registries, settings.hub_url, settings.registry_servers
             ),
             credentials=self.credentials,
+            clock=clock.timestamp,
         )
-        publisher = Publisher(public)
+        publisher = open_bucket(settings.bucket) if settings.bucket else PublicFolder(public)
         sender = Sender(network)
+        leases = Leases(database, have_heartbeat=True)
         notifications = Notifications(
-            database, Leases(database), counts, sender.send, base_url=settings.base_url, now=_now
+            database, leases, counts, sender.send, base_url=settings.base_url, now=clock.now
         )
         cdn = CdnPurge(settings.cdn_purge, network, base_url=settings.base_url)
         self.freshness = Freshness(
@@ -108,7 +111,7 @@ class _Service:
             publisher=publisher,
             notifications=notifications,
             cdn=cdn,
-            now=_now,
+            now=clock.now,
         )
         web = Web(
             freshness=self.freshness,
@@ -119,6 +122,7 @@ class _Service:
             options=options,
             webhooks=webhooks,
             admin_token=settings.admin_token,
+            folders=folders,
         )
         self.tools = Tools(
             database=database,
@@ -128,9 +132,9 @@ class _Service:
             counts=counts,
             webhooks=webhooks,
             options=options,
-            folders=(settings.data_dir.absolute(), public),
+            folders=folders,
             settings_digest=_digest(
-                [*_published_settings(settings, self.secret), settings.images, settings.max_tags, public]
+                [*_published_settings(settings, self.secret), settings.images, settings.max_tags, _place(settings)]
             ),
         )
         self.app = web.make_app()
@@ -160,6 +164,12 @@ def _published_settings(settings: Settings, secret: str) -> list[object]:
     """Return the settings on which published files depend."""
     is_open = not (settings.admin_token or settings.is_static)
     return [settings.base_url, settings.is_static, is_open and [settings.hook_url, hooks_token(secret)]]
+
+
+def _place(settings: Settings) -> object:
+    """Return where the public files are."""
+    bucket = settings.bucket
+    return (str(bucket), bucket.endpoint) if bucket else settings.public_dir.absolute()
 
 
 def _edition(settings: Settings, secret: str) -> str:
@@ -209,7 +219,3 @@ def _credentials(settings: Settings) -> Credentials:
 def _log_without(secrets: Iterable[str]) -> None:
     log_to_stdout(LineFormatter(Redaction(secrets)), _GUNICORNS_LOGS)
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of each round that begins while one still runs
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -17,7 +17,16 @@ from flask.cli import with_appcontext
 
 from microbadger.badges import BADGE_TYPES
 from microbadger.cdn import CdnPurge
-from microbadger.freshness import Check, Freshness, NotTracked, Outcome, TrackedImage, parse_image, without_invisible
+from microbadger.freshness import (
+    Check,
+    Freshness,
+    NotTracked,
+    Outcome,
+    TrackedImage,
+    is_served,
+    parse_image,
+    without_invisible,
+)
 from microbadger.image import InvalidReference, Repository, image_name, is_tag
 from microbadger.notifications import (
     DEFAULT_FORMAT,
@@ -27,8 +36,19 @@ from microbadger.notifications import (
     Subscription,
 )
 from microbadger.notifications import FORMATS as MESSAGE_FORMATS
+from microbadger.settings import database_address
 from microbadger.site import FORMATS, STATES, PublishError, SiteOptions, badge_link
-from microbadger.store import Counts, Database, StoreError, read_value, trouble_with, write_value
+from microbadger.store import (
+    Counts,
+    Database,
+    StoreError,
+    StoreNotEmpty,
+    copy_store,
+    opened_source,
+    read_value,
+    trouble_with,
+    write_value,
+)
 from microbadger.webhooks import WebhookUrls
 
 _AT_ONCE = 8
@@ -70,7 +90,7 @@ class Tools:
 def add_commands(app: Flask, tools: Tools) -> None:
     """Give an app the commands."""
     app.extensions[_EXTENSION] = tools
-    for command in (refresh, publish, track, untrack, images, webhook, badges, notifications):
+    for command in (refresh, publish, track, untrack, images, webhook, badges, notifications, copy):
         app.cli.add_command(command)
 
 
@@ -126,13 +146,17 @@ def refresh(repositories: Sequence[Repository]) -> None:
     freshness = tools.freshness
     _report_problems(tools)
     _follow_tracked(tools)
-    wanted = _tracked(tools, repositories) if repositories else freshness.checks.due()
-    failed = _check(freshness.refresher.refresh if repositories else freshness.refresher.refresh_if_due, wanted)
+    if repositories:
+        count = len(_tracked(tools, repositories))
+        failed = _check(freshness.refresher.refresh, repositories, count)
+    else:
+        count = freshness.checks.summary().due_count
+        failed = _check(freshness.refresher.refresh_if_due, freshness.checks.due(), count)
     if tools.options.is_static:
         _publish_again(tools, repositories or freshness.checks.repositories())
     _finish(tools)
     if failed:
-        raise click.ClickException(f"{failed} of {len(wanted)} images could not be checked.")
+        raise click.ClickException(f"{failed} of {count} images could not be checked.")
 
 
 def _follow_tracked(tools: Tools) -> None:
@@ -149,10 +173,42 @@ def publish() -> None:
     """Make all public files again from the database, without a request to any registry."""
     tools = _tools_as_served()
     _follow_tracked(tools)
-    repositories = tools.freshness.checks.repositories()
-    count = _publish_again(tools, repositories)
+    images, files = _publish_again(tools, tools.freshness.checks.repositories())
     _finish(tools)
-    click.echo(f"{len(repositories)} images: {count} files were missing, out of date or of no more use.")
+    click.echo(f"{images} images: {files} files were missing, out of date or of no more use.")
+
+
+@click.command("copy-store")
+@click.argument("source")
+@_operation
+def copy(source: str) -> None:
+    """Copy everything from the database SOURCE, a file or a URL, to the empty one of the settings."""
+    tools = _tools()
+    if tools.freshness.schedule.is_running():
+        raise click.ClickException("A service runs with the database to copy to: stop it first.")
+    with opened_source(_place_of(source)) as database:
+        if is_served(database):
+            raise click.ClickException("A service runs with the database to copy from: stop it first.")
+        try:
+            copied = copy_store(database, tools.database)
+        except StoreNotEmpty as error:
+            raise click.ClickException(f"The database to copy to is not empty: {error}.") from error
+    for name, count in sorted(copied.items()):
+        if count:
+            click.echo(f"{name}: {count}")
+
+
+def _place_of(source: str) -> Path | str:
+    """Return the file, or the URL, of a database that somebody has typed."""
+    if "://" not in source or source.startswith("sqlite:///"):
+        file = Path(source.removeprefix("sqlite:///"))
+        if not file.is_file():
+            raise click.ClickException(f"There is no file {file}.")
+        return file
+    try:
+        return database_address(source)
+    except ValueError as error:
+        raise click.ClickException(f"The database to copy from is invalid: {error}.") from None
 
 
 @click.command()
@@ -171,7 +227,7 @@ def track(images: Sequence[TrackedImage], private: bool, no_wait: bool) -> None:
     if no_wait:
         return
     repositories = list(dict.fromkeys(image.repository for image in images))
-    failed = _check(freshness.refresher.refresh, repositories)
+    failed = _check(freshness.refresher.refresh, repositories, len(repositories))
     if tools.options.is_static:
         _publish_again(tools, repositories)
     _finish(tools)
@@ -343,20 +399,23 @@ def _tracked(tools: Tools, repositories: Iterable[Repository]) -> list[Repositor
     return list(repositories)
 
 
-def _check(check: Callable[[Repository], Outcome | None], repositories: Sequence[Repository]) -> int:
-    """Check images, show each outcome, and return how many failed."""
+def _check(
+    check: Callable[[Repository], Outcome | None], repositories: Iterable[Repository], count: int
+) -> int:
+    """Check so many images, show each outcome, and return how many failed."""
     failed = 0
-    with _progress(len(repositories)) as show:
+    with _progress(count) as show:
         for outcome in _all(check, repositories):
             show(outcome)
             failed += bool(outcome and outcome.error)
     return failed
 
 
-def _publish_again(tools: Tools, repositories: Iterable[Repository]) -> int:
-    """Write every public file that is not as the records have it, and return how many changed."""
-    count = failed = 0
+def _publish_again(tools: Tools, repositories: Iterable[Repository]) -> tuple[int, int]:
+    """Write every public file that is not as the records have it; return of how many images, and how many changed."""
+    images = files = failed = 0
     for repository in repositories:
+        images += 1
         try:
             paths = tools.freshness.refresher.publish_again(repository)
         except PublishError as error:
@@ -364,11 +423,11 @@ def _publish_again(tools: Tools, repositories: Iterable[Repository]) -> int:
             failed += 1
             continue
         tools.cdn.add(paths)
-        count += len(paths)
+        files += len(paths)
     if failed:
         _finish(tools)
         raise click.ClickException(f"{failed} images could not be published.")
-    return count
+    return images, files
 
 
 def _finish(tools: Tools) -> None:

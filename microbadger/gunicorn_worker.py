@@ -10,10 +10,12 @@ loaded would stay old when workers are started anew.
 
 import time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from selectors import EVENT_READ
 from socket import SHUT_RDWR, SHUT_WR, socket
+from threading import Event
 from typing import Any
 
 from gunicorn.errors import ConfigError
@@ -81,6 +83,24 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.max_keepalived: int = min(self.cfg.worker_connections - self.cfg.threads, _MOST_IDLE)
         self._answered: deque[Connection] = deque()
         self._lingering: deque[Connection] = deque()
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        """Return threads that are all there already: to fail to start one later would end this process.
+
+        Where the machine allows fewer, half of those answer, and the others are left for what the service does besides.
+        """
+        count, wanted = 0, self.cfg.threads
+        pool, is_started = ThreadPoolExecutor(wanted), Event()
+        try:
+            for count in range(wanted):  # noqa: B007 - how many were started
+                pool.submit(is_started.wait)
+        except RuntimeError as error:
+            self.log.warning("Only %d of %d threads could be started: %s", count, wanted, error)
+            is_started.set()
+            pool.shutdown()
+            pool = ThreadPoolExecutor(max(count // 2, 1))
+        is_started.set()
+        return pool
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:

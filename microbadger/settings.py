@@ -17,7 +17,8 @@ from sqlalchemy.exc import ArgumentError
 from microbadger.cdn import Cloudflare, PurgeMethod, Target, parse_target
 from microbadger.http import parse_ca_bundle, parse_proxy, proxy_secrets, without_login
 from microbadger.image import DOCKER_HUB, InvalidReference, Repository
-from microbadger.store import make_folder
+from microbadger.site import BucketAddress, parse_bucket_url
+from microbadger.store import check_address, make_folder, parse_address
 from microbadger.webhooks import is_guessable
 
 _LONGEST_HOURS = 24 * 366
@@ -44,6 +45,11 @@ _KNOWN = {
 _PROXIES = {"http": "HTTP_PROXY", "https": "HTTPS_PROXY", "all": "ALL_PROXY", "no": "NO_PROXY"}
 _CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
+_AWS = (
+    *("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "REGION", "DEFAULT_REGION"),
+    *("ENDPOINT_URL", "ENDPOINT_URL_S3"),
+)
+
 T = TypeVar("T")
 
 
@@ -58,7 +64,9 @@ class Settings:
     images: str = ""
     data_dir: Path = Path("data")
     public_dir: Path = Path("public")
-    database_url: str = ""
+    bucket: BucketAddress | None = None
+    """Where the public files are instead of in a folder."""
+    database_url: str = field(default="", repr=False)
     is_static: bool = False
     base_url: str = "http://localhost:8000"
     hook_url: str = ""
@@ -86,14 +94,16 @@ class Settings:
                 return default
             return _parsed(f"MICROBADGER_{name}", text.strip(), parse)
 
-        data_dir, public_dir = read("DATA_DIR", _folder, Path("data")), read("PUBLIC_DIR", _folder, Path("public"))
-        if data_dir.resolve().is_relative_to(public_dir.resolve()):
+        data_dir, bucket = read("DATA_DIR", _folder, Path("data")), _bucket(environment)
+        public_dir = Path("public") if bucket else read("PUBLIC_DIR", Path, Path("public"))
+        if not bucket and data_dir.resolve().is_relative_to(public_dir.resolve()):
             raise SettingsError("MICROBADGER_DATA_DIR is invalid: it must be outside of the public folder.")
         base_url = read("BASE_URL", _url, "") or _platform_url(environment)
         return cls(
             images=environment.get("MICROBADGER_IMAGES", ""),
             data_dir=data_dir,
             public_dir=public_dir,
+            bucket=bucket,
             database_url=_database_url(environment, public_dir),
             is_static=read("STATIC", _switch, False),
             base_url=base_url,
@@ -127,7 +137,8 @@ class Settings:
             "base_url": self.base_url,
             "hook_url": self.hook_url,
             "data_dir": self.data_dir,
-            "public_dir": self.public_dir,
+            "public_dir": self.bucket or self.public_dir,
+            "object_store": self.bucket and (self.bucket.endpoint or None),
             "database": make_url(self.database).set(query={}).render_as_string(hide_password=True),
             "refresh_hours": self.refresh_interval / timedelta(hours=1),
             "max_tags": self.max_tags,
@@ -150,7 +161,8 @@ class Settings:
         database = make_url(self.database)
         passwords = [database.password or "", *database.normalized_query.get("password", ())]
         proxies = [secret for proxy in self._proxy_urls.values() for secret in proxy_secrets(proxy)]
-        return [self.secret, self.admin_token, cdn_token, *passwords, *proxies]
+        bucket = [self.bucket.secret_key, self.bucket.session_token] if self.bucket else []
+        return [self.secret, self.admin_token, cdn_token, *passwords, *proxies, *bucket]
 
     @property
     def _proxy_urls(self) -> dict[str, str]:
@@ -180,29 +192,76 @@ def _platform_url(environment: Mapping[str, str]) -> str:
 
 def _database_url(environment: Mapping[str, str], public_dir: Path) -> str:
     text = environment.get("DATABASE_URL", "").strip()
-    return _parsed("DATABASE_URL", text, lambda text: _database(text, public_dir)) if text else ""
+    if not text:
+        return ""
+    url = make_url(_parsed("DATABASE_URL", text, database_address))
+    if url.drivername == "sqlite" and Path(url.database or "").resolve().is_relative_to(public_dir.resolve()):
+        raise SettingsError("DATABASE_URL is invalid: the file must be outside of the public folder.")
+    return url.render_as_string(hide_password=False)
 
 
-def _database(text: str, public_dir: Path) -> str:
-    """Return the URL of a database as SQLAlchemy takes it; platforms write ``postgres://`` for PostgreSQL."""
+def database_address(text: str) -> str:
+    """Return the URL of a database as SQLAlchemy takes it; platforms write ``postgres://`` for PostgreSQL.
+
+    Raises ValueError.
+    """
     try:
-        url = make_url(text)
-        driver, database = _DRIVERS[url.drivername], url.database or ""
-    except (ArgumentError, ValueError, KeyError):  # ValueError if the port is not a number
+        url = parse_address(text)
+        driver, database = _DRIVERS[url.drivername.lower()], url.database or ""
+    except (ArgumentError, KeyError):
         driver, database = "", ""
     is_file = driver == "sqlite"
-    if not driver or database in _NO_DATABASE or "\0" in database:
+    if not driver or database in _NO_DATABASE or not (text + database).isprintable():
         raise ValueError(_DATABASE_EXAMPLES)
+    url = url.set(drivername=driver)
     if is_file and url != URL.create(driver, database=database):  # a host or options, which a file does not have
         raise ValueError(_DATABASE_EXAMPLES)
-    if is_file and Path(database).resolve().is_relative_to(public_dir.resolve()):
-        raise ValueError("the file must be outside of the public folder")
-    url = url.set(drivername=driver)
-    try:
-        url.get_dialect().import_dbapi()
-    except ImportError:
-        raise ValueError("PostgreSQL needs psycopg; install it with: pip install 'psycopg[binary]'") from None
+    if not is_file:
+        check_address(url)
     return url.render_as_string(hide_password=False)
+
+
+def _bucket(environment: Mapping[str, str]) -> BucketAddress | None:
+    """Return where the public files are if they are in a bucket, with the variables that every S3 client reads.
+
+    https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html
+    """
+    name = f"{_PREFIX}PUBLIC_DIR"
+    text = environment.get(name, "").strip()
+    if "://" not in text and not text.lower().startswith("s3:"):
+        return None  # it is a folder
+    bucket, prefix = _parsed(name, text, parse_bucket_url)
+    aws = {each: environment.get(f"AWS_{each}", "").strip() for each in _AWS}
+    server = "ENDPOINT_URL_S3" if aws["ENDPOINT_URL_S3"] else "ENDPOINT_URL"
+    region = "REGION" if aws["REGION"] else "DEFAULT_REGION"
+    endpoint = _parsed(f"AWS_{server}", aws[server], _url_or_nothing)
+    keys = [aws["ACCESS_KEY_ID"], aws["SECRET_ACCESS_KEY"]]
+    if not all(keys) and (any(keys) or endpoint):
+        raise SettingsError(f"{name} names a bucket: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, both of them.")
+    for each in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"):
+        _parsed(f"AWS_{each}", aws[each], _key)
+    return BucketAddress(
+        bucket=bucket,
+        prefix=prefix,
+        region=_parsed(f"AWS_{region}", aws[region] or "us-east-1", _region),
+        endpoint=endpoint,
+        key_id=keys[0],
+        secret_key=keys[1],
+        session_token=aws["SESSION_TOKEN"],
+        ca_bundle=_ca_bundle(environment),
+    )
+
+
+def _key(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("it must be printable text")
+    return text
+
+
+def _region(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", text):
+        raise ValueError("it must be a region such as eu-central-1")
+    return text
 
 
 def _proxies(environment: Mapping[str, str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from tests.child_processes import children_of
 from tests.real_registry import free_port, wait_until
 
 ROOT = Path(__file__).parent.parent
@@ -26,6 +27,8 @@ class RunningService:
     """MicroBadger under gunicorn with folders of its own; Docker Hub's web API is never asked."""
 
     application = "app:serve()"
+    launcher: tuple[str, ...] = ()
+    """The command that starts gunicorn, if another one has to."""
 
     def __init__(self, folder: Path, images: Sequence[str] = (), *options: str, **settings: str) -> None:
         self.folder = folder
@@ -58,7 +61,7 @@ class RunningService:
     def start(self) -> None:
         """Return once the service answers."""
         options = ["--worker-class", WORKER, "--threads", "8", "--no-control-socket", *self.options]
-        command = [sys.executable, "-m", "gunicorn", *options, self.application]
+        command = [*self.launcher, sys.executable, "-m", "gunicorn", *options, self.application]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
@@ -108,8 +111,7 @@ class RunningService:
     def workers(self) -> list[int]:
         """The process ids of gunicorn's workers."""
         assert self._process
-        pid = self._process.pid
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return children_of(self._process.pid)
 
     def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run one of the service's commands beside it."""

@@ -17,10 +17,11 @@ from flask import Flask
 from werkzeug.wrappers import Response
 
 from app import create_app
-from microbadger.settings import Settings
+from microbadger.freshness.duties import FOLLOW, Duties
+from microbadger.settings import Settings, database_address
 from microbadger.store.database import Database
-from microbadger.store.leases import Leases
 from tests.fakes.registry import FakeRegistry, image
+from tests.postgresql import PostgresqlServer
 from tests.running_service import ROOT, RunningService
 
 LONG_AGO = (0, 0)
@@ -78,8 +79,13 @@ class Operator:
     def serving(self) -> Iterator[None]:
         """Stand for a service that runs with the settings of now."""
         self.app().extensions["microbadger"].record_settings()
-        with Leases(Database(self.settings.database)).hold("leader"):
+        duties = Duties(Database(self.settings.database))
+        duties.begin()
+        assert duties.take(FOLLOW)
+        try:
             yield
+        finally:
+            duties.end()
 
 
 @pytest.fixture
@@ -474,6 +480,70 @@ def test_another_file_can_be_the_database(operator: Operator, tmp_path: Path) ->
     assert operator.state() == "not read yet  checked never  next now"
     assert (tmp_path / "elsewhere/badges.db").exists()
     assert list(operator.settings.data_dir.iterdir()) == []
+
+
+# copy-store
+
+
+def test_a_store_is_copied_to_a_server_and_back(
+    operator: Operator, tmp_path: Path, postgresql_server: PostgresqlServer
+) -> None:
+    operator.types("track", "--no-wait", operator.name)
+    file, url = operator.settings.data_dir / "microbadger.db", postgresql_server.new_schema()
+
+    operator.settings = replace(operator.settings, database_url=database_address(url))
+    there = operator.types("copy-store", str(file))
+    assert (there.exit_code, operator.state()) == (0, "not read yet  checked never  next now")
+    assert "tracked_images: 1\n" in there.output
+
+    operator.settings = replace(operator.settings, database_url=f"sqlite:///{tmp_path}/copy.db")
+    back = operator.types("copy-store", url)
+    assert (back.exit_code, back.output) == (0, there.output)
+    assert operator.state() == "not read yet  checked never  next now"
+
+
+def test_a_store_is_copied_only_to_an_empty_one_without_a_service(operator: Operator, tmp_path: Path) -> None:
+    with Database(f"sqlite:///{tmp_path}/other.db").read():
+        pass
+    with operator.serving():
+        running = operator.types("copy-store", f"{tmp_path}/other.db")
+    operator.types("track", "--no-wait", operator.name)
+    full = operator.types("copy-store", f"sqlite:///{tmp_path}/other.db")
+
+    assert running.output == "Error: A service runs with the database to copy to: stop it first.\n"
+    assert full.output == "Error: The database to copy to is not empty: its table checks has rows.\n"
+    assert (running.exit_code, full.exit_code) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("nowhere.db", "There is no file nowhere.db."),
+        ("sqlite:////nowhere/x.db", "There is no file /nowhere/x.db."),
+        ("mysql://host/db", "it must be a URL such as postgresql://"),
+        ("postgres://badger:hunter2@127.0.0.1:1/x", "The database 127.0.0.1/x cannot be used: "),
+        ("README.md", "README.md cannot be used: it is damaged, or no database."),
+    ],
+)
+def test_a_store_is_copied_only_from_one_that_there_is(operator: Operator, source: str, reason: str) -> None:
+    there = Path(source).exists()
+    refused = operator.types("copy-store", source)
+    assert (refused.exit_code, refused.output.count("\n")) == (1, 1)
+    assert reason in refused.output
+    assert "hunter2" not in refused.output
+    assert Path(source).exists() is there
+    assert not list(Path().glob("*.damaged-*"))
+
+
+def test_a_store_is_not_copied_while_a_service_runs_with_it(operator: Operator, tmp_path: Path) -> None:
+    file = operator.settings.data_dir / "microbadger.db"
+    with operator.serving():
+        operator.settings = replace(operator.settings, database_url=f"sqlite:///{tmp_path}/copy.db")
+        refused = operator.types("copy-store", str(file))
+    copied = operator.types("copy-store", str(file))
+
+    assert refused.output == "Error: A service runs with the database to copy from: stop it first.\n"
+    assert (refused.exit_code, copied.exit_code) == (1, 0)
 
 
 def test_a_public_folder_that_cannot_be_written_is_one_sentence(operator: Operator) -> None:

@@ -27,6 +27,7 @@ from flask.testing import FlaskClient
 from app import create_app
 from microbadger.settings import Settings
 from tests.fakes.registry import FakeRegistry, image
+from tests.postgresql import PostgresqlServer
 from tests.readme import ROOT, block, section
 from tests.real_registry import free_port, wait_until
 from tests.running_service import COMMAND_SECONDS, START_SECONDS, STOP_SECONDS, badge_text
@@ -60,10 +61,13 @@ def check_out(folder: Path, images: str = "") -> Path:
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
-    """Return an environment as bare as a platform's, with these settings; Docker Hub's web API is not used."""
+    """Return an environment as bare as a platform's, with these settings; Docker Hub's web API is not used.
+
+    A name in upper case is that of a variable that not only this service reads.
+    """
     home = folder.parent / "home"
     home.mkdir(exist_ok=True)
-    named = {f"MICROBADGER_{name.upper()}": value for name, value in settings.items()}
+    named = {name if name.isupper() else f"MICROBADGER_{name.upper()}": value for name, value in settings.items()}
     return {"PATH": os.environ["PATH"], "HOME": str(home), "MICROBADGER_HUB_URL": "", **named}
 
 
@@ -231,6 +235,66 @@ def test_on_a_volume_everything_outlasts_the_code(tmp_path: Path, fake: FakeRegi
         assert added.stdout.split()[0] in run(after, ".venv/bin/flask notifications list", **settings).stdout
         assert fake.asked("GET", "/manifests/") == 0
     assert [path.name for path in (after / "public").iterdir()] == [".gitkeep"]
+
+
+def test_with_a_database_of_its_own_an_emptied_disk_loses_nothing(
+    tmp_path: Path, fake: FakeRegistry, postgresql_server: PostgresqlServer
+) -> None:
+    name, added = f"{fake.host}/team/web", f"{fake.host}/team/other"
+    url = postgresql_server.new_schema().replace("postgresql:", "postgres:")
+    settings = {"images": name, "base_url": BASE_URL, "DATABASE_URL": url}
+    before = check_out(tmp_path / "before")
+    with started(before, **settings) as service:
+        track(before, added, **settings)
+        run(before, f".venv/bin/flask notifications add {name} https://hooks.example.org/x", **settings)
+        published = what_is_published(service, name, added)
+        subscriptions = run(before, ".venv/bin/flask notifications list", **settings).stdout
+    assert not (before / "data/microbadger.db").exists()
+    shutil.rmtree(before / "data")
+    shutil.rmtree(before / "public")
+    fake.requests.clear()
+
+    with started(check_out(tmp_path / "after"), **settings) as service:
+        assert what_is_published(service, name, added) == published
+        assert run(tmp_path / "after", ".venv/bin/flask notifications list", **settings).stdout == subscriptions != ""
+        done = run(tmp_path / "after", ".venv/bin/flask publish", **settings)
+        assert done.returncode == 0, done.stderr
+        assert what_is_published(service, name, added) == published
+    assert fake.requests == []
+
+
+def what_is_published(service: Started, *names: str) -> list[object]:
+    """Return the metadata of images, with their webhook URLs, and their badges."""
+    documents = [service.wait_for_image(name) for name in names]
+    assert all("WebhookURL" in document for document in documents)
+    badges = [service.get(f"/badges/{kind}/{name}.svg").content for kind in ("version", "layers") for name in names]
+    return [*documents, *badges]
+
+
+def test_a_store_moves_from_a_file_to_postgresql_and_back(
+    tmp_path: Path, fake: FakeRegistry, postgresql_server: PostgresqlServer
+) -> None:
+    name, folder = f"{fake.host}/team/web", check_out(tmp_path / "app")
+    url = postgresql_server.new_schema().replace("postgresql:", "postgres:")
+    with started(folder, base_url=BASE_URL) as service:
+        track(folder, name, base_url=BASE_URL)
+        published = what_is_published(service, name)
+
+    there = block("With PostgreSQL", holding="copy-store").strip()
+    copied = run(folder, re.sub(r"postgres://\S+", f"'{url}'", there), base_url=BASE_URL)
+    assert (copied.returncode, copied.stderr) == (0, "")
+    assert "tracked_images: 1" in copied.stdout.splitlines()
+    fake.requests.clear()
+    shutil.rmtree(folder / "public")
+    (folder / "data/microbadger.db").rename(tmp_path / "old.db")
+    with started(folder, base_url=BASE_URL, DATABASE_URL=url) as service:
+        assert what_is_published(service, name) == published
+
+    back = run(folder, f".venv/bin/flask copy-store '{url}'", base_url=BASE_URL)
+    assert (back.returncode, back.stderr) == (0, "")
+    with started(folder, base_url=BASE_URL) as service:
+        assert what_is_published(service, name) == published
+    assert fake.requests == []
 
 
 def test_a_backup_made_beside_the_service_brings_everything_back(tmp_path: Path, fake: FakeRegistry) -> None:

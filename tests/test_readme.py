@@ -6,6 +6,7 @@ import re
 import shlex
 import string
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -51,17 +52,17 @@ def test_the_options_in_the_table_of_commands_are_those_of_the_command(tmp_path:
 class Recording(dict[str, str]):
     """An environment that records the names it is asked for."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **variables: str) -> None:
+        super().__init__(variables)
         self.names: set[str] = set()
 
     def get(self, name: str, default: Any = None) -> Any:
         self.names.add(name)
-        return default
+        return super().get(name, default)
 
 
 def settings_read() -> set[str]:
-    environment = Recording()
+    environment = Recording(MICROBADGER_PUBLIC_DIR="s3://badges")
     Settings.from_environment(environment)
     return {name for name in environment.names if name.isupper()} - {"HOME"}
 
@@ -71,7 +72,7 @@ PLATFORMS = {"RENDER_EXTERNAL_URL", "RAILWAY_PUBLIC_DOMAIN", "HEROKU_APP_DEFAULT
 
 
 def test_the_table_of_settings_names_each_that_is_read() -> None:
-    named = {name for cells in rows("Settings") for name in re.findall(r"`([A-Z_]+)`", cells[0])}
+    named = {name for cells in rows("Settings") for name in re.findall(r"`([A-Z_]+[A-Z0-9]+)`", cells[0])}
 
     assert named - {"WEB_CONCURRENCY"} == settings_read() - PLATFORMS
 
@@ -186,3 +187,10 @@ def test_every_action_of_a_workflow_is_pinned_by_its_commit() -> None:
 
     assert used
     assert [action for action in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action)] == []
+
+
+def test_the_optional_packages_are_those_that_the_tests_use() -> None:
+    named = {tuple(each) for each in re.findall(r"([\w\[\]]+)==([\d.]+)", README)}
+
+    assert {package for package, _ in named} == {"psycopg[binary]", "obstore"}
+    assert named == {(package, version(package.partition("[")[0])) for package, _ in named}

@@ -6,7 +6,6 @@ import sys
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from types import ModuleType
 
 import certifi
 import pytest
@@ -92,8 +91,11 @@ BAD = [
         "mañana", "none", "fifteen letters", " fifteen letters ", "sixteen\x1bletters", "a secret on two\nlines",
     )),
     *(("STATIC", value, "it must be 1 or 0") for value in ("mañana", "2", "-1", "1.0", "static", "si", "1 0")),
-    *((variable, value, "it must be a folder") for variable in ("DATA_DIR", "PUBLIC_DIR") for value in (
-        "s3://mañana/public", "file:///srv/public",
+    *(("DATA_DIR", value, "it must be a folder") for value in ("s3://mañana/public", "file:///srv/public")),
+    *(("PUBLIC_DIR", value, "it must be a folder, or a bucket such as s3://bucket/prefix") for value in (
+        "s3://mañana/public", "file:///srv/public", "s3:", "s3://", "s3://a", "s3://Bucket", "s3://user@bucket",
+        "s3://bucket:80", "s3://bucket/../other", "s3://bucket/a//b", "s3://bucket/prefix?x",
+        "s3://bucket/" + "x" * 201,
     )),
     *(("HTTP_REGISTRIES", value, f"{value!r} is not the host of a registry, such as registry.example.org:5000")
       for value in ("mañana", "http://registry:5000", "registry", "a/b", "registry:port")),
@@ -219,11 +221,23 @@ def test_another_file_can_be_the_database(url: str, file: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", POSTGRESQL)
-def test_postgresql_is_named_as_platforms_do(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "psycopg", ModuleType("psycopg"))
+def test_postgresql_is_named_as_platforms_do(scheme: str) -> None:
     rest = "user:pa%40ss@db.example.org:5433/badges?sslmode=require"
 
     assert database_of(f"{scheme}://{rest}") == f"postgresql+psycopg://{rest}"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ("pgbouncer=true", 'invalid connection option "pgbouncer"'),
+        ("mañana=1", 'invalid connection option "mañana"'),
+    ],
+)
+def test_an_option_that_the_driver_does_not_know_is_refused(options: str, reason: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        database_of(f"postgres://user:hunter2@db.example.org/badges?{options}")
+    assert refused.value.message == f"DATABASE_URL is invalid: {reason}."
 
 
 @pytest.mark.parametrize("scheme", POSTGRESQL)

@@ -13,12 +13,24 @@ import threading
 import time
 from collections import deque
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from weakref import WeakSet
 
 from microbadger.cdn.target import EVERYTHING, PurgeRequest, Target
-from microbadger.http import Client, ForbiddenAddress, HttpError, Limits, Network, Url, is_possible, retry_after_seconds
+from microbadger.http import (
+    Client,
+    ForbiddenAddress,
+    HttpError,
+    Limits,
+    Network,
+    NoThread,
+    Url,
+    is_possible,
+    retry_after_seconds,
+    start_thread,
+)
 from microbadger.logs import EventLog
 from microbadger.site import addresses
 
@@ -186,8 +198,9 @@ class CdnPurge:
             self._backlog.add(wanted, time.monotonic())
             self._changed.notify_all()
             if not self._is_working:
-                self._is_working = True
-                threading.Thread(target=self._work, args=[self._target], name="purge", daemon=True).start()
+                with suppress(NoThread):  # what is added next has it sent
+                    start_thread("purge", self._work, self._target)
+                    self._is_working = True
 
     def wait(self) -> None:
         """Return when everything is purged, or the CDN failed and nothing is being sent."""
@@ -244,12 +257,11 @@ class CdnPurge:
     def _send(self, target: Target, wanted: list[str]) -> Sent:
         """Return the result of one pass, which ends early when its time is up or too much fails."""
         one_pass = _Pass(deque(target.requests(wanted, self._base_url)), time.monotonic() + self._timing.one_pass)
-        threads = [
-            threading.Thread(target=self._send_some, args=[target, one_pass], name="purge", daemon=True)
-            for _ in range(min(_REQUESTS_AT_ONCE, len(one_pass.requests)))
-        ]
-        for thread in threads:
-            thread.start()
+        threads: list[threading.Thread] = []
+        more = range(min(_REQUESTS_AT_ONCE, len(one_pass.requests)) - 1)
+        with suppress(NoThread):  # those that are there do the work, this one if there are none
+            threads.extend(start_thread("purge", self._send_some, target, one_pass) for _ in more)
+        self._send_some(target, one_pass)
         for thread in threads:
             thread.join()
         return one_pass.sent

@@ -1,6 +1,7 @@
 """When to check an image, and one check from question to files."""
 
 from microbadger.freshness.checks import Summary
+from microbadger.freshness.duties import is_served
 from microbadger.freshness.last_check import Check
 from microbadger.freshness.outcome import Outcome
 from microbadger.freshness.service import Freshness, FreshnessOptions
@@ -17,6 +18,7 @@ __all__ = [
     "Summary",
     "TrackedImage",
     "TrackedImages",
+    "is_served",
     "parse_image",
     "without_invisible",
 ]

@@ -6,6 +6,7 @@ Many checks share one writing. A long list then rests for a while.
 import json
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from sqlalchemy import Connection, Row, func, select
 
@@ -21,25 +22,40 @@ from microbadger.site import (
     CATALOGUE,
     HOME,
     LISTED_ON_HOME,
+    MOST_ON_A_PAGE,
     ListEntry,
-    Publisher,
+    PublicTree,
     PublishError,
     SiteOptions,
     common_files,
     home_page,
+    in_pages,
+    list_file,
     list_page,
-    list_parts,
+    list_page_number,
+    list_page_path,
     listed,
     search,
 )
-from microbadger.store import CHECKS, RECORDS, Database, Leases, StoreError, read_value, write_value
+from microbadger.store import (
+    CHECKS,
+    RECORDS,
+    Database,
+    Lease,
+    LeaseLost,
+    Leases,
+    StoreError,
+    read_value,
+    write_value,
+)
 
 log = EventLog(__name__)
 
-_RETRY_SECONDS = 30.0
+_RETRY_SECONDS = 5.0
 _SHORT = 1000
 _REST_SECONDS_AN_IMAGE = 0.002  # a hundred times what writing its entry takes
 _WRITTEN = "lists_written"
+_PAGES = "list_pages"
 _ROWS_AT_ONCE = 1000
 
 _LISTED = (
@@ -58,11 +74,12 @@ class Catalogue:
         database: Database,
         leases: Leases,
         checks: Checks,
-        publisher: Publisher,
+        publisher: PublicTree,
         options: SiteOptions,
         cdn: CdnPurge,
         *,
         clock: Callable[[], float] = time.monotonic,
+        most_on_a_page: int = MOST_ON_A_PAGE,
     ) -> None:
         self._database = database
         self._leases = leases
@@ -71,6 +88,7 @@ class Catalogue:
         self._options = options
         self._cdn = cdn
         self._clock = clock
+        self._most_on_a_page = most_on_a_page
         self._rest_until = float("-inf")
         self._damaged: set[Repository] = set()
         """Images whose entry is damaged: a check makes it anew."""
@@ -93,14 +111,18 @@ class Catalogue:
 
     def publish(self) -> None:
         """Write the lists and what pages refer to. Raises PublishError and StoreError."""
-        with self._leases.hold("lists"), self._database.read() as connection:
+        with self._leases.hold("lists") as lease, self._database.read() as connection:
             version, count = self._version(connection), self._count(connection)
-            changed = [CATALOGUE] if self._publisher.write_parts(CATALOGUE, self._list(connection, count)) else []
+            try:
+                changed, pages = self._write_list(connection, count, lease)
+            except LeaseLost as error:
+                raise PublishError("the lists are being written by another process") from error
             home = self._home_page(connection, count)
         files = {HOME: lambda: home, **common_files(self._options)}
         changed += self._publisher.publish(files, {API, API_PAGE} - files.keys())  # a static site has none
         with self._database.write() as connection:
             write_value(connection, _WRITTEN, version)
+            write_value(connection, _PAGES, str(pages))
             while self._damaged:
                 check_anew(connection, self._damaged.pop())
         self._cdn.add(changed)
@@ -108,7 +130,7 @@ class Catalogue:
 
     def make(self, path: str) -> bytes | None:
         """Make one of these files that is missing, and return its content; None where there is no such file."""
-        if path in (CATALOGUE, HOME):
+        if path == HOME or list_page_number(path):
             return self._make_list(path)
         make = common_files(self._options).get(path)
         if make is None:
@@ -128,17 +150,56 @@ class Catalogue:
             rows = connection.execute(_LISTED.limit(size).offset((number - 1) * size)).all()
             return list_page(map(self._entry, rows), number, size, self._count(connection))
 
-    def _make_list(self, path: str) -> bytes:
-        """Make a list that is missing, while no other list is written: it must not replace a newer one."""
-        with self._leases.hold("lists"), self._database.read() as connection:
+    def _make_list(self, path: str) -> bytes | None:
+        """Make a list that is missing; it is not written while others are, for it must not replace a newer one."""
+        with self._leases.try_hold("lists") as lease, self._database.read() as connection:
             count = self._count(connection)
-            content = self._home_page(connection, count) if path == HOME else b"".join(self._list(connection, count))
-            self._publisher.write_if_possible(path, content)
+            if path == HOME:
+                content: bytes | None = self._home_page(connection, count)
+            else:
+                content = self._list_page(connection, count, list_page_number(path) or 1)
+            if content and lease:
+                self._publisher.write_if_possible(path, content)
         return content
 
-    def _list(self, connection: Connection, count: int) -> Iterator[bytes]:
-        rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(_LISTED)
-        return list_parts(count, map(self._entry, rows))
+    def _write_list(self, connection: Connection, count: int, lease: Lease) -> tuple[list[str], int]:
+        """Write the list, the first page after the others; return the paths that changed, and how many pages there are.
+
+        What an earlier list had more of is removed. Raises LeaseLost: very many pages take longer than a lease lasts.
+        """
+        known = int(read_value(connection, _PAGES) or 1)
+        pages = self._pages(connection, count)
+        first, has_next = next(pages)
+        number, changed = 1, list[str]()
+        for number, (entries, is_followed) in enumerate(pages, 2):
+            lease.renew()
+            content = list_file(entries, number, self._options.base_url, has_next=is_followed)
+            if self._publisher.write(list_page_path(number), content):
+                changed.append(list_page_path(number))
+        lease.renew()
+        if self._publisher.write(CATALOGUE, self._first_page(first, number, count, has_next=has_next)):
+            changed.append(CATALOGUE)
+        surplus = (list_page_path(gone) for gone in range(number + 1, known + 1))
+        return [*changed, *filter(self._publisher.remove, surplus)], number
+
+    def _list_page(self, connection: Connection, count: int, number: int) -> bytes | None:
+        """Return one page of the list as its file has it; None if there is no such page."""
+        known = int(read_value(connection, _PAGES) or 1)
+        if number > known:
+            return None
+        pages = self._pages(connection, count)
+        entries, has_next = next(islice(pages, number - 1, None), ([], False))
+        if number == 1:
+            page_count = known if has_next and known > 1 else 1 + sum(1 for _ in pages)
+            return self._first_page(entries, page_count, count, has_next=has_next)
+        return list_file(entries, number, self._options.base_url, has_next=has_next) if entries else None
+
+    def _first_page(self, entries: list[bytes], page_count: int, count: int, *, has_next: bool) -> bytes:
+        return list_file(entries, 1, self._options.base_url, has_next=has_next, counts=(page_count, count))
+
+    def _pages(self, connection: Connection, count: int) -> Iterator[tuple[list[bytes], bool]]:
+        with connection.execute(_LISTED, execution_options={"yield_per": _ROWS_AT_ONCE}) as rows:
+            yield from in_pages(((row.name, self._entry(row)) for row in rows), count, self._most_on_a_page)
 
     def _home_page(self, connection: Connection, count: int) -> bytes:
         rows = connection.execute(_LISTED.limit(LISTED_ON_HOME))

@@ -4,13 +4,30 @@ A service of another *edition* would publish other files, so to it every image i
 """
 
 import random
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain, islice
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    Row,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    union_all,
+)
 
 from microbadger.freshness.last_check import AT_ONCE, OVERDUE_AFTER, Check, check_of, columns_of, moment_of
 from microbadger.freshness.private_reads import MAY_BE_NAMED
@@ -29,7 +46,38 @@ _GET = select(CHECKS).where(CHECKS.c.image == bindparam("which"))
 _FIRST = select(CHECKS).where(MAY_BE_NAMED).order_by(CHECKS.c.image).limit(_MOST_NAMED)
 _FAILING = _FIRST.where(CHECKS.c.reason.is_not(None))
 _NOTED = _FIRST.where(CHECKS.c.reason.is_(None), CHECKS.c.note.is_not(None))
+_HASTEN = CHECKS.update().where(CHECKS.c.image == bindparam("which")).values(due_at=AT_ONCE)
+_MOST_HASTENED = 10_000
+_HASTEN_SOUND = _HASTEN.where(CHECKS.c.reason.is_(None))
+_PAGE = 10_000
+_NAMES_AT_ONCE = 500
+_MANY_IMAGES = 10_000
+_REST_FACTOR = 30.0
+_LONGEST_REST_SECONDS = 10.0
+_OF_OTHER_EDITIONS = (
+    select(CHECKS.c.image)
+    .where(
+        CHECKS.c.image > bindparam("last"),
+        CHECKS.c.edition != bindparam("edition"),
+        CHECKS.c.reason.is_(None),
+        CHECKS.c.due_at > AT_ONCE,
+    )
+    .order_by(CHECKS.c.image)
+    .limit(_PAGE)
+)
 _PUBLISHING = CHECKS.update().where(CHECKS.c.image == bindparam("which")).values(edition="", due_at=AT_ONCE)
+
+
+def _registries_due() -> Select[tuple[str]]:
+    """Return a statement that asks for one registry after the other, and whether something of it is due."""
+    one = select(func.min(CHECKS.c.registry).label("registry")).cte("registries", recursive=True)
+    after = select(func.min(CHECKS.c.registry)).where(CHECKS.c.registry > one.c.registry).scalar_subquery()
+    every = one.union_all(select(after).where(one.c.registry.is_not(None)))
+    is_due = exists().where(CHECKS.c.registry == every.c.registry, CHECKS.c.due_at <= bindparam("now"))
+    return select(every.c.registry).where(every.c.registry.is_not(None), is_due)
+
+
+_REGISTRIES_DUE = _registries_due()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +103,9 @@ class Checks:
         self.now = now
         self._database = database
         self._interval = interval
+        self._summing = threading.Lock()
+        self._summary: Summary | None = None
+        self._summary_until = 0.0
 
     def get(self, repository: Repository) -> Check:
         """Return the last check of an image; a blank one where there was none."""
@@ -79,13 +130,37 @@ class Checks:
         longest = self._longest_wait if check.reason else self._interval
         return check.due_at is None or not self.now() < check.due_at <= self.now() + longest
 
-    def due(self, limit: int | None = None, without: Collection[str] = ()) -> list[Repository]:
-        """Return images that are due, those first that have waited longest, but none of some registries."""
-        of_others = [CHECKS.c.registry.not_in(without)] if without else []
-        parts = (select(CHECKS.c.image, CHECKS.c.due_at).where(is_due, *of_others) for is_due in self._are_due)
-        statement = union_all(*parts).order_by("due_at").limit(limit)
+    def due(self) -> Iterator[Repository]:
+        """Yield the images that are due, those first that have waited longest, with a page at a time in memory.
+
+        What becomes due meanwhile is left out.
+        """
+        image, due_at = CHECKS.c.image, CHECKS.c.due_at
+        is_further = due_at >= bindparam("due"), or_(due_at > bindparam("due"), image > bindparam("last"))
+        parts = (select(image, due_at).where(is_due, *is_further) for is_due in self._are_due)
+        statement = union_all(*parts).order_by("due_at", "image").limit(_PAGE)
+        given: dict[str, object] = {"due": AT_ONCE, "last": ""}
+        while rows := self._rows(statement, given):
+            yield from kept_repositories(row.image for row in rows)
+            given = {"due": rows[-1].due_at, "last": rows[-1].image}
+
+    def registries_due(self) -> list[str]:
+        """Return every registry of which an image is due.
+
+        Each is found by the index, with one step for each registry that there is.
+        """
         with self._database.read() as connection:
-            return kept_repositories(connection.execute(statement).scalars())
+            return [row.registry for row in connection.execute(_REGISTRIES_DUE, {"now": self.now().timestamp()})]
+
+    def hasten_impossible(self) -> None:
+        """Have images checked at once whose time is further ahead than any that is set here."""
+        _, is_impossible = self._are_due
+        with self._database.read() as connection:
+            impossible = connection.execute(select(CHECKS.c.image).where(is_impossible).limit(_MOST_HASTENED)).scalars()
+            rows = [{"which": image} for image in sorted(impossible)]
+        if rows:
+            with self._database.write() as connection:
+                connection.execute(_HASTEN, rows)
 
     def all(self) -> Iterator[tuple[Repository, Check]]:
         """Yield every image with its check, by its name."""
@@ -93,13 +168,41 @@ class Checks:
             rows = connection.execute(select(CHECKS).order_by(CHECKS.c.image)).all()
         return iter(_named(rows))
 
-    def repositories(self) -> set[Repository]:
-        """Return every image that has a check, or waits for its first one."""
-        with self._database.read() as connection:
-            return set(kept_repositories(connection.execute(select(CHECKS.c.image)).scalars()))
+    def repositories(self) -> Iterator[Repository]:
+        """Yield every image that has a check or waits for its first one, with a page at a time in memory."""
+        return chain.from_iterable(self._pages(CHECKS))
+
+    def pages_without(self, table: Table) -> Iterator[list[Repository]]:
+        """Yield the images with a check that have no row in another table, a page at a time."""
+        return self._pages(CHECKS, ~exists().where(table.c.image == CHECKS.c.image))
+
+    def pages_unchecked(self, table: Table) -> Iterator[list[Repository]]:
+        """Yield the images of another table that have no check, a page at a time."""
+        return self._pages(table, ~exists().where(CHECKS.c.image == table.c.image))
+
+    def without_check(self, repositories: Iterable[Repository]) -> Iterator[list[Repository]]:
+        """Yield those of these images that have no check, a page at a time."""
+        rest = iter(repositories)
+        while page := list(islice(rest, _NAMES_AT_ONCE)):
+            asked = select(CHECKS.c.image).where(CHECKS.c.image.in_(map(str, page)))
+            with self._database.read() as connection:
+                known = set(connection.execute(asked).scalars())
+            yield [repository for repository in page if str(repository) not in known]
 
     def summary(self) -> Summary:
-        """Return how the images stand."""
+        """Return how the images stand; where there are very many, how they stood a few seconds ago."""
+        with self._summing:
+            if self._summary is None or time.monotonic() >= self._summary_until:
+                began_at = time.monotonic()
+                self._summary = self._summarize()
+                took_seconds = time.monotonic() - began_at
+                rest_seconds = min(_REST_FACTOR * took_seconds, _LONGEST_REST_SECONDS)
+                self._summary_until = time.monotonic() + (
+                    rest_seconds if self._summary.image_count > _MANY_IMAGES else 0
+                )
+            return self._summary
+
+    def _summarize(self) -> Summary:
         counts = select(
             func.count(),
             func.count().filter(CHECKS.c.succeeded_at.is_(None), CHECKS.c.reason.is_(None)),
@@ -115,7 +218,7 @@ class Checks:
     def add(self, repositories: Iterable[Repository]) -> None:
         """Have images checked from now on, those that are new at once."""
         blank = columns_of(Check())
-        rows = [{**_names_of(repository), **blank} for repository in repositories]
+        rows = [{**_names_of(repository), **blank} for repository in sorted(repositories, key=str)]
         if rows:
             with self._database.write() as connection:
                 if upsert(connection, CHECKS, rows):
@@ -123,9 +226,28 @@ class Checks:
 
     def check_all_of_other_editions(self) -> None:
         """Have every image checked at once whose files another service made; those that fail keep their time."""
-        is_other = and_(CHECKS.c.edition != self.edition, CHECKS.c.reason.is_(None), CHECKS.c.due_at > AT_ONCE)
-        with self._database.write() as connection:
-            connection.execute(CHECKS.update().where(is_other).values(due_at=AT_ONCE))
+        last = ""
+        while True:
+            with self._database.read() as connection:
+                given = {"last": last, "edition": self.edition}
+                images = connection.execute(_OF_OTHER_EDITIONS, given).scalars().all()
+            if not images:
+                return
+            last = images[-1]
+            with self._database.write() as connection:
+                connection.execute(_HASTEN_SOUND, [{"which": image} for image in images])
+
+    def _pages(self, table: Table, *conditions: ColumnElement[bool]) -> Iterator[list[Repository]]:
+        is_further = table.c.image > bindparam("last")
+        statement = select(table.c.image).where(is_further, *conditions).order_by(table.c.image).limit(_PAGE)
+        last = ""
+        while rows := self._rows(statement, {"last": last}):
+            yield kept_repositories(row.image for row in rows)
+            last = rows[-1].image
+
+    def _rows(self, statement: Executable, given: Mapping[str, object]) -> "Sequence[Row[Any]]":
+        with self._database.read() as connection:
+            return connection.execute(statement, given).all()
 
     def postpone(self, connection: Connection, repository: Repository) -> None:
         """Have an image that is no longer tracked found due again only after a while, if it is not removed by then."""
@@ -177,6 +299,7 @@ class Checks:
         reason: Reason,
         error: str,
         retry_after: timedelta = timedelta(0),
+        first: timedelta = _FIRST_RETRY,
         longest: timedelta = _LAST_RETRY,
     ) -> Check:
         """Return a check after a failure; the next is due after a delay that doubles with each failure in a row."""
@@ -185,7 +308,7 @@ class Checks:
             check,
             ended_at=now,
             failing_since=check.failing_since or now,
-            due_at=now + max(self._backoff(check.failures, longest), retry_after),
+            due_at=now + max(self._backoff(check.failures, first, longest), retry_after),
             failures=check.failures + 1,
             reason=reason,
             error=error,
@@ -229,11 +352,11 @@ class Checks:
     def _soon(self, before: Check, after: Check, retry_after: timedelta | None) -> Check:
         if retry_after is None:
             return after
-        soon = self.now() + max(self._backoff(before.failures, _LAST_RETRY), retry_after)
+        soon = self.now() + max(self._backoff(before.failures, _FIRST_RETRY, _LAST_RETRY), retry_after)
         return replace(after, failures=before.failures + 1, due_at=min(soon, after.due_at or soon))
 
-    def _backoff(self, failures: int, longest: timedelta) -> timedelta:
-        pause: timedelta = min(_FIRST_RETRY * 2 ** min(failures, 16), longest, self._interval)
+    def _backoff(self, failures: int, first: timedelta, longest: timedelta) -> timedelta:
+        pause: timedelta = min(first * 2 ** min(failures, 16), longest, self._interval)
         return pause * random.uniform(0.8, 1.2)
 
     @property

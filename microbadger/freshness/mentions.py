@@ -1,7 +1,7 @@
 """Remembers which images still name one whose files were removed, as a parent or as a copy, until none does."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -23,17 +23,20 @@ _FORGET = META.delete().where(META.c.key == bindparam("which"))
 
 
 def note_mentions(connection: Connection, gone: Repository, stacks: LayerStacks) -> None:
-    """Note which images may name one that is removed in this transaction, before its layers are forgotten."""
-    write_mentions(connection, gone, stacks.naming(connection, gone))
+    """Note which images may name one that is removed in this transaction, before its layers are forgotten.
+
+    It is noted also if none seems to: those whose layers are not all known may name it as well.
+    """
+    noted = mentions(connection).get(gone, [])  # at a first attempt, which left files of it
+    _note(connection, gone, {*noted, *stacks.naming(connection, gone)})
 
 
-def write_mentions(connection: Connection, gone: Repository, images: Iterable[Repository]) -> None:
+def write_mentions(connection: Connection, gone: Repository, images: Collection[Repository]) -> None:
     """Note that just these images may still name one that was removed."""
-    key, names = f"{_PREFIX}{gone}", [str(repository) for repository in images]
-    if names:
-        upsert(connection, META, {"key": key, "value": json.dumps(names)}, update=("value",))
+    if images:
+        _note(connection, gone, images)
     else:
-        connection.execute(_FORGET, {"which": key})
+        connection.execute(_FORGET, {"which": f"{_PREFIX}{gone}"})
 
 
 def mentions(connection: Connection) -> dict[Repository, list[Repository]]:
@@ -48,6 +51,11 @@ def mentions(connection: Connection) -> dict[Repository, list[Repository]]:
 def without_mention(versions: Iterable[VersionDocument], gone: Repository) -> list[VersionDocument]:
     """Return versions none of which names an image as a relative."""
     return [_without(version, image_name(gone)) for version in versions]
+
+
+def _note(connection: Connection, gone: Repository, images: Iterable[Repository]) -> None:
+    names = json.dumps(sorted(map(str, images)))
+    upsert(connection, META, {"key": f"{_PREFIX}{gone}", "value": names}, update=("value",))
 
 
 def _without(version: VersionDocument, name: str) -> VersionDocument:

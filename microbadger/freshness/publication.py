@@ -9,6 +9,7 @@ so the last one to do so leaves what the new record says.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
@@ -40,9 +41,22 @@ from microbadger.image import (
     with_details_of,
 )
 from microbadger.notifications import Notifications
-from microbadger.site import ImageFiles, ImagePaths, Maker, Publisher, SiteOptions, status_files
+from microbadger.site import (
+    ImageFiles,
+    ImagePaths,
+    Maker,
+    Overtaken,
+    PublicTree,
+    PublishError,
+    Seen,
+    SiteOptions,
+    remove_all,
+    status_files,
+)
 from microbadger.store import Database, Lease, LeaseLost
 from microbadger.webhooks import WebhookUrls
+
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +76,7 @@ class Publication:
     records: Records
     stacks: LayerStacks
     checks: Checks
-    publisher: Publisher
+    publisher: PublicTree
     notifications: Notifications
     options: SiteOptions
     webhooks: WebhookUrls | None
@@ -98,13 +112,14 @@ class Publication:
         files = self._files(repository, after, changed, change)
         recorded = {version["SHA"] for version in after["Versions"] if version["SHA"]}
         unchanged = recorded - changed.keys() if is_ours else set[str]()
-        plan = self._plan(repository, files, unchanged, is_ours=is_ours)
+        plan = self._plan(repository, files, unchanged, is_complete=is_ours or not self.publisher.may_be_cut)
+        over = self._seen(repository)  # before the lease is proved: who takes it from now on writes another one
         with self.database.write() as connection:
             lease.prove(connection)
             self.checks.publishing(connection, repository)
             self.records.add_files(connection, repository, plan.new)
-        paths = set(self.publisher.publish(plan.files, plan.gone))
         try:
+            paths = set(self.publisher.publish(plan.files, plan.gone, over))
             with self.database.write(durable=True) as connection:
                 lease.prove(connection)
                 self.records.write(connection, repository, after, changed.values(), change, is_public=is_public)
@@ -114,10 +129,10 @@ class Publication:
                     self.records.tag_lists.write(connection, repository, survey.first_listed)
                 if before and changes:
                     self.notifications.announce(connection, before, after, changes)
-        except LeaseLost:
+        except (LeaseLost, Overtaken) as error:
             with self.database.write() as connection:  # the process that has the lease now may have removed some
                 self.records.add_files(connection, repository, plan.files)
-            raise
+            raise LeaseLost(str(error)) from error
         if before:
             paths.update(self._publish_what_was_made(repository, files, plan))
         return Published(after, changes, frozenset(paths))
@@ -133,16 +148,20 @@ class Publication:
 
         Of an image without a record, which was never read or whose record was lost, all files stay as they are.
         """
-        files = self._recorded_files(repository)
-        if files is None:
-            return self.publisher.publish(self._status_files(repository), ())
-        plan = self._plan(repository, files, is_ours=False)
-        with self.database.write() as connection:
-            self.records.add_files(connection, repository, plan.new)
-        paths = self.publisher.publish({**self._status_files(repository), **plan.files}, plan.gone)
-        with self.database.write() as connection:
-            self.records.remove_files(connection, repository, plan.gone & plan.known)
-        return paths
+        for _ in range(_ATTEMPTS):
+            over = self._seen(repository)  # before the record is read: another one leads to another attempt
+            files = self._recorded_files(repository)
+            if files is None:
+                return self.publisher.publish(self._status_files(repository), ())
+            plan = self._plan(repository, files, is_complete=False)
+            with self.database.write() as connection:
+                self.records.add_files(connection, repository, plan.new)
+            with suppress(Overtaken):
+                paths = self.publisher.publish({**self._status_files(repository), **plan.files}, plan.gone, over)
+                with self.database.write() as connection:
+                    self.records.remove_files(connection, repository, plan.gone & plan.known)
+                return paths
+        raise PublishError(f"other processes keep replacing the metadata of {repository.familiar}")
 
     def make(self, repository: Repository, path: str) -> bytes | None:
         """Make a file of an image that somebody asked for, and keep it current from now on.
@@ -160,7 +179,7 @@ class Publication:
                 with self.database.write() as connection:
                     self.records.add_files(connection, repository, [path])
                 is_known = True
-            self.publisher.write_if_possible(path, content)
+            self.publisher.write_if_possible(path, content, is_missing=not is_written)
             is_written = True
             if self.records.updated_at(repository) == files.image["UpdatedAt"]:
                 return content
@@ -172,7 +191,7 @@ class Publication:
         """Remove every public file of an image and return the paths of those that there were. Raises NotRemoved."""
         statuses = {paths.status for paths in ImagePaths.all_of(repository)}
         known = self.records.files(repository)
-        return self.publisher.remove_all(known | statuses | self._forgotten_files(repository, known))
+        return remove_all(self.publisher, known | statuses | self._forgotten_files(repository, known))
 
     def _forgotten_files(self, repository: Repository, known: Collection[str]) -> set[str]:
         """Return the files of an image that are there although the database has lost their paths."""
@@ -193,7 +212,8 @@ class Publication:
         whole = [version for each in versions if (version := self.records.version(repository, each["SHA"]))]
         details = {version["SHA"]: version for version in without_mention(whole, gone)}
         if versions == image["Versions"] and list(details.values()) == whole:
-            return []
+            is_published = self.checks.is_of_this_edition(self.checks.get(repository))
+            return [] if is_published else self.publish_again(repository)  # the last attempt may have ended halfway
         now = format_time(self.checks.now())
         after: ImageDocument = {**image, "Versions": versions, "UpdatedAt": now}
         with self.database.write() as connection:
@@ -308,17 +328,17 @@ class Publication:
         return status_files(repository, status)
 
     def _plan(
-        self, repository: Repository, files: ImageFiles, unchanged: Collection[str] = (), *, is_ours: bool
+        self, repository: Repository, files: ImageFiles, unchanged: Collection[str] = (), *, is_complete: bool
     ) -> "_Plan":
         """Return which files to write and to remove; the documents of versions that are ``unchanged`` are left alone.
 
-        Whatever was ever written and the image still has is kept current. Unless all files are ours, there may be more
-        than are known: a database knew them that was lost.
+        Whatever was ever written and the image still has is kept current. Unless what is known is complete, there may
+        be more files: a database knew them that was lost.
         """
         names = ImagePaths.all_of(repository)
         known = self.records.files(repository)
         written = files.written()
-        others = (known if is_ours else known | self._found(repository, files)) - written.keys()
+        others = (known if known and is_complete else known | self._found(repository, files)) - written.keys()
         possible = files.all() if others else {}
         kept = {path: possible[path] for path in sorted(others & possible.keys())}
         skipped = {paths.version(sha) for paths in names for sha in unchanged}
@@ -330,14 +350,20 @@ class Publication:
         """Return the files of an image that are there; none where it was never published."""
         if not self.publisher.has(ImagePaths.of(repository).metadata):
             return set()
-        return {path for path in files.all() if self.publisher.has(path)}
+        return self.publisher.find(files.all())
+
+    def _seen(self, repository: Repository) -> Seen:
+        """Return which metadata of an image are published, the file that is written last."""
+        return self.publisher.seen(ImagePaths.of(repository).metadata)
 
     def _publish_what_was_made(self, repository: Repository, files: ImageFiles, plan: "_Plan") -> list[str]:
         """Put right what was made on request from the record that a check has just replaced; return what changed."""
         made = self.records.files(repository) - plan.known - plan.files.keys()
         possible = files.all() if made else {}
         late = {path: possible[path] for path in made & possible.keys()}
-        return self.publisher.publish({**late, **plan.files}, (plan.gone | made) - late.keys())
+        # What was missing when the check began is not, so nobody who makes a missing file has replaced it since.
+        again = {} if self.publisher.adds_safely else plan.files
+        return self.publisher.publish({**late, **again}, (plan.gone | made) - late.keys())
 
 
 def _changes(before: ImageDocument | None, after: ImageDocument, survey: Survey) -> Changes:

@@ -6,12 +6,12 @@ check. Blobs are counted apart, because another server may store them.
 """
 
 from collections import Counter
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeVar
 
-from microbadger.freshness.broken_content import BrokenContent
+from microbadger.freshness.broken_content import Broken, BrokenContent
 from microbadger.http import seconds_left
 from microbadger.image import (
     Config,
@@ -75,10 +75,14 @@ class Reader:
         self._content = content
         self._broken = broken
         self._renew = renew
-        self._known_broken = broken.of(repository)
         self._failed: dict[str, RegistryError | InvalidManifest] = {}
         self._read: set[str] = set()
         self._silences: Counter[bool] = Counter()
+
+    @cached_property
+    def _known_broken(self) -> Mapping[str, Broken]:
+        """What was broken when it was last read; a check that finds nothing new does not ask for it."""
+        return self._broken.of(self._repository)
 
     def digest_of(self, tag: str, known: Container[str]) -> str:
         """Return the digest that a tag names, after what it names was read unless that digest is known.
@@ -115,6 +119,8 @@ class Reader:
     def close(self) -> None:
         """Keep what was read, and what is broken."""
         self._content.write()
+        if not self._failed and not self._read:
+            return
         broken = {
             digest: str(error)
             for digest, error in self._failed.items()

@@ -4,10 +4,14 @@ What the disk had not yet taken is gone: names of new files, so that an old file
 the content of files that have theirs. The records are durable, so every file is compared with what its record says.
 Whether the last stop was clean is seen by a mark that the process that leads removes first of all, and makes when it
 ends.
+
+In a bucket nothing is cut: what the store has taken, it has. An image whose files were being replaced is due at once,
+so there is nothing to do here.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from microbadger.cdn import CdnPurge
 from microbadger.freshness.catalogue import Catalogue
@@ -16,7 +20,7 @@ from microbadger.freshness.refresh import Refresher
 from microbadger.freshness.strays import Strays
 from microbadger.image import Repository
 from microbadger.logs import EventLog
-from microbadger.site import Publisher, PublishError, image_in
+from microbadger.site import PublicTree, PublishError, image_in
 from microbadger.store import Database, read_value, write_value
 
 log = EventLog(__name__)
@@ -34,7 +38,7 @@ class Recovery:
     refresher: Refresher
     strays: Strays
     catalogue: Catalogue
-    publisher: Publisher
+    publisher: PublicTree
     cdn: CdnPurge
     _is_over: bool = field(default=False, init=False)
 
@@ -44,7 +48,7 @@ class Recovery:
         Until it says so, that is true of this process, too.
         """
         with self.database.write(durable=True) as connection:
-            self._is_over = read_value(connection, _STOP) == _CLEAN
+            self._is_over = read_value(connection, _STOP) == _CLEAN or not self.publisher.may_be_cut
             write_value(connection, _STOP, _UNKNOWN)
         return not self._is_over
 
@@ -60,13 +64,17 @@ class Recovery:
     def recover(self) -> None:
         """Rewrite every public file that is not as it should be, first of the images that have an empty one.
 
-        An image that is being checked comes last: its registry may hang. Raises StoreError and PublishError.
+        In a bucket there is none. An image that is being checked comes last: its registry may hang.
+
+        Raises StoreError and PublishError.
         """
+        if not self.publisher.may_be_cut:
+            self._is_over = True
+            return
         damaged = self._remove_empty()
         self.strays.find()  # which the next round removes
-        others = self.checks.repositories() - set(damaged)
         count, busy = 0, list[Repository]()
-        for repository in [*damaged, *sorted(others, key=str)]:
+        for repository in chain(damaged, self._others(set(damaged))):
             written = self._publish_again(repository, self.refresher.publish_again_if_idle)
             count += written or 0
             if written is None:
@@ -75,6 +83,9 @@ class Recovery:
         count += sum(self._publish_again(repository, self.refresher.publish_again) or 0 for repository in busy)
         self._is_over = True
         log.info("public_files_recovered", files=count, images_with_empty_files=len(damaged))
+
+    def _others(self, damaged: Collection[Repository]) -> Iterator[Repository]:
+        return (repository for repository in self.checks.repositories() if repository not in damaged)
 
     def _publish_again(
         self, repository: Repository, publish_again: Callable[[Repository], Sequence[str] | None]

@@ -30,7 +30,8 @@ from microbadger.store import LeaseLost, StoreError
 
 log = EventLog(__name__)
 
-_LONGEST_RETRY_OF_OUR_OWN = timedelta(minutes=10)  # trouble of this machine, which no registry is spared by waiting
+# Trouble of this machine or of the bucket, which no registry is spared by waiting, and which may pass soon.
+_RETRIES_OF_OUR_OWN = {"first": timedelta(seconds=10), "longest": timedelta(minutes=10)}
 _POLL_SECONDS = 0.02
 _MOST_ASKERS = 5  # are named in the log
 
@@ -177,15 +178,18 @@ class Refresher:
             retry_after = timedelta(seconds=error.retry_after_seconds or 0)
             after = self.checks.failed(turn.check, reason, sentence, retry_after)
         else:
+            if isinstance(error, StoreError):  # whose sentence for everybody leaves out what an operator has to know
+                log.error("database_failed", image=turn.repository.familiar, error=error)
             # Files may have been replaced: until all are, nobody knows which edition they are of.
             unknown = replace(turn.check, edition="")
-            after = self.checks.failed(unknown, reason, sentence, longest=_LONGEST_RETRY_OF_OUR_OWN)
+            after = self.checks.failed(unknown, reason, sentence, **_RETRIES_OF_OUR_OWN)
         changes, paths = (published.changes, published.paths) if published else (NO_CHANGES, frozenset[str]())
         return Outcome(turn.repository, changes, paths, reason=reason, error=sentence), after
 
     def _give_way(self, turn: Turn, error: LeaseLost) -> Outcome:
         """Wait for the process that took the check over, and put right what this one may have written too late."""
         log.warning("lease_lost", image=turn.repository.familiar, error=error)
+        turn.lease.let_go()  # it may still be ours, where somebody else replaced the metadata
         with self.turns.hold(turn.repository):
             if self.tracked.get(turn.repository):
                 paths = self.publication.publish_again(turn.repository)
@@ -208,7 +212,9 @@ _REASONS: Mapping[str, Reason] = {
 
 
 def _sentence_of(error: Exception) -> str:
-    if isinstance(error, RegistryError | PublishError | StoreError):
+    if isinstance(error, StoreError):
+        return error.in_public
+    if isinstance(error, RegistryError | PublishError):
         return str(error)
     if isinstance(error, OSError):
         return f"a file cannot be used: {error.strerror or type(error).__name__}"

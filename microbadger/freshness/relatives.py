@@ -26,7 +26,7 @@ from microbadger.image import (
     tags_of,
 )
 from microbadger.site import ImagePaths
-from microbadger.store import LAYER_STACKS, Database, upsert
+from microbadger.store import LAYER_STACKS, RECORDS, VERSIONS, Database, upsert
 
 MOST_RELATIVES = 10
 _MOST_TAGS = 30  # of one version, as relatives show them
@@ -52,6 +52,18 @@ _NAMING = (
         (LAYER_STACKS.c.chain == bindparam("its_chain")) | LAYER_STACKS.c.lower_chains.contains(bindparam("its_chain")),
     )
 )
+_KEPT = select(VERSIONS.c.image, func.count().label("count")).group_by(VERSIONS.c.image).subquery()
+_KNOWN = select(LAYER_STACKS.c.image, func.count().label("count")).group_by(LAYER_STACKS.c.image).subquery()
+_INCOMPLETE = (
+    select(_KEPT.c.image)
+    .join(_KNOWN, _KNOWN.c.image == _KEPT.c.image, isouter=True)
+    .where(func.coalesce(_KNOWN.c.count, 0) < _KEPT.c.count)
+)
+_INCOMPLETE_OWN = _INCOMPLETE.where(_KEPT.c.image == bindparam("which"))
+_UNKNOWN = select(RECORDS.c.image).where(
+    RECORDS.c.image == bindparam("which"), RECORDS.c.image.not_in(select(LAYER_STACKS.c.image))
+)
+_OTHERS = select(RECORDS.c.image).where(RECORDS.c.image != bindparam("which"))
 _PLACE = func.row_number().over(
     partition_by=LAYER_STACKS.c.chain,
     order_by=(case((_IS_OFFICIAL, 0), else_=1), LAYER_STACKS.c.image, LAYER_STACKS.c.sha),
@@ -149,12 +161,22 @@ class LayerStacks:
             upsert(connection, LAYER_STACKS, rows, update=("chain", "lower_chains", "tags"))
 
     def naming(self, connection: Connection, repository: Repository) -> list[Repository]:
-        """Return the other images that have a version of this one as a relative."""
+        """Return the other images that have a version of this one as a relative, or all where its layers are lost.
+
+        Those that are `incomplete` may have one as well.
+        """
+        which = {"which": str(repository)}
+        if any(connection.execute(statement, which).first() for statement in (_UNKNOWN, _INCOMPLETE_OWN)):
+            return kept_repositories(connection.execute(_OTHERS, which).scalars())
         chains = {row.chain for row in connection.execute(_OWN, {"which": str(repository)}) if row.chain}
         found: set[str] = set()
         for chain in chains:
             found.update(connection.execute(_NAMING, {"which": str(repository), "its_chain": chain}).scalars())
         return kept_repositories(sorted(found))
+
+    def incomplete(self, connection: Connection) -> list[Repository]:
+        """Return the images of which the layers of some version are not known: none could be read, or rows are lost."""
+        return kept_repositories(connection.execute(_INCOMPLETE).scalars())
 
     def forget(self, connection: Connection, repository: Repository) -> None:
         """Forget every version of an image."""

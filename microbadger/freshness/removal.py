@@ -60,7 +60,7 @@ class Removal:
         with self._taken_down(repository) as (paths, left), self.database.write() as connection:
             if self.tracked.read(connection, repository) is None:  # else somebody has tracked it again
                 self.publication.forget(connection, repository)
-                self.turns.forget(connection, repository)
+                self.turns.forget(connection, repository, is_left=bool(left))
                 self.publication.records.add_files(connection, repository, left)
                 mark_lists_stale(connection)
         return paths
@@ -70,10 +70,14 @@ class Removal:
 
         While a check is under way, the record stays, and so `hidden` still names the image: hide it again later.
         """
+        if not self.is_hidden(repository):
+            return
         # Files first: on a full disk no lease can be had.
         with self._taken_down(repository), self.turns.try_hold(repository) as lease:
-            if lease:
+            if lease and self.is_hidden(repository):
                 self.hide_held(repository)
+            elif lease:  # it was shown to be public meanwhile, or is private again
+                self.publication.publish_again(repository)
 
     def hide_unless_shown(self, repository: Repository) -> bool:
         """Hide an image of which nobody knows whether it was private, unless a check just showed that it is public.
@@ -142,9 +146,11 @@ class Removal:
         """
         with self.database.read() as connection:
             named_by = mentions(connection)
+            unsure = self.publication.stacks.incomplete(connection) if named_by else []
         troubles: list[PublishError | StoreError] = []
         for gone, images in named_by.items():
-            waiting = [each for each in images if not self._drop_mention_or_note(each, gone, troubles)]
+            others = {*images, *unsure} - {gone}
+            waiting = [each for each in sorted(others, key=str) if not self._drop_mention_or_note(each, gone, troubles)]
             with self.database.write() as connection:
                 write_mentions(connection, gone, waiting)
         if troubles:

@@ -2,7 +2,8 @@
 
 A request asks to check an image, perhaps one of its tags. Equal ones are one row, which counts how often it was asked
 for. A check takes what waits when it begins, and at its end forgets just that: what was asked for again in between
-stays, and leads to exactly one more check. If the process dies, the rows are still there.
+stays, and leads to exactly one more check. If the process dies, the rows are still there. Whoever writes several rows
+does so in the order of their names: of two who do in PostgreSQL, none then waits for the other.
 
 Some registries announce a push before it can be seen. A request of which nothing was to be seen is made again, to be
 followed up a while later.
@@ -80,7 +81,7 @@ class Requests:
         Where many tags of an image wait, a push of a further one asks for the whole image, and a view for nothing.
         """
         with self._database.write(durable=True) as connection:
-            for reference in references:
+            for reference in sorted(references, key=str):
                 self._add(connection, reference, is_view=is_view)
 
     def add_paced(self, *references: Reference) -> dict[Repository, datetime | None]:
@@ -91,7 +92,7 @@ class Requests:
         with self._database.write(durable=True) as connection:
             images = dict.fromkeys(reference.repository for reference in references)
             times = {image: self._due_at(connection, image) for image in images}
-            for reference in references:
+            for reference in sorted(references, key=str):
                 due_at = times[reference.repository]
                 self._add(connection, reference, due_at=due_at.timestamp() if due_at else _AT_ONCE)
         return times
@@ -134,7 +135,7 @@ class Requests:
 
     def end(self, connection: Connection, repository: Repository, done: Collection[CheckRequest]) -> None:
         """Forget requests that a check has answered, unless they were repeated meanwhile."""
-        for request in done:
+        for request in sorted(done, key=lambda request: request.tag or _NO_TAG):
             given = {"which": str(repository), "its_tag": request.tag or _NO_TAG, "count": request.asked}
             connection.execute(_DONE, given)
 
@@ -145,10 +146,10 @@ class Requests:
         if any(not request.is_view for request in done):
             pace.charge(connection, repository, requests, self._now())
 
-    def repositories(self) -> list[Repository]:
-        """Return every image for which a request waits, those first that have waited longest."""
+    def repositories(self, at_most: int | None = None) -> list[Repository]:
+        """Return the images for which a request waits, those first that have waited longest."""
         with self._database.read() as connection:
-            return kept_repositories(connection.execute(_IMAGES, self._times()).scalars())
+            return kept_repositories(connection.execute(_IMAGES.limit(at_most), self._times()).scalars())
 
     def is_worth_a_check(self, repository: Repository, tag: str) -> bool:
         """Return whether to check an unknown tag that a badge was asked for, and remember that it was.

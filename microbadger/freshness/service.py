@@ -9,6 +9,8 @@ from microbadger.cdn import CdnPurge
 from microbadger.freshness.broken_content import BrokenContent
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
+from microbadger.freshness.claims import Claims
+from microbadger.freshness.duties import Duties
 from microbadger.freshness.interruptions import Interruptions
 from microbadger.freshness.outcome import Aftermath
 from microbadger.freshness.publication import Publication
@@ -28,7 +30,7 @@ from microbadger.freshness.upkeep import Cleaning, Upkeep
 from microbadger.image import Reference, Repository
 from microbadger.notifications import Notifications
 from microbadger.registry import Registry
-from microbadger.site import Publisher, SiteOptions, image_in
+from microbadger.site import PublicTree, SiteOptions, image_in
 from microbadger.store import Counts, Database, Leases
 from microbadger.webhooks import WebhookUrls
 
@@ -64,14 +66,16 @@ class Freshness:
         *,
         counts: Counts,
         registry: Registry,
-        publisher: Publisher,
+        publisher: PublicTree,
         notifications: Notifications,
         cdn: CdnPurge,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
-        leases = Leases(database)
+        leases = Leases(database, have_heartbeat=True)
         self._database = database
         self.now = now
+        self._publisher = publisher
+        self._registry = registry
         self.tracked = TrackedImages(options.images_file, options.named, database)
         self.checks = Checks(database, interval=options.interval, edition=options.edition, now=now)
         self.requests = Requests(database, now=now)
@@ -138,7 +142,7 @@ class Freshness:
             catalogue=self.catalogue,
             notifications=notifications,
             counts=counts,
-            cleaning=Cleaning(database=database, content=registry.content, public=publisher.folder),
+            cleaning=Cleaning(database=database, content=registry.content, public=publisher),
         )
         self.recovery = Recovery(
             database=database,
@@ -149,12 +153,24 @@ class Freshness:
             publisher=publisher,
             cdn=cdn,
         )
-        self.schedule = Schedule(leases, self.refresher, self.checks, self.requests, self.upkeep, self.recovery)
+        claims, duties = Claims(database, clock=lambda: now().timestamp()), Duties(database)
+        self.schedule = Schedule(
+            claims, duties, self.refresher, self.checks, self.requests, self.upkeep, self.recovery
+        )
 
     @property
     def problems(self) -> list[str]:
         """One sentence for each thing that an operator should mend, besides images that fail."""
-        return [*self.tracked.problems, *self._database.problems, *self.schedule.troubles]
+        return [
+            *self.tracked.problems,
+            *self._database.problems,
+            *self._publisher.problems,
+            *self.schedule.troubles,
+        ]
+
+    def pauses(self) -> dict[str, datetime]:
+        """Return until when each registry wants to be left alone. Raises StoreError."""
+        return self._registry.pauses()
 
     def check_soon(self, *references: Reference) -> bool:
         """Have images or some of their tags checked; the requests outlive a power failure once this returns.
@@ -162,15 +178,14 @@ class Freshness:
         Return whether all are checked at once, rather than later because they are asked for on and on.
         """
         times = self.requests.add_paced(*references)
-        for repository, due_at in times.items():
-            self.schedule.check_soon(repository, due_at)
+        self.schedule.check_soon()
         return not any(times.values())
 
     def check_if_unknown(self, reference: Reference) -> None:
         """Have a tag checked that a badge was asked for and that is not known, unless that was done lately."""
         if self.requests.is_worth_a_check(reference.repository, reference.tag or ""):
             self.requests.add(reference, is_view=True)
-            self.schedule.check_soon(reference.repository)
+            self.schedule.check_soon()
 
     def make(self, path: str) -> bytes | None:
         """Make a public file that is missing from what is known, and return its content; None where there is none."""

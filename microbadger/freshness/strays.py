@@ -8,6 +8,7 @@ credential opens the image and nothing says that it was private.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from threading import Lock
 
 from microbadger.cdn import CdnPurge
@@ -18,7 +19,7 @@ from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.image import Repository
 from microbadger.logs import EventLog
 from microbadger.registry import Registry
-from microbadger.site import Publisher, PublishError, image_in
+from microbadger.site import PublicTree, PublishError, image_in
 from microbadger.store import Database, StoreError, identity_of
 
 log = EventLog(__name__)
@@ -32,7 +33,7 @@ class Strays:
     tracked: TrackedImages
     records: Records
     removal: Removal
-    publisher: Publisher
+    publisher: PublicTree
     cdn: CdnPurge
     registry: Registry
     _compared: str | None = field(default=None, init=False)
@@ -76,11 +77,15 @@ class Strays:
 
     def _found(self) -> dict[Repository, list[str]]:
         """Return the paths of such files by image. `remove` asks again, for a check may publish meanwhile."""
+        paths = iter(self.publisher.paths())
+        first = next(paths, None)
+        if first is None:  # as of a bucket: there is nothing to compare all images with
+            return {}
         with self.database.read() as connection:
             public = public_records(connection)
         vouched = {image.repository for image in self.tracked if image.private or image.repository in public}
         found: dict[Repository, list[str]] = {}
-        for path in self.publisher.paths():
+        for path in chain([first], paths):
             repository = image_in(path)
             if repository and repository not in vouched:
                 found.setdefault(repository, []).append(path)

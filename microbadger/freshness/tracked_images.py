@@ -123,6 +123,10 @@ class TrackedImages:
         yield from (image.merged_with(stored.pop(repository, None)) for repository, image in listed.items())
         yield from stored.values()
 
+    def listed(self) -> list[Repository]:
+        """Return the images that the file and the settings name."""
+        return list(self._listed().images)
+
     def __contains__(self, repository: Repository) -> bool:
         """Return whether an image is tracked. For those that the file names, the database is not asked."""
         return repository in self._listed().images or self.get(repository) is not None
@@ -167,8 +171,8 @@ class TrackedImages:
         return list(dict.fromkeys([*self._by_path[1].get(path, ()), *stored]))
 
     @property
-    def stamp(self) -> object:
-        """What is another object each time that the tracked images have changed."""
+    def stamp(self) -> tuple[object, object]:
+        """What is another object each time that the list has changed, or the images that commands track."""
         with self._database.read() as connection:
             return self._listed().stamp, read_value(connection, _CHANGED)
 
@@ -208,7 +212,6 @@ class TrackedImages:
     def remember(self) -> None:
         """Keep the lines of the file in the database, for the case that they are lost."""
         if not self._listed().is_lost and (text := _text_of(read_if_any(self._file) or b"")):
-            text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")  # which PostgreSQL cannot keep
             with self._database.write() as connection:
                 write_value(connection, _REMEMBERED, text)
 

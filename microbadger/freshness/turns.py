@@ -18,7 +18,7 @@ from microbadger.freshness.requests import CheckRequest, Requests
 from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
 from microbadger.image import DOCKER_HUB, Changes, Repository
 from microbadger.logs import EventLog
-from microbadger.store import Database, Lease, LeaseLost, Leases
+from microbadger.store import Database, Lease, Leases
 
 log = EventLog(__name__)
 
@@ -147,7 +147,7 @@ class Turns:
         """
         with self.database.write() as connection:
             if not turn.lease.end(connection):
-                raise LeaseLost
+                raise turn.lease.loss
             self.interruptions.forget(connection, turn.repository)
             self.requests.end(connection, turn.repository, turn.requests)
             self.requests.charge(connection, turn.repository, turn.requests, turn.spent.requests)
@@ -160,11 +160,17 @@ class Turns:
                 mark_lists_stale(connection)
             return bool(self.requests.waiting(connection, turn.repository))
 
-    def forget(self, connection: Connection, repository: Repository) -> None:
-        """Forget every check of an image that is no longer tracked, and what was asked for; not that it was private."""
+    def forget(self, connection: Connection, repository: Repository, *, is_left: bool) -> None:
+        """Forget every check of an image that is no longer tracked, and what was asked for; not that it was private.
+
+        If something of it ``is_left``, its check stays: by that the next round finds the image.
+        """
         self.requests.forget(connection, repository)
         self.interruptions.forget(connection, repository)
-        self.checks.forget(connection, repository)
+        if is_left:
+            self.checks.postpone(connection, repository)
+        else:
+            self.checks.forget(connection, repository)
 
     def _count_if_left(self, lease: Lease, repository: Repository) -> None:
         """Count a check that was cut short: only the next to take its lease can see that, and need not be a check."""

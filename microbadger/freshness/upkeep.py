@@ -1,24 +1,31 @@
-"""What the process that leads does every few seconds besides checks."""
+"""What is done every few seconds besides checks, each duty by one process for all of them."""
 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
+from microbadger.freshness.duties import LISTS, MESSAGES
 from microbadger.freshness.removal import Removal
 from microbadger.freshness.strays import Strays
 from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.image import Repository, parse_kept
 from microbadger.notifications import Notifications
 from microbadger.registry import Content
-from microbadger.site import PublishError
-from microbadger.store import Counts, Database, StoreError, identity_of, read_value, sweep, write_value
+from microbadger.site import PublicTree, PublishError
+from microbadger.store import TRACKED_IMAGES, Counts, Database, StoreError, identity_of, read_value, write_value
 
+_Stamp = tuple[object, ...]
+"""What changes with the list, with the images that commands track, and with the database."""
+
+_LONG_COMPARISON_SECONDS = 1.0
+_REST_FACTOR = 50.0
 _SECONDS_BETWEEN_CLEANINGS = 86400.0
 _CLEANED_AT = "cleaned_at"
+DUTY_OF: Mapping[str, str] = {"publish the lists": LISTS, "send messages": MESSAGES}
+"""The duty that a task belongs to, unless that is to follow the tracked images."""
 REGISTRY_HANGS = "registry_hangs_seconds"
 _HANGING_FOR_SECONDS = 15.0  # three rounds
 
@@ -36,10 +43,11 @@ class Upkeep:
     notifications: Notifications
     counts: Counts
     cleaning: "Cleaning"
-    _known: object = field(default=(), init=False)
-    """The stamp of the tracked images and the database when this process last had new images checked."""
-    _compared: object = field(default=(), init=False)
+    _known: _Stamp = field(default=(), init=False)
+    """The stamps of the tracked images and the database when this process last had new images checked."""
+    _compared: _Stamp = field(default=(), init=False)
     """The same when it last looked for images that are gone."""
+    _rest_until: float = field(default=0.0, init=False)
     _gone: set[Repository] = field(default_factory=set, init=False)
     """Images that are tracked no more and are still there: one may be under way, or the file half written."""
 
@@ -54,10 +62,11 @@ class Upkeep:
 
     @property
     def tasks(self) -> Mapping[str, Callable[[], None]]:
-        """What the process that leads does in each round; one that fails does not hold up the others."""
+        """What is done in each round; a task that fails does not hold up the others."""
         return {
             "follow the tracked images": self.follow_tracked,
             "remove files that nothing vouches for": self.strays.remove,
+            "hasten checks that are due too late": self.checks.hasten_impossible,
             "publish the lists": self.catalogue.publish_if_stale,
             "send messages": self.notifications.deliver_due,
             "say that the round has ended": self._say_when,
@@ -72,11 +81,10 @@ class Upkeep:
 
     def _remove_what_is_gone(self) -> None:
         """Do what takes something down; it writes nothing first, so that no other trouble keeps anything public."""
-        with self.database.read() as connection:
-            known = self.tracked.stamp, identity_of(connection)
-        if known != self._compared:
-            checked = self.checks.repositories()  # first: an image that is tracked meanwhile must not seem to be gone
-            self._gone = checked - {image.repository for image in self.tracked}
+        known = self._stamp()
+        if self._is_to_compare(known, self._compared):
+            pages = self.checks.pages_without(TRACKED_IMAGES)
+            self._gone = {image for page in pages for image in page if image not in self.tracked}
             self._compared = known
         gone = [repository for repository in self._gone if self.tracked.may_be_removed(repository)]
         _do_all(
@@ -86,14 +94,34 @@ class Upkeep:
         )
 
     def _add_what_is_new(self) -> None:
-        with self.database.read() as connection:
-            known = self.tracked.stamp, identity_of(connection)
-        if known != self._known:
-            tracked = {image.repository for image in self.tracked}
+        known = self._stamp()
+        if self._is_to_compare(known, self._known):
+            began_at = time.monotonic()
             self.checks.check_all_of_other_editions()
-            self.checks.add(tracked - self.checks.repositories())
+            for page in self.checks.without_check(self.tracked.listed()):
+                self.checks.add(page)
+            for page in self.checks.pages_unchecked(TRACKED_IMAGES):
+                self.checks.add(page)
             self.tracked.remember()
             self._known = known
+            took_seconds = time.monotonic() - began_at
+            if took_seconds > _LONG_COMPARISON_SECONDS:
+                self._rest_until = time.monotonic() + _REST_FACTOR * took_seconds
+
+    def _stamp(self) -> _Stamp:
+        with self.database.read() as connection:
+            return *self.tracked.stamp, identity_of(connection)
+
+    def _is_to_compare(self, known: _Stamp, before: _Stamp) -> bool:
+        """Return whether the tracked images have to be compared with those that are checked.
+
+        A command that tracks an image or stops that does itself what follows from it. It is made up for here if it
+        died meanwhile, and that need not be at once where comparing takes long.
+        """
+        if known == before:
+            return False
+        is_of_command = bool(before) and (known[0], known[2]) == (before[0], before[2])
+        return not is_of_command or time.monotonic() >= self._rest_until
 
     def _remove(self, repository: Repository) -> None:
         if self.removal.remove_if_idle(repository):
@@ -121,7 +149,7 @@ class Cleaning:
 
     database: Database
     content: Content
-    public: Path
+    public: PublicTree
 
     def begins(self) -> bool:
         """Return whether it is time to clean up, and remember that it is being done."""
@@ -135,6 +163,6 @@ class Cleaning:
         return True
 
     def clean(self) -> None:
-        """Remove the oldest content if there is too much, and what killed processes left in the public folder."""
+        """Remove the oldest content if there is too much, and what killed processes left among the public files."""
         self.content.clean()
-        sweep(self.public)
+        self.public.sweep()

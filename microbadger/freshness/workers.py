@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from apscheduler.executors.base import BaseExecutor, run_job
 from apscheduler.schedulers.base import BaseScheduler
 
+from microbadger.http import NoThread, start_thread
 from microbadger.logs import EventLog
 
 log = EventLog(__name__)
@@ -48,12 +50,11 @@ class Workers(BaseExecutor):  # type: ignore[misc]
         self._has_ended = False
 
     def start(self, scheduler: BaseScheduler, alias: str) -> None:
-        """Start the threads, as APScheduler does with its executors."""
+        """Start one thread, and others when there is work for them: a machine may not allow all at once."""
         super().start(scheduler, alias)
         self._alias = alias
         with self._changed:
-            for _ in range(self._count):
-                self._start_thread()
+            self._start_thread()
 
     def shutdown(self, wait: bool = True) -> None:  # noqa: ARG002 - it never waits
         """Begin no more work."""
@@ -67,6 +68,19 @@ class Workers(BaseExecutor):  # type: ignore[misc]
             self._waiting.setdefault(registry, deque()).append(work)
             self._changed.notify()
             self._start_further_threads()
+
+    def room(self, registry: str) -> int:
+        """Return how much more work of a registry would begin at once."""
+        with self._changed:
+            of_registry = len(self._running.get(registry, ())) + len(self._waiting.get(registry, ()))
+            if self._has_ended or of_registry >= THREADS_A_REGISTRY:
+                return 0
+            waiting = sum(map(len, self._waiting.values()))
+            free = self._count - self._in_time() - waiting
+            if free > 0:
+                return min(free, THREADS_A_REGISTRY - of_registry)
+            taken = waiting + sum(map(len, self._running.values()))
+            return int(of_registry == 0 and taken < self._most and self._most > self._count)
 
     def make_room(self) -> None:
         """Begin what waits for threads that have come to hang since."""
@@ -98,11 +112,8 @@ class Workers(BaseExecutor):  # type: ignore[misc]
         if self._threads >= self._most:
             return
         name = f"{self._alias}-{next(self._numbers)}"
-        try:
-            threading.Thread(target=self._work, name=name, daemon=True).start()
-        except RuntimeError as error:  # the machine allows no more: those that are there do the work
-            log.warning("thread_not_started", error=error)
-        else:
+        with suppress(NoThread):  # those that are there do the work
+            start_thread(name, self._work)
             self._threads += 1
 
     def _work(self) -> None:
@@ -140,9 +151,12 @@ class Workers(BaseExecutor):  # type: ignore[misc]
         of_registry = len(self._running.get(registry, ()))
         if of_registry >= THREADS_A_REGISTRY:
             return False
+        return self._in_time() < self._count or (of_registry == 0 and self._most > self._count)
+
+    def _in_time(self) -> int:
+        """Return how much runs and does not hang."""
         since = self._clock() - HANGING_SECONDS
-        in_time = sum(began >= since for each in self._running.values() for began in each)
-        return in_time < self._count or (of_registry == 0 and self._most > self._count)
+        return sum(began >= since for each in self._running.values() for began in each)
 
     def _next_of(self, registry: str) -> tuple[str, float, Work]:
         works = self._waiting.pop(registry)

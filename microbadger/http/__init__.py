@@ -5,9 +5,10 @@ from microbadger.http.certificates import parse_ca_bundle
 from microbadger.http.client import Answer, Client, Limits, Network
 from microbadger.http.connection import cut_off_after
 from microbadger.http.deadline import all_within, seconds_left
-from microbadger.http.errors import CutOff, ForbiddenAddress, HttpError
+from microbadger.http.errors import CutOff, ForbiddenAddress, HttpError, NoThread
 from microbadger.http.origin import Origin, Url, is_public_host, retry_after_seconds
 from microbadger.http.proxies import parse_proxy, proxy_secrets, without_login
+from microbadger.http.threads import start_thread
 
 __all__ = [
     "Address",
@@ -18,6 +19,7 @@ __all__ = [
     "HttpError",
     "Limits",
     "Network",
+    "NoThread",
     "Origin",
     "Url",
     "all_within",
@@ -30,5 +32,6 @@ __all__ = [
     "proxy_secrets",
     "retry_after_seconds",
     "seconds_left",
+    "start_thread",
     "without_login",
 ]

@@ -3,6 +3,7 @@
     HttpError
     ├── ForbiddenAddress    the name has an address where requests may not go
     ├── CutOff              the time was up before the answer was complete
+    ├── NoThread            nobody could watch the time, or wait for a name server: the machine allows no more threads
     └── ConnectionFailed    no connection, or an answer that is not HTTP or breaks off
 
 The message of each is a reason in our own words that fits behind a colon. Those of the libraries below can hold URLs,
@@ -43,6 +44,13 @@ class CutOff(HttpError):
 
     def __init__(self) -> None:
         super().__init__("it does not answer")
+
+
+class NoThread(HttpError):
+    """There is no thread for it; there is one again when the process has fewer of them, or may have more."""
+
+    def __init__(self) -> None:
+        super().__init__("this machine allows the service no more threads")
 
 
 class ConnectionFailed(HttpError):

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 
 from microbadger.http.addresses import literal_address
 from microbadger.http.errors import CutOff
+from microbadger.http.threads import start_thread
 
 Resolve = Callable[[str, int], Sequence[str]]
 _Question = tuple[Resolve, str, int]
@@ -32,7 +33,10 @@ class NameQuestions:
         self._open: dict[_Question, Future[Sequence[str]]] = {}
 
     def ask(self, resolve: Resolve, host: str, port: int, seconds: float) -> Sequence[str]:
-        """Return what `resolve` does; raise `CutOff` if that takes longer, or too many questions are open."""
+        """Return what `resolve` does; raise `CutOff` if that takes longer, or too many questions are open.
+
+        Raises `NoThread` if nobody can ask.
+        """
         if literal_address(host) is not None:
             return resolve(host, port)  # no name server is asked
         answer = self._begun((resolve, host, port))
@@ -50,10 +54,7 @@ class NameQuestions:
             if len(self._open) >= self._most_open:
                 raise CutOff
             answer = Future()
-            try:
-                threading.Thread(target=self._hear, args=(question, answer), name="name server", daemon=True).start()
-            except RuntimeError as error:  # the machine allows no more threads
-                raise CutOff from error
+            start_thread("name server", self._hear, question, answer)
             self._open[question] = answer
         return answer
 

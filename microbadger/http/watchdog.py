@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from microbadger.http.threads import start_thread
 from microbadger.logs import EventLog
 
 log = EventLog(__name__)
@@ -48,7 +49,7 @@ class Watchdog:
         self._thread: threading.Thread | None = None
 
     def watch(self, seconds: float, act: Callable[[], object]) -> Watch:
-        """Have `act` called in so many seconds, in another thread; raise `RuntimeError` if there can be none."""
+        """Have `act` called in so many seconds, in another thread; raise `NoThread` if there can be none."""
         watch = Watch(act)
         deadline = time.monotonic() + seconds
         with self._condition:
@@ -68,8 +69,7 @@ class Watchdog:
 
     def _ensure_thread(self) -> None:
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
-            self._thread.start()
+            self._thread = start_thread("watchdog", self._run)
 
     def _purge(self) -> None:
         """Keep only what is still watched, and check again when that has doubled."""

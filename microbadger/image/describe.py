@@ -35,8 +35,8 @@ _ROOM_FOR_RELATIVES_BYTES = 256 * 1024
 _LEAST_SHARE_BYTES = 16 * 1024
 _UNKNOWN_TIME = datetime.min.replace(tzinfo=UTC)
 _VERSION_FIELDS_ON_TOP = (
-    *("Id", "LatestVersion", "Author", "LayerCount", "DownloadSize", "Labels"),
-    *("Digest", "MediaType", "Platforms", "Annotations", "Source", "Base", "Cut"),
+    *("Author", "LayerCount", "DownloadSize", "Labels", "Digest", "MediaType"),
+    *("Platforms", "Annotations", "Source", "Base", "Cut"),
 )
 
 
@@ -86,17 +86,17 @@ def _bounded_platforms(
     images: Sequence[PlatformImage], of_index: Mapping[str, str], room_bytes: int
 ) -> tuple[list[PlatformDocument], list[str]]:
     """Return the platforms that fit, and sentences about what does not: the details of platforms go first."""
-    outlines = [describe_platform(image, of_index, with_details=False) for image in images]
-    sizes = list(accumulate(size_bytes(outline) + 1 for outline in outlines))
+    platforms = [describe_platform(image, of_index, with_details=False) for image in images]
+    sizes = list(accumulate(size_bytes(platform) + 1 for platform in platforms))
     count = sum(size <= room_bytes for size in sizes)
-    cut = [f"{len(outlines) - count} of {len(outlines)} platforms are left out: {_TOO_LARGE}"]
-    platforms, room_bytes = outlines[:count], room_bytes - (sizes[count - 1] if count else 0)
-    if count < len(outlines) or len(images) == 1:
-        return platforms, cut if count < len(outlines) else []
-    without = 0
+    if count < len(platforms):
+        return platforms[:count], [f"{len(platforms) - count} of {len(platforms)} platforms are left out: {_TOO_LARGE}"]
+    if len(images) == 1:
+        return platforms, []
+    room_bytes, without = room_bytes - sizes[-1], 0
     for number, image in enumerate(images):
         detailed = describe_platform(image, of_index, with_details=True)
-        more = size_bytes(detailed) - size_bytes(outlines[number])
+        more = size_bytes(detailed) - size_bytes(platforms[number])
         if more <= room_bytes:
             platforms[number], room_bytes = detailed, room_bytes - more
         else:

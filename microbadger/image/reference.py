@@ -31,11 +31,12 @@ _DOCKER_HUB_WEBSITE = "hub.docker.com"
 _OFFICIAL_NAMESPACE = "library"
 _OFFICIAL_ON_THE_WEBSITE = "_/"
 
-_MAX_NAME_LENGTH = 255  # host[:port]/path: many clients refuse more (distribution-spec, pulling manifests)
+# host[:port]/path: many clients refuse more (distribution-spec, pulling manifests). It leaves a host the 253 characters
+# of RFC 1035, section 2.3.4, written without the final dot.
+_MAX_NAME_LENGTH = 255
 _MAX_TAG_LENGTH = 128
 _MAX_DIGEST_LENGTH = 255  # no limit is specified; the longest registered digest has 135 characters
 _MAX_REFERENCE_LENGTH = _MAX_NAME_LENGTH + 1 + _MAX_TAG_LENGTH + 1 + _MAX_DIGEST_LENGTH
-_MAX_HOST_NAME_LENGTH = 253  # RFC 1035, section 2.3.4, written without the final dot
 _MAX_PORT = 65535
 
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
@@ -219,7 +220,7 @@ def _docker_hub_path(path: str) -> str:
 
 def _canonical_host(text: str) -> str:
     match = _HOST.fullmatch(text)
-    if match is None or len(match["name"]) > _MAX_HOST_NAME_LENGTH:
+    if match is None:
         raise InvalidReference(
             f"{_quoted(text)} is not a registry host: write one such as ghcr.io or localhost:5000"
         )

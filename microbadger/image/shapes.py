@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from functools import cache
 from types import UnionType
-from typing import Any, Literal, NotRequired, Required, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 _Check = Callable[[Any], bool]
 _ANY: _Check = lambda _value: True  # noqa: E731 - a value among others like it
@@ -33,10 +33,8 @@ def _check_of(kind: Any) -> _Check:
     origin, arguments = get_origin(kind), get_args(kind)
     if is_typeddict(kind):
         return _typed_object(kind)
-    if origin in (NotRequired, Required):
-        return _check_of(arguments[0])
     if origin is Literal:
-        return lambda value: isinstance(value, str) and value in arguments
+        return lambda value: value in arguments
     if origin in (Union, UnionType):
         checks = [_check_of(argument) for argument in arguments]
         return lambda value: any(check(value) for check in checks)
@@ -60,7 +58,7 @@ def _scalar(kind: Any) -> _Check:
 
 
 def _typed_object(kind: Any) -> _Check:
-    checks = {name: _check_of(hint) for name, hint in get_type_hints(kind, include_extras=True).items()}
+    checks = {name: _check_of(hint) for name, hint in get_type_hints(kind).items()}
     required: frozenset[str] = kind.__required_keys__
 
     def check(value: Any) -> bool:

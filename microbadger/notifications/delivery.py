@@ -8,9 +8,11 @@ that is sent again under the same id, by the next process that looks for what is
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
+from microbadger.http import NoThread, start_thread
 from microbadger.image import Repository, format_time
 from microbadger.logs import EventLog
 from microbadger.notifications import outbox, subscriptions
@@ -60,10 +62,10 @@ class Delivery:
             new = [subscription_id for subscription_id in due if subscription_id not in self._in_hand]
             self._in_hand.update(new)
             self._queue.extend(new)
-            more = min(len(self._queue), _AT_ONCE - self._threads)
-            self._threads += more
-        for _ in range(more):
-            threading.Thread(target=self._work, name="notifications", daemon=True).start()
+            with suppress(NoThread):  # what waits is sent by those that are there, or after the next round
+                for _ in range(min(len(self._queue), _AT_ONCE - self._threads)):
+                    start_thread("notifications", self._work)
+                    self._threads += 1
 
     def wait(self) -> None:
         """Return when nothing is being sent by this process."""

@@ -5,10 +5,12 @@ from microbadger.registry.content import Content
 from microbadger.registry.credentials import Credentials, read_credentials
 from microbadger.registry.docker_hub import DockerHub, HubTag
 from microbadger.registry.errors import BadAnswer, NotFound, RateLimited, RegistryError, Unreachable
+from microbadger.registry.holds import LONGEST_PAUSE_SECONDS
 from microbadger.registry.remote import RawManifest, RemoteRepository
 from microbadger.registry.servers import Servers
 
 __all__ = [
+    "LONGEST_PAUSE_SECONDS",
     "BadAnswer",
     "Content",
     "Credentials",

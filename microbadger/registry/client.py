@@ -6,6 +6,7 @@ registries, `transport` for the way to them, `auth` for logging in.
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 
 from microbadger.http import Limits, Network
@@ -16,6 +17,7 @@ from microbadger.registry.content import Content
 from microbadger.registry.credentials import Credential
 from microbadger.registry.docker_hub import DockerHub
 from microbadger.registry.errors import Denied
+from microbadger.registry.holds import Holds
 from microbadger.registry.pulls import PullLimits
 from microbadger.registry.remote import RemoteRepository
 from microbadger.registry.servers import Servers
@@ -47,8 +49,9 @@ class Registry:
     ) -> None:
         self._servers = servers or Servers()
         self._credentials = credentials
-        self._pulls = PullLimits(counts, clock)
-        self._transport = Transport(network, counts, limits=limits, sleep=sleep, clock=clock)
+        self._pulls = PullLimits(counts, clock, database)
+        self._holds = Holds(clock, database)
+        self._transport = Transport(network, counts, holds=self._holds, limits=limits, sleep=sleep, clock=clock)
         self._authenticator = Authenticator(self._transport, clock=clock)
         self.docker_hub = DockerHub(self._transport, self._servers.hub_url)
         self.content = Content(database, clock=clock)
@@ -87,6 +90,10 @@ class Registry:
             return self._credential(self._place_of(repository)) is not None
         except Denied:
             return True
+
+    def pauses(self) -> dict[str, datetime]:
+        """Return until when each registry wants to be left alone. Raises StoreError."""
+        return self._holds.of_all()
 
     def _place_of(self, repository: Repository) -> str:
         return f"{self._servers.host_asked(repository.registry)}/{repository.path}"

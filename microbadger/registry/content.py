@@ -124,13 +124,13 @@ class Content:
         now = self._clock()
         rows = [
             {"image": image, "digest": digest, "body": body, "size_bytes": len(body), "used_at": now}
-            for (image, digest), body in fetched.items()
+            for (image, digest), body in sorted(fetched.items())
         ]
         with self._database.write() as connection:
             if rows:
                 upsert(connection, CONTENT, rows, update=("body", "size_bytes", "used_at"))
             if used:
-                connection.execute(_TOUCH, [{**_parameters(key), "now": now} for key in used])
+                connection.execute(_TOUCH, [{**_parameters(key), "now": now} for key in sorted(used)])
 
     def _room(self, size_bytes: int) -> float:
         """Return how much this process may write before it has to see again whether there is too much."""

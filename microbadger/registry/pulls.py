@@ -1,15 +1,35 @@
-"""How many manifests a registry still lets us read: https://docs.docker.com/docker-hub/usage/pulls/."""
+"""How many manifests a registry still lets us read: https://docs.docker.com/docker-hub/usage/pulls/.
+
+All processes share what one of them hears: an account has one budget wherever it is used from, and so have all
+anonymous readers at one address. A registry can say which address it counts; that of another machine may differ. Each
+process goes by a copy that is about a second old, so that no request waits for the database.
+"""
 
 import re
-from collections.abc import Callable, Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
-from microbadger.store import Counts
+from sqlalchemy import Connection, Row, bindparam, select
+
+from microbadger.store import PULLS, Counts, Database, StoreError, excluded, upsert
 
 _RESERVED_PART = 0.1
 _DEFAULT_WINDOW_SECONDS = 6 * 3600
 _LONGEST_WINDOW_SECONDS = 24 * 3600
+_SHARED_EVERY_SECONDS = 1.0
 _RATE_LIMIT = re.compile(r"(\d{1,9})(?:;w=(\d{1,9}))?", re.ASCII)
+_MOST_SOURCE = 100
+_UPDATED = ("pulls_left", "allowed", "known_until", "heard_at")
+_IS_OLDER = PULLS.c.heard_at <= excluded(PULLS.c.heard_at)
+_KNOWN = select(PULLS).where(PULLS.c.known_until > bindparam("now"))
+_OVER = PULLS.delete().where(PULLS.c.known_until <= bindparam("now"))
+
+_Key = tuple[str, str, str]
+"""A host, an account or "" for anonymous readers, and the source that the registry counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +37,7 @@ class _PullsLeft:
     pulls: int
     limit: int
     known_until: float
+    heard_at: float
 
 
 class PullLimits:
@@ -25,19 +46,39 @@ class PullLimits:
     A user is None for anonymous readers.
     """
 
-    def __init__(self, counts: Counts, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        counts: Counts,
+        clock: Callable[[], float],
+        database: Database | None = None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Share them by a database; without one there is only this process."""
+        self._database = database
         self._counts = counts
         self._clock = clock
-        self._left: dict[tuple[str, str | None], _PullsLeft] = {}
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._left: dict[_Key, _PullsLeft] = {}
+        self._unshared: set[_Key] = set()
+        self._sources: dict[tuple[str, str], str] = {}
+        """The source as which each registry last counted this process, by host and account."""
         self._accounts: dict[str, str] = {}
+        self._shared_at = float("-inf")
 
     def read(self, host: str, user: str | None, headers: Mapping[str, str]) -> None:
         """Remember what the headers of an answer say, if they do. An account's are reported before others."""
         left, limit = (_rate_limit(headers, name) for name in ("ratelimit-remaining", "ratelimit-limit"))
         if not left:
             return
-        pulls, window_seconds = int(left[1]), int(left[2] or _DEFAULT_WINDOW_SECONDS)
-        self._left[host, user] = _PullsLeft(pulls, int(limit[1]) if limit else 0, self._clock() + window_seconds)
+        pulls, window_seconds, now = int(left[1]), int(left[2] or _DEFAULT_WINDOW_SECONDS), self._clock()
+        source = headers.get("docker-ratelimit-source", "")[:_MOST_SOURCE]
+        key = host, user or "", source
+        with self._lock:
+            self._sources[host, user or ""] = source
+            self._left[key] = _PullsLeft(pulls, int(limit[1]) if limit else 0, now + window_seconds, now)
+            self._unshared.add(key)
         if user is not None:
             self._accounts[host] = user
         account = self._accounts.get(host)
@@ -46,15 +87,69 @@ class PullLimits:
 
     def left(self, host: str, user: str | None) -> int | None:
         """Return how many more manifests a registry lets a user read; None if nothing is known to limit that."""
-        last = self._left.get((host, user))
-        left_seconds = last.known_until - self._clock() if last is not None else 0
-        # A window that is longer comes from a clock that was set back.
-        return last.pulls if last is not None and 0 < left_seconds <= _LONGEST_WINDOW_SECONDS else None
+        last = self._known(host, user)
+        return last.pulls if last else None
 
     def are_low(self, host: str, user: str | None) -> bool:
         """Return whether no more than a tenth of the pulls is left that a registry allows in its window."""
-        left = self.left(host, user)
-        return left is not None and left <= self._left[host, user].limit * _RESERVED_PART
+        last = self._known(host, user)
+        return last is not None and last.pulls <= last.limit * _RESERVED_PART
+
+    def _known(self, host: str, user: str | None) -> _PullsLeft | None:
+        """Return what counts for this process; what others heard while it has heard nothing itself."""
+        self._share_if_old()
+        with self._lock:
+            source = self._sources.get((host, user or ""))
+            of_user = [
+                left
+                for (its_host, account, its_source), left in self._left.items()
+                if (its_host, account) == (host, user or "") and source in (None, its_source) and self._counts_now(left)
+            ]
+        return min(of_user, key=lambda left: left.pulls, default=None)
+
+    def _counts_now(self, left: _PullsLeft) -> bool:
+        # A window that is longer comes from a clock that was set back.
+        return 0 < left.known_until - self._clock() <= _LONGEST_WINDOW_SECONDS
+
+    def _share_if_old(self) -> None:
+        now = self._monotonic()
+        if self._database is None:
+            return
+        with self._lock:
+            if now - self._shared_at < _SHARED_EVERY_SECONDS:
+                return
+            self._shared_at = now  # the others go on with the old copy meanwhile
+            unshared = {key: self._left[key] for key in sorted(self._unshared)}
+        with suppress(StoreError):  # each process then goes by what it heard itself
+            if unshared:
+                with self._database.write() as connection:
+                    self._write(connection, unshared)
+            with self._database.read() as connection:
+                rows = connection.execute(_KNOWN, {"now": self._clock()}).all()
+            self._take(rows, unshared)
+
+    def _write(self, connection: Connection, unshared: Mapping[_Key, _PullsLeft]) -> None:
+        rows = [
+            {
+                **dict(zip(("host", "account", "source"), key, strict=True)),
+                "pulls_left": left.pulls,
+                "allowed": left.limit,
+                "known_until": left.known_until,
+                "heard_at": left.heard_at,
+            }
+            for key, left in unshared.items()
+        ]
+        upsert(connection, PULLS, rows, update=_UPDATED, where=_IS_OLDER)
+        connection.execute(_OVER, {"now": self._clock()})
+
+    def _take(self, rows: "Sequence[Row[Any]]", shared: Mapping[_Key, _PullsLeft]) -> None:
+        """Go by what others heard later."""
+        with self._lock:
+            self._unshared -= {key for key, left in shared.items() if self._left[key] is left}
+            for row in rows:
+                key, own = (row.host, row.account, row.source), self._left.get((row.host, row.account, row.source))
+                if own is None or own.heard_at < row.heard_at:
+                    self._left[key] = _PullsLeft(row.pulls_left, row.allowed, row.known_until, row.heard_at)
 
 
 def _rate_limit(headers: Mapping[str, str], name: str) -> re.Match[str] | None:

@@ -36,12 +36,12 @@ from microbadger.http import (
     seconds_left,
 )
 from microbadger.registry.errors import BadAnswer, RateLimited, Refused, RegistryError, Unreachable
+from microbadger.registry.holds import Holds
 from microbadger.store import Counts
 
 _PAUSES_SECONDS = (1, 3)
 _MAX_PAUSE_SECONDS = 60
 _DEFAULT_HOLD_SECONDS = 60
-_MAX_HOLD_SECONDS = 6 * 3600
 _RETRIED = {408, 429, 500, 502, 503, 504}
 _REDIRECTS = {301, 302, 303, 307, 308}
 _CONNECTIONS_PER_HOST = 3
@@ -78,7 +78,7 @@ class Request:
 class Transport:
     """Sends requests and returns their answers, or raises a `RegistryError`.
 
-    At most three requests a host run at once; one that answers 429 is left alone.
+    At most three requests a host run at once in a process; one that answers 429 is left alone by all processes.
     """
 
     def __init__(
@@ -86,11 +86,13 @@ class Transport:
         network: Network,
         counts: Counts,
         *,
+        holds: Holds | None = None,
         limits: Limits | None = None,
         sleep: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._counts = counts
+        self._holds = holds or Holds(clock)
         self._sleep = sleep
         self._clock = clock
         # Apart, because a connection made to a private address must never serve a stranger's redirect.
@@ -100,7 +102,6 @@ class Transport:
         )
         self._lock = threading.Lock()
         self._slots: dict[str, threading.Semaphore] = {}
-        self._held_until: dict[str, float] = {}
 
     def send(self, request: Request) -> Answer:
         """Return the answer after redirects and retries, whatever its status, except one retried in vain."""
@@ -118,15 +119,15 @@ class Transport:
 
     def _successful(self, request: Request) -> Answer:
         """Return an answer that is not worth a retry, else raise what it means."""
-        answer = self._follow(request)
         host = request.host
+        before = self._holds.of_this_process(host)
+        answer = self._follow(request)
         if answer.status not in _RETRIED or answer.status in request.final:
-            with self._lock:
-                self._held_until.pop(host, None)
+            self._holds.end(host, before)
             return answer
         seconds = retry_after_seconds(answer.headers, self._clock())
         if answer.status == 429:
-            self._hold(host, seconds)
+            self._holds.begin(host, _DEFAULT_HOLD_SECONDS if seconds is None else seconds)
             message = f"{host} asks to make fewer requests"
             raise RateLimited(message, host=host, status=answer.status, retry_after_seconds=seconds)
         message = f"{host} answered with status {answer.status}"
@@ -174,14 +175,8 @@ class Transport:
         finally:
             slot.release()
 
-    def _hold(self, host: str, seconds: float | None) -> None:
-        with self._lock:
-            self._held_until[host] = self._clock() + (_DEFAULT_HOLD_SECONDS if seconds is None else seconds)
-
     def _raise_if_held(self, host: str) -> None:
-        with self._lock:
-            left_seconds = self._held_until.get(host, 0) - self._clock()
-        if 0 < left_seconds <= _MAX_HOLD_SECONDS:  # more, and the clock was set back
+        if left_seconds := self._holds.left_seconds(host):
             message = f"{host} asked to make fewer requests and is left alone for a while"
             raise RateLimited(message, host=host, retry_after_seconds=left_seconds)
 

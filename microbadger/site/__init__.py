@@ -1,15 +1,30 @@
 """Every public file: its path, its content, and how it is replaced."""
 
+from microbadger.site.bucket_address import BucketAddress, open_bucket, parse_bucket_url
 from microbadger.site.common_files import common_files
+from microbadger.site.folder import PublicFolder
 from microbadger.site.image_files import ImageFiles, Maker, status_files
-from microbadger.site.image_list import ListEntry, entry_of, list_page, list_parts, listed
+from microbadger.site.image_list import ListEntry, entry_of, list_page, listed
+from microbadger.site.list_pages import MOST_ON_A_PAGE, in_pages, list_file
 from microbadger.site.markup import FORMATS, badge_link
+from microbadger.site.media_types import HTML, JSON, KEPT_BY_CACHES, MEDIA_TYPES, SVG, media_type_of
 from microbadger.site.options import SiteOptions
 from microbadger.site.pages import LISTED_ON_HOME, STATES, absent_page, home_page
-from microbadger.site.paths import API, API_PAGE, CATALOGUE, HOME, ImagePaths, addresses, has_own_paths, image_in
-from microbadger.site.publisher import NotRemoved, Publisher, PublishError
+from microbadger.site.paths import (
+    API,
+    API_PAGE,
+    CATALOGUE,
+    HOME,
+    ImagePaths,
+    addresses,
+    has_own_paths,
+    image_in,
+    list_page_number,
+    list_page_path,
+)
 from microbadger.site.search import search, searchable
 from microbadger.site.templating import CONTENT_SECURITY_POLICY
+from microbadger.site.tree import NotRemoved, Overtaken, PublicTree, PublishError, Seen, remove_all
 
 __all__ = [
     "API",
@@ -18,15 +33,25 @@ __all__ = [
     "CONTENT_SECURITY_POLICY",
     "FORMATS",
     "HOME",
+    "HTML",
+    "JSON",
+    "KEPT_BY_CACHES",
     "LISTED_ON_HOME",
+    "MEDIA_TYPES",
+    "MOST_ON_A_PAGE",
     "STATES",
+    "SVG",
+    "BucketAddress",
     "ImageFiles",
     "ImagePaths",
     "ListEntry",
     "Maker",
     "NotRemoved",
+    "Overtaken",
+    "PublicFolder",
+    "PublicTree",
     "PublishError",
-    "Publisher",
+    "Seen",
     "SiteOptions",
     "absent_page",
     "addresses",
@@ -36,9 +61,16 @@ __all__ = [
     "has_own_paths",
     "home_page",
     "image_in",
+    "in_pages",
+    "list_file",
     "list_page",
-    "list_parts",
+    "list_page_number",
+    "list_page_path",
     "listed",
+    "media_type_of",
+    "open_bucket",
+    "parse_bucket_url",
+    "remove_all",
     "search",
     "searchable",
     "status_files",

@@ -4,7 +4,7 @@ The entry of an image is a small JSON object, kept as text beside its record; wh
 the list is written.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NotRequired, TypedDict
 
 from microbadger.image import ImageDocument, Reason, Repository, State, document_bytes, image_name
@@ -38,30 +38,13 @@ def listed(entry: str, state: State, reason: Reason | None = None) -> bytes:
     return f'{entry.rstrip().removesuffix("}")},"State":"{state}"{reason_of}}}'.encode()
 
 
-def list_parts(count: int, entries: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the bytes of the list of all entries, of which there are so many; it has one page."""
-    head = document_bytes(_page_head(1, 1, count))
-    if not count:
-        yield head
-        return
-    yield head.replace(b"}\n", b',"Images":[')
-    separator = b"\n"
-    for entry in entries:
-        yield separator + entry
-        separator = b",\n"
-    yield b"\n]}\n"
-
-
 def list_page(entries: Iterable[bytes], number: int, size: int, count: int) -> bytes:
     """Return one page of the list as a document of its own: its entries, and of how many pages of that size it is one.
 
-    ``count`` is the number of images in the whole list.
+    ``count`` is the number of images in the whole list; where there is none, only the number of the page is left.
     """
-    head = document_bytes(_page_head(number, -(-count // size), count))
-    return head.replace(b"}\n", b',"Images":[' + b",".join(entries) + b"]}\n") if count else head
-
-
-def _page_head(number: int, page_count: int, count: int) -> dict[str, object]:
-    """Return what comes before the images of a page; without an image only the page's number is left."""
     head: dict[str, object] = {"CurrentPage": number}
-    return head | ({"PageCount": page_count, "ImageCount": count} if count else {})
+    if not count:
+        return document_bytes(head)
+    head |= {"PageCount": -(-count // size), "ImageCount": count}
+    return document_bytes(head).replace(b"}\n", b',"Images":[' + b",".join(entries) + b"]}\n")

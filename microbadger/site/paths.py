@@ -12,7 +12,7 @@ from microbadger.image import InvalidReference, Reference, Repository
 _SHA = "[0-9a-f]{64}(?:[0-9a-f]{64})?"
 _TAKEN = re.compile(rf".+/version/{_SHA}|.+\.(?:json|svg)/.+|.+/index\.html(?:/.+)?")
 # A page, and a document that is no feed or log, are also answered under a name without an ending.
-_SHORTENED = re.compile(r"(.+)/index\.html|(v1/images(?:/(?!.*/-/).+)?)\.json")
+_SHORTENED = re.compile(r"(.+)/index\.html|(v1/images(?:/(?!-/|.*/-/).+)?)\.json")
 # The first pattern that fits decides. A name may end in a tag only where the group is called so.
 _OF_IMAGES = [
     re.compile(pattern)
@@ -30,6 +30,23 @@ CATALOGUE = "v1/images.json"
 API = "openapi.json"
 API_PAGE = "api/index.html"
 ASSETS = "assets"
+_LIST_PAGE = re.compile(r"v1/images/-/page-([1-9][0-9]{0,6})\.json")
+
+
+def list_page_path(number: int) -> str:
+    """Return the path of a page of the list of all images.
+
+    >>> [list_page_path(1), list_page_path(2)]
+    ['v1/images.json', 'v1/images/-/page-2.json']
+    """
+    return CATALOGUE if number == 1 else f"v1/images/-/page-{number}.json"
+
+
+def list_page_number(path: str) -> int | None:
+    """Return which page of the list a path belongs to; None if it is that of another file."""
+    match = _LIST_PAGE.fullmatch(path)
+    number = int(match[1]) if match else 1
+    return number if list_page_path(number) == path else None
 
 
 def has_own_paths(repository: Repository) -> bool:

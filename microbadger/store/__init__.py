@@ -1,10 +1,11 @@
 """The database, and whole files."""
 
+from microbadger.store.clock import DatabaseClock
+from microbadger.store.copying import StoreNotEmpty, copy_store, opened_source
 from microbadger.store.counts import CountLabels, Counts, Totals, labels_of
 from microbadger.store.database import Database, StoreError
 from microbadger.store.files import (
     PUBLIC_MODE,
-    have_same_content,
     make_folder,
     open_if_any,
     read_if_any,
@@ -16,24 +17,28 @@ from microbadger.store.files import (
     trouble_with,
     written_beside,
 )
-from microbadger.store.leases import Lease, LeaseLost, Leases
+from microbadger.store.leases import Lease, LeaseLost, Leases, is_alive, this_process
 from microbadger.store.meta import forget_value, identity_of, kept_secret, read_value, write_value
 from microbadger.store.patience import in_haste
+from microbadger.store.postgresql_address import check_address, parse_address
 from microbadger.store.tables import (
     ASKED_TAGS,
     BROKEN_CONTENT,
     CHANGES,
     CHECKS,
+    CLAIMS,
     CONTENT,
     DELIVERIES,
     END_OF_TIME,
     FIRST_SEEN,
+    HOSTS,
     INTERRUPTED_CHECKS,
     LAYER_STACKS,
     LEASES,
     MESSAGES,
     META,
     PUBLIC_FILES,
+    PULLS,
     RECORDS,
     REQUESTS,
     SUBSCRIPTIONS,
@@ -41,17 +46,19 @@ from microbadger.store.tables import (
     TRACKED_IMAGES,
     VERSIONS,
 )
-from microbadger.store.upserts import excluded, upsert
+from microbadger.store.upserts import excluded, upsert, upsert_selected
 
 __all__ = [
     "ASKED_TAGS",
     "BROKEN_CONTENT",
     "CHANGES",
     "CHECKS",
+    "CLAIMS",
     "CONTENT",
     "DELIVERIES",
     "END_OF_TIME",
     "FIRST_SEEN",
+    "HOSTS",
     "INTERRUPTED_CHECKS",
     "LAYER_STACKS",
     "LEASES",
@@ -59,6 +66,7 @@ __all__ = [
     "META",
     "PUBLIC_FILES",
     "PUBLIC_MODE",
+    "PULLS",
     "RECORDS",
     "REQUESTS",
     "SUBSCRIPTIONS",
@@ -68,20 +76,26 @@ __all__ = [
     "CountLabels",
     "Counts",
     "Database",
+    "DatabaseClock",
     "Lease",
     "LeaseLost",
     "Leases",
     "StoreError",
+    "StoreNotEmpty",
     "Totals",
+    "check_address",
+    "copy_store",
     "excluded",
     "forget_value",
-    "have_same_content",
     "identity_of",
     "in_haste",
+    "is_alive",
     "kept_secret",
     "labels_of",
     "make_folder",
     "open_if_any",
+    "opened_source",
+    "parse_address",
     "read_if_any",
     "read_value",
     "remove_file",
@@ -89,8 +103,10 @@ __all__ = [
     "stamp_of",
     "sweep",
     "sync_content",
+    "this_process",
     "trouble_with",
     "upsert",
+    "upsert_selected",
     "write_value",
     "written_beside",
 ]

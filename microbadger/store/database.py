@@ -1,8 +1,9 @@
 """The database: SQLite by default, PostgreSQL by its URL, with the same statements for both.
 
 A transaction reads or writes. One that reads sees the database as it was when it began, and waits for nobody. One that
-writes has SQLite's database for itself. Everything committed survives the death of any process; what is committed as
-*durable* survives a power failure, too.
+writes has SQLite's database for itself; in PostgreSQL others write meanwhile, and only the rows that it has written or
+locked are its own: it adds to what a row holds in the statement that writes it. Everything committed survives the death
+of any process; what is committed as *durable* survives a power failure, too.
 
 The file of SQLite is checked before each transaction. One that was deleted, cut, overwritten or replaced while the
 service runs is noticed; a damaged one is set aside, and what can be read of it goes into a new one.
@@ -11,8 +12,9 @@ service runs is noticed; a damaged one is set aside, and what can be read of it 
 import math
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakSet
@@ -21,10 +23,12 @@ from sqlalchemy import Connection, Engine, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 
 from microbadger.logs import EventLog
-from microbadger.store.connections import Connections, Kind, engine_for, engine_of
+from microbadger.store import postgresql, sqlite_files
+from microbadger.store.connections import MOST_CONNECTIONS, Connections, NoConnectionFree, engine_for
 from microbadger.store.files import (
     PRIVATE_MODE,
     FileStamp,
+    StillLocked,
     copies_set_aside,
     lock_file,
     make_folder,
@@ -32,18 +36,26 @@ from microbadger.store.files import (
     sync,
 )
 from microbadger.store.forks import ForkGate
-from microbadger.store.migrations import MIGRATIONS, Migration, UnknownSchema, bring_up_to_date, is_up_to_date
+from microbadger.store.migrations import (
+    MIGRATIONS,
+    Migration,
+    bring_up_to_date,
+    check_unchanged,
+    is_up_to_date,
+    version_of,
+)
+from microbadger.store.ownership import UnknownSchema
 from microbadger.store.patience import patience
+from microbadger.store.postgresql_address import name_of
 from microbadger.store.sqlite_files import (
     BUSY,
+    READ_ONLY,
     carry_over,
     close_to_others,
     is_damage,
-    is_passing,
-    is_rule_of_others,
+    is_read_only,
     log_inode_of,
     log_of,
-    reason_for,
     remove_database,
     remove_log,
     set_aside_with_log,
@@ -54,14 +66,23 @@ log = EventLog(__name__)
 _BUSY_SECONDS = 5.0
 _WITH_LOG = "PRAGMA journal_mode = WAL"
 _WITHOUT_LOG = "PRAGMA journal_mode = DELETE"
+_ONLY_READ = "PRAGMA query_only = 1"
+_SETUPS = {False: (_WITH_LOG, "rw"), True: (_ONLY_READ, "ro")}
 _ALTHOUGH_CUT = "PRAGMA writable_schema = 1"  # else SQLite reads nothing of a file that is shorter than it should be
 _MISTAKES = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 """Errors that a statement makes, and not the database."""
+_NO_CONNECTION_FREE = f"all {MOST_CONNECTIONS} connections of this process are in use; try again"
 _NO_FILE = FileStamp(0, 0, 0)
+_BEING_OPENED = "another process is bringing it up to date; try again"
 
 
 class StoreError(Exception):
     """The database cannot be used now; the message is one sentence that names it, says why, and what to do."""
+
+    def __init__(self, message: str, in_public: str = "The database cannot be used.") -> None:
+        super().__init__(message)
+        self.in_public = in_public
+        """The sentence for strangers, who are not to learn where the database is."""
 
 
 class Database:
@@ -74,21 +95,29 @@ class Database:
         *,
         busy_seconds: float = _BUSY_SECONDS,
         sync: Callable[[Path], None] = sync,
+        is_only_read: bool = False,
     ) -> None:
+        """A database that is only read is neither made nor changed: not migrated, not repaired and not set aside."""
         address = make_url(url)
         is_file = address.get_backend_name() == "sqlite"
         self._file = Path(address.database or "").resolve() if is_file else None
         self._engine = (
-            engine_for(self._file, _WITH_LOG, busy_seconds=busy_seconds) if self._file else engine_of(address)
+            engine_for(self._file, *_SETUPS[is_only_read], busy_seconds=busy_seconds)
+            if self._file
+            else postgresql.engine_of(address)
         )
-        self._name = str(self._file) if self._file else f"{address.host}/{address.database}"
+        self._errors = sqlite_files if self._file else postgresql
+        self._name = str(self._file) if self._file else name_of(address)
         self._driver_error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         self._migrations = migrations
         self._busy_seconds = busy_seconds
         self._sync = sync
+        self._is_only_read = is_only_read
         self._writing = threading.Lock()
         self._lock = threading.Lock()
         self._opened: _Opened | None = None
+        self._gave_up_at = float("-inf")
+        self._gave_up_because: Exception | None = None
         _ALL.add(self)
 
     def read(self) -> AbstractContextManager[Connection]:
@@ -104,8 +133,22 @@ class Database:
             self._wait_for_disk(self._file)
 
     @property
+    def is_file(self) -> bool:
+        """Whether it is a file of this machine, which only processes of this machine can share."""
+        return self._file is not None
+
+    @property
     def problems(self) -> list[str]:
-        """One sentence for each damaged database that was set aside, until somebody removes its file."""
+        """One sentence for a file that may not be written, and for each damaged database that was set aside.
+
+        Connections that are open go on writing to a file that has become read-only; no other one can be opened. The
+        sentences about damaged databases are there until somebody removes their files.
+        """
+        is_lost = self._file is not None and is_read_only(self._file)
+        return [str(self._unusable(READ_ONLY)), *self._set_aside] if is_lost else self._set_aside
+
+    @property
+    def _set_aside(self) -> list[str]:
         return [
             f"The database was damaged and set aside as {copy}: what could not be read of it, perhaps subscriptions, is"
             " lost. Remove that file when you have seen this."
@@ -118,22 +161,24 @@ class Database:
             self._close()
 
     @contextmanager
-    def _transaction(self, kind: Kind) -> Iterator[Connection]:
+    def _transaction(self, kind: postgresql.Kind) -> Iterator[Connection]:
         with _GATE, nullcontext() if kind == "read" else self._turn_to_write():
             opened = self._current()
             try:
-                with opened.connections.transaction(kind) as connection:
+                with opened.connections.transaction("read" if self._is_only_read else kind) as connection:
                     yield connection
-            except _MISTAKES as error:
-                if is_rule_of_others(error):
-                    raise self._unusable(f"a rule that is not its own refuses a row: {reason_for(error)}") from error
-                raise
+            except NoConnectionFree as error:
+                raise self._unusable(_NO_CONNECTION_FREE) from error
             except (DBAPIError, self._driver_error) as error:
+                if self._errors.is_rule_of_others(error):
+                    raise self._failed(error, "a rule that is not its own refuses a row: ") from error
+                if isinstance(error, _MISTAKES) and not self._errors.is_loss(error):
+                    raise
                 if is_damage(error):
                     opened.is_damaged = True
-                if not is_passing(error):
+                if not self._errors.is_passing(error):
                     opened.is_usable = False
-                raise self._unusable(reason_for(error)) from error
+                raise self._failed(error) from error
 
     @contextmanager
     def _turn_to_write(self) -> Iterator[None]:
@@ -151,9 +196,9 @@ class Database:
     @contextmanager
     def _turn_to_open(self) -> Iterator[None]:
         """Wait until no other thread opens the database. A thread in haste gives up before those do."""
-        seconds = patience(float("inf"))
+        seconds = patience(math.inf)
         if not self._lock.acquire(timeout=-1 if math.isinf(seconds) else seconds):
-            raise self._unusable(BUSY)
+            raise self._unusable(_BEING_OPENED if self._file else "it has not answered in time; check its server")
         try:
             yield
         finally:
@@ -176,16 +221,21 @@ class Database:
         try:
             opened = self._opened
             if opened is None or not self._is_current(opened):
+                asked_at = time.monotonic()
                 with self._turn_to_open():
                     opened = self._opened
                     if opened is None or not self._is_current(opened):
-                        opened = self._opened = self._open(opened)
+                        opened = self._opened = self._open_unless_in_vain(opened, asked_at)
         except OSError as error:
             raise self._unusable(f"{error.strerror or error}; make its folder writable") from error
         except UnknownSchema as error:
             raise self._unusable(str(error)) from error
+        except NoConnectionFree as error:
+            raise self._unusable(_NO_CONNECTION_FREE) from error
+        except StillLocked as error:
+            raise self._unusable(_BEING_OPENED) from error
         except (DBAPIError, self._driver_error) as error:
-            raise self._unusable(reason_for(error)) from error
+            raise self._failed(error) from error
         return opened
 
     def _is_current(self, opened: "_Opened") -> bool:
@@ -194,30 +244,55 @@ class Database:
             return opened.is_usable
         return stamp_of(self._file) == opened.stamp and opened.connections.have_same_schema()
 
+    def _open_unless_in_vain(self, before: "_Opened | None", asked_at: float) -> "_Opened":
+        """Open the database, unless it is a server of which another thread has found since that it is away.
+
+        Each thread would wait until it gives up, one after the other, and the last one for very long.
+        """
+        if self._gave_up_because and self._gave_up_at >= asked_at and self._file is None:
+            raise self._failed(self._gave_up_because)
+        try:
+            return self._open(before)
+        except (DBAPIError, self._driver_error) as error:
+            self._gave_up_at, self._gave_up_because = time.monotonic(), error
+            raise
+
     def _open(self, before: "_Opened | None") -> "_Opened":
         if self._file is None:
             opened = _Opened(self._connected(self._engine))
+        elif self._is_only_read:
+            opened = _Opened(self._connected(self._engine), stamp_of(self._file) or _NO_FILE)
         else:
             make_folder(self._file.parent)
-            with lock_file(self._file.with_name(f".{self._file.name}.lock")):
+            lock = self._file.with_name(f".{self._file.name}.lock")
+            with lock_file(lock, seconds=patience(math.inf)):
                 opened = self._open_file(self._file, before)
         if before:
             before.connections.close()
         return opened
 
     def _open_file(self, file: Path, before: "_Opened | None") -> "_Opened":
-        self._close_to_others(file)
         stamp = stamp_of(file)
         if before and not before.is_of(stamp):
             log.warning("database_replaced", file=file)
             if file.is_file() and before.log_inode == log_inode_of(file):
                 remove_log(file)  # SQLite would add what it holds to the new file
                 before.is_usable = False  # also where the old file comes back: others have no log in common with it
+        if stamp and stamp.size_bytes and not (before and before.is_of(stamp)):
+            self._refuse_file_of_others(file)
+        self._close_to_others(file)
         connections = self._connected_if_sound(stamp, before)
         if connections is None:
             self._begin_anew(file, stamp, before)
             connections = self._connected(self._engine)
         return _Opened(connections, stamp_of(file) or _NO_FILE, log_inode_of(file))
+
+    def _refuse_file_of_others(self, file: Path) -> None:
+        """Raise UnknownSchema, with nothing changed, for a file that another program has made."""
+        looking = Connections(engine_for(file, *_SETUPS[True], busy_seconds=self._busy_seconds))
+        # An error of the file is that of the opening that follows, which says what is wrong, or mends it.
+        with closing(looking), suppress(DBAPIError, self._driver_error), looking.transaction("read") as connection:
+            version_of(connection, len(self._migrations) + 1)
 
     def _connected_if_sound(self, stamp: FileStamp | None, before: "_Opened | None") -> Connections | None:
         if not stamp or not stamp.size_bytes or (before and before.has_lost(stamp)):
@@ -234,6 +309,10 @@ class Database:
         connections = Connections(engine, busy_seconds=self._busy_seconds)
         try:
             with connections.transaction("read") as connection:
+                if self._file is None:
+                    postgresql.check_encoding(connection)
+                if self._is_only_read:
+                    check_unchanged(connection, self._migrations)
                 is_ready = is_up_to_date(connection, self._migrations)
             if not is_ready:
                 with connections.transaction("migrate") as connection:
@@ -281,8 +360,20 @@ class Database:
         if opened:
             opened.connections.close()
 
-    def _unusable(self, reason: str) -> StoreError:
-        return StoreError(f"The database {self._name} cannot be used: {reason}.")
+    def _failed(self, error: Exception, before: str = "") -> StoreError:
+        """Return what is wrong with the database for an error of its driver."""
+        if self._is_only_read and is_damage(error):
+            return self._unusable("it is damaged, or no database")
+        return self._unusable(
+            before + self._errors.reason_for(error), before + self._errors.reason_in_public_for(error)
+        )
+
+    def _unusable(self, reason: str, in_public: str | None = None) -> StoreError:
+        public_name = f"database {self._file.name}" if self._file else "database"
+        return StoreError(
+            f"The database {self._name} cannot be used: {reason}.",
+            f"The {public_name} cannot be used: {in_public or reason}.",
+        )
 
 
 @dataclass(eq=False, slots=True)

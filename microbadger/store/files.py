@@ -8,10 +8,11 @@ clean-up after a crash.
 import errno
 import fcntl
 import glob
+import math
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from io import FileIO
@@ -27,9 +28,9 @@ PRIVATE_MODE = 0o600
 _LONGEST_WRITE_SECONDS = 3600
 _TEMPORARY_PREFIX = ".new-"
 _ATTEMPTS = 100
-_CHUNK_BYTES = 1024**2
 _LEAST_ROOM_BYTES = 4096
 _MOST_SET_ASIDE = 3
+_POLL_SECONDS = 0.01
 _NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
 
 
@@ -86,7 +87,7 @@ def stamp_of(path: Path) -> FileStamp | None:
 
 
 @contextmanager
-def written_beside(path: Path, parts: Iterable[bytes], mode: int = PRIVATE_MODE) -> Iterator[Path]:
+def written_beside(path: Path, content: bytes, mode: int = PRIVATE_MODE) -> Iterator[Path]:
     """Give a new file that holds these bytes and is to be renamed to ``path``; it is removed if anything fails.
 
     It has to be synced first: after a power failure the name can be there, and lead to nothing.
@@ -95,7 +96,7 @@ def written_beside(path: Path, parts: Iterable[bytes], mode: int = PRIVATE_MODE)
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)  # mkstemp gives 0600, and a rename would keep it
-            file.writelines(parts)
+            file.write(content)
         yield Path(temporary)
     except BaseException:
         with suppress(FileNotFoundError):
@@ -107,18 +108,9 @@ def replace_file(
     path: Path, content: bytes, mode: int = PRIVATE_MODE, *, sync: Callable[[Path], None] | None = None
 ) -> None:
     """Replace a file by one with this content in one step; if that fails, the old file stays and no other is left."""
-    with written_beside(path, [content], mode) as new:
+    with written_beside(path, content, mode) as new:
         (sync or sync_content)(new)
         new.replace(path)
-
-
-def have_same_content(one: Path, other: Path) -> bool:
-    """Return whether two files hold the same bytes; False where the other is none."""
-    if not other.is_file() or one.stat().st_size != other.stat().st_size:
-        return False
-    with one.open("rb") as file, other.open("rb") as other_file:
-        chunks = iter(lambda: (file.read(_CHUNK_BYTES), other_file.read(_CHUNK_BYTES)), (b"", b""))
-        return all(chunk == other_chunk for chunk, other_chunk in chunks)
 
 
 def trouble_with(folder: Path) -> str | None:
@@ -206,17 +198,37 @@ def make_folder(folder: Path) -> None:
         folder.chmod(0o755)
 
 
+class StillLocked(Exception):
+    """Another thread or process holds the lock of a file, and it takes too long to wait for it."""
+
+
 @contextmanager
-def lock_file(path: Path) -> Iterator[None]:
-    """Hold the lock at ``path``; wait while another holds it."""
+def lock_file(path: Path, *, seconds: float = math.inf) -> Iterator[None]:
+    """Hold the lock at ``path``; wait while another holds it. Raises StillLocked after so many seconds."""
     make_folder(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_MODE)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _wait_for_lock(descriptor, seconds)
         yield
     finally:
         fcntl.flock(descriptor, fcntl.LOCK_UN)  # a process forked meanwhile may hold a copy of the descriptor
         os.close(descriptor)
+
+
+def _wait_for_lock(descriptor: int, seconds: float) -> None:
+    if math.isinf(seconds):
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return
+    ends_at = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= ends_at:
+                raise StillLocked from None
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
 
 
 def _temporary_beside(path: Path) -> tuple[int, str]:

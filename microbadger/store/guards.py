@@ -51,14 +51,10 @@ def complete(connection: Connection) -> None:
             connection.exec_driver_sql(statement)
 
 
-def are_there(connection: Connection) -> bool:
-    """Return whether these are SQLite's tables with guards, which only this program makes."""
-    return connection.dialect.name == "sqlite" and are_complete(connection)
-
-
-def new_name(connection: Connection, table: Table) -> str | None:
-    """Return the name that somebody has given to a table of ours; None if nobody has renamed it."""
-    return _new_name(table, _objects(connection)) if connection.dialect.name == "sqlite" else None
+def renamed(connection: Connection) -> dict[str, str]:
+    """Return the new names of the tables that somebody has renamed, as far as that can be known, by their own names."""
+    there = _objects(connection) if connection.dialect.name == "sqlite" else {}
+    return {table.name: name for table in SCHEMA.tables.values() if (name := _new_name(table, there))}
 
 
 def remove(connection: Connection, tables: Iterable[Table] = SCHEMA.tables.values()) -> None:

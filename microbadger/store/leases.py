@@ -3,43 +3,70 @@
 A lease has a *fence*, a number that grows each time the lease is taken. A holder proves in the transaction in which it
 writes that the fence is still its own: one that was stopped for too long writes nothing. A lease can be taken when it
 was given back, when it has expired, or when its holder, a process of this machine, is dead. A process that could not
-give it back, because the database was away, can take it again at once.
+give it back, because the database was away, can take it again at once. A heartbeat extends those that are in use.
 https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html
 """
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    Float,
+    Row,
+    bindparam,
+    literal,
+    select,
+)
 
+from microbadger.store.clock import SERVER_TIME
 from microbadger.store.database import Database
+from microbadger.store.heartbeat import Heartbeat
 from microbadger.store.tables import LEASES
 from microbadger.store.upserts import upsert
 
-LEASE_SECONDS = 300.0
-"""How long a holder on another machine can be silent: longer than any single request to a registry takes."""
+LEASE_SECONDS = 30.0
+"""How long a process on another machine can be silent before its leases can be taken."""
+_KEPT_PART = 1 / 3
+_BEATS_IN_A_LEASE = 10
+_LONGEST_SILENCE_SECONDS = 300.0
+"""How long a heartbeat keeps a lease whose holder does not use it: longer than any single request takes."""
 _POLL_SECONDS = 0.02
 _NOBODY = ""
 _IN_USE: set[tuple[str, int]] = set()
 """The leases that threads of this process hold, by name and fence."""
 
-_ROW = select(LEASES.c.fence, LEASES.c.holder, LEASES.c.expires_at).where(LEASES.c.name == bindparam("name"))
 _IS_AS_SEEN = LEASES.c.fence == bindparam("seen_fence")
-_CHANGE = (
-    LEASES.update()
-    .where(
-        LEASES.c.name == bindparam("lease"),
-        LEASES.c.fence == bindparam("its_fence"),
-        LEASES.c.holder == bindparam("its_holder"),
-    )
-    .values(holder=bindparam("next_holder"), expires_at=bindparam("until"))
+_IS_OURS = (
+    LEASES.c.name == bindparam("lease"),
+    LEASES.c.fence == bindparam("its_fence"),
+    LEASES.c.holder == bindparam("its_holder"),
 )
+_GIVE_BACK = LEASES.update().where(*_IS_OURS).values(holder=_NOBODY, expires_at=0.0)
+
+
+def _statements(now: ColumnElement[float]) -> tuple[Executable, Executable]:
+    """Return the statements that read the time and a lease, and that extend a lease."""
+    one = select(literal(1).label("one")).subquery()
+    is_named = LEASES.c.name == bindparam("name")
+    columns = now.label("now"), LEASES.c.fence, LEASES.c.holder, LEASES.c.expires_at
+    return (
+        select(*columns).select_from(one.outerjoin(LEASES, is_named)),
+        LEASES.update().where(*_IS_OURS).values(expires_at=now + bindparam("seconds", type_=Float)),
+    )
+
+
+_GIVEN = bindparam("now", type_=Float)
+_BY_GIVEN_CLOCK = _statements(_GIVEN)
+_BY_CLOCK_OF_DATABASE = _statements(SERVER_TIME)
 
 
 class LeaseLost(Exception):
@@ -49,61 +76,95 @@ class LeaseLost(Exception):
 class Lease:
     """A lease that this process has taken."""
 
-    def __init__(
-        self, leases: "Leases", name: str, fence: int, expires_at: float, *, was_left: bool = False
-    ) -> None:
+    def __init__(self, leases: "Leases", name: str, fence: int, *, was_left: bool = False) -> None:
         self.name = name
         self.fence = fence
         self.was_left = was_left
         """Whether another process had it before, and died or was stopped without giving it back."""
         self._leases = leases
-        self._expires_at = expires_at
+        self._extended_at = self._used_at = leases.clock()
+        self._is_lost = False
+
+    def keep(self) -> None:
+        """Extend the lease in time while its holder, another thread, uses it. Raises StoreError."""
+        now = self._leases.clock()
+        is_silent = now - self._used_at > _LONGEST_SILENCE_SECONDS
+        if is_silent or 0 <= now - self._extended_at < self._leases.seconds * _KEPT_PART:
+            return
+        with self._leases.database.write() as connection:
+            is_ours = self._leases.extend(connection, self._of_this)
+        if is_ours:
+            self._extended_at = now
+        else:
+            self._is_lost = True
 
     def renew(self) -> None:
         """Extend the lease when half of its time has passed. Raises LeaseLost and StoreError."""
-        remaining = self._expires_at - self._leases.clock()
-        if not self._leases.seconds / 2 <= remaining <= self._leases.seconds:  # more: the clock was set back
+        if self._is_lost:
+            raise self.loss
+        self._used_at = self._leases.clock()
+        passed_seconds = self._used_at - self._extended_at
+        if not 0 <= passed_seconds <= self._leases.seconds / 2:  # less: the clock was set back
             with self._leases.database.write() as connection:
                 self.prove(connection)
 
     def prove(self, connection: Connection) -> None:
         """Extend the lease within a transaction. Raises LeaseLost, which rolls the transaction back."""
-        until = self._leases.clock() + self._leases.seconds
-        if not self._change(connection, this_process(), until):
-            raise LeaseLost(f"another thread or process has taken the lease {self.name}")
-        self._expires_at = until
+        began_at = self._leases.clock()
+        if not self._leases.extend(connection, self._of_this):
+            raise self.loss
+        self._extended_at = self._used_at = began_at
 
     def end(self, connection: Connection) -> bool:
         """Give the lease back within a transaction; return False, and change nothing, if it was lost."""
         self.let_go()
-        return self._change(connection, _NOBODY, 0.0)
+        return connection.execute(_GIVE_BACK, self._of_this).rowcount == 1
 
     def let_go(self) -> None:
         """Stop using the lease without writing to the database: then only this process can take it at once."""
         _IN_USE.discard((self.name, self.fence))
+        self._leases.keep_no_more(self)
 
-    def _change(self, connection: Connection, holder: str, until: float) -> bool:
-        of_this = {"lease": self.name, "its_fence": self.fence, "its_holder": this_process()}
-        return connection.execute(_CHANGE, {**of_this, "next_holder": holder, "until": until}).rowcount == 1
+    @property
+    def loss(self) -> LeaseLost:
+        """The error that says that the lease was lost."""
+        return LeaseLost(f"another thread or process has taken the lease {self.name}")
+
+    @property
+    def _of_this(self) -> dict[str, object]:
+        return {"lease": self.name, "its_fence": self.fence, "its_holder": this_process()}
 
 
 class Leases:
     """The leases of all processes that share a database."""
 
     def __init__(
-        self, database: Database, *, seconds: float = LEASE_SECONDS, clock: Callable[[], float] = time.time
+        self,
+        database: Database,
+        *,
+        seconds: float = LEASE_SECONDS,
+        clock: Callable[[], float] | None = None,
+        have_heartbeat: bool = False,
     ) -> None:
+        """Leases expire by the clock of the database, unless another one is given.
+
+        Those without a heartbeat have to be renewed by their holders.
+        """
         self.database = database
         self.seconds = seconds
-        self.clock = clock
+        self.clock = clock or time.time
+        """By this clock a holder knows when to extend its lease."""
+        self._has_own_clock = clock is not None
+        self._heartbeat = Heartbeat(seconds / _BEATS_IN_A_LEASE) if have_heartbeat else None
 
     def take(self, connection: Connection, name: str) -> Lease | None:
         """Take a lease within a transaction, or return None if another holds it."""
-        now, row = self.clock(), connection.execute(_ROW, {"name": name}).one_or_none()
-        if row and self._is_held(name, row, now):
+        row = self._read(connection, name)
+        now, is_new = row.now, row.fence is None
+        if self._is_held(name, row):
             return None
         # A lease that is new in this database may have been held in one that was lost: its fence was smaller than now.
-        seen, fence = (row.fence, row.fence + 1) if row else (0, int(now))
+        seen, fence = (0, int(now)) if is_new else (row.fence, row.fence + 1)
         values = {"name": name, "fence": fence, "holder": this_process(), "expires_at": now + self.seconds}
         is_taken = upsert(
             connection,
@@ -115,8 +176,11 @@ class Leases:
         if not is_taken:
             return None
         _IN_USE.add((name, fence))
-        was_left = row is not None and row.holder not in (_NOBODY, this_process())
-        return Lease(self, name, fence, now + self.seconds, was_left=was_left)
+        was_left = not is_new and row.holder not in (_NOBODY, this_process())
+        lease = Lease(self, name, fence, was_left=was_left)
+        if self._heartbeat:
+            self._heartbeat.add(lease)
+        return lease
 
     def try_take(self, name: str) -> Lease | None:
         """Take a lease, or return None if another holds it. Raises StoreError."""
@@ -149,18 +213,38 @@ class Leases:
         with self.database.write() as connection:
             lease.end(connection)
 
+    def keep_no_more(self, lease: Lease) -> None:
+        """Leave a lease without a heartbeat."""
+        if self._heartbeat:
+            self._heartbeat.remove(lease)
+
     def is_held(self, name: str) -> bool:
         """Return whether a process holds a lease now. Raises StoreError."""
         with self.database.read() as connection:
-            row = connection.execute(_ROW, {"name": name}).one_or_none()
-        return row is not None and self._is_held(name, row, self.clock())
+            return self._is_held(name, self._read(connection, name))
 
-    def _is_held(self, name: str, row: "Row[Any, Any, Any]", now: float) -> bool:
+    def extend(self, connection: Connection, lease: Mapping[str, object]) -> bool:
+        """Extend a lease within a transaction; return False if it is no longer its holder's."""
+        _, statement = self._statements(connection)
+        given = {**lease, "seconds": self.seconds, "now": self.clock()}
+        return connection.execute(statement, given).rowcount == 1
+
+    def _read(self, connection: Connection, name: str) -> "Row[Any]":
+        statement, _ = self._statements(connection)
+        return connection.execute(statement, {"name": name, "now": self.clock()}).one()
+
+    def _statements(self, connection: Connection) -> tuple[Executable, Executable]:
+        is_by_database = connection.dialect.name == "postgresql" and not self._has_own_clock
+        return _BY_CLOCK_OF_DATABASE if is_by_database else _BY_GIVEN_CLOCK
+
+    def _is_held(self, name: str, row: "Row[Any]") -> bool:
         """Return whether a lease has not expired and its holder may be alive.
 
-        One that expires far too late is older than a clock set back; the clocks of two machines can differ by as long
-        as a lease lasts.
+        One that expires far too late is older than a clock set back.
         """
+        if row.fence is None:
+            return False
+        now = row.now
         is_in_time = now < row.expires_at <= now + 2 * self.seconds
         was_let_go = row.holder == this_process() and (name, row.fence) not in _IN_USE
         return is_in_time and not was_let_go and is_alive(row.holder)

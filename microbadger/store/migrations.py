@@ -1,24 +1,29 @@
 """Brings a database to the schema of this program."""
 
+import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy import BigInteger, Connection, inspect, select, text
 
 from microbadger.logs import EventLog
-from microbadger.store import guards
-from microbadger.store.tables import META
+from microbadger.store import guards, ownership
+from microbadger.store.ownership import OlderSchema, UnknownSchema
+from microbadger.store.tables import META, SCHEMA
 from microbadger.store.upserts import upsert
 
 log = EventLog(__name__)
 
 Migration = Callable[[Connection], None]
 
+_CHANGED_TABLE = re.compile(r"(?:ALTER TABLE|CREATE INDEX \w+ ON|UPDATE) (\w+)")
+
 
 def _tell_pushes_from_views(connection: Connection) -> None:
     """Tell pushes from views, remember lists of tags and what is broken, and keep content for each image apart."""
     bytes_type = "BYTEA" if connection.dialect.name == "postgresql" else "BLOB"
-    for statement in (
+    _execute(
+        connection,
         "ALTER TABLE checks RENAME COLUMN wanted_tags TO pushed_tags",
         "ALTER TABLE checks ADD COLUMN viewed_tags TEXT NOT NULL DEFAULT '{}'",
         "ALTER TABLE checks ADD COLUMN note TEXT",
@@ -29,38 +34,55 @@ def _tell_pushes_from_views(connection: Connection) -> None:
         f"CREATE TABLE tag_lists (image TEXT NOT NULL PRIMARY KEY, document {bytes_type} NOT NULL)",
         "CREATE TABLE broken_content (image TEXT NOT NULL, digest TEXT NOT NULL, error TEXT NOT NULL,"
         " failures INTEGER NOT NULL, retry_at FLOAT NOT NULL, PRIMARY KEY (image, digest))",
-        "DROP TABLE content",  # nothing says for which image it was read
+        "DROP TABLE IF EXISTS content",  # nothing says for which image it was read
         f"CREATE TABLE content (image TEXT NOT NULL, digest TEXT NOT NULL, body {bytes_type} NOT NULL,"
         " size_bytes INTEGER NOT NULL, used_at FLOAT NOT NULL, PRIMARY KEY (image, digest))",
         "CREATE INDEX content_by_used_at ON content (used_at, size_bytes)",
-    ):
-        connection.execute(text(statement))
+    )
 
 
 def _count_interrupted_checks(connection: Connection) -> None:
     """Count the checks that began and never ended."""
-    statement = (
+    _execute(
+        connection,
         "CREATE TABLE interrupted_checks (image TEXT NOT NULL PRIMARY KEY, times INTEGER NOT NULL,"
-        " retry_at FLOAT NOT NULL)"
+        " retry_at FLOAT NOT NULL)",
     )
-    connection.execute(text(statement))
+
+
+def _order_text_by_code_points(connection: Connection) -> None:
+    """Have PostgreSQL compare and order text as SQLite does, whatever the language of the database is."""
+    if connection.dialect.name != "postgresql":
+        return
+    of_others = text(
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()"
+        " AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C'"
+    )
+    tables = SCHEMA.tables.keys()  # others may stand in the same schema
+    for table, column in [row for row in connection.execute(of_others).all() if row.table_name in tables]:
+        connection.execute(text(f'ALTER TABLE {table} ALTER COLUMN "{column}" TYPE TEXT COLLATE "C"'))
 
 
 def _remember_absent_tags(connection: Connection) -> None:
     """Remember the tags that only a later check can show to be gone."""
-    connection.execute(text("ALTER TABLE checks ADD COLUMN absent_tags TEXT"))
+    _execute(connection, "ALTER TABLE checks ADD COLUMN absent_tags TEXT")
 
 
 def _tell_public_records_from_private_ones(connection: Connection) -> None:
     """Have each record say whether its image is public; of the records that there are, as far as that is known."""
-    for statement in (
+    if not _has_table(connection, "records"):
+        return
+    _execute(
+        connection,
         "ALTER TABLE records ADD COLUMN is_public BOOLEAN NOT NULL DEFAULT FALSE",
         "CREATE INDEX records_by_is_public ON records (is_public, image)",
-        "UPDATE records SET is_public = TRUE"
-        " WHERE image NOT IN (SELECT image FROM tracked_images WHERE is_private)"
-        " AND 'read_as_private:' || image NOT IN (SELECT key FROM meta)",
-    ):
-        connection.execute(text(statement))
+        "UPDATE records SET is_public = TRUE WHERE 'read_as_private:' || image NOT IN (SELECT key FROM meta)",
+    )
+    if _has_table(connection, "tracked_images"):
+        _execute(
+            connection,
+            "UPDATE records SET is_public = FALSE WHERE image IN (SELECT image FROM tracked_images WHERE is_private)",
+        )
     listed = connection.execute(select(META.c.value).where(META.c.key == "images.txt")).scalar_one_or_none() or ""
     private_lines = [line for line in listed.splitlines() if "private" in line]
     for image in connection.execute(text("SELECT image FROM records")).scalars().all():
@@ -69,28 +91,72 @@ def _tell_public_records_from_private_ones(connection: Connection) -> None:
             connection.execute(text("UPDATE records SET is_public = FALSE WHERE image = :image"), {"image": image})
 
 
+def _share_work_and_limits(connection: Connection) -> None:
+    """Let all processes claim what is due, and know how much each registry takes from them together."""
+    text_type = 'TEXT COLLATE "C"' if connection.dialect.name == "postgresql" else "TEXT"
+    _execute(
+        connection,
+        "CREATE INDEX checks_by_registry ON checks (registry, due_at)",
+        "CREATE INDEX tracked_images_by_number ON tracked_images (number)",
+        f"CREATE TABLE claims (image {text_type} NOT NULL, is_asked BOOLEAN NOT NULL, registry {text_type} NOT NULL,"
+        f" holder {text_type} NOT NULL, until FLOAT NOT NULL, PRIMARY KEY (image, is_asked))",
+        f"CREATE TABLE hosts (host {text_type} NOT NULL PRIMARY KEY, paused_until FLOAT NOT NULL)",
+        f"CREATE TABLE pulls (host {text_type} NOT NULL, account {text_type} NOT NULL, source {text_type} NOT NULL,"
+        " pulls_left BIGINT NOT NULL, allowed BIGINT NOT NULL, known_until FLOAT NOT NULL, heard_at FLOAT NOT NULL,"
+        " PRIMARY KEY (host, account, source))",
+    )
+
+
+def _execute(connection: Connection, *statements: str) -> None:
+    """Execute statements, but none that changes a table that is lost: `bring_up_to_date` makes it at the end."""
+    for statement in statements:
+        changed = _CHANGED_TABLE.match(statement)
+        if changed is None or _has_table(connection, changed[1]):
+            connection.execute(text(statement))
+
+
+def _has_table(connection: Connection, name: str) -> bool:
+    return inspect(connection).has_table(name)
+
+
+def _count_beyond_32_bits(connection: Connection) -> None:
+    """Let numbers that count up for ever pass 2,147,483,647; the guards of SQLite are made anew in any case."""
+    if connection.dialect.name != "postgresql":
+        return
+    of_32_bits = text(
+        "SELECT table_name, column_name, pg_get_serial_sequence(quote_ident(table_name), column_name) AS sequence"
+        " FROM information_schema.columns WHERE table_schema = current_schema() AND data_type = 'integer'"
+    )
+    for table, column, sequence in connection.execute(of_32_bits).all():
+        described = SCHEMA.tables[table].columns.get(column) if table in SCHEMA.tables else None
+        if described is None or not isinstance(described.type, BigInteger):
+            continue
+        connection.execute(text(f"ALTER TABLE {table} ALTER COLUMN {column} TYPE BIGINT"))
+        if sequence:
+            connection.execute(text(f"ALTER SEQUENCE {sequence} AS BIGINT"))
+
+
 MIGRATIONS: Sequence[Migration] = (
     _tell_pushes_from_views,
     _count_interrupted_checks,
     _remember_absent_tags,
     _tell_public_records_from_private_ones,
+    _share_work_and_limits,
+    _order_text_by_code_points,
+    _count_beyond_32_bits,
 )
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 
 IDENTITY_KEY = "identity"
 """The key of a value that differs between a database and the one that it replaces."""
-_VERSION_KEY = "schema_version"
-_VERSION = select(META.c.value).where(META.c.key == _VERSION_KEY)
-
-
-class UnknownSchema(Exception):
-    """The database is not one that this program can use; the message says why and what to do."""
+VERSION_KEY = "schema_version"
+_VERSION_AND_IDENTITY = select(META.c.key, META.c.value).where(META.c.key.in_([VERSION_KEY, IDENTITY_KEY]))
 
 
 def is_up_to_date(connection: Connection, migrations: Sequence[Migration]) -> bool:
     """Return whether the database has the schema of this program. Raises UnknownSchema."""
     newest = len(migrations) + 1
-    return _version_of(connection, newest) == newest and guards.are_complete(connection)
+    return version_of(connection, newest) == newest and guards.are_complete(connection)
 
 
 def bring_up_to_date(connection: Connection, migrations: Sequence[Migration]) -> None:
@@ -99,31 +165,63 @@ def bring_up_to_date(connection: Connection, migrations: Sequence[Migration]) ->
     The transaction must keep others from doing so at the same time; one of them may have done so before.
     """
     newest = len(migrations) + 1
-    version = _version_of(connection, newest)
+    version = version_of(connection, newest)
     if not version:
         META.create(connection, checkfirst=True)
-        values = {_VERSION_KEY: str(newest), IDENTITY_KEY: secrets.token_hex(8)}
+        values = {VERSION_KEY: str(newest), IDENTITY_KEY: secrets.token_hex(8)}
         upsert(connection, META, [{"key": key, "value": value} for key, value in values.items()], update=("value",))
     elif version < newest:
         guards.remove(connection)
         for migrate in migrations[version - 1 :]:
             migrate(connection)
-        connection.execute(META.update().where(META.c.key == _VERSION_KEY).values(value=str(newest)))
+        ownership.refuse_columns_of_others(connection)
+        connection.execute(META.update().where(META.c.key == VERSION_KEY).values(value=str(newest)))
         log.info("database_migrated", before=version, now=newest)
     guards.complete(connection)
 
 
-def _version_of(connection: Connection, newest: int) -> int:
-    """Return the version of the schema, 0 for a database without tables."""
-    if not inspect(connection).has_table(META.name):
-        if name := guards.new_name(connection, META):
-            raise UnknownSchema(f"its table {META.name} was renamed to {name}; give it back its name")
-        return 0
-    version = connection.execute(_VERSION).scalar_one_or_none()
-    if version is None and guards.are_there(connection):
-        return 0  # somebody has emptied the table; the guards show that the other tables are ours
+def check_unchanged(connection: Connection, migrations: Sequence[Migration]) -> None:
+    """Raise OlderSchema for a database that would have to be changed first, UnknownSchema for one that is not ours."""
+    newest = len(migrations) + 1
+    version = version_of(connection, newest)
+    if not version:
+        raise UnknownSchema("it is not one of MicroBadger")
+    if version < newest or not guards.are_complete(connection):
+        raise OlderSchema("an older program has made it; start the service of today with it once")
+
+
+def version_of(connection: Connection, newest: int) -> int:
+    """Return the version of the schema, 0 for a database without one in which no other program has taken our names.
+
+    Raises UnknownSchema.
+    """
+    there = ownership.refuse_names_taken(connection, guards.renamed(connection))
+    ownership.refuse_columns_of_others(connection, {META.name} & there)
+    version = _version_in(connection, there) if META.name in there else _version_without_values(connection, there)
+    if version > newest:
+        raise UnknownSchema(f"a newer program has migrated it to version {version}; use that program")
+    if version in (0, newest):
+        ownership.refuse_columns_of_others(connection)
+    return version
+
+
+def _version_in(connection: Connection, there: Collection[str]) -> int:
+    """Return the version that the table of single values names."""
+    values = {row.key: row.value for row in connection.execute(_VERSION_AND_IDENTITY)}
+    version = values.get(VERSION_KEY)
+    are_ours = len(there) > 1 or IDENTITY_KEY in values
+    if version is None and are_ours:
+        return 0  # somebody has emptied the table
+    if not are_ours:
+        ownership.refuse_single_values_of_others(connection)
     if not isinstance(version, str) or not version.isdecimal():
         raise UnknownSchema("it holds the tables of another program; use another database")
-    if int(version) > newest:
-        raise UnknownSchema(f"a newer program has migrated it to version {version}; use that program")
     return int(version)
+
+
+def _version_without_values(connection: Connection, there: Collection[str]) -> int:
+    if name := guards.renamed(connection).get(META.name):
+        raise UnknownSchema(f"its table {META.name} was renamed to {name}; give it back its name")
+    if not there and not guards.renamed(connection):
+        ownership.refuse_file_of_others(connection)
+    return 0

@@ -4,10 +4,11 @@ A database is a file with two companions: its write-ahead log, which holds the l
 that log. https://www.sqlite.org/wal.html
 """
 
+import os
 import sqlite3
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -26,6 +27,7 @@ _ROWS_AT_ONCE = 1000
 _OF_OTHERS = 0o077
 
 BUSY = "another program has locked it; end that program"
+READ_ONLY = "it is read-only; make the file and its folder writable"
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR_SHORT_READ}
 _RULES = {sqlite3.SQLITE_CONSTRAINT_TRIGGER, sqlite3.SQLITE_CONSTRAINT_CHECK}
 _PASSING = {
@@ -37,7 +39,7 @@ _REASONS = {
     sqlite3.SQLITE_IOERR: "the disk is full or broken; free some space, or check the disk",
     sqlite3.SQLITE_BUSY: BUSY,
     sqlite3.SQLITE_LOCKED: BUSY,
-    sqlite3.SQLITE_READONLY: "it is read-only; make the file and its folder writable",
+    sqlite3.SQLITE_READONLY: READ_ONLY,
     sqlite3.SQLITE_PERM: "it cannot be opened; make the file and its folder writable",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; make the path a file, and the file and its folder writable",
 }
@@ -53,6 +55,11 @@ def is_passing(error: Exception) -> bool:
     return _code_of(error) in _PASSING and not is_damage(error)
 
 
+def is_loss(error: Exception) -> bool:  # noqa: ARG001 - as in `microbadger.store.postgresql`
+    """Return whether a mistake in a statement is one because the tables are gone: a file goes as a whole."""
+    return False
+
+
 def is_rule_of_others(error: Exception) -> bool:
     """Return whether a row was refused by a trigger or a condition: none of ours refuses one."""
     return _extended_code_of(error) in _RULES
@@ -64,6 +71,9 @@ def reason_for(error: Exception) -> str:
         return "it is damaged, and will be set aside; try again"
     original = getattr(error, "orig", error)
     return _REASONS.get(_code_of(error)) or str(original).partition("\n")[0] or type(original).__name__
+
+
+reason_in_public_for = reason_for
 
 
 def log_inode_of(file: Path) -> int | None:
@@ -85,6 +95,12 @@ def close_to_others(file: Path) -> list[Path]:
     return opened
 
 
+def is_read_only(file: Path) -> bool:
+    """Return whether a database or a companion of it is there and may not be written by this process."""
+    paths = (file, *(_companion(file, suffix) for suffix in (_LOG, _LOG_INDEX)))
+    return any(os.access(path, os.F_OK) and not os.access(path, os.R_OK | os.W_OK) for path in paths)
+
+
 def _is_open(path: Path) -> bool:
     try:
         mode = path.stat().st_mode
@@ -103,6 +119,15 @@ def remove_database(file: Path) -> None:
     """Remove a database that has no log, and the journal that stands in for it."""
     for path in (file, _companion(file, _JOURNAL)):
         path.unlink(missing_ok=True)
+
+
+def copy_database(file: Path, copy: Path) -> None:
+    """Copy a database, with what its log holds, to a new file; others can use it meanwhile. Raises sqlite3.Error."""
+    with (
+        closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as source,
+        closing(sqlite3.connect(copy)) as target,
+    ):
+        source.backup(target)
 
 
 def set_aside_with_log(file: Path) -> None:

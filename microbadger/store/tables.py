@@ -6,7 +6,49 @@ that can be long are compressed. Columns are of types that SQLite and PostgreSQL
 column, if that has one.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    TypeDecorator,
+)
+from sqlalchemy import Text as PlainText
+from sqlalchemy.types import TypeEngine
+
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+class Text(TypeDecorator[str]):
+    """Text that every database keeps, and compares and orders by its code points.
+
+    Strangers' texts can hold what cannot be kept: PostgreSQL has no NUL, and neither has half of a surrogate pair.
+    """
+
+    impl = PlainText
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return PlainText(collation="C") if dialect.name == "postgresql" else PlainText()
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 - the same for all
+        return keepable(value) if isinstance(value, str) else value
+
+
+def keepable(text: str) -> str:
+    """Return a text with what no database keeps replaced."""
+    if text.isascii():
+        return text.replace("\0", _REPLACEMENT)
+    return text.replace("\0", _REPLACEMENT).encode("utf-8", "replace").decode()
+
 
 SCHEMA = MetaData()
 END_OF_TIME = 250_000_000_000
@@ -17,12 +59,20 @@ class Moment(Float[float]):
     """A Unix time."""
 
 
+Number = BigInteger().with_variant(Integer(), "sqlite")
+"""A number that counts up for ever. SQLite numbers rows by itself only in a column that it knows as INTEGER."""
+
+
 class ImageName(Text):
     """The canonical name of an image, in the tables whose readers parse it."""
+
+    cache_ok = True  # SQLAlchemy asks each class; without it statements are compiled each time
 
 
 class Labels(Text):
     """Names and values of labels, as a JSON list of pairs."""
+
+    cache_ok = True
 
 
 META = Table(
@@ -50,8 +100,9 @@ TRACKED_IMAGES = Table(
     Column("path", Text, nullable=False),
     Column("kept_tags", Text, nullable=False),
     Column("is_private", Boolean, nullable=False),
-    Column("number", Integer, nullable=False),
+    Column("number", Number, nullable=False),
     Index("tracked_images_by_path", "path"),
+    Index("tracked_images_by_number", "number"),
 )
 """Images tracked by a command or an administrator, beside those that ``images.txt`` and the settings name."""
 
@@ -76,6 +127,7 @@ CHECKS = Table(
     Column("absent_tags", Text),
     Index("checks_by_due_at", "due_at"),
     Index("checks_by_name", "name"),
+    Index("checks_by_registry", "registry", "due_at"),
     sqlite_with_rowid=False,
 )
 """How the last check of each tracked image went, and when the next one is due; ``name`` is its `image_name`."""
@@ -89,6 +141,41 @@ INTERRUPTED_CHECKS = Table(
     sqlite_with_rowid=False,
 )
 """Images whose last checks began and never ended: how many in a row, and when to make the next one."""
+
+CLAIMS = Table(
+    "claims",
+    SCHEMA,
+    Column("image", ImageName, primary_key=True),
+    Column("is_asked", Boolean, primary_key=True),
+    Column("registry", Text, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("until", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Which process is about to check an image, because somebody asked or because it is due, and until when that counts."""
+
+HOSTS = Table(
+    "hosts",
+    SCHEMA,
+    Column("host", Text, primary_key=True),
+    Column("paused_until", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Until when each registry wants to be left alone. Who claims images of a registry locks its row."""
+
+PULLS = Table(
+    "pulls",
+    SCHEMA,
+    Column("host", Text, primary_key=True),
+    Column("account", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("pulls_left", BigInteger, nullable=False),
+    Column("allowed", BigInteger, nullable=False),
+    Column("known_until", Moment, nullable=False),
+    Column("heard_at", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""How many manifests each registry still lets an account read, or anonymous readers at an address: the ``source``."""
 
 RECORDS = Table(
     "records",
@@ -131,7 +218,7 @@ FIRST_SEEN = Table(
 CHANGES = Table(
     "changes",
     SCHEMA,
-    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("number", Number, primary_key=True, autoincrement=True),
     Column("image", Text, nullable=False),
     Column("document", Text, nullable=False),
     Index("changes_by_image", "image", "number"),
@@ -167,7 +254,7 @@ REQUESTS = Table(
     SCHEMA,
     Column("image", Text, primary_key=True),
     Column("tag", Text, primary_key=True),
-    Column("asked", Integer, nullable=False),
+    Column("asked", Number, nullable=False),
     Column("asked_at", Moment, nullable=False),
     Column("asked_by", Text, nullable=False),
     Column("is_view", Boolean, nullable=False),
@@ -219,7 +306,7 @@ PUBLIC_FILES = Table(
 SUBSCRIPTIONS = Table(
     "subscriptions",
     SCHEMA,
-    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("number", Number, primary_key=True, autoincrement=True),
     Column("id", Text, nullable=False, unique=True),
     Column("image_name", Text, nullable=False),
     Column("url", Text, nullable=False),
@@ -234,7 +321,7 @@ SUBSCRIPTIONS = Table(
 MESSAGES = Table(
     "messages",
     SCHEMA,
-    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("number", Number, primary_key=True, autoincrement=True),
     Column("id", Text, nullable=False, unique=True),
     Column("subscription_id", Text, nullable=False),
     Column("body", Text, nullable=False),
@@ -248,7 +335,7 @@ MESSAGES = Table(
 DELIVERIES = Table(
     "deliveries",
     SCHEMA,
-    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("number", Number, primary_key=True, autoincrement=True),
     Column("subscription_id", Text, nullable=False),
     Column("message_id", Text, nullable=False),
     Column("document", Text, nullable=False),

@@ -1,10 +1,10 @@
-"""Inserts rows or updates those that exist: the one statement that SQLAlchemy builds for each database differently."""
+"""Inserts rows or updates those that exist: the statements that SQLAlchemy builds for each database differently."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, literal_column
+from sqlalchemy import Column, ColumnElement, Connection, Select, Table, literal_column
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -34,6 +34,24 @@ def upsert(
     return connection.execute(statement_for(connection.dialect.name, table, changes, where), rows).rowcount
 
 
+def upsert_selected(
+    connection: Connection,
+    table: Table,
+    columns: tuple[str, ...],
+    rows: Select[Any],
+    given: Row,
+    *,
+    update: tuple[str, ...],
+    returning: Column[Any],
+) -> Sequence[Any]:
+    """Insert the rows of a query, and update those whose primary key exists; return a column of each.
+
+    ``given`` are the values of bound parameters. Keep the query in a module constant: see `upsert`.
+    """
+    statement = _statement_from(connection.dialect.name, table, columns, rows, update, returning)
+    return connection.execute(statement, given).scalars().all()
+
+
 def excluded(column: Column[Any]) -> ColumnElement[Any]:
     """Return the value that `upsert` would insert into a column, for its ``update`` and ``where``."""
     return literal_column(f"excluded.{column.name}", column.type)
@@ -50,5 +68,27 @@ def statement_for(
     insert = _INSERT[dialect](table).execution_options(preserve_rowcount=True)  # which psycopg would not give
     if not changes:
         return insert.on_conflict_do_nothing()
+    return _or_update(insert, table, changes, where)
+
+
+@lru_cache(maxsize=_MOST_STATEMENTS)
+def _statement_from(
+    dialect: str,
+    table: Table,
+    columns: tuple[str, ...],
+    rows: Select[Any],
+    update: tuple[str, ...],
+    returning: Column[Any],
+) -> Any:
+    insert: Any = _INSERT[dialect](table).from_select(columns, rows)
+    return _or_update(insert, table, update).returning(returning)
+
+
+def _or_update(
+    insert: Any,
+    table: Table,
+    changes: tuple[str | tuple[str, object], ...],
+    where: ColumnElement[bool] | None = None,
+) -> Any:
     values = dict((each, insert.excluded[each]) if isinstance(each, str) else each for each in changes)
     return insert.on_conflict_do_update(index_elements=table.primary_key.columns, set_=values, where=where)

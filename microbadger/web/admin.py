@@ -18,7 +18,8 @@ from werkzeug.exceptions import (
 from microbadger.freshness import Freshness, NotTracked, TrackedImage, parse_image
 from microbadger.image import InvalidReference, Reference, Repository, image_name, is_tag
 from microbadger.logs import EventLog
-from microbadger.web.answers import JSON, NOT_KEPT, answer, document_answer, error_answer
+from microbadger.site import JSON
+from microbadger.web.answers import NOT_KEPT, answer, document_answer, error_answer
 from microbadger.web.guesses import Guesses
 from microbadger.webhooks import WebhookUrls
 

@@ -2,44 +2,44 @@
 
 import gzip
 import hashlib
-import mimetypes
 from collections.abc import Mapping
 from functools import lru_cache
 
 from flask import Response, current_app, request
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 
+from microbadger.http import NoThread
 from microbadger.image import document_bytes
 from microbadger.logs import EventLog
-from microbadger.site import CONTENT_SECURITY_POLICY, PublishError
+from microbadger.site import (
+    CONTENT_SECURITY_POLICY,
+    HTML,
+    JSON,
+    KEPT_BY_CACHES,
+    MEDIA_TYPES,
+    SVG,
+    PublishError,
+    media_type_of,
+)
 from microbadger.store import StoreError
 from microbadger.web.large_files import Body, LargeFile
 
 log = EventLog(__name__)
 
-# How long a CDN and a reader may keep an answer, https://www.rfc-editor.org/rfc/rfc5861 for the last two.
-FRESH = "public, max-age=300, s-maxage=300, stale-while-revalidate=86400, stale-if-error=604800"
+# How long a CDN and a reader may keep an answer.
+FRESH = KEPT_BY_CACHES
 PASSING = "public, max-age=60, s-maxage=60"
 NOT_KEPT = "no-store"
 
-HTML = "text/html; charset=utf-8"
-JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
-_TYPES = {
-    ".svg": "image/svg+xml",
-    ".json": JSON,
-    ".html": HTML,
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".xml": "application/atom+xml; charset=utf-8",
-}
+_RETRY_AFTER_SECONDS = 30
 # What a page or a picture may load and do, whatever a label smuggled into it.
-_POLICIES = {HTML: f"{CONTENT_SECURITY_POLICY}; frame-ancestors 'none'", _TYPES[".svg"]: "default-src 'none'"}
+_POLICIES = {HTML: f"{CONTENT_SECURITY_POLICY}; frame-ancestors 'none'", SVG: "default-src 'none'"}
 # Badges and documents are for pages of any site, also of one that isolates itself:
 # https://fetch.spec.whatwg.org/#cross-origin-resource-policy-header
-_SHARED = frozenset({JSON, _TYPES[".svg"]})
+_SHARED = frozenset({JSON, SVG})
 _SHARED_HEADERS = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
-_COMPRESSIBLE = frozenset({*_TYPES.values()} - {_TYPES[".svg"]})  # a badge is smaller than what it would save
+_COMPRESSIBLE = frozenset({*MEDIA_TYPES.values()} - {SVG})  # a badge is smaller than what it would save
 _SMALLEST_COMPRESSED_BYTES = 1400  # what fits into one packet gains nothing
 _COMPRESSION_LEVEL = 6
 _TAG_LENGTH = 32
@@ -56,8 +56,7 @@ _PREFLIGHT_HEADERS = {
 
 def file_answer(content: bytes | LargeFile, path: str, cache: str = FRESH) -> Response:
     """Answer with the content of a file, of the type that its name ends in; with 304 if the client has it already."""
-    extension = path[path.rfind(".") :]
-    media_type = _TYPES.get(extension) or mimetypes.guess_type(path)[0] or "application/octet-stream"
+    media_type = media_type_of(path)
     is_compressed = media_type in _COMPRESSIBLE and len(content) >= _SMALLEST_COMPRESSED_BYTES and _accepts_gzip()
     if isinstance(content, LargeFile):
         response, tag = _large_response(content, media_type, cache, is_compressed)
@@ -124,14 +123,14 @@ def error_answer(error: HTTPException) -> Response:
     return response
 
 
-def trouble_answer(error: OSError | StoreError | PublishError) -> Response:
+def trouble_answer(error: OSError | StoreError | PublishError | NoThread) -> Response:
     """Answer that this machine cannot do it now, as on a full disk: senders of webhooks try again."""
     log.error("request_failed", method=request.method, rule=request.url_rule, status=503, error=error)
     if isinstance(error, StoreError):
         reason = "the database cannot be used"  # its own words name a path of this machine
     else:
         reason = (error.strerror or "a file cannot be used") if isinstance(error, OSError) else str(error)
-    return error_answer(ServiceUnavailable(f"This cannot be done now: {reason}."))
+    return error_answer(ServiceUnavailable(f"This cannot be done now: {reason}.", retry_after=_RETRY_AFTER_SECONDS))
 
 
 def defect_answer(error: Exception) -> Response:  # noqa: ARG001 - the log takes it from the interpreter

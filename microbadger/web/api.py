@@ -30,6 +30,7 @@ class ApiRoutes:
         for rule, view in (
             ("", self.list_images),
             ("/search/<path:term>", self.search),
+            ("/-/<page>", self.page),
             ("/<path:name>/version/<sha>", self.version),
             ("/<path:name>/-/changes.json", self.changes),
             ("/<path:name>/-/status.json", self.status),
@@ -81,6 +82,10 @@ class ApiRoutes:
             return self.files.answer(CATALOGUE)
         page, page_size = _number("page", 1), min(_number("page_size", _PAGE_SIZE), _LARGEST_PAGE)
         return file_answer(self.freshness.catalogue.page(page, page_size), CATALOGUE)
+
+    def page(self, page: str) -> Response:
+        """A further page of the list of all images, as a file."""
+        return self.files.answer(f"{CATALOGUE.removesuffix('.json')}/-/{page}")
 
     def search(self, term: str) -> Response:
         """The names of the images that fit a term best; a file first, of an image that is called ``search/…``."""

@@ -14,7 +14,7 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import NotFound
 from werkzeug.wsgi import ClosingIterator
 
-from microbadger.http import CutOff, cut_off_after
+from microbadger.http import CutOff, NoThread, cut_off_after
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -51,9 +51,14 @@ def _take_rest(environ: "WSGIEnvironment") -> None:
     connection = environ.get("gunicorn.socket")
     if connection is None:
         return
-    with suppress(OSError, ParseException, CutOff), cut_off_after(_REST_SECONDS, partial(_stop_reading, connection)):
-        while environ["wsgi.input"].read(_CHUNK_BYTES):
-            pass
+    stop_reading = partial(_stop_reading, connection)
+    with suppress(OSError, ParseException, CutOff):
+        try:
+            with cut_off_after(_REST_SECONDS, stop_reading):
+                while environ["wsgi.input"].read(_CHUNK_BYTES):
+                    pass
+        except NoThread:  # nobody watches the time
+            stop_reading()
 
 
 def _stop_reading(connection: socket.socket) -> None:

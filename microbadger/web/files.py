@@ -10,7 +10,7 @@ from werkzeug.routing import PathConverter
 
 from microbadger.freshness import Freshness
 from microbadger.image import InvalidReference, Reference
-from microbadger.site import HOME, ImagePaths, Publisher
+from microbadger.site import HOME, ImagePaths, PublicTree
 from microbadger.web.answers import LARGEST_IN_MEMORY_BYTES, file_answer
 from microbadger.web.large_files import LargeFile
 
@@ -20,7 +20,7 @@ class PublicFiles:
     """The files below ``public/``; one that is missing or empty is made from the record."""
 
     freshness: Freshness
-    publisher: Publisher
+    publisher: PublicTree
 
     def find(self, path: str) -> bytes | None:
         """Return the content of the file at a path; None if there is no such file."""

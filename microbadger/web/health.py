@@ -1,8 +1,9 @@
 """Answers an operator's monitors: whether it runs, how fresh everything is, what fails, and how much happened."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from flask import Blueprint, Response, request
@@ -13,7 +14,7 @@ from microbadger.freshness import REGISTRY_HANGS, Check, Freshness, Summary
 from microbadger.image import Repository, format_time, image_name
 from microbadger.logs import EventLog
 from microbadger.notifications import Notifications
-from microbadger.store import CountLabels, Counts, StoreError, Totals, in_haste, labels_of
+from microbadger.store import CountLabels, Counts, StoreError, Totals, in_haste, labels_of, trouble_with
 from microbadger.web.answers import NOT_KEPT, answer, document_answer, text_answer
 from microbadger.web.metrics import MEDIA_TYPE, Metric, exposition
 
@@ -33,7 +34,7 @@ _COUNTERS = {
 _GAUGES = {
     "registry_pulls_left": "Manifests that a registry lets us read before its window ends, as it last said.",
     REGISTRY_HANGS: "How long a check has waited for a registry that hangs.",
-    "last_round_timestamp_seconds": "When the worker that leads last ended a round, as Unix time.",
+    "last_round_timestamp_seconds": "When a worker last ended a round of what one does for all, as Unix time.",
 }
 _FOLDERS = re.compile(r"(?<![\w/:.-])/(?:[^\s/\"']+/)*(?=[^\s/\"'])")
 
@@ -46,6 +47,7 @@ class HealthRoutes:
     notifications: Notifications
     cdn: CdnPurge
     counts: Counts
+    folders: Sequence[Path]
 
     def blueprint(self) -> Blueprint:
         """Return the routes, ready to be registered with an app."""
@@ -65,15 +67,17 @@ class HealthRoutes:
     def health(self) -> Response:
         """How many images there are, how fresh they are and what fails."""
         store, own = _Questions(), _Questions()
-        summary = store.ask(self.freshness.checks.summary)
-        hanging = store.ask(lambda: list(self._hanging())) or []
-        problems = own.ask(lambda: self.freshness.problems) or []
-        queues = store.ask(self._queues)
+        with in_haste():
+            summary = store.ask(self.freshness.checks.summary)
+            registries = store.ask(lambda: [*self._hanging(), *self._paused()]) or []
+            problems = own.ask(lambda: self.freshness.problems) or []
+            queues = store.ask(self._queues)
         document: dict[str, object] = {"Error": _NOTHING_IS_READ} if store.is_away else {}
         if summary:
             document |= self._standing(summary)
-        sentences = map(_without_folders, [*problems, *own.troubles, *store.troubles])
-        document["Problems"] = [*dict.fromkeys(sentences), *hanging]
+        sentences = [*self._not_writable(), *problems, *own.troubles, *store.troubles]
+        shown = (_without_folders(sentence, self.folders) for sentence in sentences)
+        document["Problems"] = [*dict.fromkeys(shown), *registries]
         if queues:
             document["Queues"] = queues
         if status := self.cdn.status():
@@ -83,7 +87,8 @@ class HealthRoutes:
     def metrics(self) -> Response:
         """How much happened, and how things stand, for Prometheus."""
         store = _Questions()
-        content = exposition(self._metrics(store))
+        with in_haste():
+            content = exposition(self._metrics(store))
         if store.is_away:
             content += f"# {_NOTHING_IS_READ}\n".encode()
         return answer(content, store.status, MEDIA_TYPE, NOT_KEPT)
@@ -113,10 +118,21 @@ class HealthRoutes:
         age: dict[CountLabels, float] = {(): (self.freshness.now() - oldest).total_seconds()} if oldest else {}
         yield Metric("microbadger_oldest_check_age_seconds", "gauge", "Age of the oldest successful check.", age)
 
+    def _not_writable(self) -> Iterator[str]:
+        """Yield a sentence about each folder in which nothing can be written, whether something was tried or not."""
+        for folder in self.folders:
+            if trouble := trouble_with(folder):
+                yield f"The folder {folder.name} cannot be written: {trouble}."
+
     def _hanging(self) -> Iterator[str]:
         """Yield a sentence about each registry that hangs, whichever process waits for it."""
         for labels, seconds in sorted(self.counts.read().of(REGISTRY_HANGS).items()):
             yield f"{dict(labels)['host']} hangs: a check has waited for it for {seconds:.0f} seconds"
+
+    def _paused(self) -> Iterator[str]:
+        """Yield a sentence about each registry that wants a pause, whichever process was told so."""
+        for host, until in self.freshness.pauses().items():
+            yield f"{host} asked to make fewer requests and is left alone until {format_time(until)}"
 
     def _queues(self) -> dict[str, int]:
         lengths = {f"notifications_{state}": count for state, count in self.notifications.lengths().items()}
@@ -156,11 +172,10 @@ class _Questions:
     def ask(self, question: Callable[[], T]) -> T | None:
         """Return what the database says; None where it cannot be used."""
         try:
-            with in_haste():
-                answered = question()
+            answered = question()
         except StoreError as error:
             log.error("request_failed", method=request.method, rule=request.url_rule, error=error)
-            self.troubles.append(str(error))
+            self.troubles.append(error.in_public)
             return None
         self._answered += 1
         return answered
@@ -175,12 +190,16 @@ def _counted(totals: Totals) -> Iterator[Metric]:
     yield Metric("microbadger_refresh_seconds", "summary", "How long checks took, by result.", {}, took)
 
 
-def _without_folders(sentence: str) -> str:
+def _without_folders(sentence: str, known: Iterable[Path] = ()) -> str:
     """Return a sentence without the folders of this machine, which only the log and the commands name.
+
+    Those that are known can have any name; of others, a space ends the name.
 
     >>> _without_folders("The database /srv/data/microbadger.db cannot be used.")
     'The database microbadger.db cannot be used.'
     """
+    for folder in (path for each in known for path in (each, each.resolve())):
+        sentence = sentence.replace(f"{folder}/", "").replace(str(folder), folder.name)
     return _FOLDERS.sub("", sentence)
 
 

@@ -18,8 +18,9 @@ from microbadger.notifications import (
     Notifications,
     Subscription,
 )
+from microbadger.site import JSON
 from microbadger.web.admin import Admins
-from microbadger.web.answers import JSON, NOT_KEPT, answer, document_answer, error_answer
+from microbadger.web.answers import NOT_KEPT, answer, document_answer, error_answer
 
 log = EventLog(__name__)
 

@@ -12,8 +12,8 @@ from urllib.parse import quote
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import NotFound
 
-from microbadger.site import ImagePaths
-from microbadger.web.answers import FRESH, HTML, answer
+from microbadger.site import HTML, ImagePaths
+from microbadger.web.answers import FRESH, answer
 from microbadger.web.files import parse_name
 
 _SEVERAL_SLASHES = re.compile(r"/{2,}")

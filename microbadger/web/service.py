@@ -1,6 +1,8 @@
 """Makes the Flask app out of the routes of this wing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from flask import Flask
@@ -8,8 +10,9 @@ from werkzeug.exceptions import HTTPException
 
 from microbadger.cdn import CdnPurge
 from microbadger.freshness import Freshness
+from microbadger.http import NoThread
 from microbadger.notifications import Notifications
-from microbadger.site import Publisher, PublishError, SiteOptions
+from microbadger.site import PublicTree, PublishError, SiteOptions
 from microbadger.store import Counts, StoreError
 from microbadger.web.admin import AdminRoutes, Admins
 from microbadger.web.answers import defect_answer, error_answer, options_answer, trouble_answer
@@ -30,13 +33,14 @@ class Web:
     """What the routes answer from."""
 
     freshness: Freshness
-    publisher: Publisher
+    publisher: PublicTree
     notifications: Notifications
     cdn: CdnPurge
     counts: Counts
     options: SiteOptions
     webhooks: WebhookUrls
     admin_token: str
+    folders: Sequence[Path]
 
     def make_app(self) -> Flask:
         """Return the app with all routes."""
@@ -51,7 +55,7 @@ class Web:
         admins = Admins(self.admin_token)
         files = PublicFiles(freshness, self.publisher)
         for routes in (
-            HealthRoutes(freshness=freshness, notifications=notifications, cdn=self.cdn, counts=self.counts),
+            self._health(),
             SiteRoutes(freshness=freshness, files=files, options=self.options),
             WebhookRoutes(freshness=freshness, counts=self.counts, secret=self.webhooks.secret),
             AdminRoutes(freshness=freshness, webhooks=self.webhooks, admins=admins),
@@ -61,7 +65,16 @@ class Web:
         ):
             app.register_blueprint(routes.blueprint())
         app.register_error_handler(HTTPException, error_answer)
-        for trouble in (OSError, StoreError, PublishError):
+        for trouble in (OSError, StoreError, PublishError, NoThread):
             app.register_error_handler(trouble, trouble_answer)
         app.register_error_handler(Exception, defect_answer)
         return app
+
+    def _health(self) -> HealthRoutes:
+        return HealthRoutes(
+            freshness=self.freshness,
+            notifications=self.notifications,
+            cdn=self.cdn,
+            counts=self.counts,
+            folders=self.folders,
+        )

@@ -19,9 +19,9 @@ from microbadger.badges import (
 from microbadger.freshness import Freshness
 from microbadger.image import Reference, document_bytes, parse_object
 from microbadger.logs import EventLog
-from microbadger.site import HOME, PublishError, SiteOptions, absent_page
+from microbadger.site import HOME, HTML, PublishError, SiteOptions, absent_page
 from microbadger.store import StoreError
-from microbadger.web.answers import FRESH, HTML, PASSING, answer, error_answer, file_answer
+from microbadger.web.answers import FRESH, PASSING, answer, error_answer, file_answer
 from microbadger.web.files import PublicFiles, parse_name, paths_of
 
 log = EventLog(__name__)

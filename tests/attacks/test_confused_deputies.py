@@ -14,7 +14,7 @@ from microbadger.registry.credentials import Credential
 from microbadger.registry.errors import Refused, RegistryError
 from microbadger.registry.remote import RemoteRepository
 from microbadger.registry.servers import Servers
-from microbadger.site.publisher import Publisher
+from microbadger.site.folder import PublicFolder
 from microbadger.store.database import Database
 from tests.fakes.registry import FakeRegistry, RawServer, image
 from tests.freshness.bench import Bench
@@ -210,13 +210,13 @@ def test_a_symbolic_link_that_leads_out_is_not_followed(tmp_path: Path, name: st
     for link, to in OUT.values():
         (tmp_path / "public" / link).symlink_to(to if to.startswith("..") else tmp_path / to)
     assert (tmp_path / "public" / name).read_text() == "a secret"
-    assert Publisher(tmp_path / "public").read(name) is None
+    assert PublicFolder(tmp_path / "public").read(name) is None
 
 
 def test_one_that_stays_inside_is_followed_and_so_is_the_folder_itself(tmp_path: Path) -> None:
     (tmp_path / "releases/1").mkdir(parents=True)
     (tmp_path / "public").symlink_to("releases/1")
-    publisher = Publisher(tmp_path / "public")
+    publisher = PublicFolder(tmp_path / "public")
     publisher.write("a/file.txt", b"public")
     (tmp_path / "public/link.txt").symlink_to("a/file.txt")
     assert [publisher.read(name) for name in ("a/file.txt", "link.txt")] == [b"public", b"public"]
@@ -231,7 +231,7 @@ def test_a_file_that_is_published_takes_the_place_of_a_link_that_leads_out(tmp_p
     (tmp_path / "public").mkdir()
     (tmp_path / "secret.txt").write_bytes(b"same")
     (tmp_path / "public/file.txt").symlink_to("../secret.txt")
-    publisher = Publisher(tmp_path / "public")
+    publisher = PublicFolder(tmp_path / "public")
     assert publisher.write("file.txt", b"same")
     assert not (tmp_path / "public/file.txt").is_symlink()
     assert (tmp_path / "secret.txt").read_bytes() == b"same"

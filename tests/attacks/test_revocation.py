@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from werkzeug.wrappers import Response
 from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.image.reference import Repository
 from microbadger.registry.credentials import Credential
+from microbadger.site.folder import PublicFolder
 from microbadger.site.paths import CATALOGUE, HOME, ImagePaths, image_in
-from microbadger.site.publisher import PublishError
+from microbadger.site.tree import PublishError
+from microbadger.store.tables import SCHEMA
 from tests.fakes.registry import FakeRegistry, image
 from tests.freshness.bench import Bench
 
@@ -140,6 +143,30 @@ def put_folder(service: Service, path: str, *, is_empty: bool) -> None:
     (service.bench.public / path / ("" if is_empty else "of somebody else")).mkdir(parents=True)
 
 
+class StubbornFolder(PublicFolder):
+    """A folder from which the files of badges cannot be removed."""
+
+    def remove(self, path: str) -> bool:
+        if path.startswith("badges/"):
+            raise PublishError(f"cannot remove {path}")
+        return super().remove(path)
+
+
+def test_what_a_command_could_not_remove_goes_in_a_later_round(service: Service) -> None:
+    service.bench.list_images(f"{service.child}\n", seconds_ago=1800)
+    service.bench.freshness.track(TrackedImage(service.web, private=True))
+    service.restart(publisher=StubbornFolder(service.bench.public))
+    for revoke in (partial(service.bench.freshness.untrack, service.web), service.round):
+        with pytest.raises(PublishError):
+            revoke()
+    assert service.holds(service.web)
+
+    service.restart()
+    service.round()
+
+    assert not service.holds(service.web)
+
+
 PLACES = ["badges/size/{}.svg", "v1/images/{}.json", "images/{}/index.html", "v1/images/{}/-/changes.json"]
 
 
@@ -178,7 +205,7 @@ def test_a_file_that_cannot_be_removed_keeps_nothing_else_public(
     service.bench.refresh()
     with pytest.raises(PublishError):
         service.round()
-    assert service.web not in service.bench.freshness.checks.due()  # it does not begin its checks anew, either
+    assert service.web not in [*service.bench.freshness.checks.due()]  # it does not begin its checks anew, either
 
 
 def test_an_image_that_cannot_be_written_keeps_no_mention_in_others(service: Service) -> None:
@@ -225,7 +252,7 @@ def test_an_image_that_is_public_after_all_comes_back_with_an_anonymous_read(ser
     lose_private(service)
     service.round()
 
-    assert service.bench.freshness.checks.due() == [service.web]
+    assert [*service.bench.freshness.checks.due()] == [service.web]
     assert service.bench.refresh() is None
 
     service.publish_lists()
@@ -437,6 +464,46 @@ def test_what_may_no_longer_be_public_goes_at_a_start_whatever_the_database_lost
     assert not service.bench.freshness.checks.summary().failing
 
 
+ALL_ROWS = {name: lose_rows(name) for name in SCHEMA.tables if name != "meta"}
+LOST_STACKS = {
+    "of all": lose_rows("layer_stacks"),
+    "of the one that goes": lose_rows("layer_stacks WHERE image LIKE '%/web'"),
+    "of the one that names it": lose_rows("layer_stacks WHERE image LIKE '%/child'"),
+}
+
+
+@pytest.mark.parametrize("revoke", [lose_line, lose_private])
+@pytest.mark.parametrize("lose", LOST_STACKS.values(), ids=LOST_STACKS)
+def test_others_name_it_no_more_although_the_database_lost_what_it_is_built_on(
+    service: Service, lose: Callable[[Service], None], revoke: Callable[[Service], None]
+) -> None:
+    service.fake.always("/", lambda _: Response(status=503))
+    revoke(service)
+    lose(service)
+
+    service.round()
+    service.publish_lists()
+
+    assert not service.names(service.web)
+    assert service.holds(service.child)
+
+
+@pytest.mark.parametrize("revoke", [lose_line, lose_private])
+@pytest.mark.parametrize("lose", ALL_ROWS.values(), ids=ALL_ROWS)
+def test_others_name_it_no_more_whatever_the_database_lost(
+    service: Service, lose: Callable[[Service], None], revoke: Callable[[Service], None]
+) -> None:
+    service.fake.always("/v2/team/web/", lambda _: Response(status=403))
+    revoke(service)
+    restart_after(service, lose, credentials=account_of)
+    begin_to_lead(service)
+    service.bench.freshness.refresher.refresh_if_due(service.child)
+    begin_to_lead(service)
+
+    assert not service.names(service.web)
+    assert service.holds(service.child)
+
+
 @pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES)
 def test_a_public_image_without_a_credential_stays_whatever_the_database_lost(
     service: Service, lose: Callable[[Service], None]
@@ -474,7 +541,7 @@ def test_a_public_image_of_a_lost_database_comes_back_with_its_first_anonymous_r
     restart_after(service, lose_database, credentials=account_of)
     begin_to_lead(service)
     assert files_of(service, service.child) == {}
-    assert service.bench.freshness.checks.due() == [service.child, service.web]
+    assert [*service.bench.freshness.checks.due()] == [service.child, service.web]
 
     assert service.bench.refresher.refresh(service.child).error is None
     begin_to_lead(service)

@@ -82,7 +82,7 @@ def test_a_record_of_another_shape_is_read_again(bench: Bench, field: str, other
     replace(bench, RECORDS, document=packed({**whole, field: other}))
 
     assert bench.freshness.records.image(bench.repository) is None
-    assert bench.freshness.checks.due() == [bench.repository]
+    assert [*bench.freshness.checks.due()] == [bench.repository]
     assert bench.check_later(hours=0.1)
     assert has_shape(kept(bench, RECORDS), ImageDocument)
     assert bench.record["LatestSHA"] == whole["LatestSHA"]

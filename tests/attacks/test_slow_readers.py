@@ -20,6 +20,7 @@ DOCUMENT_BYTES = 4 * MEBIBYTE
 STRANGERS = 8
 MOST_GROWTH_MEBIBYTES = 12
 PATH = "v1/images/example/web.json"
+OF_NO_IMAGE = "large.json"  # an image that is not tracked would be removed
 PLAIN, PACKED = {"Accept-Encoding": "identity"}, {"Accept-Encoding": "gzip"}
 
 
@@ -99,7 +100,7 @@ def slow_stranger(port: int, encoding: str) -> socket.socket:
     stranger.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     stranger.settimeout(20)
     stranger.connect(("127.0.0.1", port))
-    stranger.sendall(f"GET /{PATH} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {encoding}\r\n\r\n".encode())
+    stranger.sendall(f"GET /{OF_NO_IMAGE} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {encoding}\r\n\r\n".encode())
     assert stranger.recv(12) == b"HTTP/1.1 200"
     return stranger
 
@@ -107,10 +108,9 @@ def slow_stranger(port: int, encoding: str) -> socket.socket:
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
 def test_strangers_who_fetch_a_large_document_slowly_hold_no_copy_each(tmp_path: Path, encoding: str) -> None:
     with RunningService(tmp_path) as service, ExitStack() as strangers:
-        file = service.public / PATH
-        file.parent.mkdir(parents=True)
+        file = service.public / OF_NO_IMAGE
         file.write_bytes(large_document())
-        requests.get(f"{service.url}/{PATH}", headers={"Accept-Encoding": encoding}, timeout=20)
+        requests.get(f"{service.url}/{OF_NO_IMAGE}", headers={"Accept-Encoding": encoding}, timeout=20)
         (worker,) = service.workers
         before = memory_mebibytes(worker)
 

@@ -17,7 +17,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microbadger.badges.colors import COLORS, contrast
-from microbadger.badges.svg import LONGEST_TEXT, STYLES, draw, endpoint_document, printable
+from microbadger.badges.svg import (
+    LONGEST_TEXT,
+    STYLES,
+    badge_of,
+    draw,
+    endpoint_document,
+    printable,
+    restyled,
+)
 from microbadger.badges.text import Badge
 
 TESTS = Path(__file__).parents[1]
@@ -141,6 +149,7 @@ def test_it_draws_to_the_measures_of_badge_maker(
         ("license", "Apache-2.0", (47, 73), (245, 370), (825, 630)),
         ("license", "MIT", (47, 31), (245, 370), (615, 210)),
         ("Image", "not found", (45, 63), (235, 350), (755, 530)),
+        ("license", "alpine MIT latest", (47, 101), (245, 370), (965, 910)),  # 92.00 on paper, 91.99… in floats
     ],
 )
 def test_it_places_both_texts(
@@ -185,6 +194,7 @@ def test_it_draws_any_text_well_formed(badge: Badge, style: str) -> None:
         ("\x00\x07a\x1b[31m\x7f\x9f", "a[31m"),
         ("a\ud83d\udfffb\ufffe\uffff", "ab"),
         ("one\ntwo\tthree\u2028four\r", "one two three four"),
+        (" plain ", "plain"),
         ("\u3000 both ends \x00 ", "both ends"),
         ("]]>", "]]>"),
         ("<!--", "<!--"),
@@ -211,6 +221,12 @@ def test_it_fills_in_nothing_that_a_text_asks_for(text: str, style: str) -> None
 
 def test_it_cuts_off_the_end_of_a_long_text() -> None:
     assert says(draw(Badge("n\u0303" * 300, "x"))) == ["n\u0303" * (LONGEST_TEXT - 1) + "…", "x"]
+
+
+@pytest.mark.parametrize(("length", "shown"), [(255, "n" * 255), (256, "n" * 254 + "…")])
+@pytest.mark.parametrize("label", ["n", "ñ"])
+def test_a_text_has_up_to_255_characters(label: str, length: int, shown: str) -> None:
+    assert says(draw(Badge(label * length, "x"))) == [shown.replace("n", label), "x"]
 
 
 def test_it_never_shortens_a_tag() -> None:
@@ -371,6 +387,10 @@ def test_it_describes_any_badge_as_shields_io_accepts_it(badge: Badge) -> None:
             {"schemaVersion": 1, "label": "", "message": "unknown", "color": COLORS["blue"]},
         ),
         (
+            Badge("a", "b", "blue", "no colour"),
+            {"schemaVersion": 1, "label": "a", "message": "b", "color": COLORS["blue"]},
+        ),
+        (
             Badge("a\nb", "c", "f00", "navy"),
             {"schemaVersion": 1, "label": "a b", "message": "c", "color": "#ff0000", "labelColor": "#000080"},
         ),
@@ -378,6 +398,38 @@ def test_it_describes_any_badge_as_shields_io_accepts_it(badge: Badge) -> None:
 )
 def test_it_describes_the_badge_it_draws(badge: Badge, document: dict[str, object]) -> None:
     assert endpoint_document(badge) == document
+
+
+@pytest.mark.parametrize("badge", [Badge("größe", "1 MiB", "#123456"), Badge("", "latest", "#cb4a31", "#000080")])
+def test_it_reads_the_badge_back_that_it_describes(badge: Badge) -> None:
+    assert badge_of(endpoint_document(badge)) == badge
+
+
+@pytest.mark.parametrize("field", ["label", "message", "color"])
+def test_a_document_without_a_field_describes_no_badge(field: str) -> None:
+    document = endpoint_document(Badge("größe", "1 MiB"))
+    del document[field]
+    with pytest.raises(KeyError):
+        badge_of(document)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ((None, None, None), Badge("size", "1 MiB", "blue", "navy")),
+        (("größe", None, None), Badge("größe", "1 MiB", "blue", "navy")),
+        (("", None, None), Badge("", "1 MiB", "blue", "navy")),
+        ((None, "f00", None), Badge("size", "1 MiB", "#ff0000", "navy")),
+        ((None, None, "f00"), Badge("size", "1 MiB", "blue", "#ff0000")),
+        ((None, "no colour", "grün"), Badge("size", "1 MiB", "blue", "navy")),
+    ],
+)
+def test_a_reader_may_ask_for_another_label_and_other_colours(
+    asked: tuple[str | None, str | None, str | None], expected: Badge
+) -> None:
+    label, color, label_color = asked
+    badge = Badge("size", "1 MiB", "blue", "navy")
+    assert restyled(badge, label=label, color=color, label_color=label_color) == expected
 
 
 if __name__ == "__main__":

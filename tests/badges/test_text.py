@@ -351,12 +351,12 @@ def test_the_badge_of_a_tag_is_about_its_version() -> None:
 
 
 def test_there_is_no_badge_of_a_tag_that_does_not_exist() -> None:
-    with pytest.raises(VersionNotFound, match="owner/app has no tag 'mañana'"):
+    with pytest.raises(VersionNotFound, match=r"\Aowner/app has no tag 'mañana'\.\Z"):
         badges_of(image(version("1")), "mañana")
 
 
 def test_there_is_no_badge_of_an_image_without_a_version() -> None:
-    with pytest.raises(VersionNotFound, match="owner/app has no version"):
+    with pytest.raises(VersionNotFound, match=r"\Aowner/app has no version\.\Z"):
         badges_of(image(), None)
 
 

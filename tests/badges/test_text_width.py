@@ -34,8 +34,13 @@ CLUSTERS = st.lists(st.sampled_from(HARD.split(" "))).map("".join)
         ("1️⃣❤️", ["1️⃣", "❤️"]),
         ("🏴\U000e0067\U000e0062\U000e007f", ["🏴\U000e0067\U000e0062\U000e007f"]),
         ("\u1112\u1161\u11ab한", ["\u1112\u1161\u11ab", "한"]),
+        ("\u1112\ud7b0\ud7cb\u1112\ud7ff", ["\u1112\ud7b0\ud7cb", "\u1112\ud7ff"]),
+        ("ｶ\uff9eｶ\uff9f", ["ｶ\uff9e", "ｶ\uff9f"]),
         ("निकि", ["नि", "कि"]),
         ("\u0301a", ["\u0301", "a"]),
+        ("a🇩🇪b🇩b", ["a", "🇩🇪", "b", "🇩", "b"]),
+        ("🇦🇿🇿🇦", ["🇦🇿", "🇿🇦"]),
+        ("a\u200cb👍🏻\u1160", ["a\u200c", "b", "👍🏻\u1160"]),
         ("", []),
     ],
 )
@@ -72,6 +77,22 @@ def test_it_measures_as_badge_maker_does(text: str, width: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "font", "width"),
+    [
+        ("ab", VERDANA_10, 12 + 2.5),
+        ("abc", VERDANA_10, 17 + 3.75),
+        ("abc", VERDANA_10_BOLD, 19 + 3.75),
+        ("日", VERDANA_10, 10 + 1.25),
+        ("日", VERDANA_10_BOLD, 10 + 1.25),
+        ("日" * 100, VERDANA_10, 1000 + 125),
+        ("", VERDANA_10, 0),
+    ],
+)
+def test_it_adds_the_space_between_letters_to_whole_pixels(text: str, font: Font, width: float) -> None:
+    assert width_pixels(text, font) == width
+
+
+@pytest.mark.parametrize(
     ("text", "alike"),
     [
         ("mañana", "manana"),
@@ -83,7 +104,11 @@ def test_it_measures_as_badge_maker_does(text: str, width: int) -> None:
         ("👍🏽", "👍"),
         ("🇩🇪", "👍"),
         ("ab\u200b\u200e\u202e", "ab"),
+        ("❤️", "👍"),
+        ("\u0903a", "a"),
+        ("☃", "m"),
         ("привет", "nnnnnn"),
+        ("ПРИВЕТ", "NNNNNN"),
         ("שלום", "cccc"),
         ("سلام", "cccc"),
         ("१२", "00"),
@@ -128,6 +153,12 @@ def test_it_leaves_a_text_alone_that_is_short_enough() -> None:
     ("text", "expected"),
     [
         ("mañana", "mañ…"),
+        ("mañ", "mañ"),
+        ("maña", "maña"),
+        ("n\u0303\u0303\u0303" * 4, "n\u0303\u0303\u0303" * 4),
+        ("n\u0303" + "n\u0303\u0303\u0303\u0303" * 3, "n\u0303" + "n\u0303\u0303\u0303\u0303" * 2 + "…"),
+        ("a" + "\u0301" * 15 + "bcde", "a" + "\u0301" * 15 + "…"),
+        ("a" + "\u0301" * 16 + "bcde", "…"),
         ("n\u0303" * 5, "n\u0303" * 3 + "…"),
         ("👩‍👩‍👧" * 2, "👩‍👩‍👧👩‍👩‍👧"),
         ("👩‍👩‍👧" * 5, "👩‍👩‍👧" * 3 + "…"),

@@ -240,7 +240,7 @@ def _start(service: _Service) -> Sequence[Callable[[], object]]:
 
 
 def _due(service: _Service) -> Sequence[Callable[[], object]]:
-    return [lambda: service.freshness.checks.due(ASKED)] * ASKED
+    return [lambda: service.freshness.checks.registries_due()] * ASKED
 
 
 def _publish(service: _Service) -> Sequence[Callable[[], object]]:
@@ -254,7 +254,7 @@ def _round(service: _Service) -> Sequence[Callable[[], object]]:
         upkeep.count()
         for task in upkeep.tasks.values():
             task()
-        checks.due(ASKED)
+        checks.registries_due()
 
     return [do_round] * 5
 

@@ -18,12 +18,14 @@ from microbadger.notifications.outbox import Attempt
 from microbadger.registry.client import Registry
 from microbadger.registry.credentials import Credential
 from microbadger.registry.servers import Servers
+from microbadger.site.folder import PublicFolder
 from microbadger.site.options import SiteOptions
 from microbadger.site.paths import ImagePaths
-from microbadger.site.publisher import Publisher
+from microbadger.site.tree import PublicTree
 from microbadger.store.counts import Counts
 from microbadger.store.database import Database
 from microbadger.store.leases import LEASE_SECONDS, Leases
+from tests.databases import database_url
 from tests.fakes.registry import FakeRegistry
 from tests.freshness.leases import with_leases
 from tests.freshness.world import CdnLog
@@ -46,7 +48,7 @@ class Bench:
         folder: Path,
         fake: FakeRegistry,
         *,
-        publisher: Publisher | None = None,
+        publisher: PublicTree | None = None,
         database: Database | None = None,
         lease_seconds: float = LEASE_SECONDS,
         named: str | None = None,
@@ -59,8 +61,8 @@ class Bench:
         self.folder, self.fake, self.time = folder, fake, START
         self.repository = Repository(fake.host, "team/web")
         self.public, self.images_file = folder / "public", folder / "data/images.txt"
-        self.database = database or Database(f"sqlite:///{folder}/data/microbadger.db")
-        self.publisher = publisher or Publisher(self.public)
+        self.database = database or Database(database_url(folder / "data"))
+        self.publisher: PublicTree = publisher or PublicFolder(self.public)
         self.postman, self.cdn = Postman(Attempt(503)), CdnLog()
         counts, network = Counts(self.database), Network("tests")
         servers = Servers({"docker.io": fake.url}, hub_url=hub_url)

@@ -7,6 +7,9 @@ import pytest
 
 from tests.fakes.registry import FakeRegistry
 from tests.freshness.bench import Bench
+from tests.store.conftest import place, places
+
+__all__ = ["place", "places"]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 from microbadger.freshness.broken_content import Broken, BrokenContent
 from microbadger.image.reference import Repository
 from microbadger.store.database import Database
+from tests.databases import database_url
 from tests.freshness.clock import DAY, HOUR, SECOND, Clock
 
 ALPINE, NGINX = Repository.parse("alpine"), Repository.parse("nginx")
@@ -17,7 +18,7 @@ DIGEST = "sha256:" + "a" * 64
 class World:
     def __init__(self, folder: Path) -> None:
         self.clock = Clock()
-        self.database = Database(f"sqlite:///{folder}/microbadger.db")
+        self.database = Database(database_url(folder))
         self.broken = BrokenContent(self.database, now=self.clock)
 
     def fail(self, digest: str = DIGEST, error: str = "it is gone") -> Broken:

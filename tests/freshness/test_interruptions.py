@@ -1,5 +1,6 @@
 """Checks that are killed, that stall, and that meet requests: what is published and said in the end is right, once."""
 
+import logging
 import os
 import shutil
 import signal
@@ -18,9 +19,10 @@ from microbadger.freshness.outcome import Outcome
 from microbadger.freshness.refresh import Refresher
 from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.image.reference import Repository
-from microbadger.site.publisher import Publisher
+from microbadger.site.folder import PublicFolder
 from microbadger.store.database import Database
 from microbadger.store.tables import LEASES, RECORDS
+from tests.databases import database_url, needs_sqlite
 from tests.fakes.registry import FakeRegistry, image
 from tests.freshness.bench import DEADLINE_SECONDS, Bench
 
@@ -72,8 +74,8 @@ class SteppingDatabase(Database):
         self._step("go on")
 
 
-class SteppingPublisher(Publisher):
-    """A publisher for which each file is a step."""
+class SteppingFolder(PublicFolder):
+    """A folder for which each file is a step."""
 
     def __init__(self, folder: Path, step: Steps) -> None:
         super().__init__(folder)
@@ -90,8 +92,8 @@ class SteppingPublisher(Publisher):
 
 def stepping(folder: Path, fake: FakeRegistry, step: Steps, named: str | None = None) -> Bench:
     """Return a process whose steps are counted."""
-    database = SteppingDatabase(f"sqlite:///{folder}/data/microbadger.db", step)
-    return Bench(folder, fake, named=named, database=database, publisher=SteppingPublisher(folder / "public", step))
+    database = SteppingDatabase(database_url(folder / "data"), step)
+    return Bench(folder, fake, named=named, database=database, publisher=SteppingFolder(folder / "public", step))
 
 
 def check_requested(bench: Bench) -> object:
@@ -187,6 +189,7 @@ def push_what_changes_everything(bench: Bench) -> str:
     return subscription
 
 
+@needs_sqlite
 def test_a_check_that_was_killed_at_any_step_is_done_by_the_next_one(bench: Bench) -> None:
     subscription = push_what_changes_everything(bench)
     expected: dict[str, bytes] = {}
@@ -244,6 +247,7 @@ def test_what_a_killed_check_wrote_goes_if_the_next_one_finds_it_gone(bench: Ben
             assert after.files() == before, number
 
 
+@needs_sqlite
 def test_what_a_killed_first_check_wrote_goes_if_the_image_is_no_longer_tracked(bench: Bench) -> None:
     bench.fake.push("team/web", "1.0", image(layers=[1]))
     bench.ask()
@@ -254,6 +258,7 @@ def test_what_a_killed_first_check_wrote_goes_if_the_image_is_no_longer_tracked(
         assert after.files() == {}, number
 
 
+@needs_sqlite
 def test_a_removal_that_was_killed_at_any_step_can_be_repeated(bench: Bench) -> None:
     push_what_changes_everything(bench)
 
@@ -263,9 +268,10 @@ def test_a_removal_that_was_killed_at_any_step_can_be_repeated(bench: Bench) -> 
 
         assert after.files() == {}, number
         assert after.freshness.records.image(after.repository) is None, number
-        assert after.freshness.checks.repositories() == set(), number
+        assert {*after.freshness.checks.repositories()} == set(), number
 
 
+@needs_sqlite
 def test_making_everything_again_that_was_killed_at_any_step_can_be_repeated(bench: Bench) -> None:
     push_what_changes_everything(bench)
     check_requested(bench)
@@ -281,8 +287,8 @@ def test_making_everything_again_that_was_killed_at_any_step_can_be_repeated(ben
 # Requests that meet a check
 
 
-class HookedPublisher(Publisher):
-    """A publisher that does something once, before a file is written."""
+class HookedFolder(PublicFolder):
+    """A folder that does something once, before a file is written."""
 
     def __init__(self, folder: Path, path: str, action: Callable[[], object]) -> None:
         super().__init__(folder)
@@ -304,7 +310,7 @@ class HookedPublisher(Publisher):
 
 def hooked(bench: Bench, path: str, action: Callable[[], object]) -> Bench:
     """Return a process that does something once, before it writes a file."""
-    return bench.again(publisher=HookedPublisher(bench.public, path, action))
+    return bench.again(publisher=HookedFolder(bench.public, path, action))
 
 
 def push_two_versions(bench: Bench) -> None:
@@ -456,7 +462,9 @@ def test_a_process_that_stalled_for_longer_than_its_lease_publishes_nothing(benc
     assert len(other.changes) == 1
 
 
-def test_a_process_that_lost_its_lease_leaves_the_state_of_the_image_alone(bench: Bench) -> None:
+def test_a_process_that_lost_its_lease_leaves_the_state_of_the_image_alone(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
     bench.fake.push("team/web", "latest", image())
     slow, other = (bench.again(lease_seconds=LEASE_SECONDS) for _ in range(2))
     stall = Stall()
@@ -468,6 +476,8 @@ def test_a_process_that_lost_its_lease_leaves_the_state_of_the_image_alone(bench
 
     assert other.freshness.checks.get(other.repository) == check
     assert other.badge("layers") == "layers: 1"
+    (logged,) = [line for line in map(logging.LogRecord.getMessage, caplog.records) if "lease_lost" in line]
+    assert f'error="another thread or process has taken the lease image:{bench.repository}"' in logged
 
 
 def push_and_stall(bench: Bench, stall: Stall, **options: Any) -> Bench:
@@ -479,7 +489,7 @@ def push_and_stall(bench: Bench, stall: Stall, **options: Any) -> Bench:
     for tag in ("1.9", "latest"):
         bench.fake.push("team/web", tag, image(layers=[2]))
     bench.fake.delete("team/web", "0.9")
-    publisher = HookedPublisher(bench.public, bench.paths.badge("size", None, "svg"), stall)
+    publisher = HookedFolder(bench.public, bench.paths.badge("size", None, "svg"), stall)
     return bench.again(lease_seconds=LEASE_SECONDS, publisher=publisher, **options)
 
 

@@ -16,6 +16,7 @@ from microbadger.site.paths import ImagePaths
 from microbadger.store.database import Database
 from microbadger.store.tables import SCHEMA
 from microbadger.web.files import PublicFiles
+from tests.databases import needs_sqlite
 from tests.fakes.registry import FakeRegistry, image, index
 from tests.freshness.bench import DEADLINE_SECONDS, Bench
 
@@ -416,6 +417,7 @@ def test_a_service_keeps_current_what_was_a_static_site(tmp_path: Path, fake: Fa
     assert service.paths.status not in service.files()
 
 
+@needs_sqlite
 def test_files_of_which_a_lost_database_knew_are_kept_current(bench: Bench) -> None:
     bench.fake.push("team/web", "1.0", image(layers=[1]))
     bench.fake.push("team/web", "latest", image(layers=[2]))

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from microbadger.freshness.tracked_images import TrackedImage
-from microbadger.image.changes import MOST_CHANGES
 from microbadger.image.documents import document_bytes, sha_of
 from microbadger.image.reference import Repository
 from microbadger.notifications.notifications import Notifications
@@ -134,7 +133,7 @@ def old_change(number: int) -> str:
 def test_only_the_last_changes_are_kept(bench: Bench) -> None:
     bench.fake.push("team/web", "latest", image())
     bench.refresh()
-    rows = [{"image": str(bench.repository), "document": old_change(number)} for number in range(MOST_CHANGES)]
+    rows = [{"image": str(bench.repository), "document": old_change(number)} for number in range(100)]
     with bench.database.write() as connection:
         connection.execute(CHANGES.insert(), [*rows, {"image": "docker.io/team/other", "document": "{}"}])
     bench.fake.push("team/web", "1.0", image())
@@ -144,11 +143,13 @@ def test_only_the_last_changes_are_kept(bench: Bench) -> None:
     tags = [change["New"][0]["tag"] for change in bench.changes]
     with bench.database.read() as connection:
         count = len(connection.execute(CHANGES.select()).all())
-    assert (tags[0], tags[-1], len(tags)) == ("1.0", "0.1", MOST_CHANGES)
-    assert count == MOST_CHANGES + 1
+    assert (tags[0], tags[-1], len(tags)) == ("1.0", "0.1", 100)
+    assert count == 101
 
 
-def test_the_record_the_change_and_the_message_are_committed_together(bench: Bench) -> None:
+def test_the_record_the_change_and_the_message_are_committed_together(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
     subscription = bench.subscribe()
     bench.fake.push("team/web", "latest", image(layers=[1]))
     bench.refresh()
@@ -156,7 +157,9 @@ def test_the_record_the_change_and_the_message_are_committed_together(bench: Ben
     bench.fake.push("team/web", "latest", image(layers=[2]))
     full = bench.again(notifications_kind=NotificationsOnAFullDisk)
 
-    assert full.refresh() == "The disk is full."
+    assert full.refresh() == "The disk is full.", "everybody may read it"
+    assert 'event=database_failed image=' in caplog.text
+    assert 'error="The disk of 192.0.2.1 is full."' in caplog.text
     assert (bench.record, bench.changes) == (before, [])
 
     assert bench.refresh() is None
@@ -168,7 +171,7 @@ class NotificationsOnAFullDisk(Notifications):
     """Notifications that can keep no message."""
 
     def announce(self, *_: Any) -> None:
-        raise StoreError("The disk is full.")
+        raise StoreError("The disk of 192.0.2.1 is full.", in_public="The disk is full.")
 
 
 # First sight

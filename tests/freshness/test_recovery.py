@@ -35,7 +35,7 @@ def recovery(bench: Bench) -> Recovery:
 def test_every_file_is_rewritten_that_is_not_as_it_was(bench: Bench, recovery: Recovery, damage: str) -> None:
     before = bench.files()
     for path in before:
-        DAMAGES[damage](bench.publisher.folder / path)
+        DAMAGES[damage](bench.public / path)
     recovery.recover()
     assert bench.files() == before
 
@@ -47,7 +47,7 @@ def test_what_is_whole_is_not_written(bench: Bench, recovery: Recovery) -> None:
 
 
 def test_an_empty_file_that_no_record_has_is_removed(bench: Bench, recovery: Recovery) -> None:
-    lost = bench.publisher.folder / bench.paths.badge("layers", "lost", "svg")
+    lost = bench.public / bench.paths.badge("layers", "lost", "svg")
     lost.write_bytes(b"")
     recovery.recover()
     assert not lost.exists()
@@ -55,23 +55,23 @@ def test_an_empty_file_that_no_record_has_is_removed(bench: Bench, recovery: Rec
 
 def test_a_file_of_the_operator_stays(bench: Bench, recovery: Recovery) -> None:
     for name in (".gitkeep", "robots.txt"):
-        (bench.publisher.folder / name).write_bytes(b"")
+        (bench.public / name).write_bytes(b"")
     recovery.recover()
-    assert {".gitkeep", "robots.txt"} <= {path.name for path in bench.publisher.folder.iterdir()}
+    assert {".gitkeep", "robots.txt"} <= {path.name for path in bench.public.iterdir()}
 
 
 def test_an_image_whose_files_cannot_be_written_leaves_the_lists_alone(bench: Bench, recovery: Recovery) -> None:
-    badge = bench.publisher.folder / bench.paths.badge("layers", None, "svg")
+    badge = bench.public / bench.paths.badge("layers", None, "svg")
     badge.unlink()
     (badge / "in-the-way").mkdir(parents=True)
-    (bench.publisher.folder / "index.html").write_bytes(b"")
+    (bench.public / "index.html").write_bytes(b"")
     recovery.recover()
-    assert (bench.publisher.folder / "index.html").read_bytes()
+    assert (bench.public / "index.html").read_bytes()
 
 
 def test_an_image_that_is_being_checked_holds_up_no_other(bench: Bench, recovery: Recovery) -> None:
-    home = bench.publisher.folder / "index.html"
-    badge = bench.publisher.folder / bench.paths.badge("layers", None, "svg")
+    home = bench.public / "index.html"
+    badge = bench.public / bench.paths.badge("layers", None, "svg")
     home.write_bytes(b"")
     badge.write_bytes(b"")
     lease = bench.leases.try_take(f"image:{bench.repository}")

@@ -19,9 +19,10 @@ from sqlalchemy import Connection, select
 from microbadger.freshness.requests import CheckRequest, Requests
 from microbadger.image.reference import Reference, Repository
 from microbadger.logs.events import current_id, work
-from microbadger.site.publisher import Publisher
+from microbadger.site.folder import PublicFolder
 from microbadger.store.database import Database
 from microbadger.store.tables import ASKED_TAGS, REQUESTS
+from tests.databases import database_url
 from tests.fakes.registry import FakeRegistry, image
 from tests.freshness.bench import Bench
 from tests.freshness.clock import DAY, HOUR, MINUTE, Clock
@@ -62,7 +63,7 @@ class World:
 
     def __init__(self, folder: Path | str) -> None:
         self.clock = Clock()
-        self.database = RecordingDatabase(f"sqlite:///{Path(folder) / 'microbadger.db'}")
+        self.database = RecordingDatabase(database_url(Path(folder)))
         self.requests = Requests(self.database, now=self.clock)
 
     def begin(self, repository: Repository) -> list[CheckRequest]:
@@ -240,8 +241,8 @@ def test_a_request_names_the_http_request_that_asked_first(world: World) -> None
     assert {request.tag: request.asked_by for request in world.begin(ALPINE)} == {"1": "one", "2": "two"}
 
 
-class IdsPublisher(Publisher):
-    """A publisher that remembers which ids the lines of the check have that writes a file."""
+class IdsFolder(PublicFolder):
+    """A folder that remembers which ids the lines of the check have that writes a file."""
 
     asked_by: str | None = None
 
@@ -255,7 +256,7 @@ def test_the_lines_of_a_check_name_five_of_those_who_asked_for_it(
     tmp_path: Path, fake: FakeRegistry, askers: int, named: str
 ) -> None:
     fake.push("team/web", "latest", image())
-    publisher = IdsPublisher(tmp_path / "public")
+    publisher = IdsFolder(tmp_path / "public")
     bench = Bench(tmp_path, fake, publisher=publisher)
     for number in reversed(range(askers)):
         with work(request=f"id{number}"):

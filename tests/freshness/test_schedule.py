@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import select
 
 from microbadger.freshness.schedule import _Scheduler
+from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.image.reference import Repository
 from microbadger.registry.errors import Unreachable
 from microbadger.store.database import StoreError
@@ -23,6 +24,7 @@ from tests.freshness.world import World
 from tests.real_registry import wait_until
 
 WEB, API = Repository.parse("example/web"), Repository.parse("example/api")
+EVENTS = "leading", "leading_ended"
 DEADLINE_SECONDS = 60.0  # four interpreters start slowly on a busy machine
 ROOT = Path(__file__).parents[2]
 
@@ -231,7 +233,7 @@ def test_however_many_images_are_due_each_is_checked_once(world: World) -> None:
     world.track(*images)
     with world.running():
         wait_for_asked(world, *images)
-        wait(lambda: world.checks.due() == [], "nothing is due")
+        wait(lambda: [*world.checks.due()] == [], "nothing is due")
     assert Counter(world.registries.asked) == Counter(images)
 
 
@@ -245,34 +247,44 @@ def test_registries_that_hang_hold_up_no_other(world: World, registries: list[st
         wait_for_asked(world, last)
 
 
-def test_only_the_leader_checks_what_is_due(world: World, tmp_path: Path) -> None:
-    other = World(tmp_path)
-    with world.running():
-        wait(world.schedule.is_running, "a leader")
-        with other.running():
-            wait_for_rounds(other, 1)
-            images = images_of("one.test", 20)
-            world.track(*images)
-            wait_for_rounds(other, 1)
-            wait_for_rounds(world, 1)
-            wait_for_asked(world, *images)
-    assert other.registries.asked == []
-
-
-def test_two_schedules_that_both_lead_check_each_due_image_once(world: World, tmp_path: Path) -> None:
-    """One does not know yet that it has lost the lease."""
+def test_two_schedules_check_each_due_image_once_and_share_them(world: World, tmp_path: Path) -> None:
     images, other = [*images_of("one.test", 60), *images_of("two.test", 60)], World(tmp_path)
-    with world.running():
-        wait(world.schedule.is_running, "a leader")
-        with world.database.write() as connection:
-            connection.execute(LEASES.delete())
-        with other.running():
-            wait(world.schedule.is_running, "another leader")
-            world.track(*images)
-            wait_for_rounds(world, 1)
-            wait_for_rounds(other, 1)
-            wait(lambda: world.checks.due() == [], "nothing is due")
+    with world.running(), other.running():
+        world.track(*images)
+        wait(lambda: [*world.checks.due()] == [], "nothing is due")
     assert Counter([*world.registries.asked, *other.registries.asked]) == Counter(images)
+    assert min(len(world.registries.asked), len(other.registries.asked)) >= len(images) / 5
+
+
+def test_what_a_process_cannot_begin_itself_is_done_by_another(world: World, tmp_path: Path) -> None:
+    images, other = images_of("one.test", 6), World(tmp_path)
+    world.track(*images)
+    world.check(*images)
+    with hanging(world, "one.test"), world.running():
+        world.check_soon(images[0])
+        world.check_soon(images[1])
+        world.check_soon(images[2])
+        wait(lambda: len(world.registries.asked) == 9, "all of its threads for the registry hang")
+        for image in images[3:]:
+            world.check_soon(image)
+        with other.running():
+            wait_for_asked(other, *images[3:])
+
+
+def test_all_processes_together_check_no_more_than_twelve_due_images_of_a_registry_at_once(
+    world: World, tmp_path: Path
+) -> None:
+    worlds = [world, *(World(tmp_path) for _ in range(5))]
+    world.track(*images_of("one.test", 30))
+    with ExitStack() as stack:
+        for each in worlds:
+            stack.enter_context(hanging(each, "one.test"))
+        for each in worlds:
+            stack.enter_context(each.running())
+        wait(lambda: sum(len(each.registries.asked) for each in worlds) == 12, "twelve checks")
+        for each in worlds:
+            wait_for_rounds(each, 1)
+        assert sum(len(each.registries.asked) for each in worlds) == 12
 
 
 def test_an_image_that_another_process_checks_is_tried_again_only_in_the_next_round(world: World) -> None:
@@ -282,7 +294,7 @@ def test_an_image_that_another_process_checks_is_tried_again_only_in_the_next_ro
         world.leases.wanted.clear()
         with world.running():
             wait_for_asked(world, *images_of("one.test", 30))
-            wait(lambda: world.checks.due() == [WEB], "the others are checked")
+            wait(lambda: [*world.checks.due()] == [WEB], "the others are checked")
             tried = world.leases.wanted[lease]
             wait_for_rounds(world, 1)
     assert (tried, world.leases.wanted[lease]) <= (1, 2)
@@ -298,11 +310,11 @@ def test_an_image_that_is_no_longer_tracked_and_cannot_be_removed_is_not_tried_a
         wait(lambda: "it is not tracked" in caplog.text, "the image is tried")
         wait_for_rounds(world, 1)
     assert caplog.text.count("it is not tracked") == 1
-    assert world.checks.repositories() == {WEB, API}
+    assert {*world.checks.repositories()} == {WEB, API}
 
 
 def test_an_image_whose_check_cannot_begin_is_tried_again_only_in_the_next_round(world: World) -> None:
-    world.leases.error = StoreError("The disk is full.")
+    world.leases.error = StoreError("The disk of db.internal is full.", "The disk is full.")
     world.track(WEB)
     with world.running():
         wait(lambda: world.schedule.troubles == [f"{WEB}: The disk is full."], "the trouble")
@@ -327,7 +339,7 @@ def test_what_a_round_cannot_do_keeps_it_from_nothing_else_and_is_said_once(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "microbadger")
-    world.counts.error = StoreError("The disk is full.")
+    world.counts.error = StoreError("The disk of db.internal is full.", "The disk is full.")
     world.track(WEB)
     with world.running():
         wait_for_asked(world, WEB)
@@ -338,7 +350,7 @@ def test_what_a_round_cannot_do_keeps_it_from_nothing_else_and_is_said_once(
         wait(lambda: world.schedule.troubles == [], "the trouble is over")
     lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("event=schedule_")]
     assert lines == [
-        'event=schedule_failed work=count error="The disk is full."',
+        'event=schedule_failed work=count error="The disk of db.internal is full."',
         "event=schedule_works_again work=count",
     ]
 
@@ -397,10 +409,10 @@ def test_the_next_process_leads_when_the_leader_stops(world: World, tmp_path: Pa
         wait(other.schedule.is_running, "a leader")
         world.schedule.start()
         wait_for_rounds(world, 1)
-        world.track(WEB)
+        world.tracked.put(TrackedImage(WEB))
         wait_for_rounds(other, 1)
-        wait_for_asked(other, WEB)
-    world.track(API)
+        wait(lambda: WEB in {*other.registries.asked, *world.registries.asked}, "one of them checks it")
+    world.tracked.put(TrackedImage(API))  # which only the process that leads finds
     wait_for_rounds(world, 1)
     wait_for_asked(world, API)
 
@@ -416,11 +428,12 @@ def test_the_log_says_which_process_begins_and_ends_to_lead(
 ) -> None:
     caplog.set_level("INFO", "microbadger")
     with world.running():
-        wait(world.schedule.is_running, "a leader")
+        wait(lambda: "task=messages" in caplog.text, "all duties")
         with (other := World(tmp_path)).running():
             wait_for_rounds(other, 1)
     lines = [record.getMessage() for record in caplog.records if "event=leading" in record.getMessage()]
-    assert lines == [f"event=leading pid={os.getpid()}", f"event=leading_ended pid={os.getpid()}"]
+    tasks = "follow", "lists", "messages"
+    assert lines == [f"event={event} task={task} pid={os.getpid()}" for event in EVENTS for task in tasks]
 
 
 # Real processes
@@ -478,16 +491,21 @@ def test_of_several_processes_one_leads_and_another_one_at_once_when_it_is_kille
     for _ in range(4):
         processes.start(UNTIL_STOPPED)
     wait(lambda: len(processes.checks) == 1, "the leader begins a check")
-    (killed, _), = processes.checks
-    assert (processes.leader, processes.count_in_logs("event=leading ")) == (killed, 1)
+    (checking, _), = processes.checks
+    wait(lambda: processes.leader is not None, "a leader")
+    killed = processes.leader
+    assert killed
+    assert processes.count_in_logs("event=leading task=follow") == 1
 
-    os.kill(killed, signal.SIGKILL)
+    for pid in {killed, checking}:
+        os.kill(pid, signal.SIGKILL)
     hang.unlink()
 
     wait(lambda: processes.leader not in (killed, None), "another leader")
     wait(lambda: world.checks.get(WEB).succeeded_at is not None, "the check is made again")
-    assert [pid for pid, _ in processes.checks] == [killed, processes.leader]
-    assert processes.count_in_logs("event=leading ") == 2
+    assert next(pid for pid, _ in processes.checks) == checking
+    assert len(processes.checks) == 2
+    assert processes.count_in_logs("event=leading task=follow") == 2
 
 
 @pytest.mark.parametrize("before", ["not started", "started"])
@@ -501,10 +519,11 @@ def test_of_the_processes_that_were_forked_one_leads_and_their_parent_does_not(
     wait(lambda: processes.leader not in (None, processes.running[0].pid), "a child leads")
     world.ask(WEB)
     wait(lambda: world.requests.repositories() == [], "the request is answered")
-    assert processes.checks == [(processes.leader, str(WEB))]
+    ((pid, image),) = processes.checks
+    assert (pid != processes.running[0].pid, image) == (True, str(WEB))
 
 
-def test_what_a_killed_process_was_asked_for_is_checked_by_the_leader(world: World, processes: Processes) -> None:
+def test_what_a_killed_process_was_asked_for_is_checked_by_another(world: World, processes: Processes) -> None:
     world.track(WEB)
     world.check(WEB)
     hang = world.folder / "hang"

@@ -21,6 +21,7 @@ from microbadger.image.reference import Repository
 from microbadger.registry.client import Registry
 from microbadger.registry.servers import Servers
 from microbadger.store.database import Database
+from tests.databases import database_url
 from tests.fakes.counts import FakeCounts
 from tests.fakes.docker_hub import FakeHub
 from tests.fakes.registry import FakeImage, FakeRegistry, image, index
@@ -33,7 +34,7 @@ class Bench:
 
     def __init__(self, folder: Path, fake: FakeRegistry, hub: FakeHub) -> None:
         self.fake, self.hub = fake, hub
-        database = Database(f"sqlite:///{folder}/microbadger.db")
+        database = Database(database_url(folder))
         registry = Registry(
             database,
             FakeCounts(),

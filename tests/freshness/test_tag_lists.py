@@ -9,13 +9,14 @@ from microbadger.freshness.tag_lists import TagLists, listed_since
 from microbadger.image.reference import Repository
 from microbadger.store.database import Database
 from microbadger.store.tables import TAG_LISTS
+from tests.databases import database_url
 
 ALPINE, NGINX = Repository.parse("alpine"), Repository.parse("nginx")
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path}/microbadger.db")
+    database = Database(database_url(tmp_path))
     yield database
     database.close()
 

@@ -16,6 +16,7 @@ from microbadger.image.reference import InvalidReference, Repository
 from microbadger.store.database import Database
 from microbadger.store.files import stamp_of
 from microbadger.store.meta import write_value
+from tests.databases import database_url
 
 ALPINE, TRIVY = Repository.parse("alpine"), Repository.parse("ghcr.io/aquasecurity/trivy")
 WEB = Repository.parse("example/web")
@@ -84,7 +85,7 @@ BAD_LINES = [
 
 def tracked_in(folder: Path, named: str = "") -> TrackedImages:
     """Return the tracked images as a process that has just started has them."""
-    return TrackedImages(folder / "images.txt", named, Database(f"sqlite:///{folder / 'microbadger.db'}"))
+    return TrackedImages(folder / "images.txt", named, Database(database_url(folder)))
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tracked(tmp_path: Path) -> Iterator[TrackedImages]:
-    database = Database(f"sqlite:///{tmp_path / 'microbadger.db'}")
+    database = Database(database_url(tmp_path))
     yield TrackedImages(tmp_path / "images.txt", "", database)
     database.close()
 

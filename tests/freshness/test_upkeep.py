@@ -36,13 +36,13 @@ def is_published(world: World, repository: Repository) -> bool:
 
 def test_an_image_that_the_file_names_is_due(world: World) -> None:
     follow(world, "example/web0\n")
-    assert world.checks.due() == [ONE]
+    assert [*world.checks.due()] == [ONE]
 
 
 def test_an_image_that_the_settings_name_is_due(tmp_path: Path) -> None:
     world = World(tmp_path, named="example/web0 example/web1")
     world.upkeep.follow_tracked()
-    assert world.checks.due() == [ONE, TWO]
+    assert [*world.checks.due()] == [ONE, TWO]
     world.database.close()
 
 
@@ -50,7 +50,7 @@ def test_an_image_that_was_tracked_before_a_crash_is_due(world: World) -> None:
     follow(world, "example/web0\n")
     world.tracked.track(TrackedImage(TWO))  # and then the process died
     world.upkeep.follow_tracked()
-    assert world.checks.due() == [ONE, TWO]
+    assert [*world.checks.due()] == [ONE, TWO]
 
 
 def test_an_image_that_was_untracked_before_a_crash_is_removed(world: World) -> None:
@@ -61,7 +61,7 @@ def test_an_image_that_was_untracked_before_a_crash_is_removed(world: World) -> 
     assert is_published(world, TWO)
     world.tracked.untrack(TWO)  # and then the process died
     world.upkeep.follow_tracked()
-    assert (world.checks.repositories(), is_published(world, TWO)) == ({ONE}, False)
+    assert ({*world.checks.repositories()}, is_published(world, TWO)) == ({ONE}, False)
 
 
 def test_an_image_that_was_taken_out_of_the_file_is_removed(world: World) -> None:
@@ -69,7 +69,7 @@ def test_an_image_that_was_taken_out_of_the_file_is_removed(world: World) -> Non
     world.check(ONE, TWO)
     world.cdn.paths.clear()
     follow(world, "example/web1\n")
-    assert (world.checks.repositories(), world.records.image(ONE)) == ({TWO}, None)
+    assert ({*world.checks.repositories()}, world.records.image(ONE)) == ({TWO}, None)
     assert (is_published(world, ONE), is_published(world, TWO)) == (False, True)
     assert ImagePaths.of(ONE).metadata in world.cdn.paths
 
@@ -79,16 +79,16 @@ def test_an_image_that_is_checked_again_keeps_its_record(world: World) -> None:
     world.check(ONE)
     before = world.checks.get(ONE)
     follow(world, "example/web0 # why\nexample/web1\n")
-    assert (world.checks.get(ONE), world.checks.due()) == (before, [TWO])
+    assert (world.checks.get(ONE), [*world.checks.due()]) == (before, [TWO])
 
 
 def test_an_image_under_way_is_removed_when_its_check_has_ended(world: World) -> None:
     follow(world, "example/web0\nexample/web1\n")
     with world.leases.hold(f"image:{ONE}"):
         follow(world, "example/web1\n")
-        assert world.checks.repositories() == {ONE, TWO}
+        assert {*world.checks.repositories()} == {ONE, TWO}
     world.upkeep.follow_tracked()
-    assert world.checks.repositories() == {TWO}
+    assert {*world.checks.repositories()} == {TWO}
 
 
 @pytest.mark.parametrize(
@@ -108,16 +108,16 @@ def test_an_image_under_way_is_removed_when_its_check_has_ended(world: World) ->
 def test_an_image_is_not_removed_while_a_line_that_cannot_be_read_may_have_named_it(world: World, line: str) -> None:
     follow(world, "example/web0\nexample/web1\n")
     follow(world, f"example/web1\n{line}\n")
-    assert world.checks.repositories() == {ONE, TWO}
+    assert {*world.checks.repositories()} == {ONE, TWO}
     follow(world, "example/web1\n")
-    assert world.checks.repositories() == {TWO}
+    assert {*world.checks.repositories()} == {TWO}
 
 
 def test_nothing_is_removed_while_the_file_may_be_half_written(world: World) -> None:
     follow(world, "example/web0\nexample/web1\n")
     world.write_images_file("example/web1\n", written_at=round(time.time()))
     world.upkeep.follow_tracked()
-    assert world.checks.repositories() == {ONE, TWO}
+    assert {*world.checks.repositories()} == {ONE, TWO}
 
 
 def test_nothing_is_removed_because_the_file_was_emptied(world: World, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_nothing_is_removed_because_the_file_was_emptied(world: World, tmp_path:
     follow(world, "")
     other = World(tmp_path)
     other.upkeep.follow_tracked()
-    assert other.checks.repositories() == {ONE, TWO}
+    assert {*other.checks.repositories()} == {ONE, TWO}
 
 
 def test_nothing_is_removed_because_the_file_is_gone(world: World, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_nothing_is_removed_because_the_file_is_gone(world: World, tmp_path: Pat
     world.images_file.unlink()
     for process in (world, World(tmp_path)):
         process.upkeep.follow_tracked()
-    assert world.checks.repositories() == {ONE, TWO}
+    assert {*world.checks.repositories()} == {ONE, TWO}
 
 
 @pytest.mark.parametrize("content", [None, "", "example/web1\n"], ids=["no file", "emptied", "file"])
@@ -150,7 +150,7 @@ def test_an_image_that_no_file_ever_named_is_removed_although_the_file_is_lost(
         world.write_images_file(content, written_at=900_000_000)
     after_start = World(tmp_path)
     after_start.upkeep.follow_tracked()
-    assert (after_start.checks.repositories(), is_published(world, ONE)) == ({TWO}, False)
+    assert ({*after_start.checks.repositories()}, is_published(world, ONE)) == ({TWO}, False)
     after_start.database.close()
 
 
@@ -159,7 +159,7 @@ def test_an_image_is_removed_where_there_never_was_a_file(world: World) -> None:
     world.check(ONE, TWO)
     world.tracked.untrack(ONE)  # and then the process died
     world.upkeep.follow_tracked()
-    assert (world.checks.repositories(), is_published(world, ONE)) == ({TWO}, False)
+    assert ({*world.checks.repositories()}, is_published(world, ONE)) == ({TWO}, False)
 
 
 def test_files_are_removed_although_the_store_cannot_be_written(world: World) -> None:
@@ -173,21 +173,21 @@ def test_files_are_removed_although_the_store_cannot_be_written(world: World) ->
     assert not is_published(world, TWO)
     world.leases.error = None
     world.upkeep.follow_tracked()
-    assert world.checks.repositories() == set()
+    assert {*world.checks.repositories()} == set()
 
 
 def test_a_file_of_a_comment_alone_has_everything_removed(world: World) -> None:
     follow(world, "example/web0\nexample/web1\n")
     follow(world, "# no image\n")
-    assert world.checks.repositories() == set()
+    assert {*world.checks.repositories()} == set()
 
 
 def test_an_image_that_is_not_removed_yet_is_not_checked_again_and_again(world: World) -> None:
     follow(world, "example/web0\nexample/web1\n")
     follow(world, "example/web1\nexample/web0:\n")
-    for repository in world.checks.due():
+    for repository in [*world.checks.due()]:
         world.refresher.refresh_if_due(repository)
-    assert (world.checks.due(), world.registries.asked) == ([], [TWO])
+    assert ([*world.checks.due()], world.registries.asked) == ([], [TWO])
 
 
 def test_new_images_are_checked_while_nothing_can_be_removed(world: World) -> None:
@@ -195,7 +195,7 @@ def test_new_images_are_checked_while_nothing_can_be_removed(world: World) -> No
     follow(world, "example/web1\nexample/web0:\n")
     world.track(THREE)
     world.upkeep.follow_tracked()
-    assert set(world.checks.due()) == {ONE, TWO, THREE}
+    assert {*world.checks.due()} == {ONE, TWO, THREE}
 
 
 def test_an_image_that_is_tracked_again_before_it_could_be_removed_stays(world: World) -> None:
@@ -204,22 +204,22 @@ def test_an_image_that_is_tracked_again_before_it_could_be_removed_stays(world: 
     follow(world, "example/web1\nexample/web0:\n")
     world.track(ONE)
     follow(world, "example/web1\n")
-    assert (world.checks.repositories(), is_published(world, ONE)) == ({ONE, TWO}, True)
+    assert ({*world.checks.repositories()}, is_published(world, ONE)) == ({ONE, TWO}, True)
 
 
 def test_what_a_service_of_another_edition_published_is_checked_at_once(world: World, tmp_path: Path) -> None:
     follow(world, "example/web0\n")
     world.check(ONE)
-    assert world.checks.due() == []
+    assert [*world.checks.due()] == []
     World(tmp_path, edition="that").upkeep.follow_tracked()
-    assert world.checks.due() == [ONE]
+    assert [*world.checks.due()] == [ONE]
 
 
 def test_an_image_of_the_file_cannot_be_untracked_and_stays(world: World) -> None:
     follow(world, "example/web0\n")
     with pytest.raises(NotTracked):
         world.freshness.untrack(ONE)
-    assert world.checks.repositories() == {ONE}
+    assert {*world.checks.repositories()} == {ONE}
 
 
 def test_it_is_time_to_clean_up_once_a_day(world: World, tmp_path: Path) -> None:

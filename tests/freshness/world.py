@@ -11,6 +11,8 @@ from sqlalchemy import Connection
 
 from microbadger.cdn.purge import CdnPurge
 from microbadger.freshness.catalogue import Catalogue
+from microbadger.freshness.claims import Claims
+from microbadger.freshness.duties import Duties
 from microbadger.freshness.recovery import Recovery
 from microbadger.freshness.schedule import Schedule
 from microbadger.freshness.service import Freshness, FreshnessOptions
@@ -26,12 +28,13 @@ from microbadger.registry.docker_hub import DockerHub, HubTags
 from microbadger.registry.errors import NotFound
 from microbadger.registry.remote import RawManifest, RemoteRepository
 from microbadger.registry.tag_list import TagList
+from microbadger.site.folder import PublicFolder
 from microbadger.site.options import SiteOptions
-from microbadger.site.publisher import Publisher
 from microbadger.store.counts import Counts
 from microbadger.store.database import Database
 from microbadger.store.leases import Lease, Leases
 from microbadger.store.meta import write_value
+from tests.databases import database_url
 from tests.freshness.clock import DAY, Clock
 from tests.freshness.leases import with_leases
 from tests.notifications.bench import Postman
@@ -135,11 +138,11 @@ class World:
         self.clock = Clock()
         self.seconds = 1000.0
         self.images_file = folder / "images.txt"
-        self.database = Database(f"sqlite:///{folder / 'microbadger.db'}")
+        self.database = Database(database_url(folder))
         self.counts = CountedCounts(self.database)
         self.leases = CountedLeases(self.database)
         self.registries = QuietRegistries(self.database, self.counts)
-        self.publisher = Publisher(folder / "public")
+        self.publisher = PublicFolder(folder / "public")
         self.cdn = CdnLog()
         notifications = Notifications(
             self.database, self.leases, self.counts, Postman().send, base_url=BASE_URL, now=self.clock
@@ -194,7 +197,7 @@ class World:
             notifications=notifications,
             counts=self.counts,
             cleaning=Cleaning(
-                database=self.database, content=self.registries.content, public=self.publisher.folder
+                database=self.database, content=self.registries.content, public=self.publisher
             ),
         )
         recovery = Recovery(
@@ -206,7 +209,15 @@ class World:
             publisher=self.publisher,
             cdn=self.cdn,
         )
-        self.schedule = Schedule(self.leases, self.refresher, self.checks, self.requests, self.upkeep, recovery)
+        self.schedule = Schedule(
+            Claims(self.database),
+            Duties(self.database),
+            self.refresher,
+            self.checks,
+            self.requests,
+            self.upkeep,
+            recovery,
+        )
         with self.database.write() as connection:
             write_value(connection, "last_stop", "clean")  # so that no world begins by comparing all files
 
@@ -223,7 +234,7 @@ class World:
     def check_soon(self, repository: Repository) -> None:
         """Ask for a check, and have the schedule of this process begin it."""
         self.ask(repository)
-        self.schedule.check_soon(repository)
+        self.schedule.check_soon()
 
     def check(self, *repositories: Repository) -> None:
         """Check images now."""

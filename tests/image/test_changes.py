@@ -55,10 +55,12 @@ def test_the_lists_of_an_entry_are_never_null() -> None:
 
 
 def test_the_tags_of_an_entry_are_in_order() -> None:
-    change = entry(image(a="latest"), image(a="latest b", b="c a"))
+    change = entry(image(a="y u", b="x w v"), image(a="x b z", b="y a c"))
 
     assert change is not None
-    assert [new["tag"] for new in change["New"]] == ["a", "b", "c"]
+    assert [new["tag"] for new in change["New"]] == ["a", "b", "c", "z"]
+    assert [moved["tag"] for moved in change["Changed"]] == ["x", "y"]
+    assert [gone["tag"] for gone in change["Deleted"]] == ["u", "v", "w"]
 
 
 def test_there_is_no_entry_if_no_tag_moved() -> None:
@@ -88,6 +90,11 @@ def test_it_finds_which_tags_moved(after: ImageDocument, changes: Changes) -> No
 )  # fmt: skip
 def test_changes_are_true_if_there_are_any(changes: Changes, is_any: bool) -> None:
     assert bool(changes) is is_any
+
+
+def test_changes_are_counted_in_the_log() -> None:
+    after = image(a="0.8 0.9", b="1.0")
+    assert str(all_changes(image(a="1.0", b="latest", c="old"), after)) == "new=2 changed=1 deleted=2"
 
 
 def test_a_tag_that_the_registry_still_has_is_not_deleted() -> None:

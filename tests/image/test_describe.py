@@ -10,14 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microbadger.badges.text import badges_of
+from microbadger.image.bounds import size_bytes
 from microbadger.image.describe import (
     current_version,
     describe_image,
     describe_version,
     hub_details,
+    is_blank,
     outline_version,
     shown_at,
     tagged,
+    with_details_of,
 )
 from microbadger.image.documents import (
     HubDetails,
@@ -59,6 +62,12 @@ def image(
     manifest = Manifest(OCI_MANIFEST, Descriptor("", digest("c"), 2), layers, annotations or {})
     settings = config(**said)  # type: ignore[arg-type]
     return PlatformImage(digest(letter), settings.platform, manifest, settings)
+
+
+def artifact(layer_type: str) -> PlatformImage:
+    """A manifest of one layer, with a config that names no platform."""
+    manifest = Manifest(OCI_MANIFEST, Descriptor("", digest("c"), 2), (Descriptor(layer_type, digest("d"), 1),), {})
+    return PlatformImage(digest("e"), None, manifest, config(Platform("unknown", "unknown")))
 
 
 def step(created_by: str, empty_layer: bool = False) -> HistoryStep:
@@ -116,7 +125,8 @@ def test_a_version_is_as_large_as_the_layers_of_its_main_platform() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layers", "diff_ids", "are_shown"), [(2, 2, True), (2, 1, False), (2, 3, False), (0, 0, False), (0, 1, False)]
+    ("layers", "diff_ids", "are_shown"),
+    [(2, 2, True), (1, 1, True), (2, 1, False), (2, 3, False), (0, 0, False), (0, 1, False)],
 )
 def test_diff_ids_are_shown_if_there_is_one_for_each_layer(layers: int, diff_ids: int, are_shown: bool) -> None:
     of_config = tuple(digest(str(number)) for number in range(diff_ids))
@@ -182,6 +192,13 @@ def test_a_version_with_several_platforms_has_labels_and_layers_of_each() -> Non
     first, second = describe_version(APP, digest("a"), OCI_INDEX, images)["Platforms"]
     assert (first["Labels"], len(first["Layers"])) == ({"a": "1"}, 1)
     assert (second["Annotations"], len(second["Layers"])) == ({"b": "2"}, 2)
+
+
+def test_an_image_lists_platforms_without_their_labels_and_layers() -> None:
+    images = [image("b", labels={"a": "1"}), image("c", annotations={"b": "2"}, platform=ARM64)]
+    version = describe_version(APP, digest("a"), OCI_INDEX, images)
+    for whole, listed in zip(version["Platforms"], document(version)["Versions"][0]["Platforms"], strict=True):
+        assert whole.keys() - listed.keys() == {"Layers", "Labels" if "Labels" in whole else "Annotations"}
 
 
 def test_a_description_comes_from_a_label_where_docker_hub_has_none() -> None:
@@ -258,19 +275,201 @@ def test_a_version_that_could_not_be_read_says_why() -> None:
     assert (version["SHA"], version["Unread"], version["Platforms"]) == ("a" * 64, "mañana", [])
 
 
+def test_an_outline_says_only_what_is_known() -> None:
+    version = outline_version(APP, digest("a"))
+    assert (version["MediaType"], {"Unread", "Unsupported"} & version.keys()) == ("", set())
+
+
 def test_a_version_that_is_not_an_image_says_what_it_is() -> None:
     version = outline_version(APP, digest("a"), OCI_MANIFEST, unsupported="mañana")
     assert (version["MediaType"], version["Unsupported"], version["Platforms"]) == (OCI_MANIFEST, "mañana", [])
 
 
+CHART = artifact("application/vnd.cncf.helm.chart.content.v1.tar+gzip")
+
+
+def test_a_version_of_which_no_platform_is_an_image_says_what_it_is() -> None:
+    version = describe_version(APP, digest("a"), OCI_INDEX, [CHART, CHART], {"key": "mañana"})
+    why = "this is a Helm chart, not a container image"
+    assert version == outline_version(APP, digest("a"), OCI_INDEX, unsupported=why)
+
+
+def test_a_platform_that_is_no_image_is_left_out_beside_one_that_is() -> None:
+    twice = [image("b", platform=ARM64)] * 2
+    version = describe_version(APP, digest("a"), OCI_INDEX, [CHART, *twice])
+    assert [platform["Digest"] for platform in version["Platforms"]] == [digest("b")]
+    assert "Layers" not in version["Platforms"][0]
+
+
+@pytest.mark.parametrize(
+    ("subject", "layers"), [(replace(image(), config=None), 2), (replace(image(), manifest=None), 0)], ids=range(2)
+)
+def test_a_version_of_which_a_part_is_missing_is_described_as_far_as_it_goes(
+    subject: PlatformImage, layers: int
+) -> None:
+    version = describe_version(APP, digest("a"), OCI_MANIFEST, [replace(subject, unread="mañana")])
+    assert (version["Unread"], version["LayerCount"], "DiffIDs" in version) == ("mañana", layers, False)
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        (outline_version(APP, digest("a"), unread="mañana"), True),
+        (outline_version(APP, digest("a"), unsupported="mañana"), False),
+        ({**described(), "Unread": "mañana"}, False),
+        (described(), False),
+        (described(sizes=()), False),
+    ],
+    ids=range(5),
+)
+def test_a_version_is_blank_if_nothing_at_all_was_read(version: VersionDocument, expected: bool) -> None:
+    assert is_blank(version) is expected
+
+
+def test_a_version_of_an_image_gets_its_details_back_from_its_own_document() -> None:
+    images = [image("b", labels={"a": "b"}), image("c", platform=ARM64)]
+    images[0] = replace(images[0], config=replace(config(), diff_ids=(digest("0"), digest("1"))))
+    published = describe_version(APP, digest("a"), OCI_INDEX, images)
+    listed = document(tagged(published, ["1.0"]))["Versions"][0]
+
+    whole = with_details_of(published, listed)
+
+    assert whole == {**published, "Tags": [{"tag": "1.0"}]}
+    assert list(whole) == list(published)
+    assert listed.keys() & {"Layers", "DiffIDs"} == set()
+    assert with_details_of(listed, listed) == listed
+
+
 def test_a_version_takes_tags_in_the_place_of_those_it_had() -> None:
-    assert tags_of(tagged(described("old"), {"b", "a"})) == ["a", "b"]
+    assert tags_of(tagged(described("old"), ["b", "c", "a"])) == ["a", "b", "c"]
 
 
 def test_a_version_that_is_tagged_anew_leaves_the_other_as_it_was() -> None:
     version = described("old")
     tagged(version, {"new"})
     assert version["Tags"] == [TagDocument(tag="old")]
+
+
+# --- what is too large
+
+MEBIBYTE = 1024**2
+LARGEST_VERSION_BYTES = 4 * MEBIBYTE - 256 * 1024
+LARGEST_IMAGE_BYTES = 4 * MEBIBYTE
+TOO_LARGE = "left out: the document would be too large"
+
+
+def platform_image(number: int, command: str = "", **said: object) -> PlatformImage:
+    platform = Platform("linux", "arm", f"v{number}")
+    return image(str(number), platform=platform, history=(step(command),), **said)  # type: ignore[arg-type]
+
+
+def on_platforms(*images: PlatformImage) -> VersionDocument:
+    return describe_version(APP, digest("a"), OCI_INDEX, images)
+
+
+def test_of_platforms_with_large_details_those_that_fit_keep_them() -> None:
+    lengths = [1, MEBIBYTE, MEBIBYTE, MEBIBYTE, MEBIBYTE, 2 * MEBIBYTE, 1]
+    version = on_platforms(*(platform_image(number, "x" * length) for number, length in enumerate(lengths)))
+    assert ["Layers" in platform for platform in version["Platforms"]] == [True, True, True, True, False, False, True]
+    assert version["Cut"] == [f"The details of 2 platforms are {TOO_LARGE}"]
+
+
+def test_of_too_many_platforms_the_first_are_kept_without_details() -> None:
+    images = [image(str(place), platform=Platform("linux", "arm", "v" * MEBIBYTE)) for place in range(5)]
+    version = on_platforms(*images)
+    assert ["Layers" in platform for platform in version["Platforms"]] == [False, False, False]
+    assert version["Cut"] == [f"2 of 5 platforms are {TOO_LARGE}"]
+
+
+def test_the_only_platform_is_left_out_if_it_is_too_large() -> None:
+    version = on_platforms(image(platform=Platform("linux", "arm", "v" * 4 * MEBIBYTE)))
+    assert (version["Platforms"], version["Cut"]) == ([], [f"1 of 1 platforms are {TOO_LARGE}"])
+
+
+def test_the_document_of_a_version_is_filled_to_the_last_byte() -> None:
+    def filled(padding: int) -> VersionDocument:
+        return on_platforms(platform_image(1), platform_image(2), platform_image(3, "x" * padding))
+
+    padding = LARGEST_VERSION_BYTES - 1 - size_bytes(filled(1)) + 1
+    assert size_bytes(filled(padding)) == LARGEST_VERSION_BYTES - 1
+    assert "Cut" not in filled(padding)
+    assert filled(padding + 1)["Cut"] == [f"The details of 1 platforms are {TOO_LARGE}"]
+
+
+def test_the_outlines_of_platforms_are_kept_to_the_last_byte() -> None:
+    def filled(padding: int) -> VersionDocument:
+        return on_platforms(image(), image("b", platform=Platform("linux", "arm", "v" * padding)))
+
+    platforms = [{**platform} for platform in filled(1)["Platforms"]]
+    for platform in platforms:
+        del platform["Layers"]
+    padding = LARGEST_VERSION_BYTES - size_bytes({**filled(1), "Platforms": platforms})
+    assert filled(padding)["Cut"] == [f"The details of 2 platforms are {TOO_LARGE}"]
+    assert filled(padding + 1)["Cut"] == [f"1 of 2 platforms are {TOO_LARGE}"]
+
+
+def test_a_version_says_everything_that_was_cut_of_it() -> None:
+    many = {str(number): "" for number in range(1002)}
+    main = replace(image(annotations=many), config=replace(config(), cut=("of the config",)))
+    version = on_platforms(main, platform_image(1, "x" * 4 * MEBIBYTE))
+    assert version["Cut"] == [
+        "of the config",
+        "2 of 1002 annotations are left out: they are too many or too large",
+        f"The details of 1 platforms are {TOO_LARGE}",
+    ]
+
+
+def large(number: int, label_bytes: int) -> VersionDocument:
+    """A version with one label that takes so many bytes, and one that means something."""
+    labels = {"large": "x" * (label_bytes - len('"large":"",')), "org.opencontainers.image.title": "mañana"}
+    return described(f"1.{number}", letter=str(number % 10), labels=labels)
+
+
+def test_of_large_versions_the_document_of_their_image_has_what_means_something() -> None:
+    shown = document(*(large(number, 500_000) for number in range(9)))
+    assert {tuple(version["Labels"]) for version in shown["Versions"]} == {("org.opencontainers.image.title",)}
+    why = "1 of 2 labels are left out: they are too many or too large"
+    assert [version["Cut"] for version in shown["Versions"]] == [[why]] * 9
+    assert shown["Cut"] == [why]
+
+
+def test_large_annotations_are_bounded_as_labels_are() -> None:
+    annotations = {str(number): "x" * 60_000 for number in range(8)}
+    settings = replace(config(labels={"a": "mañana"}), cut=("of the config",))
+    subject = replace(image(annotations=annotations), config=settings)
+    shown = document(*[describe_version(APP, digest("a"), OCI_MANIFEST, [subject])] * 9)
+    cut = ["of the config", "7 of 8 annotations are left out: they are too many or too large"]
+    assert [(list(version["Annotations"]), version["Cut"]) for version in shown["Versions"]] == [(["0"], cut)] * 9
+    assert shown["Versions"][0]["Labels"] == {"a": "mañana"}
+
+
+def test_of_many_platforms_the_document_of_their_image_has_the_first() -> None:
+    version = described("1.0")
+    platform = version["Platforms"][0]
+    platform["Variant"] = "v" * (219 - len('"Variant":"",') - size_bytes(platform))
+    version["Platforms"] *= 40_000
+    shown = document(version)["Versions"][0]
+    assert len(shown["Platforms"]) == LARGEST_IMAGE_BYTES // 5 // 220 == 3813
+    assert shown["Cut"] == [f"{40_000 - 3813} platforms are {TOO_LARGE}"]
+
+
+@pytest.mark.parametrize(("more", "count"), [(0, 2), (1, 1)])
+def test_every_version_keeps_16_kib_of_labels_and_a_platform(more: int, count: int) -> None:
+    title = len('"org.opencontainers.image.title":"mañana",'.encode())
+    wide = described("2.0", letter="b", platform=Platform("linux", "arm", "v" * 20_000))
+    wide["Platforms"] *= 2
+    shown = document(wide, *(large(number, 16_384 - title + more) for number in range(300)))
+    assert {len(version.get("Labels", ())) for version in shown["Versions"]} == {0, count}
+    assert [len(version["Platforms"]) for version in shown["Versions"]] == [1] * 301
+
+
+def test_the_document_of_an_image_is_filled_to_the_last_byte() -> None:
+    def filled(padding: int) -> ImageDocument:
+        return document(large(1, 2 * MEBIBYTE), large(2, MEBIBYTE + padding))
+
+    padding = LARGEST_IMAGE_BYTES - sum(map(size_bytes, filled(0)["Versions"]))
+    assert not any("Cut" in version for version in filled(padding)["Versions"])
+    assert all("Cut" in version for version in filled(padding + 1)["Versions"])
 
 
 # --- one image
@@ -313,8 +512,23 @@ def test_the_current_version_is_on_top() -> None:
     assert fields == ("b" * 64, "b" * 64, "2.0", 2, 5)
 
 
+def test_the_labels_and_annotations_of_the_current_version_are_on_top() -> None:
+    subject = image(labels={"a": "1"}, annotations={"b": "mañana"})
+    shown = document(describe_version(APP, digest("a"), OCI_MANIFEST, [subject]))
+    assert (shown["Labels"], shown["Annotations"]) == ({"a": "1"}, {"b": "mañana"})
+
+
 def test_versions_are_listed_without_their_layers() -> None:
-    assert "Layers" not in document(described("1.0"))["Versions"][0]
+    subject = replace(image(sizes=(1,)), config=replace(config(), diff_ids=(digest("d"),)))
+    version = describe_version(APP, digest("a"), OCI_MANIFEST, [subject])
+    assert version.keys() - document(version)["Versions"][0].keys() == {"Layers", "DiffIDs"}
+
+
+def test_a_version_that_is_listed_stays_as_it_was() -> None:
+    version = described("1.0")
+    before = round_trip(version)
+    document(version)
+    assert version == before
 
 
 def test_versions_are_listed_with_the_newest_first() -> None:
@@ -484,6 +698,13 @@ def test_the_document_of_a_tag_is_otherwise_that_of_the_image() -> None:
 def test_the_document_of_the_current_tag_is_that_of_the_image() -> None:
     whole = document(described("1.0", letter="a"), described("latest", letter="b"))
     assert shown_at(whole, "latest") == whole
+
+
+def test_the_document_of_a_tag_leaves_that_of_the_image_as_it_was() -> None:
+    image = document(described("1.0"), described("latest", letter="b"))
+    before = round_trip(image)
+    assert shown_at(image, "1.0") != image
+    assert image == before
 
 
 @pytest.mark.parametrize("tag", ["mañana", "", "2.0", "LATEST"])

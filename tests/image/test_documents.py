@@ -47,7 +47,7 @@ def test_texts_cannot_become_markup() -> None:
 
 
 def test_other_texts_are_written_as_they_are() -> None:
-    assert document_bytes({"a": "mañana 😀"}) == '{"a":"mañana 😀"}\n'.encode()
+    assert document_bytes({"a": "MAÑANA X 😀", "b": [1, None]}) == '{"a":"MAÑANA X 😀","b":[1,null]}\n'.encode()
 
 
 def test_half_a_character_does_not_break_a_document() -> None:

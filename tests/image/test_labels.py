@@ -121,6 +121,12 @@ def test_a_placeholder_hides_no_time_below_it(placeholder: str) -> None:
     assert created == [CREATED, CREATED, CREATED, CREATED, None]
 
 
+@pytest.mark.parametrize("time", ["2026-11-20T10:00:00Z", " 2026-11-20T10:00:00Z\n"])
+def test_of_two_times_the_higher_one_counts(time: str) -> None:
+    oci = OCI + "created"
+    assert merged_annotations({oci: time}, {oci: "2020-01-01T00:00:00Z"}) == {oci: time}
+
+
 @pytest.mark.parametrize("text", [" 2026-11-20T10:00:00Z\n", "2026-11-20 10:00:00 UTC", "2026-11-20t12:00:00+0200"])
 @pytest.mark.parametrize("key", [OCI + "created", LABEL_SCHEMA + "build-date"])
 def test_it_reads_when_an_image_was_created(key: str, text: str) -> None:
@@ -144,6 +150,28 @@ def test_without_labels_every_field_is_none() -> None:
     assert read_labels({}) == Labels(*[None] * len(fields(Labels)))
 
 
+@pytest.mark.parametrize(
+    ("field", "oci", "label_schema"),
+    [
+        ("title", "title", "name"),
+        ("description", "description", "description"),
+        ("version", "version", "version"),
+        ("vendor", "vendor", "vendor"),
+        ("authors", "authors", None),
+        ("created", "created", "build-date"),
+        ("documentation", "documentation", "usage"),
+        ("url", "url", "url"),
+        ("source", "source", "vcs-url"),
+        ("revision", "revision", "vcs-ref"),
+        ("base_name", "base.name", None),
+        ("base_digest", "base.digest", None),
+        ("license", "licenses", "license"),
+    ],
+)
+def test_a_field_has_the_keys_of_both_specifications(field: str, oci: str, label_schema: str | None) -> None:
+    assert KNOWN_FIELDS[field] == (OCI + oci, label_schema and LABEL_SCHEMA + label_schema)
+
+
 def test_every_field_has_known_keys() -> None:
     assert {field.name for field in fields(Labels)} - {"version_control"} <= KNOWN_FIELDS.keys()
 
@@ -165,6 +193,7 @@ def test_an_invalid_base_digest_is_left_out(text: str) -> None:
     [
         ("mañana 😀 👩‍💻 می‌خواهم", "mañana 😀 👩‍💻 می‌خواهم"),
         ("  two\r\n\tlines\x00 ", "two lines"),
+        ("".join(map(chr, range(32, 127))).strip(), "".join(map(chr, range(32, 127))).strip()),
         ("user\u202egpj.exe", "usergpj.exe"),
         ("\ufeffzero\u200bwidth\u2066", "zerowidth"),
         ("half \ud83d", "half"),
@@ -257,6 +286,13 @@ def test_it_takes_no_other_key_for_a_license(key: str) -> None:
         ("github.com/owner/app", APP),
         ("github.com/owner/app.git", APP),
         ("github.com:owner/app.git", APP),
+        ("gitea.com/owner/app", "https://gitea.com/owner/app"),
+        ("gitlab.com/group/app", "https://gitlab.com/group/app"),
+        (f"{APP}X", f"{APP}X"),
+        (f"{APP}X.git", f"{APP}X"),
+        ("ssh://git@github.com/", "https://github.com"),
+        ("git@github.com:", "https://github.com"),
+        ("github.com/", "https://github.com"),
         (f"{APP}/tree/main/dir", f"{APP}/tree/main/dir"),
         ("ssh://git@git.example.com:2222/group/app.git", "https://git.example.com/group/app"),
         ("git@gitlab.com:group/sub/app.git", "https://gitlab.com/group/sub/app"),
@@ -274,7 +310,8 @@ def test_it_turns_every_spelling_of_a_repository_into_its_web_address(text: str,
 
 
 ODD_ADDRESSES = [
-    "https://mañana.example/owner/app", "https://\u212aube.example/x", "", " ", "n/a", "unknown", "owner/app", "app",
+    "https://mañana.example/owner/app", "https://\u212aube.example/x", "ssh://\u212aube.example/x",
+    "", " ", "n/a", "unknown", "owner/app", "app",
     "javascript:alert(1)", "JavaScript:alert(1)", "javascript://github.com/%0aalert(1)", "java\tscript:alert(1)",
     "data:text/html,<script>", "data:text/html;base64,PHNjcmlwdD4=", "vbscript:x", "mailto:a@b.io",
     "file:///etc/passwd",
@@ -293,7 +330,7 @@ ODD_ADDRESSES = [
     "https://example.com:0/x", "https://example.com:65536/x", "https://example.com:x/x", "https://example.com:/x",
     "http://example.com:8080/owner/app", "http://example.com:443/owner/app", "git@example.com:2222/owner/app",
     "example.com/owner/app", "example.com:owner/app", "evil.example:alert(1)", "${VCS_URL}", "$(git remote)",
-    f"https://{'a' * 64}.example/x", "https://github.com/" + "a" * 1_000, "https://" + "a." * 8_192 + "example",
+    f"https://{'a' * 64}.example/x", "https://github.com/" + "a" * 982, "https://" + "a." * 8_192 + "example",
     "git@" * 4_096, "https://" + "@" * 16_384, "/" * 16_384, "git@github.com:" + "/.git" * 4_096,
 ]
 

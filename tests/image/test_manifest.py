@@ -153,6 +153,7 @@ def test_it_writes_a_platform_as_docker_does(platform: Platform, text: str) -> N
     [
         (None, "", OCI_MANIFEST),
         (None, f"{DOCKER_MANIFEST}; charset=utf-8", DOCKER_MANIFEST),
+        (None, f" {DOCKER_MANIFEST} ; charset=utf-8", DOCKER_MANIFEST),
         (DOCKER_MANIFEST, "", DOCKER_MANIFEST),
         (DOCKER_MANIFEST, DOCKER_MANIFEST.upper(), DOCKER_MANIFEST),
         (None, DOCKER_MANIFEST.upper(), DOCKER_MANIFEST),
@@ -187,6 +188,24 @@ def test_it_takes_the_type_from_the_document_or_else_from_how_it_was_sent(
 def test_it_refuses_what_could_be_read_in_two_ways_or_in_none(document: object, content_type: str) -> None:
     with pytest.raises(InvalidManifest):
         parse_manifest(to_json(document), content_type)
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ({"manifests": [], "layers": []}, "it is both an index and a manifest"),
+        ({"manifests": [], "mediaType": OCI_MANIFEST}, "its fields contradict its mediaType"),
+        ({"layers": [], "mediaType": OCI_INDEX}, "its fields contradict its mediaType"),
+        ({"mediaType": OCI_INDEX}, "mediaType contradicts the Content-Type"),
+        ({}, "it is neither an index nor a manifest"),
+        ({"manifests": 7}, "manifests is not a list"),
+        ({"config": CONFIG, "layers": 7}, "layers is not a list"),
+    ],
+)
+def test_it_says_why_a_document_is_refused(document: dict[str, Any], reason: str) -> None:
+    with pytest.raises(InvalidManifest) as caught:
+        parse_manifest(to_json(document), DOCKER_INDEX if document == {"mediaType": OCI_INDEX} else "")
+    assert caught.value.reason == reason
 
 
 @pytest.mark.parametrize(
@@ -247,6 +266,32 @@ def test_it_reads_images_that_old_clients_pushed_under_odd_types(media_type: str
     assert len(parsed_manifest(config=CONFIG | {"mediaType": media_type}).layers) == 2
 
 
+def test_a_layer_of_another_kind_beside_those_of_a_file_system_is_one() -> None:
+    layers = [layer(7), entry("application/vnd.in-toto+json"), {"digest": DIGEST, "size": 1}]
+    assert [found.media_type for found in parsed_manifest(layers=layers).layers] == [
+        OCI_LAYER, "application/vnd.in-toto+json", "",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("layers", "config", "is_image"),
+    [
+        ([layer(7)], b'{"os": "unknown"}', True),
+        ([entry("application/vnd.example.layer"), layer(7)], b"{}", True),
+        ([entry("application/vnd.example.layer")], b"{}", False),
+        ([entry("application/vnd.example.layer")], None, True),
+        ([entry("application/vnd.example.layer")], b'{"os": "linux"}', True),
+        ([], b"{}", False),
+        ([], b'{"architecture": "arm64"}', True),
+    ],
+    ids=range(7),
+)
+def test_a_layer_of_a_file_system_or_a_config_that_names_a_platform_makes_an_image(
+    layers: list[dict[str, Any]], config: bytes | None, is_image: bool
+) -> None:
+    assert parsed_manifest(layers=layers).is_image(parse_config(config) if config else None) is is_image
+
+
 @pytest.mark.parametrize("size", HOSTILE_SIZES)
 def test_it_refuses_sizes_that_are_none(size: object) -> None:
     with pytest.raises(InvalidManifest):
@@ -301,11 +346,26 @@ def test_it_refuses_bytes_that_are_not_a_json_object_within_bounds(raw: bytes) -
         parse_config(raw)
 
 
+def test_a_manifest_may_have_a_thousand_layers_and_diff_ids() -> None:
+    assert len(parsed_manifest(layers=[layer(1)] * 1000).layers) == 1000
+    assert len(parse_config(to_json({"rootfs": {"diff_ids": [DIGEST] * 1001}})).diff_ids) == 1000
+
+
 def test_of_an_index_with_too_many_entries_the_first_are_read_and_the_others_are_reported() -> None:
     parsed = parsed_index(*[entry()] * 1001)
     assert (len(parsed.images), [broken.reason for broken in parsed.broken]) == (
         1000, ["the index has more than 1000 entries"],
     )  # fmt: skip
+
+
+def test_an_index_may_have_a_thousand_entries() -> None:
+    parsed = parsed_index(*[entry()] * 1000)
+    assert (len(parsed.images), parsed.broken) == (1000, ())
+
+
+def test_an_index_of_an_artifact_and_a_broken_image_is_one() -> None:
+    parsed = parsed_index(entry(artifactType="application/spdx+json"), entry(digest="latest"))
+    assert (parsed.images, len(parsed.broken)) == ((), 1)
 
 
 @pytest.mark.parametrize("entries", ["text", 7, True, {}, {"digest": DIGEST}])
@@ -459,7 +519,9 @@ def test_content_that_came_along_is_kept() -> None:
     [
         {"data": "mañana"},
         {"data": "e30"},
+        {"data": "e3 0="},
         {"data": "e30=", "size": 3},
+        {"size": 0, "digest": digest_of(b"")},
         {"data": base64.b64encode(b"[]").decode()},
         {"data": "e30=", "digest": "blake3:" + "0" * 64},
     ],
@@ -632,6 +694,11 @@ def test_steps_meet_their_layers_from_the_base_image_up(
     steps = [{"empty_layer": True} if step is None else {"created_by": step} for step in history]
     found = layer_steps(parsed_manifest(), parse_config(to_json({"history": steps})))
     assert [(step.command, step.layer.size_bytes if step.layer else 0) for step in found] == expected
+
+
+def test_without_a_config_there_are_layers_without_commands() -> None:
+    parsed = parsed_manifest()
+    assert layer_steps(parsed, None) == tuple(Step(None, layer) for layer in parsed.layers)
 
 
 @PATIENT

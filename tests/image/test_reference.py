@@ -6,13 +6,22 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from microbadger.image.reference import DOCKER_HUB, InvalidReference, Reference, Repository, is_digest, is_tag
+from microbadger.image.reference import (
+    DOCKER_HUB,
+    InvalidReference,
+    Reference,
+    Repository,
+    is_digest,
+    is_tag,
+    kept_repositories,
+)
 
 SHA256 = "sha256:" + "0123456789abcdef" * 4
 SHA512 = "sha512:" + "f" * 128
 BLAKE3 = "blake3:" + "a" * 64
 IMAGE_ID = "1a3f5e7d9c1b3a5f7e9d1c3b5a7f9e1d3c5b7a9f1e3d5d7c9b1a3f5e7d9c1b3a"
 LABEL_OF_63 = "a" * 63
+HOST_OF_253 = ".".join(["a" * 63, "a" * 63, "a" * 63, "a" * 61])
 LONGEST_PATH = "a" * (255 - len("ghcr.io/"))
 
 # text, registry, path, tag, digest
@@ -102,6 +111,8 @@ VALID = [
     (f"{LABEL_OF_63}.example/x", f"{LABEL_OF_63}.example", "x", None, None),
     (f"ghcr.io/{LONGEST_PATH}", "ghcr.io", LONGEST_PATH, None, None),
     (f"ghcr.io/{LONGEST_PATH}:{'t' * 128}@{SHA512}", "ghcr.io", LONGEST_PATH, "t" * 128, SHA512),
+    (f"ghcr.io/{LONGEST_PATH}:{'t' * 128}@a:{'b' * 253}", "ghcr.io", LONGEST_PATH, "t" * 128, f"a:{'b' * 253}"),
+    (f"{HOST_OF_253}/x", HOST_OF_253, "x", None, None),
 ]
 
 INVALID = [
@@ -136,6 +147,7 @@ INVALID = [
     "[fe80::1%eth0]:5000/x", "[2001:db8::192.0.2.33]:5000/x", "[::ffff:7f00:1]/x", "[::1]x/y", "[::1]:0/x",
     "fc00::1:5000/debian", "[1.2.3.4]/x", "[" + ":" * 500 + "]/x", ".com/x", "example..com/x", "example.com./x",
     "-example.com/x", "example-.com/x", "foo_bar.com/x", "exa$mple.com/x", f"{'a' * 64}.com/x", "a." * 127 + "com/x",
+    f"a{HOST_OF_253}/x",
     # addresses, templates, code
     "user@ghcr.io/x", "user:secret@ghcr.io/x", "a@b.c/x", "https://ghcr.io/x", "http://localhost:5000/x",
     "docker://alpine", "://x", "file:///etc/passwd", "https://hub.docker.com/r/owner/app",
@@ -199,8 +211,13 @@ def test_it_refuses_in_one_short_sentence_without_invisible_characters(text: str
         ("alpine:a b", "'a b' is not a tag"),
         ("alpine@sha256:12", "'sha256:12' is not a digest: write sha256: and 64"),
         ("a" * 250, "with its registry it has 268 characters, write at most 255"),
+        ("x" * 641, "it has 641 characters, write at most 640"),
         ("x" * 5_000, "it has 5000 characters, write at most"),
         ("x\u202ey", r"'x\u202ey' is not a valid image path"),
+        ("ghcr.io/\u212a", "is not a valid image path"),
+        ("ghcr.io/A!", "'A!' is not a valid image path"),
+        ("!" * 80, f"'{'!' * 80}' is not a valid image path"),
+        ("!" * 81, f"'{'!' * 79}…' is not a valid image path"),
     ],
 )
 def test_it_says_what_is_wrong_and_what_to_write(text: str, advice: str) -> None:
@@ -238,6 +255,7 @@ def test_it_refuses_a_repository_with_a_tag_or_digest(text: str, refusal: str) -
         ("[0::1]:5000/web", "[::1]:5000/web", None),
         ("docker.io/localhost/web", "docker.io/localhost/web", None),
         ("docker.io/ghcr.io/owner", "docker.io/ghcr.io/owner", None),
+        ("docker.io/a/b.c/d", "a/b.c/d", None),
         ("docker.io/localhost", "library/localhost", "localhost"),
         ("docker.io/test.com", "library/test.com", "test.com"),
         (f"library/{IMAGE_ID}", f"library/{IMAGE_ID}", None),
@@ -280,6 +298,7 @@ def test_it_orders_repositories_by_registry_and_path() -> None:
         ("ghcr", "a/b"), ("GHCR.io", "a"), ("index.docker.io", "a/b"), ("[0::1]", "a"), ("ghcr.io", "A"),
         ("hub.docker.com", "a/b"), ("ghcr.io:080", "a"), ("..", "a"), ("ghcr.io/a", "b"), ("ghcr.io", "a:1"),
         ("ghcr.io", "a" * 248), ("ghcr.io", "/a"), ("ghcr.io", "a\n"), ("a." * 8_192, "x"), ("a" * 16_384 + ".", "x"),
+        ("localhost:" + "9" * 8_192, "x"),
         ("ghcr.io", "a-" * 8_192), ("ghcr.io", "a" * 16_384 + "!"), ("ghcr.io", "-" * 16_384),
     ],
 )
@@ -294,6 +313,11 @@ def test_it_makes_no_repository_that_is_not_canonical(registry: str, path: str) 
 def test_it_makes_no_reference_with_an_invalid_tag_or_digest(tag: str | None, digest: str | None) -> None:
     with pytest.raises(InvalidReference):
         Reference(Repository.parse("alpine"), tag, digest)
+
+
+def test_of_the_repositories_that_were_kept_those_in_another_spelling_are_damaged() -> None:
+    kept = ["docker.io/library/alpine", "mañana!", "alpine", "", "ghcr.io/a/b:1", "ghcr.io/a/b"]
+    assert kept_repositories(kept) == [Repository("docker.io", "library/alpine"), Repository("ghcr.io", "a/b")]
 
 
 @pytest.mark.parametrize("text", ["latest", "1", "_", "_x", "A.b-C_d", "v1.2.3-rc.1", "t" * 128])

@@ -18,6 +18,7 @@ from microbadger.notifications.subscriptions import Subscription
 from microbadger.store.counts import Counts
 from microbadger.store.database import Database
 from microbadger.store.leases import Leases
+from tests.databases import database_url
 
 WEB = Repository.parse("example/web")
 BASE_URL = "https://badges.test"
@@ -54,7 +55,7 @@ def image_at(sha: str, at: datetime = START, tags: Iterable[str] = ("latest",)) 
 
 
 def database_in(folder: Path) -> Database:
-    return Database(f"sqlite:///{folder / 'microbadger.db'}")
+    return Database(database_url(folder))
 
 
 class Bench:

@@ -12,6 +12,7 @@ from microbadger.image.manifest import digest_of
 from microbadger.registry.content import Content
 from microbadger.store.database import Database, StoreError
 from microbadger.store.tables import CONTENT
+from tests.databases import database_url, needs_sqlite
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
@@ -34,7 +35,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.now = NOW
-        self.database = Database(f"sqlite:///{folder}/microbadger.db")
+        self.database = Database(database_url(folder))
         self.content = self.open()
 
     def open(self, max_bytes: int = 10**9) -> Content:
@@ -186,6 +187,7 @@ def test_it_is_bounded_however_much_is_read(bench: Bench) -> None:
     assert 40_000 < bench.size_bytes < 55_000
 
 
+@needs_sqlite
 def test_content_that_cannot_be_kept_is_returned_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench(tmp_path)
     bench.read(noise(1))

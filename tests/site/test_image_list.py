@@ -1,7 +1,6 @@
 """The list of all images: its entries, its bytes and its pages."""
 
 import json
-from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -10,7 +9,8 @@ from hypothesis import strategies as st
 
 from microbadger.image.documents import ImageDocument, document_bytes
 from microbadger.image.reference import Repository
-from microbadger.site.image_list import entry_of, list_page, list_parts, listed
+from microbadger.site.image_list import entry_of, list_page, listed
+from microbadger.site.list_pages import list_file
 
 ALPINE, WEB = Repository.parse("alpine"), Repository.parse("ghcr.io/example/web")
 IMAGE = cast(
@@ -31,8 +31,8 @@ def entry(repository: Repository = ALPINE, /, **fields: object) -> bytes:
     return listed(kept, "current")
 
 
-def whole(*entries: bytes) -> Any:
-    return json.loads(b"".join(list_parts(len(entries), entries)))
+def whole(*entries: bytes) -> bytes:
+    return list_file(entries, 1, "https://badges.test", has_next=False, counts=(1, len(entries)))
 
 
 def names(document: Any) -> list[str]:
@@ -58,14 +58,14 @@ def test_the_state_of_an_image_is_added_to_its_entry(end: str) -> None:
 
 
 def test_the_list_is_one_document_of_a_single_page() -> None:
-    document = whole(entry(ALPINE), entry(WEB))
+    document = json.loads(whole(entry(ALPINE), entry(WEB)))
 
     assert {**document, "Images": []} == {"CurrentPage": 1, "PageCount": 1, "ImageCount": 2, "Images": []}
     assert names(document) == ["alpine", "ghcr.io/example/web"]
 
 
 def test_a_list_of_no_image_has_only_its_number() -> None:
-    assert b"".join(list_parts(0, [])) == list_page([], 1, 50, 0) == b'{"CurrentPage":1}\n'
+    assert whole() == list_page([], 1, 50, 0) == b'{"CurrentPage":1}\n'
 
 
 def test_a_page_is_a_document_of_its_own() -> None:
@@ -79,24 +79,9 @@ def test_a_page_beyond_the_last_one_has_no_image() -> None:
     assert json.loads(list_page([], 4, 2, 5)) == {"CurrentPage": 4, "PageCount": 3, "ImageCount": 5, "Images": []}
 
 
-def test_the_list_is_written_as_its_entries_come() -> None:
-    taken = []
-
-    def entries() -> Iterator[bytes]:
-        for number in range(3):
-            taken.append(number)
-            yield b"{}"
-
-    parts = list_parts(3, entries())
-    next(parts)
-    next(parts)
-
-    assert taken == [0]
-
-
 @given(st.lists(st.text(), max_size=5))
 def test_no_description_spoils_the_list(descriptions: list[str]) -> None:
-    content = b"".join(list_parts(len(descriptions), [entry(Description=text) for text in descriptions]))
+    content = whole(*[entry(Description=text) for text in descriptions])
 
     found = [image["Description"] for image in json.loads(content).get("Images", [])]
     assert found == [text.encode("utf-8", "replace").decode() for text in descriptions]

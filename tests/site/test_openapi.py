@@ -225,7 +225,7 @@ def test_every_route_for_programs_is_described(read_only: World) -> None:
     matched = {(address.match(path, method)[0], method) for path, method in asked}
 
     left = {route for route in routes - matched if route[1] not in ("HEAD", "OPTIONS")}
-    assert left == {("site.home", "GET"), ("redirects.from_shields", "GET")}
+    assert left == {("site.home", "GET"), ("api.page", "GET"), ("redirects.from_shields", "GET")}
 
 
 @pytest.mark.parametrize(

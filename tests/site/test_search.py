@@ -13,6 +13,7 @@ from microbadger.image.reference import Repository
 from microbadger.site.search import search, searchable
 from microbadger.store.database import Database
 from microbadger.store.tables import CHECKS, RECORDS
+from tests.databases import database_url
 
 NAMES = [
     "web",
@@ -31,7 +32,7 @@ class Images:
     """A database of tracked images."""
 
     def __init__(self, folder: Path) -> None:
-        self._database = Database(f"sqlite:///{folder}/microbadger.db")
+        self._database = Database(database_url(folder))
 
     def track(self, *names: str) -> None:
         rows = [

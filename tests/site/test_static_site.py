@@ -15,12 +15,13 @@ import requests
 from microbadger.image.changes import ChangeLogDocument
 from microbadger.image.documents import StatusDocument, document_bytes
 from microbadger.site.common_files import common_files
+from microbadger.site.folder import PublicFolder
 from microbadger.site.image_files import ImageFiles, status_files
-from microbadger.site.image_list import entry_of, list_parts, listed
+from microbadger.site.image_list import entry_of, listed
+from microbadger.site.list_pages import list_file
 from microbadger.site.options import SiteOptions
 from microbadger.site.pages import absent_page, home_page
 from microbadger.site.paths import CATALOGUE, HOME
-from microbadger.site.publisher import Publisher
 from tests.browser import reading
 from tests.site.images import WEB, image_of, layer, version
 from tests.site.page import Page
@@ -50,12 +51,12 @@ def site_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
-        publish(Publisher(folder), SiteOptions(url, is_static=True))
+        publish(PublicFolder(folder), SiteOptions(url, is_static=True))
         yield url
         server.shutdown()
 
 
-def publish(publisher: Publisher, site: SiteOptions) -> None:
+def publish(publisher: PublicFolder, site: SiteOptions) -> None:
     current = version("2.0", "latest", Created="2026-11-20T10:00:00Z")
     old = version("1.0", Created="2026-11-01T10:00:00Z", Layers=[layer("COPY old /", 2048)])
     image = image_of(current, old)
@@ -67,7 +68,7 @@ def publish(publisher: Publisher, site: SiteOptions) -> None:
     )
     publisher.publish(files.written() | status_files(WEB, FAILING))
     entries = [listed(document_bytes(entry_of(WEB, image)).decode(), "failing", "unreachable")]
-    publisher.write_parts(CATALOGUE, list_parts(1, entries))
+    publisher.write(CATALOGUE, list_file(entries, 1, site.base_url, has_next=False, counts=(1, 1)))
     publisher.write(HOME, home_page([json.loads(entry) for entry in entries], 1, site))
     publisher.publish(common_files(site))
     # What the service answers for an image that it has not read: no static site has such a page.

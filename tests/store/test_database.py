@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from microbadger.store.database import Database, StoreError
 from microbadger.store.tables import META
 from microbadger.store.upserts import upsert
-from tests.store.world import Process, database_at, get, put
+from tests.store.world import Place, Process, database_at, get, put
 
 TRANSACTIONS = 50
 
@@ -54,59 +54,82 @@ def test_what_was_written_is_read_by_another_process(tmp_path: Path, other: Proc
     database_at(file).close()
 
 
-def test_a_transaction_that_raises_writes_nothing(file: Path) -> None:
+def test_a_transaction_that_raises_writes_nothing(place: Place) -> None:
     def fail() -> None:
-        with database_at(file).write() as connection:
+        with database_at(place).write() as connection:
             upsert(connection, META, {"key": "key", "value": "value"})
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail()
-    assert get(file, "key") is None
+    assert get(place, "key") is None
 
 
-def write_and_die(file: Path) -> None:
-    with database_at(file).write(durable=True) as connection:
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("mañana 🦡", "mañana 🦡"),
+        ("a\0b", "a\N{REPLACEMENT CHARACTER}b"),
+        ("ñ\0", "ñ\N{REPLACEMENT CHARACTER}"),
+        ("half \ud83e", "half ?"),
+    ],
+)
+def test_text_that_cannot_be_kept_is_replaced(place: Place, text: str, kept: str) -> None:
+    put(place, text, text)
+    assert get(place, text) == get(place, kept) == kept
+
+
+def test_text_is_ordered_by_its_code_points(place: Place) -> None:
+    keys = ["B", "a", "a-b", "a/b", "ab", "_", "ä", "🦡"]
+    for key in keys:
+        put(place, key, "")
+    with database_at(place).read() as connection:
+        found = connection.execute(select(META.c.key).order_by(META.c.key)).scalars().all()
+    assert [key for key in found if key in keys] == sorted(keys)
+
+
+def write_and_die(place: Place) -> None:
+    with database_at(place).write(durable=True) as connection:
         upsert(connection, META, [{"key": f"key{number}", "value": "x" * 100} for number in range(1000)])
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_process_that_is_killed_within_a_transaction_writes_nothing_and_locks_nothing(file: Path) -> None:
-    put(file, "key", "value")
+def test_a_process_that_is_killed_within_a_transaction_writes_nothing_and_locks_nothing(place: Place) -> None:
+    put(place, "key", "value")
     killed = Process()
     with pytest.raises(BrokenProcessPool):
-        killed.run(write_and_die, file)
-    put(file, "key", "new")
-    assert (get(file, "key"), get(file, "key0")) == ("new", None)
+        killed.run(write_and_die, place)
+    put(place, "key", "new")
+    assert (get(place, "key"), get(place, "key0")) == ("new", None)
     killed.end()
 
 
-def test_a_mistake_in_a_statement_is_not_an_unusable_database(file: Path) -> None:
-    with pytest.raises(IntegrityError), database_at(file).write() as connection:
+def test_a_mistake_in_a_statement_is_not_an_unusable_database(place: Place) -> None:
+    with pytest.raises(IntegrityError), database_at(place).write() as connection:
         connection.execute(META.insert().values(key="key", value=None))
 
 
-def test_a_reading_transaction_cannot_write(file: Path) -> None:
-    with pytest.raises(StoreError), database_at(file).read() as connection:
+def test_a_reading_transaction_cannot_write(place: Place) -> None:
+    with pytest.raises(StoreError), database_at(place).read() as connection:
         upsert(connection, META, {"key": "key", "value": "value"})
-    put(file, "other", "value")
-    assert (get(file, "key"), get(file, "other")) == (None, "value")
+    put(place, "other", "value")
+    assert (get(place, "key"), get(place, "other")) == (None, "value")
 
 
-def test_a_reader_does_not_wait_for_a_writer_and_sees_what_was_committed(file: Path, other: Process) -> None:
-    put(file, "key", "old")
-    with database_at(file).write() as connection:
+def test_a_reader_does_not_wait_for_a_writer_and_sees_what_was_committed(place: Place, other: Process) -> None:
+    put(place, "key", "old")
+    with database_at(place).write() as connection:
         upsert(connection, META, {"key": "key", "value": "new"}, update=("value",))
-        assert (get(file, "key"), other.run(get, file, "key")) == ("old", "old")
-    assert (get(file, "key"), other.run(get, file, "key")) == ("new", "new")
+        assert (get(place, "key"), other.run(get, place, "key")) == ("old", "old")
+    assert (get(place, "key"), other.run(get, place, "key")) == ("new", "new")
 
 
-def test_a_reader_sees_one_state_as_long_as_it_reads(file: Path, other: Process) -> None:
-    put(file, "key", "old")
+def test_a_reader_sees_one_state_as_long_as_it_reads(place: Place, other: Process) -> None:
+    put(place, "key", "old")
     value = select(META.c.value).where(META.c.key == "key")
-    with database_at(file).read() as connection:
+    with database_at(place).read() as connection:
         before = connection.execute(value).scalar()
-        other.run(put, file, "key", "new")
+        other.run(put, place, "key", "new")
         assert (before, connection.execute(value).scalar()) == ("old", "old")
 
 

@@ -82,3 +82,22 @@ def test_a_row_of_another_type_stays_as_it_was(file: Path) -> None:
 
     with database_at(file).read() as connection:
         assert [each._asdict() for each in connection.execute(select(FIRST_SEEN))] == [row]
+
+
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        ("claims", "'docker.io/mañana', 1, 'docker.io', 'a process', 7.0"),
+        ("claims", "'docker.io/library/web', 1, 'docker.io', 'a process', 1e12"),
+        ("claims", "'docker.io/library/web', 1, 'docker.io', 'a process', 'x'"),
+        ("hosts", "'docker.io', -1.0"),
+        ("hosts", "'docker.io', 1e12"),
+        ("pulls", "'docker.io', '', '', 7, 100, 1e12, 7.0"),
+        ("pulls", "'docker.io', '', '', 7, 100, 7.0, -1.0"),
+    ],
+)
+def test_what_processes_share_of_registries_has_times_and_names_that_can_be(file: Path, table: str, row: str) -> None:
+    put(file, "key", "value")
+    execute(file, f"INSERT INTO {table} VALUES ({row})")
+    with database_at(file).read() as connection:
+        assert not connection.execute(select(SCHEMA.tables[table])).all()

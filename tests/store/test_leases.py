@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -9,39 +10,28 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select
 
+from microbadger.store.database import Database
 from microbadger.store.leases import Lease, LeaseLost, Leases, is_alive, this_process
 from microbadger.store.tables import LEASES, META
 from microbadger.store.upserts import upsert
+from tests.clocks import Clock
+from tests.postgresql import PostgresqlServer
 from tests.store.test_forks import end_of, fork
-from tests.store.world import Process, database_at, get, wait_until
+from tests.store.world import Place, Process, database_at, get, wait_until
 
 SECONDS = 100.0
 TURNS = 20
 NAME = "check docker.io/library/mañana"
 
 
-class Clock:
-    """A clock that is set by hand."""
-
-    now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def leases(place: Place, clock: Clock) -> Leases:
+    return Leases(database_at(place), seconds=SECONDS, clock=clock)
 
 
-@pytest.fixture
-def leases(file: Path, clock: Clock) -> Leases:
-    return Leases(database_at(file), seconds=SECONDS, clock=clock)
-
-
-def take(file: Path, now: float) -> bool:
+def take(place: Place, now: float) -> bool:
     """Take the lease at a time; return whether that succeeded."""
-    return Leases(database_at(file), seconds=SECONDS, clock=lambda: now).try_take(NAME) is not None
+    return Leases(database_at(place), seconds=SECONDS, clock=lambda: now).try_take(NAME) is not None
 
 
 def prove(leases: Leases, lease: Lease, value: str) -> None:
@@ -85,10 +75,10 @@ def test_one_thread_of_one_process_holds_a_lease_at_a_time(file: Path, other: Pr
     assert file.with_name("counter").read_text() == str(6 * TURNS)
 
 
-def test_a_lease_is_taken_once(file: Path, leases: Leases, clock: Clock, other: Process) -> None:
+def test_a_lease_is_taken_once(place: Place, leases: Leases, clock: Clock, other: Process) -> None:
     taken(leases)
     assert leases.try_take(NAME) is None
-    assert not other.run(take, file, clock.now)
+    assert not other.run(take, place, clock.now)
     assert leases.try_take("another") is not None
 
 
@@ -98,10 +88,10 @@ def test_a_lease_that_was_given_back_can_be_taken_at_once(leases: Leases) -> Non
 
 
 def test_a_lease_that_could_not_be_given_back_can_be_taken_by_its_process_alone(
-    file: Path, leases: Leases, clock: Clock, other: Process
+    place: Place, leases: Leases, clock: Clock, other: Process
 ) -> None:
     taken(leases).let_go()
-    assert not other.run(take, file, clock.now)
+    assert not other.run(take, place, clock.now)
     assert leases.try_take(NAME) is not None
 
 
@@ -147,10 +137,10 @@ def test_a_lease_that_another_process_takes_between_a_look_and_a_write_is_its_ow
         assert connection.execute(select(LEASES.c.holder)).scalar_one() == "another"
 
 
-def test_a_fence_of_a_lost_database_is_smaller(file: Path, leases: Leases, clock: Clock) -> None:
+def test_a_fence_of_a_lost_database_is_smaller(place: Place, leases: Leases, clock: Clock) -> None:
     old = taken(leases)
-    database_at(file).close()
-    file.unlink()
+    with leases.database.write() as connection:
+        connection.execute(LEASES.delete())
     clock.now += 1
     assert taken(leases).fence > old.fence
 
@@ -180,14 +170,14 @@ def test_a_holder_proves_its_lease_and_extends_it(leases: Leases, clock: Clock) 
     assert leases.try_take(NAME) is None
 
 
-def test_a_holder_of_an_expired_lease_that_nobody_took_has_it_still(file: Path, leases: Leases, clock: Clock) -> None:
+def test_a_holder_of_an_expired_lease_that_nobody_took_has_it_still(place: Place, leases: Leases, clock: Clock) -> None:
     lease = taken(leases)
     clock.now += 2 * SECONDS
     prove(leases, lease, "value")
-    assert get(file, "key") == "value"
+    assert get(place, "key") == "value"
 
 
-def test_who_has_lost_a_lease_writes_nothing(file: Path, leases: Leases, clock: Clock) -> None:
+def test_who_has_lost_a_lease_writes_nothing(place: Place, leases: Leases, clock: Clock) -> None:
     old = taken(leases)
     clock.now += SECONDS
     new = taken(leases)
@@ -196,7 +186,7 @@ def test_who_has_lost_a_lease_writes_nothing(file: Path, leases: Leases, clock: 
     with pytest.raises(LeaseLost, match=f"another thread or process has taken the lease {NAME}"):
         prove(leases, old, "old")
 
-    assert get(file, "key") == "new"
+    assert get(place, "key") == "new"
 
 
 def test_a_lease_that_was_given_back_is_lost(leases: Leases) -> None:
@@ -233,9 +223,9 @@ def test_a_lost_lease_cannot_be_extended(leases: Leases, clock: Clock) -> None:
         old.renew()
 
 
-def test_the_lease_of_a_killed_process_is_taken_at_once(file: Path, leases: Leases, clock: Clock) -> None:
+def test_the_lease_of_a_killed_process_is_taken_at_once(place: Place, leases: Leases, clock: Clock) -> None:
     killed = Process()
-    assert killed.run(take, file, clock.now)
+    assert killed.run(take, place, clock.now)
     assert leases.try_take(NAME) is None
 
     killed.kill()
@@ -244,10 +234,10 @@ def test_the_lease_of_a_killed_process_is_taken_at_once(file: Path, leases: Leas
 
 
 def test_the_lease_of_a_stopped_process_is_its_own_until_it_expires(
-    file: Path, leases: Leases, clock: Clock
+    place: Place, leases: Leases, clock: Clock
 ) -> None:
     stopped = Process()
-    assert stopped.run(take, file, clock.now)
+    assert stopped.run(take, place, clock.now)
     pid = stopped.run(os.getpid)
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -265,32 +255,51 @@ def state_of(pid: int) -> str:
 
 
 def test_a_dead_process_that_nobody_has_waited_for_holds_no_lease(
-    file: Path, leases: Leases, clock: Clock, other: Process
+    place: Place, leases: Leases, clock: Clock, other: Process
 ) -> None:
-    assert other.run(take_from_a_zombie, file, clock.now)
+    assert other.run(take_from_a_zombie, place, clock.now)
 
 
-def take_from_a_zombie(file: Path, now: float) -> bool:
+def take_from_a_zombie(place: Place, now: float) -> bool:
     """Let a child take the lease and end; return whether it can be taken before the end of the child was noticed."""
-    child = fork(lambda: taken(Leases(database_at(file), seconds=SECONDS, clock=lambda: now)))
+    child = fork(lambda: taken(Leases(database_at(place), seconds=SECONDS, clock=lambda: now)))
     wait_until(lambda: state_of(child) == "Z")
-    is_taken = take(file, now)
+    is_taken = take(place, now)
     assert end_of(child) == 0
     return is_taken
 
 
-def lose_by_forking(file: Path, now: float) -> tuple[int, int, bool]:
+def lose_by_forking(place: Place, now: float) -> tuple[int, int, bool]:
     """Fork as a holder; return whether the child can prove or take the lease, and whether the parent has it still."""
-    leases = Leases(database_at(file), seconds=SECONDS, clock=lambda: now)
+    leases = Leases(database_at(place), seconds=SECONDS, clock=lambda: now)
     lease = taken(leases)
 
     ends = end_of(fork(lambda: prove(leases, lease, "child"))), end_of(fork(lambda: taken(leases)))
     prove(leases, lease, "parent")
-    return *ends, get(file, "key") == "parent"
+    return *ends, get(place, "key") == "parent"
 
 
-def test_a_child_does_not_hold_the_lease_of_its_parent(file: Path, clock: Clock, other: Process) -> None:
-    assert other.run(lose_by_forking, file, clock.now) == (1, 1, True)
+def test_a_child_does_not_hold_the_lease_of_its_parent(place: Place, clock: Clock, other: Process) -> None:
+    assert other.run(lose_by_forking, place, clock.now) == (1, 1, True)
+
+
+@pytest.mark.parametrize("wrong_by", [-1e6, 1e6])
+def test_a_worker_whose_clock_is_wrong_neither_takes_nor_loses_a_lease(
+    postgresql_server: PostgresqlServer, wrong_by: float
+) -> None:
+    database = Database(postgresql_server.new_schema())
+    right, wrong = Leases(database), Leases(database)
+    wrong.clock = lambda: time.time() + wrong_by
+    lease, other = wrong.try_take(NAME), right.try_take("another")
+    assert lease
+    assert other
+    lease.renew()
+
+    assert right.try_take(NAME) is None
+    assert wrong.try_take("another") is None
+    assert abs(row_of(right)[2] - time.time() - right.seconds) < 60
+    prove(wrong, lease, "value")
+    database.close()
 
 
 def test_a_later_process_with_the_same_number_is_another_holder() -> None:

@@ -1,15 +1,17 @@
 """The schema of a database: its version, and how an older one is brought up to date."""
 
 import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy import Connection, NullPool, create_engine, inspect, select, text
 
 from microbadger.store.database import Database, StoreError
 from microbadger.store.migrations import MIGRATIONS, Migration
-from microbadger.store.tables import META, RECORDS, REQUESTS
-from tests.store.world import Process, database_at, put
+from microbadger.store.tables import META, RECORDS, REQUESTS, SCHEMA
+from tests.store.world import WAIT_SECONDS, Place, Process, database_at, put, url_of
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "store"
 
@@ -27,9 +29,9 @@ def fail(connection: Connection) -> None:
     raise RuntimeError
 
 
-def state_after(file: Path, *migrations: Migration) -> tuple[str, set[str], set[str]]:
+def state_after(place: Place, *migrations: Migration) -> tuple[str, set[str], set[str]]:
     """Open a database with these migrations; return its version, its new tables and the columns of one table."""
-    database = Database(f"sqlite:///{file}", [*MIGRATIONS, *migrations])
+    database = Database(url_of(place), [*MIGRATIONS, *migrations])
     with database.read() as connection:
         version = connection.execute(select(META.c.value).where(META.c.key == "schema_version")).scalar_one()
         tables = set(inspect(connection).get_table_names()) & {"notes", "rest"}
@@ -42,76 +44,135 @@ def newest_with(count: int) -> str:
     return str(len(MIGRATIONS) + 1 + count)
 
 
-def test_a_new_database_has_the_newest_version(file: Path) -> None:
-    assert state_after(file, add_column) == (newest_with(1), set(), {"key", "value"})
+def test_a_new_database_has_the_newest_version(place: Place) -> None:
+    assert state_after(place, add_column) == (newest_with(1), set(), {"key", "value"})
 
 
-def test_an_older_database_is_migrated_step_by_step(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    put(file, "key", "value")
+def test_an_older_database_is_migrated_step_by_step(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    put(place, "key", "value")
     caplog.set_level("INFO")
 
-    assert state_after(file, add_column, add_table) == (newest_with(2), {"notes"}, {"key", "value", "note"})
+    assert state_after(place, add_column, add_table) == (newest_with(2), {"notes"}, {"key", "value", "note"})
 
     assert f"database_migrated before={newest_with(0)} now={newest_with(2)}" in caplog.text
 
 
-def test_only_the_missing_migrations_run(file: Path) -> None:
-    put(file, "key", "value")
-    state_after(file, add_column)
+def test_only_the_missing_migrations_run(place: Place) -> None:
+    put(place, "key", "value")
+    state_after(place, add_column)
 
-    assert state_after(file, add_column, add_table) == (newest_with(2), {"notes"}, {"key", "value", "note"})
-
-
-def test_of_two_processes_that_start_at_once_one_migrates(file: Path, other: Process) -> None:
-    for _ in range(5):
-        database_at(file).close()
-        file.unlink(missing_ok=True)
-        put(file, "key", "value")
-        database_at(file).close()
-
-        there = other.start(state_after, file, add_column, add_table)
-        here = state_after(file, add_column, add_table)
-
-        assert here == there.result() == (newest_with(2), {"notes"}, {"key", "value", "note"})
+    assert state_after(place, add_column, add_table) == (newest_with(2), {"notes"}, {"key", "value", "note"})
 
 
-def test_two_processes_create_one_new_database_at_once(file: Path, other: Process) -> None:
-    for _ in range(5):
-        there = other.start(state_after, file)
-        assert state_after(file) == there.result() == (newest_with(0), set(), {"key", "value"})
-        file.unlink()
+@pytest.fixture(scope="module")
+def crowd() -> Iterator[list[Process]]:
+    """Eight processes."""
+    processes = [Process() for _ in range(8)]
+    yield processes
+    for process in processes:
+        process.end()
 
 
-def test_a_migration_that_fails_leaves_the_older_database(file: Path) -> None:
-    put(file, "key", "value")
+def test_of_processes_that_start_at_once_one_migrates(
+    place: Place, crowd: list[Process], caplog: pytest.LogCaptureFixture
+) -> None:
+    put(place, "key", "value")
+    database_at(place).close()
+
+    starting = [process.start(state_after, place, add_column, add_table) for process in crowd]
+
+    states = [each.result(WAIT_SECONDS) for each in starting]
+    assert states == [(newest_with(2), {"notes"}, {"key", "value", "note"})] * len(crowd)
+
+
+def test_processes_create_one_new_database_at_once(place: Place, crowd: list[Process]) -> None:
+    starting = [process.start(state_after, place) for process in crowd]
+
+    states = [each.result(WAIT_SECONDS) for each in starting]
+    assert states == [(newest_with(0), set(), {"key", "value"})] * len(crowd)
+
+
+def test_a_migration_that_fails_leaves_the_older_database(place: Place) -> None:
+    put(place, "key", "value")
 
     with pytest.raises(RuntimeError):
-        state_after(file, add_column, fail)
+        state_after(place, add_column, fail)
 
-    assert state_after(file) == (newest_with(0), set(), {"key", "value"})
+    assert state_after(place) == (newest_with(0), set(), {"key", "value"})
 
 
-def test_a_database_of_the_first_version_becomes_what_a_new_one_is(file: Path, tmp_path: Path) -> None:
-    file.parent.mkdir(exist_ok=True)
-    old = sqlite3.connect(file)
-    old.executescript((SAMPLES / "version-1.sql").read_text())
-    old.execute("INSERT INTO meta VALUES ('schema_version', '1'), ('identity', 'old')")
-    old.execute("INSERT INTO requests VALUES ('docker.io/library/alpine', '3.20', 2, 1000.0, 'me')")
-    old.commit()
-    old.close()
+def begin_as_version_1(place: Place) -> None:
+    """Make the tables that the first version made."""
+    script = (SAMPLES / "version-1.sql").read_text()
+    if isinstance(place, str):
+        for following in ("image", "id", "subscription_id"):
+            column = f"number {{}} NOT NULL,\n    {following} TEXT"
+            script = script.replace(column.format("INTEGER"), column.format("SERIAL"))
+        script = script.replace("WITHOUT ROWID", "").replace("BLOB", "BYTEA")
+    else:
+        place.parent.mkdir()
+    script += """
+        INSERT INTO meta VALUES ('schema_version', '1'), ('identity', 'old');
+        INSERT INTO requests VALUES ('docker.io/library/alpine', '3.20', 2, 1000.0, 'me');
+    """
+    engine = create_engine(url_of(place).replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
+    with engine.begin() as connection:
+        for statement in filter(str.strip, script.split(";")):
+            connection.execute(text(statement))
+
+
+def test_a_database_of_the_first_version_becomes_what_a_new_one_is(places: Callable[[], Place]) -> None:
+    old, new = places(), places()
+    begin_as_version_1(old)
+    put(new, "key", "value")
+
+    put(old, "key", "value")
+
+    assert shape_of(old) == shape_of(new)
+    with database_at(old).read() as connection:
+        request = connection.execute(select(REQUESTS)).one()
+    assert (request.tag, request.asked, request.is_view, request.due_at, request.follow_ups) == ("3.20", 2, False, 0, 0)
+    for place in (old, new):
+        database_at(place).close()
+
+
+def make_older(file: Path, version: int) -> None:
+    """Make a database of an older version that has a record."""
+    begin_as_version_1(file)
+    engine = create_engine(url_of(file), poolclass=NullPool)
+    with engine.begin() as connection:
+        for row in (
+            "tracked_images VALUES ('ghcr.io/a/put', 'a/put', '[]', true, 1)",
+            "records VALUES ('ghcr.io/a/put', '', 0, '{}', '', x'00')",
+        ):
+            connection.execute(text(f"INSERT INTO {row}"))
+        for migrate in MIGRATIONS[: version - 1]:
+            migrate(connection)
+        connection.execute(META.update().where(META.c.key == "schema_version").values(value=str(version)))
+
+
+TABLES = sorted(SCHEMA.tables.keys() - {"meta"})
+
+
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS) + 1))
+@pytest.mark.parametrize("lost", [*([table] for table in TABLES), TABLES], ids=lambda lost: ",".join(lost[:2]))
+def test_an_older_database_is_migrated_whatever_table_it_has_lost(
+    file: Path, tmp_path: Path, version: int, lost: list[str]
+) -> None:
+    make_older(file, version)
+    with closing(sqlite3.connect(file)) as old:
+        for table in lost:
+            old.execute(f"DROP TABLE IF EXISTS {table}")
     put(tmp_path / "new.db", "key", "value")
 
     put(file, "key", "value")
 
     assert shape_of(file) == shape_of(tmp_path / "new.db")
-    with database_at(file).read() as connection:
-        request = connection.execute(select(REQUESTS)).one()
-    assert (request.tag, request.asked, request.is_view, request.due_at, request.follow_ups) == ("3.20", 2, False, 0, 0)
 
 
-def shape_of(file: Path) -> dict[str, set[tuple[str, str, bool]]]:
+def shape_of(place: Place) -> dict[str, set[tuple[str, str, bool]]]:
     """Return the columns of each table: their names, their types and whether they may be empty."""
-    with database_at(file).read() as connection:
+    with database_at(place).read() as connection:
         inspector = inspect(connection)
         return {
             table: {(each["name"], str(each["type"]), each["nullable"]) for each in inspector.get_columns(table)}

@@ -1,7 +1,6 @@
 """Rows that are inserted or updated, and the statements for both databases."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from microbadger.store.tables import META, REQUESTS, SCHEMA
 from microbadger.store.upserts import excluded, statement_for, upsert
-from tests.store.world import database_at, get
+from tests.store.world import Place, database_at, get
 
 DIALECTS: list[Dialect] = [sqlite.dialect(), postgresql.dialect()]  # type: ignore[no-untyped-call]
 MORE = {"is_view": False, "due_at": 0.0, "follow_ups": 0}
@@ -27,42 +26,42 @@ STATEMENTS = [
 ]
 
 
-def requests_after(file: Path, *rows: Mapping[str, Any], **options: Any) -> tuple[list[int], list[tuple[str, int]]]:
+def requests_after(place: Place, *rows: Mapping[str, Any], **options: Any) -> tuple[list[int], list[tuple[str, int]]]:
     """Upsert rows one after another; return how many rows each changed, and what is in the table then."""
-    with database_at(file).write() as connection:
+    with database_at(place).write() as connection:
         counts = [upsert(connection, REQUESTS, row, **options) for row in rows]
         found = connection.execute(select(REQUESTS.c.tag, REQUESTS.c.asked)).all()
         return counts, [(row.tag, row.asked) for row in found]
 
 
-def test_a_new_row_is_inserted_and_an_existing_one_stays(file: Path) -> None:
-    assert requests_after(file, ROW, {**ROW, "asked": 5}) == ([1, 0], [("mañana", 1)])
+def test_a_new_row_is_inserted_and_an_existing_one_stays(place: Place) -> None:
+    assert requests_after(place, ROW, {**ROW, "asked": 5}) == ([1, 0], [("mañana", 1)])
 
 
-def test_named_columns_take_the_new_values(file: Path) -> None:
-    assert requests_after(file, ROW, {**ROW, "asked": 5}, update=("asked",)) == ([1, 1], [("mañana", 5)])
+def test_named_columns_take_the_new_values(place: Place) -> None:
+    assert requests_after(place, ROW, {**ROW, "asked": 5}, update=("asked",)) == ([1, 1], [("mañana", 5)])
 
 
-def test_an_expression_can_use_the_old_and_the_new_value(file: Path) -> None:
-    assert requests_after(file, ROW, {**ROW, "asked": 5}, update=AGAIN) == ([1, 1], [("mañana", 6)])
+def test_an_expression_can_use_the_old_and_the_new_value(place: Place) -> None:
+    assert requests_after(place, ROW, {**ROW, "asked": 5}, update=AGAIN) == ([1, 1], [("mañana", 6)])
 
 
 @pytest.mark.parametrize(("seen", "expected"), [(1, ([1, 1], [("mañana", 5)])), (2, ([1, 0], [("mañana", 1)]))])
-def test_only_rows_that_fulfil_a_condition_are_updated(file: Path, seen: int, expected: object) -> None:
+def test_only_rows_that_fulfil_a_condition_are_updated(place: Place, seen: int, expected: object) -> None:
     rows = [{**ROW, "asked": asked, "seen": seen} for asked in (1, 5)]
-    assert requests_after(file, *rows, update=("asked",), where=IS_AS_SEEN) == expected
+    assert requests_after(place, *rows, update=("asked",), where=IS_AS_SEEN) == expected
 
 
-def test_many_rows_are_one_statement(file: Path) -> None:
-    with database_at(file).write() as connection:
+def test_many_rows_are_one_statement(place: Place) -> None:
+    with database_at(place).write() as connection:
         rows = [{"key": key, "value": key} for key in "aba"]
         assert upsert(connection, META, rows, update=("value",)) == 3
         assert upsert(connection, META, [{"key": "a", "value": "new"}, {"key": "c", "value": "c"}]) == 1
-    assert [get(file, key) for key in "abc"] == ["a", "b", "c"]
+    assert [get(place, key) for key in "abc"] == ["a", "b", "c"]
 
 
-def test_no_rows_are_nothing(file: Path) -> None:
-    with database_at(file).write() as connection:
+def test_no_rows_are_nothing(place: Place) -> None:
+    with database_at(place).write() as connection:
         assert upsert(connection, META, [], update=("value",)) == 0
 
 

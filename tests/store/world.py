@@ -33,19 +33,27 @@ sys.stdin.read()
 """
 
 
+Place = Path | str
+"""Where a database is: the path of a file, or a URL."""
+
+
 @cache
-def database_at(file: Path) -> Database:
-    """Return the one database object that a process has for a file."""
-    return Database(URL.create("sqlite", database=str(file)).render_as_string())
+def database_at(place: Place) -> Database:
+    """Return the one database object that a process has for a place."""
+    return Database(url_of(place))
 
 
-def put(file: Path, key: str, value: str, *, durable: bool = False) -> None:
-    with database_at(file).write(durable=durable) as connection:
+def url_of(place: Place) -> str:
+    return place if isinstance(place, str) else URL.create("sqlite", database=str(place)).render_as_string()
+
+
+def put(place: Place, key: str, value: str, *, durable: bool = False) -> None:
+    with database_at(place).write(durable=durable) as connection:
         upsert(connection, META, {"key": key, "value": value}, update=("value",))
 
 
-def get(file: Path, key: str) -> str | None:
-    with database_at(file).read() as connection:
+def get(place: Place, key: str) -> str | None:
+    with database_at(place).read() as connection:
         return connection.execute(select(META.c.value).where(META.c.key == key)).scalar()
 
 

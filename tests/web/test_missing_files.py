@@ -237,3 +237,11 @@ def test_a_file_that_cannot_be_written_is_answered_all_the_same(bench: Bench) ->
     answer = bench.client.get(f"/{path}")
 
     assert (answer.status_code, answer.data) == (200, before)
+
+
+def test_a_page_of_a_long_list_is_a_file_and_is_not_made_of_a_short_one(bench: Bench) -> None:
+    path = "v1/images/-/page-2.json"
+    assert bench.client.get(f"/{path}").status_code == 404
+    bench.public.joinpath("v1/images/-").mkdir()
+    bench.public.joinpath(path).write_bytes(b'{"CurrentPage":2}\n')
+    assert bench.client.get(f"/{path}").data == b'{"CurrentPage":2}\n'

@@ -1,6 +1,8 @@
 """Monitors are answered whatever is wrong with the database: with what can be read, one sentence, and soon."""
 
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -77,6 +79,27 @@ def a_folder_in_its_place(bench: Bench) -> Iterator[None]:
     (bench.data / "away").rename(file)
 
 
+HOLD_ITS_LOCK = """
+import fcntl, sys
+file = open(sys.argv[1], "rb")
+fcntl.flock(file, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def brought_up_to_date_by_another(bench: Bench) -> Iterator[None]:
+    """Have another process hold what it holds while it migrates a database, or carries a damaged one over."""
+    bench.tools.database.close()
+    command = [sys.executable, "-c", HOLD_ITS_LOCK, str(bench.data / ".microbadger.db.lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "held\n"
+        yield
+        process.communicate(timeout=10)
+
+
 Trouble = Callable[[Bench], AbstractContextManager[None]]
 PARTLY: dict[str, Trouble] = {
     "locked for writers": locked,
@@ -86,6 +109,7 @@ PARTLY: dict[str, Trouble] = {
 WHOLLY: dict[str, Trouble] = {
     "locked for readers": locked_for_readers,
     "meta is gone": renamed("meta"),
+    "being brought up to date": brought_up_to_date_by_another,
     "a folder in its place": a_folder_in_its_place,
 }
 
@@ -131,6 +155,19 @@ def test_a_rule_of_another_program_is_no_defect(bench: Bench) -> None:
         assert bench.client.post(hook).status_code == 503
         assert bench.client.get("/badges/size/example/web:none.svg").status_code == 200
     assert bench.client.post(hook).status_code == 200
+
+
+def test_a_check_that_fails_names_no_folder(tmp_path: Path) -> None:
+    with FakeRegistry() as fake:
+        fake.push("example/web", "latest", image())
+        bench = Bench(tmp_path, "example/web", fake)
+        bench.round()
+        with without_writes_of("records")(bench):
+            assert bench.command("refresh").exit_code == 1
+    (failure,) = bench.client.get("/healthz").get_json()["Failures"]
+    status = bench.client.get("/v1/images/example/web/-/status.json").get_json()
+    assert failure["Error"].startswith("The database microbadger.db cannot be used: ")
+    assert status["Error"] == failure["Error"]
 
 
 def test_a_symbolic_link_to_itself_is_not_found(bench: Bench) -> None:

@@ -4,12 +4,14 @@ import hmac
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
+from werkzeug.wrappers import Response
 
 from microbadger.badges.text import BADGE_TYPES
 from tests.fakes.registry import FakeRegistry, image
@@ -354,6 +356,18 @@ def test_a_registry_that_hangs_is_a_problem(bench: Bench) -> None:
 
     problems = bench.client.get("/healthz").get_json()["Problems"]
     assert problems == ["slow.test hangs: a check has waited for it for 45 seconds"]
+
+
+def test_a_registry_that_wants_a_pause_is_a_problem_until_it_is_over(tmp_path: Path) -> None:
+    with FakeRegistry() as fake:
+        fake.push("team/web", "latest", image())
+        bench, other = (Bench(tmp_path, f"{fake.host}/team/web") for _ in range(2))
+        fake.always("/tags/", lambda _: Response(status=429, headers={"Retry-After": "600"}))
+        assert bench.command("refresh").exit_code == 1
+        (problem,) = other.client.get("/healthz").get_json()["Problems"]
+    sentence, _, until = problem.rpartition(" ")
+    assert sentence == f"{fake.host} asked to make fewer requests and is left alone until"
+    assert 0 < (datetime.fromisoformat(until) - datetime.now(UTC)).total_seconds() <= 600
 
 
 def test_prometheus_can_read_how_things_stand(bench: Bench) -> None:

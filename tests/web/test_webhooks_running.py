@@ -214,7 +214,12 @@ def test_a_webhook_outlives_all_processes_that_are_killed_right_after_its_answer
 def test_a_storm_for_one_image_costs_two_checks_and_holds_up_no_other(
     tmp_path: Path, registry: WatchedRegistry
 ) -> None:
-    free = threading.Event()
+    free, given_up = threading.Event(), list[float]()
+
+    def hold() -> None:
+        if not free.wait(LONGEST_CHECK_SECONDS):  # on a busy machine: that check ends, and another one begins
+            given_up.append(time.monotonic())
+
     with WatchedRegistry() as other:
         slow, quick = registry.name(0), [other.name(number) for number in range(IMAGES)]
         registry.put(slow, 0)
@@ -224,22 +229,26 @@ def test_a_storm_for_one_image_costs_two_checks_and_holds_up_no_other(
             webhooks = webhooks_of(service, [slow, *quick])
             registry.checks.clear()
             registry.put(slow, 1)
-            registry.hold = lambda: free.wait(LONGEST_CHECK_SECONDS)
+            registry.hold = hold
+
+            def post(name: str) -> str:
+                return requests.post(webhooks[name], timeout=START_SECONDS).text
+
             try:
-                answers = list(senders.map(lambda _: requests.post(webhooks[slow], timeout=10).text, range(STORM)))
+                answers = list(senders.map(post, [slow] * STORM))
                 for name in quick:
                     other.put(name, 1)
-                    requests.post(webhooks[name], timeout=10)
+                    post(name)
                 for name in quick:
                     service.wait_for_badge(f"layers/{name}", "layers: 2")
 
                 assert Counter(answers) == {"OK": STORM}
-                assert (len(registry.checks), free.is_set()) == (1, False)
+                assert 1 <= len(registry.checks) <= 1 + len(given_up)
             finally:
                 free.set()
             service.wait(service.is_idle, "nothing is left to do")
             assert service.badge(f"layers/{slow}") == "layers: 2"
-            assert len(registry.checks) == 2
+            assert 2 <= len(registry.checks) <= 2 + len(given_up)
 
 
 def test_the_command_line_and_the_workers_check_one_after_the_other(

@@ -27,7 +27,7 @@ from microbadger.webhooks.payload import (
     read,
     references_to,
 )
-from microbadger.webhooks.tokens import hooks_token, image_token, is_token
+from microbadger.webhooks.tokens import WebhookUrls, hooks_token, image_token, is_token
 
 ALPINE, TRIVY = Repository.parse("alpine"), Repository.parse("ghcr.io/aquasecurity/trivy")
 DIGEST = f"sha256:{'a' * 64}"
@@ -130,7 +130,12 @@ def test_every_sample_is_one_of_those() -> None:
 
 @pytest.mark.parametrize(
     ("name", "outcome"),
-    [("docker-hub", "named"), ("github-ping", "no-image"), ("azure-event-grid-validation", "handshake")],
+    [
+        ("docker-hub", "named"),
+        ("github-ping", "no-image"),
+        ("ci", "tagged"),
+        ("azure-event-grid-validation", "handshake"),
+    ],
 )
 def test_a_payload_has_an_outcome(name: str, outcome: str) -> None:
     assert payload_of(name).outcome == outcome
@@ -190,7 +195,11 @@ def test_a_payload_has_an_outcome(name: str, outcome: str) -> None:
         ("harbor", "event_data/repository/repo_full_name", "../etc", []),
         ("harbor", "event_data/repository/repo_full_name", ["team/web"], []),
         ("harbor", "event_data/repository/repo_full_name", "Team/Web", []),
+        ("harbor-old", "type", "deleteImage", [f"{IN_HARBOR}:1.2"]),
         ("harbor-cloudevents", "type", "harbor.scan.completed", []),
+        ("harbor-cloudevents", "type", "harbor.artifact.deleted", [f"{IN_HARBOR}:1.2"]),
+        ("harbor-cloudevents", "type", "harbor.tag.created", [f"{IN_HARBOR}:1.2"]),
+        ("harbor-cloudevents", "type", "harbor.tag.deleted", [f"{IN_HARBOR}:1.2"]),
         ("harbor-cloudevents", "data", "team/web", []),
         ("harbor-replicated", "type", "SCANNING_COMPLETED", []),
         ("harbor-replicated", "type", "QUOTA_WARNING", []),
@@ -210,6 +219,7 @@ def test_a_payload_has_an_outcome(name: str, outcome: str) -> None:
         ("harbor-replicated-old", f"{REPLICATED}/dest_resource/endpoint", "http://A.B/", ["a.b/team/web:1.2"]),
         ("harbor-replicated", f"{REPLICATED}/dest_resource/namespace", "Team", []),
         ("harbor-replicated-old", f"{ARTIFACT}/name_tag", "web", [IN_HARBOR]),
+        ("harbor-replicated-old", f"{ARTIFACT}/name_tag", "web [120 item(s) in total]", [IN_HARBOR]),
         ("harbor-replicated-old", f"{ARTIFACT}/name_tag", f"web@{DIGEST}", [IN_HARBOR]),
         ("harbor-replicated-old", f"{REPLICATED}/dest_resource/namespace", "", ["harbor.example.org/library/web:1.2"]),
         ("harbor-retained", "event_data/retention", ..., []),
@@ -234,6 +244,7 @@ def test_a_payload_has_an_outcome(name: str, outcome: str) -> None:
         ("gitea", "package/version", ..., ["git.example.org/team/web"]),
         ("gitea", "package/html_url", ..., ["?/team/web:1.2"]),
         ("gitea", "package/html_url", "http://localhost:3000/x", ["localhost:3000/team/web:1.2"]),
+        ("gitea", "package/html_url", "https://git.example.org/x?from=http://a.b/", ["git.example.org/team/web:1.2"]),
         ("gitea", "package/html_url", {"https": "//"}, ["?/team/web:1.2"]),
         ("alibaba", "push_data", ..., ["registry.cn-hangzhou.aliyuncs.com/team/web"]),
         ("alibaba", "push_data/tag", DIGEST, ["registry.cn-hangzhou.aliyuncs.com/team/web"]),
@@ -245,6 +256,7 @@ def test_a_payload_has_an_outcome(name: str, outcome: str) -> None:
         ("alibaba-event", "type", "cr:Artifact:BuildCompleted", [f"{IN_ALIBABA}:1.2"]),
         ("alibaba-event", "type", "cr:Artifact:ScanCompleted", []),
         ("alibaba-event", "data/RepoName", ..., []),
+        ("alibaba-event", "data/RepoName", "Web", [f"{IN_ALIBABA}:1.2"]),
         ("alibaba-event", "data/InstanceName", ..., ["?/team/web:1.2"]),
         ("alibaba-event", "data/Tag", ["1.2"], [IN_ALIBABA]),
         ("distribution-v2", "events", {}, []),
@@ -280,6 +292,7 @@ def test_a_payload_has_an_outcome(name: str, outcome: str) -> None:
         ("ecr", "detail/result", "FAILURE", []),
         ("ecr", "detail/result", ..., []),
         ("ecr", "detail/action-type", "PULL", []),
+        ("ecr", "detail/action-type", "DELETE", ["123456789012.dkr.ecr.us-west-2.amazonaws.com/team/web:1.2"]),
         ("ecr", "detail/repository-name", ["team/web"], []),
         ("ecr", "detail/repository-name", "team/web@evil", []),
         ("ecr", "detail/image-tag", ..., ["123456789012.dkr.ecr.us-west-2.amazonaws.com/team/web"]),
@@ -298,6 +311,7 @@ def test_a_payload_has_an_outcome(name: str, outcome: str) -> None:
         ("google-unwrapped-deleted", "digest", ["gcr.io/project/web"], []),
         ("jfrog", "data/image_name", ..., ["example.jfrog.io/docker-remote-cache/team/web:1.2"]),
         ("jfrog", "data/path", ..., ["example.jfrog.io/docker-remote-cache/team/web:1.2"]),
+        ("jfrog", "data/path", "a/b/c/1.2/manifest.json", ["example.jfrog.io/docker-remote-cache/a/b/c:1.2"]),
         ("jfrog", "data/path", "../../etc/passwd", []),
         ("jfrog", "data/repo_key", "Docker", ["example.jfrog.io/team/web:1.2"]),
         ("jfrog", "data/repo_key", ["docker"], ["example.jfrog.io/team/web:1.2"]),
@@ -314,6 +328,7 @@ def test_a_payload_has_an_outcome(name: str, outcome: str) -> None:
         ("nexus-component", "repositoryName", "Docker Hosted", ["?/team/web:1.2"]),
         ("nexus-asset", "asset/name", "/v2/team/web/manifests/1.2", ["?/docker-hosted/team/web:1.2"]),
         ("nexus-asset", "asset/name", f"v2/team/web/manifests/{DIGEST}", ["?/docker-hosted/team/web"]),
+        ("nexus-asset", "asset/name", "v2/a/manifests/b/manifests/1", ["?/docker-hosted/a/manifests/b:1"]),
         ("nexus-asset", "asset/name", f"v2/-/blobs/{DIGEST}", []),
         ("nexus-asset", "asset/name", "v2/../manifests/1.2", []),
         ("nexus-asset", "asset/format", "raw", []),
@@ -343,6 +358,29 @@ def test_every_path_that_clients_may_use_is_named(name: str, paths: tuple[str, .
     assert payload_of(name).named[0].paths == paths
 
 
+@pytest.mark.parametrize(("name", "sender"), [(name, sender) for name, sender, named in MEANT if named])
+def test_only_a_public_service_knows_the_host_of_its_images(name: str, sender: str) -> None:
+    is_public = sender in {"docker-hub", "github", "quay", "azure", "ecr", "google"}
+    assert {named.is_anywhere for named in payload_of(name).named} == {not is_public}
+
+
+def test_a_name_of_alibaba_may_have_capitals_in_any_place() -> None:
+    repository = {"namespace": "Team", "name": "Web", "repo_full_name": "Other/Web"}
+    body = changed("alibaba", "repository", repository)
+    assert payload_of("alibaba", body).named[0].paths == ("other/web", "team/web")
+
+
+@pytest.mark.parametrize("header", ["X-Gitea-Event", "X-Forgejo-Event"])
+def test_one_header_is_enough_to_know_gitea(header: str) -> None:
+    assert read({header: "package"}, json.dumps(SAMPLES["gitea"]["body"]).encode()).sender == "gitea"
+
+
+def test_docker_hub_is_known_by_its_website_in_any_case() -> None:
+    name = "harbor-replicated-to-docker-hub"
+    body = changed(name, f"{REPLICATED}/dest_resource/endpoint", "https://Hub.Docker.com")
+    assert payload_of(name, body) == payload_of(name)
+
+
 @pytest.mark.parametrize("spelled", [str.upper, str.lower, str.title])
 def test_headers_are_known_in_any_case(spelled: Callable[[str], str]) -> None:
     headers = {spelled(name): value for name, value in SAMPLES["zot"]["headers"].items()}
@@ -364,7 +402,10 @@ def test_github_is_understood_when_it_sends_a_form() -> None:
         ('{"tag": ["1.2", "latest", "1.2"]}', ("1.2", "latest")),
         ("tag=1.2", ("1.2",)),
         ("wait=60&tag=1.2&tag=latest", ("1.2", "latest")),
+        ("tag=1.2" + "&a=b" * 99, ("1.2",)),
         ("payload=%7B%22tag%22%3A+%221.2%22%7D", ("1.2",)),
+        ("payload=%7B%22tag%22%3A+%221.2%22%7D&token=a", ("1.2",)),
+        ('{"tag": "1.2", "url": "https://ci.example/?a=%22+&b"}', ("1.2",)),
         ('{"tag": "mañana"}', ()),
         ('{"tag": ["1.2", "mañana"]}', ()),
         ('{"tag": ["1.2", null]}', ()),
@@ -385,7 +426,7 @@ def test_a_ci_job_names_tags_or_else_the_whole_image(body: str, tags: tuple[str,
 
 
 def test_a_ci_job_names_a_thousand_tags_at_most() -> None:
-    assert len(read({}, json.dumps({"tag": [str(number) for number in range(1500)]}).encode()).tags) == MAX_REFERENCES
+    assert len(read({}, json.dumps({"tag": [str(number) for number in range(1500)]}).encode()).tags) == 1000
 
 
 @pytest.mark.parametrize("name", sorted(set(SAMPLES) - {"ci"}))
@@ -399,8 +440,22 @@ def test_gitea_is_understood_when_it_sends_a_form() -> None:
     assert names(read(sample["headers"], body)) == ["git.example.org/team/web:1.2"]
 
 
-def test_event_grid_gets_the_code_it_asks_for() -> None:
-    assert payload_of("azure-event-grid-validation").handshake == "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"
+@pytest.mark.parametrize("others", [[], SAMPLES["azure-event-grid"]["body"]], ids=["alone", "behind other events"])
+def test_event_grid_gets_the_code_it_asks_for(others: list[object]) -> None:
+    payload = payload_of("azure-event-grid-validation", others + SAMPLES["azure-event-grid-validation"]["body"])
+    assert payload.handshake == "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"
+
+
+@pytest.mark.parametrize("code", ["a", "a" * 100])
+def test_a_code_has_up_to_a_hundred_characters(code: str) -> None:
+    body = changed("azure-event-grid-validation", "0/data/validationCode", code)
+    assert payload_of("azure-event-grid-validation", body).handshake == code
+
+
+@pytest.mark.parametrize("kind", ["Microsoft.ContainerRegistry.ImagePushed", "", None, ["a"], ...])
+def test_a_code_in_another_event_is_not_answered(kind: object) -> None:
+    body = changed("azure-event-grid-validation", "0/eventType", kind)
+    assert payload_of("azure-event-grid-validation", body).handshake is None
 
 
 @pytest.mark.parametrize("code", ["mañana", "", "<script>", "a" * 101, "a\n", 5, None, ["a"], ...])
@@ -456,7 +511,13 @@ def test_one_body_can_name_several_images() -> None:
 
 
 def test_one_body_tells_of_a_thousand_images_at_most() -> None:
-    assert len(read({}, events_of([("a/b", str(number)) for number in range(1500)])).named) == MAX_REFERENCES
+    assert len(read({}, events_of([("a/b", str(number)) for number in range(1500)])).named) == 1000
+
+
+@pytest.mark.parametrize(("place", "outcome"), [(5000, "named"), (5001, "no-image")])
+def test_of_one_body_five_thousand_events_are_read(place: int, outcome: str) -> None:
+    event = SAMPLES["distribution-v2"]["body"]["events"][0]
+    assert read({}, json.dumps({"events": [{}] * (place - 1) + [event]}).encode()).outcome == outcome
 
 
 def test_of_a_list_without_end_the_beginning_is_read() -> None:
@@ -516,7 +577,7 @@ def test_an_image_named_twice_is_found_once() -> None:
 
 def test_a_name_shared_by_many_registries_finds_a_thousand_at_most() -> None:
     registries = [Repository(f"r{number}.example", "team/web") for number in range(1500)]
-    assert len(references_to([named(None, "team/web")], lambda _: registries)) == MAX_REFERENCES
+    assert len(references_to([named(None, "team/web")], lambda _: registries)) == 1000
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLES))
@@ -563,7 +624,7 @@ FORM = b"payload=%7B%22a%22%3A+1%7D"
     "signatures",
     [
         {},
-        {"X-Gitea-Signature": "", "X-Hub-Signature-256": "sha256="},
+        {"X-Gitea-Signature": "", "X-Hub-Signature-256": "sha256=", "X-Hub-Signature": "sha1="},
         {"X-Gitea-Signature": signed("t0ken", "sha256", b'{"a": 1}')},
         {"X-Forgejo-Signature": signed("t0ken", "sha256", FORM)},
         {"X-Hub-Signature-256": f"sha256={signed('t0ken', 'sha256', FORM)}"},
@@ -676,6 +737,14 @@ def test_a_token_is_safe_in_a_url_and_too_long_to_guess(secret: str) -> None:
 
 def test_a_token_stays_the_same_for_ever() -> None:
     assert image_token("s3cret", ALPINE) == "aa3Sg2qAAi6m9qDR6RlSzh8Tuv2YW0yHy15WgRuWe9E"
+
+
+def test_the_token_for_all_images_stays_the_same_for_ever() -> None:
+    assert hooks_token("s3cret") == "z6M5AAebH_rSedxsNGxCWOAs_vkegTQZMR-bPZOpN-s"
+
+
+def test_the_addresses_of_webhooks_do_not_show_the_secret_in_a_log() -> None:
+    assert "s3cret" not in f"{WebhookUrls('https://badges.example', 's3cret')!r}"
 
 
 def test_each_image_has_a_token_of_its_own() -> None:

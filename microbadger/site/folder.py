@@ -1,4 +1,4 @@
-"""Writes the public tree: whole files or nothing, and no file whose bytes are already there.
+"""The public tree in a folder: whole files or nothing, and no file whose bytes are already there.
 
 Files are flushed to the disk before they get their names, those of one image together: a web server would serve what a
 power failure left empty. A folder is not flushed. A name that is lost still leads to the old file, which is whole.
@@ -10,47 +10,52 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from io import FileIO
 from pathlib import Path
+from typing import TypeVar
 
 from microbadger.logs import EventLog
+from microbadger.site.tree import PublishError, Seen, cannot, remove_all
 from microbadger.store import (
     PUBLIC_MODE,
-    have_same_content,
     open_if_any,
     read_if_any,
     remove_file,
     replace_file,
+    sweep,
     sync_content,
     written_beside,
 )
 
 log = EventLog(__name__)
 
-
-class PublishError(Exception):
-    """A file could not be written or removed; the sentence names it and the cause. The old file is still there."""
-
-
-class NotRemoved(PublishError):
-    """Files could not be removed: ``left`` are their paths, ``removed`` those of others that were."""
-
-    def __init__(self, cause: PublishError, left: Collection[str], removed: list[str]) -> None:
-        others = f", nor can {len(left) - 1} others" if len(left) > 1 else ""
-        super().__init__(f"{cause}{others}")
-        self.left = left
-        self.removed = removed
+T = TypeVar("T")
+R = TypeVar("R")
 
 
-class Publisher:
-    """The folder ``public/``, addressed by the paths of `microbadger.site.paths`.
+class PublicFolder:
+    """The public tree in a folder; ``sync`` waits until a file is on the disk."""
 
-    Each method that changes something raises PublishError if that fails. ``sync`` waits until a file is on the disk.
-    """
+    may_be_cut = True
+    adds_safely = False
 
     def __init__(self, folder: Path, *, sync: Callable[[Path], None] = sync_content) -> None:
         self.folder = folder
         self._sync = sync
 
-    def publish(self, files: Mapping[str, Callable[[], bytes]], gone: Collection[str] = ()) -> list[str]:
+    @property
+    def problems(self) -> list[str]:
+        """Return nothing: what keeps files from being written is seen by whoever writes one."""
+        return []
+
+    def seen(self, path: str) -> Seen:  # noqa: ARG002 - a folder has no names for contents
+        """Return nothing of note: a lease keeps two processes from writing the files of one image."""
+        return Seen()
+
+    def publish(
+        self,
+        files: Mapping[str, Callable[[], bytes]],
+        gone: Collection[str] = (),
+        over: Seen | None = None,  # noqa: ARG002 - see `seen`
+    ) -> list[str]:
         """Make and write ``files`` in their order, and remove those that are ``gone``; return the paths that changed.
 
         The last file is written after everything else is in place.
@@ -60,7 +65,7 @@ class Publisher:
             new = self._written({path: files[path] for path in others}, written)
             for path, file in new.items():
                 self.put(path, file)
-        changed = [*new, *self.remove_all(gone)]
+        changed = [*new, *remove_all(self, gone)]
         return [*changed, last] if last and self.write(last, files[last]()) else changed
 
     def read(self, path: str) -> bytes | None:
@@ -79,23 +84,18 @@ class Publisher:
             replace_file(self.folder / path, content, PUBLIC_MODE, sync=self._sync)
         return True
 
-    def write_if_possible(self, path: str, content: bytes) -> None:
+    def write_if_possible(
+        self,
+        path: str,
+        content: bytes,
+        *,
+        is_missing: bool = False,  # noqa: ARG002 - another process may have written it meanwhile
+    ) -> None:
         """Publish these bytes at a path; a failure, as on a full disk, is logged, for they are served all the same."""
         try:
             self.write(path, content)
         except PublishError as error:
             log.error("file_not_written", path=path, error=error)
-
-    def write_parts(self, path: str, parts: Iterable[bytes]) -> bool:
-        """Do the same with content that comes in parts because it may be long."""
-        target = self.folder / path
-        with _translated("write", path), written_beside(target, parts, PUBLIC_MODE) as new:
-            if have_same_content(new, target):
-                new.unlink()
-                return False
-            self._sync(new)
-            new.replace(target)
-        return True
 
     def _written(self, files: Mapping[str, Callable[[], bytes]], written: ExitStack) -> dict[str, Path]:
         """Return new files with the content of those that differ, on the disk; ``written`` removes them on failure."""
@@ -104,7 +104,7 @@ class Publisher:
             content = make()
             with _translated("write", path):
                 if self.read(path) != content:
-                    new[path] = written.enter_context(written_beside(self.folder / path, [content], PUBLIC_MODE))
+                    new[path] = written.enter_context(written_beside(self.folder / path, content, PUBLIC_MODE))
         for path, file in new.items():
             with _translated("write", path):
                 self._sync(file)
@@ -120,22 +120,9 @@ class Publisher:
         with _translated("remove", path):
             return remove_file(self.folder / path, self.folder)
 
-    def remove_all(self, paths: Iterable[str]) -> list[str]:
-        """Remove files, and return the paths of those that there were.
-
-        Raises NotRemoved after it was tried for all.
-        """
-        removed: list[str] = []
-        troubles: dict[str, PublishError] = {}
-        for path in sorted(paths):
-            try:
-                if self.remove(path):
-                    removed.append(path)
-            except PublishError as error:
-                troubles[path] = error
-        if troubles:
-            raise NotRemoved(next(iter(troubles.values())), troubles, removed)
-        return removed
+    def at_once(self, work: Callable[[T], R], each: Iterable[T]) -> list[R]:
+        """Return what comes of some work on each of many, one after the other: a disk is near."""
+        return [work(one) for one in each]
 
     def paths(self) -> Iterator[str]:
         """Yield the paths of all public files but those that are being written."""
@@ -151,11 +138,18 @@ class Publisher:
             return False
         return stat.S_ISREG(status.st_mode) and status.st_size > 0
 
+    def find(self, paths: Iterable[str]) -> set[str]:
+        """Return those of many paths at which such a file is published."""
+        return set(filter(self.has, paths))
+
+    def sweep(self) -> None:
+        """Remove the temporary files that killed processes have left."""
+        sweep(self.folder)
+
 
 @contextmanager
 def _translated(what: str, path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = "into" if what == "write" else "from"
-        raise PublishError(f"cannot {what} {path} {where} the public folder: {error.strerror}") from error
+        raise cannot(what, path, "public folder", error.strerror) from error

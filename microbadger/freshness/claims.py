@@ -1,0 +1,152 @@
+"""Shares the checks among processes: each claims a few images at a time, as many as it has free threads for.
+
+A claim says that a process is about to check an image. It lasts for some seconds and is renewed until the check has
+ended, so that another process soon claims the images of one that died. A claim only keeps two processes from trying the
+same; the lease of the image is what protects its files.
+
+A process locks the row of a registry among the hosts while it claims, so that the checks of all processes can be
+counted. One that finds the row locked tries again a moment later.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, bindparam, delete, exists, func, literal, select
+
+from microbadger.image import Repository
+from microbadger.registry import LONGEST_PAUSE_SECONDS
+from microbadger.store import CHECKS, CLAIMS, HOSTS, Database, is_alive, this_process, upsert, upsert_selected
+
+CLAIM_SECONDS = 15.0
+_MOST_OF_A_REGISTRY = 12
+"""How many images of a registry all processes check at once that are due, and as many that somebody asked for."""
+
+_COLUMNS = ("image", "is_asked", "registry", "holder", "until")
+# One that lasts longer than any is set to was made before a clock was set back.
+_COUNTS = (CLAIMS.c.until > bindparam("now")) & (CLAIMS.c.until <= bindparam("latest"))
+_BY = bindparam("holder", type_=CLAIMS.c.holder.type)
+_UNTIL = bindparam("until", type_=CLAIMS.c.until.type)
+_HOST = select(HOSTS.c.paused_until).where(HOSTS.c.host == bindparam("host")).with_for_update(skip_locked=True)
+_IN_HAND = select(func.count()).where(
+    CLAIMS.c.registry == bindparam("host"), CLAIMS.c.is_asked == bindparam("asked"), _COUNTS
+)
+_HELD = select(CLAIMS.c.image).where(CLAIMS.c.is_asked, _COUNTS)
+_DUE = (
+    select(CHECKS.c.image, literal(False), CHECKS.c.registry, _BY, _UNTIL)
+    .where(
+        CHECKS.c.registry == bindparam("host"),
+        CHECKS.c.due_at <= bindparam("due_by"),
+        ~exists().where(CLAIMS.c.image == CHECKS.c.image, ~CLAIMS.c.is_asked, _COUNTS),
+    )
+    .order_by(CHECKS.c.due_at)
+    .limit(bindparam("at_most"))
+)
+_RENEW = CLAIMS.update().where(CLAIMS.c.holder == bindparam("its_holder")).values(until=bindparam("next_until"))
+_END = delete(CLAIMS).where(
+    CLAIMS.c.image == bindparam("which"), CLAIMS.c.is_asked == bindparam("asked"), CLAIMS.c.holder == bindparam("whose")
+)
+_HOLDERS = select(CLAIMS.c.holder).distinct()
+_IS_OVER = ~_COUNTS
+_TAKEN_OVER = ("holder", "until")
+
+
+class Claim(NamedTuple):
+    """That a process is about to check an image, because somebody asked or because the check is due."""
+
+    repository: Repository
+    is_asked: bool
+
+
+class Claims:
+    """The claims of all processes."""
+
+    def __init__(
+        self, database: Database, *, clock: Callable[[], float] = time.time, seconds: float = CLAIM_SECONDS
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._seconds = seconds
+
+    def take_due(self, registry: str, at_most: int, due_by: float) -> list[Repository]:
+        """Claim images of a registry that are due, those first that have waited longest, unless it wants a pause.
+
+        Raises StoreError.
+        """
+        with self._database.write() as connection:
+            times = self._times()
+            room = self._room(connection, registry, at_most, times, is_asked=False)
+            if room <= 0:
+                return []
+            given = {**times, **self._by_this(), "host": registry, "due_by": due_by, "at_most": room}
+            claimed = upsert_selected(
+                connection, CLAIMS, _COLUMNS, _DUE, given, update=_TAKEN_OVER, returning=CLAIMS.c.image
+            )
+            return [Repository.parse(image) for image in claimed]
+
+    def take_asked(self, registry: str, repositories: Sequence[Repository]) -> list[Repository]:
+        """Claim those of these images of a registry that nobody else has claimed. Raises StoreError."""
+        with self._database.write() as connection:
+            times = self._times()
+            room = self._room(connection, registry, len(repositories), times, is_asked=True)
+            claimed: list[Repository] = []
+            for repository in repositories[: max(0, room)]:
+                row = {"image": str(repository), "is_asked": True, "registry": registry, **self._by_this()}
+                if upsert(connection, CLAIMS, {**row, **times}, update=_TAKEN_OVER, where=_IS_OVER):
+                    claimed.append(repository)
+            return claimed
+
+    def asked_for(self) -> set[Repository]:
+        """Return the images that processes are about to check because somebody asked. Raises StoreError."""
+        with self._database.read() as connection:
+            return {Repository.parse(image) for image in connection.execute(_HELD, self._times()).scalars()}
+
+    def end(self, claims: Collection[Claim]) -> None:
+        """End claims of this process. Raises StoreError."""
+        if claims:
+            ordered = sorted((str(image), is_asked) for image, is_asked in claims)
+            ends = [{"which": image, "asked": is_asked, "whose": this_process()} for image, is_asked in ordered]
+            with self._database.write() as connection:
+                connection.execute(_END, ends)
+
+    def end_all(self) -> None:
+        """End every claim of this process. Raises StoreError."""
+        self._forget_of([this_process()])
+
+    def renew(self) -> None:
+        """Have the claims of this process count on, and end those of processes that are dead. Raises StoreError."""
+        with self._database.read() as connection:
+            holders = set(connection.execute(_HOLDERS).scalars())
+        self._forget_of(sorted(holder for holder in holders if not is_alive(holder)))
+        if this_process() in holders:
+            with self._database.write() as connection:
+                given = {"its_holder": this_process(), "next_until": self._clock() + self._seconds}
+                connection.execute(_RENEW, given)
+
+    def _forget_of(self, holders: Iterable[str]) -> None:
+        names = list(holders)
+        if names:
+            with self._database.write() as connection:
+                connection.execute(delete(CLAIMS).where(CLAIMS.c.holder.in_(names)))
+
+    def _room(
+        self, connection: Connection, registry: str, wanted: int, times: dict[str, float], *, is_asked: bool
+    ) -> int:
+        """Return how many images may be claimed, of as many as are wanted; none while another process claims."""
+        paused_until = connection.execute(_HOST, {"host": registry}).scalar_one_or_none()
+        if paused_until is None:
+            if not upsert(connection, HOSTS, {"host": registry, "paused_until": 0.0}):
+                return 0
+            paused_until = 0.0
+        if not is_asked and times["now"] < paused_until <= times["now"] + LONGEST_PAUSE_SECONDS:
+            return 0
+        given = {**times, "host": registry, "asked": is_asked}
+        in_hand: int = connection.execute(_IN_HAND, given).scalar_one()
+        return min(wanted, _MOST_OF_A_REGISTRY - in_hand)
+
+    def _times(self) -> dict[str, float]:
+        now = self._clock()
+        return {"now": now, "latest": now + 2 * self._seconds}
+
+    def _by_this(self) -> dict[str, object]:
+        return {"holder": this_process(), "until": self._clock() + self._seconds}

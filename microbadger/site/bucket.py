@@ -1,0 +1,241 @@
+"""The public tree in a bucket of an S3-compatible object store: the path of a file is the key of its object.
+
+An object is replaced as a whole, keeps its headers beside it, and is written only if its bytes differ: the store says
+the size and the ETag, which is the MD5 in most stores; else the bytes themselves are compared. Nothing lists the
+bucket.
+"""
+
+import re
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from io import FileIO
+from itertools import islice
+from typing import TypeVar
+
+from microbadger.logs import EventLog
+from microbadger.site.bucket_address import BucketAddress
+from microbadger.site.objects import BucketAway, Changed, NothingThere, Objects, ObjectsError, is_md5_of
+from microbadger.site.paths import HOME
+from microbadger.site.tree import Overtaken, PublishError, Seen, cannot
+
+log = EventLog(__name__)
+
+_AT_ONCE = 8
+_MADE_AT_ONCE = 64  # files that are in memory
+_PUBLISH_SECONDS = 200.0  # a heartbeat keeps the lease of an image for longer than that
+_LONGEST_PATH = 800  # bytes; a key has at most 1024
+_NO_CONDITIONS = "the bucket refuses to replace what is there; it must know If-Match and If-None-Match"
+_PATH = re.compile(r"[\w\[-][\w.:\[\]-]*(?:/[\w\[-][\w.:\[\]-]*)*", re.ASCII)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class PublicBucket:
+    """The public tree in a bucket. It is used from many threads, but not before a fork."""
+
+    may_be_cut = False  # what the store has taken it has
+    adds_safely = True
+
+    def __init__(
+        self,
+        address: BucketAddress,
+        *,
+        publish_seconds: float = _PUBLISH_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._objects = Objects(address, clock=clock)
+        self._publish_seconds = publish_seconds
+        self._clock = clock
+        self._write_trouble = ""
+
+    @property
+    def problems(self) -> list[str]:
+        """One sentence for each thing that keeps public files from being read or written now."""
+        try:
+            self._objects.head(HOME)
+        except ObjectsError as error:
+            return [f"The public files cannot be read or written: {error}."]
+        return [f"The public files cannot be written: {self._write_trouble}."] if self._write_trouble else []
+
+    def read(self, path: str) -> bytes | None:
+        """Return the bytes published at a path; None if there are none, or if the bucket cannot be read.
+
+        The caller then makes them again from the record of the image.
+        """
+        try:
+            return self._objects.get(path) if _is_key(path) else None
+        except ObjectsError:
+            return None
+
+    def open(self, path: str) -> FileIO | None:
+        """Return the same as a temporary file, so that slow readers of large objects do not fill the memory."""
+        content = self.read(path)
+        if content is None:
+            return None
+        file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - the caller closes it
+        file.write(content)
+        file.seek(0)
+        return file
+
+    def has(self, path: str) -> bool:
+        """Return whether an object that is not empty is at a path."""
+        return _is_key(path) and self.seen(path).size_bytes > 0
+
+    def find(self, paths: Iterable[str]) -> set[str]:
+        """Return those of many paths at which an object that is not empty is."""
+        each = list(paths)
+        are_there = self._all(self.has, each, self._clock() + self._publish_seconds)
+        return {path for path, is_there in zip(each, are_there, strict=True) if is_there}
+
+    def seen(self, path: str) -> Seen:
+        """Return what is at a path now."""
+        with self._translated("read", path):
+            return self._objects.head(path)
+
+    def publish(
+        self, files: Mapping[str, Callable[[], bytes]], gone: Collection[str] = (), over: Seen | None = None
+    ) -> list[str]:
+        """Make and write ``files``, several at once, and remove those that are ``gone``; return what changed.
+
+        The last file is written after everything else is in place, and only over what was seen there. Raises Overtaken.
+        """
+        *others, last = [*files] or [""]
+        removed, ends_at = sorted(gone), self._clock() + self._publish_seconds
+        made = ((path, files[path]()) for path in others)
+        written = self._all(lambda each: self.write(*each), made, ends_at)
+        changed = [path for path, is_new in zip(others, written, strict=True) if is_new]
+        were_there = self._all(self.remove, removed, ends_at)
+        changed += [path for path, was_there in zip(removed, were_there, strict=True) if was_there]
+        return [*changed, last] if last and self._write_last(last, files[last](), over) else changed
+
+    def write(self, path: str, content: bytes) -> bool:
+        """Publish these bytes at a path; return False, without writing, if they are already there."""
+        with self._translated("write", path):
+            if self._is_there(path, content, self._objects.head(path)):
+                return False
+            self._objects.put(path, content)
+        return True
+
+    def write_if_possible(self, path: str, content: bytes, *, is_missing: bool = False) -> None:
+        """Publish these bytes at a path; a failure is logged.
+
+        If nothing was there before and now something is, it is newer, and stays.
+        """
+        if self._objects.is_resting:
+            return
+        try:
+            if is_missing:
+                self._add(path, content)
+            else:
+                self.write(path, content)
+        except PublishError as error:
+            log.error("file_not_written", path=path, error=error)
+
+    def remove(self, path: str) -> bool:
+        """Remove an object; return False if there was none."""
+        with self._translated("remove", path):
+            was_there = bool(self._objects.head(path).etag)
+            self._delete(path)  # what the bucket shows to nobody now is there all the same
+        return was_there
+
+    def at_once(self, work: Callable[[T], R], each: Iterable[T]) -> list[R]:
+        """Return what comes of some work on each of many, several at once."""
+        self._find_out_whether_it_is_back()
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(work, each))
+
+    def paths(self) -> Iterable[str]:
+        """Return nothing: listing a bucket costs, and an object is whole or was never written."""
+        return ()
+
+    def sweep(self) -> None:
+        """Remove nothing: an object is put in one request, so that no part of one is ever left."""
+
+    def _write_last(self, path: str, content: bytes, over: Seen | None) -> bool:
+        if over is None:
+            return self.write(path, content)
+        with self._translated("write", path):
+            if self._is_there(path, content, over):
+                return False
+            try:
+                self._objects.put(path, content, over)
+            except Changed as error:
+                seen = self._objects.head(path)
+                # A request that was sent again, because its answer was lost, meets what it wrote itself.
+                if self._is_there(path, content, seen):
+                    return True
+                if seen != over:
+                    raise Overtaken(f"another process has replaced {path}") from error
+                self._put_with_quotes(path, content, over)
+        return True
+
+    def _put_with_quotes(self, path: str, content: bytes, over: Seen) -> None:
+        """Replace what nobody else has replaced, in a store that knows an ETag only as HTTP spells it."""
+        try:
+            self._objects.put(path, content, replace(over, etag=over.etag and f'"{over.etag}"'))
+        except Changed as error:
+            raise ObjectsError(_NO_CONDITIONS) from error
+
+    def _add(self, path: str, content: bytes) -> None:
+        with self._translated("write", path):
+            try:
+                self._objects.put(path, content, Seen())
+            except Changed:
+                log.info("file_was_added", path=path)
+
+    def _delete(self, path: str) -> None:
+        try:
+            self._objects.delete(path)
+        except NothingThere:
+            if not self._objects.head(HOME).etag:
+                raise
+
+    def _is_there(self, path: str, content: bytes, seen: Seen) -> bool:
+        if not seen.etag or seen.size_bytes != len(content):
+            return False
+        return is_md5_of(seen.etag, content) or self._objects.get(path) == content
+
+    def _all(self, work: Callable[[T], R], each: Iterable[T], ends_at: float) -> list[R]:
+        """Do something with each of many, several at once; begin no more when one has failed or the time is over."""
+        waiting, done = iter(each), list[R]()
+        self._find_out_whether_it_is_back()
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            while batch := list(islice(waiting, _MADE_AT_ONCE)):
+                if self._clock() > ends_at:
+                    raise PublishError("cannot publish all files in the bucket: it is too slow")
+                futures = [pool.submit(work, one) for one in batch]
+                try:
+                    done += [future.result() for future in futures]
+                finally:
+                    for future in futures:
+                        future.cancel()
+        return done
+
+    def _find_out_whether_it_is_back(self) -> None:
+        """Let one request find out, where the bucket was away: of many at once all others would be refused."""
+        if self._objects.is_away:
+            with suppress(ObjectsError):  # the requests that follow say so
+                self._objects.head(HOME)
+
+    @contextmanager
+    def _translated(self, what: str, path: str) -> Iterator[None]:
+        """Raise PublishError for what keeps the block from the bucket, and remember it for monitors if it wrote."""
+        if not _is_key(path):
+            raise cannot(what, path, "bucket", "it is not the path of a public file")
+        try:
+            yield
+        except ObjectsError as error:
+            if not isinstance(error, BucketAway) and what != "read":
+                self._write_trouble = str(error)
+            raise cannot(what, path, "bucket", error) from error
+        if what == "write":
+            self._write_trouble = ""
+
+
+def _is_key(path: str) -> bool:
+    return len(path) <= _LONGEST_PATH and _PATH.fullmatch(path) is not None

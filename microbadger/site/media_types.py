@@ -1,0 +1,31 @@
+"""Says of which type a public file is, and how long a CDN and a reader may keep it.
+
+The service answers with these headers, and a bucket keeps them beside each object.
+"""
+
+import mimetypes
+
+# For the last two directives see https://www.rfc-editor.org/rfc/rfc5861.
+KEPT_BY_CACHES = "public, max-age=300, s-maxage=300, stale-while-revalidate=86400, stale-if-error=604800"
+
+HTML = "text/html; charset=utf-8"
+JSON = "application/json"
+SVG = "image/svg+xml"
+MEDIA_TYPES = {
+    ".svg": SVG,
+    ".json": JSON,
+    ".html": HTML,
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".xml": "application/atom+xml; charset=utf-8",
+}
+
+
+def media_type_of(path: str) -> str:
+    """Return the type of the file at a path, by what its name ends in.
+
+    >>> media_type_of("badges/size/alpine:3.22.svg")
+    'image/svg+xml'
+    """
+    extension = path[path.rfind(".") :]
+    return MEDIA_TYPES.get(extension) or mimetypes.guess_type(path)[0] or "application/octet-stream"

@@ -1,0 +1,75 @@
+"""Keeps the leases of a process from expiring while their holders work, with one thread for all of them.
+
+So a lease can be short: if the whole process stands still or its machine is gone, another process soon takes it. And a
+holder need not renew it while it waits for a registry.
+"""
+
+import os
+import threading
+from contextlib import suppress
+from typing import Protocol
+
+from microbadger.logs import EventLog
+from microbadger.store.database import StoreError
+
+log = EventLog(__name__)
+
+
+class Kept(Protocol):
+    """A lease that its holder uses."""
+
+    name: str
+
+    def keep(self) -> None:
+        """Extend it if that is due. Raises StoreError."""
+
+
+class Heartbeat:
+    """The thread; there is none while there is no lease, and a forked process begins with none."""
+
+    _is_running: bool
+
+    def __init__(self, period_seconds: float) -> None:
+        self._period_seconds = period_seconds
+        self._begin()
+
+    def add(self, lease: Kept) -> None:
+        """Keep a lease from now on."""
+        if self._pid != os.getpid():
+            self._begin()
+        with self._lock:
+            self._kept.add(lease)
+            if not self._is_running:
+                self._start()
+
+    def remove(self, lease: Kept) -> None:
+        """Let a lease expire."""
+        self._kept.discard(lease)
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._kept: set[Kept] = set()
+        self._is_running = False
+
+    def _start(self) -> None:
+        """Start the thread. Where no more threads are allowed, a lease lasts as long as it does by itself."""
+        try:
+            threading.Thread(target=self._run, name="heartbeat", daemon=True).start()
+        except RuntimeError as error:
+            log.warning("thread_not_started", name="heartbeat", error=error)
+        else:
+            self._is_running = True
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        while True:
+            pause.wait(self._period_seconds)
+            with self._lock:
+                leases = sorted(self._kept.copy(), key=lambda lease: lease.name)
+                if not leases:
+                    self._is_running = False
+                    return
+            for lease in leases:
+                with suppress(StoreError):  # the next beat tries again, and whatever needs the database reports that
+                    lease.keep()
