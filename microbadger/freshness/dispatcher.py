@@ -78,7 +78,7 @@ class Dispatcher:
             self._attempt("end claims", self._claims.end_all)
 
     def begin_due(self) -> None:
-        """Begin due checks, too, now that images that are no longer tracked have been found."""
+        """Allow due checks to begin. Images that are no longer tracked must have been found before."""
         self._may_begin_due.set()
 
     def wake(self) -> None:

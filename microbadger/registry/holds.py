@@ -23,7 +23,7 @@ _UPDATED = ("paused_until",)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hold:
-    """The time until which this process leaves a host alone, because the host told it so."""
+    """When this process may ask a host again that asked for a pause."""
 
     until: float
 
@@ -56,7 +56,7 @@ class Holds:
         return left_seconds if 0 < left_seconds <= LONGEST_PAUSE_SECONDS else 0.0  # more, and the clock was set back
 
     def of_all(self) -> dict[str, datetime]:
-        """Return until when each host is left alone, whichever process was told so. Raises StoreError."""
+        """Return when each host that asked any process for a pause may be asked again. Raises StoreError."""
         until = {host: hold.until for host, hold in list(self._own.items())}
         if self._database is not None:
             with self._database.read() as connection:

@@ -27,6 +27,7 @@ class PatientConnection(psycopg.Connection[TupleRow]):
     """How long to wait; 0 for as long as it takes."""
 
     def wait(self, gen: PQGen[T], interval: float = _INTERVAL_SECONDS, timeout: float | None = None) -> T:
+        """Wait for an answer, for so many seconds at most. Raises OperationalError after closing the connection."""
         if timeout or not self.answer_seconds:
             return super().wait(gen, interval, timeout)
         seconds = time_left(self.answer_seconds)
