@@ -109,6 +109,11 @@ class ObjectStore:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{prefix}/")
         return {item["Key"].removeprefix(f"{prefix}/") for page in pages for item in page.get("Contents", [])}
 
+    def etag(self, prefix: str, path: str) -> str:
+        """Return the ETag of an object, quoted as in HTTP."""
+        found = self.client.head_object(Bucket=BUCKET, Key=f"{prefix}/{path}")
+        return str(found["ETag"])
+
 
 def environment_of(address: BucketAddress) -> dict[str, str]:
     """Return the variables with which a service uses a bucket."""

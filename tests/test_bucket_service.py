@@ -90,6 +90,17 @@ def test_every_worker_uses_the_bucket(
     assert f"badges/layers/{name}:{TAG}.svg" in moto_store.keys(address.prefix)
 
 
+def test_the_service_and_the_bucket_have_the_same_etag_for_a_file(
+    tmp_path: Path, fake: FakeRegistry, moto_store: ObjectStore
+) -> None:
+    address, name = moto_store.address(), f"{fake.host}/team/web"
+    with over_bucket(tmp_path, fake, environment_of(address)) as service:
+        service.wait_for_image(name)
+        for path in (f"v1/images/{name}.json", f"badges/size/{name}.svg", f"images/{name}/index.html"):
+            answer = requests.get(f"{service.url}/{path}", headers={"Accept-Encoding": "identity"}, timeout=20)
+            assert answer.headers["ETag"] == moto_store.etag(address.prefix, path), path
+
+
 def test_the_commands_work_with_a_bucket(tmp_path: Path, fake: FakeRegistry, ceph_store: ObjectStore) -> None:
     address, name = ceph_store.address(), f"{fake.host}/team/web"
     service = over_bucket(tmp_path, fake, environment_of(address))

@@ -7,7 +7,7 @@ from microbadger.site.image_files import ImageFiles, Maker, status_files
 from microbadger.site.image_list import ListEntry, entry_of, list_page, listed
 from microbadger.site.list_pages import MOST_ON_A_PAGE, in_pages, list_file
 from microbadger.site.markup import FORMATS, badge_link
-from microbadger.site.media_types import HTML, JSON, KEPT_BY_CACHES, MEDIA_TYPES, SVG, media_type_of
+from microbadger.site.media_types import HTML, JSON, KEPT_BY_CACHES, MEDIA_TYPES, SVG, etag_of, media_type_of
 from microbadger.site.options import SiteOptions
 from microbadger.site.pages import LISTED_ON_HOME, STATES, absent_page, home_page
 from microbadger.site.paths import (
@@ -58,6 +58,7 @@ __all__ = [
     "badge_link",
     "common_files",
     "entry_of",
+    "etag_of",
     "has_own_paths",
     "home_page",
     "image_in",
