@@ -27,7 +27,7 @@ from tests.child_processes import ENDS_WITH_US
 from tests.real_registry import free_port, wait_until
 
 START_SECONDS = 60.0
-COMMAND_SECONDS = 30.0
+COMMAND_SECONDS = 60.0
 BUCKET = "badges"
 _PROGRAMS = ("ceph", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin")
 _FSID = "7b0d0f5e-6b1f-4d5e-9a53-1f2f3c4d5e6f"

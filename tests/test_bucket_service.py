@@ -50,7 +50,7 @@ def answers(service: RunningService, name: str) -> dict[str, object]:
     """Return what each address answers, but for the address of the service itself."""
     found: dict[str, object] = {}
     for path in PATHS:
-        answer = requests.get(service.url + path.format(name), timeout=20, allow_redirects=False)
+        answer = requests.get(service.url + path.format(name), timeout=60, allow_redirects=False)
         headers = {header: answer.headers.get(header) for header in HEADERS}
         found[path] = (answer.status_code, answer.content, headers)
     return found
@@ -84,7 +84,7 @@ def test_every_worker_uses_the_bucket(
         for _ in range(20):
             service.wait_for_badge(f"layers/{name}:{TAG}", "layers: 2")
         fake.push("team/web", "latest", image(layers=[1, 2, 3]))
-        assert service.push(name, 10).status_code == 200
+        assert service.push(name, 60).status_code == 200
         assert service.badge(f"layers/{name}") == "layers: 3"
         service.wait(lambda: "index.html" in moto_store.keys(address.prefix), "a home page in the bucket")
     assert f"badges/layers/{name}:{TAG}.svg" in moto_store.keys(address.prefix)
@@ -129,9 +129,9 @@ def test_the_service_starts_and_answers_while_the_bucket_is_away(
         assert any("bucket" in problem for problem in problems)
         assert store.url not in str(problems)
         fake.push("team/web", "latest", image(layers=[1, 2, 3]))
-        assert service.push(name, 10).status_code == 502
+        assert service.push(name, 60).status_code == 502
         assert service.command("publish").returncode == 1
         store.fault = lambda _method, _key: None
-        service.wait(lambda: service.push(name, 10).status_code == 200, "a check that publishes", 30)
+        service.wait(lambda: service.push(name, 10).status_code == 200, "a check that publishes")
         service.wait(lambda: not service.get("/healthz").json()["Problems"], "no problem any more")
     assert b"layers: 3" in (store.file(f"badges/layers/{name}.svg") or b"")

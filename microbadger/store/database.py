@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from weakref import WeakSet
+from weakref import ref
 
 from sqlalchemy import Connection, Engine, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
@@ -115,10 +115,8 @@ class Database:
         self._is_only_read = is_only_read
         self._writing = threading.Lock()
         self._lock = threading.Lock()
-        self._opened: _Opened | None = None
         self._gave_up_at = float("-inf")
         self._gave_up_because: Exception | None = None
-        _ALL.add(self)
 
     def read(self) -> AbstractContextManager[Connection]:
         """Give a connection within a transaction that only reads; keep it short. Raises StoreError."""
@@ -148,6 +146,10 @@ class Database:
         return [str(self._unusable(READ_ONLY)), *self._set_aside] if is_lost else self._set_aside
 
     @property
+    def _opened(self) -> "_Opened | None":
+        return _OPEN.get(ref(self))
+
+    @property
     def _set_aside(self) -> list[str]:
         return [
             f"The database was damaged and set aside as {copy}: what could not be read of it, perhaps subscriptions, is"
@@ -157,12 +159,13 @@ class Database:
 
     def close(self) -> None:
         """Close every connection, those in use when their transaction ends; the next transaction opens new ones."""
-        with _GATE:
-            self._close()
+        with GATE, self._lock:
+            if opened := _OPEN.pop(ref(self), None):
+                opened.connections.close()
 
     @contextmanager
     def _transaction(self, kind: postgresql.Kind) -> Iterator[Connection]:
-        with _GATE, nullcontext() if kind == "read" else self._turn_to_write():
+        with GATE, nullcontext() if kind == "read" else self._turn_to_write():
             opened = self._current()
             try:
                 with opened.connections.transaction("read" if self._is_only_read else kind) as connection:
@@ -225,7 +228,8 @@ class Database:
                 with self._turn_to_open():
                     opened = self._opened
                     if opened is None or not self._is_current(opened):
-                        opened = self._opened = self._open_unless_in_vain(opened, asked_at)
+                        _close_forgotten()
+                        opened = _OPEN[ref(self)] = self._open_unless_in_vain(opened, asked_at)
         except OSError as error:
             raise self._unusable(f"{error.strerror or error}; make its folder writable") from error
         except UnknownSchema as error:
@@ -354,12 +358,6 @@ class Database:
             remove_database(new)
             raise
 
-    def _close(self) -> None:
-        with self._lock:
-            opened, self._opened = self._opened, None
-        if opened:
-            opened.connections.close()
-
     def _failed(self, error: Exception, before: str = "") -> StoreError:
         """Return what is wrong with the database for an error of its driver."""
         if self._is_only_read and is_damage(error):
@@ -398,12 +396,22 @@ class _Opened:
         return self.is_of(stamp) and (self.is_damaged or stamp.size_bytes < self.stamp.size_bytes)
 
 
-_ALL: WeakSet[Database] = WeakSet()
+_OPEN: dict["ref[Database]", _Opened] = {}
+"""What each database has open; held here, or the garbage collector would close it, also while another thread forks."""
+
+
+def _close_forgotten() -> None:
+    """Close what databases that are gone have left open."""
+    for database in list(_OPEN):
+        if database() is None and (opened := _OPEN.pop(database, None)):
+            opened.connections.close()
 
 
 def _close_all() -> None:
-    for database in list(_ALL):
-        database._close()  # the gate is shut
+    while _OPEN:
+        _, opened = _OPEN.popitem()
+        opened.connections.close()
 
 
-_GATE = ForkGate(_close_all)
+GATE = ForkGate(_close_all)
+"""Every use of SQLite is within it."""

@@ -378,9 +378,9 @@ def test_a_page_says_that_its_image_is_failing_until_it_is_not(
         fake.push("team/web", "latest", image())
         name = f"{fake.host}/team/web"
         with RunningService(tmp_path, [name]) as service, reading(chromium, service.url) as page:
-            assert service.push(name, wait_seconds=30).json()["Result"] == "fresh"
+            assert service.push(name, wait_seconds=60).json()["Result"] == "fresh"
             is_down.set()
-            assert service.push(name, wait_seconds=30).status_code == 502
+            assert service.push(name, wait_seconds=60).status_code == 502
             page.goto(f"/images/{name}")
             trouble = page.locator("[data-status] p")
             trouble.wait_for()
@@ -389,7 +389,7 @@ def test_a_page_says_that_its_image_is_failing_until_it_is_not(
             assert page.locator("#layers .layers").count() == 1
 
             is_down.clear()
-            assert service.push(name, wait_seconds=30).json()["Result"] == "fresh"
+            assert service.push(name, wait_seconds=60).json()["Result"] == "fresh"
 
             page.reload()
             page.locator("#checked time").wait_for()
