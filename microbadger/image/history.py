@@ -120,7 +120,7 @@ def thinned(points: Sequence[PointDocument], most: int = MOST_POINTS) -> list[Po
     """Return at most so many points: the first one, the newer half, and those between that are furthest apart."""
     kept = list(points)
     while len(kept) > most:
-        times = [_moment(point["Time"]) for point in kept]
+        times = [datetime.fromisoformat(point["Time"]) for point in kept]
         older_half = range(1, len(kept) - most // 2)
         del kept[min(older_half, key=lambda place: times[place + 1] - times[place - 1])]
     return kept
@@ -199,7 +199,3 @@ def _whole_second(time: str) -> str:
     '2018-12-14T08:47:51Z'
     """
     return f"{time[:19]}Z"
-
-
-def _moment(time: str) -> datetime:
-    return datetime.fromisoformat(time)

@@ -142,7 +142,7 @@ def _keep_history(connection: Connection) -> None:
     text_type, bytes_type = ('TEXT COLLATE "C"', "BYTEA") if is_postgresql else ("TEXT", "BLOB")
     _execute(
         connection,
-        f"CREATE TABLE history (image {text_type} NOT NULL PRIMARY KEY, document {bytes_type} NOT NULL)",
+        f"CREATE TABLE IF NOT EXISTS history (image {text_type} NOT NULL PRIMARY KEY, document {bytes_type} NOT NULL)",
     )
 
 

@@ -276,6 +276,8 @@ def test_choices_are_those_of_the_service() -> None:
     assert parameters["Style"]["schema"]["enum"] == list(STYLES)
     assert SCHEMAS["NotificationFields"]["properties"]["Format"]["enum"] == list(FORMATS)
     assert status["State"]["enum"] == list(get_args(documents.State))
+    assert SCHEMAS["Series"]["properties"]["Points"]["maxItems"] == history.MOST_POINTS
+    assert SCHEMAS["History"]["properties"]["Tags"]["maxItems"] == history.MOST_SERIES
     for name in ("Status", "Failure"):
         assert SCHEMAS[name]["properties"]["Reason"]["enum"] == list(get_args(documents.Reason))
 
