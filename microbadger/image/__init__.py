@@ -7,6 +7,7 @@ from microbadger.image.changes import (
     ChangeDocument,
     ChangeLogDocument,
     Changes,
+    Kind,
     change_document,
     changes_between,
 )
@@ -22,6 +23,7 @@ from microbadger.image.describe import (
     tagged,
     with_details_of,
 )
+from microbadger.image.differences import DifferenceDocument
 from microbadger.image.documents import (
     HubDetails,
     ImageDocument,
@@ -85,11 +87,13 @@ __all__ = [
     "Changes",
     "Config",
     "Descriptor",
+    "DifferenceDocument",
     "HubDetails",
     "ImageDocument",
     "Index",
     "InvalidManifest",
     "InvalidReference",
+    "Kind",
     "Labels",
     "LayerDocument",
     "Manifest",

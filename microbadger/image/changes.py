@@ -6,8 +6,9 @@ The last changes of an image are published in ``v1/images/<repository>/-/changes
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict
+from typing import Literal, NotRequired, TypedDict
 
+from microbadger.image.differences import DifferenceDocument
 from microbadger.image.documents import ImageDocument, format_time, sha_of, tags_of
 
 MOST_CHANGES = 100
@@ -37,23 +38,42 @@ class Changes:
 NO_CHANGES = Changes({}, {}, {})
 
 
+Kind = Literal["new", "moved", "rebuilt", "deleted"]
+"""What happened to a tag. One that was ``rebuilt`` names the same platforms and layers as before."""
+
+
 class NewTagDocument(TypedDict):
+    """A tag that is new, with up to ten other tags of its version."""
+
     tag: str
     SHA: str
     Digest: str
+    Kind: NotRequired[Kind]
+    NewTags: NotRequired[list[str]]
 
 
 class ChangedTagDocument(TypedDict):
+    """A tag that names another version, with up to ten other tags of each, and what differs between the two.
+
+    ``Difference`` is left out if nothing differs, or if the change has too many of them.
+    """
+
     tag: str
     OldDigest: str
     NewDigest: str
+    Kind: NotRequired[Kind]
+    OldTags: NotRequired[list[str]]
+    NewTags: NotRequired[list[str]]
+    Difference: NotRequired[DifferenceDocument]
 
 
 class DeletedTagDocument(TypedDict):
-    """A tag that is gone, with the last digest it had."""
+    """A tag that is gone, with the last digest it had, and up to ten other tags that its version had."""
 
     tag: str
     Digest: str
+    Kind: NotRequired[Kind]
+    OldTags: NotRequired[list[str]]
 
 
 class ChangeDocument(TypedDict):
