@@ -57,7 +57,7 @@ from microbadger.image.manifest import (
     parse_config,
     parse_manifest,
 )
-from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage
+from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, with_names_only
 from microbadger.image.reference import (
     DOCKER_HUB,
     InvalidReference,
@@ -71,6 +71,7 @@ from microbadger.image.shapes import has_shape, parse_kept
 from microbadger.image.strict_json import parse_json, parse_object
 from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
 from microbadger.image.version_facts import facts_of, related
+from microbadger.image.words import platform_text, size_text
 
 __all__ = [
     "ACCEPT",
@@ -137,12 +138,15 @@ __all__ = [
     "parse_kept",
     "parse_manifest",
     "parse_object",
+    "platform_text",
     "read_labels",
     "read_time",
     "related",
     "says_something",
     "shown_at",
+    "size_text",
     "tagged",
     "tags_of",
     "with_details_of",
+    "with_names_only",
 ]
