@@ -5,9 +5,12 @@ from microbadger.image.changes import (
     MOST_CHANGES,
     NO_CHANGES,
     ChangeDocument,
+    ChangedTagDocument,
     ChangeLogDocument,
     Changes,
+    DeletedTagDocument,
     Kind,
+    NewTagDocument,
     change_document,
     changes_between,
 )
@@ -23,7 +26,7 @@ from microbadger.image.describe import (
     tagged,
     with_details_of,
 )
-from microbadger.image.differences import DifferenceDocument
+from microbadger.image.differences import DifferenceDocument, difference
 from microbadger.image.documents import (
     HubDetails,
     ImageDocument,
@@ -57,6 +60,7 @@ from microbadger.image.manifest import (
     parse_config,
     parse_manifest,
 )
+from microbadger.image.moves import Move, change_title, moves_of
 from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, with_names_only
 from microbadger.image.reference import (
     DOCKER_HUB,
@@ -67,6 +71,7 @@ from microbadger.image.reference import (
     is_tag,
     kept_repositories,
 )
+from microbadger.image.sentences import difference_lines
 from microbadger.image.shapes import has_shape, parse_kept
 from microbadger.image.strict_json import parse_json, parse_object
 from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
@@ -85,8 +90,10 @@ __all__ = [
     "PREFERRED_PLATFORM",
     "ChangeDocument",
     "ChangeLogDocument",
+    "ChangedTagDocument",
     "Changes",
     "Config",
+    "DeletedTagDocument",
     "Descriptor",
     "DifferenceDocument",
     "HubDetails",
@@ -98,6 +105,8 @@ __all__ = [
     "Labels",
     "LayerDocument",
     "Manifest",
+    "Move",
+    "NewTagDocument",
     "Platform",
     "PlatformDocument",
     "PlatformImage",
@@ -111,11 +120,14 @@ __all__ = [
     "UnsupportedManifest",
     "VersionDocument",
     "change_document",
+    "change_title",
     "changes_between",
     "choose",
     "current_version",
     "describe_image",
     "describe_version",
+    "difference",
+    "difference_lines",
     "digest_of",
     "document_bytes",
     "facts_of",
@@ -132,6 +144,7 @@ __all__ = [
     "is_version_tag",
     "kept_repositories",
     "most_specific",
+    "moves_of",
     "outline_version",
     "parse_config",
     "parse_json",
