@@ -14,6 +14,14 @@ from microbadger.image.changes import (
     change_document,
     changes_between,
 )
+from microbadger.image.comparisons import (
+    SEPARATOR,
+    ComparedVersionDocument,
+    ComparisonDocument,
+    comparison,
+    named_pair,
+    version_called,
+)
 from microbadger.image.describe import (
     current_version,
     describe_image,
@@ -88,10 +96,13 @@ __all__ = [
     "MOST_CHANGES",
     "NO_CHANGES",
     "PREFERRED_PLATFORM",
+    "SEPARATOR",
     "ChangeDocument",
     "ChangeLogDocument",
     "ChangedTagDocument",
     "Changes",
+    "ComparedVersionDocument",
+    "ComparisonDocument",
     "Config",
     "DeletedTagDocument",
     "Descriptor",
@@ -123,6 +134,7 @@ __all__ = [
     "change_title",
     "changes_between",
     "choose",
+    "comparison",
     "current_version",
     "describe_image",
     "describe_version",
@@ -145,6 +157,7 @@ __all__ = [
     "kept_repositories",
     "most_specific",
     "moves_of",
+    "named_pair",
     "outline_version",
     "parse_config",
     "parse_json",
@@ -160,6 +173,7 @@ __all__ = [
     "size_text",
     "tagged",
     "tags_of",
+    "version_called",
     "with_details_of",
     "with_names_only",
 ]

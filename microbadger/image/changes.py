@@ -138,7 +138,7 @@ def change_document(
             for tag, sha in sorted(changes.new.items())
         ],
         Changed=[
-            ChangedTagDocument(tag=tag, OldDigest=old.digest_of(tag), NewDigest=new.digest_of(tag))
+            ChangedTagDocument(tag=tag, OldDigest=old.digest_of(tag), NewDigest=new.digest_of(tag), Kind="moved")
             for tag in sorted(changes.changed)
         ],
         Deleted=[
@@ -196,11 +196,11 @@ def _add_differences(change: ChangeDocument, old: _Versions, new: _Versions) -> 
     for number, moves in enumerate(groups):
         tag, is_detailed = moves[0]["tag"], number < _MOST_COMPARED
         before, after = (each.with_details(tag) if is_detailed else each.of[tag] for each in (old, new))
-        kind: Kind = "rebuilt" if is_rebuilt(before, after) else "moved"
-        if kind == "moved" and is_detailed:
+        if is_rebuilt(before, after):
+            for move in moves:
+                move["Kind"] = "rebuilt"
+        elif is_detailed:
             found[number] = fitted(difference(before, after, IN_A_CHANGE), _LARGEST_DIFFERENCE_BYTES)
-        for move in moves:
-            move["Kind"] = kind
     firsts = [(moves[0], found.get(number)) for number, moves in enumerate(groups)]
     others = [(move, found.get(number)) for number, moves in enumerate(groups) for move in moves[1:]]
     room_bytes = _MOST_DIFFERENCES_BYTES
