@@ -25,6 +25,7 @@ from microbadger.image import (
     read_labels,
     tags_of,
 )
+from microbadger.site.change_rows import change_entries
 from microbadger.site.history_chart import history_chart
 from microbadger.site.label_table import label_table, table_of
 from microbadger.site.markup import FORMATS, BadgeLink, badge_link
@@ -136,7 +137,7 @@ def image_page(
         markup=_markup_templates(repository, site.base_url),
         styles=STYLES,
         formats=_FORMAT_NAMES,
-        changes=changes[:_CHANGES_SHOWN],
+        changes=change_entries(changes[:_CHANGES_SHOWN], image, paths, is_static=site.is_static),
         points=points[: -_POINTS_SHOWN - 1 : -1],
         chart=history_chart(points, f"{paths.name}:{tag}" if tag else paths.name),
         tag_count=tag_count_text(image),

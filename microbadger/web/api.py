@@ -11,6 +11,7 @@ from microbadger.freshness import Freshness
 from microbadger.image import Reference, Repository, document_bytes, image_name, shown_at
 from microbadger.site import CATALOGUE, ImagePaths
 from microbadger.web.answers import PASSING, document_answer, error_answer, file_answer
+from microbadger.web.comparisons import UnknownVersion, asked_pair, compared
 from microbadger.web.files import PublicFiles, parse_name, paths_of
 
 _PAGE_SIZE = 50
@@ -34,6 +35,7 @@ class ApiRoutes:
             ("/-/<page>", self.page),
             ("/<path:name>/version/<sha>", self.version),
             ("/<path:name>/-/changes.json", self.changes),
+            ("/<path:name>/-/compare/<path:pair>", self.compare),
             ("/<path:name>/-/history.json", self.history),
             ("/<path:name>/-/status.json", self.status),
             ("/<path:name>", self.image),
@@ -72,6 +74,18 @@ class ApiRoutes:
     def history(self, name: str) -> Response:
         """Which versions the tags of an image named over time."""
         return self._read(name, lambda paths: paths.history)
+
+    def compare(self, name: str, pair: str) -> Response:
+        """What differs between two versions of an image."""
+        asked, repository = asked_pair(pair.removesuffix("/")), self._tracked(name)
+        image = self.freshness.published(repository)
+        if image is None:
+            return self._unread(repository)
+        try:
+            found = compared(self.freshness, repository, image, asked)
+        except UnknownVersion as error:
+            raise NotFound(str(error)) from error
+        return file_answer(document_bytes(found), CATALOGUE)
 
     def status(self, name: str) -> Response:
         """How the last check of an image went, and when the next one is due."""
