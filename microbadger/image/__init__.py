@@ -41,6 +41,7 @@ from microbadger.image.documents import (
 )
 from microbadger.image.errors import InvalidManifest, UnsupportedManifest
 from microbadger.image.fields import read_time
+from microbadger.image.first_seen import Sight, Sighting, new_sights, sights_in, with_first_seen
 from microbadger.image.labels import KNOWN_FIELDS, Labels, read_labels, says_something
 from microbadger.image.manifest import (
     ACCEPT,
@@ -100,6 +101,8 @@ __all__ = [
     "Reference",
     "RelativeDocument",
     "Repository",
+    "Sight",
+    "Sighting",
     "State",
     "StatusDocument",
     "TagDocument",
@@ -127,6 +130,7 @@ __all__ = [
     "is_version_tag",
     "kept_repositories",
     "most_specific",
+    "new_sights",
     "outline_version",
     "parse_config",
     "parse_json",
@@ -138,7 +142,9 @@ __all__ = [
     "related",
     "says_something",
     "shown_at",
+    "sights_in",
     "tagged",
     "tags_of",
     "with_details_of",
+    "with_first_seen",
 ]

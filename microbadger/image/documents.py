@@ -17,7 +17,15 @@ Reason = Literal["not_found", "denied", "rate_limited", "unreachable", "bad_answ
 
 
 class TagDocument(TypedDict):
+    """A tag of a version.
+
+    ``FirstSeen`` is when this service first saw the tag name the digest. ``FirstSeenIsExact`` is false where the tag
+    may have named it before, and left out elsewhere.
+    """
+
     tag: str
+    FirstSeen: NotRequired[str]
+    FirstSeenIsExact: NotRequired[bool]
 
 
 class LicenseDocument(TypedDict):
@@ -81,7 +89,8 @@ class VersionDocument(TypedDict):
 
     ``Unsupported`` says in a sentence why it cannot be described, such as "this is a Helm chart, not a container
     image"; ``Unread`` says why it could not be read. ``InheritedLabels`` are the keys of labels that are the base
-    image's: they are in ``Labels`` and describe the base.
+    image's: they are in ``Labels`` and describe the base. ``FirstSeen`` is when this service first saw the digest.
+    ``FirstSeenIsExact`` is false where it may have been there before, and left out elsewhere.
     """
 
     SHA: str
@@ -104,6 +113,8 @@ class VersionDocument(TypedDict):
     Annotations: NotRequired[dict[str, str]]
     Source: NotRequired[str]
     Base: NotRequired[BaseDocument]
+    FirstSeen: NotRequired[str]
+    FirstSeenIsExact: NotRequired[bool]
     DiffIDs: NotRequired[list[str]]
     Unsupported: NotRequired[str]
     Unread: NotRequired[str]
@@ -138,6 +149,8 @@ class ImageDocument(TypedDict):
     Annotations: NotRequired[dict[str, str]]
     Source: NotRequired[str]
     Base: NotRequired[BaseDocument]
+    FirstSeen: NotRequired[str]
+    FirstSeenIsExact: NotRequired[bool]
     Cut: NotRequired[list[str]]
 
 

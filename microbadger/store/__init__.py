@@ -44,6 +44,7 @@ from microbadger.store.tables import (
     SUBSCRIPTIONS,
     TAG_LISTS,
     TRACKED_IMAGES,
+    UNTRACKED_IMAGES,
     VERSIONS,
 )
 from microbadger.store.upserts import excluded, upsert, upsert_selected
@@ -72,6 +73,7 @@ __all__ = [
     "SUBSCRIPTIONS",
     "TAG_LISTS",
     "TRACKED_IMAGES",
+    "UNTRACKED_IMAGES",
     "VERSIONS",
     "CountLabels",
     "Counts",
