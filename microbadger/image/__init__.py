@@ -66,6 +66,7 @@ from microbadger.image.reference import (
     is_tag,
     kept_repositories,
 )
+from microbadger.image.release_documents import ReleasesDocument, releases_document
 from microbadger.image.shapes import has_shape, parse_kept
 from microbadger.image.strict_json import parse_json, parse_object
 from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
@@ -100,6 +101,7 @@ __all__ = [
     "Reason",
     "Reference",
     "RelativeDocument",
+    "ReleasesDocument",
     "Repository",
     "Sight",
     "Sighting",
@@ -140,6 +142,7 @@ __all__ = [
     "read_labels",
     "read_time",
     "related",
+    "releases_document",
     "says_something",
     "shown_at",
     "sights_in",

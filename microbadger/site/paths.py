@@ -132,6 +132,10 @@ class ImagePaths:
         return f"v1/images/{self.name}/-/changes.json"
 
     @property
+    def releases(self) -> str:
+        return f"v1/images/{self.name}/-/releases.json"
+
+    @property
     def status(self) -> str:
         return f"v1/images/{self.name}/-/status.json"
 
