@@ -39,6 +39,7 @@ from microbadger.image import (
     hub_details,
     is_same,
     related,
+    sights_in,
     with_details_of,
 )
 from microbadger.notifications import Notifications
@@ -99,6 +100,7 @@ class Publication:
         is as this service makes it. Raises PublishError, StoreError and LeaseLost.
         """
         versions, stacks = self._with_relatives(repository, survey.versions)
+        versions, first_sights = self.records.sightings.seen_at(repository, versions, before, survey.known)
         after = self._describe(repository, versions, survey, before)
         if before and is_same(before, after):
             self._remember_tags(lease, repository, survey)
@@ -120,10 +122,11 @@ class Publication:
         unchanged = recorded - changed.keys() if is_ours else set[str]()
         plan = self._plan(repository, files, unchanged, is_complete=is_ours or not self.publisher.may_be_cut)
         over = self._seen(repository)  # before the lease is proved: who takes it from now on writes another one
-        with self.database.write() as connection:
+        with self.database.write(durable=bool(first_sights)) as connection:
             lease.prove(connection)
             self.checks.publishing(connection, repository)
             self.records.add_files(connection, repository, plan.new)
+            self.records.sightings.add(connection, repository, first_sights, sights_in(after))
         try:
             paths = set(self.publisher.publish(plan.files, plan.gone, over))
             with self.database.write(durable=True) as connection:
@@ -279,16 +282,13 @@ class Publication:
         survey: Survey,
         before: ImageDocument | None,
     ) -> ImageDocument:
-        now = self.checks.now()
-        seen_now = {version["Digest"]: now.timestamp() for version in versions}
         return describe_image(
             repository,
             versions,
-            updated_at=now,
+            updated_at=self.checks.now(),
             webhook_url=self.webhooks.of(repository) if self.webhooks else None,
             hub=survey.hub or (hub_details(before) if before else None),
             tag_count=survey.tag_count,
-            first_seen=seen_now | self.records.first_seen(repository),
         )
 
     def _changed_versions(

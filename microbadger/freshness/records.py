@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from microbadger.freshness.checks import check_anew, mark_lists_stale
 from microbadger.freshness.histories import Histories
-from microbadger.freshness.last_check import is_moment
+from microbadger.freshness.sightings import Sightings
 from microbadger.freshness.tag_lists import TagLists
 from microbadger.image import (
     MOST_CHANGES,
@@ -24,11 +24,9 @@ from microbadger.image import (
     Repository,
     VersionDocument,
     document_bytes,
-    has_shape,
     image_name,
     kept_repositories,
     parse_kept,
-    tags_of,
 )
 from microbadger.logs import EventLog
 from microbadger.site import entry_of, searchable
@@ -36,7 +34,6 @@ from microbadger.store import (
     BROKEN_CONTENT,
     CHANGES,
     CONTENT,
-    FIRST_SEEN,
     HISTORY,
     PUBLIC_FILES,
     RECORDS,
@@ -47,8 +44,6 @@ from microbadger.store import (
 )
 
 log = EventLog(__name__)
-
-_NO_TAG = ""
 
 _DOCUMENT = select(RECORDS.c.document).where(RECORDS.c.image == bindparam("which"))
 _UPDATED_AT = select(RECORDS.c.updated_at).where(RECORDS.c.image == bindparam("which"))
@@ -65,10 +60,6 @@ _CHANGES = (
     .order_by(CHANGES.c.number.desc())
     .limit(MOST_CHANGES)
 )
-_FIRST_SEEN = select(FIRST_SEEN.c.digest, FIRST_SEEN.c.seen_at).where(
-    FIRST_SEEN.c.image == bindparam("which"), FIRST_SEEN.c.tag == bindparam("its_tag")
-)
-
 _FILES = select(PUBLIC_FILES.c.path).where(PUBLIC_FILES.c.image == bindparam("which"))
 _FILE = _FILES.where(PUBLIC_FILES.c.path == bindparam("its_path"))
 _REMOVE_FILE = PUBLIC_FILES.delete().where(
@@ -91,9 +82,9 @@ class Records:
 
     def __init__(self, database: Database, *, now: Callable[[], datetime]) -> None:
         self._database = database
-        self._now = now
         self.tag_lists = TagLists(database)
         self.histories = Histories(database)
+        self.sightings = Sightings(database, now=now)
 
     def image(self, repository: Repository) -> ImageDocument | None:
         """Return the document of an image; None where it was never read."""
@@ -135,12 +126,6 @@ class Records:
             self._have_it_read_again(repository, f"version {sha}")
         return None
 
-    def first_seen(self, repository: Repository) -> dict[str, float]:
-        """Return when each digest was first seen, as a Unix time."""
-        with self._database.read() as connection:
-            rows = connection.execute(_FIRST_SEEN, {"which": str(repository), "its_tag": _NO_TAG}).all()
-        return {row.digest: row.seen_at for row in rows if has_shape(row.seen_at, float) and is_moment(row.seen_at)}
-
     def changes(self, repository: Repository) -> ChangeLogDocument:
         """Return the last changes of an image, the newest first."""
         with self._database.read() as connection:
@@ -161,7 +146,7 @@ class Records:
         """Replace the record of an image; ``versions`` are those whose documents are new or changed.
 
         It ``is_public`` if an anonymous reader was shown it.
-        Documents of versions that the image has no longer are removed, and the first sight of each tag and digest kept.
+        Documents of versions that the image has no longer are removed.
         """
         name = str(repository)
         entry = entry_of(repository, image)
@@ -180,8 +165,6 @@ class Records:
         if rows:
             upsert(connection, VERSIONS, rows, update=["document"])
         self._remove_versions(connection, name, {version["SHA"] for version in image["Versions"]})
-        if sightings := list(self._sightings(name, image)):
-            upsert(connection, FIRST_SEEN, sightings)
         if change:
             self._add_change(connection, name, change)
 
@@ -220,12 +203,6 @@ class Records:
         stored = connection.execute(_SHAS, {"which": name}).scalars()
         if gone := set(stored) - set(kept):
             connection.execute(_REMOVE_VERSION, [{"which": name, "its_sha": sha} for sha in gone])
-
-    def _sightings(self, name: str, image: ImageDocument) -> Iterable[dict[str, object]]:
-        seen_at = self._now().timestamp()
-        for version in filter(lambda version: version["Digest"], image["Versions"]):
-            for tag in [_NO_TAG, *tags_of(version)]:
-                yield {"image": name, "tag": tag, "digest": version["Digest"], "seen_at": seen_at}
 
     def _add_change(self, connection: Connection, name: str, change: ChangeDocument) -> None:
         document = json.dumps(change, separators=(",", ":"))

@@ -142,7 +142,12 @@ class Freshness:
             catalogue=self.catalogue,
             notifications=notifications,
             counts=counts,
-            cleaning=Cleaning(database=database, content=registry.content, public=publisher),
+            cleaning=Cleaning(
+                database=database,
+                content=registry.content,
+                sightings=self.records.sightings,
+                public=publisher,
+            ),
         )
         self.recovery = Recovery(
             database=database,

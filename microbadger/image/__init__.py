@@ -54,6 +54,7 @@ from microbadger.image.documents import (
 )
 from microbadger.image.errors import InvalidManifest, UnsupportedManifest
 from microbadger.image.fields import read_time
+from microbadger.image.first_seen import Sight, Sighting, new_sights, sights_in, with_first_seen
 from microbadger.image.history import (
     HistoryDocument,
     PointDocument,
@@ -87,6 +88,7 @@ from microbadger.image.reference import (
     is_tag,
     kept_repositories,
 )
+from microbadger.image.release_documents import ReleasesDocument, releases_document
 from microbadger.image.sentences import difference_lines
 from microbadger.image.shapes import has_shape, parse_kept
 from microbadger.image.strict_json import parse_json, parse_object
@@ -134,7 +136,10 @@ __all__ = [
     "Reason",
     "Reference",
     "RelativeDocument",
+    "ReleasesDocument",
     "Repository",
+    "Sight",
+    "Sighting",
     "State",
     "StatusDocument",
     "TagDocument",
@@ -171,6 +176,7 @@ __all__ = [
     "moved_tags",
     "moves_of",
     "named_pair",
+    "new_sights",
     "outline_version",
     "parse_config",
     "parse_json",
@@ -182,12 +188,15 @@ __all__ = [
     "read_labels",
     "read_time",
     "related",
+    "releases_document",
     "says_something",
     "shown_at",
+    "sights_in",
     "size_text",
     "tagged",
     "tags_of",
     "version_called",
     "with_details_of",
+    "with_first_seen",
     "with_names_only",
 ]

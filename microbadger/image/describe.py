@@ -37,7 +37,7 @@ _LEAST_SHARE_BYTES = 16 * 1024
 _UNKNOWN_TIME = datetime.min.replace(tzinfo=UTC)
 _VERSION_FIELDS_ON_TOP = (
     *("Author", "LayerCount", "DownloadSize", "Labels", "Digest", "MediaType"),
-    *("Platforms", "Annotations", "Source", "Base", "Cut"),
+    *("Platforms", "Annotations", "Source", "Base", "FirstSeen", "FirstSeenIsExact", "Cut"),
 )
 
 
@@ -145,17 +145,15 @@ def describe_image(
     webhook_url: str | None = None,
     hub: HubDetails | None = None,
     tag_count: int | None = None,
-    first_seen: Mapping[str, float] | None = None,
 ) -> ImageDocument:
     """Return the document of an image with these versions, newest first, without their layers.
 
-    ``updated_at`` is when the document last changed, ``tag_count`` how many tags the registry has, and ``first_seen``
-    when digests were first seen, as Unix times: they order the versions whose creation does not.
+    ``updated_at`` is when the document last changed, and ``tag_count`` how many tags the registry has. Versions that
+    their creation does not order are ordered by when they were first seen.
     """
-    seen = first_seen or {}
 
-    def age(version: VersionDocument) -> tuple[datetime, float, str]:
-        return _creation(version), seen.get(version["Digest"], 0.0), version["SHA"]
+    def age(version: VersionDocument) -> tuple[datetime, datetime, str]:
+        return _creation(version), read_time(version.get("FirstSeen")) or _UNKNOWN_TIME, version["SHA"]
 
     newest_first = _bounded_versions(sorted(map(_without_layers, versions), key=age, reverse=True))
     current = current_version(newest_first)
@@ -248,7 +246,7 @@ def _on_top(current: VersionDocument, versions: Sequence[VersionDocument]) -> Im
     fields = {key: current.get(key) for key in _VERSION_FIELDS_ON_TOP}
     all_tags = [tag for version in versions for tag in tags_of(version)]
     fields |= {"Id": current["SHA"], "LatestVersion": most_specific(tags_of(current), all_tags)}
-    return {key: value for key, value in fields.items() if value}  # type: ignore[return-value]
+    return {key: value for key, value in fields.items() if value or value is False}  # type: ignore[return-value]
 
 
 def _without_layers(version: VersionDocument) -> VersionDocument:

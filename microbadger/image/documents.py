@@ -17,7 +17,15 @@ Reason = Literal["not_found", "denied", "rate_limited", "unreachable", "bad_answ
 
 
 class TagDocument(TypedDict):
+    """A tag of a version.
+
+    ``FirstSeen`` is when this service first saw the tag name the digest. ``FirstSeenIsExact`` is false where the tag
+    may have named it before, and left out elsewhere.
+    """
+
     tag: str
+    FirstSeen: NotRequired[str]
+    FirstSeenIsExact: NotRequired[bool]
 
 
 class LicenseDocument(TypedDict):
@@ -111,8 +119,9 @@ class VersionDocument(TypedDict):
 
     ``Unsupported`` says in a sentence why it cannot be described, such as "this is a Helm chart, not a container
     image"; ``Unread`` says why it could not be read. ``InheritedLabels`` are the keys of labels that are the base
-    image's: they are in ``Labels`` and describe the base. ``Layers``, ``DiffIDs``, ``Config`` and ``ConfigDigest`` are
-    only in the version's own document, and of its main platform.
+    image's: they are in ``Labels`` and describe the base. ``FirstSeen`` is when this service first saw the digest.
+    ``FirstSeenIsExact`` is false where it may have been there before, and left out elsewhere. ``Layers``, ``DiffIDs``,
+    ``Config`` and ``ConfigDigest`` are only in the version's own document, and of its main platform.
     """
 
     SHA: str
@@ -135,6 +144,8 @@ class VersionDocument(TypedDict):
     Annotations: NotRequired[dict[str, str]]
     Source: NotRequired[str]
     Base: NotRequired[BaseDocument]
+    FirstSeen: NotRequired[str]
+    FirstSeenIsExact: NotRequired[bool]
     DiffIDs: NotRequired[list[str]]
     Config: NotRequired[ConfigDocument]
     ConfigDigest: NotRequired[str]
@@ -171,6 +182,8 @@ class ImageDocument(TypedDict):
     Annotations: NotRequired[dict[str, str]]
     Source: NotRequired[str]
     Base: NotRequired[BaseDocument]
+    FirstSeen: NotRequired[str]
+    FirstSeenIsExact: NotRequired[bool]
     Cut: NotRequired[list[str]]
 
 

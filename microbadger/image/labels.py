@@ -118,15 +118,16 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class _Forge:
-    """How a kind of website spells the pages of a commit and of another ref of a repository."""
+    """How a kind of website spells the pages of a commit, of another ref and of a release of a repository."""
 
     commit: str
     ref: str
+    release: str | None = None
     nests_repositories: bool = False
 
 
-_GITHUB = _Forge("commit", "tree")
-_GITLAB = _Forge("-/commit", "-/tree", nests_repositories=True)
+_GITHUB = _Forge("commit", "tree", "releases/tag")
+_GITLAB = _Forge("-/commit", "-/tree", "-/releases", nests_repositories=True)
 _GITEA = _Forge("commit", "src")
 _BITBUCKET = _Forge("commits", "src")
 _FORGES_BY_HOST = {
@@ -210,6 +211,18 @@ def commit_url(repository: str, revision: str) -> str | None:
     forge, root_url = root
     page = forge.commit if _COMMIT.fullmatch(revision) else forge.ref
     return f"{root_url}/{page}/{quote(revision)}"
+
+
+def release_url(repository: str, tag: str) -> str | None:
+    """Return the web page of a release at GitHub or GitLab, None for other hosts.
+
+    >>> release_url("https://gitlab.com/group/app", "v1.2.3")
+    'https://gitlab.com/group/app/-/releases/v1.2.3'
+    """
+    root = _forge_and_root(repository)
+    if root is None or root[0].release is None:
+        return None
+    return f"{root[1]}/{root[0].release}/{quote(tag)}"
 
 
 def _first_value(*values: object) -> str:

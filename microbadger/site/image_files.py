@@ -19,6 +19,7 @@ from microbadger.image import (
     current_version,
     document_bytes,
     points_of,
+    releases_document,
     tags_of,
 )
 from microbadger.site import atom_feed
@@ -77,6 +78,7 @@ class ImageFiles:
             files |= {paths.tag_page(tag): tag_page for tag, tag_page in pages.items()}
             files |= {paths.page: page, paths.changes: self._changes, paths.feed: self._feed}
             files[paths.history] = self._history
+            files[paths.releases] = self._releases
         return files | {paths.metadata: self._metadata for paths in reversed(names)}
 
     def _badge_files(self, paths: ImagePaths, tags: Sequence[str]) -> dict[str, Maker]:
@@ -113,6 +115,10 @@ class ImageFiles:
 
     def _feed(self) -> bytes:
         return atom_feed.feed(self.changes, self.site.base_url)
+
+    def _releases(self) -> bytes:
+        homepage = f"{self.site.base_url}/{ImagePaths(self.image['ImageName']).page_url}"
+        return document_bytes(releases_document(self.image, homepage))
 
     def _metadata(self) -> bytes:
         return document_bytes(self.image)

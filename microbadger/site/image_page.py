@@ -4,6 +4,7 @@ A page is complete as it is written and can be read without its script; the scri
 reads: when the image was checked, other versions and platforms, other badges. A page asks no other host for anything.
 """
 
+import json
 import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from microbadger.image import (
     PlatformDocument,
     PointDocument,
     Repository,
+    TagDocument,
     VersionDocument,
     current_version,
     facts_of,
@@ -124,6 +126,7 @@ def image_page(
         page_url=f"{site.base_url}/{(paths.tag_page(tag) if tag else paths.page).removesuffix('index.html')}",
         registry=_REGISTRY_NAMES.get(repository.registry, repository.registry),
         version=version,
+        sight=sight_of(version, tag),
         shown_platform=main_platform_of(version) if version else None,
         layers=layer_rows(version.get("Layers", [])[:_LAYERS_SHOWN]) if version else [],
         unread_parts=unread_parts(version) if version else [],
@@ -137,6 +140,7 @@ def image_page(
         markup=_markup_templates(repository, site.base_url),
         styles=STYLES,
         formats=_FORMAT_NAMES,
+        renovate_config=renovate_config(paths.name, site.base_url),
         changes=change_entries(changes[:_CHANGES_SHOWN], image, paths, is_static=site.is_static),
         points=points[: -_POINTS_SHOWN - 1 : -1],
         chart=history_chart(points, f"{paths.name}:{tag}" if tag else paths.name),
@@ -149,6 +153,31 @@ def version_shown(image: ImageDocument, tag: str | None) -> VersionDocument | No
     if tag is None:
         return current_version(image["Versions"])
     return next((version for version in image["Versions"] if tag in tags_of(version)), None)
+
+
+def sight_of(version: VersionDocument | None, tag: str | None) -> VersionDocument | TagDocument | None:
+    """Return what says when the subject of a page was first seen: the tag or, without one, the version."""
+    if version is None:
+        return None
+    seen = next((each for each in version["Tags"] if each["tag"] == tag), version)
+    return seen if "FirstSeen" in seen else None
+
+
+def renovate_config(name: str, base_url: str) -> str:
+    """Return what Renovate needs to take the age of an image's releases from here, as JSON.
+
+    https://docs.renovatebot.com/configuration-options/#packagerulesoverridedatasource
+    """
+    url = f"{base_url}/{ImagePaths('{{packageName}}').releases}"
+    rule = {
+        "matchDatasources": ["docker"],
+        "matchPackageNames": [name],
+        "overrideDatasource": "custom.microbadger",
+        "versioning": "docker",
+        "minimumReleaseAge": "7 days",
+    }
+    config = {"customDatasources": {"microbadger": {"defaultRegistryUrlTemplate": url}}, "packageRules": [rule]}
+    return json.dumps(config, indent=2)
 
 
 def unread_parts(version: VersionDocument) -> list[PlatformNote]:

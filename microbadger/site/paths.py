@@ -136,6 +136,10 @@ class ImagePaths:
         return f"v1/images/{self.name}/-/history.json"
 
     @property
+    def releases(self) -> str:
+        return f"v1/images/{self.name}/-/releases.json"
+
+    @property
     def status(self) -> str:
         return f"v1/images/{self.name}/-/status.json"
 

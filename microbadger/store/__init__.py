@@ -45,6 +45,7 @@ from microbadger.store.tables import (
     SUBSCRIPTIONS,
     TAG_LISTS,
     TRACKED_IMAGES,
+    UNTRACKED_IMAGES,
     VERSIONS,
 )
 from microbadger.store.upserts import excluded, upsert, upsert_selected
@@ -74,6 +75,7 @@ __all__ = [
     "SUBSCRIPTIONS",
     "TAG_LISTS",
     "TRACKED_IMAGES",
+    "UNTRACKED_IMAGES",
     "VERSIONS",
     "CountLabels",
     "Counts",

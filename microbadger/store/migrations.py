@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import time
 from collections.abc import Callable, Collection, Sequence
 
 from sqlalchemy import BigInteger, Connection, inspect, select, text
@@ -146,6 +147,34 @@ def _keep_history(connection: Connection) -> None:
     )
 
 
+def tell_exact_first_sights(connection: Connection) -> None:
+    """Have each first sight say whether it is exact, and note since when images are untracked.
+
+    What was seen at the first check of an image may have been there before. So may a tag of an image with more tags
+    than are kept: it may only have been kept from then on.
+    """
+    text_type = 'TEXT COLLATE "C"' if connection.dialect.name == "postgresql" else "TEXT"
+    _execute(
+        connection,
+        "ALTER TABLE first_seen ADD COLUMN is_exact BOOLEAN NOT NULL DEFAULT FALSE",
+        f"CREATE TABLE untracked_images (image {text_type} NOT NULL PRIMARY KEY, untracked_at FLOAT NOT NULL)",
+        "CREATE INDEX untracked_images_by_time ON untracked_images (untracked_at)",
+    )
+    if not (_has_table(connection, "first_seen") and _has_table(connection, "tag_lists")):
+        return
+    _execute(
+        connection,
+        "UPDATE first_seen SET is_exact = TRUE WHERE image NOT IN (SELECT image FROM tag_lists) AND (image, seen_at)"
+        " NOT IN (SELECT image, min(seen_at) FROM first_seen GROUP BY image)",
+    )
+    if _has_table(connection, "checks"):
+        untracked = text(
+            "INSERT INTO untracked_images SELECT DISTINCT image, CAST(:now AS FLOAT) FROM first_seen"
+            " WHERE image NOT IN (SELECT image FROM checks)"
+        )
+        connection.execute(untracked, {"now": time.time()})
+
+
 MIGRATIONS: Sequence[Migration] = (
     _tell_pushes_from_views,
     _count_interrupted_checks,
@@ -155,6 +184,7 @@ MIGRATIONS: Sequence[Migration] = (
     _order_text_by_code_points,
     _count_beyond_32_bits,
     _keep_history,
+    tell_exact_first_sights,
 )
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 

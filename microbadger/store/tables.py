@@ -211,9 +211,23 @@ FIRST_SEEN = Table(
     Column("tag", Text, primary_key=True),
     Column("digest", Text, primary_key=True),
     Column("seen_at", Moment, nullable=False),
+    Column("is_exact", Boolean, nullable=False),
     sqlite_with_rowid=False,
 )
-"""When a tag was first seen to name a digest; an empty tag stands for the digest itself. Never rewritten."""
+"""When a tag was first seen to name a digest; an empty tag stands for the digest itself. Never rewritten.
+
+The time is not exact where the tag may have named the digest before.
+"""
+
+UNTRACKED_IMAGES = Table(
+    "untracked_images",
+    SCHEMA,
+    Column("image", Text, primary_key=True),
+    Column("untracked_at", Moment, nullable=False),
+    Index("untracked_images_by_time", "untracked_at"),
+    sqlite_with_rowid=False,
+)
+"""Images that are tracked no more, and since when: what was first seen of them is kept for some time."""
 
 CHANGES = Table(
     "changes",

@@ -37,6 +37,7 @@ class ApiRoutes:
             ("/<path:name>/-/changes.json", self.changes),
             ("/<path:name>/-/compare/<path:pair>", self.compare),
             ("/<path:name>/-/history.json", self.history),
+            ("/<path:name>/-/releases.json", self.releases),
             ("/<path:name>/-/status.json", self.status),
             ("/<path:name>", self.image),
         ):
@@ -86,6 +87,10 @@ class ApiRoutes:
         except UnknownVersion as error:
             raise NotFound(str(error)) from error
         return file_answer(document_bytes(found), CATALOGUE)
+
+    def releases(self, name: str) -> Response:
+        """The releases of an image, as Renovate reads them."""
+        return self._read(name, lambda paths: paths.releases)
 
     def status(self, name: str) -> Response:
         """How the last check of an image went, and when the next one is due."""

@@ -167,7 +167,10 @@ def test_what_a_command_could_not_remove_goes_in_a_later_round(service: Service)
     assert not service.holds(service.web)
 
 
-PLACES = ["badges/size/{}.svg", "v1/images/{}.json", "images/{}/index.html", "v1/images/{}/-/changes.json"]
+PLACES = [
+    *("badges/size/{}.svg", "v1/images/{}.json", "images/{}/index.html"),
+    *("v1/images/{}/-/changes.json", "v1/images/{}/-/releases.json"),
+]
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -1,5 +1,6 @@
 """The public files of an image: which are written, made on request, kept current, made again and removed."""
 
+import json
 import shutil
 import threading
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import pytest
 from werkzeug.wrappers import Request
 
 from microbadger.freshness.tracked_images import TrackedImage
-from microbadger.image.documents import sha_of
+from microbadger.image.documents import sha_of, tags_of
 from microbadger.image.reference import Repository
 from microbadger.site.paths import ImagePaths
 from microbadger.store.database import Database
@@ -105,7 +106,9 @@ def test_an_image_without_tags_keeps_its_page_and_loses_its_badges(bench: Bench)
     assert bench.refresh() is None
 
     paths = bench.paths
-    assert bench.files().keys() == {paths.metadata, paths.page, paths.changes, paths.history, paths.feed}
+    assert bench.files().keys() == {
+        *(paths.metadata, paths.page, paths.changes, paths.history, paths.feed, paths.releases)
+    }
 
 
 def test_the_document_of_a_version_has_the_tags_it_has_now(bench: Bench) -> None:
@@ -117,8 +120,8 @@ def test_the_document_of_a_version_has_the_tags_it_has_now(bench: Bench) -> None
 
     version = bench.freshness.records.version(bench.repository, sha_of(digest))
     assert version
-    assert version["Tags"] == [{"tag": "1.0"}, {"tag": "latest"}]
-    assert b'"Tags":[{"tag":"1.0"},{"tag":"latest"}]' in bench.files()[bench.paths.version(sha_of(digest))]
+    assert tags_of(version) == ["1.0", "latest"]
+    assert json.loads(bench.files()[bench.paths.version(sha_of(digest))]) == version
 
 
 def test_an_official_image_stands_under_both_names(tmp_path: Path, fake: FakeRegistry) -> None:
@@ -248,6 +251,7 @@ LOST: dict[str, Callable[[ImagePaths, str], str]] = {
     "feed": lambda paths, _: paths.feed,
     "changes": lambda paths, _: paths.changes,
     "history": lambda paths, _: paths.history,
+    "releases": lambda paths, _: paths.releases,
     "version": lambda paths, digest: paths.version(sha_of(digest)),
     "badge": lambda paths, _: paths.badge("size", None, "svg"),
     "badge as JSON": lambda paths, _: paths.badge("size", "latest", "json"),
@@ -445,7 +449,7 @@ def test_what_is_no_longer_tracked_leaves_no_file_and_no_row(bench: Bench) -> No
     untracked.removal.remove(bench.repository)
 
     assert bench.files() == {}
-    assert rows_about(bench.database, bench.repository) == {"first_seen", "leases"}
+    assert rows_about(bench.database, bench.repository) == {"first_seen", "leases", "untracked_images"}
 
 
 def test_the_cdn_forgets_what_is_removed(bench: Bench) -> None:

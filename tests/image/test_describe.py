@@ -587,24 +587,28 @@ def test_the_current_version_is_latest_else_the_highest_release_else_the_newest(
 @pytest.mark.parametrize(
     ("first_seen", "current"),
     [
-        ({digest("a"): 3.0, digest("b"): 2.0, digest("c"): 1.0}, "a"),
-        ({digest("a"): 1.0, digest("b"): 3.0, digest("c"): 2.0}, "b"),
-        ({digest("a"): 1.0}, "a"),
+        ({"a": "03Z", "b": "02Z", "c": "01Z"}, "a"),
+        ({"a": "01Z", "b": "03.5Z", "c": "03Z"}, "b"),
+        ({"a": "01Z"}, "a"),
         ({}, "c"),
     ],
 )
 def test_of_versions_of_unknown_age_the_current_one_was_first_seen_last(
-    first_seen: dict[str, float], current: str
+    first_seen: dict[str, str], current: str
 ) -> None:
     versions = [described(f"tag-{letter}", letter=letter, created=None) for letter in "abc"]
-    shown = describe_image(APP, versions, updated_at=NOON, first_seen=first_seen)
+    for version in versions:
+        if (second := first_seen.get(version["SHA"][0])):
+            version["FirstSeen"] = f"2026-11-24T12:00:{second}"
+    shown = describe_image(APP, versions, updated_at=NOON)
     found = current_version(shown["Versions"])
     assert (shown["LatestSHA"][0], found and found["SHA"][0]) == (current, current)
 
 
 def test_a_creation_says_more_than_what_was_seen_last() -> None:
     versions = described("main", letter="a", created=NOON), described("edge", letter="b", created=CREATED)
-    shown = describe_image(APP, versions, updated_at=NOON, first_seen={digest("b"): 9.0})
+    versions[1]["FirstSeen"] = "2026-11-24T12:00:00Z"
+    shown = describe_image(APP, versions, updated_at=NOON)
     assert shown["LatestSHA"][0] == "a"
 
 

@@ -72,6 +72,7 @@ def test_an_image_has_badges_pages_documents_and_a_feed() -> None:
         "images/example/web/-/feed.xml",
         "v1/images/example/web/-/changes.json",
         "v1/images/example/web/-/history.json",
+        "v1/images/example/web/-/releases.json",
         f"v1/images/example/web/version/{CURRENT['SHA']}.json",
         f"v1/images/example/web/version/{OLD['SHA']}.json",
         "v1/images/example/web.json",
@@ -134,6 +135,7 @@ def test_an_image_without_versions_has_a_page_and_no_badge() -> None:
         "v1/images/example/web/-/changes.json",
         "images/example/web/-/feed.xml",
         "v1/images/example/web/-/history.json",
+        "v1/images/example/web/-/releases.json",
         "v1/images/example/web.json",
     ]
 

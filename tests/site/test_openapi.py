@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 from microbadger.badges.svg import STYLES
 from microbadger.badges.text import BADGE_TYPES
 from microbadger.image import changes as change_log
-from microbadger.image import comparisons, differences, documents, history
+from microbadger.image import comparisons, differences, documents, history, release_documents
 from microbadger.image.changes import Changes
 from microbadger.image.reference import InvalidReference, Reference, Repository
 from microbadger.notifications import outbox as notification_outbox
@@ -245,6 +245,8 @@ def test_every_route_for_programs_is_described(read_only: World) -> None:
         ("VersionControl", documents.VersionControlDocument),
         ("Base", documents.BaseDocument),
         ("Status", documents.StatusDocument),
+        ("Releases", release_documents.ReleasesDocument),
+        ("Release", release_documents.ReleaseDocument),
         ("ChangeLog", change_log.ChangeLogDocument),
         ("Change", change_log.ChangeDocument),
         ("NewTag", change_log.NewTagDocument),
