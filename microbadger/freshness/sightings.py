@@ -74,6 +74,8 @@ class Sightings:
     def find(self, repository: Repository, sightings: Sequence[Sighting]) -> dict[Sighting, Sight]:
         """Return those of these sightings that are kept."""
         found: dict[Sighting, Sight] = {}
+        if not sightings:
+            return found
         with self._database.read() as connection:
             if self._is_too_old(connection, repository):
                 return {}
