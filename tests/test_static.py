@@ -173,6 +173,7 @@ def test_every_address_of_every_file_is_answered(kept: Site) -> None:
         unread += new
 
     assert {f"{kept.url}/images/example/web:1.0", f"{kept.url}/images/alpine/-/feed.xml"} <= found
+    assert f"{kept.url}/v1/images/alpine/-/releases.json" in found
 
 
 @pytest.mark.parametrize(("name", "tag"), [(name, tag) for name, tags in TAGS.items() for tag in [None, *tags]])

@@ -68,15 +68,18 @@ class Sightings:
         now = new_sights(versions, before, known, self._now())
         last = sights_in(before) if before else {}
         seen = last | self.find(repository, [sighting for sighting in now if sighting not in last])
+        sights = now | seen
         first = {sighting: sight for sighting, sight in now.items() if sighting not in seen}
-        return [with_first_seen(version, seen | first) for version in versions], first
+        return [with_first_seen(version, sights) for version in versions], first
 
     def find(self, repository: Repository, sightings: Sequence[Sighting]) -> dict[Sighting, Sight]:
         """Return those of these sightings that are kept."""
         found: dict[Sighting, Sight] = {}
+        if not sightings:
+            return found  # as at most checks
         with self._database.read() as connection:
             if self._is_too_old(connection, repository):
-                return {}
+                return found
             for begin in range(0, len(sightings), _ASKED_AT_ONCE):
                 asked = sightings[begin : begin + _ASKED_AT_ONCE]
                 for row in connection.execute(_FIND, {"which": str(repository), "sightings": asked}):
@@ -112,12 +115,12 @@ class Sightings:
             self._thin(connection, repository, shown)
 
     def note_untracked(self, connection: Connection, repository: Repository) -> None:
-        """Note that an image is tracked no more: unless it is soon again, its sights are forgotten."""
+        """Note that an image is tracked no more; its sights are forgotten unless it is tracked again in time."""
         row = {"image": str(repository), "untracked_at": self._now().timestamp()}
         upsert(connection, UNTRACKED_IMAGES, row)
 
     def clean(self) -> None:
-        """Forget the sights of images that were untracked long ago, of so many at once."""
+        """Forget the sights of images that were untracked long ago, of a thousand images at once."""
         before = self._oldest_kept
         with self._database.read() as connection:
             images = connection.execute(_LONG_UNTRACKED, {"before": before}).scalars().all()

@@ -102,14 +102,14 @@ SEEN_LATER = {"FirstSeen": "2026-11-23T10:00:00Z", "FirstSeenIsExact": False}
 
 def test_it_says_when_the_version_was_first_seen_with_a_date_that_stays_true() -> None:
     page = page_of(version("1.0", **SEEN))
-    assert "First seen here 21 November 2026 Updated" in page.words
+    assert "first seen here 21 November 2026 Updated" in page.words
     assert "First seen here: 21 November 2026 Download" in page.words
     assert {"datetime": "2026-11-21T10:00:00Z", "title": "2026-11-21 10:00:00 UTC"} in page.all("time")
 
 
 def test_an_upper_bound_says_that_it_may_have_been_earlier() -> None:
     page = page_of(version("1.0", **SEEN_LATER))
-    assert "First seen here 23 November 2026 or earlier Updated" in page.words
+    assert "first seen here 23 November 2026 or earlier Updated" in page.words
     assert "First seen here: 23 November 2026 or earlier Download" in page.words
 
 
@@ -131,7 +131,7 @@ def test_each_tag_in_the_panel_of_badges_has_when_it_was_first_seen() -> None:
 
 
 def test_what_was_never_seen_says_nothing_of_it() -> None:
-    assert "First seen" not in page_of(version("1.0")).words
+    assert "first seen" not in page_of(version("1.0")).words.lower()
 
 
 @pytest.mark.parametrize("site", [SITE, STATIC_SITE])
