@@ -138,7 +138,7 @@ class Publication:
                 if survey.first_listed is not None:
                     self.records.tag_lists.write(connection, repository, survey.first_listed)
                 if before and changes:
-                    self.notifications.announce(connection, before, after, changes)
+                    self.notifications.announce(connection, before, after, changes, change)
         except (LeaseLost, Overtaken) as error:
             with self.database.write() as connection:  # the process that has the lease now may have removed some
                 self.records.add_files(connection, repository, plan.files)

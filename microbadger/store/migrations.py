@@ -108,6 +108,11 @@ def _share_work_and_limits(connection: Connection) -> None:
     )
 
 
+def _ask_subscribers_about_rebuilds(connection: Connection) -> None:
+    """Let subscriptions ask for messages about versions that were only rebuilt; nobody has asked for them yet."""
+    _execute(connection, "ALTER TABLE subscriptions ADD COLUMN wants_rebuilt BOOLEAN NOT NULL DEFAULT FALSE")
+
+
 def _execute(connection: Connection, *statements: str) -> None:
     """Execute statements, but none that changes a table that is lost: `bring_up_to_date` makes it at the end."""
     for statement in statements:
@@ -185,6 +190,7 @@ MIGRATIONS: Sequence[Migration] = (
     _count_beyond_32_bits,
     _keep_history,
     tell_exact_first_sights,
+    _ask_subscribers_about_rebuilds,
 )
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 

@@ -337,6 +337,7 @@ SUBSCRIPTIONS = Table(
     Column("format", Text, nullable=False),
     Column("is_enabled", Boolean, nullable=False),
     Column("is_by_operator", Boolean, nullable=False),
+    Column("wants_rebuilt", Boolean, nullable=False),
     Index("subscriptions_by_image", "image_name"),
 )
 

@@ -31,6 +31,7 @@ _FIELDS: dict[str, tuple[str, type]] = {
     "Tags": ("tags", list),
     "Format": ("format", str),
     "Enabled": ("is_enabled", bool),
+    "Rebuilt": ("wants_rebuilt", bool),
 }
 
 
@@ -134,6 +135,7 @@ class NotificationRoutes:
             "Tags": list(subscription.tags),
             "Format": subscription.format,
             "Enabled": subscription.is_enabled,
+            "Rebuilt": subscription.wants_rebuilt,
             "Waiting": status.waiting,
             "Parked": status.parked,
         }
