@@ -68,6 +68,7 @@ from microbadger.image.reference import (
 from microbadger.image.shapes import has_shape, parse_kept
 from microbadger.image.strict_json import parse_json, parse_object
 from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
+from microbadger.image.updates import update_for
 from microbadger.image.version_facts import facts_of, related
 
 __all__ = [
@@ -140,5 +141,6 @@ __all__ = [
     "shown_at",
     "tagged",
     "tags_of",
+    "update_for",
     "with_details_of",
 ]
