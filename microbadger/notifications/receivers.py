@@ -52,6 +52,11 @@ class Scope(Enum):
             )
 
 
+def is_same_server(one: str, other: str) -> bool:
+    """Return whether two valid URLs lead to the same scheme, host and port."""
+    return Origin.of(one) == Origin.of(other)
+
+
 def _origin(url: str) -> Origin:
     """Return where a request to a URL goes, parsed as the connection will parse it."""
     if len(url) > _MAX_URL_LENGTH or not url.isprintable() or " " in url:

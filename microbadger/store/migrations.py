@@ -136,6 +136,16 @@ def _count_beyond_32_bits(connection: Connection) -> None:
             connection.execute(text(f"ALTER SEQUENCE {sequence} AS BIGINT"))
 
 
+def _authorize_at_receivers(connection: Connection) -> None:
+    """Let a receiver ask for an authorization, and a message have headers of its own."""
+    text_type = 'TEXT COLLATE "C"' if connection.dialect.name == "postgresql" else "TEXT"
+    _execute(
+        connection,
+        f"ALTER TABLE subscriptions ADD COLUMN authorization_header {text_type} NOT NULL DEFAULT ''",
+        f"ALTER TABLE messages ADD COLUMN headers {text_type} NOT NULL DEFAULT '{{}}'",
+    )
+
+
 MIGRATIONS: Sequence[Migration] = (
     _tell_pushes_from_views,
     _count_interrupted_checks,
@@ -144,6 +154,7 @@ MIGRATIONS: Sequence[Migration] = (
     _share_work_and_limits,
     _order_text_by_code_points,
     _count_beyond_32_bits,
+    _authorize_at_receivers,
 )
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 

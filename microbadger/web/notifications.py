@@ -31,6 +31,7 @@ _FIELDS: dict[str, tuple[str, type]] = {
     "Tags": ("tags", list),
     "Format": ("format", str),
     "Enabled": ("is_enabled", bool),
+    "Authorization": ("authorization_header", str),
 }
 
 
@@ -107,7 +108,7 @@ class NotificationRoutes:
         return _done()
 
     def resend(self, subscription_id: str) -> Response:
-        """Have the parked messages sent again."""
+        """Have the parked messages sent again, and those that wait at once."""
         self.notifications.resend(self._get(subscription_id).id)
         log.info("resend_asked", id=subscription_id)
         self.notifications.deliver_due()
@@ -134,6 +135,7 @@ class NotificationRoutes:
             "Tags": list(subscription.tags),
             "Format": subscription.format,
             "Enabled": subscription.is_enabled,
+            "HasAuthorization": bool(subscription.authorization_header),
             "Waiting": status.waiting,
             "Parked": status.parked,
         }
