@@ -11,9 +11,8 @@ from microbadger.badges.text import (
     layers_text,
     not_found_badge,
     pending_badge,
-    platform_text,
-    size_text,
 )
+from microbadger.image import platform_text, size_text
 
 __all__ = [
     "BADGE_TYPES",

@@ -14,7 +14,9 @@ from microbadger.image import (
     current_version,
     facts_of,
     most_specific,
+    platform_text,
     read_time,
+    size_text,
     tags_of,
     update_for,
 )
@@ -102,20 +104,6 @@ def pending_badge(badge_type: str) -> Badge:
     return Badge(badge_type, PENDING, "lightgrey")
 
 
-def size_text(size_bytes: int) -> str:
-    """Return a size in the largest binary unit that leaves at least 1.0: ``18.6 MiB``; ``unknown`` for 0."""
-    if size_bytes <= 0:
-        return UNKNOWN
-    if size_bytes < 1024:
-        return f"{size_bytes} B"
-    size = float(size_bytes)
-    for unit in ("KiB", "MiB", "GiB"):
-        size /= 1024
-        if round(size, 1) < 1024:
-            return f"{size:.1f} {unit}"
-    return f"{size / 1024:.1f} TiB"
-
-
 def count_text(count: int) -> str:
     """Return a count in three figures at most: ``999``, ``1.2k``, ``35k``, ``1.2M``."""
     if count < 1000:
@@ -130,12 +118,6 @@ def count_text(count: int) -> str:
 def layers_text(count: int) -> str:
     """Return ``9 layers``, ``1 layer``."""
     return f"{count} layer{'' if count == 1 else 's'}"
-
-
-def platform_text(platform: PlatformDocument) -> str:
-    """Return ``linux/arm/v7``, ``windows/amd64 10.0.20348.2762``, or ``unknown``."""
-    name = "/".join(filter(None, [platform.get("OS"), platform.get("Architecture"), platform.get("Variant")]))
-    return " ".join(filter(None, [name, platform.get("OSVersion")])) if name else UNKNOWN
 
 
 def platforms_text(platforms: list[PlatformDocument]) -> str:

@@ -108,7 +108,11 @@ class Publication:
             after = before  # another edition may describe the layers in another way, which this document leaves out
         changed = self._changed_versions(repository, before, versions)
         changes = _changes(before, after, survey)
-        change = change_document(before, after, changes, self.checks.now()) if before else None
+
+        def details(sha: str) -> VersionDocument | None:
+            return changed.get(sha) or self.records.version(repository, sha)
+
+        change = change_document(before, after, changes, self.checks.now(), details) if before else None
         files = self._files(repository, after, changed, change)
         recorded = {version["SHA"] for version in after["Versions"] if version["SHA"]}
         unchanged = recorded - changed.keys() if is_ours else set[str]()

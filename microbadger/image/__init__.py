@@ -5,10 +5,22 @@ from microbadger.image.changes import (
     MOST_CHANGES,
     NO_CHANGES,
     ChangeDocument,
+    ChangedTagDocument,
     ChangeLogDocument,
     Changes,
+    DeletedTagDocument,
+    Kind,
+    NewTagDocument,
     change_document,
     changes_between,
+)
+from microbadger.image.comparisons import (
+    SEPARATOR,
+    ComparedVersionDocument,
+    ComparisonDocument,
+    comparison,
+    named_pair,
+    version_called,
 )
 from microbadger.image.describe import (
     current_version,
@@ -22,6 +34,7 @@ from microbadger.image.describe import (
     tagged,
     with_details_of,
 )
+from microbadger.image.differences import DifferenceDocument, difference
 from microbadger.image.documents import (
     HubDetails,
     ImageDocument,
@@ -55,7 +68,8 @@ from microbadger.image.manifest import (
     parse_config,
     parse_manifest,
 )
-from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage
+from microbadger.image.moves import Move, change_title, moves_of
+from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, with_names_only
 from microbadger.image.reference import (
     DOCKER_HUB,
     InvalidReference,
@@ -65,11 +79,13 @@ from microbadger.image.reference import (
     is_tag,
     kept_repositories,
 )
+from microbadger.image.sentences import difference_lines
 from microbadger.image.shapes import has_shape, parse_kept
 from microbadger.image.strict_json import parse_json, parse_object
 from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
 from microbadger.image.updates import update_for
 from microbadger.image.version_facts import facts_of, related
+from microbadger.image.words import platform_text, size_text
 
 __all__ = [
     "ACCEPT",
@@ -81,19 +97,28 @@ __all__ = [
     "MOST_CHANGES",
     "NO_CHANGES",
     "PREFERRED_PLATFORM",
+    "SEPARATOR",
     "ChangeDocument",
     "ChangeLogDocument",
+    "ChangedTagDocument",
     "Changes",
+    "ComparedVersionDocument",
+    "ComparisonDocument",
     "Config",
+    "DeletedTagDocument",
     "Descriptor",
+    "DifferenceDocument",
     "HubDetails",
     "ImageDocument",
     "Index",
     "InvalidManifest",
     "InvalidReference",
+    "Kind",
     "Labels",
     "LayerDocument",
     "Manifest",
+    "Move",
+    "NewTagDocument",
     "Platform",
     "PlatformDocument",
     "PlatformImage",
@@ -107,11 +132,15 @@ __all__ = [
     "UnsupportedManifest",
     "VersionDocument",
     "change_document",
+    "change_title",
     "changes_between",
     "choose",
+    "comparison",
     "current_version",
     "describe_image",
     "describe_version",
+    "difference",
+    "difference_lines",
     "digest_of",
     "document_bytes",
     "facts_of",
@@ -128,19 +157,25 @@ __all__ = [
     "is_version_tag",
     "kept_repositories",
     "most_specific",
+    "moves_of",
+    "named_pair",
     "outline_version",
     "parse_config",
     "parse_json",
     "parse_kept",
     "parse_manifest",
     "parse_object",
+    "platform_text",
     "read_labels",
     "read_time",
     "related",
     "says_something",
     "shown_at",
+    "size_text",
     "tagged",
     "tags_of",
     "update_for",
+    "version_called",
     "with_details_of",
+    "with_names_only",
 ]

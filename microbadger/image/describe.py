@@ -29,7 +29,8 @@ from microbadger.image.releases import highest_release
 from microbadger.image.tags import LATEST, is_version_tag, most_specific
 from microbadger.image.version_facts import add_facts, facts_of
 
-_DETAILS = frozenset({"Layers", "DiffIDs"})  # fields of a version's own document that the document of its image lacks
+# Fields of a version's own document that the document of its image lacks.
+_DETAILS = frozenset({"Layers", "DiffIDs", "Config", "ConfigDigest"})
 _TOO_LARGE = "the document would be too large"
 _ROOM_FOR_RELATIVES_BYTES = 256 * 1024
 _LEAST_SHARE_BYTES = 16 * 1024
@@ -68,6 +69,10 @@ def describe_version(
     cut += [cut_annotations] if cut_annotations else []
     if main.config and len(main.config.diff_ids) == main.layer_count > 0:
         version["DiffIDs"] = list(main.config.diff_ids)
+    if main.parameters is not None:
+        version["Config"] = main.parameters
+    if main.config_digest:
+        version["ConfigDigest"] = main.config_digest
     if created := main.created(of_index):
         version["Created"] = format_time(created)
     if main.labels:
@@ -279,7 +284,7 @@ def _bounded_version(version: VersionDocument, share_bytes: int) -> VersionDocum
 
 
 def _without_details(platform: PlatformDocument) -> PlatformDocument:
-    details = ("Labels", "Annotations", "Layers")
+    details = ("Labels", "Annotations", "Layers", "Config", "ConfigDigest")
     return {key: value for key, value in platform.items() if key not in details}  # type: ignore[return-value]
 
 

@@ -44,8 +44,36 @@ class LayerDocument(TypedDict):
     MediaType: NotRequired[str]
 
 
+class HealthcheckDocument(TypedDict):
+    """How Docker finds out whether a container works; its times are in nanoseconds."""
+
+    Test: list[str]
+    Interval: NotRequired[int]
+    Timeout: NotRequired[int]
+    StartPeriod: NotRequired[int]
+    StartInterval: NotRequired[int]
+    Retries: NotRequired[int]
+
+
+class ConfigDocument(TypedDict):
+    """How a container is run; what the config does not say is left out.
+
+    ``Env`` has entries such as ``MODE=fast``; those of a private image are names only.
+    """
+
+    User: NotRequired[str]
+    Env: NotRequired[list[str]]
+    Entrypoint: NotRequired[list[str]]
+    Cmd: NotRequired[list[str]]
+    ExposedPorts: NotRequired[list[str]]
+    Volumes: NotRequired[list[str]]
+    WorkingDir: NotRequired[str]
+    StopSignal: NotRequired[str]
+    Healthcheck: NotRequired[HealthcheckDocument]
+
+
 class PlatformDocument(TypedDict):
-    """One platform of a version; it has labels and layers only in the document of a version with several platforms.
+    """One platform of a version; it has labels, layers and config only in the document of a version with several.
 
     ``Unread`` says in a sentence why its manifest or its config could not be read: what is known of it is there all the
     same. ``Cut`` has a sentence about each kind of part that is left out because it is too large.
@@ -62,6 +90,8 @@ class PlatformDocument(TypedDict):
     Labels: NotRequired[dict[str, str]]
     Annotations: NotRequired[dict[str, str]]
     Layers: NotRequired[list[LayerDocument]]
+    Config: NotRequired[ConfigDocument]
+    ConfigDigest: NotRequired[str]
     Unread: NotRequired[str]
     Cut: NotRequired[list[str]]
 
@@ -81,7 +111,8 @@ class VersionDocument(TypedDict):
 
     ``Unsupported`` says in a sentence why it cannot be described, such as "this is a Helm chart, not a container
     image"; ``Unread`` says why it could not be read. ``InheritedLabels`` are the keys of labels that are the base
-    image's: they are in ``Labels`` and describe the base.
+    image's: they are in ``Labels`` and describe the base. ``Layers``, ``DiffIDs``, ``Config`` and ``ConfigDigest`` are
+    only in the version's own document, and of its main platform.
     """
 
     SHA: str
@@ -105,6 +136,8 @@ class VersionDocument(TypedDict):
     Source: NotRequired[str]
     Base: NotRequired[BaseDocument]
     DiffIDs: NotRequired[list[str]]
+    Config: NotRequired[ConfigDocument]
+    ConfigDigest: NotRequired[str]
     Unsupported: NotRequired[str]
     Unread: NotRequired[str]
     Cut: NotRequired[list[str]]

@@ -29,11 +29,17 @@ def is_version_tag(text: str) -> bool:
 def most_specific(tags: Iterable[object], among: Iterable[object] = ()) -> str | None:
     """Return the most specific of several tags of one version, None if none is the tag of an image.
 
-    That is the release with the most numbers, preferably without a suffix; else the longest tag; `latest` last.
-    ``among`` are all tags of the image, which show what its releases are.
-
     >>> most_specific({"latest", "3", "3.20", "3.20.1"})
     '3.20.1'
+    """
+    return next(iter(by_specificity(tags, among)), None)
+
+
+def by_specificity(tags: Iterable[object], among: Iterable[object] = ()) -> list[str]:
+    """Return those of several tags of one version that are tags of an image, the most specific one first.
+
+    That is the release with the most numbers, preferably without a suffix; else the longest tag; `latest` last.
+    ``among`` are all tags of the image, which show what its releases are.
     """
     candidates = _version_tags(tags)
     releases = releases_among([*candidates, *_version_tags(among)])
@@ -44,7 +50,7 @@ def most_specific(tags: Iterable[object], among: Iterable[object] = ()) -> str |
             return tag != LATEST, False, 0, len(tag), "", tag
         return True, not release.suffix, len(release.numbers), len(tag), release.key, tag
 
-    return max(candidates, key=specificity, default=None)
+    return sorted(candidates, key=specificity, reverse=True)
 
 
 def choose(

@@ -2,6 +2,7 @@
 
 from microbadger.site.bucket_address import BucketAddress, open_bucket, parse_bucket_url
 from microbadger.site.common_files import common_files
+from microbadger.site.compare_page import compare_page
 from microbadger.site.folder import PublicFolder
 from microbadger.site.image_files import ImageFiles, Maker, status_files
 from microbadger.site.image_list import ListEntry, entry_of, list_page, listed
@@ -57,6 +58,7 @@ __all__ = [
     "addresses",
     "badge_link",
     "common_files",
+    "compare_page",
     "entry_of",
     "has_own_paths",
     "home_page",

@@ -6,11 +6,21 @@ that of an entry, so both keep their identity, and the same log gives the same b
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from urllib.parse import quote
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from microbadger.image import ChangeDocument, ChangeLogDocument, document_bytes
+from microbadger.image import (
+    ChangeDocument,
+    ChangedTagDocument,
+    ChangeLogDocument,
+    DeletedTagDocument,
+    NewTagDocument,
+    change_title,
+    difference_lines,
+    document_bytes,
+    moves_of,
+)
 from microbadger.site.paths import ImagePaths
 
 MEDIA_TYPE = "application/atom+xml"
@@ -18,10 +28,8 @@ MOST_ENTRIES = 50
 _NAMESPACE = "http://www.w3.org/2005/Atom"
 _AUTHOR = "MicroBadger"
 _BEFORE_ANY_CHANGE = "1970-01-01T00:00:00Z"  # a feed must have a time, and an empty one has nothing to take it from
-_TAGS_IN_A_TITLE = 3
-_DIGESTS_IN_A_TITLE = 2
 _SENTENCES = 100
-_SHORT_DIGEST_LENGTH = len("sha256:") + 12
+_FACTS = 12  # that differ between two versions
 # https://www.w3.org/TR/xml/#charsets, and the controls beyond ASCII, which it discourages.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -44,59 +52,55 @@ def feed(log: ChangeLogDocument, base_url: str) -> bytes:
     return content + b"\n"
 
 
-def title(change: ChangeDocument) -> str:
-    """Return a change in a few words, such as ``latest moved to sha256:6457d53fb065, 1.2.3 is new``."""
-    new, gone = [tag["tag"] for tag in change["New"]], [tag["tag"] for tag in change["Deleted"]]
-    phrases = list(_moves(change))
-    if new:
-        phrases.append(f"{_listed(new)} {'is' if len(new) == 1 else 'are'} new")
-    if gone:
-        phrases.append(f"{_listed(gone)} {'is' if len(gone) == 1 else 'are'} gone")
-    return ", ".join(phrases)
-
-
-def sentences(change: ChangeDocument) -> Iterator[str]:
-    """Yield what happened to each tag."""
-    for moved in change["Changed"]:
-        yield f"{moved['tag']} moved from {moved['OldDigest']} to {moved['NewDigest']}."
-    for new in change["New"]:
-        yield f"{new['tag']} is new: {new['Digest']}."
-    for gone in change["Deleted"]:
-        yield f"{gone['tag']} is gone. It was {gone['Digest']}."
+def identity(change: ChangeDocument) -> str:
+    """Return what an entry is known by for ever: a hash of the fields that a change has always had."""
+    lasting = ChangeDocument(
+        Time=change["Time"],
+        New=[NewTagDocument(tag=new["tag"], SHA=new["SHA"], Digest=new["Digest"]) for new in change["New"]],
+        Changed=[
+            ChangedTagDocument(tag=moved["tag"], OldDigest=moved["OldDigest"], NewDigest=moved["NewDigest"])
+            for moved in change["Changed"]
+        ],
+        Deleted=[DeletedTagDocument(tag=gone["tag"], Digest=gone["Digest"]) for gone in change["Deleted"]],
+    )
+    return hashlib.sha256(document_bytes(lasting)).hexdigest()[:32]
 
 
 def _add_entry(root: Element, change: ChangeDocument, feed_url: str, page_url: str) -> None:
     entry = SubElement(root, "entry")
-    _add(entry, "id", f"{feed_url}#{hashlib.sha256(document_bytes(change)).hexdigest()[:32]}")
-    _add(entry, "title", title(change))
+    _add(entry, "id", f"{feed_url}#{identity(change)}")
+    _add(entry, "title", change_title(change))
     _add(entry, "updated", change["Time"])
     _link(entry, "alternate", "text/html", page_url)
     _add(entry, "content", _content(change)).set("type", "text")
 
 
 def _content(change: ChangeDocument) -> str:
-    shown = list(sentences(change))
-    rest = [f"{len(shown) - _SENTENCES} more tags changed."] if len(shown) > _SENTENCES else []
-    return "\n".join([*shown[:_SENTENCES], *rest])
+    """Return what happened to each tag, and below tags that moved together what differs."""
+    sentences = [*_moved(change), *_new_and_gone(change)]
+    lines = [line for sentence, facts in sentences[:_SENTENCES] for line in (sentence, *facts)]
+    rest = [f"{len(sentences) - _SENTENCES} more tags changed."] if len(sentences) > _SENTENCES else []
+    return "\n".join([*lines, *rest])
 
 
-def _moves(change: ChangeDocument) -> Iterator[str]:
-    tags_by_digest: dict[str, list[str]] = {}
-    for moved in change["Changed"]:
-        tags_by_digest.setdefault(moved["NewDigest"], []).append(moved["tag"])
-    if len(tags_by_digest) > _DIGESTS_IN_A_TITLE:
-        yield f"{_listed([moved['tag'] for moved in change['Changed']])} moved"
-        return
-    for digest, tags in tags_by_digest.items():
-        yield f"{_listed(tags)} moved to {digest[:_SHORT_DIGEST_LENGTH]}"
+def _moved(change: ChangeDocument) -> Iterator[tuple[str, list[str]]]:
+    for move in moves_of(change):
+        old, new = _named(move.old_name, move.old_digest), _named(move.new_name, move.new_digest)
+        facts = [f"- {line}" for line in difference_lines(move.difference)[:_FACTS]]
+        for tag in move.tags:
+            verb = "was rebuilt and moved" if move.is_rebuild else "moved"
+            yield f"{tag} {verb} from {old} to {new}.", facts if tag == move.tags[-1] else []
 
 
-def _listed(tags: Sequence[str]) -> str:
-    """Return tags as a text: all of them if they are few, else the first ones and how many more there are."""
-    if len(tags) == 1:
-        return tags[0]
-    shown, rest = tags[:_TAGS_IN_A_TITLE], len(tags) - _TAGS_IN_A_TITLE
-    return f"{', '.join(shown)} and {rest} more" if rest > 0 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+def _new_and_gone(change: ChangeDocument) -> Iterator[tuple[str, list[str]]]:
+    for new in change["New"]:
+        yield f"{new['tag']} is new: {new['Digest']}.", []
+    for gone in change["Deleted"]:
+        yield f"{gone['tag']} is gone. It was {gone['Digest']}.", []
+
+
+def _named(name: str, digest: str) -> str:
+    return f"{name} ({digest})" if name else digest
 
 
 def _add(parent: Element, name: str, text: str) -> Element:

@@ -24,6 +24,7 @@ from microbadger.image import (
     read_labels,
     tags_of,
 )
+from microbadger.site.change_rows import change_entries
 from microbadger.site.label_table import label_table, table_of
 from microbadger.site.markup import FORMATS, BadgeLink, badge_link
 from microbadger.site.options import SiteOptions
@@ -132,7 +133,7 @@ def image_page(
         markup=_markup_templates(repository, site.base_url),
         styles=STYLES,
         formats=_FORMAT_NAMES,
-        changes=changes[:_CHANGES_SHOWN],
+        changes=change_entries(changes[:_CHANGES_SHOWN], image, paths, is_static=site.is_static),
         tag_count=tag_count_text(image),
     )
 

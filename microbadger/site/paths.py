@@ -7,7 +7,7 @@ image has two names, ``library/alpine`` and ``alpine``: each has the whole set o
 import re
 from dataclasses import dataclass
 
-from microbadger.image import InvalidReference, Reference, Repository
+from microbadger.image import SEPARATOR, InvalidReference, Reference, Repository
 
 _SHA = "[0-9a-f]{64}(?:[0-9a-f]{64})?"
 _TAKEN = re.compile(rf".+/version/{_SHA}|.+\.(?:json|svg)/.+|.+/index\.html(?:/.+)?")
@@ -134,6 +134,13 @@ class ImagePaths:
     @property
     def status(self) -> str:
         return f"v1/images/{self.name}/-/status.json"
+
+    def compare(self, old: str, new: str) -> str:
+        """Return the path of the page that compares two versions, each by a tag or a digest; a file it never is."""
+        return f"{self.page_url}/-/compare/{old}{SEPARATOR}{new}"
+
+    def comparison(self, old: str, new: str) -> str:
+        return f"v1/images/{self.name}/-/compare/{old}{SEPARATOR}{new}"
 
     def version(self, sha: str) -> str:
         if not sha:

@@ -10,6 +10,7 @@ from microbadger.freshness import Freshness
 from microbadger.image import Reference, Repository, document_bytes, image_name, shown_at
 from microbadger.site import CATALOGUE
 from microbadger.web.answers import PASSING, document_answer, error_answer, file_answer
+from microbadger.web.comparisons import UnknownVersion, asked_pair, compared
 from microbadger.web.files import PublicFiles, parse_name, paths_of
 
 _PAGE_SIZE = 50
@@ -33,6 +34,7 @@ class ApiRoutes:
             ("/-/<page>", self.page),
             ("/<path:name>/version/<sha>", self.version),
             ("/<path:name>/-/changes.json", self.changes),
+            ("/<path:name>/-/compare/<path:pair>", self.compare),
             ("/<path:name>/-/status.json", self.status),
             ("/<path:name>", self.image),
         ):
@@ -69,6 +71,18 @@ class ApiRoutes:
         if found is None:
             raise NotFound(f"{name} is not tracked here, or was not read yet.")
         return found
+
+    def compare(self, name: str, pair: str) -> Response:
+        """What differs between two versions of an image."""
+        asked, repository = asked_pair(pair.removesuffix("/")), self._tracked(name)
+        image = self.freshness.published(repository)
+        if image is None:
+            return self._unread(repository)
+        try:
+            found = compared(self.freshness, repository, image, asked)
+        except UnknownVersion as error:
+            raise NotFound(str(error)) from error
+        return file_answer(document_bytes(found), CATALOGUE)
 
     def status(self, name: str) -> Response:
         """How the last check of an image went, and when the next one is due."""

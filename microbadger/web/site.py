@@ -22,9 +22,10 @@ from microbadger.badges import (
 from microbadger.freshness import Freshness
 from microbadger.image import Reference, document_bytes, parse_object
 from microbadger.logs import EventLog
-from microbadger.site import HOME, HTML, PublishError, SiteOptions, absent_page
+from microbadger.site import HOME, HTML, PublishError, SiteOptions, absent_page, compare_page
 from microbadger.store import StoreError
 from microbadger.web.answers import FRESH, PASSING, answer, error_answer, file_answer
+from microbadger.web.comparisons import UnknownVersion, asked_pair, compared
 from microbadger.web.files import PublicFiles, parse_name, paths_of
 
 log = EventLog(__name__)
@@ -48,6 +49,7 @@ class SiteRoutes:
             ("/badges/<badge_type>/<path:name>", self.badge),
             ("/images/<path:name>", self.page),
             ("/images/<path:name>/-/feed.xml", self.feed),
+            ("/images/<path:name>/-/compare/<path:pair>", self.compare),
             ("/<path:path>", self.file),
         ):
             routes.add_url_rule(rule, view_func=view, methods=["GET"], strict_slashes=False)
@@ -92,6 +94,19 @@ class SiteRoutes:
             raise NotFound(f"{name} is not tracked here, or was not read yet.")
         return found
 
+    def compare(self, name: str, pair: str) -> Response:
+        """The page of what differs between two versions of an image."""
+        old, new = asked_pair(pair.removesuffix("/"))
+        reference = parse_name(name)
+        image = self.freshness.published(reference.repository) if reference else None
+        if reference is None or image is None:
+            return self._absent(name, reference)
+        try:
+            found = compared(self.freshness, reference.repository, image, (old, new))
+        except UnknownVersion as error:
+            return self._absent(name, reference, error.name)
+        return file_answer(compare_page(found, old, new, paths_of(name, reference), self.options), HOME)
+
     def _badge(self, badge_type: str, reference: Reference | None, path: str, suffix: str) -> Response:
         content = self.files.find(path) if path else None
         if content and not request.args.keys() & _DRAWING_ARGUMENTS:
@@ -131,15 +146,15 @@ class SiteRoutes:
             _log_trouble(error)
         return not_found_badge(reference.tag or "image")
 
-    def _absent(self, name: str, reference: Reference | None) -> Response:
-        """Answer that there is no page, and why."""
+    def _absent(self, name: str, reference: Reference | None, missing: str | None = None) -> Response:
+        """Answer that there is no page, and why; ``missing`` is a version that the image does not have."""
         if reference is None or reference.repository not in self.freshness.tracked:
             return answer(absent_page(name, self.options), 404, HTML, PASSING)
         repository = reference.repository
         check = self.freshness.checks.get(repository)
         status = check.status(repository, self.freshness.now())
         if self.freshness.records.updated_at(repository):
-            return answer(absent_page(name, self.options, status, reference.tag), 404, HTML, PASSING)
+            return answer(absent_page(name, self.options, status, missing or reference.tag), 404, HTML, PASSING)
         return answer(absent_page(name, self.options, status), 404 if check.is_not_found else 202, HTML, PASSING)
 
 

@@ -15,8 +15,9 @@ import requests
 from werkzeug.wrappers import Response
 
 from microbadger.badges.svg import STYLES
-from microbadger.badges.text import BADGE_TYPES, platform_text, size_text
+from microbadger.badges.text import BADGE_TYPES
 from microbadger.image.reference import Repository
+from microbadger.image.words import platform_text, size_text
 from microbadger.site.markup import FORMATS, badge_link
 from microbadger.site.templating import media_words, visible
 from tests.browser import PHONE, PLAIN_HOST, focused, pasted, reading, tab_to, violations

@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 from microbadger.badges.svg import STYLES
 from microbadger.badges.text import BADGE_TYPES
 from microbadger.image import changes as change_log
-from microbadger.image import documents
+from microbadger.image import comparisons, differences, documents
 from microbadger.image.changes import Changes
 from microbadger.image.reference import InvalidReference, Reference, Repository
 from microbadger.notifications import outbox as notification_outbox
@@ -85,6 +85,8 @@ ASKS = {
     "listImages 400 application/json": Ask(query={"page": "0"}),
     "getImage 202 application/json": Ask({"image": "example/unread"}),
     "getPage 202 text/html": Ask({"image": "example/unread"}),
+    "compareVersions 202 application/json": Ask({"repository": "example/unread"}),
+    "getComparisonPage 202 text/html": Ask({"repository": "example/unread"}),
     "trackImage 201 application/json": Ask({"image": "example/new"}),
     "trackImage 422 application/json": Ask(body={"Tags": "1.0"}),
     "untrackImage 422 application/json": Ask({"image": "alpine"}),
@@ -235,6 +237,8 @@ def test_every_route_for_programs_is_described(read_only: World) -> None:
         ("Version", documents.VersionDocument),
         ("Tag", documents.TagDocument),
         ("Layer", documents.LayerDocument),
+        ("Config", documents.ConfigDocument),
+        ("Healthcheck", documents.HealthcheckDocument),
         ("Platform", documents.PlatformDocument),
         ("Relative", documents.RelativeDocument),
         ("License", documents.LicenseDocument),
@@ -246,6 +250,17 @@ def test_every_route_for_programs_is_described(read_only: World) -> None:
         ("NewTag", change_log.NewTagDocument),
         ("ChangedTag", change_log.ChangedTagDocument),
         ("DeletedTag", change_log.DeletedTagDocument),
+        ("Difference", differences.DifferenceDocument),
+        ("SizeDifference", differences.SizeDifference),
+        ("TextDifference", differences.TextDifference),
+        ("WordsDifference", differences.WordsDifference),
+        ("NamesDifference", differences.NamesDifference),
+        ("PlatformsDifference", differences.PlatformsDifference),
+        ("BaseDifference", differences.BaseDifference),
+        ("LayersDifference", differences.LayersDifference),
+        ("ChangedLayer", differences.ChangedLayerDocument),
+        ("Comparison", comparisons.ComparisonDocument),
+        ("ComparedVersion", comparisons.ComparedVersionDocument),
         ("Delivery", notification_outbox.DeliveryDocument),
     ],
 )

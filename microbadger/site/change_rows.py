@@ -1,0 +1,86 @@
+"""Lists changes for a page: a row for tags that moved together, with what differs, and one for each other tag."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from microbadger.image import ChangeDocument, ImageDocument, Move, difference_lines, moves_of
+from microbadger.site.paths import ImagePaths
+
+ROWS_SHOWN = 10
+_TAGS_SHOWN = 5
+_LINES_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """What happened to tags: they are new, moved, were rebuilt or are gone, in a word.
+
+    A digest is followed by the name of its version. ``compare`` is the path of the page that compares the versions.
+    """
+
+    tags: list[str]
+    what: str
+    digest: str
+    old_digest: str = ""
+    name: str = ""
+    old_name: str = ""
+    lines: list[str] = field(default_factory=list)
+    compare: str = ""
+
+    @property
+    def tags_left_out(self) -> int:
+        return max(len(self.tags) - _TAGS_SHOWN, 0)
+
+    @property
+    def tags_shown(self) -> list[str]:
+        return self.tags[:_TAGS_SHOWN]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeEntry:
+    """The rows of one change, and how many more it has."""
+
+    time: str
+    rows: list[ChangeRow]
+    left_out: int
+
+
+def change_entries(
+    changes: Iterable[ChangeDocument], image: ImageDocument, paths: ImagePaths, *, is_static: bool
+) -> list[ChangeEntry]:
+    """Return changes as they are listed; versions can be compared that the image still has, if there is a service."""
+    comparable = frozenset[str]() if is_static else frozenset(version["Digest"] for version in image["Versions"])
+    entries = []
+    for change in changes:
+        rows = list(_rows(change, paths, comparable))
+        entries.append(ChangeEntry(change["Time"], rows[:ROWS_SHOWN], max(len(rows) - ROWS_SHOWN, 0)))
+    return entries
+
+
+def _rows(change: ChangeDocument, paths: ImagePaths, comparable: frozenset[str]) -> Iterator[ChangeRow]:
+    yield from (ChangeRow([new["tag"]], "new", new["Digest"]) for new in change["New"])
+    yield from (_moved(move, paths, comparable) for move in moves_of(change))
+    yield from (ChangeRow([gone["tag"]], "gone", gone["Digest"]) for gone in change["Deleted"])
+
+
+def _moved(move: Move, paths: ImagePaths, comparable: frozenset[str]) -> ChangeRow:
+    digests = move.old_digest, move.new_digest
+    return ChangeRow(
+        tags=move.tags,
+        what="rebuilt" if move.is_rebuild else "moved",
+        digest=move.new_digest,
+        old_digest=move.old_digest,
+        name=move.new_name,
+        old_name=move.old_name,
+        lines=_bounded(difference_lines(move.difference)),
+        compare=paths.compare(*map(_hex, digests)) if comparable.issuperset(digests) else "",
+    )
+
+
+def _bounded(lines: Sequence[str]) -> list[str]:
+    more = len(lines) - _LINES_SHOWN
+    return [*lines[:_LINES_SHOWN], f"and {more} more"] if more > 1 else list(lines)
+
+
+def _hex(digest: str) -> str:
+    return digest.rpartition(":")[2]
