@@ -26,6 +26,7 @@ from microbadger.site import HOME, HTML, PublishError, SiteOptions, absent_page,
 from microbadger.store import StoreError
 from microbadger.web.answers import FRESH, PASSING, answer, error_answer, file_answer
 from microbadger.web.comparisons import UnknownVersion, asked_pair, compared
+from microbadger.web.feeds import FILTERS, filtered_feed_answer
 from microbadger.web.files import PublicFiles, parse_name, paths_of
 
 log = EventLog(__name__)
@@ -88,8 +89,13 @@ class SiteRoutes:
         return self._absent(name, reference) if found is None else found
 
     def feed(self, name: str) -> Response:
-        """What changed of an image, for feed readers."""
-        found = self.files.answer_of(name, lambda paths: paths.feed)
+        """What changed of an image, for feed readers: all, or the part that the query asks for."""
+        reference = parse_name(name)
+        if reference and FILTERS & request.args.keys():
+            base_url = self.options.base_url
+            found = filtered_feed_answer(self.freshness, reference.repository, request.args, base_url)
+        else:
+            found = self.files.answer_of(name, lambda paths: paths.feed)
         if found is None:
             raise NotFound(f"{name} is not tracked here, or was not read yet.")
         return found
