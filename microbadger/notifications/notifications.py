@@ -89,11 +89,11 @@ class Notifications:
             after = replace(before, **fields)
             if after.url != before.url:
                 after = replace(after, is_by_operator=False)
+                if "authorization_header" not in fields and not is_same_server(before.url, after.url):
+                    after = replace(after, authorization_header="")
             after.check(self._base_url)
             if after.tags != before.tags:
                 after.check_patterns()
-            if "authorization_header" not in fields and not is_same_server(before.url, after.url):
-                after = replace(after, authorization_header="")
             subscriptions.update(connection, after)
         return after
 

@@ -53,8 +53,11 @@ class Scope(Enum):
 
 
 def is_same_server(one: str, other: str) -> bool:
-    """Return whether two valid URLs lead to the same scheme, host and port."""
-    return Origin.of(one) == Origin.of(other)
+    """Return whether two URLs lead to the same scheme, host and port; an invalid one leads nowhere."""
+    try:
+        return Origin.of(one) == Origin.of(other)
+    except ValueError:
+        return False
 
 
 def _origin(url: str) -> Origin:

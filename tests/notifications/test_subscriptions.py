@@ -133,6 +133,17 @@ def test_an_authorization_is_for_one_server(bench: Bench, url: str, kept: str) -
     assert (changed.url, changed.authorization_header) == (url, kept)
 
 
+def test_a_damaged_url_can_be_replaced(bench: Bench) -> None:
+    damaged = bench.subscribe(URL)
+    with bench.database.write() as connection:
+        subscriptions.update(connection, replace(damaged, url="mañana"))
+
+    changed = bench.notifications.change(damaged.id, url=URL)
+
+    assert changed
+    assert changed.url == URL
+
+
 def test_an_authorization_is_not_shown_by_accident(bench: Bench) -> None:
     subscription = bench.subscribe(URL, authorization_header="Bearer x")
 
