@@ -3,7 +3,9 @@
 from microbadger.badges.svg import STYLES, badge_of, draw, endpoint_document, restyled
 from microbadger.badges.text import (
     BADGE_TYPES,
+    CHANGED_BY_PRE_RELEASES,
     Badge,
+    VersionNotFound,
     badges_of,
     count_text,
     layers_text,
@@ -14,8 +16,10 @@ from microbadger.image import platform_text, size_text
 
 __all__ = [
     "BADGE_TYPES",
+    "CHANGED_BY_PRE_RELEASES",
     "STYLES",
     "Badge",
+    "VersionNotFound",
     "badge_of",
     "badges_of",
     "count_text",

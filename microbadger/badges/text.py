@@ -18,11 +18,13 @@ from microbadger.image import (
     read_time,
     size_text,
     tags_of,
+    update_for,
 )
 
 UNKNOWN = "unknown"
 NOT_GIVEN = "not given"
 NOT_FOUND = "not found"
+UP_TO_DATE = "up to date"
 PENDING = "pending"
 
 _COMMIT_LENGTH = 7
@@ -52,6 +54,7 @@ class _Subject:
     version: VersionDocument
     tag: str | None
     labels: Labels
+    pre_releases: bool
 
     @property
     def is_read(self) -> bool:
@@ -61,11 +64,24 @@ class _Subject:
     def knows_layers(self) -> bool:
         return self.is_read or self.version["LayerCount"] > 0
 
+    @property
+    def main_tag(self) -> str | None:
+        """The tag that was asked for, else the most specific one of the version; None if it has no tag."""
+        all_tags = [tag for version in self.image["Versions"] for tag in tags_of(version)]
+        return self.tag or most_specific(tags_of(self.version), all_tags)
 
-def badges_of(image: ImageDocument, tag: str | None) -> dict[str, Badge]:
+    @property
+    def newest(self) -> str | None:
+        """The tag of the newest release of this variant, the main tag if none is newer; None if it is unknown."""
+        digests = {tag: version["Digest"] for version in self.image["Versions"] for tag in tags_of(version)}
+        return update_for(self.main_tag, digests, pre_releases=self.pre_releases) if self.main_tag else None
+
+
+def badges_of(image: ImageDocument, tag: str | None, *, pre_releases: bool = False) -> dict[str, Badge]:
     """Return the badges of an image by their type: for a tag, or for its current version if ``tag`` is None.
 
-    Raise VersionNotFound if the image has no such tag, or no version.
+    With ``pre_releases``, those count as releases, which changes at most the types in `CHANGED_BY_PRE_RELEASES`. Raise
+    VersionNotFound if the image has no such tag, or no version.
     """
     versions = image["Versions"]
     if tag is None:
@@ -74,7 +90,7 @@ def badges_of(image: ImageDocument, tag: str | None) -> dict[str, Badge]:
         version = next((version for version in versions if tag in tags_of(version)), None)
     if version is None:
         raise VersionNotFound(image["ImageName"], tag)
-    subject = _Subject(image, version, tag, facts_of(version))
+    subject = _Subject(image, version, tag, facts_of(version), pre_releases)
     return {badge_type: word(subject) for badge_type, word in BADGE_TYPES.items()}
 
 
@@ -124,8 +140,9 @@ def _image(subject: _Subject) -> Badge:
 
 
 def _version(subject: _Subject) -> Badge:
-    all_tags = [tag for version in subject.image["Versions"] for tag in tags_of(version)]
-    tag = subject.tag or most_specific(tags_of(subject.version), all_tags) or "latest"
+    tag = subject.main_tag or "latest"
+    if subject.pre_releases and not subject.tag:
+        tag = subject.newest or tag
     if tag == "latest" and not subject.tag:
         tag = subject.labels.version or tag
     return Badge("version", tag)
@@ -168,6 +185,15 @@ def _base(subject: _Subject) -> Badge:
     return _given(subject, "base", subject.labels.base_name or "")
 
 
+def _update(subject: _Subject) -> Badge:
+    newest = subject.newest
+    if newest is None:
+        return _unknown("update")
+    if newest == subject.main_tag:
+        return Badge("update", UP_TO_DATE, "green")
+    return Badge("update", f"{newest} available", "orange")
+
+
 BADGE_TYPES: dict[str, Callable[[_Subject], Badge]] = {
     "image": _image,
     "version": _version,
@@ -180,7 +206,11 @@ BADGE_TYPES: dict[str, Callable[[_Subject], Badge]] = {
     "pulls": _pulls,
     "stars": _stars,
     "base": _base,
+    "update": _update,
 }
+
+CHANGED_BY_PRE_RELEASES = frozenset({"version", "update"})
+"""The types of badges that may say something else if pre-releases count."""
 
 
 def _given(subject: _Subject, label: str, text: str) -> Badge:

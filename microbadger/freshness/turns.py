@@ -118,6 +118,7 @@ class Turns:
             if image and image.private:
                 if has_public_record(connection, repository):
                     self.checks.publishing(connection, repository)  # with values of variables, which may be secrets now
+                    mark_lists_stale(connection)  # and so are the changes that the feed of all images has
                 note_private_read(connection, repository)
             check = self.checks.read(connection, repository)
             count = self.interruptions.add if lease.was_left else self.interruptions.read

@@ -93,6 +93,7 @@ from microbadger.image.sentences import difference_lines
 from microbadger.image.shapes import has_shape, parse_kept
 from microbadger.image.strict_json import parse_json, parse_object
 from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
+from microbadger.image.updates import update_for
 from microbadger.image.version_facts import facts_of, related
 from microbadger.image.words import platform_text, size_text
 
@@ -195,6 +196,7 @@ __all__ = [
     "size_text",
     "tagged",
     "tags_of",
+    "update_for",
     "version_called",
     "with_details_of",
     "with_first_seen",

@@ -2,6 +2,7 @@
 
 from microbadger.notifications.messages import FORMATS
 from microbadger.notifications.notifications import DeliveryStatus, Notifications
+from microbadger.notifications.patterns import InvalidPatterns, TagPatterns, check_patterns
 from microbadger.notifications.receivers import InvalidReceiver
 from microbadger.notifications.sender import Sender
 from microbadger.notifications.subscriptions import (
@@ -16,9 +17,12 @@ __all__ = [
     "FORMATS",
     "MOST_SUBSCRIPTIONS",
     "DeliveryStatus",
+    "InvalidPatterns",
     "InvalidReceiver",
     "InvalidSubscription",
     "Notifications",
     "Sender",
     "Subscription",
+    "TagPatterns",
+    "check_patterns",
 ]

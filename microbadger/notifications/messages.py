@@ -1,7 +1,7 @@
-"""Describes changes in the format of each receiver: documents in, the JSON of a message out.
+"""Describes changes in the format of each receiver: documents in, the body and the headers of a message out.
 
 ``microbadger`` is the message that microbadger.com sent, of which Slack shows the ``text``; ``json`` has the most
-details. The others are for chats: they name a few tags, and link to the page for the rest. Text from a registry is
+details. The others are for people: they name a few tags, and link to the page for the rest. Text from a registry is
 escaped as the receiver requires, and every message is bounded.
 """
 
@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 
 from microbadger.badges import platform_text, size_text
 from microbadger.image import (
@@ -23,12 +22,16 @@ from microbadger.image import (
     moves_of,
     tags_of,
 )
+from microbadger.notifications.ntfy import ntfy_headers
+from microbadger.notifications.patterns import TagPatterns
 
 _MOST_TAGS = 500
 _MOST_TAG_BYTES = 48 * 1024
 _MOST_DIFFERENCE_BYTES = 12 * 1024
 _MOST_LINES = 20
-_MOST_LINE_CHARACTERS = 3500  # Slack parts a message above 4000, Discord refuses a description above 4096
+# Slack parts a message above 4000 characters, Discord refuses a description above 4096, and ntfy makes an attachment of
+# a message above 4096 bytes.
+_MOST_LINE_CHARACTERS = 3500
 _MOST_FACTS = 6  # that differ, of tags that moved together
 _FACT_CHARACTERS = 200
 _TITLE_CHARACTERS = 128  # half of what Discord allows, because escaping doubles at most
@@ -39,6 +42,7 @@ _MOST_PLATFORMS = 30
 _BLUE = 0x007EC6  # of the badges
 _MARKDOWN = re.compile(r"([\\`*_~|\[\]()<>])")
 
+NTFY = "ntfy"
 NEW, CHANGED, DELETED = "new", "changed", "deleted"
 
 Message = dict[str, object]
@@ -121,13 +125,11 @@ def announce_changes(
 
 
 def matching(changes: Changes, patterns: Iterable[str]) -> Changes:
-    """Return the changes of tags that match one of the patterns, such as ``1.*``, or all if there is no pattern."""
-    wanted = tuple(patterns)
-    if not wanted:
-        return changes
+    """Return the changes of the tags that patterns choose, such as ``1.*``; all if there is no pattern."""
+    wanted = TagPatterns(patterns)
 
     def chosen(tags: Mapping[str, str]) -> dict[str, str]:
-        return {tag: sha for tag, sha in tags.items() if any(fnmatchcase(tag, pattern) for pattern in wanted)}
+        return {tag: sha for tag, sha in tags.items() if wanted.choose(tag)}
 
     return Changes(chosen(changes.new), chosen(changes.changed), chosen(changes.deleted))
 
@@ -141,7 +143,14 @@ def without_rebuilds(changes: Changes, change: ChangeDocument | None) -> Changes
 
 def message_bytes(announcement: Announcement, format_: str) -> bytes:
     """Return the body of the message in one of the ``FORMATS``."""
-    return json.dumps(FORMATS[format_](announcement), separators=(",", ":")).encode()
+    content = FORMATS[format_](announcement)
+    return (content if isinstance(content, str) else json.dumps(content, separators=(",", ":"))).encode()
+
+
+def message_headers(announcement: Announcement, format_: str) -> dict[str, str]:
+    """Return the headers by which a message in one of the ``FORMATS`` differs from one in JSON."""
+    title = f"{announcement.image_name} has changed"
+    return ntfy_headers(title, announcement.page_url) if format_ == NTFY else {}
 
 
 def _microbadger(announcement: Announcement) -> Message:
@@ -213,11 +222,18 @@ def _json(announcement: Announcement) -> Message:
     return {"type": kind, "timestamp": announcement.at, "data": data}
 
 
-FORMATS: Mapping[str, Callable[[Announcement], Message]] = {
+def _ntfy(announcement: Announcement) -> str:
+    """https://docs.ntfy.sh/publish/"""
+    lines = _chat_lines(announcement, escape=str, code=str)
+    return "\n".join(lines) or announcement.sentence
+
+
+FORMATS: Mapping[str, Callable[[Announcement], Message | str]] = {
     "microbadger": _microbadger,
     "slack": _slack,
     "discord": _discord,
     "teams": _teams,
+    NTFY: _ntfy,
     "json": _json,
 }
 

@@ -6,7 +6,8 @@ that of an entry, so both keep their identity, and the same log gives the same b
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 from urllib.parse import quote
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -34,22 +35,48 @@ _FACTS = 12  # that differ between two versions
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
+class Entry(NamedTuple):
+    """A change of an image under its title, and what a feed shows of it: all, or only some tags.
+
+    Whatever is shown, the id of an entry follows from the image and the whole change.
+    """
+
+    image_name: str
+    change: ChangeDocument
+    shown: ChangeDocument
+    title: str
+
+
 def feed(log: ChangeLogDocument, base_url: str) -> bytes:
     """Return the feed of a log, with an entry for each of the last changes, the newest first."""
-    paths = ImagePaths(log["ImageName"])
-    page_url, feed_url = (f"{base_url}/{quote(path, safe='/:')}" for path in (f"{paths.page_url}/", paths.feed))
-    changes = log["Changes"][:MOST_ENTRIES]
+    name = log["ImageName"]
+    entries = [Entry(name, change, change, change_title(change)) for change in log["Changes"][:MOST_ENTRIES]]
+    return written(f"Changes of {name}", feed_url(name, base_url), page_url(name, base_url), entries, base_url)
+
+
+def written(title: str, url: str, about_url: str, entries: Sequence[Entry], base_url: str) -> bytes:
+    """Return the feed at an address about what is at another one, with its entries, the newest first."""
     root = Element("feed", {"xmlns": _NAMESPACE, "xml:lang": "en"})
-    _add(root, "id", feed_url)
-    _add(root, "title", f"Changes of {log['ImageName']}")
-    _add(root, "updated", changes[0]["Time"] if changes else _BEFORE_ANY_CHANGE)
+    _add(root, "id", url)
+    _add(root, "title", title)
+    _add(root, "updated", entries[0].change["Time"] if entries else _BEFORE_ANY_CHANGE)
     _add(SubElement(root, "author"), "name", _AUTHOR)
-    _link(root, "self", MEDIA_TYPE, feed_url)
-    _link(root, "alternate", "text/html", page_url)
-    for change in changes:
-        _add_entry(root, change, feed_url, page_url)
+    _link(root, "self", MEDIA_TYPE, url)
+    _link(root, "alternate", "text/html", about_url)
+    for entry in entries:
+        _add_entry(root, entry, base_url)
     content: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
     return content + b"\n"
+
+
+def feed_url(image_name: str, base_url: str) -> str:
+    """Return the address of the feed of an image."""
+    return f"{base_url}/{quote(ImagePaths(image_name).feed, safe='/:')}"
+
+
+def page_url(image_name: str, base_url: str) -> str:
+    """Return the address of the page of an image."""
+    return f"{base_url}/{quote(ImagePaths(image_name).page_url, safe='/:')}/"
 
 
 def identity(change: ChangeDocument) -> str:
@@ -66,16 +93,16 @@ def identity(change: ChangeDocument) -> str:
     return hashlib.sha256(document_bytes(lasting)).hexdigest()[:32]
 
 
-def _add_entry(root: Element, change: ChangeDocument, feed_url: str, page_url: str) -> None:
-    entry = SubElement(root, "entry")
-    _add(entry, "id", f"{feed_url}#{identity(change)}")
-    _add(entry, "title", change_title(change))
-    _add(entry, "updated", change["Time"])
-    _link(entry, "alternate", "text/html", page_url)
-    _add(entry, "content", _content(change)).set("type", "text")
+def _add_entry(root: Element, entry: Entry, base_url: str) -> None:
+    element = SubElement(root, "entry")
+    _add(element, "id", f"{feed_url(entry.image_name, base_url)}#{identity(entry.change)}")
+    _add(element, "title", entry.title)
+    _add(element, "updated", entry.change["Time"])
+    _link(element, "alternate", "text/html", page_url(entry.image_name, base_url))
+    _add(element, "content", entry_text(entry.shown)).set("type", "text")
 
 
-def _content(change: ChangeDocument) -> str:
+def entry_text(change: ChangeDocument) -> str:
     """Return what happened to each tag, and below tags that moved together what differs."""
     sentences = [*_moved(change), *_new_and_gone(change)]
     lines = [line for sentence, facts in sentences[:_SENTENCES] for line in (sentence, *facts)]

@@ -48,6 +48,7 @@ _BADGE_NAMES = {
     "pulls": "Pulls",
     "stars": "Stars",
     "base": "Base image",
+    "update": "Update",
 }
 _FORMAT_NAMES = {
     "markdown": "Markdown",

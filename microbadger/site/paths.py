@@ -28,6 +28,7 @@ _OF_IMAGES = [
 HOME = "index.html"
 CATALOGUE = "v1/images.json"
 API = "openapi.json"
+FEED_OF_ALL = "feed.xml"
 API_PAGE = "api/index.html"
 ASSETS = "assets"
 _LIST_PAGE = re.compile(r"v1/images/-/page-([1-9][0-9]{0,6})\.json")

@@ -180,6 +180,16 @@ def tell_exact_first_sights(connection: Connection) -> None:
         connection.execute(untracked, {"now": time.time()})
 
 
+def _authorize_at_receivers(connection: Connection) -> None:
+    """Let a receiver ask for an authorization, and a message have headers of its own."""
+    text_type = 'TEXT COLLATE "C"' if connection.dialect.name == "postgresql" else "TEXT"
+    _execute(
+        connection,
+        f"ALTER TABLE subscriptions ADD COLUMN authorization_header {text_type} NOT NULL DEFAULT ''",
+        f"ALTER TABLE messages ADD COLUMN headers {text_type} NOT NULL DEFAULT '{{}}'",
+    )
+
+
 MIGRATIONS: Sequence[Migration] = (
     _tell_pushes_from_views,
     _count_interrupted_checks,
@@ -191,6 +201,7 @@ MIGRATIONS: Sequence[Migration] = (
     _keep_history,
     tell_exact_first_sights,
     _ask_subscribers_about_rebuilds,
+    _authorize_at_receivers,
 )
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 

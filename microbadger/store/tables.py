@@ -338,6 +338,7 @@ SUBSCRIPTIONS = Table(
     Column("is_enabled", Boolean, nullable=False),
     Column("is_by_operator", Boolean, nullable=False),
     Column("wants_rebuilt", Boolean, nullable=False),
+    Column("authorization_header", Text, nullable=False),
     Index("subscriptions_by_image", "image_name"),
 )
 
@@ -348,6 +349,7 @@ MESSAGES = Table(
     Column("id", Text, nullable=False, unique=True),
     Column("subscription_id", Text, nullable=False),
     Column("body", Text, nullable=False),
+    Column("headers", Text, nullable=False),
     Column("attempts", Integer, nullable=False, info={"instead": 0}),
     Column("due_at", Moment, nullable=False, info={"instead": 0.0}),
     Column("is_parked", Boolean, nullable=False),

@@ -8,8 +8,11 @@ from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 
 from microbadger.badges import (
     BADGE_TYPES,
+    CHANGED_BY_PRE_RELEASES,
     Badge,
+    VersionNotFound,
     badge_of,
+    badges_of,
     draw,
     endpoint_document,
     not_found_badge,
@@ -23,11 +26,12 @@ from microbadger.site import HOME, HTML, PublishError, SiteOptions, absent_page,
 from microbadger.store import StoreError
 from microbadger.web.answers import FRESH, PASSING, answer, error_answer, file_answer
 from microbadger.web.comparisons import UnknownVersion, asked_pair, compared
+from microbadger.web.feeds import FILTERS, filtered_feed_answer
 from microbadger.web.files import PublicFiles, parse_name, paths_of
 
 log = EventLog(__name__)
 
-_STYLE_ARGUMENTS = {"style", "label", "color", "labelColor"}
+_DRAWING_ARGUMENTS = {"style", "label", "color", "labelColor", "prerelease"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +89,13 @@ class SiteRoutes:
         return self._absent(name, reference) if found is None else found
 
     def feed(self, name: str) -> Response:
-        """What changed of an image, for feed readers."""
-        found = self.files.answer_of(name, lambda paths: paths.feed)
+        """What changed of an image, for feed readers: all, or the part that the query asks for."""
+        reference = parse_name(name)
+        if reference and FILTERS & request.args.keys():
+            base_url = self.options.base_url
+            found = filtered_feed_answer(self.freshness, reference.repository, request.args, base_url)
+        else:
+            found = self.files.answer_of(name, lambda paths: paths.feed)
         if found is None:
             raise NotFound(f"{name} is not tracked here, or was not read yet.")
         return found
@@ -106,10 +115,22 @@ class SiteRoutes:
 
     def _badge(self, badge_type: str, reference: Reference | None, path: str, suffix: str) -> Response:
         content = self.files.find(path) if path else None
-        if content and not request.args.keys() & _STYLE_ARGUMENTS:
+        if content and not request.args.keys() & _DRAWING_ARGUMENTS:
             return file_answer(content, path)
-        badge = self._published_badge(path) if content else self._badge_without_file(badge_type, reference)
+        if content and reference:
+            badge = self._badge_with_pre_releases(badge_type, reference) or self._published_badge(path)
+        else:
+            badge = self._badge_without_file(badge_type, reference)
         return file_answer(_drawn(badge, suffix), f"badge.{suffix}", FRESH if content else PASSING)
+
+    def _badge_with_pre_releases(self, badge_type: str, reference: Reference) -> Badge | None:
+        """Return a badge from the record, with pre-releases if they were asked for; None if they change nothing."""
+        if badge_type not in CHANGED_BY_PRE_RELEASES or request.args.get("prerelease") != "1":
+            return None
+        image = self.freshness.records.image(reference.repository)
+        with suppress(VersionNotFound):  # the record was replaced meanwhile
+            return badges_of(image, reference.tag, pre_releases=True)[badge_type] if image else None
+        return None
 
     def _published_badge(self, path: str) -> Badge:
         """Return the badge that is published at a path, to be drawn in another style; a damaged file is made anew."""

@@ -20,6 +20,7 @@ from microbadger.web.files import PublicFiles
 from tests.databases import needs_sqlite
 from tests.fakes.registry import FakeRegistry, image, index
 from tests.freshness.bench import DEADLINE_SECONDS, Bench
+from tests.running_service import badge_text
 
 
 def tags_in(files: dict[str, bytes]) -> set[str]:
@@ -215,6 +216,34 @@ def test_a_file_that_was_made_is_kept_current(bench: Bench) -> None:
 
     assert bench.badge("size", "1.0") == "size: 4.0 KiB"
     assert bench.paths.badge("layers", "1.0", "svg") not in bench.files()
+
+
+def test_a_release_outdates_the_badges_of_other_tags_that_were_made(bench: Bench) -> None:
+    for number, tag in enumerate(("1.3.1", "1.3.2", "1.3.2-alpine")):
+        bench.fake.push("team/web", tag, image(layers=[number + 1]))
+    bench.refresh()
+    outdated, kept = (bench.paths.badge("update", tag, "svg") for tag in ("1.3.1", "1.3.2-alpine"))
+    assert badge_text(bench.made(outdated)) == "update: 1.3.2 available"
+    assert badge_text(bench.made(kept)) == "update: up to date"
+    stamps = bench.stamps()
+    bench.fake.push("team/web", "1.4.0", image(layers=[9]))
+
+    bench.refresh()
+
+    assert bench.badge("update", "1.3.1") == "update: 1.4.0 available"
+    assert bench.stamps()[kept] == stamps[kept]
+
+
+def test_an_unchanged_image_keeps_its_update_badges_as_they_are(bench: Bench) -> None:
+    for number, tag in enumerate(("1.3.2", "1.4.0")):
+        bench.fake.push("team/web", tag, image(layers=[number + 1]))
+    bench.refresh()
+    bench.made(bench.paths.badge("update", "1.3.2", "svg"))
+    stamps = bench.stamps()
+
+    assert bench.refresh() is None
+
+    assert bench.stamps() == stamps
 
 
 def test_a_file_that_was_made_is_removed_with_its_tag(bench: Bench) -> None:

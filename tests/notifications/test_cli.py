@@ -75,6 +75,8 @@ def test_subscriptions_are_added_listed_and_removed(operator: Operator) -> None:
         ["add", "{name}", "ftp://hooks.test/"],
         ["add", "{name}", "https://hooks.test/", "--format", "pigeon"],
         ["add", "{name}", "https://hooks.test/", "--tag", "a b"],
+        ["add", "{name}", "https://hooks.test/", "--tag", "!*"],
+        ["add", "{name}", "https://hooks.test/", "--authorization", "two\nlines"],
         ["remove", "mañana"],
         ["test", "../x"],
         ["resend", ""],
@@ -86,6 +88,15 @@ def test_an_invalid_command_is_explained_and_changes_nothing(operator: Operator,
     assert result.exit_code != 0
     assert "Error: " in result.output
     assert operator.listed() == []
+
+
+def test_an_authorization_is_sent_and_not_listed(operator: Operator, receiver: Receiver) -> None:
+    id_, _ = operator.subscribe(receiver.url, "--authorization", "Bearer tk_secret")
+
+    operator.notifications("test", id_)
+
+    assert receiver.received[0].headers["Authorization"] == "Bearer tk_secret"
+    assert operator.listed() == [f"{id_}  {operator.name}  {receiver.url}  microbadger  authorized"]
 
 
 def test_a_test_message_is_sent(operator: Operator, receiver: Receiver) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from email.header import decode_header, make_header
 from typing import Any
 
 import pytest
@@ -17,8 +18,10 @@ from microbadger.notifications.messages import (
     announce_changes,
     matching,
     message_bytes,
+    message_headers,
     without_rebuilds,
 )
+from microbadger.notifications.ntfy import ntfy_headers
 from tests.notifications.bench import PAGE, SHAS, START, image, image_at, rebuilt, version
 
 OLD, NEW, OTHER = SHAS[:3]
@@ -130,6 +133,34 @@ def test_teams_gets_a_card() -> None:
         "• 1.1 new, bbbbbbbbbbbb, 20.0 MiB",
     ]
     assert attachment["content"]["actions"][0]["url"] == PAGE
+
+
+def test_ntfy_gets_a_text_with_its_title_and_link_in_headers() -> None:
+    announcement = announced(BEFORE, AFTER)
+
+    assert message_headers(announcement, "ntfy") == {
+        "Content-Type": "text/plain; charset=utf-8",
+        "Title": "example/web has changed",
+        "Tags": "package",
+        "Click": PAGE,
+    }
+    assert message_bytes(announcement, "ntfy").decode().splitlines() == [
+        f"• 1.1 new, {NEW[:12]}, 20.0 MiB",
+        f"• latest changed, {OLD[:12]} → {NEW[:12]}, 18.6 MiB → 20.0 MiB",
+        f"• 0.9 deleted, {OTHER[:12]}",
+    ]
+
+
+@pytest.mark.parametrize("format_", sorted(FORMATS.keys() - {"ntfy"}))
+def test_only_what_is_not_json_has_headers_of_its_own(format_: str) -> None:
+    assert message_headers(TEST, format_) == {}
+
+
+def test_a_header_beyond_ascii_is_encoded() -> None:
+    title = ntfy_headers("mañana\r\nX: y", PAGE)["Title"]
+
+    assert title.isascii()
+    assert str(make_header(decode_header(title))) == "mañana\r\nX: y"
 
 
 def test_json_has_the_old_and_the_new_version() -> None:
@@ -260,7 +291,10 @@ def test_a_tag_is_shown_as_it_is(format_: str, shown: str) -> None:
 @pytest.mark.parametrize("letter", ["t", "_"])
 @pytest.mark.parametrize(
     ("format_", "most_bytes"),
-    [("microbadger", 128 * 1024), ("json", 64 * 1024), ("slack", 6000), ("discord", 7000), ("teams", 14_000)],
+    [
+        *(("microbadger", 128 * 1024), ("json", 64 * 1024)),
+        *(("slack", 6000), ("discord", 7000), ("teams", 14_000), ("ntfy", 4096)),
+    ],
 )
 def test_a_message_is_bounded(format_: str, most_bytes: int, letter: str) -> None:
     labels = {f"{number:03}{'ñ' * 5000}": "<" * 5000 for number in range(100)}
@@ -304,6 +338,8 @@ def test_any_label_can_be_sent_as_json(name: str, value: str) -> None:
         (["1.*"], ["1.0", "1.1"]),
         (["1.[1-9]", "v?"], ["1.1", "v2"]),
         (["LATEST", "1", "late"], []),
+        (["!1.*"], ["latest", "v2"]),
+        (["1.*", "!*.1"], ["1.0"]),
     ],
 )
 def test_patterns_choose_the_tags(patterns: list[str], tags: list[str]) -> None:

@@ -92,6 +92,7 @@ ASKS = {
     "trackImage 422 application/json": Ask(body={"Tags": "1.0"}),
     "untrackImage 422 application/json": Ask({"image": "alpine"}),
     "getVersion 404 application/json": Ask({"sha": "0" * 64}),
+    "getFeed 400 text/plain": Ask(query={"kind": "renamed"}),
     "getBadge 400 text/plain": Ask({"type": "wrong"}),
     "getBadgeEndpoint 400 text/plain": Ask({"type": "wrong"}),
     "refreshImage 200 application/json": Ask(query={"wait": "60"}, meanwhile="example/web"),

@@ -10,7 +10,17 @@ from sqlalchemy import Connection, NullPool, create_engine, inspect, select, tex
 
 from microbadger.store.database import Database, StoreError
 from microbadger.store.migrations import MIGRATIONS, Migration, tell_exact_first_sights
-from microbadger.store.tables import FIRST_SEEN, META, RECORDS, REQUESTS, SCHEMA, TAG_LISTS, UNTRACKED_IMAGES
+from microbadger.store.tables import (
+    FIRST_SEEN,
+    MESSAGES,
+    META,
+    RECORDS,
+    REQUESTS,
+    SCHEMA,
+    SUBSCRIPTIONS,
+    TAG_LISTS,
+    UNTRACKED_IMAGES,
+)
 from tests.store.world import WAIT_SECONDS, Place, Process, database_at, put, url_of
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "store"
@@ -178,6 +188,21 @@ def shape_of(place: Place) -> dict[str, set[tuple[str, str, bool]]]:
             table: {(each["name"], str(each["type"]), each["nullable"]) for each in inspector.get_columns(table)}
             for table in inspector.get_table_names()
         }
+
+
+def test_subscriptions_and_messages_of_an_older_database_are_kept(file: Path) -> None:
+    begin_as_version_1(file)
+    with closing(sqlite3.connect(file)) as old:
+        old.execute("INSERT INTO subscriptions VALUES (1, 'a', 'alpine', 'https://a.test/', 's', '[]', 'json', 1, 0)")
+        old.execute("INSERT INTO messages VALUES (1, 'm', 'a', '{}', 2, 1000.0, 0)")
+        old.commit()
+
+    with database_at(file).read() as connection:
+        subscription = connection.execute(select(SUBSCRIPTIONS)).one()
+        message = connection.execute(select(MESSAGES)).one()
+
+    assert (subscription.url, subscription.authorization_header) == ("https://a.test/", "")
+    assert (message.attempts, message.headers) == (2, "{}")
 
 
 def test_records_of_an_older_database_are_public_unless_something_says_private(file: Path) -> None:
