@@ -8,7 +8,7 @@ A file that somebody asks for can be made while a check replaces the record. Eac
 so the last one to do so leaves what the new record says.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -111,10 +111,7 @@ class Publication:
             after = before  # another edition may describe the layers in another way, which this document leaves out
         changed = self._changed_versions(repository, before, versions)
         changes = _changes(before, after, survey)
-
-        def details(sha: str) -> VersionDocument | None:
-            return changed.get(sha) or self.records.version(repository, sha)
-
+        details = self._details(repository, changed)
         change = change_document(before, after, changes, self.checks.now(), details) if before else None
         history = self.records.histories.after(repository, before, after, changes.deleted)
         files = self._files(repository, after, changed, change, history)
@@ -321,9 +318,15 @@ class Publication:
             image=image,
             changes=log,
             history=cache(lambda: history or self.records.histories.of(repository, image)),
-            version=lambda sha: changed.get(sha) or self.records.version(repository, sha),
+            version=self._details(repository, changed),
             site=self.options,
         )
+
+    def _details(
+        self, repository: Repository, changed: Mapping[str, VersionDocument]
+    ) -> Callable[[str], VersionDocument | None]:
+        """Return what finds the document of a version with its layers by its SHA, be it about to change."""
+        return lambda sha: changed.get(sha) or self.records.version(repository, sha)
 
     def _recorded_files(self, repository: Repository) -> ImageFiles | None:
         image = self.records.image(repository)

@@ -14,6 +14,7 @@ from microbadger.badges.svg import STYLES
 from microbadger.badges.text import BADGE_TYPES
 from microbadger.image.changes import ChangeDocument
 from microbadger.image.describe import describe_image, tagged
+from microbadger.image.differences import DifferenceDocument
 from microbadger.image.documents import PlatformDocument, RelativeDocument, TagDocument, VersionDocument, tags_of
 from microbadger.image.history import MOST_POINTS, PointDocument
 from microbadger.image.labels import KNOWN_FIELDS
@@ -83,7 +84,14 @@ def test_an_image_page_with_a_hundred_tags_and_a_long_history_is_under_60_kb_com
         )
         for number in range(MOST_POINTS)
     ]
-    page = image_page(image, version=current, changes=[CHANGE] * 100, points=points, site=SITE)  # type: ignore[arg-type]
+
+    def differing() -> ChangeDocument:
+        texts = {f"{OCI}.{name}": f"{numbers.getrandbits(160):040x}" for name in ("revision", "version", "created")}
+        found: DifferenceDocument = {"Labels": {key: {"Old": text[::-1], "New": text} for key, text in texts.items()}}
+        return {**CHANGE, "Changed": [{**CHANGE["Changed"][0], "Difference": found}]}
+
+    changes = [differing() for _ in range(100)]
+    page = image_page(image, version=current, changes=changes, points=points, site=SITE)  # type: ignore[arg-type]
     assert b'class="chart"' in page
     assert len(gzip.compress(page, 6)) < 60_000
 
