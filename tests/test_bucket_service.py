@@ -20,6 +20,7 @@ PATHS = (
     *("/", "/index.html", "/openapi.json", "/api/", "/v1/images", "/v1/images.json", "/assets/page.css"),
     *("/images/{0}", "/images/{0}/", "/images/{0}/index.html", "/images/{0}:1.0", "/images/{0}/-/feed.xml"),
     *("/v1/images/{0}", "/v1/images/{0}.json", "/v1/images/{0}:1.0", "/v1/images/{0}/-/changes.json"),
+    "/v1/images/{0}/-/history.json",
     *("/badges/size/{0}.svg", "/badges/size/{0}.json", "/badges/size/{0}:1.0.svg"),
     *("/badges/size/{0}.svg?style=plastic", "/badges/size/{0}:none.svg", "/badges/size/none.svg", "/none"),
     *("/.none", "/v1/images/none", "/images/{0}:none"),

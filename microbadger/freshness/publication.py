@@ -27,6 +27,7 @@ from microbadger.image import (
     ChangeDocument,
     ChangeLogDocument,
     Changes,
+    HistoryDocument,
     ImageDocument,
     RelativeDocument,
     Repository,
@@ -109,7 +110,8 @@ class Publication:
         changed = self._changed_versions(repository, before, versions)
         changes = _changes(before, after, survey)
         change = change_document(before, after, changes, self.checks.now()) if before else None
-        files = self._files(repository, after, changed, change)
+        history = self.records.histories.after(repository, before, after, changes.deleted)
+        files = self._files(repository, after, changed, change, history)
         recorded = {version["SHA"] for version in after["Versions"] if version["SHA"]}
         unchanged = recorded - changed.keys() if is_ours else set[str]()
         plan = self._plan(repository, files, unchanged, is_complete=is_ours or not self.publisher.may_be_cut)
@@ -123,6 +125,7 @@ class Publication:
             with self.database.write(durable=True) as connection:
                 lease.prove(connection)
                 self.records.write(connection, repository, after, changed.values(), change, is_public=is_public)
+                self.records.histories.write(connection, repository, history)
                 self.records.remove_files(connection, repository, plan.gone & plan.known)
                 self.stacks.write(connection, repository, versions, stacks)
                 if survey.first_listed is not None:
@@ -304,6 +307,7 @@ class Publication:
         image: ImageDocument,
         changed: Mapping[str, VersionDocument],
         change: ChangeDocument | None,
+        history: HistoryDocument | None = None,
     ) -> ImageFiles:
         """Return the files of an image whose record is about to be replaced."""
         log = self.records.changes(repository)
@@ -312,6 +316,7 @@ class Publication:
         return ImageFiles(
             image=image,
             changes=log,
+            history=cache(lambda: history or self.records.histories.of(repository, image)),
             version=lambda sha: changed.get(sha) or self.records.version(repository, sha),
             site=self.options,
         )

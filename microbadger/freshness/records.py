@@ -13,6 +13,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, bindparam, select
 
 from microbadger.freshness.checks import check_anew, mark_lists_stale
+from microbadger.freshness.histories import Histories
 from microbadger.freshness.last_check import is_moment
 from microbadger.freshness.tag_lists import TagLists
 from microbadger.image import (
@@ -36,6 +37,7 @@ from microbadger.store import (
     CHANGES,
     CONTENT,
     FIRST_SEEN,
+    HISTORY,
     PUBLIC_FILES,
     RECORDS,
     TAG_LISTS,
@@ -91,6 +93,7 @@ class Records:
         self._database = database
         self._now = now
         self.tag_lists = TagLists(database)
+        self.histories = Histories(database)
 
     def image(self, repository: Repository) -> ImageDocument | None:
         """Return the document of an image; None where it was never read."""
@@ -204,7 +207,7 @@ class Records:
 
     def forget(self, connection: Connection, repository: Repository) -> None:
         """Forget an image that is tracked no more, but not when its tags were first seen: nobody could tell again."""
-        for table in (RECORDS, VERSIONS, CHANGES, PUBLIC_FILES, TAG_LISTS, BROKEN_CONTENT, CONTENT):
+        for table in (RECORDS, VERSIONS, CHANGES, HISTORY, PUBLIC_FILES, TAG_LISTS, BROKEN_CONTENT, CONTENT):
             connection.execute(table.delete().where(table.c.image == str(repository)))
 
     def _have_it_read_again(self, repository: Repository, what: str) -> None:

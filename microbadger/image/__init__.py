@@ -41,6 +41,14 @@ from microbadger.image.documents import (
 )
 from microbadger.image.errors import InvalidManifest, UnsupportedManifest
 from microbadger.image.fields import read_time
+from microbadger.image.history import (
+    HistoryDocument,
+    PointDocument,
+    begin_history,
+    continue_history,
+    moved_tags,
+    points_of,
+)
 from microbadger.image.labels import KNOWN_FIELDS, Labels, read_labels, says_something
 from microbadger.image.manifest import (
     ACCEPT,
@@ -85,6 +93,7 @@ __all__ = [
     "Changes",
     "Config",
     "Descriptor",
+    "HistoryDocument",
     "HubDetails",
     "ImageDocument",
     "Index",
@@ -96,6 +105,7 @@ __all__ = [
     "Platform",
     "PlatformDocument",
     "PlatformImage",
+    "PointDocument",
     "Reason",
     "Reference",
     "RelativeDocument",
@@ -105,9 +115,11 @@ __all__ = [
     "TagDocument",
     "UnsupportedManifest",
     "VersionDocument",
+    "begin_history",
     "change_document",
     "changes_between",
     "choose",
+    "continue_history",
     "current_version",
     "describe_image",
     "describe_version",
@@ -127,12 +139,14 @@ __all__ = [
     "is_version_tag",
     "kept_repositories",
     "most_specific",
+    "moved_tags",
     "outline_version",
     "parse_config",
     "parse_json",
     "parse_kept",
     "parse_manifest",
     "parse_object",
+    "points_of",
     "read_labels",
     "read_time",
     "related",

@@ -16,6 +16,7 @@ from microbadger.image import (
     ImageDocument,
     LayerDocument,
     PlatformDocument,
+    PointDocument,
     Repository,
     VersionDocument,
     current_version,
@@ -24,6 +25,7 @@ from microbadger.image import (
     read_labels,
     tags_of,
 )
+from microbadger.site.history_chart import history_chart
 from microbadger.site.label_table import label_table, table_of
 from microbadger.site.markup import FORMATS, BadgeLink, badge_link
 from microbadger.site.options import SiteOptions
@@ -53,6 +55,7 @@ _FORMAT_NAMES = {
 _REGISTRY_NAMES = {"docker.io": "Docker Hub", "ghcr.io": "GitHub Container Registry", "quay.io": "Quay"}
 
 _CHANGES_SHOWN = 20
+_POINTS_SHOWN = 30
 _LAYERS_SHOWN = 500
 _LABELS_SHOWN = 200
 
@@ -99,11 +102,13 @@ def image_page(
     tag: str | None = None,
     version: VersionDocument | None,
     changes: Sequence[ChangeDocument],
+    points: Sequence[PointDocument] = (),
     site: SiteOptions,
 ) -> bytes:
     """Return the page of an image, about its current version or about the version of a tag.
 
-    ``version`` is that version with its layers, which the script loads if it is None. ``changes`` are newest first.
+    ``version`` is that version with its layers, which the script loads if it is None. ``changes`` are newest first,
+    ``points`` of its history oldest first.
     """
     repository = Repository(image["Registry"], image["Repository"])
     paths = ImagePaths(image_name(repository))
@@ -132,6 +137,8 @@ def image_page(
         styles=STYLES,
         formats=_FORMAT_NAMES,
         changes=changes[:_CHANGES_SHOWN],
+        points=points[: -_POINTS_SHOWN - 1 : -1],
+        chart=history_chart(points, f"{paths.name}:{tag}" if tag else paths.name),
         tag_count=tag_count_text(image),
     )
 

@@ -132,6 +132,10 @@ class ImagePaths:
         return f"v1/images/{self.name}/-/changes.json"
 
     @property
+    def history(self) -> str:
+        return f"v1/images/{self.name}/-/history.json"
+
+    @property
     def status(self) -> str:
         return f"v1/images/{self.name}/-/status.json"
 

@@ -136,6 +136,16 @@ def _count_beyond_32_bits(connection: Connection) -> None:
             connection.execute(text(f"ALTER SEQUENCE {sequence} AS BIGINT"))
 
 
+def _keep_history(connection: Connection) -> None:
+    """Keep which versions tags named over time."""
+    is_postgresql = connection.dialect.name == "postgresql"
+    text_type, bytes_type = ('TEXT COLLATE "C"', "BYTEA") if is_postgresql else ("TEXT", "BLOB")
+    _execute(
+        connection,
+        f"CREATE TABLE IF NOT EXISTS history (image {text_type} NOT NULL PRIMARY KEY, document {bytes_type} NOT NULL)",
+    )
+
+
 MIGRATIONS: Sequence[Migration] = (
     _tell_pushes_from_views,
     _count_interrupted_checks,
@@ -144,6 +154,7 @@ MIGRATIONS: Sequence[Migration] = (
     _share_work_and_limits,
     _order_text_by_code_points,
     _count_beyond_32_bits,
+    _keep_history,
 )
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 

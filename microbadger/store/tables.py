@@ -282,6 +282,14 @@ TAG_LISTS = Table(
 )
 """When each tag was first listed, of images that have more tags than are kept: compressed JSON."""
 
+HISTORY = Table(
+    "history",
+    SCHEMA,
+    Column("image", Text, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+)
+"""Which versions the moving tags of each image named over time: compressed JSON, as it is published."""
+
 BROKEN_CONTENT = Table(
     "broken_content",
     SCHEMA,

@@ -105,7 +105,7 @@ def test_an_image_without_tags_keeps_its_page_and_loses_its_badges(bench: Bench)
     assert bench.refresh() is None
 
     paths = bench.paths
-    assert bench.files().keys() == {paths.metadata, paths.page, paths.changes, paths.feed}
+    assert bench.files().keys() == {paths.metadata, paths.page, paths.changes, paths.history, paths.feed}
 
 
 def test_the_document_of_a_version_has_the_tags_it_has_now(bench: Bench) -> None:
@@ -247,6 +247,7 @@ LOST: dict[str, Callable[[ImagePaths, str], str]] = {
     "page": lambda paths, _: paths.page,
     "feed": lambda paths, _: paths.feed,
     "changes": lambda paths, _: paths.changes,
+    "history": lambda paths, _: paths.history,
     "version": lambda paths, digest: paths.version(sha_of(digest)),
     "badge": lambda paths, _: paths.badge("size", None, "svg"),
     "badge as JSON": lambda paths, _: paths.badge("size", "latest", "json"),

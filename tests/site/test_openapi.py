@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 from microbadger.badges.svg import STYLES
 from microbadger.badges.text import BADGE_TYPES
 from microbadger.image import changes as change_log
-from microbadger.image import documents
+from microbadger.image import documents, history
 from microbadger.image.changes import Changes
 from microbadger.image.reference import InvalidReference, Reference, Repository
 from microbadger.notifications import outbox as notification_outbox
@@ -246,6 +246,9 @@ def test_every_route_for_programs_is_described(read_only: World) -> None:
         ("NewTag", change_log.NewTagDocument),
         ("ChangedTag", change_log.ChangedTagDocument),
         ("DeletedTag", change_log.DeletedTagDocument),
+        ("History", history.HistoryDocument),
+        ("Series", history.SeriesDocument),
+        ("Point", history.PointDocument),
         ("Delivery", notification_outbox.DeliveryDocument),
     ],
 )
@@ -273,6 +276,8 @@ def test_choices_are_those_of_the_service() -> None:
     assert parameters["Style"]["schema"]["enum"] == list(STYLES)
     assert SCHEMAS["NotificationFields"]["properties"]["Format"]["enum"] == list(FORMATS)
     assert status["State"]["enum"] == list(get_args(documents.State))
+    assert SCHEMAS["Series"]["properties"]["Points"]["maxItems"] == history.MOST_POINTS
+    assert SCHEMAS["History"]["properties"]["Tags"]["maxItems"] == history.MOST_SERIES
     for name in ("Status", "Failure"):
         assert SCHEMAS[name]["properties"]["Reason"]["enum"] == list(get_args(documents.Reason))
 

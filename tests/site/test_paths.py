@@ -63,9 +63,10 @@ def test_the_page_about_a_tag_has_a_folder_of_its_own() -> None:
 
 def test_what_is_no_part_of_a_name_comes_after_a_dash() -> None:
     paths = ImagePaths("a/b")
-    assert [paths.feed, paths.changes, paths.status] == [
+    assert [paths.feed, paths.changes, paths.history, paths.status] == [
         "images/a/b/-/feed.xml",
         "v1/images/a/b/-/changes.json",
+        "v1/images/a/b/-/history.json",
         "v1/images/a/b/-/status.json",
     ]
 

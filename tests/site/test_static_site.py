@@ -14,6 +14,7 @@ import requests
 
 from microbadger.image.changes import ChangeLogDocument
 from microbadger.image.documents import StatusDocument, document_bytes
+from microbadger.image.history import begin_history
 from microbadger.site.common_files import common_files
 from microbadger.site.folder import PublicFolder
 from microbadger.site.image_files import ImageFiles, status_files
@@ -63,6 +64,7 @@ def publish(publisher: PublicFolder, site: SiteOptions) -> None:
     files = ImageFiles(
         image=image,
         changes=ChangeLogDocument(ImageName="example/web", Changes=[]),
+        history=lambda: begin_history(image),
         version={version["SHA"]: version for version in (current, old)}.get,
         site=site,
     )

@@ -57,6 +57,7 @@ FILES = {
     "metadata": "v1/images/example/web.json",
     "metadata of an official image": "v1/images/alpine.json",
     "changes": "v1/images/example/web/-/changes.json",
+    "history": "v1/images/example/web/-/history.json",
     "feed": "images/example/web/-/feed.xml",
 }
 ON_REQUEST = {

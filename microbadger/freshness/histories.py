@@ -1,0 +1,95 @@
+"""Keeps the history of each image: which versions its moving tags named over time.
+
+A registry does not tell what a tag named before, so what is lost here is lost for ever. Where nothing is kept, because
+the image was recorded before histories were or the row is damaged, the history begins with the record.
+"""
+
+import zlib
+from collections.abc import Container, Mapping
+from typing import cast
+
+from sqlalchemy import Connection, bindparam, select
+
+from microbadger.freshness.last_check import moment_of
+from microbadger.image import (
+    LATEST,
+    HistoryDocument,
+    ImageDocument,
+    Repository,
+    VersionDocument,
+    begin_history,
+    continue_history,
+    document_bytes,
+    format_time,
+    image_name,
+    moved_tags,
+    parse_kept,
+    tags_of,
+)
+from microbadger.logs import EventLog
+from microbadger.store import FIRST_SEEN, HISTORY, Database, upsert
+
+log = EventLog(__name__)
+
+_OF_IMAGE = select(HISTORY.c.document).where(HISTORY.c.image == bindparam("which"))
+_NAMED_SINCE = select(FIRST_SEEN.c.seen_at).where(
+    FIRST_SEEN.c.image == bindparam("which"),
+    FIRST_SEEN.c.tag == bindparam("its_tag"),
+    FIRST_SEEN.c.digest == bindparam("its_digest"),
+)
+
+
+class Histories:
+    """The histories of all images."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of(self, repository: Repository, image: ImageDocument) -> HistoryDocument:
+        """Return the history of an image, which begins with this record of it if none is kept."""
+        with self._database.read() as connection:
+            packed = self._packed(connection, repository)
+        if history := _unpacked(packed, repository):
+            return history
+        if packed:
+            log.warning("history_damaged", image=repository.familiar)
+        names = {LATEST, image.get("LatestVersion", LATEST)}
+        tags = {tag: version for version in image["Versions"] for tag in names.intersection(tags_of(version))}
+        return begin_history(image, self._named_since(repository, tags))
+
+    def after(
+        self, repository: Repository, before: ImageDocument | None, after: ImageDocument, deleted: Container[str]
+    ) -> HistoryDocument:
+        """Return the history after a check that is about to replace the record; the registry ``deleted`` some tags."""
+        before = before or after
+        named_since = self._named_since(repository, moved_tags(before, after))
+        return continue_history(self.of(repository, before), before, after, deleted=deleted, named_since=named_since)
+
+    def write(self, connection: Connection, repository: Repository, history: HistoryDocument) -> None:
+        """Keep the history of an image in the place of the one before, unless it is the same."""
+        packed = zlib.compress(document_bytes(history))
+        if packed != self._packed(connection, repository):
+            upsert(connection, HISTORY, {"image": str(repository), "document": packed}, update=("document",))
+
+    def _packed(self, connection: Connection, repository: Repository) -> bytes | None:
+        return connection.execute(_OF_IMAGE, {"which": str(repository)}).scalar_one_or_none()
+
+    def _named_since(self, repository: Repository, tags: Mapping[str, VersionDocument]) -> dict[str, str]:
+        """Return when each tag was first seen to name its version, where that is known."""
+        since = {}
+        with self._database.read() as connection:
+            for tag, version in tags.items():
+                which = {"which": str(repository), "its_tag": tag, "its_digest": version["Digest"]}
+                if moment := moment_of(connection.execute(_NAMED_SINCE, which).scalar_one_or_none()):
+                    since[tag] = format_time(moment)
+        return since
+
+
+def _unpacked(packed: bytes | None, repository: Repository) -> HistoryDocument | None:
+    """Return a history as it was kept; None where it is not whole, or that of another image."""
+    try:
+        document = parse_kept(zlib.decompress(packed), HistoryDocument) if packed else None
+    except (TypeError, zlib.error):
+        return None
+    is_own = document is not None and document["ImageName"] == image_name(repository)
+    return cast(HistoryDocument, document) if is_own else None
