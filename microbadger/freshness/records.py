@@ -26,7 +26,9 @@ from microbadger.image import (
     document_bytes,
     image_name,
     kept_repositories,
+    left_versions,
     parse_kept,
+    sha_of,
 )
 from microbadger.logs import EventLog
 from microbadger.site import entry_of, searchable
@@ -129,9 +131,8 @@ class Records:
     def changes(self, repository: Repository) -> ChangeLogDocument:
         """Return the last changes of an image, the newest first."""
         with self._database.read() as connection:
-            changes = connection.execute(_CHANGES, {"which": str(repository)}).scalars().all()
-        whole = [change for each in changes if (change := parse_kept(each, ChangeDocument))]
-        return ChangeLogDocument(ImageName=image_name(repository), Changes=whole)
+            changes = _last_changes(connection, str(repository))
+        return ChangeLogDocument(ImageName=image_name(repository), Changes=changes)
 
     def write(
         self,
@@ -146,7 +147,7 @@ class Records:
         """Replace the record of an image; ``versions`` are those whose documents are new or changed.
 
         It ``is_public`` if an anonymous reader was shown it.
-        Documents of versions that the image has no longer are removed.
+        Documents of versions that the image has no longer are removed, unless tags moved away from them lately.
         """
         name = str(repository)
         entry = entry_of(repository, image)
@@ -164,9 +165,10 @@ class Records:
         rows = [{"image": name, "sha": version["SHA"], "document": _packed(version)} for version in versions]
         if rows:
             upsert(connection, VERSIONS, rows, update=["document"])
-        self._remove_versions(connection, name, {version["SHA"] for version in image["Versions"]})
         if change:
             self._add_change(connection, name, change)
+        left = map(sha_of, left_versions(_last_changes(connection, name)))
+        self._remove_versions(connection, name, {*left, *(version["SHA"] for version in image["Versions"])})
 
     def files(self, repository: Repository) -> set[str]:
         """Return the path of every public file of an image."""
@@ -208,6 +210,11 @@ class Records:
         document = json.dumps(change, separators=(",", ":"))
         connection.execute(_ADD_CHANGE, {"image": name, "document": document})
         connection.execute(_REMOVE_OLD_CHANGES, {"which": name})
+
+
+def _last_changes(connection: Connection, name: str) -> list[ChangeDocument]:
+    kept = connection.execute(_CHANGES, {"which": name}).scalars().all()
+    return [change for each in kept if (change := parse_kept(each, ChangeDocument))]
 
 
 def unpacked_image(packed: bytes | None, repository: Repository) -> ImageDocument | None:

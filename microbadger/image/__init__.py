@@ -13,6 +13,7 @@ from microbadger.image.changes import (
     NewTagDocument,
     change_document,
     changes_between,
+    left_versions,
 )
 from microbadger.image.comparisons import (
     SEPARATOR,
@@ -50,6 +51,7 @@ from microbadger.image.documents import (
     format_time,
     image_name,
     is_same,
+    sha_of,
     tags_of,
 )
 from microbadger.image.errors import InvalidManifest, UnsupportedManifest
@@ -173,6 +175,7 @@ __all__ = [
     "is_tag",
     "is_version_tag",
     "kept_repositories",
+    "left_versions",
     "most_specific",
     "moved_tags",
     "moves_of",
@@ -191,6 +194,7 @@ __all__ = [
     "related",
     "releases_document",
     "says_something",
+    "sha_of",
     "shown_at",
     "sights_in",
     "size_text",

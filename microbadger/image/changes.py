@@ -3,9 +3,10 @@
 The last changes of an image are published in ``v1/images/<repository>/-/changes.json``, the newest one first.
 """
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, Literal, NotRequired, TypedDict
 
 from microbadger.image.bounds import size_bytes
@@ -16,6 +17,8 @@ from microbadger.image.tags import by_specificity
 
 MOST_CHANGES = 100
 """How many changes of an image are kept and published."""
+MOST_LEFT_VERSIONS = 50
+"""How many versions that tags moved away from are kept to be compared."""
 _MOST_SIBLINGS = 10
 _MOST_SIBLINGS_BYTES = 32 * 1024  # of all tags of a change
 _MOST_COMPARED = 50  # pairs of versions
@@ -216,6 +219,17 @@ def moves_by_digests(change: ChangeDocument) -> dict[tuple[str, str], list[Chang
     for moved in change["Changed"]:
         groups.setdefault((moved["OldDigest"], moved["NewDigest"]), []).append(moved)
     return groups
+
+
+def left_versions(changes: Sequence[ChangeDocument]) -> set[str]:
+    """Return the digests of the last 50 versions that tags moved away from; the newest of the changes comes first.
+
+    These versions are kept to be compared, but not those of deleted tags: what was deleted shall be gone. Changes
+    without a kind are from an older program, which kept none.
+    """
+    deleted = {entry["Digest"] for change in changes for entry in change["Deleted"]}
+    left = (entry["OldDigest"] for change in changes for entry in change["Changed"] if "Kind" in entry)
+    return set(islice(dict.fromkeys(digest for digest in left if digest not in deleted), MOST_LEFT_VERSIONS))
 
 
 def _digests(image: ImageDocument) -> dict[str, str]:

@@ -1,9 +1,9 @@
 """Lists changes for a page: a row for tags that moved together, with what differs, and one for each other tag."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from microbadger.image import ChangeDocument, ImageDocument, Move, difference_lines, moves_of
+from microbadger.image import ChangeDocument, ImageDocument, Move, difference_lines, left_versions, moves_of, sha_of
 from microbadger.site.paths import ImagePaths
 
 ROWS_SHOWN = 10
@@ -46,10 +46,11 @@ class ChangeEntry:
 
 
 def change_entries(
-    changes: Iterable[ChangeDocument], image: ImageDocument, paths: ImagePaths, *, is_static: bool
+    changes: Sequence[ChangeDocument], image: ImageDocument, paths: ImagePaths, *, is_static: bool
 ) -> list[ChangeEntry]:
-    """Return changes as they are listed; versions can be compared that the image still has, if there is a service."""
-    comparable = frozenset[str]() if is_static else frozenset(version["Digest"] for version in image["Versions"])
+    """Return changes as they are listed, the newest first; where there is a service, it compares the versions."""
+    kept = {version["Digest"] for version in image["Versions"]} | left_versions(changes)
+    comparable = frozenset[str]() if is_static else frozenset(kept)
     entries = []
     for change in changes:
         rows = list(_rows(change, paths, comparable))
@@ -73,14 +74,10 @@ def _moved(move: Move, paths: ImagePaths, comparable: frozenset[str]) -> ChangeR
         name=move.new_name,
         old_name=move.old_name,
         lines=_bounded(difference_lines(move.difference)),
-        compare=paths.compare(*map(_hex, digests)) if comparable.issuperset(digests) else "",
+        compare=paths.compare(*map(sha_of, digests)) if comparable.issuperset(digests) else "",
     )
 
 
 def _bounded(lines: Sequence[str]) -> list[str]:
     more = len(lines) - _LINES_SHOWN
     return [*lines[:_LINES_SHOWN], f"and {more} more"] if more > 1 else list(lines)
-
-
-def _hex(digest: str) -> str:
-    return digest.rpartition(":")[2]

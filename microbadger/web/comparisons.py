@@ -36,9 +36,11 @@ def compared(
     """Return what differs between two versions of an image. Raise UnknownVersion."""
 
     def details(name: str) -> VersionDocument:
-        version = version_called(image, name)
-        if version is None:
+        if version := version_called(image, name):
+            return freshness.records.version(repository, version["SHA"]) or version
+        left = freshness.records.version(repository, name.rpartition(":")[2])
+        if left is None or name not in (left["Digest"], left["SHA"]):
             raise UnknownVersion(name)
-        return freshness.records.version(repository, version["SHA"]) or version
+        return {**left, "Tags": []}
 
     return comparison(*map(details, pair))

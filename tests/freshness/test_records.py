@@ -66,13 +66,23 @@ def test_a_damaged_document_counts_as_none(bench: Bench, document: bytes) -> Non
     assert bench.freshness.records.version(bench.repository, sha_of(digest)) is None
 
 
-def test_versions_that_the_image_no_longer_has_are_forgotten(bench: Bench) -> None:
+def test_versions_whose_tags_were_deleted_are_forgotten(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
+    deleted = bench.fake.push("team/web", "1.0", image(layers=[1]))
+    bench.refresh()
+    bench.fake.delete("team/web", "1.0")
+    bench.refresh()
+
+    assert bench.freshness.records.version(bench.repository, sha_of(deleted)) is None
+
+
+def test_versions_that_tags_moved_away_from_are_kept_to_be_compared(bench: Bench) -> None:
     old = bench.fake.push("team/web", "latest", image(layers=[1]))
     bench.refresh()
     new = bench.fake.push("team/web", "latest", image(layers=[2]))
     bench.refresh()
 
-    assert bench.freshness.records.version(bench.repository, sha_of(old)) is None
+    assert bench.freshness.records.version(bench.repository, sha_of(old))
     assert bench.freshness.records.version(bench.repository, sha_of(new))
 
 

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microbadger.image.changes import (
+    MOST_LEFT_VERSIONS,
     NO_CHANGES,
     ChangeDocument,
     ChangedTagDocument,
     Changes,
     change_document,
     changes_between,
+    left_versions,
 )
 from microbadger.image.describe import describe_image, outline_version, tagged
 from microbadger.image.documents import (
@@ -157,6 +159,14 @@ def test_a_version_without_details_that_is_not_known_to_be_the_same_has_moved() 
     assert change["Changed"] == [
         {"tag": "latest", "OldDigest": digest("a"), "NewDigest": digest("b"), "Kind": "moved"}
     ]
+
+
+def test_of_the_versions_that_tags_moved_away_from_the_last_are_kept() -> None:
+    letters = [chr(number) for number in range(0x100, 0x103 + MOST_LEFT_VERSIONS)]
+    images = [image(**{letter: "latest"}) for letter in letters]
+    log = [change for before, after in pairwise(images) if (change := entry(before, after))][::-1]
+
+    assert left_versions(log) == {digest(letter) for letter in letters[2:-1]}
 
 
 def test_the_lists_of_an_entry_are_never_null() -> None:

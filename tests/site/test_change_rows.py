@@ -75,8 +75,17 @@ def test_a_row_leads_to_the_comparison_of_its_versions() -> None:
     assert compare_links(page_of(change("latest"))) == [expected]
 
 
-def test_a_version_that_the_image_has_no_longer_is_not_compared() -> None:
-    assert compare_links(page_of(change("latest", old=version("0.9")))) == []
+def test_a_version_that_only_the_moved_tag_had_is_compared_unless_its_tag_was_deleted() -> None:
+    left = version("0.9")
+    assert compare_links(page_of(change("latest", old=left)))
+    deletion: ChangeDocument = {**change(), "Deleted": [{"tag": "0.9", "Digest": left["Digest"]}]}
+    assert compare_links(page_of(deletion, change("latest", old=left))) == []
+
+
+def test_a_version_that_an_older_program_did_not_keep_is_not_compared() -> None:
+    moved = change("latest", old=version("0.9"))
+    del moved["Changed"][0]["Kind"]
+    assert compare_links(page_of(moved)) == []
 
 
 def test_a_static_site_compares_nothing() -> None:

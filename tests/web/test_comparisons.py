@@ -142,6 +142,28 @@ def test_the_page_of_an_image_links_the_versions_of_a_change(fake: FakeRegistry,
     assert bench.client.get(path).status_code == 200
 
 
+def test_a_version_that_its_tag_moved_away_from_is_compared_until_it_is_deleted(
+    fake: FakeRegistry, tmp_path: Path
+) -> None:
+    bench = Bench(tmp_path, "example/app", fake)
+    for layers in (1, 2, 3):
+        fake.push("example/app", "latest", image(layers=[1024] * layers))
+        bench.refresh("example/app")
+    newer, older = bench.client.get("/v1/images/example/app/-/changes.json").get_json()["Changes"]
+    first, second = older["Changed"][0]["OldDigest"], newer["Changed"][0]["OldDigest"]
+    path = f"/v1/images/example/app/-/compare/{first}...{second}"
+
+    found = bench.client.get(path).get_json()
+    assert (found["Old"]["Tags"], found["Difference"]["Layers"]["AddedCount"]) == ([], 1)
+    assert bench.client.get(f"/v1/images/example/app/version/{first[7:]}.json").status_code == 404
+
+    fake.push("example/app", "gone", image(layers=[1024]))
+    bench.refresh("example/app")
+    fake.delete("example/app", "gone")
+    bench.refresh("example/app")
+    assert bench.client.get(path).status_code == 404
+
+
 def test_an_image_that_may_not_be_shown_any_more_is_compared_no_more(fake: FakeRegistry, tmp_path: Path) -> None:
     name = "team/web"
     fake.push("team/web", "1", image(layers=[1]))
