@@ -318,15 +318,24 @@ def list_notifications() -> None:
 @click.option(
     "--format", "format_", type=click.Choice(list(MESSAGE_FORMATS)), default=DEFAULT_FORMAT, show_default=True
 )
+@click.option("--rebuilt", is_flag=True, help="Also if a version was only rebuilt, with the same layers.")
 @click.option(
     "--authorization", default="", help="What to send in the Authorization header, such as 'Bearer TOKEN'; a secret."
 )
 @_operation
-def add_notification(repository: Repository, url: str, tags: Sequence[str], format_: str, authorization: str) -> None:
+def add_notification(
+    repository: Repository, url: str, tags: Sequence[str], format_: str, rebuilt: bool, authorization: str
+) -> None:
     """Subscribe URL to the changes of IMAGE; prints the id and, only here, the secret that messages are signed with."""
     tools = _tools()
     _tracked(tools, [repository])
-    wanted = {"tags": tuple(tags), "format": format_, "is_by_operator": True, "authorization_header": authorization}
+    wanted = {
+        "tags": tuple(tags),
+        "format": format_,
+        "is_by_operator": True,
+        "wants_rebuilt": rebuilt,
+        "authorization_header": authorization,
+    }
     try:
         subscription = tools.notifications.add(image_name(repository), url, **wanted)
     except InvalidReceiver as error:
@@ -377,8 +386,8 @@ def _subscription(subscription_id: str) -> Subscription:
 
 def _described(subscription: Subscription) -> str:
     words = [subscription.id, subscription.image_name, subscription.url, subscription.format, *subscription.tags]
-    if subscription.authorization_header:
-        words.append("authorized")
+    words += ["rebuilt"] if subscription.wants_rebuilt else []
+    words += ["authorized"] if subscription.authorization_header else []
     if not subscription.is_enabled:
         words.append("disabled")
     status = _tools().notifications.status(subscription.id)

@@ -8,7 +8,7 @@ A file that somebody asks for can be made while a check replaces the record. Eac
 so the last one to do so leaves what the new record says.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -108,10 +108,7 @@ class Publication:
             after = before  # another edition may describe the layers in another way, which this document leaves out
         changed = self._changed_versions(repository, before, versions)
         changes = _changes(before, after, survey)
-
-        def details(sha: str) -> VersionDocument | None:
-            return changed.get(sha) or self.records.version(repository, sha)
-
+        details = self._details(repository, changed)
         change = change_document(before, after, changes, self.checks.now(), details) if before else None
         files = self._files(repository, after, changed, change)
         recorded = {version["SHA"] for version in after["Versions"] if version["SHA"]}
@@ -132,7 +129,7 @@ class Publication:
                 if survey.first_listed is not None:
                     self.records.tag_lists.write(connection, repository, survey.first_listed)
                 if before and changes:
-                    self.notifications.announce(connection, before, after, changes)
+                    self.notifications.announce(connection, before, after, changes, change)
         except (LeaseLost, Overtaken) as error:
             with self.database.write() as connection:  # the process that has the lease now may have removed some
                 self.records.add_files(connection, repository, plan.files)
@@ -316,9 +313,15 @@ class Publication:
         return ImageFiles(
             image=image,
             changes=log,
-            version=lambda sha: changed.get(sha) or self.records.version(repository, sha),
+            version=self._details(repository, changed),
             site=self.options,
         )
+
+    def _details(
+        self, repository: Repository, changed: Mapping[str, VersionDocument]
+    ) -> Callable[[str], VersionDocument | None]:
+        """Return what finds the document of a version with its layers by its SHA, be it about to change."""
+        return lambda sha: changed.get(sha) or self.records.version(repository, sha)
 
     def _recorded_files(self, repository: Repository) -> ImageFiles | None:
         image = self.records.image(repository)

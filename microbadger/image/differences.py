@@ -106,7 +106,7 @@ class Bounds:
 
 
 IN_A_CHANGE = Bounds(entries=20, characters=120)
-IN_A_COMPARISON = Bounds(entries=500, characters=2000)
+IN_A_COMPARISON = Bounds(entries=200, characters=1000)
 
 
 def difference(old: VersionDocument, new: VersionDocument, bounds: Bounds = IN_A_COMPARISON) -> DifferenceDocument:
@@ -195,9 +195,7 @@ def _changed(old: T | None, new: T | None, shown: Callable[[T], T]) -> Any:
     return {} if old == new else {name: shown(value) for name, value in pair.items() if value is not None}
 
 
-def _add_layers(
-    found: DifferenceDocument, old: list[LayerDocument], new: list[LayerDocument], room: _Room
-) -> None:
+def _add_layers(found: DifferenceDocument, old: list[LayerDocument], new: list[LayerDocument], room: _Room) -> None:
     """Add the layers in one version only; one that is there twice counts twice."""
     before, after = ([layer for layer in layers if layer["BlobSum"]] for layers in (old, new))
     added, removed = _beyond(after, before), _beyond(before, after)

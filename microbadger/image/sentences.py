@@ -34,10 +34,7 @@ def difference_lines(difference: DifferenceDocument) -> list[str]:
     """
     fields: Mapping[str, Any] = difference
     return [
-        " ".join(line.split())
-        for field, worded in _WORDED.items()
-        if field in fields
-        for line in worded(fields[field])
+        " ".join(line.split()) for field, worded in _WORDED.items() if field in fields for line in worded(fields[field])
     ]
 
 

@@ -8,19 +8,32 @@ escaped as the receiver requires, and every message is bounded.
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from microbadger.badges import platform_text, size_text
-from microbadger.image import DOCKER_HUB, Changes, ImageDocument, VersionDocument, tags_of
-from microbadger.notifications.ntfy import ntfy_headers
+from microbadger.image import (
+    DOCKER_HUB,
+    ChangeDocument,
+    Changes,
+    ImageDocument,
+    Move,
+    VersionDocument,
+    difference_lines,
+    moves_of,
+    tags_of,
+)
+from microbadger.notifications.ntfy import ntfy_headers, ntfy_text
 from microbadger.notifications.patterns import TagPatterns
 
 _MOST_TAGS = 500
 _MOST_TAG_BYTES = 48 * 1024
+_MOST_DIFFERENCE_BYTES = 12 * 1024
 _MOST_LINES = 20
 # Slack parts a message above 4000 characters, Discord refuses a description above 4096, and ntfy makes an attachment of
 # a message above 4096 bytes.
 _MOST_LINE_CHARACTERS = 3500
+_MOST_FACTS = 6  # that differ, of tags that moved together
+_FACT_CHARACTERS = 200
 _TITLE_CHARACTERS = 128  # half of what Discord allows, because escaping doubles at most
 _SHORT_SHA = 12
 _MOST_LABELS = 20
@@ -39,7 +52,8 @@ Message = dict[str, object]
 class TagChange:
     """How one tag moved, with the version it named before and the one it names now.
 
-    ``sha`` is the new one, or the last one of a tag that is gone.
+    ``sha`` is the new one, or the last one of a tag that is gone. ``entry`` is what the log of changes says of the tag,
+    and ``move`` of those that moved with it.
     """
 
     tag: str
@@ -47,6 +61,18 @@ class TagChange:
     sha: str
     old: VersionDocument | None
     new: VersionDocument | None
+    entry: Mapping[str, object] = field(default_factory=dict)
+    move: Move | None = None
+
+    @property
+    def phrase(self) -> str:
+        """What happened to it, such as ``moved from 1.2 to 1.3``."""
+        if self.move is None:
+            return self.kind
+        if self.move.is_rebuild:
+            return "rebuilt"
+        names = (("from", self.move.old_name), ("to", self.move.new_name))
+        return " ".join(["moved", *(f"{word} {name}" for word, name in names if name)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,17 +98,28 @@ class Announcement:
         return f"MicroBadger: {kind} {self.image_name} has changed"
 
 
-def announce_changes(before: ImageDocument, after: ImageDocument, changes: Changes, page_url: str) -> Announcement:
-    """Return the announcement of changes between two documents of an image."""
+def announce_changes(
+    before: ImageDocument,
+    after: ImageDocument,
+    changes: Changes,
+    page_url: str,
+    change: ChangeDocument | None = None,
+) -> Announcement:
+    """Return the announcement of changes between two documents of an image, with what the log says of them."""
     old, new = _by_tag(before), _by_tag(after)
     kinds = ((NEW, changes.new), (CHANGED, changes.changed), (DELETED, changes.deleted))
+    logged = (*change["New"], *change["Changed"], *change["Deleted"]) if change else ()
+    entries: dict[str, Mapping[str, object]] = {entry["tag"]: entry for entry in logged}
+    moves = {tag: move for move in moves_of(change) for tag in move.tags} if change else {}
     return Announcement(
         image_name=after["ImageName"],
         registry=after["Registry"],
         page_url=page_url,
         at=after["UpdatedAt"],
         tags=tuple(
-            TagChange(tag, kind, sha, old.get(tag), new.get(tag)) for kind, tags in kinds for tag, sha in tags.items()
+            TagChange(tag, kind, sha, old.get(tag), new.get(tag), entries.get(tag, {}), moves.get(tag))
+            for kind, tags in kinds
+            for tag, sha in tags.items()
         ),
     )
 
@@ -95,6 +132,13 @@ def matching(changes: Changes, patterns: Iterable[str]) -> Changes:
         return {tag: sha for tag, sha in tags.items() if wanted.choose(tag)}
 
     return Changes(chosen(changes.new), chosen(changes.changed), chosen(changes.deleted))
+
+
+def without_rebuilds(changes: Changes, change: ChangeDocument | None) -> Changes:
+    """Return the changes without the tags whose version was only rebuilt, by what the log says of them."""
+    moved = change["Changed"] if change else []
+    rebuilt = {entry["tag"] for entry in moved if entry.get("Kind") == "rebuilt"}
+    return replace(changes, changed={tag: sha for tag, sha in changes.changed.items() if tag not in rebuilt})
 
 
 def message_bytes(announcement: Announcement, format_: str) -> bytes:
@@ -165,6 +209,7 @@ def _teams(announcement: Announcement) -> Message:
 def _json(announcement: Announcement) -> Message:
     """The members on top are those that the Standard Webhooks specification recommends."""
     tags = list(_within(map(_tag_details, announcement.tags), _MOST_TAG_BYTES))
+    _add_differences(tags, announcement.tags)
     data: Message = {
         "ImageName": announcement.image_name,
         "Registry": announcement.registry,
@@ -180,7 +225,7 @@ def _json(announcement: Announcement) -> Message:
 def _ntfy(announcement: Announcement) -> str:
     """https://docs.ntfy.sh/publish/"""
     lines = _chat_lines(announcement, escape=str, code=str)
-    return "\n".join(lines) or announcement.sentence
+    return ntfy_text(lines) or announcement.sentence
 
 
 FORMATS: Mapping[str, Callable[[Announcement], Message | str]] = {
@@ -194,18 +239,42 @@ FORMATS: Mapping[str, Callable[[Announcement], Message | str]] = {
 
 
 def _chat_lines(announcement: Announcement, *, escape: Callable[[str], str], code: Callable[[str], str]) -> list[str]:
-    """Return a line for each tag: how it moved, from which digest to which, and the download sizes."""
+    """Return a line for each tag: how it moved, from which digest to which, and the download sizes.
+
+    What differs follows the first of the tags that moved together, as far as there is room beside all tags.
+    """
     lines: list[str] = []
     left = _MOST_LINE_CHARACTERS
     for change in announcement.tags[:_MOST_LINES]:
-        facts = filter(None, (_moved(_short_sha, change), _moved(_size, change)))
-        line = f"• {code(change.tag)} {change.kind}" + escape("".join(f", {fact}" for fact in facts))
-        left -= len(line) + 1
-        if left < 0:
+        facts = filter(None, (change.phrase, _moved(_short_sha, change), _moved(_size, change)))
+        line = f"• {code(change.tag)} {escape(', '.join(facts))}"
+        if len(line) >= left:
             break
+        left -= len(line) + 1
         lines.append(line)
     more = len(announcement.tags) - len(lines)
-    return [*lines, f"and {more} more"] if more else lines
+    shown = list(_with_facts(zip(lines, announcement.tags, strict=False), escape, left))
+    return [*shown, f"and {more} more"] if more else shown
+
+
+def _with_facts(lines: Iterable[tuple[str, TagChange]], escape: Callable[[str], str], left: int) -> Iterator[str]:
+    """Yield each line with what differs between the versions that it names, unless another line has said so."""
+    said: set[tuple[str, str]] = set()
+    for line, change in lines:
+        yield line
+        move = change.move
+        if move is None or (move.old_digest, move.new_digest) in said:
+            continue
+        said.add((move.old_digest, move.new_digest))
+        for fact in difference_lines(move.difference)[:_MOST_FACTS]:
+            text = f"   {escape(_printable(fact[:_FACT_CHARACTERS]))}"
+            left -= len(text) + 1
+            if left >= 0:
+                yield text
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _moved(describe: Callable[[VersionDocument], str], change: TagChange) -> str:
@@ -236,6 +305,7 @@ def _markdown_text(text: str) -> str:
 
 def _tag_details(change: TagChange) -> Message:
     details: Message = {"Tag": change.tag, "Change": change.kind}
+    details |= {name: change.entry[name] for name in ("Kind", "OldTags", "NewTags") if name in change.entry}
     if change.old:
         details["Old"] = _version_details(change.old)
     if change.new:
@@ -243,6 +313,17 @@ def _tag_details(change: TagChange) -> Message:
     if change.old and change.new and _is_read(change.old) and _is_read(change.new):
         details["Labels"] = _label_changes(change.old.get("Labels", {}), change.new.get("Labels", {}))
     return details
+
+
+def _add_differences(tags: Iterable[Message], changes: Iterable[TagChange]) -> None:
+    """Add what differs to the tags that moved, as long as there is room for it."""
+    left_bytes = _MOST_DIFFERENCE_BYTES
+    for details, change in zip(tags, changes, strict=False):
+        difference = change.entry.get("Difference")
+        size = len(json.dumps(difference, separators=(",", ":"))) if difference else 0
+        if 0 < size <= left_bytes:
+            details["Difference"] = difference
+            left_bytes -= size
 
 
 def _version_details(version: VersionDocument) -> Message:

@@ -12,10 +12,16 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from microbadger.image import Changes, ImageDocument
+from microbadger.image import ChangeDocument, Changes, ImageDocument
 from microbadger.notifications import outbox, subscriptions
 from microbadger.notifications.delivery import Delivery, Send, lease_name
-from microbadger.notifications.messages import announce_changes, matching, message_bytes, message_headers
+from microbadger.notifications.messages import (
+    announce_changes,
+    matching,
+    message_bytes,
+    message_headers,
+    without_rebuilds,
+)
 from microbadger.notifications.outbox import Attempt, DeliveryDocument
 from microbadger.notifications.receivers import is_same_server
 from microbadger.notifications.signing import new_secret
@@ -106,13 +112,24 @@ class Notifications:
             connection.execute(LEASES.delete().where(LEASES.c.name == lease_name(subscription_id)))
         return True
 
-    def announce(self, connection: Connection, before: ImageDocument, after: ImageDocument, changes: Changes) -> None:
-        """Write the messages about changes within the transaction that writes the record; nothing is sent."""
+    def announce(
+        self,
+        connection: Connection,
+        before: ImageDocument,
+        after: ImageDocument,
+        changes: Changes,
+        change: ChangeDocument | None = None,
+    ) -> None:
+        """Write the messages about changes within the transaction that writes the record; nothing is sent.
+
+        ``change`` is what the log says of them.
+        """
         if not changes:
             return
+        without = without_rebuilds(changes, change)
         for subscription in subscriptions.lock_interested(connection, after["ImageName"]):
-            if chosen := matching(changes, subscription.tags):
-                announcement = announce_changes(before, after, chosen, self.page_url(subscription))
+            if chosen := matching(changes if subscription.wants_rebuilt else without, subscription.tags):
+                announcement = announce_changes(before, after, chosen, self.page_url(subscription), change)
                 body = message_bytes(announcement, subscription.format).decode()
                 headers = message_headers(announcement, subscription.format)
                 outbox.put(connection, subscription.id, body, self._now(), headers)

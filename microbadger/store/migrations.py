@@ -107,6 +107,11 @@ def _share_work_and_limits(connection: Connection) -> None:
     )
 
 
+def _ask_subscribers_about_rebuilds(connection: Connection) -> None:
+    """Let subscriptions ask for messages about versions that were only rebuilt; nobody has asked for them yet."""
+    _execute(connection, "ALTER TABLE subscriptions ADD COLUMN wants_rebuilt BOOLEAN NOT NULL DEFAULT FALSE")
+
+
 def _execute(connection: Connection, *statements: str) -> None:
     """Execute statements, but none that changes a table that is lost: `bring_up_to_date` makes it at the end."""
     for statement in statements:
@@ -155,6 +160,7 @@ MIGRATIONS: Sequence[Migration] = (
     _order_text_by_code_points,
     _count_beyond_32_bits,
     _authorize_at_receivers,
+    _ask_subscribers_about_rebuilds,
 )
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 

@@ -316,6 +316,7 @@ SUBSCRIPTIONS = Table(
     Column("is_enabled", Boolean, nullable=False),
     Column("is_by_operator", Boolean, nullable=False),
     Column("authorization_header", Text, nullable=False),
+    Column("wants_rebuilt", Boolean, nullable=False),
     Index("subscriptions_by_image", "image_name"),
 )
 

@@ -32,6 +32,7 @@ _FIELDS: dict[str, tuple[str, type]] = {
     "Format": ("format", str),
     "Enabled": ("is_enabled", bool),
     "Authorization": ("authorization_header", str),
+    "Rebuilt": ("wants_rebuilt", bool),
 }
 
 
@@ -136,6 +137,7 @@ class NotificationRoutes:
             "Format": subscription.format,
             "Enabled": subscription.is_enabled,
             "HasAuthorization": bool(subscription.authorization_header),
+            "Rebuilt": subscription.wants_rebuilt,
             "Waiting": status.waiting,
             "Parked": status.parked,
         }

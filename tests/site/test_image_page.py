@@ -14,6 +14,7 @@ from microbadger.badges.svg import STYLES
 from microbadger.badges.text import BADGE_TYPES
 from microbadger.image.changes import ChangeDocument
 from microbadger.image.describe import describe_image, tagged
+from microbadger.image.differences import DifferenceDocument
 from microbadger.image.documents import PlatformDocument, RelativeDocument, TagDocument, VersionDocument
 from microbadger.image.labels import KNOWN_FIELDS
 from microbadger.image.reference import Repository
@@ -65,7 +66,13 @@ def test_an_image_page_with_a_hundred_tags_is_under_60_kb_compressed() -> None:
     current = {**labelled("latest"), "Layers": layers}
     others = [labelled(f"{number}.{numbers.randrange(100)}-alpine") for number in range(99)]
     image = image_of(current, *others)  # type: ignore[arg-type]
-    page = image_page(image, version=current, changes=[CHANGE] * 100, site=SITE)  # type: ignore[arg-type]
+    def differing() -> ChangeDocument:
+        texts = {f"{OCI}.{name}": f"{numbers.getrandbits(160):040x}" for name in ("revision", "version", "created")}
+        found: DifferenceDocument = {"Labels": {key: {"Old": text[::-1], "New": text} for key, text in texts.items()}}
+        return {**CHANGE, "Changed": [{**CHANGE["Changed"][0], "Difference": found}]}
+
+    changes = [differing() for _ in range(100)]
+    page = image_page(image, version=current, changes=changes, site=SITE)  # type: ignore[arg-type]
     assert len(gzip.compress(page)) < 60_000
 
 

@@ -74,6 +74,7 @@ def test_a_notification_is_created_and_read(client: FlaskClient) -> None:
         "Format": "microbadger",
         "Enabled": True,
         "HasAuthorization": False,
+        "Rebuilt": False,
         "Waiting": 0,
         "Parked": 0,
         "History": [],
@@ -81,7 +82,7 @@ def test_a_notification_is_created_and_read(client: FlaskClient) -> None:
 
 
 def test_everything_can_be_chosen(client: FlaskClient) -> None:
-    chosen = {"Tags": ["1.*", "latest"], "Format": "slack", "Enabled": False}
+    chosen = {"Tags": ["1.*", "latest"], "Format": "slack", "Enabled": False, "Rebuilt": True}
 
     created = create(client, **chosen)
 
@@ -243,6 +244,7 @@ def test_a_body_that_makes_no_sense_is_explained(client: FlaskClient, body: byte
         {"Authorization": "x" * 2049},
         {"WebhookURL": ["x"]},
         {"ImageName": None},
+        {"Rebuilt": "yes"},
         {"ID": "x"},
         {"Secret": "x"},
     ],
