@@ -387,8 +387,7 @@ def _subscription(subscription_id: str) -> Subscription:
 def _described(subscription: Subscription) -> str:
     words = [subscription.id, subscription.image_name, subscription.url, subscription.format, *subscription.tags]
     words += ["rebuilt"] if subscription.wants_rebuilt else []
-    if subscription.authorization_header:
-        words.append("authorized")
+    words += ["authorized"] if subscription.authorization_header else []
     if not subscription.is_enabled:
         words.append("disabled")
     status = _tools().notifications.status(subscription.id)

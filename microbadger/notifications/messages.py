@@ -22,7 +22,7 @@ from microbadger.image import (
     moves_of,
     tags_of,
 )
-from microbadger.notifications.ntfy import ntfy_headers
+from microbadger.notifications.ntfy import ntfy_headers, ntfy_text
 from microbadger.notifications.patterns import TagPatterns
 
 _MOST_TAGS = 500
@@ -225,7 +225,7 @@ def _json(announcement: Announcement) -> Message:
 def _ntfy(announcement: Announcement) -> str:
     """https://docs.ntfy.sh/publish/"""
     lines = _chat_lines(announcement, escape=str, code=str)
-    return "\n".join(lines) or announcement.sentence
+    return ntfy_text(lines) or announcement.sentence
 
 
 FORMATS: Mapping[str, Callable[[Announcement], Message | str]] = {

@@ -4,6 +4,9 @@ https://docs.ntfy.sh/publish/ lists the headers; text beyond ASCII in one is enc
 """
 
 from base64 import b64encode
+from collections.abc import Sequence
+
+_MOST_BYTES = 4096  # ntfy makes an attachment of a longer message
 
 
 def ntfy_headers(title: str, page_url: str) -> dict[str, str]:
@@ -14,6 +17,15 @@ def ntfy_headers(title: str, page_url: str) -> dict[str, str]:
         "Tags": "package",
         "Click": page_url,
     }
+
+
+def ntfy_text(lines: Sequence[str]) -> str:
+    """Return lines as one message; of lines that are indented, as many as fit."""
+    kept = list(lines)
+    while len("\n".join(kept).encode()) > _MOST_BYTES:
+        indented = [number for number, line in enumerate(kept) if line.startswith(" ")]
+        del kept[indented[-1] if indented else -1]
+    return "\n".join(kept)
 
 
 def _encoded(text: str) -> str:
