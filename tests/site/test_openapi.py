@@ -85,6 +85,7 @@ ASKS = {
     "listImages 400 application/json": Ask(query={"page": "0"}),
     "getImage 202 application/json": Ask({"image": "example/unread"}),
     "getPage 202 text/html": Ask({"image": "example/unread"}),
+    "getComparisonPage 404 text/plain": Ask({"pair": "1.0"}),
     "compareVersions 202 application/json": Ask({"repository": "example/unread"}),
     "getComparisonPage 202 text/html": Ask({"repository": "example/unread"}),
     "getComparisonPage 404 text/plain": Ask({"pair": "1.0"}),
