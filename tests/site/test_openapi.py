@@ -88,7 +88,6 @@ ASKS = {
     "getComparisonPage 404 text/plain": Ask({"pair": "1.0"}),
     "compareVersions 202 application/json": Ask({"repository": "example/unread"}),
     "getComparisonPage 202 text/html": Ask({"repository": "example/unread"}),
-    "getComparisonPage 404 text/plain": Ask({"pair": "1.0"}),
     "trackImage 201 application/json": Ask({"image": "example/new"}),
     "trackImage 422 application/json": Ask(body={"Tags": "1.0"}),
     "untrackImage 422 application/json": Ask({"image": "alpine"}),
