@@ -53,6 +53,7 @@ from microbadger.image.documents import (
     is_same,
     sha_of,
     tags_of,
+    versions_by_tag,
 )
 from microbadger.image.errors import InvalidManifest, UnsupportedManifest
 from microbadger.image.fields import read_time
@@ -97,7 +98,7 @@ from microbadger.image.strict_json import parse_json, parse_object
 from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
 from microbadger.image.updates import update_for
 from microbadger.image.version_facts import facts_of, related
-from microbadger.image.words import platform_text, size_text
+from microbadger.image.words import platform_text, short_digest, shortened, size_text
 
 __all__ = [
     "ACCEPT",
@@ -195,6 +196,8 @@ __all__ = [
     "releases_document",
     "says_something",
     "sha_of",
+    "short_digest",
+    "shortened",
     "shown_at",
     "sights_in",
     "size_text",
@@ -202,6 +205,7 @@ __all__ = [
     "tags_of",
     "update_for",
     "version_called",
+    "versions_by_tag",
     "with_details_of",
     "with_first_seen",
     "with_names_only",

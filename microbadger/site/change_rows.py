@@ -73,11 +73,6 @@ def _moved(move: Move, paths: ImagePaths, comparable: frozenset[str]) -> ChangeR
         old_digest=move.old_digest,
         name=move.new_name,
         old_name=move.old_name,
-        lines=_bounded(difference_lines(move.difference)),
+        lines=difference_lines(move.difference, _LINES_SHOWN),
         compare=paths.compare(*map(sha_of, digests)) if comparable.issuperset(digests) else "",
     )
-
-
-def _bounded(lines: Sequence[str]) -> list[str]:
-    more = len(lines) - _LINES_SHOWN
-    return [*lines[:_LINES_SHOWN], f"and {more} more"] if more > 1 else list(lines)

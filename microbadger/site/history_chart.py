@@ -15,8 +15,8 @@ from xml.etree import ElementTree
 import svgwrite
 from markupsafe import Markup
 
-from microbadger.badges import layers_text, size_text
-from microbadger.image import PointDocument
+from microbadger.badges import layers_text
+from microbadger.image import PointDocument, size_text
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _STEPS = (1, 2, 5)
