@@ -95,6 +95,7 @@ from microbadger.image.release_documents import ReleasesDocument, releases_docum
 from microbadger.image.sentences import difference_lines
 from microbadger.image.shapes import has_shape, parse_kept
 from microbadger.image.strict_json import parse_json, parse_object
+from microbadger.image.tag_patterns import InvalidPatterns, TagPatterns, check_patterns
 from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
 from microbadger.image.updates import update_for
 from microbadger.image.version_facts import facts_of, related
@@ -126,6 +127,7 @@ __all__ = [
     "ImageDocument",
     "Index",
     "InvalidManifest",
+    "InvalidPatterns",
     "InvalidReference",
     "Kind",
     "Labels",
@@ -147,12 +149,14 @@ __all__ = [
     "State",
     "StatusDocument",
     "TagDocument",
+    "TagPatterns",
     "UnsupportedManifest",
     "VersionDocument",
     "begin_history",
     "change_document",
     "change_title",
     "changes_between",
+    "check_patterns",
     "choose",
     "comparison",
     "continue_history",

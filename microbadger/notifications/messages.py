@@ -16,6 +16,7 @@ from microbadger.image import (
     Changes,
     ImageDocument,
     Move,
+    TagPatterns,
     VersionDocument,
     difference_lines,
     moves_of,
@@ -26,7 +27,6 @@ from microbadger.image import (
     versions_by_tag,
 )
 from microbadger.notifications.ntfy import ntfy_headers
-from microbadger.notifications.patterns import TagPatterns
 
 _MOST_TAGS = 500
 _MOST_TAG_BYTES = 48 * 1024
@@ -145,7 +145,7 @@ def without_rebuilds(changes: Changes, change: ChangeDocument | None) -> Changes
 def message_bytes(announcement: Announcement, format_: str) -> bytes:
     """Return the body of the message in one of the ``FORMATS``."""
     content = FORMATS[format_](announcement)
-    return (content if isinstance(content, str) else json.dumps(content, separators=(",", ":"))).encode()
+    return (content if isinstance(content, str) else _json_text(content)).encode()
 
 
 def message_headers(announcement: Announcement, format_: str) -> dict[str, str]:
@@ -321,7 +321,7 @@ def _add_differences(tags: Iterable[Message], changes: Iterable[TagChange]) -> N
     left_bytes = _MOST_DIFFERENCE_BYTES
     for details, change in zip(tags, changes, strict=False):
         difference = change.entry.get("Difference")
-        size = len(json.dumps(difference, separators=(",", ":"))) if difference else 0
+        size = len(_json_text(difference)) if difference else 0
         if 0 < size <= left_bytes:
             details["Difference"] = difference
             left_bytes -= size
@@ -356,10 +356,14 @@ def _cut(text: str) -> str:
     return shortened(text, _MOST_CHARACTERS)
 
 
+def _json_text(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
 def _within(entries: Iterable[Message], most_bytes: int) -> Iterator[Message]:
     left_bytes = most_bytes
     for entry in entries:
-        left_bytes -= len(json.dumps(entry, separators=(",", ":")))
+        left_bytes -= len(_json_text(entry))
         if left_bytes < 0:
             return
         yield entry

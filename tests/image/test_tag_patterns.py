@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microbadger.notifications.patterns import InvalidPatterns, TagPatterns, check_patterns
+from microbadger.image.tag_patterns import InvalidPatterns, TagPatterns, check_patterns
 
 TAGS = ["1.0", "1.1", "1.1-rc1", "2.0", "v2.0", "latest", "main"]
 
