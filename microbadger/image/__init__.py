@@ -57,7 +57,7 @@ from microbadger.image.documents import (
 )
 from microbadger.image.errors import InvalidManifest, UnsupportedManifest
 from microbadger.image.fields import read_time
-from microbadger.image.first_seen import Sight, Sighting, new_sights, sights_in, with_first_seen
+from microbadger.image.first_seen import FirstSeen, Sighting, new_sights, sights_in, with_first_seen
 from microbadger.image.history import (
     HistoryDocument,
     PointDocument,
@@ -122,6 +122,7 @@ __all__ = [
     "DeletedTagDocument",
     "Descriptor",
     "DifferenceDocument",
+    "FirstSeen",
     "HistoryDocument",
     "HubDetails",
     "ImageDocument",
@@ -144,7 +145,6 @@ __all__ = [
     "RelativeDocument",
     "ReleasesDocument",
     "Repository",
-    "Sight",
     "Sighting",
     "State",
     "StatusDocument",

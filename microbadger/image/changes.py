@@ -226,8 +226,8 @@ def moves_by_digests(change: ChangeDocument) -> dict[tuple[str, str], list[Chang
 def left_versions(changes: Sequence[ChangeDocument]) -> set[str]:
     """Return the digests of the last 50 versions that tags moved away from; the newest of the changes comes first.
 
-    These versions are kept to be compared, but not those of deleted tags: what was deleted shall be gone. Changes
-    without a kind are from an older program, which kept none.
+    These versions are kept to be compared, but not those of deleted tags: what a publisher deleted must be gone.
+    Changes without a kind are from an older program, which kept none.
     """
     deleted = {entry["Digest"] for change in changes for entry in change["Deleted"]}
     left = (entry["OldDigest"] for change in changes for entry in change["Changed"] if "Kind" in entry)
