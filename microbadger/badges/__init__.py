@@ -12,7 +12,6 @@ from microbadger.badges.text import (
     not_found_badge,
     pending_badge,
 )
-from microbadger.image import platform_text, size_text
 
 __all__ = [
     "BADGE_TYPES",
@@ -28,7 +27,5 @@ __all__ = [
     "layers_text",
     "not_found_badge",
     "pending_badge",
-    "platform_text",
     "restyled",
-    "size_text",
 ]

@@ -1,6 +1,6 @@
 """Keeps when each digest of an image, and each tag that names it, was first seen; that is never rewritten.
 
-Nobody could tell it again, so it outlives that an image is untracked for a while.
+It cannot be found out again, so it is kept for a while after an image is untracked.
 """
 
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
@@ -10,9 +10,9 @@ from sqlalchemy import Connection, bindparam, func, select, tuple_
 
 from microbadger.freshness.last_check import is_moment
 from microbadger.image import (
+    FirstSeen,
     ImageDocument,
     Repository,
-    Sight,
     Sighting,
     VersionDocument,
     new_sights,
@@ -59,7 +59,7 @@ class Sightings:
         versions: Sequence[VersionDocument],
         before: ImageDocument | None,
         known: Container[str],
-    ) -> tuple[list[VersionDocument], dict[Sighting, Sight]]:
+    ) -> tuple[list[VersionDocument], dict[Sighting, FirstSeen]]:
         """Return versions that say when they and their tags were first seen, and the sights that are new.
 
         ``before`` is the record of the image, ``known`` the tags that the registry had at the last check. Keep the new
@@ -72,9 +72,9 @@ class Sightings:
         first = {sighting: sight for sighting, sight in now.items() if sighting not in seen}
         return [with_first_seen(version, sights) for version in versions], first
 
-    def find(self, repository: Repository, sightings: Sequence[Sighting]) -> dict[Sighting, Sight]:
+    def find(self, repository: Repository, sightings: Sequence[Sighting]) -> dict[Sighting, FirstSeen]:
         """Return those of these sightings that are kept."""
-        found: dict[Sighting, Sight] = {}
+        found: dict[Sighting, FirstSeen] = {}
         if not sightings:
             return found  # as at most checks
         with self._database.read() as connection:
@@ -85,14 +85,14 @@ class Sightings:
                 for row in connection.execute(_FIND, {"which": str(repository), "sightings": asked}):
                     if is_moment(row.seen_at):
                         seen_at = datetime.fromtimestamp(row.seen_at, UTC)
-                        found[row.tag, row.digest] = Sight(seen_at, row.is_exact is True)
+                        found[row.tag, row.digest] = FirstSeen(seen_at, row.is_exact is True)
         return found
 
     def add(
         self,
         connection: Connection,
         repository: Repository,
-        new: Mapping[Sighting, Sight],
+        new: Mapping[Sighting, FirstSeen],
         shown: Collection[Sighting],
     ) -> None:
         """Keep the ``new`` sights of an image, which is tracked now and has what is ``shown``."""
@@ -120,7 +120,7 @@ class Sightings:
         upsert(connection, UNTRACKED_IMAGES, row)
 
     def clean(self) -> None:
-        """Forget the sights of images that were untracked long ago, of a thousand images at once."""
+        """Forget the sights of images that were untracked long ago, at most a thousand images at once."""
         before = self._oldest_kept
         with self._database.read() as connection:
             images = connection.execute(_LONG_UNTRACKED, {"before": before}).scalars().all()
@@ -131,7 +131,7 @@ class Sightings:
                     connection.execute(_REMOVE_ALL, which)
 
     def _is_too_old(self, connection: Connection, repository: Repository) -> bool:
-        """Return whether what was seen of an image counts no more, for it was untracked too long."""
+        """Return whether an image was untracked for so long that what was seen of it no longer counts."""
         untracked_at = connection.execute(_UNTRACKED_AT, {"which": str(repository)}).scalar_one_or_none()
         return untracked_at is not None and untracked_at < self._oldest_kept
 

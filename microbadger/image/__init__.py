@@ -53,10 +53,11 @@ from microbadger.image.documents import (
     is_same,
     sha_of,
     tags_of,
+    versions_by_tag,
 )
 from microbadger.image.errors import InvalidManifest, UnsupportedManifest
 from microbadger.image.fields import read_time
-from microbadger.image.first_seen import Sight, Sighting, new_sights, sights_in, with_first_seen
+from microbadger.image.first_seen import FirstSeen, Sighting, new_sights, sights_in, with_first_seen
 from microbadger.image.history import (
     HistoryDocument,
     PointDocument,
@@ -94,10 +95,11 @@ from microbadger.image.release_documents import ReleasesDocument, releases_docum
 from microbadger.image.sentences import difference_lines
 from microbadger.image.shapes import has_shape, parse_kept
 from microbadger.image.strict_json import parse_json, parse_object
+from microbadger.image.tag_patterns import InvalidPatterns, TagPatterns, check_patterns
 from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
 from microbadger.image.updates import update_for
 from microbadger.image.version_facts import facts_of, related
-from microbadger.image.words import platform_text, size_text
+from microbadger.image.words import platform_text, short_digest, shortened, size_text
 
 __all__ = [
     "ACCEPT",
@@ -120,11 +122,13 @@ __all__ = [
     "DeletedTagDocument",
     "Descriptor",
     "DifferenceDocument",
+    "FirstSeen",
     "HistoryDocument",
     "HubDetails",
     "ImageDocument",
     "Index",
     "InvalidManifest",
+    "InvalidPatterns",
     "InvalidReference",
     "Kind",
     "Labels",
@@ -141,17 +145,18 @@ __all__ = [
     "RelativeDocument",
     "ReleasesDocument",
     "Repository",
-    "Sight",
     "Sighting",
     "State",
     "StatusDocument",
     "TagDocument",
+    "TagPatterns",
     "UnsupportedManifest",
     "VersionDocument",
     "begin_history",
     "change_document",
     "change_title",
     "changes_between",
+    "check_patterns",
     "choose",
     "comparison",
     "continue_history",
@@ -195,6 +200,8 @@ __all__ = [
     "releases_document",
     "says_something",
     "sha_of",
+    "short_digest",
+    "shortened",
     "shown_at",
     "sights_in",
     "size_text",
@@ -202,6 +209,7 @@ __all__ = [
     "tags_of",
     "update_for",
     "version_called",
+    "versions_by_tag",
     "with_details_of",
     "with_first_seen",
     "with_names_only",

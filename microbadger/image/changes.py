@@ -11,7 +11,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from microbadger.image.bounds import size_bytes
 from microbadger.image.differences import IN_A_CHANGE, DifferenceDocument, difference, fitted
-from microbadger.image.documents import ImageDocument, VersionDocument, format_time, sha_of, tags_of
+from microbadger.image.documents import ImageDocument, VersionDocument, format_time, tags_of, versions_by_tag
 from microbadger.image.sameness import is_rebuilt
 from microbadger.image.tags import by_specificity
 
@@ -111,12 +111,14 @@ def changes_between(
     A tag counts as gone only if it is among those that the registry ``deleted``: one that is merely no longer kept is
     no change. Nor is one that is kept from now on, but was ``known`` to be in the registry before.
     """
-    old, new = _digests(before), _digests(after)
+    old, new = versions_by_tag(before), versions_by_tag(after)
     shown = {tag for version in before["Versions"] for tag in tags_of(version)}
     return Changes(
-        new={tag: sha_of(digest) for tag, digest in new.items() if tag not in shown and tag not in known},
-        changed={tag: sha_of(digest) for tag, digest in new.items() if tag in old and old[tag] != digest},
-        deleted={tag: sha_of(digest) for tag, digest in old.items() if tag not in new and tag in deleted},
+        new={tag: version["SHA"] for tag, version in new.items() if tag not in shown and tag not in known},
+        changed={
+            tag: version["SHA"] for tag, version in new.items() if old.get(tag, version)["Digest"] != version["Digest"]
+        },
+        deleted={tag: version["SHA"] for tag, version in old.items() if tag not in new and tag in deleted},
     )
 
 
@@ -157,7 +159,7 @@ class _Versions:
     """What the tags of an image name, with the documents of versions as they are asked for."""
 
     def __init__(self, image: ImageDocument, details: Callable[[str], VersionDocument | None]) -> None:
-        self.of = {tag: version for version in image["Versions"] if version["Digest"] for tag in tags_of(version)}
+        self.of = versions_by_tag(image)
         self._details = details
         self._ranked: dict[str, list[str]] = {}
 
@@ -224,14 +226,9 @@ def moves_by_digests(change: ChangeDocument) -> dict[tuple[str, str], list[Chang
 def left_versions(changes: Sequence[ChangeDocument]) -> set[str]:
     """Return the digests of the last 50 versions that tags moved away from; the newest of the changes comes first.
 
-    These versions are kept to be compared, but not those of deleted tags: what was deleted shall be gone. Changes
-    without a kind are from an older program, which kept none.
+    These versions are kept to be compared, but not those of deleted tags: what a publisher deleted must be gone.
+    Changes without a kind are from an older program, which kept none.
     """
     deleted = {entry["Digest"] for change in changes for entry in change["Deleted"]}
     left = (entry["OldDigest"] for change in changes for entry in change["Changed"] if "Kind" in entry)
     return set(islice(dict.fromkeys(digest for digest in left if digest not in deleted), MOST_LEFT_VERSIONS))
-
-
-def _digests(image: ImageDocument) -> dict[str, str]:
-    """Return what each tag names; tags of which that is not known are left out."""
-    return {tag: version["Digest"] for version in image["Versions"] if version["Digest"] for tag in tags_of(version)}

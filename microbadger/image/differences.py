@@ -12,7 +12,7 @@ from typing import Any, NotRequired, TypedDict, TypeVar, cast
 from microbadger.image.bounds import size_bytes
 from microbadger.image.documents import BaseDocument, ConfigDocument, LayerDocument, VersionDocument
 from microbadger.image.sameness import changed_platforms, has_same_main_platform
-from microbadger.image.words import platform_text
+from microbadger.image.words import platform_text, shortened
 
 T = TypeVar("T")
 
@@ -150,7 +150,7 @@ class _Room:
     left_out: int = 0
 
     def text(self, text: str) -> str:
-        return text if len(text) <= self.bounds.characters else f"{text[: self.bounds.characters - 1]}…"
+        return shortened(text, self.bounds.characters)
 
     def first(self, entries: Sequence[T]) -> Sequence[T]:
         """Return as many entries as there is room for, and count the others."""

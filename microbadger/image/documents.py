@@ -236,6 +236,11 @@ def tags_of(version: VersionDocument) -> list[str]:
     return [tag["tag"] for tag in version["Tags"]]
 
 
+def versions_by_tag(image: ImageDocument) -> dict[str, VersionDocument]:
+    """Return the version that each tag names; tags whose digest is not known are left out."""
+    return {tag: version for version in image["Versions"] if version["Digest"] for tag in tags_of(version)}
+
+
 def ordered(kind: type[D], document: D) -> D:
     """Return a document with its fields in the order of its kind, which is the order of the v1 interface."""
     return {key: document[key] for key in kind.__annotations__ if key in document}  # type: ignore[return-value, literal-required]

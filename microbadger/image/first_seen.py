@@ -23,26 +23,26 @@ Sighting = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class FirstSeen:
     """When something was first seen, and whether it is known not to have been there before."""
 
     seen_at: datetime
     is_exact: bool
 
 
-def sights_in(image: ImageDocument) -> dict[Sighting, Sight]:
+def sights_in(image: ImageDocument) -> dict[Sighting, FirstSeen]:
     """Return the sights that the document of an image has."""
     sights = {}
     for version in image["Versions"]:
         for tag, document in [("", version), *((tag["tag"], tag) for tag in version["Tags"])]:
             if seen_at := read_time(document.get("FirstSeen")):
-                sights[tag, version["Digest"]] = Sight(seen_at, document.get("FirstSeenIsExact", True))
+                sights[tag, version["Digest"]] = FirstSeen(seen_at, document.get("FirstSeenIsExact", True))
     return sights
 
 
 def new_sights(
     versions: Iterable[VersionDocument], before: ImageDocument | None, known: Container[str], now: datetime
-) -> dict[Sighting, Sight]:
+) -> dict[Sighting, FirstSeen]:
     """Return a sight of each digest and each tag of an image, as it is if nothing saw it until now.
 
     ``before`` is the image as the last check left it, ``known`` the tags that the registry had then, kept or not.
@@ -60,11 +60,11 @@ def new_sights(
         if digest := version["Digest"]:
             are_new = {tag: is_new(tag, digest) for tag in tags_of(version)}
             for tag, is_exact in {"": all(are_new.values()), **are_new}.items():
-                sights[tag, digest] = Sight(now, is_exact)
+                sights[tag, digest] = FirstSeen(now, is_exact)
     return sights
 
 
-def with_first_seen(version: VersionDocument, sights: Mapping[Sighting, Sight]) -> VersionDocument:
+def with_first_seen(version: VersionDocument, sights: Mapping[Sighting, FirstSeen]) -> VersionDocument:
     """Return a version that says when its digest and each of its tags were first seen."""
     digest = version["Digest"]
     seen = version.copy()
@@ -75,7 +75,7 @@ def with_first_seen(version: VersionDocument, sights: Mapping[Sighting, Sight]) 
     return version if seen == version else ordered(VersionDocument, seen)
 
 
-def _write(document: VersionDocument | TagDocument, sight: Sight | None) -> None:
+def _write(document: VersionDocument | TagDocument, sight: FirstSeen | None) -> None:
     document.pop("FirstSeen", None)
     document.pop("FirstSeenIsExact", None)
     if sight:

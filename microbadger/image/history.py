@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import NotRequired, TypedDict
 
 from microbadger.image.describe import current_version
-from microbadger.image.documents import ImageDocument, VersionDocument, tags_of
+from microbadger.image.documents import ImageDocument, VersionDocument, tags_of, versions_by_tag
 from microbadger.image.tags import LATEST, most_specific
 
 MOST_POINTS = 150
@@ -63,7 +63,7 @@ def begin_history(image: ImageDocument, named_since: Mapping[str, str] = _NO_TIM
     ``named_since`` is when tags were first seen to name their versions, if that was before the document changed last.
     """
     current = _current_version(image)
-    latest = _versions_by_tag(image).get(LATEST)
+    latest = versions_by_tag(image).get(LATEST)
     current_tag = LATEST if current is latest else image.get("LatestVersion", "")
     since = {tag: named_since.get(tag, image["UpdatedAt"]) for tag in (LATEST, current_tag)}
     return HistoryDocument(
@@ -85,7 +85,7 @@ def continue_history(
 
     A tag is gone only if it is among those that the registry ``deleted``; ``named_since`` is as for `begin_history`.
     """
-    versions = _versions_by_tag(after)
+    versions = versions_by_tag(after)
     series = {each["tag"]: each for each in history["Tags"]}
     for tag, version in moved_tags(before, after).items():
         if tag not in series:
@@ -104,8 +104,8 @@ def continue_history(
 
 def moved_tags(before: ImageDocument, after: ImageDocument) -> dict[str, VersionDocument]:
     """Return the tags that name another digest now, each with the version that it named before."""
-    now = _versions_by_tag(after)
-    last = _versions_by_tag(before).items()
+    now = versions_by_tag(after)
+    last = versions_by_tag(before).items()
     return {tag: version for tag, version in last if tag in now and now[tag]["Digest"] != version["Digest"]}
 
 
@@ -180,11 +180,6 @@ def _named(point: PointDocument, version: VersionDocument, image: ImageDocument,
 
 def _ordered(point: Mapping[str, object]) -> PointDocument:
     return {field: point[field] for field in PointDocument.__annotations__ if field in point}  # type: ignore[return-value]
-
-
-def _versions_by_tag(image: ImageDocument) -> dict[str, VersionDocument]:
-    """Return what each tag names; tags of which that is not known are left out."""
-    return {tag: version for version in image["Versions"] if version["Digest"] for tag in tags_of(version)}
 
 
 def _current_version(image: ImageDocument) -> VersionDocument | None:

@@ -24,6 +24,7 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 
 from microbadger.image.fields import read_time
 from microbadger.image.reference import is_digest
+from microbadger.image.words import shortened
 
 _OCI = "org.opencontainers.image"
 _LABEL_SCHEMA = "org.label-schema"
@@ -240,7 +241,7 @@ def _created(labels: Mapping[str, object], annotations: Mapping[str, object]) ->
 def _shown(value: str) -> str:
     """Return a text that is short and safe to show on one line."""
     text = " ".join(_HIDDEN_CHARACTERS.sub("", _SPACES.sub(" ", value[: 2 * _MAX_TEXT_LENGTH])).split())
-    return text if len(text) <= _MAX_TEXT_LENGTH else f"{text[: _MAX_TEXT_LENGTH - 1]}…"
+    return shortened(text, _MAX_TEXT_LENGTH)
 
 
 def _license(text: str | None) -> License | None:

@@ -8,7 +8,7 @@ name the digest that it names now; so a tag that is pushed again is young again.
 from collections.abc import Mapping
 from typing import NotRequired, TypedDict
 
-from microbadger.image.documents import ImageDocument, VersionDocument, tags_of
+from microbadger.image.documents import ImageDocument, VersionDocument, tags_of, versions_by_tag
 from microbadger.image.labels import release_url
 from microbadger.image.releases import Release, releases_among
 from microbadger.image.tags import is_version_tag, most_specific
@@ -35,7 +35,7 @@ class ReleasesDocument(TypedDict):
 
 def releases_document(image: ImageDocument, homepage: str) -> ReleasesDocument:
     """Return the releases among the tags of an image, those of which the digest is known."""
-    versions = {tag: version for version in image["Versions"] if version["Digest"] for tag in tags_of(version)}
+    versions = versions_by_tag(image)
     releases = releases_among(filter(is_version_tag, versions))
     moving = {tag: now for tag, version in versions.items() if (now := _moves_to(tag, version, releases))}
     highest_first = sorted(releases, key=lambda tag: (releases[tag].key, tag), reverse=True)

@@ -1,7 +1,8 @@
 """Tells a version that was only rebuilt from one that differs: its platforms have the layers and configs they had.
 
 Where attestations are added, each build makes a new index although nothing that runs has changed. Annotations and the
-compression of layers change manifests, too; only a config with the same digest and the same layers count as the same.
+compression of layers change manifests, too: a platform is the same if its config and its layers
+have the digests they had.
 """
 
 from microbadger.image.documents import PlatformDocument, VersionDocument

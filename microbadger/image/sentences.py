@@ -20,22 +20,24 @@ from microbadger.image.differences import (
     WordsDifference,
 )
 from microbadger.image.documents import BaseDocument
-from microbadger.image.words import size_text
+from microbadger.image.words import short_digest, size_text
 
-_SHORT_DIGEST_LENGTH = 12
 _NOT_SET = "not set"
 
 
-def difference_lines(difference: DifferenceDocument) -> list[str]:
-    """Return a line for each thing that differs, what matters most first.
+def difference_lines(difference: DifferenceDocument, most: int | None = None) -> list[str]:
+    """Return a line for each thing that differs, what matters most first; of more than ``most`` lines the first ones.
 
     >>> difference_lines({"User": {"Old": "root", "New": "app"}, "Env": {"MODE": {"New": "fast"}}})
     ['User: root → app', 'Variable MODE added: fast']
     """
     fields: Mapping[str, Any] = difference
-    return [
+    lines = [
         " ".join(line.split()) for field, worded in _WORDED.items() if field in fields for line in worded(fields[field])
     ]
+    if most is None or len(lines) <= most + 1:
+        return lines
+    return [*lines[:most], f"and {len(lines) - most} more"]
 
 
 def _size(size: SizeDifference) -> Iterator[str]:
@@ -71,7 +73,7 @@ def _base(base: BaseDifference) -> Iterator[str]:
 def _base_name(base: BaseDocument | None) -> str:
     if not base:
         return "not given"
-    digest = base.get("Digest", "").rpartition(":")[2][:_SHORT_DIGEST_LENGTH]
+    digest = short_digest(base.get("Digest", ""))
     return " ".join(filter(None, [base.get("Name"), f"({digest})" if digest else ""]))
 
 
@@ -106,7 +108,6 @@ def _left_out(count: int) -> Iterator[str]:
 
 _WORDED: Mapping[str, Callable[[Any], Iterator[str]]] = {
     "DownloadSize": _size,
-    "Layers": _layers,
     "Platforms": _platforms,
     "Base": _base,
     "User": partial(_text, "User"),
@@ -117,6 +118,7 @@ _WORDED: Mapping[str, Callable[[Any], Iterator[str]]] = {
     "ExposedPorts": partial(_names, "Ports"),
     "Volumes": partial(_names, "Volumes"),
     "Env": partial(_texts, "Variable"),
+    "Layers": _layers,  # below the config: there can be many steps
     "Labels": partial(_texts, "Label"),
     "LeftOut": _left_out,
 }

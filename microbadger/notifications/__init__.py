@@ -2,7 +2,6 @@
 
 from microbadger.notifications.messages import FORMATS
 from microbadger.notifications.notifications import DeliveryStatus, Notifications
-from microbadger.notifications.patterns import InvalidPatterns, TagPatterns, check_patterns
 from microbadger.notifications.receivers import InvalidReceiver
 from microbadger.notifications.sender import Sender
 from microbadger.notifications.subscriptions import (
@@ -17,12 +16,9 @@ __all__ = [
     "FORMATS",
     "MOST_SUBSCRIPTIONS",
     "DeliveryStatus",
-    "InvalidPatterns",
     "InvalidReceiver",
     "InvalidSubscription",
     "Notifications",
     "Sender",
     "Subscription",
-    "TagPatterns",
-    "check_patterns",
 ]

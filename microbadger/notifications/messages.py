@@ -10,20 +10,23 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from microbadger.badges import platform_text, size_text
 from microbadger.image import (
     DOCKER_HUB,
     ChangeDocument,
     Changes,
     ImageDocument,
     Move,
+    TagPatterns,
     VersionDocument,
     difference_lines,
     moves_of,
-    tags_of,
+    platform_text,
+    short_digest,
+    shortened,
+    size_text,
+    versions_by_tag,
 )
 from microbadger.notifications.ntfy import ntfy_headers, ntfy_text
-from microbadger.notifications.patterns import TagPatterns
 
 _MOST_TAGS = 500
 _MOST_TAG_BYTES = 48 * 1024
@@ -33,11 +36,9 @@ _MOST_LINES = 20
 # a message above 4096 bytes.
 _MOST_LINE_CHARACTERS = 3500
 _MOST_FACTS = 6  # that differ, of tags that moved together
-_FACT_CHARACTERS = 200
 _TITLE_CHARACTERS = 128  # half of what Discord allows, because escaping doubles at most
-_SHORT_SHA = 12
 _MOST_LABELS = 20
-_LABEL_LENGTH = 200
+_MOST_CHARACTERS = 200  # of a label, a platform or a fact
 _MOST_PLATFORMS = 30
 _BLUE = 0x007EC6  # of the badges
 _MARKDOWN = re.compile(r"([\\`*_~|\[\]()<>])")
@@ -106,7 +107,7 @@ def announce_changes(
     change: ChangeDocument | None = None,
 ) -> Announcement:
     """Return the announcement of changes between two documents of an image, with what the log says of them."""
-    old, new = _by_tag(before), _by_tag(after)
+    old, new = versions_by_tag(before), versions_by_tag(after)
     kinds = ((NEW, changes.new), (CHANGED, changes.changed), (DELETED, changes.deleted))
     logged = (*change["New"], *change["Changed"], *change["Deleted"]) if change else ()
     entries: dict[str, Mapping[str, object]] = {entry["tag"]: entry for entry in logged}
@@ -144,7 +145,7 @@ def without_rebuilds(changes: Changes, change: ChangeDocument | None) -> Changes
 def message_bytes(announcement: Announcement, format_: str) -> bytes:
     """Return the body of the message in one of the ``FORMATS``."""
     content = FORMATS[format_](announcement)
-    return (content if isinstance(content, str) else json.dumps(content, separators=(",", ":"))).encode()
+    return (content if isinstance(content, str) else _json_text(content)).encode()
 
 
 def message_headers(announcement: Announcement, format_: str) -> dict[str, str]:
@@ -266,8 +267,8 @@ def _with_facts(lines: Iterable[tuple[str, TagChange]], escape: Callable[[str], 
         if move is None or (move.old_digest, move.new_digest) in said:
             continue
         said.add((move.old_digest, move.new_digest))
-        for fact in difference_lines(move.difference)[:_MOST_FACTS]:
-            text = f"   {escape(_printable(fact[:_FACT_CHARACTERS]))}"
+        for fact in difference_lines(move.difference, _MOST_FACTS):
+            text = f"   {escape(_printable(_cut(fact)))}"
             left -= len(text) + 1
             if left >= 0:
                 yield text
@@ -284,7 +285,7 @@ def _moved(describe: Callable[[VersionDocument], str], change: TagChange) -> str
 
 
 def _short_sha(version: VersionDocument) -> str:
-    return version["SHA"][:_SHORT_SHA]
+    return short_digest(version["Digest"])
 
 
 def _size(version: VersionDocument) -> str:
@@ -320,7 +321,7 @@ def _add_differences(tags: Iterable[Message], changes: Iterable[TagChange]) -> N
     left_bytes = _MOST_DIFFERENCE_BYTES
     for details, change in zip(tags, changes, strict=False):
         difference = change.entry.get("Difference")
-        size = len(json.dumps(difference, separators=(",", ":"))) if difference else 0
+        size = len(_json_text(difference)) if difference else 0
         if 0 < size <= left_bytes:
             details["Difference"] = difference
             left_bytes -= size
@@ -352,17 +353,19 @@ def _label_changes(old: Mapping[str, str], new: Mapping[str, str]) -> Message:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _LABEL_LENGTH else f"{text[: _LABEL_LENGTH - 1]}…"
+    return shortened(text, _MOST_CHARACTERS)
+
+
+def _json_text(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _within(entries: Iterable[Message], most_bytes: int) -> Iterator[Message]:
     left_bytes = most_bytes
     for entry in entries:
-        left_bytes -= len(json.dumps(entry, separators=(",", ":")))
+        left_bytes -= len(_json_text(entry))
         if left_bytes < 0:
             return
         yield entry
 
 
-def _by_tag(image: ImageDocument) -> dict[str, VersionDocument]:
-    return {tag: version for version in image["Versions"] for tag in tags_of(version)}

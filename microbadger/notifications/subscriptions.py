@@ -11,9 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from microbadger.image import InvalidReference, Repository, image_name, parse_kept
+from microbadger.image import InvalidPatterns, InvalidReference, Repository, check_patterns, image_name, parse_kept
 from microbadger.notifications.messages import FORMATS
-from microbadger.notifications.patterns import InvalidPatterns, check_patterns
 from microbadger.notifications.receivers import Scope
 from microbadger.notifications.signing import is_secret
 from microbadger.site import ImagePaths

@@ -113,7 +113,7 @@ def entry_text(change: ChangeDocument) -> str:
 def _moved(change: ChangeDocument) -> Iterator[tuple[str, list[str]]]:
     for move in moves_of(change):
         old, new = _named(move.old_name, move.old_digest), _named(move.new_name, move.new_digest)
-        facts = [f"- {line}" for line in difference_lines(move.difference)[:_FACTS]]
+        facts = [f"- {line}" for line in difference_lines(move.difference, _FACTS)]
         for tag in move.tags:
             verb = "was rebuilt and moved" if move.is_rebuild else "moved"
             yield f"{tag} {verb} from {old} to {new}.", facts if tag == move.tags[-1] else []

@@ -1,9 +1,19 @@
-"""Lists changes for a page: a row for tags that moved together, with what differs, and one for each other tag."""
+"""Lists changes for a page: a row for tags of one version to which the same happened, with what differs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from microbadger.image import ChangeDocument, ImageDocument, Move, difference_lines, left_versions, moves_of, sha_of
+from microbadger.image import (
+    ChangeDocument,
+    DeletedTagDocument,
+    ImageDocument,
+    Move,
+    NewTagDocument,
+    difference_lines,
+    left_versions,
+    moves_of,
+    sha_of,
+)
 from microbadger.site.paths import ImagePaths
 
 ROWS_SHOWN = 10
@@ -59,9 +69,16 @@ def change_entries(
 
 
 def _rows(change: ChangeDocument, paths: ImagePaths, comparable: frozenset[str]) -> Iterator[ChangeRow]:
-    yield from (ChangeRow([new["tag"]], "new", new["Digest"]) for new in change["New"])
+    yield from (ChangeRow(tags, "new", digest) for digest, tags in _by_digest(change["New"]).items())
     yield from (_moved(move, paths, comparable) for move in moves_of(change))
-    yield from (ChangeRow([gone["tag"]], "gone", gone["Digest"]) for gone in change["Deleted"])
+    yield from (ChangeRow(tags, "gone", digest) for digest, tags in _by_digest(change["Deleted"]).items())
+
+
+def _by_digest(entries: Iterable[NewTagDocument | DeletedTagDocument]) -> dict[str, list[str]]:
+    tags: dict[str, list[str]] = {}
+    for entry in entries:
+        tags.setdefault(entry["Digest"], []).append(entry["tag"])
+    return tags
 
 
 def _moved(move: Move, paths: ImagePaths, comparable: frozenset[str]) -> ChangeRow:
@@ -73,11 +90,6 @@ def _moved(move: Move, paths: ImagePaths, comparable: frozenset[str]) -> ChangeR
         old_digest=move.old_digest,
         name=move.new_name,
         old_name=move.old_name,
-        lines=_bounded(difference_lines(move.difference)),
+        lines=difference_lines(move.difference, _LINES_SHOWN),
         compare=paths.compare(*map(sha_of, digests)) if comparable.issuperset(digests) else "",
     )
-
-
-def _bounded(lines: Sequence[str]) -> list[str]:
-    more = len(lines) - _LINES_SHOWN
-    return [*lines[:_LINES_SHOWN], f"and {more} more"] if more > 1 else list(lines)

@@ -4,35 +4,26 @@ An entry has the same id in each of them as in the feed of its image, so that a 
 it again.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import cast
+from collections.abc import Collection, Iterable, Sequence
+from typing import cast, get_args
 from urllib.parse import quote, urlencode
 
-from microbadger.image import ChangeDocument, ChangeLogDocument, change_title
+from microbadger.image import ChangeDocument, ChangeLogDocument, Kind, TagPatterns, change_title
 from microbadger.site.atom_feed import MOST_ENTRIES, Entry, entry_text, feed_url, page_url, written
 from microbadger.site.paths import FEED_OF_ALL
 
-KINDS = ("new", "moved", "rebuilt", "deleted")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 """What can happen to a tag."""
 MOST_ENTRIES_OF_ALL = 100
 _MOST_CHARACTERS_OF_ALL = 512 * 1024
-_LISTS = {"New": "new", "Changed": "moved", "Deleted": "deleted"}
+_LISTS: dict[str, Kind] = {"New": "new", "Changed": "moved", "Deleted": "deleted"}
 """The lists of a change, and what happened to the tags in each where an older document does not say more."""
 
 
-def filtered_feed(
-    log: ChangeLogDocument,
-    patterns: Sequence[str],
-    choose: Callable[[str], bool],
-    kinds: Collection[str],
-    base_url: str,
-) -> bytes:
-    """Return the feed of those tags of a log that are chosen, as far as one of these kinds of changes happened to them.
-
-    ``choose`` says which tags the ``patterns`` choose; they are part of the address of the feed, which is its id.
-    """
-    name = log["ImageName"]
-    shown = ((change, _filtered(change, choose, kinds)) for change in log["Changes"])
+def filtered_feed(log: ChangeLogDocument, patterns: Sequence[str], kinds: Collection[str], base_url: str) -> bytes:
+    """Return the feed of those changes in a log that are of these kinds, and of a tag that the patterns choose."""
+    name, chosen = log["ImageName"], TagPatterns(patterns)
+    shown = ((change, _filtered(change, chosen, kinds)) for change in log["Changes"])
     entries = [Entry(name, change, part, change_title(part)) for change, part in shown if part]
     arguments = [("tag", pattern) for pattern in patterns]
     if set(kinds) < set(KINDS):
@@ -55,12 +46,10 @@ def feed_of_all(changes: Iterable[tuple[str, ChangeDocument]], base_url: str) ->
     return written("Changes of all images", f"{base_url}/{FEED_OF_ALL}", f"{base_url}/", entries, base_url)
 
 
-def _filtered(
-    change: ChangeDocument, choose: Callable[[str], bool], kinds: Collection[str]
-) -> ChangeDocument | None:
+def _filtered(change: ChangeDocument, chosen: TagPatterns, kinds: Collection[str]) -> ChangeDocument | None:
     """Return a change with the entries of some tags, None if none is left."""
     part = {
-        name: [entry for entry in change[name] if entry.get("Kind", kind) in kinds and choose(entry["tag"])]  # type: ignore[literal-required]
+        name: [entry for entry in change[name] if entry.get("Kind", kind) in kinds and chosen.choose(entry["tag"])]  # type: ignore[literal-required]
         for name, kind in _LISTS.items()
     }
     return cast(ChangeDocument, {**change, **part}) if any(part.values()) else None

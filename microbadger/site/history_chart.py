@@ -1,8 +1,8 @@
 """Draws how the download size and the layers of a tag changed: points of its history in, an SVG element out.
 
 The element is part of a page, whose style sheet colours it for light and for dark, and it is as wide as the page has
-room for. Texts and lines keep their size all the same: what follows the time is placed in percent, and each line is in
-an element of its own that alone is stretched.
+room for. Texts and strokes keep their size at any width: texts are placed in percent, and only the element that holds a
+line is stretched.
 """
 
 import math
@@ -15,8 +15,8 @@ from xml.etree import ElementTree
 import svgwrite
 from markupsafe import Markup
 
-from microbadger.badges import layers_text, size_text
-from microbadger.image import PointDocument
+from microbadger.badges import layers_text
+from microbadger.image import PointDocument, size_text
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _STEPS = (1, 2, 5)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from urllib.parse import urlsplit
 
-from microbadger.badges import STYLES, badges_of, size_text
+from microbadger.badges import STYLES, badges_of
 from microbadger.image import (
     ChangeDocument,
     ImageDocument,
@@ -25,6 +25,7 @@ from microbadger.image import (
     facts_of,
     image_name,
     read_labels,
+    size_text,
     tags_of,
 )
 from microbadger.site.change_rows import change_entries

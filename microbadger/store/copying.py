@@ -12,8 +12,9 @@ from tempfile import TemporaryDirectory
 
 from sqlalchemy import URL, Connection, Table, func, select
 
-from microbadger.store.database import GATE, Database, StoreError
+from microbadger.store.database import Database, StoreError
 from microbadger.store.migrations import IDENTITY_KEY, VERSION_KEY
+from microbadger.store.opened import GATE
 from microbadger.store.ownership import OlderSchema
 from microbadger.store.sqlite_files import copy_database, reason_for
 from microbadger.store.tables import COUNTS, GAUGES, LEASES, META, SCHEMA

@@ -5,8 +5,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest
 
 from microbadger.freshness import Freshness
-from microbadger.image import Repository
-from microbadger.notifications import InvalidPatterns, TagPatterns, check_patterns
+from microbadger.image import InvalidPatterns, Repository, check_patterns
 from microbadger.site import KINDS, filtered_feed
 from microbadger.web.answers import file_answer
 
@@ -27,7 +26,7 @@ def filtered_feed_answer(
     if freshness.published(repository) is None:
         return None
     log = freshness.records.changes(repository)
-    content = filtered_feed(log, patterns, TagPatterns(patterns).choose, kinds, base_url)
+    content = filtered_feed(log, patterns, kinds, base_url)
     return file_answer(content, "feed.xml")
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from microbadger.freshness.sightings import MOST_SIGHTINGS
 from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.image.documents import ImageDocument
-from microbadger.image.first_seen import Sight, sights_in
+from microbadger.image.first_seen import FirstSeen, sights_in
 from microbadger.image.reference import Repository
 from microbadger.site.folder import PublicFolder
 from microbadger.site.tree import PublishError
@@ -189,7 +189,7 @@ def away(bench: Bench, days: float) -> None:
     bench.freshness.track(TrackedImage(bench.repository))
 
 
-def test_it_outlives_that_an_image_is_not_tracked_for_a_while(by_command: Bench) -> None:
+def test_it_is_kept_while_an_image_is_not_tracked(by_command: Bench) -> None:
     digest = by_command.fake.push("team/web", "latest", image())
     by_command.refresh()
 
@@ -261,7 +261,7 @@ def test_of_an_image_the_oldest_sights_go_beyond_ten_thousand_but_not_of_what_it
     old = bench.fake.push("team/web", "old", image(layers=[1]))
     bench.refresh()
     other = Repository.parse("team/other")
-    many = {("", f"sha256:{number:064}"): Sight(START + timedelta(seconds=number), True) for number in range(9_999)}
+    many = {("", f"sha256:{number:064}"): FirstSeen(START + timedelta(seconds=number), True) for number in range(9_999)}
     with bench.database.write() as connection:
         for repository in (bench.repository, other):
             bench.freshness.records.sightings.add(connection, repository, many, [("", old), ("old", old)])

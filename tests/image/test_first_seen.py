@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from microbadger.image.describe import describe_image, outline_version, shown_at, tagged
 from microbadger.image.documents import ImageDocument, VersionDocument
-from microbadger.image.first_seen import Sight, Sighting, new_sights, sights_in, with_first_seen
+from microbadger.image.first_seen import FirstSeen, Sighting, new_sights, sights_in, with_first_seen
 from microbadger.image.reference import Repository
 
 APP = Repository.parse("owner/app")
@@ -67,10 +67,10 @@ def test_an_unknown_digest_is_not_seen() -> None:
     assert new_sights(versions(unknown="latest"), None, (), NOON) == {}
 
 
-SIGHTS: dict[Sighting, Sight] = {
-    ("", digest("a")): Sight(NOON, is_exact=False),
-    ("1.0", digest("a")): Sight(NOON + timedelta(hours=1), is_exact=False),
-    ("latest", digest("a")): Sight(NOON + timedelta(hours=2), is_exact=True),
+SIGHTS: dict[Sighting, FirstSeen] = {
+    ("", digest("a")): FirstSeen(NOON, is_exact=False),
+    ("1.0", digest("a")): FirstSeen(NOON + timedelta(hours=1), is_exact=False),
+    ("latest", digest("a")): FirstSeen(NOON + timedelta(hours=2), is_exact=True),
 }
 
 
@@ -94,7 +94,7 @@ def test_a_version_that_says_so_already_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("is_exact", [True, False])
 def test_an_image_says_when_the_version_on_top_was_first_seen(is_exact: bool) -> None:
-    later = {("", digest("b")): Sight(NOON, is_exact)}
+    later = {("", digest("b")): FirstSeen(NOON, is_exact)}
     seen = [with_first_seen(version, SIGHTS | later) for version in versions(a="1.0", b="2.0")]
     shown = describe_image(APP, seen, updated_at=NOON)
 
@@ -104,11 +104,11 @@ def test_an_image_says_when_the_version_on_top_was_first_seen(is_exact: bool) ->
     assert of_tag["FirstSeenIsExact"] is False
 
 
-sights = st.builds(Sight, st.datetimes(datetime(2014, 1, 1), timezones=st.just(UTC)), st.booleans())
+sights = st.builds(FirstSeen, st.datetimes(datetime(2014, 1, 1), timezones=st.just(UTC)), st.booleans())
 
 
 @given(st.fixed_dictionaries(dict.fromkeys(SIGHTS, sights)))
-def test_the_sights_in_a_document_are_those_that_it_was_given(given_sights: dict[Sighting, Sight]) -> None:
+def test_the_sights_in_a_document_are_those_that_it_was_given(given_sights: dict[Sighting, FirstSeen]) -> None:
     seen = [with_first_seen(version, given_sights) for version in versions(a="1.0 latest", b="2.0")]
 
     assert sights_in(describe_image(APP, seen, updated_at=NOON)) == given_sights

@@ -62,8 +62,20 @@ def test_what_matters_most_comes_first() -> None:
     new = version("b", DownloadSize=2, Labels={"a": "2"}, Config={"User": "app", "Env": ["A=2"]})
 
     assert [line.split()[0] for line in difference_lines(difference(old, new))] == [
-        *("Size:", "Layers:", "+", "−", "User:", "Variable", "Label"),
+        *("Size:", "User:", "Variable", "Layers:", "+", "−", "Label"),
     ]
+
+
+def test_lines_beyond_the_most_are_counted() -> None:
+    labels: Any = {letter: {"New": ""} for letter in "abcd"}
+
+    assert difference_lines({"Labels": labels}, 2) == ["Label a added", "Label b added", "and 2 more"]
+
+
+def test_a_single_line_more_takes_the_place_of_its_count() -> None:
+    labels: Any = {letter: {"New": ""} for letter in "abc"}
+
+    assert len(difference_lines({"Labels": labels}, 2)) == 3
 
 
 labels = st.dictionaries(st.text(), st.text())

@@ -38,6 +38,20 @@ def test_tags_that_moved_together_share_a_row_with_the_names_of_both_versions() 
     assert f"latest 1 moved from 1.0 {OLD['SHA'][:12]} to 1.1 {NEW['SHA'][:12]}" in text
 
 
+def test_new_tags_of_one_version_share_a_row() -> None:
+    both = change()
+    both["New"] = [{"tag": tag, "SHA": NEW["SHA"], "Digest": NEW["Digest"]} for tag in ("1", "1.1")]
+
+    assert f"1 1.1 are new: {NEW['SHA'][:12]}" in words(both)
+
+
+def test_only_the_difference_of_the_last_change_is_open() -> None:
+    differs = {"User": {"New": "app"}}
+    page = page_of(change("latest", Difference=differs), change("latest", Difference=differs))
+
+    assert ["open" in each for each in page.all("details") if each.get("class") == "differences"] == [True, False]
+
+
 def test_a_row_says_what_differs() -> None:
     differs = {"User": {"Old": "root", "New": "señor"}, "DownloadSize": {"Old": 1024, "New": 2048}}
 
@@ -59,7 +73,7 @@ def test_a_long_difference_is_shortened() -> None:
 
 def test_many_rows_and_many_tags_are_counted() -> None:
     many = change(*(f"t{number}" for number in range(9)))
-    many["New"] = [{"tag": f"n{number}", "SHA": "a", "Digest": "sha256:a"} for number in range(ROWS_SHOWN + 2)]
+    many["New"] = [{"tag": f"n{n}", "SHA": f"{n}", "Digest": f"sha256:{n}"} for n in range(ROWS_SHOWN + 2)]
 
     assert "and 3 more" in words(many)
     assert "t4 and 4 more moved" in words(change(*(f"t{number}" for number in range(9))))

@@ -3,10 +3,10 @@
 from fnmatch import fnmatchcase
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from microbadger.notifications.patterns import InvalidPatterns, TagPatterns, check_patterns
+from microbadger.image.tag_patterns import InvalidPatterns, TagPatterns, check_patterns
 
 TAGS = ["1.0", "1.1", "1.1-rc1", "2.0", "v2.0", "latest", "main"]
 
@@ -81,8 +81,7 @@ def test_patterns_that_choose_no_tag_are_refused(patterns: list[str]) -> None:
         ["*", "!?"],
         ["x" * 128],
         ["*", "!*[a-z]*", "!*[A-Z]*", "!*[0-9]*"],
-        ["*a??????????????", "!*b"],
-        ["*a" * 20, *(f"!*{letter}??????????????" for letter in "bcdefghij")],
+        ["1.*", "!1.0*"],
     ],
 )
 def test_patterns_that_choose_some_tag_are_accepted(patterns: list[str]) -> None:
@@ -115,14 +114,14 @@ def test_exclusions_win(patterns: list[str], tag: str) -> None:
 
 @given(st.lists(PATTERNS, min_size=1, max_size=4), st.lists(SOME_TAGS, min_size=1, max_size=20))
 def test_patterns_that_choose_a_tag_are_never_said_to_choose_none(patterns: list[str], tags: list[str]) -> None:
-    assume(any(map(TagPatterns(patterns).choose, tags)))
-    assert "choose no tag" not in why_refused(patterns)
+    is_chosen = any(map(TagPatterns(patterns).choose, tags))
+    assert not (is_chosen and "choose no tag" in why_refused(patterns))
 
 
 @given(PATTERNS, SOME_TAGS)
 def test_a_pattern_that_is_said_to_fit_no_tag_fits_none(pattern: str, tag: str) -> None:
-    assume("No tag fits" in why_refused([pattern]))
-    assert not fnmatchcase(tag, pattern.removeprefix("!"))
+    is_fit = fnmatchcase(tag, pattern.removeprefix("!"))
+    assert not (is_fit and "No tag fits" in why_refused([pattern]))
 
 
 def why_refused(patterns: list[str]) -> str:
