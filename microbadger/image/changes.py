@@ -12,8 +12,9 @@ from typing import Any, Literal, NotRequired, TypedDict
 from microbadger.image.bounds import size_bytes
 from microbadger.image.differences import IN_A_CHANGE, DifferenceDocument, difference, fitted
 from microbadger.image.documents import ImageDocument, VersionDocument, format_time, sha_of, tags_of
+from microbadger.image.releases import releases_among
 from microbadger.image.sameness import is_rebuilt
-from microbadger.image.tags import by_specificity
+from microbadger.image.tags import is_version_tag, ranked
 
 MOST_CHANGES = 100
 """How many changes of an image are kept and published."""
@@ -160,6 +161,7 @@ class _Versions:
         self.of = {tag: version for version in image["Versions"] if version["Digest"] for tag in tags_of(version)}
         self._details = details
         self._ranked: dict[str, list[str]] = {}
+        self._releases = releases_among(filter(is_version_tag, self.of))
 
     def digest_of(self, tag: str) -> str:
         return self.of[tag]["Digest"]
@@ -173,7 +175,7 @@ class _Versions:
         if len(tags) == 1:
             return []
         if sha not in self._ranked:
-            self._ranked[sha] = by_specificity(tags, self.of)[: _MOST_SIBLINGS + 1]
+            self._ranked[sha] = ranked(filter(is_version_tag, tags), self._releases)[: _MOST_SIBLINGS + 1]
         return [sibling for sibling in self._ranked[sha] if sibling != tag][:_MOST_SIBLINGS]
 
 

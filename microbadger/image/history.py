@@ -87,9 +87,10 @@ def continue_history(
     """
     versions = _versions_by_tag(after)
     series = {each["tag"]: each for each in history["Tags"]}
-    for tag, version in moved_tags(before, after).items():
-        if tag not in series:
-            series[tag] = _begun(tag, version, before, named_since.get(tag, before["UpdatedAt"]))
+    moved = moved_tags(before, after)
+    begin_now = sorted(moved.keys() - series.keys(), key=lambda tag: (tag != LATEST, tag))
+    for tag in begin_now[:MOST_SERIES]:  # no more of them could stay
+        series[tag] = _begun(tag, moved[tag], before, named_since.get(tag, before["UpdatedAt"]))
     if LATEST in versions:
         series.setdefault(LATEST, _series(LATEST, []))
     current = _current_version(after)
