@@ -22,7 +22,7 @@ MOST_LEFT_VERSIONS = 50
 """How many versions that tags moved away from are kept to be compared."""
 _MOST_SIBLINGS = 10
 _MOST_SIBLINGS_BYTES = 32 * 1024  # of all tags of a change
-_MOST_COMPARED = 50  # pairs of versions
+_MOST_COMPARED = 200  # pairs of versions; a hundred tags are kept of an image unless an operator wants more
 _LARGEST_DIFFERENCE_BYTES = 8 * 1024
 _MOST_DIFFERENCES_BYTES = 32 * 1024  # of all tags of a change
 

@@ -4,6 +4,8 @@ Where attestations are added, each build makes a new index although nothing that
 compression of layers change manifests, too; only a config with the same digest and the same layers count as the same.
 """
 
+from collections import Counter
+
 from microbadger.image.documents import PlatformDocument, VersionDocument
 
 _Content = tuple[str, list[str]]
@@ -16,6 +18,9 @@ def is_rebuilt(old: VersionDocument, new: VersionDocument) -> bool:
     """
     if "Cut" in old or "Cut" in new:
         return False
+    manifests = _manifests(old)
+    if manifests and manifests == _manifests(new):
+        return True
     before, after = _by_platform(old), _by_platform(new)
     return bool(before) and before.keys() == after.keys() and not changed_platforms(old, new)
 
@@ -33,10 +38,19 @@ def has_same_main_platform(old: VersionDocument, new: VersionDocument) -> bool:
     return content is not None and content == _content(new)
 
 
+def _manifests(version: VersionDocument) -> Counter[tuple[object, ...]]:
+    """Return each platform with its manifest, also where two entries are for one platform; none if one is not known."""
+    manifests = Counter((_name(platform), platform["Digest"]) for platform in version["Platforms"])
+    return manifests if all(digest for _, digest in manifests) else Counter()
+
+
+def _name(platform: PlatformDocument) -> tuple[object, ...]:
+    return tuple(map(platform.get, ("OS", "OSVersion", "Architecture", "Variant")))
+
+
 def _by_platform(version: VersionDocument) -> dict[tuple[object, ...], PlatformDocument]:
     """Return the platforms by what they run on, none if two are alike."""
-    fields = ("OS", "OSVersion", "Architecture", "Variant")
-    platforms = {tuple(map(platform.get, fields)): platform for platform in version["Platforms"]}
+    platforms = {_name(platform): platform for platform in version["Platforms"]}
     return platforms if len(platforms) == len(version["Platforms"]) else {}
 
 
