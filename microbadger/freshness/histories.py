@@ -10,7 +10,7 @@ from typing import cast
 
 from sqlalchemy import Connection, bindparam, select
 
-from microbadger.freshness.last_check import moment_of
+from microbadger.freshness.sightings import Sightings
 from microbadger.image import (
     LATEST,
     HistoryDocument,
@@ -27,23 +27,19 @@ from microbadger.image import (
     tags_of,
 )
 from microbadger.logs import EventLog
-from microbadger.store import FIRST_SEEN, HISTORY, Database, upsert
+from microbadger.store import HISTORY, Database, upsert
 
 log = EventLog(__name__)
 
 _OF_IMAGE = select(HISTORY.c.document).where(HISTORY.c.image == bindparam("which"))
-_NAMED_SINCE = select(FIRST_SEEN.c.seen_at).where(
-    FIRST_SEEN.c.image == bindparam("which"),
-    FIRST_SEEN.c.tag == bindparam("its_tag"),
-    FIRST_SEEN.c.digest == bindparam("its_digest"),
-)
 
 
 class Histories:
     """The histories of all images."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, sightings: Sightings) -> None:
         self._database = database
+        self._sightings = sightings
 
     def of(self, repository: Repository, image: ImageDocument) -> HistoryDocument:
         """Return the history of an image, which begins with this record of it if none is kept."""
@@ -76,13 +72,8 @@ class Histories:
 
     def _named_since(self, repository: Repository, tags: Mapping[str, VersionDocument]) -> dict[str, str]:
         """Return when each tag was first seen to name its version, where that is known."""
-        since = {}
-        with self._database.read() as connection:
-            for tag, version in tags.items():
-                which = {"which": str(repository), "its_tag": tag, "its_digest": version["Digest"]}
-                if moment := moment_of(connection.execute(_NAMED_SINCE, which).scalar_one_or_none()):
-                    since[tag] = format_time(moment)
-        return since
+        sights = self._sightings.find(repository, [(tag, version["Digest"]) for tag, version in tags.items()])
+        return {tag: format_time(sight.seen_at) for (tag, _), sight in sights.items()}
 
 
 def _unpacked(packed: bytes | None, repository: Repository) -> HistoryDocument | None:

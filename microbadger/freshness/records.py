@@ -85,8 +85,8 @@ class Records:
     def __init__(self, database: Database, *, now: Callable[[], datetime]) -> None:
         self._database = database
         self.tag_lists = TagLists(database)
-        self.histories = Histories(database)
         self.sightings = Sightings(database, now=now)
+        self.histories = Histories(database, self.sightings)
 
     def image(self, repository: Repository) -> ImageDocument | None:
         """Return the document of an image; None where it was never read."""

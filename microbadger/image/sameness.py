@@ -9,6 +9,7 @@ from collections import Counter
 from microbadger.image.documents import PlatformDocument, VersionDocument
 
 _Content = tuple[str, list[str]]
+_Name = tuple[object, ...]
 
 
 def is_rebuilt(old: VersionDocument, new: VersionDocument) -> bool:
@@ -38,17 +39,17 @@ def has_same_main_platform(old: VersionDocument, new: VersionDocument) -> bool:
     return content is not None and content == _content(new)
 
 
-def _manifests(version: VersionDocument) -> Counter[tuple[object, ...]]:
+def _manifests(version: VersionDocument) -> Counter[tuple[_Name, str]]:
     """Return each platform with its manifest, also where two entries are for one platform; none if one is not known."""
     manifests = Counter((_name(platform), platform["Digest"]) for platform in version["Platforms"])
     return manifests if all(digest for _, digest in manifests) else Counter()
 
 
-def _name(platform: PlatformDocument) -> tuple[object, ...]:
+def _name(platform: PlatformDocument) -> _Name:
     return tuple(map(platform.get, ("OS", "OSVersion", "Architecture", "Variant")))
 
 
-def _by_platform(version: VersionDocument) -> dict[tuple[object, ...], PlatformDocument]:
+def _by_platform(version: VersionDocument) -> dict[_Name, PlatformDocument]:
     """Return the platforms by what they run on, none if two are alike."""
     platforms = {_name(platform): platform for platform in version["Platforms"]}
     return platforms if len(platforms) == len(version["Platforms"]) else {}

@@ -238,6 +238,27 @@ def untracked(bench: Bench) -> list[str]:
         return list(connection.execute(select(UNTRACKED_IMAGES.c.image)).scalars())
 
 
+def test_an_image_that_is_tracked_again_in_time_may_be_read_much_later(by_command: Bench) -> None:
+    digest = by_command.fake.push("team/web", "latest", image())
+    by_command.refresh()
+
+    away(by_command, days=1)
+    by_command.time += timedelta(days=95)  # in which the registry does not answer
+    by_command.refresh()
+
+    assert seen(by_command) == dict.fromkeys([("", digest), ("latest", digest)], (AT_FIRST, False))
+
+
+def test_the_history_begins_no_earlier_than_what_was_seen(by_command: Bench) -> None:
+    by_command.fake.push("team/web", "latest", image())
+    by_command.refresh()
+    away(by_command, days=91)
+    by_command.refresh()
+
+    (point,) = json.loads(by_command.files()[by_command.paths.history])["Current"]["Points"]
+    assert point["Time"] == published(by_command)["FirstSeen"] == "2027-02-23T12:00:00Z"
+
+
 def test_cleaning_up_leaves_what_was_seen_of_images_that_are_tracked_or_were_lately(by_command: Bench) -> None:
     by_command.fake.push("team/web", "latest", image())
     by_command.refresh()
