@@ -12,6 +12,7 @@ from microbadger.image.changes import (
     Kind,
     NewTagDocument,
     change_document,
+    change_without_values,
     changes_between,
     left_versions,
 )
@@ -80,6 +81,7 @@ from microbadger.image.manifest import (
     parse_manifest,
 )
 from microbadger.image.moves import Move, change_title, moves_of
+from microbadger.image.parameters import version_without_values
 from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, with_names_only
 from microbadger.image.reference import (
     DOCKER_HUB,
@@ -151,6 +153,7 @@ __all__ = [
     "begin_history",
     "change_document",
     "change_title",
+    "change_without_values",
     "changes_between",
     "choose",
     "comparison",
@@ -202,6 +205,7 @@ __all__ = [
     "tags_of",
     "update_for",
     "version_called",
+    "version_without_values",
     "with_details_of",
     "with_first_seen",
     "with_names_only",

@@ -7,10 +7,16 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict, cast
 
 from microbadger.image.bounds import size_bytes
-from microbadger.image.differences import IN_A_CHANGE, DifferenceDocument, difference, fitted
+from microbadger.image.differences import (
+    IN_A_CHANGE,
+    DifferenceDocument,
+    difference,
+    difference_without_values,
+    fitted,
+)
 from microbadger.image.documents import ImageDocument, VersionDocument, format_time, sha_of, tags_of
 from microbadger.image.releases import releases_among
 from microbadger.image.sameness import is_rebuilt
@@ -213,6 +219,16 @@ def _add_differences(change: ChangeDocument, old: _Versions, new: _Versions) -> 
         if differs and (size := size_bytes(differs)) <= room_bytes:
             move["Difference"] = differs
             room_bytes -= size
+
+
+def change_without_values(change: ChangeDocument) -> ChangeDocument:
+    """Return a change of a public image as it is published of a private one: without the values of variables."""
+    moved = change["Changed"]
+    hidden = [
+        {**each, "Difference": difference_without_values(each["Difference"])} if "Difference" in each else each
+        for each in moved
+    ]
+    return cast(ChangeDocument, {**change, "Changed": hidden})
 
 
 def moves_by_digests(change: ChangeDocument) -> dict[tuple[str, str], list[ChangedTagDocument]]:
