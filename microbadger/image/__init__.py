@@ -63,6 +63,7 @@ from microbadger.image.history import (
     PointDocument,
     begin_history,
     continue_history,
+    is_sound,
     moved_tags,
     points_of,
 )
@@ -175,6 +176,7 @@ __all__ = [
     "is_blank",
     "is_digest",
     "is_same",
+    "is_sound",
     "is_tag",
     "is_version_tag",
     "kept_repositories",

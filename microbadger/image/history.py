@@ -103,6 +103,17 @@ def continue_history(
     )
 
 
+def is_sound(history: HistoryDocument) -> bool:
+    """Return whether a history that was kept can be continued and drawn, beyond that it has the right fields."""
+    points = [point for each in (history["Current"], *history["Tags"]) for point in each["Points"]]
+    numbers = (point.get(field, 1) for point in points for field in ("DownloadSize", "LayerCount"))
+    return (
+        all(each.get("tag") and each["Points"] for each in history["Tags"])
+        and all(_is_time(point["Time"]) for point in points)
+        and all(isinstance(number, int) and number > 0 for number in numbers)
+    )
+
+
 def moved_tags(before: ImageDocument, after: ImageDocument) -> dict[str, VersionDocument]:
     """Return the tags that name another digest now, each with the version that it named before."""
     now = _versions_by_tag(after)
@@ -191,6 +202,14 @@ def _versions_by_tag(image: ImageDocument) -> dict[str, VersionDocument]:
 def _current_version(image: ImageDocument) -> VersionDocument | None:
     current = current_version(image["Versions"])
     return current if current and current["Digest"] else None
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return text.endswith("Z")
 
 
 def _whole_second(time: str) -> str:
