@@ -3,7 +3,7 @@
 Nobody could tell it again, so it outlives that an image is untracked for a while.
 """
 
-from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, func, select, tuple_
@@ -58,7 +58,7 @@ class Sightings:
         repository: Repository,
         versions: Sequence[VersionDocument],
         before: ImageDocument | None,
-        known: Container[str],
+        known: Collection[str],
     ) -> tuple[list[VersionDocument], dict[Sighting, Sight]]:
         """Return versions that say when they and their tags were first seen, and the sights that are new.
 

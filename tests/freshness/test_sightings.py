@@ -134,6 +134,19 @@ def test_a_tag_that_is_only_kept_from_now_on_is_an_upper_bound(bench: Bench) -> 
     assert [seen(bench)[tag, old] for tag in ("", "1.0")] == [(timedelta(hours=25), False)] * 2
 
 
+def test_a_digest_that_a_tag_may_have_named_that_is_not_kept_is_an_upper_bound(bench: Bench) -> None:
+    few = bench.again(max_tags=1)
+    few.fake.push("team/web", "latest", image(layers=[1]))
+    old = few.fake.push("team/web", "1.0", image(layers=[2]))
+    few.refresh()
+    few.fake.push("team/web", "latest", image(layers=[2]))
+
+    few.check_later(hours=25)
+
+    later = timedelta(hours=25)
+    assert [seen(few)[tag, old] for tag in ("", "latest")] == [(later, False), (later, True)]
+
+
 def test_it_is_kept_before_a_file_shows_it(bench: Bench) -> None:
     digest = bench.fake.push("team/web", "latest", image())
     full = bench.again(publisher=FullFolder(bench.public))
