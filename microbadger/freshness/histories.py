@@ -6,7 +6,6 @@ the image was recorded before histories were or the row is damaged, the history 
 
 import zlib
 from collections.abc import Container, Mapping
-from typing import cast
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -22,6 +21,7 @@ from microbadger.image import (
     document_bytes,
     format_time,
     image_name,
+    is_sound,
     moved_tags,
     parse_kept,
     tags_of,
@@ -79,8 +79,9 @@ class Histories:
 def _unpacked(packed: bytes | None, repository: Repository) -> HistoryDocument | None:
     """Return a history as it was kept; None where it is not whole, or that of another image."""
     try:
-        document = parse_kept(zlib.decompress(packed), HistoryDocument) if packed else None
+        document: HistoryDocument | None = parse_kept(zlib.decompress(packed), HistoryDocument) if packed else None
     except (TypeError, zlib.error):
         return None
-    is_own = document is not None and document["ImageName"] == image_name(repository)
-    return cast(HistoryDocument, document) if is_own else None
+    if document is None or document["ImageName"] != image_name(repository) or not is_sound(document):
+        return None
+    return document

@@ -23,12 +23,14 @@ from microbadger.image import (
     ImageDocument,
     Repository,
     VersionDocument,
+    change_without_values,
     document_bytes,
     image_name,
     kept_repositories,
     left_versions,
     parse_kept,
     sha_of,
+    version_without_values,
 )
 from microbadger.logs import EventLog
 from microbadger.site import entry_of, searchable
@@ -55,6 +57,9 @@ _VERSION = select(VERSIONS.c.document).where(
 _REMOVE_VERSION = VERSIONS.delete().where(
     VERSIONS.c.image == bindparam("which"), VERSIONS.c.sha == bindparam("its_sha")
 )
+_REPLACE_VERSION = VERSIONS.update().where(
+    VERSIONS.c.image == bindparam("which"), VERSIONS.c.sha == bindparam("its_sha")
+)
 _SHAS = select(VERSIONS.c.sha).where(VERSIONS.c.image == bindparam("which"))
 _CHANGES = (
     select(CHANGES.c.document)
@@ -67,6 +72,9 @@ _FILE = _FILES.where(PUBLIC_FILES.c.path == bindparam("its_path"))
 _REMOVE_FILE = PUBLIC_FILES.delete().where(
     PUBLIC_FILES.c.image == bindparam("which"), PUBLIC_FILES.c.path == bindparam("its_path")
 )
+_ALL_VERSIONS = select(VERSIONS.c.sha, VERSIONS.c.document).where(VERSIONS.c.image == bindparam("which"))
+_ALL_CHANGES = select(CHANGES.c.number, CHANGES.c.document).where(CHANGES.c.image == bindparam("which"))
+_REPLACE_CHANGE = CHANGES.update().where(CHANGES.c.number == bindparam("its_number"))
 _ADD_CHANGE = CHANGES.insert()
 _REMOVE_OLD_CHANGES = CHANGES.delete().where(
     CHANGES.c.image == bindparam("which"),
@@ -169,6 +177,21 @@ class Records:
             self._add_change(connection, name, change)
         left = map(sha_of, left_versions(_last_changes(connection, name)))
         self._remove_versions(connection, name, {*left, *(version["SHA"] for version in image["Versions"])})
+
+    def hide_values(self, connection: Connection, repository: Repository) -> None:
+        """Forget the values of variables that an image published before it was private.
+
+        They are in the documents of versions, also of those that tags moved away from, and in what its changes say.
+        """
+        which = {"which": str(repository)}
+        for row in connection.execute(_ALL_VERSIONS, which).all():
+            if version := _unpacked(row.document, VersionDocument):
+                packed = _packed(version_without_values(version))
+                connection.execute(_REPLACE_VERSION, {**which, "its_sha": row.sha, "document": packed})
+        for row in connection.execute(_ALL_CHANGES, which).all():
+            if change := parse_kept(row.document, ChangeDocument):
+                document = json.dumps(change_without_values(change), separators=(",", ":"))
+                connection.execute(_REPLACE_CHANGE, {"its_number": row.number, "document": document})
 
     def files(self, repository: Repository) -> set[str]:
         """Return the path of every public file of an image."""

@@ -3,7 +3,7 @@
 It cannot be found out again, so it is kept for a while after an image is untracked.
 """
 
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, func, select, tuple_
@@ -58,7 +58,7 @@ class Sightings:
         repository: Repository,
         versions: Sequence[VersionDocument],
         before: ImageDocument | None,
-        known: Container[str],
+        known: Collection[str],
     ) -> tuple[list[VersionDocument], dict[Sighting, FirstSeen]]:
         """Return versions that say when they and their tags were first seen, and the sights that are new.
 
@@ -137,7 +137,7 @@ class Sightings:
 
     @property
     def _oldest_kept(self) -> float:
-        return (self._now() - KEPT_UNTRACKED_FOR).timestamp()
+        return _oldest_kept(self._now())
 
     def _thin(self, connection: Connection, repository: Repository, shown: Collection[Sighting]) -> None:
         surplus = connection.execute(_COUNT, {"which": str(repository)}).scalar_one() - MOST_SIGHTINGS
@@ -147,3 +147,13 @@ class Sightings:
             rows = [{"which": str(repository), "its_tag": row.tag, "its_digest": row.digest} for row in gone]
             if rows:
                 connection.execute(_REMOVE, rows)
+
+
+def note_tracked(connection: Connection, repositories: Iterable[Repository], now: datetime) -> None:
+    """Note that images are tracked, maybe again: what was seen of them lately is kept, however late they are read."""
+    which = [{"which": str(repository), "before": _oldest_kept(now)} for repository in repositories]
+    connection.execute(_FORGET_UNTRACKED.where(~_IS_OLD), which)
+
+
+def _oldest_kept(now: datetime) -> float:
+    return (now - KEPT_UNTRACKED_FOR).timestamp()

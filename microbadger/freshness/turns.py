@@ -117,7 +117,8 @@ class Turns:
             image = self.tracked.read(connection, repository)
             if image and image.private:
                 if has_public_record(connection, repository):
-                    self.checks.publishing(connection, repository)  # with values of variables, which may be secrets now
+                    self.records.hide_values(connection, repository)  # of variables, which may be secrets now
+                    self.checks.publishing(connection, repository)
                     mark_lists_stale(connection)  # and so are the changes that the feed of all images has
                 note_private_read(connection, repository)
             check = self.checks.read(connection, repository)

@@ -12,6 +12,7 @@ from microbadger.image.changes import (
     Kind,
     NewTagDocument,
     change_document,
+    change_without_values,
     changes_between,
     left_versions,
 )
@@ -63,6 +64,7 @@ from microbadger.image.history import (
     PointDocument,
     begin_history,
     continue_history,
+    is_sound,
     moved_tags,
     points_of,
 )
@@ -81,6 +83,7 @@ from microbadger.image.manifest import (
     parse_manifest,
 )
 from microbadger.image.moves import Move, change_title, moves_of
+from microbadger.image.parameters import version_without_values
 from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, with_names_only
 from microbadger.image.reference import (
     DOCKER_HUB,
@@ -155,6 +158,7 @@ __all__ = [
     "begin_history",
     "change_document",
     "change_title",
+    "change_without_values",
     "changes_between",
     "check_patterns",
     "choose",
@@ -177,6 +181,7 @@ __all__ = [
     "is_blank",
     "is_digest",
     "is_same",
+    "is_sound",
     "is_tag",
     "is_version_tag",
     "kept_repositories",
@@ -209,6 +214,7 @@ __all__ = [
     "tags_of",
     "update_for",
     "version_called",
+    "version_without_values",
     "versions_by_tag",
     "with_details_of",
     "with_first_seen",

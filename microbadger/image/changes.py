@@ -7,13 +7,20 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict, cast
 
 from microbadger.image.bounds import size_bytes
-from microbadger.image.differences import IN_A_CHANGE, DifferenceDocument, difference, fitted
+from microbadger.image.differences import (
+    IN_A_CHANGE,
+    DifferenceDocument,
+    difference,
+    difference_without_values,
+    fitted,
+)
 from microbadger.image.documents import ImageDocument, VersionDocument, format_time, tags_of, versions_by_tag
+from microbadger.image.releases import releases_among
 from microbadger.image.sameness import is_rebuilt
-from microbadger.image.tags import by_specificity
+from microbadger.image.tags import is_version_tag, ranked
 
 MOST_CHANGES = 100
 """How many changes of an image are kept and published."""
@@ -21,7 +28,7 @@ MOST_LEFT_VERSIONS = 50
 """How many versions that tags moved away from are kept to be compared."""
 _MOST_SIBLINGS = 10
 _MOST_SIBLINGS_BYTES = 32 * 1024  # of all tags of a change
-_MOST_COMPARED = 50  # pairs of versions
+_MOST_COMPARED = 200  # pairs of versions; a hundred tags are kept of an image unless an operator wants more
 _LARGEST_DIFFERENCE_BYTES = 8 * 1024
 _MOST_DIFFERENCES_BYTES = 32 * 1024  # of all tags of a change
 
@@ -162,6 +169,7 @@ class _Versions:
         self.of = versions_by_tag(image)
         self._details = details
         self._ranked: dict[str, list[str]] = {}
+        self._releases = releases_among(filter(is_version_tag, self.of))
 
     def digest_of(self, tag: str) -> str:
         return self.of[tag]["Digest"]
@@ -175,7 +183,7 @@ class _Versions:
         if len(tags) == 1:
             return []
         if sha not in self._ranked:
-            self._ranked[sha] = by_specificity(tags, self.of)[: _MOST_SIBLINGS + 1]
+            self._ranked[sha] = ranked(filter(is_version_tag, tags), self._releases)[: _MOST_SIBLINGS + 1]
         return [sibling for sibling in self._ranked[sha] if sibling != tag][:_MOST_SIBLINGS]
 
 
@@ -213,6 +221,16 @@ def _add_differences(change: ChangeDocument, old: _Versions, new: _Versions) -> 
         if differs and (size := size_bytes(differs)) <= room_bytes:
             move["Difference"] = differs
             room_bytes -= size
+
+
+def change_without_values(change: ChangeDocument) -> ChangeDocument:
+    """Return a change of a public image as it is published of a private one: without the values of variables."""
+    moved = change["Changed"]
+    hidden = [
+        {**each, "Difference": difference_without_values(each["Difference"])} if "Difference" in each else each
+        for each in moved
+    ]
+    return cast(ChangeDocument, {**change, "Changed": hidden})
 
 
 def moves_by_digests(change: ChangeDocument) -> dict[tuple[str, str], list[ChangedTagDocument]]:

@@ -11,6 +11,7 @@ from typing import Any, NotRequired, TypedDict, TypeVar, cast
 
 from microbadger.image.bounds import size_bytes
 from microbadger.image.documents import BaseDocument, ConfigDocument, LayerDocument, VersionDocument
+from microbadger.image.parameters import command_without_values
 from microbadger.image.sameness import changed_platforms, has_same_main_platform
 from microbadger.image.words import platform_text, shortened
 
@@ -142,6 +143,24 @@ def fitted(found: DifferenceDocument, max_bytes: int) -> DifferenceDocument:
         del short[max(sorted(fields), key=lambda field: size_bytes(short[field]))]  # type: ignore[literal-required, misc]
         short["LeftOut"] = short.get("LeftOut", 0) + 1
     return short
+
+
+def difference_without_values(found: DifferenceDocument) -> DifferenceDocument:
+    """Return what differs between two versions of a public image as it is published of a private one.
+
+    Of the variables, those are left that only one of the versions has.
+    """
+    hidden, env = found.copy(), found.get("Env", {})
+    hidden.pop("Env", None)
+    if names := {name: text for name, text in env.items() if len(text) == 1}:
+        hidden["Env"] = {name: cast(TextDifference, dict.fromkeys(text, "")) for name, text in names.items()}
+    if layers := found.get("Layers"):
+        added, removed = (
+            [{**layer, "Command": command_without_values(layer["Command"], list(env))} for layer in part]
+            for part in (layers["Added"], layers["Removed"])
+        )
+        hidden["Layers"] = cast(LayersDifference, {**layers, "Added": added, "Removed": removed})
+    return hidden
 
 
 @dataclass(slots=True)

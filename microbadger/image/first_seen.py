@@ -4,7 +4,7 @@ A *sight* is exact if an earlier check shows that the tag did not name the diges
 the first check of an image everything may be old, and so may be a tag that was there and is only kept from now on.
 """
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,14 +41,16 @@ def sights_in(image: ImageDocument) -> dict[Sighting, FirstSeen]:
 
 
 def new_sights(
-    versions: Iterable[VersionDocument], before: ImageDocument | None, known: Container[str], now: datetime
+    versions: Iterable[VersionDocument], before: ImageDocument | None, known: Collection[str], now: datetime
 ) -> dict[Sighting, FirstSeen]:
     """Return a sight of each digest and each tag of an image, as it is if nothing saw it until now.
 
-    ``before`` is the image as the last check left it, ``known`` the tags that the registry had then, kept or not.
+    ``before`` is the image as the last check left it, ``known`` the tags that the registry had then, kept or not. A tag
+    that is not kept may have named any digest.
     """
     last = {tag: version["Digest"] for version in before["Versions"] for tag in tags_of(version)} if before else {}
     all_were_listed = before is not None and "TagCount" in before
+    all_were_kept = last.keys() >= set(known)
 
     def is_new(tag: str, digest: str) -> bool:
         if tag in last:
@@ -59,7 +61,7 @@ def new_sights(
     for version in versions:
         if digest := version["Digest"]:
             are_new = {tag: is_new(tag, digest) for tag in tags_of(version)}
-            for tag, is_exact in {"": all(are_new.values()), **are_new}.items():
+            for tag, is_exact in {"": all_were_kept and all(are_new.values()), **are_new}.items():
                 sights[tag, digest] = FirstSeen(now, is_exact)
     return sights
 

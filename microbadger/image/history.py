@@ -87,9 +87,10 @@ def continue_history(
     """
     versions = versions_by_tag(after)
     series = {each["tag"]: each for each in history["Tags"]}
-    for tag, version in moved_tags(before, after).items():
-        if tag not in series:
-            series[tag] = _begun(tag, version, before, named_since.get(tag, before["UpdatedAt"]))
+    moved = moved_tags(before, after)
+    begin_now = sorted(moved.keys() - series.keys(), key=lambda tag: (tag != LATEST, tag))
+    for tag in begin_now[:MOST_SERIES]:  # no more of them could stay
+        series[tag] = _begun(tag, moved[tag], before, named_since.get(tag, before["UpdatedAt"]))
     if LATEST in versions:
         series.setdefault(LATEST, _series(LATEST, []))
     current = _current_version(after)
@@ -99,6 +100,17 @@ def continue_history(
         Tags=_bounded(
             [_continued(each, versions.get(tag), after, is_gone=tag in deleted) for tag, each in series.items()]
         ),
+    )
+
+
+def is_sound(history: HistoryDocument) -> bool:
+    """Return whether a history that was kept can be continued and drawn, beyond that it has the right fields."""
+    points = [point for each in (history["Current"], *history["Tags"]) for point in each["Points"]]
+    numbers = (point.get(field, 1) for point in points for field in ("DownloadSize", "LayerCount"))
+    return (
+        all(each.get("tag") and each["Points"] for each in history["Tags"])
+        and all(_is_time(point["Time"]) for point in points)
+        and all(isinstance(number, int) and number > 0 for number in numbers)
     )
 
 
@@ -185,6 +197,14 @@ def _ordered(point: Mapping[str, object]) -> PointDocument:
 def _current_version(image: ImageDocument) -> VersionDocument | None:
     current = current_version(image["Versions"])
     return current if current and current["Digest"] else None
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return text.endswith("Z")
 
 
 def _whole_second(time: str) -> str:

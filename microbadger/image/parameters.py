@@ -6,9 +6,10 @@ variables can be secrets: of a private image only the names are published.
 """
 
 from collections.abc import Mapping
+from typing import Any, cast
 
 from microbadger.image.bounds import size_bytes
-from microbadger.image.documents import ConfigDocument, HealthcheckDocument
+from microbadger.image.documents import ConfigDocument, HealthcheckDocument, VersionDocument
 from microbadger.image.fields import read_list, read_object, read_text
 
 MAX_PARAMETERS_BYTES = 128 * 1024
@@ -54,6 +55,26 @@ def command_without_values(command: str, env: list[str]) -> str:
         return command
     names = (entry.partition("=")[0] for entry in env)
     return " ".join(["ENV", *(name for name in names if name and f" {name}=" in command)])
+
+
+def version_without_values(version: VersionDocument) -> VersionDocument:
+    """Return the document of a version, read from a public image, as it is published of a private one."""
+    platforms = [_hidden(platform) for platform in version["Platforms"]]
+    return cast(VersionDocument, {**_hidden(version), "Platforms": platforms})
+
+
+def _hidden(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document of a version or a platform with the names of its variables, and not their values."""
+    hidden = dict(document)
+    parameters: ConfigDocument = hidden.get("Config", {})
+    if "Config" in hidden:
+        hidden["Config"] = without_values(parameters)
+    if "Layers" in hidden:
+        env = parameters.get("Env", [])
+        hidden["Layers"] = [
+            {**layer, "Command": command_without_values(layer["Command"], env)} for layer in hidden["Layers"]
+        ]
+    return hidden
 
 
 def _texts(value: object) -> list[str]:

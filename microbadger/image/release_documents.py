@@ -11,7 +11,7 @@ from typing import NotRequired, TypedDict
 from microbadger.image.documents import ImageDocument, VersionDocument, tags_of, versions_by_tag
 from microbadger.image.labels import release_url
 from microbadger.image.releases import Release, releases_among
-from microbadger.image.tags import is_version_tag, most_specific
+from microbadger.image.tags import is_version_tag, ranked
 from microbadger.image.version_facts import facts_of
 
 
@@ -51,7 +51,7 @@ def releases_document(image: ImageDocument, homepage: str) -> ReleasesDocument:
 
 def _moves_to(tag: str, version: VersionDocument, releases: Mapping[str, Release]) -> str | None:
     """Return the release that a tag such as ``latest`` or ``1.2`` names now, the most specific one; else None."""
-    release = most_specific(filter(releases.__contains__, tags_of(version)), releases)
+    release = next(iter(ranked(filter(releases.__contains__, tags_of(version)), releases)), None)
     if release is None or not is_version_tag(tag):
         return None
     is_short = tag in releases and len(releases[tag].numbers) < len(releases[release].numbers)

@@ -16,6 +16,7 @@ number.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from microbadger.image.reference import is_tag
 
@@ -123,6 +124,7 @@ def _highest(releases: Mapping[str, Release]) -> str | None:
     return max(releases, key=lambda tag: releases[tag].key, default=None)
 
 
+@lru_cache(10_000)
 def _parse(tag: str) -> Release | None:
     """Return a tag as a release whatever the other tags are, None if it cannot be one.
 

@@ -5,9 +5,12 @@ compression of layers change manifests, too: a platform is the same if its confi
 have the digests they had.
 """
 
+from collections import Counter
+
 from microbadger.image.documents import PlatformDocument, VersionDocument
 
 _Content = tuple[str, list[str]]
+_Name = tuple[object, ...]
 
 
 def is_rebuilt(old: VersionDocument, new: VersionDocument) -> bool:
@@ -17,6 +20,9 @@ def is_rebuilt(old: VersionDocument, new: VersionDocument) -> bool:
     """
     if "Cut" in old or "Cut" in new:
         return False
+    manifests = _manifests(old)
+    if manifests and manifests == _manifests(new):
+        return True
     before, after = _by_platform(old), _by_platform(new)
     return bool(before) and before.keys() == after.keys() and not changed_platforms(old, new)
 
@@ -34,10 +40,19 @@ def has_same_main_platform(old: VersionDocument, new: VersionDocument) -> bool:
     return content is not None and content == _content(new)
 
 
-def _by_platform(version: VersionDocument) -> dict[tuple[object, ...], PlatformDocument]:
+def _manifests(version: VersionDocument) -> Counter[tuple[_Name, str]]:
+    """Return each platform with its manifest, also where two entries are for one platform; none if one is not known."""
+    manifests = Counter((_name(platform), platform["Digest"]) for platform in version["Platforms"])
+    return manifests if all(digest for _, digest in manifests) else Counter()
+
+
+def _name(platform: PlatformDocument) -> _Name:
+    return tuple(map(platform.get, ("OS", "OSVersion", "Architecture", "Variant")))
+
+
+def _by_platform(version: VersionDocument) -> dict[_Name, PlatformDocument]:
     """Return the platforms by what they run on, none if two are alike."""
-    fields = ("OS", "OSVersion", "Architecture", "Variant")
-    platforms = {tuple(map(platform.get, fields)): platform for platform in version["Platforms"]}
+    platforms = {_name(platform): platform for platform in version["Platforms"]}
     return platforms if len(platforms) == len(version["Platforms"]) else {}
 
 

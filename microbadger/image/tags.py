@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from microbadger.image.reference import is_tag
-from microbadger.image.releases import releases_among
+from microbadger.image.releases import Release, releases_among
 
 LATEST = "latest"
 
@@ -42,7 +42,13 @@ def by_specificity(tags: Iterable[object], among: Iterable[object] = ()) -> list
     ``among`` are all tags of the image, which show what its releases are.
     """
     candidates = _version_tags(tags)
-    releases = releases_among([*candidates, *_version_tags(among)])
+    if len(candidates) < 2:
+        return candidates
+    return ranked(candidates, releases_among([*candidates, *_version_tags(among)]))
+
+
+def ranked(tags: Iterable[str], releases: Mapping[str, Release]) -> list[str]:
+    """Return several tags of one version, the most specific one first; ``releases`` are those of the image."""
 
     def specificity(tag: str) -> tuple[bool, bool, int, int, str, str]:
         release = releases.get(tag)
@@ -50,7 +56,7 @@ def by_specificity(tags: Iterable[object], among: Iterable[object] = ()) -> list
             return tag != LATEST, False, 0, len(tag), "", tag
         return True, not release.suffix, len(release.numbers), len(tag), release.key, tag
 
-    return sorted(candidates, key=specificity, reverse=True)
+    return sorted(tags, key=specificity, reverse=True)
 
 
 def choose(

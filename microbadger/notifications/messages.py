@@ -34,7 +34,7 @@ _MOST_DIFFERENCE_BYTES = 12 * 1024
 _MOST_LINES = 20
 # Slack parts a message above 4000 characters, Discord refuses a description above 4096, and ntfy makes an attachment of
 # a message above 4096 bytes.
-_MOST_LINE_CHARACTERS = 3500
+_MOST_LINES_BYTES = 3500
 _MOST_FACTS = 6  # that differ, of tags that moved together
 _TITLE_CHARACTERS = 128  # half of what Discord allows, because escaping doubles at most
 _MOST_LABELS = 20
@@ -245,20 +245,22 @@ def _chat_lines(announcement: Announcement, *, escape: Callable[[str], str], cod
     What differs follows the first of the tags that moved together, as far as there is room beside all tags.
     """
     lines: list[str] = []
-    left = _MOST_LINE_CHARACTERS
+    left_bytes = _MOST_LINES_BYTES
     for change in announcement.tags[:_MOST_LINES]:
         facts = filter(None, (change.phrase, _moved(_short_sha, change), _moved(_size, change)))
         line = f"• {code(change.tag)} {escape(', '.join(facts))}"
-        if len(line) >= left:
+        if _size_bytes(line) > left_bytes:
             break
-        left -= len(line) + 1
+        left_bytes -= _size_bytes(line)
         lines.append(line)
     more = len(announcement.tags) - len(lines)
-    shown = list(_with_facts(zip(lines, announcement.tags, strict=False), escape, left))
+    shown = list(_with_facts(zip(lines, announcement.tags, strict=False), escape, left_bytes))
     return [*shown, f"and {more} more"] if more else shown
 
 
-def _with_facts(lines: Iterable[tuple[str, TagChange]], escape: Callable[[str], str], left: int) -> Iterator[str]:
+def _with_facts(
+    lines: Iterable[tuple[str, TagChange]], escape: Callable[[str], str], left_bytes: int
+) -> Iterator[str]:
     """Yield each line with what differs between the versions that it names, unless another line has said so."""
     said: set[tuple[str, str]] = set()
     for line, change in lines:
@@ -269,9 +271,13 @@ def _with_facts(lines: Iterable[tuple[str, TagChange]], escape: Callable[[str], 
         said.add((move.old_digest, move.new_digest))
         for fact in difference_lines(move.difference, _MOST_FACTS):
             text = f"   {escape(_printable(_cut(fact)))}"
-            left -= len(text) + 1
-            if left >= 0:
+            left_bytes -= _size_bytes(text)
+            if left_bytes >= 0:
                 yield text
+
+
+def _size_bytes(line: str) -> int:
+    return len(line.encode()) + 1
 
 
 def _printable(text: str) -> str:

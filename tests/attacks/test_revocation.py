@@ -53,7 +53,10 @@ class Service:
     def holds(self, repository: Repository) -> bool:
         """Return whether a file of an image is published, or would be on request."""
         paths = ImagePaths.of(repository)
-        names = (paths.metadata, paths.page, paths.badge("version", None, "svg"), paths.changes)
+        names = (
+            *(paths.metadata, paths.page, paths.badge("version", None, "svg"), paths.changes),
+            *(paths.feed, paths.history, paths.releases),
+        )
         is_there = any(self.bench.publisher.has(name) for name in names)
         return is_there or any(self.bench.freshness.make(name) is not None for name in names)
 

@@ -169,6 +169,32 @@ def test_without_a_history_it_begins_with_the_record(bench: Bench, kept: bytes |
     assert published(bench)["Current"]["Points"][0]["TimeIsExact"] is False
 
 
+POINT = {"Time": "2026-11-24T12:00:00Z", "Digest": "sha256:a", "DownloadSize": 1024, "LayerCount": 1}
+
+
+@pytest.mark.parametrize(
+    ("current", "series"),
+    [
+        ([], [{"tag": "old", "Points": []}]),
+        ([], [{"Points": [POINT]}]),
+        ([{**POINT, "Time": "yesterday"}, POINT], []),
+        ([{**POINT, "Time": "2026-11-24T12:00:00"}, POINT], []),
+        ([{**POINT, "DownloadSize": -1}, POINT], []),
+        ([POINT, {**POINT, "LayerCount": 0}], []),
+    ],
+)
+def test_a_history_that_makes_no_sense_begins_anew(bench: Bench, current: Any, series: Any) -> None:
+    move_twice(bench)
+    tags = [{"PointCount": 1, **each} for each in series]
+    kept = {"ImageName": bench.repository.familiar, "Current": {"PointCount": 2, "Points": current}, "Tags": tags}
+    replace_row(bench, zlib.compress(json.dumps(kept).encode()))
+    push(bench, "1.2", "latest", size=4096)
+
+    bench.check_later(hours=24)
+
+    assert points(published(bench)["Current"]) == [*MOVED[1:], ("2026-11-26T12:00:00Z", "1.2", 4096)]
+
+
 def test_an_image_that_an_older_program_recorded_gets_its_first_point_with_its_next_files(bench: Bench) -> None:
     push(bench, "1.0", "latest", size=1024)
     bench.refresh()

@@ -134,6 +134,19 @@ def test_a_tag_that_is_only_kept_from_now_on_is_an_upper_bound(bench: Bench) -> 
     assert [seen(bench)[tag, old] for tag in ("", "1.0")] == [(timedelta(hours=25), False)] * 2
 
 
+def test_a_digest_that_a_tag_may_have_named_that_is_not_kept_is_an_upper_bound(bench: Bench) -> None:
+    few = bench.again(max_tags=1)
+    few.fake.push("team/web", "latest", image(layers=[1]))
+    old = few.fake.push("team/web", "1.0", image(layers=[2]))
+    few.refresh()
+    few.fake.push("team/web", "latest", image(layers=[2]))
+
+    few.check_later(hours=25)
+
+    later = timedelta(hours=25)
+    assert [seen(few)[tag, old] for tag in ("", "latest")] == [(later, False), (later, True)]
+
+
 def test_it_is_kept_before_a_file_shows_it(bench: Bench) -> None:
     digest = bench.fake.push("team/web", "latest", image())
     full = bench.again(publisher=FullFolder(bench.public))
@@ -236,6 +249,27 @@ def test_after_ninety_days_it_starts_anew(by_command: Bench, cleans: bool) -> No
 def untracked(bench: Bench) -> list[str]:
     with bench.database.read() as connection:
         return list(connection.execute(select(UNTRACKED_IMAGES.c.image)).scalars())
+
+
+def test_an_image_that_is_tracked_again_in_time_may_be_read_much_later(by_command: Bench) -> None:
+    digest = by_command.fake.push("team/web", "latest", image())
+    by_command.refresh()
+
+    away(by_command, days=1)
+    by_command.time += timedelta(days=95)  # in which the registry does not answer
+    by_command.refresh()
+
+    assert seen(by_command) == dict.fromkeys([("", digest), ("latest", digest)], (AT_FIRST, False))
+
+
+def test_the_history_begins_no_earlier_than_what_was_seen(by_command: Bench) -> None:
+    by_command.fake.push("team/web", "latest", image())
+    by_command.refresh()
+    away(by_command, days=91)
+    by_command.refresh()
+
+    (point,) = json.loads(by_command.files()[by_command.paths.history])["Current"]["Points"]
+    assert point["Time"] == published(by_command)["FirstSeen"] == "2027-02-23T12:00:00Z"
 
 
 def test_cleaning_up_leaves_what_was_seen_of_images_that_are_tracked_or_were_lately(by_command: Bench) -> None:

@@ -47,6 +47,26 @@ def test_an_image_that_becomes_private_loses_their_values(listed: Bench) -> None
     assert not any(b"hunter2" in content for content in listed.files().values())
 
 
+def test_its_changes_and_the_versions_that_its_tags_left_lose_them_too(listed: Bench) -> None:
+    listed.list_images(f"{listed.repository}\n")
+    listed.refresh()
+    for command in ("ENV TOKEN=hunter22 # buildkit", "RUN make"):
+        pushed = image(config={"config": {"Env": ["TOKEN=hunter22", "NEW=hunter23"]}}, commands=[command])
+        listed.fake.push("team/web", "latest", pushed)
+        listed.check_later()
+    assert any(b"hunter22" in content for content in listed.files().values())
+
+    listed.list_images(f"{listed.repository} private\n", seconds_ago=1800)
+    listed.refresh()
+
+    left = [entry["OldDigest"].partition(":")[2] for change in listed.changes for entry in change["Changed"]]
+    versions = [listed.freshness.records.version(listed.repository, sha) for sha in left]
+    names = [version["Config"]["Env"] for version in versions if version]
+    assert names == [["TOKEN", "NEW"], ["TOKEN", "MODE"]]
+    assert listed.changes[-1]["Changed"][0]["Difference"]["Env"] == {"MODE": {"Old": ""}, "NEW": {"New": ""}}
+    assert not any(b"hunter" in content for content in listed.files().values())
+
+
 def test_a_private_image_is_not_described_again_at_each_check(listed: Bench) -> None:
     listed.list_images(f"{listed.repository} private\n")
     listed.refresh()

@@ -131,6 +131,18 @@ def test_a_tag_whose_version_differs_has_moved_and_names_the_difference() -> Non
     assert moved["Difference"]["DownloadSize"] == {"Old": 1, "New": 2}
 
 
+def test_all_of_a_hundred_tags_were_rebuilt_at_once() -> None:
+    def built(number: int, letter: str) -> VersionDocument:
+        sha = f"{number:063}{letter}"
+        version = {**detailed("a", f"1.{number}"), "SHA": sha, "Digest": f"sha256:{sha}"}
+        version["Platforms"] = [PlatformDocument(OS="linux", Digest=f"sha256:{sha}", DownloadSize=1, LayerCount=1)]
+        return version  # type: ignore[return-value]
+
+    moved = moves(*((built(number, "a"), built(number, "b")) for number in range(100)))
+
+    assert [each["Kind"] for each in moved] == ["rebuilt"] * 100
+
+
 def test_a_tag_whose_version_has_the_same_config_and_layers_was_rebuilt() -> None:
     (moved,) = moves((detailed("a", "latest"), detailed("b", "latest")))
 

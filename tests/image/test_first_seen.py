@@ -1,6 +1,6 @@
 """First sights: when they are exact, and how documents are given them."""
 
-from collections.abc import Container
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -32,7 +32,7 @@ def image(tag_count: int | None = 9, **tags_by_letter: str) -> ImageDocument:
     return describe_image(APP, versions(**tags_by_letter), updated_at=NOON, tag_count=tag_count)
 
 
-def exact(before: ImageDocument | None, known: Container[str] = (), **tags_by_letter: str) -> set[str]:
+def exact(before: ImageDocument | None, known: Collection[str] = (), **tags_by_letter: str) -> set[str]:
     """Return which sights are exact, written as ``tag@letter``; without a tag those of digests."""
     sights = new_sights(versions(**tags_by_letter), before, known, NOON)
     assert {sight.seen_at for sight in sights.values()} <= {NOON}

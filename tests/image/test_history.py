@@ -237,6 +237,15 @@ def test_of_too_many_tags_those_stay_that_moved_last_and_latest() -> None:
     assert tags(history) == ["latest", *(f"nightly-{number:02}" for number in reversed(range(6, count)))]
 
 
+def test_of_thousands_of_tags_that_move_at_once_latest_and_the_first_by_name_stay() -> None:
+    def pushed(day: int) -> ImageDocument:
+        return image(*(version(name, DownloadSize=day + 1) for name in names), day=day)
+
+    names = ["latest", *(f"{'nightly' * 15}-{number:04}" for number in range(2000))]
+
+    assert tags(after(*map(pushed, range(3)))) == names[:MOST_SERIES]
+
+
 def points_at(seconds: Sequence[int]) -> list[PointDocument]:
     return [
         {"Time": format_time(START + timedelta(seconds=second)), "Digest": f"sha256:{number}"}

@@ -70,7 +70,9 @@ def test_of_a_version_that_is_too_large_platforms_may_be_missing() -> None:
     assert not is_rebuilt(version("a", **SAME), version("b", **SAME, Cut=["1 of 2 platforms are left out"]))
 
 
-def test_two_entries_for_one_platform_are_not_told_apart() -> None:
-    twice = [platform("amd64", "1"), platform("amd64", "2")]
+def test_two_entries_for_one_platform_are_the_same_only_by_their_manifests() -> None:
+    twice, others = [platform("amd64", "1"), platform("amd64", "2")], [platform("amd64", "1"), platform("amd64", "3")]
 
-    assert not is_rebuilt(version("a", Platforms=twice), version("b", Platforms=twice))
+    assert is_rebuilt(version("a", Platforms=twice), version("b", Platforms=list(reversed(twice))))
+    assert not is_rebuilt(version("a", Platforms=twice), version("b", Platforms=others))
+    assert not is_rebuilt(version("a", Platforms=twice), version("b", Platforms=[*twice, twice[0]]))

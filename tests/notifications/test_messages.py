@@ -263,6 +263,16 @@ def test_a_message_with_differences_is_bounded(format_: str, most_bytes: int) ->
     assert len(message_bytes(logged(versions("a"), versions("b")), format_)) <= most_bytes
 
 
+def test_ntfy_counts_the_bytes_of_what_differs() -> None:
+    def versions(shas: list[str], letter: str) -> ImageDocument:
+        labels = {f"{number}": letter * 100 for number in range(10)}
+        return image(*(version(sha, [f"1.{place}"], labels=labels) for place, sha in enumerate(shas)))
+
+    sent = message_bytes(logged(versions(SHAS[:3], "漢"), versions(SHAS[3:6], "字")), "ntfy")
+
+    assert 3000 < len(sent) <= 4096
+
+
 def test_json_leaves_out_an_unknown_size() -> None:
     unread = version(NEW, ["latest"])
     unread["Platforms"] = []
