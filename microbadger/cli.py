@@ -308,16 +308,34 @@ def list_notifications() -> None:
 @notifications.command("add")
 @click.argument("repository", metavar="IMAGE", type=_IMAGE)
 @click.argument("url")
-@click.option("--tag", "tags", multiple=True, metavar="PATTERN", help="Only of these tags, such as 1.*; repeatable.")
+@click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="PATTERN",
+    help="Only of these tags, such as 1.*, or not of these, such as !*-rc*; repeatable.",
+)
 @click.option(
     "--format", "format_", type=click.Choice(list(MESSAGE_FORMATS)), default=DEFAULT_FORMAT, show_default=True
 )
+@click.option("--rebuilt", is_flag=True, help="Also if a version was only rebuilt, with the same layers.")
+@click.option(
+    "--authorization", default="", help="What to send in the Authorization header, such as 'Bearer TOKEN'; a secret."
+)
 @_operation
-def add_notification(repository: Repository, url: str, tags: Sequence[str], format_: str) -> None:
+def add_notification(
+    repository: Repository, url: str, tags: Sequence[str], format_: str, rebuilt: bool, authorization: str
+) -> None:
     """Subscribe URL to the changes of IMAGE; prints the id and, only here, the secret that messages are signed with."""
     tools = _tools()
     _tracked(tools, [repository])
-    wanted = {"tags": tuple(tags), "format": format_, "is_by_operator": True}
+    wanted = {
+        "tags": tuple(tags),
+        "format": format_,
+        "is_by_operator": True,
+        "wants_rebuilt": rebuilt,
+        "authorization_header": authorization,
+    }
     try:
         subscription = tools.notifications.add(image_name(repository), url, **wanted)
     except InvalidReceiver as error:
@@ -351,12 +369,12 @@ def test_notification(subscription_id: str) -> None:
 @click.argument("subscription_id", metavar="ID")
 @_operation
 def resend_notifications(subscription_id: str) -> None:
-    """Send the messages of a subscription again that were parked after five attempts."""
+    """Send the messages of a subscription again that were parked after ten attempts, and all others at once."""
     tools = _tools()
     count = tools.notifications.resend(_subscription(subscription_id).id)
     tools.notifications.deliver_due()
     tools.notifications.wait()
-    click.echo(f"{count} messages wait again: flask notifications list shows what became of them.")
+    click.echo(f"{count} messages were due: flask notifications list shows what became of them.")
 
 
 def _subscription(subscription_id: str) -> Subscription:
@@ -368,6 +386,8 @@ def _subscription(subscription_id: str) -> Subscription:
 
 def _described(subscription: Subscription) -> str:
     words = [subscription.id, subscription.image_name, subscription.url, subscription.format, *subscription.tags]
+    words += ["rebuilt"] if subscription.wants_rebuilt else []
+    words += ["authorized"] if subscription.authorization_header else []
     if not subscription.is_enabled:
         words.append("disabled")
     status = _tools().notifications.status(subscription.id)

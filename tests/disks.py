@@ -13,7 +13,7 @@ from typing import Self
 import pytest
 
 _DRIVE_BYTES = {"ext4": 48 << 20, "xfs": 320 << 20}
-_REMOUNT_SECONDS = 20.0
+_REMOUNT_SECONDS = 60.0
 _REFILL_SECONDS = 0.02
 
 

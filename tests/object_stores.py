@@ -27,7 +27,7 @@ from tests.child_processes import ENDS_WITH_US
 from tests.real_registry import free_port, wait_until
 
 START_SECONDS = 60.0
-COMMAND_SECONDS = 30.0
+COMMAND_SECONDS = 60.0
 BUCKET = "badges"
 _PROGRAMS = ("ceph", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin")
 _FSID = "7b0d0f5e-6b1f-4d5e-9a53-1f2f3c4d5e6f"
@@ -108,6 +108,11 @@ class ObjectStore:
         """Return the keys below a prefix, without it."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{prefix}/")
         return {item["Key"].removeprefix(f"{prefix}/") for page in pages for item in page.get("Contents", [])}
+
+    def etag(self, prefix: str, path: str) -> str:
+        """Return the ETag of an object, quoted as in HTTP."""
+        found = self.client.head_object(Bucket=BUCKET, Key=f"{prefix}/{path}")
+        return str(found["ETag"])
 
 
 def environment_of(address: BucketAddress) -> dict[str, str]:

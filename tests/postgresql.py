@@ -20,7 +20,7 @@ from tests.real_registry import free_port, wait_until
 INSTALL = "apt-get install --no-install-recommends postgresql"
 _DEBIANS = Path("/usr/lib/postgresql")
 _ACCOUNTS = ("postgres", "nobody")
-_START_SECONDS = 30.0
+_START_SECONDS = 60.0
 _USER = "badger"
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",

@@ -26,8 +26,8 @@ from typing import Any, Self
 import pytest
 
 INSTALL = "apt-get install --no-install-recommends docker-registry skopeo umoci"
-ANSWER_SECONDS = 20.0
-STOP_SECONDS = 10.0
+ANSWER_SECONDS = 60.0
+STOP_SECONDS = 60.0
 TOOL_SECONDS = 60.0
 
 # Who may read a private registry. The password is awkward on purpose: it holds a colon, spaces and an umlaut.

@@ -18,9 +18,12 @@ from tests.real_registry import free_port, wait_until
 
 ROOT = Path(__file__).parent.parent
 WORKER = "microbadger.gunicorn_worker.Worker"
-START_SECONDS = 30.0
-STOP_SECONDS = 15.0
-COMMAND_SECONDS = 60.0
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
+COMMAND_SECONDS = 120.0
+WAIT_SECONDS = 60.0
+PATIENT = ("--timeout", "300")
+"""Has gunicorn's master keep workers that have stood still, which it would else end as soon as it goes on."""
 
 
 class RunningService:
@@ -95,7 +98,7 @@ class RunningService:
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
-        """Stop the service and its workers where they are while the block runs."""
+        """Stop the service and its workers where they are while the block runs; it should be `PATIENT`."""
         assert self._process
         os.killpg(self._process.pid, signal.SIGSTOP)
         try:
@@ -132,7 +135,7 @@ class RunningService:
         """Return what a badge says, as a screen reader reads it."""
         return badge_text(self.get(f"/badges/{path}.svg").content)
 
-    def wait_for_badge(self, path: str, text: str, timeout_seconds: float = 20.0) -> None:
+    def wait_for_badge(self, path: str, text: str, timeout_seconds: float = WAIT_SECONDS) -> None:
         """Return once a badge says this."""
         self.wait(lambda: self.badge(path) == text, f"{path} says {text!r}", timeout_seconds)
 
@@ -156,7 +159,7 @@ class RunningService:
         url = f"{self.webhook(name)}?wait={wait_seconds}"
         return requests.post(url, timeout=START_SECONDS + wait_seconds)
 
-    def wait(self, happened: Callable[[], bool], what: str, timeout_seconds: float = 20.0) -> None:
+    def wait(self, happened: Callable[[], bool], what: str, timeout_seconds: float = WAIT_SECONDS) -> None:
         try:
             wait_until(happened, what, timeout_seconds)
         except TimeoutError as error:

@@ -19,7 +19,8 @@ HEADERS = (
 PATHS = (
     *("/", "/index.html", "/openapi.json", "/api/", "/v1/images", "/v1/images.json", "/assets/page.css"),
     *("/images/{0}", "/images/{0}/", "/images/{0}/index.html", "/images/{0}:1.0", "/images/{0}/-/feed.xml"),
-    *("/v1/images/{0}", "/v1/images/{0}.json", "/v1/images/{0}:1.0", "/v1/images/{0}/-/changes.json"),
+    *("/v1/images/{0}", "/v1/images/{0}.json", "/v1/images/{0}:1.0"),
+    *(f"/v1/images/{{0}}/-/{name}.json" for name in ("changes", "history", "releases")),
     *("/badges/size/{0}.svg", "/badges/size/{0}.json", "/badges/size/{0}:1.0.svg"),
     *("/badges/size/{0}.svg?style=plastic", "/badges/size/{0}:none.svg", "/badges/size/none.svg", "/none"),
     *("/.none", "/v1/images/none", "/images/{0}:none"),
@@ -50,7 +51,7 @@ def answers(service: RunningService, name: str) -> dict[str, object]:
     """Return what each address answers, but for the address of the service itself."""
     found: dict[str, object] = {}
     for path in PATHS:
-        answer = requests.get(service.url + path.format(name), timeout=20, allow_redirects=False)
+        answer = requests.get(service.url + path.format(name), timeout=60, allow_redirects=False)
         headers = {header: answer.headers.get(header) for header in HEADERS}
         found[path] = (answer.status_code, answer.content, headers)
     return found
@@ -84,10 +85,21 @@ def test_every_worker_uses_the_bucket(
         for _ in range(20):
             service.wait_for_badge(f"layers/{name}:{TAG}", "layers: 2")
         fake.push("team/web", "latest", image(layers=[1, 2, 3]))
-        assert service.push(name, 10).status_code == 200
+        assert service.push(name, 60).status_code == 200
         assert service.badge(f"layers/{name}") == "layers: 3"
         service.wait(lambda: "index.html" in moto_store.keys(address.prefix), "a home page in the bucket")
     assert f"badges/layers/{name}:{TAG}.svg" in moto_store.keys(address.prefix)
+
+
+def test_the_service_and_the_bucket_have_the_same_etag_for_a_file(
+    tmp_path: Path, fake: FakeRegistry, moto_store: ObjectStore
+) -> None:
+    address, name = moto_store.address(), f"{fake.host}/team/web"
+    with over_bucket(tmp_path, fake, environment_of(address)) as service:
+        service.wait_for_image(name)
+        for path in (f"v1/images/{name}.json", f"badges/size/{name}.svg", f"images/{name}/index.html"):
+            answer = requests.get(f"{service.url}/{path}", headers={"Accept-Encoding": "identity"}, timeout=20)
+            assert answer.headers["ETag"] == moto_store.etag(address.prefix, path), path
 
 
 def test_the_commands_work_with_a_bucket(tmp_path: Path, fake: FakeRegistry, ceph_store: ObjectStore) -> None:
@@ -118,9 +130,9 @@ def test_the_service_starts_and_answers_while_the_bucket_is_away(
         assert any("bucket" in problem for problem in problems)
         assert store.url not in str(problems)
         fake.push("team/web", "latest", image(layers=[1, 2, 3]))
-        assert service.push(name, 10).status_code == 502
+        assert service.push(name, 60).status_code == 502
         assert service.command("publish").returncode == 1
         store.fault = lambda _method, _key: None
-        service.wait(lambda: service.push(name, 10).status_code == 200, "a check that publishes", 30)
+        service.wait(lambda: service.push(name, 10).status_code == 200, "a check that publishes")
         service.wait(lambda: not service.get("/healthz").json()["Problems"], "no problem any more")
     assert b"layers: 3" in (store.file(f"badges/layers/{name}.svg") or b"")

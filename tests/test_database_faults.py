@@ -13,9 +13,7 @@ import requests
 
 from tests.disks import mounted, read_only
 from tests.fakes.registry import FakeRegistry, image
-from tests.running_service import RunningService, badge_text
-
-WAIT_SECONDS = 30.0
+from tests.running_service import WAIT_SECONDS, RunningService, badge_text
 
 
 @pytest.fixture
@@ -104,7 +102,7 @@ def test_a_database_that_is_damaged_while_a_service_runs_changes_no_badge_and_is
         assert badges(service, name) == before
         for tag, layers in (("latest", [1, 2]), ("0.9", [1, 2, 3])):
             fake.push("team/web", tag, image(layers=layers))
-        assert post(f"{webhook}?wait=20").json()["Result"] == "fresh"
+        assert post(f"{webhook}?wait=50").json()["Result"] == "fresh"
         assert service.badge(f"layers/{name}") == "layers: 2"
         assert service.badge(f"layers/{name}:0.9") == "layers: 3"
         assert is_said(service, damage)
@@ -146,7 +144,7 @@ def test_a_service_starts_with_a_damaged_database_and_serves_what_it_published(
         assert damage in LOSSES or is_said(service, damage)
         for tag, layers in (("latest", [1, 2]), ("0.9", [1, 2, 3])):
             fake.push("team/web", tag, image(layers=layers))
-        assert service.push(name, wait_seconds=20).json()["Result"] == "fresh"
+        assert service.push(name, wait_seconds=WAIT_SECONDS).json()["Result"] == "fresh"
         assert [service.badge(f"layers/{name}{tag}") for tag in ("", ":0.9")] == ["layers: 2", "layers: 3"]
 
     assert service.lines("Traceback") == []
@@ -166,7 +164,7 @@ def test_files_that_were_made_on_request_stay_and_are_kept_current_once_the_data
     with service:
         service.wait(lambda: badge_text(file.read_bytes()) == "layers: 3", "the file is made anew")
         fake.delete("team/web", "0.9")
-        assert service.push(name, wait_seconds=20).json()["Result"] == "fresh"
+        assert service.push(name, wait_seconds=WAIT_SECONDS).json()["Result"] == "fresh"
         assert not file.exists()
 
 
@@ -235,7 +233,7 @@ def test_a_service_whose_data_folder_is_read_only_serves_what_it_published_and_r
             assert service.lines("Traceback") == []
         with service:
             fake.push("team/web", "latest", image(layers=[1, 2]))
-            assert service.push(name, wait_seconds=20).json()["Result"] == "fresh"
+            assert service.push(name, wait_seconds=WAIT_SECONDS).json()["Result"] == "fresh"
 
 
 @pytest.mark.parametrize("damage", [fill_with_garbage, cut_to_nothing, delete])

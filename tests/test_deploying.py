@@ -171,7 +171,7 @@ def test_on_an_emptied_disk_published_files_come_back_and_webhook_urls_stay(tmp_
 
     with started(check_out(tmp_path / "after", listed), **settings) as service:
         assert [service.wait_for_image(name)["WebhookURL"] for name in (listed, named)] == urls
-        webhook = f"{service.url}{urlsplit(urls[0]).path}?wait=20"
+        webhook = f"{service.url}{urlsplit(urls[0]).path}?wait=50"
         assert requests.post(webhook, timeout=START_SECONDS).json()["Result"] == "fresh"
         assert service.get(f"/v1/images/{added}").status_code == 404
 
@@ -359,8 +359,8 @@ def test_cron_publishes_what_a_web_server_shows(tmp_path: Path, fake: FakeRegist
 
     assert done.returncode == 0, done.stderr
     with served(folder / "public") as url:
-        assert badge_text(requests.get(f"{url}/badges/version/{name}:1.0.svg", timeout=10).content) == "version: 1.0"
-        assert requests.get(f"{url}/images/{name}:0.9/", timeout=10).status_code == 200
+        assert badge_text(requests.get(f"{url}/badges/version/{name}:1.0.svg", timeout=60).content) == "version: 1.0"
+        assert requests.get(f"{url}/images/{name}:0.9/", timeout=60).status_code == 200
     assert "WebhookURL" not in (folder / f"public/v1/images/{name}.json").read_text()
     assert "https://badges.example.org/images/" in (folder / f"public/images/{name}/index.html").read_text()
 
@@ -466,7 +466,7 @@ def test_a_scheduled_job_publishes_without_a_service(actions: Actions, fake: Fak
     commit(actions.origin, f"{web}\n{missing}\n")
 
     def answer(path: str) -> requests.Response:
-        return requests.get(f"{actions.url}/{path}", timeout=10)
+        return requests.get(f"{actions.url}/{path}", timeout=START_SECONDS)
 
     assert not actions.run()
     assert [("missing: failed" in failure) for failure in actions.failed] == [True]

@@ -113,7 +113,7 @@ def test_a_tag_that_vanished_takes_its_files_along(
     service.wait_for_image(name)
 
     image_maker.delete_tag(f"{name}:2")
-    answer = requests.post(f"{service.command('webhook', name).stdout.strip()}?wait=20", timeout=30)
+    answer = requests.post(f"{service.command('webhook', name).stdout.strip()}?wait=60", timeout=70)
 
     assert answer.status_code == 200
     assert [path.name for path in service.public.rglob("web:2.*")] == []
@@ -131,7 +131,7 @@ def test_an_old_webhook_url_works_on_an_empty_disk_with_the_same_secret(
     first.stop()
 
     second = start(name, folder="second")
-    answer = requests.post(f"{second.url}{old_path}?wait=20", timeout=30)
+    answer = requests.post(f"{second.url}{old_path}?wait=60", timeout=70)
 
     assert (answer.status_code, answer.json()["Result"]) == (200, "fresh")
 
@@ -181,7 +181,7 @@ def test_a_webhook_that_was_accepted_outlives_the_process(
     webhook = service.command("webhook", name).stdout.strip()
     real_registry.stop()
 
-    assert requests.post(webhook, timeout=10).text == "OK"
+    assert requests.post(webhook, timeout=60).text == "OK"
     service.kill()
     real_registry.start()
     service.start()
@@ -292,7 +292,7 @@ def test_a_webhook_is_accepted_however_its_body_comes(start: Start, body: bytes)
     service = start("127.0.0.1:9/team/web")
     path = service.command("webhook", "127.0.0.1:9/team/web").stdout.strip().removeprefix(service.url)
 
-    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as connection:
         connection.sendall(f"POST {path} HTTP/1.1\r\nHost: test\r\n".encode() + body)
         answer = b""
         while not answer.endswith(b"\r\n\r\nOK"):

@@ -24,10 +24,9 @@ from tests.disks import kept_full, mounted, read_only
 from tests.fakes.proxy import Fault, FaultyProxy, cut_after, garbled, garbled_body, in_single_bytes, kept_back, whole
 from tests.fakes.registry import FakeRegistry, Handler, image
 from tests.freshness.bench import Bench
-from tests.running_service import RunningService
+from tests.running_service import WAIT_SECONDS, RunningService
 
 GARBAGE = [b"", b"\x00" * 200, b"\xff\xfe garbage", b'{"began_at": "2026', b"[" * 100_000, b"[[3]]", b"null"]
-WAIT_SECONDS = 30.0
 
 
 @pytest.fixture
@@ -368,7 +367,7 @@ def test_a_public_folder_that_cannot_be_written_is_said_and_heals(tmp_path: Path
         with read_only(public):
             fake.push("team/web", "latest", image(layers=[1, 2]))
 
-            answer = service.push(name, wait_seconds=20)
+            answer = service.push(name, wait_seconds=WAIT_SECONDS)
 
             assert (answer.status_code, "Read-only" in answer.json()["Error"]) == (502, True)
             service.wait(lambda: bool(service.lines("refresh_failed", name, "Read-only")), "a line says so")

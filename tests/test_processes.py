@@ -14,10 +14,9 @@ from werkzeug.wrappers import Request
 
 from tests.disks import fill, mounted, read_only
 from tests.fakes.registry import FakeRegistry, image
-from tests.running_service import RunningService
+from tests.running_service import WAIT_SECONDS, RunningService
 
 STOP_SECONDS = 10.0
-WAIT_SECONDS = 30.0
 FOUR_WORKERS = [("--workers", "4"), ("--workers", "4", "--preload")]
 REFRESHES = 8  # in a row, which are made two seconds apart; later ones have to wait
 
@@ -81,7 +80,7 @@ def test_two_services_on_one_folder_share_the_work(tmp_path: Path, fake: FakeReg
         first.stop()
         fake.push("team/image3", "latest", image(layers=[1, 2]))
 
-        assert second.push(names[3], wait_seconds=20).json()["Result"] == "fresh"
+        assert second.push(names[3], wait_seconds=WAIT_SECONDS).json()["Result"] == "fresh"
         assert second.badge(f"layers/{names[3]}") == "layers: 2"
 
 
@@ -148,7 +147,7 @@ def test_a_service_goes_on_with_other_workers_when_it_is_reloaded(
         )
 
         fake.push("team/image0", "latest", image(layers=[1, 2]))
-        assert service.push(name, wait_seconds=20).json()["Result"] == "fresh"
+        assert service.push(name, wait_seconds=WAIT_SECONDS).json()["Result"] == "fresh"
         assert service.badge(f"layers/{name}") == "layers: 2"
         assert fake.asked("GET", "/tags/list") == 2
         assert service.stop(within_seconds=STOP_SECONDS) == 0
@@ -180,7 +179,7 @@ def test_a_reader_never_sees_a_part_of_a_file(tmp_path: Path, fake: FakeRegistry
             try:
                 for number in range(REFRESHES):
                     fake.push("team/image0", "latest", image(layers=[1] * (number % 7 + 1)))
-                    assert service.push(name, wait_seconds=20).json()["Result"] == "fresh"
+                    assert service.push(name, wait_seconds=WAIT_SECONDS).json()["Result"] == "fresh"
             finally:
                 is_over.set()
             assert reading.result() > REFRESHES
@@ -265,7 +264,7 @@ def test_a_service_that_starts_on_a_full_disk_serves_and_says_so_and_refuses_web
             service.wait(lambda: "disk is full" in str(service.get("/healthz").json()["Problems"]), "it is said")
             ballast.unlink()
             service.wait(lambda: service.get("/healthz").json()["Problems"] == [], "it is over")
-            assert service.push(name, wait_seconds=20).json()["Result"] == "fresh"
+            assert service.push(name, wait_seconds=WAIT_SECONDS).json()["Result"] == "fresh"
 
         assert service.lines("Traceback") == []
 

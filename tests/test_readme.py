@@ -17,6 +17,7 @@ from click import Group
 from app import create_app
 from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.settings import Settings
+from microbadger.site.image_page import renovate_config
 from microbadger.store.database import Database
 from tests.fakes.registry import FakeRegistry, image
 from tests.readme import README, ROOT, block, rows, section
@@ -180,6 +181,12 @@ def test_the_examples_of_badges_are_what_the_command_prints(tmp_path: Path) -> N
     printed = service.command("badges", "example/web").stdout
 
     assert block("Badges in a README", holding="badges/version").strip() in printed
+
+
+def test_the_config_of_renovate_is_that_of_the_page() -> None:
+    config = json.loads(block("Updates by Renovate"))
+
+    assert config == json.loads(renovate_config("example/web", "https://badges.example.org"))
 
 
 def test_every_action_of_a_workflow_is_pinned_by_its_commit() -> None:

@@ -62,7 +62,7 @@ class Site:
         return create_app(settings).test_cli_runner().invoke(args=arguments)
 
     def get(self, path: str) -> requests.Response:
-        return requests.get(f"{self.url}/{path}", timeout=10)
+        return requests.get(f"{self.url}/{path}", timeout=60)
 
     def json(self, path: str) -> Any:
         return self.get(path).json()
@@ -166,13 +166,14 @@ def test_every_address_of_every_file_is_answered(kept: Site) -> None:
     unread = [f"{kept.url}/{path}" for path in kept.files()] + [f"{kept.url}/"]
     found = {*unread}
     while unread:
-        answer = requests.get(unread.pop(), timeout=10)
+        answer = requests.get(unread.pop(), timeout=60)
         assert answer.status_code == 200, answer.url
         new = addresses_in(answer, kept.url) - found
         found |= new
         unread += new
 
     assert {f"{kept.url}/images/example/web:1.0", f"{kept.url}/images/alpine/-/feed.xml"} <= found
+    assert f"{kept.url}/v1/images/alpine/-/releases.json" in found
 
 
 @pytest.mark.parametrize(("name", "tag"), [(name, tag) for name, tags in TAGS.items() for tag in [None, *tags]])

@@ -3,20 +3,22 @@
 from microbadger.badges.svg import STYLES, badge_of, draw, endpoint_document, restyled
 from microbadger.badges.text import (
     BADGE_TYPES,
+    CHANGED_BY_PRE_RELEASES,
     Badge,
+    VersionNotFound,
     badges_of,
     count_text,
     layers_text,
     not_found_badge,
     pending_badge,
-    platform_text,
-    size_text,
 )
 
 __all__ = [
     "BADGE_TYPES",
+    "CHANGED_BY_PRE_RELEASES",
     "STYLES",
     "Badge",
+    "VersionNotFound",
     "badge_of",
     "badges_of",
     "count_text",
@@ -25,7 +27,5 @@ __all__ = [
     "layers_text",
     "not_found_badge",
     "pending_badge",
-    "platform_text",
     "restyled",
-    "size_text",
 ]

@@ -14,13 +14,17 @@ from microbadger.image import (
     current_version,
     facts_of,
     most_specific,
+    platform_text,
     read_time,
+    size_text,
     tags_of,
+    update_for,
 )
 
 UNKNOWN = "unknown"
 NOT_GIVEN = "not given"
 NOT_FOUND = "not found"
+UP_TO_DATE = "up to date"
 PENDING = "pending"
 
 _COMMIT_LENGTH = 7
@@ -50,6 +54,7 @@ class _Subject:
     version: VersionDocument
     tag: str | None
     labels: Labels
+    pre_releases: bool
 
     @property
     def is_read(self) -> bool:
@@ -59,11 +64,24 @@ class _Subject:
     def knows_layers(self) -> bool:
         return self.is_read or self.version["LayerCount"] > 0
 
+    @property
+    def main_tag(self) -> str | None:
+        """The tag that was asked for, else the most specific one of the version; None if it has no tag."""
+        all_tags = [tag for version in self.image["Versions"] for tag in tags_of(version)]
+        return self.tag or most_specific(tags_of(self.version), all_tags)
 
-def badges_of(image: ImageDocument, tag: str | None) -> dict[str, Badge]:
+    @property
+    def newest(self) -> str | None:
+        """The tag of the newest release of this variant, the main tag if none is newer; None if it is unknown."""
+        digests = {tag: version["Digest"] for version in self.image["Versions"] for tag in tags_of(version)}
+        return update_for(self.main_tag, digests, pre_releases=self.pre_releases) if self.main_tag else None
+
+
+def badges_of(image: ImageDocument, tag: str | None, *, pre_releases: bool = False) -> dict[str, Badge]:
     """Return the badges of an image by their type: for a tag, or for its current version if ``tag`` is None.
 
-    Raise VersionNotFound if the image has no such tag, or no version.
+    With ``pre_releases``, those count as releases, which changes at most the types in `CHANGED_BY_PRE_RELEASES`. Raise
+    VersionNotFound if the image has no such tag, or no version.
     """
     versions = image["Versions"]
     if tag is None:
@@ -72,7 +90,7 @@ def badges_of(image: ImageDocument, tag: str | None) -> dict[str, Badge]:
         version = next((version for version in versions if tag in tags_of(version)), None)
     if version is None:
         raise VersionNotFound(image["ImageName"], tag)
-    subject = _Subject(image, version, tag, facts_of(version))
+    subject = _Subject(image, version, tag, facts_of(version), pre_releases)
     return {badge_type: word(subject) for badge_type, word in BADGE_TYPES.items()}
 
 
@@ -84,20 +102,6 @@ def not_found_badge(subject: str = "image") -> Badge:
 def pending_badge(badge_type: str) -> Badge:
     """Return the badge of an image that is tracked but was not read yet."""
     return Badge(badge_type, PENDING, "lightgrey")
-
-
-def size_text(size_bytes: int) -> str:
-    """Return a size in the largest binary unit that leaves at least 1.0: ``18.6 MiB``; ``unknown`` for 0."""
-    if size_bytes <= 0:
-        return UNKNOWN
-    if size_bytes < 1024:
-        return f"{size_bytes} B"
-    size = float(size_bytes)
-    for unit in ("KiB", "MiB", "GiB"):
-        size /= 1024
-        if round(size, 1) < 1024:
-            return f"{size:.1f} {unit}"
-    return f"{size / 1024:.1f} TiB"
 
 
 def count_text(count: int) -> str:
@@ -114,12 +118,6 @@ def count_text(count: int) -> str:
 def layers_text(count: int) -> str:
     """Return ``9 layers``, ``1 layer``."""
     return f"{count} layer{'' if count == 1 else 's'}"
-
-
-def platform_text(platform: PlatformDocument) -> str:
-    """Return ``linux/arm/v7``, ``windows/amd64 10.0.20348.2762``, or ``unknown``."""
-    name = "/".join(filter(None, [platform.get("OS"), platform.get("Architecture"), platform.get("Variant")]))
-    return " ".join(filter(None, [name, platform.get("OSVersion")])) if name else UNKNOWN
 
 
 def platforms_text(platforms: list[PlatformDocument]) -> str:
@@ -142,8 +140,9 @@ def _image(subject: _Subject) -> Badge:
 
 
 def _version(subject: _Subject) -> Badge:
-    all_tags = [tag for version in subject.image["Versions"] for tag in tags_of(version)]
-    tag = subject.tag or most_specific(tags_of(subject.version), all_tags) or "latest"
+    tag = subject.main_tag or "latest"
+    if subject.pre_releases and not subject.tag:
+        tag = subject.newest or tag
     if tag == "latest" and not subject.tag:
         tag = subject.labels.version or tag
     return Badge("version", tag)
@@ -186,6 +185,15 @@ def _base(subject: _Subject) -> Badge:
     return _given(subject, "base", subject.labels.base_name or "")
 
 
+def _update(subject: _Subject) -> Badge:
+    newest = subject.newest
+    if newest is None:
+        return _unknown("update")
+    if newest == subject.main_tag:
+        return Badge("update", UP_TO_DATE, "green")
+    return Badge("update", f"{newest} available", "orange")
+
+
 BADGE_TYPES: dict[str, Callable[[_Subject], Badge]] = {
     "image": _image,
     "version": _version,
@@ -198,7 +206,11 @@ BADGE_TYPES: dict[str, Callable[[_Subject], Badge]] = {
     "pulls": _pulls,
     "stars": _stars,
     "base": _base,
+    "update": _update,
 }
+
+CHANGED_BY_PRE_RELEASES = frozenset({"version", "update"})
+"""The types of badges that may say something else if pre-releases count."""
 
 
 def _given(subject: _Subject, label: str, text: str) -> Badge:

@@ -1,4 +1,4 @@
-"""Publishes what is about all images: ``v1/images.json``, the home page, and what pages refer to.
+"""Publishes what is about all images: ``v1/images.json``, the home page, ``feed.xml``, and what pages refer to.
 
 Many checks share one writing. A long list then rests for a while.
 """
@@ -14,20 +14,24 @@ from microbadger.cdn import CdnPurge
 from microbadger.freshness.checks import Checks, check_anew
 from microbadger.freshness.last_check import check_of
 from microbadger.freshness.private_reads import MAY_BE_NAMED
+from microbadger.freshness.recent_changes import recent_changes
 from microbadger.image import Repository, document_bytes, kept_repositories, parse_kept
 from microbadger.logs import EventLog
 from microbadger.site import (
     API,
     API_PAGE,
     CATALOGUE,
+    FEED_OF_ALL,
     HOME,
     LISTED_ON_HOME,
+    MOST_ENTRIES_OF_ALL,
     MOST_ON_A_PAGE,
     ListEntry,
     PublicTree,
     PublishError,
     SiteOptions,
     common_files,
+    feed_of_all,
     home_page,
     in_pages,
     list_file,
@@ -117,8 +121,8 @@ class Catalogue:
                 changed, pages = self._write_list(connection, count, lease)
             except LeaseLost as error:
                 raise PublishError("the lists are being written by another process") from error
-            home = self._home_page(connection, count)
-        files = {HOME: lambda: home, **common_files(self._options)}
+            home, feed = self._home_page(connection, count), self._feed(connection)
+        files = {HOME: lambda: home, FEED_OF_ALL: lambda: feed, **common_files(self._options)}
         changed += self._publisher.publish(files, {API, API_PAGE} - files.keys())  # a static site has none
         with self._database.write() as connection:
             write_value(connection, _WRITTEN, version)
@@ -130,7 +134,7 @@ class Catalogue:
 
     def make(self, path: str) -> bytes | None:
         """Make one of these files that is missing, and return its content; None where there is no such file."""
-        if path == HOME or list_page_number(path):
+        if path in (HOME, FEED_OF_ALL) or list_page_number(path):
             return self._make_list(path)
         make = common_files(self._options).get(path)
         if make is None:
@@ -156,6 +160,8 @@ class Catalogue:
             count = self._count(connection)
             if path == HOME:
                 content: bytes | None = self._home_page(connection, count)
+            elif path == FEED_OF_ALL:
+                content = self._feed(connection)
             else:
                 content = self._list_page(connection, count, list_page_number(path) or 1)
             if content and lease:
@@ -204,6 +210,9 @@ class Catalogue:
     def _home_page(self, connection: Connection, count: int) -> bytes:
         rows = connection.execute(_LISTED.limit(LISTED_ON_HOME))
         return home_page([json.loads(self._entry(row)) for row in rows], count, self._options)
+
+    def _feed(self, connection: Connection) -> bytes:
+        return feed_of_all(recent_changes(connection, MOST_ENTRIES_OF_ALL), self._options.base_url)
 
     def _entry(self, row: "Row[tuple[object, ...]]") -> bytes:
         """Return what the list says of an image: what its record has, and its state."""

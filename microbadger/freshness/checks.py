@@ -31,6 +31,7 @@ from sqlalchemy import (
 
 from microbadger.freshness.last_check import AT_ONCE, OVERDUE_AFTER, Check, check_of, columns_of, moment_of
 from microbadger.freshness.private_reads import MAY_BE_NAMED
+from microbadger.freshness.sightings import note_tracked
 from microbadger.image import Reason, Repository, image_name, kept_repositories
 from microbadger.store import CHECKS, Database, read_value, upsert, write_value
 
@@ -217,12 +218,13 @@ class Checks:
 
     def add(self, repositories: Iterable[Repository]) -> None:
         """Have images checked from now on, those that are new at once."""
-        blank = columns_of(Check())
-        rows = [{**_names_of(repository), **blank} for repository in sorted(repositories, key=str)]
+        blank, tracked = columns_of(Check()), sorted(repositories, key=str)
+        rows = [{**_names_of(repository), **blank} for repository in tracked]
         if rows:
             with self._database.write() as connection:
                 if upsert(connection, CHECKS, rows):
                     mark_lists_stale(connection)
+                    note_tracked(connection, tracked, self.now())
 
     def check_all_of_other_editions(self) -> None:
         """Have every image checked at once whose files another service made; those that fail keep their time."""

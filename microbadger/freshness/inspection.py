@@ -17,6 +17,7 @@ from microbadger.image import (
     VersionDocument,
     describe_version,
     outline_version,
+    with_names_only,
 )
 
 _MAX_MANIFESTS = 500
@@ -26,10 +27,11 @@ _MAX_DEPTH = 5  # of indexes in indexes
 
 @dataclass(frozen=True, slots=True)
 class Inspector:
-    """Reads versions of one repository."""
+    """Reads versions of one repository; ``with_values`` says whether to publish the values of variables."""
 
     repository: Repository
     reader: Reader
+    with_values: bool = True
 
     def inspect(self, digest: str) -> VersionDocument:
         """Return the document of the version that a digest names.
@@ -99,11 +101,15 @@ class Inspector:
         config: Config | None = None
         unread = ""
         try:
-            config = room.configs.get(manifest.config.digest) or self.reader.config(manifest.config)
+            config = room.configs.get(manifest.config.digest) or self._config(manifest)
             config = room.configs.setdefault(manifest.config.digest, room.fitted(entry, config))
         except Unreadable as error:
             unread = str(error)
         return PlatformImage(entry.digest, entry.platform, manifest, config, entry.annotations, unread)
+
+    def _config(self, manifest: Manifest) -> Config:
+        config = self.reader.config(manifest.config)
+        return config if self.with_values else with_names_only(config)
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ A file that somebody asks for can be made while a check replaces the record. Eac
 so the last one to do so leaves what the new record says.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +27,7 @@ from microbadger.image import (
     ChangeDocument,
     ChangeLogDocument,
     Changes,
+    HistoryDocument,
     ImageDocument,
     RelativeDocument,
     Repository,
@@ -38,6 +39,7 @@ from microbadger.image import (
     hub_details,
     is_same,
     related,
+    sights_in,
     with_details_of,
 )
 from microbadger.notifications import Notifications
@@ -98,6 +100,7 @@ class Publication:
         is as this service makes it. Raises PublishError, StoreError and LeaseLost.
         """
         versions, stacks = self._with_relatives(repository, survey.versions)
+        versions, first_sights = self.records.sightings.seen_at(repository, versions, before, survey.known)
         after = self._describe(repository, versions, survey, before)
         if before and is_same(before, after):
             self._remember_tags(lease, repository, survey)
@@ -108,27 +111,31 @@ class Publication:
             after = before  # another edition may describe the layers in another way, which this document leaves out
         changed = self._changed_versions(repository, before, versions)
         changes = _changes(before, after, survey)
-        change = change_document(before, after, changes, self.checks.now()) if before else None
-        files = self._files(repository, after, changed, change)
+        details = self._details(repository, changed)
+        change = change_document(before, after, changes, self.checks.now(), details) if before else None
+        history = self.records.histories.after(repository, before, after, changes.deleted)
+        files = self._files(repository, after, changed, change, history)
         recorded = {version["SHA"] for version in after["Versions"] if version["SHA"]}
         unchanged = recorded - changed.keys() if is_ours else set[str]()
         plan = self._plan(repository, files, unchanged, is_complete=is_ours or not self.publisher.may_be_cut)
         over = self._seen(repository)  # before the lease is proved: who takes it from now on writes another one
-        with self.database.write() as connection:
+        with self.database.write(durable=bool(first_sights)) as connection:
             lease.prove(connection)
             self.checks.publishing(connection, repository)
             self.records.add_files(connection, repository, plan.new)
+            self.records.sightings.add(connection, repository, first_sights, sights_in(after))
         try:
             paths = set(self.publisher.publish(plan.files, plan.gone, over))
             with self.database.write(durable=True) as connection:
                 lease.prove(connection)
                 self.records.write(connection, repository, after, changed.values(), change, is_public=is_public)
+                self.records.histories.write(connection, repository, history)
                 self.records.remove_files(connection, repository, plan.gone & plan.known)
                 self.stacks.write(connection, repository, versions, stacks)
                 if survey.first_listed is not None:
                     self.records.tag_lists.write(connection, repository, survey.first_listed)
                 if before and changes:
-                    self.notifications.announce(connection, before, after, changes)
+                    self.notifications.announce(connection, before, after, changes, change)
         except (LeaseLost, Overtaken) as error:
             with self.database.write() as connection:  # the process that has the lease now may have removed some
                 self.records.add_files(connection, repository, plan.files)
@@ -272,16 +279,13 @@ class Publication:
         survey: Survey,
         before: ImageDocument | None,
     ) -> ImageDocument:
-        now = self.checks.now()
-        seen_now = {version["Digest"]: now.timestamp() for version in versions}
         return describe_image(
             repository,
             versions,
-            updated_at=now,
+            updated_at=self.checks.now(),
             webhook_url=self.webhooks.of(repository) if self.webhooks else None,
             hub=survey.hub or (hub_details(before) if before else None),
             tag_count=survey.tag_count,
-            first_seen=seen_now | self.records.first_seen(repository),
         )
 
     def _changed_versions(
@@ -304,6 +308,7 @@ class Publication:
         image: ImageDocument,
         changed: Mapping[str, VersionDocument],
         change: ChangeDocument | None,
+        history: HistoryDocument | None = None,
     ) -> ImageFiles:
         """Return the files of an image whose record is about to be replaced."""
         log = self.records.changes(repository)
@@ -312,9 +317,16 @@ class Publication:
         return ImageFiles(
             image=image,
             changes=log,
-            version=lambda sha: changed.get(sha) or self.records.version(repository, sha),
+            history=cache(lambda: history or self.records.histories.of(repository, image)),
+            version=self._details(repository, changed),
             site=self.options,
         )
+
+    def _details(
+        self, repository: Repository, changed: Mapping[str, VersionDocument]
+    ) -> Callable[[str], VersionDocument | None]:
+        """Return what finds the document of a version with its layers by its SHA, be it about to change."""
+        return lambda sha: changed.get(sha) or self.records.version(repository, sha)
 
     def _recorded_files(self, repository: Repository) -> ImageFiles | None:
         image = self.records.image(repository)

@@ -13,7 +13,8 @@ from typing import Any, cast
 from sqlalchemy import Connection, bindparam, select
 
 from microbadger.freshness.checks import check_anew, mark_lists_stale
-from microbadger.freshness.last_check import is_moment
+from microbadger.freshness.histories import Histories
+from microbadger.freshness.sightings import Sightings
 from microbadger.freshness.tag_lists import TagLists
 from microbadger.image import (
     MOST_CHANGES,
@@ -22,12 +23,14 @@ from microbadger.image import (
     ImageDocument,
     Repository,
     VersionDocument,
+    change_without_values,
     document_bytes,
-    has_shape,
     image_name,
     kept_repositories,
+    left_versions,
     parse_kept,
-    tags_of,
+    sha_of,
+    version_without_values,
 )
 from microbadger.logs import EventLog
 from microbadger.site import entry_of, searchable
@@ -35,7 +38,7 @@ from microbadger.store import (
     BROKEN_CONTENT,
     CHANGES,
     CONTENT,
-    FIRST_SEEN,
+    HISTORY,
     PUBLIC_FILES,
     RECORDS,
     TAG_LISTS,
@@ -46,14 +49,15 @@ from microbadger.store import (
 
 log = EventLog(__name__)
 
-_NO_TAG = ""
-
 _DOCUMENT = select(RECORDS.c.document).where(RECORDS.c.image == bindparam("which"))
 _UPDATED_AT = select(RECORDS.c.updated_at).where(RECORDS.c.image == bindparam("which"))
 _VERSION = select(VERSIONS.c.document).where(
     VERSIONS.c.image == bindparam("which"), VERSIONS.c.sha == bindparam("its_sha")
 )
 _REMOVE_VERSION = VERSIONS.delete().where(
+    VERSIONS.c.image == bindparam("which"), VERSIONS.c.sha == bindparam("its_sha")
+)
+_REPLACE_VERSION = VERSIONS.update().where(
     VERSIONS.c.image == bindparam("which"), VERSIONS.c.sha == bindparam("its_sha")
 )
 _SHAS = select(VERSIONS.c.sha).where(VERSIONS.c.image == bindparam("which"))
@@ -63,15 +67,14 @@ _CHANGES = (
     .order_by(CHANGES.c.number.desc())
     .limit(MOST_CHANGES)
 )
-_FIRST_SEEN = select(FIRST_SEEN.c.digest, FIRST_SEEN.c.seen_at).where(
-    FIRST_SEEN.c.image == bindparam("which"), FIRST_SEEN.c.tag == bindparam("its_tag")
-)
-
 _FILES = select(PUBLIC_FILES.c.path).where(PUBLIC_FILES.c.image == bindparam("which"))
 _FILE = _FILES.where(PUBLIC_FILES.c.path == bindparam("its_path"))
 _REMOVE_FILE = PUBLIC_FILES.delete().where(
     PUBLIC_FILES.c.image == bindparam("which"), PUBLIC_FILES.c.path == bindparam("its_path")
 )
+_ALL_VERSIONS = select(VERSIONS.c.sha, VERSIONS.c.document).where(VERSIONS.c.image == bindparam("which"))
+_ALL_CHANGES = select(CHANGES.c.number, CHANGES.c.document).where(CHANGES.c.image == bindparam("which"))
+_REPLACE_CHANGE = CHANGES.update().where(CHANGES.c.number == bindparam("its_number"))
 _ADD_CHANGE = CHANGES.insert()
 _REMOVE_OLD_CHANGES = CHANGES.delete().where(
     CHANGES.c.image == bindparam("which"),
@@ -89,8 +92,9 @@ class Records:
 
     def __init__(self, database: Database, *, now: Callable[[], datetime]) -> None:
         self._database = database
-        self._now = now
         self.tag_lists = TagLists(database)
+        self.sightings = Sightings(database, now=now)
+        self.histories = Histories(database, self.sightings)
 
     def image(self, repository: Repository) -> ImageDocument | None:
         """Return the document of an image; None where it was never read."""
@@ -132,18 +136,11 @@ class Records:
             self._have_it_read_again(repository, f"version {sha}")
         return None
 
-    def first_seen(self, repository: Repository) -> dict[str, float]:
-        """Return when each digest was first seen, as a Unix time."""
-        with self._database.read() as connection:
-            rows = connection.execute(_FIRST_SEEN, {"which": str(repository), "its_tag": _NO_TAG}).all()
-        return {row.digest: row.seen_at for row in rows if has_shape(row.seen_at, float) and is_moment(row.seen_at)}
-
     def changes(self, repository: Repository) -> ChangeLogDocument:
         """Return the last changes of an image, the newest first."""
         with self._database.read() as connection:
-            changes = connection.execute(_CHANGES, {"which": str(repository)}).scalars().all()
-        whole = [change for each in changes if (change := parse_kept(each, ChangeDocument))]
-        return ChangeLogDocument(ImageName=image_name(repository), Changes=whole)
+            changes = _last_changes(connection, str(repository))
+        return ChangeLogDocument(ImageName=image_name(repository), Changes=changes)
 
     def write(
         self,
@@ -158,7 +155,7 @@ class Records:
         """Replace the record of an image; ``versions`` are those whose documents are new or changed.
 
         It ``is_public`` if an anonymous reader was shown it.
-        Documents of versions that the image has no longer are removed, and the first sight of each tag and digest kept.
+        Documents of versions that the image has no longer are removed, unless tags moved away from them lately.
         """
         name = str(repository)
         entry = entry_of(repository, image)
@@ -176,11 +173,25 @@ class Records:
         rows = [{"image": name, "sha": version["SHA"], "document": _packed(version)} for version in versions]
         if rows:
             upsert(connection, VERSIONS, rows, update=["document"])
-        self._remove_versions(connection, name, {version["SHA"] for version in image["Versions"]})
-        if sightings := list(self._sightings(name, image)):
-            upsert(connection, FIRST_SEEN, sightings)
         if change:
             self._add_change(connection, name, change)
+        left = map(sha_of, left_versions(_last_changes(connection, name)))
+        self._remove_versions(connection, name, {*left, *(version["SHA"] for version in image["Versions"])})
+
+    def hide_values(self, connection: Connection, repository: Repository) -> None:
+        """Forget the values of variables that an image published before it was private.
+
+        They are in the documents of versions, also of those that tags moved away from, and in what its changes say.
+        """
+        which = {"which": str(repository)}
+        for row in connection.execute(_ALL_VERSIONS, which).all():
+            if version := _unpacked(row.document, VersionDocument):
+                packed = _packed(version_without_values(version))
+                connection.execute(_REPLACE_VERSION, {**which, "its_sha": row.sha, "document": packed})
+        for row in connection.execute(_ALL_CHANGES, which).all():
+            if change := parse_kept(row.document, ChangeDocument):
+                document = json.dumps(change_without_values(change), separators=(",", ":"))
+                connection.execute(_REPLACE_CHANGE, {"its_number": row.number, "document": document})
 
     def files(self, repository: Repository) -> set[str]:
         """Return the path of every public file of an image."""
@@ -204,7 +215,7 @@ class Records:
 
     def forget(self, connection: Connection, repository: Repository) -> None:
         """Forget an image that is tracked no more, but not when its tags were first seen: nobody could tell again."""
-        for table in (RECORDS, VERSIONS, CHANGES, PUBLIC_FILES, TAG_LISTS, BROKEN_CONTENT, CONTENT):
+        for table in (RECORDS, VERSIONS, CHANGES, HISTORY, PUBLIC_FILES, TAG_LISTS, BROKEN_CONTENT, CONTENT):
             connection.execute(table.delete().where(table.c.image == str(repository)))
 
     def _have_it_read_again(self, repository: Repository, what: str) -> None:
@@ -218,16 +229,15 @@ class Records:
         if gone := set(stored) - set(kept):
             connection.execute(_REMOVE_VERSION, [{"which": name, "its_sha": sha} for sha in gone])
 
-    def _sightings(self, name: str, image: ImageDocument) -> Iterable[dict[str, object]]:
-        seen_at = self._now().timestamp()
-        for version in filter(lambda version: version["Digest"], image["Versions"]):
-            for tag in [_NO_TAG, *tags_of(version)]:
-                yield {"image": name, "tag": tag, "digest": version["Digest"], "seen_at": seen_at}
-
     def _add_change(self, connection: Connection, name: str, change: ChangeDocument) -> None:
         document = json.dumps(change, separators=(",", ":"))
         connection.execute(_ADD_CHANGE, {"image": name, "document": document})
         connection.execute(_REMOVE_OLD_CHANGES, {"which": name})
+
+
+def _last_changes(connection: Connection, name: str) -> list[ChangeDocument]:
+    kept = connection.execute(_CHANGES, {"which": name}).scalars().all()
+    return [change for each in kept if (change := parse_kept(each, ChangeDocument))]
 
 
 def unpacked_image(packed: bytes | None, repository: Repository) -> ImageDocument | None:

@@ -60,6 +60,7 @@ class Removal:
         with self._taken_down(repository) as (paths, left), self.database.write() as connection:
             if self.tracked.read(connection, repository) is None:  # else somebody has tracked it again
                 self.publication.forget(connection, repository)
+                self.publication.records.sightings.note_untracked(connection, repository)
                 self.turns.forget(connection, repository, is_left=bool(left))
                 self.publication.records.add_files(connection, repository, left)
                 mark_lists_stale(connection)

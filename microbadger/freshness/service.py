@@ -27,7 +27,7 @@ from microbadger.freshness.tag_choice import TagChooser
 from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
 from microbadger.freshness.turns import Turns
 from microbadger.freshness.upkeep import Cleaning, Upkeep
-from microbadger.image import Reference, Repository
+from microbadger.image import ImageDocument, Reference, Repository
 from microbadger.notifications import Notifications
 from microbadger.registry import Registry
 from microbadger.site import PublicTree, SiteOptions, image_in
@@ -142,7 +142,12 @@ class Freshness:
             catalogue=self.catalogue,
             notifications=notifications,
             counts=counts,
-            cleaning=Cleaning(database=database, content=registry.content, public=publisher),
+            cleaning=Cleaning(
+                database=database,
+                content=registry.content,
+                sightings=self.records.sightings,
+                public=publisher,
+            ),
         )
         self.recovery = Recovery(
             database=database,
@@ -192,8 +197,14 @@ class Freshness:
         repository = image_in(path)
         if repository is None:
             return self.catalogue.make(path)
-        is_public = repository in self.tracked and not self.removal.is_hidden(repository)
-        return self.publication.make(repository, path) if is_public else None
+        return self.publication.make(repository, path) if self._is_public(repository) else None
+
+    def published(self, repository: Repository) -> ImageDocument | None:
+        """Return the document of an image as it is published, None where none is."""
+        return self.records.image(repository) if self._is_public(repository) else None
+
+    def _is_public(self, repository: Repository) -> bool:
+        return repository in self.tracked and not self.removal.is_hidden(repository)
 
     def track(self, image: TrackedImage) -> None:
         """Track an image with just these tags and this privacy, and have it checked soon."""

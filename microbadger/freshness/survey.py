@@ -38,7 +38,8 @@ class Surveyor:
         reader = Reader(repository, remote, self.registry.content, self.broken, renew=question.renew)
         with all_within(seconds_left() / 2):  # a slow list of tags leaves time to read the tags that are known
             choice = self.chooser.choose(question, remote)
-        check = _Check(Findings(question, choice, question.last_of), reader, Inspector(repository, reader))
+        inspector = Inspector(repository, reader, with_values=not question.image.private)
+        check = _Check(Findings(question, choice, question.last_of), reader, inspector)
         for tag in _each_in_turn(choice.tags, question.last_of):
             check.ask(tag)
         check.read()

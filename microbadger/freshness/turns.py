@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from microbadger.freshness.checks import Checks, mark_lists_stale
 from microbadger.freshness.interruptions import Interruption, Interruptions
 from microbadger.freshness.last_check import Check, with_named
-from microbadger.freshness.private_reads import is_hidden, note_private_read
+from microbadger.freshness.private_reads import has_public_record, is_hidden, note_private_read
 from microbadger.freshness.records import Records
 from microbadger.freshness.requests import CheckRequest, Requests
 from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
@@ -116,6 +116,10 @@ class Turns:
                 return None
             image = self.tracked.read(connection, repository)
             if image and image.private:
+                if has_public_record(connection, repository):
+                    self.records.hide_values(connection, repository)  # of variables, which may be secrets now
+                    self.checks.publishing(connection, repository)
+                    mark_lists_stale(connection)  # and so are the changes that the feed of all images has
                 note_private_read(connection, repository)
             check = self.checks.read(connection, repository)
             count = self.interruptions.add if lease.was_left else self.interruptions.read

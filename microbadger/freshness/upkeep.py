@@ -9,6 +9,7 @@ from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
 from microbadger.freshness.duties import LISTS, MESSAGES
 from microbadger.freshness.removal import Removal
+from microbadger.freshness.sightings import Sightings
 from microbadger.freshness.strays import Strays
 from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.image import Repository, parse_kept
@@ -149,6 +150,7 @@ class Cleaning:
 
     database: Database
     content: Content
+    sightings: Sightings
     public: PublicTree
 
     def begins(self) -> bool:
@@ -163,6 +165,10 @@ class Cleaning:
         return True
 
     def clean(self) -> None:
-        """Remove the oldest content if there is too much, and what killed processes left among the public files."""
+        """Remove the oldest content if there is too much, what was long ago seen of untracked images, and stray files.
+
+        These are left among the public files by processes that were killed.
+        """
         self.content.clean()
+        self.sightings.clean()
         self.public.sweep()

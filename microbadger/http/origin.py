@@ -81,10 +81,12 @@ def is_public_host(host: str) -> bool:
     return is_public(address)
 
 
-def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
+def retry_after_seconds(
+    headers: Mapping[str, str], now: float, *, at_most: float = _MAX_RETRY_AFTER_SECONDS
+) -> float | None:
     """Return how long to wait by Retry-After, or by Docker Hub's X-Retry-After, which is a Unix time.
 
-    Never more than six hours; None where the headers do not say.
+    Never more than ``at_most``, six hours if nothing else is said; None where the headers do not say.
     """
     text = headers.get("Retry-After", "").strip()
     at = headers.get("X-Retry-After", "").strip()
@@ -96,7 +98,7 @@ def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
         seconds = timestamp - now
     else:
         return None
-    return min(max(seconds, 0), _MAX_RETRY_AFTER_SECONDS)
+    return min(max(seconds, 0), at_most)
 
 
 def _is_number(text: str) -> bool:

@@ -5,10 +5,24 @@ from microbadger.image.changes import (
     MOST_CHANGES,
     NO_CHANGES,
     ChangeDocument,
+    ChangedTagDocument,
     ChangeLogDocument,
     Changes,
+    DeletedTagDocument,
+    Kind,
+    NewTagDocument,
     change_document,
+    change_without_values,
     changes_between,
+    left_versions,
+)
+from microbadger.image.comparisons import (
+    SEPARATOR,
+    ComparedVersionDocument,
+    ComparisonDocument,
+    comparison,
+    named_pair,
+    version_called,
 )
 from microbadger.image.describe import (
     current_version,
@@ -22,6 +36,7 @@ from microbadger.image.describe import (
     tagged,
     with_details_of,
 )
+from microbadger.image.differences import DifferenceDocument, difference
 from microbadger.image.documents import (
     HubDetails,
     ImageDocument,
@@ -37,10 +52,22 @@ from microbadger.image.documents import (
     format_time,
     image_name,
     is_same,
+    sha_of,
     tags_of,
+    versions_by_tag,
 )
 from microbadger.image.errors import InvalidManifest, UnsupportedManifest
 from microbadger.image.fields import read_time
+from microbadger.image.first_seen import FirstSeen, Sighting, new_sights, sights_in, with_first_seen
+from microbadger.image.history import (
+    HistoryDocument,
+    PointDocument,
+    begin_history,
+    continue_history,
+    is_sound,
+    moved_tags,
+    points_of,
+)
 from microbadger.image.labels import KNOWN_FIELDS, Labels, read_labels, says_something
 from microbadger.image.manifest import (
     ACCEPT,
@@ -55,7 +82,9 @@ from microbadger.image.manifest import (
     parse_config,
     parse_manifest,
 )
-from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage
+from microbadger.image.moves import Move, change_title, moves_of
+from microbadger.image.parameters import version_without_values
+from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, with_names_only
 from microbadger.image.reference import (
     DOCKER_HUB,
     InvalidReference,
@@ -65,10 +94,15 @@ from microbadger.image.reference import (
     is_tag,
     kept_repositories,
 )
+from microbadger.image.release_documents import ReleasesDocument, releases_document
+from microbadger.image.sentences import difference_lines
 from microbadger.image.shapes import has_shape, parse_kept
 from microbadger.image.strict_json import parse_json, parse_object
+from microbadger.image.tag_patterns import InvalidPatterns, TagPatterns, check_patterns
 from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
+from microbadger.image.updates import update_for
 from microbadger.image.version_facts import facts_of, related
+from microbadger.image.words import platform_text, short_digest, shortened, size_text
 
 __all__ = [
     "ACCEPT",
@@ -80,37 +114,61 @@ __all__ = [
     "MOST_CHANGES",
     "NO_CHANGES",
     "PREFERRED_PLATFORM",
+    "SEPARATOR",
     "ChangeDocument",
     "ChangeLogDocument",
+    "ChangedTagDocument",
     "Changes",
+    "ComparedVersionDocument",
+    "ComparisonDocument",
     "Config",
+    "DeletedTagDocument",
     "Descriptor",
+    "DifferenceDocument",
+    "FirstSeen",
+    "HistoryDocument",
     "HubDetails",
     "ImageDocument",
     "Index",
     "InvalidManifest",
+    "InvalidPatterns",
     "InvalidReference",
+    "Kind",
     "Labels",
     "LayerDocument",
     "Manifest",
+    "Move",
+    "NewTagDocument",
     "Platform",
     "PlatformDocument",
     "PlatformImage",
+    "PointDocument",
     "Reason",
     "Reference",
     "RelativeDocument",
+    "ReleasesDocument",
     "Repository",
+    "Sighting",
     "State",
     "StatusDocument",
     "TagDocument",
+    "TagPatterns",
     "UnsupportedManifest",
     "VersionDocument",
+    "begin_history",
     "change_document",
+    "change_title",
+    "change_without_values",
     "changes_between",
+    "check_patterns",
     "choose",
+    "comparison",
+    "continue_history",
     "current_version",
     "describe_image",
     "describe_version",
+    "difference",
+    "difference_lines",
     "digest_of",
     "document_bytes",
     "facts_of",
@@ -123,22 +181,42 @@ __all__ = [
     "is_blank",
     "is_digest",
     "is_same",
+    "is_sound",
     "is_tag",
     "is_version_tag",
     "kept_repositories",
+    "left_versions",
     "most_specific",
+    "moved_tags",
+    "moves_of",
+    "named_pair",
+    "new_sights",
     "outline_version",
     "parse_config",
     "parse_json",
     "parse_kept",
     "parse_manifest",
     "parse_object",
+    "platform_text",
+    "points_of",
     "read_labels",
     "read_time",
     "related",
+    "releases_document",
     "says_something",
+    "sha_of",
+    "short_digest",
+    "shortened",
     "shown_at",
+    "sights_in",
+    "size_text",
     "tagged",
     "tags_of",
+    "update_for",
+    "version_called",
+    "version_without_values",
+    "versions_by_tag",
     "with_details_of",
+    "with_first_seen",
+    "with_names_only",
 ]

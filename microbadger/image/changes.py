@@ -3,15 +3,34 @@
 The last changes of an image are published in ``v1/images/<repository>/-/changes.json``, the newest one first.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict
+from itertools import islice
+from typing import Any, Literal, NotRequired, TypedDict, cast
 
-from microbadger.image.documents import ImageDocument, format_time, sha_of, tags_of
+from microbadger.image.bounds import size_bytes
+from microbadger.image.differences import (
+    IN_A_CHANGE,
+    DifferenceDocument,
+    difference,
+    difference_without_values,
+    fitted,
+)
+from microbadger.image.documents import ImageDocument, VersionDocument, format_time, tags_of, versions_by_tag
+from microbadger.image.releases import releases_among
+from microbadger.image.sameness import is_rebuilt
+from microbadger.image.tags import is_version_tag, ranked
 
 MOST_CHANGES = 100
 """How many changes of an image are kept and published."""
+MOST_LEFT_VERSIONS = 50
+"""How many versions that tags moved away from are kept to be compared."""
+_MOST_SIBLINGS = 10
+_MOST_SIBLINGS_BYTES = 32 * 1024  # of all tags of a change
+_MOST_COMPARED = 200  # pairs of versions; a hundred tags are kept of an image unless an operator wants more
+_LARGEST_DIFFERENCE_BYTES = 8 * 1024
+_MOST_DIFFERENCES_BYTES = 32 * 1024  # of all tags of a change
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +56,42 @@ class Changes:
 NO_CHANGES = Changes({}, {}, {})
 
 
+Kind = Literal["new", "moved", "rebuilt", "deleted"]
+"""What happened to a tag. One that was ``rebuilt`` names the same platforms and layers as before."""
+
+
 class NewTagDocument(TypedDict):
+    """A tag that is new, with up to ten other tags of its version."""
+
     tag: str
     SHA: str
     Digest: str
+    Kind: NotRequired[Kind]
+    NewTags: NotRequired[list[str]]
 
 
 class ChangedTagDocument(TypedDict):
+    """A tag that names another version, with up to ten other tags of each, and what differs between the two.
+
+    ``Difference`` is left out if nothing differs, or if the change has too many of them.
+    """
+
     tag: str
     OldDigest: str
     NewDigest: str
+    Kind: NotRequired[Kind]
+    OldTags: NotRequired[list[str]]
+    NewTags: NotRequired[list[str]]
+    Difference: NotRequired[DifferenceDocument]
 
 
 class DeletedTagDocument(TypedDict):
-    """A tag that is gone, with the last digest it had."""
+    """A tag that is gone, with the last digest it had, and up to ten other tags that its version had."""
 
     tag: str
     Digest: str
+    Kind: NotRequired[Kind]
+    OldTags: NotRequired[list[str]]
 
 
 class ChangeDocument(TypedDict):
@@ -80,32 +118,135 @@ def changes_between(
     A tag counts as gone only if it is among those that the registry ``deleted``: one that is merely no longer kept is
     no change. Nor is one that is kept from now on, but was ``known`` to be in the registry before.
     """
-    old, new = _digests(before), _digests(after)
+    old, new = versions_by_tag(before), versions_by_tag(after)
     shown = {tag for version in before["Versions"] for tag in tags_of(version)}
     return Changes(
-        new={tag: sha_of(digest) for tag, digest in new.items() if tag not in shown and tag not in known},
-        changed={tag: sha_of(digest) for tag, digest in new.items() if tag in old and old[tag] != digest},
-        deleted={tag: sha_of(digest) for tag, digest in old.items() if tag not in new and tag in deleted},
+        new={tag: version["SHA"] for tag, version in new.items() if tag not in shown and tag not in known},
+        changed={
+            tag: version["SHA"] for tag, version in new.items() if old.get(tag, version)["Digest"] != version["Digest"]
+        },
+        deleted={tag: version["SHA"] for tag, version in old.items() if tag not in new and tag in deleted},
     )
 
 
 def change_document(
-    before: ImageDocument, after: ImageDocument, changes: Changes, time: datetime
+    before: ImageDocument,
+    after: ImageDocument,
+    changes: Changes,
+    time: datetime,
+    details: Callable[[str], VersionDocument | None] = lambda _: None,
 ) -> ChangeDocument | None:
-    """Return the changes between two documents as an entry of the log, None if no tag moved."""
+    """Return the changes between two documents as an entry of the log, None if no tag moved.
+
+    ``details`` returns the document of a version with its layers by its SHA: what differs is in these.
+    """
     if not changes:
         return None
-    old, new = _digests(before), _digests(after)
-    return ChangeDocument(
+    old, new = _Versions(before, details), _Versions(after, details)
+    change = ChangeDocument(
         Time=format_time(time),
-        New=[NewTagDocument(tag=tag, SHA=sha, Digest=new[tag]) for tag, sha in sorted(changes.new.items())],
-        Changed=[
-            ChangedTagDocument(tag=tag, OldDigest=old[tag], NewDigest=new[tag]) for tag in sorted(changes.changed)
+        New=[
+            NewTagDocument(tag=tag, SHA=sha, Digest=new.digest_of(tag), Kind="new")
+            for tag, sha in sorted(changes.new.items())
         ],
-        Deleted=[DeletedTagDocument(tag=tag, Digest=old[tag]) for tag in sorted(changes.deleted)],
+        Changed=[
+            ChangedTagDocument(tag=tag, OldDigest=old.digest_of(tag), NewDigest=new.digest_of(tag), Kind="moved")
+            for tag in sorted(changes.changed)
+        ],
+        Deleted=[
+            DeletedTagDocument(tag=tag, Digest=old.digest_of(tag), Kind="deleted") for tag in sorted(changes.deleted)
+        ],
     )
+    _add_siblings(change, old, new)
+    _add_differences(change, old, new)
+    return change
 
 
-def _digests(image: ImageDocument) -> dict[str, str]:
-    """Return what each tag names; tags of which that is not known are left out."""
-    return {tag: version["Digest"] for version in image["Versions"] if version["Digest"] for tag in tags_of(version)}
+class _Versions:
+    """What the tags of an image name, with the documents of versions as they are asked for."""
+
+    def __init__(self, image: ImageDocument, details: Callable[[str], VersionDocument | None]) -> None:
+        self.of = versions_by_tag(image)
+        self._details = details
+        self._ranked: dict[str, list[str]] = {}
+        self._releases = releases_among(filter(is_version_tag, self.of))
+
+    def digest_of(self, tag: str) -> str:
+        return self.of[tag]["Digest"]
+
+    def with_details(self, tag: str) -> VersionDocument:
+        return self._details(self.of[tag]["SHA"]) or self.of[tag]
+
+    def siblings_of(self, tag: str) -> list[str]:
+        """Return a few other tags of the same version, the most specific one first."""
+        sha, tags = self.of[tag]["SHA"], tags_of(self.of[tag])
+        if len(tags) == 1:
+            return []
+        if sha not in self._ranked:
+            self._ranked[sha] = ranked(filter(is_version_tag, tags), self._releases)[: _MOST_SIBLINGS + 1]
+        return [sibling for sibling in self._ranked[sha] if sibling != tag][:_MOST_SIBLINGS]
+
+
+def _add_siblings(change: ChangeDocument, old: _Versions, new: _Versions) -> None:
+    moved, room_bytes = change["Changed"], _MOST_SIBLINGS_BYTES
+    places: tuple[tuple[str, _Versions, Iterable[Any]], ...] = (
+        ("OldTags", old, (*moved, *change["Deleted"])),
+        ("NewTags", new, (*moved, *change["New"])),
+    )
+    for field, versions, entries in places:
+        for entry in entries:
+            siblings = versions.siblings_of(entry["tag"])
+            size = size_bytes(siblings)
+            if siblings and size <= room_bytes:
+                entry[field] = siblings
+                room_bytes -= size
+
+
+def _add_differences(change: ChangeDocument, old: _Versions, new: _Versions) -> None:
+    """Add of what kind each move is and what differs; where there are many, of one tag for each pair of digests."""
+    found: dict[int, DifferenceDocument] = {}
+    groups = list(moves_by_digests(change).values())
+    for number, moves in enumerate(groups):
+        tag, is_detailed = moves[0]["tag"], number < _MOST_COMPARED
+        before, after = (each.with_details(tag) if is_detailed else each.of[tag] for each in (old, new))
+        if is_rebuilt(before, after):
+            for move in moves:
+                move["Kind"] = "rebuilt"
+        elif is_detailed:
+            found[number] = fitted(difference(before, after, IN_A_CHANGE), _LARGEST_DIFFERENCE_BYTES)
+    firsts = [(moves[0], found.get(number)) for number, moves in enumerate(groups)]
+    others = [(move, found.get(number)) for number, moves in enumerate(groups) for move in moves[1:]]
+    room_bytes = _MOST_DIFFERENCES_BYTES
+    for move, differs in (*firsts, *others):
+        if differs and (size := size_bytes(differs)) <= room_bytes:
+            move["Difference"] = differs
+            room_bytes -= size
+
+
+def change_without_values(change: ChangeDocument) -> ChangeDocument:
+    """Return a change of a public image as it is published of a private one: without the values of variables."""
+    moved = change["Changed"]
+    hidden = [
+        {**each, "Difference": difference_without_values(each["Difference"])} if "Difference" in each else each
+        for each in moved
+    ]
+    return cast(ChangeDocument, {**change, "Changed": hidden})
+
+
+def moves_by_digests(change: ChangeDocument) -> dict[tuple[str, str], list[ChangedTagDocument]]:
+    """Return the tags that moved, together where they moved from one digest to the same other one."""
+    groups: dict[tuple[str, str], list[ChangedTagDocument]] = {}
+    for moved in change["Changed"]:
+        groups.setdefault((moved["OldDigest"], moved["NewDigest"]), []).append(moved)
+    return groups
+
+
+def left_versions(changes: Sequence[ChangeDocument]) -> set[str]:
+    """Return the digests of the last 50 versions that tags moved away from; the newest of the changes comes first.
+
+    These versions are kept to be compared, but not those of deleted tags: what a publisher deleted must be gone.
+    Changes without a kind are from an older program, which kept none.
+    """
+    deleted = {entry["Digest"] for change in changes for entry in change["Deleted"]}
+    left = (entry["OldDigest"] for change in changes for entry in change["Changed"] if "Kind" in entry)
+    return set(islice(dict.fromkeys(digest for digest in left if digest not in deleted), MOST_LEFT_VERSIONS))

@@ -29,14 +29,15 @@ from microbadger.image.releases import highest_release
 from microbadger.image.tags import LATEST, is_version_tag, most_specific
 from microbadger.image.version_facts import add_facts, facts_of
 
-_DETAILS = frozenset({"Layers", "DiffIDs"})  # fields of a version's own document that the document of its image lacks
+# Fields of a version's own document that the document of its image lacks.
+_DETAILS = frozenset({"Layers", "DiffIDs", "Config", "ConfigDigest"})
 _TOO_LARGE = "the document would be too large"
 _ROOM_FOR_RELATIVES_BYTES = 256 * 1024
 _LEAST_SHARE_BYTES = 16 * 1024
 _UNKNOWN_TIME = datetime.min.replace(tzinfo=UTC)
 _VERSION_FIELDS_ON_TOP = (
     *("Author", "LayerCount", "DownloadSize", "Labels", "Digest", "MediaType"),
-    *("Platforms", "Annotations", "Source", "Base", "Cut"),
+    *("Platforms", "Annotations", "Source", "Base", "FirstSeen", "FirstSeenIsExact", "Cut"),
 )
 
 
@@ -68,6 +69,10 @@ def describe_version(
     cut += [cut_annotations] if cut_annotations else []
     if main.config and len(main.config.diff_ids) == main.layer_count > 0:
         version["DiffIDs"] = list(main.config.diff_ids)
+    if main.parameters is not None:
+        version["Config"] = main.parameters
+    if main.config_digest:
+        version["ConfigDigest"] = main.config_digest
     if created := main.created(of_index):
         version["Created"] = format_time(created)
     if main.labels:
@@ -140,17 +145,15 @@ def describe_image(
     webhook_url: str | None = None,
     hub: HubDetails | None = None,
     tag_count: int | None = None,
-    first_seen: Mapping[str, float] | None = None,
 ) -> ImageDocument:
     """Return the document of an image with these versions, newest first, without their layers.
 
-    ``updated_at`` is when the document last changed, ``tag_count`` how many tags the registry has, and ``first_seen``
-    when digests were first seen, as Unix times: they order the versions whose creation does not.
+    ``updated_at`` is when the document last changed, and ``tag_count`` how many tags the registry has. Versions that
+    their creation does not order are ordered by when they were first seen.
     """
-    seen = first_seen or {}
 
-    def age(version: VersionDocument) -> tuple[datetime, float, str]:
-        return _creation(version), seen.get(version["Digest"], 0.0), version["SHA"]
+    def age(version: VersionDocument) -> tuple[datetime, datetime, str]:
+        return _creation(version), read_time(version.get("FirstSeen")) or _UNKNOWN_TIME, version["SHA"]
 
     newest_first = _bounded_versions(sorted(map(_without_layers, versions), key=age, reverse=True))
     current = current_version(newest_first)
@@ -243,7 +246,7 @@ def _on_top(current: VersionDocument, versions: Sequence[VersionDocument]) -> Im
     fields = {key: current.get(key) for key in _VERSION_FIELDS_ON_TOP}
     all_tags = [tag for version in versions for tag in tags_of(version)]
     fields |= {"Id": current["SHA"], "LatestVersion": most_specific(tags_of(current), all_tags)}
-    return {key: value for key, value in fields.items() if value}  # type: ignore[return-value]
+    return {key: value for key, value in fields.items() if value or value is False}  # type: ignore[return-value]
 
 
 def _without_layers(version: VersionDocument) -> VersionDocument:
@@ -279,7 +282,7 @@ def _bounded_version(version: VersionDocument, share_bytes: int) -> VersionDocum
 
 
 def _without_details(platform: PlatformDocument) -> PlatformDocument:
-    details = ("Labels", "Annotations", "Layers")
+    details = ("Labels", "Annotations", "Layers", "Config", "ConfigDigest")
     return {key: value for key, value in platform.items() if key not in details}  # type: ignore[return-value]
 
 

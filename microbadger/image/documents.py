@@ -17,7 +17,15 @@ Reason = Literal["not_found", "denied", "rate_limited", "unreachable", "bad_answ
 
 
 class TagDocument(TypedDict):
+    """A tag of a version.
+
+    ``FirstSeen`` is when this service first saw the tag name the digest. ``FirstSeenIsExact`` is false where the tag
+    may have named it before, and left out elsewhere.
+    """
+
     tag: str
+    FirstSeen: NotRequired[str]
+    FirstSeenIsExact: NotRequired[bool]
 
 
 class LicenseDocument(TypedDict):
@@ -44,8 +52,36 @@ class LayerDocument(TypedDict):
     MediaType: NotRequired[str]
 
 
+class HealthcheckDocument(TypedDict):
+    """How Docker finds out whether a container works; its times are in nanoseconds."""
+
+    Test: list[str]
+    Interval: NotRequired[int]
+    Timeout: NotRequired[int]
+    StartPeriod: NotRequired[int]
+    StartInterval: NotRequired[int]
+    Retries: NotRequired[int]
+
+
+class ConfigDocument(TypedDict):
+    """How a container is run; what the config does not say is left out.
+
+    ``Env`` has entries such as ``MODE=fast``; those of a private image are names only.
+    """
+
+    User: NotRequired[str]
+    Env: NotRequired[list[str]]
+    Entrypoint: NotRequired[list[str]]
+    Cmd: NotRequired[list[str]]
+    ExposedPorts: NotRequired[list[str]]
+    Volumes: NotRequired[list[str]]
+    WorkingDir: NotRequired[str]
+    StopSignal: NotRequired[str]
+    Healthcheck: NotRequired[HealthcheckDocument]
+
+
 class PlatformDocument(TypedDict):
-    """One platform of a version; it has labels and layers only in the document of a version with several platforms.
+    """One platform of a version; it has labels, layers and config only in the document of a version with several.
 
     ``Unread`` says in a sentence why its manifest or its config could not be read: what is known of it is there all the
     same. ``Cut`` has a sentence about each kind of part that is left out because it is too large.
@@ -62,6 +98,8 @@ class PlatformDocument(TypedDict):
     Labels: NotRequired[dict[str, str]]
     Annotations: NotRequired[dict[str, str]]
     Layers: NotRequired[list[LayerDocument]]
+    Config: NotRequired[ConfigDocument]
+    ConfigDigest: NotRequired[str]
     Unread: NotRequired[str]
     Cut: NotRequired[list[str]]
 
@@ -81,7 +119,9 @@ class VersionDocument(TypedDict):
 
     ``Unsupported`` says in a sentence why it cannot be described, such as "this is a Helm chart, not a container
     image"; ``Unread`` says why it could not be read. ``InheritedLabels`` are the keys of labels that are the base
-    image's: they are in ``Labels`` and describe the base.
+    image's: they are in ``Labels`` and describe the base. ``FirstSeen`` is when this service first saw the digest.
+    ``FirstSeenIsExact`` is false where it may have been there before, and left out elsewhere. ``Layers``, ``DiffIDs``,
+    ``Config`` and ``ConfigDigest`` are only in the version's own document, and of its main platform.
     """
 
     SHA: str
@@ -104,7 +144,11 @@ class VersionDocument(TypedDict):
     Annotations: NotRequired[dict[str, str]]
     Source: NotRequired[str]
     Base: NotRequired[BaseDocument]
+    FirstSeen: NotRequired[str]
+    FirstSeenIsExact: NotRequired[bool]
     DiffIDs: NotRequired[list[str]]
+    Config: NotRequired[ConfigDocument]
+    ConfigDigest: NotRequired[str]
     Unsupported: NotRequired[str]
     Unread: NotRequired[str]
     Cut: NotRequired[list[str]]
@@ -138,6 +182,8 @@ class ImageDocument(TypedDict):
     Annotations: NotRequired[dict[str, str]]
     Source: NotRequired[str]
     Base: NotRequired[BaseDocument]
+    FirstSeen: NotRequired[str]
+    FirstSeenIsExact: NotRequired[bool]
     Cut: NotRequired[list[str]]
 
 
@@ -188,6 +234,11 @@ def format_time(moment: datetime) -> str:
 def tags_of(version: VersionDocument) -> list[str]:
     """Return the tags of a version."""
     return [tag["tag"] for tag in version["Tags"]]
+
+
+def versions_by_tag(image: ImageDocument) -> dict[str, VersionDocument]:
+    """Return the version that each tag names; tags whose digest is not known are left out."""
+    return {tag: version for version in image["Versions"] if version["Digest"] for tag in tags_of(version)}
 
 
 def ordered(kind: type[D], document: D) -> D:

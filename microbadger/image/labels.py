@@ -24,6 +24,7 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 
 from microbadger.image.fields import read_time
 from microbadger.image.reference import is_digest
+from microbadger.image.words import shortened
 
 _OCI = "org.opencontainers.image"
 _LABEL_SCHEMA = "org.label-schema"
@@ -118,15 +119,16 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class _Forge:
-    """How a kind of website spells the pages of a commit and of another ref of a repository."""
+    """How a kind of website spells the pages of a commit, of another ref and of a release of a repository."""
 
     commit: str
     ref: str
+    release: str | None = None
     nests_repositories: bool = False
 
 
-_GITHUB = _Forge("commit", "tree")
-_GITLAB = _Forge("-/commit", "-/tree", nests_repositories=True)
+_GITHUB = _Forge("commit", "tree", "releases/tag")
+_GITLAB = _Forge("-/commit", "-/tree", "-/releases", nests_repositories=True)
 _GITEA = _Forge("commit", "src")
 _BITBUCKET = _Forge("commits", "src")
 _FORGES_BY_HOST = {
@@ -212,6 +214,18 @@ def commit_url(repository: str, revision: str) -> str | None:
     return f"{root_url}/{page}/{quote(revision)}"
 
 
+def release_url(repository: str, tag: str) -> str | None:
+    """Return the web page of a release at GitHub or GitLab, None for other hosts.
+
+    >>> release_url("https://gitlab.com/group/app", "v1.2.3")
+    'https://gitlab.com/group/app/-/releases/v1.2.3'
+    """
+    root = _forge_and_root(repository)
+    if root is None or root[0].release is None:
+        return None
+    return f"{root[1]}/{root[0].release}/{quote(tag)}"
+
+
 def _first_value(*values: object) -> str:
     """Return the first value that says something, stripped; an empty text if there is none."""
     texts = (value.strip() for value in values if isinstance(value, str))
@@ -227,7 +241,7 @@ def _created(labels: Mapping[str, object], annotations: Mapping[str, object]) ->
 def _shown(value: str) -> str:
     """Return a text that is short and safe to show on one line."""
     text = " ".join(_HIDDEN_CHARACTERS.sub("", _SPACES.sub(" ", value[: 2 * _MAX_TEXT_LENGTH])).split())
-    return text if len(text) <= _MAX_TEXT_LENGTH else f"{text[: _MAX_TEXT_LENGTH - 1]}…"
+    return shortened(text, _MAX_TEXT_LENGTH)
 
 
 def _license(text: str | None) -> License | None:

@@ -20,6 +20,7 @@ from datetime import datetime
 
 from microbadger.image.artifacts import IMAGE_CONFIG_TYPES, can_be_file_system, is_file_system, kind_of
 from microbadger.image.bounds import bounded_commands, bounded_texts, size_bytes
+from microbadger.image.documents import ConfigDocument
 from microbadger.image.errors import InvalidManifest, UnsupportedManifest
 from microbadger.image.fields import (
     parse_document,
@@ -33,6 +34,7 @@ from microbadger.image.fields import (
     read_time,
     require_list,
 )
+from microbadger.image.parameters import TOO_LARGE, read_parameters
 from microbadger.image.reference import is_digest
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -158,16 +160,18 @@ class Config:
     diff_ids: tuple[str, ...]
     cut: tuple[str, ...] = ()
     """A sentence about each kind of part that is left out, because it is too large."""
+    parameters: ConfigDocument | None = None  # None if they are too large, or not known
 
     @property
     def details_bytes(self) -> int:
-        """How much its labels and its history take in a document."""
-        return size_bytes(dict(self.labels)) + sum(size_bytes(step.created_by) for step in self.history)
+        """How much its labels, its history and its parameters take in a document."""
+        parts = [dict(self.labels), *(step.created_by for step in self.history), *filter(None, [self.parameters])]
+        return sum(map(size_bytes, parts))
 
     def without_details(self) -> "Config":
-        """Return the config without its labels and its history."""
+        """Return the config without its labels, its history and its parameters."""
         history = tuple(replace(step, created_by="") for step in self.history)
-        return replace(self, labels={}, history=history, cut=(*self.cut, LEFT_OUT))
+        return replace(self, labels={}, history=history, cut=(*self.cut, LEFT_OUT), parameters=None)
 
 
 @dataclass(frozen=True)
@@ -197,7 +201,9 @@ def parse_config(raw: bytes) -> Config:
     document = parse_document(raw)
     steps = [_history_step(step) for step in read_list(document.get("history"), _MAX_HISTORY)]
     commands, cut_commands = bounded_commands(step.created_by for step in steps)
-    labels, cut_labels = bounded_texts(read_texts(read_object(document.get("config")).get("Labels")), "labels")
+    fields = read_object(document.get("config"))
+    labels, cut_labels = bounded_texts(read_texts(fields.get("Labels")), "labels")
+    parameters = read_parameters(fields)
     return Config(
         platform=_platform(document) or Platform(UNKNOWN, UNKNOWN),
         created=read_time(document.get("created")),
@@ -205,7 +211,8 @@ def parse_config(raw: bytes) -> Config:
         labels=labels,
         history=tuple(map(HistoryStep, commands, (step.empty_layer for step in steps))),
         diff_ids=_diff_ids(read_object(document.get("rootfs")).get("diff_ids")),
-        cut=tuple(filter(None, (cut_labels, cut_commands))),
+        cut=tuple(filter(None, (cut_labels, cut_commands, "" if parameters is not None else TOO_LARGE))),
+        parameters=parameters,
     )
 
 

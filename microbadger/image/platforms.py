@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from microbadger.image.bounds import bounded_texts
-from microbadger.image.documents import LayerDocument, PlatformDocument, format_time, ordered
+from microbadger.image.bounds import bounded_texts, size_bytes
+from microbadger.image.documents import ConfigDocument, LayerDocument, PlatformDocument, format_time, ordered
 from microbadger.image.labels import merged_annotations, read_labels, says_something
 from microbadger.image.manifest import UNKNOWN, Config, Manifest, Platform, layer_steps
+from microbadger.image.parameters import command_without_values, without_values
 
 PREFERRED_PLATFORM = ("linux", "amd64")
 
@@ -20,6 +21,7 @@ _NO_OPERATION = "#(nop)"
 _BUILDKIT_MARK = " # buildkit"
 
 _NOT_READ = "it could not be read"
+_LARGEST_CONFIG_BYTES = 4096  # of a platform beside the main one
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,16 @@ class PlatformImage:
         os_version = self.platform.os_version or (of_config.os_version if is_same else None)
         return replace(self.platform, os=os, architecture=architecture, os_version=os_version)
 
+    @property
+    def parameters(self) -> ConfigDocument | None:
+        """How a container of it is run, None if that is not known."""
+        return self.config.parameters if self.config else None
+
+    @property
+    def config_digest(self) -> str:
+        """The digest of its config, empty if its manifest was not read."""
+        return self.manifest.config.digest if self.manifest else ""
+
     def annotations(self, of_index: Mapping[str, str]) -> dict[str, str]:
         """Return its annotations, those of the index before those of its entry and those of its manifest."""
         return merged_annotations(of_index, self.entry_annotations, self.manifest.annotations if self.manifest else {})
@@ -140,7 +152,10 @@ def describe_platform(
     if with_details:
         annotations, cut_annotations = bounded_texts(image.annotations(index_annotations), "annotations")
         optional |= {"Labels": dict(image.labels), "Annotations": annotations}  # type: ignore[dict-item]
+        optional["ConfigDigest"] = image.config_digest
         document["Layers"] = describe_layers(image)
+        if (parameters := image.parameters) is not None and size_bytes(parameters) <= _LARGEST_CONFIG_BYTES:
+            document["Config"] = parameters
         cut += [cut_annotations] if cut_annotations else []
     document.update({key: value for key, value in {**optional, "Cut": cut}.items() if value})  # type: ignore[typeddict-item]
     return ordered(PlatformDocument, document)
@@ -160,6 +175,16 @@ def describe_layers(image: PlatformImage) -> list[LayerDocument]:
         else LayerDocument(BlobSum="", Command=command_of(step.command or ""), DownloadSize=0)
         for step in (layer_steps(image.manifest, image.config) if image.manifest else ())
     ]
+
+
+def with_names_only(config: Config) -> Config:
+    """Return a config without the values of variables, neither in its parameters nor in its history."""
+    parameters = config.parameters and without_values(config.parameters)
+    env = parameters.get("Env", []) if parameters else []
+    history = (
+        replace(step, created_by=command_without_values(command_of(step.created_by), env)) for step in config.history
+    )
+    return replace(config, parameters=parameters, history=tuple(history))
 
 
 def command_of(created_by: str) -> str:

@@ -16,18 +16,22 @@ number.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from microbadger.image.reference import is_tag
 
 _TAG = re.compile(
     r"(?P<prefix>|[A-Za-z]+|[A-Za-z][A-Za-z_.-]*?[._-])[vV]?(?P<numbers>[0-9]++(?:\.[0-9]++)*+)(?P<suffix>.*)", re.ASCII
 )
-_PRE_RELEASE = re.compile(
+PRE_RELEASE = re.compile(
     r"(?:^|[._-])(?:alpha|beta|canary|cr|dev|ea|m|milestone|nightly|pre|preview|rc|snapshot|unstable)"
     r"[._-]?[0-9]*(?:$|[._-])"
     r"|^[abc][0-9]+(?:$|[._-])",  # as Python writes it: 3.13.0a1
     re.ASCII | re.IGNORECASE,
 )
+"""What marks a pre-release before or after the numbers of a release."""
+
+_PRE_RELEASE_WORD = re.compile(r"(?:alpha|beta|dev|pre|rc)[._-]?[0-9]", re.ASCII | re.IGNORECASE)
 _COMMIT = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
 _MONTH_AND_DAY = re.compile(r"[_-][0-9]{2}[_-][0-9]{2}(?![0-9])", re.ASCII)
 _SEPARATORS = re.compile(r"[._-]+")
@@ -60,7 +64,7 @@ class Release:
     def key(self) -> str:
         """What orders the releases of an image."""
         group = _STAMP if self.is_stamp else _DOTTED_OR_SHORT
-        return group + "".join(map(_comparable, self.numbers)) + self._end + _comparable_suffix(self.suffix)
+        return group + "".join(map(_comparable, self.numbers)) + self._end + comparable_text(self.suffix)
 
     @property
     def is_stamp(self) -> bool:
@@ -71,7 +75,7 @@ class Release:
 
     @property
     def is_pre_release(self) -> bool:
-        return any(_PRE_RELEASE.search(part) for part in (self.prefix, self.suffix) if part)
+        return any(PRE_RELEASE.search(part) for part in (self.prefix, self.suffix) if part)
 
     @property
     def _end(self) -> str:
@@ -83,13 +87,23 @@ class Release:
 def releases_among(tags: Iterable[str]) -> dict[str, Release]:
     """Return those of all tags of an image that are its releases."""
     tags = list(dict.fromkeys(tags))
-    groups: dict[str, dict[str, Release]] = {}
-    for tag in tags:
-        if release := _parse(tag):
-            groups.setdefault(release.prefix, {})[tag] = release
-    groups[""] = _without_commits(groups.get("", {}), tags)
+    groups = _by_prefix(tags)
     likely = sorted(groups, key=lambda prefix: _weight(prefix, groups[prefix]), reverse=True)[:_MOST_PREFIXES_TRIED]
     return next((groups[prefix] for prefix in likely if _is_common(prefix, groups[prefix], tags)), {})
+
+
+def releases_beside(tag: str, tags: Iterable[str]) -> dict[str, Release]:
+    """Return the tags that are releases with another prefix than those of the image: `jammy-20240227` beside `22.04`.
+
+    They have the prefix of the given tag, and dots or a date: `debian-12` is no such release.
+    """
+    tags = list(dict.fromkeys([*tags, tag]))
+    release = _parse(tag)
+    if release is None or not release.prefix:
+        return {}
+    group = _by_prefix(tags)[release.prefix]
+    certain = {tag: release for tag, release in group.items() if release.is_stamp or len(release.numbers) > 1}
+    return certain if tag in certain and _is_common(release.prefix, group, tags) else {}
 
 
 def highest_release(tags: Iterable[str]) -> str | None:
@@ -110,19 +124,29 @@ def _highest(releases: Mapping[str, Release]) -> str | None:
     return max(releases, key=lambda tag: releases[tag].key, default=None)
 
 
+@lru_cache(10_000)
 def _parse(tag: str) -> Release | None:
     """Return a tag as a release whatever the other tags are, None if it cannot be one.
 
-    A number without a dot that a letter follows is not a release: `7f3a2b1` is a commit.
+    A number without a dot that a letter follows is not a release: `7f3a2b1` is a commit. `17rc1` is one.
     """
     match = _TAG.fullmatch(tag) if is_tag(tag) else None
     if match is None:
         return None
     prefix, numbers, suffix = match["prefix"], match["numbers"].split("."), match["suffix"]
-    is_commit = suffix[:1].isalpha() if len(numbers) == 1 else False
+    is_commit = len(numbers) == 1 and suffix[:1].isalpha() and not _PRE_RELEASE_WORD.match(suffix)
     if is_commit or (prefix and _COMMIT.fullmatch(tag)):
         return None
     return Release(prefix, tuple(numbers), suffix)
+
+
+def _by_prefix(tags: Sequence[str]) -> dict[str, dict[str, Release]]:
+    groups: dict[str, dict[str, Release]] = {}
+    for tag in tags:
+        if release := _parse(tag):
+            groups.setdefault(release.prefix, {})[tag] = release
+    groups[""] = _without_commits(groups.get("", {}), tags)
+    return groups
 
 
 def _without_commits(plain: Mapping[str, Release], tags: Sequence[str]) -> dict[str, Release]:
@@ -152,7 +176,8 @@ def _is_common(prefix: str, group: Mapping[str, Release], tags: Sequence[str]) -
     return 2 * len(group) > sum(tag.startswith(prefix) for tag in tags)
 
 
-def _comparable_suffix(suffix: str) -> str:
+def comparable_text(suffix: str) -> str:
+    """Return what orders suffixes: without separators, and with numbers that compare as such."""
     numbered = _NUMBER.sub(lambda number: _comparable(number[0]), suffix.lower())
     return numbered.translate(_WITHOUT_SEPARATORS)
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from microbadger.image.reference import is_tag
-from microbadger.image.releases import releases_among
+from microbadger.image.releases import Release, releases_among
 
 LATEST = "latest"
 
@@ -29,14 +29,26 @@ def is_version_tag(text: str) -> bool:
 def most_specific(tags: Iterable[object], among: Iterable[object] = ()) -> str | None:
     """Return the most specific of several tags of one version, None if none is the tag of an image.
 
-    That is the release with the most numbers, preferably without a suffix; else the longest tag; `latest` last.
-    ``among`` are all tags of the image, which show what its releases are.
-
     >>> most_specific({"latest", "3", "3.20", "3.20.1"})
     '3.20.1'
     """
+    return next(iter(by_specificity(tags, among)), None)
+
+
+def by_specificity(tags: Iterable[object], among: Iterable[object] = ()) -> list[str]:
+    """Return those of several tags of one version that are tags of an image, the most specific one first.
+
+    That is the release with the most numbers, preferably without a suffix; else the longest tag; `latest` last.
+    ``among`` are all tags of the image, which show what its releases are.
+    """
     candidates = _version_tags(tags)
-    releases = releases_among([*candidates, *_version_tags(among)])
+    if len(candidates) < 2:
+        return candidates
+    return ranked(candidates, releases_among([*candidates, *_version_tags(among)]))
+
+
+def ranked(tags: Iterable[str], releases: Mapping[str, Release]) -> list[str]:
+    """Return several tags of one version, the most specific one first; ``releases`` are those of the image."""
 
     def specificity(tag: str) -> tuple[bool, bool, int, int, str, str]:
         release = releases.get(tag)
@@ -44,7 +56,7 @@ def most_specific(tags: Iterable[object], among: Iterable[object] = ()) -> str |
             return tag != LATEST, False, 0, len(tag), "", tag
         return True, not release.suffix, len(release.numbers), len(tag), release.key, tag
 
-    return max(candidates, key=specificity, default=None)
+    return sorted(tags, key=specificity, reverse=True)
 
 
 def choose(

@@ -16,7 +16,7 @@ from microbadger.http import NoThread, start_thread
 from microbadger.image import Repository, format_time
 from microbadger.logs import EventLog
 from microbadger.notifications import outbox, subscriptions
-from microbadger.notifications.messages import Announcement, message_bytes
+from microbadger.notifications.messages import Announcement, message_bytes, message_headers
 from microbadger.notifications.outbox import Attempt, Message, State
 from microbadger.notifications.receivers import Scope
 from microbadger.notifications.subscriptions import Subscription
@@ -149,7 +149,8 @@ class Delivery:
             at=format_time(now),
         )
         body = message_bytes(announcement, subscription.format)
-        return Message(outbox.new_id(), body.decode(), 1, now)
+        headers = message_headers(announcement, subscription.format)
+        return Message(outbox.new_id(), body.decode(), 1, now, headers)
 
 
 def lease_name(subscription_id: str) -> str:

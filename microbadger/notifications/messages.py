@@ -1,31 +1,49 @@
-"""Describes changes in the format of each receiver: documents in, the JSON of a message out.
+"""Describes changes in the format of each receiver: documents in, the body and the headers of a message out.
 
 ``microbadger`` is the message that microbadger.com sent, of which Slack shows the ``text``; ``json`` has the most
-details. The others are for chats: they name a few tags, and link to the page for the rest. Text from a registry is
+details. The others are for people: they name a few tags, and link to the page for the rest. Text from a registry is
 escaped as the receiver requires, and every message is bounded.
 """
 
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from dataclasses import dataclass, field, replace
 
-from microbadger.badges import platform_text, size_text
-from microbadger.image import DOCKER_HUB, Changes, ImageDocument, VersionDocument, tags_of
+from microbadger.image import (
+    DOCKER_HUB,
+    ChangeDocument,
+    Changes,
+    ImageDocument,
+    Move,
+    TagPatterns,
+    VersionDocument,
+    difference_lines,
+    moves_of,
+    platform_text,
+    short_digest,
+    shortened,
+    size_text,
+    versions_by_tag,
+)
+from microbadger.notifications.ntfy import ntfy_headers, ntfy_text
 
 _MOST_TAGS = 500
 _MOST_TAG_BYTES = 48 * 1024
+_MOST_DIFFERENCE_BYTES = 12 * 1024
 _MOST_LINES = 20
-_MOST_LINE_CHARACTERS = 3500  # Slack parts a message above 4000, Discord refuses a description above 4096
+# Slack parts a message above 4000 characters, Discord refuses a description above 4096, and ntfy makes an attachment of
+# a message above 4096 bytes.
+_MOST_LINES_BYTES = 3500
+_MOST_FACTS = 6  # that differ, of tags that moved together
 _TITLE_CHARACTERS = 128  # half of what Discord allows, because escaping doubles at most
-_SHORT_SHA = 12
 _MOST_LABELS = 20
-_LABEL_LENGTH = 200
+_MOST_CHARACTERS = 200  # of a label, a platform or a fact
 _MOST_PLATFORMS = 30
 _BLUE = 0x007EC6  # of the badges
 _MARKDOWN = re.compile(r"([\\`*_~|\[\]()<>])")
 
+NTFY = "ntfy"
 NEW, CHANGED, DELETED = "new", "changed", "deleted"
 
 Message = dict[str, object]
@@ -35,7 +53,8 @@ Message = dict[str, object]
 class TagChange:
     """How one tag moved, with the version it named before and the one it names now.
 
-    ``sha`` is the new one, or the last one of a tag that is gone.
+    ``sha`` is the new one, or the last one of a tag that is gone. ``entry`` is what the log of changes says of the tag,
+    and ``move`` of those that moved with it.
     """
 
     tag: str
@@ -43,6 +62,18 @@ class TagChange:
     sha: str
     old: VersionDocument | None
     new: VersionDocument | None
+    entry: Mapping[str, object] = field(default_factory=dict)
+    move: Move | None = None
+
+    @property
+    def phrase(self) -> str:
+        """What happened to it, such as ``moved from 1.2 to 1.3``."""
+        if self.move is None:
+            return self.kind
+        if self.move.is_rebuild:
+            return "rebuilt"
+        names = (("from", self.move.old_name), ("to", self.move.new_name))
+        return " ".join(["moved", *(f"{word} {name}" for word, name in names if name)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,36 +99,59 @@ class Announcement:
         return f"MicroBadger: {kind} {self.image_name} has changed"
 
 
-def announce_changes(before: ImageDocument, after: ImageDocument, changes: Changes, page_url: str) -> Announcement:
-    """Return the announcement of changes between two documents of an image."""
-    old, new = _by_tag(before), _by_tag(after)
+def announce_changes(
+    before: ImageDocument,
+    after: ImageDocument,
+    changes: Changes,
+    page_url: str,
+    change: ChangeDocument | None = None,
+) -> Announcement:
+    """Return the announcement of changes between two documents of an image, with what the log says of them."""
+    old, new = versions_by_tag(before), versions_by_tag(after)
     kinds = ((NEW, changes.new), (CHANGED, changes.changed), (DELETED, changes.deleted))
+    logged = (*change["New"], *change["Changed"], *change["Deleted"]) if change else ()
+    entries: dict[str, Mapping[str, object]] = {entry["tag"]: entry for entry in logged}
+    moves = {tag: move for move in moves_of(change) for tag in move.tags} if change else {}
     return Announcement(
         image_name=after["ImageName"],
         registry=after["Registry"],
         page_url=page_url,
         at=after["UpdatedAt"],
         tags=tuple(
-            TagChange(tag, kind, sha, old.get(tag), new.get(tag)) for kind, tags in kinds for tag, sha in tags.items()
+            TagChange(tag, kind, sha, old.get(tag), new.get(tag), entries.get(tag, {}), moves.get(tag))
+            for kind, tags in kinds
+            for tag, sha in tags.items()
         ),
     )
 
 
 def matching(changes: Changes, patterns: Iterable[str]) -> Changes:
-    """Return the changes of tags that match one of the patterns, such as ``1.*``, or all if there is no pattern."""
-    wanted = tuple(patterns)
-    if not wanted:
-        return changes
+    """Return the changes of the tags that patterns choose, such as ``1.*``; all if there is no pattern."""
+    wanted = TagPatterns(patterns)
 
     def chosen(tags: Mapping[str, str]) -> dict[str, str]:
-        return {tag: sha for tag, sha in tags.items() if any(fnmatchcase(tag, pattern) for pattern in wanted)}
+        return {tag: sha for tag, sha in tags.items() if wanted.choose(tag)}
 
     return Changes(chosen(changes.new), chosen(changes.changed), chosen(changes.deleted))
 
 
+def without_rebuilds(changes: Changes, change: ChangeDocument | None) -> Changes:
+    """Return the changes without the tags whose version was only rebuilt, by what the log says of them."""
+    moved = change["Changed"] if change else []
+    rebuilt = {entry["tag"] for entry in moved if entry.get("Kind") == "rebuilt"}
+    return replace(changes, changed={tag: sha for tag, sha in changes.changed.items() if tag not in rebuilt})
+
+
 def message_bytes(announcement: Announcement, format_: str) -> bytes:
     """Return the body of the message in one of the ``FORMATS``."""
-    return json.dumps(FORMATS[format_](announcement), separators=(",", ":")).encode()
+    content = FORMATS[format_](announcement)
+    return (content if isinstance(content, str) else _json_text(content)).encode()
+
+
+def message_headers(announcement: Announcement, format_: str) -> dict[str, str]:
+    """Return the headers by which a message in one of the ``FORMATS`` differs from one in JSON."""
+    title = f"{announcement.image_name} has changed"
+    return ntfy_headers(title, announcement.page_url) if format_ == NTFY else {}
 
 
 def _microbadger(announcement: Announcement) -> Message:
@@ -156,6 +210,7 @@ def _teams(announcement: Announcement) -> Message:
 def _json(announcement: Announcement) -> Message:
     """The members on top are those that the Standard Webhooks specification recommends."""
     tags = list(_within(map(_tag_details, announcement.tags), _MOST_TAG_BYTES))
+    _add_differences(tags, announcement.tags)
     data: Message = {
         "ImageName": announcement.image_name,
         "Registry": announcement.registry,
@@ -168,28 +223,65 @@ def _json(announcement: Announcement) -> Message:
     return {"type": kind, "timestamp": announcement.at, "data": data}
 
 
-FORMATS: Mapping[str, Callable[[Announcement], Message]] = {
+def _ntfy(announcement: Announcement) -> str:
+    """https://docs.ntfy.sh/publish/"""
+    lines = _chat_lines(announcement, escape=str, code=str)
+    return ntfy_text(lines) or announcement.sentence
+
+
+FORMATS: Mapping[str, Callable[[Announcement], Message | str]] = {
     "microbadger": _microbadger,
     "slack": _slack,
     "discord": _discord,
     "teams": _teams,
+    NTFY: _ntfy,
     "json": _json,
 }
 
 
 def _chat_lines(announcement: Announcement, *, escape: Callable[[str], str], code: Callable[[str], str]) -> list[str]:
-    """Return a line for each tag: how it moved, from which digest to which, and the download sizes."""
+    """Return a line for each tag: how it moved, from which digest to which, and the download sizes.
+
+    What differs follows the first of the tags that moved together, as far as there is room beside all tags.
+    """
     lines: list[str] = []
-    left = _MOST_LINE_CHARACTERS
+    left_bytes = _MOST_LINES_BYTES
     for change in announcement.tags[:_MOST_LINES]:
-        facts = filter(None, (_moved(_short_sha, change), _moved(_size, change)))
-        line = f"• {code(change.tag)} {change.kind}" + escape("".join(f", {fact}" for fact in facts))
-        left -= len(line) + 1
-        if left < 0:
+        facts = filter(None, (change.phrase, _moved(_short_sha, change), _moved(_size, change)))
+        line = f"• {code(change.tag)} {escape(', '.join(facts))}"
+        if _size_bytes(line) > left_bytes:
             break
+        left_bytes -= _size_bytes(line)
         lines.append(line)
     more = len(announcement.tags) - len(lines)
-    return [*lines, f"and {more} more"] if more else lines
+    shown = list(_with_facts(zip(lines, announcement.tags, strict=False), escape, left_bytes))
+    return [*shown, f"and {more} more"] if more else shown
+
+
+def _with_facts(
+    lines: Iterable[tuple[str, TagChange]], escape: Callable[[str], str], left_bytes: int
+) -> Iterator[str]:
+    """Yield each line with what differs between the versions that it names, unless another line has said so."""
+    said: set[tuple[str, str]] = set()
+    for line, change in lines:
+        yield line
+        move = change.move
+        if move is None or (move.old_digest, move.new_digest) in said:
+            continue
+        said.add((move.old_digest, move.new_digest))
+        for fact in difference_lines(move.difference, _MOST_FACTS):
+            text = f"   {escape(_printable(_cut(fact)))}"
+            left_bytes -= _size_bytes(text)
+            if left_bytes >= 0:
+                yield text
+
+
+def _size_bytes(line: str) -> int:
+    return len(line.encode()) + 1
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _moved(describe: Callable[[VersionDocument], str], change: TagChange) -> str:
@@ -199,7 +291,7 @@ def _moved(describe: Callable[[VersionDocument], str], change: TagChange) -> str
 
 
 def _short_sha(version: VersionDocument) -> str:
-    return version["SHA"][:_SHORT_SHA]
+    return short_digest(version["Digest"])
 
 
 def _size(version: VersionDocument) -> str:
@@ -220,6 +312,7 @@ def _markdown_text(text: str) -> str:
 
 def _tag_details(change: TagChange) -> Message:
     details: Message = {"Tag": change.tag, "Change": change.kind}
+    details |= {name: change.entry[name] for name in ("Kind", "OldTags", "NewTags") if name in change.entry}
     if change.old:
         details["Old"] = _version_details(change.old)
     if change.new:
@@ -227,6 +320,17 @@ def _tag_details(change: TagChange) -> Message:
     if change.old and change.new and _is_read(change.old) and _is_read(change.new):
         details["Labels"] = _label_changes(change.old.get("Labels", {}), change.new.get("Labels", {}))
     return details
+
+
+def _add_differences(tags: Iterable[Message], changes: Iterable[TagChange]) -> None:
+    """Add what differs to the tags that moved, as long as there is room for it."""
+    left_bytes = _MOST_DIFFERENCE_BYTES
+    for details, change in zip(tags, changes, strict=False):
+        difference = change.entry.get("Difference")
+        size = len(_json_text(difference)) if difference else 0
+        if 0 < size <= left_bytes:
+            details["Difference"] = difference
+            left_bytes -= size
 
 
 def _version_details(version: VersionDocument) -> Message:
@@ -255,17 +359,19 @@ def _label_changes(old: Mapping[str, str], new: Mapping[str, str]) -> Message:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _LABEL_LENGTH else f"{text[: _LABEL_LENGTH - 1]}…"
+    return shortened(text, _MOST_CHARACTERS)
+
+
+def _json_text(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _within(entries: Iterable[Message], most_bytes: int) -> Iterator[Message]:
     left_bytes = most_bytes
     for entry in entries:
-        left_bytes -= len(json.dumps(entry, separators=(",", ":")))
+        left_bytes -= len(_json_text(entry))
         if left_bytes < 0:
             return
         yield entry
 
 
-def _by_tag(image: ImageDocument) -> dict[str, VersionDocument]:
-    return {tag: version for version in image["Versions"] for tag in tags_of(version)}

@@ -12,11 +12,18 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from microbadger.image import Changes, ImageDocument
+from microbadger.image import ChangeDocument, Changes, ImageDocument
 from microbadger.notifications import outbox, subscriptions
 from microbadger.notifications.delivery import Delivery, Send, lease_name
-from microbadger.notifications.messages import announce_changes, matching, message_bytes
+from microbadger.notifications.messages import (
+    announce_changes,
+    matching,
+    message_bytes,
+    message_headers,
+    without_rebuilds,
+)
 from microbadger.notifications.outbox import Attempt, DeliveryDocument
+from microbadger.notifications.receivers import is_same_server
 from microbadger.notifications.signing import new_secret
 from microbadger.notifications.subscriptions import Subscription
 from microbadger.store import LEASES, Counts, Database, Leases
@@ -71,12 +78,16 @@ class Notifications:
             id=secrets.token_hex(8), image_name=image_name, url=url, secret=new_secret(), **options
         )
         subscription.check(self._base_url)
+        subscription.check_patterns()
         with self._database.write(durable=True) as connection:
             subscriptions.insert(connection, subscription)
         return subscription
 
     def change(self, subscription_id: str, **fields: Any) -> Subscription | None:
-        """Change fields of a subscription and return it, or None if there is none of that id. Raises as `add`."""
+        """Change fields of a subscription and return it, or None if there is none of that id. Raises as `add`.
+
+        The authorization is for one server: it is forgotten if the URL of another one takes the place of that.
+        """
         with self._database.write(durable=True) as connection:
             before = subscriptions.lock(connection, subscription_id)
             if before is None:
@@ -84,7 +95,11 @@ class Notifications:
             after = replace(before, **fields)
             if after.url != before.url:
                 after = replace(after, is_by_operator=False)
+                if "authorization_header" not in fields and not is_same_server(before.url, after.url):
+                    after = replace(after, authorization_header="")
             after.check(self._base_url)
+            if after.tags != before.tags:
+                after.check_patterns()
             subscriptions.update(connection, after)
         return after
 
@@ -97,21 +112,33 @@ class Notifications:
             connection.execute(LEASES.delete().where(LEASES.c.name == lease_name(subscription_id)))
         return True
 
-    def announce(self, connection: Connection, before: ImageDocument, after: ImageDocument, changes: Changes) -> None:
-        """Write the messages about changes within the transaction that writes the record; nothing is sent."""
+    def announce(
+        self,
+        connection: Connection,
+        before: ImageDocument,
+        after: ImageDocument,
+        changes: Changes,
+        change: ChangeDocument | None = None,
+    ) -> None:
+        """Write the messages about changes within the transaction that writes the record; nothing is sent.
+
+        ``change`` is what the log says of them.
+        """
         if not changes:
             return
+        without = without_rebuilds(changes, change)
         for subscription in subscriptions.lock_interested(connection, after["ImageName"]):
-            if chosen := matching(changes, subscription.tags):
-                announcement = announce_changes(before, after, chosen, self.page_url(subscription))
+            if chosen := matching(changes if subscription.wants_rebuilt else without, subscription.tags):
+                announcement = announce_changes(before, after, chosen, self.page_url(subscription), change)
                 body = message_bytes(announcement, subscription.format).decode()
-                outbox.put(connection, subscription.id, body, self._now())
+                headers = message_headers(announcement, subscription.format)
+                outbox.put(connection, subscription.id, body, self._now(), headers)
 
     def resend(self, subscription_id: str) -> int:
-        """Have the parked messages of a subscription sent again; return how many they are."""
+        """Have the parked messages of a subscription sent again, and those that wait at once; return their number."""
         with self._database.write(durable=True) as connection:
             subscriptions.lock(connection, subscription_id)
-            return outbox.unpark(connection, subscription_id, self._now())
+            return outbox.resend(connection, subscription_id, self._now())
 
     def status(self, subscription_id: str) -> DeliveryStatus:
         """Return how the deliveries of a subscription stand."""

@@ -8,9 +8,10 @@ caller, who has locked the subscription by `microbadger.notifications.subscripti
 import json
 import random
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Literal, NotRequired, TypedDict
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Table, bindparam, func, select
@@ -18,14 +19,19 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Table, bindparam, 
 from microbadger.image import format_time, parse_kept
 from microbadger.store import DELIVERIES, END_OF_TIME, MESSAGES, SUBSCRIPTIONS
 
-# The first delays of the schedule that the Standard Webhooks specification gives as an example.
-_DELAYS = (timedelta(seconds=5), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
+# The example of a schedule in https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+_DELAYS = (
+    *(timedelta(seconds=5), timedelta(minutes=5), timedelta(minutes=30)),
+    *(timedelta(hours=hours) for hours in (2, 5, 10, 14, 20, 24)),
+)
 _MOST_ATTEMPTS = len(_DELAYS) + 1
 _JITTER = 0.1
-_LONGEST_DELAY = timedelta(hours=12)  # a message that is due later was written when the clock was wrong
+_LONGEST_DELAY = timedelta(hours=48)  # a message that is due later was written when the clock was wrong
 _MOST_WAITING = 100
 _MOST_PARKED = 100
 _MOST_DELIVERIES = 10
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 State = Literal["waiting", "delivered", "parked", "failed"]
 
@@ -47,12 +53,13 @@ class DeliveryDocument(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message on its way; ``body`` is what is sent, to the byte."""
+    """A message on its way; ``body`` is what is sent, to the byte, and ``headers`` say what is not JSON about it."""
 
     id: str
     body: str
     attempts: int
     due_at: datetime
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,7 @@ class Attempt:
         """Return the entry of the history after this attempt."""
         delivery = DeliveryDocument(
             WebhookURL=url,
-            Message=parse_kept(message.body, object),
+            Message=message.body if message.headers else parse_kept(message.body, object),
             Attempts=message.attempts,
             StatusCode=self.status,
             Response=self.response,
@@ -92,10 +99,12 @@ def new_id() -> str:
     return f"msg_{secrets.token_hex(16)}"
 
 
-def put(connection: Connection, subscription_id: str, body: str, now: datetime) -> None:
+def put(
+    connection: Connection, subscription_id: str, body: str, now: datetime, headers: Mapping[str, str] = _NO_HEADERS
+) -> None:
     """Append a message. Of those that wait or are parked, the oldest ones make room."""
     row = {"id": new_id(), "subscription_id": subscription_id, "body": body, "attempts": 0, "is_parked": False}
-    connection.execute(_PUT, {**row, "due_at": now.timestamp()})
+    connection.execute(_PUT, {**row, "due_at": now.timestamp(), "headers": json.dumps(dict(headers))})
     connection.execute(_PARK_OLDEST, {"subscription": subscription_id})
     connection.execute(_DROP_OLDEST_PARKED, {"subscription": subscription_id})
 
@@ -108,7 +117,7 @@ def due(connection: Connection, now: datetime) -> list[str]:
 def first_due(connection: Connection, subscription_id: str, now: datetime) -> Message | None:
     """Return the first message that waits for a subscription if it is due, else None."""
     row = connection.execute(_FIRST, {"subscription": subscription_id}).one_or_none()
-    message = Message(row.id, row.body, row.attempts, _time(row.due_at)) if row else None
+    message = Message(row.id, row.body, row.attempts, _time(row.due_at), _headers(row.headers)) if row else None
     return message if message and _is_due(message.due_at, now) else None
 
 
@@ -132,9 +141,11 @@ def remember(connection: Connection, subscription_id: str, delivery: DeliveryDoc
     connection.execute(_DROP_OLDEST_DELIVERIES, {"subscription": subscription_id})
 
 
-def unpark(connection: Connection, subscription_id: str, now: datetime) -> int:
-    """Have parked messages sent again, each in its old place; return how many they are."""
-    return connection.execute(_UNPARK, {"subscription": subscription_id, "now": now.timestamp()}).rowcount
+def resend(connection: Connection, subscription_id: str, now: datetime) -> int:
+    """Have parked messages sent again, each in its old place, and all others without delay; return their number."""
+    values = {"subscription": subscription_id, "now": now.timestamp()}
+    waiting = connection.execute(_HASTEN, values).rowcount
+    return waiting + connection.execute(_UNPARK, values).rowcount
 
 
 def history(connection: Connection, subscription_id: str) -> list[DeliveryDocument]:
@@ -185,6 +196,11 @@ def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds if 0 <= seconds < END_OF_TIME else 0, UTC)
 
 
+def _headers(text: str) -> dict[str, str]:
+    """Return headers that were kept; none where they are damaged."""
+    return parse_kept(text, dict[str, str]) or {}
+
+
 def _lengths(connection: Connection, statement: Any) -> tuple[int, int]:
     found = {row.is_parked: row.length for row in connection.execute(statement)}
     return found.get(False, 0), found.get(True, 0)
@@ -230,6 +246,7 @@ _POSTPONE = (
 )
 _PARK_OLDEST = MESSAGES.update().where(_is_beyond(_MOST_WAITING, MESSAGES, _waits)).values(is_parked=True)
 _DROP_OLDEST_PARKED = MESSAGES.delete().where(_is_beyond(_MOST_PARKED, MESSAGES, _is_parked))
+_HASTEN = MESSAGES.update().where(_waits(MESSAGES)).values(due_at=bindparam("now"))
 _UNPARK = MESSAGES.update().where(_is_parked(MESSAGES)).values(is_parked=False, attempts=0, due_at=bindparam("now"))
 _LENGTHS = select(MESSAGES.c.is_parked, func.count().label("length")).group_by(MESSAGES.c.is_parked)
 _REMEMBER = DELIVERIES.insert()

@@ -52,6 +52,14 @@ class Scope(Enum):
             )
 
 
+def is_same_server(one: str, other: str) -> bool:
+    """Return whether two URLs lead to the same scheme, host and port; an invalid one leads nowhere."""
+    try:
+        return Origin.of(one) == Origin.of(other)
+    except ValueError:
+        return False
+
+
 def _origin(url: str) -> Origin:
     """Return where a request to a URL goes, parsed as the connection will parse it."""
     if len(url) > _MAX_URL_LENGTH or not url.isprintable() or " " in url:

@@ -25,6 +25,7 @@ from microbadger.notifications.subscriptions import Subscription
 
 _TIMEOUT_SECONDS = 10.0
 _MAX_RESPONSE_BYTES = 1024
+_LONGEST_WAIT_SECONDS = 24 * 3600.0
 
 
 class Sender:
@@ -55,12 +56,24 @@ class Sender:
         body = message.body.encode()
         headers = {
             "Content-Type": "application/json",
+            **message.headers,
             "Connection": "close",
+            **({"Authorization": subscription.authorization_header} if subscription.authorization_header else {}),
             **signed_headers(subscription.secret, message.id, int(self._clock()), body),
         }
         with closing(Client(self._network, scope.allows, limits=self._limits)) as client:
+            # A receiver may repeat the header in its answer: it is removed, so it must be read whole.
+            most_bytes = _MAX_RESPONSE_BYTES + len(subscription.authorization_header)
             answer = client.send(
-                "POST", Url.of(subscription.url), headers, body, max_bytes=_MAX_RESPONSE_BYTES, is_begin_enough=True
+                "POST", Url.of(subscription.url), headers, body, max_bytes=most_bytes, is_begin_enough=True
             )
-        delay_seconds = retry_after_seconds(answer.headers, self._clock())
-        return Attempt(answer.status, answer.body.decode("utf-8", "replace"), retry_after_seconds=delay_seconds)
+        delay_seconds = retry_after_seconds(answer.headers, self._clock(), at_most=_LONGEST_WAIT_SECONDS)
+        return Attempt(answer.status, _shown(answer.body, subscription), retry_after_seconds=delay_seconds)
+
+
+def _shown(answer: bytes, subscription: Subscription) -> str:
+    """Return the begin of an answer as the history keeps it."""
+    header = subscription.authorization_header
+    for secret in filter(None, (header, header.rpartition(" ")[2])):
+        answer = answer.replace(secret.encode(), b"*" * len(secret))
+    return answer[:_MAX_RESPONSE_BYTES].decode("utf-8", "replace")

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from microbadger.image import InvalidReference, Repository, image_name, parse_kept
+from microbadger.image import InvalidPatterns, InvalidReference, Repository, check_patterns, image_name, parse_kept
 from microbadger.notifications.messages import FORMATS
 from microbadger.notifications.receivers import Scope
 from microbadger.notifications.signing import is_secret
@@ -20,9 +20,9 @@ from microbadger.store import SUBSCRIPTIONS
 
 DEFAULT_FORMAT = "microbadger"
 MOST_SUBSCRIPTIONS = 1000
-_MOST_PATTERNS = 50
 _NO_TAG = ("-",)  # a pattern that fits none
-_PATTERN = re.compile(r"[\w.*?\[\]!-]{1,128}", re.ASCII)
+_MOST_AUTHORIZATION = 2048
+_AUTHORIZATION = re.compile(rf"(?:[!-~](?:[ -~]{{0,{_MOST_AUTHORIZATION - 2}}}[!-~])?)?")
 
 
 class InvalidSubscription(ValueError):
@@ -33,7 +33,9 @@ class InvalidSubscription(ValueError):
 class Subscription:
     """A URL that gets a message when tags of an image change; with ``tags``, patterns such as ``1.*``, only those.
 
-    ``is_by_operator`` says that it was made at the command line, and may lead to a private address.
+    ``is_by_operator`` says that it was made at the command line, and may lead to a private address; ``wants_rebuilt``
+    that it also gets messages about tags whose version was only rebuilt. The ``authorization_header`` is a secret that
+    is sent to the receiver.
     """
 
     id: str
@@ -44,6 +46,8 @@ class Subscription:
     format: str = DEFAULT_FORMAT
     is_enabled: bool = True
     is_by_operator: bool = False
+    wants_rebuilt: bool = False
+    authorization_header: str = field(default="", repr=False)
 
     def scope(self, base_url: str) -> Scope:
         """Return how far the messages may go."""
@@ -54,14 +58,22 @@ class Subscription:
         return f"{base_url}/{ImagePaths(self.image_name).page_url}"
 
     def check(self, base_url: str) -> None:
-        """Raise InvalidReceiver or InvalidSubscription if a field is invalid."""
+        """Raise InvalidReceiver or InvalidSubscription if a field other than the tag patterns is invalid."""
         self.scope(base_url).check(self.url)
         if self.format not in FORMATS:
             raise InvalidSubscription(f"{self.format!r} is not a format: use one of {', '.join(FORMATS)}.")
-        if len(self.tags) > _MOST_PATTERNS:
-            raise InvalidSubscription(f"A subscription can have {_MOST_PATTERNS} tag patterns at most.")
-        if invalid := [pattern for pattern in self.tags if not _PATTERN.fullmatch(pattern)]:
-            raise InvalidSubscription(f"{invalid[0]!r} is not a tag pattern: write 1.2, 1.* or v[0-9]*.")
+        if not _AUTHORIZATION.fullmatch(self.authorization_header):
+            raise InvalidSubscription(
+                f"An authorization is one line of at most {_MOST_AUTHORIZATION} printable ASCII characters, such as"
+                " Bearer and a token."
+            )
+
+    def check_patterns(self) -> None:
+        """Raise InvalidSubscription if a tag pattern is invalid, or if they choose no tag."""
+        try:
+            check_patterns(self.tags)
+        except InvalidPatterns as error:
+            raise InvalidSubscription(str(error)) from error
 
 
 def read_all(connection: Connection) -> list[Subscription]:

@@ -7,10 +7,21 @@ that of an entry, so both keep their identity, and the same log gives the same b
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 from urllib.parse import quote
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from microbadger.image import ChangeDocument, ChangeLogDocument, document_bytes
+from microbadger.image import (
+    ChangeDocument,
+    ChangedTagDocument,
+    ChangeLogDocument,
+    DeletedTagDocument,
+    NewTagDocument,
+    change_title,
+    difference_lines,
+    document_bytes,
+    moves_of,
+)
 from microbadger.site.paths import ImagePaths
 
 MEDIA_TYPE = "application/atom+xml"
@@ -18,85 +29,105 @@ MOST_ENTRIES = 50
 _NAMESPACE = "http://www.w3.org/2005/Atom"
 _AUTHOR = "MicroBadger"
 _BEFORE_ANY_CHANGE = "1970-01-01T00:00:00Z"  # a feed must have a time, and an empty one has nothing to take it from
-_TAGS_IN_A_TITLE = 3
-_DIGESTS_IN_A_TITLE = 2
 _SENTENCES = 100
-_SHORT_DIGEST_LENGTH = len("sha256:") + 12
+_FACTS = 12  # that differ between two versions
 # https://www.w3.org/TR/xml/#charsets, and the controls beyond ASCII, which it discourages.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
+class Entry(NamedTuple):
+    """A change of an image under its title, and what a feed shows of it: all, or only some tags.
+
+    Whatever is shown, the id of an entry follows from the image and the whole change.
+    """
+
+    image_name: str
+    change: ChangeDocument
+    shown: ChangeDocument
+    title: str
+
+
 def feed(log: ChangeLogDocument, base_url: str) -> bytes:
     """Return the feed of a log, with an entry for each of the last changes, the newest first."""
-    paths = ImagePaths(log["ImageName"])
-    page_url, feed_url = (f"{base_url}/{quote(path, safe='/:')}" for path in (f"{paths.page_url}/", paths.feed))
-    changes = log["Changes"][:MOST_ENTRIES]
+    name = log["ImageName"]
+    entries = [Entry(name, change, change, change_title(change)) for change in log["Changes"][:MOST_ENTRIES]]
+    return written(f"Changes of {name}", feed_url(name, base_url), page_url(name, base_url), entries, base_url)
+
+
+def written(title: str, url: str, about_url: str, entries: Sequence[Entry], base_url: str) -> bytes:
+    """Return the feed at an address about what is at another one, with its entries, the newest first."""
     root = Element("feed", {"xmlns": _NAMESPACE, "xml:lang": "en"})
-    _add(root, "id", feed_url)
-    _add(root, "title", f"Changes of {log['ImageName']}")
-    _add(root, "updated", changes[0]["Time"] if changes else _BEFORE_ANY_CHANGE)
+    _add(root, "id", url)
+    _add(root, "title", title)
+    _add(root, "updated", entries[0].change["Time"] if entries else _BEFORE_ANY_CHANGE)
     _add(SubElement(root, "author"), "name", _AUTHOR)
-    _link(root, "self", MEDIA_TYPE, feed_url)
-    _link(root, "alternate", "text/html", page_url)
-    for change in changes:
-        _add_entry(root, change, feed_url, page_url)
+    _link(root, "self", MEDIA_TYPE, url)
+    _link(root, "alternate", "text/html", about_url)
+    for entry in entries:
+        _add_entry(root, entry, base_url)
     content: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
     return content + b"\n"
 
 
-def title(change: ChangeDocument) -> str:
-    """Return a change in a few words, such as ``latest moved to sha256:6457d53fb065, 1.2.3 is new``."""
-    new, gone = [tag["tag"] for tag in change["New"]], [tag["tag"] for tag in change["Deleted"]]
-    phrases = list(_moves(change))
-    if new:
-        phrases.append(f"{_listed(new)} {'is' if len(new) == 1 else 'are'} new")
-    if gone:
-        phrases.append(f"{_listed(gone)} {'is' if len(gone) == 1 else 'are'} gone")
-    return ", ".join(phrases)
+def feed_url(image_name: str, base_url: str) -> str:
+    """Return the address of the feed of an image."""
+    return f"{base_url}/{quote(ImagePaths(image_name).feed, safe='/:')}"
 
 
-def sentences(change: ChangeDocument) -> Iterator[str]:
-    """Yield what happened to each tag."""
-    for moved in change["Changed"]:
-        yield f"{moved['tag']} moved from {moved['OldDigest']} to {moved['NewDigest']}."
+def page_url(image_name: str, base_url: str) -> str:
+    """Return the address of the page of an image."""
+    return f"{base_url}/{quote(ImagePaths(image_name).page_url, safe='/:')}/"
+
+
+def identity(change: ChangeDocument) -> str:
+    """Return what an entry is known by for ever: a hash of the fields that a change has always had."""
+    lasting = ChangeDocument(
+        Time=change["Time"],
+        New=[NewTagDocument(tag=new["tag"], SHA=new["SHA"], Digest=new["Digest"]) for new in change["New"]],
+        Changed=[
+            ChangedTagDocument(tag=moved["tag"], OldDigest=moved["OldDigest"], NewDigest=moved["NewDigest"])
+            for moved in change["Changed"]
+        ],
+        Deleted=[DeletedTagDocument(tag=gone["tag"], Digest=gone["Digest"]) for gone in change["Deleted"]],
+    )
+    return hashlib.sha256(document_bytes(lasting)).hexdigest()[:32]
+
+
+def _add_entry(root: Element, entry: Entry, base_url: str) -> None:
+    element = SubElement(root, "entry")
+    _add(element, "id", f"{feed_url(entry.image_name, base_url)}#{identity(entry.change)}")
+    _add(element, "title", entry.title)
+    _add(element, "updated", entry.change["Time"])
+    _link(element, "alternate", "text/html", page_url(entry.image_name, base_url))
+    _add(element, "content", entry_text(entry.shown)).set("type", "text")
+
+
+def entry_text(change: ChangeDocument) -> str:
+    """Return what happened to each tag, and below tags that moved together what differs."""
+    sentences = [*_moved(change), *_new_and_gone(change)]
+    lines = [line for sentence, facts in sentences[:_SENTENCES] for line in (sentence, *facts)]
+    rest = [f"{len(sentences) - _SENTENCES} more tags changed."] if len(sentences) > _SENTENCES else []
+    return "\n".join([*lines, *rest])
+
+
+def _moved(change: ChangeDocument) -> Iterator[tuple[str, list[str]]]:
+    for move in moves_of(change):
+        old, new = _named(move.old_name, move.old_digest), _named(move.new_name, move.new_digest)
+        facts = [f"- {line}" for line in difference_lines(move.difference, _FACTS)]
+        for tag in move.tags:
+            verb = "was rebuilt and moved" if move.is_rebuild else "moved"
+            yield f"{tag} {verb} from {old} to {new}.", facts if tag == move.tags[-1] else []
+
+
+def _new_and_gone(change: ChangeDocument) -> Iterator[tuple[str, list[str]]]:
     for new in change["New"]:
-        yield f"{new['tag']} is new: {new['Digest']}."
+        yield f"{new['tag']} is new: {new['Digest']}.", []
     for gone in change["Deleted"]:
-        yield f"{gone['tag']} is gone. It was {gone['Digest']}."
+        yield f"{gone['tag']} is gone. It was {gone['Digest']}.", []
 
 
-def _add_entry(root: Element, change: ChangeDocument, feed_url: str, page_url: str) -> None:
-    entry = SubElement(root, "entry")
-    _add(entry, "id", f"{feed_url}#{hashlib.sha256(document_bytes(change)).hexdigest()[:32]}")
-    _add(entry, "title", title(change))
-    _add(entry, "updated", change["Time"])
-    _link(entry, "alternate", "text/html", page_url)
-    _add(entry, "content", _content(change)).set("type", "text")
-
-
-def _content(change: ChangeDocument) -> str:
-    shown = list(sentences(change))
-    rest = [f"{len(shown) - _SENTENCES} more tags changed."] if len(shown) > _SENTENCES else []
-    return "\n".join([*shown[:_SENTENCES], *rest])
-
-
-def _moves(change: ChangeDocument) -> Iterator[str]:
-    tags_by_digest: dict[str, list[str]] = {}
-    for moved in change["Changed"]:
-        tags_by_digest.setdefault(moved["NewDigest"], []).append(moved["tag"])
-    if len(tags_by_digest) > _DIGESTS_IN_A_TITLE:
-        yield f"{_listed([moved['tag'] for moved in change['Changed']])} moved"
-        return
-    for digest, tags in tags_by_digest.items():
-        yield f"{_listed(tags)} moved to {digest[:_SHORT_DIGEST_LENGTH]}"
-
-
-def _listed(tags: Sequence[str]) -> str:
-    """Return tags as a text: all of them if they are few, else the first ones and how many more there are."""
-    if len(tags) == 1:
-        return tags[0]
-    shown, rest = tags[:_TAGS_IN_A_TITLE], len(tags) - _TAGS_IN_A_TITLE
-    return f"{', '.join(shown)} and {rest} more" if rest > 0 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+def _named(name: str, digest: str) -> str:
+    return f"{name} ({digest})" if name else digest
 
 
 def _add(parent: Element, name: str, text: str) -> Element:

@@ -18,7 +18,8 @@ from typing import TypeVar
 
 from microbadger.logs import EventLog
 from microbadger.site.bucket_address import BucketAddress
-from microbadger.site.objects import BucketAway, Changed, NothingThere, Objects, ObjectsError, is_md5_of
+from microbadger.site.media_types import etag_of
+from microbadger.site.objects import BucketAway, Changed, NothingThere, Objects, ObjectsError
 from microbadger.site.paths import HOME
 from microbadger.site.tree import Overtaken, PublishError, Seen, cannot
 
@@ -198,7 +199,7 @@ class PublicBucket:
     def _is_there(self, path: str, content: bytes, seen: Seen) -> bool:
         if not seen.etag or seen.size_bytes != len(content):
             return False
-        return is_md5_of(seen.etag, content) or self._objects.get(path) == content
+        return seen.etag == etag_of([content]) or self._objects.get(path) == content
 
     def _all(self, work: Callable[[T], R], each: Iterable[T], ends_at: float) -> list[R]:
         """Do something with each of many, several at once; begin no more when one has failed or the time is over."""

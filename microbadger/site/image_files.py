@@ -11,12 +11,15 @@ from functools import cache, partial
 from microbadger.badges import BADGE_TYPES, Badge, badges_of, draw, endpoint_document
 from microbadger.image import (
     ChangeLogDocument,
+    HistoryDocument,
     ImageDocument,
     Repository,
     StatusDocument,
     VersionDocument,
     current_version,
     document_bytes,
+    points_of,
+    releases_document,
     tags_of,
 )
 from microbadger.site import atom_feed
@@ -33,12 +36,13 @@ _TIMES_OF_CHECKS = ("CheckedAt", "NextCheckAt")  # no published file has one, or
 class ImageFiles:
     """Every public file of an image: its path, and what makes its content.
 
-    ``version`` returns the document of a version with its layers, None where there is none. A version without a digest,
-    whose tags could not be asked, has no document of its own.
+    ``history`` returns the history, and ``version`` the document of a version with its layers, None where there is
+    none. A version without a digest, whose tags could not be asked, has no document of its own.
     """
 
     image: ImageDocument
     changes: ChangeLogDocument
+    history: Callable[[], HistoryDocument]
     version: Callable[[str], VersionDocument | None]
     site: SiteOptions
 
@@ -73,6 +77,8 @@ class ImageFiles:
                     files[paths.version(version["SHA"])] = partial(self._version, version)
             files |= {paths.tag_page(tag): tag_page for tag, tag_page in pages.items()}
             files |= {paths.page: page, paths.changes: self._changes, paths.feed: self._feed}
+            files[paths.history] = self._history
+            files[paths.releases] = self._releases
         return files | {paths.metadata: self._metadata for paths in reversed(names)}
 
     def _badge_files(self, paths: ImagePaths, tags: Sequence[str]) -> dict[str, Maker]:
@@ -92,13 +98,27 @@ class ImageFiles:
     def _page(self, tag: str | None) -> bytes:
         shown = version_shown(self.image, tag)
         version = self.version(shown["SHA"]) if shown and shown["SHA"] else None
-        return image_page(self.image, tag=tag, version=version, changes=self.changes["Changes"], site=self.site)
+        return image_page(
+            self.image,
+            tag=tag,
+            version=version,
+            changes=self.changes["Changes"],
+            points=points_of(self.history(), tag),
+            site=self.site,
+        )
 
     def _changes(self) -> bytes:
         return document_bytes(self.changes)
 
+    def _history(self) -> bytes:
+        return document_bytes(self.history())
+
     def _feed(self) -> bytes:
         return atom_feed.feed(self.changes, self.site.base_url)
+
+    def _releases(self) -> bytes:
+        homepage = f"{self.site.base_url}/{ImagePaths(self.image['ImageName']).page_url}"
+        return document_bytes(releases_document(self.image, homepage))
 
     def _metadata(self) -> bytes:
         return document_bytes(self.image)

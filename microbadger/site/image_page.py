@@ -4,26 +4,32 @@ A page is complete as it is written and can be read without its script; the scri
 reads: when the image was checked, other versions and platforms, other badges. A page asks no other host for anything.
 """
 
+import json
 import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from urllib.parse import urlsplit
 
-from microbadger.badges import STYLES, badges_of, size_text
+from microbadger.badges import STYLES, badges_of
 from microbadger.image import (
     ChangeDocument,
     ImageDocument,
     LayerDocument,
     PlatformDocument,
+    PointDocument,
     Repository,
+    TagDocument,
     VersionDocument,
     current_version,
     facts_of,
     image_name,
     read_labels,
+    size_text,
     tags_of,
 )
+from microbadger.site.change_rows import change_entries
+from microbadger.site.history_chart import history_chart
 from microbadger.site.label_table import label_table, table_of
 from microbadger.site.markup import FORMATS, BadgeLink, badge_link
 from microbadger.site.options import SiteOptions
@@ -43,6 +49,7 @@ _BADGE_NAMES = {
     "pulls": "Pulls",
     "stars": "Stars",
     "base": "Base image",
+    "update": "Update",
 }
 _FORMAT_NAMES = {
     "markdown": "Markdown",
@@ -53,6 +60,7 @@ _FORMAT_NAMES = {
 _REGISTRY_NAMES = {"docker.io": "Docker Hub", "ghcr.io": "GitHub Container Registry", "quay.io": "Quay"}
 
 _CHANGES_SHOWN = 20
+_POINTS_SHOWN = 30
 _LAYERS_SHOWN = 500
 _LABELS_SHOWN = 200
 
@@ -99,11 +107,13 @@ def image_page(
     tag: str | None = None,
     version: VersionDocument | None,
     changes: Sequence[ChangeDocument],
+    points: Sequence[PointDocument] = (),
     site: SiteOptions,
 ) -> bytes:
     """Return the page of an image, about its current version or about the version of a tag.
 
-    ``version`` is that version with its layers, which the script loads if it is None. ``changes`` are newest first.
+    ``version`` is that version with its layers, which the script loads if it is None. ``changes`` are newest first,
+    ``points`` of its history oldest first.
     """
     repository = Repository(image["Registry"], image["Repository"])
     paths = ImagePaths(image_name(repository))
@@ -118,6 +128,7 @@ def image_page(
         page_url=f"{site.base_url}/{(paths.tag_page(tag) if tag else paths.page).removesuffix('index.html')}",
         registry=_REGISTRY_NAMES.get(repository.registry, repository.registry),
         version=version,
+        sight=sight_of(version, tag),
         shown_platform=main_platform_of(version) if version else None,
         layers=layer_rows(version.get("Layers", [])[:_LAYERS_SHOWN]) if version else [],
         unread_parts=unread_parts(version) if version else [],
@@ -131,7 +142,10 @@ def image_page(
         markup=_markup_templates(repository, site.base_url),
         styles=STYLES,
         formats=_FORMAT_NAMES,
-        changes=changes[:_CHANGES_SHOWN],
+        renovate_config=renovate_config(paths.name, site.base_url),
+        changes=change_entries(changes[:_CHANGES_SHOWN], image, paths, is_static=site.is_static),
+        points=points[: -_POINTS_SHOWN - 1 : -1],
+        chart=history_chart(points, f"{paths.name}:{tag}" if tag else paths.name),
         tag_count=tag_count_text(image),
     )
 
@@ -141,6 +155,31 @@ def version_shown(image: ImageDocument, tag: str | None) -> VersionDocument | No
     if tag is None:
         return current_version(image["Versions"])
     return next((version for version in image["Versions"] if tag in tags_of(version)), None)
+
+
+def sight_of(version: VersionDocument | None, tag: str | None) -> VersionDocument | TagDocument | None:
+    """Return what says when the subject of a page was first seen: the tag or, without one, the version."""
+    if version is None:
+        return None
+    seen = next((each for each in version["Tags"] if each["tag"] == tag), version)
+    return seen if "FirstSeen" in seen else None
+
+
+def renovate_config(name: str, base_url: str) -> str:
+    """Return what Renovate needs to take the age of an image's releases from here, as JSON.
+
+    https://docs.renovatebot.com/configuration-options/#packagerulesoverridedatasource
+    """
+    url = f"{base_url}/{ImagePaths('{{packageName}}').releases}"
+    rule = {
+        "matchDatasources": ["docker"],
+        "matchPackageNames": [name],
+        "overrideDatasource": "custom.microbadger",
+        "versioning": "docker",
+        "minimumReleaseAge": "7 days",
+    }
+    config = {"customDatasources": {"microbadger": {"defaultRegistryUrlTemplate": url}}, "packageRules": [rule]}
+    return json.dumps(config, indent=2)
 
 
 def unread_parts(version: VersionDocument) -> list[PlatformNote]:

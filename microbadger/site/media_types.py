@@ -1,9 +1,11 @@
-"""Says of which type a public file is, and how long a CDN and a reader may keep it.
+"""Says of which type a public file is, how long a CDN and a reader may keep it, and what tells its contents apart.
 
 The service answers with these headers, and a bucket keeps them beside each object.
 """
 
+import hashlib
 import mimetypes
+from collections.abc import Iterable
 
 # For the last two directives see https://www.rfc-editor.org/rfc/rfc5861.
 KEPT_BY_CACHES = "public, max-age=300, s-maxage=300, stale-while-revalidate=86400, stale-if-error=604800"
@@ -29,3 +31,15 @@ def media_type_of(path: str) -> str:
     """
     extension = path[path.rfind(".") :]
     return MEDIA_TYPES.get(extension) or mimetypes.guess_type(path)[0] or "application/octet-stream"
+
+
+def etag_of(parts: Iterable[bytes]) -> str:
+    """Return the ETag of a content that comes in parts: its MD5, as most S3 stores have it of an object.
+
+    So a CDN can ask the bucket for a file that it got from the service, and the other way round.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+    """
+    hashed = hashlib.md5(usedforsecurity=False)
+    for part in parts:
+        hashed.update(part)
+    return hashed.hexdigest()

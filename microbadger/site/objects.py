@@ -10,7 +10,6 @@ stores are made at the first request of a process, and a fork after that is refu
 https://github.com/developmentseed/obstore
 """
 
-import hashlib
 import os
 import threading
 import time
@@ -221,8 +220,3 @@ def _certificates(bundle: str) -> bytes:
 def _first_line(error: Exception) -> str:
     """Return what the library says of an error, without what it adds for its own developers."""
     return str(error).partition("\n")[0][:_LONGEST_DETAIL]
-
-
-def is_md5_of(etag: str, content: bytes) -> bool:
-    """Return whether an ETag is the MD5 of some content, as it is in most stores of an object written at once."""
-    return etag == hashlib.md5(content, usedforsecurity=False).hexdigest()

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from microbadger.image import InvalidReference, Reference, StatusDocument, image_name
 from microbadger.site.openapi import document
 from microbadger.site.options import SiteOptions
-from microbadger.site.paths import API, ImagePaths
+from microbadger.site.paths import API, FEED_OF_ALL, ImagePaths
 from microbadger.site.templating import render
 
 LISTED_ON_HOME = 200
@@ -29,7 +29,8 @@ def home_page(entries: Sequence[Mapping[str, object]], count: int, site: SiteOpt
 
     An entry has ``State``, and ``Reason`` if the image fails.
     """
-    return render("home.html", site, images=entries[:LISTED_ON_HOME], count=count, states=STATES)
+    shown = entries[:LISTED_ON_HOME]
+    return render("home.html", site, images=shown, count=count, states=STATES, feed_of_all=FEED_OF_ALL)
 
 
 def absent_page(name: str, site: SiteOptions, status: StatusDocument | None = None, tag: str | None = None) -> bytes:

@@ -7,7 +7,7 @@ image has two names, ``library/alpine`` and ``alpine``: each has the whole set o
 import re
 from dataclasses import dataclass
 
-from microbadger.image import InvalidReference, Reference, Repository
+from microbadger.image import SEPARATOR, InvalidReference, Reference, Repository
 
 _SHA = "[0-9a-f]{64}(?:[0-9a-f]{64})?"
 _TAKEN = re.compile(rf".+/version/{_SHA}|.+\.(?:json|svg)/.+|.+/index\.html(?:/.+)?")
@@ -28,6 +28,7 @@ _OF_IMAGES = [
 HOME = "index.html"
 CATALOGUE = "v1/images.json"
 API = "openapi.json"
+FEED_OF_ALL = "feed.xml"
 API_PAGE = "api/index.html"
 ASSETS = "assets"
 _LIST_PAGE = re.compile(r"v1/images/-/page-([1-9][0-9]{0,6})\.json")
@@ -132,8 +133,23 @@ class ImagePaths:
         return f"v1/images/{self.name}/-/changes.json"
 
     @property
+    def history(self) -> str:
+        return f"v1/images/{self.name}/-/history.json"
+
+    @property
+    def releases(self) -> str:
+        return f"v1/images/{self.name}/-/releases.json"
+
+    @property
     def status(self) -> str:
         return f"v1/images/{self.name}/-/status.json"
+
+    def compare(self, old: str, new: str) -> str:
+        """Return the path of the page that compares two versions, each by a tag or a digest; a file it never is."""
+        return f"{self.page_url}/-/compare/{old}{SEPARATOR}{new}"
+
+    def comparison(self, old: str, new: str) -> str:
+        return f"v1/images/{self.name}/-/compare/{old}{SEPARATOR}{new}"
 
     def version(self, sha: str) -> str:
         if not sha:

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader
 
-from microbadger.badges import count_text, layers_text, platform_text, size_text
-from microbadger.image import PlatformDocument, tags_of
+from microbadger.badges import count_text, layers_text
+from microbadger.image import PlatformDocument, platform_text, short_digest, size_text, tags_of
 from microbadger.site.openapi import example_text, kind, prose, resolved
 from microbadger.site.options import SiteOptions
 from microbadger.site.paths import ASSETS, CATALOGUE
@@ -102,10 +102,6 @@ def _exact(time: str) -> str:
     return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _short(digest: str) -> str:
-    return digest.rpartition(":")[2][:12]
-
-
 def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}… (shortened; the JSON has all of it)"
 
@@ -142,7 +138,7 @@ _templates.filters |= {
     "creation": _creation,
     "day": _day,
     "exact": _exact,
-    "short": _short,
+    "short": short_digest,
     "shortened": _shortened,
     "resolved": resolved,
     "prose": prose,

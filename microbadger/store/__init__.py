@@ -31,6 +31,7 @@ from microbadger.store.tables import (
     DELIVERIES,
     END_OF_TIME,
     FIRST_SEEN,
+    HISTORY,
     HOSTS,
     INTERRUPTED_CHECKS,
     LAYER_STACKS,
@@ -44,6 +45,7 @@ from microbadger.store.tables import (
     SUBSCRIPTIONS,
     TAG_LISTS,
     TRACKED_IMAGES,
+    UNTRACKED_IMAGES,
     VERSIONS,
 )
 from microbadger.store.upserts import excluded, upsert, upsert_selected
@@ -58,6 +60,7 @@ __all__ = [
     "DELIVERIES",
     "END_OF_TIME",
     "FIRST_SEEN",
+    "HISTORY",
     "HOSTS",
     "INTERRUPTED_CHECKS",
     "LAYER_STACKS",
@@ -72,6 +75,7 @@ __all__ = [
     "SUBSCRIPTIONS",
     "TAG_LISTS",
     "TRACKED_IMAGES",
+    "UNTRACKED_IMAGES",
     "VERSIONS",
     "CountLabels",
     "Counts",

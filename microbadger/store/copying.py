@@ -14,6 +14,7 @@ from sqlalchemy import URL, Connection, Table, func, select
 
 from microbadger.store.database import Database, StoreError
 from microbadger.store.migrations import IDENTITY_KEY, VERSION_KEY
+from microbadger.store.opened import GATE
 from microbadger.store.ownership import OlderSchema
 from microbadger.store.sqlite_files import copy_database, reason_for
 from microbadger.store.tables import COUNTS, GAUGES, LEASES, META, SCHEMA
@@ -44,7 +45,8 @@ def opened_source(place: Path | str) -> Iterator[Database]:
     with TemporaryDirectory(prefix="microbadger-") as folder:
         copy = Path(folder, place.name)
         try:
-            copy_database(place, copy)
+            with GATE:
+                copy_database(place, copy)
         except sqlite3.Error as error:
             raise StoreError(f"The database {place} cannot be copied to {folder}: {reason_for(error)}.") from error
         with closing(Database(_url_of(copy))) as migrated:

@@ -15,9 +15,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from weakref import WeakSet
+from weakref import ref
 
 from sqlalchemy import Connection, Engine, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
@@ -35,7 +34,6 @@ from microbadger.store.files import (
     stamp_of,
     sync,
 )
-from microbadger.store.forks import ForkGate
 from microbadger.store.migrations import (
     MIGRATIONS,
     Migration,
@@ -44,6 +42,7 @@ from microbadger.store.migrations import (
     is_up_to_date,
     version_of,
 )
+from microbadger.store.opened import GATE, NO_FILE, OPENED, Opened, close_forgotten
 from microbadger.store.ownership import UnknownSchema
 from microbadger.store.patience import patience
 from microbadger.store.postgresql_address import name_of
@@ -72,7 +71,6 @@ _ALTHOUGH_CUT = "PRAGMA writable_schema = 1"  # else SQLite reads nothing of a f
 _MISTAKES = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 """Errors that a statement makes, and not the database."""
 _NO_CONNECTION_FREE = f"all {MOST_CONNECTIONS} connections of this process are in use; try again"
-_NO_FILE = FileStamp(0, 0, 0)
 _BEING_OPENED = "another process is bringing it up to date; try again"
 
 
@@ -115,10 +113,8 @@ class Database:
         self._is_only_read = is_only_read
         self._writing = threading.Lock()
         self._lock = threading.Lock()
-        self._opened: _Opened | None = None
         self._gave_up_at = float("-inf")
         self._gave_up_because: Exception | None = None
-        _ALL.add(self)
 
     def read(self) -> AbstractContextManager[Connection]:
         """Give a connection within a transaction that only reads; keep it short. Raises StoreError."""
@@ -148,6 +144,10 @@ class Database:
         return [str(self._unusable(READ_ONLY)), *self._set_aside] if is_lost else self._set_aside
 
     @property
+    def _opened(self) -> Opened | None:
+        return OPENED.get(ref(self))
+
+    @property
     def _set_aside(self) -> list[str]:
         return [
             f"The database was damaged and set aside as {copy}: what could not be read of it, perhaps subscriptions, is"
@@ -157,12 +157,13 @@ class Database:
 
     def close(self) -> None:
         """Close every connection, those in use when their transaction ends; the next transaction opens new ones."""
-        with _GATE:
-            self._close()
+        with GATE, self._lock:
+            if opened := OPENED.pop(ref(self), None):
+                opened.connections.close()
 
     @contextmanager
     def _transaction(self, kind: postgresql.Kind) -> Iterator[Connection]:
-        with _GATE, nullcontext() if kind == "read" else self._turn_to_write():
+        with GATE, nullcontext() if kind == "read" else self._turn_to_write():
             opened = self._current()
             try:
                 with opened.connections.transaction("read" if self._is_only_read else kind) as connection:
@@ -216,7 +217,7 @@ class Database:
         except OSError as error:
             raise self._unusable(f"{error.strerror or error}; check the disk") from error
 
-    def _current(self) -> "_Opened":
+    def _current(self) -> Opened:
         """Return the open database; opened anew if its file has changed, or its connections are of no more use."""
         try:
             opened = self._opened
@@ -225,7 +226,8 @@ class Database:
                 with self._turn_to_open():
                     opened = self._opened
                     if opened is None or not self._is_current(opened):
-                        opened = self._opened = self._open_unless_in_vain(opened, asked_at)
+                        close_forgotten()
+                        opened = OPENED[ref(self)] = self._open_unless_in_vain(opened, asked_at)
         except OSError as error:
             raise self._unusable(f"{error.strerror or error}; make its folder writable") from error
         except UnknownSchema as error:
@@ -238,13 +240,13 @@ class Database:
             raise self._failed(error) from error
         return opened
 
-    def _is_current(self, opened: "_Opened") -> bool:
+    def _is_current(self, opened: Opened) -> bool:
         """Return whether the file and its tables are still those that were opened; if not, opening makes them whole."""
         if not opened.is_usable or self._file is None:
             return opened.is_usable
         return stamp_of(self._file) == opened.stamp and opened.connections.have_same_schema()
 
-    def _open_unless_in_vain(self, before: "_Opened | None", asked_at: float) -> "_Opened":
+    def _open_unless_in_vain(self, before: Opened | None, asked_at: float) -> Opened:
         """Open the database, unless it is a server of which another thread has found since that it is away.
 
         Each thread would wait until it gives up, one after the other, and the last one for very long.
@@ -257,11 +259,11 @@ class Database:
             self._gave_up_at, self._gave_up_because = time.monotonic(), error
             raise
 
-    def _open(self, before: "_Opened | None") -> "_Opened":
+    def _open(self, before: Opened | None) -> Opened:
         if self._file is None:
-            opened = _Opened(self._connected(self._engine))
+            opened = Opened(self._connected(self._engine))
         elif self._is_only_read:
-            opened = _Opened(self._connected(self._engine), stamp_of(self._file) or _NO_FILE)
+            opened = Opened(self._connected(self._engine), stamp_of(self._file) or NO_FILE)
         else:
             make_folder(self._file.parent)
             lock = self._file.with_name(f".{self._file.name}.lock")
@@ -271,7 +273,7 @@ class Database:
             before.connections.close()
         return opened
 
-    def _open_file(self, file: Path, before: "_Opened | None") -> "_Opened":
+    def _open_file(self, file: Path, before: Opened | None) -> Opened:
         stamp = stamp_of(file)
         if before and not before.is_of(stamp):
             log.warning("database_replaced", file=file)
@@ -285,7 +287,7 @@ class Database:
         if connections is None:
             self._begin_anew(file, stamp, before)
             connections = self._connected(self._engine)
-        return _Opened(connections, stamp_of(file) or _NO_FILE, log_inode_of(file))
+        return Opened(connections, stamp_of(file) or NO_FILE, log_inode_of(file))
 
     def _refuse_file_of_others(self, file: Path) -> None:
         """Raise UnknownSchema, with nothing changed, for a file that another program has made."""
@@ -294,7 +296,7 @@ class Database:
         with closing(looking), suppress(DBAPIError, self._driver_error), looking.transaction("read") as connection:
             version_of(connection, len(self._migrations) + 1)
 
-    def _connected_if_sound(self, stamp: FileStamp | None, before: "_Opened | None") -> Connections | None:
+    def _connected_if_sound(self, stamp: FileStamp | None, before: Opened | None) -> Connections | None:
         if not stamp or not stamp.size_bytes or (before and before.has_lost(stamp)):
             return None
         try:
@@ -330,7 +332,7 @@ class Database:
         except OSError as error:  # another user's, or a disk that is read-only: it can be used all the same
             log.warning("secret_file_is_open", file=file, error=error)
 
-    def _begin_anew(self, file: Path, stamp: FileStamp | None, before: "_Opened | None") -> None:
+    def _begin_anew(self, file: Path, stamp: FileStamp | None, before: Opened | None) -> None:
         """Put a new database in the place of one that is missing or damaged, with what can be read of that."""
         new = file.with_name(f".new-{file.name}")
         remove_database(new)  # of a process that was killed
@@ -354,12 +356,6 @@ class Database:
             remove_database(new)
             raise
 
-    def _close(self) -> None:
-        with self._lock:
-            opened, self._opened = self._opened, None
-        if opened:
-            opened.connections.close()
-
     def _failed(self, error: Exception, before: str = "") -> StoreError:
         """Return what is wrong with the database for an error of its driver."""
         if self._is_only_read and is_damage(error):
@@ -374,36 +370,3 @@ class Database:
             f"The database {self._name} cannot be used: {reason}.",
             f"The {public_name} cannot be used: {in_public or reason}.",
         )
-
-
-@dataclass(eq=False, slots=True)
-class _Opened:
-    """Connections to a database and, for a file, the stamp by which a change of it is noticed."""
-
-    connections: Connections
-    stamp: FileStamp = _NO_FILE
-    log_inode: int | None = None
-    is_damaged: bool = False
-    is_usable: bool = True
-
-    def is_of(self, stamp: FileStamp | None) -> bool:
-        """Return whether these connections are to the file with this stamp."""
-        return stamp is not None and stamp.inode == self.stamp.inode
-
-    def has_lost(self, stamp: FileStamp) -> bool:
-        """Return whether the file with this stamp is damaged: found so, or cut.
-
-        Only a VACUUM shortens a file that is in order; then everything is carried over.
-        """
-        return self.is_of(stamp) and (self.is_damaged or stamp.size_bytes < self.stamp.size_bytes)
-
-
-_ALL: WeakSet[Database] = WeakSet()
-
-
-def _close_all() -> None:
-    for database in list(_ALL):
-        database._close()  # the gate is shut
-
-
-_GATE = ForkGate(_close_all)

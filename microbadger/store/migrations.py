@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import time
 from collections.abc import Callable, Collection, Sequence
 
 from sqlalchemy import BigInteger, Connection, inspect, select, text
@@ -107,6 +108,11 @@ def _share_work_and_limits(connection: Connection) -> None:
     )
 
 
+def _ask_subscribers_about_rebuilds(connection: Connection) -> None:
+    """Let subscriptions ask for messages about versions that were only rebuilt; nobody has asked for them yet."""
+    _execute(connection, "ALTER TABLE subscriptions ADD COLUMN wants_rebuilt BOOLEAN NOT NULL DEFAULT FALSE")
+
+
 def _execute(connection: Connection, *statements: str) -> None:
     """Execute statements, but none that changes a table that is lost: `bring_up_to_date` makes it at the end."""
     for statement in statements:
@@ -136,6 +142,54 @@ def _count_beyond_32_bits(connection: Connection) -> None:
             connection.execute(text(f"ALTER SEQUENCE {sequence} AS BIGINT"))
 
 
+def _keep_history(connection: Connection) -> None:
+    """Keep which versions tags named over time."""
+    is_postgresql = connection.dialect.name == "postgresql"
+    text_type, bytes_type = ('TEXT COLLATE "C"', "BYTEA") if is_postgresql else ("TEXT", "BLOB")
+    _execute(
+        connection,
+        f"CREATE TABLE IF NOT EXISTS history (image {text_type} NOT NULL PRIMARY KEY, document {bytes_type} NOT NULL)",
+    )
+
+
+def tell_exact_first_sights(connection: Connection) -> None:
+    """Have each first sight say whether it is exact, and note since when images are untracked.
+
+    What was seen at the first check of an image may have been there before. So may a tag of an image with more tags
+    than are kept: it may only have been kept from then on.
+    """
+    text_type = 'TEXT COLLATE "C"' if connection.dialect.name == "postgresql" else "TEXT"
+    _execute(
+        connection,
+        "ALTER TABLE first_seen ADD COLUMN is_exact BOOLEAN NOT NULL DEFAULT FALSE",
+        f"CREATE TABLE untracked_images (image {text_type} NOT NULL PRIMARY KEY, untracked_at FLOAT NOT NULL)",
+        "CREATE INDEX untracked_images_by_time ON untracked_images (untracked_at)",
+    )
+    if not (_has_table(connection, "first_seen") and _has_table(connection, "tag_lists")):
+        return
+    _execute(
+        connection,
+        "UPDATE first_seen SET is_exact = TRUE WHERE image NOT IN (SELECT image FROM tag_lists) AND (image, seen_at)"
+        " NOT IN (SELECT image, min(seen_at) FROM first_seen GROUP BY image)",
+    )
+    if _has_table(connection, "checks"):
+        untracked = text(
+            "INSERT INTO untracked_images SELECT DISTINCT image, CAST(:now AS FLOAT) FROM first_seen"
+            " WHERE image NOT IN (SELECT image FROM checks)"
+        )
+        connection.execute(untracked, {"now": time.time()})
+
+
+def _authorize_at_receivers(connection: Connection) -> None:
+    """Let a receiver ask for an authorization, and a message have headers of its own."""
+    text_type = 'TEXT COLLATE "C"' if connection.dialect.name == "postgresql" else "TEXT"
+    _execute(
+        connection,
+        f"ALTER TABLE subscriptions ADD COLUMN authorization_header {text_type} NOT NULL DEFAULT ''",
+        f"ALTER TABLE messages ADD COLUMN headers {text_type} NOT NULL DEFAULT '{{}}'",
+    )
+
+
 MIGRATIONS: Sequence[Migration] = (
     _tell_pushes_from_views,
     _count_interrupted_checks,
@@ -144,6 +198,10 @@ MIGRATIONS: Sequence[Migration] = (
     _share_work_and_limits,
     _order_text_by_code_points,
     _count_beyond_32_bits,
+    _keep_history,
+    tell_exact_first_sights,
+    _ask_subscribers_about_rebuilds,
+    _authorize_at_receivers,
 )
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 

@@ -7,7 +7,7 @@ that log. https://www.sqlite.org/wal.html
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
@@ -151,10 +151,10 @@ def carry_over(sources: Sequence[Connections], target: Connections) -> None:
         plain = table(name, *(column(each.name) for each in described.columns))  # whatever the values are
         failures: list[Exception] = []
         for source in sources:
-            rows = _rows_of(plain, source, failures)
-            while some := list(islice(rows, _ROWS_AT_ONCE)):
-                with target.transaction("write") as connection:
-                    count += connection.execute(plain.insert().prefix_with("OR IGNORE"), some).rowcount
+            with closing(_rows_of(plain, source, failures)) as rows:
+                while some := list(islice(rows, _ROWS_AT_ONCE)):
+                    with target.transaction("write") as connection:
+                        count += connection.execute(plain.insert().prefix_with("OR IGNORE"), some).rowcount
         if len(failures) == len(sources):
             damaged.append(name)
     if damaged:
@@ -165,7 +165,9 @@ def carry_over(sources: Sequence[Connections], target: Connections) -> None:
     log.warning("database_carried_over", rows=count, damaged_tables=",".join(damaged) or None)
 
 
-def _rows_of(plain: TableClause, source: Connections, failures: list[Exception]) -> Iterator[dict[str, object]]:
+def _rows_of(
+    plain: TableClause, source: Connections, failures: list[Exception]
+) -> Generator[dict[str, object], None, None]:
     """Yield the rows of a table up to the first that cannot be read, and note why it cannot."""
     try:
         with source.transaction("read") as connection:

@@ -211,9 +211,23 @@ FIRST_SEEN = Table(
     Column("tag", Text, primary_key=True),
     Column("digest", Text, primary_key=True),
     Column("seen_at", Moment, nullable=False),
+    Column("is_exact", Boolean, nullable=False),
     sqlite_with_rowid=False,
 )
-"""When a tag was first seen to name a digest; an empty tag stands for the digest itself. Never rewritten."""
+"""When a tag was first seen to name a digest; an empty tag stands for the digest itself. Never rewritten.
+
+The time is not exact where the tag may have named the digest before.
+"""
+
+UNTRACKED_IMAGES = Table(
+    "untracked_images",
+    SCHEMA,
+    Column("image", Text, primary_key=True),
+    Column("untracked_at", Moment, nullable=False),
+    Index("untracked_images_by_time", "untracked_at"),
+    sqlite_with_rowid=False,
+)
+"""Images that are tracked no more, and since when: what was first seen of them is kept for some time."""
 
 CHANGES = Table(
     "changes",
@@ -282,6 +296,14 @@ TAG_LISTS = Table(
 )
 """When each tag was first listed, of images that have more tags than are kept: compressed JSON."""
 
+HISTORY = Table(
+    "history",
+    SCHEMA,
+    Column("image", Text, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+)
+"""Which versions the moving tags of each image named over time: compressed JSON, as it is published."""
+
 BROKEN_CONTENT = Table(
     "broken_content",
     SCHEMA,
@@ -315,6 +337,8 @@ SUBSCRIPTIONS = Table(
     Column("format", Text, nullable=False),
     Column("is_enabled", Boolean, nullable=False),
     Column("is_by_operator", Boolean, nullable=False),
+    Column("wants_rebuilt", Boolean, nullable=False),
+    Column("authorization_header", Text, nullable=False),
     Index("subscriptions_by_image", "image_name"),
 )
 
@@ -325,6 +349,7 @@ MESSAGES = Table(
     Column("id", Text, nullable=False, unique=True),
     Column("subscription_id", Text, nullable=False),
     Column("body", Text, nullable=False),
+    Column("headers", Text, nullable=False),
     Column("attempts", Integer, nullable=False, info={"instead": 0}),
     Column("due_at", Moment, nullable=False, info={"instead": 0.0}),
     Column("is_parked", Boolean, nullable=False),

@@ -1,7 +1,6 @@
 """Makes HTTP answers: content types, caching, conditional requests, compression, and errors as JSON or text."""
 
 import gzip
-import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -19,6 +18,7 @@ from microbadger.site import (
     MEDIA_TYPES,
     SVG,
     PublishError,
+    etag_of,
     media_type_of,
 )
 from microbadger.store import StoreError
@@ -42,7 +42,6 @@ _SHARED_HEADERS = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Po
 _COMPRESSIBLE = frozenset({*MEDIA_TYPES.values()} - {SVG})  # a badge is smaller than what it would save
 _SMALLEST_COMPRESSED_BYTES = 1400  # what fits into one packet gains nothing
 _COMPRESSION_LEVEL = 6
-_TAG_LENGTH = 32
 LARGEST_IN_MEMORY_BYTES = 512 * 1024  # what is larger is sent from the disk
 _BODIES_REMEMBERED = 64  # that compressing is remembered of: 32 MiB at most, and what they compress to
 
@@ -141,7 +140,7 @@ def defect_answer(error: Exception) -> Response:  # noqa: ARG001 - the log takes
 
 def _small_response(content: bytes, media_type: str, cache: str, is_compressed: bool) -> tuple[Response, str]:
     """Return a response with the content, and the content's tag."""
-    tag = hashlib.sha256(content).hexdigest()[:_TAG_LENGTH]
+    tag = etag_of([content])
     if is_compressed:
         content = (_compress_once if len(content) <= LARGEST_IN_MEMORY_BYTES else _compress)(content)
     return answer(content, 200, media_type, cache), tag
@@ -149,15 +148,15 @@ def _small_response(content: bytes, media_type: str, cache: str, is_compressed: 
 
 def _large_response(file: LargeFile, media_type: str, cache: str, is_compressed: bool) -> tuple[Response, str]:
     """Return a response that reads the file in parts while it is sent, and the tag of its content."""
-    sha256 = file.sha256()
+    tag = etag_of(file.parts())
     response = answer(b"", 200, media_type, cache)
     response.direct_passthrough = True
     if is_compressed:
         response.response = Body(file.compressed_parts(_COMPRESSION_LEVEL), file.file.close)
-        response.content_length = file.compressed_length(_COMPRESSION_LEVEL, sha256)
+        response.content_length = file.compressed_length(_COMPRESSION_LEVEL, tag)
     else:
         response.response, response.content_length = Body(file.parts(), file.file.close), len(file)
-    return response, sha256[:_TAG_LENGTH]
+    return response, tag
 
 
 def _compress(content: bytes) -> bytes:

@@ -1,5 +1,6 @@
 """Answers the metadata API: images, versions, the list and the search."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -8,8 +9,9 @@ from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 
 from microbadger.freshness import Freshness
 from microbadger.image import Reference, Repository, document_bytes, image_name, shown_at
-from microbadger.site import CATALOGUE
+from microbadger.site import CATALOGUE, ImagePaths
 from microbadger.web.answers import PASSING, document_answer, error_answer, file_answer
+from microbadger.web.comparisons import UnknownVersion, asked_pair, compared
 from microbadger.web.files import PublicFiles, parse_name, paths_of
 
 _PAGE_SIZE = 50
@@ -33,6 +35,9 @@ class ApiRoutes:
             ("/-/<page>", self.page),
             ("/<path:name>/version/<sha>", self.version),
             ("/<path:name>/-/changes.json", self.changes),
+            ("/<path:name>/-/compare/<path:pair>", self.compare),
+            ("/<path:name>/-/history.json", self.history),
+            ("/<path:name>/-/releases.json", self.releases),
             ("/<path:name>/-/status.json", self.status),
             ("/<path:name>", self.image),
         ):
@@ -65,10 +70,27 @@ class ApiRoutes:
 
     def changes(self, name: str) -> Response:
         """What changed of an image."""
-        found = self.files.answer_of(name, lambda paths: paths.changes)
-        if found is None:
-            raise NotFound(f"{name} is not tracked here, or was not read yet.")
-        return found
+        return self._read(name, lambda paths: paths.changes)
+
+    def history(self, name: str) -> Response:
+        """Which versions the tags of an image named over time."""
+        return self._read(name, lambda paths: paths.history)
+
+    def compare(self, name: str, pair: str) -> Response:
+        """What differs between two versions of an image."""
+        asked, repository = asked_pair(pair.removesuffix("/")), self._tracked(name)
+        image = self.freshness.published(repository)
+        if image is None:
+            return self._unread(repository)
+        try:
+            found = compared(self.freshness, repository, image, asked)
+        except UnknownVersion as error:
+            raise NotFound(str(error)) from error
+        return file_answer(document_bytes(found), CATALOGUE)
+
+    def releases(self, name: str) -> Response:
+        """The releases of an image, as Renovate reads them."""
+        return self._read(name, lambda paths: paths.releases)
 
     def status(self, name: str) -> Response:
         """How the last check of an image went, and when the next one is due."""
@@ -94,6 +116,13 @@ class ApiRoutes:
                 return self.files.answer(f"v1/images/search/{term}")
         found = [_full_name(name) for name in self.freshness.catalogue.search(term, _FOUND_AT_MOST)]
         return file_answer(document_bytes({"Images": found} if found else {}), CATALOGUE)
+
+    def _read(self, name: str, path: Callable[[ImagePaths], str]) -> Response:
+        """Answer with a file of an image that was read."""
+        found = self.files.answer_of(name, path)
+        if found is None:
+            raise NotFound(f"{name} is not tracked here, or was not read yet.")
+        return found
 
     def _tracked(self, name: str) -> Repository:
         reference = parse_name(name)

@@ -4,7 +4,6 @@ A file is replaced as a whole and stays as it is while it is open, so it can be 
 the length of its compressed form, and as the body.
 """
 
-import hashlib
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -28,13 +27,6 @@ class LargeFile:
     def __len__(self) -> int:
         return self.size_bytes
 
-    def sha256(self) -> str:
-        """Return the hash of the content."""
-        hashed = hashlib.sha256()
-        for part in self.parts():
-            hashed.update(part)
-        return hashed.hexdigest()
-
     def parts(self) -> Iterator[bytes]:
         """Yield the content from its beginning."""
         offset = 0
@@ -50,13 +42,13 @@ class LargeFile:
                 yield packed
         yield packer.flush()
 
-    def compressed_length(self, level: int, sha256: str) -> int:
-        """Return how long the compressed content is; the last lengths are remembered by the hash of the content."""
-        if (length := _lengths.get(sha256)) is None:
+    def compressed_length(self, level: int, etag: str) -> int:
+        """Return how long the compressed content is; the last lengths are remembered by its ETag."""
+        if (length := _lengths.get(etag)) is None:
             length = sum(map(len, self.compressed_parts(level)))
             if len(_lengths) >= _LENGTHS_REMEMBERED:
                 _lengths.clear()
-            _lengths[sha256] = length
+            _lengths[etag] = length
         return length
 
 

@@ -31,6 +31,8 @@ _FIELDS: dict[str, tuple[str, type]] = {
     "Tags": ("tags", list),
     "Format": ("format", str),
     "Enabled": ("is_enabled", bool),
+    "Rebuilt": ("wants_rebuilt", bool),
+    "Authorization": ("authorization_header", str),
 }
 
 
@@ -107,7 +109,7 @@ class NotificationRoutes:
         return _done()
 
     def resend(self, subscription_id: str) -> Response:
-        """Have the parked messages sent again."""
+        """Have the parked messages sent again, and those that wait at once."""
         self.notifications.resend(self._get(subscription_id).id)
         log.info("resend_asked", id=subscription_id)
         self.notifications.deliver_due()
@@ -134,6 +136,8 @@ class NotificationRoutes:
             "Tags": list(subscription.tags),
             "Format": subscription.format,
             "Enabled": subscription.is_enabled,
+            "Rebuilt": subscription.wants_rebuilt,
+            "HasAuthorization": bool(subscription.authorization_header),
             "Waiting": status.waiting,
             "Parked": status.parked,
         }

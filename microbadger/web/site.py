@@ -8,8 +8,11 @@ from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 
 from microbadger.badges import (
     BADGE_TYPES,
+    CHANGED_BY_PRE_RELEASES,
     Badge,
+    VersionNotFound,
     badge_of,
+    badges_of,
     draw,
     endpoint_document,
     not_found_badge,
@@ -19,14 +22,16 @@ from microbadger.badges import (
 from microbadger.freshness import Freshness
 from microbadger.image import Reference, document_bytes, parse_object
 from microbadger.logs import EventLog
-from microbadger.site import HOME, HTML, PublishError, SiteOptions, absent_page
+from microbadger.site import HOME, HTML, PublishError, SiteOptions, absent_page, compare_page
 from microbadger.store import StoreError
 from microbadger.web.answers import FRESH, PASSING, answer, error_answer, file_answer
+from microbadger.web.comparisons import UnknownVersion, asked_pair, compared
+from microbadger.web.feeds import FILTERS, filtered_feed_answer
 from microbadger.web.files import PublicFiles, parse_name, paths_of
 
 log = EventLog(__name__)
 
-_STYLE_ARGUMENTS = {"style", "label", "color", "labelColor"}
+_DRAWING_ARGUMENTS = {"style", "label", "color", "labelColor", "prerelease"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +50,7 @@ class SiteRoutes:
             ("/badges/<badge_type>/<path:name>", self.badge),
             ("/images/<path:name>", self.page),
             ("/images/<path:name>/-/feed.xml", self.feed),
+            ("/images/<path:name>/-/compare/<path:pair>", self.compare),
             ("/<path:path>", self.file),
         ):
             routes.add_url_rule(rule, view_func=view, methods=["GET"], strict_slashes=False)
@@ -83,18 +89,48 @@ class SiteRoutes:
         return self._absent(name, reference) if found is None else found
 
     def feed(self, name: str) -> Response:
-        """What changed of an image, for feed readers."""
-        found = self.files.answer_of(name, lambda paths: paths.feed)
+        """What changed of an image, for feed readers: all, or the part that the query asks for."""
+        reference = parse_name(name)
+        if reference and FILTERS & request.args.keys():
+            base_url = self.options.base_url
+            found = filtered_feed_answer(self.freshness, reference.repository, request.args, base_url)
+        else:
+            found = self.files.answer_of(name, lambda paths: paths.feed)
         if found is None:
             raise NotFound(f"{name} is not tracked here, or was not read yet.")
         return found
 
+    def compare(self, name: str, pair: str) -> Response:
+        """The page of what differs between two versions of an image."""
+        old, new = asked_pair(pair.removesuffix("/"))
+        reference = parse_name(name)
+        image = self.freshness.published(reference.repository) if reference else None
+        if reference is None or image is None:
+            return self._absent(name, reference)
+        try:
+            found = compared(self.freshness, reference.repository, image, (old, new))
+        except UnknownVersion as error:
+            return self._absent(name, reference, error.name)
+        return file_answer(compare_page(found, old, new, paths_of(name, reference), self.options), HOME)
+
     def _badge(self, badge_type: str, reference: Reference | None, path: str, suffix: str) -> Response:
         content = self.files.find(path) if path else None
-        if content and not request.args.keys() & _STYLE_ARGUMENTS:
+        if content and not request.args.keys() & _DRAWING_ARGUMENTS:
             return file_answer(content, path)
-        badge = self._published_badge(path) if content else self._badge_without_file(badge_type, reference)
+        if content and reference:
+            badge = self._badge_with_pre_releases(badge_type, reference) or self._published_badge(path)
+        else:
+            badge = self._badge_without_file(badge_type, reference)
         return file_answer(_drawn(badge, suffix), f"badge.{suffix}", FRESH if content else PASSING)
+
+    def _badge_with_pre_releases(self, badge_type: str, reference: Reference) -> Badge | None:
+        """Return a badge from the record, with pre-releases if they were asked for; None if they change nothing."""
+        if badge_type not in CHANGED_BY_PRE_RELEASES or request.args.get("prerelease") != "1":
+            return None
+        image = self.freshness.records.image(reference.repository)
+        with suppress(VersionNotFound):  # the record was replaced meanwhile
+            return badges_of(image, reference.tag, pre_releases=True)[badge_type] if image else None
+        return None
 
     def _published_badge(self, path: str) -> Badge:
         """Return the badge that is published at a path, to be drawn in another style; a damaged file is made anew."""
@@ -116,15 +152,15 @@ class SiteRoutes:
             _log_trouble(error)
         return not_found_badge(reference.tag or "image")
 
-    def _absent(self, name: str, reference: Reference | None) -> Response:
-        """Answer that there is no page, and why."""
+    def _absent(self, name: str, reference: Reference | None, missing: str | None = None) -> Response:
+        """Answer that there is no page, and why; ``missing`` is a version that the image does not have."""
         if reference is None or reference.repository not in self.freshness.tracked:
             return answer(absent_page(name, self.options), 404, HTML, PASSING)
         repository = reference.repository
         check = self.freshness.checks.get(repository)
         status = check.status(repository, self.freshness.now())
         if self.freshness.records.updated_at(repository):
-            return answer(absent_page(name, self.options, status, reference.tag), 404, HTML, PASSING)
+            return answer(absent_page(name, self.options, status, missing or reference.tag), 404, HTML, PASSING)
         return answer(absent_page(name, self.options, status), 404 if check.is_not_found else 202, HTML, PASSING)
 
 

@@ -13,7 +13,7 @@ import requests
 
 from tests.real_registry import free_port, wait_until
 
-READY_SECONDS = 20.0
+READY_SECONDS = 60.0
 
 VCL = """
 vcl 4.1;

@@ -26,10 +26,9 @@ from microbadger.webhooks.tokens import image_token
 from tests.fakes.registry import FakeImage, FakeRegistry, RawServer, image, index, read_request
 from tests.freshness.bench import Bench
 from tests.real_registry import wait_until
-from tests.running_service import ROOT, RunningService
+from tests.running_service import ROOT, WAIT_SECONDS, RunningService
 
 IMAGES_OF_A_REGISTRY = 8
-WAIT_SECONDS = 20.0
 SECONDS_TO_ANSWER = 8.0
 SECONDS_TO_READ = 10.0
 
@@ -93,11 +92,11 @@ def test_a_check_whose_time_is_over_publishes_what_it_read_and_notes_the_rest(
         fake.push("team/web", f"1.{number}", image(labels={"number": f"{number}"}))
 
     def dawdle(_: Request) -> None:
-        time.sleep(0.05)  # a registry that is always within the limits of a request
+        time.sleep(0.1)  # a registry that is always within the limits of a request
 
     fake.always("/manifests/", dawdle)
     bench = Bench(tmp_path, fake)
-    bench.refresher = replace(bench.refresher, times=Times(seconds=1.0, after_push_seconds=1.0))
+    bench.refresher = replace(bench.refresher, times=Times(seconds=2.0, after_push_seconds=2.0))
 
     began = time.monotonic()
     assert bench.refresh() is None
@@ -123,7 +122,7 @@ def test_an_endless_list_of_tags_leaves_time_to_read_the_tags_that_are_known(
     fake.push("team/web", "latest", image(labels={"number": "1"}))
     bench = Bench(tmp_path, fake)
     assert bench.refresh() is None
-    bench.refresher = replace(bench.refresher, times=Times(seconds=2.0, after_push_seconds=2.0))
+    bench.refresher = replace(bench.refresher, times=Times(seconds=5.0, after_push_seconds=5.0))
     pages = iter(range(10**6))
 
     def dawdle(_: Request) -> None:
@@ -275,7 +274,7 @@ def test_no_image_makes_a_large_document_or_takes_much_memory(
         text=True,
         check=True,
         cwd=ROOT,
-        timeout=60,
+        timeout=READING_SECONDS,
     )
     error, before, peak = measured.stdout.split()
     print(f"{make.__name__}: {before} MiB before, {peak} MiB at the most")

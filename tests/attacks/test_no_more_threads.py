@@ -16,8 +16,7 @@ import pytest
 import requests
 
 from tests.fakes.registry import FakeRegistry, image
-from tests.real_registry import wait_until
-from tests.running_service import ROOT, RunningService
+from tests.running_service import ROOT, WAIT_SECONDS, RunningService
 
 WHY = "this machine allows the service no more threads"
 
@@ -36,7 +35,7 @@ class LimitedService(RunningService):
         (worker,) = self.workers
         os.kill(worker, signal_number)
         limits = Path(f"/proc/{worker}/limits")
-        wait_until(lambda: re.search(f"Max processes +{words} ", limits.read_text()) is not None, "a limit", 10)
+        self.wait(lambda: re.search(f"Max processes +{words} ", limits.read_text()) is not None, "a limit")
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +56,9 @@ def no_more_threads(service: LimitedService) -> Iterator[None]:
 def test_a_webhook_whose_body_nobody_can_watch_is_to_be_sent_again(service: LimitedService) -> None:
     hook = service.url + service.command("webhook").stdout.strip().removeprefix(service.url)
     with no_more_threads(service):
-        refused = requests.post(hook, data=b"{}", timeout=10)
+        refused = requests.post(hook, data=b"{}", timeout=WAIT_SECONDS)
         health = service.get("/healthz")
-    accepted = requests.post(hook, data=b"{}", timeout=10)
+    accepted = requests.post(hook, data=b"{}", timeout=WAIT_SECONDS)
 
     assert (refused.status_code, refused.text) == (503, f"This cannot be done now: {WHY}.")
     assert re.fullmatch("[0-9]+", refused.headers["Retry-After"])
@@ -80,7 +79,7 @@ def test_a_webhook_whose_body_nobody_can_watch_is_to_be_sent_again(service: Limi
 def test_everything_else_is_answered(service: LimitedService, method: str, path: str, status: int) -> None:
     with no_more_threads(service):
         begin = time.monotonic()
-        answers = [requests.request(method, service.url + path, data=b"body", timeout=10) for _ in range(3)]
+        answers = [requests.request(method, service.url + path, data=b"body", timeout=WAIT_SECONDS) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [status] * 3
     assert time.monotonic() - begin < 6
 
@@ -91,7 +90,7 @@ def test_a_check_says_why_it_could_not_be_made(tmp_path: Path) -> None:
         name = f"{fake.host}/team/web"
         with LimitedService(tmp_path) as service, no_more_threads(service):
             (service.data / "images.txt").write_text(f"{name}\n")
-            service.wait(lambda: WHY in service.get("/healthz").text, "it is said", 60)
+            service.wait(lambda: WHY in service.get("/healthz").text, "it is said")
             assert service.lines("thread_not_started")
             assert service.lines("Traceback") == []
 

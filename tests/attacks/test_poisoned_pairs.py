@@ -20,7 +20,7 @@ from tests.attacks.test_poisoning import procfile_options
 from tests.fakes.registry import FakeRegistry, image
 from tests.running_service import RunningService
 
-SECONDS = 20.0
+SECONDS = 60.0
 AT_ONCE = 16
 ADDRESSES = [
     "/images/NAME",

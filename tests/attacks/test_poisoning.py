@@ -13,7 +13,7 @@ from tests.fakes.registry import FakeRegistry, image
 from tests.readme import block
 from tests.running_service import ROOT, RunningService
 
-SECONDS = 20.0
+SECONDS = 60.0
 SESSION = requests.Session()
 SESSION.trust_env = False
 COMPARED = ("Content-Type", "Cache-Control", "Location", "Content-Security-Policy")

@@ -20,11 +20,10 @@ from microbadger.image.reference import Repository
 from microbadger.webhooks.tokens import image_token
 from tests.disks import Drive
 from tests.fakes.registry import FakeRegistry, image
-from tests.running_service import RunningService
+from tests.running_service import PATIENT, WAIT_SECONDS, RunningService
 
 IMAGES = 8
 ROUNDS = 8
-WAIT_SECONDS = 30.0
 KINDS = pytest.mark.parametrize("kind", ["ext4", "xfs"])
 
 
@@ -44,7 +43,7 @@ def accepted(service: RunningService, repository: Repository, tag: str) -> tuple
     """Post a webhook and return what was accepted."""
     token = image_token(service.environment["MICROBADGER_SECRET"], repository)
     url = f"{service.url}/images/{repository.familiar}/{token}?tag={tag}"
-    assert requests.post(url, timeout=10).text == "OK"
+    assert requests.post(url, timeout=WAIT_SECONDS).text == "OK"
     return str(repository), tag
 
 
@@ -59,7 +58,7 @@ def test_no_webhook_that_was_answered_is_lost(tmp_path: Path, fake: FakeRegistry
     images = [repository.familiar for repository in repositories(fake)]
     goes_on = threading.Event()
     lost: set[tuple[str, str]] = set()
-    with Drive(tmp_path, kind) as drive, RunningService(drive.folder, images) as service:
+    with Drive(tmp_path, kind) as drive, RunningService(drive.folder, images, *PATIENT) as service:
         for name in images:
             service.wait_for_image(name)
         fake.always("/v2/", lambda request: wait(goes_on))
@@ -78,14 +77,18 @@ def test_no_webhook_that_was_answered_is_lost(tmp_path: Path, fake: FakeRegistry
 
 
 def wait(goes_on: threading.Event) -> None:
-    goes_on.wait(WAIT_SECONDS)
+    goes_on.wait(10 * WAIT_SECONDS)  # a webhook is forgotten when its check has ended
 
 
 @KINDS
 def test_public_files_are_whole(tmp_path: Path, fake: FakeRegistry, kind: str) -> None:
     images = [repository.familiar for repository in repositories(fake)]
     pushed, is_over, seen = threading.Semaphore(0), threading.Event(), 0
-    with Drive(tmp_path, kind) as drive, RunningService(drive.folder, images) as service, ThreadPoolExecutor() as pool:
+    with (
+        Drive(tmp_path, kind) as drive,
+        RunningService(drive.folder, images, *PATIENT) as service,
+        ThreadPoolExecutor() as pool,
+    ):
         for name in images:
             service.wait_for_image(name)
         pushing = pool.submit(push_until, is_over, service, fake, pushed)

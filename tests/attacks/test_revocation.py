@@ -53,7 +53,10 @@ class Service:
     def holds(self, repository: Repository) -> bool:
         """Return whether a file of an image is published, or would be on request."""
         paths = ImagePaths.of(repository)
-        names = (paths.metadata, paths.page, paths.badge("version", None, "svg"), paths.changes)
+        names = (
+            *(paths.metadata, paths.page, paths.badge("version", None, "svg"), paths.changes),
+            *(paths.feed, paths.history, paths.releases),
+        )
         is_there = any(self.bench.publisher.has(name) for name in names)
         return is_there or any(self.bench.freshness.make(name) is not None for name in names)
 
@@ -167,7 +170,10 @@ def test_what_a_command_could_not_remove_goes_in_a_later_round(service: Service)
     assert not service.holds(service.web)
 
 
-PLACES = ["badges/size/{}.svg", "v1/images/{}.json", "images/{}/index.html", "v1/images/{}/-/changes.json"]
+PLACES = [
+    *("badges/size/{}.svg", "v1/images/{}.json", "images/{}/index.html"),
+    *("v1/images/{}/-/changes.json", "v1/images/{}/-/releases.json"),
+]
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -11,7 +11,7 @@ import requests
 
 from microbadger.webhooks.tokens import hooks_token
 from tests.fakes.registry import FakeRegistry, image
-from tests.running_service import RunningService
+from tests.running_service import WAIT_SECONDS, RunningService
 
 THREADS = 8
 DRIPPING = 16
@@ -30,7 +30,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 
 def begun(service: RunningService, method: str, path: str) -> socket.socket:
     """Send the head of a request and one byte of its body."""
-    client = socket.create_connection(("127.0.0.1", service.port), timeout=20)
+    client = socket.create_connection(("127.0.0.1", service.port), timeout=WAIT_SECONDS)
     client.sendall(HEAD.format(method=method, path=path).replace("{{", "{").encode())
     return client
 
@@ -54,7 +54,7 @@ def test_bodies_that_drip_are_answered_unread_and_hold_nobody_up(
     with ExitStack() as clients:
         dripping = [clients.enter_context(begun(service, method, path)) for _ in range(DRIPPING)]
         answers = [client.recv(12) for client in dripping]
-        other = requests.get(f"{service.url}/healthcheck.txt", timeout=20)
+        other = requests.get(f"{service.url}/healthcheck.txt", timeout=WAIT_SECONDS)
         took = time.monotonic() - began
 
     assert {answer[:9] for answer in answers} == {b"HTTP/1.1 "}
@@ -67,13 +67,13 @@ def fastest(service: RunningService) -> float:
     took = []
     for _ in range(TRIES):
         began = time.monotonic()
-        assert requests.get(f"{service.url}/healthcheck.txt", timeout=20).text == "HEALTH OK"
+        assert requests.get(f"{service.url}/healthcheck.txt", timeout=WAIT_SECONDS).text == "HEALTH OK"
         took.append(time.monotonic() - began)
     return min(took)
 
 
 def connected(service: RunningService, sent: bytes) -> socket.socket:
-    client = socket.create_connection(("127.0.0.1", service.port), timeout=20)
+    client = socket.create_connection(("127.0.0.1", service.port), timeout=WAIT_SECONDS)
     client.sendall(sent)
     return client
 
@@ -158,7 +158,7 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
 
 def is_hung_up_on(client: socket.socket) -> bool:
     """Send byte after byte and return whether the other side ends that before long."""
-    until = time.monotonic() + 15
+    until = time.monotonic() + WAIT_SECONDS
     with suppress(BrokenPipeError, ConnectionResetError):
         while time.monotonic() < until:
             client.sendall(b"X")

@@ -12,7 +12,7 @@ import pytest
 import requests
 from werkzeug.test import TestResponse
 
-from tests.running_service import RunningService
+from tests.running_service import WAIT_SECONDS, RunningService
 from tests.web.bench import Bench
 
 MEBIBYTE = 1024**2
@@ -98,7 +98,7 @@ def slow_stranger(port: int, encoding: str) -> socket.socket:
     """Return the connection of a client that has asked for the document, and has read its begin only."""
     stranger = socket.socket()
     stranger.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    stranger.settimeout(20)
+    stranger.settimeout(WAIT_SECONDS)
     stranger.connect(("127.0.0.1", port))
     stranger.sendall(f"GET /{OF_NO_IMAGE} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {encoding}\r\n\r\n".encode())
     assert stranger.recv(12) == b"HTTP/1.1 200"
@@ -110,7 +110,7 @@ def test_strangers_who_fetch_a_large_document_slowly_hold_no_copy_each(tmp_path:
     with RunningService(tmp_path) as service, ExitStack() as strangers:
         file = service.public / OF_NO_IMAGE
         file.write_bytes(large_document())
-        requests.get(f"{service.url}/{OF_NO_IMAGE}", headers={"Accept-Encoding": encoding}, timeout=20)
+        requests.get(f"{service.url}/{OF_NO_IMAGE}", headers={"Accept-Encoding": encoding}, timeout=WAIT_SECONDS)
         (worker,) = service.workers
         before = memory_mebibytes(worker)
 

@@ -6,6 +6,7 @@ import pytest
 
 from microbadger.badges.text import (
     BADGE_TYPES,
+    CHANGED_BY_PRE_RELEASES,
     Badge,
     VersionNotFound,
     badges_of,
@@ -14,7 +15,6 @@ from microbadger.badges.text import (
     not_found_badge,
     pending_badge,
     platforms_text,
-    size_text,
 )
 from microbadger.image.documents import ImageDocument, PlatformDocument, TagDocument, VersionDocument
 
@@ -57,6 +57,11 @@ def version(
     if created:
         document["Created"] = created
     return document
+
+
+def numbered(number: int, *tags: str) -> VersionDocument:
+    """Return a version with a digest of its own."""
+    return {**version(*tags), "Digest": f"sha256:{number:064x}"}
 
 
 UNREAD = version("latest", size=0, layers=0, created=None, platforms=())
@@ -314,12 +319,76 @@ def test_without_latest_the_badge_is_about_the_highest_release() -> None:
     assert say("size", image(newer, older)) == ("size", "1.0 KiB")
 
 
+RELEASES = image(
+    numbered(0, "2.0.0-rc1"),
+    numbered(1, "1.4.0", "1.4", "1", "latest"),
+    numbered(2, "1.4.0-alpine"),
+    numbered(3, "1.3.2", "1.3"),
+    numbered(4, "1.3.2-alpine"),
+    numbered(5, "main"),
+)
+
+
+@pytest.mark.parametrize(
+    ("tag", "text", "its_color"),
+    [
+        (None, "up to date", "green"),
+        ("1.4.0", "up to date", "green"),
+        ("latest", "up to date", "green"),
+        ("1", "up to date", "green"),
+        ("1.3.2", "1.4.0 available", "orange"),
+        ("1.3", "1.4 available", "orange"),
+        ("1.3.2-alpine", "1.4.0-alpine available", "orange"),
+        ("2.0.0-rc1", "up to date", "green"),
+        ("main", "unknown", "lightgrey"),
+    ],
+)
+def test_the_update_of_a_tag_is_the_newest_release_of_its_variant(tag: str | None, text: str, its_color: str) -> None:
+    assert badges_of(RELEASES, tag)["update"] == Badge("update", text, its_color)
+
+
+def test_the_update_of_an_image_is_that_of_its_current_version() -> None:
+    left_behind = image(numbered(1, "1.4.0"), numbered(2, "1.3.2", "1.3", "latest"))
+    assert say("update", left_behind) == ("update", "1.4.0 available")
+
+
+def test_the_update_of_an_image_that_was_not_read_is_known_from_its_tags() -> None:
+    unread = image(numbered(1, "1.4.0"), {**numbered(2, "1.3.2"), "Unread": "mañana", "Platforms": []})
+    assert say("update", unread, "1.3.2") == ("update", "1.4.0 available")
+
+
+@pytest.mark.parametrize(
+    ("badge_type", "tag", "text"),
+    [
+        ("version", None, "2.0.0-rc1"),
+        ("version", "1.3", "1.3"),
+        ("update", None, "2.0.0-rc1 available"),
+        ("update", "1.3", "2.0.0-rc1 available"),
+        ("update", "1.4.0-alpine", "up to date"),
+        ("update", "main", "unknown"),
+    ],
+)
+def test_pre_releases_count_if_asked_for(badge_type: str, tag: str | None, text: str) -> None:
+    assert badges_of(RELEASES, tag, pre_releases=True)[badge_type].message == text
+
+
+def test_the_version_with_pre_releases_is_the_current_one_if_there_is_none() -> None:
+    shown = image(version("latest", labels={f"{OCI}.version": "22.04"}))
+    assert badges_of(shown, None, pre_releases=True)["version"].message == "22.04"
+
+
+@pytest.mark.parametrize("tag", [None, "1.4.0", "1.3.2", "main"])
+def test_pre_releases_change_only_certain_badges(tag: str | None) -> None:
+    plain, with_pre_releases = badges_of(RELEASES, tag), badges_of(RELEASES, tag, pre_releases=True)
+    assert {name for name in BADGE_TYPES if plain[name] != with_pre_releases[name]} <= CHANGED_BY_PRE_RELEASES
+
+
 @pytest.mark.parametrize("badge_type", sorted(BADGE_TYPES.keys() - {"version"}))
 def test_an_image_that_was_not_read_is_unknown(badge_type: str) -> None:
     assert say(badge_type, image(UNREAD)) == (badge_type, "unknown")
 
 
-@pytest.mark.parametrize("badge_type", sorted(BADGE_TYPES))
+@pytest.mark.parametrize("badge_type", sorted(BADGE_TYPES.keys() - {"update"}))
 def test_a_known_fact_is_blue(badge_type: str) -> None:
     labels = {f"{OCI}.revision": "1a2b3c4", f"{OCI}.licenses": "MIT", f"{OCI}.base.name": "alpine"}
     assert color(badge_type, image(version("1", labels=labels), pulls=1, stars=1)) == "blue"
@@ -374,33 +443,6 @@ def test_an_image_that_was_never_read_is_pending(badge_type: str) -> None:
 
 
 # --- numbers
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (-1, "unknown"),
-        (0, "unknown"),
-        (1, "1 B"),
-        (1023, "1023 B"),
-        (1024, "1.0 KiB"),
-        (1075, "1.0 KiB"),
-        (1076, "1.1 KiB"),
-        (10 * 1024, "10.0 KiB"),
-        (1024**2 - 52, "1023.9 KiB"),
-        (1024**2 - 51, "1.0 MiB"),
-        (1024**2 - 1, "1.0 MiB"),
-        (1024**2, "1.0 MiB"),
-        (19_503_514, "18.6 MiB"),
-        (1024**3 - 1, "1.0 GiB"),
-        (1024**3, "1.0 GiB"),
-        (1024**4 - 1, "1.0 TiB"),
-        (1024**4, "1.0 TiB"),
-        (2**50, "1024.0 TiB"),
-    ],
-)
-def test_a_size_has_the_largest_unit_that_leaves_one(size: int, text: str) -> None:
-    assert size_text(size) == text
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def measure_sqlite(folder: Path, names: list[str]) -> None:
 
 
 def measure_postgresql(folder: Path, server: PostgresqlServer, names: list[str], count: int) -> None:
-    with running(folder, server, names, count) as services:
+    with running(folder, server, names, count=count) as services:
         url = services[0].environment["DATABASE_URL"]
         with psycopg.connect(url, autocommit=True) as connection:
 

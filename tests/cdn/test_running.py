@@ -31,7 +31,7 @@ def purging(service: RunningService) -> dict[str, Any]:
 
 def post_webhook(service: RunningService, name: str) -> None:
     url = service.command("webhook", name).stdout.strip()
-    assert requests.post(f"{url}?wait=20", timeout=START_SECONDS).ok
+    assert requests.post(f"{url}?wait=50", timeout=START_SECONDS).ok
 
 
 def settled(service: RunningService, cdn: Cdn) -> set[str]:

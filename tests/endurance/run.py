@@ -237,6 +237,7 @@ class _Run:
         last = {moving.path: moving.accepted_at for moving in world.images}
         self._expect(lambda: not self._unanswered(last), "the last webhooks led to checks")
         world.webhooks["lost"] = len(self._unanswered(last))
+        self._expect(lambda: not self._leases_held(), "the last checks ended")
         stop(world)
         self._check_no_lease_is_held()
         leftovers = list(world.service.folder.rglob(".new-*"))
@@ -247,10 +248,13 @@ class _Run:
         return len(leftovers)
 
     def _check_no_lease_is_held(self) -> None:
+        for name in self._leases_held("%"):
+            self._world.violate(f"the lease {name} is held though no process is left")
+
+    def _leases_held(self, like: str = "image:%") -> list[str]:
         leases = Leases(Database(f"sqlite:///{self._world.database}"))
-        for (name,) in self._world.rows("SELECT name FROM leases"):
-            if leases.is_held(str(name)):
-                self._world.violate(f"the lease {name} is held though no process is left")
+        names = [str(name) for (name,) in self._world.rows(f"SELECT name FROM leases WHERE name LIKE '{like}'")]
+        return [name for name in names if leases.is_held(name)]
 
     def _check_swept(self, leftovers: list[Path]) -> None:
         for file in leftovers:

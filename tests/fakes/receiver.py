@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from tests.real_registry import wait_until
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 _DRIP_SECONDS = 0.02
 
 

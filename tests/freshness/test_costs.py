@@ -411,7 +411,7 @@ def test_a_first_check_with_few_pulls_reads_what_matters_first(big: Bench, fake:
     assert allowance.left == 10
     whole = {tag for version in big.record["Versions"] for tag in tags_of(version) if "Unread" not in version}
     assert whole == {"latest", *(f"1.{number}" for number in range(98, 57, -1))}
-    latest = next(version for version in big.record["Versions"] if {"tag": "latest"} in version["Tags"])
+    latest = next(version for version in big.record["Versions"] if "latest" in tags_of(version))
     assert all("Unread" not in platform for platform in latest["Platforms"])
     assert len(tags(big)) == 100
 

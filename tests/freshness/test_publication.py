@@ -1,5 +1,6 @@
 """The public files of an image: which are written, made on request, kept current, made again and removed."""
 
+import json
 import shutil
 import threading
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import pytest
 from werkzeug.wrappers import Request
 
 from microbadger.freshness.tracked_images import TrackedImage
-from microbadger.image.documents import sha_of
+from microbadger.image.documents import sha_of, tags_of
 from microbadger.image.reference import Repository
 from microbadger.site.paths import ImagePaths
 from microbadger.store.database import Database
@@ -19,6 +20,7 @@ from microbadger.web.files import PublicFiles
 from tests.databases import needs_sqlite
 from tests.fakes.registry import FakeRegistry, image, index
 from tests.freshness.bench import DEADLINE_SECONDS, Bench
+from tests.running_service import badge_text
 
 
 def tags_in(files: dict[str, bytes]) -> set[str]:
@@ -105,7 +107,9 @@ def test_an_image_without_tags_keeps_its_page_and_loses_its_badges(bench: Bench)
     assert bench.refresh() is None
 
     paths = bench.paths
-    assert bench.files().keys() == {paths.metadata, paths.page, paths.changes, paths.feed}
+    assert bench.files().keys() == {
+        *(paths.metadata, paths.page, paths.changes, paths.history, paths.feed, paths.releases)
+    }
 
 
 def test_the_document_of_a_version_has_the_tags_it_has_now(bench: Bench) -> None:
@@ -117,8 +121,8 @@ def test_the_document_of_a_version_has_the_tags_it_has_now(bench: Bench) -> None
 
     version = bench.freshness.records.version(bench.repository, sha_of(digest))
     assert version
-    assert version["Tags"] == [{"tag": "1.0"}, {"tag": "latest"}]
-    assert b'"Tags":[{"tag":"1.0"},{"tag":"latest"}]' in bench.files()[bench.paths.version(sha_of(digest))]
+    assert tags_of(version) == ["1.0", "latest"]
+    assert json.loads(bench.files()[bench.paths.version(sha_of(digest))]) == version
 
 
 def test_an_official_image_stands_under_both_names(tmp_path: Path, fake: FakeRegistry) -> None:
@@ -214,6 +218,34 @@ def test_a_file_that_was_made_is_kept_current(bench: Bench) -> None:
     assert bench.paths.badge("layers", "1.0", "svg") not in bench.files()
 
 
+def test_a_release_outdates_the_badges_of_other_tags_that_were_made(bench: Bench) -> None:
+    for number, tag in enumerate(("1.3.1", "1.3.2", "1.3.2-alpine")):
+        bench.fake.push("team/web", tag, image(layers=[number + 1]))
+    bench.refresh()
+    outdated, kept = (bench.paths.badge("update", tag, "svg") for tag in ("1.3.1", "1.3.2-alpine"))
+    assert badge_text(bench.made(outdated)) == "update: 1.3.2 available"
+    assert badge_text(bench.made(kept)) == "update: up to date"
+    stamps = bench.stamps()
+    bench.fake.push("team/web", "1.4.0", image(layers=[9]))
+
+    bench.refresh()
+
+    assert bench.badge("update", "1.3.1") == "update: 1.4.0 available"
+    assert bench.stamps()[kept] == stamps[kept]
+
+
+def test_an_unchanged_image_keeps_its_update_badges_as_they_are(bench: Bench) -> None:
+    for number, tag in enumerate(("1.3.2", "1.4.0")):
+        bench.fake.push("team/web", tag, image(layers=[number + 1]))
+    bench.refresh()
+    bench.made(bench.paths.badge("update", "1.3.2", "svg"))
+    stamps = bench.stamps()
+
+    assert bench.refresh() is None
+
+    assert bench.stamps() == stamps
+
+
 def test_a_file_that_was_made_is_removed_with_its_tag(bench: Bench) -> None:
     bench.fake.push("team/web", "1.0", image(layers=[1]))
     bench.fake.push("team/web", "latest", image(layers=[2]))
@@ -247,6 +279,8 @@ LOST: dict[str, Callable[[ImagePaths, str], str]] = {
     "page": lambda paths, _: paths.page,
     "feed": lambda paths, _: paths.feed,
     "changes": lambda paths, _: paths.changes,
+    "history": lambda paths, _: paths.history,
+    "releases": lambda paths, _: paths.releases,
     "version": lambda paths, digest: paths.version(sha_of(digest)),
     "badge": lambda paths, _: paths.badge("size", None, "svg"),
     "badge as JSON": lambda paths, _: paths.badge("size", "latest", "json"),
@@ -444,7 +478,7 @@ def test_what_is_no_longer_tracked_leaves_no_file_and_no_row(bench: Bench) -> No
     untracked.removal.remove(bench.repository)
 
     assert bench.files() == {}
-    assert rows_about(bench.database, bench.repository) == {"first_seen", "leases"}
+    assert rows_about(bench.database, bench.repository) == {"first_seen", "leases", "untracked_images"}
 
 
 def test_the_cdn_forgets_what_is_removed(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""The records of images: documents as published, changes, and when each tag was first seen, all committed together."""
+"""The records of images: their documents as published and their changes, all committed together."""
 
 import json
 from collections.abc import Iterator
@@ -8,28 +8,20 @@ from typing import Any
 
 import pytest
 
-from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.image.documents import document_bytes, sha_of
 from microbadger.image.reference import Repository
 from microbadger.notifications.notifications import Notifications
 from microbadger.store.database import StoreError
-from microbadger.store.tables import CHANGES, FIRST_SEEN, RECORDS, VERSIONS
+from microbadger.store.tables import CHANGES, RECORDS, VERSIONS
 from tests.fakes.docker_hub import FakeHub
 from tests.fakes.registry import FakeRegistry, image, index
-from tests.freshness.bench import START, Bench
+from tests.freshness.bench import Bench
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     with FakeRegistry() as fake:
         yield Bench(tmp_path, fake)
-
-
-def first_seen(bench: Bench) -> dict[tuple[str, str], timedelta]:
-    """Return how long after the start each tag was first seen to name a digest."""
-    with bench.database.read() as connection:
-        rows = connection.execute(FIRST_SEEN.select()).all()
-    return {(row.tag, row.digest): timedelta(seconds=row.seen_at - START.timestamp()) for row in rows}
 
 
 def test_the_record_is_what_is_published(bench: Bench) -> None:
@@ -74,13 +66,23 @@ def test_a_damaged_document_counts_as_none(bench: Bench, document: bytes) -> Non
     assert bench.freshness.records.version(bench.repository, sha_of(digest)) is None
 
 
-def test_versions_that_the_image_no_longer_has_are_forgotten(bench: Bench) -> None:
+def test_versions_whose_tags_were_deleted_are_forgotten(bench: Bench) -> None:
+    bench.fake.push("team/web", "latest", image())
+    deleted = bench.fake.push("team/web", "1.0", image(layers=[1]))
+    bench.refresh()
+    bench.fake.delete("team/web", "1.0")
+    bench.refresh()
+
+    assert bench.freshness.records.version(bench.repository, sha_of(deleted)) is None
+
+
+def test_versions_that_tags_moved_away_from_are_kept_to_be_compared(bench: Bench) -> None:
     old = bench.fake.push("team/web", "latest", image(layers=[1]))
     bench.refresh()
     new = bench.fake.push("team/web", "latest", image(layers=[2]))
     bench.refresh()
 
-    assert bench.freshness.records.version(bench.repository, sha_of(old)) is None
+    assert bench.freshness.records.version(bench.repository, sha_of(old))
     assert bench.freshness.records.version(bench.repository, sha_of(new))
 
 
@@ -172,48 +174,3 @@ class NotificationsOnAFullDisk(Notifications):
 
     def announce(self, *_: Any) -> None:
         raise StoreError("The disk of 192.0.2.1 is full.", in_public="The disk is full.")
-
-
-# First sight
-
-
-def test_the_first_sight_of_each_tag_and_digest_is_kept(bench: Bench) -> None:
-    old = bench.fake.push("team/web", "latest", image(layers=[1]))
-    bench.fake.push("team/web", "1.0", image(layers=[1]))
-    bench.refresh()
-    new = bench.fake.push("team/web", "latest", image(layers=[2]))
-    bench.check_later(hours=25)
-
-    at_first, later = timedelta(0), timedelta(hours=25)
-    assert first_seen(bench) == {
-        ("", old): at_first,
-        ("latest", old): at_first,
-        ("1.0", old): at_first,
-        ("", new): later,
-        ("latest", new): later,
-    }
-
-
-def test_the_first_sight_is_never_rewritten(bench: Bench) -> None:
-    digest = bench.fake.push("team/web", "latest", image(layers=[1]))
-    bench.refresh()
-    for layers in ([2], [1]):
-        bench.fake.push("team/web", "latest", image(layers=layers))
-        bench.check_later()
-    bench.again(edition="second edition").refresh()
-
-    assert first_seen(bench)["latest", digest] == timedelta(0)
-
-
-def test_the_first_sight_outlives_that_an_image_is_not_tracked_for_a_while(bench: Bench) -> None:
-    digest = bench.fake.push("team/web", "latest", image())
-    by_command = bench.again(named="")
-    by_command.freshness.tracked.track(TrackedImage(bench.repository))
-    by_command.refresh()
-    by_command.freshness.untrack(bench.repository)
-    by_command.time += timedelta(days=30)
-
-    by_command.freshness.track(TrackedImage(bench.repository))
-    by_command.refresh()
-
-    assert first_seen(bench) == {("", digest): timedelta(0), ("latest", digest): timedelta(0)}

@@ -10,7 +10,7 @@ import pytest
 
 from microbadger.freshness.recovery import Recovery
 from tests.fakes.registry import FakeRegistry, image
-from tests.freshness.bench import Bench
+from tests.freshness.bench import DEADLINE_SECONDS, Bench
 from tests.real_registry import wait_until
 from tests.running_service import RunningService
 
@@ -78,7 +78,7 @@ def test_an_image_that_is_being_checked_holds_up_no_other(bench: Bench, recovery
     assert lease
     with ThreadPoolExecutor() as pool:
         recovering = pool.submit(recovery.recover)
-        wait_until(lambda: home.read_bytes() != b"", "a whole home page", 10)
+        wait_until(lambda: home.read_bytes() != b"", "a whole home page", DEADLINE_SECONDS)
         assert not badge.exists()
         bench.leases.give_back(lease)
         recovering.result(10)

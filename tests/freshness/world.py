@@ -197,7 +197,10 @@ class World:
             notifications=notifications,
             counts=self.counts,
             cleaning=Cleaning(
-                database=self.database, content=self.registries.content, public=self.publisher
+                database=self.database,
+                content=self.registries.content,
+                sightings=self.records.sightings,
+                public=self.publisher,
             ),
         )
         recovery = Recovery(

@@ -7,9 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microbadger.image.changes import NO_CHANGES, ChangeDocument, Changes, change_document, changes_between
+from microbadger.image.changes import (
+    MOST_LEFT_VERSIONS,
+    NO_CHANGES,
+    ChangeDocument,
+    ChangedTagDocument,
+    Changes,
+    change_document,
+    changes_between,
+    left_versions,
+)
 from microbadger.image.describe import describe_image, outline_version, tagged
-from microbadger.image.documents import ImageDocument, tags_of
+from microbadger.image.documents import (
+    ImageDocument,
+    LayerDocument,
+    PlatformDocument,
+    VersionDocument,
+    document_bytes,
+    tags_of,
+)
 from microbadger.image.reference import Repository
 
 APP = Repository.parse("owner/app")
@@ -41,10 +57,128 @@ def entry(before: ImageDocument, after: ImageDocument) -> ChangeDocument | None:
 def test_an_entry_names_the_tags_that_are_new_moved_and_gone() -> None:
     assert entry(image(a="1.0 latest", b="old"), image(a="1.0", c="1.1 latest")) == {
         "Time": "2026-11-20T12:00:00Z",
-        "New": [{"tag": "1.1", "SHA": "c" * 64, "Digest": digest("c")}],
-        "Changed": [{"tag": "latest", "OldDigest": digest("a"), "NewDigest": digest("c")}],
-        "Deleted": [{"tag": "old", "Digest": digest("b")}],
+        "New": [{"tag": "1.1", "SHA": "c" * 64, "Digest": digest("c"), "Kind": "new", "NewTags": ["latest"]}],
+        "Changed": [
+            {
+                "tag": "latest",
+                "OldDigest": digest("a"),
+                "NewDigest": digest("c"),
+                "OldTags": ["1.0"],
+                "NewTags": ["1.1"],
+                "Kind": "moved",
+            }
+        ],
+        "Deleted": [{"tag": "old", "Digest": digest("b"), "Kind": "deleted"}],
     }
+
+
+def large_version(sha: str) -> VersionDocument:
+    """Return a version all of whose labels, layers and variables are long and its own."""
+    version = outline_version(APP, f"sha256:{sha}")
+    version["Platforms"] = [PlatformDocument(OS="linux", Digest=f"sha256:{sha}", DownloadSize=1, LayerCount=1)]
+    version["Labels"] = {f"{sha}{number}": "ñ" * 500 for number in range(100)}
+    version["Config"] = {"Env": [f"{sha}{number}={'ñ' * 500}" for number in range(100)]}
+    version["Layers"] = [
+        LayerDocument(BlobSum=f"{sha}{number}", Command="ñ" * 500, DownloadSize=1) for number in range(100)
+    ]
+    return version
+
+
+@pytest.mark.parametrize("is_one_version", [True, False])
+def test_a_change_of_many_tags_is_bounded(is_one_version: bool) -> None:
+    def tags(letter: str) -> ImageDocument:
+        shas = [letter * 64] * 500 if is_one_version else [f"{number:063x}{letter}" for number in range(500)]
+        named: dict[str, list[str]] = {}
+        for number, sha in enumerate(shas):
+            named.setdefault(sha, []).append(f"{number:03}{'t' * 120}")
+        versions = [tagged(outline_version(APP, f"sha256:{sha}"), names) for sha, names in named.items()]
+        return describe_image(APP, versions, updated_at=NOON)
+
+    before, after = tags("a"), tags("b")
+    change = change_document(before, after, all_changes(before, after), NOON, large_version)
+
+    assert change is not None
+    assert len(change["Changed"]) == 500
+    assert any("Difference" in moved for moved in change["Changed"])
+    assert len(document_bytes(change)) < 300_000
+
+
+def detailed(letter: str, *tags: str, layers: str = "x", size_bytes: int = 1) -> VersionDocument:
+    version = tagged(outline_version(APP, digest(letter), size_bytes=size_bytes), tags)
+    version["Platforms"] = [
+        PlatformDocument(OS="linux", Digest=digest(letter), DownloadSize=size_bytes, LayerCount=1)
+    ]
+    version["ConfigDigest"] = digest(layers[0])
+    version["Layers"] = [LayerDocument(BlobSum=layer, Command=f"RUN {layer}", DownloadSize=1) for layer in layers]
+    return version
+
+
+def moves(*pairs: tuple[VersionDocument, VersionDocument]) -> list[ChangedTagDocument]:
+    """Return how tags moved between the versions of each pair."""
+    before, after = (
+        describe_image(APP, [pair[number] for pair in pairs], updated_at=NOON) for number in (0, 1)
+    )
+    by_sha = {version["SHA"]: version for pair in pairs for version in pair}
+    change = change_document(before, after, all_changes(before, after), NOON, by_sha.get)
+    assert change is not None
+    return change["Changed"]
+
+
+def test_a_tag_whose_version_differs_has_moved_and_names_the_difference() -> None:
+    (moved,) = moves((detailed("a", "latest", size_bytes=1), detailed("b", "latest", layers="xy", size_bytes=2)))
+
+    assert moved["Kind"] == "moved"
+    assert moved["Difference"]["DownloadSize"] == {"Old": 1, "New": 2}
+
+
+def test_all_of_a_hundred_tags_were_rebuilt_at_once() -> None:
+    def built(number: int, letter: str) -> VersionDocument:
+        sha = f"{number:063}{letter}"
+        version = {**detailed("a", f"1.{number}"), "SHA": sha, "Digest": f"sha256:{sha}"}
+        version["Platforms"] = [PlatformDocument(OS="linux", Digest=f"sha256:{sha}", DownloadSize=1, LayerCount=1)]
+        return version  # type: ignore[return-value]
+
+    moved = moves(*((built(number, "a"), built(number, "b")) for number in range(100)))
+
+    assert [each["Kind"] for each in moved] == ["rebuilt"] * 100
+
+
+def test_a_tag_whose_version_has_the_same_config_and_layers_was_rebuilt() -> None:
+    (moved,) = moves((detailed("a", "latest"), detailed("b", "latest")))
+
+    assert moved["Kind"] == "rebuilt"
+    assert "Difference" not in moved
+
+
+def test_tags_that_moved_together_have_the_same_difference() -> None:
+    first, second = moves((detailed("a", "1", "latest"), detailed("b", "1", "latest", layers="y")))
+
+    assert first["Difference"] == second["Difference"]
+    assert (first["OldTags"], second["OldTags"]) == (["latest"], ["1"])
+
+
+def test_of_its_siblings_a_tag_names_the_ten_most_specific() -> None:
+    tags = ["latest", *(".".join("1" * length) for length in range(1, 14))]
+    (first, *_) = moves((detailed("a", "latest"), detailed("b", *tags, layers="y")))
+
+    assert first["NewTags"] == [".".join("1" * length) for length in range(13, 3, -1)]
+
+
+def test_a_version_without_details_that_is_not_known_to_be_the_same_has_moved() -> None:
+    change = entry(image(a="latest"), image(b="latest"))
+
+    assert change is not None
+    assert change["Changed"] == [
+        {"tag": "latest", "OldDigest": digest("a"), "NewDigest": digest("b"), "Kind": "moved"}
+    ]
+
+
+def test_of_the_versions_that_tags_moved_away_from_the_last_are_kept() -> None:
+    letters = [chr(number) for number in range(0x100, 0x103 + MOST_LEFT_VERSIONS)]
+    images = [image(**{letter: "latest"}) for letter in letters]
+    log = [change for before, after in pairwise(images) if (change := entry(before, after))][::-1]
+
+    assert left_versions(log) == {digest(letter) for letter in letters[2:-1]}
 
 
 def test_the_lists_of_an_entry_are_never_null() -> None:

@@ -108,7 +108,7 @@ LABELS = {
 
 def test_a_version_has_the_old_keys_in_the_old_order_first() -> None:
     version = describe_version(APP, digest("a"), OCI_INDEX, [image(labels=LABELS)], {"org.example": "x"})
-    new = ["Digest", "MediaType", "Platforms", "Annotations", "Source", "Base"]
+    new = ["Digest", "MediaType", "Platforms", "Annotations", "Source", "Base", "ConfigDigest"]
     assert list(version) == [*OLD_VERSION_KEYS, *new]
 
 
@@ -198,7 +198,8 @@ def test_an_image_lists_platforms_without_their_labels_and_layers() -> None:
     images = [image("b", labels={"a": "1"}), image("c", annotations={"b": "2"}, platform=ARM64)]
     version = describe_version(APP, digest("a"), OCI_INDEX, images)
     for whole, listed in zip(version["Platforms"], document(version)["Versions"][0]["Platforms"], strict=True):
-        assert whole.keys() - listed.keys() == {"Layers", "Labels" if "Labels" in whole else "Annotations"}
+        texts = "Labels" if "Labels" in whole else "Annotations"
+        assert whole.keys() - listed.keys() == {"Layers", "ConfigDigest", texts}
 
 
 def test_a_description_comes_from_a_label_where_docker_hub_has_none() -> None:
@@ -402,7 +403,7 @@ def test_the_outlines_of_platforms_are_kept_to_the_last_byte() -> None:
 
     platforms = [{**platform} for platform in filled(1)["Platforms"]]
     for platform in platforms:
-        del platform["Layers"]
+        del platform["Layers"], platform["ConfigDigest"]
     padding = LARGEST_VERSION_BYTES - size_bytes({**filled(1), "Platforms": platforms})
     assert filled(padding)["Cut"] == [f"The details of 2 platforms are {TOO_LARGE}"]
     assert filled(padding + 1)["Cut"] == [f"1 of 2 platforms are {TOO_LARGE}"]
@@ -521,7 +522,7 @@ def test_the_labels_and_annotations_of_the_current_version_are_on_top() -> None:
 def test_versions_are_listed_without_their_layers() -> None:
     subject = replace(image(sizes=(1,)), config=replace(config(), diff_ids=(digest("d"),)))
     version = describe_version(APP, digest("a"), OCI_MANIFEST, [subject])
-    assert version.keys() - document(version)["Versions"][0].keys() == {"Layers", "DiffIDs"}
+    assert version.keys() - document(version)["Versions"][0].keys() == {"Layers", "DiffIDs", "ConfigDigest"}
 
 
 def test_a_version_that_is_listed_stays_as_it_was() -> None:
@@ -586,24 +587,28 @@ def test_the_current_version_is_latest_else_the_highest_release_else_the_newest(
 @pytest.mark.parametrize(
     ("first_seen", "current"),
     [
-        ({digest("a"): 3.0, digest("b"): 2.0, digest("c"): 1.0}, "a"),
-        ({digest("a"): 1.0, digest("b"): 3.0, digest("c"): 2.0}, "b"),
-        ({digest("a"): 1.0}, "a"),
+        ({"a": "03Z", "b": "02Z", "c": "01Z"}, "a"),
+        ({"a": "01Z", "b": "03.5Z", "c": "03Z"}, "b"),
+        ({"a": "01Z"}, "a"),
         ({}, "c"),
     ],
 )
 def test_of_versions_of_unknown_age_the_current_one_was_first_seen_last(
-    first_seen: dict[str, float], current: str
+    first_seen: dict[str, str], current: str
 ) -> None:
     versions = [described(f"tag-{letter}", letter=letter, created=None) for letter in "abc"]
-    shown = describe_image(APP, versions, updated_at=NOON, first_seen=first_seen)
+    for version in versions:
+        if (second := first_seen.get(version["SHA"][0])):
+            version["FirstSeen"] = f"2026-11-24T12:00:{second}"
+    shown = describe_image(APP, versions, updated_at=NOON)
     found = current_version(shown["Versions"])
     assert (shown["LatestSHA"][0], found and found["SHA"][0]) == (current, current)
 
 
 def test_a_creation_says_more_than_what_was_seen_last() -> None:
     versions = described("main", letter="a", created=NOON), described("edge", letter="b", created=CREATED)
-    shown = describe_image(APP, versions, updated_at=NOON, first_seen={digest("b"): 9.0})
+    versions[1]["FirstSeen"] = "2026-11-24T12:00:00Z"
+    shown = describe_image(APP, versions, updated_at=NOON)
     assert shown["LatestSHA"][0] == "a"
 
 
@@ -723,3 +728,27 @@ def test_whatever_labels_say_a_document_can_be_read_back(labels: dict[str, str],
 def test_whatever_a_history_says_a_version_can_be_read_back(created_by: str) -> None:
     version = described("latest", history=(step(created_by), step(created_by, empty_layer=True)))
     assert round_trip(version) == version
+
+
+def test_a_version_has_the_config_of_its_main_platform_and_each_platform_has_its_own() -> None:
+    arm = replace(image("b", platform=ARM64), config=replace(config(ARM64), parameters={"User": "arm"}))
+    amd = replace(image("c"), config=replace(config(), parameters={"User": "amd"}))
+    version = describe_version(APP, digest("a"), OCI_INDEX, [arm, amd])
+
+    assert (version["Config"], version["ConfigDigest"]) == ({"User": "amd"}, digest("c"))
+    assert [platform["Config"] for platform in version["Platforms"]] == [{"User": "arm"}, {"User": "amd"}]
+
+
+def test_a_large_config_of_a_platform_is_left_out_beside_that_of_the_version() -> None:
+    large = replace(image("c"), config=replace(config(), parameters={"Env": ["A=" + "x" * 5000]}))
+    version = describe_version(APP, digest("a"), OCI_INDEX, [large, image("b", platform=ARM64)])
+
+    assert "Config" in version
+    assert "Config" not in version["Platforms"][0]
+
+
+def test_a_config_that_says_nothing_is_not_one_that_is_unknown() -> None:
+    known = replace(image(), config=replace(config(), parameters={}))
+
+    assert describe_version(APP, digest("a"), OCI_MANIFEST, [known])["Config"] == {}
+    assert "Config" not in describe_version(APP, digest("a"), OCI_MANIFEST, [image()])

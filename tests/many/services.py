@@ -10,13 +10,13 @@ from tests.running_service import RunningService
 
 @contextmanager
 def running(
-    folder: Path, server: PostgresqlServer, images: Sequence[str], count: int = 2, **settings: str
+    folder: Path, server: PostgresqlServer, images: Sequence[str], *options: str, count: int = 2, **settings: str
 ) -> Iterator[list[RunningService]]:
     """Run so many services, which publish the same; the first one has begun before the others."""
     url, public = server.new_schema(), folder / "public"
-    first = RunningService(folder / "machine0", images, **settings)
+    first = RunningService(folder / "machine0", images, *options, **settings)
     others = [
-        RunningService(folder / f"machine{number}", images, base_url=first.url, **settings)
+        RunningService(folder / f"machine{number}", images, *options, base_url=first.url, **settings)
         for number in range(1, count)
     ]
     services = [first, *others]

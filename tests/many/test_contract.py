@@ -9,9 +9,7 @@ import pytest
 
 from tests.fakes.registry import FakeRegistry, image
 from tests.object_stores import BUCKET, ObjectStore, environment_of
-from tests.running_service import RunningService
-
-WAIT_SECONDS = 60.0
+from tests.running_service import WAIT_SECONDS, RunningService
 
 
 @dataclass

@@ -12,9 +12,7 @@ from werkzeug.wrappers import Request
 from tests.fakes.registry import FakeRegistry, image
 from tests.many.services import running
 from tests.postgresql import PostgresqlServer
-from tests.running_service import RunningService
-
-WAIT_SECONDS = 60.0
+from tests.running_service import PATIENT, WAIT_SECONDS, RunningService
 
 
 @pytest.fixture
@@ -89,14 +87,14 @@ def test_a_webhook_is_answered_by_one_service_while_the_other_stands_still(
     tmp_path: Path, postgresql_server: PostgresqlServer, fake: FakeRegistry
 ) -> None:
     (name,) = push_many(fake, 1)
-    with running(tmp_path, postgresql_server, [name]) as (stalled, other):
+    with running(tmp_path, postgresql_server, [name], *PATIENT) as (stalled, other):
         stalled.wait_for_image(name)
         with stalled.standing_still():
             push_again(fake, 0, 2)
-            assert other.push(name, wait_seconds=20).json()["Result"] == "fresh"
+            assert other.push(name, wait_seconds=WAIT_SECONDS).json()["Result"] == "fresh"
             other.wait(lambda: bool(other.lines("event=leading", "task=follow")), "it has all duties", WAIT_SECONDS)
         push_again(fake, 0, 3)
-        assert stalled.push(name, wait_seconds=20).json()["Result"] == "fresh"
+        assert stalled.push(name, wait_seconds=WAIT_SECONDS).json()["Result"] == "fresh"
         assert other.badge(f"layers/{name}") == "layers: 3"
 
 
@@ -111,7 +109,7 @@ def test_a_check_of_a_service_that_stands_still_is_taken_over_within_half_a_minu
             has_begun.set()
             gate.wait(WAIT_SECONDS)
 
-    with running(tmp_path, postgresql_server, [name]) as services:
+    with running(tmp_path, postgresql_server, [name], *PATIENT) as services:
         services[0].wait_for_image(name)
         push_again(fake, 0, 2)
         fake.always("/tags/", wait)

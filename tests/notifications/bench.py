@@ -7,7 +7,7 @@ from pathlib import Path
 from microbadger.http.client import Network
 from microbadger.image.changes import changes_between
 from microbadger.image.describe import describe_image, outline_version, tagged
-from microbadger.image.documents import ImageDocument, PlatformDocument, VersionDocument
+from microbadger.image.documents import BaseDocument, ImageDocument, PlatformDocument, VersionDocument
 from microbadger.image.reference import Repository
 from microbadger.notifications.delivery import Send
 from microbadger.notifications.notifications import Notifications
@@ -33,6 +33,7 @@ def version(
     *,
     size_bytes: int = 0,
     labels: Mapping[str, str] | None = None,
+    base: BaseDocument | None = None,
     repository: Repository = WEB,
 ) -> VersionDocument:
     """Return a version that was read: of one platform, with one layer."""
@@ -41,6 +42,8 @@ def version(
     document["Platforms"], document["LayerCount"] = [platform], 1
     if labels:
         document["Labels"] = dict(labels)
+    if base:
+        document["Base"] = base
     return document
 
 
@@ -52,6 +55,13 @@ def image(*versions: VersionDocument, at: datetime = START, repository: Reposito
 def image_at(sha: str, at: datetime = START, tags: Iterable[str] = ("latest",)) -> ImageDocument:
     """Return the document of an image whose tags all name one version."""
     return image(version(sha, tags), at=at)
+
+
+def rebuilt(sha: str, *tags: str, at: datetime = START) -> ImageDocument:
+    """Return an image whose tags name an index that is always of the same manifest."""
+    document = version(sha, tags or ["latest"])
+    document["Platforms"][0]["Digest"] = f"sha256:{'f' * 64}"
+    return image(document, at=at)
 
 
 def database_in(folder: Path) -> Database:

@@ -1,5 +1,6 @@
 """The operator's commands for notifications, and a change that travels from a registry to a receiver."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from standardwebhooks import Webhook
 from app import create_app
 from microbadger.settings import Settings
 from tests.fakes.receiver import Answer, Receiver, dead_url
-from tests.fakes.registry import FakeRegistry, image
+from tests.fakes.registry import FakeRegistry, image, index
 
 
 class Operator:
@@ -56,11 +57,11 @@ def receiver() -> Iterator[Receiver]:
 
 
 def test_subscriptions_are_added_listed_and_removed(operator: Operator) -> None:
-    options = ["--tag", "1.*", "--tag", "latest", "--format", "slack"]
+    options = ["--tag", "1.*", "--tag", "latest", "--format", "slack", "--rebuilt"]
     id_, secret = operator.subscribe("https://hooks.test/mañana", *options)
 
     assert secret.startswith("whsec_")
-    assert operator.listed() == [f"{id_}  {operator.name}  https://hooks.test/mañana  slack  1.*  latest"]
+    assert operator.listed() == [f"{id_}  {operator.name}  https://hooks.test/mañana  slack  1.*  latest  rebuilt"]
     assert operator.notifications("remove", id_).exit_code == 0
     assert operator.listed() == []
 
@@ -74,6 +75,8 @@ def test_subscriptions_are_added_listed_and_removed(operator: Operator) -> None:
         ["add", "{name}", "ftp://hooks.test/"],
         ["add", "{name}", "https://hooks.test/", "--format", "pigeon"],
         ["add", "{name}", "https://hooks.test/", "--tag", "a b"],
+        ["add", "{name}", "https://hooks.test/", "--tag", "!*"],
+        ["add", "{name}", "https://hooks.test/", "--authorization", "two\nlines"],
         ["remove", "mañana"],
         ["test", "../x"],
         ["resend", ""],
@@ -85,6 +88,15 @@ def test_an_invalid_command_is_explained_and_changes_nothing(operator: Operator,
     assert result.exit_code != 0
     assert "Error: " in result.output
     assert operator.listed() == []
+
+
+def test_an_authorization_is_sent_and_not_listed(operator: Operator, receiver: Receiver) -> None:
+    id_, _ = operator.subscribe(receiver.url, "--authorization", "Bearer tk_secret")
+
+    operator.notifications("test", id_)
+
+    assert receiver.received[0].headers["Authorization"] == "Bearer tk_secret"
+    assert operator.listed() == [f"{id_}  {operator.name}  {receiver.url}  microbadger  authorized"]
 
 
 def test_a_test_message_is_sent(operator: Operator, receiver: Receiver) -> None:
@@ -130,6 +142,31 @@ def test_a_change_in_the_registry_reaches_the_receiver(operator: Operator, recei
         "changed_tags": [{"tag": "1.0", "SHA": digest.removeprefix("sha256:")}],
         "deleted_tags": [],
     }
+
+
+@pytest.mark.parametrize(("options", "count"), [((), 0), (("--rebuilt",), 1)])
+def test_a_rebuild_reaches_only_those_who_asked_for_it(
+    operator: Operator, receiver: Receiver, options: tuple[str, ...], count: int
+) -> None:
+    operator.subscribe(receiver.url, *options)
+    operator.types("refresh")
+    operator.fake.push("team/web", "1.0", index(image(), attestations=True))
+    operator.types("refresh", operator.name)
+
+    assert len(receiver.received) == count
+
+
+def test_a_change_beside_a_rebuild_is_all_that_is_sent(operator: Operator, receiver: Receiver) -> None:
+    operator.subscribe(receiver.url)
+    operator.types("refresh")
+    operator.fake.push("team/web", "1.0", index(image(), attestations=True))
+    operator.fake.push("team/web", "1.1", image(layers=[1, 2]))
+    operator.types("refresh", operator.name)
+
+    (received,) = receiver.received
+    message = json.loads(received.body)
+    assert [tag["tag"] for tag in message["new_tags"]] == ["1.1"]
+    assert message["changed_tags"] == []
 
 
 def test_the_list_says_what_waits_and_what_is_disabled(operator: Operator) -> None:

@@ -2,17 +2,27 @@
 
 import json
 from collections.abc import Callable
+from email.header import decode_header, make_header
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microbadger.image.changes import NO_CHANGES, Changes, changes_between
-from microbadger.image.documents import ImageDocument, tags_of
+from microbadger.image.changes import NO_CHANGES, Changes, change_document, changes_between
+from microbadger.image.documents import BaseDocument, ImageDocument, tags_of
 from microbadger.image.reference import Repository
-from microbadger.notifications.messages import FORMATS, Announcement, announce_changes, matching, message_bytes
-from tests.notifications.bench import PAGE, SHAS, image, image_at, version
+from microbadger.notifications.messages import (
+    FORMATS,
+    Announcement,
+    announce_changes,
+    matching,
+    message_bytes,
+    message_headers,
+    without_rebuilds,
+)
+from microbadger.notifications.ntfy import ntfy_headers
+from tests.notifications.bench import PAGE, SHAS, START, image, image_at, rebuilt, version
 
 OLD, NEW, OTHER = SHAS[:3]
 TEST = Announcement(image_name="example/web", registry="docker.io", page_url=PAGE, at="2026-11-24T12:00:00Z")
@@ -42,6 +52,20 @@ def announced(before: ImageDocument, after: ImageDocument) -> Announcement:
 
 def message(format_: str, announcement: Announcement | None = None) -> Any:
     return json.loads(message_bytes(announcement or announced(BEFORE, AFTER), format_))
+
+
+ALPINE, DEBIAN = BaseDocument(Name="alpine:3.22"), BaseDocument(Name="debian:13")
+LOGGED_BEFORE = image(version(OLD, ["latest", "1", "1.0"], size_bytes=19_500_000, base=ALPINE))
+LOGGED_AFTER = image(
+    version(NEW, ["latest", "1", "1.1"], size_bytes=21_000_000, base=DEBIAN),
+    version(OLD, ["1.0"], size_bytes=19_500_000, base=ALPINE),
+)
+
+
+def logged(before: ImageDocument = LOGGED_BEFORE, after: ImageDocument = LOGGED_AFTER) -> Announcement:
+    """Return the announcement of changes with what the log says of them."""
+    changes = changes_between(before, after, deleted=tags_in(before))
+    return announce_changes(before, after, changes, PAGE, change_document(before, after, changes, START))
 
 
 def many(count: int, letter: str = "t", labels: dict[str, str] | None = None) -> Announcement:
@@ -111,6 +135,34 @@ def test_teams_gets_a_card() -> None:
     assert attachment["content"]["actions"][0]["url"] == PAGE
 
 
+def test_ntfy_gets_a_text_with_its_title_and_link_in_headers() -> None:
+    announcement = announced(BEFORE, AFTER)
+
+    assert message_headers(announcement, "ntfy") == {
+        "Content-Type": "text/plain; charset=utf-8",
+        "Title": "example/web has changed",
+        "Tags": "package",
+        "Click": PAGE,
+    }
+    assert message_bytes(announcement, "ntfy").decode().splitlines() == [
+        f"• 1.1 new, {NEW[:12]}, 20.0 MiB",
+        f"• latest changed, {OLD[:12]} → {NEW[:12]}, 18.6 MiB → 20.0 MiB",
+        f"• 0.9 deleted, {OTHER[:12]}",
+    ]
+
+
+@pytest.mark.parametrize("format_", sorted(FORMATS.keys() - {"ntfy"}))
+def test_only_what_is_not_json_has_headers_of_its_own(format_: str) -> None:
+    assert message_headers(TEST, format_) == {}
+
+
+def test_a_header_beyond_ascii_is_encoded() -> None:
+    title = ntfy_headers("mañana\r\nX: y", PAGE)["Title"]
+
+    assert title.isascii()
+    assert str(make_header(decode_header(title))) == "mañana\r\nX: y"
+
+
 def test_json_has_the_old_and_the_new_version() -> None:
     sent = message("json")
 
@@ -133,6 +185,92 @@ def test_json_has_only_the_new_version_of_a_new_tag_and_only_the_old_one_of_a_de
         ("changed", ["New", "Old"]),
         ("deleted", ["Old"]),
     ]
+
+
+def test_the_message_that_subscribers_always_got_says_nothing_more() -> None:
+    sent = message("microbadger", logged())
+
+    assert sent.keys() == {"text", "image_name", "new_tags", "changed_tags", "deleted_tags"}
+    assert sent["changed_tags"] == [{"tag": "1", "SHA": NEW}, {"tag": "latest", "SHA": NEW}]
+
+
+DIFFERENCE = {
+    "DownloadSize": {"Old": 19_500_000, "New": 21_000_000},
+    "Base": {"Old": {"Name": "alpine:3.22"}, "New": {"Name": "debian:13"}},
+}
+
+
+def test_json_has_what_the_log_of_changes_says_of_a_tag() -> None:
+    new, _, latest = message("json", logged())["data"]["Tags"]
+
+    assert (new["Change"], new["Kind"], new["NewTags"]) == ("new", "new", ["1", "latest"])
+    assert (latest["Change"], latest["Kind"]) == ("changed", "moved")
+    assert (latest["OldTags"], latest["NewTags"]) == (["1.0", "1"], ["1.1", "1"])
+    assert latest["Difference"] == DIFFERENCE
+
+
+@pytest.mark.parametrize(
+    ("format_", "tag", "more"),
+    [("slack", "`{}`", "(+1.4 MiB)"), ("discord", "{}", r"\(+1.4 MiB\)"), ("teams", "{}", r"\(+1.4 MiB\)")],
+)
+def test_a_chat_gets_what_differs_once_for_tags_that_moved_together(format_: str, tag: str, more: str) -> None:
+    lines = SHOWN[format_](message(format_, logged())).split("\n")
+    moved = "moved from 1.0 to 1.1, aaaaaaaaaaaa → bbbbbbbbbbbb, 18.6 MiB → 20.0 MiB"
+
+    assert lines[-5:] == [
+        f"• {tag.format('1.1')} new, bbbbbbbbbbbb, 20.0 MiB",
+        f"• {tag.format('1')} {moved}",
+        f"   Size: 18.6 MiB → 20.0 MiB {more}",
+        "   Base image: alpine:3.22 → debian:13",
+        f"• {tag.format('latest')} {moved}",
+    ]
+
+
+def test_a_chat_is_told_of_a_rebuild() -> None:
+    before, after = (rebuilt(sha) for sha in (OLD, NEW))
+
+    assert "`latest` rebuilt, aaaaaaaaaaaa → bbbbbbbbbbbb" in message("slack", logged(before, after))["text"]
+
+
+@pytest.mark.parametrize(
+    ("format_", "shown"),
+    [
+        ("slack", "Base image: &lt;!channel&gt; &amp; → *b*"),
+        ("discord", r"Base image: \<!channel\> & → \*b\*"),
+        ("teams", r"Base image: \<!channel\> & → \*b\*"),
+    ],
+)
+def test_what_strangers_write_is_shown_as_it_is(format_: str, shown: str) -> None:
+    before = image(version(OLD, ["latest"], base={"Name": "<!channel> &\n"}))
+    after = image(version(NEW, ["latest"], base={"Name": "*b*\u202e"}))
+
+    text = SHOWN[format_](message(format_, logged(before, after)))
+
+    assert f"{shown}\ufffd" in text
+
+
+@pytest.mark.parametrize(
+    ("format_", "most_bytes"),
+    [("microbadger", 128 * 1024), ("json", 64 * 1024), ("slack", 6000), ("discord", 9000), ("teams", 16_000)],
+)
+def test_a_message_with_differences_is_bounded(format_: str, most_bytes: int) -> None:
+    def versions(letter: str) -> ImageDocument:
+        long = f"{letter}{'ñ<' * 5000}"
+        shas = [f"{number:063}{letter}" for number in range(300)]
+        tags = {sha: f"{number:04}{'t' * 100}" for number, sha in enumerate(shas)}
+        return image(*(version(sha, [tag], labels={long: long}, base={"Name": long}) for sha, tag in tags.items()))
+
+    assert len(message_bytes(logged(versions("a"), versions("b")), format_)) <= most_bytes
+
+
+def test_ntfy_counts_the_bytes_of_what_differs() -> None:
+    def versions(shas: list[str], letter: str) -> ImageDocument:
+        labels = {f"{number}": letter * 100 for number in range(10)}
+        return image(*(version(sha, [f"1.{place}"], labels=labels) for place, sha in enumerate(shas)))
+
+    sent = message_bytes(logged(versions(SHAS[:3], "漢"), versions(SHAS[3:6], "字")), "ntfy")
+
+    assert 3000 < len(sent) <= 4096
 
 
 def test_json_leaves_out_an_unknown_size() -> None:
@@ -163,7 +301,10 @@ def test_a_tag_is_shown_as_it_is(format_: str, shown: str) -> None:
 @pytest.mark.parametrize("letter", ["t", "_"])
 @pytest.mark.parametrize(
     ("format_", "most_bytes"),
-    [("microbadger", 128 * 1024), ("json", 64 * 1024), ("slack", 6000), ("discord", 7000), ("teams", 14_000)],
+    [
+        *(("microbadger", 128 * 1024), ("json", 64 * 1024)),
+        *(("slack", 6000), ("discord", 7000), ("teams", 14_000), ("ntfy", 4096)),
+    ],
 )
 def test_a_message_is_bounded(format_: str, most_bytes: int, letter: str) -> None:
     labels = {f"{number:03}{'ñ' * 5000}": "<" * 5000 for number in range(100)}
@@ -207,6 +348,8 @@ def test_any_label_can_be_sent_as_json(name: str, value: str) -> None:
         (["1.*"], ["1.0", "1.1"]),
         (["1.[1-9]", "v?"], ["1.1", "v2"]),
         (["LATEST", "1", "late"], []),
+        (["!1.*"], ["latest", "v2"]),
+        (["1.*", "!*.1"], ["1.0"]),
     ],
 )
 def test_patterns_choose_the_tags(patterns: list[str], tags: list[str]) -> None:
@@ -215,6 +358,14 @@ def test_patterns_choose_the_tags(patterns: list[str], tags: list[str]) -> None:
     chosen = matching(changes, patterns)
 
     assert [*chosen.new, *chosen.changed, *chosen.deleted] == tags
+
+
+def test_tags_whose_version_was_only_rebuilt_are_left_out_by_the_log() -> None:
+    before, after = (rebuilt(sha, "latest", "1.0") for sha in (OLD, NEW))
+    changes = changes_between(before, after, deleted=())
+
+    assert without_rebuilds(changes, change_document(before, after, changes, START)) == NO_CHANGES
+    assert without_rebuilds(changes, None) == changes
 
 
 def test_no_change_fits_no_pattern() -> None:

@@ -22,14 +22,21 @@ FORBIDDEN = "the URL leads to an address where messages may not go"
 
 
 def send(
-    url: str, scope: Scope = Scope.ANYWHERE, *, timeout_seconds: float = 5.0, resolve: Resolve = resolve_name
+    url: str,
+    scope: Scope = Scope.ANYWHERE,
+    *,
+    message: Message = MESSAGE,
+    authorization: str = "",
+    timeout_seconds: float = 5.0,
+    resolve: Resolve = resolve_name,
 ) -> Attempt:
     sender = Sender(Network("MicroBadger/tests", resolve=resolve), timeout_seconds=timeout_seconds)
-    return sender.send(subscription_of(url), MESSAGE, scope)
+    return sender.send(subscription_of(url, authorization), message, scope)
 
 
-def subscription_of(url: str) -> Subscription:
-    return Subscription(id="1", image_name="alpine", url=url, secret="whsec_" + "YWJj" * 8)
+def subscription_of(url: str, authorization: str = "") -> Subscription:
+    secret = "whsec_" + "YWJj" * 8
+    return Subscription(id="1", image_name="alpine", url=url, secret=secret, authorization_header=authorization)
 
 
 def sent_to(*behaviours: Behaviour, timeout_seconds: float = 5.0) -> Attempt:
@@ -53,6 +60,42 @@ def test_a_request_says_what_it_is() -> None:
     assert (headers["Content-Type"], headers["User-Agent"]) == ("application/json", "MicroBadger/tests")
 
 
+def test_a_message_that_is_not_json_says_so() -> None:
+    headers = {"Content-Type": "text/plain; charset=utf-8", "Title": "alpine has changed"}
+    with Receiver() as receiver:
+        send(receiver.url, message=Message("msg_1", "mañana", 0, START, headers))
+
+    (received,) = receiver.received
+    assert headers.items() <= received.headers.items()
+    assert received.body.decode() == "mañana"
+
+
+def test_a_receiver_gets_its_authorization() -> None:
+    with Receiver() as receiver:
+        send(receiver.url, authorization="Bearer tk_secret")
+        send(receiver.url)
+
+    assert [received.headers.get("Authorization") for received in receiver.received] == ["Bearer tk_secret", None]
+
+
+def test_a_receiver_elsewhere_never_gets_the_authorization() -> None:
+    with Receiver() as elsewhere, Receiver(Answer(307, {"Location": elsewhere.url})) as receiver:
+        send(receiver.url, authorization="Bearer tk_secret")
+
+        assert elsewhere.received == []
+
+
+@pytest.mark.parametrize(
+    "body", ["no: Bearer tk_secret", "tk_secret", "x" * 1015 + " Bearer tk_secret", "tk_secret" * 500]
+)
+def test_an_answer_that_repeats_the_authorization_is_kept_without_it(body: str) -> None:
+    with Receiver(Answer(401, {}, body.encode())) as receiver:
+        attempt = send(receiver.url, authorization="Bearer tk_secret")
+
+    assert "tk_s" not in attempt.response
+    assert len(attempt.response) <= 1024
+
+
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_a_message_arrived_if_the_receiver_says_so(status: int) -> None:
     assert sent_to(Answer(status)).has_arrived
@@ -73,7 +116,7 @@ def test_a_redirect_is_not_followed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"), [("mañana", None), ("", None), ("-1", None), ("0", 0), ("120", 120), ("999999999", 6 * 3600)]
+    ("value", "seconds"), [("mañana", None), ("", None), ("-1", None), ("0", 0), ("120", 120), ("999999999", 24 * 3600)]
 )
 def test_it_reads_how_long_to_wait(value: str, seconds: float | None) -> None:
     headers = {"Retry-After": value.encode().decode("latin-1")}

@@ -1,6 +1,7 @@
 """Subscriptions: what can be added and changed, by whom, and that they last."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,12 @@ def test_many_threads_lose_no_subscription(bench: Bench) -> None:
         {"tags": ("a\n",)},
         {"tags": ("a" * 129,)},
         {"tags": ("*",) * 51},
+        {"tags": ("[z-a]",)},
+        {"tags": ("1.*", "!*")},
+        {"authorization_header": "Bearer x\r\nX-Other: y"},
+        {"authorization_header": "mañana"},
+        {"authorization_header": " Bearer x"},
+        {"authorization_header": "x" * 2049},
     ],
 )
 def test_an_invalid_subscription_is_refused(bench: Bench, options: dict[str, Any]) -> None:
@@ -107,6 +114,51 @@ def test_a_url_that_was_changed_is_no_longer_the_operators(bench: Bench) -> None
     with pytest.raises(InvalidReceiver):
         bench.notifications.change(subscription.id, url="http://10.0.0.2/")
     assert bench.notifications.get(subscription.id) == subscription
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://hooks.test/other", "Bearer x"),
+        ("https://hooks.test:443/y", "Bearer x"),
+        ("https://elsewhere.test/x", ""),
+    ],
+)
+def test_an_authorization_is_for_one_server(bench: Bench, url: str, kept: str) -> None:
+    subscription = bench.subscribe("https://hooks.test/x", authorization_header="Bearer x")
+
+    changed = bench.notifications.change(subscription.id, url=url)
+
+    assert changed
+    assert (changed.url, changed.authorization_header) == (url, kept)
+
+
+def test_a_damaged_url_can_be_replaced(bench: Bench) -> None:
+    damaged = bench.subscribe(URL)
+    with bench.database.write() as connection:
+        subscriptions.update(connection, replace(damaged, url="mañana"))
+
+    changed = bench.notifications.change(damaged.id, url=URL)
+
+    assert changed
+    assert changed.url == URL
+
+
+def test_an_authorization_is_not_shown_by_accident(bench: Bench) -> None:
+    subscription = bench.subscribe(URL, authorization_header="Bearer x")
+
+    assert "Bearer" not in repr(subscription)
+
+
+def test_what_else_is_wrong_with_a_subscription_does_not_keep_it_from_being_disabled(bench: Bench) -> None:
+    damaged = bench.subscribe(URL)
+    with bench.database.write() as connection:
+        subscriptions.update(connection, replace(damaged, tags=("[z-a]",)))
+
+    changed = bench.notifications.change(damaged.id, is_enabled=False)
+
+    assert changed
+    assert not changed.is_enabled
 
 
 def test_a_private_url_stays_when_something_else_is_changed(bench: Bench) -> None:

@@ -16,7 +16,8 @@ from microbadger.image.changes import (
     NewTagDocument,
 )
 from microbadger.image.documents import format_time
-from microbadger.site.atom_feed import MOST_ENTRIES, feed, title
+from microbadger.image.moves import change_title
+from microbadger.site.atom_feed import MOST_ENTRIES, feed
 
 BASE_URL = "https://badges.example.org"
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -127,7 +128,7 @@ def test_an_entry_tells_what_happened_to_each_tag() -> None:
     ],
 )
 def test_a_title_says_it_in_a_few_words(entry: ChangeDocument, expected: str) -> None:
-    assert title(entry) == expected
+    assert change_title(entry) == expected
 
 
 def test_a_thousand_tags_do_not_make_a_book() -> None:
@@ -146,6 +147,47 @@ def test_an_entry_keeps_its_id_when_others_come() -> None:
     first, second = change(new=("1",)), change(new=("2",), minutes=1)
 
     assert texts(log(second, first), "id")[1:] == texts(log(first), "id")
+
+
+def test_the_id_of_an_entry_is_what_it_was_when_the_feed_was_first_published() -> None:
+    entry = change(new=("1.2.3",), gone=("1.0",), to_new=("latest",))
+    assert texts(log(entry), "id") == [f"{BASE_URL}/images/owner/app/-/feed.xml#beda6bcef890c6d06b0f9acf31d1033f"]
+
+    entry["New"][0] |= {"Kind": "new", "NewTags": ["latest"]}
+    entry["Changed"][0] |= {"Kind": "moved", "OldTags": ["1.2.2"], "Difference": {"User": {"Old": "root"}}}
+    entry["Deleted"][0] |= {"Kind": "deleted", "OldTags": ["0"]}
+    assert texts(log(entry), "id")[0].endswith("#beda6bcef890c6d06b0f9acf31d1033f")
+
+
+def test_an_entry_names_the_versions_and_what_differs_between_them() -> None:
+    entry = change(to_new=("1", "latest"))
+    for moved in entry["Changed"]:
+        moved |= {"Kind": "moved", "OldTags": ["1.2"], "NewTags": ["1.3"], "Difference": {"User": {"New": "señor"}}}
+
+    (content,) = texts(log(entry), "content")
+
+    assert content.split("\n") == [
+        f"1 moved from 1.2 ({OLD}) to 1.3 ({NEW}).",
+        f"latest moved from 1.2 ({OLD}) to 1.3 ({NEW}).",
+        "- User: not set → señor",
+    ]
+
+
+def test_an_entry_calls_a_rebuild_one() -> None:
+    entry = change(to_new=("latest",))
+    entry["Changed"][0]["Kind"] = "rebuilt"
+
+    assert texts(log(entry), "title") == ["latest was rebuilt"]
+    assert texts(log(entry), "content") == [f"latest was rebuilt and moved from {OLD} to {NEW}."]
+
+
+@pytest.mark.parametrize("hostile", ["\x00\x1b", "\ud800", "]]>", '"><script>', "a\rb"])
+def test_what_strangers_write_into_labels_leaves_the_feed_valid(hostile: str) -> None:
+    entry = change(to_new=("latest",))
+    entry["Changed"][0]["Difference"] = {"Labels": {hostile: {"New": hostile}}}
+
+    (content,) = texts(log(entry), "content")
+    assert content.count("\n") == 1
 
 
 def test_the_same_log_gives_the_same_bytes() -> None:

@@ -15,8 +15,10 @@ import requests
 from werkzeug.wrappers import Response
 
 from microbadger.badges.svg import STYLES
-from microbadger.badges.text import BADGE_TYPES, platform_text, size_text
+from microbadger.badges.text import BADGE_TYPES
+from microbadger.image.documents import VersionDocument, tags_of
 from microbadger.image.reference import Repository
+from microbadger.image.words import platform_text, size_text
 from microbadger.site.markup import FORMATS, badge_link
 from microbadger.site.templating import media_words, visible
 from tests.browser import PHONE, PLAIN_HOST, focused, pasted, reading, tab_to, violations
@@ -25,7 +27,7 @@ from tests.real_registry import ImageMaker, RunningRegistry, need
 from tests.running_service import START_SECONDS, RunningService
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 OCI = "org.opencontainers.image"
 WEB, BARE, HOSTILE, ODD = "example/web", "example/bare", "example/hostile", "my_org/tool__box"
@@ -62,13 +64,13 @@ class Site:
         self.service = service
         self.url = service.url
 
-    def versions(self, name: str) -> list[dict[str, Any]]:
-        versions: list[dict[str, Any]] = self.service.get(f"/v1/images/{name}").json()["Versions"]
+    def versions(self, name: str) -> list[VersionDocument]:
+        versions: list[VersionDocument] = self.service.get(f"/v1/images/{name}").json()["Versions"]
         return versions
 
-    def version_with(self, name: str, tag: str) -> dict[str, Any]:
-        sha = next(version["SHA"] for version in self.versions(name) if {"tag": tag} in version["Tags"])
-        version: dict[str, Any] = self.service.get(f"/v1/images/{name}/version/{sha}.json").json()
+    def version_with(self, name: str, tag: str) -> VersionDocument:
+        sha = next(version["SHA"] for version in self.versions(name) if tag in tags_of(version))
+        version: VersionDocument = self.service.get(f"/v1/images/{name}/version/{sha}.json").json()
         return version
 
 
@@ -211,6 +213,47 @@ def test_times_are_in_words_and_exactly_on_hover(read: Read) -> None:
     assert checked.text_content() in ("just now", "1 minute ago", "2 minutes ago")
     assert (checked.get_attribute("title") or "").endswith(" UTC")
     assert page.locator(".facts time").first.get_attribute("title") == "2026-11-20 10:00:00 UTC"
+
+
+AGES = ("just now", "1 minute ago", "2 minutes ago")
+OR_EARLIER = [f"{age} or earlier" for age in AGES]
+
+
+def test_the_age_of_the_first_sight_is_in_words(read: Read) -> None:
+    page = read(f"/images/{WEB}")
+    said = page.locator(".facts .aside", has_text="first seen")
+    assert said.inner_text() in [f"first seen here {age}" for age in OR_EARLIER]
+    assert "First seen here" in open_version(page, "1.1.0").inner_text()
+
+
+def test_the_badges_say_when_the_chosen_tag_was_first_seen(read: Read) -> None:
+    page = read("about:blank")
+
+    def make_older(route: "Route") -> None:
+        answer = route.fetch()
+        of_the_tag = re.compile('data-first-seen="[^"]+" data-or-earlier>1.1.0')
+        assert of_the_tag.search(answer.text())
+        route.fulfill(response=answer, body=of_the_tag.sub('data-first-seen="2020-01-01">1.1.0', answer.text()))
+
+    page.route(f"**/images/{WEB}", make_older)
+    page.goto(f"/images/{WEB}#badges")
+    said = page.locator("#first-seen")
+    assert said.inner_text() in [f"First seen here: {age}" for age in OR_EARLIER]
+    page.get_by_label("About").select_option("1.1.0")
+    assert re.fullmatch(r"First seen here: \d+ years ago", said.inner_text())
+    assert said.locator("time").get_attribute("title") == "2020-01-01"
+
+
+def test_the_config_of_renovate_is_copied_and_leads_to_the_releases(read: Read, site: Site) -> None:
+    page = read(f"/images/{WEB}")
+    page.get_by_text("Get the Renovate config").click()
+    page.locator("#renovate").get_by_role("button", name="Copy the configuration of Renovate").click()
+    page.locator("#renovate").get_by_text("Copied").wait_for()
+    config = json.loads(pasted(page))
+    url = config["customDatasources"]["microbadger"]["defaultRegistryUrlTemplate"].replace("{{packageName}}", WEB)
+    releases = requests.get(url, timeout=10).json()["releases"]
+    assert [release["version"] for release in releases] == ["1.2.0", "1.1.0"]
+    assert page.get_by_role("link", name="the releases of this image").get_attribute("href") in url
 
 
 def test_a_version_opens_with_its_layers_and_labels(read: Read, site: Site) -> None:
@@ -378,9 +421,9 @@ def test_a_page_says_that_its_image_is_failing_until_it_is_not(
         fake.push("team/web", "latest", image())
         name = f"{fake.host}/team/web"
         with RunningService(tmp_path, [name]) as service, reading(chromium, service.url) as page:
-            assert service.push(name, wait_seconds=30).json()["Result"] == "fresh"
+            assert service.push(name, wait_seconds=60).json()["Result"] == "fresh"
             is_down.set()
-            assert service.push(name, wait_seconds=30).status_code == 502
+            assert service.push(name, wait_seconds=60).status_code == 502
             page.goto(f"/images/{name}")
             trouble = page.locator("[data-status] p")
             trouble.wait_for()
@@ -389,7 +432,7 @@ def test_a_page_says_that_its_image_is_failing_until_it_is_not(
             assert page.locator("#layers .layers").count() == 1
 
             is_down.clear()
-            assert service.push(name, wait_seconds=30).json()["Result"] == "fresh"
+            assert service.push(name, wait_seconds=60).json()["Result"] == "fresh"
 
             page.reload()
             page.locator("#checked time").wait_for()
@@ -555,7 +598,7 @@ def test_everything_can_be_done_with_the_keyboard_alone(read: Read, site: Site) 
 def test_without_javascript_everything_can_be_read(read: Read, site: Site) -> None:
     page = read(f"/images/{WEB}", java_script_enabled=False)
     assert page.locator("button:visible, select:visible, input:visible").count() == 0
-    assert page.locator(".facts time:visible").count() == 2
+    assert page.locator(".facts time:visible").count() == 3
     layers = site.version_with(WEB, "latest")["Layers"]
     assert page.locator(".layers code:visible").all_text_contents() == [layer["Command"] for layer in layers]
     assert page.locator(".layers .bar:visible").count() == 3
@@ -567,7 +610,7 @@ def test_without_javascript_everything_can_be_read(read: Read, site: Site) -> No
     assert page.locator("#webhook code:visible").first.text_content() == webhook
     with page.expect_response(f"**/v1/images/{WEB}/version/*.json") as answered:
         page.get_by_role("link", name="1.1.0").click()
-    assert {"tag": "1.1.0"} in answered.value.json()["Tags"]
+    assert tags_of(answered.value.json()) == ["1.1.0"]
 
 
 @pytest.mark.parametrize("path", ["/", "/images/nobody/knows"])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from microbadger.badges.text import BADGE_TYPES
 from microbadger.image.changes import ChangeLogDocument
 from microbadger.image.documents import StatusDocument, VersionDocument, document_bytes, image_name
+from microbadger.image.history import begin_history
 from microbadger.image.reference import InvalidReference, Repository
 from microbadger.site.image_files import ImageFiles, Maker, status_files
 from microbadger.site.options import SiteOptions
@@ -42,10 +43,12 @@ def files_of(
     webhook_url: str | None = None,
 ) -> ImageFiles:
     """Return the files of an image with these versions, of which all or only some are ``stored`` with layers."""
+    image = image_of(*versions, repository=repository, webhook_url=webhook_url)
     documents = {version["SHA"]: version for version in (versions if stored is None else stored)}
     return ImageFiles(
-        image=image_of(*versions, repository=repository, webhook_url=webhook_url),
+        image=image,
         changes=ChangeLogDocument(ImageName=image_name(repository), Changes=[]),
+        history=lambda: begin_history(image),
         version=documents.get,
         site=SiteOptions(base_url, is_static=is_static),
     )
@@ -68,6 +71,8 @@ def test_an_image_has_badges_pages_documents_and_a_feed() -> None:
         "images/example/web:latest/index.html",
         "images/example/web/-/feed.xml",
         "v1/images/example/web/-/changes.json",
+        "v1/images/example/web/-/history.json",
+        "v1/images/example/web/-/releases.json",
         f"v1/images/example/web/version/{CURRENT['SHA']}.json",
         f"v1/images/example/web/version/{OLD['SHA']}.json",
         "v1/images/example/web.json",
@@ -129,6 +134,8 @@ def test_an_image_without_versions_has_a_page_and_no_badge() -> None:
         "images/example/web/index.html",
         "v1/images/example/web/-/changes.json",
         "images/example/web/-/feed.xml",
+        "v1/images/example/web/-/history.json",
+        "v1/images/example/web/-/releases.json",
         "v1/images/example/web.json",
     ]
 

@@ -14,7 +14,9 @@ from microbadger.badges.svg import STYLES
 from microbadger.badges.text import BADGE_TYPES
 from microbadger.image.changes import ChangeDocument
 from microbadger.image.describe import describe_image, tagged
-from microbadger.image.documents import PlatformDocument, RelativeDocument, TagDocument, VersionDocument
+from microbadger.image.differences import DifferenceDocument
+from microbadger.image.documents import PlatformDocument, RelativeDocument, TagDocument, VersionDocument, tags_of
+from microbadger.image.history import MOST_POINTS, PointDocument
 from microbadger.image.labels import KNOWN_FIELDS
 from microbadger.image.reference import Repository
 from microbadger.site.image_page import image_page, layer_rows
@@ -33,20 +35,25 @@ def page_of(
     current: VersionDocument,
     *others: VersionDocument,
     changes: Sequence[ChangeDocument] = (),
+    points: Sequence[PointDocument] = (),
     site: SiteOptions = SITE,
     webhook_url: str | None = None,
 ) -> Page:
     image = image_of(current, *others, webhook_url=webhook_url)
-    return Page(image_page(image, version=current, changes=changes, site=site))
+    return Page(image_page(image, version=current, changes=changes, points=points, site=site))
 
 
-def test_an_image_page_with_a_hundred_tags_is_under_60_kb_compressed() -> None:
+def test_an_image_page_with_a_hundred_tags_and_a_long_history_is_under_60_kb_compressed() -> None:
     numbers = random.Random(4)
     architectures = ("amd64", "arm64", "arm", "ppc64le", "s390x", "riscv64")
     platforms = [
         PlatformDocument(OS="linux", Architecture=name, Digest=f"sha256:{number:064}", DownloadSize=1, LayerCount=30)
         for number, name in enumerate(architectures)
     ]
+
+    def seen() -> str:
+        month, day, fraction = numbers.randrange(10, 13), numbers.randrange(10, 29), numbers.randrange(10**5, 10**6)
+        return f"2026-{month}-{day}T10:00:18.{fraction}Z"
 
     def labelled(tag: str) -> VersionDocument:
         commit = f"{numbers.getrandbits(160):040x}"
@@ -59,14 +66,34 @@ def test_an_image_page_with_a_hundred_tags_is_under_60_kb_compressed() -> None:
             Labels={f"{OCI}.revision": commit, f"{OCI}.source": "https://github.com/example/web"},
             VersionControl={"Type": "git", "URL": url, "Commit": commit},
             License={"Code": "Apache-2.0"},
+            Tags=[TagDocument(tag=tag, FirstSeen=seen(), FirstSeenIsExact=False)],
+            FirstSeen=seen(),
         )
 
     layers = [layer(f"RUN {numbers.randbytes(60).hex()}", numbers.randrange(10**8)) for _ in range(60)]
     current = {**labelled("latest"), "Layers": layers}
     others = [labelled(f"{number}.{numbers.randrange(100)}-alpine") for number in range(99)]
     image = image_of(current, *others)  # type: ignore[arg-type]
-    page = image_page(image, version=current, changes=[CHANGE] * 100, site=SITE)  # type: ignore[arg-type]
-    assert len(gzip.compress(page)) < 60_000
+    points = [
+        PointDocument(
+            Time=f"{2000 + number}-{numbers.randrange(10, 13)}-01T10:00:{numbers.randrange(10, 60)}Z",
+            Version=f"1.{number}.0",
+            Digest=f"sha256:{numbers.getrandbits(256):064x}",
+            DownloadSize=numbers.randrange(10**9),
+            LayerCount=numbers.randrange(1, 100),
+        )
+        for number in range(MOST_POINTS)
+    ]
+
+    def differing() -> ChangeDocument:
+        texts = {f"{OCI}.{name}": f"{numbers.getrandbits(160):040x}" for name in ("revision", "version", "created")}
+        found: DifferenceDocument = {"Labels": {key: {"Old": text[::-1], "New": text} for key, text in texts.items()}}
+        return {**CHANGE, "Changed": [{**CHANGE["Changed"][0], "Difference": found}]}
+
+    changes = [differing() for _ in range(100)]
+    page = image_page(image, version=current, changes=changes, points=points, site=SITE)  # type: ignore[arg-type]
+    assert b'class="chart"' in page
+    assert len(gzip.compress(page, 6)) < 60_000
 
 
 def test_an_image_has_its_facts_in_words() -> None:
@@ -75,6 +102,54 @@ def test_an_image_has_its_facts_in_words() -> None:
         assert fact in page.text
     assert {"datetime": "2026-11-20T10:00:00Z", "title": "2026-11-20 10:00:00 UTC"} in page.all("time")
     assert "docker pull example/web:1.2.0" in page.text
+
+
+SEEN = {"FirstSeen": "2026-11-21T10:00:00Z"}
+SEEN_LATER = {"FirstSeen": "2026-11-23T10:00:00Z", "FirstSeenIsExact": False}
+
+
+def test_it_says_when_the_version_was_first_seen_with_a_date_that_stays_true() -> None:
+    page = page_of(version("1.0", **SEEN))
+    assert "first seen here 21 November 2026 Updated" in page.words
+    assert "First seen here: 21 November 2026 Download" in page.words
+    assert {"datetime": "2026-11-21T10:00:00Z", "title": "2026-11-21 10:00:00 UTC"} in page.all("time")
+
+
+def test_an_upper_bound_says_that_it_may_have_been_earlier() -> None:
+    page = page_of(version("1.0", **SEEN_LATER))
+    assert "first seen here 23 November 2026 or earlier Updated" in page.words
+    assert "First seen here: 23 November 2026 or earlier Download" in page.words
+
+
+def test_the_page_about_a_tag_says_when_the_tag_was_first_seen_to_name_its_version() -> None:
+    tagged_later = version(Tags=[{"tag": "1.0", **SEEN}, {"tag": "stable", **SEEN_LATER}], **SEEN)
+    page = tag_page("stable", tagged_later)
+    assert page.words.count("23 November 2026 or earlier") == 2
+
+
+def test_each_tag_in_the_panel_of_badges_has_when_it_was_first_seen() -> None:
+    page = page_of(version(Tags=[{"tag": "1.0", **SEEN}, {"tag": "stable", **SEEN_LATER}, {"tag": "odd"}], **SEEN))
+    about = [attributes for attributes in page.all("option") if "selected" not in attributes][:4]
+    assert about == [
+        {"value": "", "data-first-seen": "2026-11-21T10:00:00Z"},
+        {"data-first-seen": "2026-11-21T10:00:00Z"},
+        {"data-first-seen": "2026-11-23T10:00:00Z", "data-or-earlier": None},
+        {},
+    ]
+
+
+def test_what_was_never_seen_says_nothing_of_it() -> None:
+    assert "first seen" not in page_of(version("1.0")).words.lower()
+
+
+@pytest.mark.parametrize("site", [SITE, STATIC_SITE])
+def test_it_has_the_config_that_makes_renovate_read_the_releases(site: SiteOptions) -> None:
+    page = page_of(version("1.0"), site=site)
+    config = json.loads(page.text[page.text.index("{") : page.text.rindex("}") + 1])
+    url = config["customDatasources"]["microbadger"]["defaultRegistryUrlTemplate"]
+    assert url == f"{BASE}/v1/images/{{{{packageName}}}}/-/releases.json"
+    assert [rule["matchPackageNames"] for rule in config["packageRules"]] == [["example/web"]]
+    assert "/v1/images/example/web/-/releases.json" in page.values("href")
 
 
 @pytest.mark.parametrize(
@@ -252,7 +327,7 @@ def test_the_page_says_when_its_facts_changed_and_leaves_the_last_check_to_the_s
 
 def tag_page(tag: str, *versions: VersionDocument, site: SiteOptions = SITE) -> Page:
     image = image_of(*versions)
-    shown = next(version for version in versions if TagDocument(tag=tag) in version["Tags"])
+    shown = next(version for version in versions if tag in tags_of(version))
     return Page(image_page(image, tag=tag, version=shown, changes=[], site=site))
 
 

@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 from microbadger.badges.svg import STYLES
 from microbadger.badges.text import BADGE_TYPES
 from microbadger.image import changes as change_log
-from microbadger.image import documents
+from microbadger.image import comparisons, differences, documents, history, release_documents
 from microbadger.image.changes import Changes
 from microbadger.image.reference import InvalidReference, Reference, Repository
 from microbadger.notifications import outbox as notification_outbox
@@ -85,10 +85,14 @@ ASKS = {
     "listImages 400 application/json": Ask(query={"page": "0"}),
     "getImage 202 application/json": Ask({"image": "example/unread"}),
     "getPage 202 text/html": Ask({"image": "example/unread"}),
+    "getComparisonPage 404 text/plain": Ask({"pair": "1.0"}),
+    "compareVersions 202 application/json": Ask({"repository": "example/unread"}),
+    "getComparisonPage 202 text/html": Ask({"repository": "example/unread"}),
     "trackImage 201 application/json": Ask({"image": "example/new"}),
     "trackImage 422 application/json": Ask(body={"Tags": "1.0"}),
     "untrackImage 422 application/json": Ask({"image": "alpine"}),
     "getVersion 404 application/json": Ask({"sha": "0" * 64}),
+    "getFeed 400 text/plain": Ask(query={"kind": "renamed"}),
     "getBadge 400 text/plain": Ask({"type": "wrong"}),
     "getBadgeEndpoint 400 text/plain": Ask({"type": "wrong"}),
     "refreshImage 200 application/json": Ask(query={"wait": "60"}, meanwhile="example/web"),
@@ -235,17 +239,35 @@ def test_every_route_for_programs_is_described(read_only: World) -> None:
         ("Version", documents.VersionDocument),
         ("Tag", documents.TagDocument),
         ("Layer", documents.LayerDocument),
+        ("Config", documents.ConfigDocument),
+        ("Healthcheck", documents.HealthcheckDocument),
         ("Platform", documents.PlatformDocument),
         ("Relative", documents.RelativeDocument),
         ("License", documents.LicenseDocument),
         ("VersionControl", documents.VersionControlDocument),
         ("Base", documents.BaseDocument),
         ("Status", documents.StatusDocument),
+        ("Releases", release_documents.ReleasesDocument),
+        ("Release", release_documents.ReleaseDocument),
         ("ChangeLog", change_log.ChangeLogDocument),
         ("Change", change_log.ChangeDocument),
         ("NewTag", change_log.NewTagDocument),
         ("ChangedTag", change_log.ChangedTagDocument),
         ("DeletedTag", change_log.DeletedTagDocument),
+        ("History", history.HistoryDocument),
+        ("Series", history.SeriesDocument),
+        ("Point", history.PointDocument),
+        ("Difference", differences.DifferenceDocument),
+        ("SizeDifference", differences.SizeDifference),
+        ("TextDifference", differences.TextDifference),
+        ("WordsDifference", differences.WordsDifference),
+        ("NamesDifference", differences.NamesDifference),
+        ("PlatformsDifference", differences.PlatformsDifference),
+        ("BaseDifference", differences.BaseDifference),
+        ("LayersDifference", differences.LayersDifference),
+        ("ChangedLayer", differences.ChangedLayerDocument),
+        ("Comparison", comparisons.ComparisonDocument),
+        ("ComparedVersion", comparisons.ComparedVersionDocument),
         ("Delivery", notification_outbox.DeliveryDocument),
     ],
 )
@@ -273,6 +295,8 @@ def test_choices_are_those_of_the_service() -> None:
     assert parameters["Style"]["schema"]["enum"] == list(STYLES)
     assert SCHEMAS["NotificationFields"]["properties"]["Format"]["enum"] == list(FORMATS)
     assert status["State"]["enum"] == list(get_args(documents.State))
+    assert SCHEMAS["Series"]["properties"]["Points"]["maxItems"] == history.MOST_POINTS
+    assert SCHEMAS["History"]["properties"]["Tags"]["maxItems"] == history.MOST_SERIES
     for name in ("Status", "Failure"):
         assert SCHEMAS[name]["properties"]["Reason"]["enum"] == list(get_args(documents.Reason))
 

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from microbadger.image.comparisons import comparison
 from microbadger.image.documents import Reason, StatusDocument
 from microbadger.site import templating
+from microbadger.site.compare_page import compare_page
 from microbadger.site.image_page import image_page
 from microbadger.site.options import SiteOptions
 from microbadger.site.pages import LISTED_ON_HOME, STATES, absent_page, home_page
+from microbadger.site.paths import ImagePaths
 from tests.site.images import image_of, version
 from tests.site.page import Page
 
@@ -41,6 +44,9 @@ EVERY_PAGE = {
     "invalid": lambda site: absent_page("Nobody/", site),
     "pending": lambda site: absent_page("nobody/knows", site, PENDING),
     "failing": lambda site: absent_page("nobody/knows", site, FAILING),
+    "comparison": lambda site: compare_page(
+        comparison(version("1.0"), version("1.1")), "1.0", "1.1", ImagePaths("example/web"), site
+    ),
     "no such tag": lambda site: absent_page("nobody/knows:9", site, {**PENDING, "State": "current"}, "9"),
 }
 
@@ -69,7 +75,7 @@ def test_it_says_which_language_and_how_wide_it_is(write: Any) -> None:
 def test_links_to_pages_end_in_a_slash_so_that_no_server_redirects(write: Any) -> None:
     page = Page(write(SITE))
     addresses = [url for url in page.values("href") if url.startswith(("/images/", f"{BASE}/images/"))]
-    assert all(url.endswith(("/", "/feed.xml")) for url in addresses)
+    assert all(url.endswith(("/", "/feed.xml")) or "/-/compare/" in url for url in addresses)
 
 
 @pytest.mark.parametrize(("site", "count"), [(SITE, 1), (STATIC_SITE, 0)])

@@ -63,9 +63,11 @@ def test_the_page_about_a_tag_has_a_folder_of_its_own() -> None:
 
 def test_what_is_no_part_of_a_name_comes_after_a_dash() -> None:
     paths = ImagePaths("a/b")
-    assert [paths.feed, paths.changes, paths.status] == [
+    assert [paths.feed, paths.changes, paths.history, paths.releases, paths.status] == [
         "images/a/b/-/feed.xml",
         "v1/images/a/b/-/changes.json",
+        "v1/images/a/b/-/history.json",
+        "v1/images/a/b/-/releases.json",
         "v1/images/a/b/-/status.json",
     ]
 
@@ -136,6 +138,7 @@ def test_a_file_is_reached_at_its_path_and_where_the_service_answers_with_it_too
         ("v1/images/a/version/b.json", "a/version/b"),
         ("v1/images/ghcr.io/a/b/-/changes.json", "ghcr.io/a/b"),
         ("v1/images/ghcr.io/a/b/-/history.json", "ghcr.io/a/b"),
+        ("v1/images/ghcr.io/a/b/-/releases.json", "ghcr.io/a/b"),
     ],
 )
 def test_a_path_names_the_image_it_belongs_to(path: str, image: str) -> None:

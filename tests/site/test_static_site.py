@@ -14,14 +14,16 @@ import requests
 
 from microbadger.image.changes import ChangeLogDocument
 from microbadger.image.documents import StatusDocument, document_bytes
+from microbadger.image.history import begin_history
 from microbadger.site.common_files import common_files
+from microbadger.site.feed_filters import feed_of_all
 from microbadger.site.folder import PublicFolder
 from microbadger.site.image_files import ImageFiles, status_files
 from microbadger.site.image_list import entry_of, listed
 from microbadger.site.list_pages import list_file
 from microbadger.site.options import SiteOptions
 from microbadger.site.pages import absent_page, home_page
-from microbadger.site.paths import CATALOGUE, HOME
+from microbadger.site.paths import CATALOGUE, FEED_OF_ALL, HOME
 from tests.browser import reading
 from tests.site.images import WEB, image_of, layer, version
 from tests.site.page import Page
@@ -63,6 +65,7 @@ def publish(publisher: PublicFolder, site: SiteOptions) -> None:
     files = ImageFiles(
         image=image,
         changes=ChangeLogDocument(ImageName="example/web", Changes=[]),
+        history=lambda: begin_history(image),
         version={version["SHA"]: version for version in (current, old)}.get,
         site=site,
     )
@@ -70,6 +73,7 @@ def publish(publisher: PublicFolder, site: SiteOptions) -> None:
     entries = [listed(document_bytes(entry_of(WEB, image)).decode(), "failing", "unreachable")]
     publisher.write(CATALOGUE, list_file(entries, 1, site.base_url, has_next=False, counts=(1, 1)))
     publisher.write(HOME, home_page([json.loads(entry) for entry in entries], 1, site))
+    publisher.write(FEED_OF_ALL, feed_of_all([], site.base_url))
     publisher.publish(common_files(site))
     # What the service answers for an image that it has not read: no static site has such a page.
     publisher.write("images/example/new/index.html", absent_page("example/new", site, {**FAILING, "State": "pending"}))

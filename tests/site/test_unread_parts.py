@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from microbadger.image.documents import ImageDocument, PlatformDocument, VersionDocument
+from microbadger.image.history import begin_history
 from microbadger.site.image_files import ImageFiles
 from microbadger.site.image_page import image_page, layer_rows, tag_count_text, unread_parts
 from microbadger.site.options import SiteOptions
@@ -48,7 +49,13 @@ def files_of(image: ImageDocument, *, is_static: bool) -> ImageFiles:
         return next(each for each in image["Versions"] if sha and each["SHA"] == sha)
 
     changes: Any = {"ImageName": "example/web", "Changes": []}
-    return ImageFiles(image=image, changes=changes, version=stored, site=SiteOptions(SITE.base_url, is_static))
+    return ImageFiles(
+        image=image,
+        changes=changes,
+        history=lambda: begin_history(image),
+        version=stored,
+        site=SiteOptions(SITE.base_url, is_static),
+    )
 
 
 # Platforms

@@ -43,7 +43,8 @@ DAMAGES = [cut_to_half, empty, overwrite]
 def see(file: Path, count: int = ROWS) -> None:
     """Write many rows, so that the file has many pages."""
     with database_at(file).write() as connection:
-        rows = [{"image": f"image{n}", "tag": "", "digest": "sha256:" + "0" * 64, "seen_at": n} for n in range(count)]
+        row = {"tag": "", "digest": "sha256:" + "0" * 64, "seen_at": 1.0, "is_exact": True}
+        rows = [{**row, "image": f"image{n}"} for n in range(count)]
         connection.execute(FIRST_SEEN.insert(), rows)
 
 

@@ -205,10 +205,10 @@ def test_files_that_others_could_read_are_closed_again_and_that_is_said(
 
 
 def test_few_connections_stay_open(file: Path) -> None:
-    everybody_reads = threading.Barrier(20)
+    database, everybody_reads = database_at(file), threading.Barrier(20)
 
     def read(_: int) -> None:
-        with database_at(file).read():
+        with database.read():
             everybody_reads.wait()
 
     with ThreadPoolExecutor(20) as pool:

@@ -1,27 +1,36 @@
 """Processes that fork while their threads use the database; each test runs in a process of its own."""
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
+from sqlalchemy.exc import DBAPIError
+
+from microbadger.store.connections import Connections, engine_for
+from microbadger.store.database import Database
+from microbadger.store.sqlite_files import carry_over
 from microbadger.store.tables import META
 from microbadger.store.upserts import upsert
 from tests.store.test_damage import is_whole
-from tests.store.world import Process, database_at, get, put
+from tests.store.world import Process, database_at, get, put, url_of
 
 FORKS = 20
 WRITES = 5
+ROWS = 2000  # more than are read at once
+CHILD_SECONDS = 45
 
 
 def fork(work: Callable[[], object]) -> int:
     """Start a child that does this and ends, whatever happens; return its number."""
     child = os.fork()
     if not child:
+        signal.alarm(CHILD_SECONDS)  # also ends one that hangs in C
         try:
             work()
         except BaseException:  # noqa: BLE001 - it must never go on with what its parent was doing
@@ -68,6 +77,28 @@ def test_parent_and_children_go_on_although_threads_write_when_it_forks(file: Pa
     assert [get(file, f"thread {name}") for name in range(4)] == [str(number) for number in written]
     assert all(get(file, f"child {child}/{n}") == "value" for child in range(FORKS) for n in range(WRITES))
     assert is_whole(file)
+
+
+def fork_while_databases_are_dropped(file: Path) -> list[int]:
+    """Fork again and again while threads drop databases that they have not closed; return how the children ended."""
+    is_over = threading.Event()
+
+    def use_and_drop() -> None:
+        while not is_over.is_set():
+            with Database(url_of(file)).read():
+                pass
+
+    with ThreadPoolExecutor(2) as pool:
+        dropping = [pool.submit(use_and_drop) for _ in range(2)]
+        ends = [end_of(fork(partial(write, file, f"child {number}"))) for number in range(FORKS)]
+        is_over.set()
+        for thread in dropping:
+            thread.result()
+    return ends
+
+
+def test_children_go_on_although_threads_drop_databases_that_nobody_closed(file: Path, other: Process) -> None:
+    assert other.run(fork_while_databases_are_dropped, file) == [0] * FORKS
 
 
 def fork_amid_a_transaction(file: Path) -> tuple[float, int]:
@@ -130,3 +161,20 @@ def use_and_fork(file: Path) -> int:
 
 def test_a_child_inherits_no_open_file(file: Path, other: Process) -> None:
     assert other.run(use_and_fork, file) == 0
+
+
+def fail_to_carry_over_and_fork(file: Path) -> int:
+    with database_at(file).write() as connection:
+        upsert(connection, META, [{"key": str(number), "value": ""} for number in range(ROWS)])
+    database_at(file).close()
+    source, read_only = (Connections(engine_for(file, "PRAGMA query_only = 1", mode)) for mode in ("rw", "ro"))
+    try:
+        with closing(source), closing(read_only):
+            carry_over([source], read_only)
+    except DBAPIError:
+        return end_of(fork(partial(find_open_files, file)))
+    return -1
+
+
+def test_a_child_inherits_no_open_file_after_a_database_could_not_be_carried_over(file: Path, other: Process) -> None:
+    assert other.run(fail_to_carry_over_and_fork, file) == 0

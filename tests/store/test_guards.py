@@ -72,13 +72,13 @@ def test_a_renamed_table_of_single_values_is_named(file: Path) -> None:
 
 def test_a_row_of_another_type_stays_as_it_was(file: Path) -> None:
     put(file, "key", "value")
-    row = {"image": "web", "tag": "1", "digest": "a", "seen_at": 7.0}
+    row = {"image": "web", "tag": "1", "digest": "a", "seen_at": 7.0, "is_exact": True}
     with database_at(file).write() as connection:
         connection.execute(FIRST_SEEN.insert(), row)
 
     for value in ("'x'", "9e999", "-1", "x'00'", "1e300"):
         assert execute(file, f"UPDATE first_seen SET seen_at = {value}, digest = 'b'") == 1
-        execute(file, f"INSERT INTO first_seen VALUES ('web', '2', 'b', {value})")
+        execute(file, f"INSERT INTO first_seen VALUES ('web', '2', 'b', {value}, 1)")
 
     with database_at(file).read() as connection:
         assert [each._asdict() for each in connection.execute(select(FIRST_SEEN))] == [row]

@@ -9,8 +9,18 @@ import pytest
 from sqlalchemy import Connection, NullPool, create_engine, inspect, select, text
 
 from microbadger.store.database import Database, StoreError
-from microbadger.store.migrations import MIGRATIONS, Migration
-from microbadger.store.tables import META, RECORDS, REQUESTS, SCHEMA
+from microbadger.store.migrations import MIGRATIONS, Migration, tell_exact_first_sights
+from microbadger.store.tables import (
+    FIRST_SEEN,
+    MESSAGES,
+    META,
+    RECORDS,
+    REQUESTS,
+    SCHEMA,
+    SUBSCRIPTIONS,
+    TAG_LISTS,
+    UNTRACKED_IMAGES,
+)
 from tests.store.world import WAIT_SECONDS, Place, Process, database_at, put, url_of
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "store"
@@ -180,6 +190,21 @@ def shape_of(place: Place) -> dict[str, set[tuple[str, str, bool]]]:
         }
 
 
+def test_subscriptions_and_messages_of_an_older_database_are_kept(file: Path) -> None:
+    begin_as_version_1(file)
+    with closing(sqlite3.connect(file)) as old:
+        old.execute("INSERT INTO subscriptions VALUES (1, 'a', 'alpine', 'https://a.test/', 's', '[]', 'json', 1, 0)")
+        old.execute("INSERT INTO messages VALUES (1, 'm', 'a', '{}', 2, 1000.0, 0)")
+        old.commit()
+
+    with database_at(file).read() as connection:
+        subscription = connection.execute(select(SUBSCRIPTIONS)).one()
+        message = connection.execute(select(MESSAGES)).one()
+
+    assert (subscription.url, subscription.authorization_header) == ("https://a.test/", "")
+    assert (message.attempts, message.headers) == (2, "{}")
+
+
 def test_records_of_an_older_database_are_public_unless_something_says_private(file: Path) -> None:
     file.parent.mkdir(exist_ok=True)
     old = sqlite3.connect(file)
@@ -198,6 +223,32 @@ def test_records_of_an_older_database_are_public_unless_something_says_private(f
         public = connection.execute(select(RECORDS.c.image).where(RECORDS.c.is_public)).scalars().all()
 
     assert sorted(public) == ["docker.io/library/alpine", "ghcr.io/a/web"]
+
+
+def test_of_an_older_database_what_later_checks_saw_first_is_exact(places: Callable[[], Place]) -> None:
+    place = places()
+    begin_as_version_1(place)
+    engine = create_engine(url_of(place).replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
+    with engine.begin() as connection:
+        number = MIGRATIONS.index(tell_exact_first_sights)
+        for migrate in MIGRATIONS[:number]:
+            migrate(connection)
+        connection.execute(META.update().where(META.c.key == "schema_version").values(value=str(number + 1)))
+        few = "('few', '', 'a', 1.5), ('few', '1', 'a', 1.5), ('few', '', 'b', 2.5), ('other', '', 'c', 9.5)"
+        many = "('many', '', 'a', 1.5), ('many', '', 'b', 2.5)"
+        connection.execute(text(f"INSERT INTO first_seen VALUES {few}, {many}"))
+        connection.execute(TAG_LISTS.insert(), {"image": "many", "document": b""})
+        check = "(image, name, registry, due_at, failures, edition, pushed_tags) VALUES ('few', '', '', 0, 0, '', '')"
+        connection.execute(text(f"INSERT INTO checks {check}"))
+
+    with database_at(place).read() as connection:
+        seen = connection.execute(select(FIRST_SEEN).order_by(FIRST_SEEN.c.image, FIRST_SEEN.c.digest)).all()
+        untracked = connection.execute(select(UNTRACKED_IMAGES.c.image)).scalars().all()
+
+    assert [(row.image, row.digest, row.seen_at) for row in seen if row.is_exact] == [("few", "b", 2.5)]
+    assert len(seen) == 6
+    assert sorted(untracked) == ["many", "other"]
+    database_at(place).close()
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,8 @@ FILES = [
     "/v1/images/example/web",
     "/v1/images/example/web:1.1.0",
     "/v1/images/example/web/-/changes.json",
+    "/v1/images/example/web/-/history.json",
+    "/v1/images/example/web/-/releases.json",
     "/images/example/web",
     "/images/example/web/-/feed.xml",
     "/badges/image/example/web.svg",

@@ -57,6 +57,8 @@ FILES = {
     "metadata": "v1/images/example/web.json",
     "metadata of an official image": "v1/images/alpine.json",
     "changes": "v1/images/example/web/-/changes.json",
+    "history": "v1/images/example/web/-/history.json",
+    "releases": "v1/images/example/web/-/releases.json",
     "feed": "images/example/web/-/feed.xml",
 }
 ON_REQUEST = {
@@ -193,6 +195,7 @@ NOTHING = [
     "/v1/images/example/web:1.0",
     "/v1/images/example/web:nope",
     "/v1/images/example/unknown/-/changes.json",
+    "/v1/images/example/unknown/-/releases.json",
     "/v1/images/example/web/-/status.json",
     "/v1/images/example/web/-/nope.json",
     f"/v1/images/example/web/version/{'0' * 64}",

@@ -97,7 +97,7 @@ def brought_up_to_date_by_another(bench: Bench) -> Iterator[None]:
         assert process.stdout
         assert process.stdout.readline() == "held\n"
         yield
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 Trouble = Callable[[Bench], AbstractContextManager[None]]

@@ -51,7 +51,7 @@ server {
 """
 # What Debian's list of media types calls otherwise: by an older name, and what every XML is.
 OTHER_NAMES = {"application/javascript": "text/javascript", "text/xml": "application/atom+xml"}
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 60.0
 ADMIN_TOKEN = "an administrator's"
 UNREAD = "127.0.0.1:1/team/unread"
 """A tracked image whose registry cannot be reached."""

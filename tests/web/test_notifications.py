@@ -73,6 +73,8 @@ def test_a_notification_is_created_and_read(client: FlaskClient) -> None:
         "Tags": [],
         "Format": "microbadger",
         "Enabled": True,
+        "Rebuilt": False,
+        "HasAuthorization": False,
         "Waiting": 0,
         "Parked": 0,
         "History": [],
@@ -80,7 +82,7 @@ def test_a_notification_is_created_and_read(client: FlaskClient) -> None:
 
 
 def test_everything_can_be_chosen(client: FlaskClient) -> None:
-    chosen = {"Tags": ["1.*", "latest"], "Format": "slack", "Enabled": False}
+    chosen = {"Tags": ["1.*", "latest"], "Format": "slack", "Enabled": False, "Rebuilt": True}
 
     created = create(client, **chosen)
 
@@ -96,6 +98,49 @@ def test_the_secret_is_shown_once(client: FlaskClient) -> None:
 
     assert created["Secret"].startswith("whsec_")
     assert created["Secret"] not in json.dumps([get(client), get(client, created["ID"])])
+
+
+def test_an_authorization_is_never_shown(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    created = create(client, Authorization="Bearer tk_secret")
+    kept = client.put(ROOT + created["ID"], json={"Tags": ["!*-rc*"]}, headers=TOKEN).get_json()
+
+    assert (created["HasAuthorization"], kept["HasAuthorization"]) == (True, True)
+    shown = json.dumps([created, kept, get(client), get(client, created["ID"])]) + caplog.text
+    assert "tk_secret" not in shown
+
+
+def test_an_authorization_is_ended_by_an_empty_one(client: FlaskClient) -> None:
+    created = create(client, Authorization="Bearer tk_secret")
+
+    changed = client.put(ROOT + created["ID"], json={"Authorization": ""}, headers=TOKEN).get_json()
+
+    assert not changed["HasAuthorization"]
+
+
+def test_why_patterns_are_refused_is_said_in_a_sentence(client: FlaskClient) -> None:
+    answer = client.post(ROOT, json={**WANTED, "Tags": ["1.*", "!1*"]}, headers=TOKEN)
+
+    assert refusal(answer) == (
+        422,
+        "The tag patterns choose no tag: those with ! exclude all that the others choose.",
+    )
+
+
+def test_ntfy_gets_a_text_at_its_topic(tmp_path: Path, receiver: Receiver) -> None:
+    client = bench_in(tmp_path, base_url="http://localhost:8000").client
+    fields = {"WebhookURL": receiver.url, "Format": "ntfy", "Authorization": "Bearer tk_secret"}
+    created = create(client, **fields)
+
+    client.post(f"{ROOT}{created['ID']}/trigger", headers=TOKEN)
+
+    (received,) = receiver.received
+    assert received.body.decode().startswith("Hi, it's MicroBadger")
+    assert received.headers["Title"] == "example/web has changed"
+    assert received.headers["Click"] == "http://localhost:8000/images/example/web"
+    assert received.headers["Authorization"] == "Bearer tk_secret"
+    (delivery,) = get(client, created["ID"])["History"]
+    assert delivery["Message"] == received.body.decode()
 
 
 def test_notifications_are_listed(client: FlaskClient) -> None:
@@ -192,8 +237,14 @@ def test_a_body_that_makes_no_sense_is_explained(client: FlaskClient, body: byte
         {"Format": 1},
         {"Enabled": "yes"},
         {"Enabled": 1},
+        {"Tags": ["[z-a]"]},
+        {"Tags": ["1.*", "!*"]},
+        {"Authorization": 1},
+        {"Authorization": "two\nlines"},
+        {"Authorization": "x" * 2049},
         {"WebhookURL": ["x"]},
         {"ImageName": None},
+        {"Rebuilt": "yes"},
         {"ID": "x"},
         {"Secret": "x"},
     ],

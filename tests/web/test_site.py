@@ -106,6 +106,52 @@ def test_a_query_that_means_nothing_changes_nothing(client: FlaskClient) -> None
     assert client.get("/badges/image/alpine.svg?style=flat&color=nonsense").data == plain.data
 
 
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        ("version/alpine.svg", "version: 3.20"),
+        ("version/alpine.svg?prerelease=1", "version: 3.21.0_rc1"),
+        ("version/library/alpine.svg?prerelease=1", "version: 3.21.0_rc1"),
+        ("version/alpine:3.20.svg?prerelease=1", "version: 3.20"),
+        ("version/alpine.svg?prerelease=0", "version: 3.20"),
+        ("version/alpine.svg?prerelease=1&label=next", "next: 3.21.0_rc1"),
+        ("update/alpine.svg", "update: up to date"),
+        ("update/alpine.svg?prerelease=1", "update: 3.21.0_rc1 available"),
+        ("update/alpine:3.20.svg?prerelease=1", "update: 3.21.0_rc1 available"),
+        ("update/alpine:nope.svg?prerelease=1", "nope: not found"),
+        ("size/alpine:3.20.svg?prerelease=1", "size: 1.0 KiB"),
+        ("update/example/unread.svg?prerelease=1", "update: pending"),
+    ],
+)
+def test_pre_releases_count_if_the_query_says_so(tmp_path: Path, address: str, text: str) -> None:
+    with FakeRegistry() as fake:
+        for number, tag in enumerate(("3.20", "3.21.0_rc1"), 1):
+            fake.push("library/alpine", tag, image(layers=[1024] * number))
+        fake.push("library/alpine", "latest", image(layers=[1024]))
+        bench = Bench(tmp_path, "alpine example/unread", fake)
+        bench.refresh("alpine")
+        bench.client.get(f"/badges/{address.partition('?')[0]}")
+        before = bench.files()
+
+        answer = bench.client.get(f"/badges/{address}")
+
+        assert badge_text(answer.data) == text
+        assert bench.files() == before
+
+
+def test_the_endpoint_of_a_badge_counts_pre_releases_too(tmp_path: Path) -> None:
+    with FakeRegistry() as fake:
+        for number, tag in enumerate(("1.0.0", "1.1.0-rc1"), 1):
+            fake.push("library/alpine", tag, image(layers=[number]))
+        bench = Bench(tmp_path, "alpine", fake)
+        bench.refresh()
+
+        answer = bench.client.get("/badges/update/alpine.json?prerelease=1")
+
+        assert answer.get_json()["message"] == "1.1.0-rc1 available"
+        assert "max-age=300" in answer.headers["Cache-Control"]
+
+
 def test_a_badge_that_is_not_found_has_a_style_too(client: FlaskClient) -> None:
     answer = client.get("/badges/image/example/unknown.svg?style=for-the-badge")
 

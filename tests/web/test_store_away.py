@@ -70,7 +70,7 @@ def locked(bench: Bench) -> Iterator[None]:
         assert process.stdout
         assert process.stdout.readline() == "locked\n"
         yield
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 @contextmanager

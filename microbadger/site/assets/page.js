@@ -86,6 +86,8 @@ function visible(text) {
 
 const timeElement = (time) => element("time", { datetime: time, title: exactText(time) }, ageText(time, true));
 
+const sightOf = (seen, isExact) => [timeElement(seen), ...(isExact ? [] : [" or earlier"])];
+
 function link(url, text) {
   return url?.startsWith("https://") ? element("a", { href: url, rel: "noopener" }, text) : text;
 }
@@ -224,6 +226,9 @@ function imageLinks(images) {
 function facts(version, url) {
   const rows = [["Digest", copyable(version.Digest, "the digest")]];
   if (version.Created >= FIRST_CREATION) rows.push(["Created", timeElement(version.Created)]);
+  if (version.FirstSeen) {
+    rows.push(["First seen here", ...sightOf(version.FirstSeen, version.FirstSeenIsExact ?? true)]);
+  }
   if (version.VersionControl) {
     rows.push(["Commit", link(version.VersionControl.URL, visible(version.VersionControl.Commit))]);
   }
@@ -311,7 +316,13 @@ function setUpBadges(panel) {
   const form = find("form", panel);
   const { formats, preview } = JSON.parse(panel.dataset.markup);
   const [shownTag, style] = [form.elements.tag.value, form.elements.style]; // a static site has no styles
+  const drawSight = () => {
+    const { firstSeen, orEarlier } = form.elements.tag.selectedOptions[0].dataset;
+    const sight = firstSeen ? sightOf(firstSeen, orEarlier === undefined) : ["unknown"];
+    find("#first-seen", panel)?.replaceChildren("First seen here: ", ...sight);
+  };
   const draw = () => {
+    drawSight();
     const tag = form.elements.tag.value;
     const format = formats[form.elements.format.value];
     const subject = tag ? "tag" : "image";

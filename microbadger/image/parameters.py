@@ -1,0 +1,103 @@
+"""Reads how a container of an image is run: the parameters that stand beside the labels in a config.
+
+The fields are those of https://github.com/opencontainers/image-spec/blob/main/config.md, and Docker's health check. The
+parameters are kept whole or not at all, so that what is missing from them is missing from the config, too. Values of
+variables can be secrets: of a private image only the names are published.
+"""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from microbadger.image.bounds import size_bytes
+from microbadger.image.documents import ConfigDocument, HealthcheckDocument, VersionDocument
+from microbadger.image.fields import read_list, read_object, read_text
+
+MAX_PARAMETERS_BYTES = 128 * 1024
+TOO_LARGE = "The config is left out: it is too large"
+
+_MOST_ITEMS = 2000
+_LONGEST_NANOSECONDS = 2**63 - 1
+_VARIABLES = "ENV "
+
+
+def read_parameters(fields: Mapping[str, object]) -> ConfigDocument | None:
+    """Return the parameters in the ``config`` of a config, without what is empty; None if they are too large."""
+    read = {
+        "User": read_text(fields.get("User")),
+        "Env": _texts(fields.get("Env")),
+        "Entrypoint": _words(fields.get("Entrypoint")),
+        "Cmd": _words(fields.get("Cmd")),
+        "ExposedPorts": _names(fields.get("ExposedPorts")),
+        "Volumes": _names(fields.get("Volumes")),
+        "WorkingDir": read_text(fields.get("WorkingDir")),
+        "StopSignal": read_text(fields.get("StopSignal")),
+        "Healthcheck": _healthcheck(read_object(fields.get("Healthcheck"))),
+    }
+    is_too_long = any(isinstance(value, list) and len(value) > _MOST_ITEMS for value in read.values())
+    parameters = {name: value for name, value in read.items() if value}
+    return None if is_too_long or size_bytes(parameters) > MAX_PARAMETERS_BYTES else parameters  # type: ignore[return-value]
+
+
+def without_values(parameters: ConfigDocument) -> ConfigDocument:
+    """Return the parameters with the names of the variables, and not their values."""
+    if "Env" not in parameters:
+        return parameters
+    return {**parameters, "Env": [entry.partition("=")[0] for entry in parameters["Env"]]}
+
+
+def command_without_values(command: str, env: list[str]) -> str:
+    """Return a step of a Dockerfile that sets variables with no more than the names of those that the image has.
+
+    >>> command_without_values("ENV TOKEN=secret MODE=a TOKEN=b", ["MODE=a", "TOKEN=b"])
+    'ENV MODE TOKEN'
+    """
+    if not command.startswith(_VARIABLES):
+        return command
+    names = (entry.partition("=")[0] for entry in env)
+    return " ".join(["ENV", *(name for name in names if name and f" {name}=" in command)])
+
+
+def version_without_values(version: VersionDocument) -> VersionDocument:
+    """Return the document of a version, read from a public image, as it is published of a private one."""
+    platforms = [_hidden(platform) for platform in version["Platforms"]]
+    return cast(VersionDocument, {**_hidden(version), "Platforms": platforms})
+
+
+def _hidden(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document of a version or a platform with the names of its variables, and not their values."""
+    hidden = dict(document)
+    parameters: ConfigDocument = hidden.get("Config", {})
+    if "Config" in hidden:
+        hidden["Config"] = without_values(parameters)
+    if "Layers" in hidden:
+        env = parameters.get("Env", [])
+        hidden["Layers"] = [
+            {**layer, "Command": command_without_values(layer["Command"], env)} for layer in hidden["Layers"]
+        ]
+    return hidden
+
+
+def _texts(value: object) -> list[str]:
+    return [read_text(item) for item in read_list(value, _MOST_ITEMS + 1) if isinstance(item, str)]
+
+
+def _words(value: object) -> list[str]:
+    """Return a command; one that is a text is the only word, as old builders wrote it."""
+    return _texts([value] if isinstance(value, str) and value else value)
+
+
+def _names(value: object) -> list[str]:
+    return _texts(sorted(read_object(value)))
+
+
+def _healthcheck(fields: Mapping[str, object]) -> HealthcheckDocument | None:
+    """Return a health check with its times in nanoseconds, as Docker writes them."""
+    test = _texts(fields.get("Test"))
+    if not test:
+        return None
+    check = HealthcheckDocument(Test=test)
+    for name in ("Interval", "Timeout", "StartPeriod", "StartInterval", "Retries"):
+        number = fields.get(name)
+        if type(number) is int and 0 < number <= _LONGEST_NANOSECONDS:
+            check[name] = number
+    return check

@@ -1,0 +1,128 @@
+"""Chooses tags by patterns such as ``1.*``, ``v[0-9]*`` and, to leave some out, ``!*-rc*``.
+
+A tag is chosen if it fits one of the patterns, or if there are only exclusions, and fits no exclusion. Patterns are
+those of `fnmatch`, whose cache of compiled patterns a stranger could fill.
+
+Patterns that choose no tag at all are a mistake and are refused: no tag can fit one of them, or each that chooses tags
+has an exclusion that covers it. Exclusions that only together cover one are accepted.
+"""
+
+import re
+import string
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+_MOST_PATTERNS = 50
+_PATTERN = re.compile(r"!?+[\w.*?\[\]!-]{1,128}", re.ASCII)
+_ANY_TAG = "?*"
+_PART = re.compile(r"\[!?+\]?+[^\]]*+\]|.", re.ASCII)
+
+# https://github.com/opencontainers/distribution-spec/blob/main/spec.md, section "Pulling manifests"
+_CHARACTERS = frozenset(string.ascii_letters + string.digits + "_.-")
+_NO_FIRST_CHARACTERS = frozenset(".-")
+
+_Parts = Sequence[frozenset[str] | None]
+"""The characters that fit each part of a pattern, or are in each place of a tag; None for any number of any."""
+
+
+class InvalidPatterns(ValueError):
+    """Patterns are invalid, or choose no tag; the sentence says why."""
+
+
+class TagPatterns:
+    """Patterns, ready to choose tags; without patterns, every tag is chosen.
+
+    >>> patterns = TagPatterns(["1.*", "!*-rc*"])
+    >>> [tag for tag in ("1.1", "1.2", "1.2-rc1", "2.0") if patterns.choose(tag)]
+    ['1.1', '1.2']
+    """
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        wanted, unwanted = _divide(patterns)
+        self._wanted = list(map(_parts_of, wanted or [_ANY_TAG]))
+        self._unwanted = list(map(_parts_of, unwanted))
+
+    def choose(self, tag: str) -> bool:
+        """Return whether a tag is chosen."""
+        parts = _parts_of(tag)
+        return _is_covered(parts, self._wanted) and not _is_covered(parts, self._unwanted)
+
+
+def check_patterns(patterns: Sequence[str], most: int = _MOST_PATTERNS) -> None:
+    """Raise InvalidPatterns if there are too many patterns, if one is invalid, or if they choose no tag."""
+    if len(patterns) > most:
+        raise InvalidPatterns(f"There can be {most} tag patterns at most.")
+    for pattern in patterns:
+        if not _PATTERN.fullmatch(pattern):
+            raise InvalidPatterns(
+                f"{pattern[:200]!r} is not a tag pattern: write 1.2, 1.* or v[0-9]*, and !*-rc* to leave tags out."
+            )
+        if not _is_possible(_parts_of(pattern.removeprefix("!"))):
+            raise InvalidPatterns(f"No tag fits the pattern {pattern!r}.")
+    wanted, unwanted = _divide(patterns)
+    excluded = list(map(_parts_of, unwanted))
+    if all(_is_covered(_parts_of(pattern), excluded) for pattern in wanted or [_ANY_TAG]):
+        raise InvalidPatterns("The tag patterns choose no tag: those with ! exclude all that the others choose.")
+
+
+def _divide(patterns: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the patterns that choose tags, and those that exclude some, without their mark."""
+    wanted: list[str] = []
+    unwanted: list[str] = []
+    for pattern in patterns:
+        (unwanted if pattern.startswith("!") else wanted).append(pattern.removeprefix("!"))
+    return wanted, unwanted
+
+
+def _parts_of(pattern: str) -> _Parts:
+    return [None if part == "*" else _fitting(part) for part in _PART.findall(pattern)]
+
+
+@lru_cache(1024)
+def _fitting(part: str) -> frozenset[str]:
+    """Return the characters of tags that fit a part of a pattern."""
+    if part == "?":
+        return _CHARACTERS
+    if len(part) == 1:
+        return _CHARACTERS & {part}
+    is_negated = part[1] == "!"
+    listed = part[2:-1] if is_negated else part[1:-1]
+    fitting: set[str] = set()
+    while listed:
+        end = 2 if listed[1:2] == "-" and len(listed) > 2 else 0
+        fitting.update(character for character in _CHARACTERS if listed[0] <= character <= listed[end])
+        listed = listed[end + 1 :]
+    return _CHARACTERS - fitting if is_negated else _CHARACTERS & fitting
+
+
+def _is_covered(parts: _Parts, patterns: Iterable[_Parts]) -> bool:
+    return any(_covers(pattern, parts) for pattern in patterns)
+
+
+def _covers(pattern: _Parts, parts: _Parts) -> bool:
+    """Return whether a tag, or each tag that fits another pattern, fits a pattern.
+
+    Where a ``*`` took too few parts, it takes one more.
+    """
+    place = part = 0
+    star, star_place = -1, 0
+    while place < len(parts):
+        characters = parts[place]
+        if part < len(pattern) and pattern[part] is None:
+            star, star_place = part, place
+            part += 1
+        elif part < len(pattern) and characters is not None and characters <= (pattern[part] or frozenset()):
+            place, part = place + 1, part + 1
+        elif star >= 0:
+            star_place += 1
+            place, part = star_place, star + 1
+        else:
+            return False
+    return all(rest is None for rest in pattern[part:])
+
+
+def _is_possible(parts: _Parts) -> bool:
+    """Return whether a tag can fit a pattern."""
+    if frozenset() in parts:
+        return False
+    return parts[0] is None or not parts[0] <= _NO_FIRST_CHARACTERS

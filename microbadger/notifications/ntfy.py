@@ -1,0 +1,34 @@
+"""Writes a message as ntfy takes it at the URL of a topic: the text is the body, and headers hold everything else.
+
+https://docs.ntfy.sh/publish/ lists the headers; text beyond ASCII in one is encoded as in RFC 2047.
+"""
+
+from base64 import b64encode
+from collections.abc import Sequence
+
+_MOST_BYTES = 4096  # ntfy makes an attachment of a longer message
+
+
+def ntfy_headers(title: str, page_url: str) -> dict[str, str]:
+    """Return the headers of a message that leads to a page."""
+    return {
+        "Content-Type": "text/plain; charset=utf-8",
+        "Title": _encoded(title),
+        "Tags": "package",
+        "Click": page_url,
+    }
+
+
+def ntfy_text(lines: Sequence[str]) -> str:
+    """Return lines as one message; of lines that are indented, as many as fit."""
+    kept = list(lines)
+    while len("\n".join(kept).encode()) > _MOST_BYTES:
+        indented = [number for number, line in enumerate(kept) if line.startswith(" ")]
+        del kept[indented[-1] if indented else -1]
+    return "\n".join(kept)
+
+
+def _encoded(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    return f"=?UTF-8?B?{b64encode(text.encode()).decode()}?="

@@ -1,0 +1,95 @@
+"""Lists changes for a page: a row for tags of one version to which the same happened, with what differs."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from microbadger.image import (
+    ChangeDocument,
+    DeletedTagDocument,
+    ImageDocument,
+    Move,
+    NewTagDocument,
+    difference_lines,
+    left_versions,
+    moves_of,
+    sha_of,
+)
+from microbadger.site.paths import ImagePaths
+
+ROWS_SHOWN = 10
+_TAGS_SHOWN = 5
+_LINES_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """What happened to tags: they are new, moved, were rebuilt or are gone, in a word.
+
+    A digest is followed by the name of its version. ``compare`` is the path of the page that compares the versions.
+    """
+
+    tags: list[str]
+    what: str
+    digest: str
+    old_digest: str = ""
+    name: str = ""
+    old_name: str = ""
+    lines: list[str] = field(default_factory=list)
+    compare: str = ""
+
+    @property
+    def tags_left_out(self) -> int:
+        return max(len(self.tags) - _TAGS_SHOWN, 0)
+
+    @property
+    def tags_shown(self) -> list[str]:
+        return self.tags[:_TAGS_SHOWN]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeEntry:
+    """The rows of one change, and how many more it has."""
+
+    time: str
+    rows: list[ChangeRow]
+    left_out: int
+
+
+def change_entries(
+    changes: Sequence[ChangeDocument], image: ImageDocument, paths: ImagePaths, *, is_static: bool
+) -> list[ChangeEntry]:
+    """Return changes as they are listed, the newest first; where there is a service, it compares the versions."""
+    kept = {version["Digest"] for version in image["Versions"]} | left_versions(changes)
+    comparable = frozenset[str]() if is_static else frozenset(kept)
+    entries = []
+    for change in changes:
+        rows = list(_rows(change, paths, comparable))
+        entries.append(ChangeEntry(change["Time"], rows[:ROWS_SHOWN], max(len(rows) - ROWS_SHOWN, 0)))
+    return entries
+
+
+def _rows(change: ChangeDocument, paths: ImagePaths, comparable: frozenset[str]) -> Iterator[ChangeRow]:
+    yield from (ChangeRow(tags, "new", digest) for digest, tags in _by_digest(change["New"]).items())
+    yield from (_moved(move, paths, comparable) for move in moves_of(change))
+    yield from (ChangeRow(tags, "gone", digest) for digest, tags in _by_digest(change["Deleted"]).items())
+
+
+def _by_digest(entries: Iterable[NewTagDocument | DeletedTagDocument]) -> dict[str, list[str]]:
+    tags: dict[str, list[str]] = {}
+    for entry in entries:
+        tags.setdefault(entry["Digest"], []).append(entry["tag"])
+    return tags
+
+
+def _moved(move: Move, paths: ImagePaths, comparable: frozenset[str]) -> ChangeRow:
+    digests = move.old_digest, move.new_digest
+    return ChangeRow(
+        tags=move.tags,
+        what="rebuilt" if move.is_rebuild else "moved",
+        digest=move.new_digest,
+        old_digest=move.old_digest,
+        name=move.new_name,
+        old_name=move.old_name,
+        lines=difference_lines(move.difference, _LINES_SHOWN),
+        compare=paths.compare(*map(sha_of, digests)) if comparable.issuperset(digests) else "",
+    )

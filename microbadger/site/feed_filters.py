@@ -1,0 +1,55 @@
+"""Makes the feeds that show a part of an image's changes, or the changes of all images.
+
+An entry has the same id in each of them as in the feed of its image, so that a reader who follows several feeds knows
+it again.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import cast, get_args
+from urllib.parse import quote, urlencode
+
+from microbadger.image import ChangeDocument, ChangeLogDocument, Kind, TagPatterns, change_title
+from microbadger.site.atom_feed import MOST_ENTRIES, Entry, entry_text, feed_url, page_url, written
+from microbadger.site.paths import FEED_OF_ALL
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""What can happen to a tag."""
+MOST_ENTRIES_OF_ALL = 100
+_MOST_CHARACTERS_OF_ALL = 512 * 1024
+_LISTS: dict[str, Kind] = {"New": "new", "Changed": "moved", "Deleted": "deleted"}
+"""The lists of a change, and what happened to the tags in each where an older document does not say more."""
+
+
+def filtered_feed(log: ChangeLogDocument, patterns: Sequence[str], kinds: Collection[str], base_url: str) -> bytes:
+    """Return the feed of those changes in a log that are of these kinds, and of a tag that the patterns choose."""
+    name, chosen = log["ImageName"], TagPatterns(patterns)
+    shown = ((change, _filtered(change, chosen, kinds)) for change in log["Changes"])
+    entries = [Entry(name, change, part, change_title(part)) for change, part in shown if part]
+    arguments = [("tag", pattern) for pattern in patterns]
+    if set(kinds) < set(KINDS):
+        arguments.append(("kind", ",".join(kind for kind in KINDS if kind in kinds)))
+    query = urlencode(arguments, safe="*,!", quote_via=quote)
+    url = f"{feed_url(name, base_url)}?{query}" if query else feed_url(name, base_url)
+    title = f"Changes of {name}" + (f" ({', '.join(value for _, value in arguments)})" if arguments else "")
+    return written(title, url, page_url(name, base_url), entries[:MOST_ENTRIES], base_url)
+
+
+def feed_of_all(changes: Iterable[tuple[str, ChangeDocument]], base_url: str) -> bytes:
+    """Return the feed of the changes of all images, each with the name of its image, the newest first."""
+    left = _MOST_CHARACTERS_OF_ALL
+    entries: list[Entry] = []
+    for name, change in changes:
+        left -= len(entry_text(change))
+        if entries and (left < 0 or len(entries) >= MOST_ENTRIES_OF_ALL):
+            break
+        entries.append(Entry(name, change, change, f"{name}: {change_title(change)}"))
+    return written("Changes of all images", f"{base_url}/{FEED_OF_ALL}", f"{base_url}/", entries, base_url)
+
+
+def _filtered(change: ChangeDocument, chosen: TagPatterns, kinds: Collection[str]) -> ChangeDocument | None:
+    """Return a change with the entries of some tags, None if none is left."""
+    part = {
+        name: [entry for entry in change[name] if entry.get("Kind", kind) in kinds and chosen.choose(entry["tag"])]  # type: ignore[literal-required]
+        for name, kind in _LISTS.items()
+    }
+    return cast(ChangeDocument, {**change, **part}) if any(part.values()) else None

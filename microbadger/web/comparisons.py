@@ -1,0 +1,46 @@
+"""Compares two versions for the page and the API, from what is kept: no registry is asked."""
+
+from werkzeug.exceptions import NotFound
+
+from microbadger.freshness import Freshness
+from microbadger.image import (
+    ComparisonDocument,
+    ImageDocument,
+    Repository,
+    VersionDocument,
+    comparison,
+    named_pair,
+    version_called,
+)
+
+
+class UnknownVersion(LookupError):
+    """An image has no version with this tag or digest."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no tag and no digest {name} here.")
+        self.name = name
+
+
+def asked_pair(text: str) -> tuple[str, str]:
+    """Return the two tags or digests that an address names. Raise NotFound if it does not."""
+    pair = named_pair(text)
+    if pair is None:
+        raise NotFound("A comparison is of two tags or digests with three dots between them: 1.0...1.1")
+    return pair
+
+
+def compared(
+    freshness: Freshness, repository: Repository, image: ImageDocument, pair: tuple[str, str]
+) -> ComparisonDocument:
+    """Return what differs between two versions of an image. Raise UnknownVersion."""
+
+    def details(name: str) -> VersionDocument:
+        if version := version_called(image, name):
+            return freshness.records.version(repository, version["SHA"]) or version
+        left = freshness.records.version(repository, name.rpartition(":")[2])
+        if left is None or name not in (left["Digest"], left["SHA"]):
+            raise UnknownVersion(name)
+        return {**left, "Tags": []}
+
+    return comparison(*map(details, pair))

@@ -1,0 +1,106 @@
+"""How a container is run, as a config says it: what is kept of it, and what of a private image."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from microbadger.image.documents import ConfigDocument
+from microbadger.image.manifest import parse_config
+from microbadger.image.parameters import (
+    TOO_LARGE,
+    command_without_values,
+    read_parameters,
+    without_values,
+)
+from microbadger.image.platforms import with_names_only
+from microbadger.image.shapes import has_shape
+
+GIVEN = {
+    "User": "1000:1000",
+    "Env": ["PATH=/bin", "GREETING=mañana"],
+    "Entrypoint": ["/entrypoint.sh"],
+    "Cmd": ["serve", "--port", "80"],
+    "ExposedPorts": {"80/tcp": {}, "443/tcp": {}},
+    "Volumes": {"/data": {}},
+    "WorkingDir": "/app",
+    "StopSignal": "SIGQUIT",
+    "Healthcheck": {"Test": ["CMD-SHELL", "curl localhost"], "Interval": 30_000_000_000, "Retries": 3},
+}
+
+
+def test_all_parameters_of_a_config_are_read() -> None:
+    assert read_parameters(GIVEN) == {**GIVEN, "ExposedPorts": ["443/tcp", "80/tcp"], "Volumes": ["/data"]}
+
+
+@pytest.mark.parametrize("empty", [None, "", [], {}, 0])
+@pytest.mark.parametrize("name", GIVEN)
+def test_an_empty_parameter_is_left_out(name: str, empty: object) -> None:
+    assert read_parameters({name: empty}) == {}
+
+
+@pytest.mark.parametrize(
+    ("fields", "read"),
+    [
+        ({"Cmd": "serve mañana"}, {"Cmd": ["serve mañana"]}),
+        ({"Env": ["A=1", None, 7, ["B=2"]]}, {"Env": ["A=1"]}),
+        ({"Healthcheck": {"Test": ["NONE"], "Interval": -1, "Timeout": True, "Retries": "3"}},
+         {"Healthcheck": {"Test": ["NONE"]}}),
+        ({"Healthcheck": {"Interval": 5}}, {}),
+        ({"ExposedPorts": ["80/tcp"], "Volumes": "x", "User": 0}, {}),
+    ],
+)  # fmt: skip
+def test_a_broken_parameter_hides_no_other(fields: Mapping[str, object], read: Mapping[str, object]) -> None:
+    assert read_parameters({**fields, "WorkingDir": "/app"}) == {**read, "WorkingDir": "/app"}
+
+
+@pytest.mark.parametrize("env", [["A=1"] * 2001, ["A=" + "x" * 60_000] * 3])
+def test_a_config_that_is_too_large_is_left_out_whole_and_says_so(env: list[str]) -> None:
+    config = parse_config(json.dumps({"config": {"Env": env, "Labels": {"a": "b"}}}).encode())
+
+    assert (config.parameters, config.cut, config.labels) == (None, (TOO_LARGE,), {"a": "b"})
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(list(GIVEN)), json_values))
+def test_whatever_strangers_write_has_the_shape_of_a_document(fields: dict[str, Any]) -> None:
+    assert has_shape(read_parameters(fields), ConfigDocument)
+
+
+def test_without_values_only_the_names_of_variables_are_left() -> None:
+    assert without_values({"Env": ["TOKEN=a=b", "EMPTY=", "BARE"], "User": "app"}) == {
+        "Env": ["TOKEN", "EMPTY", "BARE"],
+        "User": "app",
+    }
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("ENV TOKEN=señal", "ENV TOKEN"),
+        ("ENV A=1 TOKEN=a b c OTHER=secret", "ENV A TOKEN"),
+        ("ENV TOKEN secret", "ENV"),
+        ("RUN echo ENV TOKEN=x", "RUN echo ENV TOKEN=x"),
+    ],
+)
+def test_a_step_that_sets_variables_shows_their_names(command: str, shown: str) -> None:
+    assert command_without_values(command, ["A=1", "TOKEN=x"]) == shown
+
+
+@pytest.mark.parametrize("step", ["ENV TOKEN=secret # buildkit", "/bin/sh -c #(nop)  ENV TOKEN=secret"])
+def test_no_history_of_a_private_image_has_values(step: str) -> None:
+    config = with_names_only(
+        parse_config(json.dumps({"config": {"Env": ["TOKEN=secret"]}, "history": [{"created_by": step}]}).encode())
+    )
+
+    assert config.history[0].created_by == "ENV TOKEN"
+    assert config.parameters == {"Env": ["TOKEN"]}
