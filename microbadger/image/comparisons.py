@@ -35,7 +35,7 @@ class ComparisonDocument(TypedDict):
 
 
 def named_pair(text: str) -> tuple[str, str] | None:
-    """Return the two tags or digests that a text names, None if there are no two.
+    """Return the two tags or digests that a text names, None if it does not name two.
 
     Tags can have dots: the first ``...`` separates that leaves a tag or a digest on both sides.
 

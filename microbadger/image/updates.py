@@ -36,6 +36,7 @@ class _Version:
         return self.variant.name == other.variant.name and self.is_build == other.is_build
 
     def is_newer_than(self, other: "_Version") -> bool:
+        """Return whether this version is an update of the other; a line such as `1.3` and `1.3.2` have no order."""
         mine, others = self.numbers, other.numbers
         if mine != others and not _is_one_line(mine, others):
             return mine > others
