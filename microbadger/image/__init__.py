@@ -24,6 +24,7 @@ from microbadger.image.comparisons import (
     named_pair,
     version_called,
 )
+from microbadger.image.configs import Config, parse_config
 from microbadger.image.describe import (
     current_version,
     describe_image,
@@ -36,6 +37,7 @@ from microbadger.image.describe import (
     tagged,
     with_details_of,
 )
+from microbadger.image.descriptors import Descriptor, Platform, digest_of, has_digest
 from microbadger.image.differences import DifferenceDocument, difference
 from microbadger.image.documents import (
     HubDetails,
@@ -69,19 +71,7 @@ from microbadger.image.history import (
     points_of,
 )
 from microbadger.image.labels import KNOWN_FIELDS, Labels, read_labels, says_something
-from microbadger.image.manifest import (
-    ACCEPT,
-    MANIFEST_TYPES,
-    Config,
-    Descriptor,
-    Index,
-    Manifest,
-    Platform,
-    digest_of,
-    has_digest,
-    parse_config,
-    parse_manifest,
-)
+from microbadger.image.manifest import ACCEPT, MANIFEST_TYPES, Index, Manifest, parse_manifest
 from microbadger.image.moves import Move, change_title, moves_of
 from microbadger.image.parameters import version_without_values
 from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, with_names_only

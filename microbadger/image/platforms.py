@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from microbadger.image.bounds import bounded_texts, size_bytes
+from microbadger.image.configs import Config
+from microbadger.image.descriptors import UNKNOWN, Platform
 from microbadger.image.documents import ConfigDocument, LayerDocument, PlatformDocument, format_time, ordered
 from microbadger.image.labels import merged_annotations, read_labels, says_something
-from microbadger.image.manifest import UNKNOWN, Config, Manifest, Platform, layer_steps
+from microbadger.image.manifest import Manifest, layer_steps
 from microbadger.image.parameters import command_without_values, without_values
 
 PREFERRED_PLATFORM = ("linux", "amd64")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from microbadger.badges.text import badges_of
 from microbadger.image.bounds import size_bytes
+from microbadger.image.configs import Config, HistoryStep
 from microbadger.image.describe import (
     current_version,
     describe_image,
@@ -22,6 +23,7 @@ from microbadger.image.describe import (
     tagged,
     with_details_of,
 )
+from microbadger.image.descriptors import Descriptor, Platform
 from microbadger.image.documents import (
     HubDetails,
     ImageDocument,
@@ -30,7 +32,7 @@ from microbadger.image.documents import (
     document_bytes,
     tags_of,
 )
-from microbadger.image.manifest import OCI_INDEX, OCI_MANIFEST, Config, Descriptor, HistoryStep, Manifest, Platform
+from microbadger.image.manifest import OCI_INDEX, OCI_MANIFEST, Manifest
 from microbadger.image.platforms import PlatformImage
 from microbadger.image.reference import Repository
 

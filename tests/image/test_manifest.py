@@ -10,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from microbadger.image.configs import LEFT_OUT, Config, parse_config
 from microbadger.image.describe import describe_version
+from microbadger.image.descriptors import Platform, digest_of, has_digest
 from microbadger.image.documents import document_bytes
 from microbadger.image.errors import InvalidManifest, ManifestError, UnsupportedManifest
 from microbadger.image.labels import KNOWN_FIELDS
@@ -18,19 +20,13 @@ from microbadger.image.manifest import (
     ACCEPT,
     DOCKER_INDEX,
     DOCKER_MANIFEST,
-    LEFT_OUT,
     OCI_INDEX,
     OCI_MANIFEST,
     BrokenEntry,
-    Config,
     Index,
     Manifest,
-    Platform,
     Step,
-    digest_of,
-    has_digest,
     layer_steps,
-    parse_config,
     parse_manifest,
 )
 from microbadger.image.platforms import PlatformImage

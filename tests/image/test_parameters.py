@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from microbadger.image.configs import parse_config
 from microbadger.image.documents import ConfigDocument
-from microbadger.image.manifest import parse_config
 from microbadger.image.parameters import (
     TOO_LARGE,
     command_without_values,

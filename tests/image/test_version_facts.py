@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from microbadger.image.configs import parse_config
 from microbadger.image.describe import describe_image, describe_version, outline_version, tagged
+from microbadger.image.descriptors import Descriptor, Platform, digest_of
 from microbadger.image.documents import RelativeDocument, VersionDocument
 from microbadger.image.labels import KNOWN_FIELDS, Labels
-from microbadger.image.manifest import OCI_MANIFEST, Descriptor, Manifest, Platform, digest_of, parse_config
+from microbadger.image.manifest import OCI_MANIFEST, Manifest
 from microbadger.image.platforms import PlatformImage
 from microbadger.image.reference import Repository
 from microbadger.image.version_facts import facts_of, related
