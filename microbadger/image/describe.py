@@ -37,7 +37,8 @@ _LEAST_SHARE_BYTES = 16 * 1024
 _UNKNOWN_TIME = datetime.min.replace(tzinfo=UTC)
 _VERSION_FIELDS_ON_TOP = (
     *("Author", "LayerCount", "DownloadSize", "Labels", "Digest", "MediaType"),
-    *("Platforms", "Annotations", "Source", "Base", "FirstSeen", "FirstSeenIsExact", "Cut"),
+    *("Platforms", "Annotations", "Source", "Base", "Config", "Provenance", "SBOM", "Signatures", "UnreadClaims"),
+    *("EndOfLife", "Chart", "FirstSeen", "FirstSeenIsExact", "Cut"),
 )
 
 
@@ -246,7 +247,10 @@ def _on_top(current: VersionDocument, versions: Sequence[VersionDocument]) -> Im
     fields = {key: current.get(key) for key in _VERSION_FIELDS_ON_TOP}
     all_tags = [tag for version in versions for tag in tags_of(version)]
     fields |= {"Id": current["SHA"], "LatestVersion": most_specific(tags_of(current), all_tags)}
-    return {key: value for key, value in fields.items() if value or value is False}  # type: ignore[return-value]
+    on_top = {key: value for key, value in fields.items() if value or value is False}
+    if "Signatures" in current:
+        on_top["Signatures"] = current["Signatures"]  # an empty list says that there are none
+    return on_top  # type: ignore[return-value]
 
 
 def _without_layers(version: VersionDocument) -> VersionDocument:
