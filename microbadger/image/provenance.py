@@ -22,6 +22,7 @@ _MAX_TEXT_LENGTH = 500
 _OLDER_TYPES = "https://slsa.dev/provenance/v0."
 _BUILDKIT = "https://mobyproject.org/buildkit@v1"
 _BUILDKIT_TYPES = ("https://mobyproject.org/buildkit@", "https://github.com/moby/buildkit/")
+_GITHUB = r"https://(?:github|[^/.]+\.ghe)\.com"
 # https://github.com/docker-library/meta-scripts (meta.jq), https://github.com/docker/actions-toolkit (the run),
 # https://github.com/actions/attest (the workflow), https://docs.npmjs.com/generating-provenance-statements (the
 # runner), https://slsa.dev/spec/v0.2/provenance (its first examples),
@@ -31,9 +32,9 @@ _BUILDERS = [
     (re.compile(pattern), name)
     for pattern, name in (
         (r"https://github\.com/docker-library", "Docker Official Images"),
-        (r"https://github\.com/[^/]+/[^/]+/(?:actions/runs/\d|\.github/workflows/.).*", "GitHub Actions"),
-        (r"https://github\.com/(?:actions/runner/|Attestations/GitHubHostedActions@).+", "GitHub Actions"),
-        (r"https://[^/]+/.+/-/runners/\d+", "GitLab CI"),
+        (rf"{_GITHUB}/[^/]+/[^/]+/(?:actions/runs/[0-9]|\.github/workflows/.).*", "GitHub Actions"),
+        (rf"{_GITHUB}/(?:actions/runner/|Attestations/GitHubHostedActions@).+", "GitHub Actions"),
+        (r"https://[^/]+/.+/-/runners/[0-9]+", "GitLab CI"),
         (r"https://cloudbuild\.googleapis\.com/GoogleHostedWorker(?:@.+)?", "Google Cloud Build"),
         (r"https://tekton\.dev/chains/.+", "Tekton Chains"),
     )
@@ -91,7 +92,7 @@ def unread_provenance(predicate_type: str, reason: str) -> ProvenanceDocument:
 def _document(predicate_type: str, **fields: object) -> ProvenanceDocument:
     """Return a document with these fields, without those that say nothing; `False` says something."""
     said = {name: value for name, value in fields.items() if value or value is False}
-    return {"PredicateType": one_line(predicate_type)[:_MAX_TEXT_LENGTH], **said}  # type: ignore[typeddict-item]
+    return {"PredicateType": one_line(predicate_type), **said}  # type: ignore[typeddict-item]
 
 
 def _as_version_1(predicate: Mapping[str, object]) -> Mapping[str, object]:
@@ -121,7 +122,8 @@ def _as_version_1(predicate: Mapping[str, object]) -> Mapping[str, object]:
 
 def _defining_material(recipe: Mapping[str, object], materials: object) -> Mapping[str, object]:
     """Return the material that a recipe of version 0.1 says it is in."""
-    number, known = recipe.get("definedInMaterial"), read_list(materials, _MOST_INPUTS_READ)
+    known = read_list(materials, _MOST_INPUTS_READ)
+    number = recipe.get("definedInMaterial", 0 if len(known) == 1 else None)
     return read_object(known[number]) if type(number) is int and 0 <= number < len(known) else {}
 
 
@@ -132,18 +134,24 @@ def _source(
 
     The builder's own hint about a local directory comes last: BuildKit takes it from the client unseen.
     """
-    config, workflow = read_object(parameters.get("configSource")), read_object(parameters.get("workflow"))
     hint = read_object(read_object(metadata.get("buildkit_metadata")).get("vcs"))
     origins = [
-        (_repository(config.get("uri")), _commit(config)),
-        (_repository(workflow.get("repository")), ""),
-        (_repository(parameters.get("source")), ""),  # GitLab
-        (_repository(hint.get("source")), _commit({"digest": {"gitCommit": hint.get("revision")}})),
+        _origin(parameters.get("configSource")),
+        _origin(read_object(parameters.get("workflow")).get("repository")),  # GitHub
+        _origin(read_object(parameters.get("buildConfigSource")).get("repository")),  # Google Cloud Build
+        _origin(parameters.get("source")),  # GitLab, and builders in containers on GitHub
+        _origin({"uri": hint.get("source"), "digest": {"gitCommit": hint.get("revision")}}),
     ]
     source = next((address for address, _ in origins if address), "")
     if source:
-        origins[-1:-1] = [(_repository(each.get("uri")), _commit(each)) for each in dependencies]
+        origins[-1:-1] = map(_origin, dependencies)
     return source, next((commit for address, commit in origins if commit and address == source), "")
+
+
+def _origin(resource: object) -> tuple[str, str]:
+    """Return the web address of a repository and the commit, each if it is known; a resource can be an address."""
+    fields = resource if isinstance(resource, dict) else {"uri": resource}
+    return _repository(fields.get("uri")), _commit(fields)
 
 
 def _repository(value: object) -> str:
