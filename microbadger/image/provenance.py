@@ -17,6 +17,7 @@ from microbadger.image.statements import Statement
 
 _MOST_INPUTS = 20
 _MOST_INPUTS_READ = 10_000
+_MOST_INPUTS_COUNTED = 500_000  # JSON of more parts is not parsed
 _MAX_TEXT_LENGTH = 500
 
 _OLDER_TYPES = "https://slsa.dev/provenance/v0."
@@ -62,8 +63,9 @@ def read_provenance(statement: Statement) -> ProvenanceDocument:
     parameters, metadata = read_object(definition.get("externalParameters")), read_object(run.get("metadata"))
     builder = _address(read_object(run.get("builder")).get("id"))
     build_type = _address(definition.get("buildType"))
-    dependencies = [read_object(each) for each in read_list(definition.get("resolvedDependencies"), _MOST_INPUTS_READ)]
-    inputs = list(filter(None, map(_input, dependencies)))
+    listed = read_list(definition.get("resolvedDependencies"), _MOST_INPUTS_COUNTED)
+    dependencies = [read_object(each) for each in listed[:_MOST_INPUTS_READ]]
+    inputs = filter(None, map(_input, dependencies))
     source, commit = _source(parameters, metadata, dependencies)
     dockerfile = read_object(parameters.get("configSource")).get("path")
     return _document(
@@ -75,7 +77,7 @@ def read_provenance(statement: Statement) -> ProvenanceDocument:
         Commit=commit,
         Dockerfile=_text(dockerfile) if build_type.startswith(_BUILDKIT_TYPES) else "",
         Inputs=sorted(inputs, key=lambda each: not each["URI"].startswith(_IMAGES))[:_MOST_INPUTS],
-        InputCount=len(inputs),
+        InputCount=len(listed),
         StartedAt=_time(metadata.get("startedOn")),
         FinishedAt=_time(metadata.get("finishedOn")),
         Invocation=_address(metadata.get("invocationId") or metadata.get("invocationID")),
