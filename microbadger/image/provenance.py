@@ -9,7 +9,9 @@ https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 
+from microbadger.image.bounds import size_bytes
 from microbadger.image.documents import InputDocument, ProvenanceDocument, format_time
 from microbadger.image.fields import read_list, read_object, read_text, read_time
 from microbadger.image.labels import one_line, repository_url
@@ -18,7 +20,8 @@ from microbadger.image.statements import Statement
 _MOST_INPUTS = 20
 _MOST_INPUTS_READ = 10_000
 _MOST_INPUTS_COUNTED = 500_000  # JSON of more parts is not parsed
-_MAX_TEXT_LENGTH = 500
+_MAX_INPUTS_BYTES = 8 * 1024
+_MAX_TEXT_LENGTH = 300
 
 _OLDER_TYPES = "https://slsa.dev/provenance/v0."
 _BUILDKIT = "https://mobyproject.org/buildkit@v1"
@@ -76,7 +79,7 @@ def read_provenance(statement: Statement) -> ProvenanceDocument:
         Source=source,
         Commit=commit,
         Dockerfile=_text(dockerfile) if build_type.startswith(_BUILDKIT_TYPES) else "",
-        Inputs=sorted(inputs, key=lambda each: not each["URI"].startswith(_IMAGES))[:_MOST_INPUTS],
+        Inputs=_first(inputs),
         InputCount=len(listed),
         StartedAt=_time(metadata.get("startedOn")),
         FinishedAt=_time(metadata.get("finishedOn")),
@@ -157,7 +160,7 @@ def _origin(resource: object) -> tuple[str, str]:
 
 
 def _repository(value: object) -> str:
-    return repository_url(_REF.sub(r"\1", read_text(value).strip())) or ""
+    return _text(repository_url(_REF.sub(r"\1", read_text(value).strip())))
 
 
 def _commit(resource: Mapping[str, object]) -> str:
@@ -172,6 +175,13 @@ def _input(resource: Mapping[str, object]) -> InputDocument | None:
     if not uri:
         return None
     return InputDocument(URI=uri, Digest=digest) if digest else InputDocument(URI=uri)
+
+
+def _first(inputs: Iterable[InputDocument]) -> list[InputDocument]:
+    """Return as many inputs as are shown, images before others."""
+    first = sorted(inputs, key=lambda each: not each["URI"].startswith(_IMAGES))[:_MOST_INPUTS]
+    sizes = accumulate(map(size_bytes, first))
+    return [each for each, size in zip(first, sizes, strict=True) if size <= _MAX_INPUTS_BYTES]
 
 
 def _digest(resource: Mapping[str, object], lengths: Mapping[str, tuple[int, ...]]) -> str:

@@ -6,8 +6,8 @@ https://spdx.github.io/spdx-spec/v2.3/ and https://cyclonedx.org/docs/1.6/json/
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate, chain
 
 from microbadger.image.documents import SBOMDocument
 from microbadger.image.errors import InvalidManifest
@@ -20,7 +20,8 @@ _SPDX, _CYCLONEDX, _SYFT, _UNKNOWN = "SPDX", "CycloneDX", "Syft", "unknown"
 _FORMATS_BY_TYPE = (("spdx", _SPDX), ("cyclonedx", _CYCLONEDX), ("syft", _SYFT))
 _MOST_ENTRIES = 500_000  # JSON of more parts is not parsed
 _MOST_LICENSES = 50
-_MAX_LICENSE_LENGTH = 200
+_MAX_LICENSES_LENGTH = 2000
+_MAX_LICENSE_LENGTH = 100
 _NO_ANSWERS = ("", "NOASSERTION", "NONE")
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+){0,2}")
 _SPDX_3 = re.compile(r"https?://spdx\.org/rdf/v?([^/]*)/")
@@ -59,11 +60,17 @@ def _counted(document: Mapping[str, object], kind: str, digest: str, size_bytes:
     sbom = _document(name, version, digest, size_bytes)
     if packages is not None:
         licenses = list(packages)
-        counts = Counter(chain.from_iterable(licenses))
         sbom["PackageCount"] = len(licenses)
-        if most := sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_MOST_LICENSES]:
-            sbom["Licenses"] = dict(most)
+        if most := _most_frequent(chain.from_iterable(licenses)):
+            sbom["Licenses"] = most
     return sbom
+
+
+def _most_frequent(licenses: Iterable[str]) -> dict[str, int]:
+    """Return the licenses that are named most, as many as are shown, with how many packages name each."""
+    counts = sorted(Counter(licenses).items(), key=lambda item: (-item[1], item[0]))[:_MOST_LICENSES]
+    lengths = accumulate(len(license_) for license_, _ in counts)
+    return dict(item for item, length in zip(counts, lengths, strict=True) if length <= _MAX_LICENSES_LENGTH)
 
 
 def _document(name: str, version: str, digest: str, size_bytes: int) -> SBOMDocument:

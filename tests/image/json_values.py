@@ -23,7 +23,7 @@ OBJECTS = st.dictionaries(TEXTS, VALUES, max_size=5)
 @st.composite
 def spoiled(draw: st.DrawFn, *documents: dict[str, Any]) -> dict[str, Any]:
     """One of these documents with up to three values that are something else."""
-    document = copy.deepcopy(draw(st.sampled_from(documents)))
+    document: dict[str, Any] = copy.deepcopy(draw(st.sampled_from(documents)))
     for _ in range(draw(st.integers(1, 3))):
         places = [*_places(document)]
         if places:
