@@ -18,7 +18,7 @@ from microbadger.image.labels import one_line, repository_url
 from microbadger.image.statements import Statement
 
 _MOST_INPUTS = 20
-_MOST_INPUTS_READ = 10_000
+_MOST_INPUTS_READ = 1000
 _MOST_INPUTS_COUNTED = 500_000  # JSON of more parts is not parsed
 _MAX_INPUTS_BYTES = 8 * 1024
 _MAX_TEXT_LENGTH = 300
@@ -78,7 +78,7 @@ def read_provenance(statement: Statement) -> ProvenanceDocument:
         BuildType=build_type,
         Source=source,
         Commit=commit,
-        Dockerfile=_text(dockerfile) if build_type.startswith(_BUILDKIT_TYPES) else "",
+        Dockerfile=_address(dockerfile) if build_type.startswith(_BUILDKIT_TYPES) else "",
         Inputs=_first(inputs),
         InputCount=len(listed),
         StartedAt=_time(metadata.get("startedOn")),
@@ -160,14 +160,14 @@ def _origin(resource: object) -> tuple[str, str]:
 
 
 def _repository(value: object) -> str:
-    return _text(repository_url(_REF.sub(r"\1", read_text(value).strip())))
+    return _text(repository_url(_REF.sub(r"\1", _text(value))))
 
 
 def _commit(resource: Mapping[str, object]) -> str:
     """Return the commit that a resource is; the SHA-256 of a file is none."""
     algorithm, _, commit = _digest(resource, _OF_COMMIT).partition(":")
     can_be_file = algorithm == "sha256" and len(commit) == 64
-    return "" if can_be_file and not _IS_GIT.match(read_text(resource.get("uri"))) else commit
+    return "" if can_be_file and not _IS_GIT.match(_text(resource.get("uri"))) else commit
 
 
 def _input(resource: Mapping[str, object]) -> InputDocument | None:
