@@ -49,6 +49,7 @@ _IMAGES = ("pkg:docker/", "pkg:oci/")
 _OF_CONTENT = {"sha256": (64,), "sha512": (128,), "sha1": (40,), "gitCommit": (40, 64)}
 _OF_COMMIT = {"gitCommit": (40, 64), "sha1": (40,), "sha256": (40, 64)}
 _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
+_QUALIFIER = re.compile(r"(?:arch|digest|platform|ref_type|repository_url|tag)=[^@]*$")  # of a package URL
 _IS_GIT = re.compile(r"git[+@:]|ssh:|[^?#]*\.git(?:[#@?/]|$)")
 _REF = re.compile(r"(?<=://)([^/]*/[^@#]*)@[^#]*")
 _SCP_ADDRESS = re.compile(r"[^/:@]+@[^/:@]+:.*")
@@ -70,7 +71,8 @@ def read_provenance(statement: Statement) -> ProvenanceDocument:
     dependencies = [read_object(each) for each in listed[:_MOST_INPUTS_READ]]
     inputs = filter(None, map(_input, dependencies))
     source, commit = _source(parameters, metadata, dependencies)
-    dockerfile = read_object(parameters.get("configSource")).get("path")
+    configs = (read_object(each.get("configSource")) for each in (parameters, _root(parameters)))
+    dockerfile = next((path for config in configs if (path := _address(config.get("path")))), "")
     return _document(
         statement.predicate_type,
         Builder=builder,
@@ -78,7 +80,7 @@ def read_provenance(statement: Statement) -> ProvenanceDocument:
         BuildType=build_type,
         Source=source,
         Commit=commit,
-        Dockerfile=_address(dockerfile) if build_type.startswith(_BUILDKIT_TYPES) else "",
+        Dockerfile=dockerfile if build_type.startswith(_BUILDKIT_TYPES) else "",
         Inputs=_first(inputs),
         InputCount=len(listed),
         StartedAt=_time(metadata.get("startedOn")),
@@ -137,20 +139,30 @@ def _source(
 ) -> tuple[str, str]:
     """Return the web address of the source repository and the commit of it; each is empty if it is not known.
 
-    The builder's own hint about a local directory comes last: BuildKit takes it from the client unseen.
+    What the client says of a local directory comes last: BuildKit takes it unseen.
     """
+    root = _root(parameters)
+    arguments = read_object(read_object(root.get("request")).get("args"))
     hint = read_object(read_object(metadata.get("buildkit_metadata")).get("vcs"))
     origins = [
         _origin(parameters.get("configSource")),
+        _origin(root.get("configSource")),
         _origin(read_object(parameters.get("workflow")).get("repository")),  # GitHub
         _origin(read_object(parameters.get("buildConfigSource")).get("repository")),  # Google Cloud Build
         _origin(parameters.get("source")),  # GitLab, and builders in containers on GitHub
-        _origin({"uri": hint.get("source"), "digest": {"gitCommit": hint.get("revision")}}),
     ]
-    source = next((address for address, _ in origins if address), "")
-    if source:
-        origins[-1:-1] = map(_origin, dependencies)
-    return source, next((commit for address, commit in origins if commit and address == source), "")
+    hints = [
+        _origin({"uri": hint.get("source"), "digest": {"gitCommit": hint.get("revision")}}),
+        _origin({"uri": arguments.get("vcs:source"), "digest": {"gitCommit": arguments.get("vcs:revision")}}),
+    ]
+    source = next((address for address, _ in (*origins, *hints) if address), "")
+    known = [*origins, *map(_origin, dependencies), *hints] if source else [*origins, *hints]
+    return source, next((commit for address, commit in known if commit and address == source), "")
+
+
+def _root(parameters: Mapping[str, object]) -> Mapping[str, object]:
+    """Return what the client asked BuildKit for, if this build is a part of that."""
+    return read_object(read_object(parameters.get("request")).get("root"))
 
 
 def _origin(resource: object) -> tuple[str, str]:
@@ -198,7 +210,8 @@ def _address(value: object) -> str:
     """Return an address or a name, without what can be a secret: a user, a password, a query; empty if it is odd."""
     text = _text(value)
     if text.startswith("pkg:"):
-        return text if text.startswith(_IMAGES) else text.partition("?")[0]
+        name, _, qualifiers = text.partition("?")
+        return "?".join(filter(None, [name, "&".join(filter(_QUALIFIER.match, qualifiers.split("&")))]))
     if _SCP_ADDRESS.fullmatch(text):
         return _repository(text)
     if "://" not in text:
