@@ -161,7 +161,10 @@ def _source(
 
 
 def _root(parameters: Mapping[str, object]) -> Mapping[str, object]:
-    """Return what the client asked BuildKit for, if this build is a part of that."""
+    """Return what the client asked BuildKit for, if this build is a part of that.
+
+    https://github.com/moby/buildkit/pull/6739
+    """
     return read_object(read_object(parameters.get("request")).get("root"))
 
 
