@@ -14,7 +14,7 @@ from itertools import accumulate
 from microbadger.image.bounds import size_bytes
 from microbadger.image.documents import InputDocument, ProvenanceDocument, format_time
 from microbadger.image.fields import read_list, read_object, read_text, read_time
-from microbadger.image.labels import one_line, repository_url
+from microbadger.image.labels import Labels, one_line, repository_url
 from microbadger.image.statements import Statement
 
 _MOST_INPUTS = 20
@@ -53,6 +53,8 @@ _QUALIFIER = re.compile(r"(?:arch|digest|platform|ref_type|repository_url|tag)=[
 _IS_GIT = re.compile(r"git[+@:]|ssh:|[^?#]*\.git(?:[#@?/]|$)")
 _REF = re.compile(r"(?<=://)([^/]*/[^@#]*)@[^#]*")
 _SCP_ADDRESS = re.compile(r"[^/:@]+@[^/:@]+:.*")
+_HOST_PREFIX = re.compile(r"https?://(?:www\.)?")
+_SHORT_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _ADDRESS = re.compile(
     r"([a-z][a-z0-9+.-]*://)(?:[^/?#]*@)?((?:[^/?#@:]*|\[[0-9a-f:.]*\])(?::[0-9]*)?(?:/[^?#]*)?)(?:\?[^#]*)?(#.*)?",
     re.ASCII | re.IGNORECASE,
@@ -94,6 +96,31 @@ def read_provenance(statement: Statement) -> ProvenanceDocument:
 def unread_provenance(predicate_type: str, reason: str) -> ProvenanceDocument:
     """Return provenance that is there and could not be read, with the reason in a sentence."""
     return _document(predicate_type, Unread=one_line(reason))
+
+
+def compared(provenance: ProvenanceDocument, facts: Labels) -> ProvenanceDocument:
+    """Return provenance that names the fields in which the labels of its image say something else."""
+    differs = ["Source"] if _is_other_source(facts.source, provenance.get("Source")) else []
+    differs += ["Commit"] if _is_other_commit(facts.revision, provenance.get("Commit")) else []
+    same: ProvenanceDocument = {**provenance}
+    same.pop("Differs", None)
+    return {**same, "Differs": differs} if differs else same
+
+
+def _is_other_source(label: str | None, claim: str | None) -> bool:
+    """Return whether two addresses are of different repositories; one can be of a folder in the repository."""
+    if not label or not claim:
+        return False
+    paths = [_HOST_PREFIX.sub("", url.lower()).rstrip("/").removesuffix(".git") + "/" for url in (label, claim)]
+    return not paths[0].startswith(paths[1]) and not paths[1].startswith(paths[0])
+
+
+def _is_other_commit(label: str | None, claim: str | None) -> bool:
+    """Return whether two commits differ; the first digits of a commit are enough, and a branch is not a commit."""
+    commits = [commit.lower() for commit in (label or "", claim or "")]
+    if not all(map(_SHORT_COMMIT.fullmatch, commits)):
+        return False
+    return not commits[0].startswith(commits[1]) and not commits[1].startswith(commits[0])
 
 
 def _document(predicate_type: str, **fields: object) -> ProvenanceDocument:
