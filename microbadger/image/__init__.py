@@ -1,5 +1,6 @@
 """What an image is, and what can be said of it; pure."""
 
+from microbadger.image.artifact_manifests import ArtifactManifest, parse_artifact
 from microbadger.image.bounds import MAX_DETAILS_BYTES
 from microbadger.image.changes import (
     MOST_CHANGES,
@@ -44,8 +45,10 @@ from microbadger.image.documents import (
     ImageDocument,
     LayerDocument,
     PlatformDocument,
+    ProvenanceDocument,
     Reason,
     RelativeDocument,
+    SBOMDocument,
     State,
     StatusDocument,
     TagDocument,
@@ -58,7 +61,7 @@ from microbadger.image.documents import (
     tags_of,
     versions_by_tag,
 )
-from microbadger.image.errors import InvalidManifest, UnsupportedManifest
+from microbadger.image.errors import InvalidManifest, InvalidStatement, UnsupportedManifest
 from microbadger.image.fields import read_time
 from microbadger.image.first_seen import FirstSeen, Sighting, new_sights, sights_in, with_first_seen
 from microbadger.image.history import (
@@ -75,6 +78,7 @@ from microbadger.image.manifest import ACCEPT, MANIFEST_TYPES, Index, Manifest, 
 from microbadger.image.moves import Move, change_title, moves_of
 from microbadger.image.parameters import version_without_values
 from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, with_names_only
+from microbadger.image.provenance import read_provenance, unread_provenance
 from microbadger.image.reference import (
     DOCKER_HUB,
     InvalidReference,
@@ -85,8 +89,19 @@ from microbadger.image.reference import (
     kept_repositories,
 )
 from microbadger.image.release_documents import ReleasesDocument, releases_document
+from microbadger.image.sboms import read_raw_sbom, read_sbom, unread_sbom
 from microbadger.image.sentences import difference_lines
 from microbadger.image.shapes import has_shape, parse_kept
+from microbadger.image.statements import (
+    MAX_SBOM_BYTES,
+    MAX_STATEMENT_BYTES,
+    Statement,
+    StatementBlob,
+    StatementKind,
+    parse_statement,
+    statement_blobs,
+    what_is,
+)
 from microbadger.image.strict_json import parse_json, parse_object
 from microbadger.image.tag_patterns import InvalidPatterns, TagPatterns, check_patterns
 from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
@@ -101,10 +116,13 @@ __all__ = [
     "LATEST",
     "MANIFEST_TYPES",
     "MAX_DETAILS_BYTES",
+    "MAX_SBOM_BYTES",
+    "MAX_STATEMENT_BYTES",
     "MOST_CHANGES",
     "NO_CHANGES",
     "PREFERRED_PLATFORM",
     "SEPARATOR",
+    "ArtifactManifest",
     "ChangeDocument",
     "ChangeLogDocument",
     "ChangedTagDocument",
@@ -123,6 +141,7 @@ __all__ = [
     "InvalidManifest",
     "InvalidPatterns",
     "InvalidReference",
+    "InvalidStatement",
     "Kind",
     "Labels",
     "LayerDocument",
@@ -133,13 +152,18 @@ __all__ = [
     "PlatformDocument",
     "PlatformImage",
     "PointDocument",
+    "ProvenanceDocument",
     "Reason",
     "Reference",
     "RelativeDocument",
     "ReleasesDocument",
     "Repository",
+    "SBOMDocument",
     "Sighting",
     "State",
+    "Statement",
+    "StatementBlob",
+    "StatementKind",
     "StatusDocument",
     "TagDocument",
     "TagPatterns",
@@ -182,14 +206,19 @@ __all__ = [
     "named_pair",
     "new_sights",
     "outline_version",
+    "parse_artifact",
     "parse_config",
     "parse_json",
     "parse_kept",
     "parse_manifest",
     "parse_object",
+    "parse_statement",
     "platform_text",
     "points_of",
     "read_labels",
+    "read_provenance",
+    "read_raw_sbom",
+    "read_sbom",
     "read_time",
     "related",
     "releases_document",
@@ -200,12 +229,16 @@ __all__ = [
     "shown_at",
     "sights_in",
     "size_text",
+    "statement_blobs",
     "tagged",
     "tags_of",
+    "unread_provenance",
+    "unread_sbom",
     "update_for",
     "version_called",
     "version_without_values",
     "versions_by_tag",
+    "what_is",
     "with_details_of",
     "with_first_seen",
     "with_names_only",

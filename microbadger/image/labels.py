@@ -150,7 +150,7 @@ def read_labels(labels: Mapping[str, object], annotations: Mapping[str, object] 
         )
         for field, (oci, label_schema) in KNOWN_FIELDS.items()
     }
-    texts = {field: _shown(value) or None for field, value in values.items()}
+    texts = {field: one_line(value) or None for field, value in values.items()}
     source = repository_url(values["source"])
     revision = texts["revision"] or _commit_in_fragment(values["source"])
     is_git = _first_value(labels.get(_VERSION_CONTROL_TYPE_KEY), _GIT).lower() == _GIT
@@ -229,7 +229,7 @@ def release_url(repository: str, tag: str) -> str | None:
 def _first_value(*values: object) -> str:
     """Return the first value that says something, stripped; an empty text if there is none."""
     texts = (value.strip() for value in values if isinstance(value, str))
-    return next((text for text in texts if _shown(text).lower() not in ("", _NO_ASSERTION)), "")
+    return next((text for text in texts if one_line(text).lower() not in ("", _NO_ASSERTION)), "")
 
 
 def _created(labels: Mapping[str, object], annotations: Mapping[str, object]) -> datetime | None:
@@ -238,7 +238,7 @@ def _created(labels: Mapping[str, object], annotations: Mapping[str, object]) ->
     return next((time for text in texts if (time := read_time(text))), None)
 
 
-def _shown(value: str) -> str:
+def one_line(value: str) -> str:
     """Return a text that is short and safe to show on one line."""
     text = " ".join(_HIDDEN_CHARACTERS.sub("", _SPACES.sub(" ", value[: 2 * _MAX_TEXT_LENGTH])).split())
     return shortened(text, _MAX_TEXT_LENGTH)

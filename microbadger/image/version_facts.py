@@ -17,6 +17,7 @@ from microbadger.image.documents import (
 )
 from microbadger.image.fields import read_time
 from microbadger.image.labels import Labels, read_labels
+from microbadger.image.provenance import compared
 
 _FROM_LABELS = ("License", "VersionControl", "Source", "Base")
 
@@ -69,6 +70,8 @@ def add_facts(version: VersionDocument) -> None:
         base["Digest"] = facts.base_digest
     if base:
         version["Base"] = base
+    if "Provenance" in version:
+        version["Provenance"] = compared(version["Provenance"], facts)
     version["Author"] = version["Author"] or facts.authors or ""
     if facts.created and "Created" not in version:
         version["Created"] = format_time(facts.created)
