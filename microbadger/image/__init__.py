@@ -1,5 +1,6 @@
 """What an image is, and what can be said of it; pure."""
 
+from microbadger.image.artifact_manifests import ArtifactManifest, parse_artifact
 from microbadger.image.bounds import MAX_DETAILS_BYTES
 from microbadger.image.changes import (
     MOST_CHANGES,
@@ -16,6 +17,7 @@ from microbadger.image.changes import (
     changes_between,
     left_versions,
 )
+from microbadger.image.claims import CLAIMS, claims_of, main_platform_digest, with_claims
 from microbadger.image.comparisons import (
     SEPARATOR,
     ComparedVersionDocument,
@@ -44,8 +46,10 @@ from microbadger.image.documents import (
     ImageDocument,
     LayerDocument,
     PlatformDocument,
+    ProvenanceDocument,
     Reason,
     RelativeDocument,
+    SBOMDocument,
     State,
     StatusDocument,
     TagDocument,
@@ -58,7 +62,7 @@ from microbadger.image.documents import (
     tags_of,
     versions_by_tag,
 )
-from microbadger.image.errors import InvalidManifest, UnsupportedManifest
+from microbadger.image.errors import InvalidManifest, InvalidStatement, UnsupportedManifest
 from microbadger.image.fields import read_time
 from microbadger.image.first_seen import FirstSeen, Sighting, new_sights, sights_in, with_first_seen
 from microbadger.image.history import (
@@ -75,6 +79,7 @@ from microbadger.image.manifest import ACCEPT, MANIFEST_TYPES, Index, Manifest, 
 from microbadger.image.moves import Move, change_title, moves_of
 from microbadger.image.parameters import version_without_values
 from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, with_names_only
+from microbadger.image.provenance import read_provenance, unread_provenance
 from microbadger.image.reference import (
     DOCKER_HUB,
     InvalidReference,
@@ -99,8 +104,19 @@ from microbadger.image.referrers import (
     signatures_among,
 )
 from microbadger.image.release_documents import ReleasesDocument, releases_document
+from microbadger.image.sboms import read_raw_sbom, read_sbom, unread_sbom
 from microbadger.image.sentences import difference_lines
 from microbadger.image.shapes import has_shape, parse_kept
+from microbadger.image.statements import (
+    MAX_SBOM_BYTES,
+    MAX_STATEMENT_BYTES,
+    Statement,
+    StatementBlob,
+    StatementKind,
+    parse_statement,
+    statement_blobs,
+    what_is,
+)
 from microbadger.image.strict_json import parse_json, parse_object
 from microbadger.image.tag_patterns import InvalidPatterns, TagPatterns, check_patterns
 from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
@@ -110,16 +126,20 @@ from microbadger.image.words import platform_text, short_digest, shortened, size
 
 __all__ = [
     "ACCEPT",
+    "CLAIMS",
     "DOCKER_HUB",
     "KNOWN_FIELDS",
     "LATEST",
     "MANIFEST_TYPES",
     "MAX_DETAILS_BYTES",
+    "MAX_SBOM_BYTES",
+    "MAX_STATEMENT_BYTES",
     "MOST_CHANGES",
     "MOST_REFERRERS",
     "NO_CHANGES",
     "PREFERRED_PLATFORM",
     "SEPARATOR",
+    "ArtifactManifest",
     "ChangeDocument",
     "ChangeLogDocument",
     "ChangedTagDocument",
@@ -138,6 +158,7 @@ __all__ = [
     "InvalidManifest",
     "InvalidPatterns",
     "InvalidReference",
+    "InvalidStatement",
     "Kind",
     "Labels",
     "LayerDocument",
@@ -148,14 +169,19 @@ __all__ = [
     "PlatformDocument",
     "PlatformImage",
     "PointDocument",
+    "ProvenanceDocument",
     "Reason",
     "Reference",
     "Referrers",
     "RelativeDocument",
     "ReleasesDocument",
     "Repository",
+    "SBOMDocument",
     "Sighting",
     "State",
+    "Statement",
+    "StatementBlob",
+    "StatementKind",
     "StatusDocument",
     "TagDocument",
     "TagPatterns",
@@ -169,6 +195,7 @@ __all__ = [
     "changes_between",
     "check_patterns",
     "choose",
+    "claims_of",
     "comparison",
     "continue_history",
     "current_version",
@@ -196,22 +223,28 @@ __all__ = [
     "is_version_tag",
     "kept_repositories",
     "left_versions",
+    "main_platform_digest",
     "most_specific",
     "moved_tags",
     "moves_of",
     "named_pair",
     "new_sights",
     "outline_version",
+    "parse_artifact",
     "parse_config",
     "parse_json",
     "parse_kept",
     "parse_manifest",
     "parse_object",
     "parse_referrers",
+    "parse_statement",
     "platform_text",
     "points_of",
     "predicate_type_of",
     "read_labels",
+    "read_provenance",
+    "read_raw_sbom",
+    "read_sbom",
     "read_time",
     "related",
     "releases_document",
@@ -226,12 +259,17 @@ __all__ = [
     "signature_tag",
     "signatures_among",
     "size_text",
+    "statement_blobs",
     "tagged",
     "tags_of",
+    "unread_provenance",
+    "unread_sbom",
     "update_for",
     "version_called",
     "version_without_values",
     "versions_by_tag",
+    "what_is",
+    "with_claims",
     "with_details_of",
     "with_first_seen",
     "with_names_only",
