@@ -741,8 +741,17 @@ def test_ten_thousand_referrers_cost_two_lists_and_few_manifests(bench: Bench, f
     found = check(bench, INDEX)
 
     assert (fake.asked("GET", "/referrers/"), fake.asked("GET", "/manifests/")) == (2, 3 + 4)
-    assert len(found["Signatures"]) <= 1000
+    assert len(found["Signatures"]) == 20
     assert "UnreadClaims" in found
+
+
+def test_of_a_thousand_statements_ten_are_read(bench: Bench, fake: FakeRegistry) -> None:
+    useless = [statement({"n": number}, ARM64) for number in range(1000)]
+
+    found = check(bench, attested(*useless))
+
+    assert sum(fake.asked("GET", f"/blobs/{digest_of(each)}") for each in useless) == 10
+    assert found["Provenance"]["Unread"] == "it is about another digest"
 
 
 @pytest.mark.parametrize("is_in_tag", [False, True])

@@ -181,6 +181,14 @@ def test_a_signed_statement_is_a_signature_and_has_its_digest() -> None:
     assert found == [{"Kind": "sigstore", "Digest": signed.digest, "CreatedAt": "2026-11-20T10:00:00Z"}]
 
 
+def test_of_many_signatures_twenty_are_kept_and_those_of_statements_come_last() -> None:
+    bundles = [artifact(BUNDLE, {}, number) for number in range(100)]
+
+    found = signatures_among([*bundles, artifact(NOTATION, {}, 100)])
+
+    assert [each["Kind"] for each in found] == ["notation", *["sigstore"] * 19]
+
+
 @pytest.mark.parametrize(
     ("media_type", "name"),
     [
