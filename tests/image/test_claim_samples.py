@@ -1,4 +1,4 @@
-"""Claims as other programs write them: npm, cyclonedx-py, and sigstore's libraries, which GitHub attests images with."""
+"""Claims as other programs write them: npm, cyclonedx-py, and the libraries of sigstore, which GitHub uses."""
 
 from pathlib import Path
 
