@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 
 from microbadger.freshness.reading import Reader, Unreadable
 from microbadger.image import (
+    CHART_CONFIG,
     MAX_DETAILS_BYTES,
     PREFERRED_PLATFORM,
+    ArtifactManifest,
+    ChartDocument,
     Config,
     Descriptor,
     Index,
@@ -15,6 +18,7 @@ from microbadger.image import (
     Repository,
     UnsupportedManifest,
     VersionDocument,
+    describe_artifact,
     describe_version,
     outline_version,
     with_names_only,
@@ -44,13 +48,14 @@ class Inspector:
             media_type = manifest.media_type
             images = list(self._images(digest, manifest, _Room()))
             if not images:
-                return outline_version(self.repository, digest, media_type, unsupported="this index names no image")
+                return self._artifact(digest, media_type, "this index names no image")
         except UnsupportedManifest as error:
-            return outline_version(self.repository, digest, media_type, unsupported=str(error))
+            return self._artifact(digest, media_type, str(error))
         except Unreadable as error:
             return outline_version(self.repository, digest, media_type, unread=str(error))
         annotations = manifest.annotations if isinstance(manifest, Index) else {}
-        return describe_version(self.repository, digest, media_type, images, annotations)
+        version = describe_version(self.repository, digest, media_type, images, annotations)
+        return self._artifact(digest, media_type, version["Unsupported"]) if "Unsupported" in version else version
 
     def read_first(self, digest: str) -> None:
         """Read what matters most of a version, so that it is there if a limit ends the check: its main platform."""
@@ -62,6 +67,24 @@ class Inspector:
                 self.reader.config(manifest.config)
         except (Unreadable, UnsupportedManifest):
             pass  # `inspect` meets the same again, without a request
+
+    def _artifact(self, digest: str, media_type: str, unsupported: str) -> VersionDocument:
+        """Return the document of what is not an image, for the reason given."""
+        outline = outline_version(self.repository, digest, media_type, unsupported=unsupported)
+        try:
+            artifact = self.reader.artifact(digest)
+        except Unreadable:
+            return outline
+        return describe_artifact(outline, artifact, self._chart(artifact))
+
+    def _chart(self, artifact: ArtifactManifest) -> ChartDocument | None:
+        """Return the facts of a chart, none if they cannot be read; None if it is not a chart."""
+        if artifact.config is None or artifact.config.media_type != CHART_CONFIG:
+            return None
+        try:
+            return self.reader.chart(artifact.config)
+        except Unreadable:
+            return ChartDocument()
 
     def _images(self, digest: str, manifest: Index | Manifest, room: "_Room") -> Iterator[PlatformImage]:
         """Yield the images of a manifest or index, each with the platform that its entry names."""

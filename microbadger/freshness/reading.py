@@ -14,6 +14,8 @@ from typing import TypeVar
 from microbadger.freshness.broken_content import Broken, BrokenContent
 from microbadger.http import seconds_left
 from microbadger.image import (
+    ArtifactManifest,
+    ChartDocument,
     Config,
     Descriptor,
     Index,
@@ -21,8 +23,10 @@ from microbadger.image import (
     Manifest,
     Repository,
     UnsupportedManifest,
+    parse_artifact,
     parse_config,
     parse_manifest,
+    read_chart,
 )
 from microbadger.registry import (
     BadAnswer,
@@ -36,6 +40,7 @@ from microbadger.registry import (
 )
 
 _MAX_CONFIG_BYTES = 8 * 1024 * 1024
+_MAX_CHART_BYTES = 1024 * 1024
 _MOST_SILENCES = 2  # requests that got no answer, each of which was tried several times
 _SECONDS_TO_DESCRIBE = 30.0
 _SCARCE_RETRY_SECONDS = 3600.0
@@ -109,12 +114,19 @@ class Reader:
 
     def config(self, descriptor: Descriptor) -> Config:
         """Return the config of a manifest. Raises Unreadable."""
-        read = partial(self._remote.blob, descriptor, _MAX_CONFIG_BYTES)
-        content = self._content_of(descriptor.digest, read, is_blob=True)
+        return self._parsed_blob(parse_config, descriptor, _MAX_CONFIG_BYTES)
+
+    def artifact(self, digest: str) -> ArtifactManifest:
+        """Return the manifest of a digest that may name anything. Raises Unreadable."""
+        content = self._content_of(digest, lambda: self._checked(self._pull(digest)))
         try:
-            return parse_config(content)
+            return parse_artifact(content)
         except InvalidManifest as error:
             raise Unreadable(str(error)) from error
+
+    def chart(self, descriptor: Descriptor) -> ChartDocument:
+        """Return the config of a Helm chart. Raises Unreadable."""
+        return self._parsed_blob(read_chart, descriptor, _MAX_CHART_BYTES)
 
     def close(self) -> None:
         """Keep what was read, and what is broken."""
@@ -135,6 +147,14 @@ class Reader:
         except Unreadable as error:
             return isinstance(error.__cause__, RateLimited)
         return True
+
+    def _parsed_blob(self, parse: Callable[[bytes], T], descriptor: Descriptor, max_bytes: int) -> T:
+        read = partial(self._remote.blob, descriptor, max_bytes)
+        content = self._content_of(descriptor.digest, read, is_blob=True)
+        try:
+            return parse(content)
+        except InvalidManifest as error:
+            raise Unreadable(str(error)) from error
 
     def _content_of(self, digest: str, ask: Callable[[], bytes], *, is_blob: bool = False) -> bytes:
         try:

@@ -1,5 +1,6 @@
 """What an image is, and what can be said of it; pure."""
 
+from microbadger.image.artifact_manifests import ArtifactManifest, parse_artifact
 from microbadger.image.bounds import MAX_DETAILS_BYTES
 from microbadger.image.changes import (
     MOST_CHANGES,
@@ -16,6 +17,7 @@ from microbadger.image.changes import (
     changes_between,
     left_versions,
 )
+from microbadger.image.charts import CHART_CONFIG, read_chart, tag_version
 from microbadger.image.comparisons import (
     SEPARATOR,
     ComparedVersionDocument,
@@ -27,8 +29,10 @@ from microbadger.image.comparisons import (
 from microbadger.image.configs import Config, parse_config
 from microbadger.image.describe import (
     current_version,
+    describe_artifact,
     describe_image,
     describe_version,
+    has_more,
     has_unread_part,
     hub_details,
     is_blank,
@@ -40,6 +44,7 @@ from microbadger.image.describe import (
 from microbadger.image.descriptors import Descriptor, Platform, digest_of, has_digest
 from microbadger.image.differences import DifferenceDocument, difference
 from microbadger.image.documents import (
+    ChartDocument,
     HubDetails,
     ImageDocument,
     LayerDocument,
@@ -70,7 +75,7 @@ from microbadger.image.history import (
     moved_tags,
     points_of,
 )
-from microbadger.image.labels import KNOWN_FIELDS, Labels, read_labels, says_something
+from microbadger.image.labels import KNOWN_FIELDS, Labels, read_labels, says_something, web_link
 from microbadger.image.manifest import ACCEPT, MANIFEST_TYPES, Index, Manifest, parse_manifest
 from microbadger.image.moves import Move, change_title, moves_of
 from microbadger.image.parameters import version_without_values
@@ -96,6 +101,7 @@ from microbadger.image.words import platform_text, short_digest, shortened, size
 
 __all__ = [
     "ACCEPT",
+    "CHART_CONFIG",
     "DOCKER_HUB",
     "KNOWN_FIELDS",
     "LATEST",
@@ -105,10 +111,12 @@ __all__ = [
     "NO_CHANGES",
     "PREFERRED_PLATFORM",
     "SEPARATOR",
+    "ArtifactManifest",
     "ChangeDocument",
     "ChangeLogDocument",
     "ChangedTagDocument",
     "Changes",
+    "ChartDocument",
     "ComparedVersionDocument",
     "ComparisonDocument",
     "Config",
@@ -155,6 +163,7 @@ __all__ = [
     "comparison",
     "continue_history",
     "current_version",
+    "describe_artifact",
     "describe_image",
     "describe_version",
     "difference",
@@ -164,6 +173,7 @@ __all__ = [
     "facts_of",
     "format_time",
     "has_digest",
+    "has_more",
     "has_shape",
     "has_unread_part",
     "hub_details",
@@ -182,6 +192,7 @@ __all__ = [
     "named_pair",
     "new_sights",
     "outline_version",
+    "parse_artifact",
     "parse_config",
     "parse_json",
     "parse_kept",
@@ -189,6 +200,7 @@ __all__ = [
     "parse_object",
     "platform_text",
     "points_of",
+    "read_chart",
     "read_labels",
     "read_time",
     "related",
@@ -200,12 +212,14 @@ __all__ = [
     "shown_at",
     "sights_in",
     "size_text",
+    "tag_version",
     "tagged",
     "tags_of",
     "update_for",
     "version_called",
     "version_without_values",
     "versions_by_tag",
+    "web_link",
     "with_details_of",
     "with_first_seen",
     "with_names_only",
