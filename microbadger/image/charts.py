@@ -7,7 +7,7 @@ https://github.com/helm/community/blob/main/hips/hip-0006.md
 from microbadger.image.bounds import size_bytes
 from microbadger.image.documents import ChartDocument
 from microbadger.image.fields import parse_document, read_list, read_text
-from microbadger.image.labels import shown_text
+from microbadger.image.labels import one_line
 
 CHART_CONFIG = "application/vnd.cncf.helm.config.v1+json"
 
@@ -36,7 +36,7 @@ def read_chart(raw: bytes) -> ChartDocument:
     for key, field in _FIELDS.items():
         value = document.get(key)
         items = read_list(value, _MOST_ITEMS) if field in _LISTS else [value]
-        texts = list(filter(None, (shown_text(read_text(item)) for item in items)))
+        texts = list(filter(None, (one_line(read_text(item)) for item in items)))
         while sum(map(size_bytes, texts)) > room:
             texts.pop()
         if texts:

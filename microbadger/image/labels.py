@@ -150,7 +150,7 @@ def read_labels(labels: Mapping[str, object], annotations: Mapping[str, object] 
         )
         for field, (oci, label_schema) in KNOWN_FIELDS.items()
     }
-    texts = {field: shown_text(value) or None for field, value in values.items()}
+    texts = {field: one_line(value) or None for field, value in values.items()}
     source = repository_url(values["source"])
     revision = texts["revision"] or _commit_in_fragment(values["source"])
     is_git = _first_value(labels.get(_VERSION_CONTROL_TYPE_KEY), _GIT).lower() == _GIT
@@ -214,6 +214,13 @@ def commit_url(repository: str, revision: str) -> str | None:
     return f"{root_url}/{page}/{quote(revision)}"
 
 
+def web_link(text: str) -> str | None:
+    """Return a web address as a link that is safe to show, None if it is odd."""
+    match = _WEB_ADDRESS.fullmatch(text) if _is_safe(text) else None
+    origin = None if match is None else _web_origin(match)
+    return None if match is None or origin is None else origin + _escaped(match["rest"] or "")
+
+
 def release_url(repository: str, tag: str) -> str | None:
     """Return the web page of a release at GitHub or GitLab, None for other hosts.
 
@@ -226,14 +233,7 @@ def release_url(repository: str, tag: str) -> str | None:
     return f"{root[1]}/{root[0].release}/{quote(tag)}"
 
 
-def web_link(text: str) -> str | None:
-    """Return a web address as a link that is safe to show, None if it is odd."""
-    match = _WEB_ADDRESS.fullmatch(text) if _is_safe(text) else None
-    origin = None if match is None else _web_origin(match)
-    return None if match is None or origin is None else origin + _escaped(match["rest"] or "")
-
-
-def shown_text(value: str) -> str:
+def one_line(value: str) -> str:
     """Return a text that is short and safe to show on one line."""
     text = " ".join(_HIDDEN_CHARACTERS.sub("", _SPACES.sub(" ", value[: 2 * _MAX_TEXT_LENGTH])).split())
     return shortened(text, _MAX_TEXT_LENGTH)
@@ -242,7 +242,7 @@ def shown_text(value: str) -> str:
 def _first_value(*values: object) -> str:
     """Return the first value that says something, stripped; an empty text if there is none."""
     texts = (value.strip() for value in values if isinstance(value, str))
-    return next((text for text in texts if shown_text(text).lower() not in ("", _NO_ASSERTION)), "")
+    return next((text for text in texts if one_line(text).lower() not in ("", _NO_ASSERTION)), "")
 
 
 def _created(labels: Mapping[str, object], annotations: Mapping[str, object]) -> datetime | None:
