@@ -18,6 +18,7 @@ from microbadger.image.changes import (
     left_versions,
 )
 from microbadger.image.charts import CHART_CONFIG, read_chart, tag_version
+from microbadger.image.claims import CLAIMS, claims_of, main_platform_digest, with_claims
 from microbadger.image.comparisons import (
     SEPARATOR,
     ComparedVersionDocument,
@@ -49,8 +50,10 @@ from microbadger.image.documents import (
     ImageDocument,
     LayerDocument,
     PlatformDocument,
+    ProvenanceDocument,
     Reason,
     RelativeDocument,
+    SBOMDocument,
     State,
     StatusDocument,
     TagDocument,
@@ -63,7 +66,7 @@ from microbadger.image.documents import (
     tags_of,
     versions_by_tag,
 )
-from microbadger.image.errors import InvalidManifest, UnsupportedManifest
+from microbadger.image.errors import InvalidManifest, InvalidStatement, UnsupportedManifest
 from microbadger.image.fields import read_time
 from microbadger.image.first_seen import FirstSeen, Sighting, new_sights, sights_in, with_first_seen
 from microbadger.image.history import (
@@ -80,6 +83,7 @@ from microbadger.image.manifest import ACCEPT, MANIFEST_TYPES, Index, Manifest, 
 from microbadger.image.moves import Move, change_title, moves_of
 from microbadger.image.parameters import version_without_values
 from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, with_names_only
+from microbadger.image.provenance import read_provenance, unread_provenance
 from microbadger.image.reference import (
     DOCKER_HUB,
     InvalidReference,
@@ -89,9 +93,34 @@ from microbadger.image.reference import (
     is_tag,
     kept_repositories,
 )
+from microbadger.image.referrers import (
+    MOST_REFERRERS,
+    Referrers,
+    attestation_tag,
+    end_of_life,
+    fallback_tag,
+    is_bundle,
+    parse_referrers,
+    predicate_type_of,
+    sbom_format,
+    sbom_tag,
+    signature_tag,
+    signatures_among,
+)
 from microbadger.image.release_documents import ReleasesDocument, releases_document
+from microbadger.image.sboms import read_raw_sbom, read_sbom, unread_sbom
 from microbadger.image.sentences import difference_lines
 from microbadger.image.shapes import has_shape, parse_kept
+from microbadger.image.statements import (
+    MAX_SBOM_BYTES,
+    MAX_STATEMENT_BYTES,
+    Statement,
+    StatementBlob,
+    StatementKind,
+    parse_statement,
+    statement_blobs,
+    what_is,
+)
 from microbadger.image.strict_json import parse_json, parse_object
 from microbadger.image.tag_patterns import InvalidPatterns, TagPatterns, check_patterns
 from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
@@ -102,12 +131,16 @@ from microbadger.image.words import platform_text, short_digest, shortened, size
 __all__ = [
     "ACCEPT",
     "CHART_CONFIG",
+    "CLAIMS",
     "DOCKER_HUB",
     "KNOWN_FIELDS",
     "LATEST",
     "MANIFEST_TYPES",
     "MAX_DETAILS_BYTES",
+    "MAX_SBOM_BYTES",
+    "MAX_STATEMENT_BYTES",
     "MOST_CHANGES",
+    "MOST_REFERRERS",
     "NO_CHANGES",
     "PREFERRED_PLATFORM",
     "SEPARATOR",
@@ -131,6 +164,7 @@ __all__ = [
     "InvalidManifest",
     "InvalidPatterns",
     "InvalidReference",
+    "InvalidStatement",
     "Kind",
     "Labels",
     "LayerDocument",
@@ -141,18 +175,25 @@ __all__ = [
     "PlatformDocument",
     "PlatformImage",
     "PointDocument",
+    "ProvenanceDocument",
     "Reason",
     "Reference",
+    "Referrers",
     "RelativeDocument",
     "ReleasesDocument",
     "Repository",
+    "SBOMDocument",
     "Sighting",
     "State",
+    "Statement",
+    "StatementBlob",
+    "StatementKind",
     "StatusDocument",
     "TagDocument",
     "TagPatterns",
     "UnsupportedManifest",
     "VersionDocument",
+    "attestation_tag",
     "begin_history",
     "change_document",
     "change_title",
@@ -160,6 +201,7 @@ __all__ = [
     "changes_between",
     "check_patterns",
     "choose",
+    "claims_of",
     "comparison",
     "continue_history",
     "current_version",
@@ -170,7 +212,9 @@ __all__ = [
     "difference_lines",
     "digest_of",
     "document_bytes",
+    "end_of_life",
     "facts_of",
+    "fallback_tag",
     "format_time",
     "has_digest",
     "has_more",
@@ -179,6 +223,7 @@ __all__ = [
     "hub_details",
     "image_name",
     "is_blank",
+    "is_bundle",
     "is_digest",
     "is_same",
     "is_sound",
@@ -186,6 +231,7 @@ __all__ = [
     "is_version_tag",
     "kept_repositories",
     "left_versions",
+    "main_platform_digest",
     "most_specific",
     "moved_tags",
     "moves_of",
@@ -198,28 +244,43 @@ __all__ = [
     "parse_kept",
     "parse_manifest",
     "parse_object",
+    "parse_referrers",
+    "parse_statement",
     "platform_text",
     "points_of",
+    "predicate_type_of",
     "read_chart",
     "read_labels",
+    "read_provenance",
+    "read_raw_sbom",
+    "read_sbom",
     "read_time",
     "related",
     "releases_document",
     "says_something",
+    "sbom_format",
+    "sbom_tag",
     "sha_of",
     "short_digest",
     "shortened",
     "shown_at",
     "sights_in",
+    "signature_tag",
+    "signatures_among",
     "size_text",
+    "statement_blobs",
     "tag_version",
     "tagged",
     "tags_of",
+    "unread_provenance",
+    "unread_sbom",
     "update_for",
     "version_called",
     "version_without_values",
     "versions_by_tag",
     "web_link",
+    "what_is",
+    "with_claims",
     "with_details_of",
     "with_first_seen",
     "with_names_only",

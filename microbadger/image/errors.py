@@ -2,7 +2,8 @@
 
     ManifestError
     ├── InvalidManifest      the document breaks its specification or a bound
-    └── UnsupportedManifest  the document is valid, but not a container image
+    ├── UnsupportedManifest  the document is valid, but not a container image
+    └── InvalidStatement     the document is not a claim about the image in question
 """
 
 
@@ -25,3 +26,7 @@ class UnsupportedManifest(ManifestError):
         article = "an" if kind[0].lower() in "aeio" or kind == "SBOM" else "a"
         super().__init__(f"this is {article} {kind}, not a container image")
         self.kind = kind
+
+
+class InvalidStatement(ManifestError):
+    """A document is not a statement about the content it was found for; the message is a sentence about "it"."""

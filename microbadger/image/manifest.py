@@ -28,6 +28,7 @@ from microbadger.image.fields import (
     read_texts,
     require_list,
 )
+from microbadger.image.reference import is_digest
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -42,7 +43,10 @@ _SCHEMA_1_TYPES = {
     "application/vnd.docker.distribution.manifest.v1+json",
 }
 _KNOWN_TYPES = INDEX_TYPES | MANIFEST_TYPES | _SCHEMA_1_TYPES
+# https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md
 _ATTESTATION_ANNOTATION = "vnd.docker.reference.type"
+_ATTESTATION = "attestation-manifest"
+_ATTESTED_ANNOTATION = "vnd.docker.reference.digest"
 
 _MAX_ENTRIES = 1000
 _MAX_LAYERS = 1000
@@ -69,6 +73,16 @@ class Index:
     def images(self) -> tuple[Descriptor, ...]:
         """The entries that can be images or, by their media type, further indexes, without attestations."""
         return tuple(entry for entry in self.manifests if _can_be_image(entry))
+
+    @property
+    def attestations(self) -> Mapping[str, Descriptor]:
+        """The manifest of attestations about each image, by the digest of that image; the first one of a digest."""
+        found: dict[str, Descriptor] = {}
+        for entry in self.manifests:
+            about = entry.annotations.get(_ATTESTED_ANNOTATION, "")
+            if entry.annotations.get(_ATTESTATION_ANNOTATION) == _ATTESTATION and is_digest(about):
+                found.setdefault(about, entry)
+        return found
 
 
 @dataclass(frozen=True)
@@ -133,10 +147,7 @@ def layer_steps(manifest: Manifest, config: Config | None) -> tuple[Step, ...]:
 
 
 def _can_be_image(entry: Descriptor) -> bool:
-    """Return whether an entry is neither an attestation nor an artifact nor of an unknown type.
-
-    https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md
-    """
+    """Return whether an entry is neither an attestation nor an artifact nor of an unknown type."""
     return (
         entry.media_type in INDEX_TYPES | MANIFEST_TYPES | {""}
         and (entry.artifact_type or "") in IMAGE_CONFIG_TYPES

@@ -4,11 +4,13 @@ A label that equals the same label of a known base image was inherited: it descr
 base can change at any time, so what follows from labels can be made anew from a published document.
 """
 
+import re
 from collections.abc import Mapping
 
 from microbadger.image.documents import (
     BaseDocument,
     LicenseDocument,
+    ProvenanceDocument,
     RelativeDocument,
     VersionControlDocument,
     VersionDocument,
@@ -19,6 +21,7 @@ from microbadger.image.fields import read_time
 from microbadger.image.labels import Labels, read_labels
 
 _FROM_LABELS = ("License", "VersionControl", "Source", "Base")
+_COMMIT = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
 
 
 def facts_of(version: VersionDocument) -> Labels:
@@ -69,6 +72,7 @@ def add_facts(version: VersionDocument) -> None:
         base["Digest"] = facts.base_digest
     if base:
         version["Base"] = base
+    compare_provenance(version, facts)
     version["Author"] = version["Author"] or facts.authors or ""
     if facts.created and "Created" not in version:
         version["Created"] = format_time(facts.created)
@@ -84,3 +88,34 @@ def _renew(version: VersionDocument) -> None:
     if read_time(version.get("Created")) in (None, by_all_labels.created):
         version.pop("Created", None)
     add_facts(version)
+
+
+def compare_provenance(version: VersionDocument, facts: Labels) -> None:
+    """Name in the provenance of a version the fields in which its labels say something else."""
+    provenance = version.get("Provenance")
+    if provenance is None:
+        return
+    differs = []
+    if _differ(_address(facts.source), _address(provenance.get("Source"))):
+        differs.append("Source")
+    if _is_other_commit(facts.revision, provenance.get("Commit")):
+        differs.append("Commit")
+    compared: ProvenanceDocument = {**provenance}
+    compared.pop("Differs", None)
+    version["Provenance"] = {**compared, "Differs": differs} if differs else compared
+
+
+def _differ(label: str, claim: str) -> bool:
+    return bool(label and claim) and label != claim
+
+
+def _address(url: str | None) -> str:
+    """Return the host and the path of a repository, as they are the same in all its addresses."""
+    host, slash, path = (url or "").partition("://")[2].partition("/")
+    return host.lower().removeprefix("www.") + slash + path.rstrip("/").removesuffix(".git")
+
+
+def _is_other_commit(label: str | None, claim: str | None) -> bool:
+    """Return whether two commits differ; a shortened one is the same, and a label that is not a commit is neither."""
+    commits = [commit.lower() for commit in (label, claim) if commit and _COMMIT.fullmatch(commit.lower())]
+    return len(commits) == 2 and not commits[0].startswith(commits[1]) and not commits[1].startswith(commits[0])

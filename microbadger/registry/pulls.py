@@ -90,10 +90,10 @@ class PullLimits:
         last = self._known(host, user)
         return last.pulls if last else None
 
-    def are_low(self, host: str, user: str | None) -> bool:
-        """Return whether no more than a tenth of the pulls is left that a registry allows in its window."""
+    def are_low(self, host: str, user: str | None, part: float = _RESERVED_PART) -> bool:
+        """Return whether no more than a part of the pulls is left that a registry allows in its window."""
         last = self._known(host, user)
-        return last is not None and last.pulls <= last.limit * _RESERVED_PART
+        return last is not None and last.pulls <= last.limit * part
 
     def _known(self, host: str, user: str | None) -> _PullsLeft | None:
         """Return what counts for this process; what others heard while it has heard nothing itself."""

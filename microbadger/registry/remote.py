@@ -15,9 +15,16 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from microbadger.http import Answer
-from microbadger.image import ACCEPT, Descriptor, digest_of, has_digest, is_digest
+from microbadger.image import ACCEPT, DOCKER_HUB, Descriptor, Referrers, digest_of, has_digest, is_digest
 from microbadger.logs import EventLog
 from microbadger.registry.errors import BadAnswer, Denied, NotFound, RateLimited, Refused, RegistryError, Unreachable
+from microbadger.registry.referrer_lists import (
+    INDEX_TYPE,
+    NO_RETRIES,
+    NotOffered,
+    WithoutReferrers,
+    read_referrers,
+)
 from microbadger.registry.session import Question, Session
 from microbadger.registry.tag_list import TagList, read_tags
 
@@ -45,12 +52,19 @@ class RemoteRepository:
     """One repository in its registry, read over the network for the length of one check.
 
     `session` decides what may be read. `find_account` returns the session with the credential that content of a public
-    repository is read with, or None; it is called at most once.
+    repository is read with, or None; it is called at most once. `without_referrers` are the registries that are not
+    asked for lists of referrers.
     """
 
-    def __init__(self, session: Session, find_account: Callable[[], Session | None] = lambda: None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        find_account: Callable[[], Session | None] = lambda: None,
+        without_referrers: WithoutReferrers | None = None,
+    ) -> None:
         self._session = session
         self._find_account = find_account
+        self._without_referrers = without_referrers
         self._accounts: list[Session] | None = None
         self._is_public = False
         self._shown: set[str] = set()
@@ -109,7 +123,7 @@ class RemoteRepository:
         Raises `RegistryError`.
         """
         if descriptor.size_bytes > max_bytes:
-            raise self._bad(f"the config has more than {max_bytes} bytes")
+            raise self._bad(f"the content has more than {max_bytes} bytes")
         if descriptor.data is not None:
             return descriptor.data
         answer = self._content(Question(f"blobs/{descriptor.digest}", "blob", descriptor.size_bytes))
@@ -117,10 +131,40 @@ class RemoteRepository:
             raise self._bad("the content does not match its digest")
         return answer.body
 
+    def referrers(self, digest: str) -> Referrers | None:
+        """Return what refers to a digest; None where the registry has no such lists, of which fallback tags may exist.
+
+        Raises `RegistryError`.
+        """
+        host = self._session.repository.registry
+        if self._without_referrers is not None and host in self._without_referrers:
+            return None
+
+        def ask(query: str, max_bytes: int) -> Answer:
+            path = f"referrers/{digest}?{query}" if query else f"referrers/{digest}"
+            return self._content(Question(path, "referrers", max_bytes, INDEX_TYPE, NO_RETRIES))
+
+        try:
+            return read_referrers(ask, self._bad)
+        except NotOffered as error:
+            if error.is_general and self._without_referrers is not None:
+                self._without_referrers.add(host)
+            return None
+
     @property
     def is_low_on_pulls(self) -> bool:
         """Whether the reader of content has no more than a tenth of its pulls left."""
         return (self._account or self._session).is_low_on_pulls
+
+    @property
+    def limits_pulls(self) -> bool:
+        """Whether the registry limits how many manifests may be read, as far as is known."""
+        reader = self._account or self._session
+        return reader.repository.registry == DOCKER_HUB or reader.limits_pulls
+
+    def has_more_pulls_than(self, part: float) -> bool:
+        """Return whether the reader of content has more than a part of its pulls left."""
+        return (self._account or self._session).has_more_pulls_than(part)
 
     def _is_shown(self, reference: str) -> bool:
         """Return whether anonymous readers see this: a repository may have tags that only some accounts see."""

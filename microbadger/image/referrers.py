@@ -1,0 +1,160 @@
+"""Reads lists of what refers to an image: signatures, attestations, and when its life ends.
+
+A registry has a list for each digest, or a client keeps it under a tag that is made of the digest:
+https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers. Older clients name tags of
+their own after it: https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md. All of these are claims.
+"""
+
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from microbadger.image.descriptors import Descriptor, read_descriptor
+from microbadger.image.documents import SignatureDocument, format_time
+from microbadger.image.errors import InvalidManifest
+from microbadger.image.fields import parse_document, read_time, require_list
+
+MOST_REFERRERS = 1000
+
+_MOST_ALGORITHM_CHARACTERS = 32
+_MOST_HEX_CHARACTERS = 64
+_NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]")
+
+_BUNDLE = re.compile(r"application/vnd\.dev\.sigstore\.bundle\b.*", re.ASCII)
+_COSIGN_SIGNATURE = "application/vnd.dev.cosign.artifact.sig.v1+json"
+_NOTATION_SIGNATURE = "application/vnd.cncf.notary.signature"
+_BUNDLE_CONTENT = "dev.sigstore.bundle.content"
+_BARE_SIGNATURE = "message-signature"
+_COSIGN_PREDICATE = "https://sigstore.dev/cosign/sign/"
+_PREDICATE_TYPES = ("dev.sigstore.bundle.predicateType", "in-toto.io/predicate-type", "predicateType")
+_CREATED = "org.opencontainers.image.created"
+
+_SBOM_FORMATS = {
+    **dict.fromkeys(("text/spdx", "text/spdx+json", "application/spdx+json"), "SPDX"),
+    **dict.fromkeys((f"application/vnd.cyclonedx{suffix}" for suffix in ("", "+json", "+xml")), "CycloneDX"),
+    "application/vnd.syft+json": "Syft",
+}
+
+_LIFECYCLE = "application/vnd.microsoft.artifact.lifecycle"
+_END_OF_LIFE = "vnd.microsoft.artifact.lifecycle.end-of-life.date"
+_DATE_LENGTH = len("2026-11-30")
+
+
+@dataclass(frozen=True, slots=True)
+class Referrers:
+    """What refers to a digest, each artifact once; there are more than these if it ``is_cut``."""
+
+    artifacts: tuple[Descriptor, ...] = ()
+    is_cut: bool = False
+
+    def and_more(self, others: "Referrers") -> "Referrers":
+        """Return these and others."""
+        return _bounded((*self.artifacts, *others.artifacts), is_cut=self.is_cut or others.is_cut)
+
+
+def parse_referrers(raw: bytes) -> Referrers:
+    """Return the entries of a list of referrers without broken ones; raise `InvalidManifest` if it is not an index."""
+    document = parse_document(raw)
+    if "manifests" not in document or document.get("layers") is not None:
+        raise InvalidManifest("it is not an index")
+    entries = require_list(document["manifests"], "manifests")
+    sound = []
+    for entry in entries[:MOST_REFERRERS]:
+        with suppress(InvalidManifest):
+            sound.append(read_descriptor(entry))
+    return _bounded(sound, is_cut=len(entries) > MOST_REFERRERS)
+
+
+def fallback_tag(digest: str) -> str:
+    """Return the tag under which clients list what refers to a digest where the registry has no such list.
+
+    >>> fallback_tag("sha256:" + "0123456789abcdef" * 4)
+    'sha256-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'
+    """
+    algorithm, _, encoded = digest.partition(":")
+    tag = f"{algorithm[:_MOST_ALGORITHM_CHARACTERS]}-{encoded[:_MOST_HEX_CHARACTERS]}"
+    return _NOT_IN_TAGS.sub("-", tag)
+
+
+def signature_tag(digest: str) -> str:
+    """Return the tag of cosign's signatures of a digest."""
+    return f"{digest.replace(':', '-', 1)}.sig"
+
+
+def attestation_tag(digest: str) -> str:
+    """Return the tag of cosign's attestations about a digest."""
+    return f"{digest.replace(':', '-', 1)}.att"
+
+
+def sbom_tag(digest: str) -> str:
+    """Return the tag under which cosign kept the SBOM of a digest until 2024."""
+    return f"{digest.replace(':', '-', 1)}.sbom"
+
+
+def predicate_type_of(referrer: Descriptor) -> str:
+    """Return the type of the statement that a referrer holds as its entry tells it, empty if it does not."""
+    return next((value for key in _PREDICATE_TYPES if (value := referrer.annotations.get(key))), "")
+
+
+def is_bundle(referrer: Descriptor) -> bool:
+    """Return whether a referrer is a bundle of Sigstore, of whatever version."""
+    return _BUNDLE.fullmatch(referrer.artifact_type or "") is not None
+
+
+def signatures_among(referrers: Iterable[Descriptor]) -> list[SignatureDocument]:
+    """Return the signatures among referrers, in their order.
+
+    A bundle of Sigstore that holds a statement is one, too: it signs the statement, which names the image.
+    """
+    found = []
+    for referrer in referrers:
+        if kind := _kind_of_signature(referrer):
+            signature = SignatureDocument(Kind=kind, Digest=referrer.digest)
+            if created := read_time(referrer.annotations.get(_CREATED)):
+                signature["CreatedAt"] = format_time(created)
+            found.append(signature)
+    return found
+
+
+def end_of_life(referrers: Iterable[Descriptor]) -> str | None:
+    """Return the date, such as ``2026-11-30``, at which support ends; None if no referrer says so.
+
+    It can be attached many times, also by mistake: the one that was made last counts.
+    https://github.com/dotnet/docker-tools/issues/2153
+    """
+    dates = [
+        (format_time(created) if created else "", date[:_DATE_LENGTH])
+        for referrer in referrers
+        if referrer.artifact_type == _LIFECYCLE and read_time(date := referrer.annotations.get(_END_OF_LIFE, ""))
+        for created in [read_time(referrer.annotations.get(_CREATED))]
+    ]
+    return max(dates, key=lambda dated: dated[0])[1] if dates else None
+
+
+def sbom_format(media_type: str) -> str:
+    """Return the format of an SBOM that is no statement, by its media type; empty if the type is not that of one.
+
+    >>> sbom_format("application/vnd.cyclonedx+json"), sbom_format("text/plain")
+    ('CycloneDX', '')
+    """
+    return _SBOM_FORMATS.get(media_type.partition(";")[0].strip().lower(), "")
+
+
+def _bounded(artifacts: Iterable[Descriptor], *, is_cut: bool) -> Referrers:
+    """Return each artifact once, and a thousand at most."""
+    once: dict[str, Descriptor] = {}
+    for each in artifacts:
+        once.setdefault(each.digest, each)
+    return Referrers(tuple(once.values())[:MOST_REFERRERS], is_cut or len(once) > MOST_REFERRERS)
+
+
+def _kind_of_signature(referrer: Descriptor) -> str:
+    if referrer.artifact_type == _COSIGN_SIGNATURE:
+        return "cosign"
+    if referrer.artifact_type == _NOTATION_SIGNATURE:
+        return "notation"
+    if not is_bundle(referrer):
+        return ""
+    is_bare = referrer.annotations.get(_BUNDLE_CONTENT) == _BARE_SIGNATURE
+    return "cosign" if is_bare or predicate_type_of(referrer).startswith(_COSIGN_PREDICATE) else "sigstore"
