@@ -89,7 +89,7 @@ class Syft:
 
 
 def attest(image: str, digest: str, statement: bytes, folder: Path) -> None:
-    """Attach a signed statement to an image as GitHub does: as a referrer, and under the fallback tag if it needs one."""
+    """Attach a signed statement to an image as GitHub does: as a referrer, listed under the fallback tag if need be."""
     _run(["node", str(ATTEST), image, digest], folder, given=statement)
 
 
