@@ -12,6 +12,7 @@ import sys
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from tests.real_registry import need
 NODE_MODULES = Path(__file__).parent / "node_modules"
 ATTEST = Path(__file__).parent / "attest.mjs"
 TOOL_SECONDS = 120.0
+NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 _HELM_ARCHIVE = NODE_MODULES / "@aws-cdk/asset-kubectl-v20/lib/layer.zip"
 _POLICY = {"default": [{"type": "insecureAcceptAnything"}]}
@@ -85,7 +87,7 @@ class Syft:
         """Return the SBOM of ``host/name:tag`` in one of Syft's formats, such as ``spdx-json``."""
         settings = {"SYFT_REGISTRY_INSECURE_USE_HTTP": "true", "SYFT_CHECK_FOR_APP_UPDATE": "false"}
         command = [str(self._program), "--quiet", f"registry:{image}", f"--output={sbom_format}"]
-        return json.loads(_run(command, self.folder, **settings))
+        return json.loads(_run(command, self.folder, settings=settings))
 
 
 def attest(image: str, digest: str, statement: bytes, folder: Path) -> None:
@@ -93,10 +95,11 @@ def attest(image: str, digest: str, statement: bytes, folder: Path) -> None:
     _run(["node", str(ATTEST), image, digest], folder, given=statement)
 
 
-def _run(command: list[str], folder: Path, *, given: bytes = b"", **environment: str) -> str:
+def _run(command: list[str], folder: Path, *, given: bytes = b"", settings: Mapping[str, str] = NO_SETTINGS) -> str:
     """Run a command in a folder that is its home, and return what it prints; RuntimeError if it fails."""
-    variables = {"PATH": os.environ["PATH"], "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder), **environment}
-    done = subprocess.run(command, cwd=folder, env=variables, input=given, capture_output=True, timeout=TOOL_SECONDS)
+    given_to_all = {"PATH": os.environ["PATH"], "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)}
+    environment = {**given_to_all, **settings}
+    done = subprocess.run(command, cwd=folder, env=environment, input=given, capture_output=True, timeout=TOOL_SECONDS)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command[:3])}: {done.stderr.decode('utf-8', 'replace').strip()}")
     return done.stdout.decode()

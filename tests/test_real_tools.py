@@ -1,22 +1,18 @@
 """What tools of others write about an image into a real registry, and what the service says of it.
 
-Buildah builds an image on another and names it, Syft lists what is in it, and the libraries of Sigstore attach both that
-and a provenance, as GitHub does. The registry has no list of referrers, so they keep one under a tag.
+Buildah builds an image on another and names that one, Syft lists what is in it, and the libraries of Sigstore attach the
+list and a provenance, as GitHub does. The registry has no lists of referrers, so they keep one under a tag.
 """
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from microbadger.image.sboms import read_sbom
 from microbadger.image.statements import parse_statement
-from tests.fakes.claims import COMMIT, envelope, github_provenance, statement
+from tests.fakes.claims import statement
 from tests.real_registry import RunningRegistry, need
-from tests.real_tools import Buildah, Syft, attest
-from tests.running_service import RunningService
+from tests.real_tools import Buildah, Syft
 
 INSTALLED = """\
 P:musl
