@@ -1,7 +1,7 @@
 """What tools of others write about an image into a real registry, and what the service says of it.
 
-Buildah builds an image on another and names that one, Syft lists what is in it, and the libraries of Sigstore attach the
-list and a provenance, as GitHub does. The registry has no lists of referrers, so they keep one under a tag.
+Buildah builds an image on another and names that one, Syft lists what is in it, and the libraries of Sigstore attach
+the list and a provenance, as GitHub does. The registry has no lists of referrers, so they keep one under a tag.
 """
 
 from collections.abc import Iterator

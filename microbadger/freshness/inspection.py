@@ -13,6 +13,7 @@ from microbadger.image import (
     Config,
     Descriptor,
     Index,
+    InvalidManifest,
     Manifest,
     PlatformImage,
     Repository,
@@ -21,9 +22,12 @@ from microbadger.image import (
     describe_artifact,
     describe_version,
     outline_version,
+    parse_artifact,
+    read_chart,
     with_names_only,
 )
 
+_MAX_CHART_BYTES = 1024 * 1024  # of its config
 _MAX_MANIFESTS = 500
 _MAX_LAYERS = 20_000
 _MAX_DEPTH = 5  # of indexes in indexes
@@ -72,8 +76,8 @@ class Inspector:
         """Return the document of what is not an image, for the reason given."""
         outline = outline_version(self.repository, digest, media_type, unsupported=unsupported)
         try:
-            artifact = self.reader.artifact(digest)
-        except Unreadable:
+            artifact = parse_artifact(self.reader.raw_manifest(digest))
+        except (Unreadable, InvalidManifest):
             return outline
         return describe_artifact(outline, artifact, self._chart(artifact))
 
@@ -82,8 +86,8 @@ class Inspector:
         if artifact.config is None or artifact.config.media_type != CHART_CONFIG:
             return None
         try:
-            return self.reader.chart(artifact.config)
-        except Unreadable:
+            return read_chart(self.reader.blob(artifact.config, _MAX_CHART_BYTES, is_kept=True))
+        except (Unreadable, InvalidManifest):
             return ChartDocument()
 
     def _images(self, digest: str, manifest: Index | Manifest, room: "_Room") -> Iterator[PlatformImage]:

@@ -239,6 +239,8 @@ def _question(
         was_absent=turn.check.was_absent,
         absent=turn.check.absent_tags,
         is_push=bool(turn.requests) and not turn.is_of_views,
+        is_ours=is_ours,
+        checked_at=turn.check.succeeded_at,
         renew=turn.renew,
     )
 

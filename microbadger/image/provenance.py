@@ -9,19 +9,24 @@ https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 
+from microbadger.image.bounds import size_bytes
 from microbadger.image.documents import InputDocument, ProvenanceDocument, format_time
 from microbadger.image.fields import read_list, read_object, read_text, read_time
 from microbadger.image.labels import one_line, repository_url
 from microbadger.image.statements import Statement
 
 _MOST_INPUTS = 20
-_MOST_INPUTS_READ = 10_000
-_MAX_TEXT_LENGTH = 500
+_MOST_INPUTS_READ = 1000
+_MOST_INPUTS_COUNTED = 500_000  # JSON of more parts is not parsed
+_MAX_INPUTS_BYTES = 8 * 1024
+_MAX_TEXT_LENGTH = 300
 
 _OLDER_TYPES = "https://slsa.dev/provenance/v0."
 _BUILDKIT = "https://mobyproject.org/buildkit@v1"
 _BUILDKIT_TYPES = ("https://mobyproject.org/buildkit@", "https://github.com/moby/buildkit/")
+_GITHUB = r"https://(?:github|[^/.]+\.ghe)\.com"
 # https://github.com/docker-library/meta-scripts (meta.jq), https://github.com/docker/actions-toolkit (the run),
 # https://github.com/actions/attest (the workflow), https://docs.npmjs.com/generating-provenance-statements (the
 # runner), https://slsa.dev/spec/v0.2/provenance (its first examples),
@@ -31,9 +36,9 @@ _BUILDERS = [
     (re.compile(pattern), name)
     for pattern, name in (
         (r"https://github\.com/docker-library", "Docker Official Images"),
-        (r"https://github\.com/[^/]+/[^/]+/(?:actions/runs/\d|\.github/workflows/.).*", "GitHub Actions"),
-        (r"https://github\.com/(?:actions/runner/|Attestations/GitHubHostedActions@).+", "GitHub Actions"),
-        (r"https://[^/]+/.+/-/runners/\d+", "GitLab CI"),
+        (rf"{_GITHUB}/[^/]+/[^/]+/(?:actions/runs/[0-9]|\.github/workflows/.).*", "GitHub Actions"),
+        (rf"{_GITHUB}/(?:actions/runner/|Attestations/GitHubHostedActions@).+", "GitHub Actions"),
+        (r"https://[^/]+/.+/-/runners/[0-9]+", "GitLab CI"),
         (r"https://cloudbuild\.googleapis\.com/GoogleHostedWorker(?:@.+)?", "Google Cloud Build"),
         (r"https://tekton\.dev/chains/.+", "Tekton Chains"),
     )
@@ -61,8 +66,9 @@ def read_provenance(statement: Statement) -> ProvenanceDocument:
     parameters, metadata = read_object(definition.get("externalParameters")), read_object(run.get("metadata"))
     builder = _address(read_object(run.get("builder")).get("id"))
     build_type = _address(definition.get("buildType"))
-    dependencies = [read_object(each) for each in read_list(definition.get("resolvedDependencies"), _MOST_INPUTS_READ)]
-    inputs = list(filter(None, map(_input, dependencies)))
+    listed = read_list(definition.get("resolvedDependencies"), _MOST_INPUTS_COUNTED)
+    dependencies = [read_object(each) for each in listed[:_MOST_INPUTS_READ]]
+    inputs = filter(None, map(_input, dependencies))
     source, commit = _source(parameters, metadata, dependencies)
     dockerfile = read_object(parameters.get("configSource")).get("path")
     return _document(
@@ -72,9 +78,9 @@ def read_provenance(statement: Statement) -> ProvenanceDocument:
         BuildType=build_type,
         Source=source,
         Commit=commit,
-        Dockerfile=_text(dockerfile) if build_type.startswith(_BUILDKIT_TYPES) else "",
-        Inputs=sorted(inputs, key=lambda each: not each["URI"].startswith(_IMAGES))[:_MOST_INPUTS],
-        InputCount=len(inputs),
+        Dockerfile=_address(dockerfile) if build_type.startswith(_BUILDKIT_TYPES) else "",
+        Inputs=_first(inputs),
+        InputCount=len(listed),
         StartedAt=_time(metadata.get("startedOn")),
         FinishedAt=_time(metadata.get("finishedOn")),
         Invocation=_address(metadata.get("invocationId") or metadata.get("invocationID")),
@@ -91,7 +97,7 @@ def unread_provenance(predicate_type: str, reason: str) -> ProvenanceDocument:
 def _document(predicate_type: str, **fields: object) -> ProvenanceDocument:
     """Return a document with these fields, without those that say nothing; `False` says something."""
     said = {name: value for name, value in fields.items() if value or value is False}
-    return {"PredicateType": one_line(predicate_type)[:_MAX_TEXT_LENGTH], **said}  # type: ignore[typeddict-item]
+    return {"PredicateType": one_line(predicate_type), **said}  # type: ignore[typeddict-item]
 
 
 def _as_version_1(predicate: Mapping[str, object]) -> Mapping[str, object]:
@@ -121,7 +127,8 @@ def _as_version_1(predicate: Mapping[str, object]) -> Mapping[str, object]:
 
 def _defining_material(recipe: Mapping[str, object], materials: object) -> Mapping[str, object]:
     """Return the material that a recipe of version 0.1 says it is in."""
-    number, known = recipe.get("definedInMaterial"), read_list(materials, _MOST_INPUTS_READ)
+    known = read_list(materials, _MOST_INPUTS_READ)
+    number = recipe.get("definedInMaterial", 0 if len(known) == 1 else None)
     return read_object(known[number]) if type(number) is int and 0 <= number < len(known) else {}
 
 
@@ -132,29 +139,35 @@ def _source(
 
     The builder's own hint about a local directory comes last: BuildKit takes it from the client unseen.
     """
-    config, workflow = read_object(parameters.get("configSource")), read_object(parameters.get("workflow"))
     hint = read_object(read_object(metadata.get("buildkit_metadata")).get("vcs"))
     origins = [
-        (_repository(config.get("uri")), _commit(config)),
-        (_repository(workflow.get("repository")), ""),
-        (_repository(parameters.get("source")), ""),  # GitLab
-        (_repository(hint.get("source")), _commit({"digest": {"gitCommit": hint.get("revision")}})),
+        _origin(parameters.get("configSource")),
+        _origin(read_object(parameters.get("workflow")).get("repository")),  # GitHub
+        _origin(read_object(parameters.get("buildConfigSource")).get("repository")),  # Google Cloud Build
+        _origin(parameters.get("source")),  # GitLab, and builders in containers on GitHub
+        _origin({"uri": hint.get("source"), "digest": {"gitCommit": hint.get("revision")}}),
     ]
     source = next((address for address, _ in origins if address), "")
     if source:
-        origins[-1:-1] = [(_repository(each.get("uri")), _commit(each)) for each in dependencies]
+        origins[-1:-1] = map(_origin, dependencies)
     return source, next((commit for address, commit in origins if commit and address == source), "")
 
 
+def _origin(resource: object) -> tuple[str, str]:
+    """Return the web address of a repository and the commit, each if it is known; a resource can be an address."""
+    fields = resource if isinstance(resource, dict) else {"uri": resource}
+    return _repository(fields.get("uri")), _commit(fields)
+
+
 def _repository(value: object) -> str:
-    return repository_url(_REF.sub(r"\1", read_text(value).strip())) or ""
+    return _text(repository_url(_REF.sub(r"\1", _text(value))))
 
 
 def _commit(resource: Mapping[str, object]) -> str:
     """Return the commit that a resource is; the SHA-256 of a file is none."""
     algorithm, _, commit = _digest(resource, _OF_COMMIT).partition(":")
     can_be_file = algorithm == "sha256" and len(commit) == 64
-    return "" if can_be_file and not _IS_GIT.match(read_text(resource.get("uri"))) else commit
+    return "" if can_be_file and not _IS_GIT.match(_text(resource.get("uri"))) else commit
 
 
 def _input(resource: Mapping[str, object]) -> InputDocument | None:
@@ -162,6 +175,13 @@ def _input(resource: Mapping[str, object]) -> InputDocument | None:
     if not uri:
         return None
     return InputDocument(URI=uri, Digest=digest) if digest else InputDocument(URI=uri)
+
+
+def _first(inputs: Iterable[InputDocument]) -> list[InputDocument]:
+    """Return as many inputs as are shown, images before others."""
+    first = sorted(inputs, key=lambda each: not each["URI"].startswith(_IMAGES))[:_MOST_INPUTS]
+    sizes = accumulate(map(size_bytes, first))
+    return [each for each, size in zip(first, sizes, strict=True) if size <= _MAX_INPUTS_BYTES]
 
 
 def _digest(resource: Mapping[str, object], lengths: Mapping[str, tuple[int, ...]]) -> str:

@@ -14,6 +14,7 @@ from microbadger.image.descriptors import Descriptor, read_descriptor
 from microbadger.image.documents import SignatureDocument, format_time
 from microbadger.image.errors import InvalidManifest
 from microbadger.image.fields import parse_document, read_time, require_list
+from microbadger.image.statements import what_is
 
 MOST_REFERRERS = 1000
 
@@ -26,7 +27,6 @@ _COSIGN_SIGNATURE = "application/vnd.dev.cosign.artifact.sig.v1+json"
 _NOTATION_SIGNATURE = "application/vnd.cncf.notary.signature"
 _BUNDLE_CONTENT = "dev.sigstore.bundle.content"
 _BARE_SIGNATURE = "message-signature"
-_COSIGN_PREDICATE = "https://sigstore.dev/cosign/sign/"
 _PREDICATE_TYPES = ("dev.sigstore.bundle.predicateType", "in-toto.io/predicate-type", "predicateType")
 _CREATED = "org.opencontainers.image.created"
 
@@ -97,9 +97,9 @@ def predicate_type_of(referrer: Descriptor) -> str:
     return next((value for key in _PREDICATE_TYPES if (value := referrer.annotations.get(key))), "")
 
 
-def is_bundle(referrer: Descriptor) -> bool:
-    """Return whether a referrer is a bundle of Sigstore, of whatever version."""
-    return _BUNDLE.fullmatch(referrer.artifact_type or "") is not None
+def is_bare_signature(referrer: Descriptor) -> bool:
+    """Return whether a referrer is a bundle of Sigstore without a statement."""
+    return referrer.annotations.get(_BUNDLE_CONTENT) == _BARE_SIGNATURE
 
 
 def signatures_among(referrers: Iterable[Descriptor]) -> list[SignatureDocument]:
@@ -154,7 +154,7 @@ def _kind_of_signature(referrer: Descriptor) -> str:
         return "cosign"
     if referrer.artifact_type == _NOTATION_SIGNATURE:
         return "notation"
-    if not is_bundle(referrer):
+    if not _BUNDLE.fullmatch(referrer.artifact_type or ""):
         return ""
-    is_bare = referrer.annotations.get(_BUNDLE_CONTENT) == _BARE_SIGNATURE
-    return "cosign" if is_bare or predicate_type_of(referrer).startswith(_COSIGN_PREDICATE) else "sigstore"
+    is_of_cosign = is_bare_signature(referrer) or what_is(predicate_type_of(referrer)) == "signature"
+    return "cosign" if is_of_cosign else "sigstore"

@@ -6,8 +6,8 @@ https://spdx.github.io/spdx-spec/v2.3/ and https://cyclonedx.org/docs/1.6/json/
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate, chain
 
 from microbadger.image.documents import SBOMDocument
 from microbadger.image.errors import InvalidManifest
@@ -20,13 +20,14 @@ _SPDX, _CYCLONEDX, _SYFT, _UNKNOWN = "SPDX", "CycloneDX", "Syft", "unknown"
 _FORMATS_BY_TYPE = (("spdx", _SPDX), ("cyclonedx", _CYCLONEDX), ("syft", _SYFT))
 _MOST_ENTRIES = 500_000  # JSON of more parts is not parsed
 _MOST_LICENSES = 50
-_MAX_LICENSE_LENGTH = 200
+_MAX_LICENSES_LENGTH = 2000
+_MAX_LICENSE_LENGTH = 100
 _NO_ANSWERS = ("", "NOASSERTION", "NONE")
 _OF_IMAGE = "pkg:oci/"  # how syft lists the image itself among its packages
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+){0,2}")
 _SPDX_3 = re.compile(r"https?://spdx\.org/rdf/v?([^/]*)/")
 
-# The licenses of each package.
+# The licenses of each package; an empty one says nothing.
 _Packages = Iterator[set[str]]
 
 
@@ -60,11 +61,17 @@ def _counted(document: Mapping[str, object], kind: str, digest: str, size_bytes:
     sbom = _document(name, version, digest, size_bytes)
     if packages is not None:
         licenses = list(packages)
-        counts = Counter(chain.from_iterable(licenses))
         sbom["PackageCount"] = len(licenses)
-        if most := sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_MOST_LICENSES]:
-            sbom["Licenses"] = dict(most)
+        if most := _most_frequent(chain.from_iterable(licenses)):
+            sbom["Licenses"] = most
     return sbom
+
+
+def _most_frequent(licenses: Iterable[str]) -> dict[str, int]:
+    """Return the licenses that are named most, as many as are shown, with how many packages name each."""
+    counts = sorted(Counter(filter(None, licenses)).items(), key=lambda item: (-item[1], item[0]))[:_MOST_LICENSES]
+    lengths = accumulate(len(license_) for license_, _ in counts)
+    return dict(item for item, length in zip(counts, lengths, strict=True) if length <= _MAX_LICENSES_LENGTH)
 
 
 def _document(name: str, version: str, digest: str, size_bytes: int) -> SBOMDocument:
@@ -107,8 +114,7 @@ def _spdx_packages(document: Mapping[str, object]) -> _Packages:
         references = map(read_object, read_list(package.get("externalRefs"), _MOST_ENTRIES))
         purls = [read_text(each.get("referenceLocator")) for each in references if each.get("referenceType") == "purl"]
         if any(not purl.startswith(_OF_IMAGE) for purl in purls):
-            licenses = _answers(package.get("licenseConcluded"), package.get("licenseDeclared"))
-            yield set(licenses[:1])
+            yield {_license(package.get("licenseConcluded"), package.get("licenseDeclared"))}
 
 
 def _cyclonedx_packages(document: Mapping[str, object]) -> _Packages:
@@ -120,14 +126,12 @@ def _cyclonedx_packages(document: Mapping[str, object]) -> _Packages:
 
 
 def _cyclonedx_licenses(component: Mapping[str, object]) -> set[str]:
-    found: set[str] = set()
-    for choice in map(read_object, read_list(component.get("licenses"), _MOST_ENTRIES)):
-        license_ = read_object(choice.get("license"))
-        found.update(_answers(license_.get("id"), license_.get("name"), choice.get("expression"))[:1])
-    return found
+    choices = map(read_object, read_list(component.get("licenses"), _MOST_ENTRIES))
+    named = ((read_object(choice.get("license")), choice.get("expression")) for choice in choices)
+    return {_license(fields.get("id"), fields.get("name"), expression) for fields, expression in named}
 
 
-def _answers(*values: object) -> list[str]:
-    """Return the values that name a license, each safe to show; a long one ends in an ellipsis."""
+def _license(*values: object) -> str:
+    """Return the first value that names a license, safe to show; empty if none does."""
     texts = (shortened(one_line(read_text(value)), _MAX_LICENSE_LENGTH) for value in values)
-    return [text for text in texts if text.upper() not in _NO_ANSWERS]
+    return next((text for text in texts if text.upper() not in _NO_ANSWERS), "")

@@ -121,10 +121,10 @@ def _payload(envelope: Mapping[str, object]) -> bytes:
 
 def _check_subject(fields: Mapping[str, object], subjects: Collection[str]) -> None:
     named = map(read_object, read_list(fields.get("subject"), _MOST_SUBJECTS))
-    digests = [read_object(subject.get("digest")) for subject in named]
-    if not any(digests):
+    digests = [item for subject in named for item in read_object(subject.get("digest")).items()]
+    if not digests:
         raise InvalidStatement("it does not say what it is about")
-    if not any(f"{algorithm}:{encoded}" in subjects for digest in digests for algorithm, encoded in digest.items()):
+    if not any(isinstance(encoded, str) and f"{algorithm}:{encoded}" in subjects for algorithm, encoded in digests):
         raise InvalidStatement("it is about another digest")
 
 

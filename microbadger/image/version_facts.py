@@ -21,7 +21,8 @@ from microbadger.image.fields import read_time
 from microbadger.image.labels import Labels, read_labels
 
 _FROM_LABELS = ("License", "VersionControl", "Source", "Base")
-_COMMIT = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
+_HOST_PREFIX = re.compile(r"https?://(?:www\.)?")
 
 
 def facts_of(version: VersionDocument) -> Labels:
@@ -95,27 +96,26 @@ def compare_provenance(version: VersionDocument, facts: Labels) -> None:
     provenance = version.get("Provenance")
     if provenance is None:
         return
-    differs = []
-    if _differ(_address(facts.source), _address(provenance.get("Source"))):
-        differs.append("Source")
-    if _is_other_commit(facts.revision, provenance.get("Commit")):
-        differs.append("Commit")
     compared: ProvenanceDocument = {**provenance}
     compared.pop("Differs", None)
-    version["Provenance"] = {**compared, "Differs": differs} if differs else compared
+    differs = ["Source"] if _is_other_source(facts.source, provenance.get("Source")) else []
+    differs += ["Commit"] if _is_other_commit(facts.revision, provenance.get("Commit")) else []
+    if differs:
+        compared["Differs"] = differs
+    version["Provenance"] = compared
 
 
-def _differ(label: str, claim: str) -> bool:
-    return bool(label and claim) and label != claim
-
-
-def _address(url: str | None) -> str:
-    """Return the host and the path of a repository, as they are the same in all its addresses."""
-    host, slash, path = (url or "").partition("://")[2].partition("/")
-    return host.lower().removeprefix("www.") + slash + path.rstrip("/").removesuffix(".git")
+def _is_other_source(label: str | None, claim: str | None) -> bool:
+    """Return whether two addresses are of different repositories; one can be of a folder in the repository."""
+    if not label or not claim:
+        return False
+    paths = [_HOST_PREFIX.sub("", url.lower()).rstrip("/").removesuffix(".git") + "/" for url in (label, claim)]
+    return not paths[0].startswith(paths[1]) and not paths[1].startswith(paths[0])
 
 
 def _is_other_commit(label: str | None, claim: str | None) -> bool:
-    """Return whether two commits differ; a shortened one is the same, and a label that is not a commit is neither."""
-    commits = [commit.lower() for commit in (label, claim) if commit and _COMMIT.fullmatch(commit.lower())]
-    return len(commits) == 2 and not commits[0].startswith(commits[1]) and not commits[1].startswith(commits[0])
+    """Return whether two commits differ; the first digits of a commit are enough, and a branch is not a commit."""
+    commits = [commit.lower() for commit in (label or "", claim or "")]
+    if not all(map(_COMMIT.fullmatch, commits)):
+        return False
+    return not commits[0].startswith(commits[1]) and not commits[1].startswith(commits[0])

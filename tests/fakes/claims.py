@@ -41,7 +41,7 @@ SECRET = "hunter2"
 
 
 def statement(
-    predicate: object, *subjects: FakeImage | str, predicate_type: str = SLSA_1, version: str = "v1", **fields: Any
+    predicate: object, /, *subjects: FakeImage | str, predicate_type: str = SLSA_1, version: str = "v1", **fields: Any
 ) -> bytes:
     """Return a statement about images or digests; `version` is that of the statement, `v1` or `v0.1`."""
     digests = [subject if isinstance(subject, str) else subject.digest for subject in subjects]
@@ -54,7 +54,7 @@ def statement(
     return to_json(document | fields)
 
 
-def envelope(payload: bytes, *, url_safe: bool = False, **fields: Any) -> bytes:
+def envelope(payload: bytes, /, *, url_safe: bool = False, **fields: Any) -> bytes:
     """Return a DSSE envelope around some bytes, in one of the two alphabets of base64."""
     encode = base64.urlsafe_b64encode if url_safe else base64.b64encode
     document = {
@@ -65,7 +65,7 @@ def envelope(payload: bytes, *, url_safe: bool = False, **fields: Any) -> bytes:
     return to_json(document | fields)
 
 
-def bundle(payload: bytes | None, *, version: str = "v0.3", **fields: Any) -> bytes:
+def bundle(payload: bytes | None, /, *, version: str = "v0.3", **fields: Any) -> bytes:
     """Return a sigstore bundle around a statement, or with a bare signature if there is none."""
     if payload is None:
         content: dict[str, Any] = {"messageSignature": {"messageDigest": {}, "signature": "c2lnbmF0dXJl"}}

@@ -1,0 +1,334 @@
+"""Reads the claims about one version, from the cheapest source to the dearest one.
+
+They are in an index beside the images, in the registry's lists of referrers or those that clients keep under a fallback
+tag, and in tags that cosign names after a digest. Only the first of these may name content without a further request.
+Where pulls are limited, one further manifest is read.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from microbadger.freshness.reading import Reader, Unreadable
+from microbadger.freshness.tag_choice import TagsBeside
+from microbadger.image import (
+    MAX_SBOM_BYTES,
+    MAX_STATEMENT_BYTES,
+    MOST_REFERRERS,
+    Descriptor,
+    Index,
+    InvalidManifest,
+    InvalidStatement,
+    ProvenanceDocument,
+    Referrers,
+    SBOMDocument,
+    SignatureDocument,
+    StatementBlob,
+    UnsupportedManifest,
+    VersionDocument,
+    attestation_tag,
+    claims_of,
+    end_of_life,
+    fallback_tag,
+    is_bare_signature,
+    main_platform_digest,
+    parse_artifact,
+    parse_referrers,
+    parse_statement,
+    predicate_type_of,
+    read_provenance,
+    read_raw_sbom,
+    read_sbom,
+    sbom_format,
+    sbom_tag,
+    signatures_among,
+    statement_blobs,
+    unread_provenance,
+    unread_sbom,
+    what_is,
+)
+
+_MOST_MANIFESTS = 4
+_MOST_WHERE_LIMITED = 1
+_MOST_BLOBS = 10
+_NOT_AFFORDED = "to read it would cost a further pull"
+
+_MAY_HOLD_STATEMENTS = re.compile(
+    r"application/vnd\.(?:docker\.attestation|in-toto\+|dsse\.envelope|dev\.sigstore\.bundle)", re.ASCII
+)
+
+_Kind = Literal["provenance", "sbom", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """An artifact that may hold claims about a subject, and what it holds as far as that is known."""
+
+    descriptor: Descriptor
+    subject: str
+    kind: _Kind
+    type_name: str
+    """Its predicate type, or its media type."""
+
+
+@dataclass(slots=True)
+class VersionClaims:
+    """The claims about a version, as far as they are read; ``before`` has those that were read last.
+
+    ``signatures`` are those that referrers are, None as long as it is not known whether there are any. ``troubles`` are
+    the reasons why other claims may be missing.
+    """
+
+    reader: Reader
+    beside: TagsBeside
+    version: VersionDocument
+    before: VersionDocument | None
+    provenance: ProvenanceDocument | None = None
+    sbom: SBOMDocument | None = None
+    signatures: list[SignatureDocument] | None = None
+    end_of_life: str | None = None
+    troubles: list[Unreadable] = field(default_factory=list)
+    _followed: set[str] = field(default_factory=set)
+
+    def read(self) -> None:
+        """Read all sources."""
+        self._read_index()
+        self._read_referrers()
+        self._read_tags()
+
+    def read_content(self) -> None:
+        """Read the sources that name content without a list of referrers."""
+        self._read_index()
+        self._read_tags()
+
+    def read_again(self) -> None:
+        """Read what was broken for good, and lists of referrers only if nothing else is broken any more."""
+        self.read_content()
+        if not self.troubles:
+            self._read_referrers()
+
+    def _read_index(self) -> None:
+        """Read the attestations beside the images of an index, which BuildKit puts there."""
+        subjects = subjects_of(self.version)
+        if len(subjects) < 2:
+            return
+        try:
+            index = self.reader.manifest(self.version["Digest"])
+        except (Unreadable, UnsupportedManifest) as error:
+            self._note(error)
+            return
+        platform = subjects[-1]
+        if isinstance(index, Index) and platform in index.attestations:
+            self._follow(index.attestations[platform].digest, platform)
+
+    def _read_referrers(self) -> None:
+        """Read what the registry, or a client, lists as referring to the version."""
+        found: list[tuple[str, Descriptor]] = []
+        is_certain = True
+        for subject in subjects_of(self.version):
+            try:
+                referrers, is_whole = self._referrers_of(subject)
+            except Unreadable as error:
+                self._note(error)
+                is_certain = False
+                break
+            is_certain = is_certain and is_whole
+            found += [(subject, artifact) for artifact in referrers.artifacts]
+        artifacts = list({artifact.digest: artifact for _, artifact in found}.values())
+        signatures = signatures_among(artifacts)
+        if signatures or is_certain:
+            self.signatures = signatures
+        self.end_of_life = end_of_life(artifacts)
+        for candidate in sorted(_candidates(found), key=lambda candidate: candidate.kind == "unknown"):
+            self._consider(candidate)
+
+    def _referrers_of(self, subject: str) -> tuple[Referrers, bool]:
+        """Return what refers to a digest, and whether nothing else does. Raises Unreadable."""
+        referrers = self.reader.referrers(subject)
+        if referrers is not None:
+            if referrers.is_cut:
+                self._note(Unreadable(f"the image has more than {MOST_REFERRERS:,} referrers"))
+            return referrers, not referrers.is_cut
+        tag = fallback_tag(subject)
+        if tag not in self.beside.pushed_at:
+            if not self.beside.is_whole:
+                raise Unreadable("it depends on the list of all tags, which was not read", may_pass=True)
+            return Referrers(), True
+        if not self._may_follow(tag):
+            raise Unreadable(f"the tag {tag} lists further claims, but {_NOT_AFFORDED}")
+        try:
+            return parse_referrers(self.reader.raw_manifest(self.reader.tagged(tag))), False
+        except InvalidManifest:
+            return Referrers(), False
+
+    def _read_tags(self) -> None:
+        """Read what cosign keeps under tags of its own, if it can say what is not known yet."""
+        for subject in subjects_of(self.version):
+            for tag, is_wanted in (
+                (attestation_tag(subject), not (self._has("provenance") and self._has("sbom"))),
+                (sbom_tag(subject), not self._has("sbom")),
+            ):
+                if not is_wanted or tag not in self.beside.pushed_at:
+                    continue
+                if not self._may_follow(tag):
+                    self._note(Unreadable(f"the tag {tag} holds further claims, but {_NOT_AFFORDED}"))
+                    continue
+                try:
+                    self._read_artifact(self.reader.tagged(tag), subject)
+                except Unreadable as error:
+                    self._note(error)
+
+    def _consider(self, candidate: _Candidate) -> None:
+        """Read an artifact if it may say what is not known yet; if it cannot be afforded, say that it is there."""
+        kind, digest = candidate.kind, candidate.descriptor.digest
+        is_known = self._has(kind) if kind != "unknown" else self._has("provenance") and self._has("sbom")
+        if is_known or digest in self._followed:
+            return
+        if self._may_follow(digest):
+            self._follow(digest, candidate.subject)
+        elif kind == "unknown":
+            self._note(Unreadable(f"there are further claims, but {_NOT_AFFORDED}"))
+        else:
+            self._note_unread(kind, candidate.type_name, _NOT_AFFORDED)
+
+    def _may_follow(self, name: str) -> bool:
+        """Return whether a further manifest may be read, and count it."""
+        limit = _MOST_WHERE_LIMITED if self.reader.limits_pulls else _MOST_MANIFESTS
+        if name not in self._followed and len(self._followed) >= limit:
+            return False
+        self._followed.add(name)
+        return True
+
+    def _follow(self, digest: str, subject: str) -> None:
+        self._followed.add(digest)
+        try:
+            self._read_artifact(digest, subject)
+        except Unreadable as error:
+            self._note(error)
+
+    def _read_artifact(self, digest: str, subject: str) -> None:
+        """Read the statements and the SBOMs in an artifact. Raises Unreadable."""
+        try:
+            artifact = parse_artifact(self.reader.raw_manifest(digest))
+        except InvalidManifest:
+            return
+        for blob in statement_blobs(artifact)[:_MOST_BLOBS]:
+            self._read_statement(blob, subject)
+        if artifact.subject not in ("", subject):
+            return
+        for descriptor in [blob for blob in artifact.blobs if sbom_format(blob.media_type)][:_MOST_BLOBS]:
+            self._read_raw_sbom(descriptor)
+
+    def _read_statement(self, blob: StatementBlob, subject: str) -> None:
+        kind, descriptor = what_is(blob.predicate_type), blob.descriptor
+        if (blob.predicate_type and kind not in ("provenance", "sbom")) or self._has(kind):
+            return
+        if kind == "sbom" and self._is_counted(descriptor):
+            return
+        max_bytes = MAX_SBOM_BYTES if kind == "sbom" else MAX_STATEMENT_BYTES
+        if descriptor.size_bytes > max_bytes:
+            self._note_unread(kind, blob.predicate_type, _too_large(max_bytes), descriptor)
+            return
+        try:
+            raw = self.reader.blob(descriptor, max_bytes, is_kept=kind != "sbom")
+            statement = parse_statement(raw, (subject,))
+        except (Unreadable, InvalidStatement) as error:
+            self._note(error)
+            self._note_unread(kind, blob.predicate_type, str(error), descriptor)
+            return
+        kind = what_is(statement.predicate_type)
+        if kind == "provenance" and not self._has(kind):
+            self.provenance = read_provenance(statement)
+        elif kind == "sbom" and not self._has(kind):
+            self.sbom = read_sbom(statement, digest=descriptor.digest, size_bytes=descriptor.size_bytes)
+
+    def _read_raw_sbom(self, descriptor: Descriptor) -> None:
+        digest, size_bytes, media_type = descriptor.digest, descriptor.size_bytes, descriptor.media_type
+        if self._has("sbom") or self._is_counted(descriptor):
+            return
+        if size_bytes > MAX_SBOM_BYTES:
+            self._note_unread("sbom", media_type, _too_large(MAX_SBOM_BYTES), descriptor)
+            return
+        try:
+            raw = self.reader.blob(descriptor, MAX_SBOM_BYTES, is_kept=False)
+        except Unreadable as error:
+            self._note(error)
+            self._note_unread("sbom", media_type, str(error), descriptor)
+            return
+        self.sbom = read_raw_sbom(raw, digest=digest, size_bytes=size_bytes, media_type=media_type)
+
+    def _is_counted(self, descriptor: Descriptor) -> bool:
+        """Return whether an SBOM was counted before, and use what was found then."""
+        counted = self.before.get("SBOM") if self.before else None
+        if counted is None or "Unread" in counted or counted.get("Digest") != descriptor.digest:
+            return False
+        self.sbom = counted
+        return True
+
+    def _has(self, kind: str) -> bool:
+        """Return whether something of a kind was read."""
+        known = {"provenance": self.provenance, "sbom": self.sbom}.get(kind)
+        return known is not None and "Unread" not in known
+
+    def _note(self, error: Exception) -> None:
+        """Note why claims may be missing; what is sound and of no use is no reason."""
+        if isinstance(error, Unreadable):
+            self.troubles.append(error)
+
+    def _note_unread(self, kind: str, type_name: str, reason: str, descriptor: Descriptor | None = None) -> None:
+        """Say of what is there that it was not read, unless another one was found."""
+        if kind == "provenance":
+            self.provenance = self.provenance or unread_provenance(type_name, reason)
+        elif kind == "sbom":
+            digest, size_bytes = (descriptor.digest, descriptor.size_bytes) if descriptor else ("", 0)
+            self.sbom = self.sbom or unread_sbom(type_name, reason, digest=digest, size_bytes=size_bytes)
+
+    def fields(self) -> dict[str, object]:
+        """Return the claims as fields of a version; what could not be read is as it was before, if that is known."""
+        known = {
+            "Provenance": self.provenance,
+            "SBOM": self.sbom,
+            "Signatures": self.signatures,
+            "EndOfLife": self.end_of_life,
+        }
+        found: dict[str, object] = {name: value for name, value in known.items() if value is not None}
+        if self.before and (self.troubles or self.signatures is None):
+            last = claims_of(self.before)
+            for name in ("Provenance", "SBOM"):
+                if name in last and "Unread" in found.get(name, {"Unread": ""}):  # type: ignore[operator]
+                    found[name] = last[name]
+            found = {name: value for name, value in last.items() if name != "UnreadClaims"} | found
+        if self.troubles:
+            found["UnreadClaims"] = str(self.troubles[0])
+        return found
+
+
+def subjects_of(version: VersionDocument) -> list[str]:
+    """Return the digests that claims can be about: that of the version, and that of its main platform."""
+    return list(dict.fromkeys(filter(None, [version["Digest"], main_platform_digest(version)])))
+
+
+def _candidates(found: list[tuple[str, Descriptor]]) -> Iterator[_Candidate]:
+    """Yield the referrers that may hold a statement or an SBOM, each once."""
+    seen: set[str] = set()
+    for subject, artifact in found:
+        predicate_type, media_type = predicate_type_of(artifact), artifact.artifact_type or ""
+        kind = what_is(predicate_type) if predicate_type else _kind_by_media_type(media_type)
+        if kind == "" or kind == "signature" or is_bare_signature(artifact) or artifact.digest in seen:
+            continue
+        seen.add(artifact.digest)
+        yield _Candidate(artifact, subject, kind, predicate_type or media_type)
+
+
+def _kind_by_media_type(media_type: str) -> _Kind | Literal[""]:
+    if sbom_format(media_type):
+        return "sbom"
+    if media_type.startswith("application/vnd.in-toto."):  # as Docker names what it signs
+        named: tuple[tuple[str, _Kind], ...] = (("provenance", "provenance"), ("spdx", "sbom"), ("cyclonedx", "sbom"))
+        return next((kind for word, kind in named if word in media_type), "")
+    return "unknown" if _MAY_HOLD_STATEMENTS.match(media_type) else ""
+
+
+def _too_large(max_bytes: int) -> str:
+    return f"it is larger than {max_bytes // 1024**2} MiB"
