@@ -59,8 +59,8 @@ class Buildah:
         self.folder = folder
         (folder / "policy.json").write_text(json.dumps(_POLICY))
 
-    def build(self, lines: Sequence[str], reference: str, *options: str, files: Mapping[str, bytes]) -> None:
-        """Build an image with the lines of a Dockerfile, and push it."""
+    def build(self, lines: Sequence[str], reference: str, *options: str, files: Mapping[str, bytes]) -> str:
+        """Build an image with the lines of a Dockerfile, push it, and return its digest."""
         context = self.folder / "context"
         shutil.rmtree(context, ignore_errors=True)
         context.mkdir()
@@ -68,7 +68,8 @@ class Buildah:
             (context / name).write_bytes(content)
         (context / "Containerfile").write_text("\n".join(lines), "utf-8")
         self._run("build", "--isolation=chroot", "--pull-always", *options, f"--tag={reference}", str(context))
-        self._run("push", reference)
+        self._run("push", "--digestfile=digest", reference)
+        return (self.folder / "digest").read_text("ascii")
 
     def _run(self, command: str, *arguments: str) -> None:
         storage = [f"--root={self.folder / 'root'}", f"--runroot={self.folder / 'run'}", "--storage-driver=vfs"]

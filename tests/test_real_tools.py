@@ -5,14 +5,21 @@ the list and a provenance, as GitHub does. The registry has no lists of referrer
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from oras.client import OrasClient
 
+from microbadger.image.documents import ImageDocument
+from microbadger.image.reference import Repository
 from microbadger.image.sboms import read_sbom
 from microbadger.image.statements import parse_statement
-from tests.fakes.claims import statement
+from tests.fakes.claims import COMMIT, CYCLONEDX, SPDX, github_provenance, statement
+from tests.fakes.registry import FakeRegistry
+from tests.freshness.bench import Bench
 from tests.real_registry import RunningRegistry, need
-from tests.real_tools import Buildah, Syft
+from tests.real_tools import Buildah, Syft, attest
 
 INSTALLED = """\
 P:musl
@@ -30,40 +37,122 @@ V:1.3.1-r2
 A:x86_64
 L:Zlib
 """
+RELEASE = 'ID=alpine\nVERSION_ID=3.22.1\nPRETTY_NAME="Alpine Linux v3.22"\n'
+
+
+class RealAddress(FakeRegistry):
+    """The address of a real registry, for a `Bench`."""
+
+    def __init__(self, registry: RunningRegistry) -> None:
+        self.host, self.url = registry.host, f"http://{registry.host}"
+
+
+@dataclass(frozen=True)
+class Images:
+    """An image, ``team/web:1.0``, and the one that it was built on, in a registry."""
+
+    registry: RunningRegistry
+    base: str
+    base_digest: str
+    app: str
+    app_digest: str
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRegistry]:
+def images(tmp_path_factory: pytest.TempPathFactory, buildah: Buildah) -> Iterator[Images]:
     need("docker-registry")
     with RunningRegistry(tmp_path_factory.mktemp("tools") / "registry") as registry:
-        yield registry
+        base, app = f"{registry.host}/team/base:3.22", f"{registry.host}/team/web:1.0"
+        lines = ["FROM scratch", "COPY installed /lib/apk/db/installed", "COPY release /etc/os-release"]
+        base_digest = buildah.build(lines, base, files={"installed": INSTALLED.encode(), "release": RELEASE.encode()})
+        lines = [f"FROM {base}", "COPY app /app", "USER 1000", 'CMD ["/app"]']
+        app_digest = buildah.build(lines, app, files={"app": b"app"})
+        yield Images(registry, base, base_digest, app, app_digest)
 
 
 @pytest.fixture(scope="module")
-def app(registry: RunningRegistry, buildah: Buildah) -> str:
-    """An image on a base, with the packages of an Alpine system."""
-    base, app = f"{registry.host}/tools/base:3.22", f"{registry.host}/tools/app:1.0"
-    lines = ["FROM scratch", "COPY installed /lib/apk/db/installed", "COPY release /etc/os-release"]
-    release = b'ID=alpine\nVERSION_ID=3.22.1\nPRETTY_NAME="Alpine Linux v3.22"\n'
-    buildah.build(lines, base, files={"installed": INSTALLED.encode(), "release": release})
-    lines = [f"FROM {base}", "COPY app /app", "USER 1000", 'CMD ["/app"]']
-    buildah.build(lines, app, files={"app": b"app"})
-    return app
+def bench(images: Images, syft: Syft, sigstore: None, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A process that has read the image after a provenance and an SBOM were attached to it."""
+    folder = tmp_path_factory.mktemp("attest")
+    listed = syft.scan(images.app, "spdx-json")
+    for claim in (
+        statement(github_provenance(), images.app_digest),
+        statement(listed, images.app_digest, predicate_type=SPDX),
+    ):
+        attest(images.app.partition(":1.0")[0], images.app_digest, claim, folder)
+    bench = Bench(folder, RealAddress(images.registry))
+    assert bench.refresh() is None
+    return bench
+
+
+@pytest.fixture
+def record(bench: Bench) -> ImageDocument:
+    return bench.record
 
 
 @pytest.mark.parametrize(
-    ("sbom_format", "predicate_type", "name"),
-    [
-        ("spdx-json", "https://spdx.dev/Document", "SPDX"),
-        ("cyclonedx-json", "https://cyclonedx.org/bom", "CycloneDX"),
-    ],
+    ("sbom_format", "predicate_type", "name"), [("spdx-json", SPDX, "SPDX"), ("cyclonedx-json", CYCLONEDX, "CycloneDX")]
 )
-def test_what_syft_lists_is_counted(app: str, syft: Syft, sbom_format: str, predicate_type: str, name: str) -> None:
-    listed = syft.scan(app, sbom_format)
-    digest = f"sha256:{'a' * 64}"
+def test_the_packages_that_syft_lists_are_counted(
+    images: Images, syft: Syft, sbom_format: str, predicate_type: str, name: str
+) -> None:
+    listed = statement(syft.scan(images.app, sbom_format), images.app_digest, predicate_type=predicate_type)
 
-    claim = parse_statement(statement(listed, digest, predicate_type=predicate_type), [digest])
-    sbom = read_sbom(claim, digest=digest, size_bytes=1)
+    sbom = read_sbom(parse_statement(listed, [images.app_digest]), digest=images.app_digest, size_bytes=1)
 
     assert (sbom["Format"], sbom["PackageCount"]) == (name, 3)
     assert sbom["Licenses"] == {"GPL-2.0-only": 1, "MIT": 1, "Zlib": 1}
+
+
+def test_the_base_that_buildah_records_is_known(record: ImageDocument, images: Images) -> None:
+    assert (record["Base"]["Name"], record["Base"]["Digest"]) == (images.base, images.base_digest)
+
+
+def test_the_provenance_that_sigstore_attaches_is_read(record: ImageDocument) -> None:
+    provenance = record["Provenance"]
+    assert (provenance["BuilderName"], provenance["Commit"]) == ("GitHub Actions", COMMIT)
+    assert provenance["Source"] == "https://github.com/owner/app"
+
+
+def test_the_sbom_that_sigstore_attaches_is_counted(record: ImageDocument) -> None:
+    sbom = record["SBOM"]
+    assert (sbom["Format"], sbom["FormatVersion"], sbom["PackageCount"]) == ("SPDX", "2.3", 3)
+    assert sbom["Licenses"] == {"GPL-2.0-only": 1, "MIT": 1, "Zlib": 1}
+
+
+def test_bundles_that_sigstore_attaches_are_signatures(record: ImageDocument) -> None:
+    assert [signature["Kind"] for signature in record["Signatures"]] == ["sigstore", "sigstore"]
+    assert all("CreatedAt" in signature for signature in record["Signatures"])
+
+
+def test_tags_of_referrers_are_no_versions(record: ImageDocument) -> None:
+    assert [[tag["tag"] for tag in version["Tags"]] for version in record["Versions"]] == [["1.0"]]
+    assert "UnreadClaims" not in record
+
+
+def test_an_unchanged_check_reads_none_of_it_again(bench: Bench, images: Images) -> None:
+    images.registry.forget_requests()
+
+    bench.check_later()
+
+    asked = [(method, path.partition("/team/web/")[2]) for method, path in images.registry.requests()]
+    assert ("HEAD", "manifests/1.0") in asked
+    assert not [(method, path) for method, path in asked if "sha256" in path or "referrers" in path]
+
+
+def test_what_oras_pushes_says_what_it_is(images: Images, tmp_path: Path) -> None:
+    name, file = f"{images.registry.host}/team/filter", tmp_path / "filter.wasm"
+    file.write_bytes(b"\0asm")
+    OrasClient(insecure=True).push(
+        target=f"{name}:1.0",
+        files=[f"{file}:application/wasm"],
+        manifest_annotations={"org.opencontainers.image.description": "Filters requests"},
+        disable_path_validation=True,
+    )
+    bench = Bench(tmp_path, RealAddress(images.registry), named=name)
+    bench.repository = Repository.parse(name)
+
+    assert bench.refresh() is None
+
+    assert bench.record["Versions"][0]["Unsupported"] == "this is a WebAssembly module, not a container image"
+    assert (bench.record["Description"], bench.record["DownloadSize"]) == ("Filters requests", 4)
