@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import requests
 from oras.client import OrasClient
 
 from microbadger.image.documents import ImageDocument
+from microbadger.image.manifest import ACCEPT
 from microbadger.image.reference import Repository
+from microbadger.image.referrers import fallback_tag
 from microbadger.image.sboms import read_sbom
 from microbadger.image.statements import parse_statement
 from tests.fakes.claims import COMMIT, CYCLONEDX, SPDX, github_provenance, statement
-from tests.fakes.registry import FakeRegistry
+from tests.fakes.referrers import ReferrerLists
+from tests.fakes.registry import FakeImage, FakeRegistry
 from tests.freshness.bench import Bench
 from tests.real_registry import RunningRegistry, need
 from tests.real_tools import Buildah, Syft, attest
@@ -90,6 +94,16 @@ def record(bench: Bench) -> ImageDocument:
     return bench.record
 
 
+def copied(url: str, reference: str) -> FakeImage:
+    """Return what a tag or digest names in a real registry, with all that it names."""
+    answer = requests.get(f"{url}/manifests/{reference}", headers={"Accept": ACCEPT}, timeout=10)
+    manifest = answer.json()
+    children = [copied(url, entry["digest"]) for entry in manifest.get("manifests", [])]
+    named = [manifest["config"], *manifest["layers"]] if "config" in manifest else []
+    blobs = {each["digest"]: requests.get(f"{url}/blobs/{each['digest']}", timeout=10).content for each in named}
+    return FakeImage(answer.content, answer.headers["Content-Type"], blobs, tuple(children))
+
+
 @pytest.mark.parametrize(
     ("sbom_format", "predicate_type", "name"), [("spdx-json", SPDX, "SPDX"), ("cyclonedx-json", CYCLONEDX, "CycloneDX")]
 )
@@ -123,6 +137,23 @@ def test_the_sbom_that_sigstore_attaches_is_counted(record: ImageDocument) -> No
 def test_bundles_that_sigstore_attaches_are_signatures(record: ImageDocument) -> None:
     assert [signature["Kind"] for signature in record["Signatures"]] == ["sigstore", "sigstore"]
     assert all("CreatedAt" in signature for signature in record["Signatures"])
+
+
+def test_the_same_is_read_where_the_registry_lists_referrers(
+    record: ImageDocument, images: Images, tmp_path: Path
+) -> None:
+    with FakeRegistry() as fake:
+        ReferrerLists(fake)
+        url = f"http://{images.registry.host}/v2/team/web"
+        fake.push("team/web", "1.0", copied(url, images.app_digest))
+        fake.push("team/web", None, copied(url, fallback_tag(images.app_digest)))
+        other = Bench(tmp_path, fake)
+
+        assert other.refresh() is None
+
+        claims = ("Provenance", "SBOM", "Signatures")
+        assert [other.record[claim] for claim in claims] == [record[claim] for claim in claims]  # type: ignore[literal-required]
+        assert "UnreadClaims" not in other.record
 
 
 def test_tags_of_referrers_are_no_versions(record: ImageDocument) -> None:
