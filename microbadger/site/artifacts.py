@@ -32,16 +32,18 @@ def pull_command(image: ImageDocument, version: VersionDocument, tag: str | None
     tag = tag or "latest"
     if "Chart" in version:
         host = _DOCKER_HUB_API if repository.registry == DOCKER_HUB else repository.registry
-        return f"helm pull oci://{host}/{repository.path} --version {chart_version(version, tag)}"
+        return f"helm pull oci://{host}/{repository.path} --version {version_named(version, tag)}"
     if "Unsupported" in version:
         return f"oras pull {repository.registry}/{repository.path}:{tag}"
     return f"docker pull {image_name(repository)}:{tag}"
 
 
-def chart_version(version: VersionDocument, tag: str) -> str:
-    """Return the version of a chart, as far as one of its tags names it; else what the given tag names."""
-    of_chart = version.get("Chart", {}).get("Version", "")
-    return of_chart if of_chart in map(tag_version, tags_of(version)) else tag_version(tag)
+def version_named(version: VersionDocument, tag: str) -> str:
+    """Return a tag or, of a chart, its version if one of its tags names that, else what the tag names."""
+    if "Chart" not in version:
+        return tag
+    of_chart = version["Chart"].get("Version")
+    return of_chart if of_chart and of_chart in map(tag_version, tags_of(version)) else tag_version(tag)
 
 
 def chart_rows(chart: ChartDocument) -> Iterator[ChartRow]:

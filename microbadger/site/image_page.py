@@ -28,7 +28,7 @@ from microbadger.image import (
     size_text,
     tags_of,
 )
-from microbadger.site.artifacts import chart_rows, chart_version, pull_command
+from microbadger.site.artifacts import chart_rows, pull_command, version_named
 from microbadger.site.change_rows import change_entries
 from microbadger.site.history_chart import history_chart
 from microbadger.site.label_table import label_table, table_of
@@ -127,7 +127,7 @@ def image_page(
         name=paths.name,
         tag=tag,
         shown_tag=shown_tag,
-        shown_version=chart_version(version, shown_tag) if version and shown_tag and "Chart" in version else shown_tag,
+        shown_version=version_named(version, shown_tag) if version and shown_tag else shown_tag,
         pull_command=pull_command(image, version, shown_tag) if version else "",
         chart_rows=list(chart_rows(version.get("Chart", {}))) if version else [],
         page_url=f"{site.base_url}/{(paths.tag_page(tag) if tag else paths.page).removesuffix('index.html')}",

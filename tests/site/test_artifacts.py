@@ -1,9 +1,13 @@
 """The page of what is not an image: a Helm chart, and other artifacts."""
 
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from microbadger.image.charts import read_chart
 from microbadger.image.documents import ChartDocument, VersionDocument
 from microbadger.image.reference import Repository
 from microbadger.site.image_page import image_page
@@ -15,6 +19,8 @@ OCI = "org.opencontainers.image"
 SITE = SiteOptions("https://badges.example.org")
 GHCR, HUB = Repository.parse("ghcr.io/example/charts/web"), Repository.parse("example/web")
 HOSTILE = "<script>alert(1)</script>"
+TEXT = st.text() | st.sampled_from(["javascript:alert(1)", "//evil.example", "https://example.org", HOSTILE, "1.0; ls"])
+TEXTS = TEXT | st.lists(TEXT)
 CHART: ChartDocument = {
     "Name": "web",
     "Version": "1.2.3+build.4",
@@ -72,6 +78,13 @@ def test_what_a_chart_says_is_escaped() -> None:
     page = page_of(chart("1.0", Chart=facts))
     assert page.words.count(HOSTILE) >= 5
     assert not [script for script in page.all("script") if "src" not in script]
+
+
+@given(st.dictionaries(st.sampled_from(["name", "version", "appVersion", "home", "sources"]), TEXTS))
+def test_whatever_a_chart_says_its_page_is_sound_and_its_links_are_safe(facts: dict[str, object]) -> None:
+    page = page_of(chart("1.0", Chart=read_chart(json.dumps(facts).encode())))
+    assert all(href.startswith(("https://", "/", "#")) for href in page.values("href"))
+    assert "helm pull oci://ghcr.io/example/charts/web --version 1.0Copy" in page.words
 
 
 def test_a_deprecated_chart_says_so() -> None:
