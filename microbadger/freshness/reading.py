@@ -41,7 +41,7 @@ _MOST_SILENCES = 2  # requests that got no answer, each of which was tried sever
 _SECONDS_TO_DESCRIBE = 30.0
 _SCARCE_RETRY_SECONDS = 3600.0
 _PART_BEFORE_CLAIMS = 0.25  # of the pulls
-_SECONDS_FOR_REFERRERS = 10.0
+_SECONDS_FOR_REFERRERS = 5.0
 
 T = TypeVar("T")
 

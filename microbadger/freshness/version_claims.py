@@ -90,6 +90,7 @@ class VersionClaims:
     end_of_life: str | None = None
     troubles: list[Unreadable] = field(default_factory=list)
     _followed: set[str] = field(default_factory=set)
+    _blobs_left: int = _MOST_BLOBS
 
     def read(self) -> None:
         """Read all sources."""
@@ -213,12 +214,11 @@ class VersionClaims:
             artifact = parse_artifact(self.reader.raw_manifest(digest))
         except InvalidManifest:
             return
-        for blob in statement_blobs(artifact)[:_MOST_BLOBS]:
+        for blob in statement_blobs(artifact):
             self._read_statement(blob, subject)
-        if artifact.subject not in ("", subject):
-            return
-        for descriptor in [blob for blob in artifact.blobs if sbom_format(blob.media_type)][:_MOST_BLOBS]:
-            self._read_raw_sbom(descriptor)
+        if artifact.subject in ("", subject):
+            for descriptor in artifact.blobs:
+                self._read_raw_sbom(descriptor)
 
     def _read_statement(self, blob: StatementBlob, subject: str) -> None:
         kind, descriptor = what_is(blob.predicate_type), blob.descriptor
@@ -231,7 +231,7 @@ class VersionClaims:
             self._note_unread(kind, blob.predicate_type, _too_large(max_bytes), descriptor)
             return
         try:
-            raw = self.reader.blob(descriptor, max_bytes, is_kept=kind != "sbom")
+            raw = self._blob(descriptor, max_bytes, is_kept=kind != "sbom")
             statement = parse_statement(raw, (subject,))
         except (Unreadable, InvalidStatement) as error:
             self._note(error)
@@ -245,18 +245,25 @@ class VersionClaims:
 
     def _read_raw_sbom(self, descriptor: Descriptor) -> None:
         digest, size_bytes, media_type = descriptor.digest, descriptor.size_bytes, descriptor.media_type
-        if self._has("sbom") or self._is_counted(descriptor):
+        if not sbom_format(media_type) or self._has("sbom") or self._is_counted(descriptor):
             return
         if size_bytes > MAX_SBOM_BYTES:
             self._note_unread("sbom", media_type, _too_large(MAX_SBOM_BYTES), descriptor)
             return
         try:
-            raw = self.reader.blob(descriptor, MAX_SBOM_BYTES, is_kept=False)
+            raw = self._blob(descriptor, MAX_SBOM_BYTES, is_kept=False)
         except Unreadable as error:
             self._note(error)
             self._note_unread("sbom", media_type, str(error), descriptor)
             return
         self.sbom = read_raw_sbom(raw, digest=digest, size_bytes=size_bytes, media_type=media_type)
+
+    def _blob(self, descriptor: Descriptor, max_bytes: int, *, is_kept: bool) -> bytes:
+        """Return the content of one of the first blobs. Raises Unreadable."""
+        if not self._blobs_left:
+            raise Unreadable(f"the image has more than {_MOST_BLOBS} claims that cannot be read, or are of no use")
+        self._blobs_left -= 1
+        return self.reader.blob(descriptor, max_bytes, is_kept=is_kept)
 
     def _is_counted(self, descriptor: Descriptor) -> bool:
         """Return whether an SBOM was counted before, and use what was found then."""

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from microbadger.image.documents import PlatformDocument, VersionDocument, ordered
 from microbadger.image.platforms import PREFERRED_PLATFORM
-from microbadger.image.version_facts import compare_provenance, facts_of
+from microbadger.image.provenance import compared
+from microbadger.image.version_facts import facts_of
 
 CLAIMS = ("Provenance", "SBOM", "Signatures", "UnreadClaims", "EndOfLife")
 """The fields of a version that are claims."""
@@ -21,7 +22,8 @@ def with_claims(version: VersionDocument, claims: Mapping[str, object]) -> Versi
         return version
     claimed: VersionDocument = {field: value for field, value in version.items() if field not in CLAIMS}  # type: ignore[assignment]
     claimed.update(claims)  # type: ignore[typeddict-item]
-    compare_provenance(claimed, facts_of(claimed))
+    if "Provenance" in claimed:
+        claimed["Provenance"] = compared(claimed["Provenance"], facts_of(claimed))
     return ordered(VersionDocument, claimed)
 
 

@@ -14,7 +14,7 @@ from itertools import accumulate
 from microbadger.image.bounds import size_bytes
 from microbadger.image.documents import InputDocument, ProvenanceDocument, format_time
 from microbadger.image.fields import read_list, read_object, read_text, read_time
-from microbadger.image.labels import one_line, repository_url
+from microbadger.image.labels import Labels, one_line, repository_url
 from microbadger.image.statements import Statement
 
 _MOST_INPUTS = 20
@@ -49,9 +49,12 @@ _IMAGES = ("pkg:docker/", "pkg:oci/")
 _OF_CONTENT = {"sha256": (64,), "sha512": (128,), "sha1": (40,), "gitCommit": (40, 64)}
 _OF_COMMIT = {"gitCommit": (40, 64), "sha1": (40,), "sha256": (40, 64)}
 _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
+_QUALIFIER = re.compile(r"(?:arch|digest|platform|ref_type|repository_url|tag)=[^@]*$")  # of a package URL
 _IS_GIT = re.compile(r"git[+@:]|ssh:|[^?#]*\.git(?:[#@?/]|$)")
 _REF = re.compile(r"(?<=://)([^/]*/[^@#]*)@[^#]*")
 _SCP_ADDRESS = re.compile(r"[^/:@]+@[^/:@]+:.*")
+_HOST_PREFIX = re.compile(r"https?://(?:www\.)?")
+_SHORT_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _ADDRESS = re.compile(
     r"([a-z][a-z0-9+.-]*://)(?:[^/?#]*@)?((?:[^/?#@:]*|\[[0-9a-f:.]*\])(?::[0-9]*)?(?:/[^?#]*)?)(?:\?[^#]*)?(#.*)?",
     re.ASCII | re.IGNORECASE,
@@ -70,7 +73,8 @@ def read_provenance(statement: Statement) -> ProvenanceDocument:
     dependencies = [read_object(each) for each in listed[:_MOST_INPUTS_READ]]
     inputs = filter(None, map(_input, dependencies))
     source, commit = _source(parameters, metadata, dependencies)
-    dockerfile = read_object(parameters.get("configSource")).get("path")
+    configs = (read_object(each.get("configSource")) for each in (parameters, _root(parameters)))
+    dockerfile = next((path for config in configs if (path := _address(config.get("path")))), "")
     return _document(
         statement.predicate_type,
         Builder=builder,
@@ -78,7 +82,7 @@ def read_provenance(statement: Statement) -> ProvenanceDocument:
         BuildType=build_type,
         Source=source,
         Commit=commit,
-        Dockerfile=_address(dockerfile) if build_type.startswith(_BUILDKIT_TYPES) else "",
+        Dockerfile=dockerfile if build_type.startswith(_BUILDKIT_TYPES) else "",
         Inputs=_first(inputs),
         InputCount=len(listed),
         StartedAt=_time(metadata.get("startedOn")),
@@ -92,6 +96,31 @@ def read_provenance(statement: Statement) -> ProvenanceDocument:
 def unread_provenance(predicate_type: str, reason: str) -> ProvenanceDocument:
     """Return provenance that is there and could not be read, with the reason in a sentence."""
     return _document(predicate_type, Unread=one_line(reason))
+
+
+def compared(provenance: ProvenanceDocument, facts: Labels) -> ProvenanceDocument:
+    """Return provenance that names the fields in which the labels of its image say something else."""
+    differs = ["Source"] if _is_other_source(facts.source, provenance.get("Source")) else []
+    differs += ["Commit"] if _is_other_commit(facts.revision, provenance.get("Commit")) else []
+    same: ProvenanceDocument = {**provenance}
+    same.pop("Differs", None)
+    return {**same, "Differs": differs} if differs else same
+
+
+def _is_other_source(label: str | None, claim: str | None) -> bool:
+    """Return whether two addresses are of different repositories; one can be of a folder in the repository."""
+    if not label or not claim:
+        return False
+    paths = [_HOST_PREFIX.sub("", url.lower()).rstrip("/").removesuffix(".git") + "/" for url in (label, claim)]
+    return not paths[0].startswith(paths[1]) and not paths[1].startswith(paths[0])
+
+
+def _is_other_commit(label: str | None, claim: str | None) -> bool:
+    """Return whether two commits differ; the first digits of a commit are enough, and a branch is not a commit."""
+    commits = [commit.lower() for commit in (label or "", claim or "")]
+    if not all(map(_SHORT_COMMIT.fullmatch, commits)):
+        return False
+    return not commits[0].startswith(commits[1]) and not commits[1].startswith(commits[0])
 
 
 def _document(predicate_type: str, **fields: object) -> ProvenanceDocument:
@@ -137,20 +166,33 @@ def _source(
 ) -> tuple[str, str]:
     """Return the web address of the source repository and the commit of it; each is empty if it is not known.
 
-    The builder's own hint about a local directory comes last: BuildKit takes it from the client unseen.
+    What the client says of a local directory comes last: BuildKit takes it unseen.
     """
+    root = _root(parameters)
+    arguments = read_object(read_object(root.get("request")).get("args"))
     hint = read_object(read_object(metadata.get("buildkit_metadata")).get("vcs"))
     origins = [
         _origin(parameters.get("configSource")),
+        _origin(root.get("configSource")),
         _origin(read_object(parameters.get("workflow")).get("repository")),  # GitHub
         _origin(read_object(parameters.get("buildConfigSource")).get("repository")),  # Google Cloud Build
         _origin(parameters.get("source")),  # GitLab, and builders in containers on GitHub
-        _origin({"uri": hint.get("source"), "digest": {"gitCommit": hint.get("revision")}}),
     ]
-    source = next((address for address, _ in origins if address), "")
-    if source:
-        origins[-1:-1] = map(_origin, dependencies)
-    return source, next((commit for address, commit in origins if commit and address == source), "")
+    hints = [
+        _origin({"uri": hint.get("source"), "digest": {"gitCommit": hint.get("revision")}}),
+        _origin({"uri": arguments.get("vcs:source"), "digest": {"gitCommit": arguments.get("vcs:revision")}}),
+    ]
+    source = next((address for address, _ in (*origins, *hints) if address), "")
+    known = [*origins, *map(_origin, dependencies), *hints] if source else [*origins, *hints]
+    return source, next((commit for address, commit in known if commit and address == source), "")
+
+
+def _root(parameters: Mapping[str, object]) -> Mapping[str, object]:
+    """Return what the client asked BuildKit for, if this build is a part of that.
+
+    https://github.com/moby/buildkit/pull/6739
+    """
+    return read_object(read_object(parameters.get("request")).get("root"))
 
 
 def _origin(resource: object) -> tuple[str, str]:
@@ -198,7 +240,8 @@ def _address(value: object) -> str:
     """Return an address or a name, without what can be a secret: a user, a password, a query; empty if it is odd."""
     text = _text(value)
     if text.startswith("pkg:"):
-        return text if text.startswith(_IMAGES) else text.partition("?")[0]
+        name, _, qualifiers = text.partition("?")
+        return "?".join(filter(None, [name, "&".join(filter(_QUALIFIER.match, qualifiers.split("&")))]))
     if _SCP_ADDRESS.fullmatch(text):
         return _repository(text)
     if "://" not in text:

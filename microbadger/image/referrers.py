@@ -17,6 +17,8 @@ from microbadger.image.fields import parse_document, read_time, require_list
 from microbadger.image.statements import what_is
 
 MOST_REFERRERS = 1000
+_MOST_SIGNATURES = 20
+_OF_STATEMENT = "sigstore"
 
 _MOST_ALGORITHM_CHARACTERS = 32
 _MOST_HEX_CHARACTERS = 64
@@ -103,9 +105,10 @@ def is_bare_signature(referrer: Descriptor) -> bool:
 
 
 def signatures_among(referrers: Iterable[Descriptor]) -> list[SignatureDocument]:
-    """Return the signatures among referrers, in their order.
+    """Return the signatures among referrers, at most twenty.
 
-    A bundle of Sigstore that holds a statement is one, too: it signs the statement, which names the image.
+    A bundle of Sigstore that holds a statement is one, too: it signs the statement, which names the image. The others
+    come first.
     """
     found = []
     for referrer in referrers:
@@ -114,7 +117,7 @@ def signatures_among(referrers: Iterable[Descriptor]) -> list[SignatureDocument]
             if created := read_time(referrer.annotations.get(_CREATED)):
                 signature["CreatedAt"] = format_time(created)
             found.append(signature)
-    return found
+    return sorted(found, key=lambda signature: signature["Kind"] == _OF_STATEMENT)[:_MOST_SIGNATURES]
 
 
 def end_of_life(referrers: Iterable[Descriptor]) -> str | None:
@@ -157,4 +160,4 @@ def _kind_of_signature(referrer: Descriptor) -> str:
     if not _BUNDLE.fullmatch(referrer.artifact_type or ""):
         return ""
     is_of_cosign = is_bare_signature(referrer) or what_is(predicate_type_of(referrer)) == "signature"
-    return "cosign" if is_of_cosign else "sigstore"
+    return "cosign" if is_of_cosign else _OF_STATEMENT

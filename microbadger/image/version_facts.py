@@ -4,13 +4,11 @@ A label that equals the same label of a known base image was inherited: it descr
 base can change at any time, so what follows from labels can be made anew from a published document.
 """
 
-import re
 from collections.abc import Mapping
 
 from microbadger.image.documents import (
     BaseDocument,
     LicenseDocument,
-    ProvenanceDocument,
     RelativeDocument,
     VersionControlDocument,
     VersionDocument,
@@ -19,10 +17,9 @@ from microbadger.image.documents import (
 )
 from microbadger.image.fields import read_time
 from microbadger.image.labels import Labels, read_labels
+from microbadger.image.provenance import compared
 
 _FROM_LABELS = ("License", "VersionControl", "Source", "Base")
-_COMMIT = re.compile(r"[0-9a-f]{7,64}")
-_HOST_PREFIX = re.compile(r"https?://(?:www\.)?")
 
 
 def facts_of(version: VersionDocument) -> Labels:
@@ -73,7 +70,8 @@ def add_facts(version: VersionDocument) -> None:
         base["Digest"] = facts.base_digest
     if base:
         version["Base"] = base
-    compare_provenance(version, facts)
+    if "Provenance" in version:
+        version["Provenance"] = compared(version["Provenance"], facts)
     version["Author"] = version["Author"] or facts.authors or ""
     if facts.created and "Created" not in version:
         version["Created"] = format_time(facts.created)
@@ -89,33 +87,3 @@ def _renew(version: VersionDocument) -> None:
     if read_time(version.get("Created")) in (None, by_all_labels.created):
         version.pop("Created", None)
     add_facts(version)
-
-
-def compare_provenance(version: VersionDocument, facts: Labels) -> None:
-    """Name in the provenance of a version the fields in which its labels say something else."""
-    provenance = version.get("Provenance")
-    if provenance is None:
-        return
-    compared: ProvenanceDocument = {**provenance}
-    compared.pop("Differs", None)
-    differs = ["Source"] if _is_other_source(facts.source, provenance.get("Source")) else []
-    differs += ["Commit"] if _is_other_commit(facts.revision, provenance.get("Commit")) else []
-    if differs:
-        compared["Differs"] = differs
-    version["Provenance"] = compared
-
-
-def _is_other_source(label: str | None, claim: str | None) -> bool:
-    """Return whether two addresses are of different repositories; one can be of a folder in the repository."""
-    if not label or not claim:
-        return False
-    paths = [_HOST_PREFIX.sub("", url.lower()).rstrip("/").removesuffix(".git") + "/" for url in (label, claim)]
-    return not paths[0].startswith(paths[1]) and not paths[1].startswith(paths[0])
-
-
-def _is_other_commit(label: str | None, claim: str | None) -> bool:
-    """Return whether two commits differ; the first digits of a commit are enough, and a branch is not a commit."""
-    commits = [commit.lower() for commit in (label or "", claim or "")]
-    if not all(map(_COMMIT.fullmatch, commits)):
-        return False
-    return not commits[0].startswith(commits[1]) and not commits[1].startswith(commits[0])

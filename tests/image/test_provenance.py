@@ -106,6 +106,19 @@ def test_no_argument_nor_anything_else_is_published(predicate_and_type: tuple[di
     assert SECRET not in json.dumps(read(predicate, predicate_type))
 
 
+def test_of_a_build_that_is_a_part_of_another_the_root_tells_the_source() -> None:
+    predicate = buildkit_provenance(hint={})
+    arguments = {"vcs:source": HINT["source"], "vcs:revision": COMMIT, "build-arg:PASSWORD": SECRET}
+    root = {"configSource": {"path": "other/Dockerfile"}, "request": {"frontend": "gateway.v0", "args": arguments}}
+    parameters = predicate["buildDefinition"]["externalParameters"]
+    parameters |= {"configSource": {}, "request": {"frontend": "dockerfile.v0", "root": root}}
+    found = read(predicate)
+    assert (found["Source"], found["Commit"], found["Dockerfile"]) == (SOURCE, COMMIT, "other/Dockerfile")
+    assert SECRET not in json.dumps(found)
+    root["configSource"] = {"uri": GIT_CONTEXT, "digest": {"sha1": "b" * 40}}
+    assert read(predicate)["Commit"] == "b" * 40
+
+
 def test_what_github_attests_is_read() -> None:
     assert read(github_provenance()) == {
         "PredicateType": SLSA_1,
@@ -300,6 +313,9 @@ def test_a_builder_has_a_name_only_if_its_id_is_a_known_one(builder: str, name: 
         ("pkg:docker/alpine@3.17?platform=linux%2Famd64", "pkg:docker/alpine@3.17?platform=linux%2Famd64"),
         ("pkg:docker/ghcr.io%2Fo%2Fr@v1", "pkg:docker/ghcr.io%2Fo%2Fr@v1"),
         ("pkg:oci/app@sha256%3Aa?repository_url=ghcr.io/o/app", "pkg:oci/app@sha256%3Aa?repository_url=ghcr.io/o/app"),
+        ("pkg:docker/a@1?digest=sha256:a&platform=b", "pkg:docker/a@1?digest=sha256:a&platform=b"),
+        (f"pkg:docker/a@1?ref_type=bundle&vcs_url=https://{SECRET}@example.com", "pkg:docker/a@1?ref_type=bundle"),
+        (f"pkg:oci/a?repository_url={SECRET}@example.com/a&tag=1", "pkg:oci/a?tag=1"),
         (f"pkg:generic/a@1?download_url=https://u:{SECRET}@example.com", "pkg:generic/a@1"),
         (f"https://u:{SECRET}@example.com/a.tgz", "https://example.com/a.tgz"),
         (f"https://example.com/a.tgz?X-Amz-Signature={SECRET}#b", "https://example.com/a.tgz#b"),

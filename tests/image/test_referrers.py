@@ -41,12 +41,12 @@ def parsed(*entries: object) -> Referrers:
     return parse_referrers(to_json({"schemaVersion": 2, "manifests": entries}))
 
 
-def artifact(kind: str | None, number: int = 0, **annotations: str) -> Descriptor:
+def artifact(kind: str | None, annotations: dict[str, str], number: int = 0) -> Descriptor:
     return Descriptor("", digest_of(b"%d" % number), 1, artifact_type=kind, annotations=annotations)
 
 
 def life(ends: str, created: str = "", number: int = 0) -> Descriptor:
-    return artifact(LIFECYCLE, number, **{ENDS: ends} | ({CREATED: created} if created else {}))
+    return artifact(LIFECYCLE, {ENDS: ends} | ({CREATED: created} if created else {}), number)
 
 
 def test_a_list_has_each_artifact_with_its_type_and_its_annotations() -> None:
@@ -153,7 +153,7 @@ def test_cosign_names_its_tags_after_the_digest() -> None:
 def test_the_kind_of_a_signature_shows_in_the_list(
     kind: str | None, annotations: dict[str, str], signature: str | None
 ) -> None:
-    found = [each["Kind"] for each in signatures_among([artifact(kind, **annotations)])]
+    found = [each["Kind"] for each in signatures_among([artifact(kind, annotations)])]
 
     assert found == ([signature] if signature else [])
 
@@ -168,7 +168,7 @@ def test_the_kind_of_a_signature_shows_in_the_list(
     ],
 )
 def test_a_signature_has_its_date_if_it_is_a_sound_one(created: str, at: str | None) -> None:
-    (signature,) = signatures_among([artifact(NOTATION, **{CREATED: created})])
+    (signature,) = signatures_among([artifact(NOTATION, {CREATED: created})])
 
     assert signature.get("CreatedAt") == at
 
@@ -179,6 +179,14 @@ def test_a_signed_statement_is_a_signature_and_has_its_digest() -> None:
     found = signatures_among(parsed(entry_of(signed)).artifacts)
 
     assert found == [{"Kind": "sigstore", "Digest": signed.digest, "CreatedAt": "2026-11-20T10:00:00Z"}]
+
+
+def test_of_many_signatures_twenty_are_kept_and_those_of_statements_come_last() -> None:
+    bundles = [artifact(BUNDLE, {}, number) for number in range(100)]
+
+    found = signatures_among([*bundles, artifact(NOTATION, {}, 100)])
+
+    assert [each["Kind"] for each in found] == ["notation", *["sigstore"] * 19]
 
 
 @pytest.mark.parametrize(
@@ -214,7 +222,7 @@ def test_the_format_of_an_sbom_shows_in_its_type(media_type: str, name: str) -> 
         ([life("2025-01-01", "2024-05-01T00:00:00Z", 1), life("2024-01-01", "2024-06-01T00:00:00Z", 2)], "2024-01-01"),
         ([life("2025-01-01", "2024-06-01T00:00:00Z", 1), life("2024-01-01", number=2)], "2025-01-01"),
         ([life("2025-01-01", "2024-05-01T00:00:00Z", 1), life("never", "2024-06-01T00:00:00Z", 2)], "2025-01-01"),
-        ([artifact(NOTATION, **{ENDS: "2024-01-01"})], None),
+        ([artifact(NOTATION, {ENDS: "2024-01-01"})], None),
     ],
 )
 def test_the_date_that_was_attached_last_counts(lives: list[Descriptor], ends: str | None) -> None:
