@@ -11,6 +11,7 @@ from tests.databases import database_server  # noqa: F401 - a fixture
 from tests.object_stores import ceph_store, moto_store  # noqa: F401 - fixtures
 from tests.postgresql import own_postgresql_server, postgresql_server  # noqa: F401 - fixtures
 from tests.real_registry import image_maker, real_registry  # noqa: F401 - fixtures
+from tests.real_tools import buildah, helm, sigstore, syft  # noqa: F401 - fixtures
 
 # No test may fail because the machine is busy.
 settings.register_profile("without deadlines", deadline=None)

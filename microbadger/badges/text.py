@@ -17,6 +17,7 @@ from microbadger.image import (
     platform_text,
     read_time,
     size_text,
+    tag_version,
     tags_of,
     update_for,
 )
@@ -75,6 +76,10 @@ class _Subject:
         """The tag of the newest release of this variant, the main tag if none is newer; None if it is unknown."""
         digests = {tag: version["Digest"] for version in self.image["Versions"] for tag in tags_of(version)}
         return update_for(self.main_tag, digests, pre_releases=self.pre_releases) if self.main_tag else None
+
+    def spelt(self, tag: str) -> str:
+        """Return a tag as people write it: that of a chart is its version."""
+        return tag_version(tag) if "Chart" in self.version else tag
 
 
 def badges_of(image: ImageDocument, tag: str | None, *, pre_releases: bool = False) -> dict[str, Badge]:
@@ -136,6 +141,8 @@ def _image(subject: _Subject) -> Badge:
     size = size_text(subject.version["DownloadSize"])
     if subject.knows_layers:
         return Badge(size, layers_text(subject.version["LayerCount"]))
+    if "Chart" in subject.version:
+        return Badge(size, "Helm chart")
     return _unknown(size if size != UNKNOWN else "image")
 
 
@@ -143,9 +150,11 @@ def _version(subject: _Subject) -> Badge:
     tag = subject.main_tag or "latest"
     if subject.pre_releases and not subject.tag:
         tag = subject.newest or tag
+    elif not subject.tag:
+        tag = subject.version.get("Chart", {}).get("Version", tag)
     if tag == "latest" and not subject.tag:
         tag = subject.labels.version or tag
-    return Badge("version", tag)
+    return Badge("version", subject.spelt(tag))
 
 
 def _commit(subject: _Subject) -> Badge:
@@ -191,7 +200,7 @@ def _update(subject: _Subject) -> Badge:
         return _unknown("update")
     if newest == subject.main_tag:
         return Badge("update", UP_TO_DATE, "green")
-    return Badge("update", f"{newest} available", "orange")
+    return Badge("update", f"{subject.spelt(newest)} available", "orange")
 
 
 BADGE_TYPES: dict[str, Callable[[_Subject], Badge]] = {
@@ -214,9 +223,9 @@ CHANGED_BY_PRE_RELEASES = frozenset({"version", "update"})
 
 
 def _given(subject: _Subject, label: str, text: str) -> Badge:
-    if not subject.is_read:
-        return _unknown(label)
-    return Badge(label, text) if text else Badge(label, NOT_GIVEN, "lightgrey")
+    if text and (subject.is_read or "Unsupported" in subject.version):
+        return Badge(label, text)
+    return Badge(label, NOT_GIVEN, "lightgrey") if subject.is_read else _unknown(label)
 
 
 def _known(label: str, text: str) -> Badge:

@@ -17,6 +17,7 @@ from microbadger.image.changes import (
     changes_between,
     left_versions,
 )
+from microbadger.image.charts import CHART_CONFIG, read_chart, tag_version
 from microbadger.image.claims import CLAIMS, claims_of, main_platform_digest, with_claims
 from microbadger.image.comparisons import (
     SEPARATOR,
@@ -29,8 +30,10 @@ from microbadger.image.comparisons import (
 from microbadger.image.configs import Config, parse_config
 from microbadger.image.describe import (
     current_version,
+    describe_artifact,
     describe_image,
     describe_version,
+    has_more,
     has_unread_part,
     hub_details,
     is_blank,
@@ -42,6 +45,7 @@ from microbadger.image.describe import (
 from microbadger.image.descriptors import Descriptor, Platform, digest_of, has_digest
 from microbadger.image.differences import DifferenceDocument, difference
 from microbadger.image.documents import (
+    ChartDocument,
     HubDetails,
     ImageDocument,
     LayerDocument,
@@ -75,7 +79,7 @@ from microbadger.image.history import (
     moved_tags,
     points_of,
 )
-from microbadger.image.labels import KNOWN_FIELDS, Labels, read_labels, says_something
+from microbadger.image.labels import KNOWN_FIELDS, Labels, read_labels, says_something, web_link
 from microbadger.image.manifest import ACCEPT, MANIFEST_TYPES, Index, Manifest, parse_manifest
 from microbadger.image.moves import Move, change_title, moves_of
 from microbadger.image.parameters import version_without_values
@@ -127,6 +131,7 @@ from microbadger.image.words import platform_text, short_digest, shortened, size
 
 __all__ = [
     "ACCEPT",
+    "CHART_CONFIG",
     "CLAIMS",
     "DOCKER_HUB",
     "KNOWN_FIELDS",
@@ -145,6 +150,7 @@ __all__ = [
     "ChangeLogDocument",
     "ChangedTagDocument",
     "Changes",
+    "ChartDocument",
     "ComparedVersionDocument",
     "ComparisonDocument",
     "Config",
@@ -201,6 +207,7 @@ __all__ = [
     "comparison",
     "continue_history",
     "current_version",
+    "describe_artifact",
     "describe_image",
     "describe_version",
     "difference",
@@ -212,6 +219,7 @@ __all__ = [
     "fallback_tag",
     "format_time",
     "has_digest",
+    "has_more",
     "has_shape",
     "has_unread_part",
     "hub_details",
@@ -243,6 +251,7 @@ __all__ = [
     "platform_text",
     "points_of",
     "predicate_type_of",
+    "read_chart",
     "read_labels",
     "read_provenance",
     "read_raw_sbom",
@@ -262,6 +271,7 @@ __all__ = [
     "signatures_among",
     "size_text",
     "statement_blobs",
+    "tag_version",
     "tagged",
     "tags_of",
     "unread_provenance",
@@ -270,6 +280,7 @@ __all__ = [
     "version_called",
     "version_without_values",
     "versions_by_tag",
+    "web_link",
     "what_is",
     "with_claims",
     "with_details_of",

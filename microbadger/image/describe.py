@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
 
+from microbadger.image.artifact_manifests import ArtifactManifest
 from microbadger.image.bounds import MAX_DOCUMENT_BYTES, bounded_texts, size_bytes
 from microbadger.image.documents import (
+    ChartDocument,
     HubDetails,
     ImageDocument,
     PlatformDocument,
@@ -138,6 +140,23 @@ def outline_version(
     return version
 
 
+def describe_artifact(
+    outline: VersionDocument, artifact: ArtifactManifest, chart: ChartDocument | None = None
+) -> VersionDocument:
+    """Return the outline of what is not an image with what its manifest says and, of a chart, its facts."""
+    version = outline.copy()
+    version["DownloadSize"] = sum({blob.digest: blob.size_bytes for blob in artifact.blobs}.values())
+    annotations, cut = bounded_texts(artifact.annotations, "annotations")
+    if annotations:
+        version["Annotations"] = annotations
+    if cut:
+        version["Cut"] = [cut]
+    if chart is not None:
+        version["Chart"] = chart
+    add_facts(version)
+    return ordered(VersionDocument, version)
+
+
 def describe_image(
     repository: Repository,
     versions: Iterable[VersionDocument],
@@ -228,6 +247,11 @@ def has_unread_part(version: VersionDocument) -> bool:
     return "Unread" in version or any("Unread" in platform for platform in version["Platforms"])
 
 
+def has_more(version: VersionDocument) -> bool:
+    """Return whether a later check can perhaps read more of a version: a platform, say, or the facts of a chart."""
+    return has_unread_part(version) or version.get("Chart") == {}
+
+
 def tagged(version: VersionDocument, tags: Iterable[str]) -> VersionDocument:
     """Return the version with these tags instead of its own."""
     documents = [TagDocument(tag=tag) for tag in sorted(tags)]
@@ -291,7 +315,9 @@ def _without_details(platform: PlatformDocument) -> PlatformDocument:
 
 
 def _description_in_labels(version: VersionDocument | None) -> str | None:
-    return facts_of(version).description if version else None
+    if version is None:
+        return None
+    return facts_of(version).description or version.get("Chart", {}).get("Description")
 
 
 def _creation(version: VersionDocument) -> datetime:

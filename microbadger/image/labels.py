@@ -159,8 +159,8 @@ def read_labels(labels: Mapping[str, object], annotations: Mapping[str, object] 
         version=texts["version"],
         authors=texts["authors"],
         created=_created(labels, annotations),
-        documentation=_web_link(values["documentation"]),
-        url=_web_link(values["url"]),
+        documentation=web_link(values["documentation"]),
+        url=web_link(values["url"]),
         source=source,
         revision=revision,
         base_name=texts["base_name"],
@@ -212,6 +212,13 @@ def commit_url(repository: str, revision: str) -> str | None:
     forge, root_url = root
     page = forge.commit if _COMMIT.fullmatch(revision) else forge.ref
     return f"{root_url}/{page}/{quote(revision)}"
+
+
+def web_link(text: str) -> str | None:
+    """Return a web address as a link that is safe to show, None if it is odd."""
+    match = _WEB_ADDRESS.fullmatch(text) if _is_safe(text) else None
+    origin = None if match is None else _web_origin(match)
+    return None if match is None or origin is None else origin + _escaped(match["rest"] or "")
 
 
 def release_url(repository: str, tag: str) -> str | None:
@@ -266,12 +273,6 @@ def _commit_in_fragment(address: str) -> str | None:
     """Return the commit after `#`, where builds of official images put it, as in `#12a4554…:24/cli`."""
     ref = address.partition("#")[2].partition(":")[0]
     return ref if _COMMIT.fullmatch(ref) and repository_url(address) else None
-
-
-def _web_link(text: str) -> str | None:
-    match = _WEB_ADDRESS.fullmatch(text) if _is_safe(text) else None
-    origin = None if match is None else _web_origin(match)
-    return None if match is None or origin is None else origin + _escaped(match["rest"] or "")
 
 
 def _is_safe(text: str) -> bool:

@@ -23,6 +23,7 @@ _MOST_LICENSES = 50
 _MAX_LICENSES_LENGTH = 2000
 _MAX_LICENSE_LENGTH = 100
 _NO_ANSWERS = ("", "NOASSERTION", "NONE")
+_OF_IMAGE = "pkg:oci/"  # how syft lists the image itself among its packages
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+){0,2}")
 _SPDX_3 = re.compile(r"https?://spdx\.org/rdf/v?([^/]*)/")
 
@@ -111,7 +112,8 @@ def _version(value: object) -> str:
 def _spdx_packages(document: Mapping[str, object]) -> _Packages:
     for package in map(read_object, read_list(document.get("packages"), _MOST_ENTRIES)):
         references = map(read_object, read_list(package.get("externalRefs"), _MOST_ENTRIES))
-        if any(reference.get("referenceType") == "purl" for reference in references):
+        purls = [read_text(each.get("referenceLocator")) for each in references if each.get("referenceType") == "purl"]
+        if any(not purl.startswith(_OF_IMAGE) for purl in purls):
             yield {_license(package.get("licenseConcluded"), package.get("licenseDeclared"))}
 
 

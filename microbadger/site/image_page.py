@@ -28,6 +28,7 @@ from microbadger.image import (
     size_text,
     tags_of,
 )
+from microbadger.site.artifacts import chart_rows, pull_command, version_named
 from microbadger.site.change_rows import change_entries
 from microbadger.site.history_chart import history_chart
 from microbadger.site.label_table import label_table, table_of
@@ -118,13 +119,17 @@ def image_page(
     repository = Repository(image["Registry"], image["Repository"])
     paths = ImagePaths(image_name(repository))
     version = version or version_shown(image, tag)
+    shown_tag = tag or image.get("LatestVersion")
     return render(
         "image.html",
         site,
         image=image,
         name=paths.name,
         tag=tag,
-        shown_tag=tag or image.get("LatestVersion"),
+        shown_tag=shown_tag,
+        shown_version=version_named(version, shown_tag) if version and shown_tag else shown_tag,
+        pull_command=pull_command(image, version, shown_tag) if version else "",
+        chart_rows=list(chart_rows(version.get("Chart", {}))) if version else [],
         page_url=f"{site.base_url}/{(paths.tag_page(tag) if tag else paths.page).removesuffix('index.html')}",
         registry=_REGISTRY_NAMES.get(repository.registry, repository.registry),
         version=version,

@@ -16,7 +16,7 @@ from microbadger.badges.text import (
     pending_badge,
     platforms_text,
 )
-from microbadger.image.documents import ImageDocument, PlatformDocument, TagDocument, VersionDocument
+from microbadger.image.documents import ChartDocument, ImageDocument, PlatformDocument, TagDocument, VersionDocument
 
 OCI, LABEL_SCHEMA = "org.opencontainers.image", "org.label-schema"
 OLDER, NEWER = "2025-01-01T00:00:00Z", "2026-11-20T12:34:56Z"
@@ -93,6 +93,18 @@ def say(badge_type: str, document: ImageDocument, tag: str | None = None) -> tup
 
 def color(badge_type: str, document: ImageDocument) -> str:
     return badges_of(document, None)[badge_type].color
+
+
+def chart(*tags: str, facts: ChartDocument | None = None, **fields: Any) -> VersionDocument:
+    """Return a chart, or another artifact if it has no facts."""
+    document = version(*tags, layers=0, platforms=(), **fields)
+    document["Unsupported"] = "this is a Helm chart, not a container image"
+    if facts is not None:
+        document["Chart"] = facts
+    return document
+
+
+CHART = ChartDocument(Name="web", Version="1.2.3+build.4")
 
 
 # --- one table per type
@@ -478,3 +490,57 @@ def test_one_layer_is_singular(count: int, text: str) -> None:
 
 def test_no_platforms_are_unknown() -> None:
     assert platforms_text([]) == "unknown"
+
+
+# --- what is not an image
+
+
+@pytest.mark.parametrize(
+    ("shown", "tag", "text"),
+    [
+        (chart("1.2.3_build.4", facts=CHART), None, "1.2.3+build.4"),
+        (chart("1.2.3_build.4", facts=CHART), "1.2.3_build.4", "1.2.3+build.4"),
+        (chart("1.2.3_build.4", "stable", facts=CHART), "stable", "stable"),
+        (chart("stable", facts=CHART), None, "1.2.3+build.4"),
+        (chart("latest", facts=CHART), None, "1.2.3+build.4"),
+        (chart("latest", facts={}), None, "latest"),
+        (chart("1.2.3_build.4", facts={}), None, "1.2.3+build.4"),
+        (chart("1.2.3_build.4"), None, "1.2.3_build.4"),
+    ],
+)
+def test_version_of_a_chart(shown: VersionDocument, tag: str | None, text: str) -> None:
+    assert say("version", image(shown), tag) == ("version", text)
+
+
+def test_update_of_a_chart() -> None:
+    document = image(chart("1.0.0_k8s", facts=CHART), {**chart("1.2.0_k8s", facts=CHART), "Digest": "sha256:b"})
+    assert say("update", document, "1.0.0_k8s") == ("update", "1.2.0+k8s available")
+
+
+@pytest.mark.parametrize(
+    ("badge_type", "texts"),
+    [
+        ("image", ("18.6 MiB", "Helm chart")),
+        ("size", ("size", "18.6 MiB")),
+        ("created", ("created", "2026-11-20")),
+        ("layers", ("layers", "unknown")),
+        ("platforms", ("platforms", "unknown")),
+        ("commit", ("commit", "unknown")),
+        ("license", ("license", "unknown")),
+        ("base", ("base", "unknown")),
+    ],
+)
+def test_badges_of_a_chart(badge_type: str, texts: tuple[str, str]) -> None:
+    assert say(badge_type, image(chart("1.0", facts=CHART))) == texts
+
+
+@pytest.mark.parametrize("facts", [CHART, None])
+@pytest.mark.parametrize(
+    ("badge_type", "key", "given", "text"),
+    [("license", "licenses", "MIT", "MIT"), ("commit", "revision", "0123456789abcdef", "0123456")],
+)
+def test_what_the_annotations_of_an_artifact_say(
+    facts: ChartDocument | None, badge_type: str, key: str, given: str, text: str
+) -> None:
+    shown = chart("1.0", facts=facts, annotations={f"{OCI}.{key}": given})
+    assert say(badge_type, image(shown)) == (badge_type, text)

@@ -180,7 +180,8 @@ def spdx(packages: Iterable[tuple[str, str]] = (("musl", "MIT"),), *, version: s
         }
         for number, (name, license_) in enumerate(packages)
     ]
-    root = {"name": "app", "SPDXID": "SPDXRef-DocumentRoot", "licenseDeclared": "NOASSERTION"}
+    purl = {"referenceType": "purl", "referenceLocator": f"pkg:oci/app@sha256:{ALPINE}?arch=amd64"}
+    root = {"name": "app", "SPDXID": "SPDXRef-DocumentRoot", "licenseDeclared": "NOASSERTION", "externalRefs": [purl]}
     return {
         "spdxVersion": f"SPDX-{version}",
         "SPDXID": "SPDXRef-DOCUMENT",

@@ -75,7 +75,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def helm_chart() -> FakeImage:
-    chart = image(created=None)
+    chart = image(created=None, layers=())
     return FakeImage(chart.raw.replace(b"vnd.oci.image.config.v1", b"vnd.cncf.helm.config.v1"), chart.media_type)
 
 

@@ -258,8 +258,15 @@ function labelsOf(version, platform) {
   return rows.map(([key, text]) => [labelTerm(key, inherited.has(key)), longText(text, "bdi")]);
 }
 
+function artifactView(version, url) {
+  const rows = labelsOf(version, {});
+  const annotations = rows.length ? [element("h3", {}, "Annotations"), definitions("labels", rows)] : [];
+  return [element("p", {}, visible(version.Unsupported)), facts(version, url), ...annotations];
+}
+
 function versionView(version, url) {
-  const reason = version.Unsupported ?? version.Unread;
+  const reason = version.Unread;
+  if (version.Unsupported) return artifactView(version, url);
   if (!version.Platforms.length) return [element("p", {}, visible(reason ?? "Not read."))];
   const remarks = notes([...(reason ? [reason] : []), ...(version.Cut ?? [])]);
   const choice = platformChoice(version);
