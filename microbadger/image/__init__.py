@@ -1,6 +1,20 @@
 """What an image is, and what can be said of it; pure."""
 
+from microbadger.image.base_claims import BaseClaim, image_inputs, recorded_claim
+from microbadger.image.base_images import (
+    MOST_SIGHTS,
+    BaseContentDocument,
+    BaseEntryDocument,
+    KnownBases,
+    SightDocument,
+    base_of,
+    entry_for,
+    judged_base,
+    with_base,
+)
+from microbadger.image.base_moves import BaseMovedDocument
 from microbadger.image.bounds import MAX_DETAILS_BYTES
+from microbadger.image.chains import Chains, chains_of
 from microbadger.image.changes import (
     MOST_CHANGES,
     NO_CHANGES,
@@ -70,11 +84,11 @@ from microbadger.image.history import (
     moved_tags,
     points_of,
 )
-from microbadger.image.labels import KNOWN_FIELDS, Labels, read_labels, says_something
+from microbadger.image.labels import KNOWN_FIELDS, Labels, read_base, read_labels, says_something
 from microbadger.image.manifest import ACCEPT, MANIFEST_TYPES, Index, Manifest, parse_manifest
-from microbadger.image.moves import Move, change_title, moves_of
+from microbadger.image.moves import Move, base_name, change_title, listed, moves_of
 from microbadger.image.parameters import version_without_values
-from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, with_names_only
+from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, main_platform_of, with_names_only
 from microbadger.image.reference import (
     DOCKER_HUB,
     InvalidReference,
@@ -102,9 +116,15 @@ __all__ = [
     "MANIFEST_TYPES",
     "MAX_DETAILS_BYTES",
     "MOST_CHANGES",
+    "MOST_SIGHTS",
     "NO_CHANGES",
     "PREFERRED_PLATFORM",
     "SEPARATOR",
+    "BaseClaim",
+    "BaseContentDocument",
+    "BaseEntryDocument",
+    "BaseMovedDocument",
+    "Chains",
     "ChangeDocument",
     "ChangeLogDocument",
     "ChangedTagDocument",
@@ -124,6 +144,7 @@ __all__ = [
     "InvalidPatterns",
     "InvalidReference",
     "Kind",
+    "KnownBases",
     "Labels",
     "LayerDocument",
     "Manifest",
@@ -138,6 +159,7 @@ __all__ = [
     "RelativeDocument",
     "ReleasesDocument",
     "Repository",
+    "SightDocument",
     "Sighting",
     "State",
     "StatusDocument",
@@ -145,7 +167,10 @@ __all__ = [
     "TagPatterns",
     "UnsupportedManifest",
     "VersionDocument",
+    "base_name",
+    "base_of",
     "begin_history",
+    "chains_of",
     "change_document",
     "change_title",
     "change_without_values",
@@ -161,12 +186,14 @@ __all__ = [
     "difference_lines",
     "digest_of",
     "document_bytes",
+    "entry_for",
     "facts_of",
     "format_time",
     "has_digest",
     "has_shape",
     "has_unread_part",
     "hub_details",
+    "image_inputs",
     "image_name",
     "is_blank",
     "is_digest",
@@ -174,8 +201,11 @@ __all__ = [
     "is_sound",
     "is_tag",
     "is_version_tag",
+    "judged_base",
     "kept_repositories",
     "left_versions",
+    "listed",
+    "main_platform_of",
     "most_specific",
     "moved_tags",
     "moves_of",
@@ -189,8 +219,10 @@ __all__ = [
     "parse_object",
     "platform_text",
     "points_of",
+    "read_base",
     "read_labels",
     "read_time",
+    "recorded_claim",
     "related",
     "releases_document",
     "says_something",
@@ -206,6 +238,7 @@ __all__ = [
     "version_called",
     "version_without_values",
     "versions_by_tag",
+    "with_base",
     "with_details_of",
     "with_first_seen",
     "with_names_only",

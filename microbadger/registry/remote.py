@@ -122,6 +122,11 @@ class RemoteRepository:
         """Whether the reader of content has no more than a tenth of its pulls left."""
         return (self._account or self._session).is_low_on_pulls
 
+    @property
+    def has_pulls_to_spare(self) -> bool:
+        """Whether the reader of content has more than a quarter of its pulls left, for what nobody waits for."""
+        return (self._account or self._session).has_pulls_to_spare
+
     def _is_shown(self, reference: str) -> bool:
         """Return whether anonymous readers see this: a repository may have tags that only some accounts see."""
         return reference in self._shown or (self._is_public and is_digest(reference))

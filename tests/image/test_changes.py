@@ -69,6 +69,7 @@ def test_an_entry_names_the_tags_that_are_new_moved_and_gone() -> None:
             }
         ],
         "Deleted": [{"tag": "old", "Digest": digest("b"), "Kind": "deleted"}],
+        "BaseMoved": [],
     }
 
 
