@@ -23,10 +23,10 @@ from microbadger.image import (
     Repository,
     SightDocument,
     VersionDocument,
+    described_platform,
     entry_for,
     format_time,
     image_inputs,
-    main_platform_of,
     parse_kept,
     read_time,
     recorded_claim,
@@ -145,7 +145,7 @@ class BaseRecords:
             if digest
         }
         self._load_contents(connection, bases, wanted)
-        platforms = [platform for version in versions if (platform := main_platform_of(version))]
+        platforms = [platform for version in versions if (platform := described_platform(version))]
         entries = {
             (repository, entry)
             for repository, digest in wanted

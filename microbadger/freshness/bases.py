@@ -31,10 +31,10 @@ from microbadger.image import (
     VersionDocument,
     base_of,
     chains_of,
+    described_platform,
     entry_for,
     image_inputs,
     judged_base,
-    main_platform_of,
     read_base,
     recorded_claim,
 )
@@ -107,7 +107,7 @@ class _Look:
 
     def at(self, version: VersionDocument, chains: Chains) -> None:
         """Look at the base of a version."""
-        platform, recorded = main_platform_of(version), recorded_claim(version)
+        platform, recorded = described_platform(version), recorded_claim(version)
         if platform is None:
             return
         if recorded is None or not recorded.is_annotation:

@@ -12,7 +12,7 @@ from microbadger.image.base_images import (
     judged_base,
     with_base,
 )
-from microbadger.image.base_moves import BaseMovedDocument
+from microbadger.image.base_moves import BaseMovedDocument, bases_under
 from microbadger.image.bounds import MAX_DETAILS_BYTES
 from microbadger.image.chains import Chains, chains_of
 from microbadger.image.changes import (
@@ -88,7 +88,7 @@ from microbadger.image.labels import KNOWN_FIELDS, Labels, read_base, read_label
 from microbadger.image.manifest import ACCEPT, MANIFEST_TYPES, Index, Manifest, parse_manifest
 from microbadger.image.moves import Move, base_name, change_title, listed, moves_of
 from microbadger.image.parameters import version_without_values
-from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, main_platform_of, with_names_only
+from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, described_platform, with_names_only
 from microbadger.image.reference import (
     DOCKER_HUB,
     InvalidReference,
@@ -169,6 +169,7 @@ __all__ = [
     "VersionDocument",
     "base_name",
     "base_of",
+    "bases_under",
     "begin_history",
     "chains_of",
     "change_document",
@@ -182,6 +183,7 @@ __all__ = [
     "current_version",
     "describe_image",
     "describe_version",
+    "described_platform",
     "difference",
     "difference_lines",
     "digest_of",
@@ -205,7 +207,6 @@ __all__ = [
     "kept_repositories",
     "left_versions",
     "listed",
-    "main_platform_of",
     "most_specific",
     "moved_tags",
     "moves_of",

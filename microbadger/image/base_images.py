@@ -12,7 +12,7 @@ from typing import NotRequired, TypedDict
 from microbadger.image.base_claims import SCRATCH, BaseClaim, image_inputs, recorded_claim
 from microbadger.image.chains import Chains
 from microbadger.image.documents import BaseDocument, PlatformDocument, VersionDocument, ordered
-from microbadger.image.platforms import main_platform_of
+from microbadger.image.platforms import described_platform
 
 MOST_SIGHTS = 20
 """How many digests are remembered that a tag named one after the other."""
@@ -98,7 +98,7 @@ def base_of(version: VersionDocument, chains: Chains, known: KnownBases) -> Base
     image among the inputs of the build that has most of the layers of the version.
     """
     recorded = recorded_claim(version)
-    platform = main_platform_of(version)
+    platform = described_platform(version)
     if platform is None or (recorded and recorded.is_annotation):
         return recorded
     inputs = {claim: _depth(claim, platform, chains, known) for claim in image_inputs(version)}
@@ -119,7 +119,7 @@ def judged_base(version: VersionDocument, chains: Chains, known: KnownBases) -> 
 
     ``chains`` are those of the layers of its main platform.
     """
-    claim, platform = base_of(version, chains, known), main_platform_of(version)
+    claim, platform = base_of(version, chains, known), described_platform(version)
     if claim is None:
         return BaseDocument()
     if platform is None or claim.name in ("", SCRATCH):

@@ -1,11 +1,13 @@
 """Finds the base images that have moved away under versions that stayed as they were."""
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import Literal, NotRequired, TypedDict
 
 from microbadger.image.base_claims import claim_of
 from microbadger.image.base_images import KnownBases
 from microbadger.image.documents import BaseDocument, ImageDocument, tags_of
+from microbadger.image.tag_patterns import TagPatterns
 
 MOST_BASES = 50
 _MOST_TAGS = 100
@@ -39,6 +41,12 @@ def base_moves(before: ImageDocument, after: ImageDocument, known: KnownBases) -
             tags.setdefault((base["Name"], base["TagDigest"]), set()).update(tags_of(version))
     moves = (_move(name, digest, sorted(tags[name, digest])[:_MOST_TAGS], known) for name, digest in sorted(tags))
     return tuple(islice(filter(None, moves), MOST_BASES))
+
+
+def bases_under(moves: Iterable[BaseMovedDocument], patterns: TagPatterns) -> list[BaseMovedDocument]:
+    """Return the bases that moved under tags that patterns choose, each with these tags."""
+    chosen = [(move, [tag for tag in move["Tags"] if patterns.choose(tag)]) for move in moves]
+    return [{**move, "Tags": tags} for move, tags in chosen if tags]
 
 
 def _has_moved(old: BaseDocument, new: BaseDocument) -> bool:

@@ -143,8 +143,8 @@ def main_platform(images: Sequence[PlatformImage]) -> PlatformImage:
     return min(images, key=rank)
 
 
-def main_platform_of(version: VersionDocument) -> PlatformDocument | None:
-    """Return the same of a document, None if it names no platform."""
+def described_platform(version: VersionDocument) -> PlatformDocument | None:
+    """Return the main platform of a document, whose layers are those of the version; None if it names none."""
 
     def rank(platform: PlatformDocument) -> tuple[bool, bool, bool, bool]:
         is_preferred = (platform.get("OS"), platform.get("Architecture")) == PREFERRED_PLATFORM
