@@ -92,15 +92,19 @@ def _input_claim(match: re.Match[str], digest: str) -> BaseClaim | None:
         return None
     path, _, version = (match["path"] if "@" in match["path"] else f"{match['path']}@").rpartition("@")
     name, version = _full_name(match["type"].lower(), unquote(path).strip("/"), qualifiers), unquote(version)
-    pinned = next(filter(is_digest, (version, qualifiers.get("digest", ""))), "")
+    pinned = next(filter(_names_content, (version, qualifiers.get("digest", ""))), "")
     tag = qualifiers.get("tag") if is_digest(version) else version
-    recorded = digest if is_digest(digest) else pinned
+    recorded = digest if _names_content(digest) else pinned
     try:
         reference = Reference(Repository.parse(name), tag or (None if pinned else LATEST), None)
     except InvalidReference:
         return None
     ending = f":{reference.tag}" if reference.tag else f"@{recorded}"
     return BaseClaim(f"{image_name(reference.repository)}{ending}", recorded, reference.repository, reference.tag)
+
+
+def _names_content(text: str) -> bool:
+    return is_digest(text) and text.startswith(("sha256:", "sha512:"))
 
 
 def _full_name(url_type: str, name: str, qualifiers: dict[str, str]) -> str:
