@@ -319,12 +319,19 @@ def list_notifications() -> None:
     "--format", "format_", type=click.Choice(list(MESSAGE_FORMATS)), default=DEFAULT_FORMAT, show_default=True
 )
 @click.option("--rebuilt", is_flag=True, help="Also if a version was only rebuilt, with the same layers.")
+@click.option("--base-moved", is_flag=True, help="Also if the base image of a version has moved.")
 @click.option(
     "--authorization", default="", help="What to send in the Authorization header, such as 'Bearer TOKEN'; a secret."
 )
 @_operation
 def add_notification(
-    repository: Repository, url: str, tags: Sequence[str], format_: str, rebuilt: bool, authorization: str
+    repository: Repository,
+    url: str,
+    tags: Sequence[str],
+    format_: str,
+    rebuilt: bool,
+    base_moved: bool,
+    authorization: str,
 ) -> None:
     """Subscribe URL to the changes of IMAGE; prints the id and, only here, the secret that messages are signed with."""
     tools = _tools()
@@ -334,6 +341,7 @@ def add_notification(
         "format": format_,
         "is_by_operator": True,
         "wants_rebuilt": rebuilt,
+        "wants_base_moved": base_moved,
         "authorization_header": authorization,
     }
     try:
@@ -387,6 +395,7 @@ def _subscription(subscription_id: str) -> Subscription:
 def _described(subscription: Subscription) -> str:
     words = [subscription.id, subscription.image_name, subscription.url, subscription.format, *subscription.tags]
     words += ["rebuilt"] if subscription.wants_rebuilt else []
+    words += ["base-moved"] if subscription.wants_base_moved else []
     words += ["authorized"] if subscription.authorization_header else []
     if not subscription.is_enabled:
         words.append("disabled")

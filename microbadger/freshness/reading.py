@@ -40,7 +40,6 @@ _MAX_CONFIG_BYTES = 8 * 1024 * 1024
 _MOST_SILENCES = 2  # requests that got no answer, each of which was tried several times
 _SECONDS_TO_DESCRIBE = 30.0
 _SCARCE_RETRY_SECONDS = 3600.0
-_PART_BEFORE_CLAIMS = 0.25  # of the pulls
 _SECONDS_FOR_REFERRERS = 5.0
 
 T = TypeVar("T")
@@ -233,7 +232,7 @@ class Reader:
     def _pull(self, reference: str) -> RawManifest:
         host = self._repository.registry
         reason = ""
-        if self.reads_claims and not self._remote.has_more_pulls_than(_PART_BEFORE_CLAIMS):
+        if self.reads_claims and not self._remote.has_pulls_to_spare:
             reason = f"the last pulls that {host} allows for now are kept for new versions"
         elif not self.may_use_reserve and self._remote.is_low_on_pulls:
             reason = f"the last pulls that {host} allows for now are kept for pushes"

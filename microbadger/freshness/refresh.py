@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from microbadger.freshness.bases import BaseSurveyor
 from microbadger.freshness.checks import Checks
 from microbadger.freshness.findings import Survey
 from microbadger.freshness.last_check import Check
@@ -22,7 +23,7 @@ from microbadger.freshness.tag_choice import Question
 from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
 from microbadger.freshness.turns import Turn, Turns
 from microbadger.http import all_within
-from microbadger.image import NO_CHANGES, ImageDocument, Reason, Repository, has_more, tags_of
+from microbadger.image import NO_CHANGES, ImageDocument, Reason, Repository, VersionDocument, has_more, tags_of
 from microbadger.logs import EventLog, also, identified, is_id
 from microbadger.registry import RegistryError
 from microbadger.site import PublishError
@@ -53,6 +54,7 @@ class Refresher:
     tracked: TrackedImages
     checks: Checks
     surveyor: Surveyor
+    bases: BaseSurveyor
     publication: Publication
     aftermath: Aftermath
     times: Times = Times()
@@ -134,6 +136,7 @@ class Refresher:
         is_pushed = bool(turn.requests) and before is not None and not turn.is_asked_for
         with all_within(self.times.after_push_seconds if is_pushed else self.times.seconds):
             survey = self.surveyor.survey(question)
+            self.bases.look(question, _asked_about(survey, tags))
         if survey.trouble and not survey.versions and not survey.is_gone:
             return self._failed(turn, survey.trouble)
         if turn.is_hidden:
@@ -243,6 +246,11 @@ def _question(
         checked_at=turn.check.succeeded_at,
         renew=turn.renew,
     )
+
+
+def _asked_about(survey: Survey, tags: Sequence[str] | None) -> list[VersionDocument]:
+    """Return the versions that a check was about."""
+    return [version for version in survey.versions if tags is None or not set(tags).isdisjoint(tags_of(version))]
 
 
 def _log_askers(requests: Iterable[CheckRequest]) -> None:

@@ -1,7 +1,21 @@
 """What an image is, and what can be said of it; pure."""
 
 from microbadger.image.artifact_manifests import ArtifactManifest, parse_artifact
+from microbadger.image.base_claims import BaseClaim, image_inputs, recorded_claim
+from microbadger.image.base_images import (
+    MOST_SIGHTS,
+    BaseContentDocument,
+    BaseEntryDocument,
+    KnownBases,
+    SightDocument,
+    base_of,
+    entry_for,
+    judged_base,
+    with_base,
+)
+from microbadger.image.base_moves import BaseMovedDocument, bases_under
 from microbadger.image.bounds import MAX_DETAILS_BYTES
+from microbadger.image.chains import Chains, chains_of
 from microbadger.image.changes import (
     MOST_CHANGES,
     NO_CHANGES,
@@ -79,11 +93,11 @@ from microbadger.image.history import (
     moved_tags,
     points_of,
 )
-from microbadger.image.labels import KNOWN_FIELDS, Labels, read_labels, says_something, web_link
+from microbadger.image.labels import KNOWN_FIELDS, Labels, read_base, read_labels, says_something, web_link
 from microbadger.image.manifest import ACCEPT, MANIFEST_TYPES, Index, Manifest, parse_manifest
-from microbadger.image.moves import Move, change_title, moves_of
+from microbadger.image.moves import Move, base_name, change_title, listed, moves_of
 from microbadger.image.parameters import version_without_values
-from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, with_names_only
+from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, described_platform, with_names_only
 from microbadger.image.provenance import read_provenance, unread_provenance
 from microbadger.image.reference import (
     DOCKER_HUB,
@@ -142,10 +156,16 @@ __all__ = [
     "MAX_STATEMENT_BYTES",
     "MOST_CHANGES",
     "MOST_REFERRERS",
+    "MOST_SIGHTS",
     "NO_CHANGES",
     "PREFERRED_PLATFORM",
     "SEPARATOR",
     "ArtifactManifest",
+    "BaseClaim",
+    "BaseContentDocument",
+    "BaseEntryDocument",
+    "BaseMovedDocument",
+    "Chains",
     "ChangeDocument",
     "ChangeLogDocument",
     "ChangedTagDocument",
@@ -167,6 +187,7 @@ __all__ = [
     "InvalidReference",
     "InvalidStatement",
     "Kind",
+    "KnownBases",
     "Labels",
     "LayerDocument",
     "Manifest",
@@ -184,6 +205,7 @@ __all__ = [
     "ReleasesDocument",
     "Repository",
     "SBOMDocument",
+    "SightDocument",
     "Sighting",
     "SignatureDocument",
     "State",
@@ -196,7 +218,11 @@ __all__ = [
     "UnsupportedManifest",
     "VersionDocument",
     "attestation_tag",
+    "base_name",
+    "base_of",
+    "bases_under",
     "begin_history",
+    "chains_of",
     "change_document",
     "change_title",
     "change_without_values",
@@ -210,11 +236,13 @@ __all__ = [
     "describe_artifact",
     "describe_image",
     "describe_version",
+    "described_platform",
     "difference",
     "difference_lines",
     "digest_of",
     "document_bytes",
     "end_of_life",
+    "entry_for",
     "facts_of",
     "fallback_tag",
     "format_time",
@@ -223,6 +251,7 @@ __all__ = [
     "has_shape",
     "has_unread_part",
     "hub_details",
+    "image_inputs",
     "image_name",
     "is_bare_signature",
     "is_blank",
@@ -231,8 +260,10 @@ __all__ = [
     "is_sound",
     "is_tag",
     "is_version_tag",
+    "judged_base",
     "kept_repositories",
     "left_versions",
+    "listed",
     "main_platform_digest",
     "most_specific",
     "moved_tags",
@@ -251,12 +282,14 @@ __all__ = [
     "platform_text",
     "points_of",
     "predicate_type_of",
+    "read_base",
     "read_chart",
     "read_labels",
     "read_provenance",
     "read_raw_sbom",
     "read_sbom",
     "read_time",
+    "recorded_claim",
     "related",
     "releases_document",
     "says_something",
@@ -282,6 +315,7 @@ __all__ = [
     "versions_by_tag",
     "web_link",
     "what_is",
+    "with_base",
     "with_claims",
     "with_details_of",
     "with_first_seen",

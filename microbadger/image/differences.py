@@ -53,7 +53,7 @@ class PlatformsDifference(NamesDifference):
 
 
 class BaseDifference(TypedDict):
-    """The base image that the labels name; the one that is not there is left out."""
+    """The base image by its name and digest; the one that is not there is left out."""
 
     Old: NotRequired[BaseDocument]
     New: NotRequired[BaseDocument]
@@ -126,7 +126,7 @@ def difference(old: VersionDocument, new: VersionDocument, bounds: Bounds = IN_A
             _add_layers(found, old["Layers"], new["Layers"], room)
         if "Cut" not in old and "Cut" not in new:
             _add_platforms(found, old, new, room)
-            _add(found, "Base", _changed(old.get("Base"), new.get("Base"), room.base))
+            _add(found, "Base", _changed(_recorded(old), _recorded(new), room.base))
             _add(found, "Labels", room.texts(old.get("Labels", {}), new.get("Labels", {})))
         if "Config" in old and "Config" in new:
             _add_config(found, old["Config"], new["Config"], room)
@@ -202,6 +202,13 @@ class _Room:
 def _add(found: DifferenceDocument | PlatformsDifference, field: str, value: object) -> None:
     if value:
         found[field] = value  # type: ignore[literal-required]
+
+
+def _recorded(version: VersionDocument) -> BaseDocument | None:
+    """Return the base image of a version without what became of its tag since, None if it has none."""
+    base = version.get("Base", {})
+    recorded = {field: base[field] for field in ("Name", "Digest") if field in base}
+    return cast(BaseDocument, recorded) if recorded else None
 
 
 def _is_read(version: VersionDocument) -> bool:

@@ -45,8 +45,9 @@ BaseState = Literal["current", "outdated", "unknown"]
 class BaseDocument(TypedDict):
     """The base image: its name and its digest as they are recorded, and whether the tag has moved to other layers.
 
-    ``TagDigest`` is what the tag names now, and ``MovedAt`` when this service first saw it do so; both are there only
-    where the ``State`` is ``outdated``. ``MovedAtIsExact`` is false where the tag may have named it before.
+    ``TagDigest`` is what the tag names now, and ``MovedAt`` when this service first saw it name other layers than those
+    of the version; both are there only where the ``State`` is ``outdated``. ``MovedAtIsExact`` is false where the tag
+    may have moved before, and left out elsewhere.
     """
 
     Name: NotRequired[str]

@@ -170,6 +170,12 @@ def read_labels(labels: Mapping[str, object], annotations: Mapping[str, object] 
     )
 
 
+def read_base(texts: Mapping[str, object]) -> tuple[str, str]:
+    """Return the name and the digest of the base image in labels or in annotations, empty where there is none."""
+    name, digest = (_first_value(texts.get(KNOWN_FIELDS[field][0])) for field in ("base_name", "base_digest"))
+    return one_line(name), digest if is_digest(digest) else ""
+
+
 def merged_annotations(*levels: Mapping[str, str]) -> dict[str, str]:
     """Return the annotations of several levels as one: of each key the first value that says something."""
     merged: dict[str, str] = {}

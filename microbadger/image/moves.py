@@ -48,6 +48,15 @@ def change_title(change: ChangeDocument) -> str:
     return ", ".join(_phrases(change))
 
 
+def base_name(name: str) -> str:
+    """Return the name of a base image as people write it.
+
+    >>> base_name("docker.io/library/alpine:3.22")
+    'alpine:3.22'
+    """
+    return name.removeprefix("docker.io/").removeprefix("library/")
+
+
 def listed(tags: Sequence[str]) -> str:
     """Return tags as a text: all of them if they are few, else the first ones and how many more there are."""
     if len(tags) == 1:
@@ -69,6 +78,8 @@ def _phrases(change: ChangeDocument) -> Iterator[str]:
         tags = [entry["tag"] for entry in entries]
         if tags:
             yield f"{listed(tags)} {'is' if len(tags) == 1 else 'are'} {word}"
+    if bases := [base_name(base["Name"]) for base in change.get("BaseMoved", [])]:
+        yield f"base image{'' if len(bases) == 1 else 's'} {listed(bases)} {'has' if len(bases) == 1 else 'have'} moved"
 
 
 def _all_listed(moves: Iterable[Move]) -> str:

@@ -162,9 +162,10 @@ class RemoteRepository:
         reader = self._account or self._session
         return reader.repository.registry == DOCKER_HUB or reader.limits_pulls
 
-    def has_more_pulls_than(self, part: float) -> bool:
-        """Return whether the reader of content has more than a part of its pulls left."""
-        return (self._account or self._session).has_more_pulls_than(part)
+    @property
+    def has_pulls_to_spare(self) -> bool:
+        """Whether the reader of content has more than a quarter of its pulls left, for what nobody waits for."""
+        return (self._account or self._session).has_pulls_to_spare
 
     def _is_shown(self, reference: str) -> bool:
         """Return whether anonymous readers see this: a repository may have tags that only some accounts see."""

@@ -17,8 +17,8 @@ from werkzeug.test import TestResponse
 
 from microbadger.badges.svg import STYLES
 from microbadger.badges.text import BADGE_TYPES
+from microbadger.image import base_moves, comparisons, differences, documents, history, release_documents
 from microbadger.image import changes as change_log
-from microbadger.image import comparisons, differences, documents, history, release_documents
 from microbadger.image.changes import Changes
 from microbadger.image.reference import InvalidReference, Reference, Repository
 from microbadger.notifications import outbox as notification_outbox
@@ -254,6 +254,7 @@ def test_every_route_for_programs_is_described(read_only: World) -> None:
         ("NewTag", change_log.NewTagDocument),
         ("ChangedTag", change_log.ChangedTagDocument),
         ("DeletedTag", change_log.DeletedTagDocument),
+        ("BaseMoved", base_moves.BaseMovedDocument),
         ("History", history.HistoryDocument),
         ("Series", history.SeriesDocument),
         ("Point", history.PointDocument),

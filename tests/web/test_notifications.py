@@ -74,6 +74,7 @@ def test_a_notification_is_created_and_read(client: FlaskClient) -> None:
         "Format": "microbadger",
         "Enabled": True,
         "Rebuilt": False,
+        "BaseMoved": False,
         "HasAuthorization": False,
         "Waiting": 0,
         "Parked": 0,
