@@ -73,7 +73,7 @@ from microbadger.image.history import (
 from microbadger.image.labels import KNOWN_FIELDS, Labels, read_labels, says_something
 from microbadger.image.manifest import ACCEPT, MANIFEST_TYPES, Index, Manifest, parse_manifest
 from microbadger.image.moves import Move, change_title, moves_of
-from microbadger.image.parameters import version_without_values
+from microbadger.image.parameters import ROOT, image_without_values, user_of, version_without_values
 from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, with_names_only
 from microbadger.image.reference import (
     DOCKER_HUB,
@@ -104,6 +104,7 @@ __all__ = [
     "MOST_CHANGES",
     "NO_CHANGES",
     "PREFERRED_PLATFORM",
+    "ROOT",
     "SEPARATOR",
     "ChangeDocument",
     "ChangeLogDocument",
@@ -168,6 +169,7 @@ __all__ = [
     "has_unread_part",
     "hub_details",
     "image_name",
+    "image_without_values",
     "is_blank",
     "is_digest",
     "is_same",
@@ -203,6 +205,7 @@ __all__ = [
     "tagged",
     "tags_of",
     "update_for",
+    "user_of",
     "version_called",
     "version_without_values",
     "versions_by_tag",
