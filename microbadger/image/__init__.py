@@ -92,7 +92,7 @@ from microbadger.image.tag_patterns import InvalidPatterns, TagPatterns, check_p
 from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
 from microbadger.image.updates import update_for
 from microbadger.image.version_facts import facts_of, related
-from microbadger.image.words import platform_text, short_digest, shortened, size_text
+from microbadger.image.words import platform_text, short_digest, short_reference, shortened, size_text
 
 __all__ = [
     "ACCEPT",
@@ -198,6 +198,7 @@ __all__ = [
     "says_something",
     "sha_of",
     "short_digest",
+    "short_reference",
     "shortened",
     "shown_at",
     "sights_in",

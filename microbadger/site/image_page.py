@@ -50,6 +50,10 @@ _BADGE_NAMES = {
     "stars": "Stars",
     "base": "Base image",
     "update": "Update",
+    "provenance": "Provenance",
+    "sbom": "SBOM",
+    "signature": "Signature",
+    "user": "User",
 }
 _FORMAT_NAMES = {
     "markdown": "Markdown",
