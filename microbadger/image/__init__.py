@@ -40,10 +40,14 @@ from microbadger.image.describe import (
 from microbadger.image.descriptors import Descriptor, Platform, digest_of, has_digest
 from microbadger.image.differences import DifferenceDocument, difference
 from microbadger.image.documents import (
+    BaseDocument,
+    ConfigDocument,
+    HealthcheckDocument,
     HubDetails,
     ImageDocument,
     LayerDocument,
     PlatformDocument,
+    ProvenanceDocument,
     Reason,
     RelativeDocument,
     State,
@@ -70,7 +74,7 @@ from microbadger.image.history import (
     moved_tags,
     points_of,
 )
-from microbadger.image.labels import KNOWN_FIELDS, Labels, read_labels, says_something
+from microbadger.image.labels import KNOWN_FIELDS, Labels, read_labels, says_something, web_link
 from microbadger.image.manifest import ACCEPT, MANIFEST_TYPES, Index, Manifest, parse_manifest
 from microbadger.image.moves import Move, change_title, moves_of
 from microbadger.image.parameters import ROOT, image_without_values, user_of, version_without_values
@@ -106,6 +110,7 @@ __all__ = [
     "PREFERRED_PLATFORM",
     "ROOT",
     "SEPARATOR",
+    "BaseDocument",
     "ChangeDocument",
     "ChangeLogDocument",
     "ChangedTagDocument",
@@ -113,10 +118,12 @@ __all__ = [
     "ComparedVersionDocument",
     "ComparisonDocument",
     "Config",
+    "ConfigDocument",
     "DeletedTagDocument",
     "Descriptor",
     "DifferenceDocument",
     "FirstSeen",
+    "HealthcheckDocument",
     "HistoryDocument",
     "HubDetails",
     "ImageDocument",
@@ -134,6 +141,7 @@ __all__ = [
     "PlatformDocument",
     "PlatformImage",
     "PointDocument",
+    "ProvenanceDocument",
     "Reason",
     "Reference",
     "RelativeDocument",
@@ -210,6 +218,7 @@ __all__ = [
     "version_called",
     "version_without_values",
     "versions_by_tag",
+    "web_link",
     "with_details_of",
     "with_first_seen",
     "with_names_only",

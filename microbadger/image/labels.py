@@ -159,8 +159,8 @@ def read_labels(labels: Mapping[str, object], annotations: Mapping[str, object] 
         version=texts["version"],
         authors=texts["authors"],
         created=_created(labels, annotations),
-        documentation=_web_link(values["documentation"]),
-        url=_web_link(values["url"]),
+        documentation=web_link(values["documentation"]),
+        url=web_link(values["url"]),
         source=source,
         revision=revision,
         base_name=texts["base_name"],
@@ -226,6 +226,17 @@ def release_url(repository: str, tag: str) -> str | None:
     return f"{root[1]}/{root[0].release}/{quote(tag)}"
 
 
+def web_link(text: str) -> str | None:
+    """Return an address that a page may link, None if it is not a safe one of the web.
+
+    >>> web_link("http://ci.example.org/runs/1"), web_link("javascript:alert(1)")
+    ('https://ci.example.org/runs/1', None)
+    """
+    match = _WEB_ADDRESS.fullmatch(text) if _is_safe(text) else None
+    origin = None if match is None else _web_origin(match)
+    return None if match is None or origin is None else origin + _escaped(match["rest"] or "")
+
+
 def _first_value(*values: object) -> str:
     """Return the first value that says something, stripped; an empty text if there is none."""
     texts = (value.strip() for value in values if isinstance(value, str))
@@ -266,12 +277,6 @@ def _commit_in_fragment(address: str) -> str | None:
     """Return the commit after `#`, where builds of official images put it, as in `#12a4554…:24/cli`."""
     ref = address.partition("#")[2].partition(":")[0]
     return ref if _COMMIT.fullmatch(ref) and repository_url(address) else None
-
-
-def _web_link(text: str) -> str | None:
-    match = _WEB_ADDRESS.fullmatch(text) if _is_safe(text) else None
-    origin = None if match is None else _web_origin(match)
-    return None if match is None or origin is None else origin + _escaped(match["rest"] or "")
 
 
 def _is_safe(text: str) -> bool:
