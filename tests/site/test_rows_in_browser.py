@@ -150,9 +150,9 @@ def test_the_script_draws_configuration_and_claims_as_the_page_has_them(opened: 
 
     opened_version = squeezed(open_version(page, "1.0").inner_html())
     page.locator("#layers").get_by_label("Platform").select_option("linux/arm64")
-    page.locator("#configuration .sum", has_text="arm64").wait_for()
+    page.locator("#configuration .aside", has_text="arm64").wait_for()
     page.locator("#layers").get_by_label("Platform").select_option("linux/amd64")
-    page.locator("#configuration .sum", has_text="amd64").wait_for()
+    page.locator("#configuration .aside", has_text="amd64").wait_for()
 
     assert squeezed(page.locator("#configuration .shown").inner_html()) == parts["#configuration"]
     assert all(part in opened_version for part in parts.values())
@@ -161,7 +161,7 @@ def test_the_script_draws_configuration_and_claims_as_the_page_has_them(opened: 
 def test_another_platform_has_its_own_configuration(opened: Open) -> None:
     page = opened(claiming("1.0"))
     page.locator("#layers").get_by_label("Platform").select_option("linux/arm64")
-    page.locator("#configuration .sum", has_text="For linux/arm64.").wait_for()
+    page.locator("#configuration .aside", has_text="For linux/arm64.").wait_for()
     assert page.locator("#configuration dd").all_inner_texts() == ["app"]
     assert page.locator("#configuration table").count() == 0
 

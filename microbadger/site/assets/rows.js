@@ -158,7 +158,7 @@ function configView(version, index) {
   const platform = version.Platforms[index] ?? {};
   const isMain = version.Platforms.length < 2 || Number(index) === mainPlatform(version);
   const config = isMain ? (version.Config ?? platform.Config) : platform.Config;
-  const name = version.Platforms.length > 1 ? [element("p", { class: "sum" }, `For ${platformText(platform)}.`)] : [];
+  const name = version.Platforms.length > 1 ? [element("p", { class: "aside" }, `For ${platformText(platform)}.`)] : [];
   if (!config) return [...name, element("p", {}, "Not known.")];
   const variables = config.Env?.length ? variablesView(config.Env) : [];
   return [...name, drawnRows(configRows(config, platform.OS)), ...variables];
