@@ -1,12 +1,14 @@
 """Words what each type of badge says about an image, in two short texts.
 
-What is unknown reads ``unknown``, and a label that the image does not have reads ``not given``; neither is ever 0.
+What is unknown reads ``unknown``, and a label that the image does not have reads ``not given``; neither is ever 0. What
+an attestation or a signature claims is only said to be there.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from microbadger.image import (
+    ROOT,
     ImageDocument,
     Labels,
     PlatformDocument,
@@ -16,10 +18,12 @@ from microbadger.image import (
     most_specific,
     platform_text,
     read_time,
+    short_reference,
     size_text,
     tag_version,
     tags_of,
     update_for,
+    user_of,
 )
 
 UNKNOWN = "unknown"
@@ -27,9 +31,11 @@ NOT_GIVEN = "not given"
 NOT_FOUND = "not found"
 UP_TO_DATE = "up to date"
 PENDING = "pending"
+YES, NO = "yes", "no"
 
 _COMMIT_LENGTH = 7
 _PLATFORMS_NAMED = 3
+_COLORS_OF_STATES = {"current": "green", "outdated": "orange"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +197,12 @@ def _stars(subject: _Subject) -> Badge:
 
 
 def _base(subject: _Subject) -> Badge:
-    return _given(subject, "base", subject.labels.base_name or "")
+    base = subject.version.get("Base", {})
+    name = short_reference(base.get("Name") or subject.labels.base_name or "")
+    state = base.get("State", UNKNOWN)
+    if subject.is_read and name and state in _COLORS_OF_STATES:
+        return Badge("base", f"{name} · {state}", _COLORS_OF_STATES[state])
+    return _given(subject, "base", name)
 
 
 def _update(subject: _Subject) -> Badge:
@@ -201,6 +212,31 @@ def _update(subject: _Subject) -> Badge:
     if newest == subject.main_tag:
         return Badge("update", UP_TO_DATE, "green")
     return Badge("update", f"{subject.spelt(newest)} available", "orange")
+
+
+def _provenance(subject: _Subject) -> Badge:
+    provenance = subject.version.get("Provenance")
+    return _claim(subject, "provenance", None if provenance is None else provenance.get("BuilderName") or YES)
+
+
+def _sbom(subject: _Subject) -> Badge:
+    return _claim(subject, "sbom", YES if "SBOM" in subject.version else None)
+
+
+def _signature(subject: _Subject) -> Badge:
+    signatures = subject.version.get("Signatures")
+    if signatures is None:
+        return _unknown("signature")
+    kinds = dict.fromkeys(signature["Kind"] for signature in signatures)
+    return Badge("signature", ", ".join(kinds)) if kinds else Badge("signature", NO, "lightgrey")
+
+
+def _user(subject: _Subject) -> Badge:
+    if "Config" not in subject.version or not subject.is_read:
+        return _unknown("user")
+    systems = {platform.get("OS") for platform in subject.version["Platforms"]}
+    user = user_of(subject.version["Config"], "windows" if systems == {"windows"} else None)
+    return Badge("user", ROOT, "orange") if user == ROOT else _given(subject, "user", user)
 
 
 BADGE_TYPES: dict[str, Callable[[_Subject], Badge]] = {
@@ -216,6 +252,10 @@ BADGE_TYPES: dict[str, Callable[[_Subject], Badge]] = {
     "stars": _stars,
     "base": _base,
     "update": _update,
+    "provenance": _provenance,
+    "sbom": _sbom,
+    "signature": _signature,
+    "user": _user,
 }
 
 CHANGED_BY_PRE_RELEASES = frozenset({"version", "update"})
@@ -226,6 +266,14 @@ def _given(subject: _Subject, label: str, text: str) -> Badge:
     if text and (subject.is_read or "Unsupported" in subject.version):
         return Badge(label, text)
     return Badge(label, NOT_GIVEN, "lightgrey") if subject.is_read else _unknown(label)
+
+
+def _claim(subject: _Subject, label: str, text: str | None) -> Badge:
+    """Return the badge of what is attested, None if nothing is, as far as that is known."""
+    if text is not None:
+        return Badge(label, text)
+    is_known = subject.is_read and "UnreadClaims" not in subject.version
+    return Badge(label, NO, "lightgrey") if is_known else _unknown(label)
 
 
 def _known(label: str, text: str) -> Badge:

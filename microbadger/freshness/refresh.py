@@ -128,6 +128,8 @@ class Refresher:
             return Outcome(turn.repository, error="it is not tracked"), turn.check
         if turn.is_hidden and turn.before:
             self.removal.hide_held(turn.repository)
+        if turn.image.private and turn.before and not turn.check.edition:  # its files may be those of a public image
+            self.aftermath.purge(self.publication.publish_again(turn.repository))
         before = None if turn.is_hidden else unpacked_image(turn.before, turn.repository)
         is_ours = self.checks.is_of_this_edition(turn.check) and not turn.is_hidden
         tags = self._tags_asked_for(turn, is_readable=before is not None and is_ours)

@@ -59,7 +59,10 @@ from microbadger.image.describe import (
 from microbadger.image.descriptors import Descriptor, Platform, digest_of, has_digest
 from microbadger.image.differences import DifferenceDocument, difference
 from microbadger.image.documents import (
+    BaseDocument,
     ChartDocument,
+    ConfigDocument,
+    HealthcheckDocument,
     HubDetails,
     ImageDocument,
     LayerDocument,
@@ -96,7 +99,7 @@ from microbadger.image.history import (
 from microbadger.image.labels import KNOWN_FIELDS, Labels, read_base, read_labels, says_something, web_link
 from microbadger.image.manifest import ACCEPT, MANIFEST_TYPES, Index, Manifest, parse_manifest
 from microbadger.image.moves import Move, base_name, change_title, listed, moves_of
-from microbadger.image.parameters import version_without_values
+from microbadger.image.parameters import ROOT, image_without_values, user_of, version_without_values
 from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, described_platform, with_names_only
 from microbadger.image.provenance import read_provenance, unread_provenance
 from microbadger.image.reference import (
@@ -141,7 +144,7 @@ from microbadger.image.tag_patterns import InvalidPatterns, TagPatterns, check_p
 from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
 from microbadger.image.updates import update_for
 from microbadger.image.version_facts import facts_of, related
-from microbadger.image.words import platform_text, short_digest, shortened, size_text
+from microbadger.image.words import platform_text, short_digest, short_reference, shortened, size_text
 
 __all__ = [
     "ACCEPT",
@@ -159,10 +162,12 @@ __all__ = [
     "MOST_SIGHTS",
     "NO_CHANGES",
     "PREFERRED_PLATFORM",
+    "ROOT",
     "SEPARATOR",
     "ArtifactManifest",
     "BaseClaim",
     "BaseContentDocument",
+    "BaseDocument",
     "BaseEntryDocument",
     "BaseMovedDocument",
     "Chains",
@@ -174,10 +179,12 @@ __all__ = [
     "ComparedVersionDocument",
     "ComparisonDocument",
     "Config",
+    "ConfigDocument",
     "DeletedTagDocument",
     "Descriptor",
     "DifferenceDocument",
     "FirstSeen",
+    "HealthcheckDocument",
     "HistoryDocument",
     "HubDetails",
     "ImageDocument",
@@ -253,6 +260,7 @@ __all__ = [
     "hub_details",
     "image_inputs",
     "image_name",
+    "image_without_values",
     "is_bare_signature",
     "is_blank",
     "is_digest",
@@ -297,6 +305,7 @@ __all__ = [
     "sbom_tag",
     "sha_of",
     "short_digest",
+    "short_reference",
     "shortened",
     "shown_at",
     "sights_in",
@@ -310,6 +319,7 @@ __all__ = [
     "unread_provenance",
     "unread_sbom",
     "update_for",
+    "user_of",
     "version_called",
     "version_without_values",
     "versions_by_tag",

@@ -25,6 +25,7 @@ from microbadger.image.documents import (
 )
 from microbadger.image.errors import UnsupportedManifest
 from microbadger.image.fields import read_time
+from microbadger.image.parameters import listed_parameters
 from microbadger.image.platforms import PlatformImage, describe_layers, describe_platform, distinct, main_platform
 from microbadger.image.reference import DOCKER_HUB, Repository
 from microbadger.image.releases import highest_release
@@ -32,7 +33,7 @@ from microbadger.image.tags import LATEST, is_version_tag, most_specific
 from microbadger.image.version_facts import add_facts, facts_of
 
 # Fields of a version's own document that the document of its image lacks.
-_DETAILS = frozenset({"Layers", "DiffIDs", "Config", "ConfigDigest"})
+_DETAILS = frozenset({"Layers", "DiffIDs", "ConfigDigest"})
 _TOO_LARGE = "the document would be too large"
 _ROOM_FOR_RELATIVES_BYTES = 256 * 1024
 _LEAST_SHARE_BYTES = 16 * 1024
@@ -262,7 +263,7 @@ def with_details_of(published: VersionDocument, version: VersionDocument) -> Ver
     """Return a version from the document of its image, with the details from its own, ``published`` document."""
     whole = version.copy()
     whole["Platforms"] = published["Platforms"]
-    for field in _DETAILS & published.keys():
+    for field in (_DETAILS | {"Config"}) & published.keys():
         whole[field] = published[field]  # type: ignore[literal-required]
     return ordered(VersionDocument, whole)
 
@@ -272,8 +273,8 @@ def _on_top(current: VersionDocument, versions: Sequence[VersionDocument]) -> Im
     all_tags = [tag for version in versions for tag in tags_of(version)]
     fields |= {"Id": current["SHA"], "LatestVersion": most_specific(tags_of(current), all_tags)}
     on_top = {key: value for key, value in fields.items() if value or value is False}
-    if "Signatures" in current:
-        on_top["Signatures"] = current["Signatures"]  # an empty list says that there are none
+    # What is empty is known all the same: that there are no signatures, or that the config gives nothing.
+    on_top |= {field: current[field] for field in ("Config", "Signatures") if field in current}
     return on_top  # type: ignore[return-value]
 
 
@@ -281,6 +282,12 @@ def _without_layers(version: VersionDocument) -> VersionDocument:
     short = version.copy()
     for field in _DETAILS:
         short.pop(field, None)  # type: ignore[misc]
+    if "Config" in version:
+        parameters = listed_parameters(version["Config"])
+        if parameters is None:
+            del short["Config"]
+        else:
+            short["Config"] = parameters
     short["Platforms"] = [_without_details(platform) for platform in version["Platforms"]]
     return short
 

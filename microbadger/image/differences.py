@@ -128,7 +128,7 @@ def difference(old: VersionDocument, new: VersionDocument, bounds: Bounds = IN_A
             _add_platforms(found, old, new, room)
             _add(found, "Base", _changed(_recorded(old), _recorded(new), room.base))
             _add(found, "Labels", room.texts(old.get("Labels", {}), new.get("Labels", {})))
-        if "Config" in old and "Config" in new:
+        if all({"Config", "ConfigDigest"} <= version.keys() for version in (old, new)):
             _add_config(found, old["Config"], new["Config"], room)
     if room.left_out:
         found["LeftOut"] = room.left_out

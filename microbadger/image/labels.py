@@ -220,13 +220,6 @@ def commit_url(repository: str, revision: str) -> str | None:
     return f"{root_url}/{page}/{quote(revision)}"
 
 
-def web_link(text: str) -> str | None:
-    """Return a web address as a link that is safe to show, None if it is odd."""
-    match = _WEB_ADDRESS.fullmatch(text) if _is_safe(text) else None
-    origin = None if match is None else _web_origin(match)
-    return None if match is None or origin is None else origin + _escaped(match["rest"] or "")
-
-
 def release_url(repository: str, tag: str) -> str | None:
     """Return the web page of a release at GitHub or GitLab, None for other hosts.
 
@@ -237,6 +230,17 @@ def release_url(repository: str, tag: str) -> str | None:
     if root is None or root[0].release is None:
         return None
     return f"{root[1]}/{root[0].release}/{quote(tag)}"
+
+
+def web_link(text: str) -> str | None:
+    """Return an address that a page may link, None if it is not a safe one of the web.
+
+    >>> web_link("http://ci.example.org/runs/1"), web_link("javascript:alert(1)")
+    ('https://ci.example.org/runs/1', None)
+    """
+    match = _WEB_ADDRESS.fullmatch(text) if _is_safe(text) else None
+    origin = None if match is None else _web_origin(match)
+    return None if match is None or origin is None else origin + _escaped(match["rest"] or "")
 
 
 def _first_value(*values: object) -> str:

@@ -30,6 +30,8 @@ from microbadger.image import (
 )
 from microbadger.site.artifacts import chart_rows, pull_command, version_named
 from microbadger.site.change_rows import change_entries
+from microbadger.site.claim_rows import claim_notes, claim_rows, has_claims
+from microbadger.site.config_rows import VARIABLES_SHOWN, config_table
 from microbadger.site.history_chart import history_chart
 from microbadger.site.label_table import label_table, table_of
 from microbadger.site.markup import FORMATS, BadgeLink, badge_link
@@ -51,6 +53,10 @@ _BADGE_NAMES = {
     "stars": "Stars",
     "base": "Base image",
     "update": "Update",
+    "provenance": "Provenance",
+    "sbom": "SBOM",
+    "signature": "Signature",
+    "user": "User",
 }
 _FORMAT_NAMES = {
     "markdown": "Markdown",
@@ -138,6 +144,7 @@ def image_page(
         layers=layer_rows(version.get("Layers", [])[:_LAYERS_SHOWN]) if version else [],
         unread_parts=unread_parts(version) if version else [],
         cut_parts=cut_parts(version) if version else [],
+        **_blocks_of(version),
         facts=facts_of(version) if version else read_labels({}),
         labels=table_of(version) if version else label_table({}, {}),
         labels_shown=_LABELS_SHOWN,
@@ -252,6 +259,19 @@ def main_platform_of(version: VersionDocument) -> PlatformDocument | None:
         return layers and same_size and platform["LayerCount"] == version["LayerCount"]
 
     return next(filter(is_main, version["Platforms"]), None)
+
+
+def _blocks_of(version: VersionDocument | None) -> dict[str, object]:
+    """Return what the page says of the config of a version, and of where it comes from."""
+    if version is None:
+        return {}
+    platform = main_platform_of(version)
+    return {
+        "config": config_table(version["Config"], platform and platform.get("OS")) if "Config" in version else None,
+        "variables_shown": VARIABLES_SHOWN,
+        "claim_notes": claim_notes(version),
+        "claim_rows": claim_rows(version) if has_claims(version) else [],
+    }
 
 
 def _badge_rows(image: ImageDocument, repository: Repository, tag: str | None, base_url: str) -> list[BadgeRow]:

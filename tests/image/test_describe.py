@@ -25,6 +25,7 @@ from microbadger.image.describe import (
 )
 from microbadger.image.descriptors import Descriptor, Platform
 from microbadger.image.documents import (
+    ConfigDocument,
     HubDetails,
     ImageDocument,
     TagDocument,
@@ -754,3 +755,31 @@ def test_a_config_that_says_nothing_is_not_one_that_is_unknown() -> None:
 
     assert describe_version(APP, digest("a"), OCI_MANIFEST, [known])["Config"] == {}
     assert "Config" not in describe_version(APP, digest("a"), OCI_MANIFEST, [image()])
+
+
+def with_parameters(parameters: ConfigDocument) -> VersionDocument:
+    subject = replace(image(), config=replace(config(), parameters=parameters))
+    return tagged(describe_version(APP, digest("a"), OCI_MANIFEST, [subject]), ["latest"])
+
+
+@pytest.mark.parametrize("parameters", [{}, {"User": "app", "Env": ["A=mañana"]}])
+def test_an_image_has_the_config_of_each_version_and_that_of_the_current_one_on_top(parameters: ConfigDocument) -> None:
+    shown = document(with_parameters(parameters))
+
+    assert shown["Config"] == shown["Versions"][0]["Config"] == parameters
+
+
+def test_a_large_config_is_brief_in_the_document_of_its_image_and_whole_in_that_of_its_version() -> None:
+    whole = with_parameters({"User": "app", "Env": ["A=" + "x" * 5000]})
+    shown = document(whole)
+
+    assert shown["Config"] == shown["Versions"][0]["Config"] == {"User": "app"}
+    assert with_details_of(whole, shown["Versions"][0]) == whole
+    assert list(with_details_of(whole, shown["Versions"][0])) == list(whole)
+
+
+def test_a_config_that_is_unknown_is_not_in_the_document_of_its_image() -> None:
+    shown = document(described("latest"), with_parameters({"User": "x" * 5000}))
+
+    assert "Config" not in shown
+    assert not any("Config" in version for version in shown["Versions"])

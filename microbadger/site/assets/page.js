@@ -15,7 +15,8 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
-/* Texts. They are worded like those of the page, which badges/text.py and site/templating.py write. */
+/* Texts. They are worded like those of the page, which badges/text.py and site/templating.py write. What the page of an
+   image says in rows is in rows.js. */
 
 const ROUNDED = new Intl.NumberFormat("en", {
   minimumFractionDigits: 1,
@@ -233,7 +234,6 @@ function facts(version, url) {
     rows.push(["Commit", link(version.VersionControl.URL, visible(version.VersionControl.Commit))]);
   }
   if (version.License) rows.push(["License", link(version.License.URL, visible(version.License.Code))]);
-  if (version.Base) rows.push(["Base image", visible(version.Base.Name ?? version.Base.Digest)]);
   if (version.Parents?.length) rows.push(["Built on", imageLinks(version.Parents)]);
   if (version.Identical?.length) rows.push(["Identical", imageLinks(version.Identical)]);
   const pages = find("#versions").dataset.pages;
@@ -265,22 +265,24 @@ function artifactView(version, url) {
 }
 
 function versionView(version, url) {
-  const reason = version.Unread;
   if (version.Unsupported) return artifactView(version, url);
-  if (!version.Platforms.length) return [element("p", {}, visible(reason ?? "Not read."))];
+  const reason = version.Unread;
+  const claims = hasClaims(version) ? [element("h3", {}, "Where it comes from"), ...claimsView(version)] : [];
+  if (!version.Platforms.length) return [element("p", {}, visible(reason ?? "Not read.")), ...claims];
   const remarks = notes([...(reason ? [reason] : []), ...(version.Cut ?? [])]);
   const choice = platformChoice(version);
-  const [layers, labels] = [element("div", { class: "shown" }), element("div")];
+  const [layers, config, labels] = [element("div", { class: "shown" }), element("div"), element("div")];
   const draw = () => {
     const index = choice.elements.platform.value;
     layers.replaceChildren(...platformView(version, index));
+    config.replaceChildren(element("h3", {}, "Configuration"), ...configView(version, index));
     const rows = labelsOf(version, version.Platforms[index]);
     labels.replaceChildren(...(rows.length ? [element("h3", {}, "Labels"), definitions("labels", rows)] : []));
   };
   choice.hidden = version.Platforms.length < 2;
   choice.addEventListener("change", draw);
   draw();
-  return [...remarks, choice, layers, facts(version, url), labels];
+  return [...remarks, choice, layers, facts(version, url), config, ...claims, labels];
 }
 
 /* The state of an image, which changes while its page stays as it is */
@@ -350,10 +352,12 @@ function setUpBadges(panel) {
 
 function setUpLayers(section) {
   const form = find("form", section);
-  const draw = async (index) => {
+  const draw = async (choice) => {
     try {
       const version = await read(section.dataset.version);
-      find(".shown", section).replaceChildren(...platformView(version, index ?? mainPlatform(version)));
+      const index = choice ?? mainPlatform(version);
+      find(".shown", section).replaceChildren(...platformView(version, index));
+      find("#configuration .shown")?.replaceChildren(...configView(version, index));
     } catch {
       find(".shown", section).replaceChildren(element("p", {}, "The layers could not be loaded. Try it again later."));
     }
