@@ -174,7 +174,7 @@ class Records:
         """Forget the values of variables that an image published before it was private.
 
         They are in its own document and in those of its versions, also of those that tags moved away from, and in what
-        its changes say. Its document counts as changed: who is making a file of it makes that again.
+        its changes say. Its document counts as changed, so that a file which is being made of it is made again.
         """
         which = {"which": str(repository)}
         if image := unpacked_image(self.packed(connection, repository), repository):
