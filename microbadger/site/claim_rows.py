@@ -89,19 +89,17 @@ def _provenance(version: VersionDocument) -> Iterator[Row]:
 
 def _source(provenance: ProvenanceDocument, version: VersionDocument) -> Iterator[Row]:
     """Yield the source and the commit beside those of the labels."""
-    differs, labelled = provenance.get("Differs", []), version.get("VersionControl")
+    labelled = version.get("VersionControl")
     if "Source" in provenance:
-        label = linked(version["Source"]) if "Source" in version else None
-        yield row("Source", linked(provenance["Source"]), *_beside(label, "Source" in differs))
+        yield _beside("Source", linked(provenance["Source"]), linked(version.get("Source", "")))
     if "Commit" in provenance:
-        label = Part(labelled["Commit"], "code") if labelled else None
-        yield row("Commit", Part(provenance["Commit"], "code"), *_beside(label, "Commit" in differs))
+        yield _beside("Commit", Part(provenance["Commit"], "code"), Part(labelled["Commit"] if labelled else "", "code"))
 
 
-def _beside(label: Part | None, differs: bool) -> list[Part]:
-    if label is None:
-        return []
-    return [_THEY_NAME, label] if differs else [_NAME_THE_SAME]
+def _beside(name: str, claim: Part, label: Part) -> Row:
+    if not label.text:
+        return row(name, claim)
+    return row(name, claim, _NAME_THE_SAME) if label == claim else row(name, claim, _THEY_NAME, label)
 
 
 def _inputs(provenance: ProvenanceDocument) -> Iterator[Row]:

@@ -88,6 +88,12 @@ def test_what_labels_and_provenance_name_differently_is_said() -> None:
     ]
 
 
+def test_a_label_that_is_no_commit_is_shown_beside_the_commit() -> None:
+    labelled = {"VersionControl": {"Type": "git", "URL": "https://github.com/example/web", "Commit": "main"}}
+
+    assert said(Provenance=PROVENANCE, **labelled)["Commit"] == "c0ffee the labels name main"
+
+
 def test_without_labels_there_is_nothing_beside_the_provenance() -> None:
     assert said(Provenance=PROVENANCE)["Commit"] == "c0ffee"
     assert claim_notes(version("1.0", Provenance=PROVENANCE)) == []

@@ -198,15 +198,16 @@ function baseRow(base = {}) {
 const absentRow = (name, version) =>
   row(name, part(isRead(version) && version.UnreadClaims === undefined ? "none" : "not known"));
 
-function beside(label, differs) {
-  if (!label) return [];
-  return differs ? [aside("the labels name"), label] : [aside("the labels name the same")];
+function beside(name, claim, label) {
+  if (!label?.text) return row(name, claim);
+  return label.text === claim.text
+    ? row(name, claim, aside("the labels name the same"))
+    : row(name, claim, aside("the labels name"), label);
 }
 
 function provenanceRows(version) {
   const found = version.Provenance;
   if (!found) return [absentRow("Provenance", version)];
-  const differs = found.Differs ?? [];
   const source = version.Source && linked(version.Source);
   const commit = version.VersionControl && part(version.VersionControl.Commit, "code");
   const builder = [
@@ -225,8 +226,8 @@ function provenanceRows(version) {
   return [
     row("Provenance", part(found.PredicateType, "code"), ...unread),
     ...(builder.length ? [row("Built by", ...builder)] : []),
-    ...(found.Source ? [row("Source", linked(found.Source), ...beside(source, differs.includes("Source")))] : []),
-    ...(found.Commit ? [row("Commit", part(found.Commit, "code"), ...beside(commit, differs.includes("Commit")))] : []),
+    ...(found.Source ? [beside("Source", linked(found.Source), source)] : []),
+    ...(found.Commit ? [beside("Commit", part(found.Commit, "code"), commit)] : []),
     ...given(found.Dockerfile, row("Dockerfile", part(found.Dockerfile, "code"))),
     ...(found.Invocation ? [row("Build", linked(found.Invocation))] : []),
     ...(times.length ? [{ name: "Built", items: times }] : []),
