@@ -306,6 +306,11 @@ def _bounded_version(version: VersionDocument, share_bytes: int) -> VersionDocum
         if field in version:
             short[field], why = bounded_texts(version[field], what, share_bytes)  # type: ignore[literal-required]
             cut += [why] if why else []
+    for field, part, what in (("Provenance", "Inputs", "inputs of the build"), ("SBOM", "Licenses", "licenses")):
+        claim = version.get(field, {})
+        if part in claim and size_bytes(claim) > share_bytes // 4:  # type: ignore[operator]
+            short[field] = {name: value for name, value in claim.items() if name != part}  # type: ignore
+            cut.append(f"The {what} are left out: {_TOO_LARGE}")
     sizes = accumulate(size_bytes(platform) + 1 for platform in version["Platforms"])
     count = max(sum(size <= share_bytes for size in sizes), 1)
     if count < len(version["Platforms"]):

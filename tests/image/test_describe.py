@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -445,6 +446,18 @@ def test_large_annotations_are_bounded_as_labels_are() -> None:
     cut = ["of the config", "7 of 8 annotations are left out: they are too many or too large"]
     assert [(list(version["Annotations"]), version["Cut"]) for version in shown["Versions"]] == [(["0"], cut)] * 9
     assert shown["Versions"][0]["Labels"] == {"a": "mañana"}
+
+
+def test_of_long_claims_the_document_of_their_image_leaves_out_the_lists() -> None:
+    claims: Any = {
+        "Provenance": {"PredicateType": "p", "Inputs": [{"URI": "x" * 5000}]},
+        "SBOM": {"Format": "SPDX", "PackageCount": 5000, "Licenses": {"x" * 5000: 5000}},
+    }
+    versions: list[Any] = [{**described(f"1.{number}", letter="a"), **claims} for number in range(450)]
+    shown = document(*versions)["Versions"]
+    assert {str(version["Provenance"]) for version in shown} == {str({"PredicateType": "p"})}
+    assert {str(version["SBOM"]) for version in shown} == {str({"Format": "SPDX", "PackageCount": 5000})}
+    assert shown[0]["Cut"] == [f"The inputs of the build are {TOO_LARGE}", f"The licenses are {TOO_LARGE}"]
 
 
 def test_of_many_platforms_the_document_of_their_image_has_the_first() -> None:
