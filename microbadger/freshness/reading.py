@@ -138,11 +138,15 @@ class Reader:
             raise _unreadable(error) from error
 
     def referrers(self, digest: str) -> Referrers | None:
-        """Return what refers to a digest; None where the registry has no such lists. Raises Unreadable."""
+        """Return what refers to a digest; None where the registry has no such lists. Raises Unreadable.
+
+        A registry that does not answer well twice is not asked again in this check.
+        """
         try:
             with all_within(_SECONDS_FOR_REFERRERS):
                 return self._ask(lambda: self._remote.referrers(digest), "referrers")
         except RegistryError as error:
+            self._silences["referrers"] += error.temporary and error.status is not None
             raise _unreadable(error) from error
 
     def tagged(self, tag: str) -> str:

@@ -1,8 +1,8 @@
 """Reads the claims about one version, from the cheapest source to the dearest one.
 
-They are in an index beside the images, in the registry's lists of referrers or those that clients keep under a fallback
-tag, and in tags that cosign names after a digest. Only the first of these may name content without a further request.
-Where pulls are limited, one further manifest is read.
+They stand in an index beside the images, in the registry's lists of referrers or those that clients keep under a
+fallback tag, and under tags that cosign names after a digest. Lists and tags show what there is without reading it. To
+read it, one further manifest is pulled where pulls are limited, and four elsewhere.
 """
 
 import re
@@ -52,7 +52,7 @@ from microbadger.image import (
 _MOST_MANIFESTS = 4
 _MOST_WHERE_LIMITED = 1
 _MOST_BLOBS = 10
-_NOT_AFFORDED = "to read it would cost a further pull"
+_NOT_AFFORDED = "reading it would cost one more pull"
 
 _MAY_HOLD_STATEMENTS = re.compile(
     r"application/vnd\.(?:docker\.attestation|in-toto\+|dsse\.envelope|dev\.sigstore\.bundle)", re.ASCII
@@ -154,7 +154,7 @@ class VersionClaims:
         tag = fallback_tag(subject)
         if tag not in self.beside.pushed_at:
             if not self.beside.is_whole:
-                raise Unreadable("it depends on the list of all tags, which was not read", may_pass=True)
+                raise Unreadable("the list of all tags, which can name claims, was not read", may_pass=True)
             return Referrers(), True
         if not self._may_follow(tag):
             raise Unreadable(f"the tag {tag} lists further claims, but {_NOT_AFFORDED}")
@@ -189,7 +189,7 @@ class VersionClaims:
         if self._may_follow(digest):
             self._follow(digest, candidate.subject)
         elif kind == "unknown":
-            self._note(Unreadable(f"there are further claims, but {_NOT_AFFORDED}"))
+            self._note(Unreadable("there are further claims, but reading them would cost one more pull"))
         else:
             self._note_unread(kind, candidate.type_name, _NOT_AFFORDED)
 
@@ -268,7 +268,7 @@ class VersionClaims:
     def _is_counted(self, descriptor: Descriptor) -> bool:
         """Return whether an SBOM was counted before, and use what was found then."""
         counted = self.before.get("SBOM") if self.before else None
-        if counted is None or "Unread" in counted or counted.get("Digest") != descriptor.digest:
+        if counted is None or _is_unread(counted) or counted.get("Digest") != descriptor.digest:
             return False
         self.sbom = counted
         return True
@@ -276,7 +276,7 @@ class VersionClaims:
     def _has(self, kind: str) -> bool:
         """Return whether something of a kind was read."""
         known = {"provenance": self.provenance, "sbom": self.sbom}.get(kind)
-        return known is not None and "Unread" not in known
+        return known is not None and not _is_unread(known)
 
     def _note(self, error: Exception) -> None:
         """Note why claims may be missing; what is sound and of no use is no reason."""
@@ -301,18 +301,20 @@ class VersionClaims:
         }
         found: dict[str, object] = {name: value for name, value in known.items() if value is not None}
         if self.before and (self.troubles or self.signatures is None):
-            last = claims_of(self.before)
-            for name in ("Provenance", "SBOM"):
-                if name in last and "Unread" in found.get(name, {"Unread": ""}):  # type: ignore[operator]
-                    found[name] = last[name]
-            found = {name: value for name, value in last.items() if name != "UnreadClaims"} | found
+            last = {name: value for name, value in claims_of(self.before).items() if name != "UnreadClaims"}
+            found = last | {name: value for name, value in found.items() if name not in last or not _is_unread(value)}
         if self.troubles:
             found["UnreadClaims"] = str(self.troubles[0])
         return found
 
 
+def _is_unread(claim: object) -> bool:
+    """Return whether a claim is there and could not be read."""
+    return isinstance(claim, dict) and "Unread" in claim
+
+
 def subjects_of(version: VersionDocument) -> list[str]:
-    """Return the digests that claims can be about: that of the version, and that of its main platform."""
+    """Return the digests that claims can be about: that of a version, and that of its main platform."""
     return list(dict.fromkeys(filter(None, [version["Digest"], main_platform_digest(version)])))
 
 

@@ -74,5 +74,5 @@ def test_one_manifest_is_read_even_if_nobody_has_told_of_a_limit(bench: Bench) -
     version = survey(bench)
 
     assert bench.fake.asked("GET", "/manifests/") == 3 + 1
-    assert "would cost a further pull" in version["UnreadClaims"]
+    assert "would cost one more pull" in version["UnreadClaims"]
     assert "Signatures" not in version

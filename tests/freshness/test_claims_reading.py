@@ -548,7 +548,7 @@ def test_what_cannot_be_afforded_is_said_to_be_there(bench: Bench, fake: FakeReg
 
     found = check(bench, pushed)
 
-    assert found["SBOM"] == {"Format": "SPDX", "Unread": "to read it would cost a further pull"}
+    assert found["SBOM"] == {"Format": "SPDX", "Unread": "reading it would cost one more pull"}
 
 
 @pytest.mark.parametrize("is_listed", [False, True])
@@ -564,7 +564,7 @@ def test_a_tag_that_cannot_be_afforded_leaves_open_what_it_holds(
     asked(fake)
     bench.check_later()
 
-    assert "would cost a further pull" in found["UnreadClaims"]
+    assert "would cost one more pull" in found["UnreadClaims"]
     assert asked(fake) == ["GET tags/list", "HEAD manifests/latest"]
     assert allowance.used == 4
 
@@ -614,6 +614,17 @@ def test_a_failure_that_may_pass_leaves_the_image_alone_and_is_tried_at_the_next
     assert state.due_at
     assert state.due_at - bench.time > timedelta(hours=-5)
     assert set(claims(bench)) == {"Provenance", "Signatures"}
+
+
+def test_a_registry_that_only_fails_is_asked_twice_in_a_check(bench: Bench, fake: FakeRegistry) -> None:
+    broken(fake, "/referrers/", 500)
+    for number in range(5):
+        fake.push("team/web", f"1.{number}", image(layers=[number + 1]))
+
+    bench.refresh()
+
+    assert fake.asked("GET", "/referrers/") == 2
+    assert all("UnreadClaims" in each for each in bench.record["Versions"])
 
 
 def test_what_was_known_stays_if_it_cannot_be_read_again(bench: Bench, fake: FakeRegistry) -> None:
