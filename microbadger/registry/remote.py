@@ -70,6 +70,7 @@ class RemoteRepository:
         self._shown: set[str] = set()
         self._offers_head = True
         self._silent_heads = 0
+        self._lists_referrers = False
 
     def tags(self, before_page: Callable[[], object] = lambda: None) -> TagList:
         """Return all tags that can be read; what cannot be a tag is left out. Raises no `RegistryError`.
@@ -145,11 +146,13 @@ class RemoteRepository:
             return self._content(Question(path, "referrers", max_bytes, INDEX_TYPE, NO_RETRIES))
 
         try:
-            return read_referrers(ask, self._bad)
+            referrers = read_referrers(ask, self._bad)
         except NotOffered as error:
-            if error.is_general and self._without_referrers is not None:
+            if error.is_general and not self._lists_referrers and self._without_referrers is not None:
                 self._without_referrers.add(host)
             return None
+        self._lists_referrers = True
+        return referrers
 
     @property
     def is_low_on_pulls(self) -> bool:

@@ -62,6 +62,7 @@ class Shelf:
     def __init__(self, manifest: object, blob: object, referrers: list[object], *, has_lists: bool) -> None:
         self.limits_pulls = False
         self.read = 0
+        self.kept_bytes = 0
         self._manifest, self._blob = json.dumps(manifest).encode(), json.dumps(blob).encode()
         self._referrers, self._has_lists = json.dumps({"manifests": referrers}).encode(), has_lists
 
@@ -73,8 +74,9 @@ class Shelf:
         return self._referrers if digest == "list" else self._manifest
 
     def blob(self, descriptor: Descriptor, max_bytes: int, *, is_kept: bool) -> bytes:
-        if descriptor.size_bytes > max_bytes or is_kept is None:
+        if descriptor.size_bytes > max_bytes:
             raise Unreadable("it is too large")
+        self.kept_bytes += is_kept * len(self._blob)
         return self._blob
 
     def referrers(self, _digest: str) -> Referrers | None:

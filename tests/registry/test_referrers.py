@@ -11,6 +11,7 @@ from microbadger.http.client import Network
 from microbadger.http.deadline import all_within
 from microbadger.image.descriptors import digest_of
 from microbadger.image.reference import Repository
+from microbadger.image.referrers import Referrers
 from microbadger.registry.client import Registry
 from microbadger.registry.credentials import Credential
 from microbadger.registry.errors import BadAnswer, Denied, RegistryError, Unreachable
@@ -194,6 +195,17 @@ def test_the_lack_of_a_repository_says_nothing_of_the_others(world: World, code:
     ReferrerLists(world.fake)
 
     assert (first, world.digests()) == (None, [])
+
+
+def test_a_registry_that_has_listed_something_is_believed_to_have_lists(world: World) -> None:
+    ReferrerLists(world.fake)
+    remote = world.remote
+    first = remote.referrers(APP.digest)
+    always(world, 404, b"under repair", "text/plain")
+    second = remote.referrers(digest_of(b"other"))
+    ReferrerLists(world.fake)
+
+    assert (first, second, remote.referrers(APP.digest)) == (Referrers(), None, Referrers())
 
 
 # What is odd, or fails
