@@ -53,7 +53,7 @@ class Helm:
 
 
 class Buildah:
-    """Buildah without root or mounts: the images are plain folders."""
+    """Buildah, which keeps images as plain folders here and so needs no mounts."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

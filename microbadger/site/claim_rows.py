@@ -93,7 +93,8 @@ def _source(provenance: ProvenanceDocument, version: VersionDocument) -> Iterato
     if "Source" in provenance:
         yield _beside("Source", linked(provenance["Source"]), linked(version.get("Source", "")))
     if "Commit" in provenance:
-        yield _beside("Commit", Part(provenance["Commit"], "code"), Part(labelled["Commit"] if labelled else "", "code"))
+        label = labelled["Commit"] if labelled else ""
+        yield _beside("Commit", Part(provenance["Commit"], "code"), Part(label, "code"))
 
 
 def _beside(name: str, claim: Part, label: Part) -> Row:

@@ -44,8 +44,11 @@ from tests.freshness.bench import Bench
 SOURCE = "https://github.com/owner/app.git#refs/heads/main"
 AMD64, ARM64 = image(layers=[1]), image(layers=[2], architecture="arm64")
 INDEX = index(AMD64, ARM64)
-PROVENANCE = statement(buildkit_provenance(source=SOURCE), AMD64)
-PROVENANCE_0_2 = statement(buildkit_provenance_0_2(source=SOURCE), AMD64, predicate_type=SLSA_0_2, version="v0.1")
+# They name no image among their inputs: that would be a base, which is asked for as well.
+PROVENANCE = statement(buildkit_provenance(source=SOURCE, inputs=()), AMD64)
+PROVENANCE_0_2 = statement(
+    buildkit_provenance_0_2(source=SOURCE, inputs=()), AMD64, predicate_type=SLSA_0_2, version="v0.1"
+)
 BILL = statement(spdx([("musl", "MIT"), ("zlib", "Zlib")]), AMD64, predicate_type=SPDX)
 
 
