@@ -201,8 +201,11 @@ class _Look:
         return seconds_left() > 0 and self.failures[repository.registry] < _MOST_FAILURES
 
     def _may_read(self, repository: Repository) -> bool:
+        """Return whether content may be read; that of a tracked image was read before."""
+        if self.reads_left <= 0 or not self._may_ask(repository):
+            return False
         try:
-            return self.reads_left > 0 and self._may_ask(repository) and self._remote(repository).has_pulls_to_spare
+            return self._remote(repository).has_pulls_to_spare or repository in self.surveyor.tracked
         except RegistryError:  # a private base of which the credential cannot be read
             return False
 

@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -180,7 +179,7 @@ def test_a_version_that_is_pushed_anew_is_current_again(bench: Bench) -> None:
     bench.fake.push("team/web", "latest", stack("cdx", "alpine:3.22"))
 
     assert checked_later(bench)["State"] == "current"
-    assert [[*map(len, (each["Changed"], each["BaseMoved"]))] for each in bench.changes] == [[1, 0], [0, 1]]
+    assert [(len(each["Changed"]), len(each["BaseMoved"])) for each in bench.changes] == [(1, 0), (0, 1)]
 
 
 def test_a_base_that_moves_is_no_move_of_a_tag(bench: Bench) -> None:
@@ -222,9 +221,13 @@ def test_an_older_change_is_published_with_an_empty_list(bench: Bench) -> None:
 
 
 def test_only_those_who_want_it_are_told(bench: Bench) -> None:
-    for name, options in {"all": {"wants_base_moved": True}, "none": {}, "others": {"tags": ("1.*",)}}.items():
+    wishes: dict[str, dict[str, Any]] = {
+        "all": {"wants_base_moved": True},
+        "none": {},
+        "others": {"wants_base_moved": True, "tags": ("1.*",)},
+    }
+    for name, wanted in wishes.items():
         url = f"{bench.fake.url}/{name}"
-        wanted = {"wants_base_moved": name != "none", **options}
         bench.notifications.add(bench.repository.familiar, url, is_by_operator=True, format="json", **wanted)
     push_base(bench.fake)
     bench.fake.push("team/web", "latest", stack("abx", "alpine:3.22"))
@@ -422,7 +425,7 @@ def test_a_label_that_the_base_has_too_is_not_ours(bench: Bench) -> None:
 
 
 @pytest.fixture
-def private(tmp_path: Path, fake: FakeRegistry) -> Iterator[Bench]:
+def private(tmp_path: Path, fake: FakeRegistry) -> Bench:
     """A process of an operator who tracks a private base, which has moved."""
     fake.login, fake.users, fake.private = "token", {"alice": "a secret"}, {"team/base", "team/inside"}
     bench = Bench(tmp_path, fake, named="", credentials=lambda _: ALICE)
