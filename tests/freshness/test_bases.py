@@ -4,20 +4,25 @@ import json
 import threading
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from werkzeug.wrappers import Response
 
 from microbadger.freshness.bases import MOST_TAGS
+from microbadger.freshness.last_check import Check
+from microbadger.freshness.requests import CheckRequest
 from microbadger.freshness.tag_choice import Question
 from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.freshness.turns import Turn
 from microbadger.http import all_within
-from microbadger.image.changes import ChangeDocument
+from microbadger.image.base_moves import BaseMovedDocument
+from microbadger.image.changes import ChangeDocument, Changes
 from microbadger.image.descriptors import digest_of
 from microbadger.image.documents import BaseDocument, VersionDocument, format_time, versions_by_tag
 from microbadger.image.reference import Reference, Repository
 from microbadger.registry.credentials import Credential
+from microbadger.store.leases import Lease
 from microbadger.store.tables import CONTENT
 from tests.fakes.allowance import Allowance
 from tests.fakes.registry import FakeImage, FakeRegistry, RawServer, image, index
@@ -430,7 +435,6 @@ def private(tmp_path: Path, fake: FakeRegistry) -> Bench:
     fake.login, fake.users, fake.private = "token", {"alice": "a secret"}, {"team/base", "team/inside"}
     bench = Bench(tmp_path, fake, named="", credentials=lambda _: ALICE)
     bench.list_images(f"{fake.host}/team/base private\n{fake.host}/team/web\n{fake.host}/team/inside private\n")
-    bench.refresher.refresh(Repository(fake.host, "team/base"))
     for path in ("team/web", "team/inside"):
         old = fake.push("team/base", "1", stack("ab"))
         fake.push(path, "latest", stack("abx", f"{fake.host}/team/base:1", old))
@@ -577,6 +581,14 @@ def test_content_of_a_base_is_kept_once(bench: Bench) -> None:
         digests = connection.execute(CONTENT.select()).all()
     assert len(digests) == len({row.digest for row in digests})
     assert bench.fake.asked("GET", f"{ALPINE}/manifests/") == 1  # that of the platform that nobody asked about
+
+
+def test_a_push_of_which_nothing_is_seen_yet_is_followed_up_although_the_base_moved() -> None:
+    repository, push = Repository.parse("owner/app"), CheckRequest(tag=None, asked=1, asked_by="")
+    turn = Turn(repository, cast(Lease, None), None, Check(), [push], None, is_asked_for=False, is_hidden=False)
+    moved = BaseMovedDocument(Kind="base_moved", Name="alpine", NewDigest="", MovedAt="", Tags=[])
+
+    assert turn.late(Changes({}, {}, {}, (moved,))) == [push]
 
 
 def look(bench: Bench, *versions: VersionDocument, repository: Repository | None = None) -> None:
