@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from microbadger.freshness.base_records import BASE_LEASE, Answer, Attempts, BaseRecords, Bases, claims_of
+from microbadger.freshness.base_records import BASE_LEASE, Answer, Attempts, BaseRecords, Bases, base_claims_of
 from microbadger.freshness.broken_content import BrokenContent
 from microbadger.freshness.reading import Reader, Unreadable
 from microbadger.freshness.relatives import LayerStacks
@@ -48,6 +48,7 @@ _MOST_ENTRIES = 100
 _MOST_FAILURES = 2  # of one registry in one check
 _LONGEST_SECONDS = 60.0
 _PART_OF_TIME = 1 / 4
+_KEPT_PART = 1 / 4  # of the pulls
 _LONGEST_WAIT_SECONDS = 10.0
 _POLL_SECONDS = 0.05
 
@@ -66,7 +67,7 @@ class BaseSurveyor:
 
     def look(self, question: Question, versions: Iterable[VersionDocument]) -> None:
         """Ask and read what the bases of these versions are judged by. Raises StoreError and LeaseLost."""
-        described = [version for version in versions if version["Platforms"] and claims_of(version)]
+        described = [version for version in versions if version["Platforms"] and base_claims_of(version)]
         if not described:
             return
         image = question.image
@@ -205,7 +206,7 @@ class _Look:
         if self.reads_left <= 0 or not self._may_ask(repository):
             return False
         try:
-            return self._remote(repository).has_pulls_to_spare or repository in self.surveyor.tracked
+            return self._remote(repository).has_more_pulls_than(_KEPT_PART) or repository in self.surveyor.tracked
         except RegistryError:  # a private base of which the credential cannot be read
             return False
 

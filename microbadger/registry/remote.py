@@ -122,10 +122,9 @@ class RemoteRepository:
         """Whether the reader of content has no more than a tenth of its pulls left."""
         return (self._account or self._session).is_low_on_pulls
 
-    @property
-    def has_pulls_to_spare(self) -> bool:
-        """Whether the reader of content has more than a quarter of its pulls left, for what nobody waits for."""
-        return (self._account or self._session).has_pulls_to_spare
+    def has_more_pulls_than(self, part: float) -> bool:
+        """Return whether the reader of content has more than a part of its pulls left."""
+        return (self._account or self._session).has_more_pulls_than(part)
 
     def _is_shown(self, reference: str) -> bool:
         """Return whether anonymous readers see this: a repository may have tags that only some accounts see."""

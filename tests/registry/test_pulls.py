@@ -68,22 +68,6 @@ def test_pulls_are_low_where_a_tenth_is_left(world: World, remaining: str, limit
     assert world.limits.are_low(HUB, None) is are_low
 
 
-@pytest.mark.parametrize(
-    ("remaining", "limit", "are_to_spare"),
-    [("25", "100", False), ("26", "100", True), ("0", "", False), ("1", "", True), ("51;w=60", "200;w=60", True)],
-)
-def test_pulls_are_to_spare_where_more_than_a_quarter_is_left(
-    world: World, remaining: str, limit: str, are_to_spare: bool
-) -> None:
-    world.hear(remaining, limit)
-
-    assert world.limits.are_to_spare(HUB, None) is are_to_spare
-
-
-def test_pulls_are_to_spare_where_nothing_limits_them(world: World) -> None:
-    assert world.limits.are_to_spare(HUB, None)
-
-
 def test_the_pulls_of_an_account_are_its_own(world: World) -> None:
     world.hear("5", user="robot")
     world.hear("90")
