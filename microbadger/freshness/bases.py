@@ -6,7 +6,7 @@ Only digests that no image has met before are read, and none if few pulls are le
 """
 
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,7 +45,7 @@ MOST_TAGS = 50
 """How many tags of bases are followed for one image in one check."""
 _MOST_READ = 50
 _MOST_ENTRIES = 100
-_MOST_FAILURES = 2  # of one registry in one check
+_MOST_WASTED_SECONDS = 15.0  # in one check, by requests to one registry that failed
 _LONGEST_SECONDS = 60.0
 _PART_OF_TIME = 1 / 4
 _KEPT_PART = 1 / 4  # of the pulls
@@ -103,7 +103,8 @@ class _Look:
     bases: Bases
     followed: set[str] = field(default_factory=set)
     reads_left: int = _MOST_READ
-    failures: Counter[str] = field(default_factory=Counter)
+    wasted_seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    """How long requests to each registry took that failed."""
     remotes: dict[Repository, RemoteRepository] = field(default_factory=dict)
 
     def at(self, version: VersionDocument, chains: Chains) -> None:
@@ -120,7 +121,7 @@ class _Look:
         base = base_of(version, chains, self.bases.known)
         if base and base.repository:
             self._follow(base, version, platform)
-            if base.digest and judged_base(version, chains, self.bases.known).get("State") == "unknown":
+            if base.key and base.digest and judged_base(version, chains, self.bases.known).get("State") == "unknown":
                 self._read(base, base.digest, version, platform)
 
     def _follow(self, claim: BaseClaim, version: VersionDocument, platform: PlatformDocument) -> None:
@@ -149,13 +150,14 @@ class _Look:
                 records.note(self.bases, claim, self._head(claim, repository))
 
     def _head(self, claim: BaseClaim, repository: Repository) -> Answer | None:
+        began_at = time.monotonic()
         try:
             self.question.renew()
             digest = self._remote(repository).head(claim.tag or "")
         except RegistryError:
             digest = None
         if digest is None:
-            self.failures[repository.registry] += 1
+            self._waste(repository, began_at)
         return Answer(digest, self.surveyor.records.now()) if digest else None
 
     def _names(self, claim: BaseClaim) -> str:
@@ -181,11 +183,13 @@ class _Look:
             )
             while (unread := self._next_unread(repository, digest, platform)) and self._may_read(repository):
                 self.reads_left -= 1
+                began_at = time.monotonic()
                 content = _content_of(reader, unread)
-                if content is None and any(isinstance(error, RateLimited) for error in reader.passing):
-                    self.failures[repository.registry] += _MOST_FAILURES
-                    return
-                self.failures[repository.registry] += content is None
+                if content is None:
+                    self._waste(repository, began_at)
+                    if any(isinstance(error, RateLimited) for error in reader.passing):
+                        self.reads_left = 0
+                        return
                 self.surveyor.records.keep(self.bases, repository, unread, content)
 
     def _next_unread(self, repository: Repository, digest: str, platform: PlatformDocument) -> str | None:
@@ -199,7 +203,10 @@ class _Look:
         return key[1] if self.surveyor.records.is_due(self.bases.contents_asked.get(key, Attempts())) else None
 
     def _may_ask(self, repository: Repository) -> bool:
-        return seconds_left() > 0 and self.failures[repository.registry] < _MOST_FAILURES
+        return seconds_left() > 0 and self.wasted_seconds[repository.registry] < _MOST_WASTED_SECONDS
+
+    def _waste(self, repository: Repository, began_at: float) -> None:
+        self.wasted_seconds[repository.registry] += time.monotonic() - began_at
 
     def _may_read(self, repository: Repository) -> bool:
         """Return whether content may be read; that of a tracked image was read before."""

@@ -548,6 +548,22 @@ def test_a_base_that_answers_slowly_takes_a_part_of_the_time(bench: Bench) -> No
     assert judged(bench, version)["State"] == "unknown"
 
 
+def test_bases_that_are_gone_do_not_keep_others_from_being_judged(bench: Bench) -> None:
+    push_base(bench.fake)
+    gone = [described(stack("ab", f"gone{number}", digest_of(b"%d" % number))) for number in range(5)]
+    version = described(stack("abx", "alpine:3.22"))
+    look(bench, *gone, version)
+
+    assert judged(bench, version)["State"] == "current"
+
+
+def test_a_digest_alone_is_not_followed(bench: Bench) -> None:
+    version = described(stack("abx", f"alpine@{push_base(bench.fake)}"))
+    look(bench, version)
+
+    assert (judged(bench, version)["State"], bench.fake.requests) == ("unknown", [])
+
+
 def test_what_is_no_image_is_no_base_with_layers(bench: Bench) -> None:
     legacy = FakeImage(b'{"schemaVersion": 1}', "application/vnd.docker.distribution.manifest.v1+json")
     bench.fake.push(ALPINE, "3.22", legacy)
