@@ -118,7 +118,7 @@ class BaseRecords:
     def of(self, connection: Connection, versions: Iterable[VersionDocument], *, is_private: bool) -> Bases:
         """Return what is known of the bases of versions of one image, which ``is_private`` or everybody's."""
         bases = Bases()
-        claims = {claim: None for version in versions for claim in claims_of(version) if claim.repository}
+        claims = {claim: None for version in versions for claim in base_claims_of(version) if claim.repository}
         for repository in {claim.repository: None for claim in claims if claim.repository}:
             self._open(connection, bases, repository, is_private=is_private)
         self.load(connection, bases, claims, versions)
@@ -252,7 +252,7 @@ class BaseRecords:
                         bases.stale.add(key)
 
 
-def claims_of(version: VersionDocument) -> list[BaseClaim]:
+def base_claims_of(version: VersionDocument) -> list[BaseClaim]:
     """Return every image that may be the base of a version."""
     recorded = recorded_claim(version)
     return [*([recorded] if recorded else []), *image_inputs(version)]

@@ -6,12 +6,12 @@ Only digests that no image has met before are read, and none if few pulls are le
 """
 
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from microbadger.freshness.base_records import BASE_LEASE, Answer, Attempts, BaseRecords, Bases, claims_of
+from microbadger.freshness.base_records import BASE_LEASE, Answer, Attempts, BaseRecords, Bases, base_claims_of
 from microbadger.freshness.broken_content import BrokenContent
 from microbadger.freshness.reading import Reader, Unreadable
 from microbadger.freshness.relatives import LayerStacks
@@ -45,7 +45,7 @@ MOST_TAGS = 50
 """How many tags of bases are followed for one image in one check."""
 _MOST_READ = 50
 _MOST_ENTRIES = 100
-_MOST_FAILURES = 2  # of one registry in one check
+_MOST_WASTED_SECONDS = 15.0  # in one check, by requests to one registry that failed
 _LONGEST_SECONDS = 60.0
 _PART_OF_TIME = 1 / 4
 _LONGEST_WAIT_SECONDS = 10.0
@@ -66,7 +66,7 @@ class BaseSurveyor:
 
     def look(self, question: Question, versions: Iterable[VersionDocument]) -> None:
         """Ask and read what the bases of these versions are judged by. Raises StoreError and LeaseLost."""
-        described = [version for version in versions if version["Platforms"] and claims_of(version)]
+        described = [version for version in versions if version["Platforms"] and base_claims_of(version)]
         if not described:
             return
         image = question.image
@@ -102,7 +102,8 @@ class _Look:
     bases: Bases
     followed: set[str] = field(default_factory=set)
     reads_left: int = _MOST_READ
-    failures: Counter[str] = field(default_factory=Counter)
+    wasted_seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    """How long requests to each registry took that failed."""
     remotes: dict[Repository, RemoteRepository] = field(default_factory=dict)
 
     def at(self, version: VersionDocument, chains: Chains) -> None:
@@ -119,7 +120,7 @@ class _Look:
         base = base_of(version, chains, self.bases.known)
         if base and base.repository:
             self._follow(base, version, platform)
-            if base.digest and judged_base(version, chains, self.bases.known).get("State") == "unknown":
+            if base.key and base.digest and judged_base(version, chains, self.bases.known).get("State") == "unknown":
                 self._read(base, base.digest, version, platform)
 
     def _follow(self, claim: BaseClaim, version: VersionDocument, platform: PlatformDocument) -> None:
@@ -148,13 +149,14 @@ class _Look:
                 records.note(self.bases, claim, self._head(claim, repository))
 
     def _head(self, claim: BaseClaim, repository: Repository) -> Answer | None:
+        began_at = time.monotonic()
         try:
             self.question.renew()
             digest = self._remote(repository).head(claim.tag or "")
         except RegistryError:
             digest = None
         if digest is None:
-            self.failures[repository.registry] += 1
+            self._waste(repository, began_at)
         return Answer(digest, self.surveyor.records.now()) if digest else None
 
     def _names(self, claim: BaseClaim) -> str:
@@ -180,11 +182,13 @@ class _Look:
             )
             while (unread := self._next_unread(repository, digest, platform)) and self._may_read(repository):
                 self.reads_left -= 1
+                began_at = time.monotonic()
                 content = _content_of(reader, unread)
-                if content is None and any(isinstance(error, RateLimited) for error in reader.passing):
-                    self.failures[repository.registry] += _MOST_FAILURES
-                    return
-                self.failures[repository.registry] += content is None
+                if content is None:
+                    self._waste(repository, began_at)
+                    if any(isinstance(error, RateLimited) for error in reader.passing):
+                        self.reads_left = 0
+                        return
                 self.surveyor.records.keep(self.bases, repository, unread, content)
 
     def _next_unread(self, repository: Repository, digest: str, platform: PlatformDocument) -> str | None:
@@ -198,11 +202,17 @@ class _Look:
         return key[1] if self.surveyor.records.is_due(self.bases.contents_asked.get(key, Attempts())) else None
 
     def _may_ask(self, repository: Repository) -> bool:
-        return seconds_left() > 0 and self.failures[repository.registry] < _MOST_FAILURES
+        return seconds_left() > 0 and self.wasted_seconds[repository.registry] < _MOST_WASTED_SECONDS
+
+    def _waste(self, repository: Repository, began_at: float) -> None:
+        self.wasted_seconds[repository.registry] += time.monotonic() - began_at
 
     def _may_read(self, repository: Repository) -> bool:
+        """Return whether content may be read; that of a tracked image was read before."""
+        if self.reads_left <= 0 or not self._may_ask(repository):
+            return False
         try:
-            return self.reads_left > 0 and self._may_ask(repository) and self._remote(repository).has_pulls_to_spare
+            return self._remote(repository).has_pulls_to_spare or repository in self.surveyor.tracked
         except RegistryError:  # a private base of which the credential cannot be read
             return False
 

@@ -2,23 +2,27 @@
 
 import json
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from werkzeug.wrappers import Response
 
 from microbadger.freshness.bases import MOST_TAGS
+from microbadger.freshness.last_check import Check
+from microbadger.freshness.requests import CheckRequest
 from microbadger.freshness.tag_choice import Question
 from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.freshness.turns import Turn
 from microbadger.http import all_within
-from microbadger.image.changes import ChangeDocument
+from microbadger.image.base_moves import BaseMovedDocument
+from microbadger.image.changes import ChangeDocument, Changes
 from microbadger.image.descriptors import digest_of
 from microbadger.image.documents import BaseDocument, VersionDocument, format_time, versions_by_tag
 from microbadger.image.reference import Reference, Repository
 from microbadger.registry.credentials import Credential
+from microbadger.store.leases import Lease
 from microbadger.store.tables import CONTENT
 from tests.fakes.allowance import Allowance
 from tests.fakes.registry import FakeImage, FakeRegistry, RawServer, image, index
@@ -180,7 +184,7 @@ def test_a_version_that_is_pushed_anew_is_current_again(bench: Bench) -> None:
     bench.fake.push("team/web", "latest", stack("cdx", "alpine:3.22"))
 
     assert checked_later(bench)["State"] == "current"
-    assert [[*map(len, (each["Changed"], each["BaseMoved"]))] for each in bench.changes] == [[1, 0], [0, 1]]
+    assert [(len(each["Changed"]), len(each["BaseMoved"])) for each in bench.changes] == [(1, 0), (0, 1)]
 
 
 def test_a_base_that_moves_is_no_move_of_a_tag(bench: Bench) -> None:
@@ -222,9 +226,13 @@ def test_an_older_change_is_published_with_an_empty_list(bench: Bench) -> None:
 
 
 def test_only_those_who_want_it_are_told(bench: Bench) -> None:
-    for name, options in {"all": {"wants_base_moved": True}, "none": {}, "others": {"tags": ("1.*",)}}.items():
+    wishes: dict[str, dict[str, Any]] = {
+        "all": {"wants_base_moved": True},
+        "none": {},
+        "others": {"wants_base_moved": True, "tags": ("1.*",)},
+    }
+    for name, wanted in wishes.items():
         url = f"{bench.fake.url}/{name}"
-        wanted = {"wants_base_moved": name != "none", **options}
         bench.notifications.add(bench.repository.familiar, url, is_by_operator=True, format="json", **wanted)
     push_base(bench.fake)
     bench.fake.push("team/web", "latest", stack("abx", "alpine:3.22"))
@@ -422,12 +430,11 @@ def test_a_label_that_the_base_has_too_is_not_ours(bench: Bench) -> None:
 
 
 @pytest.fixture
-def private(tmp_path: Path, fake: FakeRegistry) -> Iterator[Bench]:
+def private(tmp_path: Path, fake: FakeRegistry) -> Bench:
     """A process of an operator who tracks a private base, which has moved."""
     fake.login, fake.users, fake.private = "token", {"alice": "a secret"}, {"team/base", "team/inside"}
     bench = Bench(tmp_path, fake, named="", credentials=lambda _: ALICE)
     bench.list_images(f"{fake.host}/team/base private\n{fake.host}/team/web\n{fake.host}/team/inside private\n")
-    bench.refresher.refresh(Repository(fake.host, "team/base"))
     for path in ("team/web", "team/inside"):
         old = fake.push("team/base", "1", stack("ab"))
         fake.push(path, "latest", stack("abx", f"{fake.host}/team/base:1", old))
@@ -541,6 +548,22 @@ def test_a_base_that_answers_slowly_takes_a_part_of_the_time(bench: Bench) -> No
     assert judged(bench, version)["State"] == "unknown"
 
 
+def test_bases_that_are_gone_do_not_keep_others_from_being_judged(bench: Bench) -> None:
+    push_base(bench.fake)
+    gone = [described(stack("ab", f"gone{number}", digest_of(b"%d" % number))) for number in range(5)]
+    version = described(stack("abx", "alpine:3.22"))
+    look(bench, *gone, version)
+
+    assert judged(bench, version)["State"] == "current"
+
+
+def test_a_digest_alone_is_not_followed(bench: Bench) -> None:
+    version = described(stack("abx", f"alpine@{push_base(bench.fake)}"))
+    look(bench, version)
+
+    assert (judged(bench, version)["State"], bench.fake.requests) == ("unknown", [])
+
+
 def test_what_is_no_image_is_no_base_with_layers(bench: Bench) -> None:
     legacy = FakeImage(b'{"schemaVersion": 1}', "application/vnd.docker.distribution.manifest.v1+json")
     bench.fake.push(ALPINE, "3.22", legacy)
@@ -574,6 +597,14 @@ def test_content_of_a_base_is_kept_once(bench: Bench) -> None:
         digests = connection.execute(CONTENT.select()).all()
     assert len(digests) == len({row.digest for row in digests})
     assert bench.fake.asked("GET", f"{ALPINE}/manifests/") == 1  # that of the platform that nobody asked about
+
+
+def test_a_push_of_which_nothing_is_seen_yet_is_followed_up_although_the_base_moved() -> None:
+    repository, push = Repository.parse("owner/app"), CheckRequest(tag=None, asked=1, asked_by="")
+    turn = Turn(repository, cast(Lease, None), None, Check(), [push], None, is_asked_for=False, is_hidden=False)
+    moved = BaseMovedDocument(Kind="base_moved", Name="alpine", NewDigest="", MovedAt="", Tags=[])
+
+    assert turn.late(Changes({}, {}, {}, (moved,))) == [push]
 
 
 def look(bench: Bench, *versions: VersionDocument, repository: Repository | None = None) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from microbadger.image.base_moves import BaseMovedDocument
 from microbadger.image.changes import ChangeDocument
 from microbadger.image.documents import VersionDocument
 from microbadger.site.change_rows import ROWS_SHOWN
@@ -60,6 +61,20 @@ def test_a_row_says_what_differs() -> None:
 
 def test_a_row_calls_a_rebuild_one() -> None:
     assert "latest rebuilt without change from" in words(change("latest", Kind="rebuilt"))
+
+
+def test_a_row_names_a_base_that_moved_with_the_tags_under_which_it_did() -> None:
+    base = BaseMovedDocument(
+        Kind="base_moved",
+        Name="docker.io/library/alpine:3.22",
+        OldDigest=OLD["Digest"],
+        NewDigest=NEW["Digest"],
+        MovedAt="2026-11-20T10:00:00Z",
+        Tags=["1.0"],
+    )
+    text = words({**change(), "BaseMoved": [base]})
+
+    assert f"1.0 base image alpine:3.22 has moved from {OLD['SHA'][:12]} to {NEW['SHA'][:12]}" in text
 
 
 def test_a_long_difference_is_shortened() -> None:
