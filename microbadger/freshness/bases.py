@@ -131,7 +131,7 @@ class _Look:
             self.followed.add(claim.key)
             self._ask(claim, version)
         if sights := self.bases.sights.get(claim.key):
-            self._read(claim, sights[-1]["Digest"], version, platform)
+            self._read(claim, sights[-1]["Digest"], version, platform, is_of_tag=True)
 
     def _ask(self, claim: BaseClaim, version: VersionDocument) -> None:
         records, repository = self.surveyor.records, claim.repository
@@ -163,9 +163,17 @@ class _Look:
         sights = self.bases.sights.get(claim.key)
         return sights[-1]["Digest"] if sights else ""
 
-    def _read(self, claim: BaseClaim, digest: str, version: VersionDocument, platform: PlatformDocument) -> None:
+    def _read(
+        self,
+        claim: BaseClaim,
+        digest: str,
+        version: VersionDocument,
+        platform: PlatformDocument,
+        *,
+        is_of_tag: bool = False,
+    ) -> None:
         """Read what a digest names, and of an index the manifest for a platform, unless that was done before."""
-        repository = claim.repository
+        repository, known = claim.repository, self.bases.known
         if repository is None or str(repository) in self.bases.closed:
             return
         if not self._next_unread(repository, digest, platform) or not self._may_read(repository):
@@ -181,6 +189,8 @@ class _Look:
                 renew=self.question.renew,
             )
             while (unread := self._next_unread(repository, digest, platform)) and self._may_read(repository):
+                if is_of_tag and self._remote(repository).limits_pulls and known.names(claim, digest, claim.digest):
+                    return  # it is the recorded one, so its layers matter only when the tag has moved
                 self.reads_left -= 1
                 began_at = time.monotonic()
                 content = _content_of(reader, unread)

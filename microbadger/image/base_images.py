@@ -156,7 +156,7 @@ class _Judgement:
     def document(self) -> BaseDocument:
         """The fields that the judgement adds."""
         sights = list(self.known.of(self.claim))
-        while sights and sights[-1]["Digest"] != self.claim.digest and self._layers(sights[-1]["Digest"]) is None:
+        while sights and not self._is_recorded(sights[-1]["Digest"]) and self._layers(sights[-1]["Digest"]) is None:
             sights.pop()  # it could not be read yet, and what it names may be the same
         if not sights:
             return {}
@@ -166,7 +166,7 @@ class _Judgement:
         earlier = [self.claim.digest, *(sight["Digest"] for sight in sights[:-1])]
         if self._layers(now) and any(map(self._fits, earlier)):
             return {"State": "outdated", "TagDigest": now, **self._move(sights)}
-        return {"State": "current"} if self.known.names(self.claim, now, self.claim.digest) else {}
+        return {"State": "current"} if self._is_recorded(now) else {}
 
     def _move(self, sights: list[SightDocument]) -> BaseDocument:
         """Return when the tag was first seen to name other layers than those that it names no more."""
@@ -177,6 +177,9 @@ class _Judgement:
         is_exact = sights[first]["IsExact"] and (first == 0 or self._layers(sights[first - 1]["Digest"]) is not None)
         moved = BaseDocument(MovedAt=sights[first]["SeenAt"])
         return moved if is_exact else {**moved, "MovedAtIsExact": False}
+
+    def _is_recorded(self, digest: str) -> bool:
+        return self.known.names(self.claim, digest, self.claim.digest)
 
     def _fits(self, digest: str) -> bool:
         """Return whether the version is built on the layers of a digest."""
