@@ -6,7 +6,8 @@ Nothing that fails here makes a check fail.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from microbadger.freshness.findings import Findings
@@ -17,6 +18,7 @@ from microbadger.http import all_within, seconds_left
 from microbadger.image import (
     SignatureDocument,
     VersionDocument,
+    attestation_tag,
     claims_of,
     fallback_tag,
     format_time,
@@ -25,6 +27,7 @@ from microbadger.image import (
     signature_tag,
     with_claims,
 )
+from microbadger.registry import RegistryError
 
 _MOST_SECONDS = 60.0
 _PART_OF_THE_TIME = 1 / 3
@@ -57,7 +60,27 @@ class ClaimsReader:
         if not version["Digest"] or is_blank(version) or "Unsupported" in version:
             return version
         before = self.last.get(version["Digest"])
+        if before is None and self.question.tags is not None:
+            return replace(self, beside=self._tags_of(version))._completed(version, before)
+        return self._completed(version, before)
+
+    def _completed(self, version: VersionDocument, before: VersionDocument | None) -> VersionDocument:
         return with_claims(version, self._with_tags(version, self._fields(version, before), before))
+
+    def _tags_of(self, version: VersionDocument) -> TagsBeside:
+        """Return the tags that are made of the digests of a version, since a check of a few tags reads no list.
+
+        They are asked about one by one, and not at all if nothing shows that the image has any.
+        """
+        if self.last and all(last.get("Signatures") == [] for last in self.last.values() if last["Platforms"]):
+            return TagsBeside(is_whole=True)
+        subjects = subjects_of(version)
+        tags = [make(subject) for subject in subjects for make in (fallback_tag, signature_tag, attestation_tag)]
+        answers: dict[str, bool | None] = {}
+        with suppress(RegistryError):
+            answers = {tag: self.reader.has_tag(tag) for tag in tags}
+        there = {tag: None for tag, is_there in answers.items() if is_there}
+        return TagsBeside(there, is_whole=bool(answers) and None not in answers.values())
 
     def _fields(self, version: VersionDocument, before: VersionDocument | None) -> dict[str, object]:
         """Return the claims that were read last, or those that are read now if there is a reason to."""

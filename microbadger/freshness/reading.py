@@ -155,6 +155,10 @@ class Reader:
         except RegistryError as error:
             raise _unreadable(error) from error
 
+    def has_tag(self, tag: str) -> bool | None:
+        """Return whether there is a tag, None where that is not known."""
+        return self._ask(lambda: self._remote.has_tag(tag))
+
     @property
     def limits_pulls(self) -> bool:
         """Whether the registry limits how many manifests may be read."""

@@ -101,6 +101,14 @@ class RemoteRepository:
         self._shown.add(reference)
         return digest
 
+    def has_tag(self, tag: str) -> bool | None:
+        """Return whether there is a tag, None where the registry does not say; this is not a pull."""
+        try:
+            answer = self._session.head(Question(f"manifests/{tag}", "head", 0, ACCEPT, _FINAL_FOR_HEAD))
+        except RegistryError:
+            return None
+        return {200: True, 404: False}.get(answer.status)
+
     def manifest(self, reference: str) -> RawManifest:
         """Return the manifest or index that a tag or digest names; one that does not match its digest is refused.
 

@@ -421,19 +421,48 @@ def test_a_list_of_tags_that_is_not_whole_does_not_show_that_there_is_no_signatu
     assert (first, claims(bench)) == ({}, {"Signatures": []})
 
 
-def test_a_push_leaves_open_what_only_the_list_of_tags_tells(bench: Bench, fake: FakeRegistry) -> None:
-    check(bench, INDEX)
+def push_signed(bench: Bench) -> None:
     pushed = image(layers=[7])
-    fake.push("team/web", cosign_tag(pushed, "sig"), image())
-    fake.push("team/web", "latest", pushed)
+    bench.fake.push("team/web", cosign_tag(pushed, "sig"), image())
+    bench.fake.push("team/web", "latest", pushed)
+    asked(bench.fake)
     bench.ask("latest")
     bench.refresher.refresh_requested(bench.repository)
 
+
+def test_a_push_of_an_image_that_never_had_tags_of_cosign_does_not_ask_for_them(
+    bench: Bench, fake: FakeRegistry
+) -> None:
+    check(bench, INDEX)
+    push_signed(bench)
+
     after_push = claims(bench)
+    requests = asked(fake)
     bench.refresh()
 
-    assert set(after_push) == {"UnreadClaims"}
+    assert after_push == {"Signatures": []}
+    assert requests == ["HEAD manifests/latest", "GET manifests/…"]
     assert claims(bench) == {"Signatures": [{"Kind": "cosign"}]}
+
+
+def test_a_push_of_an_image_that_was_signed_asks_for_the_tags_of_the_new_version(
+    bench: Bench, fake: FakeRegistry
+) -> None:
+    fake.push("team/web", cosign_tag(INDEX, "sig"), image())
+    check(bench, INDEX)
+    push_signed(bench)
+
+    assert claims(bench) == {"Signatures": [{"Kind": "cosign"}]}
+    assert [request.partition("sha256-")[0] for request in asked(fake)].count("HEAD manifests/") == 3
+
+
+def test_a_push_leaves_open_what_the_registry_does_not_say(bench: Bench, fake: FakeRegistry) -> None:
+    fake.push("team/web", cosign_tag(INDEX, "sig"), image())
+    check(bench, INDEX)
+    fake.always("/manifests/sha256-", lambda _: Response(status=500))
+    push_signed(bench)
+
+    assert set(claims(bench)) == {"UnreadClaims"}
 
 
 # Signatures that come later

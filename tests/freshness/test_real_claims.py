@@ -86,7 +86,7 @@ def shelf(tmp_path: Path, real_registry: RunningRegistry, image_maker: ImageMake
 
 @pytest.mark.parametrize("as_artifact", [False, True])
 def test_attestations_beside_an_image_are_read_once(shelf: Shelf, as_artifact: bool) -> None:
-    built = statement(buildkit_provenance(source=SOURCE), shelf.app)
+    built = statement(buildkit_provenance(source=SOURCE, inputs=()), shelf.app)
     listed = statement(spdx(), shelf.app, predicate_type=SPDX)
     made = attestation(shelf.app, built, listed, as_artifact=as_artifact)
     shelf.push(replace(attested_index((shelf.app, made)), children=(made,)), "latest")

@@ -42,6 +42,7 @@ def leading_somewhere(document: dict[str, Any]) -> dict[str, Any]:
     parameters, paths = narrow["components"]["parameters"], narrow["paths"]
     parameters["Repository"]["schema"] = {"enum": NAMES}
     parameters["Image"]["schema"] = {"enum": [*NAMES, "example/web:1.2.0", "example/web:nope"]}
+    parameters["FeedTag"]["schema"] = {"enum": ["1.*", "!latest"]}  # a pattern such as !* excludes every tag
     parameters["NotificationID"]["schema"] = {"enum": [NOTIFICATION, NONE]}
     # What the others ask about must not go away, nor may a message be sent to where a made-up address leads.
     untrack = paths["/v1/images/{image}"]["delete"]
