@@ -89,7 +89,7 @@ from microbadger.image.sentences import difference_lines
 from microbadger.image.shapes import has_shape, parse_kept
 from microbadger.image.strict_json import parse_json, parse_object
 from microbadger.image.tag_patterns import InvalidPatterns, TagPatterns, check_patterns
-from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
+from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific, release_tag
 from microbadger.image.updates import update_for
 from microbadger.image.version_facts import facts_of, related
 from microbadger.image.words import platform_text, short_digest, shortened, size_text
@@ -192,6 +192,7 @@ __all__ = [
     "read_labels",
     "read_time",
     "related",
+    "release_tag",
     "releases_document",
     "says_something",
     "sha_of",

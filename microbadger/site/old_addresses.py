@@ -26,6 +26,7 @@ HERE = ""
 _HOOKS = "hooks.microbadger.com"
 _LONGEST_ADDRESS = 2000  # characters
 _MOST_PARAMETERS = 50
+_MOST_PARTS_WITH_TAG, _MOST_PARTS = 3, 5
 _PICTURE = re.compile(r"(?P<stem>.+)\.(?P<suffix>svg|json|png|gif|jpe?g)", re.IGNORECASE)
 _OLD_TOKEN = re.compile(r"[A-Za-z0-9_-]{27}=", re.ASCII)
 _ARCHITECTURE = re.compile(r"[a-z0-9_]+(?:/[a-z0-9]+)?", re.ASCII)
@@ -144,7 +145,7 @@ def _shields(old: _Old) -> Successor | None:
     match old.parts:
         case ["microbadger" | "imagelayers", kind, *name] if kind in _OF_MICROBADGER:
             name = name[1:] if len(name) > 1 and name[0] == kind else name  # as its first addresses had it
-            return _badge_of_parts(old, _OF_MICROBADGER[kind], name)
+            return _badge_of_parts(old, _OF_MICROBADGER[kind], name) if len(name) <= _MOST_PARTS_WITH_TAG else None
         case ["docker", kind, user, repository, *rest] if kind in _OF_DOCKER:
             return _badge_of_parts(old, _OF_DOCKER[kind], [user, repository, *rest])
     return None
@@ -208,7 +209,7 @@ HOSTS = tuple(filter(None, _READ))
 
 def _badge_of_parts(old: _Old, badge_type: str, parts: list[str]) -> Successor | None:
     """Return the badge of ``[user/]name[/tag[/architecture[/variant]]]``, whose last part may have an ending."""
-    if not 1 <= len(parts) <= 5:
+    if not 1 <= len(parts) <= _MOST_PARTS:
         return None
     stem, suffix = _without_ending(parts[-1])
     user_and_name, rest = [*parts[:-1], stem][:2], [*parts[:-1], stem][2:]

@@ -17,8 +17,8 @@ from microbadger.web.answers import FRESH, answer
 _SEVERAL_SLASHES = re.compile(r"/{2,}")
 _WITH_IMAGES = ("/images/", "/v1/images", "/badges/", "/microbadger/", "/imagelayers/", "/docker/", "/ghcr-badge/")
 _OLD = (
-    *("/microbadger/<path:_>", "/imagelayers", "/imagelayers/<path:_>", "/docker/<path:_>", "/ghcr-badge/<path:_>"),
-    *("/image/<path:_>", "/registry/<_>/images/<path:_>", "/labels", "/about"),
+    *("/microbadger/<path:badge>", "/imagelayers", "/imagelayers/<path:badge>", "/docker/<path:badge>"),
+    *("/ghcr-badge/<path:badge>", "/image/<path:name>", "/registry/<registry>/images/<path:name>", "/labels", "/about"),
 )
 # What may stand as it is; a backslash may not, for browsers take it for a slash.
 _PATH_CHARACTERS = "/:@!$&'()*+,;=~[]"
@@ -50,7 +50,7 @@ class Redirects:
         path = lower_case(request.path)
         return self._redirect(path) if path and request.method in ("GET", "HEAD") else None
 
-    def to_successor(self, _: str = "") -> Response:
+    def to_successor(self, **_: str) -> Response:
         """Redirect from an address that another service had for the same thing."""
         found = successor(HERE, request.path, request.query_string.decode("latin-1"))
         if found is None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app import create_app
 from microbadger.settings import Settings
-from microbadger.web.redirects import badge_path, single_slashes
+from microbadger.web.redirects import lower_case, single_slashes
 from tests.running_service import RunningService
 
 BADGES = "/badges"
@@ -118,7 +118,7 @@ def test_who_follows_an_old_address_finds_a_badge(app: Flask, method: str) -> No
         "/microbadger/layers/ma%C3%B1ana/web",
         "/microbadger/layers/example/web%0D%0ASet-Cookie:x",
         "/microbadger/layers/example/web%0A",
-        "/microbadger/layers/example/web:1.0",
+        "/microbadger/layers/example/web:1.0/1.0",
         "/microbadger/layers/example/web/-x",
         "/microbadger/layers/a/b/c/d",
         "/microbadger/stars/example/web",
@@ -139,11 +139,17 @@ def test_no_address_leads_to_another_host(app: Flask, text: str) -> None:
 
 
 @given(st.text())
-def test_what_is_made_of_an_old_address_is_a_path_or_nothing(text: str) -> None:
-    merged, badge = single_slashes(text), badge_path("layers", text)
+def test_a_path_without_slashes_too_many_has_none(text: str) -> None:
+    merged = single_slashes(text)
 
     assert merged is None or "//" not in merged
-    assert badge is None or badge.startswith("badges/layers/")
+
+
+@given(st.sampled_from(["/badges/size/", "/images/"]), st.text("AbC/:._-") | st.text())
+def test_a_path_in_lower_case_differs_in_nothing_else(start: str, text: str) -> None:
+    found = lower_case(f"{start}{text}.svg")
+
+    assert found is None or found.lower() == f"{start}{text}.svg".lower().rstrip("/")
 
 
 def test_a_webhook_is_not_redirected_for_its_body_would_be_lost(host: str) -> None:
