@@ -35,7 +35,7 @@ class Redirects:
         """Return the routes, ready to be registered with an app."""
         routes = Blueprint("redirects", __name__)
         routes.before_app_request(self.to_single_slashes)
-        routes.before_app_request(self.to_lower_case)
+        routes.before_app_request(self.to_tidied)
         for rule in _OLD:
             routes.add_url_rule(rule, view_func=self.to_successor, methods=["GET"], strict_slashes=False)
         return routes
@@ -45,9 +45,9 @@ class Redirects:
         path = single_slashes(request.environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace"))
         return self._redirect(path) if path and request.method in ("GET", "HEAD") else None
 
-    def to_lower_case(self) -> Response | None:
-        """Redirect from a page or a badge whose image is in upper case; leave any other address to its own route."""
-        path = lower_case(request.path)
+    def to_tidied(self) -> Response | None:
+        """Redirect from a page or a badge whose address is untidy; leave any other address to its own route."""
+        path = tidied(request.path)
         return self._redirect(path) if path and request.method in ("GET", "HEAD") else None
 
     def to_successor(self, **_: str) -> Response:
@@ -76,14 +76,18 @@ def single_slashes(path: str) -> str | None:
     return merged if merged != path and is_about_images else None
 
 
-def lower_case(path: str) -> str | None:
-    """Return the path of a page or a badge with the name of its image in lower case; None where it is, or is no name.
+def tidied(path: str) -> str | None:
+    """Return the path of a page or a badge with its image in lower case, and of a badge without a slash at its end.
 
-    >>> lower_case("/badges/version/Example/Web:V1.svg")
+    It is None where nothing is to be tidied, or it is not a path of an image.
+
+    >>> tidied("/badges/version/Example/Web:V1.svg/")
     '/badges/version/example/web:V1.svg'
     """
-    if path == path.lower() or not path.startswith(("/images/", "/badges/")):
+    is_badge = path.startswith("/badges/")
+    is_untidy = path != path.lower() or (is_badge and path.endswith("/"))
+    if not is_untidy or not (is_badge or path.startswith("/images/")):
         return None
-    found = successor(HERE, path)
-    differs_in_case = found and found.path != path.rstrip("/") and found.path.lower() == path.rstrip("/").lower()
-    return found.path if found and differs_in_case else None
+    found, stem = successor(HERE, path), path.removesuffix("/")
+    is_same = found is not None and found.path.lower() == stem.lower()
+    return found.path if found and is_same and found.path != (path if is_badge else stem) else None
