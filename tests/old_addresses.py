@@ -1,4 +1,4 @@
-"""Addresses as they stand in READMEs, where the same is now, and what a badge says there, for tests of all that reads them.
+"""Addresses as they stand in READMEs, where the same thing is now, and what a badge says there.
 
 The images are those of `tests.web.test_old_addresses`.
 """
@@ -46,7 +46,9 @@ DEAD = [
         "/badges/version/example/web.svg?color=red&label=my%20web",
         "my web: 1.2",
     ),
-    Form(f"{IMAGES}/version/ghcr.io/example/web:1.1.svg", "/badges/version/ghcr.io/example/web:1.1.svg", "version: 1.1"),
+    Form(
+        f"{IMAGES}/version/ghcr.io/example/web:1.1.svg", "/badges/version/ghcr.io/example/web:1.1.svg", "version: 1.1"
+    ),
     Form(f"{IMAGES}/image/Example/Web.svg", "/badges/image/example/web.svg", NEW_IMAGE),
     Form(f"{IMAGES}/image/example/web.svg/", "/badges/image/example/web.svg", NEW_IMAGE),
     Form(f"{IMAGES}//image/example//web.svg", "/badges/image/example/web.svg", NEW_IMAGE),
@@ -94,7 +96,11 @@ DEAD = [
         "/badges/size/example/web:1.0.svg",
         "size: 1.0 KiB",
     ),
-    Form(f"{SHIELDS}/microbadger/layers/layers/example%2Fweb%2F1.0.svg", "/badges/layers/example/web:1.0.svg", "layers: 2"),
+    Form(
+        f"{SHIELDS}/microbadger/layers/layers/example%2Fweb%2F1.0.svg",
+        "/badges/layers/example/web:1.0.svg",
+        "layers: 2",
+    ),
     Form(f"{SHIELDS}/microbadger/layers/Example/Web.svg", "/badges/layers/example/web.svg", "layers: 1"),
     Form(
         f"{SHIELDS}/microbadger/image-size/example/web.svg?colorA=333&colorB=94398d&style=for-the-badge&logoColor=fff",
@@ -135,7 +141,9 @@ FOREIGN = [
         "docker: 2.0",
     ),
     Form(f"{SHIELDS}/docker/version/example/web.json", "/badges/version/example/web.json"),
-    Form(f"{SHIELDS}/docker/pulls/example/web.svg?style=flat", "/badges/pulls/example/web.svg?style=flat", "pulls: 1.2k"),
+    Form(
+        f"{SHIELDS}/docker/pulls/example/web.svg?style=flat", "/badges/pulls/example/web.svg?style=flat", "pulls: 1.2k"
+    ),
     Form(f"{SHIELDS}/docker/stars/example/web.svg", "/badges/stars/example/web.svg", "stars: 5"),
     Form(f"{BADGEN}/pulls/example/web?icon=docker&label=a+b", "/badges/pulls/example/web.svg?label=a+b", "a b: 1.2k"),
     Form(f"{BADGEN}/stars/library/alpine", "/badges/stars/library/alpine.svg", "stars: 0"),
@@ -156,7 +164,11 @@ FOREIGN = [
         "size: 2.0 KiB",
     ),
     Form(f"{GHCR}/example/web/size", "/badges/size/ghcr.io/example/web.svg", "size: 3.0 KiB"),
-    Form(f"{GHCR}/example/web/size?tag=1.1&label=a%2Fb", "/badges/size/ghcr.io/example/web:1.1.svg?label=a%2Fb", "a/b: 3.0 KiB"),
+    Form(
+        f"{GHCR}/example/web/size?tag=1.1&label=a%2Fb",
+        "/badges/size/ghcr.io/example/web:1.1.svg?label=a%2Fb",
+        "a/b: 3.0 KiB",
+    ),
     Form(f"{GHCR}/Example/web/latest_tag?trim=major", "/badges/version/ghcr.io/example/web.svg", "version: 1.1"),
     Form(
         f"{GHCR}/example/web/latest_tag?color=%2310a6cb&ignore=sha*.sig%2Clatest&label=tag&trim=",

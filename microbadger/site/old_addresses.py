@@ -43,12 +43,9 @@ _OF_DOCKER = {
     "layers": "layers",
 }
 _OF_ALL_TAGS = {"pulls", "stars"}
-# What the parameters of a badge are called here. Those that are not named, such as logo and cacheSeconds, mean nothing.
-_DRAWING = {
-    **dict.fromkeys(("style", "label", "color", "labelColor", "platform", "prerelease"), ""),
-    "colorA": "labelColor",
-    "colorB": "color",
-}
+# The parameters of a badge. Those that are not named, such as logo and cacheSeconds, mean nothing here.
+_DRAWING = frozenset({"style", "label", "color", "labelColor", "platform", "prerelease"})
+_OLDER_NAMES = {"colorA": "labelColor", "colorB": "color"}
 _OF_LISTS = ("query", "page")
 
 
@@ -111,7 +108,7 @@ def standing(host: str, path: str) -> Standing | None:
     read = _READ.get(host.lower())
     if read is _shields:
         return Standing.ALIVE if first == "docker" else Standing.DEAD if first in _DEAD_OF_SHIELDS else None
-    if read is _badgen:
+    if read in (_badgen, _flat_badgen):
         return Standing.ALIVE if first == "docker" else None
     if read is _ghcr_badge:
         return Standing.ALIVE
@@ -270,12 +267,14 @@ def _paths(name: str, reference: Reference) -> ImagePaths:
 
 
 def _drawing(old: _Old, reference: Reference, architecture: str) -> str:
-    """Return the query of a badge: a name of today comes before an older one for the same."""
+    """Return the query of a badge: the name that a parameter has today comes before an older one."""
     drawn: dict[str, str] = {}
-    for is_older in (False, True):
-        for name, value in old.parameters:
-            if name in _DRAWING and bool(_DRAWING[name]) is is_older:
-                drawn.setdefault(_DRAWING[name] or name, value)
+    for name, value in old.parameters:
+        newer = _OLDER_NAMES.get(name)
+        if newer and not any(key == newer for key, _ in old.parameters):
+            drawn.setdefault(newer, value)
+        elif name in _DRAWING:
+            drawn.setdefault(name, value)
     if _ARCHITECTURE.fullmatch(architecture):
         drawn.setdefault("platform", f"linux/{architecture}")
     if old.value("sort") == "semver" and reference.tag is None:

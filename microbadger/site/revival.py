@@ -17,20 +17,18 @@ _HOST = "|".join(map(re.escape, sorted(HOSTS, key=len, reverse=True)))
 _OTHER = "https?(?::|%3A)(?:/|%2F){2}"  # an address does not go on where another one begins
 # What https://www.rfc-editor.org/rfc/rfc3986#section-2 has, but for what formats put around addresses. A template can
 # be in the place of a part, parentheses come in pairs, and an entity of HTML ends an address.
-_CHARACTER = (
-    r"[\w\-.~:/@!*+,;=%?#]|\$\w+|\$?\{[\w.$-]*\}|\([^\s()<>\"'\[\]]*\)|&(?!(?:quot|apos|lt|gt|nbsp|\#\w+);)"
-)
+_CHARACTER = r"[\w\-.~:/@!*+,;=%?#]|\$\w+|\$?\{[\w.$-]*\}|\([^\s()<>\"'\[\]]*\)|&(?!(?:quot|apos|lt|gt|nbsp|\#\w+);)"
 _QUOTED_CHARACTER = "|".join([r"[\w\-.~/:]", *(f"%{ord(character):02X}" for character in "-_.~:/@!$&*+,;=%?#{}")])
 _ADDRESS = re.compile(
     rf"""
-    (?:(?<![\w+./-])https?:|(?<![\w:./-]))//
-    (?:{_HOST})(?::80|:443)?(?!\.?[\w@-]|:\d)
+    (?:(?<![A-Z0-9+./-])https?:|(?<![\w:./-]))//
+    (?:{_HOST})(?::(?:80|443))?(?!\.?[\w@-]|:\d)
     (?:[/?\#](?:(?!{_OTHER})(?:{_CHARACTER}))*)?
     |
-    (?:(?<![\w+./-])|(?<=%[0-9A-F][0-9A-F])(?<!%2F))
+    (?:(?<![A-Z0-9+./-])|(?<=%[0-9A-F][0-9A-F])(?<!%2F))
     (?P<quoted>
         https?(?:%3A[/%]|:%)(?:2F)?(?:/|%2F)
-        (?:{_HOST})(?!\.?[\w@-]|%3A\d)
+        (?:{_HOST})(?:(?::|%3A)(?:80|443))?(?!\.?[\w@-]|(?::|%3A)\d)
         (?:(?:/|%2F|%3F|%23)(?:(?!{_OTHER})(?:{_QUOTED_CHARACTER}))*)?
     )
     """,

@@ -17,7 +17,7 @@ LABELS = {
     "org.label-schema.vcs-ref": "1a2b3c4d5e6f78901a2b3c4d5e6f78901a2b3c4d",
     "org.label-schema.vcs-url": "https://github.com/example/web",
 }
-# Paths that were a host's own here stand below a name: those of badges that say nothing else of the service they are of.
+# Where the paths of hosts stand that say nothing of the service that they are of.
 BELOW = {
     "badge.imagelayers.io": "/imagelayers",
     "badge-imagelayers.iron.io": "/imagelayers",
