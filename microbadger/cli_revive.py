@@ -76,7 +76,7 @@ def revive(context: click.Context, paths: Sequence[Path], dry_run: bool, is_trac
         images = [TrackedImage(repository) for repository in missing]
         context.invoke(track, images=images, private=False, no_wait=False)
     if findings.failures:
-        raise click.ClickException(f"{len(findings.failures)} files could not be changed.")
+        raise click.ClickException(f"{_count(len(findings.failures), 'file')} could not be changed.")
 
 
 def _text_files(path: Path) -> Iterator[Path]:

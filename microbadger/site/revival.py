@@ -40,6 +40,7 @@ _PUNCTUATION = ".,;:!?*_~"
 # What follows an address that goes on with what addresses are not made of: a template, or an escaped or foreign letter.
 _GOES_ON = re.compile(rf"[${{]|\\[_.-]|[^\W\u2e80-\U0010ffff]|{_OTHER}", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"<[\w -]+>", re.ASCII)
+_TOKEN = re.compile(r"[\w-]{20,}(?:=|%3D)", re.ASCII | re.IGNORECASE)  # of a webhook
 _UNQUOTED = "/:=@,+${}"
 
 
@@ -108,12 +109,11 @@ class Reviver:
         ampersand = "&amp;" if "&amp;" in address.query else "&"
         target = successor(host, path, address.query.replace(ampersand, "&"), address.fragment)
         if target is None or (found.goes_on and not (target.is_webhook and path.endswith("/"))):
-            revival.unplaced.append(Unplaced(line, _without_token(found.text, is_webhook="hooks." in host)))
+            revival.unplaced.append(Unplaced(line, _TOKEN.sub("…", found.text)))
             return found.text
         new = found.written(self._url(target, ampersand))
         if new != found.text:
-            old_and_new = (_without_token(text, is_webhook=target.is_webhook) for text in (found.text, new))
-            revival.changes.append(Change(*old_and_new))
+            revival.changes.append(Change(*(_TOKEN.sub("…", address) for address in (found.text, new))))
         _note(target, revival)
         return new
 
@@ -186,10 +186,3 @@ def _note(target: Successor, revival: Revival) -> None:
     for noted in (revival.images, revival.hooked) if target.is_webhook else (revival.images,):
         if target.image.repository not in noted:
             noted.append(target.image.repository)
-
-
-def _without_token(address: str, *, is_webhook: bool) -> str:
-    if not is_webhook:
-        return address
-    stem, slash, token = re.split("(.*)(/|%2F)", address, maxsplit=1, flags=re.IGNORECASE)[1:]
-    return f"{stem}{slash}{'…' if token else ''}"

@@ -73,7 +73,7 @@ def asked(host: str, target: str, method: str = "GET") -> tuple[int, str | None]
         ("/labels", "/"),
         ("/about/", "/"),
         ("/imagelayers/?images=example/web:1.0", "/images/example/web:1.0"),
-        ("/docker/v/example/web/?style=%22&label=%C3%A9+a", f"{BADGES}/version/example/web.svg?style=%22&label=%C3%A9+a"),
+        ("/docker/v/example/web/?label=%C3%A9+a%22", f"{BADGES}/version/example/web.svg?label=%C3%A9+a%22"),
         ("/microbadger/image-size/example/web", f"{BADGES}/size/example/web.svg"),
         ("/microbadger/image-size/example/web.svg", f"{BADGES}/size/example/web.svg"),
         ("/microbadger/image-size/example/web/1.2", f"{BADGES}/size/example/web:1.2.svg"),
