@@ -108,7 +108,7 @@ class Reviver:
             return found.text
         ampersand = "&amp;" if "&amp;" in address.query else "&"
         target = successor(host, path, address.query.replace(ampersand, "&"), address.fragment)
-        if target is None or (found.goes_on and not (target.is_webhook and path.endswith("/"))):
+        if target is None or (found.goes_on and not (target.is_webhook and target.path.endswith("/"))):
             revival.unplaced.append(Unplaced(line, _TOKEN.sub("…", found.text)))
             return found.text
         new = found.written(self._url(target, ampersand))
