@@ -26,7 +26,7 @@ from microbadger.site.paths import (
     list_page_number,
     list_page_path,
 )
-from microbadger.site.revival import Change, Revival, Reviver, Unplaced
+from microbadger.site.revival import Revival, Reviver
 from microbadger.site.search import search, searchable
 from microbadger.site.templating import CONTENT_SECURITY_POLICY
 from microbadger.site.tree import NotRemoved, Overtaken, PublicTree, PublishError, Seen, remove_all
@@ -51,7 +51,6 @@ __all__ = [
     "STATES",
     "SVG",
     "BucketAddress",
-    "Change",
     "ImageFiles",
     "ImagePaths",
     "ListEntry",
@@ -65,7 +64,6 @@ __all__ = [
     "Reviver",
     "Seen",
     "SiteOptions",
-    "Unplaced",
     "absent_page",
     "addresses",
     "badge_link",
