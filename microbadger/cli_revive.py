@@ -8,10 +8,9 @@ from stat import S_IMODE, S_ISREG
 from urllib.parse import urlsplit
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 
-from microbadger.cli import Tools, track
+from microbadger.cli import Tools, errors_as_sentences, tools_as_served, track
 from microbadger.freshness import TrackedImage
 from microbadger.image import Repository
 from microbadger.site import Revival, Reviver
@@ -45,13 +44,18 @@ class _Findings:
     left_alone: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
+    def fail(self, error: OSError) -> None:
+        """Note what cannot be read or written."""
+        self.failures.append(f"{_shown(Path(os.fsdecode(error.filename)))}: {error.strerror}")
+
     def add(self, file: Path, revival: Revival) -> None:
+        """Note what was found in a file."""
         self.addresses += len(revival.changes)
         self.files += bool(revival.changes)
         self.foreign_count += revival.foreign_count
         self.images |= dict.fromkeys(revival.images)
         self.hooked |= dict.fromkeys(revival.hooked)
-        self.unplaced += [f"{file}:{unplaced.line}: {unplaced.address}" for unplaced in revival.unplaced]
+        self.unplaced += [f"{_shown(file)}:{unplaced.line}: {unplaced.address}" for unplaced in revival.unplaced]
 
 
 @click.command()
@@ -61,13 +65,14 @@ class _Findings:
 @click.option("--foreign", is_flag=True, help="Replace badges of shields.io, badgen.net and ghcr-badge, too.")
 @click.pass_context
 @with_appcontext
+@errors_as_sentences()
 def revive(context: click.Context, paths: Sequence[Path], dry_run: bool, is_tracking: bool, foreign: bool) -> None:
     """Replace old addresses of badges and pages in files, or in all text files below folders, by those of here."""
-    tools: Tools = current_app.extensions["microbadger"]
+    tools = tools_as_served()
     base_url = tools.options.base_url
-    reviver = Reviver(base_url, base_url if tools.options.is_static else tools.webhooks.base_url, foreign)
+    reviver = Reviver(base_url, None if tools.options.is_static else tools.webhooks.base_url, foreign)
     findings = _Findings()
-    for file in dict.fromkeys(file for path in paths for file in _text_files(path)):
+    for file in dict.fromkeys(file for path in paths for file in _text_files(path, findings)):
         _revive_file(file, reviver, findings, is_dry=dry_run)
     if findings.addresses and urlsplit(base_url).hostname in _LOOPBACK:
         click.echo(f"Only this computer can reach {base_url}: set MICROBADGER_BASE_URL.", err=True)
@@ -79,12 +84,12 @@ def revive(context: click.Context, paths: Sequence[Path], dry_run: bool, is_trac
         raise click.ClickException(f"{_count(len(findings.failures), 'file')} could not be changed.")
 
 
-def _text_files(path: Path) -> Iterator[Path]:
+def _text_files(path: Path, findings: _Findings) -> Iterator[Path]:
     """Yield the file at a path, or the text files below the folder there, but for those that links lead to."""
     if not path.is_dir():
         yield path
         return
-    for folder, folders, names in os.walk(path):
+    for folder, folders, names in os.walk(path, onerror=findings.fail):
         folders[:] = sorted(set(folders) - _SKIPPED_FOLDERS)
         for name in sorted(names):
             file = Path(folder, name)
@@ -101,13 +106,13 @@ def _revive_file(file: Path, reviver: Reviver, findings: _Findings, *, is_dry: b
         if revival.text != text and not is_dry:
             _write(file, revival.text)
     except LeftAlone as reason:
-        findings.left_alone.append(f"{file}: {reason}")
+        findings.left_alone.append(f"{_shown(file)}: {reason}")
     except OSError as error:
-        findings.failures.append(f"{file}: {error.strerror or error}")
+        findings.failures.append(f"{_shown(file)}: {error.strerror or error}")
     else:
         findings.add(file, revival)
         if revival.changes:
-            click.echo(str(file))
+            click.echo(_shown(file))
         for change in revival.changes:
             click.echo(f"  {change.old} → {change.new}")
 
@@ -158,7 +163,7 @@ def _report(findings: _Findings, tools: Tools, *, is_dry: bool, are_foreign_mean
     if findings.foreign_count and not are_foreign_meant:
         click.echo(f"Left as they are, for their services work: {findings.foreign_count}. Replace them with --foreign.")
     _list("Files left alone:", findings.left_alone)
-    _list("Files that could not be changed:", findings.failures)
+    _list("These could not be read or changed:", findings.failures)
     return missing
 
 
@@ -167,6 +172,11 @@ def _list(title: str, lines: Iterable[str]) -> None:
         if number == 0:
             click.echo(title)
         click.echo(f"  {line}")
+
+
+def _shown(file: Path) -> str:
+    """Return the name of a file as it can be printed, whatever bytes it has."""
+    return click.format_filename(file)
 
 
 def _count(count: int, what: str) -> str:

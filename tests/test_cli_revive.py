@@ -9,7 +9,9 @@ import pytest
 from click.testing import Result
 
 from app import create_app
+from microbadger.freshness.duties import FOLLOW, Duties
 from microbadger.settings import Settings
+from microbadger.store.database import Database
 from microbadger.store.files import stamp_of
 from tests.disks import mounted
 from tests.fakes.registry import FakeRegistry, image
@@ -260,13 +262,41 @@ def test_any_file_that_is_named_is_read(operator: Operator) -> None:
     assert TOKEN not in result.output
 
 
-def test_on_a_static_site_a_webhook_leads_nowhere_else(operator: Operator) -> None:
+def test_a_static_site_has_nothing_in_the_place_of_a_webhook(operator: Operator) -> None:
     operator.settings = replace(operator.settings, is_static=True)
-    file = operator.write("ci.yml", f"https://hooks.microbadger.com/images/example/web/{TOKEN}")
+    webhook = f"https://hooks.microbadger.com/images/example/web/{TOKEN}"
+    file = operator.write("ci.yml", webhook)
 
-    operator.types(file)
+    result = operator.types(file)
 
-    assert file.read_text() == f"https://b.test/images/example/web/{TOKEN}"
+    assert file.read_text() == webhook
+    assert f"{file}:1: https://hooks.microbadger.com/images/example/web/…\n" in result.output
+    assert TOKEN not in result.output
+
+
+def test_a_name_that_is_no_text_can_be_printed(operator: Operator) -> None:
+    name = os.fsdecode(b"\xff.md")
+    file = operator.write(name, f"{OLD} https://microbadger.com/account")
+
+    result = operator.types(operator.project)
+
+    assert result.exit_code == 0
+    assert file.read_text().startswith(NEW)
+
+
+def test_it_is_refused_beside_a_service_that_stands_elsewhere(operator: Operator) -> None:
+    file = operator.write("README.md", OLD)
+    create_app(operator.settings).extensions["microbadger"].record_settings()
+    duties = Duties(Database(operator.settings.database))
+    duties.begin()
+    assert duties.take(FOLLOW)
+    operator.settings = replace(operator.settings, base_url="https://other.test")
+
+    result = operator.types(file)
+    duties.end()
+
+    assert (result.exit_code, file.read_text()) == (1, OLD)
+    assert "use the same environment, or stop the service" in result.output
 
 
 def test_an_address_without_successor_is_named_with_its_line(operator: Operator) -> None:
@@ -299,7 +329,7 @@ def test_on_a_full_disk_the_command_fails_with_a_sentence_and_the_file_stays(ope
         result = operator.types(operator.project)
 
         assert result.exit_code == 1
-        assert f"Files that could not be changed:\n  {file}: No space left on device\n" in result.output
+        assert f"These could not be read or changed:\n  {file}: No space left on device\n" in result.output
         assert result.output.endswith("Error: 1 file could not be changed.\n")
         assert file.read_text().rstrip() == OLD
         assert {each.name for each in operator.project.iterdir()} == {"README.md", "full"}

@@ -27,7 +27,7 @@ _ADDRESS = re.compile(
     |
     (?:(?<![A-Z0-9+./-])|(?<=%[0-9A-F][0-9A-F])(?<!%2F))
     (?P<quoted>
-        https?(?:%3A[/%]|:%)(?:2F)?(?:/|%2F)
+        https?(?!://)(?::|%3A)(?:/|%2F){{2}}
         (?:{_HOST})(?:(?::|%3A)(?:80|443))?(?!\.?[\w@-]|(?::|%3A)\d)
         (?:(?:/|%2F|%3F|%23)(?:(?!{_OTHER})(?:{_QUOTED_CHARACTER}))*)?
     )
@@ -77,13 +77,14 @@ class Revival:
 
 @dataclass(frozen=True, slots=True)
 class Reviver:
-    """Puts addresses of the service at ``base_url``, which takes webhooks at ``hook_url``, in the place of old ones.
+    """Puts addresses of the service at ``base_url`` in the place of old ones.
 
-    ``are_foreign_meant`` says whether those of services that still work are replaced, too.
+    It takes webhooks at ``hook_url``, if at all. ``are_foreign_meant`` says whether addresses of services that still
+    work are replaced, too.
     """
 
     base_url: str
-    hook_url: str
+    hook_url: str | None
     are_foreign_meant: bool = False
 
     def revive(self, text: str) -> Revival:
@@ -102,25 +103,29 @@ class Reviver:
         address = urlsplit(found.address)
         host, path = address.hostname or "", unquote(address.path)
         what = standing(host, path)
-        if what is Standing.ALIVE and not self.are_foreign_meant:
-            revival.foreign_count += 1
-        if what is None or (what is Standing.ALIVE and not self.are_foreign_meant):
+        is_left = what is Standing.ALIVE and not self.are_foreign_meant
+        if what is None or is_left:
+            revival.foreign_count += is_left
             return found.text
         ampersand = "&amp;" if "&amp;" in address.query else "&"
         target = successor(host, path, address.query.replace(ampersand, "&"), address.fragment)
-        if target is None or (found.goes_on and not (target.is_webhook and target.path.endswith("/"))):
+        new = self._new(found, target, ampersand) if target else None
+        if target is None or new is None:
             revival.unplaced.append(Unplaced(line, _TOKEN.sub("…", found.text)))
             return found.text
-        new = found.written(self._url(target, ampersand))
         if new != found.text:
-            revival.changes.append(Change(*(_TOKEN.sub("…", address) for address in (found.text, new))))
+            revival.changes.append(Change(*(_TOKEN.sub("…", text) for text in (found.text, new))))
         _note(target, revival)
         return new
 
-    def _url(self, target: Successor, ampersand: str) -> str:
+    def _new(self, found: "_Found", target: Successor, ampersand: str) -> str | None:
+        """Return what takes the place of an address; None if its end is not clear, or nothing takes webhooks."""
         base_url = self.hook_url if target.is_webhook else self.base_url
+        may_go_on = target.is_webhook and target.path.endswith("/")
+        if base_url is None or (found.goes_on and not may_go_on):
+            return None
         query = f"?{target.query.replace('&', ampersand)}" if target.query else ""
-        return f"{base_url}{quote(target.path, _UNQUOTED)}{query}"
+        return found.written(f"{base_url}{quote(target.path, _UNQUOTED)}{query}")
 
 
 @dataclass(frozen=True, slots=True)
