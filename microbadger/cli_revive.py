@@ -28,7 +28,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class LeftAlone(Exception):
-    """A file is not one to be changed; the message says why."""
+    """A file is not to be changed; the message says why."""
 
 
 @dataclass(slots=True)
@@ -121,12 +121,12 @@ def _text_of(file: Path) -> str:
     """Return the text of a file, with its line endings and its byte order mark. Raises LeftAlone."""
     status = file.stat()
     if not S_ISREG(status.st_mode):
-        raise LeftAlone("it is no file")
+        raise LeftAlone("it is not a regular file")
     if status.st_size > _LARGEST_BYTES:
         raise LeftAlone(f"it is larger than {_LARGEST_BYTES // 1024**2} MiB")
     content = file.read_bytes()
     if b"\0" in content:
-        raise LeftAlone("it is not text, or not in UTF-8")
+        raise LeftAlone("it is binary, or not in UTF-8")
     try:
         return content.decode()
     except UnicodeDecodeError:
@@ -159,9 +159,11 @@ def _report(findings: _Findings, tools: Tools, *, is_dry: bool, are_foreign_mean
         "Webhooks: the lines of these images in data/images.txt need hook= with the token of the old address:",
         (repository.familiar for repository in findings.hooked),
     )
-    _list("Addresses to which nothing here is the same:", findings.unplaced)
+    _list("Addresses with no counterpart here:", findings.unplaced)
     if findings.foreign_count and not are_foreign_meant:
-        click.echo(f"Left as they are, for their services work: {findings.foreign_count}. Replace them with --foreign.")
+        click.echo(
+            f"{_count(findings.foreign_count, 'address')} of services that still work stay: --foreign replaces them."
+        )
     _list("Files left alone:", findings.left_alone)
     _list("These could not be read or changed:", findings.failures)
     return missing

@@ -71,7 +71,7 @@ DEAD = [
     Form("https://microbadger.com/image/example/web", "/images/example/web"),
     Form("https://microbadger.com/#/images/example/web", "/images/example/web"),
     Form("http://microbadger.com/#/images/example/web:1.0", "/images/example/web:1.0"),
-    Form("https://microbadger.com/#!/images/alpine", "/images/alpine"),
+    Form("https://www.microbadger.com/#/images/Example/Web/", "/images/example/web"),
     Form("https://microbadger.com/registry/docker/images/example/web", "/images/example/web"),
     Form("https://microbadger.com/labels", "/"),
     Form("https://microbadger.com/about", "/"),

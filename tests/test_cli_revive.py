@@ -172,8 +172,8 @@ def test_the_owner_stays(operator: Operator) -> None:
     ("content", "reason"),
     [
         (f"größe {OLD}".encode("latin-1"), "it is not in UTF-8"),
-        (OLD.encode("utf-16"), "it is not text, or not in UTF-8"),
-        (b"\0" + OLD.encode(), "it is not text, or not in UTF-8"),
+        (OLD.encode("utf-16"), "it is binary, or not in UTF-8"),
+        (b"\0" + OLD.encode(), "it is binary, or not in UTF-8"),
         (OLD.encode() + b" " * 8 * 1024 * 1024, "it is larger than 8 MiB"),
     ],
 )
@@ -190,7 +190,7 @@ def test_what_is_no_file_is_left_alone(operator: Operator) -> None:
     pipe = operator.project / "README.md"
     os.mkfifo(pipe)
 
-    assert f"{pipe}: it is no file" in operator.types(pipe).output
+    assert f"{pipe}: it is not a regular file" in operator.types(pipe).output
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_an_address_without_successor_is_named_with_its_line(operator: Operator)
 
     assert (result.exit_code, file.read_text()) == (0, "\nhttps://microbadger.com/account\n")
     assert (
-        f"Addresses to which nothing here is the same:\n  {file}:2: https://microbadger.com/account\n" in result.output
+        f"Addresses with no counterpart here:\n  {file}:2: https://microbadger.com/account\n" in result.output
     )
 
 
@@ -316,9 +316,9 @@ def test_badges_of_services_that_work_are_replaced_only_if_that_is_asked_for(ope
     kept = operator.types(file)
     replaced = operator.types("--foreign", file)
 
-    assert "Left as they are, for their services work: 1. Replace them with --foreign.\n" in kept.output
+    assert "1 address of services that still work stay: --foreign replaces them.\n" in kept.output
     assert file.read_text() == "https://b.test/badges/version/example/web.svg?sort=semver"
-    assert "services work" not in replaced.output
+    assert "--foreign" not in replaced.output
 
 
 def test_on_a_full_disk_the_command_fails_with_a_sentence_and_the_file_stays(operator: Operator) -> None:

@@ -1,8 +1,8 @@
 """Knows the addresses that images and their badges once had, and where the same things are in this service; pure.
 
 The services are microbadger.com, imagelayers.io, what shields.io drew of both, and three that still draw badges of
-container images: shields.io itself, badgen.net and ghcr-badge. Their paths, but for those that are a host and nothing
-else, are also paths of this service, so a README in which only the host was changed works, too.
+container images: shields.io itself, badgen.net and ghcr-badge. Their paths are paths of this service, too, those of
+imagelayers.io and ghcr-badge below the name of their service, so it is enough to change the host.
 
 * https://github.com/microscaling/microbadger/blob/93529e1/api/api.go
 * https://github.com/badges/shields/tree/master/services/docker
@@ -82,10 +82,10 @@ class _Old:
 
 
 def successor(host: str, path: str, query: str = "", fragment: str = "") -> Successor | None:
-    """Return where an old address leads now; None if nothing of this service is the same.
+    """Return where an old address leads now; None if it has no counterpart here.
 
-    The path and the fragment are those behind the quotes, the query is as it is sent. A host of `HERE` asks which path
-    of this service another one, with the path of another service, stands for.
+    The path and the fragment are unquoted, the query is as it is sent. With `HERE` as the host, an address of this
+    service that has the path of another one is meant.
 
     >>> found = successor("img.shields.io", "/microbadger/layers/_/alpine/3.20.svg", "colorB=red&logo=docker")
     >>> found.path, found.query
@@ -94,8 +94,8 @@ def successor(host: str, path: str, query: str = "", fragment: str = "") -> Succ
     host = host.lower()
     if len(path) + len(query) + len(fragment) > _LONGEST_ADDRESS or host not in _READ:
         return None
-    if path.strip("/") == "" and fragment.removeprefix("!").startswith("/"):
-        path = fragment.removeprefix("!").partition("?")[0]
+    if path.strip("/") == "" and fragment.startswith("/"):
+        path = fragment.partition("?")[0]
     parts = [part for part in path.split("/") if part]
     if _NOT_IN_NAMES & set(parts):
         return None

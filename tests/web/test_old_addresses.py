@@ -1,4 +1,4 @@
-"""Whoever changes the host of an old address, and nothing else, finds the same thing here."""
+"""An old address in which only the host was changed leads to the same thing here."""
 
 from collections.abc import Iterator
 from urllib.parse import urlsplit
