@@ -141,7 +141,7 @@ from microbadger.image.statements import (
 )
 from microbadger.image.strict_json import parse_json, parse_object
 from microbadger.image.tag_patterns import InvalidPatterns, TagPatterns, check_patterns
-from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
+from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific, release_tag
 from microbadger.image.updates import update_for
 from microbadger.image.version_facts import facts_of, related
 from microbadger.image.words import platform_text, short_digest, short_reference, shortened, size_text
@@ -299,6 +299,7 @@ __all__ = [
     "read_time",
     "recorded_claim",
     "related",
+    "release_tag",
     "releases_document",
     "says_something",
     "sbom_format",

@@ -20,7 +20,7 @@ from microbadger.badges import (
     restyled,
 )
 from microbadger.freshness import Freshness
-from microbadger.image import Reference, document_bytes, parse_object
+from microbadger.image import Reference, document_bytes, parse_object, release_tag, tags_of
 from microbadger.logs import EventLog
 from microbadger.site import HOME, HTML, PublishError, SiteOptions, absent_page, compare_page
 from microbadger.store import StoreError
@@ -31,7 +31,7 @@ from microbadger.web.files import PublicFiles, parse_name, paths_of
 
 log = EventLog(__name__)
 
-_DRAWING_ARGUMENTS = {"style", "label", "color", "labelColor", "prerelease"}
+_DRAWING_ARGUMENTS = {"style", "label", "color", "labelColor", "colorA", "colorB", "prerelease"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +73,9 @@ class SiteRoutes:
         if badge_type not in BADGE_TYPES:
             raise BadRequest(f"There is no badge {badge_type!r}: it is one of {', '.join(BADGE_TYPES)}.")
         reference = parse_name(stem)
-        path = paths_of(stem, reference).badge(badge_type, reference.tag, suffix) if reference else ""
         try:
+            reference = self._at_release(reference) if request.args.get("sort") == "semver" else reference
+            path = paths_of(stem, reference).badge(badge_type, reference.tag, suffix) if reference else ""
             return self._badge(badge_type, reference, path, suffix)
         except (OSError, PublishError, StoreError) as error:
             _log_trouble(error)
@@ -112,6 +113,12 @@ class SiteRoutes:
         except UnknownVersion as error:
             return self._absent(name, reference, error.name)
         return file_answer(compare_page(found, old, new, paths_of(name, reference), self.options), HOME)
+
+    def _at_release(self, reference: Reference | None) -> Reference | None:
+        """Return an image at its highest release, which ``sort=semver`` asks for as at shields.io, if it has no tag."""
+        image = self.freshness.records.image(reference.repository) if reference and not reference.tag else None
+        release = release_tag([tags_of(version) for version in image["Versions"]]) if image else None
+        return Reference(reference.repository, release, None) if reference and release else reference
 
     def _badge(self, badge_type: str, reference: Reference | None, path: str, suffix: str) -> Response:
         content = self.files.find(path) if path else None
@@ -171,7 +178,8 @@ def _log_trouble(error: Exception) -> None:
 def _drawn(badge: Badge, suffix: str) -> bytes:
     """Return a badge in the style that was asked for."""
     asked = request.args
-    badge = restyled(badge, label=asked.get("label"), color=asked.get("color"), label_color=asked.get("labelColor"))
+    color, label_color = asked.get("color", asked.get("colorB")), asked.get("labelColor", asked.get("colorA"))
+    badge = restyled(badge, label=asked.get("label"), color=color, label_color=label_color)
     if suffix == "json":
         return document_bytes(endpoint_document(badge))
     return draw(badge, asked.get("style", "flat"))

@@ -208,14 +208,15 @@ def test_a_browser_may_use_the_api_from_any_site(client: FlaskClient, path: str,
     asked = {
         "Origin": "https://elsewhere.example",
         "Access-Control-Request-Method": method.upper(),
-        "Access-Control-Request-Headers": "authorization,content-type",
+        "Access-Control-Request-Headers": "authorization,content-type,x-requested-with",
     }
 
     headers = client.options(path.replace("{", "").replace("}", ""), headers=asked).headers
 
     assert headers["Access-Control-Allow-Origin"] == "*"
     assert method.upper() in headers["Access-Control-Allow-Methods"].split(", ")
-    assert {"authorization", "content-type"} <= set(headers["Access-Control-Allow-Headers"].lower().split(", "))
+    allowed = headers["Access-Control-Allow-Headers"].lower().split(", ")
+    assert {"authorization", "content-type", "x-requested-with"} <= set(allowed)
     assert int(headers["Access-Control-Max-Age"]) > 0
     assert "Access-Control-Allow-Credentials" not in headers
 

@@ -59,7 +59,7 @@ def client(bench: Bench) -> FlaskClient:
     ],
 )
 def test_a_badge_is_always_a_picture(client: FlaskClient, path: str, text: str) -> None:
-    answer = client.get(f"/badges/{path}")
+    answer = client.get(f"/badges/{path}", follow_redirects=True)
 
     assert (answer.status_code, answer.mimetype) == (200, "image/svg+xml")
     assert badge_text(answer.data) == text
