@@ -96,7 +96,7 @@ def test_the_images_are_tracked_and_read_if_that_is_asked_for(operator: Operator
     result = operator.types("--track", operator.write("README.md", OLD))
 
     assert result.exit_code == 0
-    assert result.output.endswith("example/web: tracked\nexample/web: 1 tags, new=0 changed=0 deleted=0\n")
+    assert result.output.endswith("example/web: tracked\nexample/web: 1 tags, new=0 changed=0 deleted=0 base_moved=0\n")
     assert operator.tracked == ["example/web"]
     assert (operator.settings.public_dir / "badges/image/example/web.svg").exists()
 
