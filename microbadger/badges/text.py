@@ -88,11 +88,18 @@ class _Subject:
         return tag_version(tag) if "Chart" in self.version else tag
 
 
-def badges_of(image: ImageDocument, tag: str | None, *, pre_releases: bool = False) -> dict[str, Badge]:
+def badges_of(
+    image: ImageDocument,
+    tag: str | None,
+    *,
+    pre_releases: bool = False,
+    seen: Callable[[VersionDocument], VersionDocument] = lambda version: version,
+) -> dict[str, Badge]:
     """Return the badges of an image by their type: for a tag, or for its current version if ``tag`` is None.
 
-    With ``pre_releases``, those count as releases, which changes at most the types in `CHANGED_BY_PRE_RELEASES`. Raise
-    VersionNotFound if the image has no such tag, or no version.
+    With ``pre_releases``, those count as releases, which changes at most the types in `CHANGED_BY_PRE_RELEASES`.
+    ``seen`` returns the version as the badges shall show it. Raise VersionNotFound if the image has no such tag, or no
+    version.
     """
     versions = image["Versions"]
     if tag is None:
@@ -101,6 +108,7 @@ def badges_of(image: ImageDocument, tag: str | None, *, pre_releases: bool = Fal
         version = next((version for version in versions if tag in tags_of(version)), None)
     if version is None:
         raise VersionNotFound(image["ImageName"], tag)
+    version = seen(version)
     subject = _Subject(image, version, tag, facts_of(version), pre_releases)
     return {badge_type: word(subject) for badge_type, word in BADGE_TYPES.items()}
 

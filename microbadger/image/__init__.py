@@ -99,6 +99,7 @@ from microbadger.image.history import (
 from microbadger.image.labels import KNOWN_FIELDS, Labels, read_base, read_labels, says_something, web_link
 from microbadger.image.manifest import ACCEPT, MANIFEST_TYPES, Index, Manifest, parse_manifest
 from microbadger.image.moves import Move, base_name, change_title, listed, moves_of
+from microbadger.image.one_platform import on_platform, platform_named
 from microbadger.image.parameters import ROOT, image_without_values, user_of, version_without_values
 from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, described_platform, with_names_only
 from microbadger.image.provenance import read_provenance, unread_provenance
@@ -278,6 +279,7 @@ __all__ = [
     "moves_of",
     "named_pair",
     "new_sights",
+    "on_platform",
     "outline_version",
     "parse_artifact",
     "parse_config",
@@ -287,6 +289,7 @@ __all__ = [
     "parse_object",
     "parse_referrers",
     "parse_statement",
+    "platform_named",
     "platform_text",
     "points_of",
     "predicate_type_of",

@@ -20,7 +20,17 @@ from microbadger.badges import (
     restyled,
 )
 from microbadger.freshness import Freshness
-from microbadger.image import Reference, document_bytes, parse_object, release_tag, tags_of
+from microbadger.image import (
+    Reference,
+    VersionDocument,
+    document_bytes,
+    on_platform,
+    parse_object,
+    platform_named,
+    release_tag,
+    shortened,
+    tags_of,
+)
 from microbadger.logs import EventLog
 from microbadger.site import HOME, HTML, PublishError, SiteOptions, absent_page, compare_page
 from microbadger.store import StoreError
@@ -31,7 +41,14 @@ from microbadger.web.files import PublicFiles, parse_name, paths_of
 
 log = EventLog(__name__)
 
-_DRAWING_ARGUMENTS = {"style", "label", "color", "labelColor", "colorA", "colorB", "prerelease"}
+_DRAWING_ARGUMENTS = {"style", "label", "color", "labelColor", "colorA", "colorB", "prerelease", "platform"}
+
+
+_LONGEST_PLATFORM = 60
+
+
+class _PlatformNotFound(LookupError):
+    """A version does not have the platform that was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,19 +142,34 @@ class SiteRoutes:
         if content and not request.args.keys() & _DRAWING_ARGUMENTS:
             return file_answer(content, path)
         if content and reference:
-            badge = self._badge_with_pre_releases(badge_type, reference) or self._published_badge(path)
+            badge = self._badge_as_asked(badge_type, reference) or self._published_badge(path)
         else:
             badge = self._badge_without_file(badge_type, reference)
         return file_answer(_drawn(badge, suffix), f"badge.{suffix}", FRESH if content else PASSING)
 
-    def _badge_with_pre_releases(self, badge_type: str, reference: Reference) -> Badge | None:
-        """Return a badge from the record, with pre-releases if they were asked for; None if they change nothing."""
-        if badge_type not in CHANGED_BY_PRE_RELEASES or request.args.get("prerelease") != "1":
+    def _badge_as_asked(self, badge_type: str, reference: Reference) -> Badge | None:
+        """Return a badge from the record, for a platform or with pre-releases; None if neither was asked for."""
+        records, name = self.freshness.records, request.args.get("platform", "")
+        pre_releases = badge_type in CHANGED_BY_PRE_RELEASES and request.args.get("prerelease") == "1"
+        if not name and not pre_releases:
             return None
-        image = self.freshness.records.image(reference.repository)
-        with suppress(VersionNotFound):  # the record was replaced meanwhile
-            return badges_of(image, reference.tag, pre_releases=True)[badge_type] if image else None
-        return None
+
+        def seen(version: VersionDocument) -> VersionDocument:
+            if not name:
+                return version
+            whole = records.version(reference.repository, version["SHA"]) or version
+            platform = platform_named(whole, name)
+            if platform is None:
+                raise _PlatformNotFound
+            return on_platform(whole, platform)
+
+        image = records.image(reference.repository)
+        try:
+            return badges_of(image, reference.tag, pre_releases=pre_releases, seen=seen)[badge_type] if image else None
+        except VersionNotFound:  # the record was replaced meanwhile
+            return None
+        except _PlatformNotFound:
+            return not_found_badge(shortened(name, _LONGEST_PLATFORM))
 
     def _published_badge(self, path: str) -> Badge:
         """Return the badge that is published at a path, to be drawn in another style; a damaged file is made anew."""

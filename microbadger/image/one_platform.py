@@ -1,0 +1,40 @@
+"""Shows a version as it is on one of its platforms."""
+
+from microbadger.image.documents import PlatformDocument, VersionDocument, ordered
+
+_USUAL_SYSTEM = "linux"
+_OF_A_PLATFORM = ("Labels", "Annotations", "Config", "Layers", "ConfigDigest")
+
+
+def platform_named(version: VersionDocument, name: str) -> PlatformDocument | None:
+    """Return the platform that a name means, such as ``linux/arm64`` or ``linux/arm/v7``; None if there is none.
+
+    Without a variant it is the first platform of that processor, and without a system that of Linux.
+    """
+    asked = name.lower().split("/")
+    if len(asked) == 1:
+        asked = [_USUAL_SYSTEM, *asked]
+    found = [platform for platform in version["Platforms"] if _parts(platform)[: len(asked)] == asked]
+    exact = (platform for platform in found if len(_parts(platform)) == len(asked))
+    return next(exact, found[0] if found else None)
+
+
+def on_platform(version: VersionDocument, platform: PlatformDocument) -> VersionDocument:
+    """Return a version with the size, the layers, the labels and the config of one of its platforms.
+
+    ``version`` is its own document. What that does not have of a platform is left out.
+    """
+    seen = version.copy()
+    seen["Platforms"] = [platform]
+    seen["DownloadSize"], seen["LayerCount"] = platform["DownloadSize"], platform["LayerCount"]
+    replaced = ("Created", "Unread") if len(version["Platforms"]) == 1 else ("Created", "Unread", *_OF_A_PLATFORM)
+    for field in replaced:
+        seen.pop(field, None)  # type: ignore[misc]
+        if field in platform:
+            seen[field] = platform[field]  # type: ignore[literal-required]
+    return ordered(VersionDocument, seen)
+
+
+def _parts(platform: PlatformDocument) -> list[str]:
+    parts = (platform.get("OS", ""), platform.get("Architecture", ""), platform.get("Variant", ""))
+    return [part.lower() for part in parts if part]
