@@ -32,7 +32,7 @@ from microbadger.image.changes import (
     left_versions,
 )
 from microbadger.image.charts import CHART_CONFIG, read_chart, tag_version
-from microbadger.image.claims import CLAIMS, claims_of, main_platform_digest, with_claims
+from microbadger.image.claims import claims_of, main_platform_digest, with_claims
 from microbadger.image.comparisons import (
     SEPARATOR,
     ComparedVersionDocument,
@@ -79,6 +79,7 @@ from microbadger.image.documents import (
     document_bytes,
     format_time,
     image_name,
+    is_read,
     is_same,
     sha_of,
     tags_of,
@@ -98,7 +99,7 @@ from microbadger.image.history import (
 )
 from microbadger.image.labels import KNOWN_FIELDS, Labels, read_base, read_labels, says_something, web_link
 from microbadger.image.manifest import ACCEPT, MANIFEST_TYPES, Index, Manifest, parse_manifest
-from microbadger.image.moves import Move, base_name, change_title, listed, moves_of
+from microbadger.image.moves import Move, change_title, listed, moves_of
 from microbadger.image.parameters import ROOT, image_without_values, user_of, version_without_values
 from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, described_platform, with_names_only
 from microbadger.image.provenance import read_provenance, unread_provenance
@@ -149,7 +150,6 @@ from microbadger.image.words import platform_text, short_digest, short_reference
 __all__ = [
     "ACCEPT",
     "CHART_CONFIG",
-    "CLAIMS",
     "DOCKER_HUB",
     "KNOWN_FIELDS",
     "LATEST",
@@ -225,7 +225,6 @@ __all__ = [
     "UnsupportedManifest",
     "VersionDocument",
     "attestation_tag",
-    "base_name",
     "base_of",
     "bases_under",
     "begin_history",
@@ -264,6 +263,7 @@ __all__ = [
     "is_bare_signature",
     "is_blank",
     "is_digest",
+    "is_read",
     "is_same",
     "is_sound",
     "is_tag",
