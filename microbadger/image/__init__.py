@@ -98,7 +98,7 @@ from microbadger.image.history import (
     points_of,
 )
 from microbadger.image.labels import KNOWN_FIELDS, Labels, read_base, read_labels, says_something, web_link
-from microbadger.image.manifest import ACCEPT, MANIFEST_TYPES, Index, Manifest, parse_manifest
+from microbadger.image.manifest import ACCEPT, MANIFEST_TYPES, OCI_INDEX, Index, Manifest, parse_manifest
 from microbadger.image.moves import Move, change_title, listed, moves_of
 from microbadger.image.parameters import ROOT, image_without_values, user_of, version_without_values
 from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, described_platform, with_names_only
@@ -118,9 +118,7 @@ from microbadger.image.referrers import (
     attestation_tag,
     end_of_life,
     fallback_tag,
-    is_bare_signature,
     parse_referrers,
-    predicate_type_of,
     sbom_format,
     sbom_tag,
     signature_tag,
@@ -133,10 +131,10 @@ from microbadger.image.shapes import has_shape, parse_kept
 from microbadger.image.statements import (
     MAX_SBOM_BYTES,
     MAX_STATEMENT_BYTES,
-    Statement,
     StatementBlob,
-    StatementKind,
+    is_bare_signature,
     parse_statement,
+    predicate_type_of,
     statement_blobs,
     what_is,
 )
@@ -161,6 +159,7 @@ __all__ = [
     "MOST_REFERRERS",
     "MOST_SIGHTS",
     "NO_CHANGES",
+    "OCI_INDEX",
     "PREFERRED_PLATFORM",
     "ROOT",
     "SEPARATOR",
@@ -216,9 +215,7 @@ __all__ = [
     "Sighting",
     "SignatureDocument",
     "State",
-    "Statement",
     "StatementBlob",
-    "StatementKind",
     "StatusDocument",
     "TagDocument",
     "TagPatterns",

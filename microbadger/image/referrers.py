@@ -14,7 +14,7 @@ from microbadger.image.descriptors import Descriptor, read_descriptor
 from microbadger.image.documents import SignatureDocument, format_time
 from microbadger.image.errors import InvalidManifest
 from microbadger.image.fields import parse_document, read_time, require_list
-from microbadger.image.statements import what_is
+from microbadger.image.statements import is_bare_signature, predicate_type_of, what_is
 
 MOST_REFERRERS = 1000
 _MOST_SIGNATURES = 20
@@ -27,9 +27,6 @@ _NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]")
 _BUNDLE = re.compile(r"application/vnd\.dev\.sigstore\.bundle\b.*", re.ASCII)
 _COSIGN_SIGNATURE = "application/vnd.dev.cosign.artifact.sig.v1+json"
 _NOTATION_SIGNATURE = "application/vnd.cncf.notary.signature"
-_BUNDLE_CONTENT = "dev.sigstore.bundle.content"
-_BARE_SIGNATURE = "message-signature"
-_PREDICATE_TYPES = ("dev.sigstore.bundle.predicateType", "in-toto.io/predicate-type", "predicateType")
 _CREATED = "org.opencontainers.image.created"
 
 _SBOM_FORMATS = {
@@ -92,16 +89,6 @@ def attestation_tag(digest: str) -> str:
 def sbom_tag(digest: str) -> str:
     """Return the tag under which cosign kept the SBOM of a digest until 2024."""
     return f"{digest.replace(':', '-', 1)}.sbom"
-
-
-def predicate_type_of(referrer: Descriptor) -> str:
-    """Return the type of the statement that a referrer holds as its entry tells it, empty if it does not."""
-    return next((value for key in _PREDICATE_TYPES if (value := referrer.annotations.get(key))), "")
-
-
-def is_bare_signature(referrer: Descriptor) -> bool:
-    """Return whether a referrer is a bundle of Sigstore without a statement."""
-    return referrer.annotations.get(_BUNDLE_CONTENT) == _BARE_SIGNATURE
 
 
 def signatures_among(referrers: Iterable[Descriptor]) -> list[SignatureDocument]:

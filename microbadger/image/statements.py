@@ -52,7 +52,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class StatementBlob:
-    """A blob with a statement; `predicate_type` is empty if no annotation tells it."""
+    """A blob with a statement; `predicate_type` is empty if no annotation names it."""
 
     predicate_type: str
     descriptor: Descriptor
@@ -60,7 +60,7 @@ class StatementBlob:
 
 def statement_blobs(manifest: ArtifactManifest) -> list[StatementBlob]:
     """Return the blobs of an artifact that are statements, in their order; it has none if it is a bare signature."""
-    if manifest.annotations.get(_BUNDLE_CONTENT) == _BARE_SIGNATURE:
+    if is_bare_signature(manifest):
         return []
     of_bundle = manifest.annotations.get(_TYPE_OF_BUNDLE)
     return [
@@ -68,6 +68,16 @@ def statement_blobs(manifest: ArtifactManifest) -> list[StatementBlob]:
         for blob in manifest.blobs
         if _BLOB_TYPES.fullmatch(blob.media_type.partition(";")[0].strip().lower())
     ]
+
+
+def is_bare_signature(artifact: ArtifactManifest | Descriptor) -> bool:
+    """Return whether an artifact is a bundle of Sigstore without a statement."""
+    return artifact.annotations.get(_BUNDLE_CONTENT) == _BARE_SIGNATURE
+
+
+def predicate_type_of(referrer: Descriptor) -> str:
+    """Return the type of the statement that a referrer holds, by its entry in a list; empty if that does not say."""
+    return _first_name(*map(referrer.annotations.get, (_TYPE_OF_BUNDLE, *_TYPE_OF_BLOB)))
 
 
 def what_is(predicate_type: str) -> StatementKind:
