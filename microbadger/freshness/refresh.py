@@ -138,7 +138,7 @@ class Refresher:
         is_pushed = bool(turn.requests) and before is not None and not turn.is_asked_for
         with all_within(self.times.after_push_seconds if is_pushed else self.times.seconds):
             survey = self.surveyor.survey(question)
-            self.bases.look(question, _asked_about(survey, tags))
+            self.bases.survey(question, _asked_about(survey, tags))
         if survey.trouble and not survey.versions and not survey.is_gone:
             return self._failed(turn, survey.trouble)
         if turn.is_hidden:

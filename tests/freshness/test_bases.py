@@ -608,8 +608,8 @@ def test_a_push_of_which_nothing_is_seen_yet_is_followed_up_although_the_base_mo
 
 
 def look(bench: Bench, *versions: VersionDocument, repository: Repository | None = None) -> None:
-    """Look at the bases of versions as a check of an image with these versions does."""
-    bench.refresher.bases.look(Question(image=TrackedImage(repository or bench.repository)), versions)
+    """Survey the bases of versions as a check of an image with these versions does."""
+    bench.refresher.bases.survey(Question(image=TrackedImage(repository or bench.repository)), versions)
 
 
 def judged(bench: Bench, version: VersionDocument, repository: Repository | None = None) -> BaseDocument:
