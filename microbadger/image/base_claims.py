@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
-from microbadger.image.documents import BaseDocument, InputDocument, VersionDocument, image_name
+from microbadger.image.documents import BaseDocument, InputDocument, VersionDocument, image_name, named_base
 from microbadger.image.reference import InvalidReference, Reference, Repository, is_digest
 from microbadger.image.tags import LATEST
 from microbadger.image.version_facts import recorded_base
@@ -17,7 +17,7 @@ from microbadger.image.version_facts import recorded_base
 SCRATCH = "scratch"
 """The name of no base at all."""
 MOST_INPUTS = 30
-"""How many inputs of a build are looked at."""
+"""How many inputs of a build can be its base."""
 _LONGEST_URL = 2000
 _MOST_QUALIFIERS = 20
 _IMAGE_URL = re.compile(r"pkg:(?P<type>docker|oci)/+(?P<path>[^?#]+)(?:\?(?P<query>[^#]*))?(?:#.*)?", re.IGNORECASE)
@@ -44,12 +44,7 @@ class BaseClaim:
     @property
     def document(self) -> BaseDocument:
         """The name and the digest as they are published."""
-        document = BaseDocument()
-        if self.name:
-            document["Name"] = self.name
-        if self.digest:
-            document["Digest"] = self.digest
-        return document
+        return named_base(self.name, self.digest)
 
 
 def recorded_claim(version: VersionDocument) -> BaseClaim | None:

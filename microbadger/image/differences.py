@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict, TypeVar, cast
 
 from microbadger.image.bounds import size_bytes
-from microbadger.image.documents import BaseDocument, ConfigDocument, LayerDocument, VersionDocument, is_read
+from microbadger.image.documents import (
+    BaseDocument,
+    ConfigDocument,
+    LayerDocument,
+    VersionDocument,
+    is_read,
+    named_base,
+)
 from microbadger.image.parameters import command_without_values
 from microbadger.image.sameness import changed_platforms, has_same_main_platform
 from microbadger.image.words import platform_text, shortened
@@ -207,8 +214,7 @@ def _add(found: DifferenceDocument | PlatformsDifference, field: str, value: obj
 def _recorded(version: VersionDocument) -> BaseDocument | None:
     """Return the base image of a version without what became of its tag since, None if it has none."""
     base = version.get("Base", {})
-    recorded = {field: base[field] for field in ("Name", "Digest") if field in base}
-    return cast(BaseDocument, recorded) if recorded else None
+    return named_base(base.get("Name", ""), base.get("Digest", "")) or None
 
 
 def _changed(old: T | None, new: T | None, shown: Callable[[T], T]) -> Any:
