@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Literal
 
 from microbadger.image.descriptors import Descriptor, read_descriptor
 from microbadger.image.documents import SignatureDocument, format_time
@@ -35,6 +36,16 @@ _SBOM_FORMATS = {
     "application/vnd.syft+json": "Syft",
 }
 
+_OF_DOCKER = "application/vnd.in-toto."  # as Docker names what it signs
+_KINDS_OF_DOCKER: tuple[tuple[str, Literal["provenance", "sbom"]], ...] = (
+    ("provenance", "provenance"),
+    ("spdx", "sbom"),
+    ("cyclonedx", "sbom"),
+)
+_MAY_HOLD_STATEMENTS = re.compile(
+    r"application/vnd\.(?:docker\.attestation|in-toto\+|dsse\.envelope|dev\.sigstore\.bundle)", re.ASCII
+)
+
 _LIFECYCLE = "application/vnd.microsoft.artifact.lifecycle"
 _END_OF_LIFE = "vnd.microsoft.artifact.lifecycle.end-of-life.date"
 _DATE_LENGTH = len("2026-11-30")
@@ -50,6 +61,19 @@ class Referrers:
     def and_more(self, others: "Referrers") -> "Referrers":
         """Return these and others."""
         return _bounded((*self.artifacts, *others.artifacts), is_cut=self.is_cut or others.is_cut)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A referrer that may hold claims about its subject, and what it holds as far as its entry says.
+
+    ``type_name`` is the type of its statement, else its own media type.
+    """
+
+    descriptor: Descriptor
+    subject: str
+    kind: Literal["provenance", "sbom", "unknown"]
+    type_name: str
 
 
 def parse_referrers(raw: bytes) -> Referrers:
@@ -107,6 +131,20 @@ def signatures_among(referrers: Iterable[Descriptor]) -> list[SignatureDocument]
     return sorted(found, key=lambda signature: signature["Kind"] == _OF_STATEMENT)[:_MOST_SIGNATURES]
 
 
+def candidates_among(referrers: Iterable[tuple[str, Descriptor]]) -> list[Candidate]:
+    """Return the referrers, each with its subject, that may hold a statement or an SBOM.
+
+    Each is there once, and those whose kind is not known come last.
+    """
+    found: dict[str, Candidate] = {}
+    for subject, referrer in referrers:
+        predicate_type, media_type = predicate_type_of(referrer), referrer.artifact_type or ""
+        kind = what_is(predicate_type) if predicate_type else _kind_by_media_type(media_type)
+        if kind and kind != "signature" and not is_bare_signature(referrer):
+            found.setdefault(referrer.digest, Candidate(referrer, subject, kind, predicate_type or media_type))
+    return sorted(found.values(), key=lambda candidate: candidate.kind == "unknown")
+
+
 def end_of_life(referrers: Iterable[Descriptor]) -> str | None:
     """Return the date, such as ``2026-11-30``, at which support ends; None if no referrer says so.
 
@@ -137,6 +175,14 @@ def _bounded(artifacts: Iterable[Descriptor], *, is_cut: bool) -> Referrers:
     for each in artifacts:
         once.setdefault(each.digest, each)
     return Referrers(tuple(once.values())[:MOST_REFERRERS], is_cut or len(once) > MOST_REFERRERS)
+
+
+def _kind_by_media_type(media_type: str) -> Literal["provenance", "sbom", "unknown", ""]:
+    if sbom_format(media_type):
+        return "sbom"
+    if media_type.startswith(_OF_DOCKER):
+        return next((kind for word, kind in _KINDS_OF_DOCKER if word in media_type), "")
+    return "unknown" if _MAY_HOLD_STATEMENTS.match(media_type) else ""
 
 
 def _kind_of_signature(referrer: Descriptor) -> str:
