@@ -16,7 +16,6 @@ from microbadger.store import Database, StoreError, read_value, write_value
 
 MAX_BYTES = 4 * 1024**2
 """Of all pages together."""
-NO_RETRIES = (408, 500, 502, 503, 504)
 
 _MAX_PAGES = 100
 _NOT_OFFERED = {400, 404, 405, 406, 410, 501}

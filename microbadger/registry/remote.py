@@ -18,7 +18,7 @@ from microbadger.image import ACCEPT, DOCKER_HUB, OCI_INDEX, Descriptor, Referre
 from microbadger.logs import EventLog
 from microbadger.registry.errors import BadAnswer, Denied, NotFound, RateLimited, Refused, RegistryError, Unreachable
 from microbadger.registry.headers import media_type
-from microbadger.registry.referrer_lists import NO_RETRIES, NotOffered, WithoutReferrers, read_referrers
+from microbadger.registry.referrer_lists import NotOffered, WithoutReferrers, read_referrers
 from microbadger.registry.session import Question, Session
 from microbadger.registry.tag_list import TagList, read_tags
 
@@ -28,7 +28,7 @@ _MAX_MANIFEST_BYTES = 4 * 1024**2  # what registries must at least accept, and w
 _MAX_PAGE_BYTES = 8 * 1024**2  # some registries send all tags at once, whatever they are asked for
 _NOT_OFFERED = {405, 501}
 _MOST_SILENT_HEADS = 2
-_FINAL_FOR_HEAD = (408, 500, 502, 503, 504)  # a GET follows, which is tried again
+_FINAL = (408, 500, 502, 503, 504)  # for a HEAD, which a GET follows, and for what a check can do without
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class RemoteRepository:
         if not self._offers_head or self._silent_heads >= _MOST_SILENT_HEADS:
             return None
         try:
-            answer = self._session.head(Question(f"manifests/{reference}", "head", 0, ACCEPT, _FINAL_FOR_HEAD))
+            answer = self._session.head(Question(f"manifests/{reference}", "head", 0, ACCEPT, _FINAL))
         except RegistryError as error:
             if isinstance(error, RateLimited):
                 raise
@@ -96,7 +96,7 @@ class RemoteRepository:
     def has_tag(self, tag: str) -> bool | None:
         """Return whether there is a tag, None where the registry does not say; this is not a pull."""
         try:
-            answer = self._session.head(Question(f"manifests/{tag}", "head", 0, ACCEPT, _FINAL_FOR_HEAD))
+            answer = self._session.head(Question(f"manifests/{tag}", "head", 0, ACCEPT, _FINAL))
         except RegistryError:
             return None
         return {200: True, 404: False}.get(answer.status)
@@ -143,7 +143,7 @@ class RemoteRepository:
 
         def ask(query: str, max_bytes: int) -> Answer:
             path = f"referrers/{digest}?{query}" if query else f"referrers/{digest}"
-            return self._content(Question(path, "referrers", max_bytes, OCI_INDEX, NO_RETRIES))
+            return self._content(Question(path, "referrers", max_bytes, OCI_INDEX, _FINAL))
 
         try:
             referrers = read_referrers(ask, self._bad)

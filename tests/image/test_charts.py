@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from microbadger.image.artifact_manifests import parse_artifact
 from microbadger.image.bounds import size_bytes
 from microbadger.image.charts import read_chart, tag_version
-from microbadger.image.describe import describe_artifact, describe_image, has_more, outline_version
+from microbadger.image.describe import describe_artifact, describe_image, is_incomplete, outline_version
 from microbadger.image.documents import ChartDocument, VersionDocument
 from microbadger.image.errors import InvalidManifest
 from microbadger.image.reference import Repository
@@ -163,4 +163,4 @@ def test_the_description_of_a_chart_is_that_of_its_annotations_else_its_own(
 
 @pytest.mark.parametrize(("facts", "expected"), [(FACTS, False), (None, False), ({}, True)])
 def test_a_chart_without_facts_is_read_again(facts: ChartDocument | None, expected: bool) -> None:
-    assert has_more(described(chart(), facts)) is expected
+    assert is_incomplete(described(chart(), facts)) is expected
