@@ -58,6 +58,8 @@ _MAY_HOLD_STATEMENTS = re.compile(
     r"application/vnd\.(?:docker\.attestation|in-toto\+|dsse\.envelope|dev\.sigstore\.bundle)", re.ASCII
 )
 
+_COSIGN_SBOM = "application/vnd.dev.cosign.artifact.sbom.v1+json"  # with its own media type on its only layer
+
 _Kind = Literal["provenance", "sbom", "unknown"]
 
 
@@ -110,7 +112,7 @@ class VersionClaims:
             self._read_referrers()
 
     def _read_index(self) -> None:
-        """Read the attestations beside the images of an index, which BuildKit puts there."""
+        """Read the attestations that BuildKit puts into an index: of the main platform, else of the first that has any."""
         subjects = subjects_of(self.version)
         if len(subjects) < 2:
             return
@@ -119,9 +121,13 @@ class VersionClaims:
         except (Unreadable, UnsupportedManifest) as error:
             self._note(error)
             return
-        platform = subjects[-1]
-        if isinstance(index, Index) and platform in index.attestations:
-            self._follow(index.attestations[platform].digest, platform)
+        if not isinstance(index, Index):
+            return
+        attestations = index.attestations
+        platforms = [subjects[-1], *(image.digest for image in index.images)]
+        platform = next((platform for platform in platforms if platform in attestations), None)
+        if platform:
+            self._follow(attestations[platform].digest, platform)
 
     def _read_referrers(self) -> None:
         """Read what the registry, or a client, lists as referring to the version."""
@@ -331,7 +337,7 @@ def _candidates(found: list[tuple[str, Descriptor]]) -> Iterator[_Candidate]:
 
 
 def _kind_by_media_type(media_type: str) -> _Kind | Literal[""]:
-    if sbom_format(media_type):
+    if sbom_format(media_type) or media_type == _COSIGN_SBOM:
         return "sbom"
     if media_type.startswith("application/vnd.in-toto."):  # as Docker names what it signs
         named: tuple[tuple[str, _Kind], ...] = (("provenance", "provenance"), ("spdx", "sbom"), ("cyclonedx", "sbom"))
