@@ -112,7 +112,7 @@ class VersionClaims:
             self._read_referrers()
 
     def _read_index(self) -> None:
-        """Read the attestations that BuildKit puts into an index: of the main platform, else of the first that has any."""
+        """Read the attestations in an index, as BuildKit writes it: those of the main platform, else the first ones."""
         subjects = subjects_of(self.version)
         if len(subjects) < 2:
             return
