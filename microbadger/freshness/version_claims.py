@@ -90,7 +90,7 @@ class VersionClaims:
             self._read_referrers()
 
     def _read_index(self) -> None:
-        """Read the attestations beside the images of an index, which BuildKit puts there."""
+        """Read the attestations in an index, as BuildKit writes it: those of the main platform, else the first ones."""
         subjects = subjects_of(self.version)
         if len(subjects) < 2:
             return
@@ -101,9 +101,13 @@ class VersionClaims:
         except Unreadable as error:
             self.troubles.append(error)
             return
-        platform = subjects[-1]
-        if isinstance(index, Index) and platform in index.attestations:
-            self._follow(index.attestations[platform].digest, platform)
+        if not isinstance(index, Index):
+            return
+        attestations = index.attestations
+        platforms = [subjects[-1], *(image.digest for image in index.images)]
+        platform = next((platform for platform in platforms if platform in attestations), None)
+        if platform:
+            self._follow(attestations[platform].digest, platform)
 
     def _read_referrers(self) -> None:
         """Read what the registry, or a client, lists as referring to the version."""

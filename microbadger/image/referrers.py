@@ -46,6 +46,8 @@ _MAY_HOLD_STATEMENTS = re.compile(
     r"application/vnd\.(?:docker\.attestation|in-toto\+|dsse\.envelope|dev\.sigstore\.bundle)", re.ASCII
 )
 
+_COSIGN_SBOM = "application/vnd.dev.cosign.artifact.sbom.v1+json"  # with its own media type on its only layer
+
 _LIFECYCLE = "application/vnd.microsoft.artifact.lifecycle"
 _END_OF_LIFE = "vnd.microsoft.artifact.lifecycle.end-of-life.date"
 _DATE_LENGTH = len("2026-11-30")
@@ -178,7 +180,7 @@ def _bounded(artifacts: Iterable[Descriptor], *, is_cut: bool) -> Referrers:
 
 
 def _kind_by_media_type(media_type: str) -> Literal["provenance", "sbom", "unknown", ""]:
-    if sbom_format(media_type):
+    if sbom_format(media_type) or media_type == _COSIGN_SBOM:
         return "sbom"
     if media_type.startswith(_OF_DOCKER):
         return next((kind for word, kind in _KINDS_OF_DOCKER if word in media_type), "")

@@ -216,6 +216,15 @@ def test_buildkit_puts_provenance_beside_the_images(
     assert fake.asked("GET", "/manifests/sha256:") == 4
 
 
+def test_provenance_of_another_platform_is_read_if_the_main_one_has_none(bench: Bench, fake: FakeRegistry) -> None:
+    built = statement(buildkit_provenance(source=SOURCE, inputs=()), ARM64)
+
+    found = check(bench, attested_index((AMD64, None), (ARM64, attestation(ARM64, built))))
+
+    assert found["Provenance"]["Commit"] == COMMIT
+    assert fake.asked("GET", "/manifests/sha256:") == 4
+
+
 @pytest.mark.parametrize("subject", [INDEX, AMD64])
 @pytest.mark.parametrize("made", [bundled, signed_by_docker, without_annotations])
 @pytest.mark.parametrize("is_in_tag", [False, True])
@@ -286,6 +295,14 @@ def test_an_sbom_is_no_statement(
     found = check(bench, INDEX)["SBOM"]
 
     assert (found["Format"], found["PackageCount"]) == (name, 1)
+
+
+def test_an_sbom_that_cosign_attached_is_a_referrer(bench: Bench, fake: FakeRegistry) -> None:
+    ReferrerLists(fake)
+    of_cosign = "application/vnd.dev.cosign.artifact.sbom.v1+json"
+    fake.push("team/web", None, referrer(AMD64, "", {"text/spdx+json": to_json(spdx())}, config_type=of_cosign))
+
+    assert check(bench, AMD64)["SBOM"]["PackageCount"] == 1
 
 
 @pytest.mark.parametrize("subject", [INDEX, AMD64])

@@ -92,6 +92,11 @@ def test_without_values_only_the_names_of_variables_are_left() -> None:
         ("ENV A=1 TOKEN=a b c OTHER=secret", "ENV A TOKEN"),
         ("ENV TOKEN secret", "ENV"),
         ("RUN echo ENV TOKEN=x", "RUN echo ENV TOKEN=x"),
+        ("ARG TOKEN=x", "ARG TOKEN"),
+        ("ARG A=1 TOKEN=x y", "ARG A"),
+        ("ARG TOKEN", "ARG TOKEN"),
+        ("RUN |1 TOKEN=x /bin/bash -o pipefail -c make", "RUN"),
+        ("|2 A=1 TOKEN=x y /bin/bash -c make", "RUN"),
     ],
 )
 def test_a_step_that_sets_variables_shows_their_names(command: str, shown: str) -> None:
