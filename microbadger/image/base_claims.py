@@ -16,8 +16,6 @@ from microbadger.image.version_facts import recorded_base
 
 SCRATCH = "scratch"
 """The name of no base at all."""
-MOST_INPUTS = 30
-"""How many inputs of a build can be its base."""
 _LONGEST_URL = 2000
 _MOST_QUALIFIERS = 20
 _IMAGE_URL = re.compile(r"pkg:(?P<type>docker|oci)/+(?P<path>[^?#]+)(?:\?(?P<query>[^#]*))?(?:#.*)?", re.IGNORECASE)
@@ -68,7 +66,7 @@ def claim_of(name: str, digest: str = "", *, is_annotation: bool = False) -> Bas
 def image_inputs(version: VersionDocument) -> list[BaseClaim]:
     """Return the images among the inputs of the build of a version, each once."""
     inputs = version.get("Provenance", {}).get("Inputs", [])
-    return list(dict.fromkeys(_input_claims(inputs)))[:MOST_INPUTS]
+    return list(dict.fromkeys(_input_claims(inputs)))
 
 
 def _input_claims(inputs: list[InputDocument]) -> Iterator[BaseClaim]:

@@ -163,7 +163,7 @@ def end_of_life(referrers: Iterable[Descriptor]) -> str | None:
 
 
 def sbom_format(media_type: str) -> str:
-    """Return the format of an SBOM that is no statement, by its media type; empty if the type is not that of one.
+    """Return the format of an SBOM that is not a statement, by its media type; empty if the type is not that of one.
 
     >>> sbom_format("application/vnd.cyclonedx+json"), sbom_format("text/plain")
     ('CycloneDX', '')
