@@ -169,7 +169,7 @@ class _Judgement:
         return {"State": "current"} if self._is_recorded(now) else {}
 
     def _move(self, sights: list[SightDocument]) -> BaseDocument:
-        """Return when the tag was first seen to name other layers than those that it names no more."""
+        """Return when the tag was first seen to name other layers than those of the version."""
         first = len(sights) - 1
         while first and not self._fits(sights[first - 1]["Digest"]):
             first -= 1

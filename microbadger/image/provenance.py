@@ -1,8 +1,8 @@
 """Reads provenance: what a statement says of how an image was built.
 
-Builders sign these statements or do not, and nobody checks them here. They can hold build arguments, a Dockerfile and
-a whole environment: of all that, only the fields of a `ProvenanceDocument` are published, and no address with a
-password. https://slsa.dev/spec/v1.1/provenance, https://slsa.dev/spec/v0.2/provenance,
+The signatures of these statements are not checked here. A statement can hold build arguments, a Dockerfile and a whole
+environment: only the fields of a `ProvenanceDocument` are published, and no address with a password.
+https://slsa.dev/spec/v1.1/provenance, https://slsa.dev/spec/v0.2/provenance,
 https://slsa.dev/spec/v0.1/provenance, and what BuildKit writes:
 https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md
 """
