@@ -25,6 +25,7 @@ from microbadger.image import (
     SBOMDocument,
     SignatureDocument,
     StatementBlob,
+    UnrelatedStatement,
     UnsupportedManifest,
     VersionDocument,
     attestation_tag,
@@ -239,6 +240,8 @@ class VersionClaims:
         try:
             raw = self._blob(descriptor, max_bytes, is_kept=kind != "sbom")
             statement = parse_statement(raw, (subject,))
+        except UnrelatedStatement:
+            return
         except (Unreadable, InvalidStatement) as error:
             self._note(error)
             self._note_unread(kind, blob.predicate_type, str(error), descriptor)
