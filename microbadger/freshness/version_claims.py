@@ -23,6 +23,7 @@ from microbadger.image import (
     SBOMDocument,
     SignatureDocument,
     StatementBlob,
+    UnrelatedStatement,
     UnsupportedManifest,
     VersionDocument,
     attestation_tag,
@@ -219,6 +220,8 @@ class VersionClaims:
             return
         try:
             statement = parse_statement(raw, (subject,))
+        except UnrelatedStatement:
+            return
         except InvalidStatement as error:
             self._note_unread(kind, blob.predicate_type, str(error), descriptor)
             return

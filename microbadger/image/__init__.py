@@ -85,7 +85,7 @@ from microbadger.image.documents import (
     tags_of,
     versions_by_tag,
 )
-from microbadger.image.errors import InvalidManifest, InvalidStatement, UnsupportedManifest
+from microbadger.image.errors import InvalidManifest, InvalidStatement, UnrelatedStatement, UnsupportedManifest
 from microbadger.image.fields import read_time
 from microbadger.image.first_seen import FirstSeen, Sighting, new_sights, sights_in, with_first_seen
 from microbadger.image.history import (
@@ -220,6 +220,7 @@ __all__ = [
     "StatusDocument",
     "TagDocument",
     "TagPatterns",
+    "UnrelatedStatement",
     "UnsupportedManifest",
     "VersionDocument",
     "attestation_tag",

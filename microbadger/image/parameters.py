@@ -12,6 +12,7 @@ from typing import Any, cast
 from microbadger.image.bounds import size_bytes
 from microbadger.image.documents import ConfigDocument, HealthcheckDocument, ImageDocument, VersionDocument
 from microbadger.image.fields import read_list, read_object, read_text
+from microbadger.image.labels import one_line
 
 MAX_PARAMETERS_BYTES = 128 * 1024
 TOO_LARGE = "The config is left out: it is too large"
@@ -50,7 +51,7 @@ def user_of(parameters: ConfigDocument, system: str | None = None) -> str:
     >>> user_of({"User": "0:0"}), user_of({"User": "app"}), user_of({}), user_of({}, "windows")
     ('root', 'app', 'root', '')
     """
-    user = parameters.get("User", "")
+    user = one_line(parameters.get("User", ""))
     if system == "windows":
         return user
     name = user.partition(":")[0]

@@ -15,7 +15,7 @@ from typing import Literal
 
 from microbadger.image.artifact_manifests import ArtifactManifest
 from microbadger.image.descriptors import Descriptor
-from microbadger.image.errors import InvalidManifest, InvalidStatement
+from microbadger.image.errors import InvalidManifest, InvalidStatement, UnrelatedStatement
 from microbadger.image.fields import parse_document, read_list, read_name, read_object
 
 MAX_STATEMENT_BYTES = 4 * 1024**2
@@ -92,7 +92,7 @@ def what_is(predicate_type: str) -> StatementKind:
 def parse_statement(raw: bytes, subjects: Collection[str]) -> Statement:
     """Return a statement, also one in an envelope or a bundle, about one of these digests.
 
-    Raise `InvalidStatement` if it is too large, or broken, or about something else.
+    Raise `InvalidStatement` if it is too large, or broken, and `UnrelatedStatement` if it is about something else.
     """
     try:
         fields = _statement_in(parse_document(raw))
@@ -133,9 +133,9 @@ def _check_subject(fields: Mapping[str, object], subjects: Collection[str]) -> N
     named = map(read_object, read_list(fields.get("subject"), _MOST_SUBJECTS))
     digests = [item for subject in named for item in read_object(subject.get("digest")).items()]
     if not digests:
-        raise InvalidStatement("it does not say what it is about")
+        raise UnrelatedStatement("it does not say what it is about")
     if not any(isinstance(encoded, str) and f"{algorithm}:{encoded}" in subjects for algorithm, encoded in digests):
-        raise InvalidStatement("it is about another digest")
+        raise UnrelatedStatement("it is about another digest")
 
 
 def _first_name(*values: object) -> str:

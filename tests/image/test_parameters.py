@@ -139,6 +139,10 @@ def test_root_is_root_by_whatever_name(given: str | None, user: str) -> None:
     assert user_of({} if given is None else {"User": given}, "linux") == user
 
 
+def test_a_user_has_no_hidden_characters() -> None:
+    assert user_of({"User": "\u202etoor\x1b\n"}, "linux") == "toor"
+
+
 @pytest.mark.parametrize(("given", "user"), [({}, ""), ({"User": "ContainerUser"}, "ContainerUser")])
 def test_no_user_is_root_on_windows(given: ConfigDocument, user: str) -> None:
     assert user_of(given, "windows") == user
