@@ -120,9 +120,9 @@ def _statement_in(document: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _payload(envelope: Mapping[str, object]) -> bytes:
-    """Return the payload of an envelope; both alphabets of base64 are allowed, and padding can be missing."""
+    """Return the payload of an envelope: in either alphabet of base64, also without padding or on several lines."""
     payload = envelope["payload"]
-    text = payload.rstrip("=") if isinstance(payload, str) else "?"
+    text = "".join(payload.split()).rstrip("=") if isinstance(payload, str) else "?"
     try:
         return base64.b64decode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4), validate=True)
     except ValueError as error:  # binascii.Error, or not ASCII
