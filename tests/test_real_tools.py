@@ -22,7 +22,7 @@ from tests.fakes.claims import COMMIT, CYCLONEDX, SPDX, github_provenance, state
 from tests.fakes.referrers import ReferrerLists
 from tests.fakes.registry import FakeImage, FakeRegistry
 from tests.freshness.bench import Bench
-from tests.real_registry import RunningRegistry, need
+from tests.real_registry import RealAddress, RunningRegistry, need
 from tests.real_tools import Buildah, Syft, attest
 
 INSTALLED = """\
@@ -42,13 +42,6 @@ A:x86_64
 L:Zlib
 """
 RELEASE = 'ID=alpine\nVERSION_ID=3.22.1\nPRETTY_NAME="Alpine Linux v3.22"\n'
-
-
-class RealAddress(FakeRegistry):
-    """The address of a real registry, for a `Bench`."""
-
-    def __init__(self, registry: RunningRegistry) -> None:
-        self.host, self.url = registry.host, f"http://{registry.host}"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from microbadger.image import (
     VersionDocument,
     current_version,
     facts_of,
+    is_read,
     most_specific,
     platform_text,
     read_time,
@@ -65,7 +66,7 @@ class _Subject:
 
     @property
     def is_read(self) -> bool:
-        return bool(self.version["Platforms"]) and not {"Unread", "Unsupported"} & self.version.keys()
+        return is_read(self.version)
 
     @property
     def knows_layers(self) -> bool:

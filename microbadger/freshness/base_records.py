@@ -1,7 +1,7 @@
 """Keeps what is known of base images, tracked or not: what their tags named one after the other, and their layers.
 
 All images on a base share it. A base that is tracked as private is closed to public images: nothing of it is said.
-What was read of it for private images is kept apart, so that it does not show when the base is tracked no more.
+What was read of it for private images is kept apart, so that it does not show when the base is no longer tracked.
 """
 
 import json
@@ -215,7 +215,7 @@ class BaseRecords:
             upsert(connection, BASE_CONTENTS, row, update=("document", "failures", "due_at", "used_at"))
 
     def touch(self, bases: Bases) -> None:
-        """Keep for longer what is used."""
+        """Keep the contents that are used, which would be forgotten otherwise."""
         now = self.now().timestamp()
         rows = [{"which": image, "its_digest": digest, "now": now} for image, digest in sorted(bases.stale)]
         if rows:

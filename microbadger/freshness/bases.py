@@ -64,7 +64,7 @@ class BaseSurveyor:
     records: BaseRecords
     broken: BrokenContent
 
-    def look(self, question: Question, versions: Iterable[VersionDocument]) -> None:
+    def survey(self, question: Question, versions: Iterable[VersionDocument]) -> None:
         """Ask and read what the bases of these versions are judged by. Raises StoreError and LeaseLost."""
         described = [version for version in versions if version["Platforms"] and base_claims_of(version)]
         if not described:
@@ -73,16 +73,16 @@ class BaseSurveyor:
         with self.database.read() as connection:
             bases = self.records.of(connection, described, is_private=image.private)
             chains = self.stacks.chains_of(connection, image.repository, described, lambda _: ())
-        look = _Look(self, question, bases)
+        survey = _BaseSurvey(self, question, bases)
         with all_within(min(_LONGEST_SECONDS, seconds_left() * _PART_OF_TIME)):
             for version in described:
-                look.at(version, chains[version["SHA"]])
+                survey.cover(version, chains[version["SHA"]])
         self.registry.content.write()
         self.records.touch(bases)
 
     @contextmanager
     def alone_with(self, repository: Repository) -> Iterator[bool]:
-        """Read a base alone: yield whether this check may, or another one is at it for very long."""
+        """Keep other checks from reading a base; yield False if one of them still does after the longest wait."""
         name, ends_at = f"{BASE_LEASE}{repository}", time.monotonic() + min(_LONGEST_WAIT_SECONDS, seconds_left())
         while (lease := self.leases.try_take(name)) is None and time.monotonic() < ends_at:
             time.sleep(_POLL_SECONDS)
@@ -94,8 +94,8 @@ class BaseSurveyor:
 
 
 @dataclass(slots=True)
-class _Look:
-    """One look at the bases of an image."""
+class _BaseSurvey:
+    """One survey of the bases of an image."""
 
     surveyor: BaseSurveyor
     question: Question
@@ -106,8 +106,8 @@ class _Look:
     """How long requests to each registry took that failed."""
     remotes: dict[Repository, RemoteRepository] = field(default_factory=dict)
 
-    def at(self, version: VersionDocument, chains: Chains) -> None:
-        """Look at the base of a version."""
+    def cover(self, version: VersionDocument, chains: Chains) -> None:
+        """Ask and read what the base of a version is judged by."""
         platform, recorded = described_platform(version), recorded_claim(version)
         if platform is None:
             return
@@ -134,12 +134,15 @@ class _Look:
             self._read(claim, sights[-1]["Digest"], version, platform, is_of_tag=True)
 
     def _ask(self, claim: BaseClaim, version: VersionDocument) -> None:
+        """Note what a tag names: by the record of its image if that is tracked, else by its registry if that is due."""
         records, repository = self.surveyor.records, claim.repository
         recorded = records.answer_of_record(claim)
         attempts = self.bases.tags_asked.get(claim.key, Attempts())
         if recorded:
             is_news = claim.key not in self.bases.sights or recorded.asked_at.timestamp() > attempts.asked_at
-            if is_news and (records.is_due(attempts) or self._names(claim) != recorded.digest):
+            sights = self.bases.sights.get(claim.key)
+            has_moved = not sights or sights[-1]["Digest"] != recorded.digest
+            if is_news and (has_moved or records.is_due(attempts)):
                 records.note(self.bases, claim, recorded)
             return
         if repository is None or not records.is_due(attempts) or not self._may_ask(repository):
@@ -159,10 +162,6 @@ class _Look:
             self._waste(repository, began_at)
         return Answer(digest, self.surveyor.records.now()) if digest else None
 
-    def _names(self, claim: BaseClaim) -> str:
-        sights = self.bases.sights.get(claim.key)
-        return sights[-1]["Digest"] if sights else ""
-
     def _read(
         self,
         claim: BaseClaim,
@@ -173,7 +172,7 @@ class _Look:
         is_of_tag: bool = False,
     ) -> None:
         """Read what a digest names, and of an index the manifest for a platform, unless that was done before."""
-        repository, known = claim.repository, self.bases.known
+        repository = claim.repository
         if repository is None or str(repository) in self.bases.closed:
             return
         if not self._next_unread(repository, digest, platform) or not self._may_read(repository):
@@ -181,25 +180,27 @@ class _Look:
         with self._alone_with(repository, claim, version) as is_alone:
             if not is_alone:
                 return
-            reader = Reader(
-                repository,
-                self._remote(repository),
-                self.surveyor.registry.content,
-                self.surveyor.broken,
-                renew=self.question.renew,
-            )
+            reader = self._reader(repository)
             while (unread := self._next_unread(repository, digest, platform)) and self._may_read(repository):
-                if is_of_tag and self._remote(repository).limits_pulls and known.names(claim, digest, claim.digest):
+                if is_of_tag and reader.limits_pulls and self.bases.known.names(claim, digest, claim.digest):
                     return  # it is the recorded one, so its layers matter only when the tag has moved
-                self.reads_left -= 1
-                began_at = time.monotonic()
-                content = _content_of(reader, unread)
-                if content is None:
-                    self._waste(repository, began_at)
-                    if any(isinstance(error, RateLimited) for error in reader.passing):
-                        self.reads_left = 0
-                        return
-                self.surveyor.records.keep(self.bases, repository, unread, content)
+                self._read_content(reader, repository, unread)
+
+    def _read_content(self, reader: Reader, repository: Repository, digest: str) -> None:
+        """Read what a digest names, and keep that, or that it could not be read."""
+        self.reads_left -= 1
+        began_at = time.monotonic()
+        content = _content_of(reader, digest)
+        if content is None:
+            self._waste(repository, began_at)
+            if any(isinstance(error, RateLimited) for error in reader.passing):
+                self.reads_left = 0
+                return
+        self.surveyor.records.keep(self.bases, repository, digest, content)
+
+    def _reader(self, repository: Repository) -> Reader:
+        content, broken = self.surveyor.registry.content, self.surveyor.broken
+        return Reader(repository, self._remote(repository), content, broken, renew=self.question.renew)
 
     def _next_unread(self, repository: Repository, digest: str, platform: PlatformDocument) -> str | None:
         """Return what is to be read next to know the layers of a digest; None if nothing is, or not yet again."""
@@ -228,7 +229,7 @@ class _Look:
 
     @contextmanager
     def _alone_with(self, repository: Repository, claim: BaseClaim, version: VersionDocument) -> Iterator[bool]:
-        """Be the only one that reads a base, and know what others read until then."""
+        """Keep other checks from reading a base, and use what they read until then."""
         with self.surveyor.alone_with(repository) as is_alone:
             with self.surveyor.database.read() as connection:
                 self.surveyor.records.load(connection, self.bases, [claim], [version])

@@ -1,7 +1,7 @@
-"""Reads what is claimed of the versions that a check found, after all else was read, and at most once for each digest.
+"""Reads what is claimed of the versions that a check found, after all else was read, and once for each digest.
 
-A version that is known keeps its claims, except for what its tags say, which costs nothing. Its other claims are read
-again if something failed that may pass, and once more an hour after it was pushed: signatures come after the image.
+A known version keeps its claims, except for what its tags say, which costs nothing. The others are read again if
+something failed that may pass, and once more an hour after the version was pushed: signatures come after the image.
 Nothing that fails here makes a check fail.
 """
 
@@ -46,7 +46,7 @@ def read_claims(findings: Findings, reader: Reader, now: datetime) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ClaimsReader:
-    """Completes versions with what is claimed of them."""
+    """Adds to versions what is claimed of them."""
 
     reader: Reader
     question: Question
@@ -68,9 +68,9 @@ class ClaimsReader:
         return with_claims(version, self._with_tags(version, self._fields(version, before), before))
 
     def _tags_of(self, version: VersionDocument) -> TagsBeside:
-        """Return the tags that are made of the digests of a version, since a check of a few tags reads no list.
+        """Return the tags that are named after the digests of a version, for a check that reads no list of tags.
 
-        They are asked about one by one, and not at all if nothing shows that the image has any.
+        They are asked for one by one, but not if all versions that were read before have no signature.
         """
         if self.last and all(last.get("Signatures") == [] for last in self.last.values() if last["Platforms"]):
             return TagsBeside(is_whole=True)
@@ -91,7 +91,10 @@ class ClaimsReader:
         elif "UnreadClaims" in before:
             if self.reader.is_set_aside(name):
                 return claims_of(before)
-            (claims.read_again if self.reader.was_set_aside(name) else claims.read)()
+            if self.reader.was_set_aside(name):
+                claims.read_again()
+            else:
+                claims.read()
         elif not self.question.is_ours:
             claims.read_content()
         else:
@@ -112,9 +115,9 @@ class ClaimsReader:
         return any(fallback_tag(subject) in self.beside.pushed_at for subject in subjects_of(version))
 
     def _is_late(self, version: VersionDocument) -> bool:
-        """Return whether this is the first whole check since an hour has passed that the version is known for.
+        """Return whether this is the first whole check an hour or more after a version was pushed.
 
-        When it appeared is known only of a version that was pushed while the image was tracked.
+        That time is known only of a version that was pushed while the image was tracked.
         """
         first_seen, checked_at = read_time(version.get("FirstSeen")), self.question.checked_at
         if first_seen is None or "FirstSeenIsExact" in version or self.question.tags is not None:
@@ -125,7 +128,7 @@ class ClaimsReader:
     def _with_tags(
         self, version: VersionDocument, fields: dict[str, object], before: VersionDocument | None
     ) -> dict[str, object]:
-        """Return claims with the signature that a tag of cosign shows, in place of the one that it showed before.
+        """Return claims with the signature that a tag of cosign stands for now, in place of the last one.
 
         A signature without a digest is that of a tag.
         """

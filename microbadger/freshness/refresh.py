@@ -23,7 +23,7 @@ from microbadger.freshness.tag_choice import Question
 from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
 from microbadger.freshness.turns import Turn, Turns
 from microbadger.http import all_within
-from microbadger.image import NO_CHANGES, ImageDocument, Reason, Repository, VersionDocument, has_more, tags_of
+from microbadger.image import NO_CHANGES, ImageDocument, Reason, Repository, VersionDocument, is_incomplete, tags_of
 from microbadger.logs import EventLog, also, identified, is_id
 from microbadger.registry import RegistryError
 from microbadger.site import PublishError
@@ -138,7 +138,7 @@ class Refresher:
         is_pushed = bool(turn.requests) and before is not None and not turn.is_asked_for
         with all_within(self.times.after_push_seconds if is_pushed else self.times.seconds):
             survey = self.surveyor.survey(question)
-            self.bases.look(question, _asked_about(survey, tags))
+            self.bases.survey(question, _asked_about(survey, tags))
         if survey.trouble and not survey.versions and not survey.is_gone:
             return self._failed(turn, survey.trouble)
         if turn.is_hidden:
@@ -234,7 +234,7 @@ def _question(
         image=image,
         last=last,
         tag_count=before.get("TagCount") if before else None,
-        known={version["Digest"]: version for version in last if not has_more(version)} if is_ours else {},
+        known={version["Digest"]: version for version in last if not is_incomplete(version)} if is_ours else {},
         tags=tags,
         just_pushed=turn.pushed,
         pushed=turn.check.pushed,

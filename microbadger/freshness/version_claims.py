@@ -5,10 +5,7 @@ fallback tag, and under tags that cosign names after a digest. Lists and tags sh
 read it, one further manifest is pulled where pulls are limited, and four elsewhere.
 """
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
 
 from microbadger.freshness.reading import Reader, Unreadable
 from microbadger.freshness.tag_choice import TagsBeside
@@ -16,6 +13,7 @@ from microbadger.image import (
     MAX_SBOM_BYTES,
     MAX_STATEMENT_BYTES,
     MOST_REFERRERS,
+    Candidate,
     Descriptor,
     Index,
     InvalidManifest,
@@ -25,18 +23,18 @@ from microbadger.image import (
     SBOMDocument,
     SignatureDocument,
     StatementBlob,
+    UnrelatedStatement,
     UnsupportedManifest,
     VersionDocument,
     attestation_tag,
+    candidates_among,
     claims_of,
     end_of_life,
     fallback_tag,
-    is_bare_signature,
     main_platform_digest,
     parse_artifact,
     parse_referrers,
     parse_statement,
-    predicate_type_of,
     read_provenance,
     read_raw_sbom,
     read_sbom,
@@ -53,23 +51,6 @@ _MOST_MANIFESTS = 4
 _MOST_WHERE_LIMITED = 1
 _MOST_BLOBS = 10
 _NOT_AFFORDED = "reading it would cost one more pull"
-
-_MAY_HOLD_STATEMENTS = re.compile(
-    r"application/vnd\.(?:docker\.attestation|in-toto\+|dsse\.envelope|dev\.sigstore\.bundle)", re.ASCII
-)
-
-_Kind = Literal["provenance", "sbom", "unknown"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """An artifact that may hold claims about a subject, and what it holds as far as that is known."""
-
-    descriptor: Descriptor
-    subject: str
-    kind: _Kind
-    type_name: str
-    """Its predicate type, or its media type."""
 
 
 @dataclass(slots=True)
@@ -110,18 +91,24 @@ class VersionClaims:
             self._read_referrers()
 
     def _read_index(self) -> None:
-        """Read the attestations beside the images of an index, which BuildKit puts there."""
+        """Read the attestations in an index, as BuildKit writes it: those of the main platform, else the first ones."""
         subjects = subjects_of(self.version)
         if len(subjects) < 2:
             return
         try:
             index = self.reader.manifest(self.version["Digest"])
-        except (Unreadable, UnsupportedManifest) as error:
-            self._note(error)
+        except UnsupportedManifest:
             return
-        platform = subjects[-1]
-        if isinstance(index, Index) and platform in index.attestations:
-            self._follow(index.attestations[platform].digest, platform)
+        except Unreadable as error:
+            self.troubles.append(error)
+            return
+        if not isinstance(index, Index):
+            return
+        attestations = index.attestations
+        platforms = [subjects[-1], *(image.digest for image in index.images)]
+        platform = next((platform for platform in platforms if platform in attestations), None)
+        if platform:
+            self._follow(attestations[platform].digest, platform)
 
     def _read_referrers(self) -> None:
         """Read what the registry, or a client, lists as referring to the version."""
@@ -131,7 +118,7 @@ class VersionClaims:
             try:
                 referrers, is_whole = self._referrers_of(subject)
             except Unreadable as error:
-                self._note(error)
+                self.troubles.append(error)
                 is_certain = False
                 break
             is_certain = is_certain and is_whole
@@ -141,7 +128,7 @@ class VersionClaims:
         if signatures or is_certain:
             self.signatures = signatures
         self.end_of_life = end_of_life(artifacts)
-        for candidate in sorted(_candidates(found), key=lambda candidate: candidate.kind == "unknown"):
+        for candidate in candidates_among(found):
             self._consider(candidate)
 
     def _referrers_of(self, subject: str) -> tuple[Referrers, bool]:
@@ -149,7 +136,7 @@ class VersionClaims:
         referrers = self.reader.referrers(subject)
         if referrers is not None:
             if referrers.is_cut:
-                self._note(Unreadable(f"the image has more than {MOST_REFERRERS:,} referrers"))
+                self.troubles.append(Unreadable(f"the image has more than {MOST_REFERRERS:,} referrers"))
             return referrers, not referrers.is_cut
         tag = fallback_tag(subject)
         if tag not in self.beside.pushed_at:
@@ -166,30 +153,32 @@ class VersionClaims:
     def _read_tags(self) -> None:
         """Read what cosign keeps under tags of its own, if it can say what is not known yet."""
         for subject in subjects_of(self.version):
-            for tag, is_wanted in (
-                (attestation_tag(subject), not (self._has("provenance") and self._has("sbom"))),
-                (sbom_tag(subject), not self._has("sbom")),
-            ):
-                if not is_wanted or tag not in self.beside.pushed_at:
-                    continue
-                if not self._may_follow(tag):
-                    self._note(Unreadable(f"the tag {tag} holds further claims, but {_NOT_AFFORDED}"))
-                    continue
-                try:
-                    self._read_artifact(self.reader.tagged(tag), subject)
-                except Unreadable as error:
-                    self._note(error)
+            if not self._has("provenance", "sbom"):
+                self._read_tag(attestation_tag(subject), subject)
+            if not self._has("sbom"):
+                self._read_tag(sbom_tag(subject), subject)
 
-    def _consider(self, candidate: _Candidate) -> None:
+    def _read_tag(self, tag: str, subject: str) -> None:
+        if tag not in self.beside.pushed_at:
+            return
+        if not self._may_follow(tag):
+            self.troubles.append(Unreadable(f"the tag {tag} holds further claims, but {_NOT_AFFORDED}"))
+            return
+        try:
+            self._read_artifact(self.reader.tagged(tag), subject)
+        except Unreadable as error:
+            self.troubles.append(error)
+
+    def _consider(self, candidate: Candidate) -> None:
         """Read an artifact if it may say what is not known yet; if it cannot be afforded, say that it is there."""
         kind, digest = candidate.kind, candidate.descriptor.digest
-        is_known = self._has(kind) if kind != "unknown" else self._has("provenance") and self._has("sbom")
+        is_known = self._has("provenance", "sbom") if kind == "unknown" else self._has(kind)
         if is_known or digest in self._followed:
             return
         if self._may_follow(digest):
             self._follow(digest, candidate.subject)
         elif kind == "unknown":
-            self._note(Unreadable("there are further claims, but reading them would cost one more pull"))
+            self.troubles.append(Unreadable("there are further claims, but reading them would cost one more pull"))
         else:
             self._note_unread(kind, candidate.type_name, _NOT_AFFORDED)
 
@@ -206,7 +195,7 @@ class VersionClaims:
         try:
             self._read_artifact(digest, subject)
         except Unreadable as error:
-            self._note(error)
+            self.troubles.append(error)
 
     def _read_artifact(self, digest: str, subject: str) -> None:
         """Read the statements and the SBOMs in an artifact. Raises Unreadable."""
@@ -226,15 +215,14 @@ class VersionClaims:
             return
         if kind == "sbom" and self._is_counted(descriptor):
             return
-        max_bytes = MAX_SBOM_BYTES if kind == "sbom" else MAX_STATEMENT_BYTES
-        if descriptor.size_bytes > max_bytes:
-            self._note_unread(kind, blob.predicate_type, _too_large(max_bytes), descriptor)
+        raw = self._blob(descriptor, kind, blob.predicate_type)
+        if raw is None:
             return
         try:
-            raw = self._blob(descriptor, max_bytes, is_kept=kind != "sbom")
             statement = parse_statement(raw, (subject,))
-        except (Unreadable, InvalidStatement) as error:
-            self._note(error)
+        except UnrelatedStatement:
+            return
+        except InvalidStatement as error:
             self._note_unread(kind, blob.predicate_type, str(error), descriptor)
             return
         kind = what_is(statement.predicate_type)
@@ -247,23 +235,25 @@ class VersionClaims:
         digest, size_bytes, media_type = descriptor.digest, descriptor.size_bytes, descriptor.media_type
         if not sbom_format(media_type) or self._has("sbom") or self._is_counted(descriptor):
             return
-        if size_bytes > MAX_SBOM_BYTES:
-            self._note_unread("sbom", media_type, _too_large(MAX_SBOM_BYTES), descriptor)
-            return
-        try:
-            raw = self._blob(descriptor, MAX_SBOM_BYTES, is_kept=False)
-        except Unreadable as error:
-            self._note(error)
-            self._note_unread("sbom", media_type, str(error), descriptor)
-            return
-        self.sbom = read_raw_sbom(raw, digest=digest, size_bytes=size_bytes, media_type=media_type)
+        raw = self._blob(descriptor, "sbom", media_type)
+        if raw is not None:
+            self.sbom = read_raw_sbom(raw, digest=digest, size_bytes=size_bytes, media_type=media_type)
 
-    def _blob(self, descriptor: Descriptor, max_bytes: int, *, is_kept: bool) -> bytes:
-        """Return the content of one of the first blobs. Raises Unreadable."""
-        if not self._blobs_left:
-            raise Unreadable(f"the image has more than {_MOST_BLOBS} claims that cannot be read, or are of no use")
-        self._blobs_left -= 1
-        return self.reader.blob(descriptor, max_bytes, is_kept=is_kept)
+    def _blob(self, descriptor: Descriptor, kind: str, type_name: str) -> bytes | None:
+        """Return the content of a blob; None if it cannot be read, after saying so."""
+        max_bytes = MAX_SBOM_BYTES if kind == "sbom" else MAX_STATEMENT_BYTES
+        if descriptor.size_bytes > max_bytes:
+            self._note_unread(kind, type_name, f"it is larger than {max_bytes // 1024**2} MiB", descriptor)
+            return None
+        try:
+            if not self._blobs_left:
+                raise Unreadable(f"the image has more than {_MOST_BLOBS} claims that cannot be read, or are of no use")
+            self._blobs_left -= 1
+            return self.reader.blob(descriptor, max_bytes, is_kept=kind != "sbom")
+        except Unreadable as error:
+            self.troubles.append(error)
+            self._note_unread(kind, type_name, str(error), descriptor)
+            return None
 
     def _is_counted(self, descriptor: Descriptor) -> bool:
         """Return whether an SBOM was counted before, and use what was found then."""
@@ -273,15 +263,10 @@ class VersionClaims:
         self.sbom = counted
         return True
 
-    def _has(self, kind: str) -> bool:
-        """Return whether something of a kind was read."""
-        known = {"provenance": self.provenance, "sbom": self.sbom}.get(kind)
-        return known is not None and not _is_unread(known)
-
-    def _note(self, error: Exception) -> None:
-        """Note why claims may be missing; what is sound and of no use is no reason."""
-        if isinstance(error, Unreadable):
-            self.troubles.append(error)
+    def _has(self, *kinds: str) -> bool:
+        """Return whether something of each kind was read."""
+        known = {"provenance": self.provenance, "sbom": self.sbom}
+        return all((claim := known.get(kind)) is not None and not _is_unread(claim) for kind in kinds)
 
     def _note_unread(self, kind: str, type_name: str, reason: str, descriptor: Descriptor | None = None) -> None:
         """Say of what is there that it was not read, unless another one was found."""
@@ -316,28 +301,3 @@ def _is_unread(claim: object) -> bool:
 def subjects_of(version: VersionDocument) -> list[str]:
     """Return the digests that claims can be about: that of a version, and that of its main platform."""
     return list(dict.fromkeys(filter(None, [version["Digest"], main_platform_digest(version)])))
-
-
-def _candidates(found: list[tuple[str, Descriptor]]) -> Iterator[_Candidate]:
-    """Yield the referrers that may hold a statement or an SBOM, each once."""
-    seen: set[str] = set()
-    for subject, artifact in found:
-        predicate_type, media_type = predicate_type_of(artifact), artifact.artifact_type or ""
-        kind = what_is(predicate_type) if predicate_type else _kind_by_media_type(media_type)
-        if kind == "" or kind == "signature" or is_bare_signature(artifact) or artifact.digest in seen:
-            continue
-        seen.add(artifact.digest)
-        yield _Candidate(artifact, subject, kind, predicate_type or media_type)
-
-
-def _kind_by_media_type(media_type: str) -> _Kind | Literal[""]:
-    if sbom_format(media_type):
-        return "sbom"
-    if media_type.startswith("application/vnd.in-toto."):  # as Docker names what it signs
-        named: tuple[tuple[str, _Kind], ...] = (("provenance", "provenance"), ("spdx", "sbom"), ("cyclonedx", "sbom"))
-        return next((kind for word, kind in named if word in media_type), "")
-    return "unknown" if _MAY_HOLD_STATEMENTS.match(media_type) else ""
-
-
-def _too_large(max_bytes: int) -> str:
-    return f"it is larger than {max_bytes // 1024**2} MiB"

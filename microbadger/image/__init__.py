@@ -20,8 +20,8 @@ from microbadger.image.changes import (
     MOST_CHANGES,
     NO_CHANGES,
     ChangeDocument,
-    ChangedTagDocument,
     ChangeLogDocument,
+    ChangedTagDocument,
     Changes,
     DeletedTagDocument,
     Kind,
@@ -32,7 +32,7 @@ from microbadger.image.changes import (
     left_versions,
 )
 from microbadger.image.charts import CHART_CONFIG, read_chart, tag_version
-from microbadger.image.claims import CLAIMS, claims_of, main_platform_digest, with_claims
+from microbadger.image.claims import claims_of, main_platform_digest, with_claims
 from microbadger.image.comparisons import (
     SEPARATOR,
     ComparedVersionDocument,
@@ -47,10 +47,10 @@ from microbadger.image.describe import (
     describe_artifact,
     describe_image,
     describe_version,
-    has_more,
     has_unread_part,
     hub_details,
     is_blank,
+    is_incomplete,
     outline_version,
     shown_at,
     tagged,
@@ -79,12 +79,13 @@ from microbadger.image.documents import (
     document_bytes,
     format_time,
     image_name,
+    is_read,
     is_same,
     sha_of,
     tags_of,
     versions_by_tag,
 )
-from microbadger.image.errors import InvalidManifest, InvalidStatement, UnsupportedManifest
+from microbadger.image.errors import InvalidManifest, InvalidStatement, UnrelatedStatement, UnsupportedManifest
 from microbadger.image.fields import read_time
 from microbadger.image.first_seen import FirstSeen, Sighting, new_sights, sights_in, with_first_seen
 from microbadger.image.history import (
@@ -97,8 +98,8 @@ from microbadger.image.history import (
     points_of,
 )
 from microbadger.image.labels import KNOWN_FIELDS, Labels, read_base, read_labels, says_something, web_link
-from microbadger.image.manifest import ACCEPT, MANIFEST_TYPES, Index, Manifest, parse_manifest
-from microbadger.image.moves import Move, base_name, change_title, listed, moves_of
+from microbadger.image.manifest import ACCEPT, MANIFEST_TYPES, OCI_INDEX, Index, Manifest, parse_manifest
+from microbadger.image.moves import Move, change_title, listed, moves_of
 from microbadger.image.one_platform import on_platform, platform_named
 from microbadger.image.parameters import ROOT, image_without_values, user_of, version_without_values
 from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, described_platform, with_names_only
@@ -114,13 +115,13 @@ from microbadger.image.reference import (
 )
 from microbadger.image.referrers import (
     MOST_REFERRERS,
+    Candidate,
     Referrers,
     attestation_tag,
+    candidates_among,
     end_of_life,
     fallback_tag,
-    is_bare_signature,
     parse_referrers,
-    predicate_type_of,
     sbom_format,
     sbom_tag,
     signature_tag,
@@ -133,9 +134,7 @@ from microbadger.image.shapes import has_shape, parse_kept
 from microbadger.image.statements import (
     MAX_SBOM_BYTES,
     MAX_STATEMENT_BYTES,
-    Statement,
     StatementBlob,
-    StatementKind,
     parse_statement,
     statement_blobs,
     what_is,
@@ -150,7 +149,6 @@ from microbadger.image.words import platform_text, short_digest, short_reference
 __all__ = [
     "ACCEPT",
     "CHART_CONFIG",
-    "CLAIMS",
     "DOCKER_HUB",
     "KNOWN_FIELDS",
     "LATEST",
@@ -162,6 +160,7 @@ __all__ = [
     "MOST_REFERRERS",
     "MOST_SIGHTS",
     "NO_CHANGES",
+    "OCI_INDEX",
     "PREFERRED_PLATFORM",
     "ROOT",
     "SEPARATOR",
@@ -171,6 +170,7 @@ __all__ = [
     "BaseDocument",
     "BaseEntryDocument",
     "BaseMovedDocument",
+    "Candidate",
     "Chains",
     "ChangeDocument",
     "ChangeLogDocument",
@@ -217,19 +217,18 @@ __all__ = [
     "Sighting",
     "SignatureDocument",
     "State",
-    "Statement",
     "StatementBlob",
-    "StatementKind",
     "StatusDocument",
     "TagDocument",
     "TagPatterns",
+    "UnrelatedStatement",
     "UnsupportedManifest",
     "VersionDocument",
     "attestation_tag",
-    "base_name",
     "base_of",
     "bases_under",
     "begin_history",
+    "candidates_among",
     "chains_of",
     "change_document",
     "change_title",
@@ -255,16 +254,16 @@ __all__ = [
     "fallback_tag",
     "format_time",
     "has_digest",
-    "has_more",
     "has_shape",
     "has_unread_part",
     "hub_details",
     "image_inputs",
     "image_name",
     "image_without_values",
-    "is_bare_signature",
     "is_blank",
     "is_digest",
+    "is_incomplete",
+    "is_read",
     "is_same",
     "is_sound",
     "is_tag",
@@ -292,7 +291,6 @@ __all__ = [
     "platform_named",
     "platform_text",
     "points_of",
-    "predicate_type_of",
     "read_base",
     "read_chart",
     "read_labels",

@@ -9,15 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
-from microbadger.image.documents import BaseDocument, InputDocument, VersionDocument, image_name
+from microbadger.image.documents import BaseDocument, InputDocument, VersionDocument, image_name, named_base
 from microbadger.image.reference import InvalidReference, Reference, Repository, is_digest
 from microbadger.image.tags import LATEST
 from microbadger.image.version_facts import recorded_base
 
 SCRATCH = "scratch"
 """The name of no base at all."""
-MOST_INPUTS = 30
-"""How many inputs of a build are looked at."""
 _LONGEST_URL = 2000
 _MOST_QUALIFIERS = 20
 _IMAGE_URL = re.compile(r"pkg:(?P<type>docker|oci)/+(?P<path>[^?#]+)(?:\?(?P<query>[^#]*))?(?:#.*)?", re.IGNORECASE)
@@ -44,12 +42,7 @@ class BaseClaim:
     @property
     def document(self) -> BaseDocument:
         """The name and the digest as they are published."""
-        document = BaseDocument()
-        if self.name:
-            document["Name"] = self.name
-        if self.digest:
-            document["Digest"] = self.digest
-        return document
+        return named_base(self.name, self.digest)
 
 
 def recorded_claim(version: VersionDocument) -> BaseClaim | None:
@@ -73,7 +66,7 @@ def claim_of(name: str, digest: str = "", *, is_annotation: bool = False) -> Bas
 def image_inputs(version: VersionDocument) -> list[BaseClaim]:
     """Return the images among the inputs of the build of a version, each once."""
     inputs = version.get("Provenance", {}).get("Inputs", [])
-    return list(dict.fromkeys(_input_claims(inputs)))[:MOST_INPUTS]
+    return list(dict.fromkeys(_input_claims(inputs)))
 
 
 def _input_claims(inputs: list[InputDocument]) -> Iterator[BaseClaim]:

@@ -54,8 +54,8 @@ class BaseContentDocument(TypedDict):
 class KnownBases:
     """What is known of base images: what tags named, the oldest first, and the content of digests by repository.
 
-    A tag that was asked about in vain has no sights; of one that is not there, nobody has asked. Of the repositories
-    that are ``closed``, nothing must be said.
+    A tag that was asked about in vain has no sights, and one that was never asked about is missing. Nothing must be
+    said of the repositories that are ``closed``.
     """
 
     sights: Mapping[str, Sequence[SightDocument]]
@@ -92,7 +92,7 @@ def entry_for(entries: Sequence[BaseEntryDocument], platform: PlatformDocument) 
 
 
 def base_of(version: VersionDocument, chains: Chains, known: KnownBases) -> BaseClaim | None:
-    """Return the base image of a version, as far as it is known; None if none is.
+    """Return the base image of a version; None if none is known.
 
     An annotation is believed, and so is a label unless the base has the same one: then it was inherited. Else it is the
     image among the inputs of the build that has most of the layers of the version.
@@ -169,7 +169,7 @@ class _Judgement:
         return {"State": "current"} if self._is_recorded(now) else {}
 
     def _move(self, sights: list[SightDocument]) -> BaseDocument:
-        """Return when the tag was first seen to name other layers than those that it names no more."""
+        """Return when the tag was first seen to name other layers than those of the version."""
         first = len(sights) - 1
         while first and not self._fits(sights[first - 1]["Digest"]):
             first -= 1

@@ -31,7 +31,7 @@ class BaseMovedDocument(TypedDict):
 def base_moves(before: ImageDocument, after: ImageDocument, known: KnownBases) -> tuple[BaseMovedDocument, ...]:
     """Return the bases of versions in both documents that have moved since the first one.
 
-    A base that may have moved before anybody asked about it has not: then there is nothing new to tell.
+    A base that may have moved before it was first asked about does not count: that is not news.
     """
     last = {version["Digest"]: version.get("Base", BaseDocument()) for version in before["Versions"]}
     tags: dict[tuple[str, str], set[str]] = {}

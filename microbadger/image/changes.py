@@ -37,9 +37,9 @@ _MOST_DIFFERENCES_BYTES = 32 * 1024  # of all tags of a change
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The tags that differ between two documents, each with its SHA; a deleted tag has its last one.
+    """The tags that differ between two documents, each with its SHA, and the base images that moved away under others.
 
-    Beside them are the base images that moved away under tags that may be the same.
+    A deleted tag has its last SHA.
     """
 
     new: Mapping[str, str]
@@ -69,9 +69,9 @@ NO_CHANGES = Changes({}, {}, {})
 
 
 Kind = Literal["new", "moved", "rebuilt", "deleted", "base_moved"]
-"""What happened to a tag. One that was ``rebuilt`` names the same platforms and layers as before.
+"""What happened to a tag, or with ``base_moved`` to the base image of its version.
 
-If its ``base_moved``, nothing happened to the tag itself.
+A tag that was ``rebuilt`` names the same platforms and layers as before.
 """
 
 

@@ -248,8 +248,8 @@ def has_unread_part(version: VersionDocument) -> bool:
     return "Unread" in version or any("Unread" in platform for platform in version["Platforms"])
 
 
-def has_more(version: VersionDocument) -> bool:
-    """Return whether a later check can perhaps read more of a version: a platform, say, or the facts of a chart."""
+def is_incomplete(version: VersionDocument) -> bool:
+    """Return whether a later check may read more of a version: a platform, say, or the facts of a chart."""
     return has_unread_part(version) or version.get("Chart") == {}
 
 

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict, TypeVar, cast
 
 from microbadger.image.bounds import size_bytes
-from microbadger.image.documents import BaseDocument, ConfigDocument, LayerDocument, VersionDocument
+from microbadger.image.documents import (
+    BaseDocument,
+    ConfigDocument,
+    LayerDocument,
+    VersionDocument,
+    is_read,
+    named_base,
+)
 from microbadger.image.parameters import command_without_values
 from microbadger.image.sameness import changed_platforms, has_same_main_platform
 from microbadger.image.words import platform_text, shortened
@@ -121,7 +128,7 @@ def difference(old: VersionDocument, new: VersionDocument, bounds: Bounds = IN_A
     sizes = old["DownloadSize"], new["DownloadSize"]
     if all(sizes) and sizes[0] != sizes[1]:
         found["DownloadSize"] = SizeDifference(Old=sizes[0], New=sizes[1])
-    if _is_read(old) and _is_read(new):
+    if is_read(old) and is_read(new):
         if "Layers" in old and "Layers" in new:
             _add_layers(found, old["Layers"], new["Layers"], room)
         if "Cut" not in old and "Cut" not in new:
@@ -207,12 +214,7 @@ def _add(found: DifferenceDocument | PlatformsDifference, field: str, value: obj
 def _recorded(version: VersionDocument) -> BaseDocument | None:
     """Return the base image of a version without what became of its tag since, None if it has none."""
     base = version.get("Base", {})
-    recorded = {field: base[field] for field in ("Name", "Digest") if field in base}
-    return cast(BaseDocument, recorded) if recorded else None
-
-
-def _is_read(version: VersionDocument) -> bool:
-    return bool(version["Platforms"]) and not {"Unread", "Unsupported"} & version.keys()
+    return named_base(base.get("Name", ""), base.get("Digest", "")) or None
 
 
 def _changed(old: T | None, new: T | None, shown: Callable[[T], T]) -> Any:

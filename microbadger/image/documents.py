@@ -336,6 +336,21 @@ def tags_of(version: VersionDocument) -> list[str]:
     return [tag["tag"] for tag in version["Tags"]]
 
 
+def named_base(name: str, digest: str) -> BaseDocument:
+    """Return the document of a base image that has this name and this digest; an empty one is left out."""
+    base = BaseDocument()
+    if name:
+        base["Name"] = name
+    if digest:
+        base["Digest"] = digest
+    return base
+
+
+def is_read(version: VersionDocument) -> bool:
+    """Return whether a version is an image that could be read whole, so that what it lacks is not there."""
+    return bool(version["Platforms"]) and not {"Unread", "Unsupported"} & version.keys()
+
+
 def versions_by_tag(image: ImageDocument) -> dict[str, VersionDocument]:
     """Return the version that each tag names; tags whose digest is not known are left out."""
     return {tag: version for version in image["Versions"] if version["Digest"] for tag in tags_of(version)}

@@ -3,7 +3,8 @@
     ManifestError
     ├── InvalidManifest      the document breaks its specification or a bound
     ├── UnsupportedManifest  the document is valid, but not a container image
-    └── InvalidStatement     the document is not a claim about the image in question
+    └── InvalidStatement     the document is not a claim
+        └── UnrelatedStatement   the document is not a claim about the image in question
 """
 
 
@@ -30,3 +31,7 @@ class UnsupportedManifest(ManifestError):
 
 class InvalidStatement(ManifestError):
     """A document is not a statement about the content it was found for; the message is a sentence about "it"."""
+
+
+class UnrelatedStatement(InvalidStatement):
+    """A statement is not about the content it was found for, so it does not count."""

@@ -243,6 +243,12 @@ def web_link(text: str) -> str | None:
     return None if match is None or origin is None else origin + _escaped(match["rest"] or "")
 
 
+def one_line(value: str) -> str:
+    """Return a text that is short and safe to show on one line."""
+    text = " ".join(_HIDDEN_CHARACTERS.sub("", _SPACES.sub(" ", value[: 2 * _MAX_TEXT_LENGTH])).split())
+    return shortened(text, _MAX_TEXT_LENGTH)
+
+
 def _first_value(*values: object) -> str:
     """Return the first value that says something, stripped; an empty text if there is none."""
     texts = (value.strip() for value in values if isinstance(value, str))
@@ -253,12 +259,6 @@ def _created(labels: Mapping[str, object], annotations: Mapping[str, object]) ->
     oci, label_schema = _CREATED_KEYS
     texts = (_first_value(value) for value in (annotations.get(oci), labels.get(oci), labels.get(label_schema or "")))
     return next((time for text in texts if (time := read_time(text))), None)
-
-
-def one_line(value: str) -> str:
-    """Return a text that is short and safe to show on one line."""
-    text = " ".join(_HIDDEN_CHARACTERS.sub("", _SPACES.sub(" ", value[: 2 * _MAX_TEXT_LENGTH])).split())
-    return shortened(text, _MAX_TEXT_LENGTH)
 
 
 def _license(text: str | None) -> License | None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from microbadger.image.changes import ChangeDocument, ChangedTagDocument, moves_by_digests
 from microbadger.image.differences import DifferenceDocument
 from microbadger.image.tags import most_specific
+from microbadger.image.words import short_reference
 
 _TAGS_IN_A_TITLE = 3
 _MOVES_IN_A_TITLE = 2
@@ -48,15 +49,6 @@ def change_title(change: ChangeDocument) -> str:
     return ", ".join(_phrases(change))
 
 
-def base_name(name: str) -> str:
-    """Return the name of a base image as people write it.
-
-    >>> base_name("docker.io/library/alpine:3.22")
-    'alpine:3.22'
-    """
-    return name.removeprefix("docker.io/").removeprefix("library/")
-
-
 def listed(tags: Sequence[str]) -> str:
     """Return tags as a text: all of them if they are few, else the first ones and how many more there are."""
     if len(tags) == 1:
@@ -78,7 +70,7 @@ def _phrases(change: ChangeDocument) -> Iterator[str]:
         tags = [entry["tag"] for entry in entries]
         if tags:
             yield f"{listed(tags)} {'is' if len(tags) == 1 else 'are'} {word}"
-    if bases := [base_name(base["Name"]) for base in change.get("BaseMoved", [])]:
+    if bases := [short_reference(base["Name"]) for base in change.get("BaseMoved", [])]:
         yield f"base image{'' if len(bases) == 1 else 's'} {listed(bases)} {'has' if len(bases) == 1 else 'have'} moved"
 
 

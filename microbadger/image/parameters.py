@@ -5,12 +5,14 @@ parameters are kept whole or not at all, so that what is missing from them is mi
 variables can be secrets: of a private image only the names are published.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
 from microbadger.image.bounds import size_bytes
 from microbadger.image.documents import ConfigDocument, HealthcheckDocument, ImageDocument, VersionDocument
 from microbadger.image.fields import read_list, read_object, read_text
+from microbadger.image.labels import one_line
 
 MAX_PARAMETERS_BYTES = 128 * 1024
 TOO_LARGE = "The config is left out: it is too large"
@@ -19,7 +21,8 @@ ROOT = "root"
 _MAX_LISTED_BYTES = 4096  # in the document of an image, which has those of all its versions
 _MOST_ITEMS = 2000
 _LONGEST_NANOSECONDS = 2**63 - 1
-_VARIABLES = "ENV "
+_VARIABLES, _ARGUMENT = "ENV ", "ARG "
+_WITH_ARGUMENTS = re.compile(r"(?:RUN )?\|[0-9]+ ")  # "|1 TOKEN=secret /bin/bash -c make"
 
 
 def read_parameters(fields: Mapping[str, object]) -> ConfigDocument | None:
@@ -48,7 +51,7 @@ def user_of(parameters: ConfigDocument, system: str | None = None) -> str:
     >>> user_of({"User": "0:0"}), user_of({"User": "app"}), user_of({}), user_of({}, "windows")
     ('root', 'app', 'root', '')
     """
-    user = parameters.get("User", "")
+    user = one_line(parameters.get("User", ""))
     if system == "windows":
         return user
     name = user.partition(":")[0]
@@ -78,9 +81,15 @@ def without_values(parameters: ConfigDocument) -> ConfigDocument:
 def command_without_values(command: str, env: list[str]) -> str:
     """Return a step of a Dockerfile that sets variables with no more than the names of those that the image has.
 
+    Build arguments lose their values, too, since variables are often set to them.
+
     >>> command_without_values("ENV TOKEN=secret MODE=a TOKEN=b", ["MODE=a", "TOKEN=b"])
     'ENV MODE TOKEN'
     """
+    if command.startswith(_ARGUMENT):
+        return command.partition("=")[0]
+    if _WITH_ARGUMENTS.match(command):
+        return "RUN"
     if not command.startswith(_VARIABLES):
         return command
     names = (entry.partition("=")[0] for entry in env)

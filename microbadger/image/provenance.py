@@ -1,8 +1,8 @@
 """Reads provenance: what a statement says of how an image was built.
 
-Builders sign these statements or do not, and nobody checks them here. They can hold build arguments, a Dockerfile and
-a whole environment: of all that, only the fields of a `ProvenanceDocument` are published, and no address with a
-password. https://slsa.dev/spec/v1.1/provenance, https://slsa.dev/spec/v0.2/provenance,
+The signatures of these statements are not checked here. A statement can hold build arguments, a Dockerfile and a whole
+environment: only the fields of a `ProvenanceDocument` are published, and no address with a password.
+https://slsa.dev/spec/v1.1/provenance, https://slsa.dev/spec/v0.2/provenance,
 https://slsa.dev/spec/v0.1/provenance, and what BuildKit writes:
 https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md
 """
@@ -10,6 +10,7 @@ https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.
 import re
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
+from urllib.parse import unquote
 
 from microbadger.image.bounds import size_bytes
 from microbadger.image.documents import InputDocument, ProvenanceDocument, format_time
@@ -52,6 +53,7 @@ _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
 _QUALIFIER = re.compile(r"(?:arch|digest|platform|ref_type|repository_url|tag)=[^@]*$")  # of a package URL
 _IS_GIT = re.compile(r"git[+@:]|ssh:|[^?#]*\.git(?:[#@?/]|$)")
 _REF = re.compile(r"(?<=://)([^/]*/[^@#]*)@[^#]*")
+_PASSWORD = re.compile(r":[^/@]*@(?!sha(?:256|512):)")
 _SCP_ADDRESS = re.compile(r"[^/:@]+@[^/:@]+:.*")
 _HOST_PREFIX = re.compile(r"https?://(?:www\.)?")
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,64}")
@@ -238,14 +240,18 @@ def _digest(resource: Mapping[str, object], lengths: Mapping[str, tuple[int, ...
 
 def _address(value: object) -> str:
     """Return an address or a name, without what can be a secret: a user, a password, a query; empty if it is odd."""
-    text = _text(value)
+    address = _without_secrets(_text(value))
+    return "" if _PASSWORD.search(unquote(address)) else address
+
+
+def _without_secrets(text: str) -> str:
     if text.startswith("pkg:"):
         name, _, qualifiers = text.partition("?")
         return "?".join(filter(None, [name, "&".join(filter(_QUALIFIER.match, qualifiers.split("&")))]))
     if _SCP_ADDRESS.fullmatch(text):
         return _repository(text)
     if "://" not in text:
-        return text
+        return text.partition("?")[0]
     match = _ADDRESS.fullmatch(text)
     return "".join(part or "" for part in match.groups()) if match else ""
 

@@ -9,12 +9,13 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Literal
 
 from microbadger.image.descriptors import Descriptor, read_descriptor
 from microbadger.image.documents import SignatureDocument, format_time
 from microbadger.image.errors import InvalidManifest
 from microbadger.image.fields import parse_document, read_time, require_list
-from microbadger.image.statements import what_is
+from microbadger.image.statements import is_bare_signature, predicate_type_of, what_is
 
 MOST_REFERRERS = 1000
 _MOST_SIGNATURES = 20
@@ -27,9 +28,6 @@ _NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]")
 _BUNDLE = re.compile(r"application/vnd\.dev\.sigstore\.bundle\b.*", re.ASCII)
 _COSIGN_SIGNATURE = "application/vnd.dev.cosign.artifact.sig.v1+json"
 _NOTATION_SIGNATURE = "application/vnd.cncf.notary.signature"
-_BUNDLE_CONTENT = "dev.sigstore.bundle.content"
-_BARE_SIGNATURE = "message-signature"
-_PREDICATE_TYPES = ("dev.sigstore.bundle.predicateType", "in-toto.io/predicate-type", "predicateType")
 _CREATED = "org.opencontainers.image.created"
 
 _SBOM_FORMATS = {
@@ -37,6 +35,18 @@ _SBOM_FORMATS = {
     **dict.fromkeys((f"application/vnd.cyclonedx{suffix}" for suffix in ("", "+json", "+xml")), "CycloneDX"),
     "application/vnd.syft+json": "Syft",
 }
+
+_OF_DOCKER = "application/vnd.in-toto."  # as Docker names what it signs
+_KINDS_OF_DOCKER: tuple[tuple[str, Literal["provenance", "sbom"]], ...] = (
+    ("provenance", "provenance"),
+    ("spdx", "sbom"),
+    ("cyclonedx", "sbom"),
+)
+_MAY_HOLD_STATEMENTS = re.compile(
+    r"application/vnd\.(?:docker\.attestation|in-toto\+|dsse\.envelope|dev\.sigstore\.bundle)", re.ASCII
+)
+
+_COSIGN_SBOM = "application/vnd.dev.cosign.artifact.sbom.v1+json"  # with its own media type on its only layer
 
 _LIFECYCLE = "application/vnd.microsoft.artifact.lifecycle"
 _END_OF_LIFE = "vnd.microsoft.artifact.lifecycle.end-of-life.date"
@@ -53,6 +63,19 @@ class Referrers:
     def and_more(self, others: "Referrers") -> "Referrers":
         """Return these and others."""
         return _bounded((*self.artifacts, *others.artifacts), is_cut=self.is_cut or others.is_cut)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A referrer that may hold claims about its subject, and what it holds as far as its entry says.
+
+    ``type_name`` is the type of its statement, else its own media type.
+    """
+
+    descriptor: Descriptor
+    subject: str
+    kind: Literal["provenance", "sbom", "unknown"]
+    type_name: str
 
 
 def parse_referrers(raw: bytes) -> Referrers:
@@ -94,16 +117,6 @@ def sbom_tag(digest: str) -> str:
     return f"{digest.replace(':', '-', 1)}.sbom"
 
 
-def predicate_type_of(referrer: Descriptor) -> str:
-    """Return the type of the statement that a referrer holds as its entry tells it, empty if it does not."""
-    return next((value for key in _PREDICATE_TYPES if (value := referrer.annotations.get(key))), "")
-
-
-def is_bare_signature(referrer: Descriptor) -> bool:
-    """Return whether a referrer is a bundle of Sigstore without a statement."""
-    return referrer.annotations.get(_BUNDLE_CONTENT) == _BARE_SIGNATURE
-
-
 def signatures_among(referrers: Iterable[Descriptor]) -> list[SignatureDocument]:
     """Return the signatures among referrers, at most twenty.
 
@@ -118,6 +131,20 @@ def signatures_among(referrers: Iterable[Descriptor]) -> list[SignatureDocument]
                 signature["CreatedAt"] = format_time(created)
             found.append(signature)
     return sorted(found, key=lambda signature: signature["Kind"] == _OF_STATEMENT)[:_MOST_SIGNATURES]
+
+
+def candidates_among(referrers: Iterable[tuple[str, Descriptor]]) -> list[Candidate]:
+    """Return the referrers, each with its subject, that may hold a statement or an SBOM.
+
+    Each is there once, and those whose kind is not known come last.
+    """
+    found: dict[str, Candidate] = {}
+    for subject, referrer in referrers:
+        predicate_type, media_type = predicate_type_of(referrer), referrer.artifact_type or ""
+        kind = what_is(predicate_type) if predicate_type else _kind_by_media_type(media_type)
+        if kind and kind != "signature" and not is_bare_signature(referrer):
+            found.setdefault(referrer.digest, Candidate(referrer, subject, kind, predicate_type or media_type))
+    return sorted(found.values(), key=lambda candidate: candidate.kind == "unknown")
 
 
 def end_of_life(referrers: Iterable[Descriptor]) -> str | None:
@@ -136,7 +163,7 @@ def end_of_life(referrers: Iterable[Descriptor]) -> str | None:
 
 
 def sbom_format(media_type: str) -> str:
-    """Return the format of an SBOM that is no statement, by its media type; empty if the type is not that of one.
+    """Return the format of an SBOM that is not a statement, by its media type; empty if the type is not that of one.
 
     >>> sbom_format("application/vnd.cyclonedx+json"), sbom_format("text/plain")
     ('CycloneDX', '')
@@ -150,6 +177,14 @@ def _bounded(artifacts: Iterable[Descriptor], *, is_cut: bool) -> Referrers:
     for each in artifacts:
         once.setdefault(each.digest, each)
     return Referrers(tuple(once.values())[:MOST_REFERRERS], is_cut or len(once) > MOST_REFERRERS)
+
+
+def _kind_by_media_type(media_type: str) -> Literal["provenance", "sbom", "unknown", ""]:
+    if sbom_format(media_type) or media_type == _COSIGN_SBOM:
+        return "sbom"
+    if media_type.startswith(_OF_DOCKER):
+        return next((kind for word, kind in _KINDS_OF_DOCKER if word in media_type), "")
+    return "unknown" if _MAY_HOLD_STATEMENTS.match(media_type) else ""
 
 
 def _kind_of_signature(referrer: Descriptor) -> str:

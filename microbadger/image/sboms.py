@@ -40,7 +40,7 @@ def read_sbom(statement: Statement, *, digest: str, size_bytes: int) -> SBOMDocu
 
 
 def read_raw_sbom(raw: bytes, *, digest: str, size_bytes: int, media_type: str = "") -> SBOMDocument:
-    """Return what an SBOM that is no statement lists; the media type tells the format of one that is not JSON."""
+    """Return what an SBOM that is not a statement lists; one that is not JSON has the format of its media type."""
     try:
         document = parse_document(raw)
     except InvalidManifest as error:

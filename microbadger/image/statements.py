@@ -15,7 +15,7 @@ from typing import Literal
 
 from microbadger.image.artifact_manifests import ArtifactManifest
 from microbadger.image.descriptors import Descriptor
-from microbadger.image.errors import InvalidManifest, InvalidStatement
+from microbadger.image.errors import InvalidManifest, InvalidStatement, UnrelatedStatement
 from microbadger.image.fields import parse_document, read_list, read_name, read_object
 
 MAX_STATEMENT_BYTES = 4 * 1024**2
@@ -52,7 +52,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class StatementBlob:
-    """A blob with a statement; `predicate_type` is empty if no annotation tells it."""
+    """A blob with a statement; `predicate_type` is empty if no annotation names it."""
 
     predicate_type: str
     descriptor: Descriptor
@@ -60,7 +60,7 @@ class StatementBlob:
 
 def statement_blobs(manifest: ArtifactManifest) -> list[StatementBlob]:
     """Return the blobs of an artifact that are statements, in their order; it has none if it is a bare signature."""
-    if manifest.annotations.get(_BUNDLE_CONTENT) == _BARE_SIGNATURE:
+    if is_bare_signature(manifest):
         return []
     of_bundle = manifest.annotations.get(_TYPE_OF_BUNDLE)
     return [
@@ -68,6 +68,16 @@ def statement_blobs(manifest: ArtifactManifest) -> list[StatementBlob]:
         for blob in manifest.blobs
         if _BLOB_TYPES.fullmatch(blob.media_type.partition(";")[0].strip().lower())
     ]
+
+
+def is_bare_signature(artifact: ArtifactManifest | Descriptor) -> bool:
+    """Return whether an artifact is a bundle of Sigstore without a statement."""
+    return artifact.annotations.get(_BUNDLE_CONTENT) == _BARE_SIGNATURE
+
+
+def predicate_type_of(referrer: Descriptor) -> str:
+    """Return the type of the statement that a referrer holds, by its entry in a list; empty if that does not say."""
+    return _first_name(*map(referrer.annotations.get, (_TYPE_OF_BUNDLE, *_TYPE_OF_BLOB)))
 
 
 def what_is(predicate_type: str) -> StatementKind:
@@ -82,7 +92,7 @@ def what_is(predicate_type: str) -> StatementKind:
 def parse_statement(raw: bytes, subjects: Collection[str]) -> Statement:
     """Return a statement, also one in an envelope or a bundle, about one of these digests.
 
-    Raise `InvalidStatement` if it is too large, or broken, or about something else.
+    Raise `InvalidStatement` if it is too large, or broken, and `UnrelatedStatement` if it is about something else.
     """
     try:
         fields = _statement_in(parse_document(raw))
@@ -110,9 +120,9 @@ def _statement_in(document: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _payload(envelope: Mapping[str, object]) -> bytes:
-    """Return the payload of an envelope; both alphabets of base64 are allowed, and padding can be missing."""
+    """Return the payload of an envelope: in either alphabet of base64, also without padding or on several lines."""
     payload = envelope["payload"]
-    text = payload.rstrip("=") if isinstance(payload, str) else "?"
+    text = "".join(payload.split()).rstrip("=") if isinstance(payload, str) else "?"
     try:
         return base64.b64decode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4), validate=True)
     except ValueError as error:  # binascii.Error, or not ASCII
@@ -123,9 +133,9 @@ def _check_subject(fields: Mapping[str, object], subjects: Collection[str]) -> N
     named = map(read_object, read_list(fields.get("subject"), _MOST_SUBJECTS))
     digests = [item for subject in named for item in read_object(subject.get("digest")).items()]
     if not digests:
-        raise InvalidStatement("it does not say what it is about")
+        raise UnrelatedStatement("it does not say what it is about")
     if not any(isinstance(encoded, str) and f"{algorithm}:{encoded}" in subjects for algorithm, encoded in digests):
-        raise InvalidStatement("it is about another digest")
+        raise UnrelatedStatement("it is about another digest")
 
 
 def _first_name(*values: object) -> str:

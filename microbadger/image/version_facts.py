@@ -13,6 +13,7 @@ from microbadger.image.documents import (
     VersionControlDocument,
     VersionDocument,
     format_time,
+    named_base,
     ordered,
 )
 from microbadger.image.fields import read_time
@@ -37,12 +38,7 @@ def recorded_base(version: VersionDocument) -> tuple[BaseDocument, bool]:
     if not is_annotation:
         name, of_labels = read_base(_own_labels(version))
         digest = digest or of_labels
-    base = BaseDocument()
-    if name:
-        base["Name"] = name
-    if digest:
-        base["Digest"] = digest
-    return base, is_annotation
+    return named_base(name, digest), is_annotation
 
 
 def related(

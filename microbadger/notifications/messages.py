@@ -19,13 +19,14 @@ from microbadger.image import (
     Move,
     TagPatterns,
     VersionDocument,
-    base_name,
     bases_under,
     difference_lines,
+    is_read,
     listed,
     moves_of,
     platform_text,
     short_digest,
+    short_reference,
     shortened,
     size_text,
     versions_by_tag,
@@ -273,7 +274,8 @@ def _chat_lines(announcement: Announcement, *, escape: Callable[[str], str], cod
 
 def _base_line(base: BaseMovedDocument) -> str:
     digests = " → ".join(short_digest(base[field]) for field in ("OldDigest", "NewDigest") if field in base)
-    return _printable(_cut(f"base image {base_name(base['Name'])} of {listed(base['Tags'])} has moved, {digests}"))
+    name, tags = short_reference(base["Name"]), listed(base["Tags"])
+    return _printable(_cut(f"base image {name} of {tags} has moved, {digests}"))
 
 
 def _base_details(base: BaseMovedDocument) -> Message:
@@ -339,7 +341,7 @@ def _tag_details(change: TagChange) -> Message:
         details["Old"] = _version_details(change.old)
     if change.new:
         details["New"] = _version_details(change.new)
-    if change.old and change.new and _is_read(change.old) and _is_read(change.new):
+    if change.old and change.new and is_read(change.old) and is_read(change.new):
         details["Labels"] = _label_changes(change.old.get("Labels", {}), change.new.get("Labels", {}))
     return details
 
@@ -360,15 +362,11 @@ def _version_details(version: VersionDocument) -> Message:
     details: Message = {"Digest": version["Digest"]}
     if version["DownloadSize"]:
         details["DownloadSize"] = version["DownloadSize"]
-    if _is_read(version):
+    if is_read(version):
         details["LayerCount"] = version["LayerCount"]
     if version["Platforms"]:
         details["Platforms"] = [_cut(platform_text(platform)) for platform in version["Platforms"][:_MOST_PLATFORMS]]
     return details
-
-
-def _is_read(version: VersionDocument) -> bool:
-    return bool(version["Platforms"]) and "Unread" not in version
 
 
 def _label_changes(old: Mapping[str, str], new: Mapping[str, str]) -> Message:

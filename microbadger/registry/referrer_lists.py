@@ -9,15 +9,13 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from microbadger.http import Answer
-from microbadger.image import InvalidManifest, Referrers, parse_referrers
+from microbadger.image import OCI_INDEX, InvalidManifest, Referrers, parse_referrers
 from microbadger.registry.errors import BadAnswer, NotFound, RegistryError
-from microbadger.registry.links import next_query
+from microbadger.registry.headers import media_type, next_query
 from microbadger.store import Database, StoreError, read_value, write_value
 
-INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 MAX_BYTES = 4 * 1024**2
 """Of all pages together."""
-NO_RETRIES = (408, 500, 502, 503, 504)
 
 _MAX_PAGES = 100
 _NOT_OFFERED = {400, 404, 405, 406, 410, 501}
@@ -86,10 +84,6 @@ def _page(ask: Ask, query: str, max_bytes: int) -> Answer:
             raise
         is_about_repository = isinstance(error, NotFound) and error.is_of_repository
         raise NotOffered(is_general=not is_about_repository) from error
-    if not query and _media_type(answer) != INDEX_TYPE:
+    if not query and media_type(answer) != OCI_INDEX:
         raise NotOffered(is_general=True)
     return answer
-
-
-def _media_type(answer: Answer) -> str:
-    return answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()

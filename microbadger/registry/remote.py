@@ -10,21 +10,15 @@ the operator's credential, where there is one, so that pulls count on that accou
 Nothing is believed: content is compared with its digest, and everything is bounded.
 """
 
-import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from microbadger.http import Answer
-from microbadger.image import ACCEPT, DOCKER_HUB, Descriptor, Referrers, digest_of, has_digest, is_digest
+from microbadger.image import ACCEPT, DOCKER_HUB, OCI_INDEX, Descriptor, Referrers, digest_of, has_digest, is_digest
 from microbadger.logs import EventLog
 from microbadger.registry.errors import BadAnswer, Denied, NotFound, RateLimited, Refused, RegistryError, Unreachable
-from microbadger.registry.referrer_lists import (
-    INDEX_TYPE,
-    NO_RETRIES,
-    NotOffered,
-    WithoutReferrers,
-    read_referrers,
-)
+from microbadger.registry.headers import media_type
+from microbadger.registry.referrer_lists import NotOffered, WithoutReferrers, read_referrers
 from microbadger.registry.session import Question, Session
 from microbadger.registry.tag_list import TagList, read_tags
 
@@ -32,11 +26,9 @@ log = EventLog(__name__)
 
 _MAX_MANIFEST_BYTES = 4 * 1024**2  # what registries must at least accept, and what most clients read
 _MAX_PAGE_BYTES = 8 * 1024**2  # some registries send all tags at once, whatever they are asked for
-_MAX_MEDIA_TYPE_LENGTH = 255
-_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
 _NOT_OFFERED = {405, 501}
 _MOST_SILENT_HEADS = 2
-_FINAL_FOR_HEAD = (408, 500, 502, 503, 504)  # a GET follows, which is tried again
+_FINAL = (408, 500, 502, 503, 504)  # for a HEAD, which a GET follows, and for what a check can do without
 
 
 @dataclass(frozen=True)
@@ -87,7 +79,7 @@ class RemoteRepository:
         if not self._offers_head or self._silent_heads >= _MOST_SILENT_HEADS:
             return None
         try:
-            answer = self._session.head(Question(f"manifests/{reference}", "head", 0, ACCEPT, _FINAL_FOR_HEAD))
+            answer = self._session.head(Question(f"manifests/{reference}", "head", 0, ACCEPT, _FINAL))
         except RegistryError as error:
             if isinstance(error, RateLimited):
                 raise
@@ -104,7 +96,7 @@ class RemoteRepository:
     def has_tag(self, tag: str) -> bool | None:
         """Return whether there is a tag, None where the registry does not say; this is not a pull."""
         try:
-            answer = self._session.head(Question(f"manifests/{tag}", "head", 0, ACCEPT, _FINAL_FOR_HEAD))
+            answer = self._session.head(Question(f"manifests/{tag}", "head", 0, ACCEPT, _FINAL))
         except RegistryError:
             return None
         return {200: True, 404: False}.get(answer.status)
@@ -121,10 +113,10 @@ class RemoteRepository:
         answer = self._content(question) if self._is_shown(reference) else self._session.get(question)
         self._is_public = True
         if not is_digest(reference):
-            return RawManifest(answer.body, digest_of(answer.body), _media_type(answer))
+            return RawManifest(answer.body, digest_of(answer.body), media_type(answer))
         if not has_digest(answer.body, reference):
             raise self._bad("the manifest does not match its digest")
-        return RawManifest(answer.body, reference, _media_type(answer))
+        return RawManifest(answer.body, reference, media_type(answer))
 
     def blob(self, descriptor: Descriptor, max_bytes: int) -> bytes:
         """Return the content of a descriptor, verified; from the descriptor itself if it came along.
@@ -151,7 +143,7 @@ class RemoteRepository:
 
         def ask(query: str, max_bytes: int) -> Answer:
             path = f"referrers/{digest}?{query}" if query else f"referrers/{digest}"
-            return self._content(Question(path, "referrers", max_bytes, INDEX_TYPE, NO_RETRIES))
+            return self._content(Question(path, "referrers", max_bytes, OCI_INDEX, _FINAL))
 
         try:
             referrers = read_referrers(ask, self._bad)
@@ -211,9 +203,3 @@ class RemoteRepository:
         repository = self._session.repository
         message = f"{repository.registry} sent an invalid answer for {repository.path}: {reason}"
         return BadAnswer(message, host=repository.registry)
-
-
-def _media_type(answer: Answer) -> str:
-    """Return the media type of an answer, without parameters; empty if it is missing or invalid."""
-    text = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    return text if len(text) <= _MAX_MEDIA_TYPE_LENGTH and _MEDIA_TYPE.fullmatch(text) else ""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from microbadger.http import Answer
 from microbadger.image import Repository, is_digest, is_tag, parse_object
 from microbadger.registry.errors import BadAnswer, RegistryError
-from microbadger.registry.links import next_query
+from microbadger.registry.headers import next_query
 
 _MAX_PAGES = 1000
 _MAX_TAGS = 200_000

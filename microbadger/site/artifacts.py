@@ -1,7 +1,6 @@
 """How a page shows what is not an image: the command that pulls it and, of a Helm chart, its facts."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from microbadger.image import (
     DOCKER_HUB,
@@ -12,18 +11,10 @@ from microbadger.image import (
     image_name,
     tag_version,
     tags_of,
-    web_link,
 )
+from microbadger.site.rows import Part, Row, linked, row
 
 _DOCKER_HUB_API = "registry-1.docker.io"  # Helm does not know its other name
-
-
-@dataclass(frozen=True, slots=True)
-class ChartRow:
-    """A fact of a chart: its name in words, and its texts, each with a link if it is a safe one."""
-
-    name: str
-    texts: list[tuple[str, str | None]]
 
 
 def pull_command(image: ImageDocument, version: VersionDocument, tag: str | None) -> str:
@@ -46,7 +37,7 @@ def version_named(version: VersionDocument, tag: str) -> str:
     return of_chart if of_chart and of_chart in map(tag_version, tags_of(version)) else tag_version(tag)
 
 
-def chart_rows(chart: ChartDocument) -> Iterator[ChartRow]:
+def chart_rows(chart: ChartDocument) -> Iterator[Row]:
     """Yield the facts of a chart."""
     for name, text in (
         ("Name", chart.get("Name")),
@@ -56,7 +47,8 @@ def chart_rows(chart: ChartDocument) -> Iterator[ChartRow]:
         ("Keywords", ", ".join(chart.get("Keywords", []))),
     ):
         if text:
-            yield ChartRow(name, [(text, None)])
-    for name, addresses in (("Home", [chart["Home"]] if "Home" in chart else []), ("Sources", chart.get("Sources"))):
-        if addresses:
-            yield ChartRow(name, [(address, web_link(address)) for address in addresses])
+            yield row(name, Part(text))
+    if "Home" in chart:
+        yield row("Home", linked(chart["Home"]))
+    if "Sources" in chart:
+        yield Row("Sources", [[linked(source)] for source in chart["Sources"]])

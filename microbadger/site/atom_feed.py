@@ -17,12 +17,12 @@ from microbadger.image import (
     ChangeLogDocument,
     DeletedTagDocument,
     NewTagDocument,
-    base_name,
     change_title,
     difference_lines,
     document_bytes,
     listed,
     moves_of,
+    short_reference,
 )
 from microbadger.site.paths import ImagePaths
 
@@ -136,7 +136,7 @@ def _new_and_gone(change: ChangeDocument) -> Iterator[tuple[str, list[str]]]:
 def _base_moved(change: ChangeDocument) -> Iterator[tuple[str, list[str]]]:
     for base in change.get("BaseMoved", []):
         origin = f" from {base['OldDigest']}" if "OldDigest" in base else ""
-        name = base_name(base["Name"])
+        name = short_reference(base["Name"])
         yield f"{name}, the base image of {listed(base['Tags'])}, moved{origin} to {base['NewDigest']}.", []
 
 

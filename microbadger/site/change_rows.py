@@ -10,11 +10,11 @@ from microbadger.image import (
     ImageDocument,
     Move,
     NewTagDocument,
-    base_name,
     difference_lines,
     left_versions,
     moves_of,
     sha_of,
+    short_reference,
 )
 from microbadger.site.paths import ImagePaths
 
@@ -87,7 +87,7 @@ def _by_digest(entries: Iterable[NewTagDocument | DeletedTagDocument]) -> dict[s
 
 def _base_moved(base: BaseMovedDocument) -> ChangeRow:
     old_digest = base.get("OldDigest", "")
-    return ChangeRow(base["Tags"], "base moved", base["NewDigest"], old_digest, name=base_name(base["Name"]))
+    return ChangeRow(base["Tags"], "base moved", base["NewDigest"], old_digest, name=short_reference(base["Name"]))
 
 
 def _moved(move: Move, paths: ImagePaths, comparable: frozenset[str]) -> ChangeRow:

@@ -2,14 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 
-from microbadger.image import BaseDocument, ProvenanceDocument, VersionDocument, short_digest, short_reference
+from microbadger.image import (
+    BaseDocument,
+    ProvenanceDocument,
+    VersionDocument,
+    claims_of,
+    is_read,
+    short_digest,
+    short_reference,
+)
 from microbadger.site.rows import Part, Row, aside, bounded, linked, row
 
 _INPUTS_SHOWN = 10
 _LICENSES_SHOWN = 5
 _SIGNATURES_SHOWN = 10
 
-_CLAIMS = ("Provenance", "SBOM", "Signatures", "UnreadClaims", "EndOfLife")
 _DIFFERENT = {"Source": "source repositories", "Commit": "commits"}
 _NAME_THE_SAME = aside("the labels name the same")
 _THEY_NAME = aside("the labels name")
@@ -17,7 +24,7 @@ _THEY_NAME = aside("the labels name")
 
 def has_claims(version: VersionDocument) -> bool:
     """Return whether there is something to say of a version: also that a version that was read has none."""
-    return _is_read(version) or any(version.get(field) for field in _CLAIMS)
+    return is_read(version) or any(claims_of(version).values())
 
 
 def claim_notes(version: VersionDocument) -> list[str]:
@@ -144,8 +151,4 @@ def _signatures(version: VersionDocument) -> Row:
 
 
 def _absent(name: str, version: VersionDocument) -> Row:
-    return row(name, Part("none" if _is_read(version) and "UnreadClaims" not in version else "not known"))
-
-
-def _is_read(version: VersionDocument) -> bool:
-    return bool(version["Platforms"]) and not {"Unread", "Unsupported"} & version.keys()
+    return row(name, Part("none" if is_read(version) and "UnreadClaims" not in version else "not known"))

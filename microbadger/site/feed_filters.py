@@ -8,14 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import cast, get_args
 from urllib.parse import quote, urlencode
 
-from microbadger.image import (
-    ChangeDocument,
-    ChangeLogDocument,
-    Kind,
-    TagPatterns,
-    bases_under,
-    change_title,
-)
+from microbadger.image import ChangeDocument, ChangeLogDocument, Kind, TagPatterns, bases_under, change_title
 from microbadger.site.atom_feed import MOST_ENTRIES, Entry, entry_text, feed_url, page_url, written
 from microbadger.site.paths import FEED_OF_ALL
 

@@ -225,7 +225,7 @@ def test_an_older_change_is_published_with_an_empty_list(bench: Bench) -> None:
     assert json.loads(bench.files()[bench.paths.changes])["Changes"] == [{**older, "BaseMoved": []}]
 
 
-def test_only_those_who_want_it_are_told(bench: Bench) -> None:
+def test_only_those_who_want_it_get_a_message(bench: Bench) -> None:
     wishes: dict[str, dict[str, Any]] = {
         "all": {"wants_base_moved": True},
         "none": {},
@@ -289,7 +289,7 @@ def test_a_thousand_images_on_one_base_ask_about_it_once(bench: Bench) -> None:
     push_base(bench.fake)
     version = described(stack("abx", "alpine:3.22"))
     for number in range(1000):
-        look(bench, version, repository=Repository.parse(f"owner/app{number}"))
+        survey(bench, version, repository=Repository.parse(f"owner/app{number}"))
 
     assert [request.method for request in bench.fake.requests] == ["HEAD", "GET", "GET", "GET"]
 
@@ -301,7 +301,7 @@ def test_images_that_are_checked_at_once_ask_about_their_base_once(bench: Bench)
 
     def work(number: int) -> None:
         repository = Repository.parse(f"owner/app{number}")
-        look(bench, version, repository=repository)
+        survey(bench, version, repository=repository)
         states.append(judged(bench, version, repository)["State"])
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
@@ -371,7 +371,7 @@ def test_on_low_pulls_a_base_is_read_later(tmp_path: Path, fake: FakeRegistry) -
     allowance = Allowance(fake, 100)
     allowance.left = 25
     push_base(fake, "cd")
-    look(bench, described(stack("abx", "alpine:3.22")))
+    survey(bench, described(stack("abx", "alpine:3.22")))
     assert checked_later(bench)["State"] == "current"
     assert allowance.left == 25
 
@@ -384,7 +384,7 @@ def test_no_more_bases_are_followed_than_is_decent(bench: Bench) -> None:
     versions = [described(stack("ab", f"owner/base{number}")) for number in range(MOST_TAGS + 10)]
     for number in range(MOST_TAGS + 10):
         bench.fake.push(f"owner/base{number}", "latest", stack("a"))
-    look(bench, *versions)
+    survey(bench, *versions)
 
     assert bench.fake.asked("HEAD", "owner/base") == MOST_TAGS
 
@@ -392,7 +392,7 @@ def test_no_more_bases_are_followed_than_is_decent(bench: Bench) -> None:
 def test_bases_that_no_image_has_any_more_are_forgotten(bench: Bench) -> None:
     push_base(bench.fake)
     version = described(stack("abx", "alpine:3.22"))
-    look(bench, version)
+    survey(bench, version)
     bench.time += timedelta(days=100)
     bench.refresher.bases.records.clean()
 
@@ -411,7 +411,7 @@ def test_the_input_of_a_build_with_our_layers_is_the_base(bench: Bench) -> None:
     }
     push_base(bench.fake, "cd")
     version = described(stack("abx"), digests)
-    look(bench, version)
+    survey(bench, version)
 
     assert judged(bench, version)["State"] == "outdated"
     assert bench.fake.asked("HEAD", "golang") + bench.fake.asked("HEAD", "dockerfile") == 0
@@ -421,7 +421,7 @@ def test_a_label_that_the_base_has_too_is_not_ours(bench: Bench) -> None:
     golang = bench.fake.push("library/golang", "1.25", both("abg", base="alpine:3.22"))
     push_base(bench.fake)
     version = described(stack("abgx", "alpine:3.22"), {"golang@1.25": golang})
-    look(bench, version)
+    survey(bench, version)
 
     assert judged(bench, version) == {"Name": "golang:1.25", "Digest": golang, "State": "current"}
 
@@ -541,7 +541,7 @@ def test_a_base_that_answers_slowly_takes_a_part_of_the_time(bench: Bench) -> No
     version = described(stack("abx", "alpine:3.22"))
     try:
         with all_within(4):
-            look(bench, version)
+            survey(bench, version)
     finally:
         over.set()
 
@@ -552,14 +552,14 @@ def test_bases_that_are_gone_do_not_keep_others_from_being_judged(bench: Bench) 
     push_base(bench.fake)
     gone = [described(stack("ab", f"gone{number}", digest_of(b"%d" % number))) for number in range(5)]
     version = described(stack("abx", "alpine:3.22"))
-    look(bench, *gone, version)
+    survey(bench, *gone, version)
 
     assert judged(bench, version)["State"] == "current"
 
 
 def test_a_digest_alone_is_not_followed(bench: Bench) -> None:
     version = described(stack("abx", f"alpine@{push_base(bench.fake)}"))
-    look(bench, version)
+    survey(bench, version)
 
     assert (judged(bench, version)["State"], bench.fake.requests) == ("unknown", [])
 
@@ -575,20 +575,20 @@ def test_what_is_no_image_is_no_base_with_layers(bench: Bench) -> None:
 def test_a_record_that_is_damaged_is_as_none(bench: Bench) -> None:
     push_base(bench.fake)
     version = described(stack("abx", "alpine:3.22"))
-    look(bench, version)
+    survey(bench, version)
     with bench.database.write() as connection:
         connection.exec_driver_sql("UPDATE base_tags SET sights = '[{\"Digest\": 1}]'")
         connection.exec_driver_sql("UPDATE base_contents SET document = 'mañana'")
     assert judged(bench, version)["State"] == "unknown"
 
     bench.time += timedelta(hours=25)
-    look(bench, version)
+    survey(bench, version)
     assert judged(bench, version)["State"] == "current"
 
 
 def test_content_of_a_base_is_kept_once(bench: Bench) -> None:
     push_base(bench.fake)
-    look(bench, described(stack("abx", "alpine:3.22")))
+    survey(bench, described(stack("abx", "alpine:3.22")))
     bench.freshness.track(TrackedImage(Repository.parse("alpine")))
     bench.fake.requests.clear()
     bench.refresher.refresh(Repository.parse("alpine"))
@@ -607,9 +607,9 @@ def test_a_push_of_which_nothing_is_seen_yet_is_followed_up_although_the_base_mo
     assert turn.late(Changes({}, {}, {}, (moved,))) == [push]
 
 
-def look(bench: Bench, *versions: VersionDocument, repository: Repository | None = None) -> None:
-    """Look at the bases of versions as a check of an image with these versions does."""
-    bench.refresher.bases.look(Question(image=TrackedImage(repository or bench.repository)), versions)
+def survey(bench: Bench, *versions: VersionDocument, repository: Repository | None = None) -> None:
+    """Survey the bases of versions as a check of an image with these versions does."""
+    bench.refresher.bases.survey(Question(image=TrackedImage(repository or bench.repository)), versions)
 
 
 def judged(bench: Bench, version: VersionDocument, repository: Repository | None = None) -> BaseDocument:

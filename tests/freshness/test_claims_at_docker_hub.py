@@ -67,7 +67,7 @@ def test_a_signature_under_a_tag_has_the_date_that_docker_hub_knows(bench: Bench
     assert again == signed
 
 
-def test_one_manifest_is_read_even_if_nobody_has_told_of_a_limit(bench: Bench) -> None:
+def test_one_manifest_is_read_where_no_limit_is_known(bench: Bench) -> None:
     bench.push("latest", INDEX)
     bench.push(fallback_tag(INDEX.digest), referrer_list(bundle_referrer(INDEX, None)))
 

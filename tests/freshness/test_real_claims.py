@@ -3,8 +3,6 @@
 import http.client
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -28,18 +26,17 @@ from tests.fakes.claims import (
 from tests.fakes.referrers import lifecycle, referrer_list
 from tests.fakes.registry import FakeImage, to_json
 from tests.freshness.bench import Bench
-from tests.real_registry import ImageMaker, RunningRegistry
+from tests.real_registry import ImageMaker, RealAddress, RunningRegistry
 
 SOURCE = "https://github.com/owner/app.git#refs/heads/main"
 
 
 class Shelf:
-    """A real registry with an image in it, and one who checks that."""
+    """A real registry with an image in it, and a process that checks the image."""
 
     def __init__(self, folder: Path, registry: RunningRegistry, maker: ImageMaker) -> None:
         self.registry = registry
-        where: Any = SimpleNamespace(host=registry.host, url=f"http://{registry.host}")
-        self.bench = Bench(folder, where)
+        self.bench = Bench(folder, RealAddress(registry))
         name = f"{registry.host}/team/web:latest"
         maker.push(maker.make([{"a": b"1"}]), name)
         platform = {"os": "linux", "architecture": "amd64"}

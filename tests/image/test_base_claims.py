@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microbadger.image.base_claims import MOST_INPUTS, BaseClaim, claim_of, image_inputs, recorded_claim
-from microbadger.image.documents import InputDocument
+from microbadger.image.base_claims import BaseClaim, claim_of, image_inputs, recorded_claim
 from tests.image.versions import digest, version
 
 OCI = "org.opencontainers.image."
@@ -80,7 +79,7 @@ def test_a_package_url_is_that_of_a_tag(url: str, name: str, key: str, recorded:
         "docker/alpine@1",
     ],
 )
-def test_what_is_no_image_is_no_base(url: str) -> None:
+def test_what_is_not_an_image_is_not_a_base(url: str) -> None:
     assert inputs({"URI": url}) == []
 
 
@@ -97,10 +96,8 @@ def test_what_names_no_content_of_a_registry_is_not_recorded(text: str) -> None:
     assert claim.digest == ""
 
 
-def test_an_image_that_was_read_twice_counts_once_and_many_are_cut() -> None:
-    again: list[InputDocument] = [{"URI": f"pkg:docker/alpine@{number // 2}"} for number in range(100)]
-
-    assert len(inputs(*again)) == MOST_INPUTS
+def test_an_image_that_was_read_twice_counts_once() -> None:
+    assert len(inputs(*({"URI": f"pkg:docker/alpine@{number // 2}"} for number in range(10)))) == 5
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from microbadger.image.artifact_manifests import parse_artifact
 from microbadger.image.descriptors import digest_of
 from microbadger.image.errors import InvalidStatement
 from microbadger.image.provenance import read_provenance
-from microbadger.image.referrers import parse_referrers, predicate_type_of, signatures_among
+from microbadger.image.referrers import parse_referrers, signatures_among
 from microbadger.image.sboms import read_raw_sbom
-from microbadger.image.statements import parse_statement, statement_blobs
+from microbadger.image.statements import parse_statement, predicate_type_of, statement_blobs
 from tests.fakes.claims import COMMIT, SLSA_1
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "claims"

@@ -92,6 +92,11 @@ def test_without_values_only_the_names_of_variables_are_left() -> None:
         ("ENV A=1 TOKEN=a b c OTHER=secret", "ENV A TOKEN"),
         ("ENV TOKEN secret", "ENV"),
         ("RUN echo ENV TOKEN=x", "RUN echo ENV TOKEN=x"),
+        ("ARG TOKEN=x", "ARG TOKEN"),
+        ("ARG A=1 TOKEN=x y", "ARG A"),
+        ("ARG TOKEN", "ARG TOKEN"),
+        ("RUN |1 TOKEN=x /bin/bash -o pipefail -c make", "RUN"),
+        ("|2 A=1 TOKEN=x y /bin/bash -c make", "RUN"),
     ],
 )
 def test_a_step_that_sets_variables_shows_their_names(command: str, shown: str) -> None:
@@ -132,6 +137,10 @@ def test_no_history_of_a_private_image_has_values(step: str) -> None:
 )
 def test_root_is_root_by_whatever_name(given: str | None, user: str) -> None:
     assert user_of({} if given is None else {"User": given}, "linux") == user
+
+
+def test_a_user_has_no_hidden_characters() -> None:
+    assert user_of({"User": "\u202etoor\x1b\n"}, "linux") == "toor"
 
 
 @pytest.mark.parametrize(("given", "user"), [({}, ""), ({"User": "ContainerUser"}, "ContainerUser")])

@@ -25,6 +25,7 @@ from microbadger.image.referrers import (
 from tests.fakes.claims import BUNDLE, COSIGN_SIGNATURE, SLSA_1, bundle_referrer, statement
 from tests.fakes.referrers import LIFECYCLE, NOTATION, OLD_COSIGN, entry_of, referrer_list
 from tests.fakes.registry import image, to_json
+from tests.image.json_values import VALUES
 
 APP = image()
 HEX = "0123456789abcdef" * 4
@@ -97,8 +98,7 @@ def test_pages_together_have_no_more_than_a_thousand() -> None:
     assert (len(both.artifacts), both.is_cut) == (MOST_REFERRERS, True)
 
 
-@given(st.recursive(st.none() | st.integers() | st.text() | st.booleans(), lambda each: st.lists(each, max_size=3)
-                    | st.dictionaries(st.sampled_from(["digest", "size", "artifactType", "annotations"]), each)))
+@given(VALUES | st.dictionaries(st.sampled_from(["digest", "size", "artifactType", "annotations"]), VALUES))
 def test_no_entry_breaks_a_list(value: object) -> None:
     found = parse_referrers(json.dumps({"manifests": [value, entry()]}).encode())
 

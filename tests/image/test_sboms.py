@@ -73,7 +73,7 @@ def test_the_most_frequent_licenses_come_first() -> None:
         ({}, "https://example.com/sbom", {"Format": "unknown"}),
     ],
 )
-def test_of_other_sboms_the_format_is_told(document: object, predicate_type: str, expected: dict[str, str]) -> None:
+def test_other_sboms_have_their_format(document: object, predicate_type: str, expected: dict[str, str]) -> None:
     assert read(document, predicate_type) == expected
 
 
@@ -235,5 +235,5 @@ def test_whatever_stands_where_the_document_is_sound_and_small(document: dict[st
 
 
 @given(st.binary(), st.text())
-def test_whatever_the_bytes_are_the_format_is_told(raw: bytes, media_type: str) -> None:
+def test_whatever_the_bytes_are_there_is_a_format(raw: bytes, media_type: str) -> None:
     assert has_shape(read_raw_sbom(raw, digest="", size_bytes=0, media_type=media_type), SBOMDocument)

@@ -52,6 +52,7 @@ FORMS = {
     "a statement of version 0.1": statement(CLAIM, APP, version="v0.1"),
     "an envelope": envelope(PLAIN),
     "an envelope in the alphabet of addresses": envelope(statement({**CLAIM, "a": "???>>>"}, APP), url_safe=True),
+    "an envelope of several lines": envelope(PLAIN, payload=base64.encodebytes(PLAIN).decode()),
     "an envelope without padding": envelope(PLAIN, payload=base64.b64encode(PLAIN).decode().rstrip("=")),
     "an envelope without signatures": envelope(PLAIN, signatures=[]),
     "a bundle of version 0.1": bundle(PLAIN, version="v0.1"),

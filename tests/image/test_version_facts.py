@@ -179,7 +179,7 @@ def differs(labels: dict[str, str], claim: ProvenanceDocument = CLAIM) -> list[s
         ("https://github.com/owner/app", "", False),
     ],
 )
-def test_a_source_that_differs_from_the_label_is_told(source: str, claimed: str, is_other: bool) -> None:
+def test_a_source_that_differs_from_the_label_is_named(source: str, claimed: str, is_other: bool) -> None:
     claim: ProvenanceDocument = {"PredicateType": "x", "Source": claimed}
     assert differs({f"{OCI}source": source}, claim) == (["Source"] if is_other else [])
 
@@ -203,7 +203,7 @@ def test_a_source_that_differs_from_the_label_is_told(source: str, claimed: str,
         ("b" * 40, "", False),
     ],
 )
-def test_a_commit_that_differs_from_the_label_is_told(revision: str, claimed: str, is_other: bool) -> None:
+def test_a_commit_that_differs_from_the_label_is_named(revision: str, claimed: str, is_other: bool) -> None:
     claim: ProvenanceDocument = {"PredicateType": "x", "Commit": claimed}
     assert differs({f"{OCI}revision": revision}, claim) == (["Commit"] if is_other else [])
 

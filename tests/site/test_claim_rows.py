@@ -131,7 +131,7 @@ def test_an_http_address_leads_to_https() -> None:
     ],
     ids=range(4),
 )
-def test_what_is_not_there_is_told_from_what_is_not_known(fields: dict[str, Any], words: str) -> None:
+def test_what_is_not_there_differs_from_what_is_not_known(fields: dict[str, Any], words: str) -> None:
     assert (said(**fields)["Provenance"], said(**fields)["SBOM"]) == (words, words)
 
 

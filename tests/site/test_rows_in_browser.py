@@ -175,6 +175,7 @@ def test_a_config_that_the_document_does_not_have_is_not_known(opened: Open) -> 
     config.get_by_text("Not known.").wait_for()
     page.locator("#layers").get_by_label("Platform").select_option("linux/amd64")
     config.get_by_text("Environment").wait_for()  # that of the main platform is also that of the version
+    assert config.get_by_text("Not known.").count() == 0
 
 
 def test_another_version_opens_with_its_own_configuration_and_claims(opened: Open) -> None:

@@ -1,4 +1,4 @@
-"""Finds the next page of a list that a registry sends in pages.
+"""Reads headers of answers: the media type, and the link to the next page of a list.
 
 Links to the next page name another scheme, an internal host or a path that lacks its start where a registry does not
 know how it is reached (RTFACT-18971). Only their query is used, so none of that matters, and none leads anywhere else.
@@ -11,7 +11,15 @@ from microbadger.http import Answer
 from microbadger.registry.errors import BadAnswer
 
 _MAX_LINK_LENGTH = 8192
+_MAX_MEDIA_TYPE_LENGTH = 255
+_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
 _LINK = re.compile(r"<([^<>]*)>([^<>]*)")
+
+
+def media_type(answer: Answer) -> str:
+    """Return the media type of an answer, without parameters; empty if it is missing or invalid."""
+    text = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return text if len(text) <= _MAX_MEDIA_TYPE_LENGTH and _MEDIA_TYPE.fullmatch(text) else ""
 
 
 def next_query(answer: Answer, bad: Callable[[str], BadAnswer], what: str) -> str | None:
