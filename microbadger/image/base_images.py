@@ -12,13 +12,10 @@ from typing import NotRequired, TypedDict
 from microbadger.image.base_claims import SCRATCH, BaseClaim, image_inputs, recorded_claim
 from microbadger.image.chains import Chains
 from microbadger.image.documents import BaseDocument, PlatformDocument, VersionDocument, ordered
-from microbadger.image.platforms import described_platform
+from microbadger.image.platforms import described_platform, usual_variant
 
 MOST_SIGHTS = 20
 """How many digests are remembered that a tag named one after the other."""
-
-# What the variants are called if they are not: https://github.com/containerd/platforms/blob/main/database.go
-_USUAL_VARIANTS = {("arm64", "v8"): "", ("amd64", "v1"): "", ("arm", ""): "v7"}
 
 
 class SightDocument(TypedDict):
@@ -201,4 +198,4 @@ def _depth(claim: BaseClaim, platform: PlatformDocument, chains: Chains, known: 
 
 def _runs_on(image: BaseEntryDocument | PlatformDocument) -> tuple[str, str, str]:
     architecture, variant = image.get("Architecture", ""), image.get("Variant", "")
-    return image.get("OS", ""), architecture, _USUAL_VARIANTS.get((architecture, variant), variant)
+    return image.get("OS", ""), architecture, usual_variant(architecture, variant)

@@ -1,6 +1,7 @@
 """Shows a version as it is on one of its platforms."""
 
 from microbadger.image.documents import PlatformDocument, VersionDocument, ordered
+from microbadger.image.platforms import usual_variant
 
 _USUAL_SYSTEM = "linux"
 _OF_A_PLATFORM = ("Labels", "Annotations", "Config", "Layers", "ConfigDigest")
@@ -9,14 +10,14 @@ _OF_A_PLATFORM = ("Labels", "Annotations", "Config", "Layers", "ConfigDigest")
 def platform_named(version: VersionDocument, name: str) -> PlatformDocument | None:
     """Return the platform that a name means, such as ``linux/arm64`` or ``linux/arm/v7``; None if there is none.
 
-    Without a variant it is the first platform of that processor, and without a system that of Linux.
+    Without a variant it is the usual one, else the first of that processor, and without a system that of Linux.
     """
-    asked = name.lower().split("/")
-    if len(asked) == 1:
-        asked = [_USUAL_SYSTEM, *asked]
-    found = [platform for platform in version["Platforms"] if _parts(platform)[: len(asked)] == asked]
-    exact = (platform for platform in found if len(_parts(platform)) == len(asked))
-    return next(exact, found[0] if found else None)
+    parts = name.lower().split("/")
+    system, architecture, variant = (*([] if parts[1:] else [_USUAL_SYSTEM]), *parts, "")[:3]
+    asked = system, architecture
+    found = [platform for platform in version["Platforms"] if _runs_on(platform)[:2] == asked]
+    exact = (platform for platform in found if _runs_on(platform)[2] == usual_variant(architecture, variant))
+    return next(exact, found[0] if found and not variant else None)
 
 
 def on_platform(version: VersionDocument, platform: PlatformDocument) -> VersionDocument:
@@ -35,6 +36,6 @@ def on_platform(version: VersionDocument, platform: PlatformDocument) -> Version
     return ordered(VersionDocument, seen)
 
 
-def _parts(platform: PlatformDocument) -> list[str]:
-    parts = (platform.get("OS", ""), platform.get("Architecture", ""), platform.get("Variant", ""))
-    return [part.lower() for part in parts if part]
+def _runs_on(platform: PlatformDocument) -> tuple[str, str, str]:
+    os, architecture, variant = (platform.get(field, "").lower() for field in ("OS", "Architecture", "Variant"))
+    return os, architecture, usual_variant(architecture, variant)

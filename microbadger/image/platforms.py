@@ -29,6 +29,8 @@ _SHELL = "/bin/sh -c "
 _NO_OPERATION = "#(nop)"
 _BUILDKIT_MARK = " # buildkit"
 
+_USUAL_VARIANTS = {("arm64", "v8"): "", ("amd64", "v1"): "", ("arm", ""): "v7"}
+
 _NOT_READ = "it could not be read"
 _LARGEST_CONFIG_BYTES = 4096  # of a platform beside the main one
 
@@ -153,6 +155,14 @@ def described_platform(version: VersionDocument) -> PlatformDocument | None:
         return "Unread" in platform, not is_preferred, needs_new_processor, not is_known
 
     return min(version["Platforms"], key=rank, default=None)
+
+
+def usual_variant(architecture: str, variant: str) -> str:
+    """Return one spelling of a variant: builders leave out, or write, the one that a processor usually is.
+
+    https://github.com/containerd/platforms/blob/main/database.go
+    """
+    return _USUAL_VARIANTS.get((architecture, variant), variant)
 
 
 def describe_platform(
