@@ -37,5 +37,5 @@ def on_platform(version: VersionDocument, platform: PlatformDocument) -> Version
 
 
 def _runs_on(platform: PlatformDocument) -> tuple[str, str, str]:
-    os, architecture, variant = (platform.get(field, "").lower() for field in ("OS", "Architecture", "Variant"))
-    return os, architecture, usual_variant(architecture, variant)
+    architecture, variant = platform.get("Architecture", "").lower(), platform.get("Variant", "").lower()
+    return platform.get("OS", "").lower(), architecture, usual_variant(architecture, variant)
