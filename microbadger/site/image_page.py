@@ -270,10 +270,11 @@ def platform_choices(version: VersionDocument) -> list[str]:
     What such a name does not reach is left out, as is the only platform of a version.
     """
     names = [
-        (platform, "/".join(filter(None, (platform.get(part, "") for part in ("OS", "Architecture", "Variant")))))
+        "/".join(filter(None, (platform.get("OS"), platform.get("Architecture"), platform.get("Variant"))))
         for platform in version["Platforms"]
     ]
-    choices = [name for platform, name in names if platform_named(version, name) is platform]
+    named = zip(names, version["Platforms"], strict=True)
+    choices = [name for name, platform in named if platform_named(version, name) is platform]
     return choices if len(choices) > 1 else []
 
 

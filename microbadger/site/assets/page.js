@@ -380,7 +380,8 @@ function setUpBadges(panel) {
   tagChoice.addEventListener("input", drawSight);
   form.addEventListener("input", (event) => draw(event.target.matches("input") ? TYPING_MILLISECONDS : 0));
   drawTogether();
-  find(".badge-list", panel).before(element("p", { class: "small" }, "The four badges that MicroBadger began with"), together);
+  const title = element("p", { class: "small" }, "The four badges that MicroBadger began with");
+  find(".badge-list", panel).before(title, together);
 }
 
 function setUpLayers(section) {
