@@ -48,6 +48,11 @@ class Badge:
     color: str = "blue"
     label_color: str = "grey"
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether the badge only says that its fact is unknown or not given."""
+        return self.message in (UNKNOWN, NOT_GIVEN)
+
 
 class VersionNotFound(LookupError):
     """The image has no version with the tag, or no version at all."""

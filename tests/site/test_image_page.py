@@ -384,7 +384,7 @@ def test_the_service_offers_a_webhook_and_other_styles() -> None:
 
 def test_every_badge_and_every_format_is_offered_by_name() -> None:
     page = page_of(version("1.0"))
-    assert [li["data-type"] for li in page.all("li") if "data-type" in li] == list(BADGE_TYPES)
+    assert {li["data-type"] for li in page.all("li") if "data-type" in li} == {*BADGE_TYPES}
     assert [option["value"] for option in page.all("option") if option.get("value")] == list(FORMATS)
     for badge_type in BADGE_TYPES:
         assert FORMATS["markdown"](badge_link(BASE, WEB, badge_type)) in page.text
