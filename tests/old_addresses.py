@@ -130,7 +130,7 @@ FOREIGN = [
     Form(
         f"{SHIELDS}/docker/image-size/example/web?arch=arm64&sort=date",
         "/badges/size/example/web.svg?platform=linux/arm64",
-        "size: 2.0 KiB",
+        "size: 8.0 KiB",
     ),
     Form(f"{SHIELDS}/docker/v/example/web", "/badges/version/example/web.svg", "version: 1.2"),
     Form(f"{SHIELDS}/docker/v/example/web/1.0", "/badges/version/example/web:1.0.svg", "version: 1.0"),
@@ -156,7 +156,7 @@ FOREIGN = [
     Form(
         f"{BADGEN}/layers/example/web/latest/arm/v7?labelColor=black",
         "/badges/layers/example/web:latest.svg?labelColor=black&platform=linux/arm/v7",
-        "layers: 1",
+        "layers: 3",
     ),
     Form(
         "https://flat.badgen.net/docker/size/example/web",

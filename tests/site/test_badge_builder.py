@@ -227,7 +227,8 @@ def test_a_platform_is_offered_only_where_there_are_several(opened: Open) -> Non
         ([], []),
         ([platform("linux/amd64")], []),
         ([platform("linux/amd64"), platform("linux/arm/v7")], ["linux/amd64", "linux/arm/v7"]),
-        ([platform("linux/arm"), platform("linux/arm/v7")], ["linux/arm", "linux/arm/v7"]),
+        ([platform("linux/arm"), platform("linux/arm/v6")], ["linux/arm", "linux/arm/v6"]),
+        ([platform("linux/arm"), platform("linux/arm/v7")], []),
         ([platform("windows/amd64", OSVersion="1"), platform("windows/amd64", OSVersion="2")], []),
         ([platform("linux/amd64"), platform("linux/arm64"), platform("", OS="")], ["linux/amd64", "linux/arm64"]),
         ([platform("linux/amd64"), platform("linux/arm"), platform("linux/a&b/<c")], [

@@ -147,6 +147,8 @@ def test_head_is_get_without_the_body(client: FlaskClient, path: str) -> None:
     same_id = {"X-Request-ID": "one"}
     got, head = client.get(path, headers=same_id), client.head(path, headers=same_id)
 
+    for answer in (got, head):
+        answer.headers.pop("Date", None)  # which another second may begin between
     assert (head.status, head.data) == (got.status, b"")
     assert dict(head.headers) == dict(got.headers)
 

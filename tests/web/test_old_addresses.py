@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.fakes.docker_hub import FakeHub
-from tests.fakes.registry import FakeRegistry, image
+from tests.fakes.registry import FakeRegistry, image, index
 from tests.old_addresses import FORMS, Form
 from tests.running_service import badge_text
 from tests.web.bench import Bench
@@ -31,7 +31,9 @@ HERE = [form for form in FORMS if not urlsplit(form.old).fragment and form.new !
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
     with FakeRegistry() as fake, FakeHub() as hub:
-        new = image(labels=LABELS, layers=[2048])
+        arm64 = image(labels=LABELS, layers=[8192], architecture="arm64")
+        arm = image(labels=LABELS, layers=[1000, 24, 24], architecture="arm", variant="v7")
+        new = index(image(labels=LABELS, layers=[2048]), arm64, arm)
         for name, tag, pushed in (
             ("example/web", "1.0", image(layers=[1000, 24])),
             ("example/web", "1.2", new),
