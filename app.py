@@ -15,6 +15,7 @@ import microbadger
 from microbadger import __version__
 from microbadger.cdn import CdnPurge
 from microbadger.cli import Tools, add_commands
+from microbadger.cli_revive import revive
 from microbadger.freshness import Freshness, FreshnessOptions
 from microbadger.http import Network
 from microbadger.logs import EventLog, LineFormatter, Redaction, log_to_stdout
@@ -139,6 +140,7 @@ class _Service:
         )
         self.app = web.make_app()
         add_commands(self.app, self.tools)
+        self.app.cli.add_command(revive)
 
     @property
     def secrets(self) -> list[str]:

@@ -95,7 +95,8 @@ def add_commands(app: Flask, tools: Tools) -> None:
 
 
 @contextmanager
-def _errors_as_sentences() -> Iterator[None]:
+def errors_as_sentences() -> Iterator[None]:
+    """End a command with one sentence if this machine cannot do something in the block."""
     try:
         yield
     except StoreError as error:
@@ -111,7 +112,7 @@ def _errors_as_sentences() -> Iterator[None]:
 
 def _operation(function: Callable[P, None]) -> Callable[P, None]:
     """Return what a command does, within the app; what this machine cannot do ends it with one sentence."""
-    return with_appcontext(_errors_as_sentences()(function))
+    return with_appcontext(errors_as_sentences()(function))
 
 
 def _tag(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
@@ -142,7 +143,7 @@ _IMAGE, _IMAGE_WITH_TAG = _Name(Repository.parse), _Name(parse_image)
 @_operation
 def refresh(repositories: Sequence[Repository]) -> None:
     """Check the named images now, or all that are due."""
-    tools = _tools_as_served()
+    tools = tools_as_served()
     freshness = tools.freshness
     _report_problems(tools)
     _follow_tracked(tools)
@@ -171,7 +172,7 @@ def _follow_tracked(tools: Tools) -> None:
 @_operation
 def publish() -> None:
     """Make all public files again from the database, without a request to any registry."""
-    tools = _tools_as_served()
+    tools = tools_as_served()
     _follow_tracked(tools)
     images, files = _publish_again(tools, tools.freshness.checks.repositories())
     _finish(tools)
@@ -218,7 +219,7 @@ def _place_of(source: str) -> Path | str:
 @_operation
 def track(images: Sequence[TrackedImage], private: bool, no_wait: bool) -> None:
     """Keep images fresh from now on, and check them; NAME:TAG keeps that tag whatever the limit."""
-    tools = _tools() if no_wait else _tools_as_served()
+    tools = _tools() if no_wait else tools_as_served()
     freshness = tools.freshness
     for image in images:
         is_new = freshness.tracked.track(TrackedImage(image.repository, image.kept_tags, private))
@@ -240,7 +241,7 @@ def track(images: Sequence[TrackedImage], private: bool, no_wait: bool) -> None:
 @_operation
 def untrack(repositories: Sequence[Repository]) -> None:
     """Stop tracking images, and remove what is published of them."""
-    tools = _tools_as_served()
+    tools = tools_as_served()
     for repository in _tracked(tools, repositories):
         try:
             tools.freshness.untrack(repository)
@@ -270,7 +271,7 @@ def images() -> None:
 @_operation
 def webhook(repository: Repository | None) -> None:
     """Print the webhook URL of an image, or the one for all images."""
-    tools = _tools_as_served()
+    tools = tools_as_served()
     if tools.options.is_static:
         raise click.ClickException("A static site has no webhooks: run flask refresh, or unset MICROBADGER_STATIC.")
     if repository is None:
@@ -287,7 +288,7 @@ def webhook(repository: Repository | None) -> None:
 @_operation
 def badges(repository: Repository, format_: str, tag: str | None) -> None:
     """Print the markup of every badge of an image."""
-    base_url = _tools_as_served().options.base_url
+    base_url = tools_as_served().options.base_url
     for badge_type in BADGE_TYPES:
         click.echo(FORMATS[format_](badge_link(base_url, repository, badge_type, tag)))
 
@@ -319,12 +320,19 @@ def list_notifications() -> None:
     "--format", "format_", type=click.Choice(list(MESSAGE_FORMATS)), default=DEFAULT_FORMAT, show_default=True
 )
 @click.option("--rebuilt", is_flag=True, help="Also if a version was only rebuilt, with the same layers.")
+@click.option("--base-moved", is_flag=True, help="Also if the base image of a version has moved.")
 @click.option(
     "--authorization", default="", help="What to send in the Authorization header, such as 'Bearer TOKEN'; a secret."
 )
 @_operation
 def add_notification(
-    repository: Repository, url: str, tags: Sequence[str], format_: str, rebuilt: bool, authorization: str
+    repository: Repository,
+    url: str,
+    tags: Sequence[str],
+    format_: str,
+    rebuilt: bool,
+    base_moved: bool,
+    authorization: str,
 ) -> None:
     """Subscribe URL to the changes of IMAGE; prints the id and, only here, the secret that messages are signed with."""
     tools = _tools()
@@ -334,6 +342,7 @@ def add_notification(
         "format": format_,
         "is_by_operator": True,
         "wants_rebuilt": rebuilt,
+        "wants_base_moved": base_moved,
         "authorization_header": authorization,
     }
     try:
@@ -387,6 +396,7 @@ def _subscription(subscription_id: str) -> Subscription:
 def _described(subscription: Subscription) -> str:
     words = [subscription.id, subscription.image_name, subscription.url, subscription.format, *subscription.tags]
     words += ["rebuilt"] if subscription.wants_rebuilt else []
+    words += ["base-moved"] if subscription.wants_base_moved else []
     words += ["authorized"] if subscription.authorization_header else []
     if not subscription.is_enabled:
         words.append("disabled")
@@ -400,7 +410,7 @@ def _tools() -> Tools:
     return tools
 
 
-def _tools_as_served() -> Tools:
+def tools_as_served() -> Tools:
     """Return the tools, unless they would publish other files than the service that runs with this database."""
     tools = _tools()
     if tools.is_served_otherwise():

@@ -80,6 +80,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        for setting in ("permit_unconventional_http_method", "casefold_http_method"):  # scripts say curl -X post
+            self.cfg.set(setting, True)
         self.max_keepalived: int = min(self.cfg.worker_connections - self.cfg.threads, _MOST_IDLE)
         self._answered: deque[Connection] = deque()
         self._lingering: deque[Connection] = deque()

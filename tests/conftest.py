@@ -1,6 +1,7 @@
 """What every test shares: the rule that a complete run skips nothing."""
 
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -10,10 +11,18 @@ from tests.databases import database_server  # noqa: F401 - a fixture
 from tests.object_stores import ceph_store, moto_store  # noqa: F401 - fixtures
 from tests.postgresql import own_postgresql_server, postgresql_server  # noqa: F401 - fixtures
 from tests.real_registry import image_maker, real_registry  # noqa: F401 - fixtures
+from tests.real_tools import buildah, helm, sigstore, syft  # noqa: F401 - fixtures
 
 # No test may fail because the machine is busy.
 settings.register_profile("without deadlines", deadline=None)
 settings.load_profile("without deadlines")
+
+_WHOLE_SERVICES = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests of whole services: one of these that began last would hold up the run."""
+    items.sort(key=lambda item: item.path.parent != _WHOLE_SERVICES)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

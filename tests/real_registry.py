@@ -25,6 +25,8 @@ from typing import Any, Self
 
 import pytest
 
+from tests.fakes.registry import FakeRegistry
+
 INSTALL = "apt-get install --no-install-recommends docker-registry skopeo umoci"
 ANSWER_SECONDS = 60.0
 STOP_SECONDS = 60.0
@@ -189,6 +191,13 @@ class RunningRegistry:
             patience = {"timeout": "5s", "threshold": 3, "backoff": "100ms"}
             config["notifications"] = {"endpoints": [endpoint | patience]}
         return config
+
+
+class RealAddress(FakeRegistry):
+    """The address of a real registry, for what takes a fake one."""
+
+    def __init__(self, registry: RunningRegistry) -> None:
+        self.host, self.url = registry.host, f"http://{registry.host}"
 
 
 @dataclass(frozen=True)

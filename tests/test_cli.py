@@ -109,7 +109,7 @@ def test_a_tracked_image_is_checked_and_published_at_once(operator: Operator) ->
 
     assert (result.exit_code, result.output.splitlines()) == (
         0,
-        [f"{operator.name}: tracked", f"{operator.name}: 1 tags, new=0 changed=0 deleted=0"],
+        [f"{operator.name}: tracked", f"{operator.name}: 1 tags, new=0 changed=0 deleted=0 base_moved=0"],
     )
     assert operator.file(f"badges/image/{operator.name}.svg").exists()
     assert operator.name in operator.file("index.html").read_text()
@@ -173,7 +173,9 @@ def test_only_images_that_are_due_are_checked(operator: Operator) -> None:
     operator.types("track", operator.name)
 
     assert operator.types("refresh").output == ""
-    assert operator.types("refresh", operator.name).output == f"{operator.name}: 1 tags, new=0 changed=0 deleted=0\n"
+    assert operator.types("refresh", operator.name).output == (
+        f"{operator.name}: 1 tags, new=0 changed=0 deleted=0 base_moved=0\n"
+    )
 
 
 def test_a_refresh_that_fails_says_why_and_exits_non_zero(operator: Operator) -> None:

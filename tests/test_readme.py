@@ -42,11 +42,12 @@ def test_the_table_of_commands_names_each_that_there_is(tmp_path: Path) -> None:
     assert named == there_are
 
 
-def test_the_options_in_the_table_of_commands_are_those_of_the_command(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["track", "revive"])
+def test_the_options_in_the_table_of_commands_are_those_of_the_command(tmp_path: Path, command: str) -> None:
     app = create_app(Settings(data_dir=tmp_path / "data", public_dir=tmp_path / "public"))
-    (options,) = (re.findall(r"`(--[a-z-]+)`", what) for cell, what in rows("Commands") if "flask track" in cell)
+    (options,) = (re.findall(r"`(--[a-z-]+)`", what) for cell, what in rows("Commands") if f"flask {command}" in cell)
 
-    there_are = {option for parameter in app.cli.commands["track"].params for option in parameter.opts}
+    there_are = {option for parameter in app.cli.commands[command].params for option in parameter.opts}
     assert {*options} == {option for option in there_are if option.startswith("--")}
 
 
@@ -181,6 +182,23 @@ def test_the_examples_of_badges_are_what_the_command_prints(tmp_path: Path) -> N
     printed = service.command("badges", "example/web").stdout
 
     assert block("Badges in a README", holding="badges/version").strip() in printed
+
+
+def test_the_command_that_brings_old_badges_back_does_so(service: RunningService, tmp_path: Path) -> None:
+    setting, command, name, *options, folder = shlex.split(block("Moving from microbadger.com"))
+    (tmp_path / "README.md").write_text("![](https://images.microbadger.com/badges/version/example/web.svg)\n")
+    mirrors = service.environment["MICROBADGER_MIRRORS"]
+    beside = RunningService(tmp_path, mirrors=mirrors, base_url=setting.partition("=")[2])
+
+    done = beside.command(name, *options, str(tmp_path))
+
+    assert (setting.partition("=")[0], command, name, folder) == (
+        "MICROBADGER_BASE_URL", ".venv/bin/flask", "revive", "~/project"
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    badge = "https://badges.example.org/badges/version/example/web.svg"
+    assert (tmp_path / "README.md").read_text() == f"![]({badge})\n"
+    assert "version: 1.0" in (beside.public / "badges/version/example/web.svg").read_text()
 
 
 def test_the_config_of_renovate_is_that_of_the_page() -> None:

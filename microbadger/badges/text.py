@@ -1,24 +1,30 @@
 """Words what each type of badge says about an image, in two short texts.
 
-What is unknown reads ``unknown``, and a label that the image does not have reads ``not given``; neither is ever 0.
+What is unknown reads ``unknown``, and a label that the image does not have reads ``not given``; neither is ever 0. What
+an attestation or a signature claims is only said to be there.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from microbadger.image import (
+    ROOT,
     ImageDocument,
     Labels,
     PlatformDocument,
     VersionDocument,
     current_version,
     facts_of,
+    is_read,
     most_specific,
     platform_text,
     read_time,
+    short_reference,
     size_text,
+    tag_version,
     tags_of,
     update_for,
+    user_of,
 )
 
 UNKNOWN = "unknown"
@@ -26,9 +32,11 @@ NOT_GIVEN = "not given"
 NOT_FOUND = "not found"
 UP_TO_DATE = "up to date"
 PENDING = "pending"
+YES, NO = "yes", "no"
 
 _COMMIT_LENGTH = 7
 _PLATFORMS_NAMED = 3
+_COLORS_OF_STATES = {"current": "green", "outdated": "orange"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,11 @@ class Badge:
     message: str
     color: str = "blue"
     label_color: str = "grey"
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether the badge only says that its fact is unknown or not given."""
+        return self.message in (UNKNOWN, NOT_GIVEN)
 
 
 class VersionNotFound(LookupError):
@@ -58,7 +71,7 @@ class _Subject:
 
     @property
     def is_read(self) -> bool:
-        return bool(self.version["Platforms"]) and not {"Unread", "Unsupported"} & self.version.keys()
+        return is_read(self.version)
 
     @property
     def knows_layers(self) -> bool:
@@ -76,12 +89,23 @@ class _Subject:
         digests = {tag: version["Digest"] for version in self.image["Versions"] for tag in tags_of(version)}
         return update_for(self.main_tag, digests, pre_releases=self.pre_releases) if self.main_tag else None
 
+    def spelt(self, tag: str) -> str:
+        """Return a tag as people write it: that of a chart is its version."""
+        return tag_version(tag) if "Chart" in self.version else tag
 
-def badges_of(image: ImageDocument, tag: str | None, *, pre_releases: bool = False) -> dict[str, Badge]:
+
+def badges_of(
+    image: ImageDocument,
+    tag: str | None,
+    *,
+    pre_releases: bool = False,
+    seen: Callable[[VersionDocument], VersionDocument] = lambda version: version,
+) -> dict[str, Badge]:
     """Return the badges of an image by their type: for a tag, or for its current version if ``tag`` is None.
 
-    With ``pre_releases``, those count as releases, which changes at most the types in `CHANGED_BY_PRE_RELEASES`. Raise
-    VersionNotFound if the image has no such tag, or no version.
+    With ``pre_releases``, those count as releases, which changes at most the types in `CHANGED_BY_PRE_RELEASES`.
+    ``seen`` returns the version as the badges shall show it. Raise VersionNotFound if the image has no such tag, or no
+    version.
     """
     versions = image["Versions"]
     if tag is None:
@@ -90,6 +114,7 @@ def badges_of(image: ImageDocument, tag: str | None, *, pre_releases: bool = Fal
         version = next((version for version in versions if tag in tags_of(version)), None)
     if version is None:
         raise VersionNotFound(image["ImageName"], tag)
+    version = seen(version)
     subject = _Subject(image, version, tag, facts_of(version), pre_releases)
     return {badge_type: word(subject) for badge_type, word in BADGE_TYPES.items()}
 
@@ -136,6 +161,8 @@ def _image(subject: _Subject) -> Badge:
     size = size_text(subject.version["DownloadSize"])
     if subject.knows_layers:
         return Badge(size, layers_text(subject.version["LayerCount"]))
+    if "Chart" in subject.version:
+        return Badge(size, "Helm chart")
     return _unknown(size if size != UNKNOWN else "image")
 
 
@@ -143,9 +170,11 @@ def _version(subject: _Subject) -> Badge:
     tag = subject.main_tag or "latest"
     if subject.pre_releases and not subject.tag:
         tag = subject.newest or tag
+    elif not subject.tag:
+        tag = subject.version.get("Chart", {}).get("Version", tag)
     if tag == "latest" and not subject.tag:
         tag = subject.labels.version or tag
-    return Badge("version", tag)
+    return Badge("version", subject.spelt(tag))
 
 
 def _commit(subject: _Subject) -> Badge:
@@ -182,7 +211,12 @@ def _stars(subject: _Subject) -> Badge:
 
 
 def _base(subject: _Subject) -> Badge:
-    return _given(subject, "base", subject.labels.base_name or "")
+    base = subject.version.get("Base", {})
+    name = short_reference(base.get("Name") or subject.labels.base_name or "")
+    state = base.get("State", UNKNOWN)
+    if subject.is_read and name and state in _COLORS_OF_STATES:
+        return Badge("base", f"{name} · {state}", _COLORS_OF_STATES[state])
+    return _given(subject, "base", name)
 
 
 def _update(subject: _Subject) -> Badge:
@@ -191,7 +225,32 @@ def _update(subject: _Subject) -> Badge:
         return _unknown("update")
     if newest == subject.main_tag:
         return Badge("update", UP_TO_DATE, "green")
-    return Badge("update", f"{newest} available", "orange")
+    return Badge("update", f"{subject.spelt(newest)} available", "orange")
+
+
+def _provenance(subject: _Subject) -> Badge:
+    provenance = subject.version.get("Provenance")
+    return _claim(subject, "provenance", None if provenance is None else provenance.get("BuilderName") or YES)
+
+
+def _sbom(subject: _Subject) -> Badge:
+    return _claim(subject, "sbom", YES if "SBOM" in subject.version else None)
+
+
+def _signature(subject: _Subject) -> Badge:
+    signatures = subject.version.get("Signatures")
+    if signatures is None:
+        return _unknown("signature")
+    kinds = dict.fromkeys(signature["Kind"] for signature in signatures)
+    return Badge("signature", ", ".join(kinds)) if kinds else Badge("signature", NO, "lightgrey")
+
+
+def _user(subject: _Subject) -> Badge:
+    if "Config" not in subject.version or not subject.is_read:
+        return _unknown("user")
+    systems = {platform.get("OS") for platform in subject.version["Platforms"]}
+    user = user_of(subject.version["Config"], "windows" if systems == {"windows"} else None)
+    return Badge("user", ROOT, "orange") if user == ROOT else _given(subject, "user", user)
 
 
 BADGE_TYPES: dict[str, Callable[[_Subject], Badge]] = {
@@ -207,6 +266,10 @@ BADGE_TYPES: dict[str, Callable[[_Subject], Badge]] = {
     "stars": _stars,
     "base": _base,
     "update": _update,
+    "provenance": _provenance,
+    "sbom": _sbom,
+    "signature": _signature,
+    "user": _user,
 }
 
 CHANGED_BY_PRE_RELEASES = frozenset({"version", "update"})
@@ -214,9 +277,17 @@ CHANGED_BY_PRE_RELEASES = frozenset({"version", "update"})
 
 
 def _given(subject: _Subject, label: str, text: str) -> Badge:
-    if not subject.is_read:
-        return _unknown(label)
-    return Badge(label, text) if text else Badge(label, NOT_GIVEN, "lightgrey")
+    if text and (subject.is_read or "Unsupported" in subject.version):
+        return Badge(label, text)
+    return Badge(label, NOT_GIVEN, "lightgrey") if subject.is_read else _unknown(label)
+
+
+def _claim(subject: _Subject, label: str, text: str | None) -> Badge:
+    """Return the badge of what is attested, None if nothing is, as far as that is known."""
+    if text is not None:
+        return Badge(label, text)
+    is_known = subject.is_read and "UnreadClaims" not in subject.version
+    return Badge(label, NO, "lightgrey") if is_known else _unknown(label)
 
 
 def _known(label: str, text: str) -> Badge:

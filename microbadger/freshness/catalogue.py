@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from microbadger.cdn import CdnPurge
 from microbadger.freshness.checks import Checks, check_anew
 from microbadger.freshness.last_check import check_of
 from microbadger.freshness.private_reads import MAY_BE_NAMED
 from microbadger.freshness.recent_changes import recent_changes
-from microbadger.image import Repository, document_bytes, kept_repositories, parse_kept
+from microbadger.image import DOCKER_HUB, Repository, document_bytes, kept_repositories, parse_kept
 from microbadger.logs import EventLog
 from microbadger.site import (
     API,
@@ -68,6 +68,11 @@ _LISTED = (
     .where(MAY_BE_NAMED)
     .order_by(CHECKS.c.name)
 )
+_NAMES = (
+    select(CHECKS.c.image).select_from(CHECKS.join(RECORDS, CHECKS.c.image == RECORDS.c.image)).where(MAY_BE_NAMED)
+)
+_FIRST = {"recent": [RECORDS.c.updated_at.desc()], "featured": [RECORDS.c.pull_count.desc()]}
+_OF_DOCKER_HUB = CHECKS.c.image.startswith(f"{DOCKER_HUB}/", autoescape=True)
 
 
 class Catalogue:
@@ -154,6 +159,21 @@ class Catalogue:
             rows = connection.execute(_LISTED.limit(size).offset((number - 1) * size)).all()
             return list_page(map(self._entry, rows), number, size, self._count(connection))
 
+    def names(self, order: str, number: int, size: int) -> tuple[list[Repository], int]:
+        """Return the images on one page of those that were read, and how many these are.
+
+        The order is ``recent``, what changed last comes first, or ``featured``, what is pulled most; else by name.
+        """
+        ordered = _NAMES.order_by(*_FIRST.get(order, []), CHECKS.c.name)
+        with self._database.read() as connection:
+            rows = connection.execute(ordered.limit(size).offset((number - 1) * size)).scalars()
+            return kept_repositories(rows), self._count_of(connection, _NAMES)
+
+    def count_of_docker_hub(self) -> int:
+        """Return how many images of Docker Hub were read."""
+        with self._database.read() as connection:
+            return self._count_of(connection, _NAMES.where(_OF_DOCKER_HUB))
+
     def _make_list(self, path: str) -> bytes | None:
         """Make a list that is missing; it is not written while others are, for it must not replace a newer one."""
         with self._leases.try_hold("lists") as lease, self._database.read() as connection:
@@ -225,6 +245,9 @@ class Catalogue:
 
     def _count(self, connection: Connection) -> int:
         return connection.execute(select(func.count()).select_from(CHECKS).where(MAY_BE_NAMED)).scalar_one()
+
+    def _count_of(self, connection: Connection, images: Select[tuple[str]]) -> int:
+        return connection.execute(select(func.count()).select_from(images.subquery())).scalar_one()
 
     def _version(self, connection: Connection) -> str:
         return f"{self._checks.lists_version(connection)} {self._checks.edition}"

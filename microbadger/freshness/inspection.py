@@ -5,21 +5,29 @@ from dataclasses import dataclass, field
 
 from microbadger.freshness.reading import Reader, Unreadable
 from microbadger.image import (
+    CHART_CONFIG,
     MAX_DETAILS_BYTES,
     PREFERRED_PLATFORM,
+    ArtifactManifest,
+    ChartDocument,
     Config,
     Descriptor,
     Index,
+    InvalidManifest,
     Manifest,
     PlatformImage,
     Repository,
     UnsupportedManifest,
     VersionDocument,
+    describe_artifact,
     describe_version,
     outline_version,
+    parse_artifact,
+    read_chart,
     with_names_only,
 )
 
+_MAX_CHART_BYTES = 1024 * 1024  # of its config
 _MAX_MANIFESTS = 500
 _MAX_LAYERS = 20_000
 _MAX_DEPTH = 5  # of indexes in indexes
@@ -44,13 +52,14 @@ class Inspector:
             media_type = manifest.media_type
             images = list(self._images(digest, manifest, _Room()))
             if not images:
-                return outline_version(self.repository, digest, media_type, unsupported="this index names no image")
+                return self._artifact(digest, media_type, "this index names no image")
         except UnsupportedManifest as error:
-            return outline_version(self.repository, digest, media_type, unsupported=str(error))
+            return self._artifact(digest, media_type, str(error))
         except Unreadable as error:
             return outline_version(self.repository, digest, media_type, unread=str(error))
         annotations = manifest.annotations if isinstance(manifest, Index) else {}
-        return describe_version(self.repository, digest, media_type, images, annotations)
+        version = describe_version(self.repository, digest, media_type, images, annotations)
+        return self._artifact(digest, media_type, version["Unsupported"]) if "Unsupported" in version else version
 
     def read_first(self, digest: str) -> None:
         """Read what matters most of a version, so that it is there if a limit ends the check: its main platform."""
@@ -62,6 +71,24 @@ class Inspector:
                 self.reader.config(manifest.config)
         except (Unreadable, UnsupportedManifest):
             pass  # `inspect` meets the same again, without a request
+
+    def _artifact(self, digest: str, media_type: str, unsupported: str) -> VersionDocument:
+        """Return the document of what is not an image, for the reason given."""
+        outline = outline_version(self.repository, digest, media_type, unsupported=unsupported)
+        try:
+            artifact = parse_artifact(self.reader.raw_manifest(digest))
+        except (Unreadable, InvalidManifest):
+            return outline
+        return describe_artifact(outline, artifact, self._chart(artifact))
+
+    def _chart(self, artifact: ArtifactManifest) -> ChartDocument | None:
+        """Return the facts of a chart, none if they cannot be read; None if it is not a chart."""
+        if artifact.config is None or artifact.config.media_type != CHART_CONFIG:
+            return None
+        try:
+            return read_chart(self.reader.blob(artifact.config, _MAX_CHART_BYTES, is_kept=True))
+        except (Unreadable, InvalidManifest):
+            return ChartDocument()
 
     def _images(self, digest: str, manifest: Index | Manifest, room: "_Room") -> Iterator[PlatformImage]:
         """Yield the images of a manifest or index, each with the platform that its entry names."""

@@ -20,7 +20,7 @@ from microbadger.freshness.findings import Survey
 from microbadger.freshness.mentions import note_mentions, without_mention
 from microbadger.freshness.private_reads import has_public_record
 from microbadger.freshness.records import Records, unpacked_image
-from microbadger.freshness.relatives import Chains, LayerStacks
+from microbadger.freshness.relations import Relations
 from microbadger.image import (
     MOST_CHANGES,
     NO_CHANGES,
@@ -29,7 +29,7 @@ from microbadger.image import (
     Changes,
     HistoryDocument,
     ImageDocument,
-    RelativeDocument,
+    KnownBases,
     Repository,
     VersionDocument,
     change_document,
@@ -38,7 +38,6 @@ from microbadger.image import (
     format_time,
     hub_details,
     is_same,
-    related,
     sights_in,
     with_details_of,
 )
@@ -76,7 +75,7 @@ class Publication:
 
     database: Database
     records: Records
-    stacks: LayerStacks
+    relations: Relations
     checks: Checks
     publisher: PublicTree
     notifications: Notifications
@@ -99,7 +98,7 @@ class Publication:
         ``before`` is the record. Where the check found the same, nothing is written if ``is_ours`` says that every file
         is as this service makes it. Raises PublishError, StoreError and LeaseLost.
         """
-        versions, stacks = self._with_relatives(repository, survey.versions)
+        versions, kinship = self.relations.of(repository, survey.versions, is_private=not is_public)
         versions, first_sights = self.records.sightings.seen_at(repository, versions, before, survey.known)
         after = self._describe(repository, versions, survey, before)
         if before and is_same(before, after):
@@ -110,7 +109,7 @@ class Publication:
                 return Published(before, paths=frozenset(self.publish_again(repository)))
             after = before  # another edition may describe the layers in another way, which this document leaves out
         changed = self._changed_versions(repository, before, versions)
-        changes = _changes(before, after, survey)
+        changes = _changes(before, after, survey, kinship.bases)
         details = self._details(repository, changed)
         change = change_document(before, after, changes, self.checks.now(), details) if before else None
         history = self.records.histories.after(repository, before, after, changes.deleted)
@@ -131,7 +130,7 @@ class Publication:
                 self.records.write(connection, repository, after, changed.values(), change, is_public=is_public)
                 self.records.histories.write(connection, repository, history)
                 self.records.remove_files(connection, repository, plan.gone & plan.known)
-                self.stacks.write(connection, repository, versions, stacks)
+                self.relations.stacks.write(connection, repository, versions, kinship.chains)
                 if survey.first_listed is not None:
                     self.records.tag_lists.write(connection, repository, survey.first_listed)
                 if before and changes:
@@ -237,40 +236,9 @@ class Publication:
 
     def forget(self, connection: Connection, repository: Repository) -> None:
         """Forget the record of an image whose files are removed."""
-        note_mentions(connection, repository, self.stacks)
+        note_mentions(connection, repository, self.relations.stacks)
         self.records.forget(connection, repository)
-        self.stacks.forget(connection, repository)
-
-    def _with_relatives(
-        self, repository: Repository, versions: list[VersionDocument]
-    ) -> tuple[list[VersionDocument], dict[str, Chains]]:
-        """Return the versions with the parents and copies that they have among the tracked images now."""
-
-        def diff_ids_of(sha: str) -> list[str]:
-            version = self.records.version(repository, sha)
-            return version.get("DiffIDs", []) if version else []
-
-        with self.database.read() as connection:
-            stacks = self.stacks.chains_of(connection, repository, versions, diff_ids_of)
-            relatives = self.stacks.relatives(connection, repository, versions, stacks)
-        with_relatives = [
-            related(version, found.parents, found.identical, self._labels_of_base(version, found.parents))
-            if (found := relatives.get(version["SHA"]))
-            else version
-            for version in versions
-        ]
-        return with_relatives, stacks
-
-    def _labels_of_base(self, version: VersionDocument, parents: Sequence[RelativeDocument]) -> Mapping[str, str]:
-        """Return the labels of the nearest parent, and those that are known to be inherited: that never changes."""
-        if "Labels" not in version:
-            return {}
-        inherited = {key: version["Labels"][key] for key in version.get("InheritedLabels", [])}
-        known_parents = {parent["SHA"] for parent in version.get("Parents", [])}
-        if not parents or parents[0]["SHA"] in known_parents:
-            return inherited
-        base = self.records.version(Repository.parse(parents[0]["ImageName"]), parents[0]["SHA"])
-        return {**(base.get("Labels", {}) if base else {}), **inherited}
+        self.relations.stacks.forget(connection, repository)
 
     def _describe(
         self,
@@ -378,10 +346,10 @@ class Publication:
         return self.publisher.publish({**late, **again}, (plan.gone | made) - late.keys())
 
 
-def _changes(before: ImageDocument | None, after: ImageDocument, survey: Survey) -> Changes:
+def _changes(before: ImageDocument | None, after: ImageDocument, survey: Survey, bases: KnownBases) -> Changes:
     if before is None:
         return NO_CHANGES
-    return changes_between(before, after, deleted=survey.deleted, known=survey.known)
+    return changes_between(before, after, deleted=survey.deleted, known=survey.known, bases=bases)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,14 @@ from functools import cached_property, partial
 from typing import TypeVar
 
 from microbadger.freshness.broken_content import Broken, BrokenContent
-from microbadger.http import seconds_left
+from microbadger.http import all_within, seconds_left
 from microbadger.image import (
     Config,
     Descriptor,
     Index,
     InvalidManifest,
     Manifest,
+    Referrers,
     Repository,
     UnsupportedManifest,
     parse_config,
@@ -39,20 +40,25 @@ _MAX_CONFIG_BYTES = 8 * 1024 * 1024
 _MOST_SILENCES = 2  # requests that got no answer, each of which was tried several times
 _SECONDS_TO_DESCRIBE = 30.0
 _SCARCE_RETRY_SECONDS = 3600.0
+_SECONDS_FOR_REFERRERS = 5.0
 
 T = TypeVar("T")
 
 
 class Unreadable(Exception):
-    """A manifest or a config cannot be read; the sentence says why."""
+    """A manifest, a config or a claim cannot be read; the sentence says why, and ``may_pass`` if that may pass soon."""
+
+    def __init__(self, reason: str, *, may_pass: bool = False) -> None:
+        super().__init__(reason)
+        self.may_pass = may_pass
 
 
 class Reader:
     """Reads manifests and configs by their digest, and asks what tags name.
 
     ``may_use_reserve`` says whether the last pulls that a registry allows may be used, and ``tries_broken`` whether to
-    ask even for what was broken a short while ago: both are for what was just pushed. ``renew`` is called before each
-    request.
+    ask even for what was broken a short while ago: both are for what was just pushed. What is read for claims leaves
+    more pulls than anything else. ``renew`` is called before each request.
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class Reader:
     ) -> None:
         self.may_use_reserve = False
         self.tries_broken = False
+        self.reads_claims = False
         self.passing: list[RegistryError] = []
         """What went wrong and may go well at the next check."""
         self.met_passing = False
@@ -77,7 +84,7 @@ class Reader:
         self._renew = renew
         self._failed: dict[str, RegistryError | InvalidManifest] = {}
         self._read: set[str] = set()
-        self._silences: Counter[bool] = Counter()
+        self._silences: Counter[str] = Counter()
 
     @cached_property
     def _known_broken(self) -> Mapping[str, Broken]:
@@ -101,20 +108,78 @@ class Reader:
 
     def manifest(self, digest: str) -> Index | Manifest:
         """Return the manifest or index of a digest. Raises Unreadable and UnsupportedManifest."""
-        content = self._content_of(digest, lambda: self._checked(self._pull(digest)))
         try:
-            return parse_manifest(content)
+            return parse_manifest(self.raw_manifest(digest))
         except InvalidManifest as error:
             raise Unreadable(str(error)) from error
+
+    def raw_manifest(self, digest: str) -> bytes:
+        """Return the bytes of a manifest or index, be it of an image or not. Raises Unreadable."""
+        return self._content_of(digest, lambda: self._checked(self._pull(digest)))
 
     def config(self, descriptor: Descriptor) -> Config:
         """Return the config of a manifest. Raises Unreadable."""
         read = partial(self._remote.blob, descriptor, _MAX_CONFIG_BYTES)
-        content = self._content_of(descriptor.digest, read, is_blob=True)
+        content = self._content_of(descriptor.digest, read, "blob")
         try:
             return parse_config(content)
         except InvalidManifest as error:
             raise Unreadable(str(error)) from error
+
+    def blob(self, descriptor: Descriptor, max_bytes: int, *, is_kept: bool) -> bytes:
+        """Return the content of a descriptor, which ``is_kept`` for later checks or not. Raises Unreadable."""
+        read = partial(self._remote.blob, descriptor, max_bytes)
+        if is_kept:
+            return self._content_of(descriptor.digest, read, "blob")
+        try:
+            return self._fetch(descriptor.digest, read, "blob")
+        except (RegistryError, InvalidManifest) as error:
+            raise _unreadable(error) from error
+
+    def referrers(self, digest: str) -> Referrers | None:
+        """Return what refers to a digest; None where the registry has no such lists. Raises Unreadable.
+
+        A registry that does not answer well twice is not asked again in this check.
+        """
+        try:
+            with all_within(_SECONDS_FOR_REFERRERS):
+                return self._ask(lambda: self._remote.referrers(digest), "referrers")
+        except RegistryError as error:
+            self._silences["referrers"] += error.temporary and error.status is not None
+            raise _unreadable(error) from error
+
+    def tagged(self, tag: str) -> str:
+        """Return the digest of the artifact that a tag names, which was read. Raises Unreadable."""
+        try:
+            return self.digest_of(tag, ())
+        except RegistryError as error:
+            raise _unreadable(error) from error
+
+    def has_tag(self, tag: str) -> bool | None:
+        """Return whether there is a tag, None where that is not known."""
+        return self._ask(lambda: self._remote.has_tag(tag))
+
+    @property
+    def limits_pulls(self) -> bool:
+        """Whether the registry limits how many manifests may be read."""
+        return self._remote.limits_pulls
+
+    def set_aside(self, name: str, reason: str) -> None:
+        """Remember that something is broken for good, whatever its name is, so that not every check tries it."""
+        self._failed[name] = BadAnswer(reason, host=self._repository.registry)
+
+    def was_set_aside(self, name: str) -> bool:
+        """Return whether something was broken for good when it was last read."""
+        return name in self._known_broken
+
+    def is_set_aside(self, name: str) -> bool:
+        """Return whether it is too early to try something again that was broken for good."""
+        broken = self._known_broken.get(name)
+        return broken is not None and not self.tries_broken and not self._broken.is_worth_a_try(broken)
+
+    def mend(self, name: str) -> None:
+        """Remember that what may have been set aside is sound."""
+        self._read.add(name)
 
     def close(self) -> None:
         """Keep what was read, and what is broken."""
@@ -136,12 +201,12 @@ class Reader:
             return isinstance(error.__cause__, RateLimited)
         return True
 
-    def _content_of(self, digest: str, ask: Callable[[], bytes], *, is_blob: bool = False) -> bytes:
+    def _content_of(self, digest: str, ask: Callable[[], bytes], kind: str = "manifest") -> bytes:
         try:
             self._raise_if_over()
-            return self._content.read(str(self._repository), digest, lambda: self._fetch(digest, ask, is_blob))
+            return self._content.read(str(self._repository), digest, lambda: self._fetch(digest, ask, kind))
         except (RegistryError, InvalidManifest) as error:
-            raise Unreadable(str(error)) from error
+            raise _unreadable(error) from error
 
     def _raise_if_over(self) -> None:
         """Raise Unreachable when even what was read before can be read no more: there is work without a request, too.
@@ -154,15 +219,14 @@ class Reader:
             self._note_passing(error)
             raise error
 
-    def _fetch(self, digest: str, ask: Callable[[], bytes], is_blob: bool) -> bytes:
+    def _fetch(self, digest: str, ask: Callable[[], bytes], kind: str) -> bytes:
         if failed := self._failed.get(digest):
             self.met_passing |= isinstance(failed, RegistryError) and failed.temporary
             raise failed
-        broken = self._known_broken.get(digest)
-        if broken and not self.tries_broken and not self._broken.is_worth_a_try(broken):
-            raise Unreadable(broken.error)
+        if self.is_set_aside(digest):
+            raise Unreadable(self._known_broken[digest].error)
         try:
-            content = self._ask(ask, is_blob)
+            content = self._ask(ask, kind)
         except (RegistryError, InvalidManifest) as error:
             self._failed[digest] = error
             raise
@@ -171,8 +235,12 @@ class Reader:
 
     def _pull(self, reference: str) -> RawManifest:
         host = self._repository.registry
-        if not self.may_use_reserve and self._remote.is_low_on_pulls:
+        reason = ""
+        if self.reads_claims and not self._remote.has_pulls_to_spare:
+            reason = f"the last pulls that {host} allows for now are kept for new versions"
+        elif not self.may_use_reserve and self._remote.is_low_on_pulls:
             reason = f"the last pulls that {host} allows for now are kept for pushes"
+        if reason:
             raise RateLimited(reason, host=host, retry_after_seconds=_SCARCE_RETRY_SECONDS)
         return self._remote.manifest(reference)
 
@@ -203,22 +271,26 @@ class Reader:
         _parse(manifest.raw, manifest.media_type)
         return manifest.raw
 
-    def _ask(self, request: Callable[[], T], is_blob: bool = False) -> T:
+    def _ask(self, request: Callable[[], T], kind: str = "manifest") -> T:
         self._renew()
         host = self._repository.registry
-        if seconds_left() > 0 and self._silences[is_blob] >= _MOST_SILENCES:
+        if seconds_left() > 0 and self._silences[kind] >= _MOST_SILENCES:
             raise Unreachable(f"{host} does not answer", host=host)
         try:
             return request()
         except RegistryError as error:
             self._note_passing(error)
-            self._silences[is_blob] += isinstance(error, Unreachable) and error.status is None
+            self._silences[kind] += isinstance(error, Unreachable) and error.status is None
             raise
 
     def _note_passing(self, error: RegistryError) -> None:
         if error.temporary:
             self.passing.append(error)
             self.met_passing = True
+
+
+def _unreadable(error: RegistryError | InvalidManifest) -> Unreadable:
+    return Unreadable(str(error), may_pass=isinstance(error, RegistryError) and error.temporary)
 
 
 def _parse(raw: bytes, media_type: str = "") -> None:

@@ -25,7 +25,9 @@ from microbadger.image import (
     VersionDocument,
     change_without_values,
     document_bytes,
+    format_time,
     image_name,
+    image_without_values,
     kept_repositories,
     left_versions,
     parse_kept,
@@ -92,6 +94,7 @@ class Records:
 
     def __init__(self, database: Database, *, now: Callable[[], datetime]) -> None:
         self._database = database
+        self._now = now
         self.tag_lists = TagLists(database)
         self.sightings = Sightings(database, now=now)
         self.histories = Histories(database, self.sightings)
@@ -158,18 +161,7 @@ class Records:
         Documents of versions that the image has no longer are removed, unless tags moved away from them lately.
         """
         name = str(repository)
-        entry = entry_of(repository, image)
-        mark_lists_stale(connection)
-        row = {
-            "image": name,
-            "document": _packed(image),
-            "entry": document_bytes(entry).decode().rstrip(),
-            "description": searchable(str(entry.get("Description", ""))),
-            "pull_count": entry.get("PullCount", 0),
-            "updated_at": image["UpdatedAt"],
-            "is_public": is_public,
-        }
-        upsert(connection, RECORDS, row, update=[key for key in row if key != "image"])
+        _write_image(connection, repository, image, is_public=is_public)
         rows = [{"image": name, "sha": version["SHA"], "document": _packed(version)} for version in versions]
         if rows:
             upsert(connection, VERSIONS, rows, update=["document"])
@@ -181,9 +173,13 @@ class Records:
     def hide_values(self, connection: Connection, repository: Repository) -> None:
         """Forget the values of variables that an image published before it was private.
 
-        They are in the documents of versions, also of those that tags moved away from, and in what its changes say.
+        They are in its own document and in those of its versions, also of those that tags moved away from, and in what
+        its changes say. Its document counts as changed, so that a file which is being made of it is made again.
         """
         which = {"which": str(repository)}
+        if image := unpacked_image(self.packed(connection, repository), repository):
+            hidden: ImageDocument = {**image_without_values(image), "UpdatedAt": format_time(self._now())}
+            _write_image(connection, repository, hidden, is_public=True)
         for row in connection.execute(_ALL_VERSIONS, which).all():
             if version := _unpacked(row.document, VersionDocument):
                 packed = _packed(version_without_values(version))
@@ -233,6 +229,21 @@ class Records:
         document = json.dumps(change, separators=(",", ":"))
         connection.execute(_ADD_CHANGE, {"image": name, "document": document})
         connection.execute(_REMOVE_OLD_CHANGES, {"which": name})
+
+
+def _write_image(connection: Connection, repository: Repository, image: ImageDocument, *, is_public: bool) -> None:
+    entry = entry_of(repository, image)
+    mark_lists_stale(connection)
+    row = {
+        "image": str(repository),
+        "document": _packed(image),
+        "entry": document_bytes(entry).decode().rstrip(),
+        "description": searchable(str(entry.get("Description", ""))),
+        "pull_count": entry.get("PullCount", 0),
+        "updated_at": image["UpdatedAt"],
+        "is_public": is_public,
+    }
+    upsert(connection, RECORDS, row, update=[key for key in row if key != "image"])
 
 
 def _last_changes(connection: Connection, name: str) -> list[ChangeDocument]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from microbadger.freshness.bases import BaseSurveyor
 from microbadger.freshness.checks import Checks
 from microbadger.freshness.findings import Survey
 from microbadger.freshness.last_check import Check
@@ -22,7 +23,7 @@ from microbadger.freshness.tag_choice import Question
 from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
 from microbadger.freshness.turns import Turn, Turns
 from microbadger.http import all_within
-from microbadger.image import NO_CHANGES, ImageDocument, Reason, Repository, has_unread_part, tags_of
+from microbadger.image import NO_CHANGES, ImageDocument, Reason, Repository, VersionDocument, is_incomplete, tags_of
 from microbadger.logs import EventLog, also, identified, is_id
 from microbadger.registry import RegistryError
 from microbadger.site import PublishError
@@ -53,6 +54,7 @@ class Refresher:
     tracked: TrackedImages
     checks: Checks
     surveyor: Surveyor
+    bases: BaseSurveyor
     publication: Publication
     aftermath: Aftermath
     times: Times = Times()
@@ -126,6 +128,8 @@ class Refresher:
             return Outcome(turn.repository, error="it is not tracked"), turn.check
         if turn.is_hidden and turn.before:
             self.removal.hide_held(turn.repository)
+        if turn.image.private and turn.before and not turn.check.edition:  # its files may be those of a public image
+            self.aftermath.purge(self.publication.publish_again(turn.repository))
         before = None if turn.is_hidden else unpacked_image(turn.before, turn.repository)
         is_ours = self.checks.is_of_this_edition(turn.check) and not turn.is_hidden
         tags = self._tags_asked_for(turn, is_readable=before is not None and is_ours)
@@ -134,6 +138,7 @@ class Refresher:
         is_pushed = bool(turn.requests) and before is not None and not turn.is_asked_for
         with all_within(self.times.after_push_seconds if is_pushed else self.times.seconds):
             survey = self.surveyor.survey(question)
+            self.bases.survey(question, _asked_about(survey, tags))
         if survey.trouble and not survey.versions and not survey.is_gone:
             return self._failed(turn, survey.trouble)
         if turn.is_hidden:
@@ -229,7 +234,7 @@ def _question(
         image=image,
         last=last,
         tag_count=before.get("TagCount") if before else None,
-        known={version["Digest"]: version for version in last if not has_unread_part(version)} if is_ours else {},
+        known={version["Digest"]: version for version in last if not is_incomplete(version)} if is_ours else {},
         tags=tags,
         just_pushed=turn.pushed,
         pushed=turn.check.pushed,
@@ -239,8 +244,15 @@ def _question(
         was_absent=turn.check.was_absent,
         absent=turn.check.absent_tags,
         is_push=bool(turn.requests) and not turn.is_of_views,
+        is_ours=is_ours,
+        checked_at=turn.check.succeeded_at,
         renew=turn.renew,
     )
+
+
+def _asked_about(survey: Survey, tags: Sequence[str] | None) -> list[VersionDocument]:
+    """Return the versions that a check was about."""
+    return [version for version in survey.versions if tags is None or not set(tags).isdisjoint(tags_of(version))]
 
 
 def _log_askers(requests: Iterable[CheckRequest]) -> None:

@@ -1,13 +1,10 @@
 """Knows which versions of the tracked images are built on one another, without looking through all of them.
 
 Layers are identified by the *diff IDs* of a version's main platform: the digests of what is in them, which are the same
-however they are compressed. All layers from the lowest up to some layer are a *chain*, named by a hash over their diff
-IDs, as in the ChainID of https://github.com/opencontainers/image-spec/blob/main/config.md (section "Layer ChainID").
-Each version is kept under the chain of all its layers, so the parents of a version are those kept under one of its
-shorter chains: one indexed question.
+however they are compressed. Each version is kept under the chain of all its layers, so the parents of a version are
+those kept under one of its shorter chains: one indexed question.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,10 +14,12 @@ from typing import NamedTuple
 from sqlalchemy import Connection, bindparam, case, func, select
 
 from microbadger.image import (
+    Chains,
     RelativeDocument,
     Repository,
     TagDocument,
     VersionDocument,
+    chains_of,
     image_name,
     kept_repositories,
     tags_of,
@@ -31,13 +30,8 @@ from microbadger.store import LAYER_STACKS, RECORDS, VERSIONS, Database, upsert
 MOST_RELATIVES = 10
 _MOST_TAGS = 30  # of one version, as relatives show them
 _MOST_UNDER_ONE_CHAIN = 100  # of a thousand copies of one image the first hundred are known
-# Docker stacks 125 at most: https://github.com/moby/moby/blob/v25.0.0/layer/layer_store.go (maxLayerDepth)
-_MOST_LAYERS = 127
-_CHAIN_DIGITS = 32
 _CHAINS_AT_ONCE = 5000  # a statement can have 32,766 parameters in SQLite
 _OFFICIAL = "docker.io/library/"
-
-Chains = tuple[str, ...]
 
 _OWN = select(LAYER_STACKS).where(LAYER_STACKS.c.image == bindparam("which"))
 _GONE = LAYER_STACKS.delete().where(
@@ -205,17 +199,6 @@ class LayerStacks:
             LayerCount=layer_count,
             MicrobadgerURL=f"{self._base_url}/{ImagePaths(name).page_url}",
         )
-
-
-def chains_of(diff_ids: Sequence[str]) -> Chains:
-    """Return the name of the chain that ends at each layer, the lowest first; none for what cannot be stacked."""
-    if len(diff_ids) > _MOST_LAYERS:
-        return ()
-    hashed, chains = hashlib.sha256(), []
-    for diff_id in diff_ids:
-        hashed.update(f"{diff_id}\n".encode("utf-8", "replace"))
-        chains.append(hashed.hexdigest()[:_CHAIN_DIGITS])
-    return tuple(chains)
 
 
 @lru_cache(maxsize=1000)

@@ -147,7 +147,7 @@ class Removal:
         """
         with self.database.read() as connection:
             named_by = mentions(connection)
-            unsure = self.publication.stacks.incomplete(connection) if named_by else []
+            unsure = self.publication.relations.stacks.incomplete(connection) if named_by else []
         troubles: list[PublishError | StoreError] = []
         for gone, images in named_by.items():
             others = {*images, *unsure} - {gone}

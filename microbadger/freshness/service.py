@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from microbadger.cdn import CdnPurge
+from microbadger.freshness.base_records import BaseRecords
+from microbadger.freshness.bases import BaseSurveyor
 from microbadger.freshness.broken_content import BrokenContent
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
@@ -17,6 +19,7 @@ from microbadger.freshness.publication import Publication
 from microbadger.freshness.records import Records
 from microbadger.freshness.recovery import Recovery
 from microbadger.freshness.refresh import Refresher
+from microbadger.freshness.relations import Relations
 from microbadger.freshness.relatives import LayerStacks
 from microbadger.freshness.removal import Removal
 from microbadger.freshness.requests import Requests
@@ -80,10 +83,12 @@ class Freshness:
         self.checks = Checks(database, interval=options.interval, edition=options.edition, now=now)
         self.requests = Requests(database, now=now)
         self.records = Records(database, now=now)
+        stacks, broken = LayerStacks(database, options.site.base_url), BrokenContent(database, now=now)
+        bases = BaseRecords(database, self.tracked, now=now)
         self.publication = Publication(
             database=database,
             records=self.records,
-            stacks=LayerStacks(database, options.site.base_url),
+            relations=Relations(database=database, records=self.records, stacks=stacks, bases=bases),
             checks=self.checks,
             publisher=publisher,
             notifications=notifications,
@@ -118,7 +123,16 @@ class Freshness:
                 chooser=TagChooser(
                     docker_hub=registry.docker_hub, lists=self.records.tag_lists, max_tags=options.max_tags, now=now
                 ),
-                broken=BrokenContent(database, now=now),
+                broken=broken,
+            ),
+            bases=BaseSurveyor(
+                database=database,
+                leases=leases,
+                registry=registry,
+                tracked=self.tracked,
+                stacks=stacks,
+                records=bases,
+                broken=broken,
             ),
             publication=self.publication,
             aftermath=aftermath,
@@ -146,6 +160,7 @@ class Freshness:
                 database=database,
                 content=registry.content,
                 sightings=self.records.sightings,
+                bases=bases,
                 public=publisher,
             ),
         )

@@ -11,6 +11,7 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from microbadger.freshness.broken_content import BrokenContent
+from microbadger.freshness.claims_reading import read_claims
 from microbadger.freshness.findings import Findings, Survey
 from microbadger.freshness.inspection import Inspector
 from microbadger.freshness.reading import Reader
@@ -43,10 +44,12 @@ class Surveyor:
         for tag in _each_in_turn(choice.tags, question.last_of):
             check.ask(tag)
         check.read()
+        passing = [*reader.passing]
+        read_claims(check.findings, reader, self.chooser.now())
         reader.close()
         details = self.registry.docker_hub.details(repository) if question.tags is None else None
         first_listed = self.chooser.list_to_remember(choice, check.findings.digests)
-        return check.findings.survey(reader.passing, details, first_listed)
+        return check.findings.survey(passing, details, first_listed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ class Question:
     believes Docker Hub's list where it says that nothing changed. ``is_named`` says whether the operator named the
     registry, which may then be private. ``was_absent`` says that a check some time ago found no tag at all any more.
     ``absent`` are tags that an earlier check did not find, each with whether that was long enough ago for this one to
-    confirm it.
+    confirm it. ``is_ours`` says whether this service described ``last``, and ``checked_at`` when a whole check last
+    succeeded.
     """
 
     image: TrackedImage
@@ -42,6 +43,8 @@ class Question:
     is_named: bool = True
     was_absent: bool = False
     absent: Mapping[str, bool] = field(default_factory=dict)
+    is_ours: bool = True
+    checked_at: datetime | None = None
     renew: Callable[[], object] = lambda: None
 
     @property
@@ -59,13 +62,25 @@ class Question:
         return tag not in {tag for version in self.last if is_blank(version) for tag in tags_of(version)}
 
 
+@dataclass(frozen=True, slots=True)
+class TagsBeside:
+    """The tags of what is kept about versions, with when each was pushed if Docker Hub says so.
+
+    There are no others if the list ``is_whole``.
+    """
+
+    pushed_at: Mapping[str, datetime | None] = field(default_factory=dict)
+    is_whole: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagChoice:
     """The tags to ask about, those first that matter most, and what is known of tags before any is asked about.
 
     ``dropped`` are those that a check of a few tags keeps no more. ``listed`` are all that the registry lists.
     ``first_listed`` says when each was first listed, and ``known`` which it had before; both are empty for images with
-    few tags. ``remembered`` is the list that is kept. ``trouble`` is why the list is not whole.
+    few tags. ``remembered`` is the list that is kept. ``trouble`` is why the list is not whole. ``beside`` are the tags
+    of what is kept about versions, such as signatures.
     """
 
     tags: Sequence[str]
@@ -76,6 +91,7 @@ class TagChoice:
     remembered: Mapping[str, float] = field(default_factory=dict)
     known: frozenset[str] = frozenset()
     trouble: RegistryError | None = None
+    beside: TagsBeside = TagsBeside()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +116,10 @@ class TagChooser:
                 remembered=before,
                 known=frozenset(before),
             )
-        names, hub_tags, trouble = self._listed(question, remote)
+        listed, hub_tags, trouble = self._listed(question, remote)
+        names = [name for name in listed if is_version_tag(name)]
+        others = set(listed).difference(names)
+        pushed_at = {name: hub_tags[name].pushed_at if name in hub_tags else None for name in others}
         first_listed = self._first_listed(before, names, question)
         dated = {**first_listed, **{tag.name: tag.pushed_at.timestamp() for tag in hub_tags.values() if tag.pushed_at}}
         return TagChoice(
@@ -111,6 +130,7 @@ class TagChooser:
             remembered=before,
             known=frozenset(before) or frozenset(self._never_new(question, first_listed)),
             trouble=trouble,
+            beside=TagsBeside(pushed_at, is_whole=trouble is None),
         )
 
     def list_to_remember(self, choice: TagChoice, found: Collection[str]) -> dict[str, float] | None:
@@ -138,7 +158,7 @@ class TagChooser:
             trouble = None
         hub_tags = {tag.name: tag for tag in hub.tags} if hub else {}
         newest_last = [*(name for name in names if name not in hub_tags), *reversed(hub_tags)]
-        return [name for name in dict.fromkeys(newest_last) if is_version_tag(name)], hub_tags, trouble
+        return list(dict.fromkeys(newest_last)), hub_tags, trouble
 
     def _first_listed(
         self, before: Mapping[str, float], names: Collection[str], question: Question

@@ -76,7 +76,7 @@ class Turn:
         is_at_docker_hub = self.repository.registry == DOCKER_HUB
 
         def is_late(request: CheckRequest) -> bool:
-            return request.tag not in moved if request.tag else is_at_docker_hub and not changes
+            return request.tag not in moved if request.tag else is_at_docker_hub and not changes.has_tags
 
         return [request for request in self.requests if not request.is_view and is_late(request)]
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from microbadger.freshness.base_records import BaseRecords
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
 from microbadger.freshness.duties import LISTS, MESSAGES
@@ -151,6 +152,7 @@ class Cleaning:
     database: Database
     content: Content
     sightings: Sightings
+    bases: BaseRecords
     public: PublicTree
 
     def begins(self) -> bool:
@@ -165,10 +167,11 @@ class Cleaning:
         return True
 
     def clean(self) -> None:
-        """Remove the oldest content if there is too much, what was long ago seen of untracked images, and stray files.
+        """Remove the oldest content if there is too much, what was long ago seen of other images, and stray files.
 
         These are left among the public files by processes that were killed.
         """
         self.content.clean()
         self.sightings.clean()
+        self.bases.clean()
         self.public.sweep()

@@ -1,6 +1,21 @@
 """What an image is, and what can be said of it; pure."""
 
+from microbadger.image.artifact_manifests import ArtifactManifest, parse_artifact
+from microbadger.image.base_claims import BaseClaim, image_inputs, recorded_claim
+from microbadger.image.base_images import (
+    MOST_SIGHTS,
+    BaseContentDocument,
+    BaseEntryDocument,
+    KnownBases,
+    SightDocument,
+    base_of,
+    entry_for,
+    judged_base,
+    with_base,
+)
+from microbadger.image.base_moves import BaseMovedDocument, bases_under
 from microbadger.image.bounds import MAX_DETAILS_BYTES
+from microbadger.image.chains import Chains, chains_of
 from microbadger.image.changes import (
     MOST_CHANGES,
     NO_CHANGES,
@@ -16,6 +31,8 @@ from microbadger.image.changes import (
     changes_between,
     left_versions,
 )
+from microbadger.image.charts import CHART_CONFIG, read_chart, tag_version
+from microbadger.image.claims import claims_of, main_platform_digest, with_claims
 from microbadger.image.comparisons import (
     SEPARATOR,
     ComparedVersionDocument,
@@ -24,26 +41,37 @@ from microbadger.image.comparisons import (
     named_pair,
     version_called,
 )
+from microbadger.image.configs import Config, parse_config
 from microbadger.image.describe import (
     current_version,
+    describe_artifact,
     describe_image,
     describe_version,
     has_unread_part,
     hub_details,
     is_blank,
+    is_incomplete,
     outline_version,
     shown_at,
     tagged,
     with_details_of,
 )
+from microbadger.image.descriptors import Descriptor, Platform, digest_of, has_digest
 from microbadger.image.differences import DifferenceDocument, difference
 from microbadger.image.documents import (
+    BaseDocument,
+    ChartDocument,
+    ConfigDocument,
+    HealthcheckDocument,
     HubDetails,
     ImageDocument,
     LayerDocument,
     PlatformDocument,
+    ProvenanceDocument,
     Reason,
     RelativeDocument,
+    SBOMDocument,
+    SignatureDocument,
     State,
     StatusDocument,
     TagDocument,
@@ -51,12 +79,13 @@ from microbadger.image.documents import (
     document_bytes,
     format_time,
     image_name,
+    is_read,
     is_same,
     sha_of,
     tags_of,
     versions_by_tag,
 )
-from microbadger.image.errors import InvalidManifest, UnsupportedManifest
+from microbadger.image.errors import InvalidManifest, InvalidStatement, UnrelatedStatement, UnsupportedManifest
 from microbadger.image.fields import read_time
 from microbadger.image.first_seen import FirstSeen, Sighting, new_sights, sights_in, with_first_seen
 from microbadger.image.history import (
@@ -68,23 +97,13 @@ from microbadger.image.history import (
     moved_tags,
     points_of,
 )
-from microbadger.image.labels import KNOWN_FIELDS, Labels, read_labels, says_something
-from microbadger.image.manifest import (
-    ACCEPT,
-    MANIFEST_TYPES,
-    Config,
-    Descriptor,
-    Index,
-    Manifest,
-    Platform,
-    digest_of,
-    has_digest,
-    parse_config,
-    parse_manifest,
-)
-from microbadger.image.moves import Move, change_title, moves_of
-from microbadger.image.parameters import version_without_values
-from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, with_names_only
+from microbadger.image.labels import KNOWN_FIELDS, Labels, read_base, read_labels, says_something, web_link
+from microbadger.image.manifest import ACCEPT, MANIFEST_TYPES, OCI_INDEX, Index, Manifest, parse_manifest
+from microbadger.image.moves import Move, change_title, listed, moves_of
+from microbadger.image.one_platform import on_platform, platform_named
+from microbadger.image.parameters import ROOT, image_without_values, user_of, version_without_values
+from microbadger.image.platforms import PREFERRED_PLATFORM, PlatformImage, described_platform, with_names_only
+from microbadger.image.provenance import read_provenance, unread_provenance
 from microbadger.image.reference import (
     DOCKER_HUB,
     InvalidReference,
@@ -94,38 +113,79 @@ from microbadger.image.reference import (
     is_tag,
     kept_repositories,
 )
+from microbadger.image.referrers import (
+    MOST_REFERRERS,
+    Candidate,
+    Referrers,
+    attestation_tag,
+    candidates_among,
+    end_of_life,
+    fallback_tag,
+    parse_referrers,
+    sbom_format,
+    sbom_tag,
+    signature_tag,
+    signatures_among,
+)
 from microbadger.image.release_documents import ReleasesDocument, releases_document
+from microbadger.image.sboms import read_raw_sbom, read_sbom, unread_sbom
 from microbadger.image.sentences import difference_lines
 from microbadger.image.shapes import has_shape, parse_kept
+from microbadger.image.statements import (
+    MAX_SBOM_BYTES,
+    MAX_STATEMENT_BYTES,
+    StatementBlob,
+    parse_statement,
+    statement_blobs,
+    what_is,
+)
 from microbadger.image.strict_json import parse_json, parse_object
 from microbadger.image.tag_patterns import InvalidPatterns, TagPatterns, check_patterns
-from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific
+from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific, release_tag
 from microbadger.image.updates import update_for
 from microbadger.image.version_facts import facts_of, related
-from microbadger.image.words import platform_text, short_digest, shortened, size_text
+from microbadger.image.words import platform_text, short_digest, short_reference, shortened, size_text
 
 __all__ = [
     "ACCEPT",
+    "CHART_CONFIG",
     "DOCKER_HUB",
     "KNOWN_FIELDS",
     "LATEST",
     "MANIFEST_TYPES",
     "MAX_DETAILS_BYTES",
+    "MAX_SBOM_BYTES",
+    "MAX_STATEMENT_BYTES",
     "MOST_CHANGES",
+    "MOST_REFERRERS",
+    "MOST_SIGHTS",
     "NO_CHANGES",
+    "OCI_INDEX",
     "PREFERRED_PLATFORM",
+    "ROOT",
     "SEPARATOR",
+    "ArtifactManifest",
+    "BaseClaim",
+    "BaseContentDocument",
+    "BaseDocument",
+    "BaseEntryDocument",
+    "BaseMovedDocument",
+    "Candidate",
+    "Chains",
     "ChangeDocument",
     "ChangeLogDocument",
     "ChangedTagDocument",
     "Changes",
+    "ChartDocument",
     "ComparedVersionDocument",
     "ComparisonDocument",
     "Config",
+    "ConfigDocument",
     "DeletedTagDocument",
     "Descriptor",
     "DifferenceDocument",
     "FirstSeen",
+    "HealthcheckDocument",
     "HistoryDocument",
     "HubDetails",
     "ImageDocument",
@@ -133,7 +193,9 @@ __all__ = [
     "InvalidManifest",
     "InvalidPatterns",
     "InvalidReference",
+    "InvalidStatement",
     "Kind",
+    "KnownBases",
     "Labels",
     "LayerDocument",
     "Manifest",
@@ -143,79 +205,130 @@ __all__ = [
     "PlatformDocument",
     "PlatformImage",
     "PointDocument",
+    "ProvenanceDocument",
     "Reason",
     "Reference",
+    "Referrers",
     "RelativeDocument",
     "ReleasesDocument",
     "Repository",
+    "SBOMDocument",
+    "SightDocument",
     "Sighting",
+    "SignatureDocument",
     "State",
+    "StatementBlob",
     "StatusDocument",
     "TagDocument",
     "TagPatterns",
+    "UnrelatedStatement",
     "UnsupportedManifest",
     "VersionDocument",
+    "attestation_tag",
+    "base_of",
+    "bases_under",
     "begin_history",
+    "candidates_among",
+    "chains_of",
     "change_document",
     "change_title",
     "change_without_values",
     "changes_between",
     "check_patterns",
     "choose",
+    "claims_of",
     "comparison",
     "continue_history",
     "current_version",
+    "describe_artifact",
     "describe_image",
     "describe_version",
+    "described_platform",
     "difference",
     "difference_lines",
     "digest_of",
     "document_bytes",
+    "end_of_life",
+    "entry_for",
     "facts_of",
+    "fallback_tag",
     "format_time",
     "has_digest",
     "has_shape",
     "has_unread_part",
     "hub_details",
+    "image_inputs",
     "image_name",
+    "image_without_values",
     "is_blank",
     "is_digest",
+    "is_incomplete",
+    "is_read",
     "is_same",
     "is_sound",
     "is_tag",
     "is_version_tag",
+    "judged_base",
     "kept_repositories",
     "left_versions",
+    "listed",
+    "main_platform_digest",
     "most_specific",
     "moved_tags",
     "moves_of",
     "named_pair",
     "new_sights",
+    "on_platform",
     "outline_version",
+    "parse_artifact",
     "parse_config",
     "parse_json",
     "parse_kept",
     "parse_manifest",
     "parse_object",
+    "parse_referrers",
+    "parse_statement",
+    "platform_named",
     "platform_text",
     "points_of",
+    "read_base",
+    "read_chart",
     "read_labels",
+    "read_provenance",
+    "read_raw_sbom",
+    "read_sbom",
     "read_time",
+    "recorded_claim",
     "related",
+    "release_tag",
     "releases_document",
     "says_something",
+    "sbom_format",
+    "sbom_tag",
     "sha_of",
     "short_digest",
+    "short_reference",
     "shortened",
     "shown_at",
     "sights_in",
+    "signature_tag",
+    "signatures_among",
     "size_text",
+    "statement_blobs",
+    "tag_version",
     "tagged",
     "tags_of",
+    "unread_provenance",
+    "unread_sbom",
     "update_for",
+    "user_of",
     "version_called",
     "version_without_values",
     "versions_by_tag",
+    "web_link",
+    "what_is",
+    "with_base",
+    "with_claims",
     "with_details_of",
     "with_first_seen",
     "with_names_only",

@@ -9,6 +9,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Literal, NotRequired, TypedDict, cast
 
+from microbadger.image.base_images import NO_BASES, KnownBases
+from microbadger.image.base_moves import BaseMovedDocument, base_moves
 from microbadger.image.bounds import size_bytes
 from microbadger.image.differences import (
     IN_A_CHANGE,
@@ -35,13 +37,22 @@ _MOST_DIFFERENCES_BYTES = 32 * 1024  # of all tags of a change
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The tags that differ between two documents, each with its SHA; a deleted tag has its last one."""
+    """The tags that differ between two documents, each with its SHA, and the base images that moved away under others.
+
+    A deleted tag has its last SHA.
+    """
 
     new: Mapping[str, str]
     changed: Mapping[str, str]
     deleted: Mapping[str, str]
+    base_moved: tuple[BaseMovedDocument, ...] = ()
 
     def __bool__(self) -> bool:
+        return self.has_tags or bool(self.base_moved)
+
+    @property
+    def has_tags(self) -> bool:
+        """Whether any tag differs."""
         return bool(self.new or self.changed or self.deleted)
 
     def __str__(self) -> str:
@@ -49,15 +60,19 @@ class Changes:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The number of tags of each kind."""
-        return {"new": len(self.new), "changed": len(self.changed), "deleted": len(self.deleted)}
+        """The number of tags of each kind, and of the bases that moved."""
+        tags = {"new": len(self.new), "changed": len(self.changed), "deleted": len(self.deleted)}
+        return {**tags, "base_moved": len(self.base_moved)}
 
 
 NO_CHANGES = Changes({}, {}, {})
 
 
-Kind = Literal["new", "moved", "rebuilt", "deleted"]
-"""What happened to a tag. One that was ``rebuilt`` names the same platforms and layers as before."""
+Kind = Literal["new", "moved", "rebuilt", "deleted", "base_moved"]
+"""What happened to a tag, or with ``base_moved`` to the base image of its version.
+
+A tag that was ``rebuilt`` names the same platforms and layers as before.
+"""
 
 
 class NewTagDocument(TypedDict):
@@ -95,12 +110,16 @@ class DeletedTagDocument(TypedDict):
 
 
 class ChangeDocument(TypedDict):
-    """The changes that one check of an image found; its lists are never null, and in the order of their tags."""
+    """The changes that one check of an image found; its lists are never null, and in the order of their tags.
+
+    Changes that an older program kept have no ``BaseMoved``; those that are published do.
+    """
 
     Time: str
     New: list[NewTagDocument]
     Changed: list[ChangedTagDocument]
     Deleted: list[DeletedTagDocument]
+    BaseMoved: NotRequired[list[BaseMovedDocument]]
 
 
 class ChangeLogDocument(TypedDict):
@@ -111,9 +130,14 @@ class ChangeLogDocument(TypedDict):
 
 
 def changes_between(
-    before: ImageDocument, after: ImageDocument, *, deleted: Container[str], known: Container[str] = ()
+    before: ImageDocument,
+    after: ImageDocument,
+    *,
+    deleted: Container[str],
+    known: Container[str] = (),
+    bases: KnownBases = NO_BASES,
 ) -> Changes:
-    """Return the tags that are new, that name another version, and that are gone.
+    """Return the tags that are new, that name another version, and that are gone, and the bases that moved.
 
     A tag counts as gone only if it is among those that the registry ``deleted``: one that is merely no longer kept is
     no change. Nor is one that is kept from now on, but was ``known`` to be in the registry before.
@@ -126,6 +150,7 @@ def changes_between(
             tag: version["SHA"] for tag, version in new.items() if old.get(tag, version)["Digest"] != version["Digest"]
         },
         deleted={tag: version["SHA"] for tag, version in old.items() if tag not in new and tag in deleted},
+        base_moved=base_moves(before, after, bases),
     )
 
 
@@ -136,7 +161,7 @@ def change_document(
     time: datetime,
     details: Callable[[str], VersionDocument | None] = lambda _: None,
 ) -> ChangeDocument | None:
-    """Return the changes between two documents as an entry of the log, None if no tag moved.
+    """Return the changes between two documents as an entry of the log, None if there are none.
 
     ``details`` returns the document of a version with its layers by its SHA: what differs is in these.
     """
@@ -156,6 +181,7 @@ def change_document(
         Deleted=[
             DeletedTagDocument(tag=tag, Digest=old.digest_of(tag), Kind="deleted") for tag in sorted(changes.deleted)
         ],
+        BaseMoved=list(changes.base_moved),
     )
     _add_siblings(change, old, new)
     _add_differences(change, old, new)

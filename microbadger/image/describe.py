@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
 
+from microbadger.image.artifact_manifests import ArtifactManifest
 from microbadger.image.bounds import MAX_DOCUMENT_BYTES, bounded_texts, size_bytes
 from microbadger.image.documents import (
+    ChartDocument,
     HubDetails,
     ImageDocument,
     PlatformDocument,
@@ -23,6 +25,7 @@ from microbadger.image.documents import (
 )
 from microbadger.image.errors import UnsupportedManifest
 from microbadger.image.fields import read_time
+from microbadger.image.parameters import listed_parameters
 from microbadger.image.platforms import PlatformImage, describe_layers, describe_platform, distinct, main_platform
 from microbadger.image.reference import DOCKER_HUB, Repository
 from microbadger.image.releases import highest_release
@@ -30,14 +33,15 @@ from microbadger.image.tags import LATEST, is_version_tag, most_specific
 from microbadger.image.version_facts import add_facts, facts_of
 
 # Fields of a version's own document that the document of its image lacks.
-_DETAILS = frozenset({"Layers", "DiffIDs", "Config", "ConfigDigest"})
+_DETAILS = frozenset({"Layers", "DiffIDs", "ConfigDigest"})
 _TOO_LARGE = "the document would be too large"
 _ROOM_FOR_RELATIVES_BYTES = 256 * 1024
 _LEAST_SHARE_BYTES = 16 * 1024
 _UNKNOWN_TIME = datetime.min.replace(tzinfo=UTC)
 _VERSION_FIELDS_ON_TOP = (
     *("Author", "LayerCount", "DownloadSize", "Labels", "Digest", "MediaType"),
-    *("Platforms", "Annotations", "Source", "Base", "FirstSeen", "FirstSeenIsExact", "Cut"),
+    *("Platforms", "Annotations", "Source", "Base", "Config", "Provenance", "SBOM", "Signatures", "UnreadClaims"),
+    *("EndOfLife", "Chart", "FirstSeen", "FirstSeenIsExact", "Cut"),
 )
 
 
@@ -137,6 +141,23 @@ def outline_version(
     return version
 
 
+def describe_artifact(
+    outline: VersionDocument, artifact: ArtifactManifest, chart: ChartDocument | None = None
+) -> VersionDocument:
+    """Return the outline of what is not an image with what its manifest says and, of a chart, its facts."""
+    version = outline.copy()
+    version["DownloadSize"] = sum({blob.digest: blob.size_bytes for blob in artifact.blobs}.values())
+    annotations, cut = bounded_texts(artifact.annotations, "annotations")
+    if annotations:
+        version["Annotations"] = annotations
+    if cut:
+        version["Cut"] = [cut]
+    if chart is not None:
+        version["Chart"] = chart
+    add_facts(version)
+    return ordered(VersionDocument, version)
+
+
 def describe_image(
     repository: Repository,
     versions: Iterable[VersionDocument],
@@ -227,6 +248,11 @@ def has_unread_part(version: VersionDocument) -> bool:
     return "Unread" in version or any("Unread" in platform for platform in version["Platforms"])
 
 
+def is_incomplete(version: VersionDocument) -> bool:
+    """Return whether a later check may read more of a version: a platform, say, or the facts of a chart."""
+    return has_unread_part(version) or version.get("Chart") == {}
+
+
 def tagged(version: VersionDocument, tags: Iterable[str]) -> VersionDocument:
     """Return the version with these tags instead of its own."""
     documents = [TagDocument(tag=tag) for tag in sorted(tags)]
@@ -237,7 +263,7 @@ def with_details_of(published: VersionDocument, version: VersionDocument) -> Ver
     """Return a version from the document of its image, with the details from its own, ``published`` document."""
     whole = version.copy()
     whole["Platforms"] = published["Platforms"]
-    for field in _DETAILS & published.keys():
+    for field in (_DETAILS | {"Config"}) & published.keys():
         whole[field] = published[field]  # type: ignore[literal-required]
     return ordered(VersionDocument, whole)
 
@@ -246,13 +272,22 @@ def _on_top(current: VersionDocument, versions: Sequence[VersionDocument]) -> Im
     fields = {key: current.get(key) for key in _VERSION_FIELDS_ON_TOP}
     all_tags = [tag for version in versions for tag in tags_of(version)]
     fields |= {"Id": current["SHA"], "LatestVersion": most_specific(tags_of(current), all_tags)}
-    return {key: value for key, value in fields.items() if value or value is False}  # type: ignore[return-value]
+    on_top = {key: value for key, value in fields.items() if value or value is False}
+    # What is empty is known all the same: that there are no signatures, or that the config gives nothing.
+    on_top |= {field: current[field] for field in ("Config", "Signatures") if field in current}
+    return on_top  # type: ignore[return-value]
 
 
 def _without_layers(version: VersionDocument) -> VersionDocument:
     short = version.copy()
     for field in _DETAILS:
         short.pop(field, None)  # type: ignore[misc]
+    if "Config" in version:
+        parameters = listed_parameters(version["Config"])
+        if parameters is None:
+            del short["Config"]
+        else:
+            short["Config"] = parameters
     short["Platforms"] = [_without_details(platform) for platform in version["Platforms"]]
     return short
 
@@ -271,6 +306,11 @@ def _bounded_version(version: VersionDocument, share_bytes: int) -> VersionDocum
         if field in version:
             short[field], why = bounded_texts(version[field], what, share_bytes)  # type: ignore[literal-required]
             cut += [why] if why else []
+    for field, part, what in (("Provenance", "Inputs", "inputs of the build"), ("SBOM", "Licenses", "licenses")):
+        claim = version.get(field, {})
+        if part in claim and size_bytes(claim) > share_bytes // 4:  # type: ignore[operator]
+            short[field] = {name: value for name, value in claim.items() if name != part}  # type: ignore
+            cut.append(f"The {what} are left out: {_TOO_LARGE}")
     sizes = accumulate(size_bytes(platform) + 1 for platform in version["Platforms"])
     count = max(sum(size <= share_bytes for size in sizes), 1)
     if count < len(version["Platforms"]):
@@ -287,7 +327,9 @@ def _without_details(platform: PlatformDocument) -> PlatformDocument:
 
 
 def _description_in_labels(version: VersionDocument | None) -> str | None:
-    return facts_of(version).description if version else None
+    if version is None:
+        return None
+    return facts_of(version).description or version.get("Chart", {}).get("Description")
 
 
 def _creation(version: VersionDocument) -> datetime:

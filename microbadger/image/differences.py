@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict, TypeVar, cast
 
 from microbadger.image.bounds import size_bytes
-from microbadger.image.documents import BaseDocument, ConfigDocument, LayerDocument, VersionDocument
+from microbadger.image.documents import (
+    BaseDocument,
+    ConfigDocument,
+    LayerDocument,
+    VersionDocument,
+    is_read,
+    named_base,
+)
 from microbadger.image.parameters import command_without_values
 from microbadger.image.sameness import changed_platforms, has_same_main_platform
 from microbadger.image.words import platform_text, shortened
@@ -53,7 +60,7 @@ class PlatformsDifference(NamesDifference):
 
 
 class BaseDifference(TypedDict):
-    """The base image that the labels name; the one that is not there is left out."""
+    """The base image by its name and digest; the one that is not there is left out."""
 
     Old: NotRequired[BaseDocument]
     New: NotRequired[BaseDocument]
@@ -121,14 +128,14 @@ def difference(old: VersionDocument, new: VersionDocument, bounds: Bounds = IN_A
     sizes = old["DownloadSize"], new["DownloadSize"]
     if all(sizes) and sizes[0] != sizes[1]:
         found["DownloadSize"] = SizeDifference(Old=sizes[0], New=sizes[1])
-    if _is_read(old) and _is_read(new):
+    if is_read(old) and is_read(new):
         if "Layers" in old and "Layers" in new:
             _add_layers(found, old["Layers"], new["Layers"], room)
         if "Cut" not in old and "Cut" not in new:
             _add_platforms(found, old, new, room)
-            _add(found, "Base", _changed(old.get("Base"), new.get("Base"), room.base))
+            _add(found, "Base", _changed(_recorded(old), _recorded(new), room.base))
             _add(found, "Labels", room.texts(old.get("Labels", {}), new.get("Labels", {})))
-        if "Config" in old and "Config" in new:
+        if all({"Config", "ConfigDigest"} <= version.keys() for version in (old, new)):
             _add_config(found, old["Config"], new["Config"], room)
     if room.left_out:
         found["LeftOut"] = room.left_out
@@ -204,8 +211,10 @@ def _add(found: DifferenceDocument | PlatformsDifference, field: str, value: obj
         found[field] = value  # type: ignore[literal-required]
 
 
-def _is_read(version: VersionDocument) -> bool:
-    return bool(version["Platforms"]) and not {"Unread", "Unsupported"} & version.keys()
+def _recorded(version: VersionDocument) -> BaseDocument | None:
+    """Return the base image of a version without what became of its tag since, None if it has none."""
+    base = version.get("Base", {})
+    return named_base(base.get("Name", ""), base.get("Digest", "")) or None
 
 
 def _changed(old: T | None, new: T | None, shown: Callable[[T], T]) -> Any:

@@ -39,9 +39,93 @@ class VersionControlDocument(TypedDict):
     Commit: str
 
 
+BaseState = Literal["current", "outdated", "unknown"]
+
+
 class BaseDocument(TypedDict):
+    """The base image: its name and its digest as they are recorded, and whether the tag has moved to other layers.
+
+    ``TagDigest`` is what the tag names now, and ``MovedAt`` when this service first saw it name other layers than those
+    of the version; both are there only where the ``State`` is ``outdated``. ``MovedAtIsExact`` is false where the tag
+    may have moved before, and left out elsewhere.
+    """
+
     Name: NotRequired[str]
     Digest: NotRequired[str]
+    State: NotRequired[BaseState]
+    TagDigest: NotRequired[str]
+    MovedAt: NotRequired[str]
+    MovedAtIsExact: NotRequired[bool]
+
+
+class InputDocument(TypedDict):
+    """Something that a build read: its address or package URL, and its digest, such as ``sha256:…`` or ``sha1:…``."""
+
+    URI: str
+    Digest: NotRequired[str]
+
+
+class ProvenanceDocument(TypedDict):
+    """What an attestation claims about a build; nobody has checked it.
+
+    ``Builder`` is the builder's id, ``BuilderName`` its name where it is known, such as ``GitHub Actions``. ``Inputs``
+    are the first ones, images before others. ``Unread`` says in a sentence why the attestation, which is there, could
+    not be read. ``Differs`` names the fields, ``Source`` and ``Commit``, in which the labels say something else.
+    """
+
+    PredicateType: str
+    Builder: NotRequired[str]
+    BuilderName: NotRequired[str]
+    BuildType: NotRequired[str]
+    Source: NotRequired[str]
+    Commit: NotRequired[str]
+    Dockerfile: NotRequired[str]
+    Inputs: NotRequired[list[InputDocument]]
+    InputCount: NotRequired[int]
+    StartedAt: NotRequired[str]
+    FinishedAt: NotRequired[str]
+    Invocation: NotRequired[str]
+    Hermetic: NotRequired[bool]
+    Reproducible: NotRequired[bool]
+    Differs: NotRequired[list[str]]
+    Unread: NotRequired[str]
+
+
+class SBOMDocument(TypedDict):
+    """A list of what is in an image: its format, such as ``SPDX`` or ``CycloneDX``, and how much it lists.
+
+    ``Licenses`` has how many packages name each license, the most frequent ones first. ``Unread`` says in a sentence
+    why it was not counted.
+    """
+
+    Format: str
+    FormatVersion: NotRequired[str]
+    Digest: NotRequired[str]
+    SizeBytes: NotRequired[int]
+    PackageCount: NotRequired[int]
+    Licenses: NotRequired[dict[str, int]]
+    Unread: NotRequired[str]
+
+
+class SignatureDocument(TypedDict):
+    """A signature that is there; nobody has checked it. ``Kind`` is ``cosign``, ``notation`` or ``sigstore``."""
+
+    Kind: str
+    Digest: NotRequired[str]
+    CreatedAt: NotRequired[str]
+
+
+class ChartDocument(TypedDict):
+    """The facts in a Helm chart's config."""
+
+    Name: NotRequired[str]
+    Version: NotRequired[str]
+    AppVersion: NotRequired[str]
+    Description: NotRequired[str]
+    Home: NotRequired[str]
+    Sources: NotRequired[list[str]]
+    Keywords: NotRequired[list[str]]
+    Deprecated: NotRequired[bool]
 
 
 class LayerDocument(TypedDict):
@@ -120,8 +204,11 @@ class VersionDocument(TypedDict):
     ``Unsupported`` says in a sentence why it cannot be described, such as "this is a Helm chart, not a container
     image"; ``Unread`` says why it could not be read. ``InheritedLabels`` are the keys of labels that are the base
     image's: they are in ``Labels`` and describe the base. ``FirstSeen`` is when this service first saw the digest.
-    ``FirstSeenIsExact`` is false where it may have been there before, and left out elsewhere. ``Layers``, ``DiffIDs``,
-    ``Config`` and ``ConfigDigest`` are only in the version's own document, and of its main platform.
+    ``FirstSeenIsExact`` is false where it may have been there before, and left out elsewhere. ``Provenance``, ``SBOM``
+    and ``Signatures`` are claims that nobody has checked; ``Signatures`` is empty if there are none, and left out if
+    that is not known. ``UnreadClaims`` says in a sentence why not all of the claims could be read. ``EndOfLife`` is a
+    date, ``2026-11-30``. ``Layers``, ``DiffIDs`` and ``ConfigDigest`` are only in the version's own document, and of
+    its main platform.
     """
 
     SHA: str
@@ -144,6 +231,12 @@ class VersionDocument(TypedDict):
     Annotations: NotRequired[dict[str, str]]
     Source: NotRequired[str]
     Base: NotRequired[BaseDocument]
+    Provenance: NotRequired[ProvenanceDocument]
+    SBOM: NotRequired[SBOMDocument]
+    Signatures: NotRequired[list[SignatureDocument]]
+    UnreadClaims: NotRequired[str]
+    EndOfLife: NotRequired[str]
+    Chart: NotRequired[ChartDocument]
     FirstSeen: NotRequired[str]
     FirstSeenIsExact: NotRequired[bool]
     DiffIDs: NotRequired[list[str]]
@@ -182,6 +275,13 @@ class ImageDocument(TypedDict):
     Annotations: NotRequired[dict[str, str]]
     Source: NotRequired[str]
     Base: NotRequired[BaseDocument]
+    Config: NotRequired[ConfigDocument]
+    Provenance: NotRequired[ProvenanceDocument]
+    SBOM: NotRequired[SBOMDocument]
+    Signatures: NotRequired[list[SignatureDocument]]
+    UnreadClaims: NotRequired[str]
+    EndOfLife: NotRequired[str]
+    Chart: NotRequired[ChartDocument]
     FirstSeen: NotRequired[str]
     FirstSeenIsExact: NotRequired[bool]
     Cut: NotRequired[list[str]]
@@ -234,6 +334,21 @@ def format_time(moment: datetime) -> str:
 def tags_of(version: VersionDocument) -> list[str]:
     """Return the tags of a version."""
     return [tag["tag"] for tag in version["Tags"]]
+
+
+def named_base(name: str, digest: str) -> BaseDocument:
+    """Return the document of a base image that has this name and this digest; an empty one is left out."""
+    base = BaseDocument()
+    if name:
+        base["Name"] = name
+    if digest:
+        base["Digest"] = digest
+    return base
+
+
+def is_read(version: VersionDocument) -> bool:
+    """Return whether a version is an image that could be read whole, so that what it lacks is not there."""
+    return bool(version["Platforms"]) and not {"Unread", "Unsupported"} & version.keys()
 
 
 def versions_by_tag(image: ImageDocument) -> dict[str, VersionDocument]:

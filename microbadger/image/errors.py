@@ -2,7 +2,9 @@
 
     ManifestError
     ├── InvalidManifest      the document breaks its specification or a bound
-    └── UnsupportedManifest  the document is valid, but not a container image
+    ├── UnsupportedManifest  the document is valid, but not a container image
+    └── InvalidStatement     the document is not a claim
+        └── UnrelatedStatement   the document is not a claim about the image in question
 """
 
 
@@ -25,3 +27,11 @@ class UnsupportedManifest(ManifestError):
         article = "an" if kind[0].lower() in "aeio" or kind == "SBOM" else "a"
         super().__init__(f"this is {article} {kind}, not a container image")
         self.kind = kind
+
+
+class InvalidStatement(ManifestError):
+    """A document is not a statement about the content it was found for; the message is a sentence about "it"."""
+
+
+class UnrelatedStatement(InvalidStatement):
+    """A statement is not about the content it was found for, so it does not count."""

@@ -150,7 +150,7 @@ def read_labels(labels: Mapping[str, object], annotations: Mapping[str, object] 
         )
         for field, (oci, label_schema) in KNOWN_FIELDS.items()
     }
-    texts = {field: _shown(value) or None for field, value in values.items()}
+    texts = {field: one_line(value) or None for field, value in values.items()}
     source = repository_url(values["source"])
     revision = texts["revision"] or _commit_in_fragment(values["source"])
     is_git = _first_value(labels.get(_VERSION_CONTROL_TYPE_KEY), _GIT).lower() == _GIT
@@ -159,8 +159,8 @@ def read_labels(labels: Mapping[str, object], annotations: Mapping[str, object] 
         version=texts["version"],
         authors=texts["authors"],
         created=_created(labels, annotations),
-        documentation=_web_link(values["documentation"]),
-        url=_web_link(values["url"]),
+        documentation=web_link(values["documentation"]),
+        url=web_link(values["url"]),
         source=source,
         revision=revision,
         base_name=texts["base_name"],
@@ -168,6 +168,12 @@ def read_labels(labels: Mapping[str, object], annotations: Mapping[str, object] 
         license=_license(texts["license"]),
         version_control=_version_control(source, revision) if is_git else None,
     )
+
+
+def read_base(texts: Mapping[str, object]) -> tuple[str, str]:
+    """Return the name and the digest of the base image in labels or in annotations, empty where there is none."""
+    name, digest = (_first_value(texts.get(KNOWN_FIELDS[field][0])) for field in ("base_name", "base_digest"))
+    return one_line(name), digest if is_digest(digest) else ""
 
 
 def merged_annotations(*levels: Mapping[str, str]) -> dict[str, str]:
@@ -226,22 +232,33 @@ def release_url(repository: str, tag: str) -> str | None:
     return f"{root[1]}/{root[0].release}/{quote(tag)}"
 
 
+def web_link(text: str) -> str | None:
+    """Return an address that a page may link, None if it is not a safe one of the web.
+
+    >>> web_link("http://ci.example.org/runs/1"), web_link("javascript:alert(1)")
+    ('https://ci.example.org/runs/1', None)
+    """
+    match = _WEB_ADDRESS.fullmatch(text) if _is_safe(text) else None
+    origin = None if match is None else _web_origin(match)
+    return None if match is None or origin is None else origin + _escaped(match["rest"] or "")
+
+
+def one_line(value: str) -> str:
+    """Return a text that is short and safe to show on one line."""
+    text = " ".join(_HIDDEN_CHARACTERS.sub("", _SPACES.sub(" ", value[: 2 * _MAX_TEXT_LENGTH])).split())
+    return shortened(text, _MAX_TEXT_LENGTH)
+
+
 def _first_value(*values: object) -> str:
     """Return the first value that says something, stripped; an empty text if there is none."""
     texts = (value.strip() for value in values if isinstance(value, str))
-    return next((text for text in texts if _shown(text).lower() not in ("", _NO_ASSERTION)), "")
+    return next((text for text in texts if one_line(text).lower() not in ("", _NO_ASSERTION)), "")
 
 
 def _created(labels: Mapping[str, object], annotations: Mapping[str, object]) -> datetime | None:
     oci, label_schema = _CREATED_KEYS
     texts = (_first_value(value) for value in (annotations.get(oci), labels.get(oci), labels.get(label_schema or "")))
     return next((time for text in texts if (time := read_time(text))), None)
-
-
-def _shown(value: str) -> str:
-    """Return a text that is short and safe to show on one line."""
-    text = " ".join(_HIDDEN_CHARACTERS.sub("", _SPACES.sub(" ", value[: 2 * _MAX_TEXT_LENGTH])).split())
-    return shortened(text, _MAX_TEXT_LENGTH)
 
 
 def _license(text: str | None) -> License | None:
@@ -266,12 +283,6 @@ def _commit_in_fragment(address: str) -> str | None:
     """Return the commit after `#`, where builds of official images put it, as in `#12a4554…:24/cli`."""
     ref = address.partition("#")[2].partition(":")[0]
     return ref if _COMMIT.fullmatch(ref) and repository_url(address) else None
-
-
-def _web_link(text: str) -> str | None:
-    match = _WEB_ADDRESS.fullmatch(text) if _is_safe(text) else None
-    origin = None if match is None else _web_origin(match)
-    return None if match is None or origin is None else origin + _escaped(match["rest"] or "")
 
 
 def _is_safe(text: str) -> bool:

@@ -1,8 +1,8 @@
-"""Reads indexes, manifests and configs from the bytes that a registry sent.
+"""Reads indexes and manifests from the bytes that a registry sent.
 
 A tag names an *index* (one image for several platforms) or a *manifest* (one image). A manifest names its
 *config* (platform, labels, history) and its *layers*. The specifications are
-https://github.com/opencontainers/image-spec (image-index.md, manifest.md, config.md, descriptor.md) and
+https://github.com/opencontainers/image-spec (image-index.md, manifest.md) and
 https://github.com/distribution/distribution/blob/main/docs/content/spec/manifest-v2-2.md.
 
 Only what an image needs is kept. Layers are never fetched, and the `urls` of foreign layers are dropped: clients that
@@ -12,29 +12,22 @@ A part that is broken never hides the others: a broken field counts as absent, a
 with the reason. Only a manifest whose config or layers are broken is invalid, for its size would be a guess.
 """
 
-import base64
-import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass
 
 from microbadger.image.artifacts import IMAGE_CONFIG_TYPES, can_be_file_system, is_file_system, kind_of
-from microbadger.image.bounds import bounded_commands, bounded_texts, size_bytes
-from microbadger.image.documents import ConfigDocument
+from microbadger.image.configs import Config
+from microbadger.image.descriptors import Descriptor, Platform, described, read_descriptor
 from microbadger.image.errors import InvalidManifest, UnsupportedManifest
 from microbadger.image.fields import (
     parse_document,
     read_digest,
-    read_list,
     read_name,
     read_object,
     read_size_bytes,
-    read_text,
     read_texts,
-    read_time,
     require_list,
 )
-from microbadger.image.parameters import TOO_LARGE, read_parameters
 from microbadger.image.reference import is_digest
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -50,46 +43,13 @@ _SCHEMA_1_TYPES = {
     "application/vnd.docker.distribution.manifest.v1+json",
 }
 _KNOWN_TYPES = INDEX_TYPES | MANIFEST_TYPES | _SCHEMA_1_TYPES
+# https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md
 _ATTESTATION_ANNOTATION = "vnd.docker.reference.type"
-_HASHES = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
-
-UNKNOWN = "unknown"
-LEFT_OUT = "Labels and commands are left out: those of all platforms together are too large"
+_ATTESTATION = "attestation-manifest"
+_ATTESTED_ANNOTATION = "vnd.docker.reference.digest"
 
 _MAX_ENTRIES = 1000
 _MAX_LAYERS = 1000
-_MAX_HISTORY = 4000
-
-
-@dataclass(frozen=True)
-class Platform:
-    """The operating system and processor that an image runs on; `unknown` if the document does not name them."""
-
-    os: str
-    architecture: str
-    variant: str | None = None
-    os_version: str | None = None
-
-    def __str__(self) -> str:
-        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
-
-    @property
-    def is_known(self) -> bool:
-        """Whether the document names the operating system or the processor."""
-        return (self.os, self.architecture) != (UNKNOWN, UNKNOWN)
-
-
-@dataclass(frozen=True)
-class Descriptor:
-    """A reference to content by digest, type and size; `data` is that content, verified, if it is embedded."""
-
-    media_type: str
-    digest: str
-    size_bytes: int
-    platform: Platform | None = None
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    artifact_type: str | None = None
-    data: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +74,16 @@ class Index:
         """The entries that can be images or, by their media type, further indexes, without attestations."""
         return tuple(entry for entry in self.manifests if _can_be_image(entry))
 
+    @property
+    def attestations(self) -> Mapping[str, Descriptor]:
+        """The manifest of attestations about each image, by the digest of that image; the first one of a digest."""
+        found: dict[str, Descriptor] = {}
+        for entry in self.manifests:
+            about = entry.annotations.get(_ATTESTED_ANNOTATION, "")
+            if entry.annotations.get(_ATTESTATION_ANNOTATION) == _ATTESTATION and is_digest(about):
+                found.setdefault(about, entry)
+        return found
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -134,44 +104,10 @@ class Manifest:
         """What it is in words if it is not an image."""
         return kind_of([layer.media_type for layer in self.layers])
 
-    def is_image(self, config: "Config | None") -> bool:
+    def is_image(self, config: Config | None) -> bool:
         """Return whether it is an image, which only its config shows if no layer is known to be of a file system."""
         has_file_system = any(is_file_system(layer.media_type) for layer in self.layers)
         return has_file_system or config is None or config.platform.is_known
-
-
-@dataclass(frozen=True)
-class HistoryStep:
-    """One step of a build; `empty_layer` if it changed no files."""
-
-    created_by: str
-    empty_layer: bool
-
-
-@dataclass(frozen=True)
-class Config:
-    """The config of an image: its platform, author, labels, and how and when it was built."""
-
-    platform: Platform
-    created: datetime | None
-    author: str | None
-    labels: Mapping[str, str]
-    history: tuple[HistoryStep, ...]
-    diff_ids: tuple[str, ...]
-    cut: tuple[str, ...] = ()
-    """A sentence about each kind of part that is left out, because it is too large."""
-    parameters: ConfigDocument | None = None  # None if they are too large, or not known
-
-    @property
-    def details_bytes(self) -> int:
-        """How much its labels, its history and its parameters take in a document."""
-        parts = [dict(self.labels), *(step.created_by for step in self.history), *filter(None, [self.parameters])]
-        return sum(map(size_bytes, parts))
-
-    def without_details(self) -> "Config":
-        """Return the config without its labels, its history and its parameters."""
-        history = tuple(replace(step, created_by="") for step in self.history)
-        return replace(self, labels={}, history=history, cut=(*self.cut, LEFT_OUT), parameters=None)
 
 
 @dataclass(frozen=True)
@@ -196,26 +132,6 @@ def parse_manifest(raw: bytes, content_type: str = "") -> Index | Manifest:
     return _manifest(document, media_type)
 
 
-def parse_config(raw: bytes) -> Config:
-    """Return the config of an image; raise `InvalidManifest` only if the bytes are not a JSON object."""
-    document = parse_document(raw)
-    steps = [_history_step(step) for step in read_list(document.get("history"), _MAX_HISTORY)]
-    commands, cut_commands = bounded_commands(step.created_by for step in steps)
-    fields = read_object(document.get("config"))
-    labels, cut_labels = bounded_texts(read_texts(fields.get("Labels")), "labels")
-    parameters = read_parameters(fields)
-    return Config(
-        platform=_platform(document) or Platform(UNKNOWN, UNKNOWN),
-        created=read_time(document.get("created")),
-        author=read_text(document.get("author")) or None,
-        labels=labels,
-        history=tuple(map(HistoryStep, commands, (step.empty_layer for step in steps))),
-        diff_ids=_diff_ids(read_object(document.get("rootfs")).get("diff_ids")),
-        cut=tuple(filter(None, (cut_labels, cut_commands, "" if parameters is not None else TOO_LARGE))),
-        parameters=parameters,
-    )
-
-
 def layer_steps(manifest: Manifest, config: Config | None) -> tuple[Step, ...]:
     """Return the steps that built an image, in Dockerfile order, with every layer of the manifest.
 
@@ -230,26 +146,8 @@ def layer_steps(manifest: Manifest, config: Config | None) -> tuple[Step, ...]:
     return (*steps, *(Step(None, layer) for layer in layers))
 
 
-def digest_of(raw: bytes) -> str:
-    """Return the digest that names these bytes.
-
-    >>> digest_of(b"{}")
-    'sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a'
-    """
-    return f"sha256:{hashlib.sha256(raw).hexdigest()}"
-
-
-def has_digest(raw: bytes, digest: str) -> bool:
-    """Return whether a digest names these bytes; False for an algorithm other than sha256 and sha512."""
-    algorithm, _, encoded = digest.partition(":")
-    return algorithm in _HASHES and _HASHES[algorithm](raw).hexdigest() == encoded
-
-
 def _can_be_image(entry: Descriptor) -> bool:
-    """Return whether an entry is neither an attestation nor an artifact nor of an unknown type.
-
-    https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md
-    """
+    """Return whether an entry is neither an attestation nor an artifact nor of an unknown type."""
     return (
         entry.media_type in INDEX_TYPES | MANIFEST_TYPES | {""}
         and (entry.artifact_type or "") in IMAGE_CONFIG_TYPES
@@ -313,15 +211,15 @@ def _entry(value: object) -> Descriptor | BrokenEntry | None:
     """Return an entry of an index; None for a broken one that cannot be an image anyway."""
     fields = read_object(value)
     try:
-        return _descriptor(fields)
+        return read_descriptor(fields)
     except InvalidManifest as error:
-        unused = _described(fields, digest="", size_bytes=0)
+        unused = described(fields, digest="", size_bytes=0)
         reason = f"its entry in the index is invalid: {error.reason}"
         return BrokenEntry(unused.platform, reason) if _can_be_image(unused) else None
 
 
 def _manifest(document: Mapping[str, object], media_type: str) -> Manifest:
-    config = _descriptor(document.get("config"))
+    config = read_descriptor(document.get("config"))
     layers = require_list(document.get("layers"), "layers")
     if len(layers) > _MAX_LAYERS:
         raise InvalidManifest(f"it has more than {_MAX_LAYERS} layers")
@@ -343,57 +241,3 @@ def _layer(value: object) -> Descriptor:
     fields = read_object(value)
     media_type = read_name(fields.get("mediaType")) or ""
     return Descriptor(media_type, read_digest(fields.get("digest")), read_size_bytes(fields.get("size")))
-
-
-def _descriptor(value: object) -> Descriptor:
-    fields = read_object(value)
-    return _described(fields, read_digest(fields.get("digest")), read_size_bytes(fields.get("size")))
-
-
-def _described(fields: Mapping[str, object], digest: str, size_bytes: int) -> Descriptor:
-    return Descriptor(
-        media_type=read_name(fields.get("mediaType")) or "",
-        digest=digest,
-        size_bytes=size_bytes,
-        platform=_platform(read_object(fields.get("platform"))),
-        annotations=read_texts(fields.get("annotations")),
-        artifact_type=read_name(fields.get("artifactType")),
-        data=_inline_data(fields.get("data"), digest, size_bytes),
-    )
-
-
-def _inline_data(value: object, digest: str, size_bytes: int) -> bytes | None:
-    """Return the content embedded in a descriptor if it matches its digest and size (descriptor.md)."""
-    try:
-        data = base64.b64decode(value, validate=True) if isinstance(value, str) else b""
-    except ValueError:  # binascii.Error, or not ASCII
-        return None
-    return data if data and len(data) == size_bytes and has_digest(data, digest) else None
-
-
-def _platform(fields: Mapping[str, object]) -> Platform | None:
-    os, architecture = read_name(fields.get("os")), read_name(fields.get("architecture"))
-    if os is None and architecture is None:
-        return None
-    return Platform(
-        _name_or_unknown(os),
-        _name_or_unknown(architecture),
-        read_name(fields.get("variant")),
-        read_name(fields.get("os.version")),
-    )
-
-
-def _name_or_unknown(name: str | None) -> str:
-    return UNKNOWN if name is None or name.lower() == UNKNOWN else name
-
-
-def _history_step(value: object) -> HistoryStep:
-    fields = read_object(value)
-    return HistoryStep(read_text(fields.get("created_by")), empty_layer=fields.get("empty_layer") is True)
-
-
-def _diff_ids(value: object) -> tuple[str, ...]:
-    """Return the diff IDs; none if one is broken, for they are the places of layers."""
-    diff_ids = read_list(value, _MAX_LAYERS)
-    texts = [diff_id for diff_id in diff_ids if isinstance(diff_id, str) and is_digest(diff_id)]
-    return tuple(texts) if len(texts) == len(diff_ids) else ()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from microbadger.image.changes import ChangeDocument, ChangedTagDocument, moves_by_digests
 from microbadger.image.differences import DifferenceDocument
 from microbadger.image.tags import most_specific
+from microbadger.image.words import short_reference
 
 _TAGS_IN_A_TITLE = 3
 _MOVES_IN_A_TITLE = 2
@@ -69,6 +70,8 @@ def _phrases(change: ChangeDocument) -> Iterator[str]:
         tags = [entry["tag"] for entry in entries]
         if tags:
             yield f"{listed(tags)} {'is' if len(tags) == 1 else 'are'} {word}"
+    if bases := [short_reference(base["Name"]) for base in change.get("BaseMoved", [])]:
+        yield f"base image{'' if len(bases) == 1 else 's'} {listed(bases)} {'has' if len(bases) == 1 else 'have'} moved"
 
 
 def _all_listed(moves: Iterable[Move]) -> str:

@@ -5,19 +5,24 @@ parameters are kept whole or not at all, so that what is missing from them is mi
 variables can be secrets: of a private image only the names are published.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
 from microbadger.image.bounds import size_bytes
-from microbadger.image.documents import ConfigDocument, HealthcheckDocument, VersionDocument
+from microbadger.image.documents import ConfigDocument, HealthcheckDocument, ImageDocument, VersionDocument
 from microbadger.image.fields import read_list, read_object, read_text
+from microbadger.image.labels import one_line
 
 MAX_PARAMETERS_BYTES = 128 * 1024
 TOO_LARGE = "The config is left out: it is too large"
+ROOT = "root"
 
+_MAX_LISTED_BYTES = 4096  # in the document of an image, which has those of all its versions
 _MOST_ITEMS = 2000
 _LONGEST_NANOSECONDS = 2**63 - 1
-_VARIABLES = "ENV "
+_VARIABLES, _ARGUMENT = "ENV ", "ARG "
+_WITH_ARGUMENTS = re.compile(r"(?:RUN )?\|[0-9]+ ")  # "|1 TOKEN=secret /bin/bash -c make"
 
 
 def read_parameters(fields: Mapping[str, object]) -> ConfigDocument | None:
@@ -38,6 +43,34 @@ def read_parameters(fields: Mapping[str, object]) -> ConfigDocument | None:
     return None if is_too_long or size_bytes(parameters) > MAX_PARAMETERS_BYTES else parameters  # type: ignore[return-value]
 
 
+def user_of(parameters: ConfigDocument, system: str | None = None) -> str:
+    """Return the user of a container on an operating system: ``root`` also where no user is given, or its number is.
+
+    On Windows, which chooses an account of its own, the text is empty where none is given.
+
+    >>> user_of({"User": "0:0"}), user_of({"User": "app"}), user_of({}), user_of({}, "windows")
+    ('root', 'app', 'root', '')
+    """
+    user = one_line(parameters.get("User", ""))
+    if system == "windows":
+        return user
+    name = user.partition(":")[0]
+    return ROOT if name == ROOT or not name.strip("0") else user
+
+
+def listed_parameters(parameters: ConfigDocument) -> ConfigDocument | None:
+    """Return the parameters as the document of an image has them, None if it has none of a version.
+
+    If they take more than 4 KiB, it has them without the variables; if even these do, it has the user alone.
+    """
+    without_variables, user = parameters.copy(), ConfigDocument()
+    without_variables.pop("Env", None)
+    if "User" in parameters:
+        user["User"] = parameters["User"]
+    choices = (parameters, without_variables, user)
+    return next((choice for choice in choices if size_bytes(choice) <= _MAX_LISTED_BYTES), None)
+
+
 def without_values(parameters: ConfigDocument) -> ConfigDocument:
     """Return the parameters with the names of the variables, and not their values."""
     if "Env" not in parameters:
@@ -48,9 +81,15 @@ def without_values(parameters: ConfigDocument) -> ConfigDocument:
 def command_without_values(command: str, env: list[str]) -> str:
     """Return a step of a Dockerfile that sets variables with no more than the names of those that the image has.
 
+    Build arguments lose their values, too, since variables are often set to them.
+
     >>> command_without_values("ENV TOKEN=secret MODE=a TOKEN=b", ["MODE=a", "TOKEN=b"])
     'ENV MODE TOKEN'
     """
+    if command.startswith(_ARGUMENT):
+        return command.partition("=")[0]
+    if _WITH_ARGUMENTS.match(command):
+        return "RUN"
     if not command.startswith(_VARIABLES):
         return command
     names = (entry.partition("=")[0] for entry in env)
@@ -63,8 +102,14 @@ def version_without_values(version: VersionDocument) -> VersionDocument:
     return cast(VersionDocument, {**_hidden(version), "Platforms": platforms})
 
 
+def image_without_values(image: ImageDocument) -> ImageDocument:
+    """Return the document of an image, read when it was public, as it is published of a private one."""
+    versions = [version_without_values(version) for version in image["Versions"]]
+    return cast(ImageDocument, {**_hidden(image), "Versions": versions})
+
+
 def _hidden(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document of a version or a platform with the names of its variables, and not their values."""
+    """Return the document of an image, a version or a platform without the values of its variables."""
     hidden = dict(document)
     parameters: ConfigDocument = hidden.get("Config", {})
     if "Config" in hidden:

@@ -8,9 +8,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from microbadger.image.bounds import bounded_texts, size_bytes
-from microbadger.image.documents import ConfigDocument, LayerDocument, PlatformDocument, format_time, ordered
+from microbadger.image.configs import Config
+from microbadger.image.descriptors import UNKNOWN, Platform
+from microbadger.image.documents import (
+    ConfigDocument,
+    LayerDocument,
+    PlatformDocument,
+    VersionDocument,
+    format_time,
+    ordered,
+)
 from microbadger.image.labels import merged_annotations, read_labels, says_something
-from microbadger.image.manifest import UNKNOWN, Config, Manifest, Platform, layer_steps
+from microbadger.image.manifest import Manifest, layer_steps
 from microbadger.image.parameters import command_without_values, without_values
 
 PREFERRED_PLATFORM = ("linux", "amd64")
@@ -19,6 +28,8 @@ PREFERRED_PLATFORM = ("linux", "amd64")
 _SHELL = "/bin/sh -c "
 _NO_OPERATION = "#(nop)"
 _BUILDKIT_MARK = " # buildkit"
+
+_USUAL_VARIANTS = {("arm64", "v8"): "", ("amd64", "v1"): "", ("arm", ""): "v7"}
 
 _NOT_READ = "it could not be read"
 _LARGEST_CONFIG_BYTES = 4096  # of a platform beside the main one
@@ -132,6 +143,26 @@ def main_platform(images: Sequence[PlatformImage]) -> PlatformImage:
         return not image.is_whole, image.manifest is None, not is_preferred, needs_new_processor, not platform.is_known
 
     return min(images, key=rank)
+
+
+def described_platform(version: VersionDocument) -> PlatformDocument | None:
+    """Return the main platform of a document, whose layers are those of the version; None if it names none."""
+
+    def rank(platform: PlatformDocument) -> tuple[bool, bool, bool, bool]:
+        is_preferred = (platform.get("OS"), platform.get("Architecture")) == PREFERRED_PLATFORM
+        needs_new_processor = is_preferred and platform.get("Variant") not in (None, "v1")
+        is_known = "OS" in platform or "Architecture" in platform
+        return "Unread" in platform, not is_preferred, needs_new_processor, not is_known
+
+    return min(version["Platforms"], key=rank, default=None)
+
+
+def usual_variant(architecture: str, variant: str) -> str:
+    """Return one spelling of a variant: builders leave out, or write, the one that a processor usually is.
+
+    https://github.com/containerd/platforms/blob/main/database.go
+    """
+    return _USUAL_VARIANTS.get((architecture, variant), variant)
 
 
 def describe_platform(

@@ -1,11 +1,11 @@
 """Chooses the tag that names a version best, and the tags that are kept fresh."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from microbadger.image.reference import is_tag
-from microbadger.image.releases import Release, releases_among
+from microbadger.image.releases import Release, highest_release, releases_among
 
 LATEST = "latest"
 
@@ -33,6 +33,17 @@ def most_specific(tags: Iterable[object], among: Iterable[object] = ()) -> str |
     '3.20.1'
     """
     return next(iter(by_specificity(tags, among)), None)
+
+
+def release_tag(tags_of_versions: Sequence[Sequence[str]]) -> str | None:
+    """Return the most specific tag of the version that is the highest release; None if no version is a release.
+
+    >>> release_tag([["3", "3.20", "latest"], ["3.21.0-rc1"]])
+    '3.20'
+    """
+    all_tags = [tag for tags in tags_of_versions for tag in tags]
+    highest = highest_release(filter(is_version_tag, all_tags))
+    return next((most_specific(tags, all_tags) for tags in tags_of_versions if highest in tags), None)
 
 
 def by_specificity(tags: Iterable[object], among: Iterable[object] = ()) -> list[str]:

@@ -13,19 +13,32 @@ from microbadger.image.documents import (
     VersionControlDocument,
     VersionDocument,
     format_time,
+    named_base,
     ordered,
 )
 from microbadger.image.fields import read_time
-from microbadger.image.labels import Labels, read_labels
+from microbadger.image.labels import Labels, read_base, read_labels
+from microbadger.image.provenance import compared
 
-_FROM_LABELS = ("License", "VersionControl", "Source", "Base")
+_FROM_LABELS = ("License", "VersionControl", "Source")
 
 
 def facts_of(version: VersionDocument) -> Labels:
     """Return the facts in the annotations of a version and in the labels that are its own."""
-    inherited = set(version.get("InheritedLabels", []))
-    own = {key: text for key, text in version.get("Labels", {}).items() if key not in inherited}
-    return read_labels(own, version.get("Annotations", {}))
+    return read_labels(_own_labels(version), version.get("Annotations", {}))
+
+
+def recorded_base(version: VersionDocument) -> tuple[BaseDocument, bool]:
+    """Return the base image that annotations name, else the labels that are a version's own, and whether the first do.
+
+    The digest beside a name in an annotation is never that of a label.
+    """
+    name, digest = read_base(version.get("Annotations", {}))
+    is_annotation = bool(name)
+    if not is_annotation:
+        name, of_labels = read_base(_own_labels(version))
+        digest = digest or of_labels
+    return named_base(name, digest), is_annotation
 
 
 def related(
@@ -36,7 +49,8 @@ def related(
 ) -> VersionDocument:
     """Return the version with these relatives, and with the facts that its labels give beside those of its base.
 
-    ``base_labels`` are the labels of its nearest parent; an empty list is left out.
+    ``base_labels`` are the labels of its nearest parent; an empty list is left out. What is known of its base image
+    stays, unless it turns out to have that name from its base.
     """
     changed = version.copy()
     labels, of_base = version.get("Labels", {}), base_labels or {}
@@ -45,6 +59,8 @@ def related(
         changed.pop(field, None)  # type: ignore[misc]
         if found:
             changed[field] = found  # type: ignore[literal-required]
+    if changed.get("InheritedLabels") != version.get("InheritedLabels"):
+        changed.pop("Base", None)
     _renew(changed)
     return version if changed == version else ordered(VersionDocument, changed)
 
@@ -62,16 +78,19 @@ def add_facts(version: VersionDocument) -> None:
         )
     if facts.source:
         version["Source"] = facts.source
-    base = BaseDocument()
-    if facts.base_name:
-        base["Name"] = facts.base_name
-    if facts.base_digest:
-        base["Digest"] = facts.base_digest
-    if base:
+    base, _ = recorded_base(version)
+    if base and "Base" not in version:
         version["Base"] = base
+    if "Provenance" in version:
+        version["Provenance"] = compared(version["Provenance"], facts)
     version["Author"] = version["Author"] or facts.authors or ""
     if facts.created and "Created" not in version:
         version["Created"] = format_time(facts.created)
+
+
+def _own_labels(version: VersionDocument) -> dict[str, str]:
+    inherited = set(version.get("InheritedLabels", []))
+    return {key: text for key, text in version.get("Labels", {}).items() if key not in inherited}
 
 
 def _renew(version: VersionDocument) -> None:

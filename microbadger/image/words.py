@@ -1,6 +1,7 @@
-"""Words sizes, platforms and digests as badges, pages and messages show them."""
+"""Words sizes, platforms, references and digests as badges, pages and messages show them."""
 
-from microbadger.image.documents import PlatformDocument
+from microbadger.image.documents import PlatformDocument, image_name
+from microbadger.image.reference import InvalidReference, Reference
 
 UNKNOWN = "unknown"
 _SHORT_DIGEST_LENGTH = 12
@@ -24,6 +25,21 @@ def platform_text(platform: PlatformDocument) -> str:
     """Return ``linux/arm/v7``, ``windows/amd64 10.0.20348.2762``, or ``unknown``."""
     name = "/".join(filter(None, [platform.get("OS"), platform.get("Architecture"), platform.get("Variant")]))
     return " ".join(filter(None, [name, platform.get("OSVersion")])) if name else UNKNOWN
+
+
+def short_reference(text: str) -> str:
+    """Return a reference as people write it: without the host of Docker Hub, ``library/`` and the digest.
+
+    A text that is not a reference stays as it is.
+
+    >>> short_reference("docker.io/library/alpine:3.22")
+    'alpine:3.22'
+    """
+    try:
+        reference = Reference.parse(text.strip().partition("@")[0])
+    except InvalidReference:
+        return text
+    return ":".join(filter(None, [image_name(reference.repository), reference.tag]))
 
 
 def short_digest(digest: str) -> str:

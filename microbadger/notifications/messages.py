@@ -12,16 +12,21 @@ from dataclasses import dataclass, field, replace
 
 from microbadger.image import (
     DOCKER_HUB,
+    BaseMovedDocument,
     ChangeDocument,
     Changes,
     ImageDocument,
     Move,
     TagPatterns,
     VersionDocument,
+    bases_under,
     difference_lines,
+    is_read,
+    listed,
     moves_of,
     platform_text,
     short_digest,
+    short_reference,
     shortened,
     size_text,
     versions_by_tag,
@@ -38,6 +43,8 @@ _MOST_LINES_BYTES = 3500
 _MOST_FACTS = 6  # that differ, of tags that moved together
 _TITLE_CHARACTERS = 128  # half of what Discord allows, because escaping doubles at most
 _MOST_LABELS = 20
+_MOST_BASES = 5  # in a message for people
+_MOST_BASE_BYTES = 12 * 1024
 _MOST_CHARACTERS = 200  # of a label, a platform or a fact
 _MOST_PLATFORMS = 30
 _BLUE = 0x007EC6  # of the badges
@@ -78,17 +85,18 @@ class TagChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
-    """The content of a message to the subscribers of an image; one without tags is a test message."""
+    """The content of a message to the subscribers of an image; one that names nothing is a test message."""
 
     image_name: str
     registry: str
     page_url: str
     at: str
     tags: tuple[TagChange, ...] = ()
+    base_moved: tuple[BaseMovedDocument, ...] = ()
 
     @property
     def is_test(self) -> bool:
-        return not self.tags
+        return not self.tags and not self.base_moved
 
     @property
     def sentence(self) -> str:
@@ -122,6 +130,7 @@ def announce_changes(
             for kind, tags in kinds
             for tag, sha in tags.items()
         ),
+        base_moved=changes.base_moved,
     )
 
 
@@ -132,7 +141,8 @@ def matching(changes: Changes, patterns: Iterable[str]) -> Changes:
     def chosen(tags: Mapping[str, str]) -> dict[str, str]:
         return {tag: sha for tag, sha in tags.items() if wanted.choose(tag)}
 
-    return Changes(chosen(changes.new), chosen(changes.changed), chosen(changes.deleted))
+    bases = tuple(bases_under(changes.base_moved, wanted))
+    return Changes(chosen(changes.new), chosen(changes.changed), chosen(changes.deleted), bases)
 
 
 def without_rebuilds(changes: Changes, change: ChangeDocument | None) -> Changes:
@@ -219,6 +229,8 @@ def _json(announcement: Announcement) -> Message:
     }
     if left_out := len(announcement.tags) - len(tags):
         data["TagsLeftOut"] = left_out
+    if announcement.base_moved:
+        data["BaseMoved"] = list(_within(map(_base_details, announcement.base_moved), _MOST_BASE_BYTES))
     kind = "image.test" if announcement.is_test else "image.changed"
     return {"type": kind, "timestamp": announcement.at, "data": data}
 
@@ -240,12 +252,14 @@ FORMATS: Mapping[str, Callable[[Announcement], Message | str]] = {
 
 
 def _chat_lines(announcement: Announcement, *, escape: Callable[[str], str], code: Callable[[str], str]) -> list[str]:
-    """Return a line for each tag: how it moved, from which digest to which, and the download sizes.
+    """Return a line for each base that moved and each tag: how it moved, from which digest to which, and its sizes.
 
     What differs follows the first of the tags that moved together, as far as there is room beside all tags.
     """
+    bases = [f"• {escape(_base_line(base))}" for base in announcement.base_moved]
+    shown_bases = bases[:_MOST_BASES]
     lines: list[str] = []
-    left_bytes = _MOST_LINES_BYTES
+    left_bytes = _MOST_LINES_BYTES - sum(map(_size_bytes, shown_bases))
     for change in announcement.tags[:_MOST_LINES]:
         facts = filter(None, (change.phrase, _moved(_short_sha, change), _moved(_size, change)))
         line = f"• {code(change.tag)} {escape(', '.join(facts))}"
@@ -253,9 +267,19 @@ def _chat_lines(announcement: Announcement, *, escape: Callable[[str], str], cod
             break
         left_bytes -= _size_bytes(line)
         lines.append(line)
-    more = len(announcement.tags) - len(lines)
-    shown = list(_with_facts(zip(lines, announcement.tags, strict=False), escape, left_bytes))
+    more = len(announcement.tags) - len(lines) + len(bases) - len(shown_bases)
+    shown = shown_bases + list(_with_facts(zip(lines, announcement.tags, strict=False), escape, left_bytes))
     return [*shown, f"and {more} more"] if more else shown
+
+
+def _base_line(base: BaseMovedDocument) -> str:
+    digests = " → ".join(short_digest(base[field]) for field in ("OldDigest", "NewDigest") if field in base)
+    name, tags = short_reference(base["Name"]), listed(base["Tags"])
+    return _printable(_cut(f"base image {name} of {tags} has moved, {digests}"))
+
+
+def _base_details(base: BaseMovedDocument) -> Message:
+    return {**base, "Name": _cut(base["Name"])}
 
 
 def _with_facts(
@@ -317,7 +341,7 @@ def _tag_details(change: TagChange) -> Message:
         details["Old"] = _version_details(change.old)
     if change.new:
         details["New"] = _version_details(change.new)
-    if change.old and change.new and _is_read(change.old) and _is_read(change.new):
+    if change.old and change.new and is_read(change.old) and is_read(change.new):
         details["Labels"] = _label_changes(change.old.get("Labels", {}), change.new.get("Labels", {}))
     return details
 
@@ -338,15 +362,11 @@ def _version_details(version: VersionDocument) -> Message:
     details: Message = {"Digest": version["Digest"]}
     if version["DownloadSize"]:
         details["DownloadSize"] = version["DownloadSize"]
-    if _is_read(version):
+    if is_read(version):
         details["LayerCount"] = version["LayerCount"]
     if version["Platforms"]:
         details["Platforms"] = [_cut(platform_text(platform)) for platform in version["Platforms"][:_MOST_PLATFORMS]]
     return details
-
-
-def _is_read(version: VersionDocument) -> bool:
-    return bool(version["Platforms"]) and "Unread" not in version
 
 
 def _label_changes(old: Mapping[str, str], new: Mapping[str, str]) -> Message:

@@ -128,7 +128,9 @@ class Notifications:
             return
         without = without_rebuilds(changes, change)
         for subscription in subscriptions.lock_interested(connection, after["ImageName"]):
-            if chosen := matching(changes if subscription.wants_rebuilt else without, subscription.tags):
+            wanted = changes if subscription.wants_rebuilt else without
+            wanted = wanted if subscription.wants_base_moved else replace(wanted, base_moved=())
+            if chosen := matching(wanted, subscription.tags):
                 announcement = announce_changes(before, after, chosen, self.page_url(subscription), change)
                 body = message_bytes(announcement, subscription.format).decode()
                 headers = message_headers(announcement, subscription.format)

@@ -34,8 +34,8 @@ class Subscription:
     """A URL that gets a message when tags of an image change; with ``tags``, patterns such as ``1.*``, only those.
 
     ``is_by_operator`` says that it was made at the command line, and may lead to a private address; ``wants_rebuilt``
-    that it also gets messages about tags whose version was only rebuilt. The ``authorization_header`` is a secret that
-    is sent to the receiver.
+    that it also gets messages about tags whose version was only rebuilt, and ``wants_base_moved`` about tags whose base
+    image has moved. The ``authorization_header`` is a secret that is sent to the receiver.
     """
 
     id: str
@@ -47,6 +47,7 @@ class Subscription:
     is_enabled: bool = True
     is_by_operator: bool = False
     wants_rebuilt: bool = False
+    wants_base_moved: bool = False
     authorization_header: str = field(default="", repr=False)
 
     def scope(self, base_url: str) -> Scope:

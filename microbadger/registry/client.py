@@ -19,6 +19,7 @@ from microbadger.registry.docker_hub import DockerHub
 from microbadger.registry.errors import Denied
 from microbadger.registry.holds import Holds
 from microbadger.registry.pulls import PullLimits
+from microbadger.registry.referrer_lists import WithoutReferrers
 from microbadger.registry.remote import RemoteRepository
 from microbadger.registry.servers import Servers
 from microbadger.registry.session import Session
@@ -54,6 +55,7 @@ class Registry:
         self._transport = Transport(network, counts, holds=self._holds, limits=limits, sleep=sleep, clock=clock)
         self._authenticator = Authenticator(self._transport, clock=clock)
         self.docker_hub = DockerHub(self._transport, self._servers.hub_url)
+        self._without_referrers = WithoutReferrers(database, clock)
         self.content = Content(database, clock=clock)
 
     def repository(
@@ -81,8 +83,9 @@ class Registry:
             return session(credential=credential) if credential else None
 
         if private:
-            return RemoteRepository(session(credential=self._credential(place)))
-        return RemoteRepository(session(), find_account)
+            account = session(credential=self._credential(place))
+            return RemoteRepository(account, without_referrers=self._without_referrers)
+        return RemoteRepository(session(), find_account, self._without_referrers)
 
     def has_account(self, repository: Repository) -> bool:
         """Return whether a private repository could be read: there is a credential for it, or one may be found."""

@@ -1,4 +1,4 @@
-"""Keeps manifests and configs by their digest: what a digest names never changes, so each image reads it once.
+"""Keeps what was read by its digest: what a digest names never changes, so each image reads it once.
 
 Content belongs to the image that it was read for: a digest that a stranger writes into an index must not show what only
 the readers of another image may see. It is compared with its digest whenever it is used, so a damaged row is the same

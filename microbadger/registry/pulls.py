@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, bindparam, select
 from microbadger.store import PULLS, Counts, Database, StoreError, excluded, upsert
 
 _RESERVED_PART = 0.1
+_SPARE_PART = 0.25
 _DEFAULT_WINDOW_SECONDS = 6 * 3600
 _LONGEST_WINDOW_SECONDS = 24 * 3600
 _SHARED_EVERY_SECONDS = 1.0
@@ -94,6 +95,11 @@ class PullLimits:
         """Return whether no more than a tenth of the pulls is left that a registry allows in its window."""
         last = self._known(host, user)
         return last is not None and last.pulls <= last.limit * _RESERVED_PART
+
+    def are_to_spare(self, host: str, user: str | None) -> bool:
+        """Return whether more than a quarter of them is left, or nothing is known to limit them."""
+        last = self._known(host, user)
+        return last is None or last.pulls > last.limit * _SPARE_PART
 
     def _known(self, host: str, user: str | None) -> _PullsLeft | None:
         """Return what counts for this process; what others heard while it has heard nothing itself."""

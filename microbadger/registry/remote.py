@@ -10,14 +10,15 @@ the operator's credential, where there is one, so that pulls count on that accou
 Nothing is believed: content is compared with its digest, and everything is bounded.
 """
 
-import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from microbadger.http import Answer
-from microbadger.image import ACCEPT, Descriptor, digest_of, has_digest, is_digest
+from microbadger.image import ACCEPT, DOCKER_HUB, OCI_INDEX, Descriptor, Referrers, digest_of, has_digest, is_digest
 from microbadger.logs import EventLog
 from microbadger.registry.errors import BadAnswer, Denied, NotFound, RateLimited, Refused, RegistryError, Unreachable
+from microbadger.registry.headers import media_type
+from microbadger.registry.referrer_lists import NotOffered, WithoutReferrers, read_referrers
 from microbadger.registry.session import Question, Session
 from microbadger.registry.tag_list import TagList, read_tags
 
@@ -25,11 +26,9 @@ log = EventLog(__name__)
 
 _MAX_MANIFEST_BYTES = 4 * 1024**2  # what registries must at least accept, and what most clients read
 _MAX_PAGE_BYTES = 8 * 1024**2  # some registries send all tags at once, whatever they are asked for
-_MAX_MEDIA_TYPE_LENGTH = 255
-_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
 _NOT_OFFERED = {405, 501}
 _MOST_SILENT_HEADS = 2
-_FINAL_FOR_HEAD = (408, 500, 502, 503, 504)  # a GET follows, which is tried again
+_FINAL = (408, 500, 502, 503, 504)  # for a HEAD, which a GET follows, and for what a check can do without
 
 
 @dataclass(frozen=True)
@@ -45,17 +44,25 @@ class RemoteRepository:
     """One repository in its registry, read over the network for the length of one check.
 
     `session` decides what may be read. `find_account` returns the session with the credential that content of a public
-    repository is read with, or None; it is called at most once.
+    repository is read with, or None; it is called at most once. `without_referrers` are the registries that are not
+    asked for lists of referrers.
     """
 
-    def __init__(self, session: Session, find_account: Callable[[], Session | None] = lambda: None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        find_account: Callable[[], Session | None] = lambda: None,
+        without_referrers: WithoutReferrers | None = None,
+    ) -> None:
         self._session = session
         self._find_account = find_account
+        self._without_referrers = without_referrers
         self._accounts: list[Session] | None = None
         self._is_public = False
         self._shown: set[str] = set()
         self._offers_head = True
         self._silent_heads = 0
+        self._lists_referrers = False
 
     def tags(self, before_page: Callable[[], object] = lambda: None) -> TagList:
         """Return all tags that can be read; what cannot be a tag is left out. Raises no `RegistryError`.
@@ -72,7 +79,7 @@ class RemoteRepository:
         if not self._offers_head or self._silent_heads >= _MOST_SILENT_HEADS:
             return None
         try:
-            answer = self._session.head(Question(f"manifests/{reference}", "head", 0, ACCEPT, _FINAL_FOR_HEAD))
+            answer = self._session.head(Question(f"manifests/{reference}", "head", 0, ACCEPT, _FINAL))
         except RegistryError as error:
             if isinstance(error, RateLimited):
                 raise
@@ -86,6 +93,14 @@ class RemoteRepository:
         self._shown.add(reference)
         return digest
 
+    def has_tag(self, tag: str) -> bool | None:
+        """Return whether there is a tag, None where the registry does not say; this is not a pull."""
+        try:
+            answer = self._session.head(Question(f"manifests/{tag}", "head", 0, ACCEPT, _FINAL))
+        except RegistryError:
+            return None
+        return {200: True, 404: False}.get(answer.status)
+
     def manifest(self, reference: str) -> RawManifest:
         """Return the manifest or index that a tag or digest names; one that does not match its digest is refused.
 
@@ -98,10 +113,10 @@ class RemoteRepository:
         answer = self._content(question) if self._is_shown(reference) else self._session.get(question)
         self._is_public = True
         if not is_digest(reference):
-            return RawManifest(answer.body, digest_of(answer.body), _media_type(answer))
+            return RawManifest(answer.body, digest_of(answer.body), media_type(answer))
         if not has_digest(answer.body, reference):
             raise self._bad("the manifest does not match its digest")
-        return RawManifest(answer.body, reference, _media_type(answer))
+        return RawManifest(answer.body, reference, media_type(answer))
 
     def blob(self, descriptor: Descriptor, max_bytes: int) -> bytes:
         """Return the content of a descriptor, verified; from the descriptor itself if it came along.
@@ -109,7 +124,7 @@ class RemoteRepository:
         Raises `RegistryError`.
         """
         if descriptor.size_bytes > max_bytes:
-            raise self._bad(f"the config has more than {max_bytes} bytes")
+            raise self._bad(f"the content has more than {max_bytes} bytes")
         if descriptor.data is not None:
             return descriptor.data
         answer = self._content(Question(f"blobs/{descriptor.digest}", "blob", descriptor.size_bytes))
@@ -117,10 +132,43 @@ class RemoteRepository:
             raise self._bad("the content does not match its digest")
         return answer.body
 
+    def referrers(self, digest: str) -> Referrers | None:
+        """Return what refers to a digest; None where the registry has no such lists, of which fallback tags may exist.
+
+        Raises `RegistryError`.
+        """
+        host = self._session.repository.registry
+        if self._without_referrers is not None and host in self._without_referrers:
+            return None
+
+        def ask(query: str, max_bytes: int) -> Answer:
+            path = f"referrers/{digest}?{query}" if query else f"referrers/{digest}"
+            return self._content(Question(path, "referrers", max_bytes, OCI_INDEX, _FINAL))
+
+        try:
+            referrers = read_referrers(ask, self._bad)
+        except NotOffered as error:
+            if error.is_general and not self._lists_referrers and self._without_referrers is not None:
+                self._without_referrers.add(host)
+            return None
+        self._lists_referrers = True
+        return referrers
+
     @property
     def is_low_on_pulls(self) -> bool:
         """Whether the reader of content has no more than a tenth of its pulls left."""
         return (self._account or self._session).is_low_on_pulls
+
+    @property
+    def limits_pulls(self) -> bool:
+        """Whether the registry limits how many manifests may be read, as far as is known."""
+        reader = self._account or self._session
+        return reader.repository.registry == DOCKER_HUB or reader.limits_pulls
+
+    @property
+    def has_pulls_to_spare(self) -> bool:
+        """Whether the reader of content has more than a quarter of its pulls left, for what nobody waits for."""
+        return (self._account or self._session).has_pulls_to_spare
 
     def _is_shown(self, reference: str) -> bool:
         """Return whether anonymous readers see this: a repository may have tags that only some accounts see."""
@@ -155,9 +203,3 @@ class RemoteRepository:
         repository = self._session.repository
         message = f"{repository.registry} sent an invalid answer for {repository.path}: {reason}"
         return BadAnswer(message, host=repository.registry)
-
-
-def _media_type(answer: Answer) -> str:
-    """Return the media type of an answer, without parameters; empty if it is missing or invalid."""
-    text = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    return text if len(text) <= _MAX_MEDIA_TYPE_LENGTH and _MEDIA_TYPE.fullmatch(text) else ""

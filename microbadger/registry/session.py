@@ -24,8 +24,8 @@ from microbadger.registry.transport import Request, Transport
 
 _MAX_REQUESTS_TO_LOG_IN = 3
 _MAX_SERVERS = 2
-_PATH = re.compile(r"/v2/(.+)/(?:manifests|blobs|tags)/")
-_WORDS = {"manifests": "manifest", "blobs": "content"}
+_PATH = re.compile(r"/v2/(.+)/(?:manifests|blobs|referrers|tags)/")
+_WORDS = {"manifests": "manifest", "blobs": "content", "referrers": "list of referrers of"}
 _Sent = dict[Origin, Authorization]
 """What each server is shown to log in."""
 
@@ -68,9 +68,19 @@ class Session:
         """The server, and the path there, where this registry redirected to a login last time."""
 
     @property
+    def limits_pulls(self) -> bool:
+        """Whether the registry has said how many more manifests this reader may read in a window."""
+        return self._pulls.left(self.repository.registry, self._user) is not None
+
+    @property
     def is_low_on_pulls(self) -> bool:
         """Whether no more than a tenth is left of the manifests that this reader may read in a window."""
         return self._pulls.are_low(self.repository.registry, self._user)
+
+    @property
+    def has_pulls_to_spare(self) -> bool:
+        """Whether more than a quarter of them is left, or nothing is known to limit them."""
+        return self._pulls.are_to_spare(self.repository.registry, self._user)
 
     def get(self, question: Question) -> Answer:
         """Return a successful answer; raise what any other means."""

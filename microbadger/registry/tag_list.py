@@ -1,8 +1,5 @@
 """Reading the list of tags of a repository, page by page, as far as it can be read.
 
-Links to the next page name another scheme, an internal host or a path that lacks its start where a registry does not
-know how it is reached (RTFACT-18971). Only their query is used, so none of that matters, and none leads anywhere else.
-
 An answer that holds no list says nothing about tags, nor does the list of another repository, or one that holds other
 things only: none of them is an empty list.
 """
@@ -14,12 +11,11 @@ from dataclasses import dataclass
 from microbadger.http import Answer
 from microbadger.image import Repository, is_digest, is_tag, parse_object
 from microbadger.registry.errors import BadAnswer, RegistryError
+from microbadger.registry.headers import next_query
 
 _MAX_PAGES = 1000
 _MAX_TAGS = 200_000
 _SIZES = ("n=1000", "n=100", "")  # ECR refuses more than the first, others refuse less, or a size at all
-_MAX_LINK_LENGTH = 8192
-_LINK = re.compile(r"<([^<>]*)>([^<>]*)")
 _NOT_ABOUT_SIZE = {401, 404, 429}
 _SIZE_IS_REFUSED = {500, 501}
 _PATH = re.compile(r"/v2/([^?#]+)/tags/")
@@ -58,7 +54,7 @@ def _pages(
     seen = {query}
     while True:
         yield _names(repository, answer, bad)
-        following = _next_query(answer, bad)
+        following = next_query(answer, bad, "its list of tags")
         if following is None:
             return
         if following in seen or len(seen) == _MAX_PAGES:
@@ -136,28 +132,3 @@ def _paths(repository: Repository, url: str) -> tuple[str, ...]:
 
 def _ends_with(path: str, end: str) -> bool:
     return f"/{path}".endswith(f"/{end}")
-
-
-def _next_query(answer: Answer, bad: Callable[[str], BadAnswer]) -> str | None:
-    """Return the query of the next page; None if this is the last."""
-    link = answer.headers.get("Link", "")
-    if len(link) > _MAX_LINK_LENGTH:
-        raise bad("the link to the next page of its list of tags is too long")
-    target = _next_link(link)
-    if target is None:
-        return None
-    query = target.partition("#")[0].partition("?")[2]
-    if not query:
-        raise bad("the link to the next page of its list of tags has no query")
-    return query
-
-
-def _next_link(header: str) -> str | None:
-    """Return the target of the link to the next page; some registries do not say that it is the next."""
-    if "?" in header and not _LINK.search(header):
-        return header.partition(";")[0].strip()  # without the brackets that RFC 8288 demands
-    for target, parameters in _LINK.findall(header):
-        relation = re.search(r";\s*rel\s*=\s*\"?([^\";,]*)", parameters, re.IGNORECASE)
-        if relation is None or "next" in relation[1].lower().split():
-            return str(target)
-    return None

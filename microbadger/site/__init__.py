@@ -10,6 +10,7 @@ from microbadger.site.image_list import ListEntry, entry_of, list_page, listed
 from microbadger.site.list_pages import MOST_ON_A_PAGE, in_pages, list_file
 from microbadger.site.markup import FORMATS, badge_link
 from microbadger.site.media_types import HTML, JSON, KEPT_BY_CACHES, MEDIA_TYPES, SVG, etag_of, media_type_of
+from microbadger.site.old_addresses import HERE, successor
 from microbadger.site.options import SiteOptions
 from microbadger.site.pages import LISTED_ON_HOME, STATES, absent_page, home_page
 from microbadger.site.paths import (
@@ -25,6 +26,7 @@ from microbadger.site.paths import (
     list_page_number,
     list_page_path,
 )
+from microbadger.site.revival import Revival, Reviver
 from microbadger.site.search import search, searchable
 from microbadger.site.templating import CONTENT_SECURITY_POLICY
 from microbadger.site.tree import NotRemoved, Overtaken, PublicTree, PublishError, Seen, remove_all
@@ -36,6 +38,7 @@ __all__ = [
     "CONTENT_SECURITY_POLICY",
     "FEED_OF_ALL",
     "FORMATS",
+    "HERE",
     "HOME",
     "HTML",
     "JSON",
@@ -57,6 +60,8 @@ __all__ = [
     "PublicFolder",
     "PublicTree",
     "PublishError",
+    "Revival",
+    "Reviver",
     "Seen",
     "SiteOptions",
     "absent_page",
@@ -84,4 +89,5 @@ __all__ = [
     "search",
     "searchable",
     "status_files",
+    "successor",
 ]

@@ -20,7 +20,9 @@ from microbadger.image import (
     change_title,
     difference_lines,
     document_bytes,
+    listed,
     moves_of,
+    short_reference,
 )
 from microbadger.site.paths import ImagePaths
 
@@ -80,7 +82,10 @@ def page_url(image_name: str, base_url: str) -> str:
 
 
 def identity(change: ChangeDocument) -> str:
-    """Return what an entry is known by for ever: a hash of the fields that a change has always had."""
+    """Return what an entry is known by for ever: a hash of the fields that a change has always had.
+
+    Bases that moved count only where there are some, because older changes have none.
+    """
     lasting = ChangeDocument(
         Time=change["Time"],
         New=[NewTagDocument(tag=new["tag"], SHA=new["SHA"], Digest=new["Digest"]) for new in change["New"]],
@@ -90,6 +95,8 @@ def identity(change: ChangeDocument) -> str:
         ],
         Deleted=[DeletedTagDocument(tag=gone["tag"], Digest=gone["Digest"]) for gone in change["Deleted"]],
     )
+    if bases := change.get("BaseMoved"):
+        lasting["BaseMoved"] = bases
     return hashlib.sha256(document_bytes(lasting)).hexdigest()[:32]
 
 
@@ -104,7 +111,7 @@ def _add_entry(root: Element, entry: Entry, base_url: str) -> None:
 
 def entry_text(change: ChangeDocument) -> str:
     """Return what happened to each tag, and below tags that moved together what differs."""
-    sentences = [*_moved(change), *_new_and_gone(change)]
+    sentences = [*_moved(change), *_new_and_gone(change), *_base_moved(change)]
     lines = [line for sentence, facts in sentences[:_SENTENCES] for line in (sentence, *facts)]
     rest = [f"{len(sentences) - _SENTENCES} more tags changed."] if len(sentences) > _SENTENCES else []
     return "\n".join([*lines, *rest])
@@ -124,6 +131,13 @@ def _new_and_gone(change: ChangeDocument) -> Iterator[tuple[str, list[str]]]:
         yield f"{new['tag']} is new: {new['Digest']}.", []
     for gone in change["Deleted"]:
         yield f"{gone['tag']} is gone. It was {gone['Digest']}.", []
+
+
+def _base_moved(change: ChangeDocument) -> Iterator[tuple[str, list[str]]]:
+    for base in change.get("BaseMoved", []):
+        origin = f" from {base['OldDigest']}" if "OldDigest" in base else ""
+        name = short_reference(base["Name"])
+        yield f"{name}, the base image of {listed(base['Tags'])}, moved{origin} to {base['NewDigest']}.", []
 
 
 def _named(name: str, digest: str) -> str:

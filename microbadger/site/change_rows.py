@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from microbadger.image import (
+    BaseMovedDocument,
     ChangeDocument,
     DeletedTagDocument,
     ImageDocument,
@@ -13,6 +14,7 @@ from microbadger.image import (
     left_versions,
     moves_of,
     sha_of,
+    short_reference,
 )
 from microbadger.site.paths import ImagePaths
 
@@ -23,9 +25,10 @@ _LINES_SHOWN = 12
 
 @dataclass(frozen=True, slots=True)
 class ChangeRow:
-    """What happened to tags: they are new, moved, were rebuilt or are gone, in a word.
+    """What happened to tags: they are new, moved, were rebuilt or are gone, or their ``base moved``, in a word or two.
 
-    A digest is followed by the name of its version. ``compare`` is the path of the page that compares the versions.
+    A digest is followed by the name of its version, or of the base. ``compare`` is the path of the page that compares
+    the versions.
     """
 
     tags: list[str]
@@ -72,6 +75,7 @@ def _rows(change: ChangeDocument, paths: ImagePaths, comparable: frozenset[str])
     yield from (ChangeRow(tags, "new", digest) for digest, tags in _by_digest(change["New"]).items())
     yield from (_moved(move, paths, comparable) for move in moves_of(change))
     yield from (ChangeRow(tags, "gone", digest) for digest, tags in _by_digest(change["Deleted"]).items())
+    yield from map(_base_moved, change.get("BaseMoved", []))
 
 
 def _by_digest(entries: Iterable[NewTagDocument | DeletedTagDocument]) -> dict[str, list[str]]:
@@ -79,6 +83,11 @@ def _by_digest(entries: Iterable[NewTagDocument | DeletedTagDocument]) -> dict[s
     for entry in entries:
         tags.setdefault(entry["Digest"], []).append(entry["tag"])
     return tags
+
+
+def _base_moved(base: BaseMovedDocument) -> ChangeRow:
+    old_digest = base.get("OldDigest", "")
+    return ChangeRow(base["Tags"], "base moved", base["NewDigest"], old_digest, name=short_reference(base["Name"]))
 
 
 def _moved(move: Move, paths: ImagePaths, comparable: frozenset[str]) -> ChangeRow:

@@ -8,12 +8,12 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import cast, get_args
 from urllib.parse import quote, urlencode
 
-from microbadger.image import ChangeDocument, ChangeLogDocument, Kind, TagPatterns, change_title
+from microbadger.image import ChangeDocument, ChangeLogDocument, Kind, TagPatterns, bases_under, change_title
 from microbadger.site.atom_feed import MOST_ENTRIES, Entry, entry_text, feed_url, page_url, written
 from microbadger.site.paths import FEED_OF_ALL
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
-"""What can happen to a tag."""
+"""What can happen to a tag, or to the base image under it."""
 MOST_ENTRIES_OF_ALL = 100
 _MOST_CHARACTERS_OF_ALL = 512 * 1024
 _LISTS: dict[str, Kind] = {"New": "new", "Changed": "moved", "Deleted": "deleted"}
@@ -52,4 +52,6 @@ def _filtered(change: ChangeDocument, chosen: TagPatterns, kinds: Collection[str
         name: [entry for entry in change[name] if entry.get("Kind", kind) in kinds and chosen.choose(entry["tag"])]  # type: ignore[literal-required]
         for name, kind in _LISTS.items()
     }
-    return cast(ChangeDocument, {**change, **part}) if any(part.values()) else None
+    if "base_moved" in kinds:
+        part["BaseMoved"] = bases_under(change.get("BaseMoved", []), chosen)
+    return cast(ChangeDocument, {**change, "BaseMoved": [], **part}) if any(part.values()) else None

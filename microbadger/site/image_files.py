@@ -108,7 +108,8 @@ class ImageFiles:
         )
 
     def _changes(self) -> bytes:
-        return document_bytes(self.changes)
+        whole = [{**change, "BaseMoved": change.get("BaseMoved", [])} for change in self.changes["Changes"]]
+        return document_bytes({**self.changes, "Changes": whole})
 
     def _history(self) -> bytes:
         return document_bytes(self.history())

@@ -24,11 +24,15 @@ from microbadger.image import (
     current_version,
     facts_of,
     image_name,
+    platform_named,
     read_labels,
     size_text,
     tags_of,
 )
+from microbadger.site.artifacts import chart_rows, pull_command, version_named
 from microbadger.site.change_rows import change_entries
+from microbadger.site.claim_rows import claim_notes, claim_rows, has_claims
+from microbadger.site.config_rows import VARIABLES_SHOWN, config_table
 from microbadger.site.history_chart import history_chart
 from microbadger.site.label_table import label_table, table_of
 from microbadger.site.markup import FORMATS, BadgeLink, badge_link
@@ -50,6 +54,10 @@ _BADGE_NAMES = {
     "stars": "Stars",
     "base": "Base image",
     "update": "Update",
+    "provenance": "Provenance",
+    "sbom": "SBOM",
+    "signature": "Signature",
+    "user": "User",
 }
 _FORMAT_NAMES = {
     "markdown": "Markdown",
@@ -76,6 +84,7 @@ class BadgeRow:
     path: str
     says: str
     markdown: str
+    is_blank: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +127,17 @@ def image_page(
     repository = Repository(image["Registry"], image["Repository"])
     paths = ImagePaths(image_name(repository))
     version = version or version_shown(image, tag)
+    shown_tag = tag or image.get("LatestVersion")
     return render(
         "image.html",
         site,
         image=image,
         name=paths.name,
         tag=tag,
-        shown_tag=tag or image.get("LatestVersion"),
+        shown_tag=shown_tag,
+        shown_version=version_named(version, shown_tag) if version and shown_tag else shown_tag,
+        pull_command=pull_command(image, version, shown_tag) if version else "",
+        chart_rows=list(chart_rows(version.get("Chart", {}))) if version else [],
         page_url=f"{site.base_url}/{(paths.tag_page(tag) if tag else paths.page).removesuffix('index.html')}",
         registry=_REGISTRY_NAMES.get(repository.registry, repository.registry),
         version=version,
@@ -133,6 +146,7 @@ def image_page(
         layers=layer_rows(version.get("Layers", [])[:_LAYERS_SHOWN]) if version else [],
         unread_parts=unread_parts(version) if version else [],
         cut_parts=cut_parts(version) if version else [],
+        **_blocks_of(version),
         facts=facts_of(version) if version else read_labels({}),
         labels=table_of(version) if version else label_table({}, {}),
         labels_shown=_LABELS_SHOWN,
@@ -141,6 +155,7 @@ def image_page(
         classic=CLASSIC_BADGES,
         markup=_markup_templates(repository, site.base_url),
         styles=STYLES,
+        badge_platforms=platform_choices(version) if version else [],
         formats=_FORMAT_NAMES,
         renovate_config=renovate_config(paths.name, site.base_url),
         changes=change_entries(changes[:_CHANGES_SHOWN], image, paths, is_static=site.is_static),
@@ -249,6 +264,33 @@ def main_platform_of(version: VersionDocument) -> PlatformDocument | None:
     return next(filter(is_main, version["Platforms"]), None)
 
 
+def platform_choices(version: VersionDocument) -> list[str]:
+    """Return the platforms of a version as the addresses of its badges name them: ``linux/arm/v7``.
+
+    What such a name does not reach is left out, as is the only platform of a version.
+    """
+    names = [
+        "/".join(filter(None, (platform.get("OS"), platform.get("Architecture"), platform.get("Variant"))))
+        for platform in version["Platforms"]
+    ]
+    named = zip(names, version["Platforms"], strict=True)
+    choices = [name for name, platform in named if platform_named(version, name) is platform]
+    return choices if len(choices) > 1 else []
+
+
+def _blocks_of(version: VersionDocument | None) -> dict[str, object]:
+    """Return what the page says of the config of a version, and of where it comes from."""
+    if version is None:
+        return {}
+    platform = main_platform_of(version)
+    return {
+        "config": config_table(version["Config"], platform and platform.get("OS")) if "Config" in version else None,
+        "variables_shown": VARIABLES_SHOWN,
+        "claim_notes": claim_notes(version),
+        "claim_rows": claim_rows(version) if has_claims(version) else [],
+    }
+
+
 def _badge_rows(image: ImageDocument, repository: Repository, tag: str | None, base_url: str) -> list[BadgeRow]:
     paths = ImagePaths(image_name(repository))
     return [
@@ -258,6 +300,7 @@ def _badge_rows(image: ImageDocument, repository: Repository, tag: str | None, b
             path=paths.badge(badge_type, tag, "svg"),
             says=f"{badge.label}: {badge.message}",
             markdown=FORMATS["markdown"](badge_link(base_url, repository, badge_type, tag)),
+            is_blank=badge.is_blank,
         )
         for badge_type, badge in badges_of(image, tag).items()
     ]
@@ -273,7 +316,7 @@ def _markup_templates(repository: Repository, base_url: str) -> dict[str, object
         for name, write in FORMATS.items()
     }
     preview = {"image": _path_of(of_image.image_url), "tag": _path_of(of_tag.image_url)}
-    return {"formats": formats, "preview": preview}
+    return {"formats": formats, "preview": preview, "classic": CLASSIC_BADGES}
 
 
 def _with_query(link: BadgeLink) -> BadgeLink:
@@ -287,14 +330,14 @@ def _path_of(url: str) -> str:
 
 @cache
 def _escapes(markup_format: str) -> dict[str, str]:
-    """Return how a format writes those characters of a tag that mean something in it."""
+    """Return how a format writes those characters of a tag, and between parameters, that mean something in it."""
     write = FORMATS[markup_format]
 
     def written(text: str) -> str:
         return write(BadgeLink(alt=text, image_url="", page_url=""))
 
     before, _, after = written("{spoken}").partition("{spoken}")
-    spelt = {char: written(char).removeprefix(before).removesuffix(after) for char in _TAG_CHARACTERS}
+    spelt = {char: written(char).removeprefix(before).removesuffix(after) for char in f"{_TAG_CHARACTERS}&"}
     return {char: spelling for char, spelling in spelt.items() if spelling != char}
 
 

@@ -1,5 +1,6 @@
 """The database, and whole files."""
 
+from microbadger.store.base_tables import BASE_CONTENTS, BASE_TAGS
 from microbadger.store.clock import DatabaseClock
 from microbadger.store.copying import StoreNotEmpty, copy_store, opened_source
 from microbadger.store.counts import CountLabels, Counts, Totals, labels_of
@@ -52,6 +53,8 @@ from microbadger.store.upserts import excluded, upsert, upsert_selected
 
 __all__ = [
     "ASKED_TAGS",
+    "BASE_CONTENTS",
+    "BASE_TAGS",
     "BROKEN_CONTENT",
     "CHANGES",
     "CHECKS",

@@ -113,6 +113,11 @@ def _ask_subscribers_about_rebuilds(connection: Connection) -> None:
     _execute(connection, "ALTER TABLE subscriptions ADD COLUMN wants_rebuilt BOOLEAN NOT NULL DEFAULT FALSE")
 
 
+def _ask_subscribers_about_bases(connection: Connection) -> None:
+    """Let subscriptions ask for messages about base images that moved; nobody has asked for them yet."""
+    _execute(connection, "ALTER TABLE subscriptions ADD COLUMN wants_base_moved BOOLEAN NOT NULL DEFAULT FALSE")
+
+
 def _execute(connection: Connection, *statements: str) -> None:
     """Execute statements, but none that changes a table that is lost: `bring_up_to_date` makes it at the end."""
     for statement in statements:
@@ -202,6 +207,7 @@ MIGRATIONS: Sequence[Migration] = (
     tell_exact_first_sights,
     _ask_subscribers_about_rebuilds,
     _authorize_at_receivers,
+    _ask_subscribers_about_bases,
 )
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 

@@ -338,6 +338,7 @@ SUBSCRIPTIONS = Table(
     Column("is_enabled", Boolean, nullable=False),
     Column("is_by_operator", Boolean, nullable=False),
     Column("wants_rebuilt", Boolean, nullable=False),
+    Column("wants_base_moved", Boolean, nullable=False),
     Column("authorization_header", Text, nullable=False),
     Index("subscriptions_by_image", "image_name"),
 )

@@ -48,7 +48,7 @@ _BODIES_REMEMBERED = 64  # that compressing is remembered of: 32 MiB at most, an
 # https://fetch.spec.whatwg.org/#cors-preflight-fetch
 _PREFLIGHT_HEADERS = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-None-Match",
+    "Access-Control-Allow-Headers": "Authorization, Cache-Control, Content-Type, If-None-Match, X-Requested-With",
     "Access-Control-Max-Age": "86400",
 }
 

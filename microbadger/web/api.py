@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 
+from microbadger.badges import BADGE_TYPES
 from microbadger.freshness import Freshness
 from microbadger.image import Reference, Repository, document_bytes, image_name, shown_at
 from microbadger.site import CATALOGUE, ImagePaths
@@ -17,29 +18,32 @@ from microbadger.web.files import PublicFiles, parse_name, paths_of
 _PAGE_SIZE = 50
 _LARGEST_PAGE = 1000
 _FOUND_AT_MOST = 10
+_NAMES_ON_A_PAGE = 100
+_LAST_PAGE = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiRoutes:
-    """The routes below ``/v1/images``."""
+    """The routes below ``/v1`` that everybody may read."""
 
     freshness: Freshness
     files: PublicFiles
 
     def blueprint(self) -> Blueprint:
         """Return the routes, ready to be registered with an app."""
-        routes = Blueprint("api", __name__, url_prefix="/v1/images")
+        routes = Blueprint("api", __name__, url_prefix="/v1")
         for rule, view in (
-            ("", self.list_images),
-            ("/search/<path:term>", self.search),
-            ("/-/<page>", self.page),
-            ("/<path:name>/version/<sha>", self.version),
-            ("/<path:name>/-/changes.json", self.changes),
-            ("/<path:name>/-/compare/<path:pair>", self.compare),
-            ("/<path:name>/-/history.json", self.history),
-            ("/<path:name>/-/releases.json", self.releases),
-            ("/<path:name>/-/status.json", self.status),
-            ("/<path:name>", self.image),
+            ("/badges/counts", self.badge_counts),
+            ("/images", self.list_images),
+            ("/images/search/<path:term>", self.search),
+            ("/images/-/<page>", self.page),
+            ("/images/<path:name>/version/<sha>", self.version),
+            ("/images/<path:name>/-/changes.json", self.changes),
+            ("/images/<path:name>/-/compare/<path:pair>", self.compare),
+            ("/images/<path:name>/-/history.json", self.history),
+            ("/images/<path:name>/-/releases.json", self.releases),
+            ("/images/<path:name>/-/status.json", self.status),
+            ("/images/<path:name>", self.image),
         ):
             routes.add_url_rule(rule, view_func=view, methods=["GET"], strict_slashes=False)
         routes.register_error_handler(HTTPException, error_answer)
@@ -99,11 +103,28 @@ class ApiRoutes:
         return document_answer(check.status(repository, self.freshness.now()), cache=PASSING)
 
     def list_images(self) -> Response:
-        """The list of all images, whole or by pages."""
+        """The list of all images, whole or by pages; with ``query``, a list of names, as microbadger.com had it."""
+        if "query" in request.args:
+            return self._list_names()
         if not request.args.keys() & {"page", "page_size"}:
             return self.files.answer(CATALOGUE)
         page, page_size = _number("page", 1), min(_number("page_size", _PAGE_SIZE), _LARGEST_PAGE)
         return file_answer(self.freshness.catalogue.page(page, page_size), CATALOGUE)
+
+    def _list_names(self) -> Response:
+        """Return a page of names; as it was, a page that is none is the first, and what is empty is left out."""
+        page = request.args.get("page", 1, int)
+        page = page if 0 < page <= _LAST_PAGE else 1
+        images, count = self.freshness.catalogue.names(request.args["query"], page, _NAMES_ON_A_PAGE)
+        found = {"CurrentPage": page, "PageCount": -(-count // _NAMES_ON_A_PAGE), "ImageCount": count}
+        listed = found | {"Images": [repository.familiar for repository in images]}
+        return file_answer(document_bytes({name: value for name, value in listed.items() if value}), CATALOGUE)
+
+    def badge_counts(self) -> Response:
+        """How many images of Docker Hub have badges here, and how many badges."""
+        images = self.freshness.catalogue.count_of_docker_hub()
+        counts = {"badges": images * len(BADGE_TYPES), "images": images}
+        return file_answer(document_bytes({"docker_hub": counts}), CATALOGUE)
 
     def page(self, page: str) -> Response:
         """A further page of the list of all images, as a file."""

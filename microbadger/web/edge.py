@@ -37,6 +37,7 @@ class Edge:
         for name in _IGNORED:
             environ.pop(name, None)
         environ["HTTP_HOST"], environ["wsgi.url_scheme"] = _HOST, "http"
+        environ["REQUEST_METHOD"] = environ["REQUEST_METHOD"].upper()  # as in curl -X post
         answer = self._application(environ, start_response)
         if environ.get("CONTENT_LENGTH", "") in ("", "0") and "HTTP_TRANSFER_ENCODING" not in environ:
             return answer

@@ -32,6 +32,7 @@ _FIELDS: dict[str, tuple[str, type]] = {
     "Format": ("format", str),
     "Enabled": ("is_enabled", bool),
     "Rebuilt": ("wants_rebuilt", bool),
+    "BaseMoved": ("wants_base_moved", bool),
     "Authorization": ("authorization_header", str),
 }
 
@@ -137,6 +138,7 @@ class NotificationRoutes:
             "Format": subscription.format,
             "Enabled": subscription.is_enabled,
             "Rebuilt": subscription.wants_rebuilt,
+            "BaseMoved": subscription.wants_base_moved,
             "HasAuthorization": bool(subscription.authorization_header),
             "Waiting": status.waiting,
             "Parked": status.parked,

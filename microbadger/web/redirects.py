@@ -1,8 +1,7 @@
 """Redirects from addresses that stand in old READMEs to where the same thing is now.
 
-They are pages, badges and API addresses with a slash too many, and the badges that shields.io drew of what MicroBadger
-knew, ``microbadger/image-size/<user>/<name>[/<tag>]`` and ``microbadger/layers/…``, where ``_`` is the user of official
-images. A redirect leads to a path of this service and nowhere else, whatever was asked.
+They are pages, badges and API addresses with a slash too many or in upper case, and those of other services that
+`microbadger.site.successor` knows. A redirect leads to a path of this service and nowhere else, whatever was asked.
 """
 
 import re
@@ -12,14 +11,15 @@ from urllib.parse import quote
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import NotFound
 
-from microbadger.site import HTML, ImagePaths
+from microbadger.site import HERE, HTML, successor
 from microbadger.web.answers import FRESH, answer
-from microbadger.web.files import parse_name
 
 _SEVERAL_SLASHES = re.compile(r"/{2,}")
-_WITH_IMAGES = ("/images/", "/v1/images", "/badges/", "/microbadger/")
-_BADGE_TYPES = {"image-size": "size", "layers": "layers"}
-_SHIELDS_BADGE = re.compile(r"(?P<name>[\w.-]+(?:/[\w.-]+)?)(?:/(?P<tag>[\w.-]+))?", re.ASCII)
+_WITH_IMAGES = ("/images/", "/v1/images", "/badges/", "/microbadger/", "/imagelayers/", "/docker/", "/ghcr-badge/")
+_OLD = (
+    *("/microbadger/<path:badge>", "/imagelayers", "/imagelayers/<path:badge>", "/docker/<path:badge>"),
+    *("/ghcr-badge/<path:badge>", "/image/<path:name>", "/registry/<registry>/images/<path:name>", "/labels", "/about"),
+)
 # What may stand as it is; a backslash may not, for browsers take it for a slash.
 _PATH_CHARACTERS = "/:@!$&'()*+,;=~[]"
 _QUERY_CHARACTERS = f"{_PATH_CHARACTERS}?%"
@@ -35,7 +35,9 @@ class Redirects:
         """Return the routes, ready to be registered with an app."""
         routes = Blueprint("redirects", __name__)
         routes.before_app_request(self.to_single_slashes)
-        routes.add_url_rule("/microbadger/<kind>/<path:name>", view_func=self.from_shields, methods=["GET"])
+        routes.before_app_request(self.to_tidied)
+        for rule in _OLD:
+            routes.add_url_rule(rule, view_func=self.to_successor, methods=["GET"], strict_slashes=False)
         return routes
 
     def to_single_slashes(self) -> Response | None:
@@ -43,16 +45,21 @@ class Redirects:
         path = single_slashes(request.environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace"))
         return self._redirect(path) if path and request.method in ("GET", "HEAD") else None
 
-    def from_shields(self, kind: str, name: str) -> Response:
-        """Redirect from a badge of shields.io to ours."""
-        path = badge_path(kind, name)
-        if path is None:
-            raise NotFound
-        return self._redirect(f"/{path}")
+    def to_tidied(self) -> Response | None:
+        """Redirect from a page or a badge whose address is untidy; leave any other address to its own route."""
+        path = tidied(request.path)
+        return self._redirect(path) if path and request.method in ("GET", "HEAD") else None
 
-    def _redirect(self, path: str) -> Response:
-        query = quote(request.query_string, _QUERY_CHARACTERS)
-        location = f"{self.root}{quote(path, _PATH_CHARACTERS)}{'?' if query else ''}{query}"
+    def to_successor(self, **_: str) -> Response:
+        """Redirect from an address that another service had for the same thing."""
+        found = successor(HERE, request.path, request.query_string.decode("latin-1"))
+        if found is None:
+            raise NotFound
+        return self._redirect(found.path, found.query.encode("latin-1"))
+
+    def _redirect(self, path: str, query: bytes | None = None) -> Response:
+        asked = quote(request.query_string if query is None else query, _QUERY_CHARACTERS)
+        location = f"{self.root}{quote(path, _PATH_CHARACTERS)}{'?' if asked else ''}{asked}"
         response = answer(b"", 301, HTML, FRESH)
         response.headers["Location"] = location
         return response
@@ -69,20 +76,18 @@ def single_slashes(path: str) -> str | None:
     return merged if merged != path and is_about_images else None
 
 
-def badge_path(kind: str, name: str) -> str | None:
-    """Return the path of the badge that an address of shields.io meant; None where it meant none.
+def tidied(path: str) -> str | None:
+    """Return the path of a page or a badge with its image in lower case, and of a badge without a slash at its end.
 
-    >>> badge_path("image-size", "_/alpine/3.20")
-    'badges/size/library/alpine:3.20.svg'
+    It is None where nothing is to be tidied, or it is not a path of an image.
+
+    >>> tidied("/badges/version/Example/Web:V1.svg/")
+    '/badges/version/example/web:V1.svg'
     """
-    stem, _, suffix = name.removesuffix("/").rpartition(".")
-    if suffix not in ("svg", "json"):
-        stem, suffix = name.removesuffix("/"), "svg"
-    match = _SHIELDS_BADGE.fullmatch(stem)
-    if kind not in _BADGE_TYPES or match is None:
+    is_badge = path.startswith("/badges/")
+    is_untidy = path != path.lower() or (is_badge and path.endswith("/"))
+    if not is_untidy or not (is_badge or path.startswith("/images/")):
         return None
-    tag = f":{match['tag']}" if match["tag"] else ""
-    reference = parse_name(f"{match['name'].lower()}{tag}")
-    if reference is None:
-        return None
-    return ImagePaths.of(reference.repository).badge(_BADGE_TYPES[kind], reference.tag, suffix)
+    found, stem = successor(HERE, path), path.removesuffix("/")
+    is_same = found is not None and found.path.lower() == stem.lower()
+    return found.path if found and is_same and found.path != (path if is_badge else stem) else None

@@ -20,7 +20,17 @@ from microbadger.badges import (
     restyled,
 )
 from microbadger.freshness import Freshness
-from microbadger.image import Reference, document_bytes, parse_object
+from microbadger.image import (
+    Reference,
+    VersionDocument,
+    document_bytes,
+    on_platform,
+    parse_object,
+    platform_named,
+    release_tag,
+    shortened,
+    tags_of,
+)
 from microbadger.logs import EventLog
 from microbadger.site import HOME, HTML, PublishError, SiteOptions, absent_page, compare_page
 from microbadger.store import StoreError
@@ -31,7 +41,14 @@ from microbadger.web.files import PublicFiles, parse_name, paths_of
 
 log = EventLog(__name__)
 
-_DRAWING_ARGUMENTS = {"style", "label", "color", "labelColor", "prerelease"}
+_DRAWING_ARGUMENTS = {"style", "label", "color", "labelColor", "colorA", "colorB", "prerelease", "platform"}
+
+
+_LONGEST_PLATFORM = 60
+
+
+class _PlatformNotFound(LookupError):
+    """A version does not have the platform that was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +90,9 @@ class SiteRoutes:
         if badge_type not in BADGE_TYPES:
             raise BadRequest(f"There is no badge {badge_type!r}: it is one of {', '.join(BADGE_TYPES)}.")
         reference = parse_name(stem)
-        path = paths_of(stem, reference).badge(badge_type, reference.tag, suffix) if reference else ""
         try:
+            reference = self._at_release(reference) if request.args.get("sort") == "semver" else reference
+            path = paths_of(stem, reference).badge(badge_type, reference.tag, suffix) if reference else ""
             return self._badge(badge_type, reference, path, suffix)
         except (OSError, PublishError, StoreError) as error:
             _log_trouble(error)
@@ -113,24 +131,45 @@ class SiteRoutes:
             return self._absent(name, reference, error.name)
         return file_answer(compare_page(found, old, new, paths_of(name, reference), self.options), HOME)
 
+    def _at_release(self, reference: Reference | None) -> Reference | None:
+        """Return an image at its highest release, which ``sort=semver`` asks for as at shields.io, if it has no tag."""
+        image = self.freshness.records.image(reference.repository) if reference and not reference.tag else None
+        release = release_tag([tags_of(version) for version in image["Versions"]]) if image else None
+        return Reference(reference.repository, release, None) if reference and release else reference
+
     def _badge(self, badge_type: str, reference: Reference | None, path: str, suffix: str) -> Response:
         content = self.files.find(path) if path else None
         if content and not request.args.keys() & _DRAWING_ARGUMENTS:
             return file_answer(content, path)
         if content and reference:
-            badge = self._badge_with_pre_releases(badge_type, reference) or self._published_badge(path)
+            badge = self._badge_as_asked(badge_type, reference) or self._published_badge(path)
         else:
             badge = self._badge_without_file(badge_type, reference)
         return file_answer(_drawn(badge, suffix), f"badge.{suffix}", FRESH if content else PASSING)
 
-    def _badge_with_pre_releases(self, badge_type: str, reference: Reference) -> Badge | None:
-        """Return a badge from the record, with pre-releases if they were asked for; None if they change nothing."""
-        if badge_type not in CHANGED_BY_PRE_RELEASES or request.args.get("prerelease") != "1":
+    def _badge_as_asked(self, badge_type: str, reference: Reference) -> Badge | None:
+        """Return a badge from the record, for a platform or with pre-releases; None if neither was asked for."""
+        records, name = self.freshness.records, request.args.get("platform", "")
+        pre_releases = badge_type in CHANGED_BY_PRE_RELEASES and request.args.get("prerelease") == "1"
+        if not name and not pre_releases:
             return None
-        image = self.freshness.records.image(reference.repository)
-        with suppress(VersionNotFound):  # the record was replaced meanwhile
-            return badges_of(image, reference.tag, pre_releases=True)[badge_type] if image else None
-        return None
+
+        def seen(version: VersionDocument) -> VersionDocument:
+            if not name:
+                return version
+            whole = records.version(reference.repository, version["SHA"]) or version
+            platform = platform_named(whole, name)
+            if platform is None:
+                raise _PlatformNotFound
+            return on_platform(whole, platform)
+
+        image = records.image(reference.repository)
+        try:
+            return badges_of(image, reference.tag, pre_releases=pre_releases, seen=seen)[badge_type] if image else None
+        except VersionNotFound:  # the record was replaced meanwhile
+            return None
+        except _PlatformNotFound:
+            return not_found_badge(shortened(name, _LONGEST_PLATFORM))
 
     def _published_badge(self, path: str) -> Badge:
         """Return the badge that is published at a path, to be drawn in another style; a damaged file is made anew."""
@@ -171,7 +210,8 @@ def _log_trouble(error: Exception) -> None:
 def _drawn(badge: Badge, suffix: str) -> bytes:
     """Return a badge in the style that was asked for."""
     asked = request.args
-    badge = restyled(badge, label=asked.get("label"), color=asked.get("color"), label_color=asked.get("labelColor"))
+    color, label_color = asked.get("color", asked.get("colorB")), asked.get("labelColor", asked.get("colorA"))
+    badge = restyled(badge, label=asked.get("label"), color=color, label_color=label_color)
     if suffix == "json":
         return document_bytes(endpoint_document(badge))
     return draw(badge, asked.get("style", "flat"))

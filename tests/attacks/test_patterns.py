@@ -9,9 +9,10 @@ import pytest
 
 from microbadger.badges.colors import parse_color
 from microbadger.http.origin import Url
+from microbadger.image.configs import parse_config
 from microbadger.image.errors import InvalidManifest, UnsupportedManifest
 from microbadger.image.labels import read_labels, repository_url
-from microbadger.image.manifest import parse_config, parse_manifest
+from microbadger.image.manifest import parse_manifest
 from microbadger.image.reference import InvalidReference, Reference
 from microbadger.image.releases import highest_release
 from microbadger.image.tags import is_version_tag

@@ -16,7 +16,7 @@ from microbadger.badges.text import (
     pending_badge,
     platforms_text,
 )
-from microbadger.image.documents import ImageDocument, PlatformDocument, TagDocument, VersionDocument
+from microbadger.image.documents import ChartDocument, ImageDocument, PlatformDocument, TagDocument, VersionDocument
 
 OCI, LABEL_SCHEMA = "org.opencontainers.image", "org.label-schema"
 OLDER, NEWER = "2025-01-01T00:00:00Z", "2026-11-20T12:34:56Z"
@@ -93,6 +93,18 @@ def say(badge_type: str, document: ImageDocument, tag: str | None = None) -> tup
 
 def color(badge_type: str, document: ImageDocument) -> str:
     return badges_of(document, None)[badge_type].color
+
+
+def chart(*tags: str, facts: ChartDocument | None = None, **fields: Any) -> VersionDocument:
+    """Return a chart, or another artifact if it has no facts."""
+    document = version(*tags, layers=0, platforms=(), **fields)
+    document["Unsupported"] = "this is a Helm chart, not a container image"
+    if facts is not None:
+        document["Chart"] = facts
+    return document
+
+
+CHART = ChartDocument(Name="web", Version="1.2.3+build.4")
 
 
 # --- one table per type
@@ -273,14 +285,143 @@ def test_stars(count: int | None, text: str) -> None:
     ("labelled", "text"),
     [
         ({"labels": {f"{OCI}.base.name": "mañana"}}, "mañana"),
-        ({"labels": {f"{OCI}.base.name": "docker.io/library/alpine:3.20"}}, "docker.io/library/alpine:3.20"),
+        ({"labels": {f"{OCI}.base.name": "docker.io/library/alpine:3.20"}}, "alpine:3.20"),
         ({"annotations": {f"{OCI}.base.name": "alpine"}, "labels": {f"{OCI}.base.name": "debian"}}, "alpine"),
         ({}, "not given"),
     ],
 )
-def test_base(labelled: dict[str, dict[str, str]], text: str) -> None:
+def test_a_base_that_only_labels_name(labelled: dict[str, dict[str, str]], text: str) -> None:
     shown = version("1", labels=labelled.get("labels"), annotations=labelled.get("annotations"))
     assert say("base", image(shown)) == ("base", text)
+
+
+def claiming(**fields: Any) -> ImageDocument:
+    """Return an image whose current version has these fields."""
+    return image({**version("1"), **fields})  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(
+    ("base", "text", "its_color"),
+    [
+        ({"Name": "alpine:3.22", "State": "current"}, "alpine:3.22 · current", "green"),
+        ({"Name": "alpine:3.22", "State": "outdated"}, "alpine:3.22 · outdated", "orange"),
+        ({"Name": "alpine:3.22", "State": "unknown"}, "alpine:3.22", "blue"),
+        ({"Name": "alpine:3.22"}, "alpine:3.22", "blue"),
+        ({"Name": "alpine", "State": "current"}, "alpine · current", "green"),
+        ({"Name": "docker.io/library/alpine:3.22", "State": "current"}, "alpine:3.22 · current", "green"),
+        ({"Name": "index.docker.io/library/alpine:3.22"}, "alpine:3.22", "blue"),
+        ({"Name": "docker.io/owner/app:1"}, "owner/app:1", "blue"),
+        ({"Name": "ghcr.io/owner/app:1", "State": "outdated"}, "ghcr.io/owner/app:1 · outdated", "orange"),
+        ({"Name": f"alpine:3.22@sha256:{'a' * 64}"}, "alpine:3.22", "blue"),
+        ({"Name": "alpine:3.22@sha256:ab"}, "alpine:3.22", "blue"),
+        ({"Name": f"docker.io/library/alpine@sha256:{'a' * 64}"}, "alpine", "blue"),
+        ({"Name": "scratch"}, "scratch", "blue"),
+        ({"Name": "mañana", "State": "current"}, "mañana · current", "green"),
+        ({"Name": "@"}, "@", "blue"),
+        ({"Digest": f"sha256:{'a' * 64}", "State": "current"}, "not given", "lightgrey"),
+        ({}, "not given", "lightgrey"),
+    ],
+)
+def test_base(base: dict[str, str], text: str, its_color: str) -> None:
+    assert badges_of(claiming(Base=base), None)["base"] == Badge("base", text, its_color)
+
+
+NOT_ALL_READ = {"UnreadClaims": "mañana"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "text", "its_color"),
+    [
+        ({"Provenance": {"PredicateType": "x", "BuilderName": "GitHub Actions"}}, "GitHub Actions", "blue"),
+        ({"Provenance": {"PredicateType": "x", "Builder": "https://builder.example"}}, "yes", "blue"),
+        ({"Provenance": {"PredicateType": "x", "Unread": "it is too large"}}, "yes", "blue"),
+        ({"Provenance": {"PredicateType": "x"}, **NOT_ALL_READ}, "yes", "blue"),
+        ({}, "no", "lightgrey"),
+        (NOT_ALL_READ, "unknown", "lightgrey"),
+        ({"Unread": "mañana"}, "unknown", "lightgrey"),
+        ({"Unread": "mañana", **NOT_ALL_READ}, "unknown", "lightgrey"),
+        ({"Platforms": []}, "unknown", "lightgrey"),
+        ({"Unsupported": "a chart", "Platforms": [], "Provenance": {"PredicateType": "x"}}, "yes", "blue"),
+    ],
+    ids=range(10),
+)
+def test_provenance(fields: dict[str, Any], text: str, its_color: str) -> None:
+    assert badges_of(claiming(**fields), None)["provenance"] == Badge("provenance", text, its_color)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text", "its_color"),
+    [
+        ({"SBOM": {"Format": "SPDX"}}, "yes", "blue"),
+        ({"SBOM": {"Format": "mañana", "Unread": "it is too large"}}, "yes", "blue"),
+        ({"SBOM": {"Format": "SPDX"}, **NOT_ALL_READ}, "yes", "blue"),
+        ({}, "no", "lightgrey"),
+        (NOT_ALL_READ, "unknown", "lightgrey"),
+        ({"Unread": "mañana"}, "unknown", "lightgrey"),
+        ({"Platforms": []}, "unknown", "lightgrey"),
+    ],
+    ids=range(7),
+)
+def test_sbom(fields: dict[str, Any], text: str, its_color: str) -> None:
+    assert badges_of(claiming(**fields), None)["sbom"] == Badge("sbom", text, its_color)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text", "its_color"),
+    [
+        ({"Signatures": [{"Kind": "cosign"}]}, "cosign", "blue"),
+        ({"Signatures": [{"Kind": "notation"}]}, "notation", "blue"),
+        ({"Signatures": [{"Kind": "sigstore"}, {"Kind": "mañana"}]}, "sigstore, mañana", "blue"),
+        ({"Signatures": [{"Kind": kind} for kind in ("cosign", "notation", "cosign")]}, "cosign, notation", "blue"),
+        ({"Signatures": [{"Kind": "cosign"}], **NOT_ALL_READ}, "cosign", "blue"),
+        ({"Signatures": [{"Kind": "cosign"}], "Unsupported": "a chart", "Platforms": []}, "cosign", "blue"),
+        ({"Signatures": []}, "no", "lightgrey"),
+        ({}, "unknown", "lightgrey"),
+        (NOT_ALL_READ, "unknown", "lightgrey"),
+        ({"Unread": "mañana"}, "unknown", "lightgrey"),
+    ],
+    ids=range(10),
+)
+def test_signature(fields: dict[str, Any], text: str, its_color: str) -> None:
+    assert badges_of(claiming(**fields), None)["signature"] == Badge("signature", text, its_color)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text", "its_color"),
+    [
+        ({"Config": {}}, "root", "orange"),
+        ({"Config": {"User": ""}}, "root", "orange"),
+        ({"Config": {"User": "root"}}, "root", "orange"),
+        ({"Config": {"User": "root:app"}}, "root", "orange"),
+        ({"Config": {"User": "0"}}, "root", "orange"),
+        ({"Config": {"User": "0:1000"}}, "root", "orange"),
+        ({"Config": {"User": "app"}}, "app", "blue"),
+        ({"Config": {"User": "1000:0"}}, "1000:0", "blue"),
+        ({"Config": {"User": "señor"}}, "señor", "blue"),
+        ({"Config": {}, "Platforms": [platform("windows/amd64")]}, "not given", "lightgrey"),
+        ({"Config": {"User": "ContainerUser"}, "Platforms": [platform("windows/amd64")]}, "ContainerUser", "blue"),
+        ({"Config": {}, "Platforms": [AMD64, platform("windows/amd64")]}, "root", "orange"),
+        ({}, "unknown", "lightgrey"),
+        ({"Config": {}, "Unread": "mañana"}, "unknown", "lightgrey"),
+        ({"Config": {}, "Platforms": []}, "unknown", "lightgrey"),
+    ],
+    ids=range(15),
+)
+def test_user(fields: dict[str, Any], text: str, its_color: str) -> None:
+    assert badges_of(claiming(**fields), None)["user"] == Badge("user", text, its_color)
+
+
+@pytest.mark.parametrize("badge_type", ["base", "provenance", "sbom", "signature", "user"])
+def test_no_badge_says_more_than_is_claimed(badge_type: str) -> None:
+    claims = {
+        "Base": {"Name": "alpine", "State": "current"},
+        "Provenance": {"PredicateType": "https://slsa.dev/provenance/v1", "BuilderName": "GitHub Actions"},
+        "SBOM": {"Format": "SPDX"},
+        "Signatures": [{"Kind": "cosign"}],
+        "Config": {},
+    }
+    said = say(badge_type, claiming(**claims))[1].lower()
+    assert not any(word in said for word in ("verified", "trusted", "valid", "slsa", "level"))
 
 
 # --- all types
@@ -391,7 +532,9 @@ def test_an_image_that_was_not_read_is_unknown(badge_type: str) -> None:
 @pytest.mark.parametrize("badge_type", sorted(BADGE_TYPES.keys() - {"update"}))
 def test_a_known_fact_is_blue(badge_type: str) -> None:
     labels = {f"{OCI}.revision": "1a2b3c4", f"{OCI}.licenses": "MIT", f"{OCI}.base.name": "alpine"}
-    assert color(badge_type, image(version("1", labels=labels), pulls=1, stars=1)) == "blue"
+    known = {**version("1", labels=labels), "Config": {"User": "app"}, "Signatures": [{"Kind": "cosign"}]}
+    attested = {**known, "Provenance": {"PredicateType": "x"}, "SBOM": {"Format": "SPDX"}}
+    assert color(badge_type, image(attested, pulls=1, stars=1)) == "blue"  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("badge_type", sorted(BADGE_TYPES.keys() - {"version"}))
@@ -478,3 +621,57 @@ def test_one_layer_is_singular(count: int, text: str) -> None:
 
 def test_no_platforms_are_unknown() -> None:
     assert platforms_text([]) == "unknown"
+
+
+# --- what is not an image
+
+
+@pytest.mark.parametrize(
+    ("shown", "tag", "text"),
+    [
+        (chart("1.2.3_build.4", facts=CHART), None, "1.2.3+build.4"),
+        (chart("1.2.3_build.4", facts=CHART), "1.2.3_build.4", "1.2.3+build.4"),
+        (chart("1.2.3_build.4", "stable", facts=CHART), "stable", "stable"),
+        (chart("stable", facts=CHART), None, "1.2.3+build.4"),
+        (chart("latest", facts=CHART), None, "1.2.3+build.4"),
+        (chart("latest", facts={}), None, "latest"),
+        (chart("1.2.3_build.4", facts={}), None, "1.2.3+build.4"),
+        (chart("1.2.3_build.4"), None, "1.2.3_build.4"),
+    ],
+)
+def test_version_of_a_chart(shown: VersionDocument, tag: str | None, text: str) -> None:
+    assert say("version", image(shown), tag) == ("version", text)
+
+
+def test_update_of_a_chart() -> None:
+    document = image(chart("1.0.0_k8s", facts=CHART), {**chart("1.2.0_k8s", facts=CHART), "Digest": "sha256:b"})
+    assert say("update", document, "1.0.0_k8s") == ("update", "1.2.0+k8s available")
+
+
+@pytest.mark.parametrize(
+    ("badge_type", "texts"),
+    [
+        ("image", ("18.6 MiB", "Helm chart")),
+        ("size", ("size", "18.6 MiB")),
+        ("created", ("created", "2026-11-20")),
+        ("layers", ("layers", "unknown")),
+        ("platforms", ("platforms", "unknown")),
+        ("commit", ("commit", "unknown")),
+        ("license", ("license", "unknown")),
+        ("base", ("base", "unknown")),
+    ],
+)
+def test_badges_of_a_chart(badge_type: str, texts: tuple[str, str]) -> None:
+    assert say(badge_type, image(chart("1.0", facts=CHART))) == texts
+
+
+@pytest.mark.parametrize("facts", [CHART, None])
+@pytest.mark.parametrize(
+    ("badge_type", "key", "given", "text"),
+    [("license", "licenses", "MIT", "MIT"), ("commit", "revision", "0123456789abcdef", "0123456")],
+)
+def test_what_the_annotations_of_an_artifact_say(
+    facts: ChartDocument | None, badge_type: str, key: str, given: str, text: str
+) -> None:
+    shown = chart("1.0", facts=facts, annotations={f"{OCI}.{key}": given})
+    assert say(badge_type, image(shown)) == (badge_type, text)

@@ -62,7 +62,10 @@ class _KeptConnection(asyncio.Protocol):
         self._host.at_once += 1
         self._host.seen.requests += 1
         self._host.seen.most_at_once = max(self._host.seen.most_at_once, self._host.at_once)
-        answer = self._host.answers[method, target.partition(b"?")[0]]
+        try:
+            answer = self._host.answers[method, target.partition(b"?")[0]]
+        except KeyError:
+            answer = NOT_FOUND
         if self._host.delay_seconds:
             asyncio.get_running_loop().call_later(self._host.delay_seconds, self._answer, answer)
         else:
@@ -71,6 +74,9 @@ class _KeptConnection(asyncio.Protocol):
     def _answer(self, answer: bytes) -> None:
         self._host.at_once -= 1
         self._transport.write(answer)
+
+
+NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 
 
 def http(body: bytes, media_type: str = "application/json", digest: str = "") -> bytes:

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from microbadger.image.manifest import digest_of
+from microbadger.image.descriptors import digest_of
 from tests.fakes.registry import FakeImage, FakeRegistry, image
 from tests.freshness.bench import Bench
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psycopg
 
-from microbadger.image.manifest import digest_of
+from microbadger.image.descriptors import digest_of
 from tests.fakes.registry import FakeImage, image
 from tests.many.services import running
 from tests.postgresql import PostgresqlServer, running_postgresql

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import requests
 
-from microbadger.image.manifest import digest_of
+from microbadger.image.descriptors import digest_of
 from tests.fakes.registry import FakeRegistry, image, index
 from tests.running_service import RunningService
 from tests.web.test_nginx import running_nginx

@@ -24,7 +24,8 @@ from typing import Any, Self
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
-from microbadger.image.manifest import DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, digest_of
+from microbadger.image.descriptors import digest_of
+from microbadger.image.manifest import DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
@@ -161,6 +162,8 @@ class FakeRegistry:
         """Headers of manifests that differ; None leaves one out."""
         self.grants: dict[str, tuple[str, list[str]]] = {}
         """The user, empty for nobody, and the scopes of each token that was given."""
+        self.referrers: Callable[[Request, str, str], Response] = lambda *_: Response("404 page not found", 404)
+        """Answers what refers to a digest in a repository: no registry of its own offers that."""
         self.storage: str | None = None
         """Where blobs are redirected to; their digest is appended."""
         self._manifests: dict[tuple[str, str], FakeImage] = {}
@@ -192,6 +195,10 @@ class FakeRegistry:
             self._manifests[repository, tag] = pushed
             self._tags[repository][tag] = None
         return pushed.digest
+
+    def images(self, repository: str) -> list[FakeImage]:
+        """Return everything that was pushed to a repository, each once."""
+        return list({each.digest: each for (name, _), each in self._manifests.items() if name == repository}.values())
 
     def delete(self, repository: str, tag: str) -> None:
         """Forget a tag."""
@@ -237,6 +244,8 @@ class FakeRegistry:
             return refusal
         if rest:
             return self._list(request, repository)
+        if kind == "referrers":
+            return self.referrers(request, repository, reference)
         return self._blob(reference) if kind == "blobs" else self._manifest(repository, reference)
 
     def _list(self, request: Request, repository: str) -> Response:
@@ -352,7 +361,7 @@ def answering(*parts: bytes) -> Callable[[socket.socket], None]:
 
 
 def _split(path: str) -> tuple[str, str, str]:
-    for kind in ("manifests", "blobs"):
+    for kind in ("manifests", "blobs", "referrers"):
         repository, slash, reference = path.rpartition(f"/{kind}/")
         if slash:
             return repository, kind, reference

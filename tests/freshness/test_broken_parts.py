@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from werkzeug.wrappers import Request, Response
 
+from microbadger.image.descriptors import digest_of
 from microbadger.image.documents import PlatformDocument, VersionDocument, tags_of
-from microbadger.image.manifest import OCI_INDEX, OCI_MANIFEST, digest_of
+from microbadger.image.manifest import OCI_INDEX, OCI_MANIFEST
 from tests.fakes.registry import OCI_CONFIG, FakeImage, FakeRegistry, descriptor, image, index, layer, to_json
 from tests.freshness.bench import Bench
 

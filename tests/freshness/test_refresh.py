@@ -124,7 +124,7 @@ def test_an_artifact_that_is_not_an_image_is_described_as_such(bench: Bench) -> 
 
     assert bench.refresh() is None
 
-    assert bench.badge("size", "latest") == "size: unknown"
+    assert bench.badge("size", "latest") == "size: 1000 B"
     assert "Helm chart" in next(v["Unsupported"] for v in bench.record["Versions"] if "Unsupported" in v)
     assert b"size: 1000 B" in bench.made(bench.paths.badge("size", "1.0", "svg"))
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microbadger.freshness.relatives import MOST_RELATIVES, LayerStacks, Relatives, chains_of
+from microbadger.freshness.relatives import MOST_RELATIVES, LayerStacks, Relatives
+from microbadger.image.chains import chains_of
 from microbadger.image.documents import PlatformDocument, RelativeDocument, TagDocument, VersionDocument
 from microbadger.image.reference import Repository
 from microbadger.store.database import Database

@@ -1,8 +1,11 @@
 """The values of variables are published of a public image, and never of a private one."""
 
-import pytest
+from datetime import timedelta
 
-from microbadger.image.documents import VersionDocument
+import pytest
+from werkzeug.wrappers import Response
+
+from microbadger.image.documents import VersionDocument, format_time
 from tests.fakes.registry import image
 from tests.freshness.bench import Bench
 
@@ -74,3 +77,19 @@ def test_a_private_image_is_not_described_again_at_each_check(listed: Bench) -> 
     listed.check_later()
 
     assert listed.stamps() == before
+
+
+def test_they_are_gone_even_if_the_registry_is_down(listed: Bench) -> None:
+    listed.list_images(f"{listed.repository}\n")
+    listed.refresh()
+    assert listed.record["Config"] == {"Env": [SECRET, "MODE=fast"]}
+    listed.fake.always("/v2/", lambda _: Response(status=503))
+    listed.list_images(f"{listed.repository} private\n", seconds_ago=1800)
+    listed.time += timedelta(hours=1)
+
+    listed.refresh()
+
+    assert listed.record["Config"] == listed.record["Versions"][0]["Config"] == {"Env": ["TOKEN", "MODE"]}
+    assert listed.record["UpdatedAt"] == format_time(listed.time)
+    assert not any(b"hunter2" in content for content in listed.files().values())
+    assert listed.paths.metadata in listed.cdn.paths

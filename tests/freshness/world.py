@@ -200,6 +200,7 @@ class World:
                 database=self.database,
                 content=self.registries.content,
                 sightings=self.records.sightings,
+                bases=self.refresher.bases.records,
                 public=self.publisher,
             ),
         )

@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microbadger.image.artifacts import can_be_file_system, is_file_system, kind_of
+from microbadger.image.configs import parse_config
 from microbadger.image.describe import describe_version
+from microbadger.image.descriptors import digest_of
 from microbadger.image.documents import VersionDocument
 from microbadger.image.errors import UnsupportedManifest
-from microbadger.image.manifest import OCI_MANIFEST, Manifest, digest_of, parse_config, parse_manifest
+from microbadger.image.manifest import OCI_MANIFEST, Manifest, parse_manifest
 from microbadger.image.platforms import PlatformImage
 from microbadger.image.reference import Repository
 from tests.fakes.registry import DOCKER_CONFIG, OCI_CONFIG, OCI_LAYER, layer, to_json

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from microbadger.badges.text import badges_of
 from microbadger.image.bounds import size_bytes
+from microbadger.image.configs import Config, HistoryStep
 from microbadger.image.describe import (
     current_version,
     describe_image,
@@ -22,7 +24,9 @@ from microbadger.image.describe import (
     tagged,
     with_details_of,
 )
+from microbadger.image.descriptors import Descriptor, Platform
 from microbadger.image.documents import (
+    ConfigDocument,
     HubDetails,
     ImageDocument,
     TagDocument,
@@ -30,7 +34,7 @@ from microbadger.image.documents import (
     document_bytes,
     tags_of,
 )
-from microbadger.image.manifest import OCI_INDEX, OCI_MANIFEST, Config, Descriptor, HistoryStep, Manifest, Platform
+from microbadger.image.manifest import OCI_INDEX, OCI_MANIFEST, Manifest
 from microbadger.image.platforms import PlatformImage
 from microbadger.image.reference import Repository
 
@@ -444,6 +448,18 @@ def test_large_annotations_are_bounded_as_labels_are() -> None:
     assert shown["Versions"][0]["Labels"] == {"a": "mañana"}
 
 
+def test_of_long_claims_the_document_of_their_image_leaves_out_the_lists() -> None:
+    claims: Any = {
+        "Provenance": {"PredicateType": "p", "Inputs": [{"URI": "x" * 5000}]},
+        "SBOM": {"Format": "SPDX", "PackageCount": 5000, "Licenses": {"x" * 5000: 5000}},
+    }
+    versions: list[Any] = [{**described(f"1.{number}", letter="a"), **claims} for number in range(450)]
+    shown = document(*versions)["Versions"]
+    assert {str(version["Provenance"]) for version in shown} == {str({"PredicateType": "p"})}
+    assert {str(version["SBOM"]) for version in shown} == {str({"Format": "SPDX", "PackageCount": 5000})}
+    assert shown[0]["Cut"] == [f"The inputs of the build are {TOO_LARGE}", f"The licenses are {TOO_LARGE}"]
+
+
 def test_of_many_platforms_the_document_of_their_image_has_the_first() -> None:
     version = described("1.0")
     platform = version["Platforms"][0]
@@ -752,3 +768,31 @@ def test_a_config_that_says_nothing_is_not_one_that_is_unknown() -> None:
 
     assert describe_version(APP, digest("a"), OCI_MANIFEST, [known])["Config"] == {}
     assert "Config" not in describe_version(APP, digest("a"), OCI_MANIFEST, [image()])
+
+
+def with_parameters(parameters: ConfigDocument) -> VersionDocument:
+    subject = replace(image(), config=replace(config(), parameters=parameters))
+    return tagged(describe_version(APP, digest("a"), OCI_MANIFEST, [subject]), ["latest"])
+
+
+@pytest.mark.parametrize("parameters", [{}, {"User": "app", "Env": ["A=mañana"]}])
+def test_an_image_has_the_config_of_each_version_and_that_of_the_current_one_on_top(parameters: ConfigDocument) -> None:
+    shown = document(with_parameters(parameters))
+
+    assert shown["Config"] == shown["Versions"][0]["Config"] == parameters
+
+
+def test_a_large_config_is_brief_in_the_document_of_its_image_and_whole_in_that_of_its_version() -> None:
+    whole = with_parameters({"User": "app", "Env": ["A=" + "x" * 5000]})
+    shown = document(whole)
+
+    assert shown["Config"] == shown["Versions"][0]["Config"] == {"User": "app"}
+    assert with_details_of(whole, shown["Versions"][0]) == whole
+    assert list(with_details_of(whole, shown["Versions"][0])) == list(whole)
+
+
+def test_a_config_that_is_unknown_is_not_in_the_document_of_its_image() -> None:
+    shown = document(described("latest"), with_parameters({"User": "x" * 5000}))
+
+    assert "Config" not in shown
+    assert not any("Config" in version for version in shown["Versions"])

@@ -106,6 +106,14 @@ def test_nothing_is_said_of_details_that_one_document_does_not_have(field: str) 
     assert difference(old, new).keys() == difference(new, old).keys() == said
 
 
+def test_nothing_is_said_of_a_config_that_is_in_the_document_of_an_image_and_may_be_brief_there() -> None:
+    brief = {"ConfigDigest", "Layers", "DiffIDs"}
+    listed = {field: value for field, value in version("a", **SAME).items() if field not in brief}
+    listed["Config"] = {"User": "app"}
+
+    assert difference(version("b", **SAME), listed) == {}  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("why", [{"Unread": "it could not be read"}, {"Unsupported": "a chart"}, {"Platforms": []}])
 def test_nothing_but_its_size_is_said_of_a_version_that_was_not_read(why: dict[str, Any]) -> None:
     unread = {**why, "Labels": {}, "Config": {}, "Layers": [], "DownloadSize": 1}

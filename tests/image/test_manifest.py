@@ -10,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from microbadger.image.configs import LEFT_OUT, Config, parse_config
 from microbadger.image.describe import describe_version
+from microbadger.image.descriptors import Platform, digest_of, has_digest
 from microbadger.image.documents import document_bytes
 from microbadger.image.errors import InvalidManifest, ManifestError, UnsupportedManifest
 from microbadger.image.labels import KNOWN_FIELDS
@@ -18,23 +20,18 @@ from microbadger.image.manifest import (
     ACCEPT,
     DOCKER_INDEX,
     DOCKER_MANIFEST,
-    LEFT_OUT,
     OCI_INDEX,
     OCI_MANIFEST,
     BrokenEntry,
-    Config,
     Index,
     Manifest,
-    Platform,
     Step,
-    digest_of,
-    has_digest,
     layer_steps,
-    parse_config,
     parse_manifest,
 )
 from microbadger.image.platforms import PlatformImage
 from microbadger.image.reference import Repository
+from tests.fakes.claims import attestation, attested_index
 from tests.fakes.registry import DOCKER_CONFIG, OCI_CONFIG, OCI_LAYER, descriptor, image, index, layer, to_json
 
 PATIENT = settings(suppress_health_check=[HealthCheck.too_slow])
@@ -493,6 +490,43 @@ def test_entries_that_are_not_images_are_left_out(left_out: dict[str, Any]) -> N
     parsed = parsed_index(left_out, entry(platform={"os": "linux", "architecture": "amd64"}), left_out)
     assert [str(found.platform) for found in parsed.images] == ["linux/amd64"]
     assert len(parsed.manifests) == 3
+
+
+def attesting(about: object, *, kind: object = "attestation-manifest", number: int = 0) -> dict[str, Any]:
+    marks = {"vnd.docker.reference.type": kind, "vnd.docker.reference.digest": about}
+    return entry(digest=digest_of(b"%d" % number), annotations=marks)
+
+
+def test_attestations_are_found_by_the_digest_of_their_image() -> None:
+    images = [image(), image(architecture="arm64"), image(architecture="s390x")]
+    made = [attestation(images[0]), attestation(images[1], as_artifact=True), None]
+    parsed = parse_manifest(attested_index(*zip(images, made, strict=True)).raw)
+    assert isinstance(parsed, Index)
+    assert [found.digest for found in parsed.images] == [each.digest for each in images]
+    assert {about: found.digest for about, found in parsed.attestations.items()} == {
+        subject.digest: each.digest for subject, each in zip(images, made, strict=True) if each
+    }
+
+
+def test_the_first_attestation_of_a_digest_counts() -> None:
+    parsed = parsed_index(entry(), attesting(DIGEST, number=1), attesting(DIGEST, number=2))
+    assert [found.digest for found in parsed.attestations.values()] == [digest_of(b"1")]
+
+
+@pytest.mark.parametrize(
+    "left_out",
+    [
+        *map(attesting, [*HOSTILE_DIGESTS, [DIGEST], {}]),
+        attesting(DIGEST, kind="x"),
+        attesting(DIGEST, kind=None),
+        entry(annotations={"vnd.docker.reference.digest": DIGEST}),
+        entry(annotations=[DIGEST]),
+        attesting(DIGEST) | {"size": -1},
+        attesting(DIGEST) | {"digest": "latest"},
+    ],
+)
+def test_an_entry_that_does_not_say_what_it_attests_is_no_attestation(left_out: dict[str, Any]) -> None:
+    assert parsed_index(entry(), left_out).attestations == {}
 
 
 @pytest.mark.parametrize("media_type", [OCI_INDEX, DOCKER_INDEX, OCI_MANIFEST, DOCKER_MANIFEST])

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from microbadger.image.configs import parse_config
 from microbadger.image.documents import ConfigDocument
-from microbadger.image.manifest import parse_config
 from microbadger.image.parameters import (
     TOO_LARGE,
     command_without_values,
+    listed_parameters,
     read_parameters,
+    user_of,
     without_values,
 )
 from microbadger.image.platforms import with_names_only
@@ -90,6 +92,11 @@ def test_without_values_only_the_names_of_variables_are_left() -> None:
         ("ENV A=1 TOKEN=a b c OTHER=secret", "ENV A TOKEN"),
         ("ENV TOKEN secret", "ENV"),
         ("RUN echo ENV TOKEN=x", "RUN echo ENV TOKEN=x"),
+        ("ARG TOKEN=x", "ARG TOKEN"),
+        ("ARG A=1 TOKEN=x y", "ARG A"),
+        ("ARG TOKEN", "ARG TOKEN"),
+        ("RUN |1 TOKEN=x /bin/bash -o pipefail -c make", "RUN"),
+        ("|2 A=1 TOKEN=x y /bin/bash -c make", "RUN"),
     ],
 )
 def test_a_step_that_sets_variables_shows_their_names(command: str, shown: str) -> None:
@@ -104,3 +111,63 @@ def test_no_history_of_a_private_image_has_values(step: str) -> None:
 
     assert config.history[0].created_by == "ENV TOKEN"
     assert config.parameters == {"Env": ["TOKEN"]}
+
+
+@pytest.mark.parametrize(
+    ("given", "user"),
+    [
+        (None, "root"),
+        ("", "root"),
+        ("root", "root"),
+        ("root:root", "root"),
+        ("root:1000", "root"),
+        ("0", "root"),
+        ("0:0", "root"),
+        ("0:1000", "root"),
+        ("000", "root"),
+        (":1000", "root"),
+        ("app", "app"),
+        ("app:root", "app:root"),
+        ("1000:0", "1000:0"),
+        ("10", "10"),
+        ("rooty", "rooty"),
+        ("Root", "Root"),
+        ("señor", "señor"),
+    ],
+)
+def test_root_is_root_by_whatever_name(given: str | None, user: str) -> None:
+    assert user_of({} if given is None else {"User": given}, "linux") == user
+
+
+def test_a_user_has_no_hidden_characters() -> None:
+    assert user_of({"User": "\u202etoor\x1b\n"}, "linux") == "toor"
+
+
+@pytest.mark.parametrize(("given", "user"), [({}, ""), ({"User": "ContainerUser"}, "ContainerUser")])
+def test_no_user_is_root_on_windows(given: ConfigDocument, user: str) -> None:
+    assert user_of(given, "windows") == user
+
+
+LARGE = ["A=" + "x" * 4096]
+
+
+@pytest.mark.parametrize(
+    ("whole", "listed"),
+    [
+        ({}, {}),
+        ({"Env": ["A=1"], "User": "app"}, {"Env": ["A=1"], "User": "app"}),
+        ({"Env": LARGE, "User": "app", "Cmd": ["run"]}, {"User": "app", "Cmd": ["run"]}),
+        ({"Env": LARGE, "Cmd": LARGE, "User": "app"}, {"User": "app"}),
+        ({"Cmd": LARGE}, {}),
+        ({"User": "x" * 4096}, None),
+    ],
+    ids=range(6),
+)
+def test_a_large_config_is_listed_in_brief(whole: ConfigDocument, listed: ConfigDocument | None) -> None:
+    assert listed_parameters(whole) == listed
+
+
+@pytest.mark.parametrize(("more", "is_whole"), [(0, True), (1, False)])
+def test_a_config_of_4_kib_is_listed_whole(more: int, is_whole: bool) -> None:
+    whole = ConfigDocument(Env=["x" * (4096 - len('{"Env":[""]}') + more)])
+    assert ("Env" in (listed_parameters(whole) or {})) is is_whole

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from microbadger.image.configs import Config, parse_config
 from microbadger.image.describe import describe_version, has_unread_part, outline_version
+from microbadger.image.descriptors import Descriptor, Platform
 from microbadger.image.documents import PlatformDocument, VersionDocument
-from microbadger.image.manifest import OCI_INDEX, OCI_MANIFEST, Config, Descriptor, Manifest, Platform, parse_config
+from microbadger.image.manifest import OCI_INDEX, OCI_MANIFEST, Manifest
 from microbadger.image.platforms import PlatformImage, command_of, distinct, main_platform
 from microbadger.image.reference import Repository
 from tests.fakes.registry import OCI_LAYER, to_json

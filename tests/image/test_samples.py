@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from microbadger.badges.text import badges_of
+from microbadger.image.configs import Config, parse_config
 from microbadger.image.describe import describe_image, describe_version, tagged
+from microbadger.image.descriptors import Descriptor, digest_of
 from microbadger.image.documents import ImageDocument, VersionDocument
 from microbadger.image.errors import UnsupportedManifest
-from microbadger.image.manifest import Config, Descriptor, Index, Manifest, digest_of, parse_config, parse_manifest
+from microbadger.image.manifest import Index, Manifest, parse_manifest
 from microbadger.image.platforms import PlatformImage
 from microbadger.image.reference import Repository
 from tests.fakes.registry import to_json

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from microbadger.image.reference import is_tag
-from microbadger.image.tags import choose, is_version_tag, most_specific
+from microbadger.image.tags import choose, is_version_tag, most_specific, release_tag
 
 REFERRER = "sha256-" + "0123456789abcdef" * 4
 
@@ -215,3 +215,19 @@ def test_it_chooses_from_fifty_thousand_tags() -> None:
     numbers = random.Random(1)
     tags = [f"{number}.{numbers.randrange(99)}.{numbers.randrange(99)}-alpine" for number in range(50_000)]
     assert choose(tags, 2) == [tags[-1], tags[-2]]
+
+
+@pytest.mark.parametrize(
+    ("versions", "expected"),
+    [
+        ([["1.2", "latest"], ["2", "2.0", "2.0.1"]], "2.0.1"),
+        ([["1.2", "latest"], ["2.0-rc1"]], "1.2"),
+        ([["1.2-alpine"], ["1.2", "1"]], "1.2"),
+        ([["latest"], ["main"]], None),
+        ([[REFERRER], ["1.0"]], "1.0"),
+        ([[]], None),
+        ([], None),
+    ],
+)
+def test_it_finds_the_tag_of_the_highest_release(versions: list[list[str]], expected: str | None) -> None:
+    assert release_tag(versions) == expected

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from microbadger.image.configs import parse_config
 from microbadger.image.describe import describe_image, describe_version, outline_version, tagged
-from microbadger.image.documents import RelativeDocument, VersionDocument
+from microbadger.image.descriptors import Descriptor, Platform, digest_of
+from microbadger.image.documents import ProvenanceDocument, RelativeDocument, VersionDocument
 from microbadger.image.labels import KNOWN_FIELDS, Labels
-from microbadger.image.manifest import OCI_MANIFEST, Descriptor, Manifest, Platform, digest_of, parse_config
+from microbadger.image.manifest import OCI_MANIFEST, Manifest
 from microbadger.image.platforms import PlatformImage
 from microbadger.image.reference import Repository
 from microbadger.image.version_facts import facts_of, related
@@ -143,6 +145,90 @@ def test_a_version_that_was_not_read_stays_as_it_is(unread: dict[str, Any]) -> N
     assert related(outline, [], [], LABELS) is outline
 
 
+COMMIT = "4b220de5058abfd01ff619c9d2ff6b09a049bea0"
+CLAIM = ProvenanceDocument(PredicateType="x", Source="https://github.com/owner/app", Commit=COMMIT)
+
+
+def with_claim(labels: dict[str, str], claim: ProvenanceDocument = CLAIM) -> VersionDocument:
+    """Return a version whose facts were renewed after its provenance was read."""
+    return related({**version(labels), "Provenance": claim}, [], [])
+
+
+def differs(labels: dict[str, str], claim: ProvenanceDocument = CLAIM) -> list[str]:
+    return with_claim(labels, claim)["Provenance"].get("Differs", [])
+
+
+@pytest.mark.parametrize(
+    ("source", "claimed", "is_other"),
+    [
+        ("https://github.com/owner/app", "https://github.com/owner/app", False),
+        ("https://github.com/owner/app.git", "https://github.com/owner/app", False),
+        ("git@github.com:owner/app.git", "https://github.com/owner/app", False),
+        ("http://www.GitHub.com/owner/app/", "https://github.com/owner/app", False),
+        ("https://github.com/Owner/App", "https://github.com/owner/app", False),
+        ("https://github.com/owner/app.git#main:docker", "https://github.com/owner/app", False),
+        ("https://github.com/owner/app/tree/main/docker", "https://github.com/owner/app", False),
+        ("https://github.com/owner/app", "https://github.com/owner/app/archive/main.tar.gz", False),
+        ("https://github.com/owner/other", "https://github.com/owner/app", True),
+        ("https://github.com/owner/app2", "https://github.com/owner/app", True),
+        ("https://github.com/owner/app", "https://github.com/owner/app2", True),
+        ("https://gitlab.com/owner/app", "https://github.com/owner/app", True),
+        ("https://github.com:8443/owner/app", "https://github.com/owner/app", True),
+        ("mañana", "https://github.com/owner/app", False),
+        ("", "https://github.com/owner/app", False),
+        ("https://github.com/owner/app", "", False),
+    ],
+)
+def test_a_source_that_differs_from_the_label_is_named(source: str, claimed: str, is_other: bool) -> None:
+    claim: ProvenanceDocument = {"PredicateType": "x", "Source": claimed}
+    assert differs({f"{OCI}source": source}, claim) == (["Source"] if is_other else [])
+
+
+@pytest.mark.parametrize(
+    ("revision", "claimed", "is_other"),
+    [
+        (COMMIT, COMMIT, False),
+        (COMMIT.upper(), COMMIT, False),
+        (COMMIT[:7], COMMIT, False),
+        (COMMIT, COMMIT[:12], False),
+        ("b" * 40, COMMIT, True),
+        ("b" * 7, COMMIT, True),
+        (COMMIT[:39] + "f", COMMIT, True),
+        ("b" * 64, COMMIT, True),
+        (COMMIT[:6], COMMIT, False),
+        ("b" * 6, COMMIT, False),
+        ("v1.2.3", COMMIT, False),
+        ("main", COMMIT, False),
+        ("", COMMIT, False),
+        ("b" * 40, "", False),
+    ],
+)
+def test_a_commit_that_differs_from_the_label_is_named(revision: str, claimed: str, is_other: bool) -> None:
+    claim: ProvenanceDocument = {"PredicateType": "x", "Commit": claimed}
+    assert differs({f"{OCI}revision": revision}, claim) == (["Commit"] if is_other else [])
+
+
+def test_a_claim_that_says_nothing_differs_in_nothing() -> None:
+    assert differs(LABELS, {"PredicateType": "x", "Unread": "it is larger than 4 MiB"}) == []
+
+
+def test_a_difference_changes_nothing_of_the_labels_and_of_the_claim() -> None:
+    labels = {f"{OCI}source": "https://github.com/owner/other", f"{OCI}revision": "b" * 40}
+    found = with_claim(labels)
+    assert found["Provenance"] == {**CLAIM, "Differs": ["Source", "Commit"]}
+    assert from_labels(found) == from_labels(version(labels))
+    assert "Differs" not in CLAIM
+    assert related(found, [], []) is found
+
+
+def test_a_difference_is_gone_when_its_label_turns_out_to_be_that_of_the_base() -> None:
+    labels = {f"{OCI}revision": "b" * 40}
+    found = with_claim(labels)
+    assert found["Provenance"] == {**CLAIM, "Differs": ["Commit"]}
+    assert related(found, [PARENT], [], labels)["Provenance"] == CLAIM
+    assert related(related(found, [PARENT], [], labels), [], []) == found
+
+
 KEYS = st.sampled_from([key for keys in KNOWN_FIELDS.values() for key in keys if key]) | st.text(max_size=3)
 TEXTS = st.sampled_from([*LABELS.values(), "", "NOASSERTION"]) | st.text(max_size=5)
 
@@ -151,7 +237,7 @@ TEXTS = st.sampled_from([*LABELS.values(), "", "NOASSERTION"]) | st.text(max_siz
 def test_whatever_labels_say_relating_can_be_undone(
     labels: dict[str, str], annotations: dict[str, str], base: dict[str, str]
 ) -> None:
-    own = version(labels, annotations)
+    own = related({**version(labels, annotations), "Provenance": CLAIM}, [], [])
     found = related(own, [PARENT], [], base)
     assert related(found, [PARENT], [], base) is found
     assert related(found, [], []) == own

@@ -1,8 +1,8 @@
-"""The words for sizes, and the edges of rounding."""
+"""The words for sizes, with the edges of rounding, and for references."""
 
 import pytest
 
-from microbadger.image.words import size_text
+from microbadger.image.words import short_reference, size_text
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,21 @@ from microbadger.image.words import size_text
 )
 def test_a_size_has_the_largest_unit_that_leaves_one(size: int, text: str) -> None:
     assert size_text(size) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("docker.io/library/alpine:3.22", "alpine:3.22"),
+        ("docker.io/alpine", "alpine"),
+        (" index.docker.io/library/alpine:3.22 ", "alpine:3.22"),
+        ("docker.io/owner/app:1", "owner/app:1"),
+        (f"alpine:3.22@sha256:{'a' * 64}", "alpine:3.22"),
+        ("ghcr.io/owner/app:1@sha256:ab", "ghcr.io/owner/app:1"),
+        ("localhost:5000/app", "localhost:5000/app"),
+        ("Mañana:1@x", "Mañana:1@x"),
+        ("", ""),
+    ],
+)
+def test_a_reference_is_short_where_people_write_it_so(text: str, short: str) -> None:
+    assert short_reference(text) == short

@@ -57,11 +57,12 @@ def receiver() -> Iterator[Receiver]:
 
 
 def test_subscriptions_are_added_listed_and_removed(operator: Operator) -> None:
-    options = ["--tag", "1.*", "--tag", "latest", "--format", "slack", "--rebuilt"]
+    options = ["--tag", "1.*", "--tag", "latest", "--format", "slack", "--rebuilt", "--base-moved"]
     id_, secret = operator.subscribe("https://hooks.test/mañana", *options)
 
     assert secret.startswith("whsec_")
-    assert operator.listed() == [f"{id_}  {operator.name}  https://hooks.test/mañana  slack  1.*  latest  rebuilt"]
+    words = [id_, operator.name, "https://hooks.test/mañana", "slack", "1.*", "latest", "rebuilt", "base-moved"]
+    assert operator.listed() == ["  ".join(words)]
     assert operator.notifications("remove", id_).exit_code == 0
     assert operator.listed() == []
 

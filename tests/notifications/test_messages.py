@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from microbadger.image.base_moves import BaseMovedDocument
 from microbadger.image.changes import NO_CHANGES, Changes, change_document, changes_between
 from microbadger.image.documents import BaseDocument, ImageDocument, tags_of
 from microbadger.image.reference import Repository
@@ -366,6 +367,70 @@ def test_tags_whose_version_was_only_rebuilt_are_left_out_by_the_log() -> None:
 
     assert without_rebuilds(changes, change_document(before, after, changes, START)) == NO_CHANGES
     assert without_rebuilds(changes, None) == changes
+
+
+BASE = BaseMovedDocument(
+    Kind="base_moved",
+    Name="docker.io/library/alpine:3.22",
+    OldDigest=f"sha256:{OLD}",
+    NewDigest=f"sha256:{NEW}",
+    MovedAt="2026-11-24T12:00:00Z",
+    Tags=["1.0", "latest"],
+)
+BASE_MOVED = Changes({}, {}, {}, (BASE,))
+
+
+def base_moved(format_: str, *bases: BaseMovedDocument) -> bytes:
+    """Return the message about bases that moved under tags that stayed."""
+    same = image(version(OLD, ["1.0", "latest"]))
+    return message_bytes(announce_changes(same, same, Changes({}, {}, {}, bases or (BASE,)), PAGE), format_)
+
+
+@pytest.mark.parametrize(
+    ("format_", "line"),
+    [
+        ("slack", "• base image alpine:3.22 of 1.0 and latest has moved, aaaaaaaaaaaa → bbbbbbbbbbbb"),
+        ("discord", "• base image alpine:3.22 of 1.0 and latest has moved, aaaaaaaaaaaa → bbbbbbbbbbbb"),
+        ("teams", "• base image alpine:3.22 of 1.0 and latest has moved, aaaaaaaaaaaa → bbbbbbbbbbbb"),
+        ("ntfy", "• base image alpine:3.22 of 1.0 and latest has moved, aaaaaaaaaaaa → bbbbbbbbbbbb"),
+    ],
+)
+def test_people_read_which_base_has_moved_under_which_tags(format_: str, line: str) -> None:
+    sent = base_moved(format_).decode()
+
+    assert line in (sent if format_ == "ntfy" else json.loads(sent).__str__())
+
+
+def test_programs_read_what_the_log_of_changes_says() -> None:
+    data = json.loads(base_moved("json"))["data"]
+
+    assert (data["Tags"], data["BaseMoved"]) == ([], [BASE])
+
+
+def test_the_message_that_subscribers_always_got_names_no_base() -> None:
+    assert json.loads(base_moved("microbadger")) == {
+        "text": f"MicroBadger: Docker Hub image example/web has changed {PAGE}",
+        "image_name": "example/web",
+        "new_tags": [],
+        "changed_tags": [],
+        "deleted_tags": [],
+    }
+
+
+@pytest.mark.parametrize("format_", ["slack", "discord", "teams", "ntfy", "json"])
+def test_a_message_about_very_many_bases_is_bounded_and_says_so(format_: str) -> None:
+    many = [BaseMovedDocument({**BASE, "Name": f"{number}<@here>" + "x" * 1000}) for number in range(50)]
+    sent = base_moved(format_, *many)
+
+    assert len(sent) < 16 * 1024
+    assert format_ == "json" or b"and 45 more" in sent
+
+
+@pytest.mark.parametrize(("patterns", "tags"), [([], ["1.0", "latest"]), (["1.*"], ["1.0"]), (["2.*"], None)])
+def test_patterns_choose_the_tags_of_a_base(patterns: list[str], tags: list[str] | None) -> None:
+    chosen = matching(BASE_MOVED, patterns).base_moved
+
+    assert [move["Tags"] for move in chosen] == ([] if tags is None else [tags])
 
 
 def test_no_change_fits_no_pattern() -> None:

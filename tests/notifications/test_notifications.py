@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from microbadger.image.base_moves import BaseMovedDocument
 from microbadger.image.changes import NO_CHANGES, Changes
 from microbadger.notifications.messages import FORMATS
 from microbadger.notifications.outbox import Attempt, Message
@@ -19,6 +20,13 @@ from tests.notifications.bench import PAGE, SHAS, Bench, Postman, image_at
 from tests.running_service import ROOT
 
 URL = "https://hooks.test/mañana"
+BASE = BaseMovedDocument(
+    Kind="base_moved",
+    Name="alpine:3.22",
+    NewDigest=f"sha256:{SHAS[1]}",
+    MovedAt="2026-11-24T12:00:00Z",
+    Tags=["latest"],
+)
 MOVED = Changes({}, {"latest": SHAS[1]}, {})
 
 ANNOUNCE_AND_HANG = """
@@ -71,6 +79,22 @@ def test_a_change_that_was_announced_survives_a_restart(
     ((receiver, message),) = postman.sent
     assert receiver.id == subscription.id
     assert "example/web" in f"{message.body} {message.headers}"
+
+
+@pytest.mark.parametrize(("wants", "count"), [(True, 2), (False, 1)])
+def test_a_base_that_moved_is_announced_to_those_who_want_it(
+    bench: Bench, postman: Postman, wants: bool, count: int
+) -> None:
+    subscription = bench.subscribe(format="json", wants_base_moved=wants)
+    same, base = image_at(SHAS[0]), BASE
+    with bench.database.write(durable=True) as connection:
+        bench.notifications.announce(connection, same, same, Changes({}, {}, {}, (base,)))
+        both = Changes({}, {"latest": SHAS[1]}, {}, (base,))
+        bench.notifications.announce(connection, same, image_at(SHAS[1]), both)
+    bench.deliver()
+
+    sent = bodies(postman, subscription)
+    assert [("BaseMoved" in body["data"]) for body in sent] == [wants] * count
 
 
 def test_the_message_leads_to_the_page_of_the_image(bench: Bench, postman: Postman) -> None:

@@ -6,7 +6,8 @@ import pytest
 from werkzeug.wrappers import Request, Response
 
 from microbadger.http.client import Answer
-from microbadger.image.manifest import Descriptor, Manifest, digest_of, parse_manifest
+from microbadger.image.descriptors import Descriptor, digest_of
+from microbadger.image.manifest import Manifest, parse_manifest
 from microbadger.image.reference import Repository
 from microbadger.registry.client import Registry
 from microbadger.registry.credentials import Credential

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from microbadger.image.manifest import Descriptor
+from microbadger.image.descriptors import Descriptor
 from microbadger.image.reference import Repository
 from microbadger.registry.errors import (
     BadAnswer,

@@ -9,14 +9,10 @@ from werkzeug.wrappers import Request as Asked
 from werkzeug.wrappers import Response
 
 from microbadger.http.client import Answer, Network
+from microbadger.image.configs import parse_config
+from microbadger.image.descriptors import Descriptor, digest_of
 from microbadger.image.errors import InvalidManifest
-from microbadger.image.manifest import (
-    Descriptor,
-    Manifest,
-    digest_of,
-    parse_config,
-    parse_manifest,
-)
+from microbadger.image.manifest import Manifest, parse_manifest
 from microbadger.image.reference import Repository, is_tag
 from microbadger.registry.credentials import Credential
 from microbadger.registry.errors import BadAnswer, Denied, NotFound, Refused, RegistryError, Unreachable

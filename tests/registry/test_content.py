@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
-from microbadger.image.manifest import digest_of
+from microbadger.image.descriptors import digest_of
 from microbadger.registry.content import Content
 from microbadger.store.database import Database, StoreError
 from microbadger.store.tables import CONTENT

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from werkzeug.wrappers import Response
 
 from microbadger.http.client import Answer, Network
+from microbadger.image.descriptors import digest_of
 from microbadger.image.documents import HubDetails, document_bytes, format_time
-from microbadger.image.manifest import OCI_INDEX, OCI_MANIFEST, digest_of
+from microbadger.image.manifest import OCI_INDEX, OCI_MANIFEST
 from microbadger.image.reference import Repository, is_digest, is_tag
 from microbadger.registry.docker_hub import DockerHub, HubImage, HubTag, HubTags, parse_details, parse_tags_page
 from microbadger.registry.errors import RateLimited

@@ -13,16 +13,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from microbadger.image.configs import Config, parse_config
 from microbadger.image.manifest import (
     DOCKER_INDEX,
     DOCKER_MANIFEST,
     OCI_INDEX,
     OCI_MANIFEST,
-    Config,
     Index,
     Manifest,
     layer_steps,
-    parse_config,
     parse_manifest,
 )
 from microbadger.image.reference import Repository

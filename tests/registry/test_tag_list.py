@@ -6,7 +6,7 @@ import pytest
 from werkzeug.wrappers import Request, Response
 
 from microbadger.http.client import Answer
-from microbadger.image.manifest import digest_of
+from microbadger.image.descriptors import digest_of
 from microbadger.image.reference import Repository
 from microbadger.registry.errors import BadAnswer, Denied, NotFound, RateLimited, RegistryError, Unreachable
 from microbadger.registry.remote import RemoteRepository

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from microbadger.image.base_moves import BaseMovedDocument
 from microbadger.image.changes import ChangeDocument
 from microbadger.image.documents import VersionDocument
 from microbadger.site.change_rows import ROWS_SHOWN
@@ -62,6 +63,20 @@ def test_a_row_calls_a_rebuild_one() -> None:
     assert "latest rebuilt without change from" in words(change("latest", Kind="rebuilt"))
 
 
+def test_a_row_names_a_base_that_moved_with_the_tags_under_which_it_did() -> None:
+    base = BaseMovedDocument(
+        Kind="base_moved",
+        Name="docker.io/library/alpine:3.22",
+        OldDigest=OLD["Digest"],
+        NewDigest=NEW["Digest"],
+        MovedAt="2026-11-20T10:00:00Z",
+        Tags=["1.0"],
+    )
+    text = words({**change(), "BaseMoved": [base]})
+
+    assert f"1.0 base image alpine:3.22 has moved from {OLD['SHA'][:12]} to {NEW['SHA'][:12]}" in text
+
+
 def test_a_long_difference_is_shortened() -> None:
     labels = {f"label{number:02}": {"New": "x"} for number in range(20)}
     text = words(change("latest", Difference={"Labels": labels}))
@@ -112,7 +127,7 @@ def test_what_strangers_write_is_text(hostile: str) -> None:
     page = page_of(change("latest", OldTags=[hostile], Difference=differs))
 
     assert page.text.count(hostile) == 3
-    assert len(page.all("script")) == 1
+    assert len(page.all("script")) == 2
     assert not page.all("img") or all("onerror" not in attributes for attributes in page.all("img"))
 
 

@@ -4,6 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from microbadger.image.base_moves import BaseMovedDocument
 from microbadger.image.changes import ChangeDocument
 from microbadger.site.atom_feed import feed
 from microbadger.site.feed_filters import KINDS, feed_of_all, filtered_feed
@@ -49,6 +50,50 @@ def test_a_feed_of_some_tags_has_only_those(tags: str, titles: list[str]) -> Non
 )
 def test_a_feed_of_some_kinds_has_only_those(kinds: list[str], times: list[int]) -> None:
     assert texts(part("", *kinds), "updated") == [f"2026-11-20T12:0{minute}:00Z" for minute in times]
+
+
+BASE = BaseMovedDocument(
+    Kind="base_moved",
+    Name="docker.io/library/alpine:3.22",
+    OldDigest="sha256:" + "1" * 64,
+    NewDigest="sha256:" + "2" * 64,
+    MovedAt="2026-11-20T12:04:00Z",
+    Tags=["1.3", "latest"],
+)
+
+
+def with_base(change: ChangeDocument) -> ChangeDocument:
+    return {**change, "BaseMoved": [BASE]}
+
+
+@pytest.mark.parametrize(
+    ("tags", "kinds", "titles"),
+    [
+        ("", [], ["edge moved to sha256:cccccccccccc, base image alpine:3.22 has moved"]),
+        ("", ["base_moved"], ["base image alpine:3.22 has moved"]),
+        ("", ["moved"], ["edge moved to sha256:cccccccccccc"]),
+        ("1.*", [], ["base image alpine:3.22 has moved"]),
+        ("2.*", [], []),
+    ],
+)
+def test_a_base_that_moved_is_a_kind_of_change(tags: str, kinds: list[str], titles: list[str]) -> None:
+    content = filtered_feed(log(with_base(MOVED)), tags.split(), kinds or KINDS, BASE_URL)
+
+    assert texts(content, "title") == titles
+
+
+def test_a_base_is_shown_with_the_tags_that_were_asked_for() -> None:
+    content = filtered_feed(log(with_base(MOVED)), ["1.*"], KINDS, BASE_URL)
+
+    old, new = BASE["OldDigest"], BASE["NewDigest"]
+    assert texts(content, "content") == [f"alpine:3.22, the base image of 1.3, moved from {old} to {new}."]
+
+
+def test_an_entry_is_known_by_the_bases_that_moved_only_if_there_are_some() -> None:
+    def ids(change: ChangeDocument) -> list[str]:
+        return texts(feed(log(change), BASE_URL), "id")
+
+    assert ids(MOVED) == ids({**MOVED, "BaseMoved": []}) != ids(with_base(MOVED))
 
 
 def test_a_rebuilt_tag_did_not_move() -> None:

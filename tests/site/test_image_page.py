@@ -23,6 +23,7 @@ from microbadger.site.image_page import image_page, layer_rows
 from microbadger.site.markup import FORMATS, badge_link
 from microbadger.site.options import SiteOptions
 from microbadger.site.templating import visible
+from tests.site.claims_document import claiming
 from tests.site.images import UPDATED_AT, WEB, image_of, layer, version
 from tests.site.page import Page
 
@@ -215,7 +216,7 @@ def test_whatever_strangers_write_stays_text(labels: dict[str, str], command: st
     image["Description"] = description
     current = version("1.0", Labels=labels, Annotations=labels, Layers=[layer(command, 5)])
     page = Page(image_page(image, version=current, changes=[], site=SITE))
-    assert len(page.all("script")) == 1
+    assert len(page.all("script")) == 2
     assert all(url.startswith(("/", "#", "https://")) for url in page.values("href"))
     assert visible(page.text) == page.text
 
@@ -383,7 +384,7 @@ def test_the_service_offers_a_webhook_and_other_styles() -> None:
 
 def test_every_badge_and_every_format_is_offered_by_name() -> None:
     page = page_of(version("1.0"))
-    assert [li["data-type"] for li in page.all("li") if "data-type" in li] == list(BADGE_TYPES)
+    assert {li["data-type"] for li in page.all("li") if "data-type" in li} == {*BADGE_TYPES}
     assert [option["value"] for option in page.all("option") if option.get("value")] == list(FORMATS)
     for badge_type in BADGE_TYPES:
         assert FORMATS["markdown"](badge_link(BASE, WEB, badge_type)) in page.text
@@ -415,3 +416,121 @@ def test_the_current_version_is_the_first_choice_and_every_tag_another() -> None
     for tag in ("2", "latest", "1.0", "1"):
         assert f"{tag}\n" in page.text
     assert {"value": ""} in page.all("option")
+
+
+def section(page: bytes, name: str) -> Page:
+    """Return one section of a page."""
+    begin = page.index(f'<section id="{name}"'.encode())
+    return Page(page[begin : page.index(b"</section>", begin) + len(b"</section>")])
+
+
+def part_of(name: str, current: VersionDocument) -> Page:
+    return section(image_page(image_of(current), version=current, changes=[], site=SITE), name)
+
+
+def test_the_configuration_is_in_words() -> None:
+    words = part_of("configuration", claiming("1.0")).words
+    for text in (
+        "For linux/amd64.",
+        "User root given as 0:0",
+        "Command nginx -g 'daemon off;'",
+        "Ports 443 (TCP), 53 (UDP), 8000 to 8010 (TCP)",
+        "every 30 seconds, timeout 5 seconds, 3 retries, after a start period of 1 minute",
+        "Stop signal SIGQUIT asks it to quit",
+        "Environment Name Value PATH /usr/local/bin:/bin MODE fast EMPTY LONG",
+        "GREETING señor",
+    ):
+        assert text in words
+
+
+def test_a_config_that_says_nothing_runs_as_root() -> None:
+    page = part_of("configuration", version("1.0", Config={}))
+    assert page.words == "Configuration User root the image names no user"
+
+
+def test_a_config_that_was_not_read_is_not_known() -> None:
+    assert part_of("configuration", version("1.0")).words == "Configuration Not known."
+
+
+def test_of_a_private_image_it_has_the_names_of_variables_and_says_why() -> None:
+    page = part_of("configuration", version("1.0", Config={"Env": ["TOKEN", "MODE"]}))
+    why = "Values can be secrets: of a private image, only the names of variables are published."
+    assert page.words.endswith(f"Environment Name TOKEN MODE {why}")
+    assert len(page.all("td")) == 0
+
+
+@pytest.mark.parametrize(("count", "said"), [(200, ""), (203, " 3 more variables are in the JSON.")])
+def test_of_many_variables_two_hundred_are_shown(count: int, said: str) -> None:
+    page = part_of("configuration", version("1.0", Config={"Env": [f"V{number}=x" for number in range(count)]}))
+    assert page.words.endswith(f"V199 x{said}")
+
+
+def test_where_an_image_comes_from_is_a_claim_with_dates_that_stay_true() -> None:
+    words = part_of("origin", claiming("1.0")).words
+    for text in (
+        "This is what those who pushed the image claim. It is not checked here.",
+        "The labels and the provenance name different commits.",
+        "Not all of this could be read: The registry limits pulls.",
+        "alpine:3.22 0123456789ab outdated the tag moved 20 November 2026 or earlier",
+        "GitHub Actions",
+        "the labels name c0ffee",
+        "started 20 November 2026 finished 20 November 2026",
+        "and 11 more",
+        "SPDX 2.3 214 packages MIT (120), Apache-2.0 (40), GPL-2.0-only (20), BSD-3-Clause (9), Zlib (4) and 2 others",
+        "cosign made 20 November 2026 notation",
+        "End of life 30 November 2027",
+    ):
+        assert text in words
+    assert not any(word in words.lower() for word in ("verified", "trusted", "level"))
+
+
+def test_an_image_of_which_nothing_is_claimed_says_so() -> None:
+    words = part_of("origin", version("1.0", Signatures=[])).words
+    assert words.endswith("Base image not given Provenance none SBOM none Signatures none")
+
+
+def test_a_version_that_was_not_read_has_neither_configuration_nor_claims() -> None:
+    page = page_of(version("1.0", Unread="it could not be read", Config={}))
+    assert {"configuration", "origin"} & set(page.values("id")) == set()
+    assert {"#configuration", "#origin"} & set(page.values("href")) == set()
+
+
+def test_configuration_and_claims_can_be_jumped_to() -> None:
+    page = page_of(version("1.0"))
+    assert {"#configuration", "#origin"} <= set(page.values("href"))
+    assert {"configuration", "origin"} <= set(page.values("id"))
+
+
+def test_the_page_about_a_tag_has_the_configuration_and_the_base_of_its_version() -> None:
+    old = version("1.0", Config={"User": "app"}, Base={"Name": "debian:12"}, Created="2026-01-01T00:00:00Z")
+    page = tag_page("1.0", claiming("2.0", "latest"), old)
+    assert "User app" in page.words
+    assert "debian:12" in page.words
+    assert "alpine:3.22" not in page.words
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_configs_and_claims_are_shown_as_text(text: str) -> None:
+    words = ("PredicateType", "Builder", "BuilderName", "Commit", "Dockerfile", "Source", "Invocation", "Unread")
+    hostile = claiming(
+        "1.0",
+        Config={
+            **dict.fromkeys(("User", "WorkingDir", "StopSignal"), text),
+            **{name: [text, text] for name in ("Entrypoint", "Cmd", "ExposedPorts", "Volumes")},
+            "Env": [f"{text}={text}", text],
+            "Healthcheck": {"Test": [text, text]},
+        },
+        Base={"Name": text, "State": "unknown"},
+        Provenance={**dict.fromkeys(words, text), "Inputs": [{"URI": text, "Digest": text}], "Differs": [text]},
+        SBOM={"Format": text, "FormatVersion": text, "Licenses": {text: 1}, "Unread": text},
+        Signatures=[{"Kind": text}],
+        UnreadClaims=text,
+        Source=text,
+    )
+    page, clean = page_of(hostile), page_of(claiming("1.0"))
+    assert [name for name, _ in page.elements if name in ("script", "img")] == [
+        name for name, _ in clean.elements if name in ("script", "img")
+    ]
+    assert all(url.startswith(("/", "#", "https://")) for url in page.values("href"))
+    assert visible(page.text) == page.text
+    assert len(page.text) < 150_000

@@ -17,8 +17,8 @@ from werkzeug.test import TestResponse
 
 from microbadger.badges.svg import STYLES
 from microbadger.badges.text import BADGE_TYPES
+from microbadger.image import base_moves, comparisons, differences, documents, history, release_documents
 from microbadger.image import changes as change_log
-from microbadger.image import comparisons, differences, documents, history, release_documents
 from microbadger.image.changes import Changes
 from microbadger.image.reference import InvalidReference, Reference, Repository
 from microbadger.notifications import outbox as notification_outbox
@@ -92,6 +92,9 @@ ASKS = {
     "trackImage 422 application/json": Ask(body={"Tags": "1.0"}),
     "untrackImage 422 application/json": Ask({"image": "alpine"}),
     "getVersion 404 application/json": Ask({"sha": "0" * 64}),
+    "getPage 301": Ask({"image": "Example/Web"}),
+    "getBadge 301": Ask({"image": "Example/Web"}),
+    "getBadgeEndpoint 301": Ask({"image": "Example/Web"}),
     "getFeed 400 text/plain": Ask(query={"kind": "renamed"}),
     "getBadge 400 text/plain": Ask({"type": "wrong"}),
     "getBadgeEndpoint 400 text/plain": Ask({"type": "wrong"}),
@@ -229,7 +232,7 @@ def test_every_route_for_programs_is_described(read_only: World) -> None:
     matched = {(address.match(path, method)[0], method) for path, method in asked}
 
     left = {route for route in routes - matched if route[1] not in ("HEAD", "OPTIONS")}
-    assert left == {("site.home", "GET"), ("api.page", "GET"), ("redirects.from_shields", "GET")}
+    assert left == {("site.home", "GET"), ("api.page", "GET"), ("redirects.to_successor", "GET")}
 
 
 @pytest.mark.parametrize(
@@ -254,6 +257,7 @@ def test_every_route_for_programs_is_described(read_only: World) -> None:
         ("NewTag", change_log.NewTagDocument),
         ("ChangedTag", change_log.ChangedTagDocument),
         ("DeletedTag", change_log.DeletedTagDocument),
+        ("BaseMoved", base_moves.BaseMovedDocument),
         ("History", history.HistoryDocument),
         ("Series", history.SeriesDocument),
         ("Point", history.PointDocument),

@@ -72,6 +72,14 @@ class OldImage:
     latest_version: str
 
 
+@dataclass(frozen=True)
+class OldList:
+    current_page: int
+    page_count: int
+    image_count: int
+    images: list[str]
+
+
 class OldClient:
     """What programs did with the old service."""
 
@@ -93,10 +101,16 @@ class OldClient:
         found = json.loads(self._ask("GET", f"{self._url}/v1/images/search/{term}")[1])
         return _list(found, "Images", str)
 
-    def images(self, page: int) -> tuple[list[str], int]:
-        """Return the names on a page of the list, and how many pages there are."""
-        document = json.loads(self._ask("GET", f"{self._url}/v1/images?query=recent&page={page}")[1])
-        return [image["ImageName"] for image in _list(document, "Images", dict)], _value(document, "PageCount", int)
+    def images(self, query: str, page: object = 1) -> OldList:
+        """Return a page of a list of images."""
+        document = json.loads(self._ask("GET", f"{self._url}/v1/images?query={query}&page={page}")[1])
+        return read_list(document)
+
+    def badge_counts(self) -> tuple[int, int]:
+        """Return how many badges there are on Docker Hub, and of how many images."""
+        document = json.loads(self._ask("GET", f"{self._url}/v1/badges/counts")[1])
+        count = _value(document, "docker_hub", dict)
+        return _value(count, "badges", int), _value(count, "images", int)
 
     def refresh(self, image: OldImage) -> bool:
         """Tell the service that an image was pushed, as everybody's CI did: ``curl -X POST`` with no body."""
@@ -122,6 +136,11 @@ def read_image(document: Mapping[str, Any]) -> OldImage:
         labels=_value(document, "Labels", dict),
         latest_version=_value(document, "LatestVersion", str),
     )
+
+
+def read_list(document: Mapping[str, Any]) -> OldList:
+    page, pages, images = (_value(document, name, int) for name in ("CurrentPage", "PageCount", "ImageCount"))
+    return OldList(page, pages, images, _list(document, "Images", str))
 
 
 def read_version(document: Mapping[str, Any]) -> OldVersion:

@@ -83,8 +83,8 @@ def test_a_query_that_means_nothing_is_ignored(client: FlaskClient) -> None:
         ("tag=", "'' is not a tag pattern: write 1.2, 1.* or v[0-9]*, and !*-rc* to leave tags out."),
         ("tag=[z-a]", "No tag fits the pattern '[z-a]'."),
         ("tag=1.*&tag=!*", "The tag patterns choose no tag: those with ! exclude all that the others choose."),
-        ("kind=", "'' is not a kind of change: it is one of new, moved, rebuilt, deleted."),
-        ("kind=new,Moved", "'Moved' is not a kind of change: it is one of new, moved, rebuilt, deleted."),
+        ("kind=", "'' is not a kind of change: it is one of new, moved, rebuilt, deleted, base_moved."),
+        ("kind=new,Moved", "'Moved' is not a kind of change: it is one of new, moved, rebuilt, deleted, base_moved."),
         ("&".join(["tag=1"] * 11), "There can be 10 tag patterns at most."),
     ],
 )

@@ -74,6 +74,7 @@ def test_a_notification_is_created_and_read(client: FlaskClient) -> None:
         "Format": "microbadger",
         "Enabled": True,
         "Rebuilt": False,
+        "BaseMoved": False,
         "HasAuthorization": False,
         "Waiting": 0,
         "Parked": 0,
@@ -82,7 +83,7 @@ def test_a_notification_is_created_and_read(client: FlaskClient) -> None:
 
 
 def test_everything_can_be_chosen(client: FlaskClient) -> None:
-    chosen = {"Tags": ["1.*", "latest"], "Format": "slack", "Enabled": False, "Rebuilt": True}
+    chosen = {"Tags": ["1.*", "latest"], "Format": "slack", "Enabled": False, "Rebuilt": True, "BaseMoved": True}
 
     created = create(client, **chosen)
 
@@ -245,6 +246,7 @@ def test_a_body_that_makes_no_sense_is_explained(client: FlaskClient, body: byte
         {"WebhookURL": ["x"]},
         {"ImageName": None},
         {"Rebuilt": "yes"},
+        {"BaseMoved": "yes"},
         {"ID": "x"},
         {"Secret": "x"},
     ],

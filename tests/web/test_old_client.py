@@ -1,5 +1,6 @@
 """A program that was written for the old service reads ours: the names, their order, and what may be missing."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -8,10 +9,22 @@ from typing import Any
 import pytest
 import requests
 
+from microbadger.badges.text import BADGE_TYPES
 from tests.fakes.docker_hub import FakeHub
 from tests.fakes.registry import FakeImage, FakeRegistry, image
 from tests.web.bench import BASE_URL, Bench
-from tests.web.old_client import IMAGE_FIELDS, LAYER_FIELDS, VERSION_FIELDS, OldClient, OldImage, OldLayer
+from tests.web.old_client import (
+    IMAGE_FIELDS,
+    LAYER_FIELDS,
+    VERSION_FIELDS,
+    OldClient,
+    OldImage,
+    OldLayer,
+    OldList,
+    read_image,
+    read_list,
+    read_version,
+)
 from tests.web.world import running
 
 COMMIT = "1a2b3c4d5e6f78901a2b3c4d5e6f78901a2b3c4d"
@@ -34,7 +47,10 @@ class Service:
         return OldClient(self.url, self.ask)
 
     def ask(self, method: str, address: str) -> tuple[int, str]:
-        answer = requests.request(method, address.replace(BASE_URL, self.url), timeout=10)
+        prepared = requests.Request(method, address.replace(BASE_URL, self.url)).prepare()
+        prepared.method = method  # which requests writes in upper case
+        with requests.Session() as session:
+            answer = session.send(prepared, timeout=10)
         return answer.status_code, answer.text
 
     def document(self, path: str) -> dict[str, Any]:
@@ -75,7 +91,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def helm_chart() -> FakeImage:
-    chart = image(created=None)
+    chart = image(created=None, layers=())
     return FakeImage(chart.raw.replace(b"vnd.oci.image.config.v1", b"vnd.cncf.helm.config.v1"), chart.media_type)
 
 
@@ -87,7 +103,7 @@ def web(service: Service) -> OldImage:
 
 
 def chart_name(service: Service) -> str:
-    names, _ = service.client.images(1)
+    names = service.client.images("labelschema").images
     return next(name for name in names if name.endswith("team/chart"))
 
 
@@ -151,10 +167,43 @@ def test_it_searches(service: Service, term: str, names: list[str]) -> None:
 
 
 def test_it_reads_the_list(service: Service) -> None:
-    names, pages = service.client.images(1)
+    names = [chart_name(service), "library/alpine", "example/web"]
 
-    assert (names, pages) == ([chart_name(service), "alpine", "example/web"], 1)
-    assert service.client.images(2) == ([], 1)
+    assert service.client.images("labelschema") == OldList(1, 1, 3, names)
+    assert service.client.images("labelschema", 2) == OldList(2, 1, 3, [])
+
+
+@pytest.mark.parametrize(("query", "first"), [("recent", 0), ("featured", 2), ("labelschema", 0), ("other", 0)])
+def test_it_reads_every_list_as_names(service: Service, query: str, first: int) -> None:
+    names = [chart_name(service), "library/alpine", "example/web"]
+
+    listed = service.client.images(query)
+
+    assert listed.images[0] == names[first]
+    assert sorted(listed.images) == sorted(names)
+
+
+@pytest.mark.parametrize("page", ["0", "-1", "x", "", "99999999999999999999"])
+def test_a_page_that_is_none_is_the_first(service: Service, page: str) -> None:
+    assert service.client.images("labelschema", page) == service.client.images("labelschema")
+
+
+def test_it_reads_how_many_badges_there_are_on_docker_hub(service: Service) -> None:
+    assert service.client.badge_counts() == (2 * len(BADGE_TYPES), 2)
+
+
+@pytest.mark.parametrize("path", ["images/example/unknown", "images/example/web/version/0", "me", "favourites/", "x"])
+def test_it_survives_the_answer_that_there_is_nothing(service: Service, path: str) -> None:
+    status, text = service.ask("GET", f"{service.url}/v1/{path}")
+    document = json.loads(text)
+
+    assert status == 404
+    assert (read_image(document).versions, read_version(document).layers, read_list(document).images) == ([], [], [])
+
+
+@pytest.mark.parametrize("method", ["post", "Post", "POST"])
+def test_it_posts_the_webhook_in_any_case(service: Service, web: OldImage, method: str) -> None:
+    assert service.ask(method, web.webhook_url) == (200, "OK")
 
 
 def test_it_posts_the_webhook(service: Service, web: OldImage) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app import create_app
 from microbadger.settings import Settings
-from microbadger.web.redirects import badge_path, single_slashes
+from microbadger.web.redirects import single_slashes, tidied
 from tests.running_service import RunningService
 
 BADGES = "/badges"
@@ -63,6 +63,17 @@ def asked(host: str, target: str, method: str = "GET") -> tuple[int, str | None]
         ("/v1//images/example/web", "/v1/images/example/web"),
         ("/images//%5Cevil.example", "/images/%5Cevil.example"),
         ("/images//evil.example", "/images/evil.example"),
+        ("/images/Example/Web", "/images/example/web"),
+        ("/images/Example/Web:V1/", "/images/example/web:V1"),
+        ("/badges/size/example/WEB:V1.svg?style=flat", "/badges/size/example/web:V1.svg?style=flat"),
+        ("/badges/size/example/web.svg/?style=flat", "/badges/size/example/web.svg?style=flat"),
+        ("/badges/size/GHCR.io/Example/web.json", "/badges/size/ghcr.io/example/web.json"),
+        ("/image/example/web/", "/images/example/web"),
+        ("/registry/docker/images/example/web:1.0", "/images/example/web:1.0"),
+        ("/labels", "/"),
+        ("/about/", "/"),
+        ("/imagelayers/?images=example/web:1.0", "/images/example/web:1.0"),
+        ("/docker/v/example/web/?label=%C3%A9+a%22", f"{BADGES}/version/example/web.svg?label=%C3%A9+a%22"),
         ("/microbadger/image-size/example/web", f"{BADGES}/size/example/web.svg"),
         ("/microbadger/image-size/example/web.svg", f"{BADGES}/size/example/web.svg"),
         ("/microbadger/image-size/example/web/1.2", f"{BADGES}/size/example/web:1.2.svg"),
@@ -118,10 +129,24 @@ def test_who_follows_an_old_address_finds_a_badge(app: Flask, method: str) -> No
         "/microbadger/layers/ma%C3%B1ana/web",
         "/microbadger/layers/example/web%0D%0ASet-Cookie:x",
         "/microbadger/layers/example/web%0A",
-        "/microbadger/layers/example/web:1.0",
+        "/microbadger/layers/example/web:1.0/1.0",
         "/microbadger/layers/example/web/-x",
         "/microbadger/layers/a/b/c/d",
         "/microbadger/stars/example/web",
+        "/docker",
+        "/docker/automated/example/web",
+        "/docker/size/example",
+        "/docker/size/ma%C3%B1ana/web",
+        "/docker/size/a/b/c/d/e/f",
+        "/docker/size/%5C%5Cevil.example/web",
+        "/image/../images/example/web",
+        "/image/%2F%2Fevil.example",
+        "/imagelayers/?images=//evil.example",
+        "/imagelayers/?images=https://evil.example",
+        "/ghcr-badge/size",
+        "/ghcr-badge/example/web/develop_tag",
+        "/registry/docker/images/..",
+        "/badges/size/MA%C3%91ANA.json/x",
     ],
 )
 def test_a_hostile_address_leads_nowhere(host: str, target: str) -> None:
@@ -130,7 +155,8 @@ def test_a_hostile_address_leads_nowhere(host: str, target: str) -> None:
 
 @given(st.text("/\\.:@?#%\t\r\nae_é\u202e") | st.text())
 def test_no_address_leads_to_another_host(app: Flask, text: str) -> None:
-    for path in (text, f"/{text}", f"//images/{text}", f"/microbadger/layers/{text}"):
+    for start in ("", "/", "//images/", "/microbadger/layers/", "/image/", "/docker/v/"):
+        path = f"{start}{text}"
         path_info = path.encode("utf-8", "replace").decode("latin-1")
         answer = app.test_client().get(environ_overrides={"PATH_INFO": path_info})
 
@@ -139,11 +165,17 @@ def test_no_address_leads_to_another_host(app: Flask, text: str) -> None:
 
 
 @given(st.text())
-def test_what_is_made_of_an_old_address_is_a_path_or_nothing(text: str) -> None:
-    merged, badge = single_slashes(text), badge_path("layers", text)
+def test_a_path_without_slashes_too_many_has_none(text: str) -> None:
+    merged = single_slashes(text)
 
     assert merged is None or "//" not in merged
-    assert badge is None or badge.startswith("badges/layers/")
+
+
+@given(st.sampled_from(["/badges/size/", "/images/"]), st.text("AbC/:._-") | st.text())
+def test_a_tidied_path_differs_in_nothing_else_and_stays_as_it_is(start: str, text: str) -> None:
+    found = tidied(f"{start}{text}.svg/")
+
+    assert found is None or (found.lower() == f"{start}{text}.svg".lower() and tidied(found) is None)
 
 
 def test_a_webhook_is_not_redirected_for_its_body_would_be_lost(host: str) -> None:

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from werkzeug.wrappers import Response
 
 from microbadger.badges.text import BADGE_TYPES
-from tests.fakes.registry import FakeRegistry, image
+from tests.fakes.registry import FakeRegistry, image, index
 from tests.running_service import badge_text
 from tests.web.bench import Bench
 
@@ -59,7 +59,7 @@ def client(bench: Bench) -> FlaskClient:
     ],
 )
 def test_a_badge_is_always_a_picture(client: FlaskClient, path: str, text: str) -> None:
-    answer = client.get(f"/badges/{path}")
+    answer = client.get(f"/badges/{path}", follow_redirects=True)
 
     assert (answer.status_code, answer.mimetype) == (200, "image/svg+xml")
     assert badge_text(answer.data) == text
@@ -150,6 +150,64 @@ def test_the_endpoint_of_a_badge_counts_pre_releases_too(tmp_path: Path) -> None
 
         assert answer.get_json()["message"] == "1.1.0-rc1 available"
         assert "max-age=300" in answer.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        ("image/alpine.svg?platform=linux/amd64", "1.0 KiB: 1 layer"),
+        ("image/alpine.svg?platform=linux/arm64", "2.0 KiB: 2 layers"),
+        ("image/alpine.svg?platform=arm64", "2.0 KiB: 2 layers"),
+        ("image/alpine.svg?platform=linux/arm64/v8", "2.0 KiB: 2 layers"),
+        ("image/alpine.svg?platform=linux/amd64/v3", "linux/amd64/v3: not found"),
+        ("image/alpine.svg?platform=/", "/: not found"),
+        ("image/alpine:3.20.svg?platform=Linux/ARM64", "2.0 KiB: 2 layers"),
+        ("size/alpine.svg?platform=linux/arm", "size: 3.0 KiB"),
+        ("size/alpine.svg?platform=linux/arm/v7", "size: 3.0 KiB"),
+        ("size/alpine.svg?platform=linux/arm/v6", "linux/arm/v6: not found"),
+        ("platforms/alpine.svg?platform=linux/arm/v7", "platforms: linux/arm/v7"),
+        ("user/alpine.svg?platform=linux/arm64", "user: app"),
+        ("user/alpine.svg?platform=linux/amd64", "user: root"),
+        ("license/alpine.svg?platform=linux/arm64", "license: MIT"),
+        ("license/alpine.svg?platform=linux/amd64", "license: not given"),
+        ("created/alpine.svg?platform=linux/arm64", "created: 2026-11-21"),
+        ("version/alpine.svg?platform=linux/arm64", "version: 3.20"),
+        ("size/alpine.svg?platform=linux/s390x&label=x", "x: not found"),
+        (f"size/alpine.svg?platform={'x' * 100}", f"{'x' * 59}…: not found"),
+        ("size/alpine.svg?platform=", "size: 1.0 KiB"),
+        ("size/alpine:nope.svg?platform=linux/arm64", "nope: not found"),
+        ("size/example/unread.svg?platform=linux/arm64", "size: pending"),
+    ],
+)
+def test_a_badge_shows_the_platform_that_the_query_names(tmp_path: Path, address: str, text: str) -> None:
+    arm = {"User": "app", "Labels": {"org.opencontainers.image.licenses": "MIT"}}
+    with FakeRegistry() as fake:
+        platforms = [
+            image(layers=[1024]),
+            image(layers=[1024] * 2, architecture="arm64", config={"config": arm}, created="2026-11-21T00:00:00Z"),
+            image(layers=[1024] * 3, architecture="arm", variant="v7"),
+        ]
+        fake.push("library/alpine", "3.20", index(*platforms))
+        bench = Bench(tmp_path, "alpine example/unread", fake)
+        bench.refresh("alpine")
+        bench.client.get(f"/badges/{address.partition('?')[0]}")
+        before = bench.files()
+
+        answer = bench.client.get(f"/badges/{address}")
+
+        assert badge_text(answer.data) == text
+        assert bench.files() == before
+
+
+def test_a_badge_of_an_image_with_one_platform_has_its_labels(tmp_path: Path) -> None:
+    with FakeRegistry() as fake:
+        fake.push("library/alpine", "3.20", image(labels={"org.opencontainers.image.licenses": "MIT"}))
+        bench = Bench(tmp_path, "alpine", fake)
+        bench.refresh()
+
+        answer = bench.client.get("/badges/license/alpine.svg?platform=linux/amd64")
+
+        assert badge_text(answer.data) == "license: MIT"
 
 
 def test_a_badge_that_is_not_found_has_a_style_too(client: FlaskClient) -> None:

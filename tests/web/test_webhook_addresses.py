@@ -14,11 +14,12 @@ from tests.web.bench import Bench
 SEVERAL = ("a", "b", "latest")
 DIGEST = f"sha256:{'a' * 64}"
 OLD, OTHER_OLD, SLASHED = "1f_AbD-x0cSHtyVz5ZkLm8PqRw4=", "ZZbbCCddEEffGGhhIIjjKKllMM4=", "a+b/CD/ef12="
+OFFICIAL_OLD = "KToFO4mXwId81ddvWhWdxivWAHU="
 LINES = f"""\
 example/web private hook={OLD}
 example/web:1.0 hook={OTHER_OLD}
 example/api hook={SLASHED}
-alpine
+alpine hook={OFFICIAL_OLD}
 """
 
 
@@ -122,12 +123,18 @@ def test_a_tag_without_an_image_means_nothing_to_the_webhook_of_all_images(bench
         (f"example/api/{SLASHED}", [("example/api", "")]),
         (f"example/api/{SLASHED.replace('/', '%2F')}", [("example/api", "")]),
         (f"example/api:1.2/{SLASHED}", [("example/api", "1.2")]),
+        (f"library/alpine/{OFFICIAL_OLD}", [("library/alpine", "")]),
+        (f"alpine/{OFFICIAL_OLD}", [("library/alpine", "")]),
+        (f"alpine/{OFFICIAL_OLD}/", [("library/alpine", "")]),
     ],
 )
+@pytest.mark.parametrize("method", ["POST", "post"])
 def test_an_old_token_that_the_operator_lists_is_accepted(
-    bench: Webhooks, path: str, asked: list[tuple[str, str]]
+    bench: Webhooks, method: str, path: str, asked: list[tuple[str, str]]
 ) -> None:
-    assert bench.client.post(f"/images/{path}").text == "OK"
+    environment = {"REQUEST_METHOD": method}  # the client writes it in upper case
+
+    assert bench.client.post(f"/images/{path}", environ_overrides=environment).text == "OK"
     assert bench.asked == asked
 
 

@@ -18,7 +18,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
 
 from app import create_app
-from microbadger.image.manifest import digest_of
+from microbadger.image.descriptors import digest_of
 from microbadger.settings import Settings
 from microbadger.store.database import Database
 from microbadger.store.tables import SUBSCRIPTIONS

@@ -15,7 +15,8 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
-/* Texts. They are worded like those of the page, which badges/text.py and site/templating.py write. */
+/* Texts. They are worded like those of the page, which badges/text.py and site/templating.py write. What the page of an
+   image says in rows is in rows.js. */
 
 const ROUNDED = new Intl.NumberFormat("en", {
   minimumFractionDigits: 1,
@@ -117,21 +118,22 @@ async function copy(code) {
 async function copyFor(button) {
   const [word, status] = [find("span", button), find("#status")];
   const text = (await copy(find("code", button.parentElement))) ? "Copied" : "Press Ctrl+C";
+  button.dataset.word ??= word.textContent;
   word.textContent = status.textContent = text;
   button.classList.add("done");
   clearTimeout(button.timer);
   button.timer = setTimeout(() => {
-    word.textContent = "Copy";
+    word.textContent = button.dataset.word;
     status.textContent = "";
     button.classList.remove("done");
   }, 3000);
 }
 
-function copyable(text, what) {
+function copyable(text, what, word = "Copy") {
   const button = element(
     "button",
     { type: "button", class: "copy" },
-    element("span", {}, "Copy"),
+    element("span", {}, word),
     element("span", { class: "spoken" }, ` ${what}`),
   );
   return element("div", { class: "copyable" }, element("pre", {}, element("code", {}, text)), button);
@@ -233,7 +235,6 @@ function facts(version, url) {
     rows.push(["Commit", link(version.VersionControl.URL, visible(version.VersionControl.Commit))]);
   }
   if (version.License) rows.push(["License", link(version.License.URL, visible(version.License.Code))]);
-  if (version.Base) rows.push(["Base image", visible(version.Base.Name ?? version.Base.Digest)]);
   if (version.Parents?.length) rows.push(["Built on", imageLinks(version.Parents)]);
   if (version.Identical?.length) rows.push(["Identical", imageLinks(version.Identical)]);
   const pages = find("#versions").dataset.pages;
@@ -258,22 +259,31 @@ function labelsOf(version, platform) {
   return rows.map(([key, text]) => [labelTerm(key, inherited.has(key)), longText(text, "bdi")]);
 }
 
+function artifactView(version, url) {
+  const rows = labelsOf(version, {});
+  const annotations = rows.length ? [element("h3", {}, "Annotations"), definitions("labels", rows)] : [];
+  return [element("p", {}, visible(version.Unsupported)), facts(version, url), ...annotations];
+}
+
 function versionView(version, url) {
-  const reason = version.Unsupported ?? version.Unread;
-  if (!version.Platforms.length) return [element("p", {}, visible(reason ?? "Not read."))];
+  if (version.Unsupported) return artifactView(version, url);
+  const reason = version.Unread;
+  const claims = hasClaims(version) ? [element("h3", {}, "Where it comes from"), ...claimsView(version)] : [];
+  if (!version.Platforms.length) return [element("p", {}, visible(reason ?? "Not read.")), ...claims];
   const remarks = notes([...(reason ? [reason] : []), ...(version.Cut ?? [])]);
   const choice = platformChoice(version);
-  const [layers, labels] = [element("div", { class: "shown" }), element("div")];
+  const [layers, config, labels] = [element("div", { class: "shown" }), element("div"), element("div")];
   const draw = () => {
     const index = choice.elements.platform.value;
     layers.replaceChildren(...platformView(version, index));
+    config.replaceChildren(element("h3", {}, "Configuration"), ...configView(version, index));
     const rows = labelsOf(version, version.Platforms[index]);
     labels.replaceChildren(...(rows.length ? [element("h3", {}, "Labels"), definitions("labels", rows)] : []));
   };
   choice.hidden = version.Platforms.length < 2;
   choice.addEventListener("change", draw);
   draw();
-  return [...remarks, choice, layers, facts(version, url), labels];
+  return [...remarks, choice, layers, facts(version, url), config, ...claims, labels];
 }
 
 /* The state of an image, which changes while its page stays as it is */
@@ -312,41 +322,76 @@ function awaitFirstCheck(region) {
 
 /* The parts of an image's page */
 
+const PARAMETERS = ["style", "label", "color", "platform"];
+const TYPING_MILLISECONDS = 300;
+
+/* Parentheses and the like mean something in the formats of the markup. */
+const encoded = (text) =>
+  encodeURIComponent(text.replace(/\p{Cs}/gu, "\ufffd")).replace(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+
+/* A static site has no such fields, as it has no badges but those of its files. */
+function queryOf(fields) {
+  const values = PARAMETERS.map((name) => [name, fields[name]?.value.trim()]).filter(([, value]) => value);
+  return values.map(([name, value], index) => `${index ? "&" : "?"}${name}=${encoded(value)}`).join("");
+}
+
 function setUpBadges(panel) {
   const form = find("form", panel);
-  const { formats, preview } = JSON.parse(panel.dataset.markup);
-  const [shownTag, style] = [form.elements.tag.value, form.elements.style]; // a static site has no styles
+  const { formats, preview, classic } = JSON.parse(panel.dataset.markup);
+  const { tag: tagChoice, format: formatChoice, label, platform } = form.elements;
+  const shownTag = tagChoice.value;
+  const together = copyable("", " badges", "Copy all four");
+  let drawing;
   const drawSight = () => {
-    const { firstSeen, orEarlier } = form.elements.tag.selectedOptions[0].dataset;
+    const { firstSeen, orEarlier } = tagChoice.selectedOptions[0].dataset;
     const sight = firstSeen ? sightOf(firstSeen, orEarlier === undefined) : ["unknown"];
     find("#first-seen", panel)?.replaceChildren("First seen here: ", ...sight);
   };
-  const draw = () => {
-    drawSight();
-    const tag = form.elements.tag.value;
-    const format = formats[form.elements.format.value];
-    const subject = tag ? "tag" : "image";
-    const spoken = [...tag].map((character) => format.escapes[character] ?? character).join("");
-    const query = style?.selectedIndex ? `?style=${style.value}` : "";
-    for (const row of all("[data-type]", panel)) {
-      const holes = { type: row.dataset.type, tag, spoken, query };
-      const fill = (template) => template.replace(/\{(\w+)\}/g, (_, hole) => holes[hole]);
-      find("code", row).textContent = fill(format[subject]);
-      const image = find("img", row);
-      image.dataset.says ??= image.alt;
-      image.alt = tag === shownTag ? image.dataset.says : `${row.dataset.type} of ${tag || "the current version"}`;
-      image.src = fill(preview[subject]);
-    }
+  const drawTogether = () => {
+    const texts = classic.map((type) => find(`[data-type="${type}"] code`, panel).textContent);
+    find("code", together).textContent = texts.join("\n");
   };
-  form.addEventListener("change", draw);
+  const draw = (wait) => {
+    const tag = tagChoice.value;
+    const format = formats[formatChoice.value];
+    const subject = tag ? "tag" : "image";
+    const spelt = (text) => [...text].map((character) => format.escapes[character] ?? character).join("");
+    const query = queryOf(form.elements);
+    const written = query.split("&").join(spelt("&"));
+    const isAsShown = tag === shownTag && !label?.value.trim() && !platform?.value;
+    const words = [tag || "the current version", ...(platform?.value ? [`for ${platform.value}`] : [])].join(" ");
+    const addresses = new Map();
+    for (const row of all("[data-type]", panel)) {
+      const [type, image] = [row.dataset.type, find("img", row)];
+      const fill = (template, holes) => template.replace(/\{(\w+)\}/g, (_, hole) => ({ type, tag, ...holes })[hole]);
+      find("code", row).textContent = fill(format[subject], { spoken: spelt(tag), query: written });
+      image.dataset.says ??= image.alt;
+      image.alt = isAsShown ? image.dataset.says : `${type} of ${words}`;
+      addresses.set(image, fill(preview[subject], { query }));
+    }
+    drawTogether();
+    clearTimeout(drawing);
+    drawing = setTimeout(() => addresses.forEach((address, image) => (image.src = address)), wait);
+  };
+  form.addEventListener("submit", (event) => event.preventDefault());
+  tagChoice.addEventListener("input", drawSight);
+  form.addEventListener("input", (event) => draw(event.target.matches("input") ? TYPING_MILLISECONDS : 0));
+  drawTogether();
+  const title = element("p", { class: "small" }, "The four badges that MicroBadger began with");
+  find(".badge-list", panel).before(title, together);
 }
 
 function setUpLayers(section) {
   const form = find("form", section);
-  const draw = async (index) => {
+  const draw = async (choice) => {
     try {
       const version = await read(section.dataset.version);
-      find(".shown", section).replaceChildren(...platformView(version, index ?? mainPlatform(version)));
+      const index = choice ?? mainPlatform(version);
+      find(".shown", section).replaceChildren(...platformView(version, index));
+      find("#configuration .shown")?.replaceChildren(...configView(version, index));
     } catch {
       find(".shown", section).replaceChildren(element("p", {}, "The layers could not be loaded. Try it again later."));
     }

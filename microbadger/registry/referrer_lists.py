@@ -1,0 +1,89 @@
+"""Reading the list of what refers to a digest, as far as a registry offers one, and which registries do not.
+
+https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers: a registry that offers it
+answers with an index, also for what it does not have. Any other answer means that it does not, except one that is about
+the repository.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from microbadger.http import Answer
+from microbadger.image import OCI_INDEX, InvalidManifest, Referrers, parse_referrers
+from microbadger.registry.errors import BadAnswer, NotFound, RegistryError
+from microbadger.registry.headers import media_type, next_query
+from microbadger.store import Database, StoreError, read_value, write_value
+
+MAX_BYTES = 4 * 1024**2
+"""Of all pages together."""
+
+_MAX_PAGES = 100
+_NOT_OFFERED = {400, 404, 405, 406, 410, 501}
+_REMEMBERED_SECONDS = 86400.0
+_KEY = "no_referrers_until:{}"
+
+Ask = Callable[[str, int], Answer]
+"""Asks for the page of a query with at most so many bytes. Raises RegistryError."""
+
+
+class NotOffered(Exception):
+    """A registry does not offer lists of referrers; ``is_general`` if that goes for all of its repositories."""
+
+    def __init__(self, *, is_general: bool) -> None:
+        super().__init__("the registry offers no lists of referrers")
+        self.is_general = is_general
+
+
+class WithoutReferrers:
+    """The registries that offer no lists of referrers, which all processes remember for a day."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def __contains__(self, host: str) -> bool:
+        until = None
+        with suppress(StoreError), self._database.read() as connection:  # it is then asked once more
+            until = read_value(connection, _KEY.format(host))
+        try:
+            left_seconds = float(until or 0) - self._clock()
+        except ValueError:
+            return False
+        return 0 < left_seconds <= _REMEMBERED_SECONDS  # more, and the clock was set back
+
+    def add(self, host: str) -> None:
+        """Remember that a registry offers none."""
+        with suppress(StoreError), self._database.write() as connection:
+            write_value(connection, _KEY.format(host), str(self._clock() + _REMEMBERED_SECONDS))
+
+
+def read_referrers(ask: Ask, bad: Callable[[str], BadAnswer]) -> Referrers:
+    """Return what all pages list; `bad` makes the error for an odd answer. Raises NotOffered and RegistryError."""
+    query: str | None = ""
+    seen: set[str] = set()
+    referrers, left_bytes = Referrers(), MAX_BYTES
+    while query is not None:
+        if query in seen or len(seen) == _MAX_PAGES:
+            raise bad("its list of referrers repeats a page, or has more than can be read")
+        seen.add(query)
+        answer = _page(ask, query, left_bytes)
+        left_bytes -= len(answer.body)
+        try:
+            referrers = referrers.and_more(parse_referrers(answer.body))
+        except InvalidManifest as error:
+            raise bad(f"its list of referrers is invalid: {error.reason}") from error
+        query = None if referrers.is_cut else next_query(answer, bad, "its list of referrers")
+    return referrers
+
+
+def _page(ask: Ask, query: str, max_bytes: int) -> Answer:
+    try:
+        answer = ask(query, max_bytes)
+    except RegistryError as error:
+        if query or error.status not in _NOT_OFFERED:
+            raise
+        is_about_repository = isinstance(error, NotFound) and error.is_of_repository
+        raise NotOffered(is_general=not is_about_repository) from error
+    if not query and media_type(answer) != OCI_INDEX:
+        raise NotOffered(is_general=True)
+    return answer

@@ -1,0 +1,294 @@
+"use strict";
+/* What the page of an image says in rows: how a container is run, and what is claimed of where the image comes from.
+   They are worded like those of the page, which site/config_rows.py and site/claim_rows.py write. */
+
+const VARIABLES_SHOWN = 200;
+const SIGNALS = {
+  SIGTERM: ["15", "asks it to end"],
+  SIGINT: ["2", "interrupts it, as Ctrl+C does"],
+  SIGQUIT: ["3", "asks it to quit"],
+  SIGKILL: ["9", "ends it at once"],
+  SIGHUP: ["1", "tells it that its terminal is gone"],
+  "SIGRTMIN+3": ["37", "halts systemd"],
+};
+const DIFFERENT = { Source: "source repositories", Commit: "commits" };
+
+/* A part is a text, the kind of element it stands in, and the address that it links. */
+const part = (text, kind = "bdi", url = null) => ({ text, kind, url });
+const aside = (text) => part(text, "aside");
+const linked = (text) => part(text, "bdi", safeAddress(text));
+const row = (name, ...parts) => ({ name, items: [parts] });
+const given = (value, ...parts) => (value === undefined ? [] : parts);
+
+function bounded(items, most, count = items.length) {
+  const more = Math.max(count, items.length) - Math.min(items.length, most);
+  return [...items.slice(0, most), ...(more ? [[aside(`and ${more} more`)]] : [])];
+}
+
+/* An address that a page may link, with https; null where it is odd. */
+const AUTHORITY = /^(https?):\/\/(?:[\w.-]+(?::[^/?#@]*)?@)?((?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*)(:\d{1,5})?(?![^/?#])/i;
+const REST = /^[\w!#$%&()*+,./:;=?@[\]~-]*$/;
+
+function safeAddress(text) {
+  const [authority = "", scheme, host, port = ""] = text.match(AUTHORITY) ?? [];
+  const rest = text.slice(authority.length);
+  const isSafe = scheme && (!port || scheme === "https") && REST.test(rest) && text.length <= 1000;
+  return isSafe ? `https://${host.toLowerCase()}${port}${rest}` : null;
+}
+
+function drawnPart({ text, kind, url }) {
+  if (kind === "time") return timeElement(text);
+  if (kind === "day") return dayText(text);
+  if (kind === "aside" || kind === "tag") return element("span", { class: kind }, visible(shortened(text)));
+  if (!url) return longText(text, kind);
+  return element("a", { href: url, rel: "noopener" }, element(kind, {}, visible(text.slice(0, 300))));
+}
+
+const drawnParts = (parts) => parts.flatMap((part, number) => [...(number ? [" "] : []), drawnPart(part)]);
+
+function drawnRows(rows) {
+  const contents = rows.map(({ name, items }) =>
+    items.length === 1
+      ? [name, ...drawnParts(items[0])]
+      : [name, element("ul", {}, ...items.map((parts) => element("li", {}, ...drawnParts(parts))))],
+  );
+  return definitions("labels", contents);
+}
+
+/* How a container is run */
+
+function durationText(nanoseconds) {
+  let milliseconds = Math.floor(nanoseconds / 1e6);
+  if (!milliseconds) return "less than 0.001 seconds";
+  const words = [];
+  for (const [unit, length] of [["day", 86400000], ["hour", 3600000], ["minute", 60000]]) {
+    const count = Math.floor(milliseconds / length);
+    milliseconds %= length;
+    if (count) words.push(countText(count, unit));
+  }
+  if (milliseconds) words.push(countText(milliseconds / 1000, "second"));
+  return words.join(" ");
+}
+
+function portText(port) {
+  const match = port.match(/^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/);
+  if (!match) return port;
+  const [, first, last, protocol = "tcp"] = match;
+  return `${first}${last ? ` to ${last}` : ""} (${protocol.toUpperCase()})`;
+}
+
+/* As a shell has them. */
+function commandText(words) {
+  const quoted = (word) => {
+    if (word && !/[^\w@%+=:,./-]/.test(word)) return word;
+    return `'${word.replaceAll("'", `'"'"'`)}'`;
+  };
+  return words.map(quoted).join(" ");
+}
+
+function userRow(config, system) {
+  const user = config.User ?? "";
+  const name = user.split(":")[0];
+  if (system === "windows") return row("User", user ? part(user, "code") : part("not given"));
+  if (name !== "root" && /[^0]/.test(name)) return row("User", part(user, "code"));
+  const remark = user ? `given as ${user}` : "the image names no user";
+  return row("User", part("root", "code"), ...(user === "root" ? [] : [aside(remark)]));
+}
+
+function healthcheckRow(check) {
+  const [kind, ...words] = check.Test;
+  if (kind === "NONE") return row("Health check", part("switched off"));
+  const commands = { CMD: commandText(words), "CMD-SHELL": words.join(" ") };
+  const times = [
+    ...given(check.Interval, `every ${durationText(check.Interval)}`),
+    ...given(check.Timeout, `timeout ${durationText(check.Timeout)}`),
+    ...given(check.Retries, check.Retries === 1 ? "1 retry" : `${check.Retries} retries`),
+    ...given(check.StartPeriod, `after a start period of ${durationText(check.StartPeriod)}`),
+    ...given(check.StartInterval, `every ${durationText(check.StartInterval)} while it starts`),
+  ].join(", ");
+  const command = part(Object.hasOwn(commands, kind) ? commands[kind] : commandText(check.Test), "code");
+  return row("Health check", command, ...(times ? [aside(times)] : []));
+}
+
+function stopSignalRow(signal) {
+  const entry = Object.entries(SIGNALS).find(([name, [number]]) => [number, name, name.slice(3)].includes(signal));
+  const words = entry ? [...(entry[0] === signal ? [] : [entry[0]]), entry[1][1]] : [];
+  return row("Stop signal", part(signal, "code"), ...(words.length ? [aside(words.join(", "))] : []));
+}
+
+function configRows(config, system) {
+  const volumes = config.Volumes?.map((volume) => [part(volume, "code")]);
+  return [
+    userRow(config, system),
+    ...given(config.Entrypoint, row("Entrypoint", part(commandText(config.Entrypoint ?? []), "code"))),
+    ...given(config.Cmd, row("Command", part(commandText(config.Cmd ?? []), "code"))),
+    ...given(config.WorkingDir, row("Working directory", part(config.WorkingDir, "code"))),
+    ...given(config.ExposedPorts, row("Ports", part((config.ExposedPorts ?? []).map(portText).join(", ")))),
+    ...(volumes ? [{ name: "Volumes", items: bounded(volumes, 50) }] : []),
+    ...(config.Healthcheck ? [healthcheckRow(config.Healthcheck)] : []),
+    ...(config.StopSignal ? [stopSignalRow(config.StopSignal)] : []),
+  ];
+}
+
+function variablesView(entries) {
+  const hasValues = entries.some((entry) => entry.includes("="));
+  const rows = entries.slice(0, VARIABLES_SHOWN).map((entry) => {
+    const [name] = entry.split("=", 1);
+    const value = longText(entry.slice(name.length + 1), "code");
+    const header = element("th", { scope: "row" }, longText(name, "code"));
+    return element("tr", {}, header, ...(hasValues ? [element("td", {}, value)] : []));
+  });
+  const heads = ["Name", ...(hasValues ? ["Value"] : [])].map((text) => element("th", { scope: "col" }, text));
+  const table = element(
+    "table",
+    { class: "variables" },
+    element("caption", {}, "Environment"),
+    element("thead", {}, element("tr", {}, ...heads)),
+    element("tbody", {}, ...rows),
+  );
+  const remarks = [
+    ...(hasValues ? [] : ["Values can be secrets: of a private image, only the names of variables are published."]),
+    ...(entries.length > rows.length ? [`${entries.length - rows.length} more variables are in the JSON.`] : []),
+  ];
+  return [table, ...remarks.map((text) => element("p", { class: "aside" }, text))];
+}
+
+/* The config of the main platform is also that of its version, where it is whole. */
+function configView(version, index) {
+  const platform = version.Platforms[index] ?? {};
+  const isMain = version.Platforms.length < 2 || Number(index) === mainPlatform(version);
+  const config = isMain ? (version.Config ?? platform.Config) : platform.Config;
+  const name = version.Platforms.length > 1 ? [element("p", { class: "aside" }, `For ${platformText(platform)}.`)] : [];
+  if (!config) return [...name, element("p", {}, "Not known.")];
+  const variables = config.Env?.length ? variablesView(config.Env) : [];
+  return [...name, drawnRows(configRows(config, platform.OS)), ...variables];
+}
+
+/* Where it comes from */
+
+const shortDigest = (digest) => digest.slice(digest.lastIndexOf(":") + 1).slice(0, 12);
+const isRead = (version) => version.Platforms.length > 0 && !version.Unread && !version.Unsupported;
+
+function dayText(date) {
+  return new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeZone: "UTC" }).format(new Date(date));
+}
+
+/* A reference without the host of Docker Hub, `library/` and the digest. */
+function shortReference(text) {
+  return text.trim().split("@")[0].replace(/^(?:(?:index\.|registry-1\.)?docker\.io\/)?(?:library\/)?/, "") || text;
+}
+
+function baseRow(base = {}) {
+  const state = base.State;
+  const since = base.MovedAt ? [aside("the tag moved"), part(base.MovedAt, "time")] : [aside("the tag has moved")];
+  const earlier = base.MovedAt && base.MovedAtIsExact === false ? [aside("or earlier")] : [];
+  const words = {
+    current: [part(state, "tag"), aside("its tag names the same layers")],
+    outdated: [part(state, "tag"), ...since, ...earlier],
+    unknown: [aside("whether its tag has moved is not known")],
+  };
+  const parts = [
+    ...(base.Name ? [part(shortReference(base.Name))] : []),
+    ...(base.Digest ? [part(shortDigest(base.Digest), "code")] : []),
+    ...(words[state] ?? []),
+  ];
+  return row("Base image", ...(parts.length ? parts : [part("not given")]));
+}
+
+const absentRow = (name, version) =>
+  row(name, part(isRead(version) && version.UnreadClaims === undefined ? "none" : "not known"));
+
+function beside(name, claim, label) {
+  if (!label?.text) return row(name, claim);
+  return label.text === claim.text
+    ? row(name, claim, aside("the labels name the same"))
+    : row(name, claim, aside("the labels name"), label);
+}
+
+function provenanceRows(version) {
+  const found = version.Provenance;
+  if (!found) return [absentRow("Provenance", version)];
+  const source = version.Source && linked(version.Source);
+  const commit = version.VersionControl && part(version.VersionControl.Commit, "code");
+  const builder = [
+    ...given(found.BuilderName, part(found.BuilderName)),
+    ...given(found.Builder, part(found.Builder, "code")),
+  ];
+  const unread = given(found.Unread, aside(`it could not be read: ${found.Unread}`));
+  const times = [
+    ...given(found.StartedAt, [aside("started"), part(found.StartedAt, "time")]),
+    ...given(found.FinishedAt, [aside("finished"), part(found.FinishedAt, "time")]),
+  ];
+  const inputs = (found.Inputs ?? []).map((input) => [
+    part(input.URI, "code"),
+    ...(input.Digest ? [part(shortDigest(input.Digest), "code")] : []),
+  ]);
+  return [
+    row("Provenance", part(found.PredicateType, "code"), ...unread),
+    ...(builder.length ? [row("Built by", ...builder)] : []),
+    ...(found.Source ? [beside("Source", linked(found.Source), source)] : []),
+    ...(found.Commit ? [beside("Commit", part(found.Commit, "code"), commit)] : []),
+    ...given(found.Dockerfile, row("Dockerfile", part(found.Dockerfile, "code"))),
+    ...(found.Invocation ? [row("Build", linked(found.Invocation))] : []),
+    ...(times.length ? [{ name: "Built", items: times }] : []),
+    ...(inputs.length ? [{ name: "Inputs", items: bounded(inputs, 10, found.InputCount) }] : []),
+  ];
+}
+
+function licensesText(licenses) {
+  const all = Object.entries(licenses).map(([name, count]) => `${name} (${count})`);
+  const others = all.length - Math.min(all.length, 5);
+  return all.slice(0, 5).join(", ") + (others ? ` and ${countText(others, "other")}` : "");
+}
+
+function sbomRow(version) {
+  const found = version.SBOM;
+  if (!found) return absentRow("SBOM", version);
+  const parts = [
+    part([found.Format, found.FormatVersion].filter(Boolean).join(" ")),
+    ...given(found.PackageCount, aside(countText(found.PackageCount, "package"))),
+    ...given(found.Unread, aside(`not counted: ${found.Unread}`)),
+  ];
+  const hasLicenses = Object.keys(found.Licenses ?? {}).length > 0;
+  return { name: "SBOM", items: [parts, ...(hasLicenses ? [[part(licensesText(found.Licenses))]] : [])] };
+}
+
+function signaturesRow({ Signatures: signatures }) {
+  if (!signatures?.length) return row("Signatures", part(signatures ? "none" : "not known"));
+  const items = signatures.map(({ Kind: kind, CreatedAt: time }) => [
+    part(kind),
+    ...given(time, aside("made"), part(time, "time")),
+  ]);
+  return { name: "Signatures", items: bounded(items, 10) };
+}
+
+function claimRows(version) {
+  return [
+    baseRow(version.Base),
+    ...provenanceRows(version),
+    sbomRow(version),
+    signaturesRow(version),
+    ...given(version.EndOfLife, row("End of life", part(version.EndOfLife, "day"))),
+  ];
+}
+
+function claimNotes(version) {
+  const differs = (version.Provenance?.Differs ?? []).filter((field) => Object.hasOwn(DIFFERENT, field));
+  const names = differs.map((field) => DIFFERENT[field]).join(" and ");
+  const reason = version.UnreadClaims?.replace(/\.$/, "");
+  return [
+    ...(differs.length ? [`The labels and the provenance name different ${names}.`] : []),
+    ...given(reason, `Not all of this could be read: ${reason}.`),
+  ];
+}
+
+function hasClaims(version) {
+  const { Provenance, SBOM, Signatures, UnreadClaims, EndOfLife } = version;
+  return isRead(version) || Boolean(Provenance || SBOM || Signatures?.length || UnreadClaims || EndOfLife);
+}
+
+function claimsView(version) {
+  const remark = "This is what those who pushed the image claim. It is not checked here.";
+  const remarks = claimNotes(version).map((text) => element("p", { class: "note" }, visible(shortened(text))));
+  return [element("p", { class: "aside" }, remark), ...remarks, drawnRows(claimRows(version))];
+}
