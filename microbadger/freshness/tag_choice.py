@@ -66,7 +66,7 @@ class Question:
 class TagsBeside:
     """The tags of what is kept about versions, with when each was pushed if Docker Hub says so.
 
-    There are no others if the list ``is_whole``.
+    If the list ``is_whole``, the repository has no other such tags.
     """
 
     pushed_at: Mapping[str, datetime | None] = field(default_factory=dict)

@@ -273,7 +273,7 @@ def _on_top(current: VersionDocument, versions: Sequence[VersionDocument]) -> Im
     all_tags = [tag for version in versions for tag in tags_of(version)]
     fields |= {"Id": current["SHA"], "LatestVersion": most_specific(tags_of(current), all_tags)}
     on_top = {key: value for key, value in fields.items() if value or value is False}
-    # What is empty is known all the same: that there are no signatures, or that the config gives nothing.
+    # An empty list or config is an answer, too: there are no signatures, or the config sets nothing.
     on_top |= {field: current[field] for field in ("Config", "Signatures") if field in current}
     return on_top  # type: ignore[return-value]
 

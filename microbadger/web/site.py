@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
@@ -22,6 +23,7 @@ from microbadger.badges import (
 from microbadger.freshness import Freshness
 from microbadger.image import (
     Reference,
+    Repository,
     VersionDocument,
     document_bytes,
     on_platform,
@@ -149,27 +151,28 @@ class SiteRoutes:
 
     def _badge_as_asked(self, badge_type: str, reference: Reference) -> Badge | None:
         """Return a badge from the record, for a platform or with pre-releases; None if neither was asked for."""
-        records, name = self.freshness.records, request.args.get("platform", "")
+        name = request.args.get("platform", "")
         pre_releases = badge_type in CHANGED_BY_PRE_RELEASES and request.args.get("prerelease") == "1"
         if not name and not pre_releases:
             return None
-
-        def seen(version: VersionDocument) -> VersionDocument:
-            if not name:
-                return version
-            whole = records.version(reference.repository, version["SHA"]) or version
-            platform = platform_named(whole, name)
-            if platform is None:
-                raise _PlatformNotFound
-            return on_platform(whole, platform)
-
-        image = records.image(reference.repository)
+        image = self.freshness.records.image(reference.repository)
+        seen = partial(self._on_platform, reference.repository, name)
         try:
             return badges_of(image, reference.tag, pre_releases=pre_releases, seen=seen)[badge_type] if image else None
         except VersionNotFound:  # the record was replaced meanwhile
             return None
         except _PlatformNotFound:
             return not_found_badge(shortened(name, _LONGEST_PLATFORM))
+
+    def _on_platform(self, repository: Repository, name: str, version: VersionDocument) -> VersionDocument:
+        """Return a version as it is on a platform, all of it if none is named. Raises _PlatformNotFound."""
+        if not name:
+            return version
+        whole = self.freshness.records.version(repository, version["SHA"]) or version
+        platform = platform_named(whole, name)
+        if platform is None:
+            raise _PlatformNotFound
+        return on_platform(whole, platform)
 
     def _published_badge(self, path: str) -> Badge:
         """Return the badge that is published at a path, to be drawn in another style; a damaged file is made anew."""
