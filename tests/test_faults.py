@@ -13,7 +13,7 @@ import requests
 from sqlalchemy import text
 from werkzeug.wrappers import Response
 
-from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.http.client import Limits, Network
 from microbadger.image.reference import Repository
 from microbadger.registry.client import Registry

@@ -7,7 +7,7 @@ the other.
 
 from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, union
 
-from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.image import Repository, kept_repositories
 from microbadger.store import CHECKS, META, RECORDS, upsert
 

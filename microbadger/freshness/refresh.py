@@ -18,9 +18,10 @@ from microbadger.freshness.publication import Publication, Published
 from microbadger.freshness.records import unpacked_image
 from microbadger.freshness.removal import Removal
 from microbadger.freshness.requests import CheckRequest
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.freshness.survey import Surveyor
 from microbadger.freshness.tag_choice import Question
-from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
+from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.freshness.turns import Turn, Turns
 from microbadger.http import all_within
 from microbadger.image import NO_CHANGES, ImageDocument, Reason, Repository, VersionDocument, is_incomplete, tags_of

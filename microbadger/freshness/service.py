@@ -24,10 +24,11 @@ from microbadger.freshness.relatives import LayerStacks
 from microbadger.freshness.removal import Removal
 from microbadger.freshness.requests import Requests
 from microbadger.freshness.schedule import Schedule
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.freshness.strays import Strays
 from microbadger.freshness.survey import Surveyor
 from microbadger.freshness.tag_choice import TagChooser
-from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
+from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.freshness.turns import Turns
 from microbadger.freshness.upkeep import Cleaning, Upkeep
 from microbadger.image import ImageDocument, Reference, Repository

@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.freshness.tag_lists import BEFORE, TagLists, listed_since
-from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.image import LATEST, VersionDocument, choose, is_blank, is_version_tag, tags_of
 from microbadger.registry import DockerHub, HubTag, RegistryError, RemoteRepository
 

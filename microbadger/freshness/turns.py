@@ -15,7 +15,8 @@ from microbadger.freshness.last_check import Check, with_named
 from microbadger.freshness.private_reads import has_public_record, is_hidden, note_private_read
 from microbadger.freshness.records import Records
 from microbadger.freshness.requests import CheckRequest, Requests
-from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
+from microbadger.freshness.stored_images import TrackedImage
+from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.image import DOCKER_HUB, Changes, Repository
 from microbadger.logs import EventLog
 from microbadger.store import Database, Lease, Leases

@@ -117,6 +117,14 @@ def _ask_subscribers_about_bases(connection: Connection) -> None:
     """Let subscriptions ask for messages about base images that moved; nobody has asked for them yet."""
     _execute(connection, "ALTER TABLE subscriptions ADD COLUMN wants_base_moved BOOLEAN NOT NULL DEFAULT FALSE")
 
+def _track_images_that_readers_ask_for(connection: Connection) -> None:
+    """Tell images that readers asked for from those that an operator tracks, as all images were until now."""
+    _execute(
+        connection,
+        "ALTER TABLE tracked_images ADD COLUMN requested_at FLOAT",
+        "CREATE INDEX tracked_images_by_requested_at ON tracked_images (requested_at)",
+    )
+
 
 def _execute(connection: Connection, *statements: str) -> None:
     """Execute statements, but none that changes a table that is lost: `bring_up_to_date` makes it at the end."""
@@ -208,6 +216,7 @@ MIGRATIONS: Sequence[Migration] = (
     _ask_subscribers_about_rebuilds,
     _authorize_at_receivers,
     _ask_subscribers_about_bases,
+    _track_images_that_readers_ask_for,
 )
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from werkzeug.wrappers import Response
 
-from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.image.reference import Repository
 from microbadger.registry.credentials import Credential
 from microbadger.site.folder import PublicFolder

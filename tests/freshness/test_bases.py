@@ -12,8 +12,8 @@ from werkzeug.wrappers import Response
 from microbadger.freshness.bases import MOST_TAGS
 from microbadger.freshness.last_check import Check
 from microbadger.freshness.requests import CheckRequest
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.freshness.tag_choice import Question
-from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.freshness.turns import Turn
 from microbadger.http import all_within
 from microbadger.image.base_moves import BaseMovedDocument

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from werkzeug.wrappers import Request
 
-from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.image.documents import sha_of, tags_of
 from microbadger.image.reference import Repository
 from microbadger.site.paths import ImagePaths

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from microbadger.freshness.tracked_images import NotTracked, TrackedImage, TrackedImages, parse_line
+from microbadger.freshness.stored_images import TrackedImage
+from microbadger.freshness.tracked_images import NotTracked, TrackedImages, parse_line
 from microbadger.image.reference import InvalidReference, Repository
 from microbadger.store.database import Database
 from microbadger.store.files import stamp_of
@@ -27,7 +28,7 @@ LONG_AGO = 1_000_000_000
 PROCESS = """
 import sys
 from pathlib import Path
-from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.image.reference import Repository
 from tests.freshness.test_tracked_images import ALPINE, tracked_in
 

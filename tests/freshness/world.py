@@ -16,8 +16,8 @@ from microbadger.freshness.duties import Duties
 from microbadger.freshness.recovery import Recovery
 from microbadger.freshness.schedule import Schedule
 from microbadger.freshness.service import Freshness, FreshnessOptions
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.freshness.strays import Strays
-from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.freshness.upkeep import Cleaning, Upkeep
 from microbadger.http.client import Network
 from microbadger.image.documents import HubDetails

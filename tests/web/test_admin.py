@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.image.reference import Repository
 from tests.fakes.registry import FakeRegistry, image
 from tests.web.bench import Bench

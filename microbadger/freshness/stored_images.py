@@ -1,0 +1,102 @@
+"""The tracked images that the database holds: those that a command, an administrator or a reader's request tracks."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from sqlalchemy import Connection, Row, bindparam, func, select
+
+from microbadger.image import Repository, is_tag, kept_repositories, parse_kept
+from microbadger.store import TRACKED_IMAGES, read_value, upsert, write_value
+
+NONE: frozenset[str] = frozenset()  # one for all: there can be very many images
+_CHANGED = "tracked_images_changed"
+
+_ALL = select(TRACKED_IMAGES)
+_BY_NUMBER = _ALL.order_by(TRACKED_IMAGES.c.number)
+_OF_IMAGE = _ALL.where(TRACKED_IMAGES.c.image == bindparam("which"))
+_AT_PATH = _ALL.where(TRACKED_IMAGES.c.path == bindparam("path"))
+_LAST_NUMBER = select(func.max(TRACKED_IMAGES.c.number))
+_REMOVE = TRACKED_IMAGES.delete().where(TRACKED_IMAGES.c.image == bindparam("which"))
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedImage:
+    """An image that is kept fresh, with the tags kept whatever the limit and the old tokens of its webhook.
+
+    ``is_on_request`` says whether nothing but the requests of readers tracks it.
+    """
+
+    repository: Repository
+    kept_tags: frozenset[str] = NONE
+    private: bool = False
+    old_tokens: frozenset[str] = field(default=NONE, repr=False)
+    is_on_request: bool = False
+
+    def merged_with(self, other: "TrackedImage | None") -> "TrackedImage":
+        """Return the image as both together describe it."""
+        if other is None:
+            return self
+        return TrackedImage(
+            self.repository,
+            self.kept_tags | other.kept_tags,
+            self.private or other.private,
+            self.old_tokens | other.old_tokens,
+            self.is_on_request and other.is_on_request,
+        )
+
+
+def all_stored(connection: Connection) -> Iterator[TrackedImage]:
+    """Yield every image in the order in which they were first tracked."""
+    return _images(connection.execute(_BY_NUMBER).all())
+
+
+def stored_at_path(connection: Connection, path: str) -> Iterator[TrackedImage]:
+    """Yield the images of every registry that have this path there."""
+    return _images(connection.execute(_AT_PATH, {"path": path}).all())
+
+
+def stored(connection: Connection, repository: Repository) -> TrackedImage | None:
+    """Return an image; None if the database does not hold it."""
+    return next(_images(connection.execute(_OF_IMAGE, {"which": str(repository)})), None)
+
+
+def store(connection: Connection, image: TrackedImage, requested_at: float | None = None) -> None:
+    """Hold an image, which a reader requested at a Unix time, or an operator or administrator tracks."""
+    last: int | None = connection.execute(_LAST_NUMBER).scalar()
+    row = {
+        "image": str(image.repository),
+        "path": image.repository.path,
+        "kept_tags": json.dumps(sorted(image.kept_tags)),
+        "is_private": image.private,
+        "number": (last or 0) + 1,
+        "requested_at": requested_at,
+    }
+    upsert(connection, TRACKED_IMAGES, row, update=("kept_tags", "is_private", "requested_at"))
+    mark_changed(connection)
+
+
+def remove_stored(connection: Connection, repositories: Sequence[Repository]) -> int:
+    """Hold these images no longer; return how many of them were held."""
+    removed = sum(connection.execute(_REMOVE, {"which": str(each)}).rowcount for each in repositories)
+    mark_changed(connection)
+    return removed
+
+
+def mark_changed(connection: Connection) -> None:
+    """Note that other images are held now."""
+    write_value(connection, _CHANGED, uuid4().hex)
+
+
+def last_change(connection: Connection) -> str | None:
+    """Return a text that differs after each change of the images that are held."""
+    return read_value(connection, _CHANGED)
+
+
+def _images(rows: "Iterable[Row[tuple[object, ...]]]") -> Iterator[TrackedImage]:
+    for row in rows:
+        kept = frozenset(filter(is_tag, parse_kept(row.kept_tags, list[str]) or ()))
+        for repository in kept_repositories([row.image]):
+            is_on_request = row.requested_at is not None
+            yield TrackedImage(repository, kept, row.is_private is True, is_on_request=is_on_request)
