@@ -16,7 +16,7 @@ from microbadger import __version__
 from microbadger.cdn import CdnPurge
 from microbadger.cli import Tools, add_commands
 from microbadger.cli_revive import revive
-from microbadger.freshness import Freshness, FreshnessOptions
+from microbadger.freshness import Freshness, FreshnessOptions, OpenOptions
 from microbadger.http import Network
 from microbadger.logs import EventLog, LineFormatter, Redaction, log_to_stdout
 from microbadger.notifications import Notifications, Sender
@@ -81,7 +81,8 @@ class _Service:
         self.settings = settings
         self.secret = settings.secret or _kept_secret(database)
         self.credentials = _credentials(settings)
-        options = SiteOptions(settings.base_url, settings.is_static)
+        open_registries = () if settings.is_static else settings.open_registries
+        options = SiteOptions(settings.base_url, settings.is_static, open_registries)
         webhooks = WebhookUrls(settings.hook_url or settings.base_url, self.secret)
         user_agent = f"microbadger/{__version__} (+{settings.base_url})"
         network = Network(user_agent, settings.proxies, settings.ca_bundle)
@@ -124,6 +125,7 @@ class _Service:
             webhooks=webhooks,
             admin_token=settings.admin_token,
             folders=folders,
+            proxies=settings.trusted_proxies,
         )
         self.tools = Tools(
             database=database,
@@ -159,13 +161,19 @@ def _freshness_options(
         edition=_edition(settings, secret),
         site=site,
         webhooks=None if settings.admin_token or settings.is_static else webhooks,
+        open=OpenOptions(
+            registries=frozenset(site.open_registries),
+            per_hour=settings.open_per_hour,
+            most_images=settings.open_images,
+        ),
     )
 
 
 def _published_settings(settings: Settings, secret: str) -> list[object]:
     """Return the settings on which published files depend."""
-    is_open = not (settings.admin_token or settings.is_static)
-    return [settings.base_url, settings.is_static, is_open and [settings.hook_url, hooks_token(secret)]]
+    shows_webhooks = not (settings.admin_token or settings.is_static)
+    webhooks = shows_webhooks and [settings.hook_url, hooks_token(secret)]
+    return [settings.base_url, settings.is_static, settings.open_registries, webhooks]
 
 
 def _place(settings: Settings) -> object:

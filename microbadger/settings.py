@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from microbadger.cdn import Cloudflare, PurgeMethod, Target, parse_target
-from microbadger.http import parse_ca_bundle, parse_proxy, proxy_secrets, without_login
+from microbadger.http import IPNetwork, parse_ca_bundle, parse_networks, parse_proxy, proxy_secrets, without_login
 from microbadger.image import DOCKER_HUB, InvalidReference, Repository
 from microbadger.site import BucketAddress, parse_bucket_url
 from microbadger.store import check_address, make_folder, parse_address
@@ -23,6 +24,8 @@ from microbadger.webhooks import is_guessable
 
 _LONGEST_HOURS = 24 * 366
 _MOST_TAGS = 10_000
+_MOST_AN_HOUR = 100_000
+_MOST_OPEN_IMAGES = 1_000_000
 # Without a user and a password, which would be published, and without what a badge's markup could not hold.
 _URL = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[\w.~/-]*)?", re.ASCII | re.IGNORECASE)
 _SHORTEST_SECRET = 16
@@ -39,6 +42,7 @@ _KNOWN = {
     for name in (
         *("IMAGES", "DATA_DIR", "PUBLIC_DIR", "BASE_URL", "HOOK_URL", "SECRET", "ADMIN_TOKEN", "REFRESH_HOURS"),
         *("MAX_TAGS", "STATIC", "MIRRORS", "HUB_URL", "HTTP_REGISTRIES", "REGISTRY_SERVERS", "CDN_PURGE"),
+        *("OPEN", "OPEN_PER_HOUR", "OPEN_IMAGES", "TRUSTED_PROXIES"),
     )
 }
 
@@ -78,6 +82,12 @@ class Settings:
     hub_url: str = "https://hub.docker.com"
     http_registries: tuple[str, ...] = ()
     registry_servers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    open_registries: tuple[str, ...] = ()
+    """Registries on which any public image is tracked when a reader asks for it."""
+    open_per_hour: int = 120
+    open_images: int = 10_000
+    trusted_proxies: tuple[IPNetwork, ...] = ()
+    """Where the proxies are whose word on the address of a client is taken."""
     cdn_purge: Target | None = None
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
     ca_bundle: str = ""
@@ -111,11 +121,15 @@ class Settings:
             secret=read("SECRET", _secret, ""),
             admin_token=read("ADMIN_TOKEN", _secret, ""),
             refresh_interval=read("REFRESH_HOURS", _hours, timedelta(hours=24)),
-            max_tags=read("MAX_TAGS", _count, 100),
+            max_tags=read("MAX_TAGS", partial(_count, most=_MOST_TAGS), 100),
             mirrors=read("MIRRORS", _mirrors, {}),
             hub_url=read("HUB_URL", _url_or_nothing, "https://hub.docker.com"),
             http_registries=read("HTTP_REGISTRIES", _hosts, ()),
             registry_servers=read("REGISTRY_SERVERS", _registry_servers, {}),
+            open_registries=read("OPEN", _hosts, ()),
+            open_per_hour=read("OPEN_PER_HOUR", partial(_count, most=_MOST_AN_HOUR), 120),
+            open_images=read("OPEN_IMAGES", partial(_count, most=_MOST_OPEN_IMAGES), 10_000),
+            trusted_proxies=read("TRUSTED_PROXIES", parse_networks, ()),
             cdn_purge=read("CDN_PURGE", parse_target, None),
             proxies=_proxies(environment),
             ca_bundle=_ca_bundle(environment),
@@ -146,12 +160,24 @@ class Settings:
             "hub_url": self.hub_url,
             "http_registries": ",".join(self.http_registries) or None,
             "registry_servers": ",".join(f"{host}={url}" for host, urls in servers for url in urls) or None,
+            **self._logged_of_open,
             "cdn_purge": cdn.url if isinstance(cdn, PurgeMethod) else cdn and "cloudflare",
             "proxies": ",".join(f"{kind}={without_login(url)}" for kind, url in self._proxy_urls.items()) or None,
             "no_proxy": self.proxies.get("no"),
             "ca_bundle": self.ca_bundle or None,
             "has_secret": bool(self.secret),
             "has_admin_token": bool(self.admin_token),
+        }
+
+    @property
+    def _logged_of_open(self) -> dict[str, object]:
+        if not self.open_registries:
+            return {}
+        return {
+            "open": ",".join(self.open_registries),
+            "open_per_hour": self.open_per_hour,
+            "open_images": self.open_images,
+            "trusted_proxies": ",".join(map(str, self.trusted_proxies)) or None,
         }
 
     @property
@@ -324,9 +350,9 @@ def _hours(text: str) -> timedelta:
     return timedelta(hours=hours)
 
 
-def _count(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= _MOST_TAGS:
-        raise ValueError(f"it must be a whole number from 1 to {_MOST_TAGS}")
+def _count(text: str, most: int) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
+        raise ValueError(f"it must be a whole number from 1 to {most}")
     return int(text)
 
 

@@ -1,5 +1,6 @@
 """When to check an image, and one check from question to files."""
 
+from microbadger.freshness.admissions import ABSENT, NOT_TRACKED, Admission, Admissions, OpenOptions
 from microbadger.freshness.checks import Summary
 from microbadger.freshness.duties import is_served
 from microbadger.freshness.last_check import Check
@@ -10,11 +11,16 @@ from microbadger.freshness.tracked_images import NotTracked, TrackedImages, pars
 from microbadger.freshness.upkeep import REGISTRY_HANGS
 
 __all__ = [
+    "ABSENT",
+    "NOT_TRACKED",
     "REGISTRY_HANGS",
+    "Admission",
+    "Admissions",
     "Check",
     "Freshness",
     "FreshnessOptions",
     "NotTracked",
+    "OpenOptions",
     "Outcome",
     "Summary",
     "TrackedImage",

@@ -200,7 +200,14 @@ class _BaseSurvey:
 
     def _reader(self, repository: Repository) -> Reader:
         content, broken = self.surveyor.registry.content, self.surveyor.broken
-        return Reader(repository, self._remote(repository), content, broken, renew=self.question.renew)
+        return Reader(
+            repository,
+            self._remote(repository),
+            content,
+            broken,
+            renew=self.question.renew,
+            is_on_request=self.question.image.is_on_request,
+        )
 
     def _next_unread(self, repository: Repository, digest: str, platform: PlatformDocument) -> str | None:
         """Return what is to be read next to know the layers of a digest; None if nothing is, or not yet again."""

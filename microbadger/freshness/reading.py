@@ -58,7 +58,8 @@ class Reader:
 
     ``may_use_reserve`` says whether the last pulls that a registry allows may be used, and ``tries_broken`` whether to
     ask even for what was broken a short while ago: both are for what was just pushed. What is read for claims leaves
-    more pulls than anything else. ``renew`` is called before each request.
+    more pulls than that, and what is read of an image that ``is_on_request`` leaves half of them. ``renew`` is called
+    before each request.
     """
 
     def __init__(
@@ -69,7 +70,9 @@ class Reader:
         broken: BrokenContent,
         *,
         renew: Callable[[], object],
+        is_on_request: bool = False,
     ) -> None:
+        self._is_on_request = is_on_request
         self.may_use_reserve = False
         self.tries_broken = False
         self.reads_claims = False
@@ -236,7 +239,9 @@ class Reader:
     def _pull(self, reference: str) -> RawManifest:
         host = self._repository.registry
         reason = ""
-        if self.reads_claims and not self._remote.has_pulls_to_spare:
+        if self._is_on_request and not self._remote.has_pulls_for_requests:
+            reason = f"half of the pulls that {host} allows for now are kept for images that the operator tracks"
+        elif self.reads_claims and not self._remote.has_pulls_to_spare:
             reason = f"the last pulls that {host} allows for now are kept for new versions"
         elif not self.may_use_reserve and self._remote.is_low_on_pulls:
             reason = f"the last pulls that {host} allows for now are kept for pushes"

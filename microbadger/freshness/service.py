@@ -1,11 +1,12 @@
 """Puts the parts of the wing together, each made once and handed what it needs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from microbadger.cdn import CdnPurge
+from microbadger.freshness.admissions import Admissions, OpenOptions
 from microbadger.freshness.base_records import BaseRecords
 from microbadger.freshness.bases import BaseSurveyor
 from microbadger.freshness.broken_content import BrokenContent
@@ -44,7 +45,7 @@ class FreshnessOptions:
     """What an operator chooses of how images are kept fresh.
 
     ``edition`` differs between services that would publish other files of the same image. ``webhooks`` are the webhook
-    URLs that everybody is shown; None where nobody is.
+    URLs that everybody is shown; None where nobody is. ``open`` says which images readers can have tracked.
     """
 
     images_file: Path
@@ -54,6 +55,7 @@ class FreshnessOptions:
     edition: str
     site: SiteOptions
     webhooks: WebhookUrls | None
+    open: OpenOptions = field(default_factory=OpenOptions)
 
 
 def _utc_now() -> datetime:
@@ -80,8 +82,11 @@ class Freshness:
         self.now = now
         self._publisher = publisher
         self._registry = registry
-        self.tracked = TrackedImages(options.images_file, options.named, database)
+        self.tracked = TrackedImages(options.images_file, options.named, database, options.open.registries)
         self.checks = Checks(database, interval=options.interval, edition=options.edition, now=now)
+        self.admissions = Admissions(
+            options=options.open, database=database, tracked=self.tracked, checks=self.checks, now=now
+        )
         self.requests = Requests(database, now=now)
         self.records = Records(database, now=now)
         stacks, broken = LayerStacks(database, options.site.base_url), BrokenContent(database, now=now)
@@ -104,6 +109,7 @@ class Freshness:
             requests=self.requests,
             interruptions=Interruptions(now=now),
             records=self.records,
+            admissions=self.admissions,
         )
         aftermath = Aftermath(cdn=cdn, notifications=notifications, counts=counts)
         self.removal = Removal(
@@ -155,6 +161,7 @@ class Freshness:
             removal=self.removal,
             strays=strays,
             catalogue=self.catalogue,
+            admissions=self.admissions,
             notifications=notifications,
             counts=counts,
             cleaning=Cleaning(
@@ -162,6 +169,7 @@ class Freshness:
                 content=registry.content,
                 sightings=self.records.sightings,
                 bases=bases,
+                admissions=self.admissions,
                 public=publisher,
             ),
         )

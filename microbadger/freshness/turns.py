@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
+from microbadger.freshness.admissions import Admissions
 from microbadger.freshness.checks import Checks, mark_lists_stale
 from microbadger.freshness.interruptions import Interruption, Interruptions
 from microbadger.freshness.last_check import Check, with_named
@@ -62,6 +63,11 @@ class Turn:
         return [request.tag for request in self.requests if request.tag and not request.is_view]
 
     @property
+    def is_guess(self) -> bool:
+        """Whether nobody but a reader has said that there is such an image, and it was never read."""
+        return bool(self.image and self.image.is_on_request and self.before is None)
+
+    @property
     def is_of_views(self) -> bool:
         """Whether nothing but views of badges asked for this check."""
         return bool(self.requests) and all(request.is_view for request in self.requests)
@@ -93,6 +99,7 @@ class Turns:
     requests: Requests
     interruptions: Interruptions
     records: Records
+    admissions: Admissions
 
     @contextmanager
     def hold(self, repository: Repository) -> Iterator[Lease]:
@@ -157,7 +164,10 @@ class Turns:
             self.requests.end(connection, turn.repository, turn.requests)
             self.requests.charge(connection, turn.repository, turn.requests, turn.spent.requests)
             self.requests.follow_up(connection, turn.repository, late)
-            if turn.image:
+            if turn.is_guess and after.is_not_found:
+                self.admissions.drop_absent(connection, turn.repository)
+                self.forget(connection, turn.repository, is_left=False)
+            elif turn.image:
                 self.checks.write(connection, turn.repository, after)
             else:
                 self.checks.postpone(connection, turn.repository)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from microbadger.freshness.admissions import Admissions
 from microbadger.freshness.base_records import BaseRecords
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
@@ -42,6 +43,7 @@ class Upkeep:
     removal: Removal
     strays: Strays
     catalogue: Catalogue
+    admissions: Admissions
     notifications: Notifications
     counts: Counts
     cleaning: "Cleaning"
@@ -54,8 +56,9 @@ class Upkeep:
     """Images that are tracked no more and are still there: one may be under way, or the file half written."""
 
     def count(self) -> None:
-        """Let the other processes see what this one counted."""
+        """Let the other processes see what this one counted, and which images it was asked for."""
         self.counts.write()
+        self.admissions.write_notes()
 
     def note_hanging(self, seconds_of: Mapping[str, float]) -> None:
         """Have monitors see for how long checks have waited for registries, until the next round says so again."""
@@ -66,6 +69,7 @@ class Upkeep:
     def tasks(self) -> Mapping[str, Callable[[], None]]:
         """What is done in each round; a task that fails does not hold up the others."""
         return {
+            "drop images that nobody requests": self.admissions.drop_unrequested,
             "follow the tracked images": self.follow_tracked,
             "remove files that nothing vouches for": self.strays.remove,
             "hasten checks that are due too late": self.checks.hasten_impossible,
@@ -153,6 +157,7 @@ class Cleaning:
     content: Content
     sightings: Sightings
     bases: BaseRecords
+    admissions: Admissions
     public: PublicTree
 
     def begins(self) -> bool:
@@ -174,4 +179,5 @@ class Cleaning:
         self.content.clean()
         self.sightings.clean()
         self.bases.clean()
+        self.admissions.clean()
         self.public.sweep()

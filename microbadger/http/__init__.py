@@ -1,6 +1,6 @@
 """Connections to strangers, checked and bounded: one way to send a request."""
 
-from microbadger.http.addresses import Address, is_possible, is_public
+from microbadger.http.addresses import Address, IPNetwork, is_possible, is_public, parse_networks
 from microbadger.http.certificates import parse_ca_bundle
 from microbadger.http.client import Answer, Client, Limits, Network
 from microbadger.http.connection import cut_off_after
@@ -17,6 +17,7 @@ __all__ = [
     "CutOff",
     "ForbiddenAddress",
     "HttpError",
+    "IPNetwork",
     "Limits",
     "Network",
     "NoThread",
@@ -28,6 +29,7 @@ __all__ = [
     "is_public",
     "is_public_host",
     "parse_ca_bundle",
+    "parse_networks",
     "parse_proxy",
     "proxy_secrets",
     "retry_after_seconds",

@@ -3,8 +3,8 @@
 from microbadger.registry.client import Registry
 from microbadger.registry.content import Content
 from microbadger.registry.credentials import Credentials, read_credentials
-from microbadger.registry.docker_hub import DockerHub, HubTag
-from microbadger.registry.errors import BadAnswer, NotFound, RateLimited, RegistryError, Unreachable
+from microbadger.registry.docker_hub import DockerHub, HubTag, HubTags
+from microbadger.registry.errors import BadAnswer, Denied, NotFound, RateLimited, RegistryError, Unreachable
 from microbadger.registry.holds import LONGEST_PAUSE_SECONDS
 from microbadger.registry.remote import RawManifest, RemoteRepository
 from microbadger.registry.servers import Servers
@@ -14,8 +14,10 @@ __all__ = [
     "BadAnswer",
     "Content",
     "Credentials",
+    "Denied",
     "DockerHub",
     "HubTag",
+    "HubTags",
     "NotFound",
     "RateLimited",
     "RawManifest",

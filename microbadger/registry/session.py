@@ -72,15 +72,9 @@ class Session:
         """Whether the registry has said how many more manifests this reader may read in a window."""
         return self._pulls.left(self.repository.registry, self._user) is not None
 
-    @property
-    def is_low_on_pulls(self) -> bool:
-        """Whether no more than a tenth is left of the manifests that this reader may read in a window."""
-        return self._pulls.are_low(self.repository.registry, self._user)
-
-    @property
-    def has_pulls_to_spare(self) -> bool:
-        """Whether more than a quarter of them is left, or nothing is known to limit them."""
-        return self._pulls.are_to_spare(self.repository.registry, self._user)
+    def has_pulls_above(self, part: float) -> bool:
+        """Return whether more than a part is left of the manifests that this reader may read in a window."""
+        return self._pulls.are_above(self.repository.registry, self._user, part)
 
     def get(self, question: Question) -> Answer:
         """Return a successful answer; raise what any other means."""

@@ -33,11 +33,20 @@ def home_page(entries: Sequence[Mapping[str, object]], count: int, site: SiteOpt
     return render("home.html", site, images=shown, count=count, states=STATES, feed_of_all=FEED_OF_ALL)
 
 
-def absent_page(name: str, site: SiteOptions, status: StatusDocument | None = None, tag: str | None = None) -> bytes:
+def absent_page(
+    name: str,
+    site: SiteOptions,
+    status: StatusDocument | None = None,
+    tag: str | None = None,
+    *,
+    is_absent: bool = False,
+    retry_after_seconds: int = 0,
+) -> bytes:
     """Return the page for an image or a tag that has none.
 
-    ``name`` is the part of the address that should name it. ``status`` is None if the image is not tracked. ``tag`` is
-    given if the image has a record and the record does not have the tag.
+    ``name`` is the part of the address that should name it. ``status`` is None if the image is not tracked; then
+    ``is_absent`` if its registry did not have it, and ``retry_after_seconds`` is given if it cannot be tracked before.
+    ``tag`` is given if the image has a record and the record does not have the tag.
     """
     try:
         trackable = image_name(Reference.parse(name).repository)
@@ -46,7 +55,8 @@ def absent_page(name: str, site: SiteOptions, status: StatusDocument | None = No
     return render(
         "absent.html",
         site,
-        case=_case(status, tag),
+        case=_case(status, tag, is_absent=is_absent, is_refused=retry_after_seconds > 0),
+        retry_after_seconds=retry_after_seconds,
         name=name,
         tag=tag,
         status=status,
@@ -61,9 +71,9 @@ def api_page(base_url: str) -> bytes:
     return render("api.html", SiteOptions(base_url), document=document(base_url), api=API)
 
 
-def _case(status: StatusDocument | None, tag: str | None) -> str:
+def _case(status: StatusDocument | None, tag: str | None, *, is_absent: bool, is_refused: bool) -> str:
     if status is None:
-        return "not tracked"
+        return "refused" if is_refused else "absent" if is_absent else "not tracked"
     if tag:
         return "no such tag"
     return "failing" if status["State"] == "failing" else "pending"

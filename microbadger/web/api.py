@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
-from werkzeug.exceptions import BadRequest, HTTPException, NotFound
+from werkzeug.exceptions import BadRequest, HTTPException, NotFound, TooManyRequests
 
 from microbadger.badges import BADGE_TYPES
 from microbadger.freshness import Freshness
@@ -14,12 +14,15 @@ from microbadger.site import CATALOGUE, ImagePaths
 from microbadger.web.answers import PASSING, document_answer, error_answer, file_answer
 from microbadger.web.comparisons import UnknownVersion, asked_pair, compared
 from microbadger.web.files import PublicFiles, parse_name, paths_of
+from microbadger.web.visitors import Visitors
 
 _PAGE_SIZE = 50
 _LARGEST_PAGE = 1000
 _FOUND_AT_MOST = 10
 _NAMES_ON_A_PAGE = 100
 _LAST_PAGE = 10**9
+_READ_WITHIN_SECONDS = 5  # as most images are
+_TOO_MANY = "not tracked yet: too many new images were asked for lately. Ask again later."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,7 @@ class ApiRoutes:
 
     freshness: Freshness
     files: PublicFiles
+    visitors: Visitors
 
     def blueprint(self) -> Blueprint:
         """Return the routes, ready to be registered with an app."""
@@ -141,14 +145,19 @@ class ApiRoutes:
     def _read(self, name: str, path: Callable[[ImagePaths], str]) -> Response:
         """Answer with a file of an image that was read."""
         found = self.files.answer_of(name, path)
-        if found is None:
-            raise NotFound(f"{name} is not tracked here, or was not read yet.")
-        return found
+        return self._unread(self._tracked(name)) if found is None else found
 
     def _tracked(self, name: str) -> Repository:
+        """Return the image that a request is about, after tracking it if it may be.
+
+        Raises NotFound, and TooManyRequests where no further image is tracked now.
+        """
         reference = parse_name(name)
-        if reference is None or reference.repository not in self.freshness.tracked:
-            raise NotFound(f"{name} is not tracked here.")
+        admission = self.visitors.ask_for(reference)
+        if admission.retry_after_seconds:
+            raise TooManyRequests(f"{name} is {_TOO_MANY}", retry_after=admission.retry_after_seconds)
+        if reference is None or not admission.is_tracked:
+            raise NotFound(f"{name} was not found in its registry." if admission.is_absent else _not_tracked(name))
         return reference.repository
 
     def _unread(self, repository: Repository) -> Response:
@@ -156,7 +165,9 @@ class ApiRoutes:
         if self.freshness.checks.get(repository).is_not_found:
             raise NotFound(f"{repository.familiar} was not found in its registry.")
         named = {"ImageName": image_name(repository), "Registry": repository.registry, "Repository": repository.path}
-        return document_answer(named, 202, PASSING)
+        response = document_answer(named, 202, PASSING)
+        response.headers["Retry-After"] = str(_READ_WITHIN_SECONDS)
+        return response
 
     def _shown_at(self, reference: Reference) -> Response:
         image = self.freshness.records.image(reference.repository)
@@ -164,6 +175,10 @@ class ApiRoutes:
         if shown is None:
             raise NotFound(f"{reference} is not known: its tag is not one of those kept fresh here.")
         return file_answer(document_bytes(shown), CATALOGUE)
+
+
+def _not_tracked(name: str) -> str:
+    return f"{name} is not tracked here."
 
 
 def _has_ending(tag: str | None) -> bool:

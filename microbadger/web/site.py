@@ -36,10 +36,11 @@ from microbadger.image import (
 from microbadger.logs import EventLog
 from microbadger.site import HOME, HTML, PublishError, SiteOptions, absent_page, compare_page
 from microbadger.store import StoreError
-from microbadger.web.answers import FRESH, PASSING, answer, error_answer, file_answer
+from microbadger.web.answers import FRESH, NOT_KEPT, PASSING, answer, error_answer, file_answer
 from microbadger.web.comparisons import UnknownVersion, asked_pair, compared
 from microbadger.web.feeds import FILTERS, filtered_feed_answer
 from microbadger.web.files import PublicFiles, parse_name, paths_of
+from microbadger.web.visitors import Visitors
 
 log = EventLog(__name__)
 
@@ -59,6 +60,7 @@ class SiteRoutes:
 
     freshness: Freshness
     files: PublicFiles
+    visitors: Visitors
     options: SiteOptions
 
     def blueprint(self) -> Blueprint:
@@ -183,7 +185,10 @@ class SiteRoutes:
         return not_found_badge()  # the image was removed meanwhile
 
     def _badge_without_file(self, badge_type: str, reference: Reference | None) -> Badge:
-        if reference is None or reference.repository not in self.freshness.tracked:
+        admission = self.visitors.ask_for(reference)
+        if admission.retry_after_seconds:
+            return pending_badge(badge_type)
+        if reference is None or not admission.is_tracked:
             return not_found_badge()
         if self.freshness.records.updated_at(reference.repository) is None:
             check = self.freshness.checks.get(reference.repository)
@@ -196,14 +201,24 @@ class SiteRoutes:
 
     def _absent(self, name: str, reference: Reference | None, missing: str | None = None) -> Response:
         """Answer that there is no page, and why; ``missing`` is a version that the image does not have."""
-        if reference is None or reference.repository not in self.freshness.tracked:
-            return answer(absent_page(name, self.options), 404, HTML, PASSING)
+        admission = self.visitors.ask_for(reference, is_page=True)
+        if admission.retry_after_seconds:
+            return self._refused(name, admission.retry_after_seconds)
+        if reference is None or not admission.is_tracked:
+            page = absent_page(name, self.options, is_absent=admission.is_absent)
+            return answer(page, 404, HTML, NOT_KEPT if self.visitors.is_crawling else PASSING)
         repository = reference.repository
         check = self.freshness.checks.get(repository)
         status = check.status(repository, self.freshness.now())
         if self.freshness.records.updated_at(repository):
             return answer(absent_page(name, self.options, status, missing or reference.tag), 404, HTML, PASSING)
         return answer(absent_page(name, self.options, status), 404 if check.is_not_found else 202, HTML, PASSING)
+
+    def _refused(self, name: str, retry_after_seconds: int) -> Response:
+        page = absent_page(name, self.options, retry_after_seconds=retry_after_seconds)
+        response = answer(page, 429, HTML, NOT_KEPT)
+        response.headers["Retry-After"] = str(retry_after_seconds)
+        return response
 
 
 def _log_trouble(error: Exception) -> None:

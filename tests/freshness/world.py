@@ -61,6 +61,10 @@ class NoTags(RemoteRepository):
     def is_low_on_pulls(self) -> bool:
         return False
 
+    @property
+    def has_pulls_for_requests(self) -> bool:
+        return True
+
 
 class Descriptions(DockerHub):
     """Docker Hub as it describes images, and lists no tags."""
@@ -194,6 +198,7 @@ class World:
             removal=self.removal,
             strays=strays,
             catalogue=self.catalogue,
+            admissions=self.freshness.admissions,
             notifications=notifications,
             counts=self.counts,
             cleaning=Cleaning(
@@ -201,6 +206,7 @@ class World:
                 content=self.registries.content,
                 sightings=self.records.sightings,
                 bases=self.refresher.bases.records,
+                admissions=self.freshness.admissions,
                 public=self.publisher,
             ),
         )

@@ -1,0 +1,245 @@
+"""Tracks public images that readers ask for, on the registries that the operator opened, within limits.
+
+Anybody can ask for any name. So only so many new images are tracked in an hour, and each network of clients has a
+share of them. A name that its registry does not have is dropped and remembered for a day. There are so many such images
+in all: the least recently requested go first, and so do those that nobody has requested for long or that could not be
+read for a day. All processes share the limits through the database.
+"""
+
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Select, bindparam, func, select
+
+from microbadger.freshness.checks import Checks
+from microbadger.freshness.last_check import Check
+from microbadger.freshness.sightings import note_tracked
+from microbadger.freshness.stored_images import TrackedImage, remove_stored, store
+from microbadger.freshness.tracked_images import TrackedImages
+from microbadger.image import DOCKER_HUB, Repository, kept_repositories
+from microbadger.logs import EventLog
+from microbadger.site import has_own_paths
+from microbadger.store import (
+    ADMISSIONS,
+    CHECKS,
+    CLIENT_NETWORKS,
+    TRACKED_IMAGES,
+    Database,
+    upsert,
+    write_value,
+)
+
+log = EventLog(__name__)
+
+_HOUR = timedelta(hours=1).total_seconds()
+_REMEMBERED_SECONDS = timedelta(days=1).total_seconds()
+_UNREQUESTED_SECONDS = timedelta(days=90).total_seconds()
+_SHARES = 3
+"""A network of clients may add a third of the new images at once, and as many again within an hour."""
+_MOST_DROPPED_AT_ONCE = 100
+_ADMITTING = "admitting"
+
+_KNOWN = select(ADMISSIONS).where(
+    ADMISSIONS.c.image == bindparam("which"), ADMISSIONS.c.admitted_at > bindparam("since")
+)
+_LATELY = select(func.count(), func.min(ADMISSIONS.c.admitted_at)).where(
+    ADMISSIONS.c.admitted_at > bindparam("since"), ADMISSIONS.c.admitted_at <= bindparam("now")
+)
+_USED_UNTIL = select(CLIENT_NETWORKS.c.used_until).where(CLIENT_NETWORKS.c.network == bindparam("which"))
+_ON_REQUEST = TRACKED_IMAGES.c.requested_at.is_not(None)
+_COUNT = select(func.count()).select_from(TRACKED_IMAGES).where(_ON_REQUEST)
+_LEAST_RECENT = (
+    select(TRACKED_IMAGES.c.image)
+    .where(_ON_REQUEST)
+    .order_by(TRACKED_IMAGES.c.requested_at)
+    .limit(bindparam("at_most"))
+)
+_UNREQUESTED = _LEAST_RECENT.where(TRACKED_IMAGES.c.requested_at < bindparam("since"))
+_NEVER_READ = (
+    select(TRACKED_IMAGES.c.image)
+    .join(ADMISSIONS, ADMISSIONS.c.image == TRACKED_IMAGES.c.image)
+    .join(CHECKS, CHECKS.c.image == TRACKED_IMAGES.c.image)
+    .where(_ON_REQUEST, ADMISSIONS.c.admitted_at < bindparam("since"), CHECKS.c.succeeded_at.is_(None))
+    .limit(bindparam("at_most"))
+)
+_REQUESTED = TRACKED_IMAGES.update().where(
+    TRACKED_IMAGES.c.image == bindparam("which"), TRACKED_IMAGES.c.requested_at < bindparam("at")
+).values(requested_at=bindparam("at"))
+_ABSENT = ADMISSIONS.update().where(ADMISSIONS.c.image == bindparam("which")).values(is_absent=True)
+_FORGET_ADMISSIONS = ADMISSIONS.delete().where(ADMISSIONS.c.admitted_at < bindparam("since"))
+_FORGET_NETWORKS = CLIENT_NETWORKS.delete().where(CLIENT_NETWORKS.c.used_until < bindparam("now"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenOptions:
+    """The registries on which any public image is tracked when a reader asks for it, and how many; none by default."""
+
+    registries: frozenset[str] = frozenset()
+    per_hour: int = 120
+    most_images: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whether an image is tracked that a reader asks for.
+
+    It ``is_absent`` if its registry did not have it in the last day. ``retry_after_seconds`` is in how many seconds to
+    ask again, where no further image is tracked until then.
+    """
+
+    is_tracked: bool = False
+    is_absent: bool = False
+    retry_after_seconds: int = 0
+
+
+TRACKED, NOT_TRACKED, ABSENT = Admission(is_tracked=True), Admission(), Admission(is_absent=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admissions:
+    """Decides which images that readers ask for are tracked."""
+
+    options: OpenOptions
+    database: Database
+    tracked: TrackedImages
+    checks: Checks
+    now: Callable[[], datetime]
+    _requested: dict[Repository, float] = field(default_factory=dict, init=False)
+    """When the images that this process was asked for were requested last, until that is kept."""
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether readers can have images tracked."""
+        return bool(self.options.registries)
+
+    def of(self, repository: Repository) -> Admission:
+        """Return whether an image is tracked, and change nothing. Raises StoreError."""
+        return TRACKED if repository in self.tracked else NOT_TRACKED
+
+    def ask_for(self, repository: Repository, network: str) -> Admission:
+        """Return whether an image is tracked that a client of a network asks for, after tracking it if it may be.
+
+        Raises StoreError.
+        """
+        if repository in self.tracked:
+            self.note(repository)
+            return TRACKED
+        if not self._may_exist(repository):
+            return NOT_TRACKED
+        with self.database.read() as connection:
+            refusal = self._refusal(connection, repository, network)
+        return refusal or self._admit(repository, network)
+
+    def note(self, repository: Repository) -> None:
+        """Note that a reader asked for a tracked image."""
+        if self.is_open:
+            with self._lock:
+                self._requested[repository] = self.now().timestamp()
+
+    def write_notes(self) -> None:
+        """Keep which images were asked for. Raises StoreError."""
+        with self._lock:
+            noted = dict(self._requested)
+            self._requested.clear()
+        if noted:
+            with self.database.write() as connection:
+                self._write(connection, noted)
+
+    def drop_unrequested(self) -> None:
+        """Track no more what nobody has requested for long, and what could not be read for a day. Raises StoreError.
+
+        What is published of them is removed when the tracked images are next compared with the checks.
+        """
+        if not self.is_open:
+            return
+        now = self.now().timestamp()
+        with self.database.read() as connection:
+            unrequested = _images(connection, _UNREQUESTED, now - _UNREQUESTED_SECONDS)
+            unread = _images(connection, _NEVER_READ, now - _REMEMBERED_SECONDS)
+        if gone := kept_repositories(sorted({*unrequested, *unread})):
+            with self.database.write() as connection:
+                remove_stored(connection, gone)
+            log.info("dropped", unrequested=len(unrequested), never_read=len(unread))
+
+    def drop_absent(self, connection: Connection, repository: Repository) -> None:
+        """Track an image no more that its registry does not have, and remember that."""
+        remove_stored(connection, [repository])
+        connection.execute(_ABSENT, {"which": str(repository)})
+
+    def clean(self) -> None:
+        """Forget what was asked for days ago. Raises StoreError."""
+        now = self.now().timestamp()
+        with self.database.write() as connection:
+            connection.execute(_FORGET_ADMISSIONS, {"since": now - 2 * _REMEMBERED_SECONDS})
+            connection.execute(_FORGET_NETWORKS, {"now": now})
+
+    def _may_exist(self, repository: Repository) -> bool:
+        """Return whether a registry is open and can have an image of this name."""
+        is_odd = repository.registry == DOCKER_HUB and repository.path.count("/") != 1
+        return repository.registry in self.options.registries and not is_odd and has_own_paths(repository)
+
+    def _admit(self, repository: Repository, network: str) -> Admission:
+        now = self.now()
+        with self.database.write() as connection:
+            write_value(connection, _ADMITTING, repository.registry)  # other processes wait here for this one
+            if self.tracked.read(connection, repository):
+                return TRACKED
+            if refusal := self._refusal(connection, repository, network):
+                return refusal
+            self._make_room(connection)
+            store(connection, TrackedImage(repository), now.timestamp())
+            self.checks.write(connection, repository, Check(due_at=now))
+            note_tracked(connection, [repository], now)
+            row = {"image": str(repository), "admitted_at": now.timestamp(), "is_absent": False}
+            upsert(connection, ADMISSIONS, row, update=("admitted_at", "is_absent"))
+            used = {"network": network, "used_until": self._used_until(connection, network)}
+            upsert(connection, CLIENT_NETWORKS, used, update=("used_until",))
+        log.info("tracked_on_request", image=repository.familiar)
+        return TRACKED
+
+    def _refusal(self, connection: Connection, repository: Repository, network: str) -> Admission | None:
+        """Return why an image is not tracked now; None if it can be."""
+        now = self.now().timestamp()
+        given = {"which": str(repository), "since": now - _REMEMBERED_SECONDS}
+        known = connection.execute(_KNOWN, given).one_or_none()
+        if known and known.is_absent is True and known.admitted_at <= now:
+            return ABSENT
+        count, first = connection.execute(_LATELY, {"since": now - _HOUR, "now": now}).one()
+        waits = [first + _HOUR - now] if count >= self.options.per_hour else []
+        waits.append(self._used_until(connection, network) - _HOUR - now)
+        seconds = math.ceil(max(waits))
+        return Admission(retry_after_seconds=seconds) if seconds > 0 else None
+
+    def _used_until(self, connection: Connection, network: str) -> float:
+        """Return up to when a network will have used its share if it adds one more image: a token bucket.
+
+        What it may add at once is an hour's share. A later time was kept before the clock was set back.
+        """
+        now, share = self.now().timestamp(), max(1, self.options.per_hour // _SHARES)
+        used: float = connection.execute(_USED_UNTIL, {"which": network}).scalar_one_or_none() or now
+        return (max(used, now) if used <= now + _HOUR else now) + _HOUR / share
+
+    def _make_room(self, connection: Connection) -> None:
+        """Track the least recently requested images no more, if there would be too many."""
+        with self._lock:
+            noted = dict(self._requested)
+        self._write(connection, noted)
+        surplus = connection.execute(_COUNT).scalar_one() - self.options.most_images + 1
+        if surplus > 0:
+            gone = kept_repositories(connection.execute(_LEAST_RECENT, {"at_most": surplus}).scalars())
+            remove_stored(connection, gone)
+            log.info("dropped", least_recent=len(gone))
+
+    def _write(self, connection: Connection, noted: Mapping[Repository, float]) -> None:
+        rows = [{"which": str(repository), "at": noted[repository]} for repository in sorted(noted, key=str)]
+        if rows:
+            connection.execute(_REQUESTED, rows)
+
+
+def _images(connection: Connection, query: Select[Any], since: float) -> Sequence[str]:
+    return connection.execute(query, {"since": since, "at_most": _MOST_DROPPED_AT_ONCE}).scalars().all()
