@@ -1,6 +1,5 @@
 """Turns the environment into settings, or says in one sentence which variable is invalid and why."""
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -9,15 +8,22 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import click
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from microbadger.cdn import Cloudflare, PurgeMethod, Target, parse_target
-from microbadger.http import IPNetwork, parse_ca_bundle, parse_networks, parse_proxy, proxy_secrets, without_login
-from microbadger.image import DOCKER_HUB, InvalidReference, Repository
+from microbadger.http import (
+    IPNetwork,
+    parse_ca_bundle,
+    parse_networks,
+    parse_proxy,
+    parse_url,
+    proxy_secrets,
+    without_login,
+)
+from microbadger.registry import parse_mirrors, parse_registries, parse_registry_servers
 from microbadger.site import BucketAddress, parse_bucket_url
 from microbadger.store import check_address, make_folder, parse_address
 from microbadger.webhooks import is_guessable
@@ -26,8 +32,6 @@ _LONGEST_HOURS = 24 * 366
 _MOST_TAGS = 10_000
 _MOST_AN_HOUR = 100_000
 _MOST_OPEN_IMAGES = 1_000_000
-# Without a user and a password, which would be published, and without what a badge's markup could not hold.
-_URL = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[\w.~/-]*)?", re.ASCII | re.IGNORECASE)
 _SHORTEST_SECRET = 16
 _SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _POSTGRESQL = "postgresql+psycopg"
@@ -108,7 +112,7 @@ class Settings:
         public_dir = Path("public") if bucket else read("PUBLIC_DIR", Path, Path("public"))
         if not bucket and data_dir.resolve().is_relative_to(public_dir.resolve()):
             raise SettingsError("MICROBADGER_DATA_DIR is invalid: it must be outside of the public folder.")
-        base_url = read("BASE_URL", _url, "") or _platform_url(environment)
+        base_url = read("BASE_URL", parse_url, "") or _platform_url(environment)
         return cls(
             images=environment.get("MICROBADGER_IMAGES", ""),
             data_dir=data_dir,
@@ -117,16 +121,16 @@ class Settings:
             database_url=_database_url(environment, public_dir),
             is_static=read("STATIC", _switch, False),
             base_url=base_url,
-            hook_url=read("HOOK_URL", _url, base_url),
+            hook_url=read("HOOK_URL", parse_url, base_url),
             secret=read("SECRET", _secret, ""),
             admin_token=read("ADMIN_TOKEN", _secret, ""),
             refresh_interval=read("REFRESH_HOURS", _hours, timedelta(hours=24)),
             max_tags=read("MAX_TAGS", partial(_count, most=_MOST_TAGS), 100),
-            mirrors=read("MIRRORS", _mirrors, {}),
+            mirrors=read("MIRRORS", parse_mirrors, {}),
             hub_url=read("HUB_URL", _url_or_nothing, "https://hub.docker.com"),
-            http_registries=read("HTTP_REGISTRIES", _hosts, ()),
-            registry_servers=read("REGISTRY_SERVERS", _registry_servers, {}),
-            open_registries=read("OPEN", _hosts, ()),
+            http_registries=read("HTTP_REGISTRIES", parse_registries, ()),
+            registry_servers=read("REGISTRY_SERVERS", parse_registry_servers, {}),
+            open_registries=read("OPEN", parse_registries, ()),
             open_per_hour=read("OPEN_PER_HOUR", partial(_count, most=_MOST_AN_HOUR), 120),
             open_images=read("OPEN_IMAGES", partial(_count, most=_MOST_OPEN_IMAGES), 10_000),
             trusted_proxies=read("TRUSTED_PROXIES", parse_networks, ()),
@@ -211,7 +215,7 @@ def _platform_url(environment: Mapping[str, str]) -> str:
         ("FLY_APP_NAME", "https://{}.fly.dev"),
     ):
         if value := environment.get(name, "").strip():
-            return _parsed(name, pattern.format(value), _url)
+            return _parsed(name, pattern.format(value), parse_url)
     port = environment.get("PORT", "").strip()
     return f"http://localhost:{port if re.fullmatch('[0-9]{1,5}', port) else 8000}"
 
@@ -328,16 +332,8 @@ def _folder(text: str) -> Path:
     return Path(text)
 
 
-def _url(text: str) -> str:
-    if not _URL.fullmatch(text):
-        raise ValueError("it must be a URL such as https://badges.example.org")
-    if urlsplit(text).port == 0:  # one that is too large raises ValueError itself
-        raise ValueError("its port cannot be 0")
-    return text.rstrip("/")
-
-
 def _url_or_nothing(text: str) -> str:
-    return _url(text) if text else ""
+    return parse_url(text) if text else ""
 
 
 def _hours(text: str) -> timedelta:
@@ -354,44 +350,6 @@ def _count(text: str, most: int) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
         raise ValueError(f"it must be a whole number from 1 to {most}")
     return int(text)
-
-
-def _mirrors(text: str) -> dict[str, str]:
-    example = 'it must be a JSON object such as {"docker.io": "http://127.0.0.1:5000"}'
-    try:
-        mirrors = json.loads(text)
-    except ValueError:
-        raise ValueError(example) from None
-    if not isinstance(mirrors, dict) or not all(isinstance(url, str) for url in mirrors.values()):
-        raise ValueError(example)
-    return {_host(host): _url(url) for host, url in mirrors.items()}
-
-
-def _registry_servers(text: str) -> dict[str, tuple[str, ...]]:
-    """Return the URLs of the servers that each registry needs besides its own; one alone needs no list."""
-    try:
-        servers = json.loads(text)
-    except (ValueError, RecursionError):
-        servers = None
-    named = servers.items() if isinstance(servers, dict) else [("", None)]
-    lists = {host: urls if isinstance(urls, list) else [urls] for host, urls in named}
-    if not all(isinstance(url, str) for urls in lists.values() for url in urls):
-        raise ValueError('it must be a JSON object such as {"registry.example.org": ["https://auth.example.org"]}')
-    return {_host(host): tuple(map(_url, urls)) for host, urls in lists.items()}
-
-
-def _hosts(text: str) -> tuple[str, ...]:
-    return tuple(_host(word) for word in text.replace(",", " ").split())
-
-
-def _host(text: str) -> str:
-    try:
-        registry = Repository.parse(f"{text}/name").registry
-    except InvalidReference:
-        registry = ""
-    if not registry or (registry == DOCKER_HUB and not text.endswith(DOCKER_HUB)):
-        raise ValueError(f"{text!r} is not the host of a registry, such as registry.example.org:5000")
-    return registry
 
 
 def _secret(text: str) -> str:

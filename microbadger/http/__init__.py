@@ -9,6 +9,7 @@ from microbadger.http.errors import CutOff, ForbiddenAddress, HttpError, NoThrea
 from microbadger.http.origin import Origin, Url, is_public_host, retry_after_seconds
 from microbadger.http.proxies import parse_proxy, proxy_secrets, without_login
 from microbadger.http.threads import start_thread
+from microbadger.http.urls import parse_url
 
 __all__ = [
     "Address",
@@ -31,6 +32,7 @@ __all__ = [
     "parse_ca_bundle",
     "parse_networks",
     "parse_proxy",
+    "parse_url",
     "proxy_secrets",
     "retry_after_seconds",
     "seconds_left",

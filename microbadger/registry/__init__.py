@@ -7,6 +7,7 @@ from microbadger.registry.docker_hub import DockerHub, HubTag, HubTags
 from microbadger.registry.errors import BadAnswer, Denied, NotFound, RateLimited, RegistryError, Unreachable
 from microbadger.registry.holds import LONGEST_PAUSE_SECONDS
 from microbadger.registry.remote import RawManifest, RemoteRepository
+from microbadger.registry.server_settings import parse_mirrors, parse_registries, parse_registry_servers
 from microbadger.registry.servers import Servers
 
 __all__ = [
@@ -26,5 +27,8 @@ __all__ = [
     "RemoteRepository",
     "Servers",
     "Unreachable",
+    "parse_mirrors",
+    "parse_registries",
+    "parse_registry_servers",
     "read_credentials",
 ]
