@@ -42,11 +42,12 @@ def read_tags(
 ) -> TagList:
     """Return the tags on all pages up to the first that cannot be read; `bad` makes the error for an odd answer.
 
-    A refusal can be about the size of a page, so others are tried; but not after 403 if the repository ``is_guess``.
+    A refusal can be about the size of a page, so others are tried; but not after 403 and 410 if the repository
+    ``is_guess``.
     """
     names: dict[str, None] = {}
     try:
-        for page in _pages(repository, ask, bad, before_page, {403} if is_guess else ()):
+        for page in _pages(repository, ask, bad, before_page, {403, 410} if is_guess else ()):
             names |= dict.fromkeys(page)
             if len(names) > _MAX_TAGS:
                 raise bad(f"it lists more than {_MAX_TAGS:,} tags")
