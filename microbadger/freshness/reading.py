@@ -59,8 +59,8 @@ class Reader:
 
     ``may_use_reserve`` says whether the last pulls that a registry allows may be used, and ``tries_broken`` whether to
     ask even for what was broken a short while ago: both are for what was just pushed. What is read for claims leaves
-    more pulls than that, and what is read of an image that ``is_on_request`` leaves half of them and uses a few at once.
-    ``renew`` is called before each request.
+    more pulls than that. What is read of an image that ``is_on_request`` leaves half of them, and uses only a few in
+    one check. ``renew`` is called before each request.
     """
 
     def __init__(
