@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import Connection, Select, bindparam, exists, func, literal, or_, select
 
 from microbadger.freshness.checks import Checks
 from microbadger.freshness.last_check import Check
 from microbadger.freshness.sightings import note_tracked
-from microbadger.freshness.stored_images import TrackedImage, remove_stored, store
+from microbadger.freshness.stored_images import TrackedImage, remove_requested, store
 from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.image import DOCKER_HUB, Repository, kept_repositories
 from microbadger.logs import EventLog
@@ -27,6 +27,7 @@ from microbadger.store import (
     ADMISSIONS,
     CHECKS,
     CLIENT_NETWORKS,
+    LEASES,
     TRACKED_IMAGES,
     Database,
     upsert,
@@ -42,12 +43,16 @@ _SHARES = 3
 """A network of clients may add a third of the new images at once, and as many again within an hour."""
 _MOST_DROPPED_AT_ONCE = 100
 _ADMITTING = "admitting"
+IMAGE_LEASE = "image:"
+"""What the names of leases begin with under which images are checked."""
 
-_KNOWN = select(ADMISSIONS).where(
-    ADMISSIONS.c.image == bindparam("which"), ADMISSIONS.c.admitted_at > bindparam("since")
-)
-_LATELY = select(func.count(), func.min(ADMISSIONS.c.admitted_at)).where(
-    ADMISSIONS.c.admitted_at > bindparam("since"), ADMISSIONS.c.admitted_at <= bindparam("now")
+_KNOWN = select(ADMISSIONS).where(ADMISSIONS.c.image == bindparam("which"))
+_LATELY = (
+    select(ADMISSIONS.c.admitted_at)
+    .where(ADMISSIONS.c.admitted_at > bindparam("since"), ADMISSIONS.c.admitted_at <= bindparam("now"))
+    .order_by(ADMISSIONS.c.admitted_at.desc())
+    .offset(bindparam("newer"))
+    .limit(1)
 )
 _USED_UNTIL = select(CLIENT_NETWORKS.c.used_until).where(CLIENT_NETWORKS.c.network == bindparam("which"))
 _ON_REQUEST = TRACKED_IMAGES.c.requested_at.is_not(None)
@@ -66,12 +71,21 @@ _NEVER_READ = (
     .where(_ON_REQUEST, ADMISSIONS.c.admitted_at < bindparam("since"), CHECKS.c.succeeded_at.is_(None))
     .limit(bindparam("at_most"))
 )
-_REQUESTED = TRACKED_IMAGES.update().where(
-    TRACKED_IMAGES.c.image == bindparam("which"), TRACKED_IMAGES.c.requested_at < bindparam("at")
-).values(requested_at=bindparam("at"))
-_ABSENT = ADMISSIONS.update().where(ADMISSIONS.c.image == bindparam("which")).values(is_absent=True)
+# A time that is further ahead was kept before the clock was set back.
+_IS_NEWS = or_(TRACKED_IMAGES.c.requested_at < bindparam("at"), TRACKED_IMAGES.c.requested_at > bindparam("latest"))
+_REQUESTED = (
+    TRACKED_IMAGES.update()
+    .where(TRACKED_IMAGES.c.image == bindparam("which"), _IS_NEWS)
+    .values(requested_at=bindparam("at"))
+)
+_ABSENT = ADMISSIONS.update().where(ADMISSIONS.c.image == bindparam("which")).values(absent_at=bindparam("now"))
 _FORGET_ADMISSIONS = ADMISSIONS.delete().where(ADMISSIONS.c.admitted_at < bindparam("since"))
 _FORGET_NETWORKS = CLIENT_NETWORKS.delete().where(CLIENT_NETWORKS.c.used_until < bindparam("now"))
+_FORGET_LEASES = LEASES.delete().where(
+    LEASES.c.name.startswith(IMAGE_LEASE, autoescape=True),
+    LEASES.c.holder == "",
+    ~exists().where(literal(IMAGE_LEASE) + CHECKS.c.image == LEASES.c.name),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,15 +175,15 @@ class Admissions:
         with self.database.read() as connection:
             unrequested = _images(connection, _UNREQUESTED, now - _UNREQUESTED_SECONDS)
             unread = _images(connection, _NEVER_READ, now - _REMEMBERED_SECONDS)
-        if gone := kept_repositories(sorted({*unrequested, *unread})):
+        if gone := kept_repositories({*unrequested, *unread}):
             with self.database.write() as connection:
-                remove_stored(connection, gone)
+                remove_requested(connection, gone)
             log.info("dropped", unrequested=len(unrequested), never_read=len(unread))
 
     def drop_absent(self, connection: Connection, repository: Repository) -> None:
         """Track an image no more that its registry does not have, and remember that."""
-        remove_stored(connection, [repository])
-        connection.execute(_ABSENT, {"which": str(repository)})
+        remove_requested(connection, [repository])
+        connection.execute(_ABSENT, {"which": str(repository), "now": self.now().timestamp()})
 
     def clean(self) -> None:
         """Forget what was asked for days ago. Raises StoreError."""
@@ -177,6 +191,8 @@ class Admissions:
         with self.database.write() as connection:
             connection.execute(_FORGET_ADMISSIONS, {"since": now - 2 * _REMEMBERED_SECONDS})
             connection.execute(_FORGET_NETWORKS, {"now": now})
+            if self.is_open:
+                connection.execute(_FORGET_LEASES)
 
     def _may_exist(self, repository: Repository) -> bool:
         """Return whether a registry is open and can have an image of this name."""
@@ -195,34 +211,39 @@ class Admissions:
             store(connection, TrackedImage(repository), now.timestamp())
             self.checks.write(connection, repository, Check(due_at=now))
             note_tracked(connection, [repository], now)
-            row = {"image": str(repository), "admitted_at": now.timestamp(), "is_absent": False}
-            upsert(connection, ADMISSIONS, row, update=("admitted_at", "is_absent"))
+            row = {"image": str(repository), "admitted_at": now.timestamp(), "absent_at": None}
+            upsert(connection, ADMISSIONS, row, update=("admitted_at", "absent_at"))
             used = {"network": network, "used_until": self._used_until(connection, network)}
             upsert(connection, CLIENT_NETWORKS, used, update=("used_until",))
         log.info("tracked_on_request", image=repository.familiar)
         return TRACKED
 
     def _refusal(self, connection: Connection, repository: Repository, network: str) -> Admission | None:
-        """Return why an image is not tracked now; None if it can be."""
+        """Return why an image is not tracked now; None if it can be.
+
+        One that was dropped is not tracked again within the hour: each would be counted only once.
+        """
         now = self.now().timestamp()
-        given = {"which": str(repository), "since": now - _REMEMBERED_SECONDS}
-        known = connection.execute(_KNOWN, given).one_or_none()
-        if known and known.is_absent is True and known.admitted_at <= now:
+        known = connection.execute(_KNOWN, {"which": str(repository)}).one_or_none()
+        if known and known.absent_at is not None and now - _REMEMBERED_SECONDS < known.absent_at <= now:
             return ABSENT
-        count, first = connection.execute(_LATELY, {"since": now - _HOUR, "now": now}).one()
-        waits = [first + _HOUR - now] if count >= self.options.per_hour else []
-        waits.append(self._used_until(connection, network) - _HOUR - now)
-        seconds = math.ceil(max(waits))
+        asked_again_at = known.admitted_at + _HOUR if known and known.admitted_at <= now else 0.0
+        given = {"since": now - _HOUR, "now": now, "newer": self.options.per_hour - 1}
+        oldest: float | None = connection.execute(_LATELY, given).scalar()
+        allowed_at = oldest + _HOUR if oldest else 0.0
+        free_at = max(asked_again_at, allowed_at, self._used_until(connection, network) - _HOUR)
+        seconds = math.ceil(round(free_at - now, 3))  # times this large are exact to less than a microsecond
         return Admission(retry_after_seconds=seconds) if seconds > 0 else None
 
     def _used_until(self, connection: Connection, network: str) -> float:
         """Return up to when a network will have used its share if it adds one more image: a token bucket.
 
-        What it may add at once is an hour's share. A later time was kept before the clock was set back.
+        What it may add at once is an hour's share. A time that is further ahead was kept before the clock was set back.
         """
         now, share = self.now().timestamp(), max(1, self.options.per_hour // _SHARES)
         used: float = connection.execute(_USED_UNTIL, {"which": network}).scalar_one_or_none() or now
-        return (max(used, now) if used <= now + _HOUR else now) + _HOUR / share
+        is_kept_later = used > now + _HOUR + 1
+        return (now if is_kept_later else max(used, now)) + _HOUR / share
 
     def _make_room(self, connection: Connection) -> None:
         """Track the least recently requested images no more, if there would be too many."""
@@ -232,11 +253,12 @@ class Admissions:
         surplus = connection.execute(_COUNT).scalar_one() - self.options.most_images + 1
         if surplus > 0:
             gone = kept_repositories(connection.execute(_LEAST_RECENT, {"at_most": surplus}).scalars())
-            remove_stored(connection, gone)
+            remove_requested(connection, gone)
             log.info("dropped", least_recent=len(gone))
 
     def _write(self, connection: Connection, noted: Mapping[Repository, float]) -> None:
-        rows = [{"which": str(repository), "at": noted[repository]} for repository in sorted(noted, key=str)]
+        latest = self.now().timestamp() + _HOUR
+        rows = [{"which": str(each), "at": noted[each], "latest": latest} for each in sorted(noted, key=str)]
         if rows:
             connection.execute(_REQUESTED, rows)
 

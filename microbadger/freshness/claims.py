@@ -32,7 +32,7 @@ CLAIM_SECONDS = 15.0
 _MOST_OF_A_REGISTRY = 12
 """How many images of a registry all processes check at once that are due, and as many that somebody asked for."""
 _MOST_ON_REQUEST = 2
-"""How many of those that are due may be images that only readers asked for: a storm of them holds up no other."""
+"""How many of either may be images that only readers asked for: a storm of them holds up no other."""
 
 _COLUMNS = ("image", "is_asked", "registry", "holder", "until")
 # One that lasts longer than any is set to was made before a clock was set back.
@@ -46,6 +46,9 @@ _IN_HAND = select(func.count()).where(
 _HELD = select(CLAIMS.c.image).where(CLAIMS.c.is_asked, _COUNTS)
 _IS_ON_REQUEST = TRACKED_IMAGES.c.requested_at.is_not(None)
 _IN_HAND_ON_REQUEST = _IN_HAND.join(TRACKED_IMAGES, TRACKED_IMAGES.c.image == CLAIMS.c.image).where(_IS_ON_REQUEST)
+_ON_REQUEST = select(TRACKED_IMAGES.c.image).where(
+    _IS_ON_REQUEST, TRACKED_IMAGES.c.image.in_(bindparam("images", expanding=True))
+)
 _IS_OF_REQUEST = exists().where(TRACKED_IMAGES.c.image == CHECKS.c.image, _IS_ON_REQUEST)
 _ANY_DUE = (
     select(CHECKS.c.image, literal(False), CHECKS.c.registry, _BY, _UNTIL)
@@ -96,8 +99,7 @@ class Claims:
                 return []
             given = {**times, **self._by_this(), "host": registry, "due_by": due_by, "asked": False}
             claimed = _claim(connection, _DUE, {**given, "at_most": room})
-            in_hand: int = connection.execute(_IN_HAND_ON_REQUEST, given).scalar_one()
-            room = min(room - len(claimed), _MOST_ON_REQUEST - in_hand)
+            room = min(room - len(claimed), _room_on_request(connection, given))
             if room > 0:
                 claimed += _claim(connection, _DUE_ON_REQUEST, {**given, "at_most": room})
             return claimed
@@ -107,8 +109,17 @@ class Claims:
         with self._database.write() as connection:
             times = self._times()
             room = self._room(connection, registry, len(repositories), times, is_asked=True)
+            if room <= 0:
+                return []
             claimed: list[Repository] = []
-            for repository in repositories[: max(0, room)]:
+            given = {**times, "host": registry, "asked": True, "images": list(map(str, repositories))}
+            on_request = set(connection.execute(_ON_REQUEST, given).scalars())
+            room_on_request = _room_on_request(connection, given)
+            for repository in repositories[:room]:
+                if str(repository) in on_request:
+                    room_on_request -= 1
+                    if room_on_request < 0:
+                        continue
                 row = {"image": str(repository), "is_asked": True, "registry": registry, **self._by_this()}
                 if upsert(connection, CLAIMS, {**row, **times}, update=_TAKEN_OVER, where=_IS_OVER):
                     claimed.append(repository)
@@ -168,6 +179,12 @@ class Claims:
 
     def _by_this(self) -> dict[str, object]:
         return {"holder": this_process(), "until": self._clock() + self._seconds}
+
+
+def _room_on_request(connection: Connection, given: Mapping[str, object]) -> int:
+    """Return how many more images may be claimed that only readers asked for."""
+    in_hand: int = connection.execute(_IN_HAND_ON_REQUEST, given).scalar_one()
+    return _MOST_ON_REQUEST - in_hand
 
 
 def _claim(connection: Connection, due: Select[Any], given: Mapping[str, object]) -> list[Repository]:

@@ -81,6 +81,12 @@ class Findings:
         )
 
     @property
+    def is_nothing_there(self) -> bool:
+        """Whether the registry lists no tag, and does not have those that were asked about."""
+        is_listed = self.choice.listed or self.choice.trouble
+        return bool(self.missing) and not (is_listed or self.digests or self.failed)
+
+    @property
     def _deleted(self) -> frozenset[str]:
         return frozenset(self.missing.keys() & self.last_of.keys())
 

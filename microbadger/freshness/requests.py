@@ -13,12 +13,12 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, and_, bindparam, func, or_, select
+from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select
 
 from microbadger.freshness import pace
 from microbadger.image import DOCKER_HUB, Reference, Repository, kept_repositories
 from microbadger.logs import current_id
-from microbadger.store import ASKED_TAGS, REQUESTS, Database, excluded, upsert
+from microbadger.store import ASKED_TAGS, REQUESTS, TRACKED_IMAGES, Database, excluded, upsert
 
 _MOST_TAGS = 10  # of one image, as many as are kept beside the limit; more lead to a check of the image as a whole
 _NO_TAG = ""
@@ -40,7 +40,13 @@ _PACED = select(func.max(REQUESTS.c.due_at)).where(REQUESTS.c.image == bindparam
 _ADDED = select(REQUESTS.c.tag).where(
     REQUESTS.c.image == bindparam("which"), REQUESTS.c.tag == bindparam("its_tag"), REQUESTS.c.follow_ups == 0
 )
-_IMAGES = select(REQUESTS.c.image).where(_IS_DUE).group_by(REQUESTS.c.image).order_by(func.min(REQUESTS.c.asked_at))
+_IS_ON_REQUEST = exists().where(TRACKED_IMAGES.c.image == REQUESTS.c.image, TRACKED_IMAGES.c.requested_at.is_not(None))
+_IMAGES = (
+    select(REQUESTS.c.image)
+    .where(_IS_DUE)
+    .group_by(REQUESTS.c.image)
+    .order_by(_IS_ON_REQUEST, func.min(REQUESTS.c.asked_at))
+)
 _DONE = REQUESTS.delete().where(
     REQUESTS.c.image == bindparam("which"),
     REQUESTS.c.tag == bindparam("its_tag"),
@@ -147,7 +153,10 @@ class Requests:
             pace.charge(connection, repository, requests, self._now())
 
     def repositories(self, at_most: int | None = None) -> list[Repository]:
-        """Return the images for which a request waits, those first that have waited longest."""
+        """Return the images for which a request waits, those first that have waited longest.
+
+        Those that only readers asked for come after all others.
+        """
         with self._database.read() as connection:
             return kept_repositories(connection.execute(_IMAGES.limit(at_most), self._times()).scalars())
 

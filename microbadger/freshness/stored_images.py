@@ -1,11 +1,11 @@
 """The tracked images that the database holds: those that a command, an administrator or a reader's request tracks."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from sqlalchemy import Connection, Row, bindparam, func, select
+from sqlalchemy import Connection, Delete, Row, bindparam, func, select
 
 from microbadger.image import Repository, is_tag, kept_repositories, parse_kept
 from microbadger.store import TRACKED_IMAGES, read_value, upsert, write_value
@@ -17,8 +17,10 @@ _ALL = select(TRACKED_IMAGES)
 _BY_NUMBER = _ALL.order_by(TRACKED_IMAGES.c.number)
 _OF_IMAGE = _ALL.where(TRACKED_IMAGES.c.image == bindparam("which"))
 _AT_PATH = _ALL.where(TRACKED_IMAGES.c.path == bindparam("path"))
+_REQUESTED = select(TRACKED_IMAGES.c.image).where(TRACKED_IMAGES.c.requested_at.is_not(None))
 _LAST_NUMBER = select(func.max(TRACKED_IMAGES.c.number))
 _REMOVE = TRACKED_IMAGES.delete().where(TRACKED_IMAGES.c.image == bindparam("which"))
+_REMOVE_REQUESTED = _REMOVE.where(TRACKED_IMAGES.c.requested_at.is_not(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,11 @@ def all_stored(connection: Connection) -> Iterator[TrackedImage]:
     return _images(connection.execute(_BY_NUMBER).all())
 
 
+def requested(connection: Connection) -> list[Repository]:
+    """Return the images that only readers asked for."""
+    return kept_repositories(connection.execute(_REQUESTED).scalars())
+
+
 def stored_at_path(connection: Connection, path: str) -> Iterator[TrackedImage]:
     """Yield the images of every registry that have this path there."""
     return _images(connection.execute(_AT_PATH, {"path": path}).all())
@@ -77,10 +84,20 @@ def store(connection: Connection, image: TrackedImage, requested_at: float | Non
     mark_changed(connection)
 
 
-def remove_stored(connection: Connection, repositories: Sequence[Repository]) -> int:
-    """Hold these images no longer; return how many of them were held."""
-    removed = sum(connection.execute(_REMOVE, {"which": str(each)}).rowcount for each in repositories)
-    mark_changed(connection)
+def remove_stored(connection: Connection, repository: Repository) -> bool:
+    """Hold an image no longer; return whether it was held."""
+    return _remove(connection, _REMOVE, [repository]) > 0
+
+
+def remove_requested(connection: Connection, repositories: Iterable[Repository]) -> int:
+    """Hold those of these images no longer that only readers asked for; return how many there were."""
+    return _remove(connection, _REMOVE_REQUESTED, sorted(repositories, key=str))
+
+
+def _remove(connection: Connection, remove: Delete, repositories: Iterable[Repository]) -> int:
+    removed = sum(connection.execute(remove, {"which": str(each)}).rowcount for each in repositories)
+    if removed:
+        mark_changed(connection)
     return removed
 
 

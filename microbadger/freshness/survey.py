@@ -51,6 +51,8 @@ class Surveyor:
         check = _Check(Findings(question, choice, question.last_of), reader, inspector)
         for tag in _each_in_turn(choice.tags, question.last_of):
             check.ask(tag)
+        if question.is_guess and check.findings.is_nothing_there:
+            raise next(iter(check.findings.missing.values()))
         check.read()
         passing = [*reader.passing]
         read_claims(check.findings, reader, self.chooser.now())

@@ -153,7 +153,7 @@ class TagChooser:
         names: Collection[str] = ()
         trouble = None
         if hub is None or not hub.is_complete:
-            listed = remote.tags(question.renew)
+            listed = remote.tags(question.renew, is_guess=question.is_guess)
             names, trouble = listed.names, listed.trouble
             if question.is_guess and isinstance(trouble, NotFound | Denied):
                 raise trouble

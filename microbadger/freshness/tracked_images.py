@@ -26,7 +26,9 @@ from microbadger.freshness.stored_images import (
     TrackedImage,
     all_stored,
     last_change,
+    remove_requested,
     remove_stored,
+    requested,
     store,
     stored,
     stored_at_path,
@@ -191,6 +193,15 @@ class TrackedImages:
         """One sentence for each entry that names no image."""
         return self._listed().problems
 
+    def take_over(self) -> None:
+        """Track no longer for readers what the file and the settings name by now. Raises StoreError."""
+        listed = self._listed().images
+        with self._database.read() as connection:
+            named = [repository for repository in requested(connection) if repository in listed]
+        if named:
+            with self._database.write() as connection:
+                remove_requested(connection, named)
+
     def remember(self) -> None:
         """Keep the lines of the file in the database, for the case that they are lost."""
         if not self._listed().is_lost and (text := _text_of(read_if_any(self._file) or b"")):
@@ -221,7 +232,7 @@ class TrackedImages:
             where = "MICROBADGER_IMAGES" if self._is_named(repository) else "data/images.txt"
             raise NotTracked(f"{repository.familiar} is listed in {where}: take it out there.")
         with self._database.write(durable=True) as connection:
-            was_tracked = remove_stored(connection, [repository])
+            was_tracked = remove_stored(connection, repository)
         if not was_tracked:
             raise NotTracked(f"{repository.familiar} is not tracked.")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
-from microbadger.freshness.admissions import Admissions
+from microbadger.freshness.admissions import IMAGE_LEASE, Admissions
 from microbadger.freshness.checks import Checks, mark_lists_stale
 from microbadger.freshness.interruptions import Interruption, Interruptions
 from microbadger.freshness.last_check import Check, with_named
@@ -164,7 +164,7 @@ class Turns:
             self.requests.end(connection, turn.repository, turn.requests)
             self.requests.charge(connection, turn.repository, turn.requests, turn.spent.requests)
             self.requests.follow_up(connection, turn.repository, late)
-            if turn.is_guess and after.is_not_found:
+            if turn.is_guess and after.is_not_found and self._is_on_request(connection, turn.repository):
                 self.admissions.drop_absent(connection, turn.repository)
                 self.forget(connection, turn.repository, is_left=False)
             elif turn.image:
@@ -186,6 +186,11 @@ class Turns:
             self.checks.postpone(connection, repository)
         else:
             self.checks.forget(connection, repository)
+
+    def _is_on_request(self, connection: Connection, repository: Repository) -> bool:
+        """Return whether still nothing but the requests of readers tracks an image."""
+        image = self.tracked.read(connection, repository)
+        return image is None or image.is_on_request
 
     def _count_if_left(self, lease: Lease, repository: Repository) -> None:
         """Count a check that was cut short: only the next to take its lease can see that, and need not be a check."""
@@ -210,4 +215,4 @@ def _listed_state(check: Check) -> tuple[object, ...]:
 
 
 def _lease_of(repository: Repository) -> str:
-    return f"image:{repository}"
+    return f"{IMAGE_LEASE}{repository}"

@@ -103,6 +103,7 @@ class Upkeep:
         known = self._stamp()
         if self._is_to_compare(known, self._known):
             began_at = time.monotonic()
+            self.tracked.take_over()
             self.checks.check_all_of_other_editions()
             for page in self.checks.without_check(self.tracked.listed()):
                 self.checks.add(page)

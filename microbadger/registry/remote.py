@@ -65,12 +65,13 @@ class RemoteRepository:
         self._silent_heads = 0
         self._lists_referrers = False
 
-    def tags(self, before_page: Callable[[], object] = lambda: None) -> TagList:
+    def tags(self, before_page: Callable[[], object] = lambda: None, *, is_guess: bool = False) -> TagList:
         """Return all tags that can be read; what cannot be a tag is left out. Raises no `RegistryError`.
 
-        ``before_page`` is called before each page is read: there can be hundreds.
+        ``before_page`` is called before each page is read: there can be hundreds. Nobody knows of a repository that
+        ``is_guess`` whether it exists: that access is denied is then believed at once.
         """
-        return read_tags(self._session.repository, self._page, self._bad, before_page)
+        return read_tags(self._session.repository, self._page, self._bad, before_page, is_guess=is_guess)
 
     def head(self, reference: str) -> str | None:
         """Return the digest of what a tag names, None where the registry does not say; this is not a pull.

@@ -1,6 +1,6 @@
 """The tables of images that readers ask for."""
 
-from sqlalchemy import Boolean, Column, Index, Table
+from sqlalchemy import Column, Index, Table
 
 from microbadger.store.tables import SCHEMA, ImageName, Moment, Text
 
@@ -9,11 +9,11 @@ ADMISSIONS = Table(
     SCHEMA,
     Column("image", ImageName, primary_key=True),
     Column("admitted_at", Moment, nullable=False),
-    Column("is_absent", Boolean, nullable=False),
+    Column("absent_at", Moment),
     Index("admissions_by_time", "admitted_at"),
     sqlite_with_rowid=False,
 )
-"""Images that a reader's request tracked in the last day, and whether their registry turned out not to have them."""
+"""Images that a reader's request tracked in the last days, and when their registry turned out not to have them."""
 
 CLIENT_NETWORKS = Table(
     "client_networks",

@@ -48,7 +48,7 @@ class NoTags(RemoteRepository):
     def __init__(self) -> None:
         pass
 
-    def tags(self, before_page: Callable[[], object] = lambda: None) -> TagList:
+    def tags(self, before_page: Callable[[], object] = lambda: None, *, is_guess: bool = False) -> TagList:
         return TagList([], None)
 
     def head(self, tag: str) -> str | None:

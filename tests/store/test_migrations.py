@@ -19,6 +19,7 @@ from microbadger.store.tables import (
     SCHEMA,
     SUBSCRIPTIONS,
     TAG_LISTS,
+    TRACKED_IMAGES,
     UNTRACKED_IMAGES,
 )
 from tests.store.world import WAIT_SECONDS, Place, Process, database_at, put, url_of
@@ -144,6 +145,17 @@ def test_a_database_of_the_first_version_becomes_what_a_new_one_is(places: Calla
     assert (request.tag, request.asked, request.is_view, request.due_at, request.follow_ups) == ("3.20", 2, False, 0, 0)
     for place in (old, new):
         database_at(place).close()
+
+
+def test_all_images_of_an_older_database_are_the_operators(file: Path) -> None:
+    make_older(file, 1)
+
+    put(file, "key", "value")
+
+    with database_at(file).read() as connection:
+        assert connection.execute(select(TRACKED_IMAGES.c.image, TRACKED_IMAGES.c.requested_at)).all() == [
+            ("ghcr.io/a/put", None)
+        ]
 
 
 def make_older(file: Path, version: int) -> None:
