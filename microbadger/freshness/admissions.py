@@ -28,6 +28,7 @@ from microbadger.store import (
     CHECKS,
     CLIENT_NETWORKS,
     TRACKED_IMAGES,
+    Counts,
     Database,
     upsert,
     write_value,
@@ -95,6 +96,11 @@ class Admission:
     is_absent: bool = False
     retry_after_seconds: int = 0
 
+    @property
+    def outcome(self) -> str:
+        """The word for it in the metrics."""
+        return "tracked" if self.is_tracked else "absent" if self.is_absent else "refused"
+
 
 TRACKED, NOT_TRACKED, ABSENT = Admission(is_tracked=True), Admission(), Admission(is_absent=True)
 
@@ -107,6 +113,7 @@ class Admissions:
     database: Database
     tracked: TrackedImages
     checks: Checks
+    counts: Counts
     now: Callable[[], datetime]
     _requested: dict[Repository, float] = field(default_factory=dict, init=False)
     """When the images that this process was asked for were requested last, until that is kept."""
@@ -133,7 +140,9 @@ class Admissions:
             return NOT_TRACKED
         with self.database.read() as connection:
             refusal = self._refusal(connection, repository, network)
-        return refusal or self._admit(repository, network)
+        admission = refusal or self._admit(repository, network)
+        self.counts.add("untracked_requests", outcome=admission.outcome)
+        return admission
 
     def note(self, repository: Repository) -> None:
         """Note that a reader asked for a tracked image."""
