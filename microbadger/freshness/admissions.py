@@ -206,7 +206,7 @@ class Admissions:
             note_tracked(connection, [repository], now)
             row = {"image": str(repository), "admitted_at": now.timestamp(), "is_absent": False}
             upsert(connection, ADMISSIONS, row, update=("admitted_at", "is_absent"))
-            used = {"network": network, "used_until": self._used_until(connection, network)}
+            used = {"network": network, "used_until": self._used_until(connection, network, now.timestamp())}
             upsert(connection, CLIENT_NETWORKS, used, update=("used_until",))
         log.info("tracked_on_request", image=repository.familiar)
         return TRACKED
@@ -220,16 +220,16 @@ class Admissions:
             return ABSENT
         count, first = connection.execute(_LATELY, {"since": now - _HOUR, "now": now}).one()
         waits = [first + _HOUR - now] if count >= self.options.per_hour else []
-        waits.append(self._used_until(connection, network) - _HOUR - now)
-        seconds = math.ceil(max(waits))
+        waits.append(self._used_until(connection, network, now) - _HOUR - now)
+        seconds = math.ceil(round(max(waits), 3))  # times are inexact by less than a microsecond
         return Admission(retry_after_seconds=seconds) if seconds > 0 else None
 
-    def _used_until(self, connection: Connection, network: str) -> float:
+    def _used_until(self, connection: Connection, network: str, now: float) -> float:
         """Return up to when a network will have used its share if it adds one more image: a token bucket.
 
         What it may add at once is an hour's share. A later time was kept before the clock was set back.
         """
-        now, share = self.now().timestamp(), max(1, self.options.per_hour // _SHARES)
+        share = max(1, self.options.per_hour // _SHARES)
         used: float = connection.execute(_USED_UNTIL, {"which": network}).scalar_one_or_none() or now
         return (max(used, now) if used <= now + _HOUR else now) + _HOUR / share
 

@@ -21,7 +21,8 @@ _PAGES = [
         (r"github\.com/([^/]+)/[^/]+/pkgs/container/([^/]+)(?:/.*)?", "ghcr.io/{}/{}"),
     )
 ]
-_OTHER_PAGE = re.compile(r"(?:(?:www\.)?(?:hub\.docker|microbadger)|github)\.com/.*", re.IGNORECASE)
+_OTHER_PAGE = re.compile(r"(?:(?:www\.)?(?:hub\.docker|microbadger)|github)\.com(?:/.*)?", re.IGNORECASE)
+_PLATFORM = re.compile(r"--platform[ =]\S+")
 _SCHEME = re.compile(r"\A(?:https?:)?//", re.IGNORECASE)
 _END = re.compile(r"[?#](?!/images/)")  # of the path; microbadger.com had names in the fragment, too
 
@@ -48,15 +49,11 @@ def pasted_name(text: str) -> Reference | None:
 
 def _word(text: str) -> str:
     """Return the word of a command, or of a line of a Dockerfile or Compose file, that names the image."""
-    words = text.split()
-    is_command = False
+    words = [word for word in _PLATFORM.sub(" ", text).split() if word == "-" or not word.startswith("-")]
     while len(words) > 1 and words[0].lower() in _BEFORE_A_NAME:
         del words[0]
-        is_command = True
-    if is_command:
-        lowered = [word.lower() for word in words]
-        words = words[: lowered.index("as")] if "as" in lowered[1:] else words
-        words = [word for word in words if not word.startswith("-")][-1:]
+    if len(words) == 3 and words[1].lower() == "as":
+        del words[1:]
     return words[0].strip(_QUOTES) if len(words) == 1 else ""
 
 
