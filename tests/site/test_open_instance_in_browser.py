@@ -1,6 +1,7 @@
 """An open instance as readers use it: they enter an image, and its page appears without a click, or why it does not."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -62,8 +63,8 @@ def test_the_page_that_waits_for_an_image_that_is_not_there_says_so(chromium: "B
 def test_the_page_that_waits_for_an_image_that_is_refused_ends_waiting(chromium: "Browser", url: str) -> None:
     with closing(chromium.new_context(base_url=url)) as context:
         page = context.new_page()
-        page.route("**/-/status.json?*", lambda route: route.fulfill(status=429))
-        page.route("**/*?again=*", lambda route: route.fulfill(body="asked again"))
+        page.route(re.compile(r"/-/status\.json"), lambda route: route.fulfill(status=429))
+        page.route(re.compile(r"/images/example/refused\?again="), lambda route: route.fulfill(body="asked again"))
         page.goto("/images/example/refused")
 
         page.get_by_text("asked again").wait_for()
