@@ -93,7 +93,7 @@ def answer(content: bytes, status: int, media_type: str, cache: str) -> Response
 
 
 def unread_answer(content: bytes, media_type: str) -> Response:
-    """Answer that an image has no record, and will soon have one."""
+    """Answer that an image has no record yet."""
     return retry_after(answer(content, 202, media_type, PASSING), _READ_WITHIN_SECONDS)
 
 

@@ -64,7 +64,7 @@ def test_clients_are_told_apart_by_what_the_proxy_adds_and_can_forge_nothing(tmp
             open_per_hour="5",
             trusted_proxies="127.0.0.1 unix",
         )
-        service.options = [*options, "--bind", f"127.0.0.1:{service.port}"]
+        service.options = (*options, "--bind", f"127.0.0.1:{service.port}")
         with service:
             answers = []
             for place, (kind, headers, _) in enumerate(REQUESTS):
