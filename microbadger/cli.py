@@ -263,7 +263,8 @@ def images() -> None:
     checks = dict(tools.freshness.checks.all())
     now = tools.freshness.now()
     for image in tools.freshness.tracked:
-        click.echo(_state_line(image.repository, checks.get(image.repository, Check()), now))
+        line = _state_line(image.repository, checks.get(image.repository, Check()), now)
+        click.echo(f"{line}  tracked on request" if image.is_on_request else line)
 
 
 @click.command()

@@ -14,15 +14,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from microbadger.cdn import Cloudflare, PurgeMethod, Target, parse_target
-from microbadger.http import (
-    IPNetwork,
-    parse_ca_bundle,
-    parse_networks,
-    parse_proxy,
-    parse_url,
-    proxy_secrets,
-    without_login,
-)
+from microbadger.http import Peer, parse_ca_bundle, parse_peers, parse_proxy, parse_url, proxy_secrets, without_login
 from microbadger.registry import parse_mirrors, parse_registries, parse_registry_servers
 from microbadger.site import BucketAddress, parse_bucket_url
 from microbadger.store import check_address, make_folder, parse_address
@@ -90,7 +82,7 @@ class Settings:
     """Registries on which any public image is tracked when a reader asks for it."""
     open_per_hour: int = 120
     open_images: int = 10_000
-    trusted_proxies: tuple[IPNetwork, ...] = ()
+    trusted_proxies: tuple[Peer, ...] = ()
     """Where the proxies are whose word on the address of a client is taken."""
     cdn_purge: Target | None = None
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -133,7 +125,7 @@ class Settings:
             open_registries=read("OPEN", parse_registries, ()),
             open_per_hour=read("OPEN_PER_HOUR", partial(_count, most=_MOST_AN_HOUR), 120),
             open_images=read("OPEN_IMAGES", partial(_count, most=_MOST_OPEN_IMAGES), 10_000),
-            trusted_proxies=read("TRUSTED_PROXIES", parse_networks, ()),
+            trusted_proxies=read("TRUSTED_PROXIES", parse_peers, ()),
             cdn_purge=read("CDN_PURGE", parse_target, None),
             proxies=_proxies(environment),
             ca_bundle=_ca_bundle(environment),

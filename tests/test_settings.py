@@ -5,6 +5,7 @@ import hashlib
 import sys
 from contextlib import suppress
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 
 import certifi
@@ -19,10 +20,12 @@ from microbadger.store.database import Database
 
 VARIABLES = [
     "IMAGES", "DATA_DIR", "PUBLIC_DIR", "BASE_URL", "HOOK_URL", "SECRET", "ADMIN_TOKEN", "REFRESH_HOURS", "MAX_TAGS",
-    "STATIC", "MIRRORS", "HUB_URL", "HTTP_REGISTRIES", "REGISTRY_SERVERS", "CDN_PURGE",
+    "STATIC", "MIRRORS", "HUB_URL", "HTTP_REGISTRIES", "REGISTRY_SERVERS", "CDN_PURGE", "OPEN", "OPEN_PER_HOUR",
+    "OPEN_IMAGES", "TRUSTED_PROXIES",
 ]  # fmt: skip
 
 ZONE = "0123456789abcdef0123456789abcdef"
+PEERS = tuple(map(ip_network, ("127.0.0.1", "10.0.0.0/8", "::1")))
 
 # variable, value, field, what it means
 GOOD = [
@@ -56,6 +59,12 @@ GOOD = [
         "registry_servers",
         {"docker.io": (), "a.test:5000": ("http://10.0.0.1:81", "https://b.test/token")},
     ),
+    ("OPEN", "docker.io, ghcr.io localhost:5000", "open_registries", ("docker.io", "ghcr.io", "localhost:5000")),
+    ("OPEN_PER_HOUR", "1", "open_per_hour", 1),
+    ("OPEN_PER_HOUR", "100000", "open_per_hour", 100_000),
+    ("OPEN_IMAGES", "1000000", "open_images", 1_000_000),
+    ("TRUSTED_PROXIES", "127.0.0.1 10.1.2.3/8,::1", "trusted_proxies", PEERS),
+    ("TRUSTED_PROXIES", "unix", "trusted_proxies", ("unix",)),
     ("CDN_PURGE", "http://10.0.0.7:6081/", "cdn_purge", PurgeMethod("http://10.0.0.7:6081")),
     ("CDN_PURGE", f"cloudflare:{ZONE}:t0ken", "cdn_purge", Cloudflare(ZONE, "t0ken")),
 ]
@@ -66,6 +75,7 @@ NO_COUNT = "it must be a whole number from 1 to 10000"
 NO_SECRET = "it must be printable text of at least 16 characters"
 NO_SERVERS = 'it must be a JSON object such as {"registry.example.org": ["https://auth.example.org"]}'
 NO_MIRRORS = 'it must be a JSON object such as {"docker.io": "http://127.0.0.1:5000"}'
+NO_PEERS = "it must be addresses or networks such as 127.0.0.1 or 10.0.0.0/8, or the word unix"
 BAD = [
     *((variable, value, NO_URL) for variable in ("BASE_URL", "HOOK_URL", "HUB_URL") for value in (
         "https://mañana.example", "badges.example.org", "//badges.example.org", "ftp://badges.example.org", "https://",
@@ -77,6 +87,9 @@ BAD = [
         "mañana", "0", "-1", "24h", "8784.1", "nan", "inf", "-inf", "1e999", "1,5", "1" * 5000,
     )),
     *(("MAX_TAGS", value, NO_COUNT) for value in ("mañana", "0", "-1", "1.5", "10001", "٣", "1_0", "1" * 5000)),
+    ("OPEN_PER_HOUR", "0", "it must be a whole number from 1 to 100000"),
+    ("OPEN_IMAGES", "1000001", "it must be a whole number from 1 to 1000000"),
+    *(("TRUSTED_PROXIES", value, NO_PEERS) for value in ("mañana", "10.0.0.0/33", "proxy.test", "Unix", "::1 x")),
     *(("MIRRORS", value, NO_MIRRORS) for value in (
         "mañana", "docker.io", "[]", '"x"', "null", "{", '{"docker.io": null}', '{"docker.io": ["http://a"]}',
     )),

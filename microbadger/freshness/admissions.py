@@ -29,6 +29,7 @@ from microbadger.store import (
     CLIENT_NETWORKS,
     LEASES,
     TRACKED_IMAGES,
+    Counts,
     Database,
     upsert,
     write_value,
@@ -109,6 +110,11 @@ class Admission:
     is_absent: bool = False
     retry_after_seconds: int = 0
 
+    @property
+    def outcome(self) -> str:
+        """The word for it in the metrics."""
+        return "tracked" if self.is_tracked else "absent" if self.is_absent else "refused"
+
 
 TRACKED, NOT_TRACKED, ABSENT = Admission(is_tracked=True), Admission(), Admission(is_absent=True)
 
@@ -121,6 +127,7 @@ class Admissions:
     database: Database
     tracked: TrackedImages
     checks: Checks
+    counts: Counts
     now: Callable[[], datetime]
     _requested: dict[Repository, float] = field(default_factory=dict, init=False)
     """When the images that this process was asked for were requested last, until that is kept."""
@@ -147,7 +154,9 @@ class Admissions:
             return NOT_TRACKED
         with self.database.read() as connection:
             refusal = self._refusal(connection, repository, network)
-        return refusal or self._admit(repository, network)
+        admission = refusal or self._admit(repository, network)
+        self.counts.add("untracked_requests", outcome=admission.outcome)
+        return admission
 
     def note(self, repository: Repository) -> None:
         """Note that a reader asked for a tracked image."""
@@ -213,7 +222,7 @@ class Admissions:
             note_tracked(connection, [repository], now)
             row = {"image": str(repository), "admitted_at": now.timestamp(), "absent_at": None}
             upsert(connection, ADMISSIONS, row, update=("admitted_at", "absent_at"))
-            used = {"network": network, "used_until": self._used_until(connection, network)}
+            used = {"network": network, "used_until": self._used_until(connection, network, now.timestamp())}
             upsert(connection, CLIENT_NETWORKS, used, update=("used_until",))
         log.info("tracked_on_request", image=repository.familiar)
         return TRACKED
@@ -231,16 +240,16 @@ class Admissions:
         given = {"since": now - _HOUR, "now": now, "newer": self.options.per_hour - 1}
         oldest: float | None = connection.execute(_LATELY, given).scalar()
         allowed_at = oldest + _HOUR if oldest else 0.0
-        free_at = max(asked_again_at, allowed_at, self._used_until(connection, network) - _HOUR)
+        free_at = max(asked_again_at, allowed_at, self._used_until(connection, network, now) - _HOUR)
         seconds = math.ceil(round(free_at - now, 3))  # times this large are exact to less than a microsecond
         return Admission(retry_after_seconds=seconds) if seconds > 0 else None
 
-    def _used_until(self, connection: Connection, network: str) -> float:
+    def _used_until(self, connection: Connection, network: str, now: float) -> float:
         """Return up to when a network will have used its share if it adds one more image: a token bucket.
 
         What it may add at once is an hour's share. A time that is further ahead was kept before the clock was set back.
         """
-        now, share = self.now().timestamp(), max(1, self.options.per_hour // _SHARES)
+        share = max(1, self.options.per_hour // _SHARES)
         used: float = connection.execute(_USED_UNTIL, {"which": network}).scalar_one_or_none() or now
         is_kept_later = used > now + _HOUR + 1
         return (now if is_kept_later else max(used, now)) + _HOUR / share

@@ -85,7 +85,12 @@ class Freshness:
         self.tracked = TrackedImages(options.images_file, options.named, database, options.open.registries)
         self.checks = Checks(database, interval=options.interval, edition=options.edition, now=now)
         self.admissions = Admissions(
-            options=options.open, database=database, tracked=self.tracked, checks=self.checks, now=now
+            options=options.open,
+            database=database,
+            tracked=self.tracked,
+            checks=self.checks,
+            counts=counts,
+            now=now,
         )
         self.requests = Requests(database, now=now)
         self.records = Records(database, now=now)

@@ -1,6 +1,6 @@
 """Connections to strangers, checked and bounded: one way to send a request."""
 
-from microbadger.http.addresses import Address, IPNetwork, is_possible, is_public, parse_networks
+from microbadger.http.addresses import UNIX, Address, Peer, is_possible, is_public, parse_peers
 from microbadger.http.certificates import parse_ca_bundle
 from microbadger.http.client import Answer, Client, Limits, Network
 from microbadger.http.connection import cut_off_after
@@ -12,17 +12,18 @@ from microbadger.http.threads import start_thread
 from microbadger.http.urls import parse_url
 
 __all__ = [
+    "UNIX",
     "Address",
     "Answer",
     "Client",
     "CutOff",
     "ForbiddenAddress",
     "HttpError",
-    "IPNetwork",
     "Limits",
     "Network",
     "NoThread",
     "Origin",
+    "Peer",
     "Url",
     "all_within",
     "cut_off_after",
@@ -30,7 +31,7 @@ __all__ = [
     "is_public",
     "is_public_host",
     "parse_ca_bundle",
-    "parse_networks",
+    "parse_peers",
     "parse_proxy",
     "parse_url",
     "proxy_secrets",

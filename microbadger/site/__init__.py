@@ -12,7 +12,7 @@ from microbadger.site.markup import FORMATS, badge_link
 from microbadger.site.media_types import HTML, JSON, KEPT_BY_CACHES, MEDIA_TYPES, SVG, etag_of, media_type_of
 from microbadger.site.old_addresses import HERE, successor
 from microbadger.site.options import SiteOptions
-from microbadger.site.pages import LISTED_ON_HOME, STATES, absent_page, home_page
+from microbadger.site.pages import LISTED_ON_HOME, STATES, absent_page, home_page, unnamed_page
 from microbadger.site.paths import (
     API,
     API_PAGE,
@@ -90,4 +90,5 @@ __all__ = [
     "searchable",
     "status_files",
     "successor",
+    "unnamed_page",
 ]

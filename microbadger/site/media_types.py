@@ -20,6 +20,7 @@ MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".xml": "application/atom+xml; charset=utf-8",
+    ".txt": "text/plain; charset=utf-8",
 }
 
 

@@ -1,5 +1,6 @@
 """Writes the pages that are not about an image with a record: home, absent images and tags, and the HTTP API."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from microbadger.image import InvalidReference, Reference, StatusDocument, image_name
@@ -41,22 +42,27 @@ def absent_page(
     *,
     is_absent: bool = False,
     retry_after_seconds: int = 0,
+    again: str = "",
 ) -> bytes:
     """Return the page for an image or a tag that has none.
 
     ``name`` is the part of the address that should name it. ``status`` is None if the image is not tracked; then
     ``is_absent`` if its registry did not have it, and ``retry_after_seconds`` is given if it cannot be tracked before.
-    ``tag`` is given if the image has a record and the record does not have the tag.
+    ``tag`` is given if the image has a record and the record does not have the tag. ``again`` is a query with which no
+    cache has the page of an image that is being read: the page asks for itself with it.
     """
     try:
-        trackable = image_name(Reference.parse(name).repository)
+        repository = Reference.parse(name).repository
     except InvalidReference:
-        return render("absent.html", site, case="invalid", name=name, states=STATES)
+        return unnamed_page(name, site)
+    trackable = image_name(repository)
     return render(
         "absent.html",
         site,
         case=_case(status, tag, is_absent=is_absent, is_refused=retry_after_seconds > 0),
-        retry_after_seconds=retry_after_seconds,
+        retry_after=_minutes_text(retry_after_seconds),
+        is_open=repository.registry in site.open_registries,
+        again=again,
         name=name,
         tag=tag,
         status=status,
@@ -64,6 +70,11 @@ def absent_page(
         paths=ImagePaths(trackable),
         states=STATES,
     )
+
+
+def unnamed_page(text: str, site: SiteOptions) -> bytes:
+    """Return the page for a text that should be the name of an image and is not: it explains names."""
+    return render("absent.html", site, case="invalid", name=text, states=STATES)
 
 
 def api_page(base_url: str) -> bytes:
@@ -77,3 +88,8 @@ def _case(status: StatusDocument | None, tag: str | None, *, is_absent: bool, is
     if tag:
         return "no such tag"
     return "failing" if status["State"] == "failing" else "pending"
+
+
+def _minutes_text(seconds: int) -> str:
+    minutes = math.ceil(seconds / 60)
+    return f"{minutes} minute{'' if minutes == 1 else 's'}"

@@ -23,7 +23,7 @@ from microbadger.site.paths import ASSETS, CATALOGUE
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'"
+    "base-uri 'none'; form-action 'self'"
 )
 
 _LONGEST_TEXT = 2000  # characters of a label or a command; the JSON has the whole
@@ -38,6 +38,7 @@ def render(template: str, site: SiteOptions, **context: object) -> bytes:
     page = _templates.get_template(template).render(
         root=urlsplit(site.base_url).path,
         is_static=site.is_static,
+        open_registries=site.open_registries,
         assets=_asset_urls(),
         catalogue=CATALOGUE,
         security=CONTENT_SECURITY_POLICY,

@@ -33,6 +33,7 @@ NOT_KEPT = "no-store"
 
 _TEXT = "text/plain; charset=utf-8"
 _RETRY_AFTER_SECONDS = 30
+_READ_WITHIN_SECONDS = 5  # as most images are
 # What a page or a picture may load and do, whatever a label smuggled into it.
 _POLICIES = {HTML: f"{CONTENT_SECURITY_POLICY}; frame-ancestors 'none'", SVG: "default-src 'none'"}
 # Badges and documents are for pages of any site, also of one that isolates itself:
@@ -88,6 +89,17 @@ def answer(content: bytes, status: int, media_type: str, cache: str) -> Response
         response.headers |= _SHARED_HEADERS
     if policy := _POLICIES.get(media_type):
         response.headers["Content-Security-Policy"] = policy
+    return response
+
+
+def unread_answer(content: bytes, media_type: str) -> Response:
+    """Answer that an image has no record yet."""
+    return retry_after(answer(content, 202, media_type, PASSING), _READ_WITHIN_SECONDS)
+
+
+def retry_after(response: Response, seconds: int) -> Response:
+    """Return an answer that says in how many seconds to ask again."""
+    response.headers["Retry-After"] = str(seconds)
     return response
 
 

@@ -10,8 +10,8 @@ from werkzeug.exceptions import BadRequest, HTTPException, NotFound, TooManyRequ
 from microbadger.badges import BADGE_TYPES
 from microbadger.freshness import Freshness
 from microbadger.image import Reference, Repository, document_bytes, image_name, shown_at
-from microbadger.site import CATALOGUE, ImagePaths
-from microbadger.web.answers import PASSING, document_answer, error_answer, file_answer
+from microbadger.site import CATALOGUE, JSON, ImagePaths
+from microbadger.web.answers import PASSING, document_answer, error_answer, file_answer, unread_answer
 from microbadger.web.comparisons import UnknownVersion, asked_pair, compared
 from microbadger.web.files import PublicFiles, parse_name, paths_of
 from microbadger.web.visitors import Visitors
@@ -21,7 +21,6 @@ _LARGEST_PAGE = 1000
 _FOUND_AT_MOST = 10
 _NAMES_ON_A_PAGE = 100
 _LAST_PAGE = 10**9
-_READ_WITHIN_SECONDS = 5  # as most images are
 _TOO_MANY = "not tracked yet: too many new images were asked for lately. Ask again later."
 
 
@@ -72,9 +71,12 @@ class ApiRoutes:
     def version(self, name: str, sha: str) -> Response:
         """The document of one version, with its layers."""
         found = self.files.answer_of(name, lambda paths: paths.version(sha.removesuffix(".json")))
-        if found is None:
-            raise NotFound(f"{name} has no version {sha} here.")
-        return found
+        if found is not None:
+            return found
+        repository = self._tracked(name)
+        if self.freshness.records.updated_at(repository) is None:
+            return self._unread(repository)
+        raise NotFound(f"{name} has no version {sha} here.")
 
     def changes(self, name: str) -> Response:
         """What changed of an image."""
@@ -165,9 +167,7 @@ class ApiRoutes:
         if self.freshness.checks.get(repository).is_not_found:
             raise NotFound(f"{repository.familiar} was not found in its registry.")
         named = {"ImageName": image_name(repository), "Registry": repository.registry, "Repository": repository.path}
-        response = document_answer(named, 202, PASSING)
-        response.headers["Retry-After"] = str(_READ_WITHIN_SECONDS)
-        return response
+        return unread_answer(document_bytes(named), JSON)
 
     def _shown_at(self, reference: Reference) -> Response:
         image = self.freshness.records.image(reference.repository)

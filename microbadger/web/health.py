@@ -28,6 +28,7 @@ _COUNTERS = {
     "refresh_failures": "Checks that failed, by cause.",
     "webhooks": "Webhooks that were accepted, by sender and by what came of reading them.",
     "webhooks_refused": "Webhooks that were refused, by reason.",
+    "untracked_requests": "Requests for untracked images on open registries, by what came of them.",
     "registry_requests": "Requests to registries and Docker Hub's web API, by host, kind and status.",
     "notification_attempts": "Messages that were sent to receivers of notifications, by result.",
 }

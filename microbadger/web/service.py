@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from microbadger.cdn import CdnPurge
 from microbadger.freshness import Freshness
-from microbadger.http import IPNetwork, NoThread
+from microbadger.http import NoThread, Peer
 from microbadger.notifications import Notifications
 from microbadger.site import PublicTree, PublishError, SiteOptions
 from microbadger.store import Counts, StoreError
@@ -42,7 +42,7 @@ class Web:
     webhooks: WebhookUrls
     admin_token: str
     folders: Sequence[Path]
-    proxies: tuple[IPNetwork, ...] = ()
+    proxies: tuple[Peer, ...] = ()
 
     def make_app(self) -> Flask:
         """Return the app with all routes."""

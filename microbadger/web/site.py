@@ -3,6 +3,7 @@
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
@@ -26,6 +27,7 @@ from microbadger.image import (
     Repository,
     VersionDocument,
     document_bytes,
+    image_name,
     on_platform,
     parse_object,
     platform_named,
@@ -34,12 +36,22 @@ from microbadger.image import (
     tags_of,
 )
 from microbadger.logs import EventLog
-from microbadger.site import HOME, HTML, PublishError, SiteOptions, absent_page, compare_page
+from microbadger.site import HOME, HTML, ImagePaths, PublishError, SiteOptions, absent_page, compare_page, unnamed_page
 from microbadger.store import StoreError
-from microbadger.web.answers import FRESH, NOT_KEPT, PASSING, answer, error_answer, file_answer
+from microbadger.web.answers import (
+    FRESH,
+    NOT_KEPT,
+    PASSING,
+    answer,
+    error_answer,
+    file_answer,
+    retry_after,
+    unread_answer,
+)
 from microbadger.web.comparisons import UnknownVersion, asked_pair, compared
 from microbadger.web.feeds import FILTERS, filtered_feed_answer
 from microbadger.web.files import PublicFiles, parse_name, paths_of
+from microbadger.web.pasted_names import pasted_name
 from microbadger.web.visitors import Visitors
 
 log = EventLog(__name__)
@@ -48,6 +60,7 @@ _DRAWING_ARGUMENTS = {"style", "label", "color", "labelColor", "colorA", "colorB
 
 
 _LONGEST_PLATFORM = 60
+_LONGEST_ENTERED = 255
 
 
 class _PlatformNotFound(LookupError):
@@ -69,6 +82,7 @@ class SiteRoutes:
         for rule, view in (
             ("/", self.home),
             ("/badges/<badge_type>/<path:name>", self.badge),
+            ("/images/", self.box),
             ("/images/<path:name>", self.page),
             ("/images/<path:name>/-/feed.xml", self.feed),
             ("/images/<path:name>/-/compare/<path:pair>", self.compare),
@@ -109,6 +123,16 @@ class SiteRoutes:
         tag = reference.tag if reference else None
         found = self.files.answer_of(name, lambda paths: paths.tag_page(tag) if tag else paths.page)
         return self._absent(name, reference) if found is None else found
+
+    def box(self) -> Response:
+        """The page of the image that somebody entered; that of a text that names none explains names."""
+        entered = request.args.get("image", "").strip()
+        found = pasted_name(entered)
+        if entered and found is None:
+            return answer(unnamed_page(shortened(entered, _LONGEST_ENTERED), self.options), 404, HTML, NOT_KEPT)
+        response = answer(b"", 303, HTML, NOT_KEPT)
+        response.headers["Location"] = f"{urlsplit(self.options.base_url).path}/{_page_path(found) if found else ''}"
+        return response
 
     def feed(self, name: str) -> Response:
         """What changed of an image, for feed readers: all, or the part that the query asks for."""
@@ -212,13 +236,17 @@ class SiteRoutes:
         status = check.status(repository, self.freshness.now())
         if self.freshness.records.updated_at(repository):
             return answer(absent_page(name, self.options, status, missing or reference.tag), 404, HTML, PASSING)
-        return answer(absent_page(name, self.options, status), 404 if check.is_not_found else 202, HTML, PASSING)
+        page = absent_page(name, self.options, status, again=f"again={self.freshness.now().timestamp():.0f}")
+        return answer(page, 404, HTML, PASSING) if check.is_not_found else unread_answer(page, HTML)
 
     def _refused(self, name: str, retry_after_seconds: int) -> Response:
         page = absent_page(name, self.options, retry_after_seconds=retry_after_seconds)
-        response = answer(page, 429, HTML, NOT_KEPT)
-        response.headers["Retry-After"] = str(retry_after_seconds)
-        return response
+        return retry_after(answer(page, 429, HTML, NOT_KEPT), retry_after_seconds)
+
+
+def _page_path(reference: Reference) -> str:
+    paths = ImagePaths(image_name(reference.repository))
+    return (paths.tag_page(reference.tag) if reference.tag else paths.page).removesuffix(HOME)
 
 
 def _log_trouble(error: Exception) -> None:

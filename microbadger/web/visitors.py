@@ -1,14 +1,15 @@
 """Knows who asks for an image, and has it tracked where the operator lets readers do that."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 
 from flask import request
 
 from microbadger.freshness import NOT_TRACKED, Admission, Admissions
-from microbadger.http import IPNetwork
+from microbadger.http import UNIX, Address, Peer
 from microbadger.image import Reference, Repository
 from microbadger.logs import EventLog
 
@@ -16,7 +17,17 @@ log = EventLog(__name__)
 
 _BITS = {4: 24, 6: 56}  # what one client usually has: https://www.rfc-editor.org/rfc/rfc6177#section-2
 _MOST_HOPS = 20
-_CRAWLER = re.compile(r"bot\b|bot[/;-]|crawl|spider|slurp|preview|facebookexternalhit|archiver", re.IGNORECASE)
+_FORWARDED = "X-Forwarded-For"
+# Most name the address of a page about themselves with a plus sign before it, as no browser does; CUBOT is a phone.
+_CRAWLER = re.compile(
+    r"\+https?://|(?<!cu)bot\b|crawl|spider|slurp|preview|externalhit|archiver"
+    r"|mediapartners|\bgoogle-|-google\b|googleother|-user/|^whatsapp/",
+    re.IGNORECASE,
+)
+_HIDDEN_CLIENTS = (
+    "a proxy adds X-Forwarded-For and is not trusted, so all its clients share one allowance of new images:"
+    " name the proxy in MICROBADGER_TRUSTED_PROXIES"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +35,8 @@ class Visitors:
     """The clients that ask for images, perhaps through ``proxies`` whose word on the address of a client is taken."""
 
     admissions: Admissions
-    proxies: tuple[IPNetwork, ...] = ()
+    proxies: tuple[Peer, ...] = ()
+    _has_warned: threading.Event = field(default_factory=threading.Event, init=False)
 
     def ask_for(self, reference: Reference | None, *, is_page: bool = False) -> Admission:
         """Return whether the image of a request is tracked, after tracking it if it may be. Raises StoreError.
@@ -35,7 +47,9 @@ class Visitors:
             return NOT_TRACKED
         if request.method != "GET" or (is_page and self.is_crawling):
             return self.admissions.of(reference.repository)
-        forwarded = request.headers.get("X-Forwarded-For", "")
+        forwarded = request.headers.get(_FORWARDED, "")
+        if forwarded and self.admissions.is_open:
+            self._warn_of_hidden_clients()
         network = client_network(request.remote_addr, forwarded, self.proxies)
         return self.admissions.ask_for(reference.repository, network)
 
@@ -50,30 +64,47 @@ class Visitors:
             self.admissions.note(repository)
 
 
-def client_network(peer: str | None, forwarded: str, proxies: Iterable[IPNetwork]) -> str:
+    def _warn_of_hidden_clients(self) -> None:
+        """Warn once if the connection comes from what must be a proxy, and the operator has not named that."""
+        peer = request.remote_addr or UNIX
+        if not self._has_warned.is_set() and is_unnamed_proxy(peer, self.proxies):
+            self._has_warned.set()
+            log.warning("proxy_not_trusted", peer=peer, reason=_HIDDEN_CLIENTS)
+
+
+def client_network(peer: str | None, forwarded: str, proxies: Sequence[Peer]) -> str:
     """Return the network of a client: of the last address on its way that is not one of the proxies.
 
-    ``peer`` is the address that the connection comes from, ``forwarded`` the header X-Forwarded-For, to which each
-    proxy adds the address that it was asked from. Empty where an address cannot be read, as of a Unix socket.
+    ``peer`` is the address that the connection comes from; it is empty for a Unix socket. ``forwarded`` is the header
+    X-Forwarded-For, to which each proxy adds the address that it was asked from. The network is empty where that
+    address cannot be read.
 
     >>> client_network("127.0.0.1", "198.51.100.7, 203.0.113.9", [ip_network("127.0.0.1")])
     '203.0.113.0/24'
     """
-    proxies = tuple(proxies)
-    hops = [peer or "", *reversed(forwarded.split(",")[-_MOST_HOPS:])]
+    hops = [*([] if not peer and UNIX in proxies else [peer or ""]), *reversed(forwarded.split(",")[-_MOST_HOPS:])]
     addresses = map(_address, hops)
-    address = next((each for each in addresses if each is None or not _is_proxy(each, proxies)), None)
+    address = next((each for each in addresses if each is None or not _is_among(each, proxies)), None)
     return str(ip_network((address, _BITS[address.version]), strict=False)) if address else ""
 
 
-def _address(text: str) -> IPv4Address | IPv6Address | None:
+def is_unnamed_proxy(peer: str, proxies: Sequence[Peer]) -> bool:
+    """Return whether a connection that forwards requests comes from this machine or a private network, unnamed."""
+    if peer == UNIX:
+        return UNIX not in proxies
+    address = _address(peer)
+    return address is not None and not address.is_global and not _is_among(address, proxies)
+
+
+def _address(text: str) -> Address | None:
+    """Return the address of a hop, which can have a port; None if there is none."""
+    text = text.strip().removeprefix("[").partition("]")[0]
     try:
-        address = ip_address(text.strip().removeprefix("[").partition("]")[0])
+        address = ip_address(text.partition(":")[0] if text.count(":") == 1 else text)
     except ValueError:
         return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
+    return (address.version == 6 and address.ipv4_mapped) or address
 
 
-def _is_proxy(address: IPv4Address | IPv6Address, proxies: Iterable[IPNetwork]) -> bool:
-    return any(address in network for network in proxies)
+def _is_among(address: Address, peers: Sequence[Peer]) -> bool:
+    return any(peer != UNIX and address in peer for peer in peers)

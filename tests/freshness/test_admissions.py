@@ -51,6 +51,7 @@ class Visitors:
             database=self.database,
             tracked=self.tracked,
             checks=self.checks,
+            counts=Counts(self.database),
             now=self.clock,
         )
 

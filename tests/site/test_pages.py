@@ -41,6 +41,8 @@ EVERY_PAGE = {
     "home": lambda site: home_page([{"ImageName": "alpine", "State": "pending"}], 1, site),
     "empty home": lambda site: home_page([], 0, site),
     "not tracked": lambda site: absent_page("nobody/knows", site),
+    "absent": lambda site: absent_page("nobody/knows", site, is_absent=True),
+    "refused": lambda site: absent_page("nobody/knows", site, retry_after_seconds=61),
     "invalid": lambda site: absent_page("Nobody/", site),
     "pending": lambda site: absent_page("nobody/knows", site, PENDING),
     "failing": lambda site: absent_page("nobody/knows", site, FAILING),
@@ -221,3 +223,38 @@ def test_a_tag_that_is_missing_because_checks_fail_says_that_too() -> None:
     page = Page(absent_page("nobody/knows:9", SITE, FAILING, "9"))
     assert "has no tag 9 that is known here." in page.words
     assert "Its last check failed: docker.io has no such repository." in page.words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(1, "1 minute"), (60, "1 minute"), (61, "2 minutes"), (3600, "60 minutes")]
+)
+def test_a_page_says_in_how_many_minutes_an_image_can_be_tracked(seconds: int, words: str) -> None:
+    page = Page(absent_page("nobody/knows", SITE, retry_after_seconds=seconds))
+
+    assert f"Open this page again in {words}." in page.words
+
+
+@pytest.mark.parametrize(
+    ("registries", "words"),
+    [
+        (["ghcr.io"], "on ghcr.io."),
+        (["a.io", "b.io"], "on a.io or b.io."),
+        (["a.io", "b.io", "c.io"], "on a.io, b.io or c.io."),
+    ],
+)
+def test_a_page_names_the_registries_that_are_open(registries: list[str], words: str) -> None:
+    page = Page(absent_page("quay.io/nobody/knows", SiteOptions(BASE, open_registries=tuple(registries))))
+
+    assert f"if the image is {words}" in page.words
+
+
+def test_a_page_about_an_image_on_an_open_registry_names_no_command_of_the_operator() -> None:
+    page = Page(absent_page("nobody/knows", SiteOptions(BASE, open_registries=("docker.io",))))
+
+    assert "flask track" not in page.words
+
+
+def test_the_box_keeps_what_was_entered() -> None:
+    page = Page(absent_page('Nobody"/<b>', SiteOptions(BASE, open_registries=("docker.io",))))
+
+    assert [field["value"] for field in page.all("input") if field["name"] == "image"] == ['Nobody"/<b>']

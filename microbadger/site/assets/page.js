@@ -311,13 +311,34 @@ async function showStatus(region) {
   if (status.Note) region.append(element("p", { class: "note" }, sentence(status.Note)));
 }
 
+/* A query with which no cache has an answer. */
+const uncached = () => `?again=${Date.now()}`;
+const HAS_NO_STATE = [404, 429];
+
+/* Whether an image is still to be read. It is not if its registry does not have it, or if it cannot be tracked now. */
+async function isAwaited(region) {
+  try {
+    const answer = await fetch(`${region.dataset.status}${uncached()}`);
+    if (HAS_NO_STATE.includes(answer.status)) return false;
+    return !answer.ok || (await answer.json()).State === "pending";
+  } catch {
+    return true;
+  }
+}
+
 /* Shows the page of an image once it was read for the first time, or why that failed. */
 function awaitFirstCheck(region) {
   setTimeout(async () => {
-    const { State: state = "pending" } = await readStatus(region);
-    if (state === "pending") awaitFirstCheck(region);
-    else location.reload();
+    if (await isAwaited(region)) awaitFirstCheck(region);
+    else location.replace(`${uncached()}${location.hash}`);
   }, POLL_MILLISECONDS);
+}
+
+/* Takes the query with which a page awaited its image from the address that is shown, and perhaps passed on. */
+function tidyAddress() {
+  if (!find("[data-pending]") && /^\?again=\d+$/.test(location.search)) {
+    history.replaceState(null, "", `${location.pathname}${location.hash}`);
+  }
 }
 
 /* The parts of an image's page */
@@ -549,6 +570,7 @@ function setUp() {
     ["form[data-catalogue]", followOldAddress],
   ];
   for (const [selector, setUpPart] of parts) all(selector).forEach(setUpPart);
+  tidyAddress();
   openPanel();
   addEventListener("hashchange", openPanel);
 }
