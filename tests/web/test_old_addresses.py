@@ -23,9 +23,9 @@ BELOW = {
     "badge-imagelayers.iron.io": "/imagelayers",
     "imagelayers.io": "/imagelayers",
     "imagelayers.iron.io": "/imagelayers",
-    "ghcr-badge.egpl.dev": "/ghcr-badge",
+    **dict.fromkeys(("ghcr-badge.egpl.dev", "ghcr-badge.herokuapp.com"), "/ghcr-badge"),
 }
-HERE = [form for form in FORMS if not urlsplit(form.old).fragment and form.new != "/"]
+HERE = [form for form in FORMS if not urlsplit(form.old).fragment and form.new not in ("", "/", "/v1")]
 
 
 @pytest.fixture(scope="module")
