@@ -145,20 +145,27 @@ def _microbadger(old: _Old) -> Successor | None:
             return _webhook(old, name, token)
         case ["images" | "image", *name] | ["registry", _, "images", *name]:
             return _page("/".join(name))
-        case ["v1"] | ["v1", "images"] if old.ends_in_slash:
+        case ["v1", *below]:
+            return _api(old, below)
+        case ["healthcheck.txt"]:
+            return Successor("/healthcheck.txt")
+    return None
+
+
+def _api(old: _Old, below: list[str]) -> Successor | None:
+    match below:
+        case [] | ["images"] if old.ends_in_slash:  # as programs have it that append a name
             return None
-        case ["v1"]:
-            return Successor("/v1")
-        case ["v1", "images"]:
+        case [] | ["badges", "counts"]:
+            return Successor(f"/{'/'.join(old.parts)}")
+        case ["images"]:
             return Successor("/v1/images", _query((key, value) for key, value in old.parameters if key in _OF_LISTS))
-        case ["v1", "images", "search", *term] if term:
+        case ["images", "search", *term] if term:
             return Successor(f"/{'/'.join(old.parts)}")
-        case ["v1", "images", *name, "version", sha] if name:
+        case ["images", *name, "version", sha] if name:
             return _document("/".join(name), f"/version/{sha}")
-        case ["v1", "images", *name]:
+        case ["images", *name]:
             return _document("/".join(name).removesuffix(".json"))
-        case ["v1", "badges", "counts"] | ["healthcheck.txt"]:
-            return Successor(f"/{'/'.join(old.parts)}")
     return None
 
 

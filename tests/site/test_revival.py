@@ -354,10 +354,10 @@ def test_every_host_is_of_a_service_that_is_known(host: str) -> None:
 
 
 def test_a_long_line_takes_no_longer_than_many_short_ones() -> None:
-    for part in (f"{PAGES}/example/web ", "a", "-", "a/", "?a=b&", "$a", "(a", "%2F", "@a", "<a "):
+    for part in ("example/web ", "a", "-", "a/", "?a=b&", "$a", "(a", "%2F", "@a", "<a "):
         text = f"{PAGES}/{part * 200_000}"
 
-        assert text.startswith(f"{PAGES}/") and THOROUGH.revive(text).text
+        assert THOROUGH.revive(text).text.partition("/images/")[2] == text.partition("/images/")[2]
 
 
 def test_what_is_longer_than_any_address_has_no_successor() -> None:
