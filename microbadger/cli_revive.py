@@ -161,7 +161,11 @@ def _report(findings: _Findings, tools: Tools, *, is_dry: bool, are_foreign_mean
         "Webhooks: the lines of these images in data/images.txt need hook= with the token of the old address:",
         (repository.familiar for repository in findings.hooked),
     )
-    _list("Templates, whose host alone was replaced: what they are filled in with is not known:", findings.unfinished)
+    replaced = "would be replaced" if is_dry else "was replaced"
+    _list(
+        f"Addresses that are filled in or appended to elsewhere, of which only the host {replaced}:",
+        findings.unfinished,
+    )
     _list("Addresses with no counterpart here:", findings.unplaced)
     if findings.foreign_count and not are_foreign_meant:
         click.echo(

@@ -136,6 +136,15 @@ def test_what_is_dead_is_replaced_and_what_works_only_if_asked_for(form: Form) -
     assert is_replaced is (form in DEAD)
 
 
+def test_what_works_and_has_no_counterpart_is_named_only_if_it_is_to_be_replaced() -> None:
+    address = f"{BADGEN}/metadata/version/example/web"
+
+    kept, named = REVIVER.revive(address), THOROUGH.revive(address)
+
+    assert (kept.text, kept.foreign_count, kept.unplaced) == (address, 0, [])
+    assert (named.text, [each.address for each in named.unplaced]) == (address, [address])
+
+
 def test_the_addresses_of_services_that_work_are_counted() -> None:
     text = f"{SHIELDS}/docker/v/example/web {BADGEN}/size/example/web {GHCR}/example/web/size {SHIELDS}/github/x/y"
 

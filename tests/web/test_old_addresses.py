@@ -87,6 +87,24 @@ def test_an_old_address_is_answered_or_leads_to_the_new_one(client: FlaskClient,
     assert answer.request.path.rstrip("/") in (new.path, urlsplit(target(form)).path.rstrip("/"))
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/docker/automated/example/web.svg",
+        "/docker/build/example/web",
+        "/docker/cloud/build/example/web.svg",
+        "/docker/metadata/version/example/web",
+        "/ghcr-badge/example/web/tags?n=3",
+        "/microbadger/stars/example/web",
+    ],
+)
+def test_an_old_address_without_counterpart_is_answered_with_a_sentence(client: FlaskClient, path: str) -> None:
+    answer = client.get(path)
+
+    assert answer.status_code == 404
+    assert answer.text == "This address is one of another service, and has no counterpart here."
+
+
 @pytest.mark.parametrize("path", ["/labels", "/about"])
 def test_what_is_told_elsewhere_leads_to_the_home_page(client: FlaskClient, path: str) -> None:
     assert client.get(path).headers["Location"] == "/"
