@@ -21,18 +21,16 @@ _OTHER = "https?(?::|%3A)(?:/|%2F){2}"  # an address does not go on where anothe
 _END = "-->|!:"  # of a comment in HTML, of a picture with a link in Textile
 _AMPERSAND = re.compile(r"&(?:amp|\#38|\#x26);|\\u0026|&", re.IGNORECASE)
 _ESCAPED = (r"\/", r"\_")
-_PATH_CHARACTER = r"[\w\-.~:/@+=%]|\\[/_]|\$\w+|\$?\{[\w.$-]*\}|\([^\s()<>\"'\[\]]*\)"
-_CHARACTER = (
-    rf"{_PATH_CHARACTER}|[!*,;?]|\#(?!\{{)|&(?:\#38|\#x26);|\\u0026"
-    r"|&(?!(?:quot|apos|lt|gt|nbsp|\#\w+);)"
-)
+_IN_HTML = r"&(?!(?:quot|apos|lt|gt|nbsp|\#\w+);)"
+_PATH_CHARACTER = rf"[\w\-.~:/@+=%]|\\[/_]|\$\w+|\$?\{{[\w.$-]*\}}|\([^\s()<>\"'\[\]]*\)|{_IN_HTML}"
+_CHARACTER = rf"{_PATH_CHARACTER}|[!*,;?]|\#(?!\{{)|&(?:\#38|\#x26);|\\u0026"
 _QUOTED_CHARACTER = "|".join([r"[\w\-.~/:]", *(f"%{ord(character):02X}" for character in "-_.~:/@!$&*+,;=%?#{}")])
 _ADDRESS = re.compile(
     rf"""
     (?:(?:(?<![A-Z0-9/])(?<![A-Z0-9][+.-])|(?<=\\[nrt]))https?:|(?<![\w:./\\-])|(?<=<!--))
-    (?P<slashes>//|\\/\\/)
+    (?://|\\/\\/)
     (?:{_HOST})(?::(?:80|443))?(?:(?=-->)|(?!\.?[\w@-]|\.[/:]|:\d))
-    (?:\\?/(?:(?!{_OTHER}|{_END})(?:{_PATH_CHARACTER}|&(?!(?:quot|apos|lt|gt|nbsp|\#\w+);)))*)?
+    (?:\\?/(?:(?!{_OTHER}|{_END})(?:{_PATH_CHARACTER}))*)?
     (?:(?:\?|\#(?!\{{))(?:(?!{_OTHER}|{_END})(?:{_CHARACTER}))*)?
     |
     (?:(?<![A-Z0-9+./-])|(?<=%[0-9A-F][0-9A-F])(?<!%2F))
@@ -201,10 +199,13 @@ class _Found:
 def _addresses(text: str) -> Iterator[_Found]:
     position = 0
     while match := _ADDRESS.search(text, position):
+        position = match.end()
         if match["proxied"]:
-            found = _Found(match.start(), match[0], proxied=bytes.fromhex(match["proxied"]).decode("latin-1"))
-        else:
-            found = _quoted(text, match) if match["quoted"] else _plain(text, match)
+            proxied = bytes.fromhex(match["proxied"]).decode("latin-1")
+            if _ADDRESS.fullmatch(proxied):
+                yield _Found(match.start(), match[0], proxied=proxied)
+            continue
+        found = _quoted(text, match) if match["quoted"] else _plain(text, match)
         yield found
         position = found.end
 

@@ -95,6 +95,15 @@ def test_an_address_of_githubs_proxy_of_pictures_is_replaced_by_that_of_the_pict
     assert THOROUGH.revive(f"![]({proxied})").text == f"![]({new_url(form)})"
 
 
+@pytest.mark.parametrize("proxied", ["https://microbadger.com[/images/a/b", "http://[::1", "https://example.org/a.svg"])
+def test_any_other_address_of_that_proxy_stays(proxied: str) -> None:
+    text = f"https://camo.githubusercontent.com/{'0a' * 20}/{proxied.encode().hex()}"
+
+    revival = THOROUGH.revive(text)
+
+    assert (revival.text, revival.changes, revival.unplaced) == (text, [], [])
+
+
 @pytest.mark.parametrize(("address", "below"), TEMPLATES.items())
 def test_of_a_template_only_the_host_is_replaced_and_it_is_named(address: str, below: str) -> None:
     base = HOOKS if "hooks." in address else BASE
