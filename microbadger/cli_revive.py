@@ -41,6 +41,7 @@ class _Findings:
     images: dict[Repository, None] = field(default_factory=dict)
     hooked: dict[Repository, None] = field(default_factory=dict)
     unplaced: list[str] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
     left_alone: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
@@ -55,7 +56,8 @@ class _Findings:
         self.foreign_count += revival.foreign_count
         self.images |= dict.fromkeys(revival.images)
         self.hooked |= dict.fromkeys(revival.hooked)
-        self.unplaced += [f"{_shown(file)}:{unplaced.line}: {unplaced.address}" for unplaced in revival.unplaced]
+        for names, found in ((self.unplaced, revival.unplaced), (self.unfinished, revival.unfinished)):
+            names += [f"{_shown(file)}:{named.line}: {named.address}" for named in found]
 
 
 @click.command()
@@ -158,6 +160,11 @@ def _report(findings: _Findings, tools: Tools, *, is_dry: bool, are_foreign_mean
     _list(
         "Webhooks: the lines of these images in data/images.txt need hook= with the token of the old address:",
         (repository.familiar for repository in findings.hooked),
+    )
+    replaced = "would be replaced" if is_dry else "was replaced"
+    _list(
+        f"Addresses that are filled in or appended to elsewhere, of which only the host {replaced}:",
+        findings.unfinished,
     )
     _list("Addresses with no counterpart here:", findings.unplaced)
     if findings.foreign_count and not are_foreign_meant:

@@ -310,6 +310,18 @@ def test_an_address_without_successor_is_named_with_its_line(operator: Operator)
     )
 
 
+def test_of_a_template_the_host_is_replaced_and_it_is_named_with_its_line(operator: Operator) -> None:
+    file = operator.write("README.md", "\n![](https://images.microbadger.com/badges/image/$ORG/$NAME.svg)\n")
+
+    result = operator.types(file)
+
+    assert file.read_text() == "\n![](https://b.test/badges/image/$ORG/$NAME.svg)\n"
+    assert (
+        "Addresses that are filled in or appended to elsewhere, of which only the host was replaced:\n"
+        f"  {file}:2: https://images.microbadger.com/badges/image/$ORG/$NAME.svg\n" in result.output
+    )
+
+
 def test_badges_of_services_that_work_are_replaced_only_if_that_is_asked_for(operator: Operator) -> None:
     file = operator.write("README.md", "https://img.shields.io/docker/v/example/web?sort=semver")
 

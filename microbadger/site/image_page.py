@@ -155,7 +155,7 @@ def image_page(
         classic=CLASSIC_BADGES,
         markup=_markup_templates(repository, site.base_url),
         styles=STYLES,
-        badge_platforms=platform_choices(version) if version else [],
+        badge_platforms=platforms_of_badges(image),
         formats=_FORMAT_NAMES,
         renovate_config=renovate_config(paths.name, site.base_url),
         changes=change_entries(changes[:_CHANGES_SHOWN], image, paths, is_static=site.is_static),
@@ -276,6 +276,15 @@ def platform_choices(version: VersionDocument) -> list[str]:
     named = zip(names, version["Platforms"], strict=True)
     choices = [name for name, platform in named if platform_named(version, name) is platform]
     return choices if len(choices) > 1 else []
+
+
+def platforms_of_badges(image: ImageDocument) -> dict[str, list[str]]:
+    """Return the `platform_choices` of each tag, those of the current version at ``""``; empty if there are none."""
+    current = current_version(image["Versions"])
+    choices = {"": platform_choices(current) if current else []}
+    for version in image["Versions"]:
+        choices |= dict.fromkeys(tags_of(version), platform_choices(version))
+    return choices if any(choices.values()) else {}
 
 
 def _blocks_of(version: VersionDocument | None) -> dict[str, object]:

@@ -371,6 +371,15 @@ function setUpBadges(panel) {
     const sight = firstSeen ? sightOf(firstSeen, orEarlier === undefined) : ["unknown"];
     find("#first-seen", panel)?.replaceChildren("First seen here: ", ...sight);
   };
+  /* What the chosen tag does not have cannot be asked for. */
+  const offerPlatforms = () => {
+    const [chosen, current] = [tagChoice.selectedOptions[0], tagChoice.options[0]];
+    const names = (chosen.dataset.platforms ?? current.dataset.platforms).split(" ").filter(Boolean);
+    const kept = names.includes(platform.value) ? platform.value : "";
+    platform.replaceChildren(platform.options[0], ...names.map((name) => new Option(name)));
+    platform.value = kept;
+    platform.parentElement.hidden = !names.length;
+  };
   const drawTogether = () => {
     const texts = classic.map((type) => find(`[data-type="${type}"] code`, panel).textContent);
     find("code", together).textContent = texts.join("\n");
@@ -399,6 +408,7 @@ function setUpBadges(panel) {
   };
   form.addEventListener("submit", (event) => event.preventDefault());
   tagChoice.addEventListener("input", drawSight);
+  if (platform) tagChoice.addEventListener("input", offerPlatforms);
   form.addEventListener("input", (event) => draw(event.target.matches("input") ? TYPING_MILLISECONDS : 0));
   drawTogether();
   const title = element("p", { class: "small" }, "The four badges that MicroBadger began with");
