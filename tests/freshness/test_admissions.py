@@ -20,6 +20,7 @@ from microbadger.freshness.stored_images import TrackedImage
 from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.image.reference import Repository
 from microbadger.store.admission_tables import ADMISSIONS, CLIENT_NETWORKS
+from microbadger.store.counts import Counts
 from microbadger.store.tables import CHECKS, LEASES, TRACKED_IMAGES
 from tests.freshness.clock import DAY, HOUR, MINUTE, NOON, SECOND, Clock
 from tests.store.world import Place, Process, database_at
