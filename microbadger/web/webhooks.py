@@ -38,8 +38,9 @@ _CHUNK_BYTES = 64 * 1024
 _NAMED_IN_LOG = 10
 _WAIT_STEP_SECONDS = 0.02
 _LONGEST_ADDRESS = 600  # of characters: a name has 255, a tag and a token 128 each
-# A token of ours, or one as microbadger.com made them.
+# A token of ours, or one as microbadger.com made them; and whatever can be an old token and no part of a name.
 _LIKE_A_TOKEN = re.compile(r"[\w-]{43}|[\w+-]{20,126}={1,2}", re.ASCII)
+_NOT_IN_A_NAME = re.compile(r"(?=.*[A-Z=+])[\w=+/-]{8,128}", re.ASCII)
 _EXPLANATION = "This is the address of a webhook: registries and CI jobs post to it after a push."
 _STATUSES = {"fresh": 200, "accepted": 202, "failed": 502}  # of several, the answer has the highest
 
@@ -129,8 +130,10 @@ class WebhookRoutes:
             reference, token = parse_name("/".join(parts[:length])), "/".join(parts[length:])
             if reference is None:
                 continue
-            is_alike = _LIKE_A_TOKEN.fullmatch(token) and reference.repository in tracked
-            if is_alike or _is_one_of(token, tracked.old_tokens(reference.repository)):
+            repository = reference.repository
+            if (_LIKE_A_TOKEN.fullmatch(token) and repository in tracked) or (
+                _NOT_IN_A_NAME.fullmatch(token) and _is_one_of(token, tracked.old_tokens(repository))
+            ):
                 image = parse_name("/".join(parts))
                 return image is None or image.repository not in tracked
         return False
