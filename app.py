@@ -6,10 +6,14 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import click
 from flask import Flask
+from flask.cli import run_command
+from flask.helpers import get_debug_flag
+from werkzeug.serving import is_running_from_reloader
 
 import microbadger
 from microbadger import __version__
@@ -36,29 +40,40 @@ _SHAPES_FILES = ("image", "badges", "site")
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """Return the service with its routes and commands; nothing runs beside requests."""
+    """Return the service with its routes and commands; nothing runs beside requests, unless `flask run` serves it."""
     if settings is None:
+        port = _port_of_flask_run()
+        if port is not None:
+            # Its lines about requests have arguments. They would show the tokens in the addresses of webhooks.
+            logging.getLogger("werkzeug").addFilter(lambda record: not record.args)
+            return _serving({**os.environ, "PORT": str(port)})
         settings = Settings.from_environment(os.environ)
-        for name in unknown_settings(os.environ):
-            sys.stderr.write(f"{name} is not a setting of MicroBadger: see the table of settings in README.md.\n")
+        for name, nearest in unknown_settings(os.environ).items():
+            meant = f"; did you mean {nearest}?" if nearest else ": the README lists all settings."
+            sys.stderr.write(f"{name} is not a setting{meant}\n")
     return _Service(settings).app
 
 
 def serve() -> Flask:
     """Return the service with its schedule running, in this process or in the workers forked from it."""
-    _log_without([])
     try:
-        settings = Settings.from_environment(os.environ)
-        _log_without(settings.secrets)
-        if settings.is_static:
-            raise SettingsError("MICROBADGER_STATIC publishes files without a service: run flask refresh, or unset it.")
-        service = _Service(settings)
+        return _serving(os.environ)
     except SettingsError as error:
         sys.stderr.write(f"{error.format_message()}\n")
         raise SystemExit(_GUNICORN_BOOT_ERROR) from error
+
+
+def _serving(environment: Mapping[str, str]) -> Flask:
+    """Return what `serve` does. Raises SettingsError."""
+    _log_without([])
+    settings = Settings.from_environment(environment)
+    _log_without(settings.secrets)
+    if settings.is_static:
+        raise SettingsError("MICROBADGER_STATIC publishes files without a service: run flask refresh, or unset it.")
+    service = _Service(settings)
     _log_without(service.secrets)
-    for name in unknown_settings(os.environ):
-        log.warning("unknown_setting", name=name)
+    for name, nearest in unknown_settings(environment).items():
+        log.warning("unknown_setting", name=name, nearest=nearest)
     log.info("started", version=__version__, pid=os.getpid(), **settings.logged)
     _record_settings(service.tools)
     schedule = service.freshness.schedule
@@ -67,6 +82,18 @@ def serve() -> Flask:
     if not _is_gunicorns_master():
         schedule.start()
     return service.app
+
+
+def _port_of_flask_run() -> int | None:
+    """Return where `flask run` is about to serve the app; None where it does not.
+
+    With a reloader it loads the app twice. The first process only watches the files and starts the one that serves.
+    """
+    context = click.get_current_context(silent=True)
+    if context is None or context.command is not run_command:
+        return None
+    reloads = get_debug_flag() if context.params["reload"] is None else context.params["reload"]
+    return context.params["port"] if is_running_from_reloader() or not reloads else None
 
 
 class _Service:

@@ -132,14 +132,28 @@ class _Name(click.ParamType[T]):
         try:
             return self._parse(without_invisible(str(value)))
         except InvalidReference as error:
-            self.fail(str(error), param, ctx)
+            self.fail(f"{str(error).removesuffix('.')}.", param, ctx)
 
 
-_IMAGE, _IMAGE_WITH_TAG = _Name(Repository.parse), _Name(parse_image)
+_IMAGE_WITH_TAG = _Name(parse_image)
+
+
+def _image(advice: str) -> _Name[Repository]:
+    """Return the type of a name in which a tag has no place; the advice says where the tag goes instead."""
+
+    def parse(text: str) -> Repository:
+        image = parse_image(text)
+        for tag in image.kept_tags:
+            raise InvalidReference(f"{text!r} has a tag: {advice.format(name=image_name(image.repository), tag=tag)}")
+        return image.repository
+
+    return _Name(parse)
 
 
 @click.command()
-@click.argument("repositories", metavar="[IMAGE]...", type=_IMAGE, nargs=-1)
+@click.argument(
+    "repositories", metavar="[IMAGE]...", type=_image("a refresh checks all tags, so write {name}"), nargs=-1
+)
 @_operation
 def refresh(repositories: Sequence[Repository]) -> None:
     """Check the named images now, or all that are due."""
@@ -224,7 +238,7 @@ def track(images: Sequence[TrackedImage], private: bool, no_wait: bool) -> None:
     for image in images:
         is_new = freshness.tracked.track(TrackedImage(image.repository, image.kept_tags, private))
         freshness.checks.add([image.repository])
-        click.echo(f"{image.repository.familiar}: {'tracked' if is_new else 'was tracked before'}")
+        click.echo(f"{image_name(image.repository)}: {'tracked' if is_new else 'was tracked before'}")
     if no_wait:
         return
     repositories = list(dict.fromkeys(image.repository for image in images))
@@ -237,18 +251,30 @@ def track(images: Sequence[TrackedImage], private: bool, no_wait: bool) -> None:
 
 
 @click.command()
-@click.argument("repositories", metavar="IMAGE...", type=_IMAGE, nargs=-1, required=True)
+@click.argument("images", metavar="IMAGE...", type=_IMAGE_WITH_TAG, nargs=-1, required=True)
 @_operation
-def untrack(repositories: Sequence[Repository]) -> None:
-    """Stop tracking images, and remove what is published of them."""
+def untrack(images: Sequence[TrackedImage]) -> None:
+    """Stop tracking images, and remove what is published of them; NAME:TAG only stops keeping that tag."""
     tools = tools_as_served()
-    for repository in _tracked(tools, repositories):
-        try:
-            tools.freshness.untrack(repository)
-        except NotTracked as error:
-            raise click.ClickException(str(error)) from error
-        click.echo(f"{repository.familiar}: no longer tracked")
+    for image in images:
+        if image.repository not in tools.freshness.tracked:
+            raise click.ClickException(f"{image_name(image.repository)} is not tracked: flask images lists what is.")
+    for image in images:
+        name = image_name(image.repository)
+        for tag in image.kept_tags or [None]:
+            try:
+                tools.freshness.untrack(image.repository, tag)
+            except NotTracked as error:
+                raise click.ClickException(str(error)) from error
+            click.echo(f"{name}:{tag}: no longer kept; {name} stays tracked" if tag else f"{name}: no longer tracked")
+    without_tag = dict.fromkeys(image.repository for image in images if image.kept_tags)
+    repositories = [repository for repository in without_tag if repository in tools.freshness.tracked]
+    failed = _check(tools.freshness.refresher.refresh, repositories, len(repositories)) if repositories else 0
+    if tools.options.is_static:
+        _publish_again(tools, repositories)
     _finish(tools)
+    if failed:
+        raise click.ClickException(f"{failed} of {len(repositories)} images could not be checked.")
 
 
 @click.command()
@@ -268,7 +294,12 @@ def images() -> None:
 
 
 @click.command()
-@click.argument("repository", metavar="[IMAGE]", type=_IMAGE, required=False)
+@click.argument(
+    "repository",
+    metavar="[IMAGE]",
+    type=_image("an image has one webhook, so write {name}, and post to its URL with ?tag={tag}"),
+    required=False,
+)
 @_operation
 def webhook(repository: Repository | None) -> None:
     """Print the webhook URL of an image, or the one for all images."""
@@ -283,15 +314,22 @@ def webhook(repository: Repository | None) -> None:
 
 
 @click.command()
-@click.argument("repository", metavar="IMAGE", type=_IMAGE)
+@click.argument("image", metavar="IMAGE", type=_IMAGE_WITH_TAG)
 @click.option("--format", "format_", type=click.Choice(list(FORMATS)), default="markdown", show_default=True)
 @click.option("--tag", callback=_tag, help="The badges of this tag instead of the current version.")
 @_operation
-def badges(repository: Repository, format_: str, tag: str | None) -> None:
-    """Print the markup of every badge of an image."""
-    base_url = tools_as_served().options.base_url
+def badges(image: TrackedImage, format_: str, tag: str | None) -> None:
+    """Print the markup of every badge of an image, or of NAME:TAG."""
+    tools = tools_as_served()
+    tags = image.kept_tags | ({tag} if tag else set())
+    if len(tags) > 1:
+        raise click.UsageError(f"The name and --tag are about different tags: {' and '.join(sorted(tags))}.")
+    if image.repository not in tools.freshness.tracked:
+        name = image_name(image.repository)
+        click.echo(f"{name} is not tracked: its badges say 'not found' until you run flask track {name}.", err=True)
     for badge_type in BADGE_TYPES:
-        click.echo(FORMATS[format_](badge_link(base_url, repository, badge_type, tag)))
+        link = badge_link(tools.options.base_url, image.repository, badge_type, next(iter(tags), None))
+        click.echo(FORMATS[format_](link))
 
 
 @click.group()
@@ -308,7 +346,7 @@ def list_notifications() -> None:
 
 
 @notifications.command("add")
-@click.argument("repository", metavar="IMAGE", type=_IMAGE)
+@click.argument("repository", metavar="IMAGE", type=_image("write {name} and --tag {tag}"))
 @click.argument("url")
 @click.option(
     "--tag",
@@ -425,7 +463,7 @@ def tools_as_served() -> Tools:
 def _tracked(tools: Tools, repositories: Iterable[Repository]) -> list[Repository]:
     for repository in repositories:
         if repository not in tools.freshness.tracked:
-            name = repository.familiar
+            name = image_name(repository)
             raise click.ClickException(f"{name} is not tracked: add it to data/images.txt, or run flask track {name}.")
     return list(repositories)
 
@@ -450,7 +488,7 @@ def _publish_again(tools: Tools, repositories: Iterable[Repository]) -> tuple[in
         try:
             paths = tools.freshness.refresher.publish_again(repository)
         except PublishError as error:
-            click.echo(f"{repository.familiar}: failed: {error}", err=True)
+            click.echo(f"{image_name(repository)}: failed: {error}", err=True)
             failed += 1
             continue
         tools.cdn.add(paths)
@@ -509,12 +547,12 @@ def _progress(count: int) -> Iterator[Callable[[Outcome | None], None]]:
 def _line(outcome: Outcome) -> str:
     result = f"failed: {outcome.error}" if outcome.error else f"{outcome.tag_count} tags, {outcome.changes}"
     note = f" ({outcome.note})" if outcome.note else ""
-    return f"{outcome.repository.familiar}: {result}{note}"
+    return f"{image_name(outcome.repository)}: {result}{note}"
 
 
 def _state_line(repository: Repository, check: Check, now: datetime) -> str:
     state = check.reason or check.state(now)
-    words = [repository.familiar, STATES.get(state, state), f"checked {_minute(check.ended_at, 'never')}"]
+    words = [image_name(repository), STATES.get(state, state), f"checked {_minute(check.ended_at, 'never')}"]
     words.append(f"next {_minute(check.due_at, 'now')}")
     if check.error:
         words.append(f"failing since {_minute(check.failing_since, 'now')}: {check.error}")

@@ -12,7 +12,7 @@ from flask.cli import with_appcontext
 
 from microbadger.cli import Tools, errors_as_sentences, tools_as_served, track
 from microbadger.freshness import TrackedImage
-from microbadger.image import Repository
+from microbadger.image import Repository, image_name
 from microbadger.site import Revival, Reviver
 from microbadger.store import replace_file, sync_content
 
@@ -156,10 +156,10 @@ def _report(findings: _Findings, tools: Tools, *, is_dry: bool, are_foreign_mean
     click.echo(f"{_count(findings.addresses, 'address')} in {_count(findings.files, 'file')} {verb}.")
     tracked = tools.freshness.tracked
     missing = [repository for repository in findings.images if repository not in tracked]
-    _list("Images that are not tracked here:", (repository.familiar for repository in missing))
+    _list("Images that are not tracked here:", map(image_name, missing))
     _list(
         "Webhooks: the lines of these images in data/images.txt need hook= with the token of the old address:",
-        (repository.familiar for repository in findings.hooked),
+        map(image_name, findings.hooked),
     )
     replaced = "would be replaced" if is_dry else "was replaced"
     _list(

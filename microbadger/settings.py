@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -41,6 +42,7 @@ _KNOWN = {
         *("OPEN", "OPEN_PER_HOUR", "OPEN_IMAGES", "TRUSTED_PROXIES"),
     )
 }
+_WITHOUT_PREFIX = ("PORT", "DATABASE_URL", "DOCKER_CONFIG", "DOCKER_AUTH_CONFIG")
 
 _PROXIES = {"http": "HTTP_PROXY", "https": "HTTPS_PROXY", "all": "ALL_PROXY", "no": "NO_PROXY"}
 _CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -191,9 +193,16 @@ class Settings:
         return {kind: url for kind, url in self.proxies.items() if kind != "no"}
 
 
-def unknown_settings(environment: Mapping[str, str]) -> list[str]:
-    """Return the variables that are named like settings and are not: an operator may have mistyped them."""
-    return sorted(name for name in environment if name.startswith(_PREFIX) and name not in _KNOWN)
+def unknown_settings(environment: Mapping[str, str]) -> dict[str, str | None]:
+    """Return the variables that are named like settings and are not, each with the setting that was perhaps meant.
+
+    >>> unknown_settings({"MICROBADGER_IMAGE": "alpine", "MICROBADGER_COLOUR": "red"})
+    {'MICROBADGER_COLOUR': None, 'MICROBADGER_IMAGE': 'MICROBADGER_IMAGES'}
+    """
+    names = {name.removeprefix(_PREFIX): name for name in sorted((*_KNOWN, *_WITHOUT_PREFIX))}
+    unknown = sorted(name for name in environment if name.upper().startswith(_PREFIX) and name not in _KNOWN)
+    nearest = (get_close_matches(name.upper().removeprefix(_PREFIX), names, 1) for name in unknown)
+    return {name: names[found[0]] if found else None for name, found in zip(unknown, nearest, strict=True)}
 
 
 def _platform_url(environment: Mapping[str, str]) -> str:

@@ -189,7 +189,7 @@ def test_a_refresh_that_fails_says_why_and_exits_non_zero(operator: Operator) ->
     assert result.output.endswith("Error: 1 of 2 images could not be checked.\n")
 
 
-@pytest.mark.parametrize("command", [["refresh"], ["untrack"], ["webhook"], ["notifications", "add"]], ids=" ".join)
+@pytest.mark.parametrize("command", [["refresh"], ["webhook"], ["notifications", "add"]], ids=" ".join)
 def test_an_image_that_is_not_tracked_is_refused_with_the_ways_to_track_it(
     operator: Operator, command: list[str]
 ) -> None:
@@ -216,6 +216,25 @@ def test_an_invalid_name_is_explained(operator: Operator, arguments: list[str]) 
 
     assert result.exit_code != 0
     assert arguments[-1] in result.output
+
+
+@pytest.mark.parametrize(
+    ("command", "advice"),
+    [
+        (["refresh", "example/web:1.0"], "a refresh checks all tags, so write example/web."),
+        (
+            ["webhook", "example/web:1.0"],
+            "an image has one webhook, so write example/web, and post to its URL with ?tag=1.0.",
+        ),
+        (["notifications", "add", "example/web:1.0", "https://hooks.test/"], "write example/web and --tag 1.0."),
+    ],
+    ids=str,
+)
+def test_where_a_tag_has_no_place_the_right_one_is_named(operator: Operator, command: list[str], advice: str) -> None:
+    result = operator.types(*command)
+
+    assert result.exit_code == 2
+    assert result.output.endswith(f"'example/web:1.0' has a tag: {advice}\n")
 
 
 @pytest.mark.parametrize("odd", ["\ufeff", "\u200b"])
@@ -246,6 +265,55 @@ def test_an_untracked_image_goes_with_all_its_files(operator: Operator) -> None:
     assert not list(operator.settings.public_dir.rglob("*web*"))
     assert operator.name not in operator.file("index.html").read_text()
     assert operator.types("images").output == ""
+
+
+def test_an_image_that_is_not_tracked_cannot_be_untracked(operator: Operator) -> None:
+    operator.types("track", "--no-wait", operator.name)
+
+    result = operator.types("untrack", operator.name, "library/unknown")
+
+    assert (result.exit_code, result.output) == (1, "Error: unknown is not tracked: flask images lists what is.\n")
+    assert operator.name in operator.types("images").output
+
+
+def test_a_tag_alone_is_untracked_with_its_files_and_the_image_stays(operator: Operator) -> None:
+    operator.settings = replace(operator.settings, max_tags=1)
+    operator.fake.push("team/web", "2.0", image(layers=[1, 2]))
+    operator.types("track", f"{operator.name}:1.0")
+    badges = [operator.file(f"badges/image/{operator.name}:{tag}.svg") for tag in ("1.0", "2.0")]
+    before = [badge.exists() for badge in badges]
+
+    result = operator.types("untrack", f"{operator.name}:1.0")
+
+    assert (result.exit_code, result.output.splitlines()[0]) == (
+        0,
+        f"{operator.name}:1.0: no longer kept; {operator.name} stays tracked",
+    )
+    assert (before, [badge.exists() for badge in badges]) == ([True, False], [False, True])
+    assert operator.state() == "current  checked TIME  next TIME"
+
+
+def test_a_tag_is_untracked_while_the_registry_cannot_be_reached(operator: Operator) -> None:
+    operator.types("track", f"{operator.name}:1.0")
+    operator.fake.always("/v2/", lambda _: Response("mañana", 500))
+
+    result = operator.types("untrack", f"{operator.name}:1.0")
+
+    assert (result.exit_code, result.stderr) == (1, "Error: 1 of 1 images could not be checked.\n")
+    assert operator.types("untrack", f"{operator.name}:1.0").output == (
+        f"Error: {operator.name}:1.0 is not a tag that is kept by name; the newest tags are kept without it.\n"
+    )
+
+
+def test_a_tag_that_the_operator_lists_is_untracked_there(operator: Operator) -> None:
+    operator.write_list(f"{operator.name}:1.0\n")
+
+    result = operator.types("untrack", f"{operator.name}:1.0")
+
+    assert (result.exit_code, result.output) == (
+        1,
+        f"Error: {operator.name}:1.0 is listed in data/images.txt: take it out there.\n",
+    )
 
 
 @pytest.mark.parametrize("place", ["data/images.txt", "MICROBADGER_IMAGES"])
@@ -407,11 +475,36 @@ def test_a_static_site_has_no_webhook(operator: Operator) -> None:
     [("markdown", "[![alpine image]("), ("html", "<a "), ("restructuredtext", ".. image::"), ("asciidoc", "image:")],
 )
 def test_the_markup_of_badges_is_printed(operator: Operator, format_: str, start: str) -> None:
-    output = operator.types("badges", "alpine", "--format", format_).output
+    output = operator.types("badges", "alpine", "--format", format_).stdout
 
     assert output.startswith(start)
     assert "https://badges.test/badges/version/alpine.svg" in output
     assert "https://badges.test/images/alpine" in output
+
+
+def test_badges_of_an_image_that_is_not_tracked_are_printed_with_a_warning(operator: Operator) -> None:
+    untracked = operator.types("badges", "library/alpine")
+    operator.types("track", "--no-wait", "alpine")
+    tracked = operator.types("badges", "library/alpine")
+
+    warning = "alpine is not tracked: its badges say 'not found' until you run flask track alpine.\n"
+    assert (untracked.exit_code, untracked.stderr, tracked.stderr) == (0, warning, "")
+    assert untracked.stdout == tracked.stdout
+
+
+def test_badges_of_a_tag_can_be_asked_for_by_its_name(operator: Operator) -> None:
+    named = operator.types("badges", "alpine:3.20").stdout
+
+    assert "https://badges.test/badges/version/alpine:3.20.svg" in named
+    assert named == operator.types("badges", "alpine", "--tag", "3.20").stdout
+    assert operator.types("badges", "alpine:3.20", "--tag", "3.20").stdout == named
+
+
+def test_badges_of_two_tags_at_once_are_refused(operator: Operator) -> None:
+    result = operator.types("badges", "alpine:3.20", "--tag", "edge")
+
+    assert result.exit_code == 2
+    assert result.output.endswith("Error: The name and --tag are about different tags: 3.20 and edge.\n")
 
 
 @pytest.mark.parametrize("tag", ["", "a b", "-1", "../x", "1.0)](https://evil.test)", "1.0\n", "mañana", "x" * 129])
@@ -421,6 +514,37 @@ def test_no_markup_is_printed_for_what_is_not_a_tag(operator: Operator, tag: str
     assert result.exit_code == 2
     assert result.output.endswith(f"{tag!r} is not a tag.\n")
     assert "badges.test" not in result.output
+
+
+# names
+
+
+def test_every_command_calls_an_official_image_as_the_site_does(operator: Operator, tmp_path: Path) -> None:
+    operator.settings = replace(operator.settings, hub_url="")
+    operator.fake.push("library/alpine", "3.20", image())
+    readme = tmp_path / "README.md"
+    readme.write_text("https://images.microbadger.com/badges/image/library/busybox.svg\n")
+    commands = [
+        ["track", "library/alpine:3.20"],
+        ["track", "library/alpine"],
+        ["images"],
+        ["refresh", "library/alpine"],
+        ["refresh", "library/nginx"],
+        ["webhook", "library/alpine"],
+        ["notifications", "add", "library/alpine", "https://hooks.test/"],
+        ["notifications", "list"],
+        ["untrack", "library/alpine:edge"],
+        ["untrack", "library/alpine:3.20"],
+        ["untrack", "library/alpine"],
+        ["badges", "library/alpine"],
+        ["revive", "--dry-run", str(readme)],
+    ]
+
+    outputs = {" ".join(command): operator.types(*command).output for command in commands}
+
+    printed = {command: output.replace("library/busybox.svg", "") for command, output in outputs.items()}
+    assert [command for command, output in printed.items() if "library/" in output] == []
+    assert printed["images"].startswith("alpine  current  ")
 
 
 # What is in the way
@@ -611,20 +735,27 @@ def test_an_invalid_setting_is_one_sentence(tmp_path: Path, name: str, value: st
     assert f"MICROBADGER_{name} is invalid: " in done.stderr
 
 
-def test_an_unknown_setting_is_a_warning(tmp_path: Path) -> None:
-    done = RunningService(tmp_path / "service", refresh_hour="6").command("images")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("refresh_hour", "_REFRESH_HOUR is not a setting; did you mean MICROBADGER_REFRESH_HOURS?"),
+        ("colour", "_COLOUR is not a setting: the README lists all settings."),
+    ],
+)
+def test_an_unknown_setting_is_a_warning(tmp_path: Path, name: str, said: str) -> None:
+    done = RunningService(tmp_path / "service", **{name: "6"}).command("images")
 
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == (
-        "MICROBADGER_REFRESH_HOUR is not a setting of MicroBadger: see the table of settings in README.md.\n"
-    )
+    assert done.stderr == f"MICROBADGER{said}\n"
 
 
 def test_the_log_of_the_service_names_an_unknown_setting_once(tmp_path: Path) -> None:
     with RunningService(tmp_path / "service", refresh_hour="6") as service:
         warnings = [line for line in service.log.read_text().splitlines() if "event=unknown_setting" in line]
 
-    assert [line.partition("event=")[2] for line in warnings] == ["unknown_setting name=MICROBADGER_REFRESH_HOUR"]
+    assert [line.partition("event=")[2] for line in warnings] == [
+        "unknown_setting name=MICROBADGER_REFRESH_HOUR nearest=MICROBADGER_REFRESH_HOURS"
+    ]
 
 
 def test_a_static_site_is_not_served(tmp_path: Path) -> None:

@@ -297,14 +297,29 @@ def test_an_invalid_address_of_the_platform_is_refused_by_its_name(environment: 
         Settings.from_environment(environment)
 
 
-def test_variables_that_are_named_like_settings_and_are_not_are_found() -> None:
-    environment = {"MICROBADGER_REFRESH_HOUR": "6", "MICROBADGER_": "x", "OTHER": "x", "MICROBADGER_IMAGES": "alpine"}
+# what is set, the setting that was perhaps meant
+UNKNOWN = [
+    ("MICROBADGER_IMAGE", "MICROBADGER_IMAGES"),
+    ("MICROBADGER_REFRESH_HOUR", "MICROBADGER_REFRESH_HOURS"),
+    ("MICROBADGER_BASEURL", "MICROBADGER_BASE_URL"),
+    ("MICROBADGER_ADMIN_TOKNE", "MICROBADGER_ADMIN_TOKEN"),
+    ("microbadger_images", "MICROBADGER_IMAGES"),
+    ("MICROBADGER_DATABASE_URL", "DATABASE_URL"),
+    ("MICROBADGER_PORT", "PORT"),
+    ("MICROBADGER_COLOUR", None),
+    ("MICROBADGER_", None),
+]
 
-    assert unknown_settings(environment) == ["MICROBADGER_", "MICROBADGER_REFRESH_HOUR"]
+
+@pytest.mark.parametrize(("name", "nearest"), UNKNOWN)
+def test_a_variable_that_is_named_like_a_setting_and_is_none_is_found_with_the_nearest(
+    name: str, nearest: str | None
+) -> None:
+    assert unknown_settings({name: "x", "OTHER": "x", "MICROBADGER_IMAGES": "alpine"}) == {name: nearest}
 
 
 def test_no_setting_is_found_unknown() -> None:
-    assert unknown_settings({f"MICROBADGER_{name}": "x" for name in VARIABLES}) == []
+    assert unknown_settings({f"MICROBADGER_{name}": "x" for name in VARIABLES}) == {}
 
 
 @pytest.mark.parametrize("variable", ["MICROBADGER_SECRET", "MICROBADGER_ADMIN_TOKEN", "DOCKER_AUTH_CONFIG"])

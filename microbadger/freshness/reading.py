@@ -22,6 +22,7 @@ from microbadger.image import (
     Referrers,
     Repository,
     UnsupportedManifest,
+    image_name,
     parse_config,
     parse_manifest,
 )
@@ -220,7 +221,7 @@ class Reader:
         """
         if seconds_left() <= -_SECONDS_TO_DESCRIBE:
             host = self._repository.registry
-            error = Unreachable(f"{self._repository.familiar} is too much to read at once", host=host)
+            error = Unreachable(f"{image_name(self._repository)} is too much to read at once", host=host)
             self._note_passing(error)
             raise error
 

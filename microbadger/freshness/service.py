@@ -35,7 +35,7 @@ from microbadger.freshness.upkeep import Cleaning, Upkeep
 from microbadger.image import ImageDocument, Reference, Repository
 from microbadger.notifications import Notifications
 from microbadger.registry import Registry
-from microbadger.site import PublicTree, SiteOptions, image_in
+from microbadger.site import CATALOGUE, HOME, PublicTree, SiteOptions, image_in
 from microbadger.store import Counts, Database, Leases
 from microbadger.webhooks import WebhookUrls
 
@@ -225,6 +225,8 @@ class Freshness:
         """Make a public file that is missing from what is known, and return its content; None where there is none."""
         repository = image_in(path)
         if repository is None:
+            if path in (HOME, CATALOGUE):
+                self.upkeep.begin_list()
             return self.catalogue.make(path)
         return self.publication.make(repository, path) if self._is_public(repository) else None
 
@@ -242,7 +244,11 @@ class Freshness:
         if self.removal.is_hidden(image.repository):
             self.removal.hide(image.repository)
 
-    def untrack(self, repository: Repository) -> None:
-        """Stop tracking an image and remove what was published of it. Raises NotTracked."""
-        self.tracked.untrack(repository)
-        self.removal.remove(repository)
+    def untrack(self, repository: Repository, tag: str | None = None) -> None:
+        """Stop tracking an image and remove what was published of it. Raises NotTracked.
+
+        With a tag, only stop keeping that tag whatever the limit: what was published of it goes with the next check.
+        """
+        self.tracked.untrack(repository, tag)
+        if tag is None:
+            self.removal.remove(repository)

@@ -226,18 +226,23 @@ class TrackedImages:
         with self._database.write(durable=True) as connection:
             store(connection, image)
 
-    def untrack(self, repository: Repository) -> None:
-        """Stop tracking an image; raise NotTracked where it was not tracked, or the file or the settings name it."""
-        if repository in self._listed().images:
-            where = "MICROBADGER_IMAGES" if self._is_named(repository) else "data/images.txt"
-            raise NotTracked(f"{repository.familiar} is listed in {where}: take it out there.")
+    def untrack(self, repository: Repository, tag: str | None = None) -> None:
+        """Stop tracking an image, or only keeping a tag of it; raise NotTracked if neither was so, or it is listed."""
+        name = f"{image_name(repository)}:{tag}" if tag else image_name(repository)
+        if _is_in(self._listed(), repository, tag):
+            by_settings = _is_in(_listing_of(None, [], self._named), repository, tag)
+            where = "MICROBADGER_IMAGES" if by_settings else "data/images.txt"
+            raise NotTracked(f"{name} is listed in {where}: take it out there.")
         with self._database.write(durable=True) as connection:
-            was_tracked = remove_stored(connection, repository)
-        if not was_tracked:
-            raise NotTracked(f"{repository.familiar} is not tracked.")
-
-    def _is_named(self, repository: Repository) -> bool:
-        return repository in _listing_of(None, [], self._named).images
+            image = stored(connection, repository)
+            if image is None or (tag and tag not in image.kept_tags):
+                kept = "a tag that is kept by name; the newest tags are kept without it" if tag else "tracked"
+                raise NotTracked(f"{name} is not {kept}.")
+            left = replace(image, kept_tags=image.kept_tags - {tag})
+            if tag and (left.kept_tags or left.private or repository not in self._listed().images):
+                store(connection, left)
+            else:
+                remove_stored(connection, repository)
 
     def _is_settled(self) -> bool:
         """Return whether the file was last written long enough ago to be whole."""
@@ -345,6 +350,12 @@ def _listing_of(stamp: tuple[int, ...] | None, lines: Iterable[str], named: Iter
         if image:
             images[image.repository] = image.merged_with(images.get(image.repository))
     return _Listing(stamp, images, tuple(problems), tuple(unread))
+
+
+def _is_in(listing: _Listing, repository: Repository, tag: str | None) -> bool:
+    """Return whether a listing names an image, or a tag of it."""
+    image = listing.images.get(repository)
+    return image is not None and (tag is None or tag in image.kept_tags)
 
 
 def _may_name(line: str, repository: Repository) -> bool:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 
 from microbadger.freshness.admissions import Admissions
 from microbadger.freshness.base_records import BaseRecords
@@ -84,6 +85,12 @@ class Upkeep:
             self._remove_what_is_gone()
         finally:
             self._add_what_is_new()
+
+    def begin_list(self) -> None:
+        """Have listed images checked if none is yet: lists that are made before the first round name them then."""
+        if next(self.checks.repositories(), None) is None:
+            for page in islice(self.checks.without_check(self.tracked.listed()), 1):
+                self.checks.add(page)
 
     def _remove_what_is_gone(self) -> None:
         """Do what takes something down; it writes nothing first, so that no other trouble keeps anything public."""

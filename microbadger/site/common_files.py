@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from microbadger.site.openapi import api_document
 from microbadger.site.options import SiteOptions
 from microbadger.site.pages import api_page
-from microbadger.site.paths import API, API_PAGE, ASSETS, ROBOTS
+from microbadger.site.paths import API, API_PAGE, ASSETS, FAVICON, ROBOTS
 
 # What a crawler has no use for, and would keep images alive or have something drawn, read or compared.
 _NOT_FOR_CRAWLERS = (
@@ -18,10 +18,15 @@ _NOT_FOR_CRAWLERS = (
 
 
 def common_files(site: SiteOptions) -> dict[str, Callable[[], bytes]]:
-    """Return what pages load, the rules for crawlers, and what describes the API if there is one."""
+    """Return what pages load, the icon and the rules for crawlers, and what describes the API if there is one.
+
+    Browsers and crawlers look for an icon at the root where no page names one. Not all of them draw an SVG.
+    """
     folder = resources.files("microbadger.site").joinpath("assets")
     assets = sorted((file for file in folder.iterdir() if file.is_file()), key=lambda file: file.name)
-    files: dict[str, Callable[[], bytes]] = {f"{ASSETS}/{file.name}": file.read_bytes for file in assets}
+    files: dict[str, Callable[[], bytes]] = {
+        file.name if file.name == FAVICON else f"{ASSETS}/{file.name}": file.read_bytes for file in assets
+    }
     files[ROBOTS] = partial(robots_file, site)
     if not site.is_static:
         files[API] = partial(api_document, site.base_url)

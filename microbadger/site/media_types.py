@@ -13,8 +13,10 @@ KEPT_BY_CACHES = "public, max-age=300, s-maxage=300, stale-while-revalidate=8640
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"
 SVG = "image/svg+xml"
+ICON = "image/vnd.microsoft.icon"
 MEDIA_TYPES = {
     ".svg": SVG,
+    ".ico": ICON,
     ".json": JSON,
     ".html": HTML,
     ".css": "text/css; charset=utf-8",

@@ -32,6 +32,7 @@ FEED_OF_ALL = "feed.xml"
 API_PAGE = "api/index.html"
 ASSETS = "assets"
 ROBOTS = "robots.txt"
+FAVICON = "favicon.ico"
 _LIST_PAGE = re.compile(r"v1/images/-/page-([1-9][0-9]{0,6})\.json")
 
 

@@ -98,13 +98,18 @@ class AdminRoutes:
         return document_answer({**document, "Private": image.private}, 201 if is_new else 200)
 
     def untrack(self, name: str) -> Response:
-        """Stop tracking an image and remove what is published of it: 204; 404 if it is not tracked."""
-        repository = self._tracked(name)
+        """Stop tracking an image and remove what is published of it, or only keeping a tag: 204; 404 if not tracked."""
+        repository, tag = self._tracked(name), next(iter(_parse(name).kept_tags), None)
+        image = self.freshness.tracked.get(repository)
+        if tag and image and tag not in image.kept_tags:
+            raise NotFound(f"{image_name(repository)}:{tag} is not a tag that is kept by name.")
         try:
-            self.freshness.untrack(repository)
+            self.freshness.untrack(repository, tag)
         except NotTracked as error:
             raise UnprocessableEntity(str(error)) from error
-        log.info("untracked", image=repository.familiar)
+        log.info("untracked", image=repository.familiar, tag=tag)
+        if tag:
+            self.freshness.check_soon(Reference(repository, None, None))
         return answer(b"", 204, JSON, NOT_KEPT)
 
     def webhook(self, name: str) -> Response:
@@ -116,7 +121,7 @@ class AdminRoutes:
     def _tracked(self, name: str) -> Repository:
         repository = _parse(name).repository
         if repository not in self.freshness.tracked:
-            raise NotFound(f"{repository.familiar} is not tracked here.")
+            raise NotFound(f"{image_name(repository)} is not tracked here.")
         return repository
 
 

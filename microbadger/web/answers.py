@@ -13,6 +13,7 @@ from microbadger.logs import EventLog
 from microbadger.site import (
     CONTENT_SECURITY_POLICY,
     HTML,
+    ICON,
     JSON,
     KEPT_BY_CACHES,
     MEDIA_TYPES,
@@ -40,7 +41,7 @@ _POLICIES = {HTML: f"{CONTENT_SECURITY_POLICY}; frame-ancestors 'none'", SVG: "d
 # https://fetch.spec.whatwg.org/#cross-origin-resource-policy-header
 _SHARED = frozenset({JSON, SVG})
 _SHARED_HEADERS = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
-_COMPRESSIBLE = frozenset({*MEDIA_TYPES.values()} - {SVG})  # a badge is smaller than what it would save
+_COMPRESSIBLE = frozenset({*MEDIA_TYPES.values()} - {SVG, ICON})  # a badge is smaller than what it would save
 _SMALLEST_COMPRESSED_BYTES = 1400  # what fits into one packet gains nothing
 _COMPRESSION_LEVEL = 6
 LARGEST_IN_MEMORY_BYTES = 512 * 1024  # what is larger is sent from the disk

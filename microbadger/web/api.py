@@ -165,7 +165,7 @@ class ApiRoutes:
     def _unread(self, repository: Repository) -> Response:
         """Answer that an image has no record: it is about to be read, or the registry does not have it."""
         if self.freshness.checks.get(repository).is_not_found:
-            raise NotFound(f"{repository.familiar} was not found in its registry.")
+            raise NotFound(f"{image_name(repository)} was not found in its registry.")
         named = {"ImageName": image_name(repository), "Registry": repository.registry, "Repository": repository.path}
         return unread_answer(document_bytes(named), JSON)
 

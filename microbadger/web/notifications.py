@@ -166,7 +166,7 @@ class NotificationRoutes:
         except InvalidReference as error:
             raise NotFound(str(error)) from error
         if repository not in self.tracked:
-            raise NotFound(f"{repository.familiar} is not tracked here.")
+            raise NotFound(f"{image_name(repository)} is not tracked here.")
         return image_name(repository)
 
 

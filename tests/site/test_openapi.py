@@ -106,6 +106,13 @@ ASKS = {
         {"repository": "example/gone", "token": image_token("example/gone")}, {"wait": "60"}, meanwhile="example/gone"
     ),
     "refreshImages 200 application/json": Ask(body=HANDSHAKE),
+    "refreshImages 202 application/json": Ask(query={"wait": "0.01"}),
+    "refreshImages 400 text/plain": Ask(query={"wait": "soon"}),
+    "refreshImages 502 application/json": Ask(
+        query={"wait": "60"},
+        body={"repository": {"repo_name": "example/gone"}, "push_data": {}},
+        meanwhile="example/gone",
+    ),
     "refreshImages 403 text/plain": Ask({"token": "wrong"}),
     "getWebhook 422 application/json": Ask({"repository": "EXAMPLE/web"}),
     "createNotification 404 application/json": Ask(body={"ImageName": "example/unknown", "WebhookURL": "https://a.example"}),
@@ -223,7 +230,7 @@ def test_it_names_the_service_it_is_of() -> None:
 
 
 def test_every_route_for_programs_is_described(read_only: World) -> None:
-    """What is left are files, the home page, and old addresses."""
+    """What is left are files, the home page, what leads to it, and old addresses."""
     app = read_only.app()
     address = app.url_map.bind("localhost")
     routes = {(rule.endpoint, method) for rule in app.url_map.iter_rules() for method in rule.methods or ()}
@@ -232,7 +239,8 @@ def test_every_route_for_programs_is_described(read_only: World) -> None:
     matched = {(address.match(path, method)[0], method) for path, method in asked}
 
     left = {route for route in routes - matched if route[1] not in ("HEAD", "OPTIONS")}
-    assert left == {("site.home", "GET"), ("api.page", "GET"), ("redirects.to_successor", "GET")}
+    endpoints = ("site.home", "api.page", "redirects.to_list", "redirects.to_successor")
+    assert left == {(endpoint, "GET") for endpoint in endpoints}
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,26 @@ def test_what_the_operator_lists_cannot_be_untracked_here(client: FlaskClient, n
     assert client.get(f"/v1/images/{name}").status_code == 202
 
 
+def test_a_tag_alone_is_untracked_and_the_image_is_checked(bench: Bench) -> None:
+    url = "/v1/images/example/web"
+    bench.client.put(url, headers=ADMIN, json={"Tags": ["1.0", "2.0"]})
+
+    statuses = [bench.client.delete(f"{url}:{tag}", headers=ADMIN).status_code for tag in ("1.0", "1.0", "latest")]
+
+    web = Repository.parse("example/web")
+    assert (statuses, bench.freshness.tracked.get(web)) == ([204, 404, 404], TrackedImage(web, frozenset(["2.0"])))
+    assert bench.requested == ["example/web"]
+
+
+def test_a_tag_that_the_operator_lists_cannot_be_untracked_here(bench: Bench) -> None:
+    (bench.data / "images.txt").write_text("example/listed:1.0\n")
+
+    answer = bench.client.delete("/v1/images/example/listed:1.0", headers=ADMIN)
+
+    reason = "example/listed:1.0 is listed in data/images.txt: take it out there."
+    assert (answer.status_code, answer.get_json()) == (422, {"Error": reason})
+
+
 @pytest.mark.parametrize(
     "body",
     [

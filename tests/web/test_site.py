@@ -399,7 +399,6 @@ def test_the_hook_for_all_images_accepts_what_docker_hub_sends(bench: Bench) -> 
     payload = {"push_data": {"tag": "latest"}, "repository": {"repo_name": "library/alpine"}}
 
     assert client.post(hook, json=payload).text == "OK"
-    assert client.post(hook, json={**payload, "repository": {"repo_name": "example/unknown"}}).text == "OK"
     assert client.post(hook, data=b"anything").text == "OK"
     assert client.post("/hooks/wrong", json=payload).status_code == 403
 
@@ -510,7 +509,7 @@ def test_once_there_is_an_admin_token_webhooks_are_not_published(fake: FakeRegis
     document = bench.client.get("/v1/images/alpine").data
 
     assert "WebhookURL" not in json.loads(document)
-    assert "/images/library/alpine/" in bench.webhook("alpine")
+    assert bench.webhook("alpine").startswith("/images/alpine/")
 
 
 @pytest.mark.parametrize("damage", [b"", b"ma\xf1ana", b"[" * 100_000, b"{}", b"[]"])
