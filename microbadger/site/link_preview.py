@@ -1,11 +1,9 @@
 """Says what the page of an image is about, for search engines, chats and social networks that show a link to it."""
 
-from microbadger.badges import layers_text
+from microbadger.badges import layers_text, platforms_text
 from microbadger.image import ImageDocument, VersionDocument, is_read, shortened, size_text
-from microbadger.site.templating import platform_names
 
 _MOST_CHARACTERS = 200
-_MOST_CHARACTERS_OF_PLATFORMS = 60
 
 
 def preview_text(image: ImageDocument, version: VersionDocument | None, name: str) -> str:
@@ -19,6 +17,5 @@ def _facts(version: VersionDocument, name: str) -> str:
         return f"Helm chart {name}."
     if not is_read(version):
         return f"Version {name}."
-    platforms = shortened(platform_names(version["Platforms"]), _MOST_CHARACTERS_OF_PLATFORMS)
     size, layers = size_text(version["DownloadSize"]), layers_text(version["LayerCount"])
-    return f"Version {name}: {size} in {layers} for {platforms}."
+    return f"Version {name}: {size} in {layers} for {platforms_text(version['Platforms'])}."

@@ -424,12 +424,15 @@ function makeOpener(row) {
 }
 
 const VERSIONS_SHOWN = 10;
+const SHORTEST_HASH = 4; // as git has it
 
 /* A word fits at the borders of parts: 1.3 fits 1.3.2 and v1.3-alpine, but neither 11.3 nor 1.1.3. */
-function fitting(word) {
+function testOf(word) {
   const begin = /^\d/.test(word) ? "(?<!\\d\\.?)" : /^\p{L}/u.test(word) ? "(?<!\\p{L})" : "";
   const end = /\d$/.test(word) ? "(?!\\d)" : "";
-  return new RegExp(begin + word.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&") + end, "u");
+  const pattern = new RegExp(begin + word.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&") + end, "u");
+  const isHash = word.length >= SHORTEST_HASH;
+  return ({ text, hashes }) => pattern.test(text) || (isHash && hashes.some((hash) => hash.startsWith(word)));
 }
 
 function versionEntry(row) {
@@ -446,12 +449,9 @@ function setUpVersions(section) {
   let shown = VERSIONS_SHOWN;
   const draw = () => {
     const words = form.elements.filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const patterns = words.map((word) => [word, fitting(word)]);
-    const fits = ({ hashes, text }) =>
-      patterns.every(([word, pattern]) => pattern.test(text) || hashes.some((hash) => hash.startsWith(word)));
-    entries.forEach((entry, place) => {
-      const { row } = entry;
-      row.hidden = words.length ? !fits(entry) : place >= shown;
+    const tests = words.map(testOf);
+    entries.forEach(({ row, ...entry }, place) => {
+      row.hidden = words.length ? !tests.every((fits) => fits(entry)) : place >= shown;
       if (row.nextElementSibling?.matches(".details")) row.nextElementSibling.hidden = row.hidden;
     });
     const count = entries.filter(({ row }) => !row.hidden).length;
