@@ -9,7 +9,7 @@ from microbadger.site.common_files import common_files
 from microbadger.site.image_page import image_page
 from microbadger.site.link_preview import preview_text
 from microbadger.site.options import SiteOptions
-from microbadger.site.pages import absent_page, home_page
+from microbadger.site.pages import absent_page, api_page, home_page
 from tests.site.images import image_of, version
 from tests.site.page import Page
 
@@ -50,7 +50,10 @@ def test_the_page_of_a_tag_is_previewed_with_the_tag() -> None:
     )
 
 
-@pytest.mark.parametrize("page", [home_page([], 0, SITE), absent_page("nobody/knows", SITE)], ids=["home", "absent"])
+PAGES = {"home": home_page([], 0, SITE), "absent": absent_page("nobody/knows", SITE), "API": api_page(BASE)}
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 def test_every_page_has_one_title_one_description_and_a_picture(page: bytes) -> None:
     names = [meta.get("property") or meta.get("name") for meta in Page(page).all("meta")]
     for name in ("description", "og:title", "og:description", "og:image"):

@@ -15,6 +15,7 @@ SITE = SiteOptions("https://badges.example.org")
 OCI = "org.opencontainers.image"
 COMMIT = "4fa8cbd1234567"
 COMMIT_URL = f"https://github.com/example/web/commit/{COMMIT}"
+OLDER = version("0.9", Created="2026-01-01T00:00:00Z")
 
 
 def words_of(*versions: Any) -> str:
@@ -28,7 +29,7 @@ def table_of(*versions: Any) -> Page:
 
 
 def test_tags_come_with_the_most_specific_first() -> None:
-    image = image_of(version("3", "3.1", "3.1.2", "3.1.2-alpine", "latest"), version("2.0.0", Created="2026-01-01T00:00:00Z"))
+    image = image_of(version("3", "3.1", "3.1.2", "3.1.2-alpine", "latest"), OLDER)
     assert version_rows(image)[0].tags == ["3.1.2", "3.1", "3", "3.1.2-alpine", "latest"]
     assert ranked_tags(image, image["Versions"][0]) == version_rows(image)[0].tags
 
@@ -54,9 +55,9 @@ def test_a_tag_of_which_the_digest_is_unknown_has_its_command() -> None:
 
 def test_commit_and_license_have_columns_of_their_own() -> None:
     control = {"Type": "git", "URL": COMMIT_URL, "Commit": COMMIT}
-    page = table_of(version("1.0", VersionControl=control, License={"Code": "MIT"}), version("0.9"))
+    page = table_of(version("1.0", VersionControl=control, License={"Code": "MIT"}), OLDER)
     assert "Tags Created Size Platforms Commit License" in page.words
-    assert "linux/amd64 4fa8cbd MIT 0.9" in page.words
+    assert "linux/amd64 4fa8cbd MIT 0.9 Pull" in page.words
     assert COMMIT_URL in page.values("href")
     assert COMMIT in page.values("title")
 

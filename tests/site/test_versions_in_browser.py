@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
 
 SITE = "https://site.test"
+TABLET = {"width": 768, "height": 900}
 OLD_TAGS = ("1.3", "1.3.2", "v1.3-alpine", "11.3", "1.1.3", "1.30", "3.1.3-bookworm", "nightly", "sha-1a2b3c4")
 COMMIT = "4912345fa8cbd"
 
@@ -163,7 +164,7 @@ def test_the_command_of_a_tag_is_copied(opened: Open) -> None:
     assert pasted(page) == MANY[1]["Digest"]
 
 
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE, {"width": 768, "height": 900}], ids=["desktop", "phone", "tablet"])
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE, TABLET], ids=["desktop", "phone", "tablet"])
 def test_opening_a_command_moves_no_column_and_nothing_is_too_wide(opened: Open, viewport: dict[str, int]) -> None:
     page = opened([aged(30, "1.2.3-" + "x" * 100, "1.2.3"), *MANY], viewport=viewport)
     left = "find('#versions tbody > tr').cells[1].getBoundingClientRect().left"
