@@ -142,9 +142,7 @@ def image_page(
         shown_tag=shown_tag,
         shown_version=shown_version,
         preview=preview_text(image, version, shown_version or "unknown"),
-        other_tags=[each for each in ranked_tags(image, version) if each != shown_tag] if version else [],
-        pull_command=pull_command(image, version, shown_tag) if version else "",
-        pinned_pull_command=pinned_pull_command(image, version, shown_tag) if version else "",
+        **_pulls_of(image, version, shown_tag),
         chart_rows=list(chart_rows(version.get("Chart", {}))) if version else [],
         page_url=f"{site.base_url}/{paths.tag_page_url(tag) if tag else paths.page_url}/",
         registry=_REGISTRY_NAMES.get(repository.registry, repository.registry),
@@ -285,6 +283,17 @@ def platform_choices(version: VersionDocument) -> list[str]:
     named = zip(names, version["Platforms"], strict=True)
     choices = [name for name, platform in named if platform_named(version, name) is platform]
     return choices if len(choices) > 1 else []
+
+
+def _pulls_of(image: ImageDocument, version: VersionDocument | None, tag: str | None) -> dict[str, object]:
+    """Return the commands that pull a version by a tag, and the other tags that name it."""
+    if version is None:
+        return {}
+    return {
+        "pull_command": pull_command(image, version, tag),
+        "pinned_pull_command": pinned_pull_command(image, version, tag),
+        "other_tags": [each for each in ranked_tags(image, version) if each != tag],
+    }
 
 
 def _blocks_of(version: VersionDocument | None) -> dict[str, object]:

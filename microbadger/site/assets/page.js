@@ -438,8 +438,8 @@ function testOf(word) {
 function versionEntry(row) {
   const cells = [...all(".tag", row), ...all("td:nth-child(n + 4)", row)];
   const digest = find("a.open", row)?.href.match(/\w+(?=\.json$)/)?.[0] ?? "";
-  const hashes = [digest, `sha256:${digest}`, ...all("[title].commit", row).map((commit) => commit.title)];
-  return { row, hashes, text: cells.map((cell) => cell.textContent).join(" ").toLowerCase() };
+  const commit = find(".commit", row)?.title.toLowerCase() ?? "";
+  return { row, hashes: [digest, `sha256:${digest}`, commit], text: cells.map((cell) => cell.textContent).join(" ").toLowerCase() };
 }
 
 function setUpVersions(section) {
