@@ -29,16 +29,18 @@ from microbadger.image import (
     size_text,
     tags_of,
 )
-from microbadger.site.artifacts import chart_rows, pull_command, version_named
-from microbadger.site.change_rows import change_entries
+from microbadger.site.artifacts import chart_rows, pinned_pull_command, pull_command, version_named
+from microbadger.site.change_rows import change_entries, changes_of_tag
 from microbadger.site.claim_rows import claim_notes, claim_rows, has_claims
 from microbadger.site.config_rows import VARIABLES_SHOWN, config_table
 from microbadger.site.history_chart import history_chart
 from microbadger.site.label_table import label_table, table_of
+from microbadger.site.link_preview import preview_text
 from microbadger.site.markup import FORMATS, BadgeLink, badge_link
 from microbadger.site.options import SiteOptions
 from microbadger.site.paths import ImagePaths
 from microbadger.site.templating import media_words, render
+from microbadger.site.version_rows import ranked_tags, version_rows
 
 CLASSIC_BADGES = ("image", "version", "commit", "license")
 _BADGE_NAMES = {
@@ -122,12 +124,15 @@ def image_page(
     """Return the page of an image, about its current version or about the version of a tag.
 
     ``version`` is that version with its layers, which the script loads if it is None. ``changes`` are newest first,
-    ``points`` of its history oldest first.
+    ``points`` of its history oldest first. The page of a tag has the changes of the tag, and does not list the versions
+    of the image: an image with a hundred tags has a hundred such pages.
     """
     repository = Repository(image["Registry"], image["Repository"])
     paths = ImagePaths(image_name(repository))
     version = version or version_shown(image, tag)
     shown_tag = tag or image.get("LatestVersion")
+    shown_version = version_named(version, shown_tag) if version and shown_tag else shown_tag
+    changes = list(changes_of_tag(changes, tag)) if tag else changes
     return render(
         "image.html",
         site,
@@ -135,10 +140,11 @@ def image_page(
         name=paths.name,
         tag=tag,
         shown_tag=shown_tag,
-        shown_version=version_named(version, shown_tag) if version and shown_tag else shown_tag,
-        pull_command=pull_command(image, version, shown_tag) if version else "",
+        shown_version=shown_version,
+        preview=preview_text(image, version, shown_version or "unknown"),
+        **_pulls_of(image, version, shown_tag),
         chart_rows=list(chart_rows(version.get("Chart", {}))) if version else [],
-        page_url=f"{site.base_url}/{(paths.tag_page(tag) if tag else paths.page).removesuffix('index.html')}",
+        page_url=f"{site.base_url}/{paths.tag_page_url(tag) if tag else paths.page_url}/",
         registry=_REGISTRY_NAMES.get(repository.registry, repository.registry),
         version=version,
         sight=sight_of(version, tag),
@@ -161,6 +167,7 @@ def image_page(
         changes=change_entries(changes[:_CHANGES_SHOWN], image, paths, is_static=site.is_static),
         points=points[: -_POINTS_SHOWN - 1 : -1],
         chart=history_chart(points, f"{paths.name}:{tag}" if tag else paths.name),
+        versions=[] if tag else version_rows(image),
         tag_count=tag_count_text(image),
     )
 
@@ -228,10 +235,10 @@ def _platform_notes(
 
 
 def tag_count_text(image: ImageDocument) -> str:
-    """Return ``100 of 130 tags`` where the registry has more tags than the image has here; nothing elsewhere."""
+    """Return ``100 of 130 tags shown`` where the registry has more tags than the image has here; nothing elsewhere."""
     shown = sum(len(version["Tags"]) for version in image["Versions"])
     count = image.get("TagCount", 0)
-    return f"{shown} of {count} tags" if count > shown else ""
+    return f"{shown} of {count} tags shown" if count > shown else ""
 
 
 def layer_rows(layers: Sequence[LayerDocument]) -> list[LayerRow]:
@@ -285,6 +292,17 @@ def platforms_of_badges(image: ImageDocument) -> dict[str, list[str]]:
     for version in image["Versions"]:
         choices |= dict.fromkeys(tags_of(version), platform_choices(version))
     return choices if any(choices.values()) else {}
+
+
+def _pulls_of(image: ImageDocument, version: VersionDocument | None, tag: str | None) -> dict[str, object]:
+    """Return the commands that pull a version by a tag, and the other tags that name it."""
+    if version is None:
+        return {}
+    return {
+        "pull_command": pull_command(image, version, tag),
+        "pinned_pull_command": pinned_pull_command(image, version, tag),
+        "other_tags": [each for each in ranked_tags(image, version) if each != tag],
+    }
 
 
 def _blocks_of(version: VersionDocument | None) -> dict[str, object]:

@@ -124,7 +124,10 @@ class ImagePaths:
         return f"images/{self.name}"
 
     def tag_page(self, tag: str) -> str:
-        return f"{self.page_url}:{tag}/index.html"
+        return f"{self.tag_page_url(tag)}/index.html"
+
+    def tag_page_url(self, tag: str) -> str:
+        return f"{self.page_url}:{tag}"
 
     @property
     def feed(self) -> str:

@@ -36,6 +36,7 @@ _WITHOUT_HARMLESS = dict.fromkeys(map(ord, _HARMLESS))
 def render(template: str, site: SiteOptions, **context: object) -> bytes:
     """Return a template filled in, as the bytes of a page."""
     page = _templates.get_template(template).render(
+        base_url=site.base_url,
         root=urlsplit(site.base_url).path,
         is_static=site.is_static,
         open_registries=site.open_registries,

@@ -11,7 +11,7 @@ from microbadger.site.options import SiteOptions
 from tests.site.page import Page
 
 BASE = "https://badges.example.org"
-ASSETS = ["assets/icon.svg", "assets/page.js", "assets/rows.js", "assets/style.css"]
+ASSETS = ["assets/icon.png", "assets/icon.svg", "assets/page.js", "assets/rows.js", "assets/style.css"]
 
 
 def test_the_service_has_assets_and_a_description_of_its_api() -> None:

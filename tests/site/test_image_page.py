@@ -298,7 +298,8 @@ def test_changes_tell_what_moved_when_and_where_to_follow_them() -> None:
 
 def test_an_image_that_never_changed_says_so_and_can_be_followed() -> None:
     page = page_of(version("1.1"))
-    assert "No tag has moved" in page.text
+    assert "No tags have moved since tracking began." in page.text
+    assert "Last change" not in page.text
     assert page.values("href").count("/images/example/web/-/feed.xml") == 2
 
 
@@ -306,6 +307,7 @@ def test_a_public_webhook_stands_on_the_page_ready_to_be_used() -> None:
     url = f"{BASE}/images/example/web/token"
     page = page_of(version("1.0"), webhook_url=url)
     assert f'curl -X POST "{url}"' in page.text
+    assert "POST to this URL to refresh the image immediately; otherwise it is checked daily." in page.words
     for sender in ("Docker Hub", "GitHub Actions", "GitLab CI", "Quay", "Harbor", "Your own registry"):
         assert sender in page.text
     assert "$WEBHOOK_URL" not in page.text
@@ -349,6 +351,50 @@ def test_the_page_about_a_tag_shows_the_facts_layers_and_labels_of_its_version()
     for text in ("docker pull example/web:1.0", "COPY old /", "Layers of 1.0", "MIT", "1 November 2026"):
         assert text in page.text
     assert "COPY web /" not in page.text
+
+
+def test_an_image_can_be_pulled_by_tag_by_digest_and_by_both() -> None:
+    page, tagged_page = page_of(CURRENT, OLD), tag_page("1.0", CURRENT, OLD)
+    assert f"docker pull example/web:2.0@{CURRENT['Digest']}Copy" in page.words
+    for text in ("docker pull example/web:1.0", f"Digest {OLD['Digest']}", f"example/web:1.0@{OLD['Digest']}"):
+        assert f"{text}Copy" in tagged_page.words
+
+
+def test_the_page_comes_in_the_order_in_which_readers_ask() -> None:
+    points = [PointDocument(Time="2026-11-20T10:00:00Z", Digest=CURRENT["Digest"], DownloadSize=1, LayerCount=1)] * 2
+    page = page_of({**CURRENT, "Config": {}}, OLD, changes=[CHANGE], points=points)
+    parts = ["badges", "webhook", "versions", "layers", "labels", "configuration", "origin", "history", "changes"]
+    assert [each for each in page.values("id") if each in parts] == parts
+    texts = ["Download size", "docker pull", "@sha256:", "Last change", "Get the badges"]
+    assert texts == sorted(texts, key=page.text.index)
+
+
+def test_the_last_change_stands_near_the_top_in_a_line() -> None:
+    said = "Last change 20 November 2026 : latest moved to sha256:aaaaaaaaaaaa, 1.1 is new, 0.9 is gone. All changes"
+    assert said in page_of(version("1.1"), changes=[CHANGE, CHANGE]).words
+
+
+def test_the_page_about_a_tag_has_the_changes_of_the_tag() -> None:
+    image = image_of(CURRENT, OLD)
+    base = {"Name": "alpine:3.22", "NewDigest": "sha256:ab", "Tags": ["1.0"]}
+    later: ChangeDocument = {**CHANGE, "Deleted": [], "BaseMoved": [base]}  # type: ignore[list-item]
+    page = Page(image_page(image, tag="1.0", version=OLD, changes=[CHANGE, later], site=SITE))
+    assert "Last change 20 November 2026 : base image alpine:3.22 has moved." in page.words
+    assert "Changes of 1.0 20 November 2026 1.0 base image alpine:3.22 has moved to ab Follow" in page.words
+    assert "Changes of 1 This tag has not moved since tracking began." in tag_page("1", CURRENT, OLD).words
+
+
+def test_the_page_about_a_tag_leads_to_the_other_versions_and_does_not_list_them() -> None:
+    page = tag_page("1.0", CURRENT, OLD)
+    assert "/images/example/web/#versions" in page.values("href")
+    assert not {"#versions"} & set(page.values("href"))
+    assert "versions" not in page.values("id")
+
+
+def test_the_pages_about_a_hundred_tags_are_small() -> None:
+    versions = [version(f"1.{number}", Created=f"20{number:02}-11-20T10:00:00Z") for number in range(13, 100)]
+    page = image_page(image_of(*versions), tag="1.50", version=versions[37], changes=[], site=SITE)
+    assert len(page) < 40_000
 
 
 def test_the_page_about_a_tag_names_it_and_leads_to_the_current_version() -> None:

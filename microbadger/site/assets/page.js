@@ -283,7 +283,7 @@ function versionView(version, url) {
   choice.hidden = version.Platforms.length < 2;
   choice.addEventListener("change", draw);
   draw();
-  return [...remarks, choice, layers, facts(version, url), config, ...claims, labels];
+  return [...remarks, facts(version, url), choice, layers, config, ...claims, labels];
 }
 
 /* The state of an image, which changes while its page stays as it is */
@@ -454,20 +454,53 @@ function makeOpener(row) {
   });
 }
 
+const VERSIONS_SHOWN = 10;
+const SHORTEST_HASH = 4; // as git has it
+
+/* A word fits at the borders of parts: 1.3 fits 1.3.2 and v1.3-alpine, but neither 11.3 nor 1.1.3. */
+function testOf(word) {
+  const begin = /^\d/.test(word) ? "(?<!\\d\\.?)" : /^\p{L}/u.test(word) ? "(?<!\\p{L})" : "";
+  const end = /\d$/.test(word) ? "(?!\\d)" : "";
+  const pattern = new RegExp(begin + word.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&") + end, "u");
+  const isHash = word.length >= SHORTEST_HASH;
+  return ({ text, hashes }) => pattern.test(text) || (isHash && hashes.some((hash) => hash.startsWith(word)));
+}
+
+function versionEntry(row) {
+  const cells = [...all(".tag", row), ...all("td:nth-child(n + 4)", row)];
+  const digest = find("a.open", row)?.href.match(/\w+(?=\.json$)/)?.[0] ?? "";
+  const commit = find(".commit", row)?.title.toLowerCase() ?? "";
+  return { row, hashes: [digest, `sha256:${digest}`, commit], text: cells.map((cell) => cell.textContent).join(" ").toLowerCase() };
+}
+
 function setUpVersions(section) {
-  const rows = all("tbody > tr", section);
-  const [form, output] = [find("form", section), find("output", section)];
-  const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
-  rows.forEach(makeOpener);
-  form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("input", () => {
-    const words = form.elements.filter.value.toLowerCase().split(/\s+/);
-    for (const [row, text] of texts) {
-      row.hidden = !words.every((word) => text.includes(word));
+  const entries = all("tbody > tr", section).map(versionEntry);
+  const [form, output, table] = [find("form", section), find("output", section), find("table", section)];
+  const more = element("button", { type: "button" }, `Show all ${entries.length}`);
+  let shown = VERSIONS_SHOWN;
+  const draw = () => {
+    const words = form.elements.filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const tests = words.map(testOf);
+    entries.forEach(({ row, ...entry }, place) => {
+      row.hidden = words.length ? !tests.every((fits) => fits(entry)) : place >= shown;
       if (row.nextElementSibling?.matches(".details")) row.nextElementSibling.hidden = row.hidden;
-    }
-    output.value = `${rows.filter((row) => !row.hidden).length} of ${countText(rows.length, "version")}`;
+    });
+    const count = entries.filter(({ row }) => !row.hidden).length;
+    const found = count ? `${count} of ${countText(entries.length, "version")}` : "No version here fits that.";
+    output.value = words.length ? found : "";
+    table.hidden = !count;
+    more.hidden = words.length > 0 || entries.length <= shown;
+  };
+  entries.forEach(({ row }) => makeOpener(row));
+  table.parentElement.after(more);
+  more.addEventListener("click", () => {
+    shown = entries.length;
+    draw();
+    find(".open, summary", entries[VERSIONS_SHOWN].row)?.focus(); // the button that had the focus is gone
   });
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("input", draw);
+  draw();
 }
 
 /* Search over all images */
@@ -563,8 +596,14 @@ function openPanel() {
   if (panel?.matches("details")) panel.open = true;
 }
 
+function showAge(time) {
+  const age = ageText(time.dateTime, !("ahead" in time.dataset));
+  if ("dated" in time.dataset) time.after(" ", element("span", { class: "aside" }, age));
+  else time.textContent = age;
+}
+
 function setUp() {
-  for (const time of all("time")) time.textContent = ageText(time.dateTime, !("ahead" in time.dataset));
+  all("time").forEach(showAge);
   for (const hidden of all(".copy, form")) hidden.hidden = false;
   document.addEventListener("click", (event) => {
     const button = event.target.closest(".copy");
