@@ -118,7 +118,7 @@ LISTED: list[dict[str, Any]] = [
     {"ImageName": "example/web", "Description": LONG_TEXT, "LatestVersion": "3.23.0", "DownloadSize": 987_654_321,
      "UpdatedAt": "2026-11-30T10:00:00Z", "State": "current"},
     {"ImageName": LONG_NAME, "Description": "", "LatestVersion": LONG_TAG, "DownloadSize": 2048,
-     "UpdatedAt": "2026-09-30T10:00:00Z", "State": "failing", "Reason": "not_found"},
+     "UpdatedAt": "2026-09-30T10:00:00Z", "State": "failing", "Reason": "not_found", "Kind": "Helm chart"},
     {"ImageName": "example/new", "State": "pending"},
     {"ImageName": "example/gone", "State": "failing", "Reason": "rate_limited"},
 ]  # fmt: skip

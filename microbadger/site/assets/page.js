@@ -403,7 +403,7 @@ function setUpVersions(section) {
 function imageRow({ pages, states, isStatic }, image) {
   const name = image.ImageName;
   const hasPage = image.UpdatedAt || !isStatic;
-  const state = states[image.Reason] ?? states[image.State];
+  const marks = [image.Kind, states[image.Reason] ?? states[image.State]].filter(Boolean);
   return element(
     "tr",
     {},
@@ -415,7 +415,7 @@ function imageRow({ pages, states, isStatic }, image) {
       "td",
       {},
       image.UpdatedAt ? timeElement(image.UpdatedAt) : "",
-      ...(state ? [" ", element("span", { class: "tag" }, state)] : []),
+      ...marks.flatMap((mark) => [" ", element("span", { class: "tag" }, mark)]),
     ),
   );
 }

@@ -147,9 +147,10 @@ function variablesView(entries) {
     element("thead", {}, element("tr", {}, ...heads)),
     element("tbody", {}, ...rows),
   );
+  const leftOut = entries.length - rows.length;
   const remarks = [
     ...(hasValues ? [] : ["Values can be secrets: of a private image, only the names of variables are published."]),
-    ...(entries.length > rows.length ? [`${entries.length - rows.length} more variables are in the JSON.`] : []),
+    ...(leftOut ? [`${leftOut} more ${leftOut === 1 ? "variable is" : "variables are"} in the JSON.`] : []),
   ];
   return [table, ...remarks.map((text) => element("p", { class: "aside" }, text))];
 }
