@@ -37,7 +37,7 @@ class Firefox:
 
     def evaluate(self, function: str, argument: Any) -> Any:
         """Return what a function of JavaScript makes of an argument, as Playwright's method of this name does."""
-        script = f"const [argument, done] = arguments; ({function})(argument).then(done, (error) => done(`${{error}}`));"
+        script = f"const [argument, done] = arguments; ({function})(argument).then(done, done);"
         return self._ask("WebDriver:ExecuteAsyncScript", {"script": script, "args": [argument]})["value"]
 
     def close(self) -> None:

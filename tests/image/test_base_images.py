@@ -129,7 +129,7 @@ def test_a_base_is_judged_by_digests_and_layers(
 
 @pytest.mark.parametrize(
     ("letters", "recorded", "named", "count"),
-    [("abxy", "1", "1", 2), ("ab", "1", "12", 2), ("z", "1", "1", None), ("wxyz", "", "12", None), ("abxy", "1", "", None)],
+    [(OWN, "1", "1", 2), ("ab", "1", "12", 2), ("z", "1", "1", None), ("wxyz", "", "12", None), (OWN, "1", "", None)],
 )
 def test_it_says_how_many_layers_are_those_of_the_base(
     letters: str, recorded: str, named: str, count: int | None

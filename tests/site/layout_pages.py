@@ -32,18 +32,19 @@ SITE = SiteOptions("https://site.test")
 LONG_TAG = "release-2026.11.30-build.4711-commit.0123456789abcdef0123456789abcdef-with_a_word_that_nothing_breaks_up"
 LONG_NAME = f"registry.example.org:5000/department-of-images/{'an-image-with-a-long-name' * 4}"
 LONG_WORD = "x" * 300
-LONG_TEXT = f"A description of everything that anybody could want to know about this image, and a bit more. {LONG_WORD} " * 3
+LONG_TEXT = f"A description of everything that somebody could want to know about it, and a bit more. {LONG_WORD} " * 3
 ERROR = f"registry.example.org answered 500 Internal Server Error: {LONG_WORD}"
 LONG_COMMAND = (
     "RUN set -eux; \tapk add --no-cache \t\tca-certificates \t\tcurl ; \tcurl --fail --output /usr/local/bin/tool "
     f'"https://downloads.example.org/{LONG_WORD}" && chmod +x /usr/local/bin/tool && tool --version'
 )
 LONG_PLATFORMS: list[Any] = [
-    {"OS": system, "OSVersion": version, "Architecture": architecture, "Variant": variant, "Digest": f"sha256:{'9' * 64}",
-     "DownloadSize": 987_654_321, "LayerCount": 10}
-    for system, version, architecture, variant in (
-        ("linux", "", "amd64", ""), ("linux", "", "arm64", "v8"), ("linux", "", "arm", "v7"), ("linux", "", "s390x", ""),
-        ("windows", "10.0.20348.2762", "amd64", ""), ("windows", "10.0.17763.6414", "amd64", ""))
+    {"Digest": f"sha256:{'9' * 64}", "DownloadSize": 987_654_321, "LayerCount": 3, **platform}
+    for platform in (
+        {"OS": "linux", "Architecture": "amd64"}, {"OS": "linux", "Architecture": "arm64", "Variant": "v8"},
+        {"OS": "linux", "Architecture": "arm", "Variant": "v7"}, {"OS": "linux", "Architecture": "s390x"},
+        {"OS": "windows", "OSVersion": "10.0.20348.2762", "Architecture": "amd64"},
+        {"OS": "windows", "OSVersion": "10.0.17763.6414", "Architecture": "amd64"})
 ]  # fmt: skip
 LAYERS = [
     layer("ADD alpine-minirootfs-3.22.2-x86_64.tar.gz / # buildkit", 3_800_000),
@@ -75,7 +76,8 @@ def long_version(*tags: str, **fields: Any) -> VersionDocument:
 
 
 def image_named(name: str, *versions: VersionDocument) -> ImageDocument:
-    return describe_image(Repository.parse(name), versions, updated_at=UPDATED_AT, webhook_url=f"{SITE.base_url}/hook/x")
+    hook_url = f"{SITE.base_url}/images/example/web/token"
+    return describe_image(Repository.parse(name), versions, updated_at=UPDATED_AT, webhook_url=hook_url)
 
 
 def points_of(*versions: VersionDocument) -> list[PointDocument]:
@@ -127,8 +129,7 @@ SHORT_LIST = [{**LISTED[0], "ImageName": "alpine", "Description": "Small"}]
 
 def _pages() -> dict[str, bytes]:
     short, long = image_of(*SHORT), image_named(LONG_NAME, *LONG)
-    long["Description"] = LONG_TEXT
-    long.update(PullCount=123_456_789, StarCount=4_711, TagCount=4_711)
+    long |= {"Description": LONG_TEXT, "PullCount": 123_456_789, "StarCount": 4_711, "TagCount": 4_711}
     absent = partial(absent_page, site=SITE)
     written = partial(image_page, changes=changes_of(*LONG[:2]), points=points_of(*LONG[:2]), site=SITE)
     return {
@@ -179,7 +180,8 @@ def _answer(request: Request) -> Response:
         asset = resources.files("microbadger.site").joinpath(kind, rest).read_bytes()
         return Response(asset, content_type=media_type_of(rest))
     if kind == "badges":
-        badge = badges_of(image_of(*(LONG if "example/web" not in rest else SHORT)), None)[rest.split("/")[0]]
+        image = image_of(*(SHORT if "/example/" in rest else LONG))
+        badge = badges_of(image, LONG_TAG if LONG_TAG in rest else None)[rest.split("/")[0]]
         return Response(draw(badge), content_type="image/svg+xml")
     return Response(_document(request.path, [*SHORT, *LONG, CHART]), content_type="application/json")
 

@@ -79,12 +79,12 @@ async function measure({ url, widths, hasScript }) {
 
   function* faultsOf(text) {
     const element = text.parentElement;
-    const box = clipping(element);
-    for (const { left, right, top, bottom } of lines(text, 0, text.length)) {
+    const [box, found] = [clipping(element), lines(text, 0, text.length)];
+    for (const { left, right, top, bottom } of found) {
       if (box && (left < box.left - SLACK || right > box.right + SLACK)) yield `${name(element)} is cut at a side`;
       if (box && (top < box.top - SLACK || bottom > box.bottom + SLACK)) yield `${name(element)} is cut above or below`;
     }
-    if (element.closest("code")) return; // no line is too short for it
+    if (found.length < 2 || element.closest("code")) return; // no line is too short for code
     for (const { index, 0: run } of text.data.matchAll(/\S+/g)) {
       if (run.length > LONGEST_WHOLE_WORD) continue; // it may have to be broken
       for (const { index: place, 0: word } of run.matchAll(/[^/\u2010-\u2014-]+/g)) {

@@ -444,7 +444,10 @@ def test_of_a_private_image_it_has_the_names_of_variables_and_says_why() -> None
     assert len(page.all("td")) == 0
 
 
-@pytest.mark.parametrize(("count", "said"), [(200, ""), (201, " 1 more variable is in the JSON."), (203, " 3 more variables are in the JSON.")])
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(200, ""), (201, " 1 more variable is in the JSON."), (203, " 3 more variables are in the JSON.")],
+)
 def test_of_many_variables_two_hundred_are_shown(count: int, said: str) -> None:
     page = part_of("configuration", version("1.0", Config={"Env": [f"V{number}=x" for number in range(count)]}))
     assert page.words.endswith(f"V199 x{said}")

@@ -67,9 +67,10 @@ def test_the_lowest_layers_are_those_of_the_base_or_of_the_nearest_image(
 
 
 def test_the_layers_of_the_base_are_marked_and_summed_up() -> None:
-    layers = [layer("ADD", 1024), layer("CMD sh", 0), {**layer("RUN", 1024), "MediaType": "x.tar+zstd"}, layer("COPY", 1)]
-    assert [row.kind for row in layer_rows(layers, 2) if row.size] == ["base image", "base image, zstd", ""]  # type: ignore[arg-type]
-    sentences = [shared_text(layers, SharedLayers(count, "alpine")) for count in (0, 1, 2)]  # type: ignore[arg-type]
+    layers = [layer("ADD", 1024), layer("CMD sh", 0), layer("RUN", 1024), layer("COPY", 1)]
+    layers[2]["MediaType"] = "application/vnd.oci.image.layer.v1.tar+zstd"
+    assert [row.kind for row in layer_rows(layers, 2) if row.size] == ["base image", "base image, zstd", ""]
+    sentences = [shared_text(layers, SharedLayers(count, "alpine")) for count in (0, 1, 2)]
     assert sentences == [
         "",
         "The first layer (1.0 KiB) is from the base image alpine.",

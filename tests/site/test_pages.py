@@ -136,10 +136,13 @@ def test_home_names_what_is_not_an_image() -> None:
 
 
 def test_home_shows_the_badges_of_the_first_image_that_is_current() -> None:
-    listed = [
-        {**KNOWN, "ImageName": "a/failing", "State": "failing"}, {**KNOWN, "ImageName": "b/chart", "Kind": "Helm chart"},
-        {"ImageName": "c/new", "State": "pending"}, {**KNOWN, "ImageName": "d/first"}, {**KNOWN, "ImageName": "e/second"},
-    ]  # fmt: skip
+    listed: list[dict[str, object]] = [
+        {**KNOWN, "ImageName": "a/failing", "State": "failing"},
+        {**KNOWN, "ImageName": "b/chart", "Kind": "Helm chart"},
+        {"ImageName": "c/new", "State": "pending"},
+        {**KNOWN, "ImageName": "d/first"},
+        {**KNOWN, "ImageName": "e/second"},
+    ]
     page = Page(home_page(listed, 5, SiteOptions(f"{BASE}/sub")))
     badges = [image["src"] for image in page.all("img") if image["alt"]]
     assert badges == [f"/sub/badges/{kind}/d/first.svg" for kind in ("image", "version", "platforms", "created")]
