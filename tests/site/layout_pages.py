@@ -157,6 +157,12 @@ def _pages() -> dict[str, bytes]:
 
 
 PAGES = _pages()
+MISFIT = """<!doctype html>
+<p style="width: 400px">wide</p>
+<p style="height: 1em; overflow: hidden; width: 5em">This is cut above or below.</p>
+<p style="overflow: hidden; white-space: nowrap; width: 5em">This is cut at a side.</p>
+<p style="overflow-wrap: anywhere; width: 2em">unbroken</p>
+"""
 
 
 @contextmanager
@@ -175,7 +181,7 @@ def _answer(request: Request) -> Response:
     if not kind:
         return Response("<!doctype html>", content_type="text/html")
     if kind == "page":
-        return Response(PAGES[rest], content_type="text/html; charset=utf-8")
+        return Response(PAGES.get(rest, MISFIT), content_type="text/html; charset=utf-8")
     if kind == "assets":
         asset = resources.files("microbadger.site").joinpath(kind, rest).read_bytes()
         return Response(asset, content_type=media_type_of(rest))

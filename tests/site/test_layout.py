@@ -42,6 +42,12 @@ def tab(request: pytest.FixtureRequest, site_url: str) -> Iterator[Tab]:
         page.close()
 
 
+def test_what_does_not_fit_is_found(tab: Tab) -> None:
+    found = tab.evaluate(MEASURE, {"url": "/page/misfit", "widths": [320], "hasScript": True})
+    for fault in ("the page is", "is cut above or below", "is cut at a side", "“unbroken” is broken in p"):
+        assert any(fault in each for each in found)
+
+
 @pytest.mark.parametrize("has_script", [True, False], ids=["with script", "without script"])
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_fits_every_width(tab: Tab, name: str, has_script: bool) -> None:
