@@ -246,9 +246,10 @@ def _blocks_of(version: VersionDocument | None) -> dict[str, object]:
     """Return what the page says of the layers and the config of a version, and of where it comes from."""
     if version is None:
         return {}
-    platform, layers, shared = main_platform_of(version), version.get("Layers", []), shared_layers(version)
+    platform, layers = main_platform_of(version), version.get("Layers", [])[:_LAYERS_SHOWN]
+    shared = shared_layers(version)
     return {
-        "layers": list(layer_rows(layers[:_LAYERS_SHOWN], shared.count)),
+        "layers": list(layer_rows(layers, shared.count)),
         "shared_layers": shared_text(layers, shared),
         "config": config_table(version["Config"], platform and platform.get("OS")) if "Config" in version else None,
         "variables_shown": VARIABLES_SHOWN,
