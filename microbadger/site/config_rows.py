@@ -72,6 +72,16 @@ def port_text(port: str) -> str:
     return f"{first} to {last} ({(protocol or 'tcp').upper()})" if last else f"{first} ({(protocol or 'tcp').upper()})"
 
 
+def healthcheck_row(check: HealthcheckDocument) -> Row:
+    """Return the command of a health check, and how often it runs."""
+    kind, *words = check["Test"]
+    if kind == "NONE":
+        return row("Health check", Part("switched off"))
+    command = {"CMD": shlex.join(words), "CMD-SHELL": " ".join(words)}.get(kind, shlex.join(check["Test"]))
+    times = ", ".join(_times(check))
+    return row("Health check", Part(command, "code"), *([aside(times)] if times else []))
+
+
 def _rows(config: ConfigDocument, system: str | None) -> Iterator[Row]:
     yield _user(config, system)
     for name, command in (("Entrypoint", config.get("Entrypoint")), ("Command", config.get("Cmd"))):
@@ -84,7 +94,7 @@ def _rows(config: ConfigDocument, system: str | None) -> Iterator[Row]:
     if volumes := config.get("Volumes"):
         yield Row("Volumes", bounded([[Part(volume, "code")] for volume in volumes], _VOLUMES_SHOWN))
     if check := config.get("Healthcheck"):
-        yield _healthcheck(check)
+        yield healthcheck_row(check)
     if signal := config.get("StopSignal"):
         yield _stop_signal(signal)
 
@@ -104,15 +114,6 @@ def _how_given(user: str) -> Part:
 
 def _command(words: Sequence[str]) -> Part:
     return Part(shlex.join(words), "code")
-
-
-def _healthcheck(check: HealthcheckDocument) -> Row:
-    kind, *words = check["Test"]
-    if kind == "NONE":
-        return row("Health check", Part("switched off"))
-    command = {"CMD": shlex.join(words), "CMD-SHELL": " ".join(words)}.get(kind, shlex.join(check["Test"]))
-    times = ", ".join(_times(check))
-    return row("Health check", Part(command, "code"), *([aside(times)] if times else []))
 
 
 def _times(check: HealthcheckDocument) -> Iterator[str]:

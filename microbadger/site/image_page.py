@@ -15,7 +15,6 @@ from microbadger.badges import STYLES, badges_of
 from microbadger.image import (
     ChangeDocument,
     ImageDocument,
-    LayerDocument,
     PlatformDocument,
     PointDocument,
     Repository,
@@ -26,7 +25,6 @@ from microbadger.image import (
     image_name,
     platform_named,
     read_labels,
-    size_text,
     tags_of,
 )
 from microbadger.site.artifacts import chart_rows, pinned_pull_command, pull_command, version_named
@@ -35,11 +33,12 @@ from microbadger.site.claim_rows import claim_notes, claim_rows, has_claims
 from microbadger.site.config_rows import VARIABLES_SHOWN, config_table
 from microbadger.site.history_chart import history_chart
 from microbadger.site.label_table import label_table, table_of
+from microbadger.site.layer_rows import layer_rows, shared_layers, shared_text
 from microbadger.site.link_preview import preview_text
 from microbadger.site.markup import FORMATS, BadgeLink, badge_link
 from microbadger.site.options import SiteOptions
 from microbadger.site.paths import ImagePaths
-from microbadger.site.templating import media_words, render
+from microbadger.site.templating import render
 from microbadger.site.version_rows import ranked_tags, version_rows
 
 CLASSIC_BADGES = ("image", "version", "commit", "license")
@@ -97,21 +96,6 @@ class PlatformNote:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class LayerRow:
-    """A step of the Dockerfile with the size of its layer; no size where it has no layer.
-
-    ``kind`` says in a word or two what is unusual about the layer.
-    """
-
-    command: str
-    size: str = ""
-    kind: str = ""
-    share: str = ""
-    width: str = ""
-    is_largest: bool = False
-
-
 def image_page(
     image: ImageDocument,
     *,
@@ -149,7 +133,6 @@ def image_page(
         version=version,
         sight=sight_of(version, tag),
         shown_platform=main_platform_of(version) if version else None,
-        layers=layer_rows(version.get("Layers", [])[:_LAYERS_SHOWN]) if version else [],
         unread_parts=unread_parts(version) if version else [],
         cut_parts=cut_parts(version) if version else [],
         **_blocks_of(version),
@@ -241,25 +224,6 @@ def tag_count_text(image: ImageDocument) -> str:
     return f"{shown} of {count} tags shown" if count > shown else ""
 
 
-def layer_rows(layers: Sequence[LayerDocument]) -> list[LayerRow]:
-    """Return a row for each step, its bar as wide as its layer is large, in percent of the largest one."""
-    sizes = [layer["DownloadSize"] for layer in layers]
-    largest, total = max(sizes, default=0), sum(sizes)
-    return [
-        LayerRow(
-            command=layer["Command"],
-            size=size_text(size),
-            kind=media_words(layer.get("MediaType", "")),
-            share=_percent_text(size, total),
-            width=f"{max(100 * size / largest, 0.5):.1f}",
-            is_largest=size == largest,
-        )
-        if size
-        else LayerRow(command=layer["Command"])
-        for layer, size in zip(layers, sizes, strict=True)
-    ]
-
-
 def main_platform_of(version: VersionDocument) -> PlatformDocument | None:
     """Return the platform whose size and layers a version has."""
 
@@ -306,11 +270,14 @@ def _pulls_of(image: ImageDocument, version: VersionDocument | None, tag: str | 
 
 
 def _blocks_of(version: VersionDocument | None) -> dict[str, object]:
-    """Return what the page says of the config of a version, and of where it comes from."""
+    """Return what the page says of the layers and the config of a version, and of where it comes from."""
     if version is None:
         return {}
-    platform = main_platform_of(version)
+    platform, layers = main_platform_of(version), version.get("Layers", [])[:_LAYERS_SHOWN]
+    shared = shared_layers(version)
     return {
+        "layers": list(layer_rows(layers, shared.count)),
+        "shared_layers": shared_text(layers, shared),
         "config": config_table(version["Config"], platform and platform.get("OS")) if "Config" in version else None,
         "variables_shown": VARIABLES_SHOWN,
         "claim_notes": claim_notes(version),
@@ -366,8 +333,3 @@ def _escapes(markup_format: str) -> dict[str, str]:
     before, _, after = written("{spoken}").partition("{spoken}")
     spelt = {char: written(char).removeprefix(before).removesuffix(after) for char in f"{_TAG_CHARACTERS}&"}
     return {char: spelling for char, spelling in spelt.items() if spelling != char}
-
-
-def _percent_text(size_bytes: int, total_bytes: int) -> str:
-    percent = int(100 * size_bytes / total_bytes + 0.5)
-    return f"{percent}%" if percent else "<1%"

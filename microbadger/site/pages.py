@@ -10,6 +10,9 @@ from microbadger.site.paths import API, FEED_OF_ALL, ImagePaths
 from microbadger.site.templating import render
 
 LISTED_ON_HOME = 200
+_EXAMPLE_BADGES = {
+    "image": "Download size and layers", "version": "Version", "platforms": "Platforms", "created": "Date of creation",
+}  # fmt: skip
 
 # How lists word the state of an image, or the reason if it fails; of a current image they say nothing.
 STATES = {
@@ -28,10 +31,21 @@ STATES = {
 def home_page(entries: Sequence[Mapping[str, object]], count: int, site: SiteOptions) -> bytes:
     """Return the home page with the first of so many entries of the list of images; its script finds the others.
 
-    An entry has ``State``, and ``Reason`` if the image fails.
+    An entry has ``State``, and ``Reason`` if the image fails. The badges of the first current image are the example.
     """
     shown = entries[:LISTED_ON_HOME]
-    return render("home.html", site, images=shown, count=count, states=STATES, feed_of_all=FEED_OF_ALL)
+    current = (entry for entry in shown if entry.get("State") == "current" and "DownloadSize" in entry)
+    example = next((ImagePaths(str(entry["ImageName"])) for entry in current if "Kind" not in entry), None)
+    return render(
+        "home.html",
+        site,
+        images=shown,
+        count=count,
+        states=STATES,
+        feed_of_all=FEED_OF_ALL,
+        example=example,
+        example_badges=_EXAMPLE_BADGES,
+    )
 
 
 def absent_page(

@@ -133,6 +133,38 @@ def test_home_says_in_words_how_an_image_stands(state: Mapping[str, str], words:
     assert page.text.count(f"{words}\n") == 2
 
 
+def test_home_names_what_is_not_an_image() -> None:
+    page = Page(home_page([{**KNOWN, "Kind": "Helm chart"}], 1, SITE))
+    assert "24 November 2026 Helm chart" in page.words
+
+
+def test_home_shows_the_badges_of_the_first_image_that_is_current() -> None:
+    listed: list[dict[str, object]] = [
+        {**KNOWN, "ImageName": "a/failing", "State": "failing"},
+        {**KNOWN, "ImageName": "b/chart", "Kind": "Helm chart"},
+        {"ImageName": "c/new", "State": "pending"},
+        {**KNOWN, "ImageName": "d/first"},
+        {**KNOWN, "ImageName": "e/second"},
+    ]
+    page = Page(home_page(listed, 5, SiteOptions(f"{BASE}/sub")))
+    badges = [image["src"] for image in page.all("img") if image["alt"]]
+    assert badges == [f"/sub/badges/{kind}/d/first.svg" for kind in ("image", "version", "platforms", "created")]
+    assert "The badges of d/first today" in page.words
+
+
+def test_home_shows_no_badges_while_no_image_is_current() -> None:
+    page = Page(home_page([{"ImageName": "c/new", "State": "pending"}], 1, SITE))
+    assert not [image for image in page.all("img") if image["alt"]]
+
+
+@pytest.mark.parametrize(("site", "has_webhooks"), [(SITE, True), (STATIC_SITE, False)])
+def test_home_says_how_to_start(site: SiteOptions, has_webhooks: bool) -> None:
+    words = Page(home_page([KNOWN], 1, site)).words
+    assert "Choose Get the badges on its page" in words
+    assert ("Choose Get the webhook" in words) == has_webhooks
+    assert ("flask track" in words) == has_webhooks
+
+
 def test_home_says_nothing_about_an_image_that_is_current() -> None:
     assert not [span for span in Page(home_page([KNOWN], 1, SITE)).all("span") if span == {"class": "tag"}]
 

@@ -17,9 +17,11 @@ from microbadger.site.config_rows import config_table
 from microbadger.site.image_page import image_page
 from microbadger.site.media_types import media_type_of
 from microbadger.site.options import SiteOptions
+from microbadger.site.step_texts import instruction_of, step_text
 from tests.browser import PHONE, reading, violations
 from tests.site.claims_document import CLAIMS, CONFIG, DIGEST, SECOND, claiming
-from tests.site.images import image_of, version
+from tests.site.images import image_of, layer, version
+from tests.site.test_step_texts import STEPS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
@@ -142,6 +144,36 @@ def test_the_script_words_claims_as_the_page_does(opened: Open) -> None:
     assert found == [
         [[asdict(row) for row in claim_rows(each)], claim_notes(each), has_claims(each)] for each in CLAIMED
     ]
+
+
+def test_the_script_words_steps_as_the_page_does(opened: Open) -> None:
+    page = opened(version("1.0"))
+    commands = [command for command, _ in STEPS]
+    assert page.evaluate("all => all.map(stepText)", commands) == [step_text(command) for command in commands]
+    assert page.evaluate("all => all.map(instructionOf)", commands) == [instruction_of(command) for command in commands]
+
+
+PARENT = {"ImageName": "example/base", "Tags": [{"tag": "1.0"}], "SHA": "ab", "LayerCount": 2, "MicrobadgerURL": ""}
+
+
+@pytest.mark.parametrize("fields", [{"Base": {"Name": "alpine", "LayerCount": 1}}, {"Parents": [PARENT]}, {}])
+def test_the_script_draws_layers_as_the_page_has_them(opened: Open, fields: dict[str, Any]) -> None:
+    steps = [("ADD rootfs /", 4096), ('CMD ["sh"]', 0), ("EXPOSE 80", 0), ("RUN a; b", 10_240), ("", 1), (SCRIPT, 0)]
+    layers = [layer(command, size) for command, size in steps]
+    sums = {"DownloadSize": 14_337, "LayerCount": 3}
+    platform = {"OS": "linux", "Architecture": "amd64", "Digest": DIGEST, **sums}
+    page = opened(version("1.0", Layers=layers, Platforms=[platform], **sums, **fields))
+    as_published = squeezed(page.locator("#layers .shown").inner_html())
+    assert as_published.count("baseimage") == {"Base": 2, "Parents": 3}.get(next(iter(fields), ""), 0)
+    assert squeezed(open_version(page, "1.0").locator(".shown").inner_html()) == as_published
+
+
+def test_of_another_platform_no_layer_is_marked_as_the_base_images(opened: Open) -> None:
+    page = opened(claiming("1.0", Base={"Name": "alpine", "LayerCount": 1}))
+    assert "base image" in page.locator("#layers .shown").inner_text()
+    page.locator("#layers").get_by_label("Platform").select_option("linux/arm64")
+    page.locator("#layers .sum", has_text="arm64").wait_for()
+    assert "base image" not in page.locator("#layers .shown").inner_text()
 
 
 def test_the_script_draws_configuration_and_claims_as_the_page_has_them(opened: Open) -> None:

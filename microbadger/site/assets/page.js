@@ -39,27 +39,11 @@ function sizeText(bytes) {
   return `${ROUNDED.format(size / 1024)} TiB`;
 }
 
-function percentText(bytes, total) {
-  const percent = Math.floor((100 * bytes) / total + 0.5);
-  return percent ? `${percent}%` : "<1%";
-}
-
 const FIRST_CREATION = "2013-03-20";
 
 function platformText(platform) {
   const name = [platform.OS, platform.Architecture, platform.Variant].filter(Boolean).join("/");
   return name ? [name, platform.OSVersion].filter(Boolean).join(" ") : "unknown";
-}
-
-/* What is worth knowing of the media type of a layer. */
-function mediaWords(type) {
-  const kinds = {
-    foreign: type.includes("nondistributable") || type.includes(".foreign."),
-    zstd: /[.+]zstd\b/.test(type),
-    uncompressed: /\.tar(\+encrypted)?$/.test(type),
-    encrypted: type.endsWith("+encrypted"),
-  };
-  return Object.keys(kinds).filter((word) => kinds[word]).join(", ");
 }
 
 const countText = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
@@ -147,33 +131,6 @@ function longText(text, kind) {
   return element("details", { class: "long" }, beginning, element(kind, {}, visible(shortened(text.slice(200)))));
 }
 
-function layerRow(layer, largest, total) {
-  const [size, kind] = [layer.DownloadSize, mediaWords(layer.MediaType ?? "")];
-  const command = longText(layer.Command || "unknown", "code");
-  if (!size) return element("li", { class: "empty" }, element("span", { class: "size" }, "no layer"), command);
-  const row = element(
-    "li",
-    {},
-    element("span", { class: "size" }, sizeText(size), ...(kind ? [element("small", {}, kind)] : [])),
-    element(
-      "svg",
-      { class: "bar", viewBox: "0 0 100 1", preserveAspectRatio: "none", "aria-hidden": "true" },
-      element("rect", { class: "track", width: "100", height: "1" }),
-      element("rect", { width: ROUNDED.format(Math.max((100 * size) / largest, 0.5)), height: "1" }),
-    ),
-    element("span", { class: "share" }, percentText(size, total)),
-    command,
-  );
-  if (size === largest) row.className = "largest";
-  return row;
-}
-
-function layerList(layers) {
-  const sizes = layers.map((layer) => layer.DownloadSize);
-  const [largest, total] = [Math.max(...sizes, 0), sizes.reduce((sum, size) => sum + size, 0)];
-  return element("ol", { class: "layers" }, ...layers.map((layer) => layerRow(layer, largest, total)));
-}
-
 function mainPlatform(version) {
   const layers = JSON.stringify(version.Layers);
   const index = version.Platforms.findIndex(
@@ -199,7 +156,9 @@ function platformView(version, index) {
   const isNews = platform.Unread && platform.Unread !== version.Unread;
   const cut = (platform.Cut ?? []).filter((text) => !version.Cut?.includes(text));
   const remarks = notes([...(isNews ? [platform.Unread] : []), ...cut]);
-  return [...remarks, element("p", { class: "sum" }, isKnown ? sum : "Not read."), layerList(layers)];
+  const shared = Number(index) === mainPlatform(version) ? sharedLayers(version) : { count: 0 };
+  const sums = [isKnown ? sum : "Not read.", sharedText(layers, shared)].filter(Boolean);
+  return [...remarks, ...sums.map((text) => element("p", { class: "sum" }, text)), layerList(layers, shared.count)];
 }
 
 function platformChoice(version) {
@@ -508,7 +467,7 @@ function setUpVersions(section) {
 function imageRow({ pages, states, isStatic }, image) {
   const name = image.ImageName;
   const hasPage = image.UpdatedAt || !isStatic;
-  const state = states[image.Reason] ?? states[image.State];
+  const marks = [image.Kind, states[image.Reason] ?? states[image.State]].filter(Boolean);
   return element(
     "tr",
     {},
@@ -520,7 +479,7 @@ function imageRow({ pages, states, isStatic }, image) {
       "td",
       {},
       image.UpdatedAt ? timeElement(image.UpdatedAt) : "",
-      ...(state ? [" ", element("span", { class: "tag" }, state)] : []),
+      ...marks.flatMap((mark) => [" ", element("span", { class: "tag" }, mark)]),
     ),
   );
 }
