@@ -140,7 +140,7 @@ def fetched(url: str) -> requests.Response:
 def test_there_is_something_of_every_kind(service: Bench) -> None:
     found = addresses(service.public)
 
-    assert {Path(address).suffix for address in found} == {".css", ".html", ".js", ".json", ".svg", ".xml"}
+    assert {Path(address).suffix for address in found} == {".css", ".html", ".js", ".json", ".svg", ".txt", ".xml"}
     for part in ("/badges/image/alpine.svg", "/badges/size/library/alpine:3.20.json", "/v1/images/search/tool.json"):
         assert part in found
     assert [address for address in found if address.endswith("/team/web:1.0_RC.1-x.svg") and "127.0.0.1:" in address]
