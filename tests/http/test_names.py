@@ -19,7 +19,7 @@ from tests.fakes.registry import RawServer, answering
 from tests.real_registry import wait_until
 
 HOST = "registry.test"
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 
 
 class SilentNameServer:

@@ -14,7 +14,7 @@ from microbadger.store.database import Database, StoreError
 from microbadger.store.meta import read_value, write_value
 from tests.postgresql import PostgresqlServer, running_postgresql
 
-BOUND_SECONDS = 20.0
+BOUND_SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
