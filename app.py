@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings is None:
         settings = Settings.from_environment(os.environ)
         for name in unknown_settings(os.environ):
-            sys.stderr.write(f"{name} is not a setting of MicroBadger: see the table of settings in README.md.\n")
+            sys.stderr.write(f"{name} is not a setting of MicroBadger: see microbadger/site/guide/settings.md.\n")
     return _Service(settings).app
 
 
@@ -178,7 +178,7 @@ def _edition(settings: Settings, secret: str) -> str:
     """Return a text that differs between services that would publish other files of the same image."""
     package = Path(microbadger.__file__).parent
     files = (file for wing in _SHAPES_FILES for file in sorted(package.joinpath(wing).rglob("*")))
-    sources = [file.read_bytes() for file in files if file.suffix in (".py", ".html", ".css", ".js")]
+    sources = [file.read_bytes() for file in files if file.suffix in (".py", ".html", ".css", ".js", ".md")]
     return _digest([*_published_settings(settings, secret), *sources])[:16]
 
 

@@ -616,7 +616,7 @@ def test_an_unknown_setting_is_a_warning(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == (
-        "MICROBADGER_REFRESH_HOUR is not a setting of MicroBadger: see the table of settings in README.md.\n"
+        "MICROBADGER_REFRESH_HOUR is not a setting of MicroBadger: see microbadger/site/guide/settings.md.\n"
     )
 
 
