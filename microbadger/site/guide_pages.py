@@ -72,7 +72,7 @@ def parts() -> dict[str, list[Chapter]]:
         if match["part"]:
             found[match["part"]] = below = []
         else:
-            below.append(Chapter(match["name"], match["title"], match["description"]))
+            below.append(Chapter(match["name"], match["title"], match["description"].replace("`", "")))
     return found
 
 
