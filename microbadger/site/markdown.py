@@ -34,7 +34,7 @@ class Heading:
 
 
 def html_of(text: str, address: Callable[[str], str]) -> tuple[Markup, list[Heading]]:
-    """Return Markdown as HTML, and its headings.
+    """Return Markdown as HTML, and the headings below its title.
 
     ``address`` says where a link or a picture leads on the page. Wide tables and code scroll in boxes of their own, and
     code can be copied.
@@ -77,9 +77,9 @@ def _code(_: object, tokens: "Sequence[Token]", place: int, *__: Any) -> str:
 
 
 def _with_ids(tokens: "Sequence[Token]") -> Iterator[Heading]:
-    """Give each heading its id, and yield it."""
+    """Give each heading but the title of the page its id, and yield it."""
     for token, inline in pairwise(tokens):
-        if token.type == "heading_open":
+        if token.type == "heading_open" and token.tag != "h1":
             title = "".join(child.content for child in inline.children or [])
             heading = Heading(int(token.tag[1:]), anchor_of(title), title)
             token.attrSet("id", heading.anchor)
