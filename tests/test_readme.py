@@ -6,7 +6,7 @@ import re
 import shlex
 import string
 from collections.abc import Iterator
-from importlib.metadata import version
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import requests
 from click import Group
 
 from app import create_app
+from microbadger.badges.text import badges_of
 from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.settings import Settings
 from microbadger.site.image_page import renovate_config
@@ -23,6 +24,7 @@ from microbadger.store.database import Database
 from tests.fakes.registry import FakeRegistry, image
 from tests.readme import DOCUMENTS, GUIDE, README, ROOT, Document
 from tests.running_service import RunningService
+from tests.site.images import image_of, version
 
 TEXT = "\n".join(document.text for document in DOCUMENTS)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -193,6 +195,23 @@ def test_the_example_of_a_bucket_is_settings() -> None:
     assert (str(bucket), bucket.endpoint) == ("s3://bucket/prefix", "https://s3.example.org")
 
 
+def test_the_rights_of_the_example_are_for_the_bucket_of_the_example() -> None:
+    (statement,) = json.loads(GUIDE["bucket"].block("json"))["Statement"]
+
+    assert statement["Resource"] == "arn:aws:s3:::bucket/prefix/*"
+    assert statement["Action"] == ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+
+
+def test_the_labels_of_the_example_fill_badges() -> None:
+    lines = GUIDE["badges"].block(holding="LABEL").replace("\\\n", "")
+    labels = dict(label.split("=", 1) for label in shlex.split(lines)[1:])
+
+    badges = badges_of(image_of(version("latest", Labels=labels)), None)
+
+    texts = [badges[badge_type].message for badge_type in ("commit", "version", "license")]
+    assert texts == ["$COMMIT", "$VERSION", "Apache-2.0"]
+
+
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service for administrators, which reads Docker Hub's images from a fake registry."""
@@ -294,4 +313,4 @@ def test_the_optional_packages_are_those_that_the_tests_use() -> None:
     named = {tuple(each) for each in re.findall(r"([\w\[\]]+)==([\d.]+)", TEXT)}
 
     assert {package for package, _ in named} == {"psycopg[binary]", "obstore"}
-    assert named == {(package, version(package.partition("[")[0])) for package, _ in named}
+    assert named == {(package, metadata.version(package.partition("[")[0])) for package, _ in named}
