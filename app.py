@@ -49,7 +49,7 @@ def create_app(settings: Settings | None = None) -> Flask:
             return _serving({**os.environ, "PORT": str(port)})
         settings = Settings.from_environment(os.environ)
         for name, nearest in unknown_settings(os.environ).items():
-            meant = f"; did you mean {nearest}?" if nearest else ": the README lists all settings."
+            meant = f"; did you mean {nearest}?" if nearest else ": see microbadger/site/guide/settings.md."
             sys.stderr.write(f"{name} is not a setting{meant}\n")
     return _Service(settings).app
 
@@ -213,7 +213,7 @@ def _edition(settings: Settings, secret: str) -> str:
     """Return a text that differs between services that would publish other files of the same image."""
     package = Path(microbadger.__file__).parent
     files = (file for wing in _SHAPES_FILES for file in sorted(package.joinpath(wing).rglob("*")))
-    sources = [file.read_bytes() for file in files if file.suffix in (".py", ".html", ".css", ".js")]
+    sources = [file.read_bytes() for file in files if file.suffix in (".py", ".html", ".css", ".js", ".md")]
     return _digest([*_published_settings(settings, secret), *sources])[:16]
 
 

@@ -262,7 +262,7 @@ def test_an_untracked_image_goes_with_all_its_files(operator: Operator) -> None:
     result = operator.types("untrack", operator.name)
 
     assert (result.exit_code, result.output) == (0, f"{operator.name}: no longer tracked\n")
-    assert not list(operator.settings.public_dir.rglob("*web*"))
+    assert not list(operator.settings.public_dir.rglob("team/web*"))
     assert operator.name not in operator.file("index.html").read_text()
     assert operator.types("images").output == ""
 
@@ -338,7 +338,7 @@ def test_a_line_taken_out_of_the_list_takes_the_files_of_the_image_along(operato
 
     operator.types("refresh")
 
-    assert not list(operator.settings.public_dir.rglob("*web*"))
+    assert not list(operator.settings.public_dir.rglob("team/web*"))
 
 
 def test_an_emptied_list_takes_nothing_away_and_is_left_as_it_is(operator: Operator) -> None:
@@ -739,7 +739,7 @@ def test_an_invalid_setting_is_one_sentence(tmp_path: Path, name: str, value: st
     ("name", "said"),
     [
         ("refresh_hour", "_REFRESH_HOUR is not a setting; did you mean MICROBADGER_REFRESH_HOURS?"),
-        ("colour", "_COLOUR is not a setting: the README lists all settings."),
+        ("colour", "_COLOUR is not a setting: see microbadger/site/guide/settings.md."),
     ],
 )
 def test_an_unknown_setting_is_a_warning(tmp_path: Path, name: str, said: str) -> None:

@@ -5,6 +5,7 @@ from functools import partial
 from importlib import resources
 from urllib.parse import urlsplit
 
+from microbadger.site.guide_pages import guide_files
 from microbadger.site.openapi import api_document
 from microbadger.site.options import SiteOptions
 from microbadger.site.pages import api_page
@@ -18,7 +19,7 @@ _NOT_FOR_CRAWLERS = (
 
 
 def common_files(site: SiteOptions) -> dict[str, Callable[[], bytes]]:
-    """Return what pages load, the icon and the rules for crawlers, and what describes the API if there is one.
+    """Return what pages load, the icon, the rules for crawlers, the guide, and what describes the API if there is one.
 
     Browsers and crawlers look for an icon at the root where no page names one. Not all of them draw an SVG.
     """
@@ -28,6 +29,7 @@ def common_files(site: SiteOptions) -> dict[str, Callable[[], bytes]]:
         file.name if file.name == FAVICON else f"{ASSETS}/{file.name}": file.read_bytes for file in assets
     }
     files[ROBOTS] = partial(robots_file, site)
+    files |= guide_files(site)
     if not site.is_static:
         files[API] = partial(api_document, site.base_url)
         files[API_PAGE] = partial(api_page, site.base_url)

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
+from typing import Any
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
 
 from microbadger.badges import count_text, layers_text
 from microbadger.image import PlatformDocument, platform_text, short_digest, size_text, tags_of
@@ -46,6 +48,13 @@ def render(template: str, site: SiteOptions, **context: object) -> bytes:
         **context,
     )
     return page.encode("utf-8", "replace")
+
+
+def copy_button(what: str) -> Markup:
+    """Return the button that copies the code before it; ``what`` completes "Copy …" for those who do not see it."""
+    macros: Any = _templates.get_template("macros.html").module
+    button: Markup = macros.copy_button(what)
+    return button
 
 
 def visible(text: str) -> str:

@@ -3,6 +3,7 @@
 import json
 import re
 import struct
+from collections.abc import Iterable
 
 import pytest
 
@@ -16,14 +17,24 @@ ASSETS = ["assets/icon.png", "assets/icon.svg", "assets/page.js", "assets/rows.j
 
 def test_the_service_has_assets_and_a_description_of_its_api() -> None:
     files = common_files(SiteOptions(BASE))
-    assert [*files] == ["favicon.ico", *ASSETS, "robots.txt", "openapi.json", "api/index.html"]
+    assert without_guide(files) == ["favicon.ico", *ASSETS, "robots.txt", "openapi.json", "api/index.html"]
     assert json.loads(files["openapi.json"]())["servers"] == [{"url": BASE}]
     assert "HTTP API" in Page(files["api/index.html"]()).text
 
 
-def test_a_static_site_has_only_assets_and_rules_for_crawlers() -> None:
+def test_a_static_site_has_the_same_without_an_api() -> None:
     files = common_files(SiteOptions(BASE, is_static=True))
-    assert [*files] == ["favicon.ico", *ASSETS, "robots.txt"]
+    assert without_guide(files) == ["favicon.ico", *ASSETS, "robots.txt"]
+
+
+@pytest.mark.parametrize("is_static", [False, True])
+def test_every_site_has_the_guide(is_static: bool) -> None:
+    files = common_files(SiteOptions(BASE, is_static=is_static))
+    assert "Behind nginx" in Page(files["guide/nginx/index.html"]()).text
+
+
+def without_guide(files: Iterable[str]) -> list[str]:
+    return [path for path in files if not path.startswith("guide/")]
 
 
 def test_every_asset_has_content() -> None:

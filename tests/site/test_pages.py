@@ -12,6 +12,7 @@ from microbadger.image.comparisons import comparison
 from microbadger.image.documents import Reason, StatusDocument
 from microbadger.site import templating
 from microbadger.site.compare_page import compare_page
+from microbadger.site.guide_pages import guide_page
 from microbadger.site.image_page import image_page
 from microbadger.site.options import SiteOptions
 from microbadger.site.pages import LISTED_ON_HOME, STATES, absent_page, home_page
@@ -49,6 +50,8 @@ EVERY_PAGE = {
     "comparison": lambda site: compare_page(
         comparison(version("1.0"), version("1.1")), "1.0", "1.1", ImagePaths("example/web"), site
     ),
+    "guide": lambda site: guide_page("index", site),
+    "chapter": lambda site: guide_page("settings", site),
     "no such tag": lambda site: absent_page("nobody/knows:9", site, {**PENDING, "State": "current"}, "9"),
 }
 

@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 
 from microbadger.badges.text import BADGE_TYPES
 from tests.fakes.registry import FakeRegistry, image, index
+from tests.readme import GUIDE
 from tests.running_service import badge_text
 from tests.web.bench import Bench
 
@@ -483,12 +484,11 @@ def test_prometheus_can_read_how_things_stand(bench: Bench) -> None:
     assert any(line.startswith('microbadger_webhooks_total{outcome="empty",sender="unknown"} ') for line in lines)
 
 
-def test_the_readme_names_every_metric(client: FlaskClient) -> None:
-    readme = Path(__file__).parents[2].joinpath("README.md").read_text()
+def test_the_guide_names_every_metric(client: FlaskClient) -> None:
 
     families = text_string_to_metric_families(client.get("/metrics").text)
 
-    named = set(re.findall(r"`(microbadger_[a-z_]+)`", readme))
+    named = set(re.findall(r"`(microbadger_[a-z_]+)`", GUIDE["monitoring"].text))
     assert {family.name + "_total" * (family.type == "counter") for family in families} == named
 
 
