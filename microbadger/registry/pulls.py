@@ -89,10 +89,13 @@ class PullLimits:
         last = self._known(host, user)
         return last.pulls if last else None
 
-    def are_above(self, host: str, user: str | None, part: float) -> bool:
-        """Return whether more than a part is left of what a registry allows, or nothing is known to limit that."""
+    def are_above(self, host: str, user: str | None, part: float, besides: int = 0) -> bool:
+        """Return whether more than a part is left of what a registry allows, or nothing is known to limit that.
+
+        ``besides`` is how many pulls may be under way of which nothing was heard yet.
+        """
         last = self._known(host, user)
-        return last is None or last.pulls > last.limit * part
+        return last is None or last.pulls - besides > last.limit * part
 
     def _known(self, host: str, user: str | None) -> _PullsLeft | None:
         """Return what counts for this process; what others heard while it has heard nothing itself."""

@@ -29,6 +29,7 @@ _MAX_PAGE_BYTES = 8 * 1024**2  # some registries send all tags at once, whatever
 _NOT_OFFERED = {405, 501}
 _MOST_SILENT_HEADS = 2
 _RESERVED_PART, _SPARE_PART, _HALF = 0.1, 0.25, 0.5  # of the pulls that a registry allows
+_OTHERS_AT_ONCE = 3  # checks of images that only readers asked for, each of which may pull meanwhile
 _FINAL = (408, 500, 502, 503, 504)  # for a HEAD, which a GET follows, and for what a check can do without
 
 
@@ -174,7 +175,7 @@ class RemoteRepository:
     @property
     def has_pulls_for_requests(self) -> bool:
         """Whether the reader of content has more than half of its pulls left, for images that only readers ask for."""
-        return self._reader.has_pulls_above(_HALF)
+        return self._reader.has_pulls_above(_HALF, _OTHERS_AT_ONCE)
 
     @property
     def _reader(self) -> Session:

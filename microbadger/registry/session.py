@@ -72,9 +72,12 @@ class Session:
         """Whether the registry has said how many more manifests this reader may read in a window."""
         return self._pulls.left(self.repository.registry, self._user) is not None
 
-    def has_pulls_above(self, part: float) -> bool:
-        """Return whether more than a part is left of the manifests that this reader may read in a window."""
-        return self._pulls.are_above(self.repository.registry, self._user, part)
+    def has_pulls_above(self, part: float, besides: int = 0) -> bool:
+        """Return whether more than a part is left of the manifests that this reader may read in a window.
+
+        ``besides`` is how many may be under way of which nothing was heard yet.
+        """
+        return self._pulls.are_above(self.repository.registry, self._user, part, besides)
 
     def get(self, question: Question) -> Answer:
         """Return a successful answer; raise what any other means."""

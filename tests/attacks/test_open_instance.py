@@ -183,4 +183,4 @@ def test_a_crawler_that_reads_pages_keeps_no_image(bench: Bench, path: str, agen
 def requested_at(bench: Bench) -> float:
     with bench.tools.database.read() as connection:
         at: float = connection.execute(select(TRACKED_IMAGES.c.requested_at)).scalar_one()
-    return at
+        return at

@@ -45,11 +45,12 @@ def open_instance(fake: FakeRegistry, folder: Path) -> Iterator[tuple[str, str]]
         waits = [seconds_until_right(service, fake, number) for number in range(IMAGES)]
         figures = f"{statistics.median(waits):.2f} s, {min(waits):.2f} s, {max(waits):.2f} s"
         yield f"first view of an unknown image's badge to the right one: median, least, most of {IMAGES}", figures
-        ask_for_names(service, fake, 300, "warm")
+        ask_for_names(service, "closed.test", 500)
         before, asked = memory_bytes(service), len(fake.requests)
-        took = ask_for_names(service, fake, NAMES, "name")
+        took = ask_for_names(service, fake.host, NAMES)
         time.sleep(10)  # what was asked for last is read by then
-        yield f"registry requests for {NAMES} unknown names", f"{len(fake.requests) - asked}"
+        what = f"registry requests for {NAMES} unknown names, after {IMAGES} of the 120 new images of the hour"
+        yield what, f"{len(fake.requests) - asked}"
         yield f"seconds for them, {CLIENTS} clients", f"{took:.1f} s"
         after = memory_bytes(service)
         yield "memory of both workers before and after them", f"{before / MIB:.1f} MiB, {after / MIB:.1f} MiB"
@@ -67,14 +68,14 @@ def seconds_until_right(service: RunningService, fake: FakeRegistry, number: int
     return time.perf_counter() - began_at
 
 
-def ask_for_names(service: RunningService, fake: FakeRegistry, count: int, kind: str) -> float:
+def ask_for_names(service: RunningService, registry: str, count: int) -> float:
     """Ask for badges of names that do not exist, each from another network; return how many seconds that took."""
 
     def ask(client: int) -> None:
         with requests.Session() as session:
             for number in range(client, count, CLIENTS):
                 headers = {"X-Forwarded-For": f"2001:db8:{number:x}::1"}
-                url = f"{service.url}/badges/size/{fake.host}/strange/{kind}{number}.svg"
+                url = f"{service.url}/badges/size/{registry}/strange/name{number}.svg"
                 session.get(url, headers=headers, timeout=60).raise_for_status()
 
     began_at = time.perf_counter()

