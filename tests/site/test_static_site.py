@@ -39,7 +39,7 @@ FAILING: StatusDocument = {
     "Error": "example.org cannot be reached",
     "FailingSince": "2020-11-20T10:00:00Z",
 }
-STATUS = "**/-/status.json"
+STATUS = "**/-/status.json*"
 
 
 class _Quiet(SimpleHTTPRequestHandler):
