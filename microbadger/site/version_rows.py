@@ -14,7 +14,7 @@ from microbadger.image import (
 )
 from microbadger.site.artifacts import pull_command
 
-_COMMIT_LENGTH = 60
+_COMMIT_LENGTH = 64  # the hex digits of SHA-256, which git can use
 
 
 @dataclass(frozen=True, slots=True)

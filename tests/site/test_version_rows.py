@@ -82,7 +82,7 @@ def test_a_date_stands_in_the_table_without_a_script_and_stays_there_with_one() 
 def test_a_long_commit_and_a_long_license_are_cut() -> None:
     page = table_of(version("1.0", Labels={f"{OCI}.revision": "a" * 4000}, License={"Code": "b" * 4000}))
     assert page.words.endswith(f"aaaaaaa {'b' * 40}")
-    assert not [title for title in page.values("title") if len(title) > 60]
+    assert not [title for title in page.values("title") if len(title) > 64]
 
 
 def test_an_image_is_pulled_from_its_registry() -> None:

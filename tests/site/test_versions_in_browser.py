@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
 
 SITE = "https://site.test"
-TABLET = {"width": 768, "height": 900}
+TABLET = {"width": 1024, "height": 768}
 OLD_TAGS = ("1.3", "1.3.2", "v1.3-alpine", "11.3", "1.1.3", "1.30", "3.1.3-bookworm", "nightly", "sha-1a2b3c4")
 COMMIT = "4912345fa8cbd"
 
