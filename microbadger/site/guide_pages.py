@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from microbadger.site.markdown import html_of
 from microbadger.site.options import SiteOptions
-from microbadger.site.paths import GUIDE, guide_page_path
+from microbadger.site.paths import GUIDE, HOME, guide_page_path
 from microbadger.site.templating import render
 
 INDEX = "index"
@@ -87,6 +87,6 @@ def _address(root: str, url: str) -> str:
     '/sub/guide/nginx/#caches'
     """
     if match := _CHAPTER.fullmatch(url):
-        page = guide_page_path(match[1]).removesuffix("index.html")
+        page = guide_page_path(match[1]).removesuffix(HOME)
         return f"{root}/{page}{match[2] or ''}"
     return f"{root}/{GUIDE}/{url}" if url.startswith(f"{_PICTURES}/") else url
