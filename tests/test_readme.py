@@ -280,7 +280,9 @@ def test_the_examples_of_badges_are_what_the_command_prints(tmp_path: Path) -> N
 
 
 def test_the_command_that_brings_old_badges_back_does_so(service: RunningService, tmp_path: Path) -> None:
-    setting, command, name, *options, folder = shlex.split(GUIDE["moving"].block())
+    typed_as = GUIDE["moving"].block()
+    assert README.section("Moving from microbadger.com").block() == typed_as
+    setting, command, name, *options, folder = shlex.split(typed_as)
     (tmp_path / "README.md").write_text("![](https://images.microbadger.com/badges/version/example/web.svg)\n")
     mirrors = service.environment["MICROBADGER_MIRRORS"]
     beside = RunningService(tmp_path, mirrors=mirrors, base_url=setting.partition("=")[2])
