@@ -36,7 +36,6 @@ class Redirects:
         routes = Blueprint("redirects", __name__)
         routes.before_app_request(self.to_single_slashes)
         routes.before_app_request(self.to_tidied)
-        routes.add_url_rule("/images/", view_func=self.to_list, methods=["GET"], strict_slashes=False)
         for rule in _OLD:
             routes.add_url_rule(rule, view_func=self.to_successor, methods=["GET"], strict_slashes=False)
         return routes
@@ -50,10 +49,6 @@ class Redirects:
         """Redirect from a page or a badge whose address is untidy; leave any other address to its own route."""
         path = tidied(request.path)
         return self._redirect(path) if path and request.method in ("GET", "HEAD") else None
-
-    def to_list(self) -> Response:
-        """Redirect from the folder of the pages to the home page, which lists them."""
-        return self._redirect("/", b"")
 
     def to_successor(self, **_: str) -> Response:
         """Redirect from an address that another service had for the same thing."""
