@@ -223,7 +223,7 @@ def _place_of(source: str) -> Path | str:
     try:
         return database_address(source)
     except ValueError as error:
-        raise click.ClickException(f"The database to copy from is invalid: {error}.") from None
+        raise click.ClickException(f"Invalid SOURCE: {error}.") from None
 
 
 @click.command()

@@ -646,7 +646,7 @@ def test_a_store_is_copied_only_to_an_empty_one_without_a_service(operator: Oper
     [
         ("nowhere.db", "There is no file nowhere.db."),
         ("sqlite:////nowhere/x.db", "There is no file /nowhere/x.db."),
-        ("mysql://host/db", "it must be a URL such as postgresql://"),
+        ("mysql://host/db", "must be a URL such as postgresql://"),
         ("postgres://badger:hunter2@127.0.0.1:1/x", "The database 127.0.0.1/x cannot be used: "),
         ("README.md", "README.md cannot be used: it is damaged, or no database."),
     ],
@@ -732,7 +732,7 @@ def test_an_invalid_setting_is_one_sentence(tmp_path: Path, name: str, value: st
     done = RunningService(tmp_path / "service", **{name: value}).command("images")
 
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert f"MICROBADGER_{name} is invalid: " in done.stderr
+    assert f"Invalid MICROBADGER_{name}: " in done.stderr
 
 
 @pytest.mark.parametrize(
