@@ -122,7 +122,7 @@ def test_an_image_that_cannot_be_read_stays_tracked_and_fails_the_command(operat
     assert result.exit_code == 1
     assert f"{operator.missing}: failed: {operator.fake.host} has no list of tags of team/missing" in result.output
     assert result.output.endswith("Error: 1 of 2 images could not be read; they stay tracked.\n")
-    assert operator.state(operator.missing).startswith("not found in the registry  ")
+    assert operator.state(operator.missing).startswith("not found in registry  ")
 
 
 def test_the_first_check_can_be_left_to_the_service(operator: Operator) -> None:
@@ -436,7 +436,7 @@ def test_the_list_says_how_images_stand(operator: Operator) -> None:
 
     assert operator.state() == "current  checked TIME  next TIME"
     assert operator.state(operator.missing) == (
-        "not found in the registry  checked TIME  next TIME  failing since TIME: "
+        "not found in registry  checked TIME  next TIME  failing since TIME: "
         f"{operator.fake.host} has no list of tags of team/missing (NAME_UNKNOWN)"
     )
 
