@@ -301,7 +301,7 @@ def test_a_tag_is_untracked_while_the_registry_cannot_be_reached(operator: Opera
 
     assert (result.exit_code, result.stderr) == (1, "Error: 1 of 1 images could not be checked.\n")
     assert operator.types("untrack", f"{operator.name}:1.0").output == (
-        f"Error: {operator.name}:1.0 is not a tag that is kept by name; the newest tags are kept without it.\n"
+        f"Error: {operator.name}:1.0 is not a tag that is kept by name; the newest tags are kept anyway.\n"
     )
 
 
@@ -312,7 +312,7 @@ def test_a_tag_that_the_operator_lists_is_untracked_there(operator: Operator) ->
 
     assert (result.exit_code, result.output) == (
         1,
-        f"Error: {operator.name}:1.0 is listed in data/images.txt: take it out there.\n",
+        f"Error: {operator.name}:1.0 is listed in data/images.txt: remove it there.\n",
     )
 
 
@@ -327,7 +327,7 @@ def test_an_image_that_the_operator_lists_is_untracked_there(operator: Operator,
     result = operator.types("untrack", operator.name)
 
     assert result.exit_code == 1
-    assert result.output == f"Error: {operator.name} is listed in {place}: take it out there.\n"
+    assert result.output == f"Error: {operator.name} is listed in {place}: remove it there.\n"
     assert operator.file(f"badges/image/{operator.name}.svg").exists()
 
 
@@ -648,7 +648,7 @@ def test_a_store_is_copied_only_to_an_empty_one_without_a_service(operator: Oper
         ("sqlite:////nowhere/x.db", "There is no file /nowhere/x.db."),
         ("mysql://host/db", "must be a URL such as postgresql://"),
         ("postgres://badger:hunter2@127.0.0.1:1/x", "The database 127.0.0.1/x cannot be used: "),
-        ("README.md", "README.md cannot be used: it is damaged, or no database."),
+        ("README.md", "README.md cannot be used: it is damaged, or not a database."),
     ],
 )
 def test_a_store_is_copied_only_from_one_that_there_is(operator: Operator, source: str, reason: str) -> None:

@@ -81,7 +81,7 @@ def test_an_option_of_libpq_is_taken(option: str) -> None:
         (f"{LOGIN}h:0/d", PORT),
         (f"{LOGIN}h1:1,h2:99999/d", PORT),
         (f"{LOGIN}/d?host=h&port=x", PORT),
-        (f"{LOGIN}/d?host=h1,h2,h3&port=1,2", "it has another number of ports than of hosts"),
+        (f"{LOGIN}/d?host=h1,h2,h3&port=1,2", "its numbers of ports and hosts differ"),
         (f"{LOGIN}{'h' * 64}/d", HOST),
         (f"{LOGIN}h..example/d", HOST),
         (f"{LOGIN}h1,{'h' * 64}/d", HOST),

@@ -52,7 +52,7 @@ class Inspector:
             media_type = manifest.media_type
             images = list(self._images(digest, manifest, _Room()))
             if not images:
-                return self._artifact(digest, media_type, "this index names no image")
+                return self._artifact(digest, media_type, "this index contains no image")
         except UnsupportedManifest as error:
             return self._artifact(digest, media_type, str(error))
         except Unreadable as error:

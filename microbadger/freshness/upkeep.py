@@ -72,11 +72,11 @@ class Upkeep:
         return {
             "drop images that nobody requests": self.admissions.drop_unrequested,
             "follow the tracked images": self.follow_tracked,
-            "remove files that nothing vouches for": self.strays.remove,
-            "hasten checks that are due too late": self.checks.hasten_impossible,
+            "remove stray files": self.strays.remove,
+            "bring forward checks that are due too late": self.checks.hasten_impossible,
             "publish the lists": self.catalogue.publish_if_stale,
             "send messages": self.notifications.deliver_due,
-            "say that the round has ended": self._say_when,
+            "report the end of the round": self._say_when,
         }
 
     def follow_tracked(self) -> None:

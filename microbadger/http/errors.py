@@ -19,9 +19,9 @@ from urllib3.exceptions import TimeoutError as Urllib3Timeout
 _MAX_CAUSES = 20
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (ProxyError, "the proxy refuses or does not answer"),
-    (socket.gaierror, "its name is not known"),
+    (socket.gaierror, "its name cannot be resolved"),
     (ssl.SSLCertVerificationError, "its certificate is not valid"),
-    (ssl.SSLError, "it speaks no usable TLS"),
+    (ssl.SSLError, "its TLS is not usable"),
     (TimeoutError, "it does not answer"),
     (Urllib3Timeout, "it does not answer"),
     (ConnectionRefusedError, "it refuses connections"),

@@ -106,7 +106,7 @@ class SiteRoutes:
         if suffix not in ("svg", "json"):
             raise NotFound
         if badge_type not in BADGE_TYPES:
-            raise BadRequest(f"There is no badge {badge_type!r}: it is one of {', '.join(BADGE_TYPES)}.")
+            raise BadRequest(f"Invalid badge type {badge_type!r}: must be one of {', '.join(BADGE_TYPES)}.")
         reference = parse_name(stem)
         try:
             reference = self._at_release(reference) if request.args.get("sort") == "semver" else reference

@@ -233,12 +233,12 @@ def _tags(reference: Reference) -> list[str]:
     tags = [reference.tag, *request.args.getlist("tag")]
     for tag in filter(None, tags):
         if not is_tag(tag):
-            raise BadRequest(f"tag={tag!r} is not a tag.")
+            raise BadRequest(f"Invalid tag {tag!r}: must be a tag such as 1.2.")
     return list(dict.fromkeys(filter(None, tags)))
 
 
 def _wait_seconds() -> float:
     text = request.args.get("wait", "0")
     if not text.isascii() or not text.replace(".", "", 1).isdigit():
-        raise BadRequest(f"wait={text!r} is not a number of seconds.")
+        raise BadRequest(f"Invalid wait {text!r}: must be a number of seconds.")
     return min(float(text), _LONGEST_WAIT_SECONDS)
