@@ -31,9 +31,9 @@ _MAX_KEPT_TAGS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Admins:
-    """Tells administrators from those who guess.
+    """Recognizes administrators, and slows down those who guess tokens.
 
-    ``token`` is the one the operator set; an empty one means that nobody is an administrator.
+    ``token`` is the admin token; if it is empty, there are no administrators.
     """
 
     token: str

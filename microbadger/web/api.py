@@ -118,7 +118,7 @@ class ApiRoutes:
         return file_answer(self.freshness.catalogue.page(page, page_size), CATALOGUE)
 
     def _list_names(self) -> Response:
-        """Return a page of names; as it was, a page that is none is the first, and what is empty is left out."""
+        """Return a page of names as microbadger.com did: an invalid page is the first, empty fields are left out."""
         page = request.args.get("page", 1, int)
         page = page if 0 < page <= _LAST_PAGE else 1
         images, count = self.freshness.catalogue.names(request.args["query"], page, _NAMES_ON_A_PAGE)

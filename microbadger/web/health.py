@@ -131,7 +131,7 @@ class HealthRoutes:
             yield f"{dict(labels)['host']} hangs: a check has waited for it for {seconds:.0f} seconds"
 
     def _paused(self) -> Iterator[str]:
-        """Yield a sentence about each registry that wants a pause, whichever process was told so."""
+        """Yield a sentence about each registry that asked any process for a pause."""
         for host, until in self.freshness.pauses().items():
             yield f"{host} asked for fewer requests and is paused until {format_time(until)}"
 

@@ -125,7 +125,7 @@ class SiteRoutes:
         return self._absent(name, reference) if found is None else found
 
     def box(self) -> Response:
-        """The page of the image that somebody entered; that of a text that names none explains names."""
+        """The page of the image that a reader entered; for an invalid name, a page that explains names."""
         entered = request.args.get("image", "").strip()
         found = pasted_name(entered)
         if entered and found is None:

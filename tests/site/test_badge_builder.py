@@ -273,7 +273,7 @@ def test_what_is_copied_shows_in_the_service_what_was_chosen(chromium: "Browser"
         bench.refresh("example/web")
         with running(bench.app) as url, reading(chromium, url) as page:
             page.goto("/images/example/web#badges")
-            for field, value in {"About": "1.0", "Platform": "linux/arm64", "Label": "a&b", "Style": "plastic"}.items():
+            for field, value in {"Tag": "1.0", "Platform": "linux/arm64", "Label": "a&b", "Style": "plastic"}.items():
                 fill(page, field, value)
             page.locator("[data-type=size] button").click()
             page.get_by_text("Copied").first.wait_for()
