@@ -221,7 +221,7 @@ class Reader:
         """
         if seconds_left() <= -_SECONDS_TO_DESCRIBE:
             host = self._repository.registry
-            error = Unreachable(f"{image_name(self._repository)} is too much to read at once", host=host)
+            error = Unreachable(f"{image_name(self._repository)} is too large to read at once", host=host)
             self._note_passing(error)
             raise error
 
@@ -243,13 +243,13 @@ class Reader:
         host = self._repository.registry
         reason = ""
         if self._is_on_request and not self._remote.has_pulls_for_requests:
-            reason = f"half of the pulls that {host} allows for now are kept for images that the operator tracks"
+            reason = f"half of the pulls that {host} allows are reserved for images that the operator tracks"
         elif self._is_on_request and self._remote.limits_pulls and self._pulls >= _MOST_PULLS_ON_REQUEST:
             reason = f"{host} limits pulls, so only {_MOST_PULLS_ON_REQUEST} are used for this image at once"
         elif self.reads_claims and not self._remote.has_pulls_to_spare:
-            reason = f"the last pulls that {host} allows for now are kept for new versions"
+            reason = f"the remaining pulls that {host} allows are reserved for new versions"
         elif not self.may_use_reserve and self._remote.is_low_on_pulls:
-            reason = f"the last pulls that {host} allows for now are kept for pushes"
+            reason = f"the remaining pulls that {host} allows are reserved for pushes"
         if reason:
             raise RateLimited(reason, host=host, retry_after_seconds=_SCARCE_RETRY_SECONDS)
         self._pulls += 1
@@ -263,7 +263,7 @@ class Reader:
         except NotFound as error:
             if claimed is None:
                 raise
-            raise BadAnswer(f"{host} has the tag {tag}, but not what it names", host=host) from error
+            raise BadAnswer(f"{host} has the tag {tag}, but not its manifest", host=host) from error
         try:
             _parse(manifest.raw, manifest.media_type)
         except InvalidManifest as error:

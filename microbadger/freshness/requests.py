@@ -2,8 +2,8 @@
 
 A request asks to check an image, perhaps one of its tags. Equal ones are one row, which counts how often it was asked
 for. A check takes what waits when it begins, and at its end forgets just that: what was asked for again in between
-stays, and leads to exactly one more check. If the process dies, the rows are still there. Whoever writes several rows
-does so in the order of their names: of two who do in PostgreSQL, none then waits for the other.
+stays, and leads to exactly one more check. If the process dies, the rows are still there. Several rows are written in
+the order of their names, so that two transactions of PostgreSQL never wait for each other.
 
 Some registries announce a push before it can be seen. A request of which nothing was to be seen is made again, to be
 followed up a while later.

@@ -232,11 +232,11 @@ class TrackedImages:
         if _is_in(self._listed(), repository, tag):
             by_settings = _is_in(_listing_of(None, [], self._named), repository, tag)
             where = "MICROBADGER_IMAGES" if by_settings else "data/images.txt"
-            raise NotTracked(f"{name} is listed in {where}: take it out there.")
+            raise NotTracked(f"{name} is listed in {where}: remove it there.")
         with self._database.write(durable=True) as connection:
             image = stored(connection, repository)
             if image is None or (tag and tag not in image.kept_tags):
-                kept = "a tag that is kept by name; the newest tags are kept without it" if tag else "tracked"
+                kept = "a tag that is kept by name; the newest tags are kept anyway" if tag else "tracked"
                 raise NotTracked(f"{name} is not {kept}.")
             left = replace(image, kept_tags=image.kept_tags - {tag})
             if tag and (left.kept_tags or left.private or repository not in self._listed().images):
@@ -291,9 +291,9 @@ def parse_line(line: str) -> TrackedImage | None:
     old_tokens = [word.removeprefix(_HOOK) for word in words if word.startswith(_HOOK)]
     others = [word for word in words if not word.startswith(_HOOK)]
     if others not in ([], [_PRIVATE]):  # these are not shown: a part of a token can be among them
-        raise InvalidReference(f"After {name!r} only '{_PRIVATE}' and '{_HOOK}' with a token can stand.")
+        raise InvalidReference(f"Only '{_PRIVATE}' and '{_HOOK}' with a token can follow {name!r}.")
     if not all(map(_OLD_TOKEN.fullmatch, old_tokens)):
-        raise InvalidReference(f"'{_HOOK}' after {name!r} is not followed by 8 to 128 letters, digits, or '-_+/='.")
+        raise InvalidReference(f"Invalid '{_HOOK}' after {name!r}: write 8 to 128 letters, digits, or '-_+/='.")
     image = parse_image(name, private=bool(others))
     return replace(image, old_tokens=frozenset(old_tokens)) if old_tokens else image
 
@@ -304,7 +304,7 @@ def parse_image(name: str, *, private: bool = False) -> TrackedImage:
     if reference.digest:
         raise InvalidReference(f"{name!r} names a digest, which never changes: track the image or one of its tags.")
     if not has_own_paths(reference.repository):
-        raise InvalidReference(f"{name!r} cannot be published: its files would stand where those of another image do.")
+        raise InvalidReference(f"{name!r} cannot be published: its files would replace those of another image.")
     return TrackedImage(reference.repository, frozenset([reference.tag]) if reference.tag else NONE, private)
 
 

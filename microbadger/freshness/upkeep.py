@@ -51,7 +51,7 @@ class Upkeep:
     _known: _Stamp = field(default=(), init=False)
     """The stamps of the tracked images and the database when this process last had new images checked."""
     _compared: _Stamp = field(default=(), init=False)
-    """The same when it last looked for images that are gone."""
+    """The same when it last searched for images that are gone."""
     _rest_until: float = field(default=0.0, init=False)
     _gone: set[Repository] = field(default_factory=set, init=False)
     """Images that are tracked no more and are still there: one may be under way, or the file half written."""
@@ -72,11 +72,11 @@ class Upkeep:
         return {
             "drop images that nobody requests": self.admissions.drop_unrequested,
             "follow the tracked images": self.follow_tracked,
-            "remove files that nothing vouches for": self.strays.remove,
-            "hasten checks that are due too late": self.checks.hasten_impossible,
+            "remove stray files": self.strays.remove,
+            "bring forward checks that are due too late": self.checks.hasten_misdated,
             "publish the lists": self.catalogue.publish_if_stale,
             "send messages": self.notifications.deliver_due,
-            "say that the round has ended": self._say_when,
+            "report the end of the round": self._say_when,
         }
 
     def follow_tracked(self) -> None:

@@ -1,7 +1,7 @@
 """Judges whether the base image of a version has moved, from what is known of the tags of base images.
 
 The tag of a base has moved if it names other layers than those that the version is built on. A digest alone does not
-tell: what is recorded may be that of a platform, or wrong, and a tag can name a new index with the same layers.
+show that: what is recorded may be that of a platform, or wrong, and a tag can name a new index with the same layers.
 """
 
 from collections.abc import Container, Mapping, Sequence

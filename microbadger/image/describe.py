@@ -228,7 +228,7 @@ def hub_details(image: ImageDocument) -> HubDetails:
 def current_version(versions: Sequence[VersionDocument]) -> VersionDocument | None:
     """Return the version that ``latest`` names, else the highest release, else the newest; None if there is none.
 
-    Of versions that nothing else tells apart it is the first, which in the document of an image was first seen last.
+    Of otherwise equal versions it is the first, which in the document of an image was first seen last.
     """
     by_tag: dict[str, VersionDocument] = {}
     for version in versions:

@@ -183,7 +183,7 @@ class Session:
         what = _name_of(path)
         detail = code_of(answer.body)
         if status in (401, 403):
-            # Said in every case: else it would tell for which registries there is a credential.
+            # Said in every case: else it would reveal for which registries there is a credential.
             advice = f"to publish it if it is private, log in to {host} and write 'private' after its name"
             message = f"the {what} of {self.repository} was not found or is private{detail}; {advice}"
             return Denied(message, host=host, status=status)

@@ -112,9 +112,9 @@ def _names(repository: Repository, answer: Answer, bad: Callable[[str], BadAnswe
         raise bad("its list of tags is not a list")
     names = [tag for tag in tags if isinstance(tag, str) and is_tag(tag)]
     if not (_is_about if names else _is_just_about)(repository, answer.url, fields.get("name")):
-        raise bad("its list of tags is that of another repository")
+        raise bad("its list of tags is for another repository")
     if not names and not all(isinstance(tag, str) and is_digest(tag) for tag in tags):
-        raise bad("its list of tags holds no tag, but other things")
+        raise bad("its list of tags contains no valid tag")
     return names
 
 

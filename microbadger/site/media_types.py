@@ -1,4 +1,4 @@
-"""Says of which type a public file is, how long a CDN and a reader may keep it, and what tells its contents apart.
+"""Says of which type a public file is, how long a CDN and a reader may keep it, and what its ETag is.
 
 The service answers with these headers, and a bucket keeps them beside each object.
 """

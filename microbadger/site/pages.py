@@ -11,7 +11,7 @@ from microbadger.site.templating import render
 
 LISTED_ON_HOME = 200
 _EXAMPLE_BADGES = {
-    "image": "Download size and layers", "version": "Version", "platforms": "Platforms", "created": "Date of creation",
+    "image": "Download size and layers", "version": "Version", "platforms": "Platforms", "created": "Creation date",
 }  # fmt: skip
 
 # How lists word the state of an image, or the reason if it fails; of a current image they say nothing.
@@ -19,9 +19,9 @@ STATES = {
     "pending": "not read yet",
     "overdue": "check overdue",
     "failing": "check failed",
-    "not_found": "not found in the registry",
+    "not_found": "not found in registry",
     "denied": "private or not found",
-    "rate_limited": "limited by the registry",
+    "rate_limited": "rate limited by registry",
     "unreachable": "registry unreachable",
     "bad_answer": "registry answer invalid",
     "local": "cannot be stored",

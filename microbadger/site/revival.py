@@ -67,7 +67,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An address that a reader of the text has to look at, without the token of a webhook, and its line, from 1."""
+    """An address that the user has to check, without the token of a webhook, and its line, from 1."""
 
     line: int
     address: str

@@ -148,8 +148,8 @@ class Database:
     @property
     def _set_aside(self) -> list[str]:
         return [
-            f"The database was damaged and set aside as {copy}: what could not be read of it, perhaps subscriptions, is"
-            " lost. Remove that file when you have seen this."
+            f"The database was damaged and set aside as {copy}. Data that could not be read, perhaps subscriptions,"
+            " is lost. Remove that file to clear this message."
             for copy in (copies_set_aside(self._file) if self._file else [])
         ]
 
@@ -170,7 +170,7 @@ class Database:
                 raise self._unusable(_NO_CONNECTION_FREE) from error
             except (DBAPIError, self._driver_error) as error:
                 if self._errors.is_rule_of_others(error):
-                    raise self._failed(error, "a rule that is not its own refuses a row: ") from error
+                    raise self._failed(error, "a constraint of another program refuses a row: ") from error
                 if isinstance(error, _MISTAKES) and not self._errors.is_loss(error):
                     raise
                 if is_damage(error):
@@ -347,7 +347,7 @@ class Database:
     def _failed(self, error: Exception, before: str = "") -> StoreError:
         """Return what is wrong with the database for an error of its driver."""
         if self._is_only_read and is_damage(error):
-            return self._unusable("it is damaged, or no database")
+            return self._unusable("it is damaged, or not a database")
         return self._unusable(
             before + self._errors.reason_for(error), before + self._errors.reason_in_public_for(error)
         )

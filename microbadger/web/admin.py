@@ -31,9 +31,9 @@ _MAX_KEPT_TAGS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Admins:
-    """Tells administrators from those who guess.
+    """Recognizes administrators, and slows down those who guess tokens.
 
-    ``token`` is the one the operator set; an empty one means that nobody is an administrator.
+    ``token`` is the admin token; if it is empty, there are no administrators.
     """
 
     token: str
@@ -64,7 +64,7 @@ def _require(token: str) -> None:
     given = request.headers.get("Authorization", "").encode("latin-1", "replace")  # as WSGI decoded it
     if not hmac.compare_digest(given, f"Bearer {token}".encode()):
         log.warning("admin_refused", status=401, method=request.method, rule=request.url_rule)
-        reason = "This needs the header 'Authorization: Bearer …' with the value of MICROBADGER_ADMIN_TOKEN."
+        reason = "This request needs the header 'Authorization: Bearer …' with the value of MICROBADGER_ADMIN_TOKEN."
         raise Unauthorized(reason, www_authenticate=WWWAuthenticate("bearer"))
 
 
@@ -137,14 +137,14 @@ def _wanted_image(name: str) -> TrackedImage:
     fields = _fields()
     unknown = fields.keys() - {"Tags", "Private"}
     if unknown:
-        raise UnprocessableEntity(f"{', '.join(sorted(unknown))!r} is not a field: there are Tags and Private.")
+        raise UnprocessableEntity(f"{', '.join(sorted(unknown))!r} is not a field: use Tags and Private.")
     tags, private = fields.get("Tags", []), fields.get("Private", False)
     if not isinstance(private, bool):
-        raise UnprocessableEntity("Private must be true or false.")
+        raise UnprocessableEntity("Invalid Private: must be true or false.")
     if not isinstance(tags, list) or len(tags) > _MAX_KEPT_TAGS:
-        raise UnprocessableEntity(f"Tags must be a list of at most {_MAX_KEPT_TAGS} tags.")
+        raise UnprocessableEntity(f"Invalid Tags: must be a list of at most {_MAX_KEPT_TAGS} tags.")
     if odd := [tag for tag in tags if not isinstance(tag, str) or not is_tag(tag)]:
-        raise UnprocessableEntity(f"{odd[0]!r} is not a tag.")
+        raise UnprocessableEntity(f"Invalid Tags: {odd[0]!r} is not a tag.")
     return TrackedImage(image.repository, image.kept_tags.union(tags), private)
 
 

@@ -136,7 +136,7 @@ def error_answer(error: HTTPException) -> Response:
 
 
 def trouble_answer(error: OSError | StoreError | PublishError | NoThread) -> Response:
-    """Answer that this machine cannot do it now, as on a full disk: senders of webhooks try again."""
+    """Answer that the request cannot be served now, as on a full disk: senders of webhooks try again."""
     log.error("request_failed", method=request.method, rule=request.url_rule, status=503, error=error)
     if isinstance(error, StoreError):
         reason = "the database cannot be used"  # its own words name a path of this machine

@@ -21,7 +21,7 @@ _LARGEST_PAGE = 1000
 _FOUND_AT_MOST = 10
 _NAMES_ON_A_PAGE = 100
 _LAST_PAGE = 10**9
-_TOO_MANY = "not tracked yet: too many new images were asked for lately. Ask again later."
+_TOO_MANY = "not tracked yet: too many new images were requested recently. Try again later."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +118,7 @@ class ApiRoutes:
         return file_answer(self.freshness.catalogue.page(page, page_size), CATALOGUE)
 
     def _list_names(self) -> Response:
-        """Return a page of names; as it was, a page that is none is the first, and what is empty is left out."""
+        """Return a page of names as microbadger.com did: an invalid page is the first, empty fields are left out."""
         page = request.args.get("page", 1, int)
         page = page if 0 < page <= _LAST_PAGE else 1
         images, count = self.freshness.catalogue.names(request.args["query"], page, _NAMES_ON_A_PAGE)
@@ -173,7 +173,7 @@ class ApiRoutes:
         image = self.freshness.records.image(reference.repository)
         shown = shown_at(image, reference.tag) if image and reference.tag else None
         if shown is None:
-            raise NotFound(f"{reference} is not known: its tag is not one of those kept fresh here.")
+            raise NotFound(f"{reference} is not known: the tag is not kept fresh here.")
         return file_answer(document_bytes(shown), CATALOGUE)
 
 
@@ -188,7 +188,7 @@ def _has_ending(tag: str | None) -> bool:
 def _number(name: str, otherwise: int) -> int:
     text = request.args.get(name, str(otherwise))
     if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text) > 0):
-        raise BadRequest(f"{name}={text!r} is not a whole number from 1.")
+        raise BadRequest(f"Invalid {name} {text!r}: must be a whole number of at least 1.")
     return int(text)
 
 

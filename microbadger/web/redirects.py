@@ -54,7 +54,7 @@ class Redirects:
         """Redirect from an address that another service had for the same thing."""
         found = successor(HERE, request.path, request.query_string.decode("latin-1"))
         if found is None:
-            raise NotFound("This address is one of another service, and has no counterpart here.")
+            raise NotFound("This address belongs to another service and has no counterpart here.")
         return self._redirect(found.path, found.query.encode("latin-1"))
 
     def _redirect(self, path: str, query: bytes | None = None) -> Response:

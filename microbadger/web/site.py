@@ -106,7 +106,7 @@ class SiteRoutes:
         if suffix not in ("svg", "json"):
             raise NotFound
         if badge_type not in BADGE_TYPES:
-            raise BadRequest(f"There is no badge {badge_type!r}: it is one of {', '.join(BADGE_TYPES)}.")
+            raise BadRequest(f"Invalid badge type {badge_type!r}: must be one of {', '.join(BADGE_TYPES)}.")
         reference = parse_name(stem)
         try:
             reference = self._at_release(reference) if request.args.get("sort") == "semver" else reference
@@ -125,7 +125,7 @@ class SiteRoutes:
         return self._absent(name, reference) if found is None else found
 
     def box(self) -> Response:
-        """The page of the image that somebody entered; that of a text that names none explains names."""
+        """The page of the image that a reader entered; for an invalid name, a page that explains names."""
         entered = request.args.get("image", "").strip()
         found = pasted_name(entered)
         if entered and found is None:

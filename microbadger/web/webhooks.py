@@ -77,7 +77,7 @@ class WebhookRoutes:
         return response
 
     def image_webhook(self, name: str, token: str) -> Response:
-        """Accept that an image was pushed; what the body says beyond the tag is not believed."""
+        """Accept a push of an image; of the body, only the tags count."""
         reference, token = self._addressed(name, token)
         if reference is None:
             return self._refuse("Image not found", 404)  # without its name, which can be a token
@@ -121,7 +121,7 @@ class WebhookRoutes:
         return self._answer(pushed, asked_at, wait_seconds, is_repeat=not begins_at_once)
 
     def _is_webhook(self, path: str) -> bool:
-        """Return whether a path is that of a webhook, with its token or what looks like one; an image counts more."""
+        """Return whether a path is that of a webhook, with a token or a text like one, and not the page of an image."""
         kind, *parts = path.strip("/").split("/")
         if kind != "images" or len(path) > _LONGEST_ADDRESS:
             return kind == "hooks" and len(parts) == 1
@@ -206,7 +206,7 @@ class WebhookRoutes:
 
 
 def _is_one_of(token: str, tokens: Iterable[str]) -> bool:
-    """Compare a token with all of these, so that the time does not tell which one fits."""
+    """Return whether a token is one of these; the time it takes does not reveal which one."""
     return sum(is_token(token, each) for each in tokens) > 0
 
 
@@ -233,12 +233,12 @@ def _tags(reference: Reference) -> list[str]:
     tags = [reference.tag, *request.args.getlist("tag")]
     for tag in filter(None, tags):
         if not is_tag(tag):
-            raise BadRequest(f"tag={tag!r} is not a tag.")
+            raise BadRequest(f"Invalid tag {tag!r}: must be a tag such as 1.2.")
     return list(dict.fromkeys(filter(None, tags)))
 
 
 def _wait_seconds() -> float:
     text = request.args.get("wait", "0")
     if not text.isascii() or not text.replace(".", "", 1).isdigit():
-        raise BadRequest(f"wait={text!r} is not a number of seconds.")
+        raise BadRequest(f"Invalid wait {text!r}: must be a number of seconds.")
     return min(float(text), _LONGEST_WAIT_SECONDS)

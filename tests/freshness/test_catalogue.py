@@ -95,7 +95,7 @@ def test_the_home_page_says_the_state_of_each_image(world: World) -> None:
     fail(world, TWO, NotFound("no such image", host="docker.io"))
     world.track(MANY[0])
     world.catalogue.publish_if_stale()
-    assert "not found in the registry" in home(world)
+    assert "not found in registry" in home(world)
     assert "not read yet" in home(world)
 
 

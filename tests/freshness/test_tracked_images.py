@@ -510,12 +510,12 @@ def test_nothing_is_left_of_a_tag_of_an_image_that_the_file_lists(file: Path, tr
 
 def test_a_tag_that_the_file_lists_cannot_be_untracked(file: Path, tracked: TrackedImages) -> None:
     write(file, "alpine:3.20\n")
-    with pytest.raises(NotTracked, match=r"^alpine:3\.20 is listed in data/images\.txt: take it out there\.$"):
+    with pytest.raises(NotTracked, match=r"^alpine:3\.20 is listed in data/images\.txt: remove it there\.$"):
         tracked.untrack(ALPINE, "3.20")
 
 
 def test_a_tag_that_the_settings_name_cannot_be_untracked(tmp_path: Path) -> None:
-    with pytest.raises(NotTracked, match=r"^alpine:3\.20 is listed in MICROBADGER_IMAGES: take it out there\.$"):
+    with pytest.raises(NotTracked, match=r"^alpine:3\.20 is listed in MICROBADGER_IMAGES: remove it there\.$"):
         tracked_in(tmp_path, "alpine:3.20").untrack(ALPINE, "3.20")
 
 
@@ -660,13 +660,13 @@ def test_an_untracked_image_is_gone(tracked: TrackedImages) -> None:
 def test_an_image_that_the_file_lists_cannot_be_untracked(file: Path, tracked: TrackedImages) -> None:
     file.write_text("alpine\n")
     tracked.track(TrackedImage(ALPINE, frozenset({"edge"})))
-    with pytest.raises(NotTracked, match=r"^alpine is listed in data/images\.txt: take it out there\.$"):
+    with pytest.raises(NotTracked, match=r"^alpine is listed in data/images\.txt: remove it there\.$"):
         tracked.untrack(ALPINE)
     assert tracked.get(ALPINE) == TrackedImage(ALPINE, frozenset({"edge"}))
 
 
 def test_an_image_that_the_settings_name_cannot_be_untracked(tmp_path: Path) -> None:
-    with pytest.raises(NotTracked, match=r"^alpine is listed in MICROBADGER_IMAGES: take it out there\.$"):
+    with pytest.raises(NotTracked, match=r"^alpine is listed in MICROBADGER_IMAGES: remove it there\.$"):
         tracked_in(tmp_path, "alpine").untrack(ALPINE)
 
 

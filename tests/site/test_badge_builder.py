@@ -240,20 +240,20 @@ def platforms_offered(page: "Page") -> list[str]:
 
 def test_the_platforms_are_those_of_the_chosen_tag(opened: Open) -> None:
     page = opened(BOTH, OLDER, OLDEST)
-    assert platforms_offered(page) == ["the main one", "linux/amd64", "linux/arm64"]
-    fill(page, "About", "0.9")
-    assert platforms_offered(page) == ["the main one", "linux/arm64", "linux/s390x"]
-    fill(page, "About", "0.8")
+    assert platforms_offered(page) == ["main platform", "linux/amd64", "linux/arm64"]
+    fill(page, "Tag", "0.9")
+    assert platforms_offered(page) == ["main platform", "linux/arm64", "linux/s390x"]
+    fill(page, "Tag", "0.8")
     assert page.locator("#badges [name=platform]").is_hidden()
-    fill(page, "About", "1.0")
-    assert platforms_offered(page) == ["the main one", "linux/amd64", "linux/arm64"]
+    fill(page, "Tag", "1.0")
+    assert platforms_offered(page) == ["main platform", "linux/amd64", "linux/arm64"]
 
 
 @pytest.mark.parametrize(("name", "query"), [("linux/arm64", "?platform=linux%2Farm64"), ("linux/amd64", "")])
 def test_a_platform_stays_chosen_only_if_the_next_tag_has_it(opened: Open, name: str, query: str) -> None:
     page = opened(BOTH, OLDER)
     fill(page, "Platform", name)
-    fill(page, "About", "0.9")
+    fill(page, "Tag", "0.9")
     link = badge_link(SITE, WEB, "size", "0.9")
     assert markup_shown(page)["size"] == FORMATS["markdown"](replace(link, image_url=link.image_url + query))
 
@@ -261,7 +261,7 @@ def test_a_platform_stays_chosen_only_if_the_next_tag_has_it(opened: Open, name:
 def test_a_platform_can_be_chosen_where_only_an_older_tag_has_several(opened: Open) -> None:
     page = opened(on("linux/amd64"), OLDER)
     assert page.locator("#badges [name=platform]").is_hidden()
-    fill(page, "About", "0.9")
+    fill(page, "Tag", "0.9")
     fill(page, "Platform", "linux/s390x")
     assert "0.9.svg?platform=linux%2Fs390x" in markup_shown(page)["size"]
 
@@ -273,7 +273,7 @@ def test_what_is_copied_shows_in_the_service_what_was_chosen(chromium: "Browser"
         bench.refresh("example/web")
         with running(bench.app) as url, reading(chromium, url) as page:
             page.goto("/images/example/web#badges")
-            for field, value in {"About": "1.0", "Platform": "linux/arm64", "Label": "a&b", "Style": "plastic"}.items():
+            for field, value in {"Tag": "1.0", "Platform": "linux/arm64", "Label": "a&b", "Style": "plastic"}.items():
                 fill(page, field, value)
             page.locator("[data-type=size] button").click()
             page.get_by_text("Copied").first.wait_for()

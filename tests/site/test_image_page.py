@@ -476,16 +476,16 @@ def test_the_configuration_is_in_words() -> None:
 
 def test_a_config_that_says_nothing_runs_as_root() -> None:
     page = part_of("configuration", version("1.0", Config={}))
-    assert page.words == "Configuration User root the image names no user"
+    assert page.words == "Configuration User root the image sets no user"
 
 
 def test_a_config_that_was_not_read_is_not_known() -> None:
-    assert part_of("configuration", version("1.0")).words == "Configuration Not known."
+    assert part_of("configuration", version("1.0")).words == "Configuration Unknown."
 
 
 def test_of_a_private_image_it_has_the_names_of_variables_and_says_why() -> None:
     page = part_of("configuration", version("1.0", Config={"Env": ["TOKEN", "MODE"]}))
-    why = "Values can be secrets: of a private image, only the names of variables are published."
+    why = "Values can be secrets, so only the names of the variables of a private image are published."
     assert page.words.endswith(f"Environment Name TOKEN MODE {why}")
     assert len(page.all("td")) == 0
 
@@ -504,10 +504,10 @@ def test_where_an_image_comes_from_is_a_claim_with_dates_that_stay_true() -> Non
     for text in (
         "This is what those who pushed the image claim. It is not checked here.",
         "The labels and the provenance name different commits.",
-        "Not all of this could be read: The registry limits pulls.",
+        "Some of this could not be read: The registry limits pulls.",
         "alpine:3.22 0123456789ab outdated the tag moved 20 November 2026 or earlier",
         "GitHub Actions",
-        "the labels name c0ffee",
+        "the labels say c0ffee",
         "started 20 November 2026 finished 20 November 2026",
         "and 11 more",
         "SPDX 2.3 214 packages MIT (120), Apache-2.0 (40), GPL-2.0-only (20), BSD-3-Clause (9), Zlib (4) and 2 others",

@@ -124,7 +124,7 @@ def test_home_lists_images_with_what_is_known_of_them() -> None:
     [
         ({"State": "pending"}, "not read yet"),
         ({"State": "overdue"}, "check overdue"),
-        ({"State": "failing", "Reason": "not_found"}, "not found in the registry"),
+        ({"State": "failing", "Reason": "not_found"}, "not found in registry"),
         ({"State": "failing", "Reason": "denied"}, "private or not found"),
         ({"State": "failing", "Reason": "unreachable"}, "registry unreachable"),
         ({"State": "failing", "Reason": "something new"}, "check failed"),
@@ -218,7 +218,7 @@ def test_an_unknown_name_leads_to_the_command_that_tracks_it(name: str, command:
 def test_what_cannot_be_a_name_is_never_put_into_a_command(name: str) -> None:
     page = Page(absent_page(name, SITE))
     assert "flask track" not in page.text
-    assert "cannot be the name of an image" in page.text
+    assert "not a valid image name" in page.text
     assert len(page.text) < 2000
 
 
@@ -232,9 +232,9 @@ def test_an_image_that_was_not_read_yet_says_so_and_waits_for_its_page() -> None
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
-        ("not_found", "Not found in the registry"),
+        ("not_found", "Not found in registry"),
         ("denied", "Private or not found"),
-        ("rate_limited", "Limited by the registry"),
+        ("rate_limited", "Rate limited by registry"),
         ("unreachable", "Registry unreachable"),
     ],
 )
@@ -250,14 +250,14 @@ def test_an_image_that_cannot_be_read_says_why_and_never_that_it_will_be_read(re
 
 def test_a_tag_that_does_not_exist_leads_to_the_image() -> None:
     page = Page(absent_page("nobody/knows:9", SITE, {**PENDING, "State": "current"}, "9"))
-    assert "The image nobody/knows has no tag 9 that is known here." in page.words
+    assert "The tag 9 of the image nobody/knows is not known here." in page.words
     assert "/images/nobody/knows/" in page.values("href")
     assert "flask track" not in page.text
 
 
 def test_a_tag_that_is_missing_because_checks_fail_says_that_too() -> None:
     page = Page(absent_page("nobody/knows:9", SITE, FAILING, "9"))
-    assert "has no tag 9 that is known here." in page.words
+    assert "The tag 9 of the image nobody/knows is not known here." in page.words
     assert "Its last check failed: docker.io has no such repository." in page.words
 
 

@@ -204,17 +204,17 @@ def test_a_config_that_the_document_does_not_have_is_not_known(opened: Open) -> 
     page = opened(claiming("1.0", Platforms=platforms))
     config = page.locator("#configuration")
     page.locator("#layers").get_by_label("Platform").select_option("linux/arm64")
-    config.get_by_text("Not known.").wait_for()
+    config.get_by_text("Unknown.").wait_for()
     page.locator("#layers").get_by_label("Platform").select_option("linux/amd64")
     config.get_by_text("Environment").wait_for()  # that of the main platform is also that of the version
-    assert config.get_by_text("Not known.").count() == 0
+    assert config.get_by_text("Unknown.").count() == 0
 
 
 def test_another_version_opens_with_its_own_configuration_and_claims(opened: Open) -> None:
     other = version("0.9", Config={"User": "app", "Env": ["TOKEN"]}, Base={"Name": "debian:12", "State": "current"})
     page = opened(claiming("1.0"), other)
     details = open_version(page, "0.9").inner_text()
-    for text in ("app", "TOKEN", "of a private image, only the names", "debian:12", "its tag names the same layers"):
+    for text in ("app", "TOKEN", "only the names of the variables", "debian:12", "its tag names the same layers"):
         assert text in details
 
 

@@ -35,7 +35,7 @@ STEPS = [
      "HEALTHCHECK /check 'a b' (every 1 minute 30.5 seconds, timeout 0.5 seconds, 10 retries, "
      "after a start period of 1 hour, every 2 seconds while it starts)"),
     (r"""HEALTHCHECK &{["CMD-SHELL" "a"] "0s" "0s" "0s" '!'}""", "HEALTHCHECK a (33 retries)"),
-    (r"""HEALTHCHECK &{["NONE"] "0s" "0s" "0s" "0s" '\x00'}""", "HEALTHCHECK switched off"),
+    (r"""HEALTHCHECK &{["NONE"] "0s" "0s" "0s" "0s" '\x00'}""", "HEALTHCHECK disabled"),
     (r"""HEALTHCHECK &{[] "0s" "0s" "0s" '\x00'}""", r"""HEALTHCHECK &{[] "0s" "0s" "0s" '\x00'}"""),
     ("HEALTHCHECK CMD curl; exit", "HEALTHCHECK CMD curl; exit"),
 ]  # fmt: skip

@@ -119,7 +119,7 @@ def test_a_page_says_what_is_left_out_of_the_image_and_of_its_platforms() -> Non
     cut = [platform(name, Cut=[COMMANDS]) for name in ("linux/arm64", "linux/s390x")]
     platforms = [platform(Cut=[LABELS]), *cut]
     page = page_of(version("1.0", Platforms=platforms, Cut=[LABELS]))
-    assert f"too large to be shown whole: {LABELS} linux/arm64, s390x : {COMMANDS} Version" in page.words
+    assert f"too large to show in full: {LABELS} linux/arm64, s390x : {COMMANDS} Version" in page.words
 
 
 def test_a_page_shows_what_is_left_out_as_text() -> None:

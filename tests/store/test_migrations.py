@@ -266,7 +266,7 @@ def test_of_an_older_database_what_later_checks_saw_first_is_exact(places: Calla
 @pytest.mark.parametrize(
     ("version", "reason"),
     [
-        ("1000", "a newer program has migrated it to version 1000; use that program"),
+        ("1000", "a newer version has migrated it to schema 1000; use that version"),
         ("mañana", "it holds the tables of another program; use another database"),
     ],
 )

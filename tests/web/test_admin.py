@@ -121,7 +121,7 @@ def test_a_tag_that_the_operator_lists_cannot_be_untracked_here(bench: Bench) ->
 
     answer = bench.client.delete("/v1/images/example/listed:1.0", headers=ADMIN)
 
-    reason = "example/listed:1.0 is listed in data/images.txt: take it out there."
+    reason = "example/listed:1.0 is listed in data/images.txt: remove it there."
     assert (answer.status_code, answer.get_json()) == (422, {"Error": reason})
 
 

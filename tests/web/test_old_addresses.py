@@ -102,7 +102,7 @@ def test_an_old_address_without_counterpart_is_answered_with_a_sentence(client: 
     answer = client.get(path)
 
     assert answer.status_code == 404
-    assert answer.text == "This address is one of another service, and has no counterpart here."
+    assert answer.text == "This address belongs to another service and has no counterpart here."
 
 
 @pytest.mark.parametrize("path", ["/labels", "/about"])

@@ -84,7 +84,7 @@ def test_a_state_is_pending_as_soon_as_it_is_asked_for(bench: Bench) -> None:
 def test_the_page_of_an_image_that_is_being_read_says_so_and_asks_for_itself_without_a_script(bench: Bench) -> None:
     page = Page(bench.client.get(PAGE.format("example/web")).data)
 
-    assert "being read for the first time, which takes a few seconds" in page.words
+    assert "being read for the first time. Its page appears here in a few seconds." in page.words
     (refresh,) = (meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "refresh")
     assert re.fullmatch(r"5; url=\?again=\d+", refresh or "")
 
@@ -186,7 +186,7 @@ def test_what_names_no_image_leads_to_what_a_name_looks_like(closed: Bench, ente
     answer = closed.client.get("/images/", query_string={"image": entered})
 
     assert (answer.status_code, answer.headers["Cache-Control"]) == (404, "no-store")
-    assert "This cannot be the name of an image." in told(answer)
+    assert "This is not a valid image name." in told(answer)
     assert len(answer.data) < 20_000
 
 
@@ -236,7 +236,7 @@ def test_an_image_that_a_command_tracks_is_kept_for_good(bench: Bench) -> None:
     assert bench.command("track", "--no-wait", "example/web").output == "example/web: tracked\n"
 
     assert "tracked on request" not in bench.command("images").output
-    assert bench.command("track", "--no-wait", "example/web").output == "example/web: was tracked before\n"
+    assert bench.command("track", "--no-wait", "example/web").output == "example/web: already tracked\n"
 
 
 def test_an_image_that_readers_asked_for_can_be_untracked(bench: Bench) -> None:

@@ -469,7 +469,7 @@ def test_a_registry_that_wants_a_pause_is_a_problem_until_it_is_over(tmp_path: P
         assert bench.command("refresh").exit_code == 1
         (problem,) = other.client.get("/healthz").get_json()["Problems"]
     sentence, _, until = problem.rpartition(" ")
-    assert sentence == f"{fake.host} asked to make fewer requests and is left alone until"
+    assert sentence == f"{fake.host} asked for fewer requests and is paused until"
     assert 0 < (datetime.fromisoformat(until) - datetime.now(UTC)).total_seconds() <= 600
 
 

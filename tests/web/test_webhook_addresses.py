@@ -87,7 +87,7 @@ def test_a_webhook_names_tags_or_the_whole_image(
 def test_an_address_with_an_invalid_tag_is_refused_and_says_why(bench: Webhooks, tag: str) -> None:
     answer = bench.client.post(bench.webhook("example/web"), query_string={"tag": ["1.2", tag]})
 
-    assert (answer.status_code, answer.text) == (400, f"tag={tag!r} is not a tag.")
+    assert (answer.status_code, answer.text) == (400, f"Invalid tag {tag!r}: must be a tag such as 1.2.")
     assert bench.asked == []
 
 

@@ -370,7 +370,7 @@ function setUpBadges(panel) {
   if (platform) tagChoice.addEventListener("input", offerPlatforms);
   form.addEventListener("input", (event) => draw(event.target.matches("input") ? TYPING_MILLISECONDS : 0));
   drawTogether();
-  const title = element("p", { class: "small" }, "The four badges that MicroBadger began with");
+  const title = element("p", { class: "small" }, "The four classic badges");
   find(".badge-list", panel).before(title, together);
 }
 
@@ -383,7 +383,7 @@ function setUpLayers(section) {
       find(".shown", section).replaceChildren(...platformView(version, index));
       find("#configuration .shown")?.replaceChildren(...configView(version, index));
     } catch {
-      find(".shown", section).replaceChildren(element("p", {}, "The layers could not be loaded. Try it again later."));
+      find(".shown", section).replaceChildren(element("p", {}, "The layers could not be loaded. Try again later."));
     }
   };
   form?.addEventListener("change", () => draw(form.elements.platform.value));
@@ -396,7 +396,7 @@ function openVersion(row, url) {
   row.after(element("tr", { class: "details" }, cell));
   read(url).then(
     (version) => cell.replaceChildren(...versionView(version, url)),
-    () => cell.replaceChildren(element("p", {}, "This version could not be loaded. Try it again later.")),
+    () => cell.replaceChildren(element("p", {}, "This version could not be loaded. Try again later.")),
   );
 }
 
@@ -445,7 +445,7 @@ function setUpVersions(section) {
       if (row.nextElementSibling?.matches(".details")) row.nextElementSibling.hidden = row.hidden;
     });
     const count = entries.filter(({ row }) => !row.hidden).length;
-    const found = count ? `${count} of ${countText(entries.length, "version")}` : "No version here fits that.";
+    const found = count ? `${count} of ${countText(entries.length, "version")}` : "No versions match.";
     output.value = words.length ? found : "";
     table.hidden = !count;
     more.hidden = words.length > 0 || entries.length <= shown;
@@ -523,14 +523,14 @@ function setUpSearch(form) {
     const query = input.value.trim().toLowerCase();
     if (!query) return show(rows, note, wasHidden);
     const found = searchFor(query, entries);
-    const text = found.length ? `${countText(found.length, "image")} found` : "No image here fits that.";
+    const text = found.length ? `${countText(found.length, "image")} found` : "No images match.";
     const more = found.length > 50 ? ", the first 50 are shown" : "";
     return show(found.slice(0, 50).map((image) => imageRow(list, image)), text + more, !found.length);
   };
   const drawOrSay = () =>
     draw().catch(() => {
       index = undefined;
-      output.value = "The list could not be loaded. Try it again later.";
+      output.value = "The list could not be loaded. Try again later.";
     });
   input.addEventListener("focus", () => load().catch(() => (index = undefined)), { once: true });
   input.addEventListener("input", drawOrSay);

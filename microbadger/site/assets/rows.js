@@ -5,11 +5,11 @@
 
 const VARIABLES_SHOWN = 200;
 const SIGNALS = {
-  SIGTERM: ["15", "asks it to end"],
-  SIGINT: ["2", "interrupts it, as Ctrl+C does"],
+  SIGTERM: ["15", "asks it to stop"],
+  SIGINT: ["2", "interrupts it, like Ctrl+C"],
   SIGQUIT: ["3", "asks it to quit"],
-  SIGKILL: ["9", "ends it at once"],
-  SIGHUP: ["1", "tells it that its terminal is gone"],
+  SIGKILL: ["9", "stops it immediately"],
+  SIGHUP: ["1", "reports that its terminal has closed"],
   "SIGRTMIN+3": ["37", "halts systemd"],
 };
 const DIFFERENT = { Source: "source repositories", Commit: "commits" };
@@ -92,13 +92,13 @@ function userRow(config, system) {
   const name = user.split(":")[0];
   if (system === "windows") return row("User", user ? part(user, "code") : part("not given"));
   if (name !== "root" && /[^0]/.test(name)) return row("User", part(user, "code"));
-  const remark = user ? `given as ${user}` : "the image names no user";
+  const remark = user ? `given as ${user}` : "the image sets no user";
   return row("User", part("root", "code"), ...(user === "root" ? [] : [aside(remark)]));
 }
 
 function healthcheckRow(check) {
   const [kind, ...words] = check.Test;
-  if (kind === "NONE") return row("Health check", part("switched off"));
+  if (kind === "NONE") return row("Health check", part("disabled"));
   const commands = { CMD: commandText(words), "CMD-SHELL": words.join(" ") };
   const times = [
     ...given(check.Interval, `every ${durationText(check.Interval)}`),
@@ -149,7 +149,7 @@ function variablesView(entries) {
   );
   const leftOut = entries.length - rows.length;
   const remarks = [
-    ...(hasValues ? [] : ["Values can be secrets: of a private image, only the names of variables are published."]),
+    ...(hasValues ? [] : ["Values can be secrets, so only the names of the variables of a private image are published."]),
     ...(leftOut ? [`${leftOut} more ${leftOut === 1 ? "variable is" : "variables are"} in the JSON.`] : []),
   ];
   return [table, ...remarks.map((text) => element("p", { class: "aside" }, text))];
@@ -161,7 +161,7 @@ function configView(version, index) {
   const isMain = version.Platforms.length < 2 || Number(index) === mainPlatform(version);
   const config = isMain ? (version.Config ?? platform.Config) : platform.Config;
   const name = version.Platforms.length > 1 ? [element("p", { class: "aside" }, `For ${platformText(platform)}.`)] : [];
-  if (!config) return [...name, element("p", {}, "Not known.")];
+  if (!config) return [...name, element("p", {}, "Unknown.")];
   const variables = config.Env?.length ? variablesView(config.Env) : [];
   return [...name, drawnRows(configRows(config, platform.OS)), ...variables];
 }
@@ -187,7 +187,7 @@ function baseRow(base = {}) {
   const words = {
     current: [part(state, "tag"), aside("its tag names the same layers")],
     outdated: [part(state, "tag"), ...since, ...earlier],
-    unknown: [aside("whether its tag has moved is not known")],
+    unknown: [aside("it is not known whether its tag has moved")],
   };
   const parts = [
     ...(base.Name ? [part(shortReference(base.Name))] : []),
@@ -203,8 +203,8 @@ const absentRow = (name, version) =>
 function beside(name, claim, label) {
   if (!label?.text) return row(name, claim);
   return label.text === claim.text
-    ? row(name, claim, aside("the labels name the same"))
-    : row(name, claim, aside("the labels name"), label);
+    ? row(name, claim, aside("the labels agree"))
+    : row(name, claim, aside("the labels say"), label);
 }
 
 function provenanceRows(version) {
@@ -280,7 +280,7 @@ function claimNotes(version) {
   const reason = version.UnreadClaims?.replace(/\.$/, "");
   return [
     ...(differs.length ? [`The labels and the provenance name different ${names}.`] : []),
-    ...given(reason, `Not all of this could be read: ${reason}.`),
+    ...given(reason, `Some of this could not be read: ${reason}.`),
   ];
 }
 
