@@ -555,6 +555,12 @@ def test_versions_are_listed_with_the_newest_first() -> None:
     assert [version["SHA"][0] for version in document(*versions)["Versions"]] == ["e", "d", "b", "c", "a"]
 
 
+def test_versions_that_are_equally_old_are_listed_as_releases_are() -> None:
+    tags = ["1.10", "1.9", "1.9-rc1", "main"]
+    versions = [described(tag, letter=letter) for tag, letter in zip(tags, "abcd", strict=True)]
+    assert [tag for version in document(*versions)["Versions"] for tag in tags_of(version)] == tags
+
+
 def test_the_order_of_versions_does_not_depend_on_how_they_came() -> None:
     versions = [described(letter, letter=letter) for letter in "abc"]
     assert document(*versions) == document(*reversed(versions))

@@ -178,7 +178,7 @@ def test_search_reads_descriptions_and_comes_back_to_the_whole_list(read: Read) 
     page.get_by_text("1 image found").wait_for()
     assert page.locator("table.images tbody a").all_text_contents() == [WEB]
     find.fill("nothing like that")
-    page.get_by_text("No image here fits that.").wait_for()
+    page.get_by_text("No image matches.").wait_for()
     find.fill("")
     page.get_by_text("4 images").wait_for()
     assert page.locator("table.images").inner_text() == before

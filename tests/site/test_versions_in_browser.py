@@ -106,7 +106,7 @@ def test_the_filter_fits_at_the_borders_of_parts(opened: Open, query: str, found
 def test_a_filter_that_fits_nothing_says_so(opened: Open) -> None:
     page = opened()
     page.get_by_label("Filter").fill("1.9")
-    assert page.locator("#versions output").text_content() == "No version here fits that."
+    assert page.locator("#versions output").text_content() == "No version matches."
     assert page.locator("#versions table").is_hidden()
     page.get_by_label("Filter").fill("")
     assert page.locator("#versions output").text_content() == ""

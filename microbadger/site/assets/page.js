@@ -445,7 +445,7 @@ function setUpVersions(section) {
       if (row.nextElementSibling?.matches(".details")) row.nextElementSibling.hidden = row.hidden;
     });
     const count = entries.filter(({ row }) => !row.hidden).length;
-    const found = count ? `${count} of ${countText(entries.length, "version")}` : "No version here fits that.";
+    const found = count ? `${count} of ${countText(entries.length, "version")}` : "No version matches.";
     output.value = words.length ? found : "";
     table.hidden = !count;
     more.hidden = words.length > 0 || entries.length <= shown;
@@ -465,13 +465,17 @@ function setUpVersions(section) {
 /* Search over all images */
 
 function imageRow({ pages, states, isStatic }, image) {
-  const name = image.ImageName;
+  const name = image.ImageName.split("/").flatMap((part, place) => (place ? ["/", element("wbr"), part] : [part]));
   const hasPage = image.UpdatedAt || !isStatic;
   const marks = [image.Kind, states[image.Reason] ?? states[image.State]].filter(Boolean);
   return element(
     "tr",
     {},
-    element("th", { scope: "row" }, hasPage ? element("a", { href: `${pages}${name}/` }, name) : name),
+    element(
+      "th",
+      { scope: "row" },
+      ...(hasPage ? [element("a", { href: `${pages}${image.ImageName}/` }, ...name)] : name),
+    ),
     element("td", {}, element("bdi", {}, visible((image.Description ?? "").slice(0, 200)))),
     element("td", {}, image.LatestVersion ?? (image.UpdatedAt ? "unknown" : "")),
     element("td", { class: "number" }, image.DownloadSize ? sizeText(image.DownloadSize) : ""),
@@ -523,7 +527,7 @@ function setUpSearch(form) {
     const query = input.value.trim().toLowerCase();
     if (!query) return show(rows, note, wasHidden);
     const found = searchFor(query, entries);
-    const text = found.length ? `${countText(found.length, "image")} found` : "No image here fits that.";
+    const text = found.length ? `${countText(found.length, "image")} found` : "No image matches.";
     const more = found.length > 50 ? ", the first 50 are shown" : "";
     return show(found.slice(0, 50).map((image) => imageRow(list, image)), text + more, !found.length);
   };
