@@ -29,7 +29,7 @@ from microbadger.image.parameters import listed_parameters
 from microbadger.image.platforms import PlatformImage, describe_layers, describe_platform, distinct, main_platform
 from microbadger.image.reference import DOCKER_HUB, Repository
 from microbadger.image.releases import highest_release, releases_among
-from microbadger.image.tags import LATEST, is_version_tag, most_specific
+from microbadger.image.tags import LATEST, is_version_tag, most_specific, ranked
 from microbadger.image.version_facts import add_facts, facts_of
 
 # Fields of a version's own document that the document of its image lacks.
@@ -176,8 +176,9 @@ def describe_image(
     releases = releases_among(filter(is_version_tag, chain.from_iterable(map(tags_of, listed))))
 
     def age(version: VersionDocument) -> tuple[datetime, datetime, str, str]:
-        release = max((releases[tag].key for tag in tags_of(version) if tag in releases), default="")
-        return _creation(version), read_time(version.get("FirstSeen")) or _UNKNOWN_TIME, release, version["SHA"]
+        release = releases.get(next(iter(ranked(tags_of(version), releases)), ""))
+        first_seen = read_time(version.get("FirstSeen")) or _UNKNOWN_TIME
+        return _creation(version), first_seen, release.key if release else "", version["SHA"]
 
     newest_first = _bounded_versions(sorted(listed, key=age, reverse=True))
     current = current_version(newest_first)

@@ -556,9 +556,9 @@ def test_versions_are_listed_with_the_newest_first() -> None:
 
 
 def test_versions_that_are_equally_old_are_listed_as_releases_are() -> None:
-    tags = ["1.10", "1.9", "1.9-rc1", "main"]
-    versions = [described(tag, letter=letter) for tag, letter in zip(tags, "abcd", strict=True)]
-    assert [tag for version in document(*versions)["Versions"] for tag in tags_of(version)] == tags
+    tags = ["1.10.0", "1 1.9 1.9.1", "1.9.0", "1.9.0-rc1", "main"]
+    versions = [described(*each.split(), letter=letter) for each, letter in zip(tags, "abcde", strict=True)]
+    assert [" ".join(tags_of(version)) for version in document(*versions)["Versions"]] == tags
 
 
 def test_the_order_of_versions_does_not_depend_on_how_they_came() -> None:
