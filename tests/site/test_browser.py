@@ -231,9 +231,9 @@ def test_the_badges_say_when_the_chosen_tag_was_first_seen(read: Read) -> None:
 
     def make_older(route: "Route") -> None:
         answer = route.fetch()
-        of_the_tag = re.compile('data-first-seen="[^"]+" data-or-earlier>1.1.0')
+        of_the_tag = re.compile('data-first-seen="[^"]+" data-or-earlier([^>]*)>1.1.0')
         assert of_the_tag.search(answer.text())
-        route.fulfill(response=answer, body=of_the_tag.sub('data-first-seen="2020-01-01">1.1.0', answer.text()))
+        route.fulfill(response=answer, body=of_the_tag.sub(r'data-first-seen="2020-01-01"\1>1.1.0', answer.text()))
 
     page.route(f"**/images/{WEB}", make_older)
     page.goto(f"/images/{WEB}#badges")
