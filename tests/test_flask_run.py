@@ -18,7 +18,9 @@ class FlaskRun(RunningService):
 
     def start(self) -> None:
         del self.environment["PORT"], self.environment["MICROBADGER_BASE_URL"]
-        command = [sys.executable, "-m", "flask", "run", "--port", str(self.port), *self.options]
+        # A shell has what it runs in the background ignore Ctrl-C, as the tests may be.
+        interruptible = ["env", "--default-signal=INT"]
+        command = [*interruptible, sys.executable, "-m", "flask", "run", "--port", str(self.port), *self.options]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True

@@ -50,7 +50,11 @@ server {
 }
 """
 # What Debian's list of media types calls otherwise: by an older name, and what every XML is.
-OTHER_NAMES = {"application/javascript": "text/javascript", "text/xml": "application/atom+xml"}
+OTHER_NAMES = {
+    "application/javascript": "text/javascript",
+    "image/x-icon": "image/vnd.microsoft.icon",
+    "text/xml": "application/atom+xml",
+}
 ANSWER_SECONDS = 60.0
 ADMIN_TOKEN = "an administrator's"
 UNREAD = "127.0.0.1:1/team/unread"
@@ -140,7 +144,9 @@ def fetched(url: str) -> requests.Response:
 def test_there_is_something_of_every_kind(service: Bench) -> None:
     found = addresses(service.public)
 
-    assert {Path(address).suffix for address in found} == {".css", ".html", ".js", ".json", ".svg", ".txt", ".xml"}
+    assert {Path(address).suffix for address in found} == {
+        ".css", ".html", ".ico", ".js", ".json", ".png", ".svg", ".txt", ".xml"
+    }  # fmt: skip
     for part in ("/badges/image/alpine.svg", "/badges/size/library/alpine:3.20.json", "/v1/images/search/tool.json"):
         assert part in found
     assert [address for address in found if address.endswith("/team/web:1.0_RC.1-x.svg") and "127.0.0.1:" in address]
@@ -325,7 +331,7 @@ TOKEN = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
         (301, "/badges/image/alpine.svg/"),
         (200, "/badges/image/alpine/index.html.svg"),
         (400, "/badges/nonsense/alpine.svg"),
-        (404, "/badges/image/alpine"),
+        (301, "/badges/image/alpine"),
         (200, "/badges/image/alpine.svg?style=flat-square"),
         (200, "/badges/image/alpine.svg?style=for-the-badge&label=%C3%A9&color=red&labelColor=00f"),
         (200, "/badges/image/alpine.json?label=x"),

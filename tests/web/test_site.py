@@ -485,7 +485,6 @@ def test_prometheus_can_read_how_things_stand(bench: Bench) -> None:
 
 
 def test_the_guide_names_every_metric(client: FlaskClient) -> None:
-
     families = text_string_to_metric_families(client.get("/metrics").text)
 
     named = set(re.findall(r"`(microbadger_[a-z_]+)`", GUIDE["monitoring"].text))
