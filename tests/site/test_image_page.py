@@ -384,7 +384,7 @@ def test_the_pages_about_a_hundred_tags_are_small() -> None:
 
 def test_the_page_about_a_tag_names_it_and_leads_to_the_current_version() -> None:
     page = tag_page("1.0", CURRENT, OLD)
-    assert "example/ web :1.0" in page.words  # which may be broken there
+    assert "Docker Hub example/web:1.0 Current version" in page.words
     assert "example/web:1.0 · MicroBadger" in page.text
     assert f"{BASE}/images/example/web:1.0/" in [link["href"] for link in page.all("link")]
     assert "/images/example/web/" in page.values("href")

@@ -465,13 +465,17 @@ function setUpVersions(section) {
 /* Search over all images */
 
 function imageRow({ pages, states, isStatic }, image) {
-  const name = image.ImageName;
+  const name = image.ImageName.split("/").flatMap((part, place) => (place ? ["/", element("wbr"), part] : [part]));
   const hasPage = image.UpdatedAt || !isStatic;
   const marks = [image.Kind, states[image.Reason] ?? states[image.State]].filter(Boolean);
   return element(
     "tr",
     {},
-    element("th", { scope: "row" }, hasPage ? element("a", { href: `${pages}${name}/` }, name) : name),
+    element(
+      "th",
+      { scope: "row" },
+      ...(hasPage ? [element("a", { href: `${pages}${image.ImageName}/` }, ...name)] : name),
+    ),
     element("td", {}, element("bdi", {}, visible((image.Description ?? "").slice(0, 200)))),
     element("td", {}, image.LatestVersion ?? (image.UpdatedAt ? "unknown" : "")),
     element("td", { class: "number" }, image.DownloadSize ? sizeText(image.DownloadSize) : ""),
