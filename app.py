@@ -250,7 +250,7 @@ def _credentials(settings: Settings) -> Credentials:
         return read_credentials(settings.docker_auth_config, settings.docker_config)
     except ValueError as error:
         source = "DOCKER_AUTH_CONFIG" if settings.docker_auth_config else settings.docker_config
-        raise SettingsError(f"{source} is invalid: {error}.") from error
+        raise SettingsError(f"Invalid {source}: {error}.") from error
 
 
 def _log_without(secrets: Iterable[str]) -> None:

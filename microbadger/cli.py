@@ -71,7 +71,7 @@ class Tools:
     webhooks: WebhookUrls
     options: SiteOptions
     folders: Sequence[Path]
-    """Those that must be writable."""
+    """The folders that must be writable."""
     settings_digest: str
     """Differs between settings that publish different files."""
 
@@ -81,10 +81,16 @@ class Tools:
             write_value(connection, _SETTINGS_IN_USE, self.settings_digest)
 
     def is_served_otherwise(self) -> bool:
-        """Return whether a service that runs now uses this database with settings that publish other files."""
+        """Return whether a running service uses this database with settings that publish other files."""
         with self.database.read() as connection:
             in_use = read_value(connection, _SETTINGS_IN_USE)
         return in_use not in (None, self.settings_digest) and self.freshness.schedule.is_running()
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: ``1 tag``, ``2 tags``, ``2 addresses``."""
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{count} {noun if count == 1 else plural}"
 
 
 def add_commands(app: Flask, tools: Tools) -> None:
@@ -96,7 +102,7 @@ def add_commands(app: Flask, tools: Tools) -> None:
 
 @contextmanager
 def errors_as_sentences() -> Iterator[None]:
-    """End a command with one sentence if this machine cannot do something in the block."""
+    """End a command with one sentence if the block fails because of this machine, as on a full disk."""
     try:
         yield
     except StoreError as error:
@@ -111,12 +117,12 @@ def errors_as_sentences() -> Iterator[None]:
 
 
 def _operation(function: Callable[P, None]) -> Callable[P, None]:
-    """Return what a command does, within the app; what this machine cannot do ends it with one sentence."""
+    """Return the body of a command, run within the app; errors of this machine end it with one sentence."""
     return with_appcontext(errors_as_sentences()(function))
 
 
 def _tag(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    """Return a tag that can be one; else a badge of something else would be shown, or markup that does more."""
+    """Return a valid tag; anything else could name another file, or break out of the markup."""
     if value is not None and not is_tag(value):
         raise click.BadParameter(f"{value!r} is not a tag.")
     return value
@@ -139,7 +145,7 @@ _IMAGE_WITH_TAG = _Name(parse_image)
 
 
 def _image(advice: str) -> _Name[Repository]:
-    """Return the type of a name in which a tag has no place; the advice says where the tag goes instead."""
+    """Return the type of a name without a tag; the advice says what to write instead of the tag."""
 
     def parse(text: str) -> Repository:
         image = parse_image(text)
@@ -156,7 +162,7 @@ def _image(advice: str) -> _Name[Repository]:
 )
 @_operation
 def refresh(repositories: Sequence[Repository]) -> None:
-    """Check the named images now, or all that are due."""
+    """Check the named images now, or all images that are due."""
     tools = tools_as_served()
     freshness = tools.freshness
     _report_problems(tools)
@@ -175,7 +181,7 @@ def refresh(repositories: Sequence[Repository]) -> None:
 
 
 def _follow_tracked(tools: Tools) -> None:
-    """Do what the service does before its checks; where there is none, files of a lost database are looked for, too."""
+    """Do what the service does before its checks; without a service, also remove files of a lost database."""
     upkeep = tools.freshness.upkeep
     upkeep.follow_tracked()
     if tools.options.is_static:
@@ -185,25 +191,25 @@ def _follow_tracked(tools: Tools) -> None:
 @click.command()
 @_operation
 def publish() -> None:
-    """Make all public files again from the database, without a request to any registry."""
+    """Write all public files again from the database, without asking any registry."""
     tools = tools_as_served()
     _follow_tracked(tools)
     images, files = _publish_again(tools, tools.freshness.checks.repositories())
     _finish(tools)
-    click.echo(f"{images} images: {files} files were missing, out of date or of no more use.")
+    click.echo(f"{counted(images, 'image')}: {counted(files, 'file')} written or removed.")
 
 
 @click.command("copy-store")
 @click.argument("source")
 @_operation
 def copy(source: str) -> None:
-    """Copy everything from the database SOURCE, a file or a URL, to the empty one of the settings."""
+    """Copy everything from the database SOURCE (a file or a URL) to the configured one, which must be empty."""
     tools = _tools()
     if tools.freshness.schedule.is_running():
-        raise click.ClickException("A service runs with the database to copy to: stop it first.")
+        raise click.ClickException("A service uses the database to copy to: stop it first.")
     with opened_source(_place_of(source)) as database:
         if is_served(database):
-            raise click.ClickException("A service runs with the database to copy from: stop it first.")
+            raise click.ClickException("A service uses the database to copy from: stop it first.")
         try:
             copied = copy_store(database, tools.database)
         except StoreNotEmpty as error:
@@ -214,7 +220,7 @@ def copy(source: str) -> None:
 
 
 def _place_of(source: str) -> Path | str:
-    """Return the file, or the URL, of a database that somebody has typed."""
+    """Return the file or the URL of the database that the operator typed."""
     if "://" not in source or source.startswith("sqlite:///"):
         file = Path(source.removeprefix("sqlite:///"))
         if not file.is_file():
@@ -223,22 +229,22 @@ def _place_of(source: str) -> Path | str:
     try:
         return database_address(source)
     except ValueError as error:
-        raise click.ClickException(f"The database to copy from is invalid: {error}.") from None
+        raise click.ClickException(f"Invalid SOURCE: {error}.") from None
 
 
 @click.command()
 @click.argument("images", metavar="IMAGE...", type=_IMAGE_WITH_TAG, nargs=-1, required=True)
-@click.option("--private", is_flag=True, help="Publish them although only credentials can read them.")
+@click.option("--private", is_flag=True, help="Publish images that only credentials can read.")
 @click.option("--no-wait", is_flag=True, help="Leave the first check to the service.")
 @_operation
 def track(images: Sequence[TrackedImage], private: bool, no_wait: bool) -> None:
-    """Keep images fresh from now on, and check them; NAME:TAG keeps that tag whatever the limit."""
+    """Track images and check them now; NAME:TAG keeps that tag fresh, however many newer ones there are."""
     tools = _tools() if no_wait else tools_as_served()
     freshness = tools.freshness
     for image in images:
         is_new = freshness.tracked.track(TrackedImage(image.repository, image.kept_tags, private))
         freshness.checks.add([image.repository])
-        click.echo(f"{image_name(image.repository)}: {'tracked' if is_new else 'was tracked before'}")
+        click.echo(f"{image_name(image.repository)}: {'tracked' if is_new else 'already tracked'}")
     if no_wait:
         return
     repositories = list(dict.fromkeys(image.repository for image in images))
@@ -254,11 +260,11 @@ def track(images: Sequence[TrackedImage], private: bool, no_wait: bool) -> None:
 @click.argument("images", metavar="IMAGE...", type=_IMAGE_WITH_TAG, nargs=-1, required=True)
 @_operation
 def untrack(images: Sequence[TrackedImage]) -> None:
-    """Stop tracking images, and remove what is published of them; NAME:TAG only stops keeping that tag."""
+    """Stop tracking images and remove their public files; NAME:TAG only stops keeping that tag."""
     tools = tools_as_served()
     for image in images:
         if image.repository not in tools.freshness.tracked:
-            raise click.ClickException(f"{image_name(image.repository)} is not tracked: flask images lists what is.")
+            raise click.ClickException(f"{image_name(image.repository)} is not tracked: see flask images.")
     for image in images:
         name = image_name(image.repository)
         for tag in image.kept_tags or [None]:
@@ -280,7 +286,7 @@ def untrack(images: Sequence[TrackedImage]) -> None:
 @click.command()
 @_operation
 def images() -> None:
-    """List the tracked images: their state, when they were checked, when they will be, and why checks fail."""
+    """List the tracked images with their state, their last and next check, and why checks fail."""
     tools = _tools()
     _report_problems(tools)
     for folder in tools.folders:
@@ -340,7 +346,7 @@ def notifications() -> None:
 @notifications.command("list")
 @_operation
 def list_notifications() -> None:
-    """List the subscriptions, and how many messages wait for each."""
+    """List the subscriptions and the number of messages waiting for each."""
     for subscription in _tools().notifications.all():
         click.echo(_described(subscription))
 
@@ -353,15 +359,15 @@ def list_notifications() -> None:
     "tags",
     multiple=True,
     metavar="PATTERN",
-    help="Only of these tags, such as 1.*, or not of these, such as !*-rc*; repeatable.",
+    help="Only tags that match, such as 1.*, or do not match, such as !*-rc*; can be repeated.",
 )
 @click.option(
     "--format", "format_", type=click.Choice(list(MESSAGE_FORMATS)), default=DEFAULT_FORMAT, show_default=True
 )
-@click.option("--rebuilt", is_flag=True, help="Also if a version was only rebuilt, with the same layers.")
-@click.option("--base-moved", is_flag=True, help="Also if the base image of a version has moved.")
+@click.option("--rebuilt", is_flag=True, help="Also when a version is rebuilt with the same layers.")
+@click.option("--base-moved", is_flag=True, help="Also when the base image of a version moves.")
 @click.option(
-    "--authorization", default="", help="What to send in the Authorization header, such as 'Bearer TOKEN'; a secret."
+    "--authorization", default="", help="The Authorization header to send, such as 'Bearer TOKEN'; kept secret."
 )
 @_operation
 def add_notification(
@@ -373,7 +379,7 @@ def add_notification(
     base_moved: bool,
     authorization: str,
 ) -> None:
-    """Subscribe URL to the changes of IMAGE; prints the id and, only here, the secret that messages are signed with."""
+    """Subscribe URL to the changes of IMAGE; prints the id and the signing secret, which is shown only once."""
     tools = _tools()
     _tracked(tools, [repository])
     wanted = {
@@ -397,7 +403,7 @@ def add_notification(
 @click.argument("subscription_id", metavar="ID")
 @_operation
 def remove_notification(subscription_id: str) -> None:
-    """End a subscription."""
+    """Remove a subscription."""
     _tools().notifications.remove(_subscription(subscription_id).id)
 
 
@@ -417,12 +423,12 @@ def test_notification(subscription_id: str) -> None:
 @click.argument("subscription_id", metavar="ID")
 @_operation
 def resend_notifications(subscription_id: str) -> None:
-    """Send the messages of a subscription again that were parked after ten attempts, and all others at once."""
+    """Send the parked messages of a subscription again, and the waiting ones at once."""
     tools = _tools()
     count = tools.notifications.resend(_subscription(subscription_id).id)
     tools.notifications.deliver_due()
     tools.notifications.wait()
-    click.echo(f"{count} messages were due: flask notifications list shows what became of them.")
+    click.echo(f"{counted(count, 'message')} retried: flask notifications list shows how many still wait.")
 
 
 def _subscription(subscription_id: str) -> Subscription:
@@ -454,7 +460,7 @@ def tools_as_served() -> Tools:
     tools = _tools()
     if tools.is_served_otherwise():
         raise click.ClickException(
-            "A service runs with this database and other settings (PORT, MICROBADGER_IMAGES, _PUBLIC_DIR, _BASE_URL,"
+            "A service uses this database with other settings (PORT, MICROBADGER_IMAGES, _PUBLIC_DIR, _BASE_URL,"
             " _HOOK_URL, _SECRET, _ADMIN_TOKEN, _MAX_TAGS or _STATIC): use the same environment, or stop the service."
         )
     return tools
@@ -471,7 +477,7 @@ def _tracked(tools: Tools, repositories: Iterable[Repository]) -> list[Repositor
 def _check(
     check: Callable[[Repository], Outcome | None], repositories: Iterable[Repository], count: int
 ) -> int:
-    """Check so many images, show each outcome, and return how many failed."""
+    """Check the images, show each outcome, and return how many failed."""
     failed = 0
     with _progress(count) as show:
         for outcome in _all(check, repositories):
@@ -481,7 +487,7 @@ def _check(
 
 
 def _publish_again(tools: Tools, repositories: Iterable[Repository]) -> tuple[int, int]:
-    """Write every public file that is not as the records have it; return of how many images, and how many changed."""
+    """Write every public file that differs from the records; return the number of images and of changed files."""
     images = files = failed = 0
     for repository in repositories:
         images += 1
@@ -495,12 +501,12 @@ def _publish_again(tools: Tools, repositories: Iterable[Repository]) -> tuple[in
         files += len(paths)
     if failed:
         _finish(tools)
-        raise click.ClickException(f"{failed} images could not be published.")
+        raise click.ClickException(f"{counted(failed, 'image')} could not be published.")
     return images, files
 
 
 def _finish(tools: Tools) -> None:
-    """Publish the lists, send all messages and purges, and say what a CDN did not take."""
+    """Publish the lists, send all messages and purges, and print what the CDN did not purge."""
     tools.freshness.catalogue.publish()
     tools.notifications.deliver_due()
     tools.cdn.wait()
@@ -508,7 +514,7 @@ def _finish(tools: Tools) -> None:
     tools.counts.write()
     status = tools.cdn.status()
     if status and status.error:
-        click.echo(f"The CDN was not purged of {status.waiting} URLs: {status.error}.", err=True)
+        click.echo(f"The CDN was not purged of {counted(status.waiting, 'URL')}: {status.error}.", err=True)
 
 
 def _all(
@@ -545,7 +551,7 @@ def _progress(count: int) -> Iterator[Callable[[Outcome | None], None]]:
 
 
 def _line(outcome: Outcome) -> str:
-    result = f"failed: {outcome.error}" if outcome.error else f"{outcome.tag_count} tags, {outcome.changes}"
+    result = f"failed: {outcome.error}" if outcome.error else f"{counted(outcome.tag_count, 'tag')}, {outcome.changes}"
     note = f" ({outcome.note})" if outcome.note else ""
     return f"{image_name(outcome.repository)}: {result}{note}"
 

@@ -31,7 +31,7 @@ _POSTGRESQL = "postgresql+psycopg"
 _DRIVERS = {"sqlite": "sqlite", "postgres": _POSTGRESQL, "postgresql": _POSTGRESQL, _POSTGRESQL: _POSTGRESQL}
 _NO_DATABASE = ("", ":memory:")
 _DATABASE_EXAMPLES = (
-    "it must be a URL such as postgresql://user:password@host/database or sqlite:////srv/microbadger/data/microbadger.db"
+    "must be a URL such as postgresql://user:password@host/database or sqlite:////srv/microbadger/data/microbadger.db"
 )
 _PREFIX = "MICROBADGER_"
 _KNOWN = {
@@ -105,7 +105,7 @@ class Settings:
         data_dir, bucket = read("DATA_DIR", _folder, Path("data")), _bucket(environment)
         public_dir = Path("public") if bucket else read("PUBLIC_DIR", Path, Path("public"))
         if not bucket and data_dir.resolve().is_relative_to(public_dir.resolve()):
-            raise SettingsError("MICROBADGER_DATA_DIR is invalid: it must be outside of the public folder.")
+            raise SettingsError("Invalid MICROBADGER_DATA_DIR: must be outside the public folder.")
         base_url = read("BASE_URL", parse_url, "") or _platform_url(environment)
         return cls(
             images=environment.get("MICROBADGER_IMAGES", ""),
@@ -227,7 +227,7 @@ def _database_url(environment: Mapping[str, str], public_dir: Path) -> str:
         return ""
     url = make_url(_parsed("DATABASE_URL", text, database_address))
     if url.drivername == "sqlite" and Path(url.database or "").resolve().is_relative_to(public_dir.resolve()):
-        raise SettingsError("DATABASE_URL is invalid: the file must be outside of the public folder.")
+        raise SettingsError("Invalid DATABASE_URL: the file must be outside the public folder.")
     return url.render_as_string(hide_password=False)
 
 
@@ -285,13 +285,13 @@ def _bucket(environment: Mapping[str, str]) -> BucketAddress | None:
 
 def _key(text: str) -> str:
     if not text.isprintable():
-        raise ValueError("it must be printable text")
+        raise ValueError("must be printable text")
     return text
 
 
 def _region(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", text):
-        raise ValueError("it must be a region such as eu-central-1")
+        raise ValueError("must be a region such as eu-central-1")
     return text
 
 
@@ -318,18 +318,18 @@ def _parsed(name: str, text: str, parse: Callable[[str], T]) -> T:
     try:
         return parse(text)
     except ValueError as error:
-        raise SettingsError(f"{name} is invalid: {error}.") from None  # it can hold a password
+        raise SettingsError(f"Invalid {name}: {error}.") from None  # it can hold a password
 
 
 def _switch(text: str) -> bool:
     if text.lower() not in _SWITCHES:
-        raise ValueError("it must be 1 or 0")
+        raise ValueError("must be 1 or 0")
     return _SWITCHES[text.lower()]
 
 
 def _folder(text: str) -> Path:
     if "://" in text:
-        raise ValueError("it must be a folder")
+        raise ValueError("must be a folder")
     return Path(text)
 
 
@@ -343,21 +343,21 @@ def _hours(text: str) -> timedelta:
     except ValueError:
         hours = math.nan
     if not 0 < hours <= _LONGEST_HOURS:
-        raise ValueError(f"it must be a number of hours above 0 and up to {_LONGEST_HOURS}")
+        raise ValueError(f"must be a number of hours above 0 and up to {_LONGEST_HOURS}")
     return timedelta(hours=hours)
 
 
 def _count(text: str, most: int) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
-        raise ValueError(f"it must be a whole number from 1 to {most}")
+        raise ValueError(f"must be a whole number from 1 to {most}")
     return int(text)
 
 
 def _secret(text: str) -> str:
     if not text.isprintable() or len(text) < _SHORTEST_SECRET:
-        raise ValueError(f"it must be printable text of at least {_SHORTEST_SECRET} characters")
+        raise ValueError(f"must be printable text of at least {_SHORTEST_SECRET} characters")
     if is_guessable(text):
-        raise ValueError("it can be guessed; take what `openssl rand -hex 32` prints")
+        raise ValueError("it can be guessed; use the output of `openssl rand -hex 32`")
     return text
 
 

@@ -109,7 +109,7 @@ def test_a_tracked_image_is_checked_and_published_at_once(operator: Operator) ->
 
     assert (result.exit_code, result.output.splitlines()) == (
         0,
-        [f"{operator.name}: tracked", f"{operator.name}: 1 tags, new=0 changed=0 deleted=0 base_moved=0"],
+        [f"{operator.name}: tracked", f"{operator.name}: 1 tag, no changes"],
     )
     assert operator.file(f"badges/image/{operator.name}.svg").exists()
     assert operator.name in operator.file("index.html").read_text()
@@ -136,14 +136,14 @@ def test_the_first_check_can_be_left_to_the_service(operator: Operator) -> None:
 def test_an_image_that_is_tracked_again_is_said_to_be(operator: Operator) -> None:
     operator.write_list(f"{operator.name}\n")
 
-    assert operator.types("track", "--no-wait", operator.name).output == f"{operator.name}: was tracked before\n"
+    assert operator.types("track", "--no-wait", operator.name).output == f"{operator.name}: already tracked\n"
     assert operator.types("track", "--no-wait", f"{operator.name}:1.0").output == f"{operator.name}: tracked\n"
 
 
 def test_an_image_named_twice_is_checked_once(operator: Operator) -> None:
     result = operator.types("track", f"{operator.name}:1.0", f"{operator.name}:2.0")
 
-    assert result.output.count("1 tags") == 1
+    assert result.output.count("1 tag, ") == 1
 
 
 def test_a_tag_that_is_named_is_kept_whatever_the_limit(operator: Operator) -> None:
@@ -174,7 +174,7 @@ def test_only_images_that_are_due_are_checked(operator: Operator) -> None:
 
     assert operator.types("refresh").output == ""
     assert operator.types("refresh", operator.name).output == (
-        f"{operator.name}: 1 tags, new=0 changed=0 deleted=0 base_moved=0\n"
+        f"{operator.name}: 1 tag, no changes\n"
     )
 
 
@@ -185,7 +185,7 @@ def test_a_refresh_that_fails_says_why_and_exits_non_zero(operator: Operator) ->
 
     assert result.exit_code == 1
     assert f"{operator.missing}: failed: " in result.output
-    assert f"{operator.name}: 1 tags" in result.output
+    assert f"{operator.name}: 1 tag, " in result.output
     assert result.output.endswith("Error: 1 of 2 images could not be checked.\n")
 
 
@@ -250,7 +250,7 @@ def test_an_unreadable_line_is_reported_and_leaves_the_others_alone(operator: Op
     result = operator.types("refresh")
 
     assert "images.txt line 2" in result.stderr
-    assert f"{operator.name}: 1 tags" in result.stdout
+    assert f"{operator.name}: 1 tag, " in result.stdout
 
 
 # untrack, and what the list of the operator no longer names
@@ -272,7 +272,7 @@ def test_an_image_that_is_not_tracked_cannot_be_untracked(operator: Operator) ->
 
     result = operator.types("untrack", operator.name, "library/unknown")
 
-    assert (result.exit_code, result.output) == (1, "Error: unknown is not tracked: flask images lists what is.\n")
+    assert (result.exit_code, result.output) == (1, "Error: unknown is not tracked: see flask images.\n")
     assert operator.name in operator.types("images").output
 
 
@@ -387,7 +387,7 @@ def test_an_emptied_public_folder_is_filled_again_without_a_request_to_a_registr
     result = operator.types("publish")
 
     assert result.exit_code == 0
-    assert re.fullmatch(r"1 images: \d+ files were missing, out of date or of no more use\.\n", result.output)
+    assert re.fullmatch(r"1 image: \d+ files written or removed\.\n", result.output)
     assert {path: path.read_bytes() for path in files_in(operator.settings.public_dir)} == before
     assert operator.fake.requests == []
 
@@ -398,7 +398,7 @@ def test_publishing_again_writes_no_file_that_is_current(operator: Operator) -> 
 
     result = operator.types("publish")
 
-    assert result.output == "1 images: 0 files were missing, out of date or of no more use.\n"
+    assert result.output == "1 image: 0 files written or removed.\n"
     assert files_in(operator.settings.public_dir) == before
 
 
@@ -423,7 +423,7 @@ def test_a_file_that_cannot_be_written_does_not_keep_other_images_from_being_pub
 
     result = operator.types("publish")
 
-    assert (result.exit_code, result.stderr.splitlines()[-1]) == (1, "Error: 1 images could not be published.")
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (1, "Error: 1 image could not be published.")
     assert f"{operator.fake.host}/team/app: failed: " in result.stderr
     assert operator.file(f"badges/image/{operator.name}.svg").exists()
 
@@ -563,7 +563,7 @@ def test_a_command_with_other_settings_than_a_running_service_is_refused(
         result = operator.types(*command)
 
     assert result.exit_code == 1
-    assert result.output.startswith("Error: A service runs with this database and other settings (PORT, ")
+    assert result.output.startswith("Error: A service uses this database with other settings (PORT, ")
 
 
 @pytest.mark.parametrize("setting", OTHER_SETTINGS)
@@ -636,7 +636,7 @@ def test_a_store_is_copied_only_to_an_empty_one_without_a_service(operator: Oper
     operator.types("track", "--no-wait", operator.name)
     full = operator.types("copy-store", f"sqlite:///{tmp_path}/other.db")
 
-    assert running.output == "Error: A service runs with the database to copy to: stop it first.\n"
+    assert running.output == "Error: A service uses the database to copy to: stop it first.\n"
     assert full.output == "Error: The database to copy to is not empty: its table checks has rows.\n"
     assert (running.exit_code, full.exit_code) == (1, 1)
 
@@ -646,7 +646,7 @@ def test_a_store_is_copied_only_to_an_empty_one_without_a_service(operator: Oper
     [
         ("nowhere.db", "There is no file nowhere.db."),
         ("sqlite:////nowhere/x.db", "There is no file /nowhere/x.db."),
-        ("mysql://host/db", "it must be a URL such as postgresql://"),
+        ("mysql://host/db", "must be a URL such as postgresql://"),
         ("postgres://badger:hunter2@127.0.0.1:1/x", "The database 127.0.0.1/x cannot be used: "),
         ("README.md", "README.md cannot be used: it is damaged, or no database."),
     ],
@@ -668,7 +668,7 @@ def test_a_store_is_not_copied_while_a_service_runs_with_it(operator: Operator, 
         refused = operator.types("copy-store", str(file))
     copied = operator.types("copy-store", str(file))
 
-    assert refused.output == "Error: A service runs with the database to copy from: stop it first.\n"
+    assert refused.output == "Error: A service uses the database to copy from: stop it first.\n"
     assert (refused.exit_code, copied.exit_code) == (1, 0)
 
 
@@ -732,7 +732,7 @@ def test_an_invalid_setting_is_one_sentence(tmp_path: Path, name: str, value: st
     done = RunningService(tmp_path / "service", **{name: value}).command("images")
 
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert f"MICROBADGER_{name} is invalid: " in done.stderr
+    assert f"Invalid MICROBADGER_{name}: " in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def parse_peers(text: str) -> tuple[Peer, ...]:
     try:
         return tuple(UNIX if word == UNIX else ip_network(word, strict=False) for word in words)
     except ValueError:
-        raise ValueError("it must be addresses or networks such as 127.0.0.1 or 10.0.0.0/8, or the word unix") from None
+        raise ValueError("must be addresses or networks such as 127.0.0.1 or 10.0.0.0/8, or the word unix") from None
 
 
 def is_public(address: Address) -> bool:

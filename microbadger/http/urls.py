@@ -10,7 +10,7 @@ _URL = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[\w.~/-]
 def parse_url(text: str) -> str:
     """Return an http or https URL without a slash at its end. Raises ValueError."""
     if not _URL.fullmatch(text):
-        raise ValueError("it must be a URL such as https://badges.example.org")
+        raise ValueError("must be a URL such as https://badges.example.org")
     if urlsplit(text).port == 0:  # one that is too large raises ValueError itself
         raise ValueError("its port cannot be 0")
     return text.rstrip("/")

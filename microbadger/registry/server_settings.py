@@ -8,7 +8,7 @@ from microbadger.image import DOCKER_HUB, InvalidReference, Repository
 
 def parse_mirrors(text: str) -> dict[str, str]:
     """Return the URL of the mirror of each registry. Raises ValueError."""
-    example = 'it must be a JSON object such as {"docker.io": "http://127.0.0.1:5000"}'
+    example = 'must be a JSON object such as {"docker.io": "http://127.0.0.1:5000"}'
     try:
         mirrors = json.loads(text)
     except (ValueError, RecursionError):
@@ -30,7 +30,7 @@ def parse_registry_servers(text: str) -> dict[str, tuple[str, ...]]:
     named = servers.items() if isinstance(servers, dict) else [("", None)]
     lists = {host: urls if isinstance(urls, list) else [urls] for host, urls in named}
     if not all(isinstance(url, str) for urls in lists.values() for url in urls):
-        raise ValueError('it must be a JSON object such as {"registry.example.org": ["https://auth.example.org"]}')
+        raise ValueError('must be a JSON object such as {"registry.example.org": ["https://auth.example.org"]}')
     return {_host(host): tuple(map(parse_url, urls)) for host, urls in lists.items()}
 
 

@@ -236,7 +236,7 @@ def test_an_image_that_a_command_tracks_is_kept_for_good(bench: Bench) -> None:
     assert bench.command("track", "--no-wait", "example/web").output == "example/web: tracked\n"
 
     assert "tracked on request" not in bench.command("images").output
-    assert bench.command("track", "--no-wait", "example/web").output == "example/web: was tracked before\n"
+    assert bench.command("track", "--no-wait", "example/web").output == "example/web: already tracked\n"
 
 
 def test_an_image_that_readers_asked_for_can_be_untracked(bench: Bench) -> None:
