@@ -158,8 +158,8 @@ class Admissions:
         if not self._may_exist(repository):
             return NOT_TRACKED
         with self.database.read() as connection:
-            refusal = self._refusal(connection, repository, network)
-        admission = refusal or self._admit(repository, network)
+            known = self._known(connection, repository, network)
+        admission = known or self._admit(repository, network)
         self.counts.add("untracked_requests", outcome=admission.outcome)
         return admission
 
@@ -233,10 +233,8 @@ class Admissions:
         now = self.now()
         with self.database.write() as connection:
             write_value(connection, _ADMITTING, repository.registry)  # other processes wait here for this one
-            if self.tracked.read(connection, repository):
-                return TRACKED
-            if refusal := self._refusal(connection, repository, network):
-                return refusal
+            if known := self._known(connection, repository, network):
+                return known
             self._make_room(connection)
             store(connection, TrackedImage(repository), now.timestamp())
             self.checks.write(connection, repository, Check(due_at=now))
@@ -247,6 +245,12 @@ class Admissions:
             upsert(connection, CLIENT_NETWORKS, used, update=("used_until",))
         log.info("tracked_on_request", image=repository.familiar)
         return TRACKED
+
+    def _known(self, connection: Connection, repository: Repository, network: str) -> Admission | None:
+        """Return whether an image was tracked meanwhile, or why it is not tracked now; None if it can be."""
+        if self.tracked.read(connection, repository):
+            return TRACKED
+        return self._refusal(connection, repository, network)
 
     def _refusal(self, connection: Connection, repository: Repository, network: str) -> Admission | None:
         """Return why an image is not tracked now; None if it can be.
