@@ -18,8 +18,9 @@ from werkzeug.serving import is_running_from_reloader
 import microbadger
 from microbadger import __version__
 from microbadger.cdn import CdnPurge
-from microbadger.cli import Tools, add_commands
+from microbadger.cli import add_commands
 from microbadger.cli_revive import revive
+from microbadger.cli_tools import Tools
 from microbadger.freshness import Freshness, FreshnessOptions, OpenOptions
 from microbadger.http import Network
 from microbadger.logs import EventLog, LineFormatter, Redaction, log_to_stdout

@@ -1,135 +1,43 @@
 """The operator's commands: track and refresh images, publish again, and print webhooks and badges."""
 
-import errno
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from datetime import datetime
-from functools import wraps
 from itertools import islice
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 import click
-from flask import Flask, current_app
-from flask.cli import with_appcontext
+from flask import Flask
 
 from microbadger.badges import BADGE_TYPES
-from microbadger.cdn import CdnPurge
-from microbadger.freshness import (
-    Check,
-    Freshness,
-    NotTracked,
-    Outcome,
-    TrackedImage,
-    is_served,
-    parse_image,
-    without_invisible,
+from microbadger.cli_notifications import notifications
+from microbadger.cli_tools import (
+    EXTENSION,
+    NAME_WITH_TAG,
+    Tools,
+    counted,
+    current_tools,
+    name_without_tag,
+    operation,
+    require_tracked,
+    tools_as_served,
 )
-from microbadger.image import InvalidReference, Repository, image_name, is_tag
-from microbadger.notifications import (
-    DEFAULT_FORMAT,
-    InvalidReceiver,
-    InvalidSubscription,
-    Notifications,
-    Subscription,
-)
-from microbadger.notifications import FORMATS as MESSAGE_FORMATS
+from microbadger.freshness import Check, NotTracked, Outcome, TrackedImage, is_served
+from microbadger.image import Repository, image_name, is_tag
 from microbadger.settings import database_address
-from microbadger.site import FORMATS, STATES, PublishError, SiteOptions, badge_link
-from microbadger.store import (
-    Counts,
-    Database,
-    StoreError,
-    StoreNotEmpty,
-    copy_store,
-    opened_source,
-    read_value,
-    trouble_with,
-    write_value,
-)
-from microbadger.webhooks import WebhookUrls
+from microbadger.site import FORMATS, STATES, PublishError, badge_link
+from microbadger.store import StoreNotEmpty, copy_store, opened_source, trouble_with
 
 _AT_ONCE = 8
-_EXTENSION = "microbadger"
-_SETTINGS_IN_USE = "settings_in_use"
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """The objects that the commands work with."""
-
-    database: Database
-    freshness: Freshness
-    notifications: Notifications
-    cdn: CdnPurge
-    counts: Counts
-    webhooks: WebhookUrls
-    options: SiteOptions
-    folders: Sequence[Path]
-    """The folders that must be writable."""
-    settings_digest: str
-    """Differs between settings that publish different files."""
-
-    def record_settings(self) -> None:
-        """Record in the database the settings that the service runs with."""
-        with self.database.write() as connection:
-            write_value(connection, _SETTINGS_IN_USE, self.settings_digest)
-
-    def is_served_otherwise(self) -> bool:
-        """Return whether a running service uses this database with settings that publish other files."""
-        with self.database.read() as connection:
-            in_use = read_value(connection, _SETTINGS_IN_USE)
-        return in_use not in (None, self.settings_digest) and self.freshness.schedule.is_running()
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a number with its noun: ``1 tag``, ``2 tags``, ``2 addresses``."""
-    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
-    return f"{count} {noun if count == 1 else plural}"
 
 
 def add_commands(app: Flask, tools: Tools) -> None:
     """Give an app the commands."""
-    app.extensions[_EXTENSION] = tools
+    app.extensions[EXTENSION] = tools
     for command in (refresh, publish, track, untrack, images, webhook, badges, notifications, copy):
         app.cli.add_command(command)
-
-
-@contextmanager
-def errors_as_sentences() -> Iterator[None]:
-    """End a command with one sentence if the block fails because of this machine, as on a full disk."""
-    try:
-        yield
-    except StoreError as error:
-        raise click.ClickException(str(error)) from error
-    except PublishError as error:
-        raise click.ClickException(f"{error}.") from error
-    except OSError as error:
-        if error.errno == errno.EPIPE:  # the reader of the output has read enough
-            raise
-        where = f": {error.filename}" if error.filename else ""
-        raise click.ClickException(f"This cannot be done now: {error.strerror or error}{where}.") from error
-
-
-def _operation(function: Callable[P, None]) -> Callable[P, None]:
-    """Return the body of a command, run within the app; errors of this machine end it with one sentence.
-
-    The database is closed at the end, so that no command leaves files of an open one beside it.
-    """
-
-    @with_appcontext
-    @wraps(function)
-    def operation(*arguments: P.args, **named: P.kwargs) -> None:
-        with errors_as_sentences(), closing(_tools().database):
-            function(*arguments, **named)
-
-    return operation
 
 
 def _tag(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
@@ -139,39 +47,11 @@ def _tag(_context: click.Context, _option: click.Parameter, value: str | None) -
     return value
 
 
-class _Name(click.ParamType[T]):
-    name = "image"
-
-    def __init__(self, parse: Callable[[str], T]) -> None:
-        self._parse = parse
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> T:
-        try:
-            return self._parse(without_invisible(str(value)))
-        except InvalidReference as error:
-            self.fail(f"{str(error).removesuffix('.')}.", param, ctx)
-
-
-_IMAGE_WITH_TAG = _Name(parse_image)
-
-
-def _image(advice: str) -> _Name[Repository]:
-    """Return the type of a name without a tag; the advice says what to write instead of the tag."""
-
-    def parse(text: str) -> Repository:
-        image = parse_image(text)
-        for tag in image.kept_tags:
-            raise InvalidReference(f"{text!r} has a tag: {advice.format(name=image_name(image.repository), tag=tag)}")
-        return image.repository
-
-    return _Name(parse)
-
-
 @click.command()
 @click.argument(
-    "repositories", metavar="[IMAGE]...", type=_image("a refresh checks all tags, so write {name}"), nargs=-1
+    "repositories", metavar="[IMAGE]...", type=name_without_tag("a refresh checks all tags, so write {name}"), nargs=-1
 )
-@_operation
+@operation
 def refresh(repositories: Sequence[Repository]) -> None:
     """Check the named images now, or all images that are due."""
     tools = tools_as_served()
@@ -179,7 +59,8 @@ def refresh(repositories: Sequence[Repository]) -> None:
     _report_problems(tools)
     _follow_tracked(tools)
     if repositories:
-        count = len(_tracked(tools, repositories))
+        require_tracked(tools, repositories)
+        count = len(repositories)
         failed = _check(freshness.refresher.refresh, repositories, count)
     else:
         count = freshness.checks.summary().due_count
@@ -200,7 +81,7 @@ def _follow_tracked(tools: Tools) -> None:
 
 
 @click.command()
-@_operation
+@operation
 def publish() -> None:
     """Write all public files again from the database, without asking any registry."""
     tools = tools_as_served()
@@ -212,10 +93,10 @@ def publish() -> None:
 
 @click.command("copy-store")
 @click.argument("source")
-@_operation
+@operation
 def copy(source: str) -> None:
     """Copy everything from the database SOURCE (a file or a URL) to the configured one, which must be empty."""
-    tools = _tools()
+    tools = current_tools()
     if tools.freshness.schedule.is_running():
         raise click.ClickException("A service uses the database to copy to: stop it first.")
     with opened_source(_place_of(source)) as database:
@@ -244,13 +125,13 @@ def _place_of(source: str) -> Path | str:
 
 
 @click.command()
-@click.argument("images", metavar="IMAGE...", type=_IMAGE_WITH_TAG, nargs=-1, required=True)
+@click.argument("images", metavar="IMAGE...", type=NAME_WITH_TAG, nargs=-1, required=True)
 @click.option("--private", is_flag=True, help="Publish images that only credentials can read.")
 @click.option("--no-wait", is_flag=True, help="Leave the first check to the service.")
-@_operation
+@operation
 def track(images: Sequence[TrackedImage], private: bool, no_wait: bool) -> None:
     """Track images and check them now; NAME:TAG keeps that tag fresh, however many newer ones there are."""
-    tools = _tools() if no_wait else tools_as_served()
+    tools = current_tools() if no_wait else tools_as_served()
     freshness = tools.freshness
     for image in images:
         is_new = freshness.tracked.track(TrackedImage(image.repository, image.kept_tags, private))
@@ -268,8 +149,8 @@ def track(images: Sequence[TrackedImage], private: bool, no_wait: bool) -> None:
 
 
 @click.command()
-@click.argument("images", metavar="IMAGE...", type=_IMAGE_WITH_TAG, nargs=-1, required=True)
-@_operation
+@click.argument("images", metavar="IMAGE...", type=NAME_WITH_TAG, nargs=-1, required=True)
+@operation
 def untrack(images: Sequence[TrackedImage]) -> None:
     """Stop tracking images and remove their public files; NAME:TAG only stops keeping that tag."""
     tools = tools_as_served()
@@ -295,10 +176,10 @@ def untrack(images: Sequence[TrackedImage]) -> None:
 
 
 @click.command()
-@_operation
+@operation
 def images() -> None:
     """List the tracked images with their state, their last and next check, and why checks fail."""
-    tools = _tools()
+    tools = current_tools()
     _report_problems(tools)
     for folder in tools.folders:
         if trouble := trouble_with(folder):
@@ -314,10 +195,10 @@ def images() -> None:
 @click.argument(
     "repository",
     metavar="[IMAGE]",
-    type=_image("an image has one webhook, so write {name}, and post to its URL with ?tag={tag}"),
+    type=name_without_tag("an image has one webhook, so write {name}, and post to its URL with ?tag={tag}"),
     required=False,
 )
-@_operation
+@operation
 def webhook(repository: Repository | None) -> None:
     """Print the webhook URL of an image, or the one for all images."""
     tools = tools_as_served()
@@ -326,15 +207,15 @@ def webhook(repository: Repository | None) -> None:
     if repository is None:
         click.echo(tools.webhooks.for_all_images)
         return
-    for tracked in _tracked(tools, [repository]):
-        click.echo(tools.webhooks.of(tracked))
+    require_tracked(tools, [repository])
+    click.echo(tools.webhooks.of(repository))
 
 
 @click.command()
-@click.argument("image", metavar="IMAGE", type=_IMAGE_WITH_TAG)
+@click.argument("image", metavar="IMAGE", type=NAME_WITH_TAG)
 @click.option("--format", "format_", type=click.Choice(list(FORMATS)), default="markdown", show_default=True)
 @click.option("--tag", callback=_tag, help="The badges of this tag instead of the current version.")
-@_operation
+@operation
 def badges(image: TrackedImage, format_: str, tag: str | None) -> None:
     """Print the markup of every badge of an image, or of NAME:TAG."""
     tools = tools_as_served()
@@ -347,142 +228,6 @@ def badges(image: TrackedImage, format_: str, tag: str | None) -> None:
     for badge_type in BADGE_TYPES:
         link = badge_link(tools.options.base_url, image.repository, badge_type, next(iter(tags), None))
         click.echo(FORMATS[format_](link))
-
-
-@click.group()
-def notifications() -> None:
-    """Post to a URL when the tags of an image change."""
-
-
-@notifications.command("list")
-@_operation
-def list_notifications() -> None:
-    """List the subscriptions and the number of messages waiting for each."""
-    for subscription in _tools().notifications.all():
-        click.echo(_described(subscription))
-
-
-@notifications.command("add")
-@click.argument("repository", metavar="IMAGE", type=_image("write {name} and --tag {tag}"))
-@click.argument("url")
-@click.option(
-    "--tag",
-    "tags",
-    multiple=True,
-    metavar="PATTERN",
-    help="Only tags that match, such as 1.*, or do not match, such as !*-rc*; can be repeated.",
-)
-@click.option(
-    "--format", "format_", type=click.Choice(list(MESSAGE_FORMATS)), default=DEFAULT_FORMAT, show_default=True
-)
-@click.option("--rebuilt", is_flag=True, help="Also when a version is rebuilt with the same layers.")
-@click.option("--base-moved", is_flag=True, help="Also when the base image of a version moves.")
-@click.option(
-    "--authorization", default="", help="The Authorization header to send, such as 'Bearer TOKEN'; kept secret."
-)
-@_operation
-def add_notification(
-    repository: Repository,
-    url: str,
-    tags: Sequence[str],
-    format_: str,
-    rebuilt: bool,
-    base_moved: bool,
-    authorization: str,
-) -> None:
-    """Subscribe URL to the changes of IMAGE; prints the id and the signing secret, which is shown only once."""
-    tools = _tools()
-    _tracked(tools, [repository])
-    wanted = {
-        "tags": tuple(tags),
-        "format": format_,
-        "is_by_operator": True,
-        "wants_rebuilt": rebuilt,
-        "wants_base_moved": base_moved,
-        "authorization_header": authorization,
-    }
-    try:
-        subscription = tools.notifications.add(image_name(repository), url, **wanted)
-    except InvalidReceiver as error:
-        raise click.BadParameter(f"{url!r} is not a URL to post to. {error}", param_hint="URL") from error
-    except InvalidSubscription as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(f"{subscription.id}\n{subscription.secret}")
-
-
-@notifications.command("remove")
-@click.argument("subscription_id", metavar="ID")
-@_operation
-def remove_notification(subscription_id: str) -> None:
-    """Remove a subscription."""
-    _tools().notifications.remove(_subscription(subscription_id).id)
-
-
-@notifications.command("test")
-@click.argument("subscription_id", metavar="ID")
-@_operation
-def test_notification(subscription_id: str) -> None:
-    """Send a test message to a subscriber and print the result."""
-    attempt = _tools().notifications.send_test(_subscription(subscription_id))
-    if not attempt.has_arrived:
-        reason = attempt.error or f"it answered with status {attempt.status}"
-        raise click.ClickException(f"The test message did not arrive: {reason}.")
-    click.echo(f"The receiver answered with status {attempt.status}.")
-
-
-@notifications.command("resend")
-@click.argument("subscription_id", metavar="ID")
-@_operation
-def resend_notifications(subscription_id: str) -> None:
-    """Send the parked messages of a subscription again, and the waiting ones at once."""
-    tools = _tools()
-    count = tools.notifications.resend(_subscription(subscription_id).id)
-    tools.notifications.deliver_due()
-    tools.notifications.wait()
-    click.echo(f"{counted(count, 'message')} retried: flask notifications list shows how many still wait.")
-
-
-def _subscription(subscription_id: str) -> Subscription:
-    subscription = _tools().notifications.get(subscription_id)
-    if subscription is None:
-        raise click.ClickException(f"There is no subscription {subscription_id!r}: see flask notifications list.")
-    return subscription
-
-
-def _described(subscription: Subscription) -> str:
-    words = [subscription.id, subscription.image_name, subscription.url, subscription.format, *subscription.tags]
-    words += ["rebuilt"] if subscription.wants_rebuilt else []
-    words += ["base-moved"] if subscription.wants_base_moved else []
-    words += ["authorized"] if subscription.authorization_header else []
-    if not subscription.is_enabled:
-        words.append("disabled")
-    status = _tools().notifications.status(subscription.id)
-    words += [f"{count} {what}" for count, what in ((status.waiting, "waiting"), (status.parked, "parked")) if count]
-    return "  ".join(words)
-
-
-def _tools() -> Tools:
-    tools: Tools = current_app.extensions[_EXTENSION]
-    return tools
-
-
-def tools_as_served() -> Tools:
-    """Return the tools, unless they would publish other files than the service that runs with this database."""
-    tools = _tools()
-    if tools.is_served_otherwise():
-        raise click.ClickException(
-            "A service uses this database with other settings (PORT, MICROBADGER_IMAGES, _PUBLIC_DIR, _BASE_URL,"
-            " _HOOK_URL, _SECRET, _ADMIN_TOKEN, _MAX_TAGS or _STATIC): use the same environment, or stop the service."
-        )
-    return tools
-
-
-def _tracked(tools: Tools, repositories: Iterable[Repository]) -> list[Repository]:
-    for repository in repositories:
-        if repository not in tools.freshness.tracked:
-            name = image_name(repository)
-            raise click.ClickException(f"{name} is not tracked: add it to data/images.txt, or run flask track {name}.")
-    return list(repositories)
 
 
 def _check(

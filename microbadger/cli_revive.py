@@ -8,9 +8,9 @@ from stat import S_IMODE, S_ISREG
 from urllib.parse import urlsplit
 
 import click
-from flask.cli import with_appcontext
 
-from microbadger.cli import Tools, counted, errors_as_sentences, tools_as_served, track
+from microbadger.cli import track
+from microbadger.cli_tools import Tools, counted, operation, tools_as_served
 from microbadger.freshness import TrackedImage
 from microbadger.image import Repository, image_name
 from microbadger.site import Revival, Reviver
@@ -66,8 +66,7 @@ class _Findings:
 @click.option("--track", "is_tracking", is_flag=True, help="Track the images in the addresses.")
 @click.option("--foreign", is_flag=True, help="Also replace badges of shields.io, badgen.net and ghcr-badge.")
 @click.pass_context
-@with_appcontext
-@errors_as_sentences()
+@operation
 def revive(context: click.Context, paths: Sequence[Path], dry_run: bool, is_tracking: bool, foreign: bool) -> None:
     """Replace old badge and page addresses with those of this service, in files and in all text files below folders."""
     tools = tools_as_served()

@@ -1,6 +1,6 @@
 """When to check an image, and one check from question to files."""
 
-from microbadger.freshness.admissions import ABSENT, NOT_TRACKED, Admission, Admissions, OpenOptions
+from microbadger.freshness.admissions import NOT_TRACKED, Admission, Admissions, OpenOptions
 from microbadger.freshness.checks import Summary
 from microbadger.freshness.duties import is_served
 from microbadger.freshness.last_check import Check
@@ -11,7 +11,6 @@ from microbadger.freshness.tracked_images import NotTracked, TrackedImages, pars
 from microbadger.freshness.upkeep import REGISTRY_HANGS
 
 __all__ = [
-    "ABSENT",
     "NOT_TRACKED",
     "REGISTRY_HANGS",
     "Admission",

@@ -8,12 +8,12 @@ read for a day. All processes share the limits through the database.
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, exists, func, literal, or_, select
+from sqlalchemy import Connection, Select, bindparam, exists, func, or_, select
 
 from microbadger.freshness.checks import Checks
 from microbadger.freshness.last_check import Check
@@ -43,6 +43,7 @@ _UNREQUESTED_SECONDS = timedelta(days=90).total_seconds()
 _SHARES = 3
 """A network of clients may add a third of the new images at once, and as many again within an hour."""
 _MOST_DROPPED_AT_ONCE = 100
+_PAGE = 10_000
 _ADMITTING = "admitting"
 IMAGE_LEASE = "image:"
 """What the names of leases begin with under which images are checked."""
@@ -82,11 +83,15 @@ _REQUESTED = (
 _ABSENT = ADMISSIONS.update().where(ADMISSIONS.c.image == bindparam("which")).values(absent_at=bindparam("now"))
 _FORGET_ADMISSIONS = ADMISSIONS.delete().where(ADMISSIONS.c.admitted_at < bindparam("since"))
 _FORGET_NETWORKS = CLIENT_NETWORKS.delete().where(CLIENT_NETWORKS.c.used_until < bindparam("now"))
-_FORGET_LEASES = LEASES.delete().where(
-    LEASES.c.name.startswith(IMAGE_LEASE, autoescape=True),
-    LEASES.c.holder == "",
-    ~exists().where(literal(IMAGE_LEASE) + CHECKS.c.image == LEASES.c.name),
+_IS_FREE = LEASES.c.holder == ""
+_LEASE_OF_CHECK = exists().where(CHECKS.c.image == func.substr(LEASES.c.name, len(IMAGE_LEASE) + 1))  # by its index
+_FREE_LEASES = (
+    select(LEASES.c.name, _LEASE_OF_CHECK.label("has_check"))
+    .where(LEASES.c.name > bindparam("last"), LEASES.c.name.startswith(IMAGE_LEASE, autoescape=True), _IS_FREE)
+    .order_by(LEASES.c.name)
+    .limit(_PAGE)
 )
+_FORGET_LEASE = LEASES.delete().where(LEASES.c.name == bindparam("which"), _IS_FREE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,8 +158,8 @@ class Admissions:
         if not self._may_exist(repository):
             return NOT_TRACKED
         with self.database.read() as connection:
-            refusal = self._refusal(connection, repository, network)
-        admission = refusal or self._admit(repository, network)
+            known = self._known(connection, repository, network)
+        admission = known or self._admit(repository, network)
         self.counts.add("untracked_requests", outcome=admission.outcome)
         return admission
 
@@ -169,9 +174,11 @@ class Admissions:
         with self._lock:
             noted = dict(self._requested)
             self._requested.clear()
-        if noted:
+        latest = self.now().timestamp() + _HOUR
+        rows = [{"which": str(each), "at": noted[each], "latest": latest} for each in sorted(noted, key=str)]
+        if rows:
             with self.database.write() as connection:
-                self._write(connection, noted)
+                connection.execute(_REQUESTED, rows)
 
     def drop_unrequested(self) -> None:
         """Track no more what nobody has requested for long, and what could not be read for a day. Raises StoreError.
@@ -200,22 +207,34 @@ class Admissions:
         with self.database.write() as connection:
             connection.execute(_FORGET_ADMISSIONS, {"since": now - 2 * _REMEMBERED_SECONDS})
             connection.execute(_FORGET_NETWORKS, {"now": now})
-            if self.is_open:
-                connection.execute(_FORGET_LEASES)
+        if self.is_open:
+            self._forget_leases()
 
     def _may_exist(self, repository: Repository) -> bool:
         """Return whether a registry is open and can have an image of this name."""
         is_odd = repository.registry == DOCKER_HUB and repository.path.count("/") != 1
         return repository.registry in self.options.registries and not is_odd and has_own_paths(repository)
 
+    def _forget_leases(self) -> None:
+        """Forget the leases of images that have no check, a page at a time."""
+        last = ""
+        while True:
+            with self.database.read() as connection:
+                rows = connection.execute(_FREE_LEASES, {"last": last}).all()
+            if not rows:
+                return
+            last = rows[-1].name
+            if gone := [{"which": row.name} for row in rows if not row.has_check]:
+                with self.database.write() as connection:
+                    connection.execute(_FORGET_LEASE, gone)
+
     def _admit(self, repository: Repository, network: str) -> Admission:
+        self.write_notes()  # not below: two transactions in PostgreSQL could wait for each other's rows
         now = self.now()
         with self.database.write() as connection:
             write_value(connection, _ADMITTING, repository.registry)  # other processes wait here for this one
-            if self.tracked.read(connection, repository):
-                return TRACKED
-            if refusal := self._refusal(connection, repository, network):
-                return refusal
+            if known := self._known(connection, repository, network):
+                return known
             self._make_room(connection)
             store(connection, TrackedImage(repository), now.timestamp())
             self.checks.write(connection, repository, Check(due_at=now))
@@ -226,6 +245,12 @@ class Admissions:
             upsert(connection, CLIENT_NETWORKS, used, update=("used_until",))
         log.info("tracked_on_request", image=repository.familiar)
         return TRACKED
+
+    def _known(self, connection: Connection, repository: Repository, network: str) -> Admission | None:
+        """Return whether an image was tracked meanwhile, or why it is not tracked now; None if it can be."""
+        if self.tracked.read(connection, repository):
+            return TRACKED
+        return self._refusal(connection, repository, network)
 
     def _refusal(self, connection: Connection, repository: Repository, network: str) -> Admission | None:
         """Return why an image is not tracked now; None if it can be.
@@ -256,20 +281,12 @@ class Admissions:
 
     def _make_room(self, connection: Connection) -> None:
         """Track the least recently requested images no more, if there would be too many."""
-        with self._lock:
-            noted = dict(self._requested)
-        self._write(connection, noted)
         surplus = connection.execute(_COUNT).scalar_one() - self.options.most_images + 1
         if surplus > 0:
-            gone = kept_repositories(connection.execute(_LEAST_RECENT, {"at_most": surplus}).scalars())
+            given = {"at_most": min(surplus, _MOST_DROPPED_AT_ONCE)}
+            gone = kept_repositories(connection.execute(_LEAST_RECENT, given).scalars())
             remove_requested(connection, gone)
             log.info("dropped", least_recent=len(gone))
-
-    def _write(self, connection: Connection, noted: Mapping[Repository, float]) -> None:
-        latest = self.now().timestamp() + _HOUR
-        rows = [{"which": str(each), "at": noted[each], "latest": latest} for each in sorted(noted, key=str)]
-        if rows:
-            connection.execute(_REQUESTED, rows)
 
 
 def _images(connection: Connection, query: Select[Any], since: float) -> Sequence[str]:

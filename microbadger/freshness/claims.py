@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, bindparam, delete, exists, func, literal, select
 
+from microbadger.freshness.stored_images import is_on_request
 from microbadger.image import Repository
 from microbadger.registry import LONGEST_PAUSE_SECONDS
 from microbadger.store import (
@@ -49,7 +50,7 @@ _IN_HAND_ON_REQUEST = _IN_HAND.join(TRACKED_IMAGES, TRACKED_IMAGES.c.image == CL
 _ON_REQUEST = select(TRACKED_IMAGES.c.image).where(
     _IS_ON_REQUEST, TRACKED_IMAGES.c.image.in_(bindparam("images", expanding=True))
 )
-_IS_OF_REQUEST = exists().where(TRACKED_IMAGES.c.image == CHECKS.c.image, _IS_ON_REQUEST)
+_IS_OF_REQUEST = is_on_request(CHECKS.c.image)
 _ANY_DUE = (
     select(CHECKS.c.image, literal(False), CHECKS.c.registry, _BY, _UNTIL)
     .where(

@@ -5,11 +5,11 @@ in a list, its name. Whether a record is that of a public image is kept in the r
 the other.
 """
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, or_, select, union
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select, union
 
-from microbadger.freshness.stored_images import TrackedImage
+from microbadger.freshness.stored_images import TrackedImage, is_on_request
 from microbadger.image import Repository, kept_repositories
-from microbadger.store import CHECKS, META, RECORDS, TRACKED_IMAGES, upsert
+from microbadger.store import CHECKS, META, RECORDS, upsert
 
 _PREFIX = "read_as_private:"
 _ONE = select(META.c.key).where(META.c.key == bindparam("which"))
@@ -24,9 +24,9 @@ _NOT_PUBLIC = (
 )
 
 _RECORDS = RECORDS.alias()  # a list that joins the records themselves asks about others here
-_IS_ON_REQUEST = exists().where(TRACKED_IMAGES.c.image == CHECKS.c.image, TRACKED_IMAGES.c.requested_at.is_not(None))
 MAY_BE_NAMED: ColumnElement[bool] = or_(
-    and_((_PREFIX + CHECKS.c.image).not_in(_ALL), ~_IS_ON_REQUEST), CHECKS.c.image.in_(select(_RECORDS.c.image))
+    and_((_PREFIX + CHECKS.c.image).not_in(_ALL), ~is_on_request(CHECKS.c.image)),
+    CHECKS.c.image.in_(select(_RECORDS.c.image)),
 )
 """Whether the image of a check may stand in a list. A name that a reader asked for may not until the image was read."""
 

@@ -246,7 +246,7 @@ def _question(
         absent=turn.check.absent_tags,
         is_push=bool(turn.requests) and not turn.is_of_views,
         is_ours=is_ours,
-        is_guess=image.is_on_request and before is None,
+        is_guess=turn.is_guess,
         checked_at=turn.check.succeeded_at,
         renew=turn.renew,
     )

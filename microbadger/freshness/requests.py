@@ -13,12 +13,13 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select
+from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
 from microbadger.freshness import pace
+from microbadger.freshness.stored_images import is_on_request
 from microbadger.image import DOCKER_HUB, Reference, Repository, kept_repositories
 from microbadger.logs import current_id
-from microbadger.store import ASKED_TAGS, REQUESTS, TRACKED_IMAGES, Database, excluded, upsert
+from microbadger.store import ASKED_TAGS, REQUESTS, Database, excluded, upsert
 
 _MOST_TAGS = 10  # of one image, as many as are kept beside the limit; more lead to a check of the image as a whole
 _NO_TAG = ""
@@ -40,12 +41,11 @@ _PACED = select(func.max(REQUESTS.c.due_at)).where(REQUESTS.c.image == bindparam
 _ADDED = select(REQUESTS.c.tag).where(
     REQUESTS.c.image == bindparam("which"), REQUESTS.c.tag == bindparam("its_tag"), REQUESTS.c.follow_ups == 0
 )
-_IS_ON_REQUEST = exists().where(TRACKED_IMAGES.c.image == REQUESTS.c.image, TRACKED_IMAGES.c.requested_at.is_not(None))
 _IMAGES = (
     select(REQUESTS.c.image)
     .where(_IS_DUE)
     .group_by(REQUESTS.c.image)
-    .order_by(_IS_ON_REQUEST, func.min(REQUESTS.c.asked_at))
+    .order_by(is_on_request(REQUESTS.c.image), func.min(REQUESTS.c.asked_at))
 )
 _DONE = REQUESTS.delete().where(
     REQUESTS.c.image == bindparam("which"),

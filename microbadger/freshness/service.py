@@ -85,16 +85,11 @@ class Freshness:
         self.tracked = TrackedImages(options.images_file, options.named, database, options.open.registries)
         self.checks = Checks(database, interval=options.interval, edition=options.edition, now=now)
         self.admissions = Admissions(
-            options=options.open,
-            database=database,
-            tracked=self.tracked,
-            checks=self.checks,
-            counts=counts,
-            now=now,
+            options=options.open, database=database, tracked=self.tracked, checks=self.checks, counts=counts, now=now
         )
         self.requests = Requests(database, now=now)
         self.records = Records(database, now=now)
-        stacks, broken = LayerStacks(database, options.site.base_url), BrokenContent(database, now=now)
+        stacks = LayerStacks(database, options.site.base_url)
         bases = BaseRecords(database, self.tracked, now=now)
         self.publication = Publication(
             database=database,
@@ -125,30 +120,16 @@ class Freshness:
             publication=self.publication,
             aftermath=aftermath,
         )
-        self.refresher = Refresher(
-            turns=turns,
-            removal=self.removal,
+        base_surveyor = BaseSurveyor(
+            database=database,
+            leases=leases,
+            registry=registry,
             tracked=self.tracked,
-            checks=self.checks,
-            surveyor=Surveyor(
-                registry=registry,
-                chooser=TagChooser(
-                    docker_hub=registry.docker_hub, lists=self.records.tag_lists, max_tags=options.max_tags, now=now
-                ),
-                broken=broken,
-            ),
-            bases=BaseSurveyor(
-                database=database,
-                leases=leases,
-                registry=registry,
-                tracked=self.tracked,
-                stacks=stacks,
-                records=bases,
-                broken=broken,
-            ),
-            publication=self.publication,
-            aftermath=aftermath,
+            stacks=stacks,
+            records=bases,
+            broken=BrokenContent(database, now=now),
         )
+        self.refresher = self._refresher(turns, base_surveyor, aftermath, options.max_tags)
         self.catalogue = Catalogue(database, leases, self.checks, publisher, options.site, cdn)
         strays = Strays(
             database=database,
@@ -159,25 +140,7 @@ class Freshness:
             cdn=cdn,
             registry=registry,
         )
-        self.upkeep = Upkeep(
-            database=database,
-            tracked=self.tracked,
-            checks=self.checks,
-            removal=self.removal,
-            strays=strays,
-            catalogue=self.catalogue,
-            admissions=self.admissions,
-            notifications=notifications,
-            counts=counts,
-            cleaning=Cleaning(
-                database=database,
-                content=registry.content,
-                sightings=self.records.sightings,
-                bases=bases,
-                admissions=self.admissions,
-                public=publisher,
-            ),
-        )
+        self.upkeep = self._upkeep(strays, bases, notifications, counts)
         self.recovery = Recovery(
             database=database,
             checks=self.checks,
@@ -190,6 +153,43 @@ class Freshness:
         claims, duties = Claims(database, clock=lambda: now().timestamp()), Duties(database)
         self.schedule = Schedule(
             claims, duties, self.refresher, self.checks, self.requests, self.upkeep, self.recovery
+        )
+
+    def _refresher(self, turns: Turns, bases: BaseSurveyor, aftermath: Aftermath, max_tags: int) -> Refresher:
+        registry = self._registry
+        chooser = TagChooser(
+            docker_hub=registry.docker_hub, lists=self.records.tag_lists, max_tags=max_tags, now=self.now
+        )
+        return Refresher(
+            turns=turns,
+            removal=self.removal,
+            tracked=self.tracked,
+            checks=self.checks,
+            surveyor=Surveyor(registry=registry, chooser=chooser, broken=bases.broken),
+            bases=bases,
+            publication=self.publication,
+            aftermath=aftermath,
+        )
+
+    def _upkeep(self, strays: Strays, bases: BaseRecords, notifications: Notifications, counts: Counts) -> Upkeep:
+        return Upkeep(
+            database=self._database,
+            tracked=self.tracked,
+            checks=self.checks,
+            removal=self.removal,
+            strays=strays,
+            catalogue=self.catalogue,
+            admissions=self.admissions,
+            notifications=notifications,
+            counts=counts,
+            cleaning=Cleaning(
+                database=self._database,
+                content=self._registry.content,
+                sightings=self.records.sightings,
+                bases=bases,
+                admissions=self.admissions,
+                public=self._publisher,
+            ),
         )
 
     @property

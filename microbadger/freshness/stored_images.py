@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from sqlalchemy import Connection, Delete, Row, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, Delete, Exists, Row, bindparam, exists, func, select
 
 from microbadger.image import Repository, is_tag, kept_repositories, parse_kept
 from microbadger.store import TRACKED_IMAGES, read_value, upsert, write_value
@@ -81,34 +81,37 @@ def store(connection: Connection, image: TrackedImage, requested_at: float | Non
         "requested_at": requested_at,
     }
     upsert(connection, TRACKED_IMAGES, row, update=("kept_tags", "is_private", "requested_at"))
-    mark_changed(connection)
+    _mark_changed(connection)
 
 
-def remove_stored(connection: Connection, repository: Repository) -> bool:
-    """Hold an image no longer; return whether it was held."""
-    return _remove(connection, _REMOVE, [repository]) > 0
+def remove_stored(connection: Connection, repository: Repository) -> None:
+    """Hold an image no longer."""
+    _remove(connection, _REMOVE, [repository])
 
 
-def remove_requested(connection: Connection, repositories: Iterable[Repository]) -> int:
-    """Hold those of these images no longer that only readers asked for; return how many there were."""
-    return _remove(connection, _REMOVE_REQUESTED, sorted(repositories, key=str))
+def remove_requested(connection: Connection, repositories: Iterable[Repository]) -> None:
+    """Hold those of these images no longer that only readers asked for."""
+    _remove(connection, _REMOVE_REQUESTED, sorted(repositories, key=str))
 
 
-def _remove(connection: Connection, remove: Delete, repositories: Iterable[Repository]) -> int:
-    removed = sum(connection.execute(remove, {"which": str(each)}).rowcount for each in repositories)
-    if removed:
-        mark_changed(connection)
-    return removed
-
-
-def mark_changed(connection: Connection) -> None:
-    """Note that other images are held now."""
-    write_value(connection, _CHANGED, uuid4().hex)
+def is_on_request(image: ColumnElement[str]) -> Exists:
+    """Return the condition that nothing but the requests of readers tracks the image that a column names."""
+    return exists().where(TRACKED_IMAGES.c.image == image, TRACKED_IMAGES.c.requested_at.is_not(None))
 
 
 def last_change(connection: Connection) -> str | None:
     """Return a text that differs after each change of the images that are held."""
     return read_value(connection, _CHANGED)
+
+
+def _remove(connection: Connection, remove: Delete, repositories: Iterable[Repository]) -> None:
+    removed = sum(connection.execute(remove, {"which": str(each)}).rowcount for each in repositories)
+    if removed:
+        _mark_changed(connection)
+
+
+def _mark_changed(connection: Connection) -> None:
+    write_value(connection, _CHANGED, uuid4().hex)
 
 
 def _images(rows: "Iterable[Row[tuple[object, ...]]]") -> Iterator[TrackedImage]:

@@ -110,7 +110,8 @@ class Upkeep:
         known = self._stamp()
         if self._is_to_compare(known, self._known):
             began_at = time.monotonic()
-            self.tracked.take_over()
+            if not _is_of_command(known, self._known):
+                self.tracked.take_over()
             self.checks.check_all_of_other_editions()
             for page in self.checks.without_check(self.tracked.listed()):
                 self.checks.add(page)
@@ -134,8 +135,7 @@ class Upkeep:
         """
         if known == before:
             return False
-        is_of_command = bool(before) and (known[0], known[2]) == (before[0], before[2])
-        return not is_of_command or time.monotonic() >= self._rest_until
+        return not _is_of_command(known, before) or time.monotonic() >= self._rest_until
 
     def _remove(self, repository: Repository) -> None:
         if self.removal.remove_if_idle(repository):
@@ -143,6 +143,11 @@ class Upkeep:
 
     def _say_when(self) -> None:
         self.counts.set("last_round_timestamp_seconds", round(time.time(), 3))
+
+
+def _is_of_command(known: _Stamp, before: _Stamp) -> bool:
+    """Return whether only what commands and the requests of readers track has changed, not the listed images."""
+    return bool(before) and (known[0], known[2]) == (before[0], before[2])
 
 
 def _do_all(*works: Callable[[], None]) -> None:

@@ -17,7 +17,7 @@ from enum import Enum
 from urllib.parse import unquote, unquote_plus
 
 from microbadger.badges import BADGE_TYPES
-from microbadger.image import DOCKER_HUB, InvalidReference, Reference
+from microbadger.image import DOCKER_HUB, InvalidReference, Reference, in_lower_case
 from microbadger.site.paths import ImagePaths
 
 HERE = ""
@@ -287,10 +287,8 @@ def _webhook(old: _Old, name: list[str], token: str) -> Successor | None:
 def _reference(name: str) -> Reference | None:
     """Return the image, perhaps with a tag, that a name in any case means; on Docker Hub it has two parts."""
     name = f"library{name[1:]}" if name.startswith("_/") else name
-    parents, slash, last = name.rpartition("/")
-    last, colon, tag = last.partition(":")
     try:
-        reference = Reference.parse(f"{parents}{slash}{last}".lower() + colon + tag)
+        reference = Reference.parse(in_lower_case(name))
     except InvalidReference:
         return None
     is_too_deep = reference.repository.registry == DOCKER_HUB and reference.repository.path.count("/") > 1

@@ -117,6 +117,7 @@ def _ask_subscribers_about_bases(connection: Connection) -> None:
     """Let subscriptions ask for messages about base images that moved; nobody has asked for them yet."""
     _execute(connection, "ALTER TABLE subscriptions ADD COLUMN wants_base_moved BOOLEAN NOT NULL DEFAULT FALSE")
 
+
 def _track_images_that_readers_ask_for(connection: Connection) -> None:
     """Tell images that readers asked for from those that an operator tracks, as all images were until now."""
     _execute(

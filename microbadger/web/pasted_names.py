@@ -3,7 +3,7 @@
 import re
 
 from microbadger.freshness import without_invisible
-from microbadger.image import InvalidReference, Reference
+from microbadger.image import InvalidReference, Reference, in_lower_case
 
 _LONGEST_TEXT = 1000  # characters
 _QUOTES = "\"'`<>()[],;"
@@ -42,7 +42,7 @@ def pasted_name(text: str) -> Reference | None:
     if address != word:
         address = _END.split(address)[0]
     try:
-        return Reference.parse(_in_lower_case(_name_at(address.rstrip("/")).partition("@")[0]))
+        return Reference.parse(in_lower_case(_name_at(address.rstrip("/")).partition("@")[0]))
     except InvalidReference:
         return None
 
@@ -63,10 +63,3 @@ def _name_at(address: str) -> str:
         if match := pattern.fullmatch(address):
             return name.format(*match.groups())
     return "" if _OTHER_PAGE.fullmatch(address) else address
-
-
-def _in_lower_case(name: str) -> str:
-    """Return a name in lower case, but for its tag."""
-    parents, slash, last = name.rpartition("/")
-    last, colon, tag = last.partition(":")
-    return f"{parents}{slash}{last}".lower() + colon + tag

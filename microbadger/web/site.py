@@ -57,14 +57,12 @@ from microbadger.web.visitors import Visitors
 log = EventLog(__name__)
 
 _DRAWING_ARGUMENTS = {"style", "label", "color", "labelColor", "colorA", "colorB", "prerelease", "platform"}
-
-
 _LONGEST_PLATFORM = 60
 _LONGEST_ENTERED = 255
 
 
-class _PlatformNotFound(LookupError):
-    """A version does not have the platform that was asked for."""
+class _NotFound(LookupError):
+    """There is no longer such an image, or a version does not have such a platform; the message is what is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,14 +167,22 @@ class SiteRoutes:
         content = self.files.find(path) if path else None
         if content and not request.args.keys() & _DRAWING_ARGUMENTS:
             return file_answer(content, path)
-        if content and reference:
-            badge = self._badge_as_asked(badge_type, reference) or self._published_badge(path)
-        else:
-            badge = self._badge_without_file(badge_type, reference)
-        return file_answer(_drawn(badge, suffix), f"badge.{suffix}", FRESH if content else PASSING)
+        cache = PASSING
+        try:
+            if content and reference:
+                badge = self._badge_as_asked(badge_type, reference) or self._published_badge(path)
+                cache = FRESH
+            else:
+                badge = self._badge_without_file(badge_type, reference)
+        except _NotFound as error:
+            badge = not_found_badge(str(error))
+        return file_answer(_drawn(badge, suffix), f"badge.{suffix}", cache)
 
     def _badge_as_asked(self, badge_type: str, reference: Reference) -> Badge | None:
-        """Return a badge from the record, for a platform or with pre-releases; None if neither was asked for."""
+        """Return a badge from the record, for a platform or with pre-releases; None if neither was asked for.
+
+        Raises _NotFound.
+        """
         name = request.args.get("platform", "")
         pre_releases = badge_type in CHANGED_BY_PRE_RELEASES and request.args.get("prerelease") == "1"
         if not name and not pre_releases:
@@ -187,26 +193,27 @@ class SiteRoutes:
             return badges_of(image, reference.tag, pre_releases=pre_releases, seen=seen)[badge_type] if image else None
         except VersionNotFound:  # the record was replaced meanwhile
             return None
-        except _PlatformNotFound:
-            return not_found_badge(shortened(name, _LONGEST_PLATFORM))
 
     def _on_platform(self, repository: Repository, name: str, version: VersionDocument) -> VersionDocument:
-        """Return a version as it is on a platform, all of it if none is named. Raises _PlatformNotFound."""
+        """Return a version as it is on a platform, all of it if none is named. Raises _NotFound."""
         if not name:
             return version
         whole = self.freshness.records.version(repository, version["SHA"]) or version
         platform = platform_named(whole, name)
         if platform is None:
-            raise _PlatformNotFound
+            raise _NotFound(shortened(name, _LONGEST_PLATFORM))
         return on_platform(whole, platform)
 
     def _published_badge(self, path: str) -> Badge:
-        """Return the badge that is published at a path, to be drawn in another style; a damaged file is made anew."""
+        """Return the badge that is published at a path, to be drawn in another style; a damaged file is made anew.
+
+        Raises _NotFound.
+        """
         document = f"{path.rpartition('.')[0]}.json"
         for find in (self.files.find, self.freshness.make):
             with suppress(KeyError, ValueError):
                 return badge_of(parse_object(find(document) or b""))
-        return not_found_badge()  # the image was removed meanwhile
+        raise _NotFound("image")  # it was removed meanwhile
 
     def _badge_without_file(self, badge_type: str, reference: Reference | None) -> Badge:
         admission = self.visitors.ask_for(reference)

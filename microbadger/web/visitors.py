@@ -63,7 +63,6 @@ class Visitors:
         if self.admissions.is_open and not (is_page and self.is_crawling):
             self.admissions.note(repository)
 
-
     def _warn_of_hidden_clients(self) -> None:
         """Warn once if the connection comes from what must be a proxy, and the operator has not named that."""
         peer = request.remote_addr or UNIX

@@ -23,7 +23,8 @@ from microbadger.store.admission_tables import ADMISSIONS, CLIENT_NETWORKS
 from microbadger.store.counts import Counts
 from microbadger.store.tables import CHECKS, LEASES, TRACKED_IMAGES
 from tests.freshness.clock import DAY, HOUR, MINUTE, NOON, SECOND, Clock
-from tests.store.world import Place, Process, database_at
+from tests.freshness.test_claims import explained
+from tests.store.world import WAIT_SECONDS, Place, Process, database_at, wait_until
 
 OPEN = "open.test"
 HERE, THERE = "192.0.2.0/24", "198.51.100.0/24"
@@ -303,6 +304,30 @@ def test_nor_does_it_let_more_in_than_in_an_hour(visitors: Make) -> None:
     assert reader.ask_for_many(60, begin=100) == 30
 
 
+def test_images_that_are_requested_while_others_are_dropped_hold_up_nobody(visitors: Make, place: Place) -> None:
+    if isinstance(place, Path):
+        pytest.skip("one at a time writes to a file")
+    reader = visitors(most_images=2)
+    reader.ask_for_many(1)
+    reader.wait(MINUTE)
+    reader.ask_for_many(1, begin=1)
+    reader.wait(MINUTE)
+    reader.note(1)
+    rows = [TRACKED_IMAGES.update().where(TRACKED_IMAGES.c.image == image(number)) for number in range(2)]
+    with ThreadPoolExecutor(1) as thread:
+        with reader.database.write() as connection:
+            connection.execute(rows[0].values(requested_at=NOON.timestamp()))
+            admission = thread.submit(reader.ask, image(2))
+            wait_until(lambda: is_any_waiting(reader))
+            connection.execute(rows[1].values(requested_at=NOON.timestamp()))
+        assert admission.result(WAIT_SECONDS) == TRACKED
+
+
+def is_any_waiting(reader: Visitors) -> bool:
+    with reader.database.read() as connection:
+        return connection.exec_driver_sql("SELECT 1 FROM pg_locks WHERE NOT granted").first() is not None
+
+
 # How many are tracked in all.
 
 
@@ -318,6 +343,15 @@ def test_the_least_recently_requested_go_first(visitors: Make) -> None:
         reader.ask(image(number))
         reader.wait(MINUTE)
     assert reader.names == [image(2), image(3), image(4)]
+
+
+def test_a_limit_that_was_lowered_is_reached_little_by_little(visitors: Make) -> None:
+    visitors().ask_for_many(250)
+    reader, counts = visitors(most_images=10), []
+    for number in range(3):
+        reader.ask(image(1000 + number))
+        counts.append(len(reader.names))
+    assert counts == [151, 52, 10]
 
 
 @pytest.mark.parametrize("is_kept_before", [True, False])
@@ -457,6 +491,15 @@ def test_leases_of_images_that_are_gone_are_forgotten(visitors: Make) -> None:
     with reader.database.read() as connection:
         names = connection.execute(select(LEASES.c.name).order_by(LEASES.c.name)).scalars().all()
     assert names == [f"image:{image(0)}", f"image:{image(2)}", "lists"]
+
+
+def test_the_check_of_a_lease_is_found_by_its_index(visitors: Make) -> None:
+    reader = visitors()
+    reader.ask(image(0))
+    with explained(reader.database) as plans:
+        reader.admissions.clean()
+    assert plans
+    assert not [plan for plan in plans if "SCAN checks" in plan]  # as SQLite says it, which plans nothing better
 
 
 # Processes that die.

@@ -351,6 +351,7 @@ def test_an_image_that_is_listed_later_is_the_operators(tmp_path: Path, fake: Fa
     bench = OpenBench(tmp_path, fake)
     fake.push("strange/one", "latest", image())
     bench.view(bench.named("strange/one"))
+    bench.freshness.upkeep.follow_tracked()
     bench.list_images(f"{fake.host}/strange/one\n")
     bench.freshness.upkeep.follow_tracked()
     bench.time += 100 * DAY

@@ -144,6 +144,20 @@ def test_pre_releases_count_if_the_query_says_so(tmp_path: Path, address: str, t
         assert said_without_a_file(bench, address) == text
 
 
+@pytest.mark.parametrize(("platform", "seconds"), [("linux/amd64", 300), ("linux/arm64", 60)])
+def test_a_badge_of_a_platform_that_is_not_there_is_kept_one_minute(
+    tmp_path: Path, platform: str, seconds: int
+) -> None:
+    with FakeRegistry() as fake:
+        fake.push("library/alpine", "3.20", image(layers=[1024]))
+        bench = Bench(tmp_path, "alpine", fake)
+        bench.refresh()
+
+        answer = bench.client.get(f"/badges/size/alpine.svg?platform={platform}")
+
+        assert f"max-age={seconds}, " in answer.headers["Cache-Control"]
+
+
 def test_the_endpoint_of_a_badge_counts_pre_releases_too(tmp_path: Path) -> None:
     with FakeRegistry() as fake:
         for number, tag in enumerate(("1.0.0", "1.1.0-rc1"), 1):
