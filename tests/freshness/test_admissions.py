@@ -304,9 +304,8 @@ def test_nor_does_it_let_more_in_than_in_an_hour(visitors: Make) -> None:
     assert reader.ask_for_many(60, begin=100) == 30
 
 
-def test_images_that_are_requested_while_others_are_dropped_hold_up_nobody(visitors: Make, place: Place) -> None:
-    if isinstance(place, Path):
-        pytest.skip("one at a time writes to a file")
+@pytest.mark.parametrize("places", ["postgresql"], indirect=True)  # of those who write to a file, one does at a time
+def test_images_that_are_requested_while_others_are_dropped_hold_up_nobody(visitors: Make) -> None:
     reader = visitors(most_images=2)
     reader.ask_for_many(1)
     reader.wait(MINUTE)
