@@ -22,7 +22,7 @@ _END = "-->|!:"  # of a comment in HTML, of a picture with a link in Textile
 _AMPERSAND = re.compile(r"&(?:amp|\#38|\#x26);|\\u0026|&", re.IGNORECASE)
 _ESCAPED = (r"\/", r"\_")
 _IN_HTML = r"&(?!(?:quot|apos|lt|gt|nbsp|\#\w+);)"
-_PATH_CHARACTER = rf"[\w\-.~:/@+=%]|\\[/_]|\$\w+|\$?\{{[\w.$-]*\}}|\([^\s()<>\"'\[\]]*\)|{_IN_HTML}"
+_PATH_CHARACTER = rf"[\w\-.~:/@+=%]|\\[/_]|\$(?!{_OTHER})\w+|\$?\{{[\w.$-]*\}}|\([^\s()<>\"'\[\]]*\)|{_IN_HTML}"
 _CHARACTER = rf"{_PATH_CHARACTER}|[!*,;?]|\#(?!\{{)|&(?:\#38|\#x26);|\\u0026"
 _QUOTED_CHARACTER = "|".join([r"[\w\-.~/:]", *(f"%{ord(character):02X}" for character in "-_.~:/@!$&*+,;=%?#{}")])
 _ADDRESS = re.compile(
@@ -51,7 +51,7 @@ _PUNCTUATION = ".,;:!?*_~+"
 # What follows an address that goes on with what addresses are not made of: an escaped or foreign letter, or another
 # address. Languages that put no space between words have letters beyond these.
 _GOES_ON = re.compile(rf"\\[.-]|[^\W\u0530-\U0010ffff]|{_OTHER}", re.IGNORECASE)
-_PLACEHOLDER = re.compile(r"\$|\#?\{|%[sd]|<[\w -]+>|(?<=/):\w|@\w+@", re.ASCII)
+_PLACEHOLDER = re.compile(rf"\$(?!{_OTHER})|\#?\{{|%[sd]|<[\w -]+>|(?<=/):\w|@\w+@", re.ASCII)
 _TOKEN = re.compile(r"(?<![\w-])[\w-]{20,}(?:=|%3D)", re.ASCII | re.IGNORECASE)  # of a webhook
 _LONGEST_NAMED = 2000  # characters, of an address that is named
 _UNQUOTED = "/:=@,+${}"

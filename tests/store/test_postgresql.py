@@ -141,7 +141,7 @@ def test_tables_that_were_dropped_are_made_anew(database: Database) -> None:
         connection.execute(text("DROP TABLE meta"))
         for table in ("checks", "leases", "requests"):
             connection.execute(text(f"DROP TABLE {table}"))
-    with pytest.raises(StoreError, match="its tables are gone"):
+    with pytest.raises(StoreError, match="its tables are missing"):
         get(database)
 
 
