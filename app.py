@@ -6,17 +6,22 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import click
 from flask import Flask
+from flask.cli import run_command
+from flask.helpers import get_debug_flag
+from werkzeug.serving import is_running_from_reloader
 
 import microbadger
 from microbadger import __version__
 from microbadger.cdn import CdnPurge
-from microbadger.cli import Tools, add_commands
+from microbadger.cli import add_commands
 from microbadger.cli_revive import revive
-from microbadger.freshness import Freshness, FreshnessOptions
+from microbadger.cli_tools import Tools
+from microbadger.freshness import Freshness, FreshnessOptions, OpenOptions
 from microbadger.http import Network
 from microbadger.logs import EventLog, LineFormatter, Redaction, log_to_stdout
 from microbadger.notifications import Notifications, Sender
@@ -36,29 +41,40 @@ _SHAPES_FILES = ("image", "badges", "site")
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """Return the service with its routes and commands; nothing runs beside requests."""
+    """Return the service with its routes and commands; nothing runs beside requests, unless `flask run` serves it."""
     if settings is None:
+        port = _port_of_flask_run()
+        if port is not None:
+            # Its lines about requests have arguments. They would show the tokens in the addresses of webhooks.
+            logging.getLogger("werkzeug").addFilter(lambda record: not record.args)
+            return _serving({**os.environ, "PORT": str(port)})
         settings = Settings.from_environment(os.environ)
-        for name in unknown_settings(os.environ):
-            sys.stderr.write(f"{name} is not a setting of MicroBadger: see the table of settings in README.md.\n")
+        for name, nearest in unknown_settings(os.environ).items():
+            meant = f"; did you mean {nearest}?" if nearest else ": see microbadger/site/guide/settings.md."
+            sys.stderr.write(f"{name} is not a setting{meant}\n")
     return _Service(settings).app
 
 
 def serve() -> Flask:
     """Return the service with its schedule running, in this process or in the workers forked from it."""
-    _log_without([])
     try:
-        settings = Settings.from_environment(os.environ)
-        _log_without(settings.secrets)
-        if settings.is_static:
-            raise SettingsError("MICROBADGER_STATIC publishes files without a service: run flask refresh, or unset it.")
-        service = _Service(settings)
+        return _serving(os.environ)
     except SettingsError as error:
         sys.stderr.write(f"{error.format_message()}\n")
         raise SystemExit(_GUNICORN_BOOT_ERROR) from error
+
+
+def _serving(environment: Mapping[str, str]) -> Flask:
+    """Return what `serve` does. Raises SettingsError."""
+    _log_without([])
+    settings = Settings.from_environment(environment)
+    _log_without(settings.secrets)
+    if settings.is_static:
+        raise SettingsError("MICROBADGER_STATIC publishes files without a service: run flask refresh, or unset it.")
+    service = _Service(settings)
     _log_without(service.secrets)
-    for name in unknown_settings(os.environ):
-        log.warning("unknown_setting", name=name)
+    for name, nearest in unknown_settings(environment).items():
+        log.warning("unknown_setting", name=name, nearest=nearest)
     log.info("started", version=__version__, pid=os.getpid(), **settings.logged)
     _record_settings(service.tools)
     schedule = service.freshness.schedule
@@ -67,6 +83,18 @@ def serve() -> Flask:
     if not _is_gunicorns_master():
         schedule.start()
     return service.app
+
+
+def _port_of_flask_run() -> int | None:
+    """Return where `flask run` is about to serve the app; None where it does not.
+
+    With a reloader it loads the app twice. The first process only watches the files and starts the one that serves.
+    """
+    context = click.get_current_context(silent=True)
+    if context is None or context.command is not run_command:
+        return None
+    reloads = get_debug_flag() if context.params["reload"] is None else context.params["reload"]
+    return context.params["port"] if is_running_from_reloader() or not reloads else None
 
 
 class _Service:
@@ -81,7 +109,8 @@ class _Service:
         self.settings = settings
         self.secret = settings.secret or _kept_secret(database)
         self.credentials = _credentials(settings)
-        options = SiteOptions(settings.base_url, settings.is_static)
+        open_registries = () if settings.is_static else settings.open_registries
+        options = SiteOptions(settings.base_url, settings.is_static, open_registries)
         webhooks = WebhookUrls(settings.hook_url or settings.base_url, self.secret)
         user_agent = f"microbadger/{__version__} (+{settings.base_url})"
         network = Network(user_agent, settings.proxies, settings.ca_bundle)
@@ -124,6 +153,7 @@ class _Service:
             webhooks=webhooks,
             admin_token=settings.admin_token,
             folders=folders,
+            proxies=settings.trusted_proxies,
         )
         self.tools = Tools(
             database=database,
@@ -159,13 +189,19 @@ def _freshness_options(
         edition=_edition(settings, secret),
         site=site,
         webhooks=None if settings.admin_token or settings.is_static else webhooks,
+        open=OpenOptions(
+            registries=frozenset(site.open_registries),
+            per_hour=settings.open_per_hour,
+            most_images=settings.open_images,
+        ),
     )
 
 
 def _published_settings(settings: Settings, secret: str) -> list[object]:
     """Return the settings on which published files depend."""
-    is_open = not (settings.admin_token or settings.is_static)
-    return [settings.base_url, settings.is_static, is_open and [settings.hook_url, hooks_token(secret)]]
+    shows_webhooks = not (settings.admin_token or settings.is_static)
+    webhooks = shows_webhooks and [settings.hook_url, hooks_token(secret)]
+    return [settings.base_url, settings.is_static, settings.open_registries, webhooks]
 
 
 def _place(settings: Settings) -> object:
@@ -178,7 +214,7 @@ def _edition(settings: Settings, secret: str) -> str:
     """Return a text that differs between services that would publish other files of the same image."""
     package = Path(microbadger.__file__).parent
     files = (file for wing in _SHAPES_FILES for file in sorted(package.joinpath(wing).rglob("*")))
-    sources = [file.read_bytes() for file in files if file.suffix in (".py", ".html", ".css", ".js")]
+    sources = [file.read_bytes() for file in files if file.suffix in (".py", ".html", ".css", ".js", ".md")]
     return _digest([*_published_settings(settings, secret), *sources])[:16]
 
 
@@ -215,7 +251,7 @@ def _credentials(settings: Settings) -> Credentials:
         return read_credentials(settings.docker_auth_config, settings.docker_config)
     except ValueError as error:
         source = "DOCKER_AUTH_CONFIG" if settings.docker_auth_config else settings.docker_config
-        raise SettingsError(f"{source} is invalid: {error}.") from error
+        raise SettingsError(f"Invalid {source}: {error}.") from error
 
 
 def _log_without(secrets: Iterable[str]) -> None:

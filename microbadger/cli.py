@@ -1,154 +1,66 @@
 """The operator's commands: track and refresh images, publish again, and print webhooks and badges."""
 
-import errno
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 import click
-from flask import Flask, current_app
-from flask.cli import with_appcontext
+from flask import Flask
 
 from microbadger.badges import BADGE_TYPES
-from microbadger.cdn import CdnPurge
-from microbadger.freshness import (
-    Check,
-    Freshness,
-    NotTracked,
-    Outcome,
-    TrackedImage,
-    is_served,
-    parse_image,
-    without_invisible,
+from microbadger.cli_notifications import notifications
+from microbadger.cli_tools import (
+    EXTENSION,
+    NAME_WITH_TAG,
+    Tools,
+    counted,
+    current_tools,
+    name_without_tag,
+    operation,
+    require_tracked,
+    tools_as_served,
 )
-from microbadger.image import InvalidReference, Repository, image_name, is_tag
-from microbadger.notifications import (
-    DEFAULT_FORMAT,
-    InvalidReceiver,
-    InvalidSubscription,
-    Notifications,
-    Subscription,
-)
-from microbadger.notifications import FORMATS as MESSAGE_FORMATS
+from microbadger.freshness import Check, NotTracked, Outcome, TrackedImage, is_served
+from microbadger.image import Repository, image_name, is_tag
 from microbadger.settings import database_address
-from microbadger.site import FORMATS, STATES, PublishError, SiteOptions, badge_link
-from microbadger.store import (
-    Counts,
-    Database,
-    StoreError,
-    StoreNotEmpty,
-    copy_store,
-    opened_source,
-    read_value,
-    trouble_with,
-    write_value,
-)
-from microbadger.webhooks import WebhookUrls
+from microbadger.site import FORMATS, STATES, PublishError, badge_link
+from microbadger.store import StoreNotEmpty, copy_store, opened_source, trouble_with
 
 _AT_ONCE = 8
-_EXTENSION = "microbadger"
-_SETTINGS_IN_USE = "settings_in_use"
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """The objects that the commands work with."""
-
-    database: Database
-    freshness: Freshness
-    notifications: Notifications
-    cdn: CdnPurge
-    counts: Counts
-    webhooks: WebhookUrls
-    options: SiteOptions
-    folders: Sequence[Path]
-    """Those that must be writable."""
-    settings_digest: str
-    """Differs between settings that publish different files."""
-
-    def record_settings(self) -> None:
-        """Record in the database the settings that the service runs with."""
-        with self.database.write() as connection:
-            write_value(connection, _SETTINGS_IN_USE, self.settings_digest)
-
-    def is_served_otherwise(self) -> bool:
-        """Return whether a service that runs now uses this database with settings that publish other files."""
-        with self.database.read() as connection:
-            in_use = read_value(connection, _SETTINGS_IN_USE)
-        return in_use not in (None, self.settings_digest) and self.freshness.schedule.is_running()
 
 
 def add_commands(app: Flask, tools: Tools) -> None:
     """Give an app the commands."""
-    app.extensions[_EXTENSION] = tools
+    app.extensions[EXTENSION] = tools
     for command in (refresh, publish, track, untrack, images, webhook, badges, notifications, copy):
         app.cli.add_command(command)
 
 
-@contextmanager
-def errors_as_sentences() -> Iterator[None]:
-    """End a command with one sentence if this machine cannot do something in the block."""
-    try:
-        yield
-    except StoreError as error:
-        raise click.ClickException(str(error)) from error
-    except PublishError as error:
-        raise click.ClickException(f"{error}.") from error
-    except OSError as error:
-        if error.errno == errno.EPIPE:  # the reader of the output has read enough
-            raise
-        where = f": {error.filename}" if error.filename else ""
-        raise click.ClickException(f"This cannot be done now: {error.strerror or error}{where}.") from error
-
-
-def _operation(function: Callable[P, None]) -> Callable[P, None]:
-    """Return what a command does, within the app; what this machine cannot do ends it with one sentence."""
-    return with_appcontext(errors_as_sentences()(function))
-
-
 def _tag(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    """Return a tag that can be one; else a badge of something else would be shown, or markup that does more."""
+    """Return a valid tag; anything else could name another file, or break out of the markup."""
     if value is not None and not is_tag(value):
         raise click.BadParameter(f"{value!r} is not a tag.")
     return value
 
 
-class _Name(click.ParamType[T]):
-    name = "image"
-
-    def __init__(self, parse: Callable[[str], T]) -> None:
-        self._parse = parse
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> T:
-        try:
-            return self._parse(without_invisible(str(value)))
-        except InvalidReference as error:
-            self.fail(str(error), param, ctx)
-
-
-_IMAGE, _IMAGE_WITH_TAG = _Name(Repository.parse), _Name(parse_image)
-
-
 @click.command()
-@click.argument("repositories", metavar="[IMAGE]...", type=_IMAGE, nargs=-1)
-@_operation
+@click.argument(
+    "repositories", metavar="[IMAGE]...", type=name_without_tag("a refresh checks all tags, so write {name}"), nargs=-1
+)
+@operation
 def refresh(repositories: Sequence[Repository]) -> None:
-    """Check the named images now, or all that are due."""
+    """Check the named images now, or all images that are due."""
     tools = tools_as_served()
     freshness = tools.freshness
     _report_problems(tools)
     _follow_tracked(tools)
     if repositories:
-        count = len(_tracked(tools, repositories))
+        require_tracked(tools, repositories)
+        count = len(repositories)
         failed = _check(freshness.refresher.refresh, repositories, count)
     else:
         count = freshness.checks.summary().due_count
@@ -161,7 +73,7 @@ def refresh(repositories: Sequence[Repository]) -> None:
 
 
 def _follow_tracked(tools: Tools) -> None:
-    """Do what the service does before its checks; where there is none, files of a lost database are looked for, too."""
+    """Do what the service does before its checks; without a service, also remove files of a lost database."""
     upkeep = tools.freshness.upkeep
     upkeep.follow_tracked()
     if tools.options.is_static:
@@ -169,27 +81,27 @@ def _follow_tracked(tools: Tools) -> None:
 
 
 @click.command()
-@_operation
+@operation
 def publish() -> None:
-    """Make all public files again from the database, without a request to any registry."""
+    """Write all public files again from the database, without asking any registry."""
     tools = tools_as_served()
     _follow_tracked(tools)
     images, files = _publish_again(tools, tools.freshness.checks.repositories())
     _finish(tools)
-    click.echo(f"{images} images: {files} files were missing, out of date or of no more use.")
+    click.echo(f"{counted(images, 'image')}: {counted(files, 'file')} written or removed.")
 
 
 @click.command("copy-store")
 @click.argument("source")
-@_operation
+@operation
 def copy(source: str) -> None:
-    """Copy everything from the database SOURCE, a file or a URL, to the empty one of the settings."""
-    tools = _tools()
+    """Copy everything from the database SOURCE (a file or a URL) to the configured one, which must be empty."""
+    tools = current_tools()
     if tools.freshness.schedule.is_running():
-        raise click.ClickException("A service runs with the database to copy to: stop it first.")
+        raise click.ClickException("A service uses the database to copy to: stop it first.")
     with opened_source(_place_of(source)) as database:
         if is_served(database):
-            raise click.ClickException("A service runs with the database to copy from: stop it first.")
+            raise click.ClickException("A service uses the database to copy from: stop it first.")
         try:
             copied = copy_store(database, tools.database)
         except StoreNotEmpty as error:
@@ -200,7 +112,7 @@ def copy(source: str) -> None:
 
 
 def _place_of(source: str) -> Path | str:
-    """Return the file, or the URL, of a database that somebody has typed."""
+    """Return the file or the URL of the database that the operator typed."""
     if "://" not in source or source.startswith("sqlite:///"):
         file = Path(source.removeprefix("sqlite:///"))
         if not file.is_file():
@@ -209,22 +121,22 @@ def _place_of(source: str) -> Path | str:
     try:
         return database_address(source)
     except ValueError as error:
-        raise click.ClickException(f"The database to copy from is invalid: {error}.") from None
+        raise click.ClickException(f"Invalid SOURCE: {error}.") from None
 
 
 @click.command()
-@click.argument("images", metavar="IMAGE...", type=_IMAGE_WITH_TAG, nargs=-1, required=True)
-@click.option("--private", is_flag=True, help="Publish them although only credentials can read them.")
+@click.argument("images", metavar="IMAGE...", type=NAME_WITH_TAG, nargs=-1, required=True)
+@click.option("--private", is_flag=True, help="Publish images that only credentials can read.")
 @click.option("--no-wait", is_flag=True, help="Leave the first check to the service.")
-@_operation
+@operation
 def track(images: Sequence[TrackedImage], private: bool, no_wait: bool) -> None:
-    """Keep images fresh from now on, and check them; NAME:TAG keeps that tag whatever the limit."""
-    tools = _tools() if no_wait else tools_as_served()
+    """Track images and check them now; NAME:TAG keeps that tag fresh, however many newer ones there are."""
+    tools = current_tools() if no_wait else tools_as_served()
     freshness = tools.freshness
     for image in images:
         is_new = freshness.tracked.track(TrackedImage(image.repository, image.kept_tags, private))
         freshness.checks.add([image.repository])
-        click.echo(f"{image.repository.familiar}: {'tracked' if is_new else 'was tracked before'}")
+        click.echo(f"{image_name(image.repository)}: {'tracked' if is_new else 'already tracked'}")
     if no_wait:
         return
     repositories = list(dict.fromkeys(image.repository for image in images))
@@ -237,25 +149,37 @@ def track(images: Sequence[TrackedImage], private: bool, no_wait: bool) -> None:
 
 
 @click.command()
-@click.argument("repositories", metavar="IMAGE...", type=_IMAGE, nargs=-1, required=True)
-@_operation
-def untrack(repositories: Sequence[Repository]) -> None:
-    """Stop tracking images, and remove what is published of them."""
+@click.argument("images", metavar="IMAGE...", type=NAME_WITH_TAG, nargs=-1, required=True)
+@operation
+def untrack(images: Sequence[TrackedImage]) -> None:
+    """Stop tracking images and remove their public files; NAME:TAG only stops keeping that tag."""
     tools = tools_as_served()
-    for repository in _tracked(tools, repositories):
-        try:
-            tools.freshness.untrack(repository)
-        except NotTracked as error:
-            raise click.ClickException(str(error)) from error
-        click.echo(f"{repository.familiar}: no longer tracked")
+    for image in images:
+        if image.repository not in tools.freshness.tracked:
+            raise click.ClickException(f"{image_name(image.repository)} is not tracked: see flask images.")
+    for image in images:
+        name = image_name(image.repository)
+        for tag in image.kept_tags or [None]:
+            try:
+                tools.freshness.untrack(image.repository, tag)
+            except NotTracked as error:
+                raise click.ClickException(str(error)) from error
+            click.echo(f"{name}:{tag}: no longer kept; {name} stays tracked" if tag else f"{name}: no longer tracked")
+    without_tag = dict.fromkeys(image.repository for image in images if image.kept_tags)
+    repositories = [repository for repository in without_tag if repository in tools.freshness.tracked]
+    failed = _check(tools.freshness.refresher.refresh, repositories, len(repositories)) if repositories else 0
+    if tools.options.is_static:
+        _publish_again(tools, repositories)
     _finish(tools)
+    if failed:
+        raise click.ClickException(f"{failed} of {len(repositories)} images could not be checked.")
 
 
 @click.command()
-@_operation
+@operation
 def images() -> None:
-    """List the tracked images: their state, when they were checked, when they will be, and why checks fail."""
-    tools = _tools()
+    """List the tracked images with their state, their last and next check, and why checks fail."""
+    tools = current_tools()
     _report_problems(tools)
     for folder in tools.folders:
         if trouble := trouble_with(folder):
@@ -263,12 +187,18 @@ def images() -> None:
     checks = dict(tools.freshness.checks.all())
     now = tools.freshness.now()
     for image in tools.freshness.tracked:
-        click.echo(_state_line(image.repository, checks.get(image.repository, Check()), now))
+        line = _state_line(image.repository, checks.get(image.repository, Check()), now)
+        click.echo(f"{line}  tracked on request" if image.is_on_request else line)
 
 
 @click.command()
-@click.argument("repository", metavar="[IMAGE]", type=_IMAGE, required=False)
-@_operation
+@click.argument(
+    "repository",
+    metavar="[IMAGE]",
+    type=name_without_tag("an image has one webhook, so write {name}, and post to its URL with ?tag={tag}"),
+    required=False,
+)
+@operation
 def webhook(repository: Repository | None) -> None:
     """Print the webhook URL of an image, or the one for all images."""
     tools = tools_as_served()
@@ -277,162 +207,33 @@ def webhook(repository: Repository | None) -> None:
     if repository is None:
         click.echo(tools.webhooks.for_all_images)
         return
-    for tracked in _tracked(tools, [repository]):
-        click.echo(tools.webhooks.of(tracked))
+    require_tracked(tools, [repository])
+    click.echo(tools.webhooks.of(repository))
 
 
 @click.command()
-@click.argument("repository", metavar="IMAGE", type=_IMAGE)
+@click.argument("image", metavar="IMAGE", type=NAME_WITH_TAG)
 @click.option("--format", "format_", type=click.Choice(list(FORMATS)), default="markdown", show_default=True)
 @click.option("--tag", callback=_tag, help="The badges of this tag instead of the current version.")
-@_operation
-def badges(repository: Repository, format_: str, tag: str | None) -> None:
-    """Print the markup of every badge of an image."""
-    base_url = tools_as_served().options.base_url
+@operation
+def badges(image: TrackedImage, format_: str, tag: str | None) -> None:
+    """Print the markup of every badge of an image, or of NAME:TAG."""
+    tools = tools_as_served()
+    tags = image.kept_tags | ({tag} if tag else set())
+    if len(tags) > 1:
+        raise click.UsageError(f"The name and --tag are about different tags: {' and '.join(sorted(tags))}.")
+    if image.repository not in tools.freshness.tracked:
+        name = image_name(image.repository)
+        click.echo(f"{name} is not tracked: its badges say 'not found' until you run flask track {name}.", err=True)
     for badge_type in BADGE_TYPES:
-        click.echo(FORMATS[format_](badge_link(base_url, repository, badge_type, tag)))
-
-
-@click.group()
-def notifications() -> None:
-    """Post to a URL when the tags of an image change."""
-
-
-@notifications.command("list")
-@_operation
-def list_notifications() -> None:
-    """List the subscriptions, and how many messages wait for each."""
-    for subscription in _tools().notifications.all():
-        click.echo(_described(subscription))
-
-
-@notifications.command("add")
-@click.argument("repository", metavar="IMAGE", type=_IMAGE)
-@click.argument("url")
-@click.option(
-    "--tag",
-    "tags",
-    multiple=True,
-    metavar="PATTERN",
-    help="Only of these tags, such as 1.*, or not of these, such as !*-rc*; repeatable.",
-)
-@click.option(
-    "--format", "format_", type=click.Choice(list(MESSAGE_FORMATS)), default=DEFAULT_FORMAT, show_default=True
-)
-@click.option("--rebuilt", is_flag=True, help="Also if a version was only rebuilt, with the same layers.")
-@click.option("--base-moved", is_flag=True, help="Also if the base image of a version has moved.")
-@click.option(
-    "--authorization", default="", help="What to send in the Authorization header, such as 'Bearer TOKEN'; a secret."
-)
-@_operation
-def add_notification(
-    repository: Repository,
-    url: str,
-    tags: Sequence[str],
-    format_: str,
-    rebuilt: bool,
-    base_moved: bool,
-    authorization: str,
-) -> None:
-    """Subscribe URL to the changes of IMAGE; prints the id and, only here, the secret that messages are signed with."""
-    tools = _tools()
-    _tracked(tools, [repository])
-    wanted = {
-        "tags": tuple(tags),
-        "format": format_,
-        "is_by_operator": True,
-        "wants_rebuilt": rebuilt,
-        "wants_base_moved": base_moved,
-        "authorization_header": authorization,
-    }
-    try:
-        subscription = tools.notifications.add(image_name(repository), url, **wanted)
-    except InvalidReceiver as error:
-        raise click.BadParameter(f"{url!r} is not a URL to post to. {error}", param_hint="URL") from error
-    except InvalidSubscription as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(f"{subscription.id}\n{subscription.secret}")
-
-
-@notifications.command("remove")
-@click.argument("subscription_id", metavar="ID")
-@_operation
-def remove_notification(subscription_id: str) -> None:
-    """End a subscription."""
-    _tools().notifications.remove(_subscription(subscription_id).id)
-
-
-@notifications.command("test")
-@click.argument("subscription_id", metavar="ID")
-@_operation
-def test_notification(subscription_id: str) -> None:
-    """Send a test message to a subscriber and print the result."""
-    attempt = _tools().notifications.send_test(_subscription(subscription_id))
-    if not attempt.has_arrived:
-        reason = attempt.error or f"it answered with status {attempt.status}"
-        raise click.ClickException(f"The test message did not arrive: {reason}.")
-    click.echo(f"The receiver answered with status {attempt.status}.")
-
-
-@notifications.command("resend")
-@click.argument("subscription_id", metavar="ID")
-@_operation
-def resend_notifications(subscription_id: str) -> None:
-    """Send the messages of a subscription again that were parked after ten attempts, and all others at once."""
-    tools = _tools()
-    count = tools.notifications.resend(_subscription(subscription_id).id)
-    tools.notifications.deliver_due()
-    tools.notifications.wait()
-    click.echo(f"{count} messages were due: flask notifications list shows what became of them.")
-
-
-def _subscription(subscription_id: str) -> Subscription:
-    subscription = _tools().notifications.get(subscription_id)
-    if subscription is None:
-        raise click.ClickException(f"There is no subscription {subscription_id!r}: see flask notifications list.")
-    return subscription
-
-
-def _described(subscription: Subscription) -> str:
-    words = [subscription.id, subscription.image_name, subscription.url, subscription.format, *subscription.tags]
-    words += ["rebuilt"] if subscription.wants_rebuilt else []
-    words += ["base-moved"] if subscription.wants_base_moved else []
-    words += ["authorized"] if subscription.authorization_header else []
-    if not subscription.is_enabled:
-        words.append("disabled")
-    status = _tools().notifications.status(subscription.id)
-    words += [f"{count} {what}" for count, what in ((status.waiting, "waiting"), (status.parked, "parked")) if count]
-    return "  ".join(words)
-
-
-def _tools() -> Tools:
-    tools: Tools = current_app.extensions[_EXTENSION]
-    return tools
-
-
-def tools_as_served() -> Tools:
-    """Return the tools, unless they would publish other files than the service that runs with this database."""
-    tools = _tools()
-    if tools.is_served_otherwise():
-        raise click.ClickException(
-            "A service runs with this database and other settings (PORT, MICROBADGER_IMAGES, _PUBLIC_DIR, _BASE_URL,"
-            " _HOOK_URL, _SECRET, _ADMIN_TOKEN, _MAX_TAGS or _STATIC): use the same environment, or stop the service."
-        )
-    return tools
-
-
-def _tracked(tools: Tools, repositories: Iterable[Repository]) -> list[Repository]:
-    for repository in repositories:
-        if repository not in tools.freshness.tracked:
-            name = repository.familiar
-            raise click.ClickException(f"{name} is not tracked: add it to data/images.txt, or run flask track {name}.")
-    return list(repositories)
+        link = badge_link(tools.options.base_url, image.repository, badge_type, next(iter(tags), None))
+        click.echo(FORMATS[format_](link))
 
 
 def _check(
     check: Callable[[Repository], Outcome | None], repositories: Iterable[Repository], count: int
 ) -> int:
-    """Check so many images, show each outcome, and return how many failed."""
+    """Check the images, show each outcome, and return how many failed."""
     failed = 0
     with _progress(count) as show:
         for outcome in _all(check, repositories):
@@ -442,26 +243,26 @@ def _check(
 
 
 def _publish_again(tools: Tools, repositories: Iterable[Repository]) -> tuple[int, int]:
-    """Write every public file that is not as the records have it; return of how many images, and how many changed."""
+    """Write every public file that differs from the records; return the number of images and of changed files."""
     images = files = failed = 0
     for repository in repositories:
         images += 1
         try:
             paths = tools.freshness.refresher.publish_again(repository)
         except PublishError as error:
-            click.echo(f"{repository.familiar}: failed: {error}", err=True)
+            click.echo(f"{image_name(repository)}: failed: {error}", err=True)
             failed += 1
             continue
         tools.cdn.add(paths)
         files += len(paths)
     if failed:
         _finish(tools)
-        raise click.ClickException(f"{failed} images could not be published.")
+        raise click.ClickException(f"{counted(failed, 'image')} could not be published.")
     return images, files
 
 
 def _finish(tools: Tools) -> None:
-    """Publish the lists, send all messages and purges, and say what a CDN did not take."""
+    """Publish the lists, send all messages and purges, and print what the CDN did not purge."""
     tools.freshness.catalogue.publish()
     tools.notifications.deliver_due()
     tools.cdn.wait()
@@ -469,7 +270,7 @@ def _finish(tools: Tools) -> None:
     tools.counts.write()
     status = tools.cdn.status()
     if status and status.error:
-        click.echo(f"The CDN was not purged of {status.waiting} URLs: {status.error}.", err=True)
+        click.echo(f"The CDN was not purged of {counted(status.waiting, 'URL')}: {status.error}.", err=True)
 
 
 def _all(
@@ -506,14 +307,14 @@ def _progress(count: int) -> Iterator[Callable[[Outcome | None], None]]:
 
 
 def _line(outcome: Outcome) -> str:
-    result = f"failed: {outcome.error}" if outcome.error else f"{outcome.tag_count} tags, {outcome.changes}"
+    result = f"failed: {outcome.error}" if outcome.error else f"{counted(outcome.tag_count, 'tag')}, {outcome.changes}"
     note = f" ({outcome.note})" if outcome.note else ""
-    return f"{outcome.repository.familiar}: {result}{note}"
+    return f"{image_name(outcome.repository)}: {result}{note}"
 
 
 def _state_line(repository: Repository, check: Check, now: datetime) -> str:
     state = check.reason or check.state(now)
-    words = [repository.familiar, STATES.get(state, state), f"checked {_minute(check.ended_at, 'never')}"]
+    words = [image_name(repository), STATES.get(state, state), f"checked {_minute(check.ended_at, 'never')}"]
     words.append(f"next {_minute(check.due_at, 'now')}")
     if check.error:
         words.append(f"failing since {_minute(check.failing_since, 'now')}: {check.error}")

@@ -1,4 +1,4 @@
-"""The command that puts the addresses of this service in the place of old ones in files."""
+"""The command that replaces old addresses in files with those of this service."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,11 +8,11 @@ from stat import S_IMODE, S_ISREG
 from urllib.parse import urlsplit
 
 import click
-from flask.cli import with_appcontext
 
-from microbadger.cli import Tools, errors_as_sentences, tools_as_served, track
+from microbadger.cli import track
+from microbadger.cli_tools import Tools, counted, operation, tools_as_served
 from microbadger.freshness import TrackedImage
-from microbadger.image import Repository
+from microbadger.image import Repository, image_name
 from microbadger.site import Revival, Reviver
 from microbadger.store import replace_file, sync_content
 
@@ -28,7 +28,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class LeftAlone(Exception):
-    """A file is not to be changed; the message says why."""
+    """A file must not be changed; the message says why."""
 
 
 @dataclass(slots=True)
@@ -41,6 +41,7 @@ class _Findings:
     images: dict[Repository, None] = field(default_factory=dict)
     hooked: dict[Repository, None] = field(default_factory=dict)
     unplaced: list[str] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
     left_alone: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
@@ -55,19 +56,19 @@ class _Findings:
         self.foreign_count += revival.foreign_count
         self.images |= dict.fromkeys(revival.images)
         self.hooked |= dict.fromkeys(revival.hooked)
-        self.unplaced += [f"{_shown(file)}:{unplaced.line}: {unplaced.address}" for unplaced in revival.unplaced]
+        for names, found in ((self.unplaced, revival.unplaced), (self.unfinished, revival.unfinished)):
+            names += [f"{_shown(file)}:{named.line}: {named.address}" for named in found]
 
 
 @click.command()
 @click.argument("paths", metavar="PATH...", type=click.Path(exists=True, path_type=Path), nargs=-1, required=True)
-@click.option("--dry-run", is_flag=True, help="Change no file and track no image.")
-@click.option("--track", "is_tracking", is_flag=True, help="Track the images that the addresses are about.")
-@click.option("--foreign", is_flag=True, help="Replace badges of shields.io, badgen.net and ghcr-badge, too.")
+@click.option("--dry-run", is_flag=True, help="Only print what would change.")
+@click.option("--track", "is_tracking", is_flag=True, help="Track the images in the addresses.")
+@click.option("--foreign", is_flag=True, help="Also replace badges of shields.io, badgen.net and ghcr-badge.")
 @click.pass_context
-@with_appcontext
-@errors_as_sentences()
+@operation
 def revive(context: click.Context, paths: Sequence[Path], dry_run: bool, is_tracking: bool, foreign: bool) -> None:
-    """Replace old addresses of badges and pages in files, or in all text files below folders, by those of here."""
+    """Replace old badge and page addresses with those of this service, in files and in all text files below folders."""
     tools = tools_as_served()
     base_url = tools.options.base_url
     reviver = Reviver(base_url, None if tools.options.is_static else tools.webhooks.base_url, foreign)
@@ -81,7 +82,7 @@ def revive(context: click.Context, paths: Sequence[Path], dry_run: bool, is_trac
         images = [TrackedImage(repository) for repository in missing]
         context.invoke(track, images=images, private=False, no_wait=False)
     if findings.failures:
-        raise click.ClickException(f"{_count(len(findings.failures), 'file')} could not be changed.")
+        raise click.ClickException(f"{counted(len(findings.failures), 'file')} could not be changed.")
 
 
 def _text_files(path: Path, findings: _Findings) -> Iterator[Path]:
@@ -151,21 +152,25 @@ def _write(file: Path, text: str) -> None:
 def _report(findings: _Findings, tools: Tools, *, is_dry: bool, are_foreign_meant: bool) -> list[Repository]:
     """Print what was found; return the images that are not tracked."""
     verb = "would be replaced" if is_dry else "replaced"
-    click.echo(f"{_count(findings.addresses, 'address')} in {_count(findings.files, 'file')} {verb}.")
+    click.echo(f"{counted(findings.addresses, 'address')} in {counted(findings.files, 'file')} {verb}.")
     tracked = tools.freshness.tracked
     missing = [repository for repository in findings.images if repository not in tracked]
-    _list("Images that are not tracked here:", (repository.familiar for repository in missing))
+    _list("Images that are not tracked here:", map(image_name, missing))
     _list(
         "Webhooks: the lines of these images in data/images.txt need hook= with the token of the old address:",
-        (repository.familiar for repository in findings.hooked),
+        map(image_name, findings.hooked),
+    )
+    replaced = "would be replaced" if is_dry else "was replaced"
+    _list(
+        f"Addresses with placeholders, of which only the host {replaced}:",
+        findings.unfinished,
     )
     _list("Addresses with no counterpart here:", findings.unplaced)
     if findings.foreign_count and not are_foreign_meant:
-        click.echo(
-            f"{_count(findings.foreign_count, 'address')} of services that still work stay: --foreign replaces them."
-        )
+        kept = counted(findings.foreign_count, "address")
+        click.echo(f"Kept {kept} of services that still work: use --foreign to replace them.")
     _list("Files left alone:", findings.left_alone)
-    _list("These could not be read or changed:", findings.failures)
+    _list("Files that could not be read or changed:", findings.failures)
     return missing
 
 
@@ -179,8 +184,3 @@ def _list(title: str, lines: Iterable[str]) -> None:
 def _shown(file: Path) -> str:
     """Return the name of a file as it can be printed, whatever bytes it has."""
     return click.format_filename(file)
-
-
-def _count(count: int, what: str) -> str:
-    plural = f"{what}es" if what.endswith("s") else f"{what}s"
-    return f"{count} {what if count == 1 else plural}"

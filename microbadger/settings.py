@@ -1,37 +1,37 @@
 """Turns the environment into settings, or says in one sentence which variable is invalid and why."""
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import click
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from microbadger.cdn import Cloudflare, PurgeMethod, Target, parse_target
-from microbadger.http import parse_ca_bundle, parse_proxy, proxy_secrets, without_login
-from microbadger.image import DOCKER_HUB, InvalidReference, Repository
+from microbadger.http import Peer, parse_ca_bundle, parse_peers, parse_proxy, parse_url, proxy_secrets, without_login
+from microbadger.registry import parse_mirrors, parse_registries, parse_registry_servers
 from microbadger.site import BucketAddress, parse_bucket_url
 from microbadger.store import check_address, make_folder, parse_address
 from microbadger.webhooks import is_guessable
 
 _LONGEST_HOURS = 24 * 366
 _MOST_TAGS = 10_000
-# Without a user and a password, which would be published, and without what a badge's markup could not hold.
-_URL = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[\w.~/-]*)?", re.ASCII | re.IGNORECASE)
+_MOST_AN_HOUR = 100_000
+_MOST_OPEN_IMAGES = 1_000_000
 _SHORTEST_SECRET = 16
 _SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _POSTGRESQL = "postgresql+psycopg"
 _DRIVERS = {"sqlite": "sqlite", "postgres": _POSTGRESQL, "postgresql": _POSTGRESQL, _POSTGRESQL: _POSTGRESQL}
 _NO_DATABASE = ("", ":memory:")
 _DATABASE_EXAMPLES = (
-    "it must be a URL such as postgresql://user:password@host/database or sqlite:////srv/microbadger/data/microbadger.db"
+    "must be a URL such as postgresql://user:password@host/database or sqlite:////srv/microbadger/data/microbadger.db"
 )
 _PREFIX = "MICROBADGER_"
 _KNOWN = {
@@ -39,8 +39,10 @@ _KNOWN = {
     for name in (
         *("IMAGES", "DATA_DIR", "PUBLIC_DIR", "BASE_URL", "HOOK_URL", "SECRET", "ADMIN_TOKEN", "REFRESH_HOURS"),
         *("MAX_TAGS", "STATIC", "MIRRORS", "HUB_URL", "HTTP_REGISTRIES", "REGISTRY_SERVERS", "CDN_PURGE"),
+        *("OPEN", "OPEN_PER_HOUR", "OPEN_IMAGES", "TRUSTED_PROXIES"),
     )
 }
+_WITHOUT_PREFIX = ("PORT", "DATABASE_URL", "DOCKER_CONFIG", "DOCKER_AUTH_CONFIG")
 
 _PROXIES = {"http": "HTTP_PROXY", "https": "HTTPS_PROXY", "all": "ALL_PROXY", "no": "NO_PROXY"}
 _CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -78,6 +80,12 @@ class Settings:
     hub_url: str = "https://hub.docker.com"
     http_registries: tuple[str, ...] = ()
     registry_servers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    open_registries: tuple[str, ...] = ()
+    """Registries on which any public image is tracked when a reader asks for it."""
+    open_per_hour: int = 120
+    open_images: int = 10_000
+    trusted_proxies: tuple[Peer, ...] = ()
+    """Where the proxies are whose word on the address of a client is taken."""
     cdn_purge: Target | None = None
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
     ca_bundle: str = ""
@@ -97,8 +105,8 @@ class Settings:
         data_dir, bucket = read("DATA_DIR", _folder, Path("data")), _bucket(environment)
         public_dir = Path("public") if bucket else read("PUBLIC_DIR", Path, Path("public"))
         if not bucket and data_dir.resolve().is_relative_to(public_dir.resolve()):
-            raise SettingsError("MICROBADGER_DATA_DIR is invalid: it must be outside of the public folder.")
-        base_url = read("BASE_URL", _url, "") or _platform_url(environment)
+            raise SettingsError("Invalid MICROBADGER_DATA_DIR: must be outside the public folder.")
+        base_url = read("BASE_URL", parse_url, "") or _platform_url(environment)
         return cls(
             images=environment.get("MICROBADGER_IMAGES", ""),
             data_dir=data_dir,
@@ -107,15 +115,19 @@ class Settings:
             database_url=_database_url(environment, public_dir),
             is_static=read("STATIC", _switch, False),
             base_url=base_url,
-            hook_url=read("HOOK_URL", _url, base_url),
+            hook_url=read("HOOK_URL", parse_url, base_url),
             secret=read("SECRET", _secret, ""),
             admin_token=read("ADMIN_TOKEN", _secret, ""),
             refresh_interval=read("REFRESH_HOURS", _hours, timedelta(hours=24)),
-            max_tags=read("MAX_TAGS", _count, 100),
-            mirrors=read("MIRRORS", _mirrors, {}),
+            max_tags=read("MAX_TAGS", partial(_count, most=_MOST_TAGS), 100),
+            mirrors=read("MIRRORS", parse_mirrors, {}),
             hub_url=read("HUB_URL", _url_or_nothing, "https://hub.docker.com"),
-            http_registries=read("HTTP_REGISTRIES", _hosts, ()),
-            registry_servers=read("REGISTRY_SERVERS", _registry_servers, {}),
+            http_registries=read("HTTP_REGISTRIES", parse_registries, ()),
+            registry_servers=read("REGISTRY_SERVERS", parse_registry_servers, {}),
+            open_registries=read("OPEN", parse_registries, ()),
+            open_per_hour=read("OPEN_PER_HOUR", partial(_count, most=_MOST_AN_HOUR), 120),
+            open_images=read("OPEN_IMAGES", partial(_count, most=_MOST_OPEN_IMAGES), 10_000),
+            trusted_proxies=read("TRUSTED_PROXIES", parse_peers, ()),
             cdn_purge=read("CDN_PURGE", parse_target, None),
             proxies=_proxies(environment),
             ca_bundle=_ca_bundle(environment),
@@ -146,12 +158,24 @@ class Settings:
             "hub_url": self.hub_url,
             "http_registries": ",".join(self.http_registries) or None,
             "registry_servers": ",".join(f"{host}={url}" for host, urls in servers for url in urls) or None,
+            **self._logged_of_open,
             "cdn_purge": cdn.url if isinstance(cdn, PurgeMethod) else cdn and "cloudflare",
             "proxies": ",".join(f"{kind}={without_login(url)}" for kind, url in self._proxy_urls.items()) or None,
             "no_proxy": self.proxies.get("no"),
             "ca_bundle": self.ca_bundle or None,
             "has_secret": bool(self.secret),
             "has_admin_token": bool(self.admin_token),
+        }
+
+    @property
+    def _logged_of_open(self) -> dict[str, object]:
+        if not self.open_registries:
+            return {}
+        return {
+            "open": ",".join(self.open_registries),
+            "open_per_hour": self.open_per_hour,
+            "open_images": self.open_images,
+            "trusted_proxies": ",".join(map(str, self.trusted_proxies)) or None,
         }
 
     @property
@@ -169,9 +193,16 @@ class Settings:
         return {kind: url for kind, url in self.proxies.items() if kind != "no"}
 
 
-def unknown_settings(environment: Mapping[str, str]) -> list[str]:
-    """Return the variables that are named like settings and are not: an operator may have mistyped them."""
-    return sorted(name for name in environment if name.startswith(_PREFIX) and name not in _KNOWN)
+def unknown_settings(environment: Mapping[str, str]) -> dict[str, str | None]:
+    """Return the variables that are named like settings and are not, each with the setting that was perhaps meant.
+
+    >>> unknown_settings({"MICROBADGER_IMAGE": "alpine", "MICROBADGER_COLOUR": "red"})
+    {'MICROBADGER_COLOUR': None, 'MICROBADGER_IMAGE': 'MICROBADGER_IMAGES'}
+    """
+    names = {name.removeprefix(_PREFIX): name for name in sorted((*_KNOWN, *_WITHOUT_PREFIX))}
+    unknown = sorted(name for name in environment if name.upper().startswith(_PREFIX) and name not in _KNOWN)
+    nearest = (get_close_matches(name.upper().removeprefix(_PREFIX), names, 1) for name in unknown)
+    return {name: names[found[0]] if found else None for name, found in zip(unknown, nearest, strict=True)}
 
 
 def _platform_url(environment: Mapping[str, str]) -> str:
@@ -185,7 +216,7 @@ def _platform_url(environment: Mapping[str, str]) -> str:
         ("FLY_APP_NAME", "https://{}.fly.dev"),
     ):
         if value := environment.get(name, "").strip():
-            return _parsed(name, pattern.format(value), _url)
+            return _parsed(name, pattern.format(value), parse_url)
     port = environment.get("PORT", "").strip()
     return f"http://localhost:{port if re.fullmatch('[0-9]{1,5}', port) else 8000}"
 
@@ -196,7 +227,7 @@ def _database_url(environment: Mapping[str, str], public_dir: Path) -> str:
         return ""
     url = make_url(_parsed("DATABASE_URL", text, database_address))
     if url.drivername == "sqlite" and Path(url.database or "").resolve().is_relative_to(public_dir.resolve()):
-        raise SettingsError("DATABASE_URL is invalid: the file must be outside of the public folder.")
+        raise SettingsError("Invalid DATABASE_URL: the file must be outside the public folder.")
     return url.render_as_string(hide_password=False)
 
 
@@ -254,13 +285,13 @@ def _bucket(environment: Mapping[str, str]) -> BucketAddress | None:
 
 def _key(text: str) -> str:
     if not text.isprintable():
-        raise ValueError("it must be printable text")
+        raise ValueError("must be printable text")
     return text
 
 
 def _region(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", text):
-        raise ValueError("it must be a region such as eu-central-1")
+        raise ValueError("must be a region such as eu-central-1")
     return text
 
 
@@ -287,31 +318,23 @@ def _parsed(name: str, text: str, parse: Callable[[str], T]) -> T:
     try:
         return parse(text)
     except ValueError as error:
-        raise SettingsError(f"{name} is invalid: {error}.") from None  # it can hold a password
+        raise SettingsError(f"Invalid {name}: {error}.") from None  # it can hold a password
 
 
 def _switch(text: str) -> bool:
     if text.lower() not in _SWITCHES:
-        raise ValueError("it must be 1 or 0")
+        raise ValueError("must be 1 or 0")
     return _SWITCHES[text.lower()]
 
 
 def _folder(text: str) -> Path:
     if "://" in text:
-        raise ValueError("it must be a folder")
+        raise ValueError("must be a folder")
     return Path(text)
 
 
-def _url(text: str) -> str:
-    if not _URL.fullmatch(text):
-        raise ValueError("it must be a URL such as https://badges.example.org")
-    if urlsplit(text).port == 0:  # one that is too large raises ValueError itself
-        raise ValueError("its port cannot be 0")
-    return text.rstrip("/")
-
-
 def _url_or_nothing(text: str) -> str:
-    return _url(text) if text else ""
+    return parse_url(text) if text else ""
 
 
 def _hours(text: str) -> timedelta:
@@ -320,59 +343,21 @@ def _hours(text: str) -> timedelta:
     except ValueError:
         hours = math.nan
     if not 0 < hours <= _LONGEST_HOURS:
-        raise ValueError(f"it must be a number of hours above 0 and up to {_LONGEST_HOURS}")
+        raise ValueError(f"must be a number of hours above 0 and up to {_LONGEST_HOURS}")
     return timedelta(hours=hours)
 
 
-def _count(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= _MOST_TAGS:
-        raise ValueError(f"it must be a whole number from 1 to {_MOST_TAGS}")
+def _count(text: str, most: int) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
+        raise ValueError(f"must be a whole number from 1 to {most}")
     return int(text)
-
-
-def _mirrors(text: str) -> dict[str, str]:
-    example = 'it must be a JSON object such as {"docker.io": "http://127.0.0.1:5000"}'
-    try:
-        mirrors = json.loads(text)
-    except ValueError:
-        raise ValueError(example) from None
-    if not isinstance(mirrors, dict) or not all(isinstance(url, str) for url in mirrors.values()):
-        raise ValueError(example)
-    return {_host(host): _url(url) for host, url in mirrors.items()}
-
-
-def _registry_servers(text: str) -> dict[str, tuple[str, ...]]:
-    """Return the URLs of the servers that each registry needs besides its own; one alone needs no list."""
-    try:
-        servers = json.loads(text)
-    except (ValueError, RecursionError):
-        servers = None
-    named = servers.items() if isinstance(servers, dict) else [("", None)]
-    lists = {host: urls if isinstance(urls, list) else [urls] for host, urls in named}
-    if not all(isinstance(url, str) for urls in lists.values() for url in urls):
-        raise ValueError('it must be a JSON object such as {"registry.example.org": ["https://auth.example.org"]}')
-    return {_host(host): tuple(map(_url, urls)) for host, urls in lists.items()}
-
-
-def _hosts(text: str) -> tuple[str, ...]:
-    return tuple(_host(word) for word in text.replace(",", " ").split())
-
-
-def _host(text: str) -> str:
-    try:
-        registry = Repository.parse(f"{text}/name").registry
-    except InvalidReference:
-        registry = ""
-    if not registry or (registry == DOCKER_HUB and not text.endswith(DOCKER_HUB)):
-        raise ValueError(f"{text!r} is not the host of a registry, such as registry.example.org:5000")
-    return registry
 
 
 def _secret(text: str) -> str:
     if not text.isprintable() or len(text) < _SHORTEST_SECRET:
-        raise ValueError(f"it must be printable text of at least {_SHORTEST_SECRET} characters")
+        raise ValueError(f"must be printable text of at least {_SHORTEST_SECRET} characters")
     if is_guessable(text):
-        raise ValueError("it can be guessed; take what `openssl rand -hex 32` prints")
+        raise ValueError("it can be guessed; use the output of `openssl rand -hex 32`")
     return text
 
 

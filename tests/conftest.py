@@ -1,5 +1,6 @@
 """What every test shares: the rule that a complete run skips nothing."""
 
+import os
 from collections.abc import Generator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from hypothesis import settings
 
 from tests.clocks import clock  # noqa: F401 - a fixture
 from tests.databases import database_server  # noqa: F401 - a fixture
+from tests.memory import folder_in_memory
 from tests.object_stores import ceph_store, moto_store  # noqa: F401 - fixtures
 from tests.postgresql import own_postgresql_server, postgresql_server  # noqa: F401 - fixtures
 from tests.real_registry import image_maker, real_registry  # noqa: F401 - fixtures
@@ -16,6 +18,10 @@ from tests.real_tools import buildah, helm, sigstore, syft  # noqa: F401 - fixtu
 # No test may fail because the machine is busy.
 settings.register_profile("without deadlines", deadline=None)
 settings.load_profile("without deadlines")
+
+# Where pytest makes the folders of tests, unless the environment names another place.
+if folder := folder_in_memory():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(folder))
 
 _WHOLE_SERVICES = Path(__file__).parent
 

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from tests.child_processes import ENDS_WITH_US, children_of
+from tests.memory import folder_in_memory
 from tests.real_registry import free_port, wait_until
 
 INSTALL = "apt-get install --no-install-recommends postgresql"
@@ -148,7 +149,7 @@ def own_postgresql_server() -> Iterator[PostgresqlServer]:
 @contextmanager
 def running_postgresql() -> Iterator[PostgresqlServer]:
     """Run a server with a data folder that its account can enter; the folders of pytest are closed to others."""
-    folder = Path(tempfile.mkdtemp(prefix="microbadger-postgresql-"))
+    folder = Path(tempfile.mkdtemp(prefix="microbadger-postgresql-", dir=folder_in_memory()))
     try:
         user, group = _account()
         if user is not None and group is not None:

@@ -55,10 +55,10 @@ def test_a_bucket_of_aws_can_be_opened_by_the_role_of_the_machine() -> None:
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
-        ({"AWS_ENDPOINT_URL": "mañana"}, "AWS_ENDPOINT_URL is invalid: it must be a URL"),
-        ({"AWS_ENDPOINT_URL_S3": "http://user:password@a.test"}, "AWS_ENDPOINT_URL_S3 is invalid: it must be a URL"),
-        ({"AWS_REGION": "eu central"}, "AWS_REGION is invalid: it must be a region such as eu-central-1"),
-        ({"AWS_DEFAULT_REGION": "../"}, "AWS_DEFAULT_REGION is invalid: it must be a region such as eu-central-1"),
+        ({"AWS_ENDPOINT_URL": "mañana"}, "Invalid AWS_ENDPOINT_URL: must be a URL"),
+        ({"AWS_ENDPOINT_URL_S3": "http://user:password@a.test"}, "Invalid AWS_ENDPOINT_URL_S3: must be a URL"),
+        ({"AWS_REGION": "eu central"}, "Invalid AWS_REGION: must be a region such as eu-central-1"),
+        ({"AWS_DEFAULT_REGION": "../"}, "Invalid AWS_DEFAULT_REGION: must be a region such as eu-central-1"),
         ({"AWS_SECRET_ACCESS_KEY": ""}, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, both of them"),
         ({"AWS_ACCESS_KEY_ID": " "}, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, both of them"),
         (
@@ -88,7 +88,7 @@ def _keys() -> dict[str, str]:
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("s3://badges", "PUBLIC_DIR is invalid: a bucket needs obstore; install it with: pip install obstore."),
+        ("s3://badges", "PUBLIC_DIR: a bucket needs obstore; install it with: pip install obstore."),
         ("public", ""),
     ],
 )
@@ -114,7 +114,7 @@ def test_obstore_is_needed_for_nothing_but_a_bucket(tmp_path: Path, url: str, se
     "url", ["s3://badges/x\ny", "s3://badges/x\ry", "s3://bad\tges/x", "s3://badges/\x00", "s3\n://x/y"]
 )
 def test_a_bucket_with_a_control_character_is_refused(url: str) -> None:
-    with pytest.raises(SettingsError, match="MICROBADGER_PUBLIC_DIR is invalid: it must be a folder, or a bucket"):
+    with pytest.raises(SettingsError, match="Invalid MICROBADGER_PUBLIC_DIR: must be a folder, or a bucket"):
         read(url)
 
 
@@ -122,7 +122,7 @@ def test_a_bucket_with_a_control_character_is_refused(url: str) -> None:
 def test_a_key_with_a_control_character_is_refused_and_not_shown(variable: str) -> None:
     with pytest.raises(SettingsError) as refused:
         read(**{variable: "hunter\n2"})
-    assert refused.value.message == f"{variable} is invalid: it must be printable text."
+    assert refused.value.message == f"Invalid {variable}: must be printable text."
 
 
 def test_no_key_of_a_bucket_is_in_the_text_of_the_settings() -> None:

@@ -109,7 +109,7 @@ def test_a_tracked_image_is_checked_and_published_at_once(operator: Operator) ->
 
     assert (result.exit_code, result.output.splitlines()) == (
         0,
-        [f"{operator.name}: tracked", f"{operator.name}: 1 tags, new=0 changed=0 deleted=0 base_moved=0"],
+        [f"{operator.name}: tracked", f"{operator.name}: 1 tag, no changes"],
     )
     assert operator.file(f"badges/image/{operator.name}.svg").exists()
     assert operator.name in operator.file("index.html").read_text()
@@ -122,7 +122,7 @@ def test_an_image_that_cannot_be_read_stays_tracked_and_fails_the_command(operat
     assert result.exit_code == 1
     assert f"{operator.missing}: failed: {operator.fake.host} has no list of tags of team/missing" in result.output
     assert result.output.endswith("Error: 1 of 2 images could not be read; they stay tracked.\n")
-    assert operator.state(operator.missing).startswith("not found in the registry  ")
+    assert operator.state(operator.missing).startswith("not found in registry  ")
 
 
 def test_the_first_check_can_be_left_to_the_service(operator: Operator) -> None:
@@ -136,14 +136,14 @@ def test_the_first_check_can_be_left_to_the_service(operator: Operator) -> None:
 def test_an_image_that_is_tracked_again_is_said_to_be(operator: Operator) -> None:
     operator.write_list(f"{operator.name}\n")
 
-    assert operator.types("track", "--no-wait", operator.name).output == f"{operator.name}: was tracked before\n"
+    assert operator.types("track", "--no-wait", operator.name).output == f"{operator.name}: already tracked\n"
     assert operator.types("track", "--no-wait", f"{operator.name}:1.0").output == f"{operator.name}: tracked\n"
 
 
 def test_an_image_named_twice_is_checked_once(operator: Operator) -> None:
     result = operator.types("track", f"{operator.name}:1.0", f"{operator.name}:2.0")
 
-    assert result.output.count("1 tags") == 1
+    assert result.output.count("1 tag, ") == 1
 
 
 def test_a_tag_that_is_named_is_kept_whatever_the_limit(operator: Operator) -> None:
@@ -174,7 +174,7 @@ def test_only_images_that_are_due_are_checked(operator: Operator) -> None:
 
     assert operator.types("refresh").output == ""
     assert operator.types("refresh", operator.name).output == (
-        f"{operator.name}: 1 tags, new=0 changed=0 deleted=0 base_moved=0\n"
+        f"{operator.name}: 1 tag, no changes\n"
     )
 
 
@@ -185,11 +185,11 @@ def test_a_refresh_that_fails_says_why_and_exits_non_zero(operator: Operator) ->
 
     assert result.exit_code == 1
     assert f"{operator.missing}: failed: " in result.output
-    assert f"{operator.name}: 1 tags" in result.output
+    assert f"{operator.name}: 1 tag, " in result.output
     assert result.output.endswith("Error: 1 of 2 images could not be checked.\n")
 
 
-@pytest.mark.parametrize("command", [["refresh"], ["untrack"], ["webhook"], ["notifications", "add"]], ids=" ".join)
+@pytest.mark.parametrize("command", [["refresh"], ["webhook"], ["notifications", "add"]], ids=" ".join)
 def test_an_image_that_is_not_tracked_is_refused_with_the_ways_to_track_it(
     operator: Operator, command: list[str]
 ) -> None:
@@ -218,6 +218,25 @@ def test_an_invalid_name_is_explained(operator: Operator, arguments: list[str]) 
     assert arguments[-1] in result.output
 
 
+@pytest.mark.parametrize(
+    ("command", "advice"),
+    [
+        (["refresh", "example/web:1.0"], "a refresh checks all tags, so write example/web."),
+        (
+            ["webhook", "example/web:1.0"],
+            "an image has one webhook, so write example/web, and post to its URL with ?tag=1.0.",
+        ),
+        (["notifications", "add", "example/web:1.0", "https://hooks.test/"], "write example/web and --tag 1.0."),
+    ],
+    ids=str,
+)
+def test_where_a_tag_has_no_place_the_right_one_is_named(operator: Operator, command: list[str], advice: str) -> None:
+    result = operator.types(*command)
+
+    assert result.exit_code == 2
+    assert result.output.endswith(f"'example/web:1.0' has a tag: {advice}\n")
+
+
 @pytest.mark.parametrize("odd", ["\ufeff", "\u200b"])
 def test_invisible_characters_in_a_name_are_ignored(operator: Operator, odd: str) -> None:
     result = operator.types("track", "--no-wait", f"{odd}example/m{odd}ine")
@@ -231,7 +250,7 @@ def test_an_unreadable_line_is_reported_and_leaves_the_others_alone(operator: Op
     result = operator.types("refresh")
 
     assert "images.txt line 2" in result.stderr
-    assert f"{operator.name}: 1 tags" in result.stdout
+    assert f"{operator.name}: 1 tag, " in result.stdout
 
 
 # untrack, and what the list of the operator no longer names
@@ -243,9 +262,58 @@ def test_an_untracked_image_goes_with_all_its_files(operator: Operator) -> None:
     result = operator.types("untrack", operator.name)
 
     assert (result.exit_code, result.output) == (0, f"{operator.name}: no longer tracked\n")
-    assert not list(operator.settings.public_dir.rglob("*web*"))
+    assert not list(operator.settings.public_dir.rglob("team/web*"))
     assert operator.name not in operator.file("index.html").read_text()
     assert operator.types("images").output == ""
+
+
+def test_an_image_that_is_not_tracked_cannot_be_untracked(operator: Operator) -> None:
+    operator.types("track", "--no-wait", operator.name)
+
+    result = operator.types("untrack", operator.name, "library/unknown")
+
+    assert (result.exit_code, result.output) == (1, "Error: unknown is not tracked: see flask images.\n")
+    assert operator.name in operator.types("images").output
+
+
+def test_a_tag_alone_is_untracked_with_its_files_and_the_image_stays(operator: Operator) -> None:
+    operator.settings = replace(operator.settings, max_tags=1)
+    operator.fake.push("team/web", "2.0", image(layers=[1, 2]))
+    operator.types("track", f"{operator.name}:1.0")
+    badges = [operator.file(f"badges/image/{operator.name}:{tag}.svg") for tag in ("1.0", "2.0")]
+    before = [badge.exists() for badge in badges]
+
+    result = operator.types("untrack", f"{operator.name}:1.0")
+
+    assert (result.exit_code, result.output.splitlines()[0]) == (
+        0,
+        f"{operator.name}:1.0: no longer kept; {operator.name} stays tracked",
+    )
+    assert (before, [badge.exists() for badge in badges]) == ([True, False], [False, True])
+    assert operator.state() == "current  checked TIME  next TIME"
+
+
+def test_a_tag_is_untracked_while_the_registry_cannot_be_reached(operator: Operator) -> None:
+    operator.types("track", f"{operator.name}:1.0")
+    operator.fake.always("/v2/", lambda _: Response("mañana", 500))
+
+    result = operator.types("untrack", f"{operator.name}:1.0")
+
+    assert (result.exit_code, result.stderr) == (1, "Error: 1 of 1 images could not be checked.\n")
+    assert operator.types("untrack", f"{operator.name}:1.0").output == (
+        f"Error: {operator.name}:1.0 is not a tag that is kept by name; the newest tags are kept anyway.\n"
+    )
+
+
+def test_a_tag_that_the_operator_lists_is_untracked_there(operator: Operator) -> None:
+    operator.write_list(f"{operator.name}:1.0\n")
+
+    result = operator.types("untrack", f"{operator.name}:1.0")
+
+    assert (result.exit_code, result.output) == (
+        1,
+        f"Error: {operator.name}:1.0 is listed in data/images.txt: remove it there.\n",
+    )
 
 
 @pytest.mark.parametrize("place", ["data/images.txt", "MICROBADGER_IMAGES"])
@@ -259,7 +327,7 @@ def test_an_image_that_the_operator_lists_is_untracked_there(operator: Operator,
     result = operator.types("untrack", operator.name)
 
     assert result.exit_code == 1
-    assert result.output == f"Error: {operator.name} is listed in {place}: take it out there.\n"
+    assert result.output == f"Error: {operator.name} is listed in {place}: remove it there.\n"
     assert operator.file(f"badges/image/{operator.name}.svg").exists()
 
 
@@ -270,7 +338,7 @@ def test_a_line_taken_out_of_the_list_takes_the_files_of_the_image_along(operato
 
     operator.types("refresh")
 
-    assert not list(operator.settings.public_dir.rglob("*web*"))
+    assert not list(operator.settings.public_dir.rglob("team/web*"))
 
 
 def test_an_emptied_list_takes_nothing_away_and_is_left_as_it_is(operator: Operator) -> None:
@@ -319,7 +387,7 @@ def test_an_emptied_public_folder_is_filled_again_without_a_request_to_a_registr
     result = operator.types("publish")
 
     assert result.exit_code == 0
-    assert re.fullmatch(r"1 images: \d+ files were missing, out of date or of no more use\.\n", result.output)
+    assert re.fullmatch(r"1 image: \d+ files written or removed\.\n", result.output)
     assert {path: path.read_bytes() for path in files_in(operator.settings.public_dir)} == before
     assert operator.fake.requests == []
 
@@ -330,7 +398,7 @@ def test_publishing_again_writes_no_file_that_is_current(operator: Operator) -> 
 
     result = operator.types("publish")
 
-    assert result.output == "1 images: 0 files were missing, out of date or of no more use.\n"
+    assert result.output == "1 image: 0 files written or removed.\n"
     assert files_in(operator.settings.public_dir) == before
 
 
@@ -355,7 +423,7 @@ def test_a_file_that_cannot_be_written_does_not_keep_other_images_from_being_pub
 
     result = operator.types("publish")
 
-    assert (result.exit_code, result.stderr.splitlines()[-1]) == (1, "Error: 1 images could not be published.")
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (1, "Error: 1 image could not be published.")
     assert f"{operator.fake.host}/team/app: failed: " in result.stderr
     assert operator.file(f"badges/image/{operator.name}.svg").exists()
 
@@ -368,7 +436,7 @@ def test_the_list_says_how_images_stand(operator: Operator) -> None:
 
     assert operator.state() == "current  checked TIME  next TIME"
     assert operator.state(operator.missing) == (
-        "not found in the registry  checked TIME  next TIME  failing since TIME: "
+        "not found in registry  checked TIME  next TIME  failing since TIME: "
         f"{operator.fake.host} has no list of tags of team/missing (NAME_UNKNOWN)"
     )
 
@@ -407,11 +475,36 @@ def test_a_static_site_has_no_webhook(operator: Operator) -> None:
     [("markdown", "[![alpine image]("), ("html", "<a "), ("restructuredtext", ".. image::"), ("asciidoc", "image:")],
 )
 def test_the_markup_of_badges_is_printed(operator: Operator, format_: str, start: str) -> None:
-    output = operator.types("badges", "alpine", "--format", format_).output
+    output = operator.types("badges", "alpine", "--format", format_).stdout
 
     assert output.startswith(start)
     assert "https://badges.test/badges/version/alpine.svg" in output
     assert "https://badges.test/images/alpine" in output
+
+
+def test_badges_of_an_image_that_is_not_tracked_are_printed_with_a_warning(operator: Operator) -> None:
+    untracked = operator.types("badges", "library/alpine")
+    operator.types("track", "--no-wait", "alpine")
+    tracked = operator.types("badges", "library/alpine")
+
+    warning = "alpine is not tracked: its badges say 'not found' until you run flask track alpine.\n"
+    assert (untracked.exit_code, untracked.stderr, tracked.stderr) == (0, warning, "")
+    assert untracked.stdout == tracked.stdout
+
+
+def test_badges_of_a_tag_can_be_asked_for_by_its_name(operator: Operator) -> None:
+    named = operator.types("badges", "alpine:3.20").stdout
+
+    assert "https://badges.test/badges/version/alpine:3.20.svg" in named
+    assert named == operator.types("badges", "alpine", "--tag", "3.20").stdout
+    assert operator.types("badges", "alpine:3.20", "--tag", "3.20").stdout == named
+
+
+def test_badges_of_two_tags_at_once_are_refused(operator: Operator) -> None:
+    result = operator.types("badges", "alpine:3.20", "--tag", "edge")
+
+    assert result.exit_code == 2
+    assert result.output.endswith("Error: The name and --tag are about different tags: 3.20 and edge.\n")
 
 
 @pytest.mark.parametrize("tag", ["", "a b", "-1", "../x", "1.0)](https://evil.test)", "1.0\n", "mañana", "x" * 129])
@@ -421,6 +514,37 @@ def test_no_markup_is_printed_for_what_is_not_a_tag(operator: Operator, tag: str
     assert result.exit_code == 2
     assert result.output.endswith(f"{tag!r} is not a tag.\n")
     assert "badges.test" not in result.output
+
+
+# names
+
+
+def test_every_command_calls_an_official_image_as_the_site_does(operator: Operator, tmp_path: Path) -> None:
+    operator.settings = replace(operator.settings, hub_url="")
+    operator.fake.push("library/alpine", "3.20", image())
+    readme = tmp_path / "README.md"
+    readme.write_text("https://images.microbadger.com/badges/image/library/busybox.svg\n")
+    commands = [
+        ["track", "library/alpine:3.20"],
+        ["track", "library/alpine"],
+        ["images"],
+        ["refresh", "library/alpine"],
+        ["refresh", "library/nginx"],
+        ["webhook", "library/alpine"],
+        ["notifications", "add", "library/alpine", "https://hooks.test/"],
+        ["notifications", "list"],
+        ["untrack", "library/alpine:edge"],
+        ["untrack", "library/alpine:3.20"],
+        ["untrack", "library/alpine"],
+        ["badges", "library/alpine"],
+        ["revive", "--dry-run", str(readme)],
+    ]
+
+    outputs = {" ".join(command): operator.types(*command).output for command in commands}
+
+    printed = {command: output.replace("library/busybox.svg", "") for command, output in outputs.items()}
+    assert [command for command, output in printed.items() if "library/" in output] == []
+    assert printed["images"].startswith("alpine  current  ")
 
 
 # What is in the way
@@ -439,7 +563,7 @@ def test_a_command_with_other_settings_than_a_running_service_is_refused(
         result = operator.types(*command)
 
     assert result.exit_code == 1
-    assert result.output.startswith("Error: A service runs with this database and other settings (PORT, ")
+    assert result.output.startswith("Error: A service uses this database with other settings (PORT, ")
 
 
 @pytest.mark.parametrize("setting", OTHER_SETTINGS)
@@ -512,7 +636,7 @@ def test_a_store_is_copied_only_to_an_empty_one_without_a_service(operator: Oper
     operator.types("track", "--no-wait", operator.name)
     full = operator.types("copy-store", f"sqlite:///{tmp_path}/other.db")
 
-    assert running.output == "Error: A service runs with the database to copy to: stop it first.\n"
+    assert running.output == "Error: A service uses the database to copy to: stop it first.\n"
     assert full.output == "Error: The database to copy to is not empty: its table checks has rows.\n"
     assert (running.exit_code, full.exit_code) == (1, 1)
 
@@ -522,9 +646,9 @@ def test_a_store_is_copied_only_to_an_empty_one_without_a_service(operator: Oper
     [
         ("nowhere.db", "There is no file nowhere.db."),
         ("sqlite:////nowhere/x.db", "There is no file /nowhere/x.db."),
-        ("mysql://host/db", "it must be a URL such as postgresql://"),
+        ("mysql://host/db", "must be a URL such as postgresql://"),
         ("postgres://badger:hunter2@127.0.0.1:1/x", "The database 127.0.0.1/x cannot be used: "),
-        ("README.md", "README.md cannot be used: it is damaged, or no database."),
+        ("README.md", "README.md cannot be used: it is damaged, or not a database."),
     ],
 )
 def test_a_store_is_copied_only_from_one_that_there_is(operator: Operator, source: str, reason: str) -> None:
@@ -544,7 +668,7 @@ def test_a_store_is_not_copied_while_a_service_runs_with_it(operator: Operator, 
         refused = operator.types("copy-store", str(file))
     copied = operator.types("copy-store", str(file))
 
-    assert refused.output == "Error: A service runs with the database to copy from: stop it first.\n"
+    assert refused.output == "Error: A service uses the database to copy from: stop it first.\n"
     assert (refused.exit_code, copied.exit_code) == (1, 0)
 
 
@@ -608,23 +732,30 @@ def test_an_invalid_setting_is_one_sentence(tmp_path: Path, name: str, value: st
     done = RunningService(tmp_path / "service", **{name: value}).command("images")
 
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert f"MICROBADGER_{name} is invalid: " in done.stderr
+    assert f"Invalid MICROBADGER_{name}: " in done.stderr
 
 
-def test_an_unknown_setting_is_a_warning(tmp_path: Path) -> None:
-    done = RunningService(tmp_path / "service", refresh_hour="6").command("images")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("refresh_hour", "_REFRESH_HOUR is not a setting; did you mean MICROBADGER_REFRESH_HOURS?"),
+        ("colour", "_COLOUR is not a setting: see microbadger/site/guide/settings.md."),
+    ],
+)
+def test_an_unknown_setting_is_a_warning(tmp_path: Path, name: str, said: str) -> None:
+    done = RunningService(tmp_path / "service", **{name: "6"}).command("images")
 
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == (
-        "MICROBADGER_REFRESH_HOUR is not a setting of MicroBadger: see the table of settings in README.md.\n"
-    )
+    assert done.stderr == f"MICROBADGER{said}\n"
 
 
 def test_the_log_of_the_service_names_an_unknown_setting_once(tmp_path: Path) -> None:
     with RunningService(tmp_path / "service", refresh_hour="6") as service:
         warnings = [line for line in service.log.read_text().splitlines() if "event=unknown_setting" in line]
 
-    assert [line.partition("event=")[2] for line in warnings] == ["unknown_setting name=MICROBADGER_REFRESH_HOUR"]
+    assert [line.partition("event=")[2] for line in warnings] == [
+        "unknown_setting name=MICROBADGER_REFRESH_HOUR nearest=MICROBADGER_REFRESH_HOURS"
+    ]
 
 
 def test_a_static_site_is_not_served(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_the_images_are_tracked_and_read_if_that_is_asked_for(operator: Operator
     result = operator.types("--track", operator.write("README.md", OLD))
 
     assert result.exit_code == 0
-    assert result.output.endswith("example/web: tracked\nexample/web: 1 tags, new=0 changed=0 deleted=0 base_moved=0\n")
+    assert result.output.endswith("example/web: tracked\nexample/web: 1 tag, no changes\n")
     assert operator.tracked == ["example/web"]
     assert (operator.settings.public_dir / "badges/image/example/web.svg").exists()
 
@@ -310,13 +310,25 @@ def test_an_address_without_successor_is_named_with_its_line(operator: Operator)
     )
 
 
+def test_of_a_template_the_host_is_replaced_and_it_is_named_with_its_line(operator: Operator) -> None:
+    file = operator.write("README.md", "\n![](https://images.microbadger.com/badges/image/$ORG/$NAME.svg)\n")
+
+    result = operator.types(file)
+
+    assert file.read_text() == "\n![](https://b.test/badges/image/$ORG/$NAME.svg)\n"
+    assert (
+        "Addresses with placeholders, of which only the host was replaced:\n"
+        f"  {file}:2: https://images.microbadger.com/badges/image/$ORG/$NAME.svg\n" in result.output
+    )
+
+
 def test_badges_of_services_that_work_are_replaced_only_if_that_is_asked_for(operator: Operator) -> None:
     file = operator.write("README.md", "https://img.shields.io/docker/v/example/web?sort=semver")
 
     kept = operator.types(file)
     replaced = operator.types("--foreign", file)
 
-    assert "1 address of services that still work stay: --foreign replaces them.\n" in kept.output
+    assert "Kept 1 address of services that still work: use --foreign to replace them.\n" in kept.output
     assert file.read_text() == "https://b.test/badges/version/example/web.svg?sort=semver"
     assert "--foreign" not in replaced.output
 
@@ -329,7 +341,7 @@ def test_on_a_full_disk_the_command_fails_with_a_sentence_and_the_file_stays(ope
         result = operator.types(operator.project)
 
         assert result.exit_code == 1
-        assert f"These could not be read or changed:\n  {file}: No space left on device\n" in result.output
+        assert f"Files that could not be read or changed:\n  {file}: No space left on device\n" in result.output
         assert result.output.endswith("Error: 1 file could not be changed.\n")
         assert file.read_text().rstrip() == OLD
         assert {each.name for each in operator.project.iterdir()} == {"README.md", "full"}

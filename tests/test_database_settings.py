@@ -10,7 +10,7 @@ from tests.postgresql import PostgresqlServer
 
 LOGIN = "postgres://user:hunter2@"
 AT_SIGNS = "it holds the character @ twice: write the one of a user name or a password as %40"
-EXAMPLES = "it must be a URL such as postgresql://user:password@host/database"
+EXAMPLES = "must be a URL such as postgresql://user:password@host/database"
 HOST = "its host is not a name that can be looked up"
 PORT = "its port must be a number from 1 to 65535"
 
@@ -81,7 +81,7 @@ def test_an_option_of_libpq_is_taken(option: str) -> None:
         (f"{LOGIN}h:0/d", PORT),
         (f"{LOGIN}h1:1,h2:99999/d", PORT),
         (f"{LOGIN}/d?host=h&port=x", PORT),
-        (f"{LOGIN}/d?host=h1,h2,h3&port=1,2", "it has another number of ports than of hosts"),
+        (f"{LOGIN}/d?host=h1,h2,h3&port=1,2", "its numbers of ports and hosts differ"),
         (f"{LOGIN}{'h' * 64}/d", HOST),
         (f"{LOGIN}h..example/d", HOST),
         (f"{LOGIN}h1,{'h' * 64}/d", HOST),
@@ -99,7 +99,7 @@ def test_an_option_of_libpq_is_taken(option: str) -> None:
 def test_an_address_that_cannot_work_is_refused_without_the_password(url: str, reason: str) -> None:
     with pytest.raises(SettingsError) as refused:
         read(url)
-    assert refused.value.message.startswith(f"DATABASE_URL is invalid: {reason}")
+    assert refused.value.message.startswith(f"Invalid DATABASE_URL: {reason}")
     assert "hunter" not in refused.value.message
     assert refused.value.message.count("\n") == 0
 

@@ -1,4 +1,4 @@
-"""The ways to deploy that the README describes, each tried with its commands and files as they are written there."""
+"""The ways to deploy that the guide describes, each tried with its commands and files as they are written there."""
 
 import json
 import os
@@ -28,7 +28,7 @@ from app import create_app
 from microbadger.settings import Settings
 from tests.fakes.registry import FakeRegistry, image
 from tests.postgresql import PostgresqlServer
-from tests.readme import ROOT, block, section
+from tests.readme import GUIDE, README, ROOT
 from tests.real_registry import free_port, wait_until
 from tests.running_service import COMMAND_SECONDS, START_SECONDS, STOP_SECONDS, badge_text
 
@@ -47,7 +47,7 @@ def fake() -> Iterator[FakeRegistry]:
 
 
 def check_out(folder: Path, images: str = "") -> Path:
-    """Return a folder with what a clean checkout holds, its list of images edited, and what the README installs."""
+    """Return a folder with what a clean checkout holds, its list of images edited, and what it installs."""
     for name in ("app.py", "Procfile", "README.md", "requirements.txt", ".gitignore"):
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder)
@@ -118,9 +118,9 @@ class Started:
 
 @contextmanager
 def started(folder: Path, *prefix: str, **settings: str) -> Iterator[Started]:
-    """Run the service in a folder as the README starts it the way a platform does, while the block runs."""
+    """Run the service in a folder as the guide starts it the way a platform does, while the block runs."""
     port = free_port()
-    command = block("On a PaaS", holding="PORT=5001").replace("PORT=5001", f"PORT={port}")
+    command = GUIDE["paas"].block(holding="PORT=5001").replace("PORT=5001", f"PORT={port}")
     log = folder.parent / f"{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -155,7 +155,7 @@ def test_without_an_address_from_the_platform_links_lead_to_its_port(tmp_path: P
     with started(check_out(tmp_path / "app", name)) as service:
         url = service.wait_for_image(name)["WebhookURL"]
 
-    told = re.findall(r"links lead to `(.*)`", section("On a PaaS"))
+    told = re.findall(r"links lead to `(.*)`", GUIDE["paas"].text)
     assert told == ["http://localhost:5001"]
     assert url.startswith(f"http://localhost:{urlsplit(service.url).port}/")
 
@@ -186,7 +186,7 @@ def test_without_a_secret_an_emptied_disk_changes_webhook_urls(tmp_path: Path) -
 
 def test_the_command_for_a_secret_prints_one_that_is_accepted(tmp_path: Path) -> None:
     folder = check_out(tmp_path / "app")
-    secret = run(folder, block("On a PaaS", holding="secrets")).stdout.strip()
+    secret = run(folder, GUIDE["paas"].block(holding="secrets")).stdout.strip()
 
     assert len(secret) >= 43
     assert run(folder, ".venv/bin/flask webhook", secret=secret).returncode == 0
@@ -280,7 +280,7 @@ def test_a_store_moves_from_a_file_to_postgresql_and_back(
         track(folder, name, base_url=BASE_URL)
         published = what_is_published(service, name)
 
-    there = block("With PostgreSQL", holding="copy-store").strip()
+    there = GUIDE["postgresql"].block(holding="copy-store").strip()
     copied = run(folder, re.sub(r"postgres://\S+", f"'{url}'", there), base_url=BASE_URL)
     assert (copied.returncode, copied.stderr) == (0, "")
     assert "tracked_images: 1" in copied.stdout.splitlines()
@@ -304,7 +304,7 @@ def test_a_backup_made_beside_the_service_brings_everything_back(tmp_path: Path,
         track(before, name, base_url=BASE_URL)
         url = service.wait_for_image(name)["WebhookURL"]
         added = run(before, f".venv/bin/flask notifications add {name} https://hooks.example.org/x", base_url=BASE_URL)
-        done = run(before, block("With a disk that stays", holding="backup"))
+        done = run(before, GUIDE["disk"].block(holding="backup"))
         assert done.returncode == 0, done.stderr
     fake.requests.clear()
 
@@ -318,7 +318,7 @@ def test_a_backup_made_beside_the_service_brings_everything_back(tmp_path: Path,
 
 
 def test_the_unit_starts_it_as_the_procfile_does() -> None:
-    unit = block("With a disk that stays", "ini")
+    unit = GUIDE["systemd"].block("ini")
     (command,) = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
 
     assert command == (ROOT / "Procfile").read_text().strip().replace("web: ", "/srv/microbadger/.venv/bin/")
@@ -326,7 +326,7 @@ def test_the_unit_starts_it_as_the_procfile_does() -> None:
 
 
 def test_start_and_static_hosting_install_the_same_way() -> None:
-    install = block("Start", holding="pip install").split(" && .venv/bin/gunicorn")[0]
+    install = README.section("Start").block(holding="pip install").split(" && .venv/bin/gunicorn")[0]
 
     assert install in [step.get("run") for step in steps()]
 
@@ -352,7 +352,7 @@ def test_cron_publishes_what_a_web_server_shows(tmp_path: Path, fake: FakeRegist
     name = f"{fake.host}/team/web"
     folder = check_out(tmp_path / "app", name)
     fake.push("team/web", "0.9", image(layers=[1, 2]))
-    line = block("Static files, without a service", holding="flask refresh")
+    line = GUIDE["static"].block(holding="flask refresh")
     command = line.split(maxsplit=5)[5].replace("/srv/microbadger", str(folder))
 
     done = run(folder, command)
@@ -367,7 +367,7 @@ def test_cron_publishes_what_a_web_server_shows(tmp_path: Path, fake: FakeRegist
 
 def workflow() -> dict[Any, Any]:
     """Return the workflow; its key ``on`` is read as true, which it means in YAML 1.1."""
-    document: dict[Any, Any] = yaml.safe_load(block("Static files, without a service", "yaml"))
+    document: dict[Any, Any] = yaml.safe_load(GUIDE["static"].block("yaml"))
     return document
 
 
@@ -490,7 +490,7 @@ def test_a_scheduled_job_publishes_without_a_service(actions: Actions, fake: Fak
 
 
 def test_a_ci_job_sends_what_the_workflow_listens_for() -> None:
-    command = block("Static files, without a service", holding="curl")
+    command = GUIDE["static"].block(holding="curl")
     posted = json.loads(shlex.split(command.replace("\\\n", ""))[-1])
 
     assert [posted["event_type"]] == workflow()[True]["repository_dispatch"]["types"]

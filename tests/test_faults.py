@@ -13,7 +13,7 @@ import requests
 from sqlalchemy import text
 from werkzeug.wrappers import Response
 
-from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.http.client import Limits, Network
 from microbadger.image.reference import Repository
 from microbadger.registry.client import Registry
@@ -218,7 +218,7 @@ def test_a_limit_from_before_the_clock_was_set_back_holds_up_nothing(bench: Benc
     bench.fake.push("team/web", "latest", image())
     bench.fake.then("/tags/", Response(status=429, headers={"Retry-After": "3600"}))
     assert "fewer requests" in (bench.refresh() or "")
-    assert "left alone" in (bench.refresh() or "")
+    assert "is paused" in (bench.refresh() or "")
 
     bench.time -= timedelta(days=4000)
 

@@ -11,7 +11,10 @@ WINGS = (
     *("logs", "image", "store", "http", "registry", "badges", "webhooks"),
     *("site", "notifications", "cdn", "freshness", "web"),
 )
-AT_THE_ROOT = {"__init__", "settings", "cli", "cli_revive", "gunicorn_log", "gunicorn_worker"}
+AT_THE_ROOT = {
+    *("__init__", "settings", "cli", "cli_notifications", "cli_revive", "cli_tools"),
+    *("gunicorn_log", "gunicorn_worker"),
+}
 PURE = ("image", "badges", "webhooks")
 IMPURE = {"requests", "urllib3", "flask", "apscheduler", "sqlalchemy", "os", "pathlib", "time", "socket", "threading"}
 

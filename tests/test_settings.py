@@ -5,6 +5,7 @@ import hashlib
 import sys
 from contextlib import suppress
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 
 import certifi
@@ -19,10 +20,12 @@ from microbadger.store.database import Database
 
 VARIABLES = [
     "IMAGES", "DATA_DIR", "PUBLIC_DIR", "BASE_URL", "HOOK_URL", "SECRET", "ADMIN_TOKEN", "REFRESH_HOURS", "MAX_TAGS",
-    "STATIC", "MIRRORS", "HUB_URL", "HTTP_REGISTRIES", "REGISTRY_SERVERS", "CDN_PURGE",
+    "STATIC", "MIRRORS", "HUB_URL", "HTTP_REGISTRIES", "REGISTRY_SERVERS", "CDN_PURGE", "OPEN", "OPEN_PER_HOUR",
+    "OPEN_IMAGES", "TRUSTED_PROXIES",
 ]  # fmt: skip
 
 ZONE = "0123456789abcdef0123456789abcdef"
+PEERS = tuple(map(ip_network, ("127.0.0.1", "10.0.0.0/8", "::1")))
 
 # variable, value, field, what it means
 GOOD = [
@@ -56,16 +59,23 @@ GOOD = [
         "registry_servers",
         {"docker.io": (), "a.test:5000": ("http://10.0.0.1:81", "https://b.test/token")},
     ),
+    ("OPEN", "docker.io, ghcr.io localhost:5000", "open_registries", ("docker.io", "ghcr.io", "localhost:5000")),
+    ("OPEN_PER_HOUR", "1", "open_per_hour", 1),
+    ("OPEN_PER_HOUR", "100000", "open_per_hour", 100_000),
+    ("OPEN_IMAGES", "1000000", "open_images", 1_000_000),
+    ("TRUSTED_PROXIES", "127.0.0.1 10.1.2.3/8,::1", "trusted_proxies", PEERS),
+    ("TRUSTED_PROXIES", "unix", "trusted_proxies", ("unix",)),
     ("CDN_PURGE", "http://10.0.0.7:6081/", "cdn_purge", PurgeMethod("http://10.0.0.7:6081")),
     ("CDN_PURGE", f"cloudflare:{ZONE}:t0ken", "cdn_purge", Cloudflare(ZONE, "t0ken")),
 ]
 
-NO_URL = "it must be a URL such as https://badges.example.org"
-NO_HOURS = "it must be a number of hours above 0 and up to 8784"
-NO_COUNT = "it must be a whole number from 1 to 10000"
-NO_SECRET = "it must be printable text of at least 16 characters"
-NO_SERVERS = 'it must be a JSON object such as {"registry.example.org": ["https://auth.example.org"]}'
-NO_MIRRORS = 'it must be a JSON object such as {"docker.io": "http://127.0.0.1:5000"}'
+NO_URL = "must be a URL such as https://badges.example.org"
+NO_HOURS = "must be a number of hours above 0 and up to 8784"
+NO_COUNT = "must be a whole number from 1 to 10000"
+NO_SECRET = "must be printable text of at least 16 characters"
+NO_SERVERS = 'must be a JSON object such as {"registry.example.org": ["https://auth.example.org"]}'
+NO_MIRRORS = 'must be a JSON object such as {"docker.io": "http://127.0.0.1:5000"}'
+NO_PEERS = "must be addresses or networks such as 127.0.0.1 or 10.0.0.0/8, or the word unix"
 BAD = [
     *((variable, value, NO_URL) for variable in ("BASE_URL", "HOOK_URL", "HUB_URL") for value in (
         "https://mañana.example", "badges.example.org", "//badges.example.org", "ftp://badges.example.org", "https://",
@@ -77,6 +87,9 @@ BAD = [
         "mañana", "0", "-1", "24h", "8784.1", "nan", "inf", "-inf", "1e999", "1,5", "1" * 5000,
     )),
     *(("MAX_TAGS", value, NO_COUNT) for value in ("mañana", "0", "-1", "1.5", "10001", "٣", "1_0", "1" * 5000)),
+    ("OPEN_PER_HOUR", "0", "must be a whole number from 1 to 100000"),
+    ("OPEN_IMAGES", "1000001", "must be a whole number from 1 to 1000000"),
+    *(("TRUSTED_PROXIES", value, NO_PEERS) for value in ("mañana", "10.0.0.0/33", "proxy.test", "Unix", "::1 x")),
     *(("MIRRORS", value, NO_MIRRORS) for value in (
         "mañana", "docker.io", "[]", '"x"', "null", "{", '{"docker.io": null}', '{"docker.io": ["http://a"]}',
     )),
@@ -90,9 +103,9 @@ BAD = [
     *((variable, value, NO_SECRET) for variable in ("SECRET", "ADMIN_TOKEN") for value in (
         "mañana", "none", "fifteen letters", " fifteen letters ", "sixteen\x1bletters", "a secret on two\nlines",
     )),
-    *(("STATIC", value, "it must be 1 or 0") for value in ("mañana", "2", "-1", "1.0", "static", "si", "1 0")),
-    *(("DATA_DIR", value, "it must be a folder") for value in ("s3://mañana/public", "file:///srv/public")),
-    *(("PUBLIC_DIR", value, "it must be a folder, or a bucket such as s3://bucket/prefix") for value in (
+    *(("STATIC", value, "must be 1 or 0") for value in ("mañana", "2", "-1", "1.0", "static", "si", "1 0")),
+    *(("DATA_DIR", value, "must be a folder") for value in ("s3://mañana/public", "file:///srv/public")),
+    *(("PUBLIC_DIR", value, "must be a folder, or a bucket such as s3://bucket/prefix") for value in (
         "s3://mañana/public", "file:///srv/public", "s3:", "s3://", "s3://a", "s3://Bucket", "s3://user@bucket",
         "s3://bucket:80", "s3://bucket/../other", "s3://bucket/a//b", "s3://bucket/prefix?x",
         "s3://bucket/" + "x" * 201,
@@ -119,7 +132,7 @@ PLATFORMS = [
 ]
 
 NO_DATABASE = (
-    "it must be a URL such as postgresql://user:password@host/database or sqlite:////srv/microbadger/data/microbadger.db"
+    "must be a URL such as postgresql://user:password@host/database or sqlite:////srv/microbadger/data/microbadger.db"
 )
 POSTGRESQL = ("postgres", "postgresql", "postgresql+psycopg")
 
@@ -146,7 +159,7 @@ def test_it_reads_a_variable(variable: str, value: str, field: str, meaning: obj
 def test_an_invalid_value_is_refused_in_one_sentence(variable: str, value: str, reason: str) -> None:
     with pytest.raises(SettingsError) as refused:
         read(**{variable: value})
-    assert refused.value.message == f"MICROBADGER_{variable} is invalid: {reason}."
+    assert refused.value.message == f"Invalid MICROBADGER_{variable}: {reason}."
 
 
 @pytest.mark.parametrize(("environment", "url"), PLATFORMS)
@@ -183,7 +196,7 @@ def test_webhooks_reach_the_app_where_readers_do() -> None:
 
 @pytest.mark.parametrize("folder", ["public", "public/data", "./public/", "public/../public/data"])
 def test_what_is_not_public_cannot_be_kept_in_the_public_folder(folder: str) -> None:
-    with pytest.raises(SettingsError, match=r"^MICROBADGER_DATA_DIR is invalid: it must be outside of the public"):
+    with pytest.raises(SettingsError, match=r"^Invalid MICROBADGER_DATA_DIR: must be outside the public"):
         read(DATA_DIR=folder)
 
 
@@ -237,7 +250,7 @@ def test_postgresql_is_named_as_platforms_do(scheme: str) -> None:
 def test_an_option_that_the_driver_does_not_know_is_refused(options: str, reason: str) -> None:
     with pytest.raises(SettingsError) as refused:
         database_of(f"postgres://user:hunter2@db.example.org/badges?{options}")
-    assert refused.value.message == f"DATABASE_URL is invalid: {reason}."
+    assert refused.value.message == f"Invalid DATABASE_URL: {reason}."
 
 
 @pytest.mark.parametrize("scheme", POSTGRESQL)
@@ -248,7 +261,7 @@ def test_without_psycopg_postgresql_is_refused_with_the_way_to_install_it(
     with pytest.raises(SettingsError) as refused:
         database_of(f"{scheme}://user:hunter2@db.example.org/badges")
     assert refused.value.message == (
-        "DATABASE_URL is invalid: PostgreSQL needs psycopg; install it with: pip install 'psycopg[binary]'."
+        "Invalid DATABASE_URL: PostgreSQL needs psycopg; install it with: pip install 'psycopg[binary]'."
     )
 
 
@@ -263,14 +276,14 @@ def test_without_psycopg_postgresql_is_refused_with_the_way_to_install_it(
 def test_an_invalid_database_url_is_refused_in_one_sentence(url: str) -> None:
     with pytest.raises(SettingsError) as refused:
         database_of(url)
-    assert refused.value.message == f"DATABASE_URL is invalid: {NO_DATABASE}."
+    assert refused.value.message == f"Invalid DATABASE_URL: {NO_DATABASE}."
 
 
 @pytest.mark.parametrize("file", ["public/badges.db", "./data/../public/a/badges.db"])
 def test_the_database_cannot_be_in_the_public_folder(file: str) -> None:
     with pytest.raises(SettingsError) as refused:
         database_of(f"sqlite:///{file}")
-    assert refused.value.message == "DATABASE_URL is invalid: the file must be outside of the public folder."
+    assert refused.value.message == "Invalid DATABASE_URL: the file must be outside the public folder."
 
 
 @pytest.mark.parametrize(("environment", "name"), [
@@ -280,18 +293,33 @@ def test_the_database_cannot_be_in_the_public_folder(file: str) -> None:
     ({"FLY_APP_NAME": "my app"}, "FLY_APP_NAME"),
 ])  # fmt: skip
 def test_an_invalid_address_of_the_platform_is_refused_by_its_name(environment: dict[str, str], name: str) -> None:
-    with pytest.raises(SettingsError, match=f"^{name} is invalid: "):
+    with pytest.raises(SettingsError, match=f"^Invalid {name}: "):
         Settings.from_environment(environment)
 
 
-def test_variables_that_are_named_like_settings_and_are_not_are_found() -> None:
-    environment = {"MICROBADGER_REFRESH_HOUR": "6", "MICROBADGER_": "x", "OTHER": "x", "MICROBADGER_IMAGES": "alpine"}
+# what is set, the setting that was perhaps meant
+UNKNOWN = [
+    ("MICROBADGER_IMAGE", "MICROBADGER_IMAGES"),
+    ("MICROBADGER_REFRESH_HOUR", "MICROBADGER_REFRESH_HOURS"),
+    ("MICROBADGER_BASEURL", "MICROBADGER_BASE_URL"),
+    ("MICROBADGER_ADMIN_TOKNE", "MICROBADGER_ADMIN_TOKEN"),
+    ("microbadger_images", "MICROBADGER_IMAGES"),
+    ("MICROBADGER_DATABASE_URL", "DATABASE_URL"),
+    ("MICROBADGER_PORT", "PORT"),
+    ("MICROBADGER_COLOUR", None),
+    ("MICROBADGER_", None),
+]
 
-    assert unknown_settings(environment) == ["MICROBADGER_", "MICROBADGER_REFRESH_HOUR"]
+
+@pytest.mark.parametrize(("name", "nearest"), UNKNOWN)
+def test_a_variable_that_is_named_like_a_setting_and_is_none_is_found_with_the_nearest(
+    name: str, nearest: str | None
+) -> None:
+    assert unknown_settings({name: "x", "OTHER": "x", "MICROBADGER_IMAGES": "alpine"}) == {name: nearest}
 
 
 def test_no_setting_is_found_unknown() -> None:
-    assert unknown_settings({f"MICROBADGER_{name}": "x" for name in VARIABLES}) == []
+    assert unknown_settings({f"MICROBADGER_{name}": "x" for name in VARIABLES}) == {}
 
 
 @pytest.mark.parametrize("variable", ["MICROBADGER_SECRET", "MICROBADGER_ADMIN_TOKEN", "DOCKER_AUTH_CONFIG"])
@@ -317,8 +345,8 @@ def test_a_secret_that_can_be_guessed_is_refused_without_repeating_it(variable: 
     with pytest.raises(SettingsError) as refused:
         read(**{variable: value})
 
-    sentence = "it can be guessed; take what `openssl rand -hex 32` prints."
-    assert refused.value.message == f"MICROBADGER_{variable} is invalid: {sentence}"
+    sentence = "it can be guessed; use the output of `openssl rand -hex 32`."
+    assert refused.value.message == f"Invalid MICROBADGER_{variable}: {sentence}"
     assert value not in refused.value.message
 
 
@@ -423,19 +451,19 @@ def test_proxies_stand_in_the_usual_variables(environment: dict[str, str], proxi
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ("ftp://user:hunter2@proxy.test", "it must be a URL such as http://proxy.example.org:3128"),
-        ("http://user:hunter2@proxy.test/path", "it must be a URL such as http://proxy.example.org:3128"),
-        ("http://user:hunter2@proxy.test:port", "it must be a URL such as http://proxy.example.org:3128"),
+        ("ftp://user:hunter2@proxy.test", "must be a URL such as http://proxy.example.org:3128"),
+        ("http://user:hunter2@proxy.test/path", "must be a URL such as http://proxy.example.org:3128"),
+        ("http://user:hunter2@proxy.test:port", "must be a URL such as http://proxy.example.org:3128"),
         (
             "socks5h://user:hunter2@proxy.test",
-            "SOCKS proxies are not supported, it must be a URL such as http://proxy.example.org:3128",
+            "SOCKS proxies are not supported; must be a URL such as http://proxy.example.org:3128",
         ),
     ],
 )
 def test_what_is_not_a_proxy_is_refused_in_one_sentence(variable: str, value: str, reason: str) -> None:
     with pytest.raises(SettingsError) as refused:
         Settings.from_environment({variable: value})
-    assert refused.value.message == f"{variable} is invalid: {reason}."
+    assert refused.value.message == f"Invalid {variable}: {reason}."
 
 
 def test_the_log_shows_no_password_of_a_proxy() -> None:
@@ -472,7 +500,7 @@ def test_certificates_that_cannot_be_read_are_refused_in_one_sentence(variable: 
     ):
         with pytest.raises(SettingsError) as refused:
             Settings.from_environment({variable: str(file)})
-        assert refused.value.message == f"{variable} is invalid: {file} {reason}."
+        assert refused.value.message == f"Invalid {variable}: {file} {reason}."
 
 
 def test_the_log_shows_no_password_of_a_database() -> None:

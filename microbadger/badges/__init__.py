@@ -11,6 +11,7 @@ from microbadger.badges.text import (
     layers_text,
     not_found_badge,
     pending_badge,
+    platforms_text,
 )
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "layers_text",
     "not_found_badge",
     "pending_badge",
+    "platforms_text",
     "restyled",
 ]

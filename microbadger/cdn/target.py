@@ -102,7 +102,7 @@ def parse_target(text: str) -> Target:
     if text.startswith(_CLOUDFLARE):
         return _parse_cloudflare(text)
     if not _URL.fullmatch(text) or not _has_valid_port(text):
-        raise ValueError("it must be a URL such as https://cdn.example.org, or cloudflare:<zone ID>:<API token>")
+        raise ValueError("must be a URL such as https://cdn.example.org, or cloudflare:<zone ID>:<API token>")
     return PurgeMethod(text.rstrip("/"))
 
 

@@ -1,19 +1,25 @@
 """When to check an image, and one check from question to files."""
 
+from microbadger.freshness.admissions import NOT_TRACKED, Admission, Admissions, OpenOptions
 from microbadger.freshness.checks import Summary
 from microbadger.freshness.duties import is_served
 from microbadger.freshness.last_check import Check
 from microbadger.freshness.outcome import Outcome
 from microbadger.freshness.service import Freshness, FreshnessOptions
-from microbadger.freshness.tracked_images import NotTracked, TrackedImage, TrackedImages, parse_image, without_invisible
+from microbadger.freshness.stored_images import TrackedImage
+from microbadger.freshness.tracked_images import NotTracked, TrackedImages, parse_image, without_invisible
 from microbadger.freshness.upkeep import REGISTRY_HANGS
 
 __all__ = [
+    "NOT_TRACKED",
     "REGISTRY_HANGS",
+    "Admission",
+    "Admissions",
     "Check",
     "Freshness",
     "FreshnessOptions",
     "NotTracked",
+    "OpenOptions",
     "Outcome",
     "Summary",
     "TrackedImage",

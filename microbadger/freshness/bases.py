@@ -200,7 +200,14 @@ class _BaseSurvey:
 
     def _reader(self, repository: Repository) -> Reader:
         content, broken = self.surveyor.registry.content, self.surveyor.broken
-        return Reader(repository, self._remote(repository), content, broken, renew=self.question.renew)
+        return Reader(
+            repository,
+            self._remote(repository),
+            content,
+            broken,
+            renew=self.question.renew,
+            is_on_request=self.question.image.is_on_request,
+        )
 
     def _next_unread(self, repository: Repository, digest: str, platform: PlatformDocument) -> str | None:
         """Return what is to be read next to know the layers of a digest; None if nothing is, or not yet again."""
@@ -236,12 +243,17 @@ class _BaseSurvey:
             yield is_alone
 
     def _remote(self, repository: Repository) -> RemoteRepository:
-        """Return the view of a repository; one at a host that the operator did not name must be public."""
+        """Return the view of a repository; one at a host that the operator did not name must be public.
+
+        So must one that is named by an image that only readers asked for: anybody may have made that.
+        """
         if repository not in self.remotes:
+            image, tracked = self.question.image, self.surveyor.tracked
+            is_trusted = not image.is_on_request or repository.registry == image.repository.registry
             self.remotes[repository] = self.surveyor.registry.repository(
                 repository,
                 private=str(repository) in self.bases.private,
-                is_named=self.surveyor.tracked.names_registry(repository.registry),
+                is_named=is_trusted and tracked.names_registry(repository.registry),
             )
         return self.remotes[repository]
 

@@ -111,15 +111,18 @@ class Catalogue:
             return
         try:
             with self._database.read() as connection:
-                is_stale = self._version(connection) != read_value(connection, _WRITTEN)
-            if is_stale:
-                self.publish()
+                version, written = self._version(connection), read_value(connection, _WRITTEN) or ""
+            if version != written:
+                self.publish(with_common_files=not written.endswith(f" {self._checks.edition}"))
         except (StoreError, PublishError) as error:
             self._rest_until = self._clock() + _RETRY_SECONDS
             log.error("lists_not_published", error=error)
 
-    def publish(self) -> None:
-        """Write the lists and what pages refer to. Raises PublishError and StoreError."""
+    def publish(self, *, with_common_files: bool = True) -> None:
+        """Write the lists and what pages refer to, which only another edition changes.
+
+        Raises PublishError and StoreError.
+        """
         with self._leases.hold("lists") as lease, self._database.read() as connection:
             version, count = self._version(connection), self._count(connection)
             try:
@@ -127,8 +130,12 @@ class Catalogue:
             except LeaseLost as error:
                 raise PublishError("the lists are being written by another process") from error
             home, feed = self._home_page(connection, count), self._feed(connection)
-        files = {HOME: lambda: home, FEED_OF_ALL: lambda: feed, **common_files(self._options)}
-        changed += self._publisher.publish(files, {API, API_PAGE} - files.keys())  # a static site has none
+        files: dict[str, Callable[[], bytes]] = {HOME: lambda: home, FEED_OF_ALL: lambda: feed}
+        gone = set[str]()
+        if with_common_files:
+            files |= common_files(self._options)
+            gone = {API, API_PAGE} - files.keys()  # a static site has none
+        changed += self._publisher.publish(files, gone)
         with self._database.write() as connection:
             write_value(connection, _WRITTEN, version)
             write_value(connection, _PAGES, str(pages))

@@ -153,12 +153,12 @@ class Checks:
         with self._database.read() as connection:
             return [row.registry for row in connection.execute(_REGISTRIES_DUE, {"now": self.now().timestamp()})]
 
-    def hasten_impossible(self) -> None:
-        """Have images checked at once whose time is further ahead than any that is set here."""
-        _, is_impossible = self._are_due
+    def hasten_misdated(self) -> None:
+        """Make images due now whose next check is further ahead than this service ever sets it."""
+        _, is_misdated = self._are_due
         with self._database.read() as connection:
-            impossible = connection.execute(select(CHECKS.c.image).where(is_impossible).limit(_MOST_HASTENED)).scalars()
-            rows = [{"which": image} for image in sorted(impossible)]
+            misdated = connection.execute(select(CHECKS.c.image).where(is_misdated).limit(_MOST_HASTENED)).scalars()
+            rows = [{"which": image} for image in sorted(misdated)]
         if rows:
             with self._database.write() as connection:
                 connection.execute(_HASTEN, rows)

@@ -9,18 +9,31 @@ counted. One that finds the row locked tries again a moment later.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, literal, select
+from sqlalchemy import Connection, Select, bindparam, delete, exists, func, literal, select
 
+from microbadger.freshness.stored_images import is_on_request
 from microbadger.image import Repository
 from microbadger.registry import LONGEST_PAUSE_SECONDS
-from microbadger.store import CHECKS, CLAIMS, HOSTS, Database, is_alive, this_process, upsert, upsert_selected
+from microbadger.store import (
+    CHECKS,
+    CLAIMS,
+    HOSTS,
+    TRACKED_IMAGES,
+    Database,
+    is_alive,
+    this_process,
+    upsert,
+    upsert_selected,
+)
 
 CLAIM_SECONDS = 15.0
 _MOST_OF_A_REGISTRY = 12
 """How many images of a registry all processes check at once that are due, and as many that somebody asked for."""
+_MOST_ON_REQUEST = 2
+"""How many of either may be images that only readers asked for: a storm of them holds up no other."""
 
 _COLUMNS = ("image", "is_asked", "registry", "holder", "until")
 # One that lasts longer than any is set to was made before a clock was set back.
@@ -32,7 +45,13 @@ _IN_HAND = select(func.count()).where(
     CLAIMS.c.registry == bindparam("host"), CLAIMS.c.is_asked == bindparam("asked"), _COUNTS
 )
 _HELD = select(CLAIMS.c.image).where(CLAIMS.c.is_asked, _COUNTS)
-_DUE = (
+_IS_ON_REQUEST = TRACKED_IMAGES.c.requested_at.is_not(None)
+_IN_HAND_ON_REQUEST = _IN_HAND.join(TRACKED_IMAGES, TRACKED_IMAGES.c.image == CLAIMS.c.image).where(_IS_ON_REQUEST)
+_ON_REQUEST = select(TRACKED_IMAGES.c.image).where(
+    _IS_ON_REQUEST, TRACKED_IMAGES.c.image.in_(bindparam("images", expanding=True))
+)
+_IS_OF_REQUEST = is_on_request(CHECKS.c.image)
+_ANY_DUE = (
     select(CHECKS.c.image, literal(False), CHECKS.c.registry, _BY, _UNTIL)
     .where(
         CHECKS.c.registry == bindparam("host"),
@@ -42,6 +61,7 @@ _DUE = (
     .order_by(CHECKS.c.due_at)
     .limit(bindparam("at_most"))
 )
+_DUE, _DUE_ON_REQUEST = _ANY_DUE.where(~_IS_OF_REQUEST), _ANY_DUE.where(_IS_OF_REQUEST)
 _RENEW = CLAIMS.update().where(CLAIMS.c.holder == bindparam("its_holder")).values(until=bindparam("next_until"))
 _END = delete(CLAIMS).where(
     CLAIMS.c.image == bindparam("which"), CLAIMS.c.is_asked == bindparam("asked"), CLAIMS.c.holder == bindparam("whose")
@@ -71,26 +91,36 @@ class Claims:
     def take_due(self, registry: str, at_most: int, due_by: float) -> list[Repository]:
         """Claim images of a registry that are due, those first that have waited longest, unless it wants a pause.
 
-        Raises StoreError.
+        Images that only readers asked for come after the others, a few at once. Raises StoreError.
         """
         with self._database.write() as connection:
             times = self._times()
             room = self._room(connection, registry, at_most, times, is_asked=False)
             if room <= 0:
                 return []
-            given = {**times, **self._by_this(), "host": registry, "due_by": due_by, "at_most": room}
-            claimed = upsert_selected(
-                connection, CLAIMS, _COLUMNS, _DUE, given, update=_TAKEN_OVER, returning=CLAIMS.c.image
-            )
-            return [Repository.parse(image) for image in claimed]
+            given = {**times, **self._by_this(), "host": registry, "due_by": due_by, "asked": False}
+            claimed = _claim(connection, _DUE, {**given, "at_most": room})
+            room = min(room - len(claimed), _room_on_request(connection, given))
+            if room > 0:
+                claimed += _claim(connection, _DUE_ON_REQUEST, {**given, "at_most": room})
+            return claimed
 
     def take_asked(self, registry: str, repositories: Sequence[Repository]) -> list[Repository]:
         """Claim those of these images of a registry that nobody else has claimed. Raises StoreError."""
         with self._database.write() as connection:
             times = self._times()
             room = self._room(connection, registry, len(repositories), times, is_asked=True)
+            if room <= 0:
+                return []
             claimed: list[Repository] = []
-            for repository in repositories[: max(0, room)]:
+            given = {**times, "host": registry, "asked": True, "images": list(map(str, repositories))}
+            on_request = set(connection.execute(_ON_REQUEST, given).scalars())
+            room_on_request = _room_on_request(connection, given)
+            for repository in repositories[:room]:
+                if str(repository) in on_request:
+                    room_on_request -= 1
+                    if room_on_request < 0:
+                        continue
                 row = {"image": str(repository), "is_asked": True, "registry": registry, **self._by_this()}
                 if upsert(connection, CLAIMS, {**row, **times}, update=_TAKEN_OVER, where=_IS_OVER):
                     claimed.append(repository)
@@ -150,3 +180,14 @@ class Claims:
 
     def _by_this(self) -> dict[str, object]:
         return {"holder": this_process(), "until": self._clock() + self._seconds}
+
+
+def _room_on_request(connection: Connection, given: Mapping[str, object]) -> int:
+    """Return how many more images may be claimed that only readers asked for."""
+    in_hand: int = connection.execute(_IN_HAND_ON_REQUEST, given).scalar_one()
+    return _MOST_ON_REQUEST - in_hand
+
+
+def _claim(connection: Connection, due: Select[Any], given: Mapping[str, object]) -> list[Repository]:
+    claimed = upsert_selected(connection, CLAIMS, _COLUMNS, due, given, update=_TAKEN_OVER, returning=CLAIMS.c.image)
+    return [Repository.parse(image) for image in claimed]

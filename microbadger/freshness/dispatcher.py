@@ -1,7 +1,7 @@
 """Claims as many checks as this process can begin at once, and hands them to its threads.
 
-It looks several times a second for checks that somebody asked for, whichever process was asked: that one may be busy or
-dead. It looks for checks that are due every second, and whenever one has ended and its registry may have more.
+It searches several times a second for requested checks, also those requested from a process that is busy or dead. It
+searches for checks that are due every second, and whenever one has ended and its registry may have more.
 """
 
 import random

@@ -81,6 +81,12 @@ class Findings:
         )
 
     @property
+    def is_nothing_there(self) -> bool:
+        """Whether the registry lists no tag, and does not have those that were asked about."""
+        is_listed = self.choice.listed or self.choice.trouble
+        return bool(self.missing) and not (is_listed or self.digests or self.failed)
+
+    @property
     def _deleted(self) -> frozenset[str]:
         return frozenset(self.missing.keys() & self.last_of.keys())
 
@@ -104,7 +110,7 @@ class Findings:
             if error.is_explicit or (is_unlisted and (not self.digests or self.question.absent.get(tag))):
                 continue
             doubt = "which a later check has to confirm" if is_unlisted else "this is not believed"
-            sentence = f"{error}, but not in the words of a registry: {doubt}"
+            sentence = f"{error}, but the answer is not in the format of a registry: {doubt}"
             self.failed[tag] = BadAnswer(sentence, host=error.host, status=error.status)
             del self.missing[tag]
             if is_unlisted:
@@ -135,7 +141,7 @@ class Findings:
         no_repository = next((error for error in reasons if error.is_of_repository), None)
         is_empty = not (is_whole and list_trouble) and all(error.is_explicit for error in reasons)
         if self.choice.listed or not (no_repository or is_empty):
-            return _doubted(reasons[0], BadAnswer, "but not that it has no such repository: this is not believed")
+            return _doubted(reasons[0], BadAnswer, "but not that the repository is missing: this is not believed")
         if not (is_whole and self.question.was_absent):
             return _doubted(no_repository or reasons[0], NotFound, "which a later check has to confirm")
         return Survey(

@@ -1,6 +1,6 @@
 """Keeps the history of each image: which versions its moving tags named over time.
 
-A registry does not tell what a tag named before, so what is lost here is lost for ever. Where nothing is kept, because
+A registry does not record what a tag named before, so what is lost here is lost forever. Where nothing is kept, because
 the image was recorded before histories were or the row is damaged, the history begins with the record.
 """
 

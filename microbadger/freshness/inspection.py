@@ -44,7 +44,7 @@ class Inspector:
     def inspect(self, digest: str) -> VersionDocument:
         """Return the document of the version that a digest names.
 
-        What is not an image says so in ``Unsupported``; what cannot be read, be it a platform or all, in ``Unread``.
+        ``Unsupported`` says why it is not an image, ``Unread`` why it or a platform of it cannot be read.
         """
         media_type = ""
         try:
@@ -52,7 +52,7 @@ class Inspector:
             media_type = manifest.media_type
             images = list(self._images(digest, manifest, _Room()))
             if not images:
-                return self._artifact(digest, media_type, "this index names no image")
+                return self._artifact(digest, media_type, "this index contains no image")
         except UnsupportedManifest as error:
             return self._artifact(digest, media_type, str(error))
         except Unreadable as error:
@@ -73,7 +73,7 @@ class Inspector:
             pass  # `inspect` meets the same again, without a request
 
     def _artifact(self, digest: str, media_type: str, unsupported: str) -> VersionDocument:
-        """Return the document of what is not an image, for the reason given."""
+        """Return the document of an artifact that is not an image, with the reason."""
         outline = outline_version(self.repository, digest, media_type, unsupported=unsupported)
         try:
             artifact = parse_artifact(self.reader.raw_manifest(digest))

@@ -1,9 +1,9 @@
-"""Says how soon after the last check that was asked for an image may be checked again, however many ask.
+"""Limits how soon after its last requested check an image may be checked again.
 
 Anyone may know a webhook, and each check costs its registry requests. A few checks in a row are a release of several
 tags; those who go on asking are answered more slowly, until they leave the image alone for a while. All who go on with
-images of one registry share a budget of requests, so that nobody who loops over many uses up what the registry allows
-everybody. Those who view badges of unknown tags share another one: they never hold up a push.
+images of one registry share a budget of requests, so that a loop over many images cannot use up what the registry
+allows. Those who view badges of unknown tags share another one: they never hold up a push.
 """
 
 import json

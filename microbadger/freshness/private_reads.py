@@ -5,9 +5,9 @@ in a list, its name. Whether a record is that of a public image is kept in the r
 the other.
 """
 
-from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, union
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select, union
 
-from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.freshness.stored_images import TrackedImage, is_on_request
 from microbadger.image import Repository, kept_repositories
 from microbadger.store import CHECKS, META, RECORDS, upsert
 
@@ -25,9 +25,10 @@ _NOT_PUBLIC = (
 
 _RECORDS = RECORDS.alias()  # a list that joins the records themselves asks about others here
 MAY_BE_NAMED: ColumnElement[bool] = or_(
-    (_PREFIX + CHECKS.c.image).not_in(_ALL), CHECKS.c.image.in_(select(_RECORDS.c.image))
+    and_((_PREFIX + CHECKS.c.image).not_in(_ALL), ~is_on_request(CHECKS.c.image)),
+    CHECKS.c.image.in_(select(_RECORDS.c.image)),
 )
-"""Whether the image of a check may stand in a list."""
+"""Whether the image of a check may stand in a list. A name that a reader asked for may not until the image was read."""
 
 
 def note_private_read(connection: Connection, repository: Repository) -> None:

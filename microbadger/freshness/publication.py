@@ -37,6 +37,7 @@ from microbadger.image import (
     describe_image,
     format_time,
     hub_details,
+    image_name,
     is_same,
     sights_in,
     with_details_of,
@@ -167,7 +168,7 @@ class Publication:
                 with self.database.write() as connection:
                     self.records.remove_files(connection, repository, plan.gone & plan.known)
                 return paths
-        raise PublishError(f"other processes keep replacing the metadata of {repository.familiar}")
+        raise PublishError(f"other processes keep replacing the metadata of {image_name(repository)}")
 
     def make(self, repository: Repository, path: str) -> bytes | None:
         """Make a file of an image that somebody asked for, and keep it current from now on.

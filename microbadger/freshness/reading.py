@@ -22,6 +22,7 @@ from microbadger.image import (
     Referrers,
     Repository,
     UnsupportedManifest,
+    image_name,
     parse_config,
     parse_manifest,
 )
@@ -40,6 +41,7 @@ _MAX_CONFIG_BYTES = 8 * 1024 * 1024
 _MOST_SILENCES = 2  # requests that got no answer, each of which was tried several times
 _SECONDS_TO_DESCRIBE = 30.0
 _SCARCE_RETRY_SECONDS = 3600.0
+_MOST_PULLS_ON_REQUEST = 20  # so that one image with many tags does not use them up
 _SECONDS_FOR_REFERRERS = 5.0
 
 T = TypeVar("T")
@@ -58,7 +60,8 @@ class Reader:
 
     ``may_use_reserve`` says whether the last pulls that a registry allows may be used, and ``tries_broken`` whether to
     ask even for what was broken a short while ago: both are for what was just pushed. What is read for claims leaves
-    more pulls than anything else. ``renew`` is called before each request.
+    more pulls than that. What is read of an image that ``is_on_request`` leaves half of them, and uses only a few in
+    one check. ``renew`` is called before each request.
     """
 
     def __init__(
@@ -69,7 +72,9 @@ class Reader:
         broken: BrokenContent,
         *,
         renew: Callable[[], object],
+        is_on_request: bool = False,
     ) -> None:
+        self._is_on_request = is_on_request
         self.may_use_reserve = False
         self.tries_broken = False
         self.reads_claims = False
@@ -85,6 +90,7 @@ class Reader:
         self._failed: dict[str, RegistryError | InvalidManifest] = {}
         self._read: set[str] = set()
         self._silences: Counter[str] = Counter()
+        self._pulls = 0
 
     @cached_property
     def _known_broken(self) -> Mapping[str, Broken]:
@@ -215,7 +221,7 @@ class Reader:
         """
         if seconds_left() <= -_SECONDS_TO_DESCRIBE:
             host = self._repository.registry
-            error = Unreachable(f"{self._repository.familiar} is too much to read at once", host=host)
+            error = Unreachable(f"{image_name(self._repository)} is too large to read at once", host=host)
             self._note_passing(error)
             raise error
 
@@ -236,12 +242,17 @@ class Reader:
     def _pull(self, reference: str) -> RawManifest:
         host = self._repository.registry
         reason = ""
-        if self.reads_claims and not self._remote.has_pulls_to_spare:
-            reason = f"the last pulls that {host} allows for now are kept for new versions"
+        if self._is_on_request and not self._remote.has_pulls_for_requests:
+            reason = f"half of the pulls that {host} allows are reserved for images that the operator tracks"
+        elif self._is_on_request and self._remote.limits_pulls and self._pulls >= _MOST_PULLS_ON_REQUEST:
+            reason = f"{host} limits pulls, so only {_MOST_PULLS_ON_REQUEST} are used for this image at once"
+        elif self.reads_claims and not self._remote.has_pulls_to_spare:
+            reason = f"the remaining pulls that {host} allows are reserved for new versions"
         elif not self.may_use_reserve and self._remote.is_low_on_pulls:
-            reason = f"the last pulls that {host} allows for now are kept for pushes"
+            reason = f"the remaining pulls that {host} allows are reserved for pushes"
         if reason:
             raise RateLimited(reason, host=host, retry_after_seconds=_SCARCE_RETRY_SECONDS)
+        self._pulls += 1
         return self._remote.manifest(reference)
 
     def _pull_by_tag(self, tag: str, claimed: str | None) -> RawManifest:
@@ -252,7 +263,7 @@ class Reader:
         except NotFound as error:
             if claimed is None:
                 raise
-            raise BadAnswer(f"{host} has the tag {tag}, but not what it names", host=host) from error
+            raise BadAnswer(f"{host} has the tag {tag}, but not its manifest", host=host) from error
         try:
             _parse(manifest.raw, manifest.media_type)
         except InvalidManifest as error:

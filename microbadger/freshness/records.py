@@ -210,7 +210,7 @@ class Records:
             connection.execute(_REMOVE_FILE, rows)
 
     def forget(self, connection: Connection, repository: Repository) -> None:
-        """Forget an image that is tracked no more, but not when its tags were first seen: nobody could tell again."""
+        """Forget an untracked image, except when its tags were first seen: that cannot be found again."""
         for table in (RECORDS, VERSIONS, CHANGES, HISTORY, PUBLIC_FILES, TAG_LISTS, BROKEN_CONTENT, CONTENT):
             connection.execute(table.delete().where(table.c.image == str(repository)))
 

@@ -18,9 +18,10 @@ from microbadger.freshness.publication import Publication, Published
 from microbadger.freshness.records import unpacked_image
 from microbadger.freshness.removal import Removal
 from microbadger.freshness.requests import CheckRequest
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.freshness.survey import Surveyor
 from microbadger.freshness.tag_choice import Question
-from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
+from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.freshness.turns import Turn, Turns
 from microbadger.http import all_within
 from microbadger.image import NO_CHANGES, ImageDocument, Reason, Repository, VersionDocument, is_incomplete, tags_of
@@ -245,6 +246,7 @@ def _question(
         absent=turn.check.absent_tags,
         is_push=bool(turn.requests) and not turn.is_of_views,
         is_ours=is_ours,
+        is_guess=turn.is_guess,
         checked_at=turn.check.succeeded_at,
         renew=turn.renew,
     )

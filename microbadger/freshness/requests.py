@@ -2,8 +2,8 @@
 
 A request asks to check an image, perhaps one of its tags. Equal ones are one row, which counts how often it was asked
 for. A check takes what waits when it begins, and at its end forgets just that: what was asked for again in between
-stays, and leads to exactly one more check. If the process dies, the rows are still there. Whoever writes several rows
-does so in the order of their names: of two who do in PostgreSQL, none then waits for the other.
+stays, and leads to exactly one more check. If the process dies, the rows are still there. Several rows are written in
+the order of their names, so that two transactions of PostgreSQL never wait for each other.
 
 Some registries announce a push before it can be seen. A request of which nothing was to be seen is made again, to be
 followed up a while later.
@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
 from microbadger.freshness import pace
+from microbadger.freshness.stored_images import is_on_request
 from microbadger.image import DOCKER_HUB, Reference, Repository, kept_repositories
 from microbadger.logs import current_id
 from microbadger.store import ASKED_TAGS, REQUESTS, Database, excluded, upsert
@@ -40,7 +41,12 @@ _PACED = select(func.max(REQUESTS.c.due_at)).where(REQUESTS.c.image == bindparam
 _ADDED = select(REQUESTS.c.tag).where(
     REQUESTS.c.image == bindparam("which"), REQUESTS.c.tag == bindparam("its_tag"), REQUESTS.c.follow_ups == 0
 )
-_IMAGES = select(REQUESTS.c.image).where(_IS_DUE).group_by(REQUESTS.c.image).order_by(func.min(REQUESTS.c.asked_at))
+_IMAGES = (
+    select(REQUESTS.c.image)
+    .where(_IS_DUE)
+    .group_by(REQUESTS.c.image)
+    .order_by(is_on_request(REQUESTS.c.image), func.min(REQUESTS.c.asked_at))
+)
 _DONE = REQUESTS.delete().where(
     REQUESTS.c.image == bindparam("which"),
     REQUESTS.c.tag == bindparam("its_tag"),
@@ -147,7 +153,10 @@ class Requests:
             pace.charge(connection, repository, requests, self._now())
 
     def repositories(self, at_most: int | None = None) -> list[Repository]:
-        """Return the images for which a request waits, those first that have waited longest."""
+        """Return the images for which a request waits, those first that have waited longest.
+
+        Those that only readers asked for come after all others.
+        """
         with self._database.read() as connection:
             return kept_repositories(connection.execute(_IMAGES.limit(at_most), self._times()).scalars())
 

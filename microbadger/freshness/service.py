@@ -1,11 +1,12 @@
 """Puts the parts of the wing together, each made once and handed what it needs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from microbadger.cdn import CdnPurge
+from microbadger.freshness.admissions import Admissions, OpenOptions
 from microbadger.freshness.base_records import BaseRecords
 from microbadger.freshness.bases import BaseSurveyor
 from microbadger.freshness.broken_content import BrokenContent
@@ -24,16 +25,17 @@ from microbadger.freshness.relatives import LayerStacks
 from microbadger.freshness.removal import Removal
 from microbadger.freshness.requests import Requests
 from microbadger.freshness.schedule import Schedule
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.freshness.strays import Strays
 from microbadger.freshness.survey import Surveyor
 from microbadger.freshness.tag_choice import TagChooser
-from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
+from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.freshness.turns import Turns
 from microbadger.freshness.upkeep import Cleaning, Upkeep
 from microbadger.image import ImageDocument, Reference, Repository
 from microbadger.notifications import Notifications
 from microbadger.registry import Registry
-from microbadger.site import PublicTree, SiteOptions, image_in
+from microbadger.site import CATALOGUE, HOME, PublicTree, SiteOptions, image_in
 from microbadger.store import Counts, Database, Leases
 from microbadger.webhooks import WebhookUrls
 
@@ -43,7 +45,7 @@ class FreshnessOptions:
     """What an operator chooses of how images are kept fresh.
 
     ``edition`` differs between services that would publish other files of the same image. ``webhooks`` are the webhook
-    URLs that everybody is shown; None where nobody is.
+    URLs that everybody is shown; None where nobody is. ``open`` says which images readers can have tracked.
     """
 
     images_file: Path
@@ -53,6 +55,7 @@ class FreshnessOptions:
     edition: str
     site: SiteOptions
     webhooks: WebhookUrls | None
+    open: OpenOptions = field(default_factory=OpenOptions)
 
 
 def _utc_now() -> datetime:
@@ -79,11 +82,14 @@ class Freshness:
         self.now = now
         self._publisher = publisher
         self._registry = registry
-        self.tracked = TrackedImages(options.images_file, options.named, database)
+        self.tracked = TrackedImages(options.images_file, options.named, database, options.open.registries)
         self.checks = Checks(database, interval=options.interval, edition=options.edition, now=now)
+        self.admissions = Admissions(
+            options=options.open, database=database, tracked=self.tracked, checks=self.checks, counts=counts, now=now
+        )
         self.requests = Requests(database, now=now)
         self.records = Records(database, now=now)
-        stacks, broken = LayerStacks(database, options.site.base_url), BrokenContent(database, now=now)
+        stacks = LayerStacks(database, options.site.base_url)
         bases = BaseRecords(database, self.tracked, now=now)
         self.publication = Publication(
             database=database,
@@ -103,6 +109,7 @@ class Freshness:
             requests=self.requests,
             interruptions=Interruptions(now=now),
             records=self.records,
+            admissions=self.admissions,
         )
         aftermath = Aftermath(cdn=cdn, notifications=notifications, counts=counts)
         self.removal = Removal(
@@ -113,30 +120,16 @@ class Freshness:
             publication=self.publication,
             aftermath=aftermath,
         )
-        self.refresher = Refresher(
-            turns=turns,
-            removal=self.removal,
+        base_surveyor = BaseSurveyor(
+            database=database,
+            leases=leases,
+            registry=registry,
             tracked=self.tracked,
-            checks=self.checks,
-            surveyor=Surveyor(
-                registry=registry,
-                chooser=TagChooser(
-                    docker_hub=registry.docker_hub, lists=self.records.tag_lists, max_tags=options.max_tags, now=now
-                ),
-                broken=broken,
-            ),
-            bases=BaseSurveyor(
-                database=database,
-                leases=leases,
-                registry=registry,
-                tracked=self.tracked,
-                stacks=stacks,
-                records=bases,
-                broken=broken,
-            ),
-            publication=self.publication,
-            aftermath=aftermath,
+            stacks=stacks,
+            records=bases,
+            broken=BrokenContent(database, now=now),
         )
+        self.refresher = self._refresher(turns, base_surveyor, aftermath, options.max_tags)
         self.catalogue = Catalogue(database, leases, self.checks, publisher, options.site, cdn)
         strays = Strays(
             database=database,
@@ -147,23 +140,7 @@ class Freshness:
             cdn=cdn,
             registry=registry,
         )
-        self.upkeep = Upkeep(
-            database=database,
-            tracked=self.tracked,
-            checks=self.checks,
-            removal=self.removal,
-            strays=strays,
-            catalogue=self.catalogue,
-            notifications=notifications,
-            counts=counts,
-            cleaning=Cleaning(
-                database=database,
-                content=registry.content,
-                sightings=self.records.sightings,
-                bases=bases,
-                public=publisher,
-            ),
-        )
+        self.upkeep = self._upkeep(strays, bases, notifications, counts)
         self.recovery = Recovery(
             database=database,
             checks=self.checks,
@@ -176,6 +153,43 @@ class Freshness:
         claims, duties = Claims(database, clock=lambda: now().timestamp()), Duties(database)
         self.schedule = Schedule(
             claims, duties, self.refresher, self.checks, self.requests, self.upkeep, self.recovery
+        )
+
+    def _refresher(self, turns: Turns, bases: BaseSurveyor, aftermath: Aftermath, max_tags: int) -> Refresher:
+        registry = self._registry
+        chooser = TagChooser(
+            docker_hub=registry.docker_hub, lists=self.records.tag_lists, max_tags=max_tags, now=self.now
+        )
+        return Refresher(
+            turns=turns,
+            removal=self.removal,
+            tracked=self.tracked,
+            checks=self.checks,
+            surveyor=Surveyor(registry=registry, chooser=chooser, broken=bases.broken),
+            bases=bases,
+            publication=self.publication,
+            aftermath=aftermath,
+        )
+
+    def _upkeep(self, strays: Strays, bases: BaseRecords, notifications: Notifications, counts: Counts) -> Upkeep:
+        return Upkeep(
+            database=self._database,
+            tracked=self.tracked,
+            checks=self.checks,
+            removal=self.removal,
+            strays=strays,
+            catalogue=self.catalogue,
+            admissions=self.admissions,
+            notifications=notifications,
+            counts=counts,
+            cleaning=Cleaning(
+                database=self._database,
+                content=self._registry.content,
+                sightings=self.records.sightings,
+                bases=bases,
+                admissions=self.admissions,
+                public=self._publisher,
+            ),
         )
 
     @property
@@ -211,6 +225,8 @@ class Freshness:
         """Make a public file that is missing from what is known, and return its content; None where there is none."""
         repository = image_in(path)
         if repository is None:
+            if path in (HOME, CATALOGUE):
+                self.upkeep.begin_list()
             return self.catalogue.make(path)
         return self.publication.make(repository, path) if self._is_public(repository) else None
 
@@ -228,7 +244,11 @@ class Freshness:
         if self.removal.is_hidden(image.repository):
             self.removal.hide(image.repository)
 
-    def untrack(self, repository: Repository) -> None:
-        """Stop tracking an image and remove what was published of it. Raises NotTracked."""
-        self.tracked.untrack(repository)
-        self.removal.remove(repository)
+    def untrack(self, repository: Repository, tag: str | None = None) -> None:
+        """Stop tracking an image and remove what was published of it. Raises NotTracked.
+
+        With a tag, only stop keeping that tag whatever the limit: what was published of it goes with the next check.
+        """
+        self.tracked.untrack(repository, tag)
+        if tag is None:
+            self.removal.remove(repository)

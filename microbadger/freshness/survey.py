@@ -32,17 +32,27 @@ class Surveyor:
     def survey(self, question: Question) -> Survey:
         """Return what an image consists of now.
 
-        Raises StoreError, LeaseLost, and RegistryError if the credential of a private image cannot be read.
+        Raises StoreError, LeaseLost, and RegistryError if the credential of a private image cannot be read, or the
+        image is a guess and is not there.
         """
         repository = question.image.repository
         remote = self.registry.repository(repository, private=question.image.private, is_named=question.is_named)
-        reader = Reader(repository, remote, self.registry.content, self.broken, renew=question.renew)
+        reader = Reader(
+            repository,
+            remote,
+            self.registry.content,
+            self.broken,
+            renew=question.renew,
+            is_on_request=question.image.is_on_request,
+        )
         with all_within(seconds_left() / 2):  # a slow list of tags leaves time to read the tags that are known
             choice = self.chooser.choose(question, remote)
         inspector = Inspector(repository, reader, with_values=not question.image.private)
         check = _Check(Findings(question, choice, question.last_of), reader, inspector)
         for tag in _each_in_turn(choice.tags, question.last_of):
             check.ask(tag)
+        if question.is_guess and check.findings.is_nothing_there:
+            raise next(iter(check.findings.missing.values()))
         check.read()
         passing = [*reader.passing]
         read_claims(check.findings, reader, self.chooser.now())

@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.freshness.tag_lists import BEFORE, TagLists, listed_since
-from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.image import LATEST, VersionDocument, choose, is_blank, is_version_tag, tags_of
-from microbadger.registry import DockerHub, HubTag, RegistryError, RemoteRepository
+from microbadger.registry import Denied, DockerHub, HubTag, HubTags, NotFound, RegistryError, RemoteRepository
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Question:
     registry, which may then be private. ``was_absent`` says that a check some time ago found no tag at all any more.
     ``absent`` are tags that an earlier check did not find, each with whether that was long enough ago for this one to
     confirm it. ``is_ours`` says whether this service described ``last``, and ``checked_at`` when a whole check last
-    succeeded.
+    succeeded. ``is_guess`` says that nobody but a reader has said that there is such an image.
     """
 
     image: TrackedImage
@@ -44,6 +44,7 @@ class Question:
     was_absent: bool = False
     absent: Mapping[str, bool] = field(default_factory=dict)
     is_ours: bool = True
+    is_guess: bool = False
     checked_at: datetime | None = None
     renew: Callable[[], object] = lambda: None
 
@@ -104,7 +105,10 @@ class TagChooser:
     now: Callable[[], datetime]
 
     def choose(self, question: Question, remote: RemoteRepository) -> TagChoice:
-        """Return the tags that a check asks about."""
+        """Return the tags that a check asks about.
+
+        Raises NotFound and Denied only for a guess, of which one request then has to suffice.
+        """
         before = self.lists.of(question.image.repository)
         if question.tags is not None:
             tags = filter(is_version_tag, question.tags)
@@ -145,20 +149,29 @@ class TagChooser:
         self, question: Question, remote: RemoteRepository
     ) -> tuple[list[str], dict[str, HubTag], RegistryError | None]:
         """Return all tags that are listed, the newest last where that is known, and what Docker Hub says of them."""
-        repository = question.image.repository
-        hub = None if question.is_requested else self.docker_hub.tags(repository, self.max_tags)
+        hub = None if question.is_requested else self._hub_tags(question)
         names: Collection[str] = ()
         trouble = None
         if hub is None or not hub.is_complete:
-            listed = remote.tags(question.renew)
+            listed = remote.tags(question.renew, is_guess=question.is_guess)
             names, trouble = listed.names, listed.trouble
+            if question.is_guess and isinstance(trouble, NotFound | Denied):
+                raise trouble
             if hub is None and (trouble or len(names) > self.max_tags):
-                hub = self.docker_hub.tags(repository, self.max_tags)
+                hub = self._hub_tags(question)
         if hub and hub.is_complete:
             trouble = None
         hub_tags = {tag.name: tag for tag in hub.tags} if hub else {}
         newest_last = [*(name for name in names if name not in hub_tags), *reversed(hub_tags)]
         return list(dict.fromkeys(newest_last)), hub_tags, trouble
+
+    def _hub_tags(self, question: Question) -> HubTags | None:
+        try:
+            return self.docker_hub.tags(question.image.repository, self.max_tags)
+        except NotFound:
+            if question.is_guess:
+                raise
+            return None  # the registry is asked, which may know better
 
     def _first_listed(
         self, before: Mapping[str, float], names: Collection[str], question: Question

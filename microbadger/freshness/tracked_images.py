@@ -10,23 +10,33 @@ read, the lines that it had before still count, as the database remembers them. 
 leaves a comment in the file.
 """
 
-import json
 import re
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from functools import cached_property
 from pathlib import Path
-from uuid import uuid4
 
-from sqlalchemy import Connection, Row, bindparam, func, select
+from sqlalchemy import Connection
 
-from microbadger.image import InvalidReference, Reference, Repository, image_name, is_tag, kept_repositories, parse_kept
+from microbadger.freshness.stored_images import (
+    NONE,
+    TrackedImage,
+    all_stored,
+    last_change,
+    remove_requested,
+    remove_stored,
+    requested,
+    store,
+    stored,
+    stored_at_path,
+)
+from microbadger.image import InvalidReference, Reference, Repository, image_name
 from microbadger.logs import EventLog, Redaction
 from microbadger.site import has_own_paths
-from microbadger.store import TRACKED_IMAGES, Database, read_if_any, read_value, stamp_of, upsert, write_value
+from microbadger.store import Database, read_if_any, read_value, stamp_of, write_value
 
 log = EventLog(__name__)
 
@@ -46,9 +56,7 @@ _NO_LETTER = re.compile(r"[^a-z0-9]+")
 _LONGEST_LINE = 500
 _ALIKE = 0.75  # of 1 for the same name: one with a few letters that are wrong or cannot be decoded
 _SEPARATORS = re.compile(r"[\s,]+")
-_NONE: frozenset[str] = frozenset()  # one for all: there can be very many images
 _REMEMBERED = "images.txt"
-_CHANGED = "tracked_images_changed"
 _NAMED_REGISTRY = "named_registry {}"
 _EMPTIED = (
     "images.txt is empty, as a crash may leave it: the images that it named before stay tracked. To track none, leave a"
@@ -56,31 +64,6 @@ _EMPTIED = (
 )
 _UNREADABLE = "images.txt cannot be read ({}): the images that it named before stay tracked."
 _GARBLED = "images.txt holds no text, as a crash may leave it: the images that it named before stay tracked."
-
-_STORED = select(TRACKED_IMAGES)
-_OF_IMAGE = _STORED.where(TRACKED_IMAGES.c.image == bindparam("image"))
-_AT_PATH = _STORED.where(TRACKED_IMAGES.c.path == bindparam("path"))
-
-
-@dataclass(frozen=True, slots=True)
-class TrackedImage:
-    """An image that is kept fresh, with the tags kept whatever the limit and the old tokens of its webhook."""
-
-    repository: Repository
-    kept_tags: frozenset[str] = _NONE
-    private: bool = False
-    old_tokens: frozenset[str] = field(default=_NONE, repr=False)
-
-    def merged_with(self, other: "TrackedImage | None") -> "TrackedImage":
-        """Return the image as both together describe it."""
-        if other is None:
-            return self
-        return TrackedImage(
-            self.repository,
-            self.kept_tags | other.kept_tags,
-            self.private or other.private,
-            self.old_tokens | other.old_tokens,
-        )
 
 
 class NotTracked(LookupError):
@@ -108,8 +91,11 @@ class _Listing:
 class TrackedImages:
     """The tracked images; an edited file is seen at the next question."""
 
-    def __init__(self, file: Path, named_by_settings: str, database: Database) -> None:
+    def __init__(
+        self, file: Path, named_by_settings: str, database: Database, open_registries: Collection[str] = ()
+    ) -> None:
         self._file = file
+        self._open_registries = open_registries
         self._named = list(filter(None, _SEPARATORS.split(without_invisible(named_by_settings))))
         self._database = database
         self._listing = _Listing(stamp=())
@@ -117,11 +103,10 @@ class TrackedImages:
 
     def __iter__(self) -> Iterator[TrackedImage]:
         with self._database.read() as connection:
-            rows = connection.execute(_STORED.order_by(TRACKED_IMAGES.c.number)).all()
-        stored = {image.repository: image for image in _stored_images(rows)}
+            others = {image.repository: image for image in all_stored(connection)}
         listed = self._listed().images
-        yield from (image.merged_with(stored.pop(repository, None)) for repository, image in listed.items())
-        yield from stored.values()
+        yield from (image.merged_with(others.pop(repository, None)) for repository, image in listed.items())
+        yield from others.values()
 
     def listed(self) -> list[Repository]:
         """Return the images that the file and the settings name."""
@@ -138,21 +123,21 @@ class TrackedImages:
 
     def read(self, connection: Connection, repository: Repository) -> TrackedImage | None:
         """Return the same within a transaction."""
-        listed, stored = self._listed().images.get(repository), _stored(connection, repository)
-        return listed.merged_with(stored) if listed else stored
+        listed, other = self._listed().images.get(repository), stored(connection, repository)
+        return listed.merged_with(other) if listed else other
 
     def old_tokens(self, repository: Repository) -> frozenset[str]:
         """Return the old tokens of the webhook of an image, which only the file names."""
         listed = self._listed().images.get(repository)
-        return listed.old_tokens if listed else _NONE
+        return listed.old_tokens if listed else NONE
 
     def names_registry(self, registry: str) -> bool:
-        """Return whether the operator named a registry, by an image of it in the file, the settings or a command.
+        """Return whether the operator named a registry, or an image of it in the file, the settings or a command.
 
         Only then it may be a private one. That an image is tracked does not say it: administrators do that over the
         network, and strangers where anybody may.
         """
-        if registry in self._listed().registries:
+        if registry in self._open_registries or registry in self._listed().registries:
             return True
         with self._database.read() as connection:
             return read_value(connection, _NAMED_REGISTRY.format(registry)) is not None
@@ -166,15 +151,14 @@ class TrackedImages:
                 by_path[repository.path] = (*by_path.get(repository.path, ()), repository)
             self._by_path = listing, by_path
         with self._database.read() as connection:
-            rows = connection.execute(_AT_PATH, {"path": path}).all()
-        stored = (image.repository for image in _stored_images(rows))
-        return list(dict.fromkeys([*self._by_path[1].get(path, ()), *stored]))
+            others = [image.repository for image in stored_at_path(connection, path)]
+        return list(dict.fromkeys([*self._by_path[1].get(path, ()), *others]))
 
     @property
     def stamp(self) -> tuple[object, object]:
         """What is another object each time that the list has changed, or the images that commands track."""
         with self._database.read() as connection:
-            return self._listed().stamp, read_value(connection, _CHANGED)
+            return self._listed().stamp, last_change(connection)
 
     @property
     def is_trusted(self) -> bool:
@@ -209,6 +193,15 @@ class TrackedImages:
         """One sentence for each entry that names no image."""
         return self._listed().problems
 
+    def take_over(self) -> None:
+        """Track no longer for readers what the file and the settings name by now. Raises StoreError."""
+        listed = self._listed().images
+        with self._database.read() as connection:
+            named = [repository for repository in requested(connection) if repository in listed]
+        if named:
+            with self._database.write() as connection:
+                remove_requested(connection, named)
+
     def remember(self) -> None:
         """Keep the lines of the file in the database, for the case that they are lost."""
         if not self._listed().is_lost and (text := _text_of(read_if_any(self._file) or b"")):
@@ -225,28 +218,31 @@ class TrackedImages:
             known = self.read(connection, image.repository)
             if known and known.merged_with(image) == known:
                 return False
-            _store(connection, image.merged_with(_stored(connection, image.repository)))
+            store(connection, image.merged_with(stored(connection, image.repository)))
         return True
 
     def put(self, image: TrackedImage) -> None:
         """Track an image with just these tags and this privacy, besides what the file and the settings say of it."""
         with self._database.write(durable=True) as connection:
-            _store(connection, image)
+            store(connection, image)
 
-    def untrack(self, repository: Repository) -> None:
-        """Stop tracking an image; raise NotTracked where it was not tracked, or the file or the settings name it."""
-        if repository in self._listed().images:
-            where = "MICROBADGER_IMAGES" if self._is_named(repository) else "data/images.txt"
-            raise NotTracked(f"{repository.familiar} is listed in {where}: take it out there.")
-        delete = TRACKED_IMAGES.delete().where(TRACKED_IMAGES.c.image == str(repository))
+    def untrack(self, repository: Repository, tag: str | None = None) -> None:
+        """Stop tracking an image, or only keeping a tag of it; raise NotTracked if neither was so, or it is listed."""
+        name = f"{image_name(repository)}:{tag}" if tag else image_name(repository)
+        if _is_in(self._listed(), repository, tag):
+            by_settings = _is_in(_listing_of(None, [], self._named), repository, tag)
+            where = "MICROBADGER_IMAGES" if by_settings else "data/images.txt"
+            raise NotTracked(f"{name} is listed in {where}: remove it there.")
         with self._database.write(durable=True) as connection:
-            was_tracked = connection.execute(delete).rowcount > 0
-            write_value(connection, _CHANGED, uuid4().hex)
-        if not was_tracked:
-            raise NotTracked(f"{repository.familiar} is not tracked.")
-
-    def _is_named(self, repository: Repository) -> bool:
-        return repository in _listing_of(None, [], self._named).images
+            image = stored(connection, repository)
+            if image is None or (tag and tag not in image.kept_tags):
+                kept = "a tag that is kept by name; the newest tags are kept anyway" if tag else "tracked"
+                raise NotTracked(f"{name} is not {kept}.")
+            left = replace(image, kept_tags=image.kept_tags - {tag})
+            if tag and (left.kept_tags or left.private or repository not in self._listed().images):
+                store(connection, left)
+            else:
+                remove_stored(connection, repository)
 
     def _is_settled(self) -> bool:
         """Return whether the file was last written long enough ago to be whole."""
@@ -295,9 +291,9 @@ def parse_line(line: str) -> TrackedImage | None:
     old_tokens = [word.removeprefix(_HOOK) for word in words if word.startswith(_HOOK)]
     others = [word for word in words if not word.startswith(_HOOK)]
     if others not in ([], [_PRIVATE]):  # these are not shown: a part of a token can be among them
-        raise InvalidReference(f"After {name!r} only '{_PRIVATE}' and '{_HOOK}' with a token can stand.")
+        raise InvalidReference(f"Only '{_PRIVATE}' and '{_HOOK}' with a token can follow {name!r}.")
     if not all(map(_OLD_TOKEN.fullmatch, old_tokens)):
-        raise InvalidReference(f"'{_HOOK}' after {name!r} is not followed by 8 to 128 letters, digits, or '-_+/='.")
+        raise InvalidReference(f"Invalid '{_HOOK}' after {name!r}: write 8 to 128 letters, digits, or '-_+/='.")
     image = parse_image(name, private=bool(others))
     return replace(image, old_tokens=frozenset(old_tokens)) if old_tokens else image
 
@@ -308,8 +304,8 @@ def parse_image(name: str, *, private: bool = False) -> TrackedImage:
     if reference.digest:
         raise InvalidReference(f"{name!r} names a digest, which never changes: track the image or one of its tags.")
     if not has_own_paths(reference.repository):
-        raise InvalidReference(f"{name!r} cannot be published: its files would stand where those of another image do.")
-    return TrackedImage(reference.repository, frozenset([reference.tag]) if reference.tag else _NONE, private)
+        raise InvalidReference(f"{name!r} cannot be published: its files would replace those of another image.")
+    return TrackedImage(reference.repository, frozenset([reference.tag]) if reference.tag else NONE, private)
 
 
 def without_invisible(text: str) -> str:
@@ -356,6 +352,12 @@ def _listing_of(stamp: tuple[int, ...] | None, lines: Iterable[str], named: Iter
     return _Listing(stamp, images, tuple(problems), tuple(unread))
 
 
+def _is_in(listing: _Listing, repository: Repository, tag: str | None) -> bool:
+    """Return whether a listing names an image, or a tag of it."""
+    image = listing.images.get(repository)
+    return image is not None and (tag is None or tag in image.kept_tags)
+
+
 def _may_name(line: str, repository: Repository) -> bool:
     """Return whether a line that cannot be read may have been meant to name an image."""
     words = _NO_LETTER.sub("", line.lower())[:_LONGEST_LINE]
@@ -364,27 +366,3 @@ def _may_name(line: str, repository: Repository) -> bool:
         return True
     names = {_NO_LETTER.sub("", name) for name in (repository.path, repository.familiar, image_name(repository))}
     return any(SequenceMatcher(None, words, name, autojunk=False).ratio() >= _ALIKE for name in names)
-
-
-def _stored(connection: Connection, repository: Repository) -> TrackedImage | None:
-    return next(_stored_images(connection.execute(_OF_IMAGE, {"image": str(repository)})), None)
-
-
-def _store(connection: Connection, image: TrackedImage) -> None:
-    last = connection.execute(select(func.max(TRACKED_IMAGES.c.number))).scalar()
-    row = {
-        "image": str(image.repository),
-        "path": image.repository.path,
-        "kept_tags": json.dumps(sorted(image.kept_tags)),
-        "is_private": image.private,
-        "number": (last or 0) + 1,
-    }
-    upsert(connection, TRACKED_IMAGES, row, update=("kept_tags", "is_private"))
-    write_value(connection, _CHANGED, uuid4().hex)
-
-
-def _stored_images(rows: "Iterable[Row[tuple[object, ...]]]") -> Iterator[TrackedImage]:
-    for row in rows:
-        kept = filter(is_tag, parse_kept(row.kept_tags, list[str]) or ())
-        for repository in kept_repositories([row.image]):
-            yield TrackedImage(repository, frozenset(kept), row.is_private is True)

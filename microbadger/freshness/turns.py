@@ -9,13 +9,15 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
+from microbadger.freshness.admissions import IMAGE_LEASE, Admissions
 from microbadger.freshness.checks import Checks, mark_lists_stale
 from microbadger.freshness.interruptions import Interruption, Interruptions
 from microbadger.freshness.last_check import Check, with_named
 from microbadger.freshness.private_reads import has_public_record, is_hidden, note_private_read
 from microbadger.freshness.records import Records
 from microbadger.freshness.requests import CheckRequest, Requests
-from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
+from microbadger.freshness.stored_images import TrackedImage
+from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.image import DOCKER_HUB, Changes, Repository
 from microbadger.logs import EventLog
 from microbadger.store import Database, Lease, Leases
@@ -61,6 +63,11 @@ class Turn:
         return [request.tag for request in self.requests if request.tag and not request.is_view]
 
     @property
+    def is_guess(self) -> bool:
+        """Whether nobody but a reader has said that there is such an image, and it was never read."""
+        return bool(self.image and self.image.is_on_request and self.before is None)
+
+    @property
     def is_of_views(self) -> bool:
         """Whether nothing but views of badges asked for this check."""
         return bool(self.requests) and all(request.is_view for request in self.requests)
@@ -92,6 +99,7 @@ class Turns:
     requests: Requests
     interruptions: Interruptions
     records: Records
+    admissions: Admissions
 
     @contextmanager
     def hold(self, repository: Repository) -> Iterator[Lease]:
@@ -156,7 +164,10 @@ class Turns:
             self.requests.end(connection, turn.repository, turn.requests)
             self.requests.charge(connection, turn.repository, turn.requests, turn.spent.requests)
             self.requests.follow_up(connection, turn.repository, late)
-            if turn.image:
+            if turn.is_guess and after.is_not_found and self._is_on_request(connection, turn.repository):
+                self.admissions.drop_absent(connection, turn.repository)
+                self.forget(connection, turn.repository, is_left=False)
+            elif turn.image:
                 self.checks.write(connection, turn.repository, after)
             else:
                 self.checks.postpone(connection, turn.repository)
@@ -175,6 +186,11 @@ class Turns:
             self.checks.postpone(connection, repository)
         else:
             self.checks.forget(connection, repository)
+
+    def _is_on_request(self, connection: Connection, repository: Repository) -> bool:
+        """Return whether still nothing but the requests of readers tracks an image."""
+        image = self.tracked.read(connection, repository)
+        return image is None or image.is_on_request
 
     def _count_if_left(self, lease: Lease, repository: Repository) -> None:
         """Count a check that was cut short: only the next to take its lease can see that, and need not be a check."""
@@ -199,4 +215,4 @@ def _listed_state(check: Check) -> tuple[object, ...]:
 
 
 def _lease_of(repository: Repository) -> str:
-    return f"image:{repository}"
+    return f"{IMAGE_LEASE}{repository}"

@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 
+from microbadger.freshness.admissions import Admissions
 from microbadger.freshness.base_records import BaseRecords
 from microbadger.freshness.catalogue import Catalogue
 from microbadger.freshness.checks import Checks
@@ -42,20 +44,22 @@ class Upkeep:
     removal: Removal
     strays: Strays
     catalogue: Catalogue
+    admissions: Admissions
     notifications: Notifications
     counts: Counts
     cleaning: "Cleaning"
     _known: _Stamp = field(default=(), init=False)
     """The stamps of the tracked images and the database when this process last had new images checked."""
     _compared: _Stamp = field(default=(), init=False)
-    """The same when it last looked for images that are gone."""
+    """The same when it last searched for images that are gone."""
     _rest_until: float = field(default=0.0, init=False)
     _gone: set[Repository] = field(default_factory=set, init=False)
     """Images that are tracked no more and are still there: one may be under way, or the file half written."""
 
     def count(self) -> None:
-        """Let the other processes see what this one counted."""
+        """Let the other processes see what this one counted, and which images it was asked for."""
         self.counts.write()
+        self.admissions.write_notes()
 
     def note_hanging(self, seconds_of: Mapping[str, float]) -> None:
         """Have monitors see for how long checks have waited for registries, until the next round says so again."""
@@ -66,12 +70,13 @@ class Upkeep:
     def tasks(self) -> Mapping[str, Callable[[], None]]:
         """What is done in each round; a task that fails does not hold up the others."""
         return {
+            "drop images that nobody requests": self.admissions.drop_unrequested,
             "follow the tracked images": self.follow_tracked,
-            "remove files that nothing vouches for": self.strays.remove,
-            "hasten checks that are due too late": self.checks.hasten_impossible,
+            "remove stray files": self.strays.remove,
+            "bring forward checks that are due too late": self.checks.hasten_misdated,
             "publish the lists": self.catalogue.publish_if_stale,
             "send messages": self.notifications.deliver_due,
-            "say that the round has ended": self._say_when,
+            "report the end of the round": self._say_when,
         }
 
     def follow_tracked(self) -> None:
@@ -80,6 +85,12 @@ class Upkeep:
             self._remove_what_is_gone()
         finally:
             self._add_what_is_new()
+
+    def begin_list(self) -> None:
+        """Have listed images checked if none is yet: lists that are made before the first round name them then."""
+        if next(self.checks.repositories(), None) is None:
+            for page in islice(self.checks.without_check(self.tracked.listed()), 1):
+                self.checks.add(page)
 
     def _remove_what_is_gone(self) -> None:
         """Do what takes something down; it writes nothing first, so that no other trouble keeps anything public."""
@@ -99,6 +110,8 @@ class Upkeep:
         known = self._stamp()
         if self._is_to_compare(known, self._known):
             began_at = time.monotonic()
+            if not _is_of_command(known, self._known):
+                self.tracked.take_over()
             self.checks.check_all_of_other_editions()
             for page in self.checks.without_check(self.tracked.listed()):
                 self.checks.add(page)
@@ -122,8 +135,7 @@ class Upkeep:
         """
         if known == before:
             return False
-        is_of_command = bool(before) and (known[0], known[2]) == (before[0], before[2])
-        return not is_of_command or time.monotonic() >= self._rest_until
+        return not _is_of_command(known, before) or time.monotonic() >= self._rest_until
 
     def _remove(self, repository: Repository) -> None:
         if self.removal.remove_if_idle(repository):
@@ -131,6 +143,11 @@ class Upkeep:
 
     def _say_when(self) -> None:
         self.counts.set("last_round_timestamp_seconds", round(time.time(), 3))
+
+
+def _is_of_command(known: _Stamp, before: _Stamp) -> bool:
+    """Return whether only what commands and the requests of readers track has changed, not the listed images."""
+    return bool(before) and (known[0], known[2]) == (before[0], before[2])
 
 
 def _do_all(*works: Callable[[], None]) -> None:
@@ -153,6 +170,7 @@ class Cleaning:
     content: Content
     sightings: Sightings
     bases: BaseRecords
+    admissions: Admissions
     public: PublicTree
 
     def begins(self) -> bool:
@@ -174,4 +192,5 @@ class Cleaning:
         self.content.clean()
         self.sightings.clean()
         self.bases.clean()
+        self.admissions.clean()
         self.public.sweep()

@@ -1,6 +1,6 @@
 """Connections to strangers, checked and bounded: one way to send a request."""
 
-from microbadger.http.addresses import Address, is_possible, is_public
+from microbadger.http.addresses import UNIX, Address, Peer, is_possible, is_public, parse_peers
 from microbadger.http.certificates import parse_ca_bundle
 from microbadger.http.client import Answer, Client, Limits, Network
 from microbadger.http.connection import cut_off_after
@@ -9,8 +9,10 @@ from microbadger.http.errors import CutOff, ForbiddenAddress, HttpError, NoThrea
 from microbadger.http.origin import Origin, Url, is_public_host, retry_after_seconds
 from microbadger.http.proxies import parse_proxy, proxy_secrets, without_login
 from microbadger.http.threads import start_thread
+from microbadger.http.urls import parse_url
 
 __all__ = [
+    "UNIX",
     "Address",
     "Answer",
     "Client",
@@ -21,6 +23,7 @@ __all__ = [
     "Network",
     "NoThread",
     "Origin",
+    "Peer",
     "Url",
     "all_within",
     "cut_off_after",
@@ -28,7 +31,9 @@ __all__ = [
     "is_public",
     "is_public_host",
     "parse_ca_bundle",
+    "parse_peers",
     "parse_proxy",
+    "parse_url",
     "proxy_secrets",
     "retry_after_seconds",
     "seconds_left",

@@ -6,9 +6,14 @@ IPv6 forms that carry an IPv4 address are judged by that address.
 """
 
 import socket
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final, Literal
 
 Address = IPv4Address | IPv6Address
+IPNetwork = IPv4Network | IPv6Network
+UNIX: Final = "unix"
+Peer = IPNetwork | Literal["unix"]
+"""From where a connection comes: from a network, or through a Unix socket (gunicorn's ``--bind unix:…``)."""
 
 # Cloud metadata services outside the ranges that are refused anyway: Alibaba, Azure, AWS, Oracle.
 _METADATA = {ip_address(text) for text in ("100.100.100.200", "168.63.129.16", "fd00:ec2::254", "192.0.0.192")}
@@ -28,6 +33,18 @@ _ALLOCATED_IPV6 = ip_network("2000::/3")
 _NOT_PUBLIC_IPV6 = tuple(map(ip_network, ("2001::/23", "2001:db8::/32", "3fff::/20")))
 _NAT64 = ip_network("64:ff9b::/96")
 _ISATAP = (0x00005EFE, 0x02005EFE)  # RFC 5214: the upper half of an interface identifier that ends in an IPv4 address
+
+
+def parse_peers(text: str) -> tuple[Peer, ...]:
+    """Return the networks that a text names, separated by spaces or commas; an address is a network of its own.
+
+    The word ``unix`` stands for Unix sockets. Raises ValueError.
+    """
+    words = text.replace(",", " ").split()
+    try:
+        return tuple(UNIX if word == UNIX else ip_network(word, strict=False) for word in words)
+    except ValueError:
+        raise ValueError("must be addresses or networks such as 127.0.0.1 or 10.0.0.0/8, or the word unix") from None
 
 
 def is_public(address: Address) -> bool:

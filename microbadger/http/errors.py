@@ -3,7 +3,7 @@
     HttpError
     ├── ForbiddenAddress    the name has an address where requests may not go
     ├── CutOff              the time was up before the answer was complete
-    ├── NoThread            nobody could watch the time, or wait for a name server: the machine allows no more threads
+    ├── NoThread            no thread can be started to watch the time or to resolve a name
     └── ConnectionFailed    no connection, or an answer that is not HTTP or breaks off
 
 The message of each is a reason in our own words that fits behind a colon. Those of the libraries below can hold URLs,
@@ -19,9 +19,9 @@ from urllib3.exceptions import TimeoutError as Urllib3Timeout
 _MAX_CAUSES = 20
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (ProxyError, "the proxy refuses or does not answer"),
-    (socket.gaierror, "its name is not known"),
+    (socket.gaierror, "its name cannot be resolved"),
     (ssl.SSLCertVerificationError, "its certificate is not valid"),
-    (ssl.SSLError, "it speaks no usable TLS"),
+    (ssl.SSLError, "its TLS is not usable"),
     (TimeoutError, "it does not answer"),
     (Urllib3Timeout, "it does not answer"),
     (ConnectionRefusedError, "it refuses connections"),
@@ -47,7 +47,7 @@ class CutOff(HttpError):
 
 
 class NoThread(HttpError):
-    """There is no thread for it; there is one again when the process has fewer of them, or may have more."""
+    """No thread can be started now, because the process has as many as it may have."""
 
     def __init__(self) -> None:
         super().__init__("this machine allows the service no more threads")

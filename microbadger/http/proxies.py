@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from microbadger.http.origin import Origin
 
 _HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]", re.ASCII | re.IGNORECASE)
-_EXAMPLE = "it must be a URL such as http://proxy.example.org:3128"
+_EXAMPLE = "must be a URL such as http://proxy.example.org:3128"
 
 
 def parse_proxy(text: str) -> str:
@@ -23,7 +23,7 @@ def parse_proxy(text: str) -> str:
     """
     url = text if "://" in text else f"http://{text}"
     if url.lower().startswith("socks"):
-        raise ValueError(f"SOCKS proxies are not supported, {_EXAMPLE}")
+        raise ValueError(f"SOCKS proxies are not supported; {_EXAMPLE}")
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -109,6 +109,7 @@ from microbadger.image.reference import (
     InvalidReference,
     Reference,
     Repository,
+    in_lower_case,
     is_digest,
     is_tag,
     kept_repositories,
@@ -128,6 +129,7 @@ from microbadger.image.referrers import (
     signatures_among,
 )
 from microbadger.image.release_documents import ReleasesDocument, releases_document
+from microbadger.image.releases import Release, releases_among
 from microbadger.image.sboms import read_raw_sbom, read_sbom, unread_sbom
 from microbadger.image.sentences import difference_lines
 from microbadger.image.shapes import has_shape, parse_kept
@@ -141,7 +143,7 @@ from microbadger.image.statements import (
 )
 from microbadger.image.strict_json import parse_json, parse_object
 from microbadger.image.tag_patterns import InvalidPatterns, TagPatterns, check_patterns
-from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific, release_tag
+from microbadger.image.tags import LATEST, choose, is_version_tag, most_specific, ranked, release_tag
 from microbadger.image.updates import update_for
 from microbadger.image.version_facts import facts_of, related
 from microbadger.image.words import platform_text, short_digest, short_reference, shortened, size_text
@@ -210,6 +212,7 @@ __all__ = [
     "Reference",
     "Referrers",
     "RelativeDocument",
+    "Release",
     "ReleasesDocument",
     "Repository",
     "SBOMDocument",
@@ -260,6 +263,7 @@ __all__ = [
     "image_inputs",
     "image_name",
     "image_without_values",
+    "in_lower_case",
     "is_blank",
     "is_digest",
     "is_incomplete",
@@ -291,6 +295,7 @@ __all__ = [
     "platform_named",
     "platform_text",
     "points_of",
+    "ranked",
     "read_base",
     "read_chart",
     "read_labels",
@@ -301,6 +306,7 @@ __all__ = [
     "recorded_claim",
     "related",
     "release_tag",
+    "releases_among",
     "releases_document",
     "says_something",
     "sbom_format",

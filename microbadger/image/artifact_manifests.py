@@ -1,4 +1,4 @@
-"""Reads manifests of what is not an image: attestations, signatures, charts and whatever else a registry keeps.
+"""Reads manifests of artifacts other than images: attestations, signatures, charts and others.
 
 https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidelines-for-artifact-usage
 """
@@ -17,7 +17,7 @@ _MOST_BLOBS = 1000
 class ArtifactManifest:
     """An artifact: its type, empty if it names none, its config if it has a sound one, and its blobs.
 
-    ``subject`` is the digest of what it is about, empty if it is about nothing.
+    ``subject`` is the digest of its subject, empty if it has none.
     """
 
     artifact_type: str

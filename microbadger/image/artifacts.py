@@ -1,7 +1,7 @@
 """Decides whether a manifest is that of a container image, and names other artifacts in words.
 
 Charts, signatures, models and bills of materials are stored as manifests like those of images, and many of them with
-the config of an image. What tells them apart is what their layers are. An image has a layer of a file system; or it has
+the config of an image. They differ in their layers. An image has a layer of a file system; or it has
 no layers at all, or only ones of an unknown type whose name sounds like a file system, and its config names a platform.
 """
 

@@ -1,7 +1,7 @@
 """Judges whether the base image of a version has moved, from what is known of the tags of base images.
 
 The tag of a base has moved if it names other layers than those that the version is built on. A digest alone does not
-tell: what is recorded may be that of a platform, or wrong, and a tag can name a new index with the same layers.
+show that: what is recorded may be that of a platform, or wrong, and a tag can name a new index with the same layers.
 """
 
 from collections.abc import Container, Mapping, Sequence
@@ -158,17 +158,17 @@ class _Judgement:
         if not sights:
             return {}
         now = sights[-1]["Digest"]
-        if self._fits(now):
-            return {"State": "current"}
+        if count := self._layers_below(now):
+            return {"State": "current", "LayerCount": count}
         earlier = [self.claim.digest, *(sight["Digest"] for sight in sights[:-1])]
-        if self._layers(now) and any(map(self._fits, earlier)):
-            return {"State": "outdated", "TagDigest": now, **self._move(sights)}
+        if self._layers(now) and (count := max(map(self._layers_below, earlier))):
+            return {"State": "outdated", "TagDigest": now, **self._move(sights), "LayerCount": count}
         return {"State": "current"} if self._is_recorded(now) else {}
 
     def _move(self, sights: list[SightDocument]) -> BaseDocument:
         """Return when the tag was first seen to name other layers than those of the version."""
         first = len(sights) - 1
-        while first and not self._fits(sights[first - 1]["Digest"]):
+        while first and not self._layers_below(sights[first - 1]["Digest"]):
             first -= 1
         first = next(place for place in range(first, len(sights)) if self._layers(sights[place]["Digest"]))
         is_exact = sights[first]["IsExact"] and (first == 0 or self._layers(sights[first - 1]["Digest"]) is not None)
@@ -178,9 +178,10 @@ class _Judgement:
     def _is_recorded(self, digest: str) -> bool:
         return self.known.names(self.claim, digest, self.claim.digest)
 
-    def _fits(self, digest: str) -> bool:
-        """Return whether the version is built on the layers of a digest."""
-        return (self._layers(digest) or None) in self.chains
+    def _layers_below(self, digest: str) -> int:
+        """Return how many layers a digest has if the version is built on them, else 0."""
+        layers = self._layers(digest)
+        return self.chains.index(layers) + 1 if layers in self.chains else 0
 
     def _layers(self, digest: str) -> str | None:
         """Return the name of the layers of a digest, empty if it has none for the platform; None if not known."""

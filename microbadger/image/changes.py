@@ -56,7 +56,9 @@ class Changes:
         return bool(self.new or self.changed or self.deleted)
 
     def __str__(self) -> str:
-        return " ".join(f"{kind}={count}" for kind, count in self.counts.items())
+        bases = "base" if len(self.base_moved) == 1 else "bases"
+        words = [f"{count} {kind.replace('base_', f'{bases} ')}" for kind, count in self.counts.items() if count]
+        return ", ".join(words) or "no changes"
 
     @property
     def counts(self) -> dict[str, int]:

@@ -6,7 +6,7 @@ fields of its document are also those of the image.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import accumulate
+from itertools import accumulate, chain
 
 from microbadger.image.artifact_manifests import ArtifactManifest
 from microbadger.image.bounds import MAX_DOCUMENT_BYTES, bounded_texts, size_bytes
@@ -28,8 +28,8 @@ from microbadger.image.fields import read_time
 from microbadger.image.parameters import listed_parameters
 from microbadger.image.platforms import PlatformImage, describe_layers, describe_platform, distinct, main_platform
 from microbadger.image.reference import DOCKER_HUB, Repository
-from microbadger.image.releases import highest_release
-from microbadger.image.tags import LATEST, is_version_tag, most_specific
+from microbadger.image.releases import highest_release, releases_among
+from microbadger.image.tags import LATEST, is_version_tag, most_specific, ranked
 from microbadger.image.version_facts import add_facts, facts_of
 
 # Fields of a version's own document that the document of its image lacks.
@@ -170,13 +170,17 @@ def describe_image(
     """Return the document of an image with these versions, newest first, without their layers.
 
     ``updated_at`` is when the document last changed, and ``tag_count`` how many tags the registry has. Versions that
-    their creation does not order are ordered by when they were first seen.
+    their creation does not order are ordered by when they were first seen, then as releases are.
     """
+    listed = [_without_layers(version) for version in versions]
+    releases = releases_among(filter(is_version_tag, chain.from_iterable(map(tags_of, listed))))
 
-    def age(version: VersionDocument) -> tuple[datetime, datetime, str]:
-        return _creation(version), read_time(version.get("FirstSeen")) or _UNKNOWN_TIME, version["SHA"]
+    def age(version: VersionDocument) -> tuple[datetime, datetime, str, str]:
+        release = releases.get(next(iter(ranked(tags_of(version), releases)), ""))
+        first_seen = read_time(version.get("FirstSeen")) or _UNKNOWN_TIME
+        return _creation(version), first_seen, release.key if release else "", version["SHA"]
 
-    newest_first = _bounded_versions(sorted(map(_without_layers, versions), key=age, reverse=True))
+    newest_first = _bounded_versions(sorted(listed, key=age, reverse=True))
     current = current_version(newest_first)
     hub = hub or HubDetails()
     image = ImageDocument(
@@ -228,7 +232,7 @@ def hub_details(image: ImageDocument) -> HubDetails:
 def current_version(versions: Sequence[VersionDocument]) -> VersionDocument | None:
     """Return the version that ``latest`` names, else the highest release, else the newest; None if there is none.
 
-    Of versions that nothing else tells apart it is the first, which in the document of an image was first seen last.
+    Of otherwise equal versions it is the first, which in the document of an image was first seen last.
     """
     by_tag: dict[str, VersionDocument] = {}
     for version in versions:

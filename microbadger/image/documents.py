@@ -47,7 +47,8 @@ class BaseDocument(TypedDict):
 
     ``TagDigest`` is what the tag names now, and ``MovedAt`` when this service first saw it name other layers than those
     of the version; both are there only where the ``State`` is ``outdated``. ``MovedAtIsExact`` is false where the tag
-    may have moved before, and left out elsewhere.
+    may have moved before, and left out elsewhere. ``LayerCount`` is how many of the lowest layers of the version are
+    those of the base, where that is known.
     """
 
     Name: NotRequired[str]
@@ -56,6 +57,7 @@ class BaseDocument(TypedDict):
     TagDigest: NotRequired[str]
     MovedAt: NotRequired[str]
     MovedAtIsExact: NotRequired[bool]
+    LayerCount: NotRequired[int]
 
 
 class InputDocument(TypedDict):

@@ -1,4 +1,4 @@
-"""Errors about documents of registries.
+"""Errors in documents of registries.
 
     ManifestError
     ├── InvalidManifest      the document breaks its specification or a bound
@@ -34,4 +34,4 @@ class InvalidStatement(ManifestError):
 
 
 class UnrelatedStatement(InvalidStatement):
-    """A statement is not about the content it was found for, so it does not count."""
+    """A statement is about other content than the one it was found for, so it does not count."""

@@ -1,4 +1,4 @@
-"""Says when our own clock first saw each digest of an image, and each tag name it: no registry tells that.
+"""Records when our own clock first saw each digest of an image, and each tag name it; registries do not.
 
 A *sight* is exact if an earlier check shows that the tag did not name the digest then. Else it is an upper bound: at
 the first check of an image everything may be old, and so may be a tag that was there and is only kept from now on.

@@ -170,18 +170,32 @@ def is_digest(text: str) -> bool:
     return registered is None or registered.fullmatch(match["encoded"]) is not None
 
 
+def in_lower_case(text: str) -> str:
+    """Return a name with perhaps a tag in lower case, but for the tag.
+
+    >>> in_lower_case("Localhost:5000/Example/Web:V1")
+    'localhost:5000/example/web:V1'
+    """
+    name, colon, tag = _partition_at_tag(text)
+    return name.lower() + colon + tag
+
+
 def _split(text: str) -> tuple[str, str | None, str | None]:
     """Split a text into name, tag and digest, without checking them."""
     _check_text(text)
     name, at, digest = text.partition("@")
-    parents, slash, last = name.rpartition("/")
-    last, colon, tag = last.partition(":")
-    name = parents + slash + last
+    name, colon, tag = _partition_at_tag(name)
     if _IMAGE_ID.fullmatch(name) or _IMAGE_ID.fullmatch(text.removeprefix("sha256:")):
         raise InvalidReference(
             f"{_quoted(text)} is an image ID: write the name of its repository, such as ghcr.io/owner/app"
         )
     return name, tag if colon else None, digest if at else None
+
+
+def _partition_at_tag(text: str) -> tuple[str, str, str]:
+    parents, slash, last = text.rpartition("/")
+    last, colon, tag = last.partition(":")
+    return parents + slash + last, colon, tag
 
 
 def _check_text(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Tells a version that was only rebuilt from one that differs: its platforms have the layers and configs they had.
+"""Recognizes versions that were only rebuilt: their platforms have the same layers and configs as before.
 
 Where attestations are added, each build makes a new index although nothing that runs has changed. Annotations and the
 compression of layers change manifests, too: a platform is the same if its config and its layers

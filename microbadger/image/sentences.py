@@ -1,6 +1,6 @@
 """Words a difference, in lines of plain text: pages, feeds, messages and comparisons show the same ones.
 
-The texts of strangers are in them as they are, but for line breaks: whoever shows a line escapes it.
+The texts of strangers are in them as they are, except for line breaks: callers escape the lines that they show.
 """
 
 import shlex

@@ -1,4 +1,4 @@
-"""Tells whether JSON that was kept has the shape of a document, whole: every field of every object in it.
+"""Checks that stored JSON has the shape of a document: every field of every object in it.
 
 What is kept can be damaged, or written by another program, and be valid JSON all the same.
 """

@@ -100,7 +100,7 @@ def parse_statement(raw: bytes, subjects: Collection[str]) -> Statement:
         raise InvalidStatement(error.reason) from error
     statement = Statement(read_name(fields.get("predicateType")) or "", read_object(fields.get("predicate")))
     if not statement.predicate_type:
-        raise InvalidStatement("it does not say what it claims")
+        raise InvalidStatement("it has no predicate type")
     limit = MAX_SBOM_BYTES if what_is(statement.predicate_type) == "sbom" else MAX_STATEMENT_BYTES
     if len(raw) > limit:
         raise InvalidStatement(f"it is larger than {limit // 1024**2} MiB")
@@ -133,9 +133,9 @@ def _check_subject(fields: Mapping[str, object], subjects: Collection[str]) -> N
     named = map(read_object, read_list(fields.get("subject"), _MOST_SUBJECTS))
     digests = [item for subject in named for item in read_object(subject.get("digest")).items()]
     if not digests:
-        raise UnrelatedStatement("it does not say what it is about")
+        raise UnrelatedStatement("it has no subject")
     if not any(isinstance(encoded, str) and f"{algorithm}:{encoded}" in subjects for algorithm, encoded in digests):
-        raise UnrelatedStatement("it is about another digest")
+        raise UnrelatedStatement("its subject is another digest")
 
 
 def _first_name(*values: object) -> str:

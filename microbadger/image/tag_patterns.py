@@ -51,18 +51,18 @@ class TagPatterns:
 def check_patterns(patterns: Sequence[str], most: int = _MOST_PATTERNS) -> None:
     """Raise InvalidPatterns if there are too many patterns, if one is invalid, or if they choose no tag."""
     if len(patterns) > most:
-        raise InvalidPatterns(f"There can be {most} tag patterns at most.")
+        raise InvalidPatterns(f"There are too many tag patterns: use at most {most}.")
     for pattern in patterns:
         if not _PATTERN.fullmatch(pattern):
             raise InvalidPatterns(
                 f"{pattern[:200]!r} is not a tag pattern: write 1.2, 1.* or v[0-9]*, and !*-rc* to leave tags out."
             )
         if not _is_possible(_parts_of(pattern.removeprefix("!"))):
-            raise InvalidPatterns(f"No tag fits the pattern {pattern!r}.")
+            raise InvalidPatterns(f"No tag can match the pattern {pattern!r}.")
     wanted, unwanted = _divide(patterns)
     excluded = list(map(_parts_of, unwanted))
     if all(_is_covered(_parts_of(pattern), excluded) for pattern in wanted or [_ANY_TAG]):
-        raise InvalidPatterns("The tag patterns choose no tag: those with ! exclude all that the others choose.")
+        raise InvalidPatterns("The tag patterns select no tags: those with ! exclude all that the others select.")
 
 
 def _divide(patterns: Iterable[str]) -> tuple[list[str], list[str]]:

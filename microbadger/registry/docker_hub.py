@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from microbadger.image import DOCKER_HUB, MANIFEST_TYPES, HubDetails, Repository, is_digest, is_tag, parse_object
 from microbadger.logs import EventLog
-from microbadger.registry.errors import RegistryError
+from microbadger.registry.errors import NotFound, RegistryError
 from microbadger.registry.transport import Request, Transport
 
 log = EventLog(__name__)
@@ -90,12 +90,16 @@ class DockerHub:
 
     def details(self, repository: Repository) -> HubDetails | None:
         """Return Docker Hub's description of an image; None for other registries, and where it does not answer well."""
-        return self._ask(repository, "", "details", parse_details)
+        try:
+            return self._ask(repository, "", "details", parse_details)
+        except NotFound:
+            return None
 
     def tags(self, repository: Repository, at_most: int) -> HubTags | None:
         """Return the tags pushed last, at most so many; None where none could be read.
 
-        The list can lag: a tag that is missing from a complete one may exist all the same.
+        The list can lag: a tag that is missing from a complete one may exist all the same. Raises NotFound where Docker
+        Hub says that it has no such repository.
         """
         tags: dict[str, HubTag] = {}
         page = None
@@ -117,7 +121,10 @@ class DockerHub:
                 return
 
     def _ask(self, repository: Repository, path: str, kind: str, parse: Callable[[bytes], T | None]) -> T | None:
-        """Return the content of a successful answer; None for any other, and where there is nothing to ask."""
+        """Return the content of a successful answer; None for any other, and where there is nothing to ask.
+
+        Raises NotFound.
+        """
         namespace, _, name = repository.path.partition("/")
         is_there = repository.registry == DOCKER_HUB and "/" not in name
         if not self._url or not is_there or self._clock() < self._left_alone_until:
@@ -132,6 +139,8 @@ class DockerHub:
                 self._left_alone_until = self._clock() + _REST_SECONDS
             log.info("docker_hub_failed", image=repository.familiar, asked=kind, error=error)
             return None
+        if answer.status == 404:
+            raise NotFound(f"Docker Hub has no repository {repository.path}", host=self._host, status=404)
         return parse(answer.body) if answer.status == 200 else None
 
 

@@ -75,7 +75,7 @@ class Holds:
         self._write(host, hold.until)
 
     def of_this_process(self, host: str) -> Hold | None:
-        """Return the hold that the host told this process of; None if there is none."""
+        """Return the hold that the host asked this process for; None if there is none."""
         return self._own.get(host)
 
     def end(self, host: str, hold: Hold | None) -> None:

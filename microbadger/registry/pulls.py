@@ -17,8 +17,6 @@ from sqlalchemy import Connection, Row, bindparam, select
 
 from microbadger.store import PULLS, Counts, Database, StoreError, excluded, upsert
 
-_RESERVED_PART = 0.1
-_SPARE_PART = 0.25
 _DEFAULT_WINDOW_SECONDS = 6 * 3600
 _LONGEST_WINDOW_SECONDS = 24 * 3600
 _SHARED_EVERY_SECONDS = 1.0
@@ -91,15 +89,13 @@ class PullLimits:
         last = self._known(host, user)
         return last.pulls if last else None
 
-    def are_low(self, host: str, user: str | None) -> bool:
-        """Return whether no more than a tenth of the pulls is left that a registry allows in its window."""
-        last = self._known(host, user)
-        return last is not None and last.pulls <= last.limit * _RESERVED_PART
+    def are_above(self, host: str, user: str | None, part: float, besides: int = 0) -> bool:
+        """Return whether more than a part is left of what a registry allows, or nothing is known to limit that.
 
-    def are_to_spare(self, host: str, user: str | None) -> bool:
-        """Return whether more than a quarter of them is left, or nothing is known to limit them."""
+        ``besides`` is how many pulls may be under way of which nothing was heard yet.
+        """
         last = self._known(host, user)
-        return last is None or last.pulls > last.limit * _SPARE_PART
+        return last is None or last.pulls - besides > last.limit * part
 
     def _known(self, host: str, user: str | None) -> _PullsLeft | None:
         """Return what counts for this process; what others heard while it has heard nothing itself."""

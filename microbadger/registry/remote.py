@@ -28,6 +28,8 @@ _MAX_MANIFEST_BYTES = 4 * 1024**2  # what registries must at least accept, and w
 _MAX_PAGE_BYTES = 8 * 1024**2  # some registries send all tags at once, whatever they are asked for
 _NOT_OFFERED = {405, 501}
 _MOST_SILENT_HEADS = 2
+_RESERVED_PART, _SPARE_PART, _HALF = 0.1, 0.25, 0.5  # of the pulls that a registry allows
+_OTHERS_AT_ONCE = 3  # checks of images that only readers asked for, each of which may pull meanwhile
 _FINAL = (408, 500, 502, 503, 504)  # for a HEAD, which a GET follows, and for what a check can do without
 
 
@@ -64,12 +66,13 @@ class RemoteRepository:
         self._silent_heads = 0
         self._lists_referrers = False
 
-    def tags(self, before_page: Callable[[], object] = lambda: None) -> TagList:
+    def tags(self, before_page: Callable[[], object] = lambda: None, *, is_guess: bool = False) -> TagList:
         """Return all tags that can be read; what cannot be a tag is left out. Raises no `RegistryError`.
 
-        ``before_page`` is called before each page is read: there can be hundreds.
+        ``before_page`` is called before each page is read: there can be hundreds. Nobody knows of a repository that
+        ``is_guess`` whether it exists: that access is denied is then believed at once.
         """
-        return read_tags(self._session.repository, self._page, self._bad, before_page)
+        return read_tags(self._session.repository, self._page, self._bad, before_page, is_guess=is_guess)
 
     def head(self, reference: str) -> str | None:
         """Return the digest of what a tag names, None where the registry does not say; this is not a pull.
@@ -157,18 +160,27 @@ class RemoteRepository:
     @property
     def is_low_on_pulls(self) -> bool:
         """Whether the reader of content has no more than a tenth of its pulls left."""
-        return (self._account or self._session).is_low_on_pulls
+        return not self._reader.has_pulls_above(_RESERVED_PART)
 
     @property
     def limits_pulls(self) -> bool:
         """Whether the registry limits how many manifests may be read, as far as is known."""
-        reader = self._account or self._session
-        return reader.repository.registry == DOCKER_HUB or reader.limits_pulls
+        return self._reader.repository.registry == DOCKER_HUB or self._reader.limits_pulls
 
     @property
     def has_pulls_to_spare(self) -> bool:
         """Whether the reader of content has more than a quarter of its pulls left, for what nobody waits for."""
-        return (self._account or self._session).has_pulls_to_spare
+        return self._reader.has_pulls_above(_SPARE_PART)
+
+    @property
+    def has_pulls_for_requests(self) -> bool:
+        """Whether the reader of content has more than half of its pulls left, for images that only readers ask for."""
+        return self._reader.has_pulls_above(_HALF, _OTHERS_AT_ONCE)
+
+    @property
+    def _reader(self) -> Session:
+        """The session that content of a public repository is read with."""
+        return self._account or self._session
 
     def _is_shown(self, reference: str) -> bool:
         """Return whether anonymous readers see this: a repository may have tags that only some accounts see."""

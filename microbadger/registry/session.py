@@ -72,15 +72,12 @@ class Session:
         """Whether the registry has said how many more manifests this reader may read in a window."""
         return self._pulls.left(self.repository.registry, self._user) is not None
 
-    @property
-    def is_low_on_pulls(self) -> bool:
-        """Whether no more than a tenth is left of the manifests that this reader may read in a window."""
-        return self._pulls.are_low(self.repository.registry, self._user)
+    def has_pulls_above(self, part: float, besides: int = 0) -> bool:
+        """Return whether more than a part is left of the manifests that this reader may read in a window.
 
-    @property
-    def has_pulls_to_spare(self) -> bool:
-        """Whether more than a quarter of them is left, or nothing is known to limit them."""
-        return self._pulls.are_to_spare(self.repository.registry, self._user)
+        ``besides`` is how many may be under way of which nothing was heard yet.
+        """
+        return self._pulls.are_above(self.repository.registry, self._user, part, besides)
 
     def get(self, question: Question) -> Answer:
         """Return a successful answer; raise what any other means."""
@@ -186,7 +183,7 @@ class Session:
         what = _name_of(path)
         detail = code_of(answer.body)
         if status in (401, 403):
-            # Said in every case: else it would tell for which registries there is a credential.
+            # Said in every case: else it would reveal for which registries there is a credential.
             advice = f"to publish it if it is private, log in to {host} and write 'private' after its name"
             message = f"the {what} of {self.repository} was not found or is private{detail}; {advice}"
             return Denied(message, host=host, status=status)

@@ -33,12 +33,21 @@ class TagList:
 
 
 def read_tags(
-    repository: Repository, ask: Ask, bad: Callable[[str], BadAnswer], before_page: Callable[[], object]
+    repository: Repository,
+    ask: Ask,
+    bad: Callable[[str], BadAnswer],
+    before_page: Callable[[], object],
+    *,
+    is_guess: bool = False,
 ) -> TagList:
-    """Return the tags on all pages up to the first that cannot be read; `bad` makes the error for an odd answer."""
+    """Return the tags on all pages up to the first that cannot be read; `bad` makes the error for an odd answer.
+
+    A refusal can be about the size of a page, so others are tried; but not after 403 and 410 if the repository
+    ``is_guess``.
+    """
     names: dict[str, None] = {}
     try:
-        for page in _pages(repository, ask, bad, before_page):
+        for page in _pages(repository, ask, bad, before_page, {403, 410} if is_guess else ()):
             names |= dict.fromkeys(page)
             if len(names) > _MAX_TAGS:
                 raise bad(f"it lists more than {_MAX_TAGS:,} tags")
@@ -48,9 +57,13 @@ def read_tags(
 
 
 def _pages(
-    repository: Repository, ask: Ask, bad: Callable[[str], BadAnswer], before_page: Callable[[], object]
+    repository: Repository,
+    ask: Ask,
+    bad: Callable[[str], BadAnswer],
+    before_page: Callable[[], object],
+    believed: Collection[int],
 ) -> Iterator[list[str]]:
-    query, answer = _first_page(ask, before_page)
+    query, answer = _first_page(ask, before_page, believed)
     seen = {query}
     while True:
         yield _names(repository, answer, bad)
@@ -64,7 +77,7 @@ def _pages(
         answer = ask(following, ())
 
 
-def _first_page(ask: Ask, before_page: Callable[[], object]) -> tuple[str, Answer]:
+def _first_page(ask: Ask, before_page: Callable[[], object], believed: Collection[int]) -> tuple[str, Answer]:
     """Return the first page in a size that the registry accepts, and its query."""
     *sizes, last = _SIZES
     for query in sizes:
@@ -72,7 +85,7 @@ def _first_page(ask: Ask, before_page: Callable[[], object]) -> tuple[str, Answe
         try:
             return query, ask(query, (408, *_SIZE_IS_REFUSED))
         except RegistryError as error:
-            if not _is_about_size(error.status):
+            if error.status in believed or not _is_about_size(error.status):
                 raise
     before_page()
     return last, ask(last, ())
@@ -99,9 +112,9 @@ def _names(repository: Repository, answer: Answer, bad: Callable[[str], BadAnswe
         raise bad("its list of tags is not a list")
     names = [tag for tag in tags if isinstance(tag, str) and is_tag(tag)]
     if not (_is_about if names else _is_just_about)(repository, answer.url, fields.get("name")):
-        raise bad("its list of tags is that of another repository")
+        raise bad("its list of tags is for another repository")
     if not names and not all(isinstance(tag, str) and is_digest(tag) for tag in tags):
-        raise bad("its list of tags holds no tag, but other things")
+        raise bad("its list of tags contains no valid tag")
     return names
 
 

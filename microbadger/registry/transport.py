@@ -128,7 +128,7 @@ class Transport:
         seconds = retry_after_seconds(answer.headers, self._clock())
         if answer.status == 429:
             self._holds.begin(host, _DEFAULT_HOLD_SECONDS if seconds is None else seconds)
-            message = f"{host} asks to make fewer requests"
+            message = f"{host} asks for fewer requests"
             raise RateLimited(message, host=host, status=answer.status, retry_after_seconds=seconds)
         message = f"{host} answered with status {answer.status}"
         raise Unreachable(message, host=host, status=answer.status, retry_after_seconds=seconds)
@@ -177,7 +177,7 @@ class Transport:
 
     def _raise_if_held(self, host: str) -> None:
         if left_seconds := self._holds.left_seconds(host):
-            message = f"{host} asked to make fewer requests and is left alone for a while"
+            message = f"{host} asked for fewer requests and is paused"
             raise RateLimited(message, host=host, retry_after_seconds=left_seconds)
 
 
@@ -204,7 +204,7 @@ def _raise_if_late(host: str) -> None:
 
 
 def _too_slow(host: str) -> Unreachable:
-    return Unreachable(f"{host} is too slow: the time of the check is over", host=host)
+    return Unreachable(f"{host} is too slow: the check ran out of time", host=host)
 
 
 def _url(text: str, host: str, *, base: str = "") -> Url:

@@ -9,10 +9,10 @@ from microbadger.site.image_files import ImageFiles, Maker, status_files
 from microbadger.site.image_list import ListEntry, entry_of, list_page, listed
 from microbadger.site.list_pages import MOST_ON_A_PAGE, in_pages, list_file
 from microbadger.site.markup import FORMATS, badge_link
-from microbadger.site.media_types import HTML, JSON, KEPT_BY_CACHES, MEDIA_TYPES, SVG, etag_of, media_type_of
+from microbadger.site.media_types import HTML, ICON, JSON, KEPT_BY_CACHES, MEDIA_TYPES, SVG, etag_of, media_type_of
 from microbadger.site.old_addresses import HERE, successor
 from microbadger.site.options import SiteOptions
-from microbadger.site.pages import LISTED_ON_HOME, STATES, absent_page, home_page
+from microbadger.site.pages import LISTED_ON_HOME, STATES, absent_page, home_page, unnamed_page
 from microbadger.site.paths import (
     API,
     API_PAGE,
@@ -41,6 +41,7 @@ __all__ = [
     "HERE",
     "HOME",
     "HTML",
+    "ICON",
     "JSON",
     "KEPT_BY_CACHES",
     "KINDS",
@@ -90,4 +91,5 @@ __all__ = [
     "searchable",
     "status_files",
     "successor",
+    "unnamed_page",
 ]

@@ -29,6 +29,15 @@ def pull_command(image: ImageDocument, version: VersionDocument, tag: str | None
     return f"docker pull {image_name(repository)}:{tag}"
 
 
+def pinned_pull_command(image: ImageDocument, version: VersionDocument, tag: str | None) -> str:
+    """Return the command that pulls a version whatever its tag will name; empty if its digest is not known.
+
+    It is empty for a chart, too: not every Helm takes a digest.
+    """
+    digest = version["Digest"]
+    return f"{pull_command(image, version, tag)}@{digest}" if digest and "Chart" not in version else ""
+
+
 def version_named(version: VersionDocument, tag: str) -> str:
     """Return a tag or, of a chart, its version if one of its tags names that, else what the tag names."""
     if "Chart" not in version:

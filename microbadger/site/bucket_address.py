@@ -40,7 +40,7 @@ def parse_bucket_url(text: str) -> tuple[str, str]:
     bucket, prefix = url.netloc, url.path.strip("/")
     is_valid = text.isprintable() and url.scheme == "s3" and not url.query and not url.fragment
     if not is_valid or not _BUCKET.fullmatch(bucket) or not _PREFIX.fullmatch(prefix) or len(prefix) > _LONGEST_PREFIX:
-        raise ValueError("it must be a folder, or a bucket such as s3://bucket/prefix")
+        raise ValueError("must be a folder, or a bucket such as s3://bucket/prefix")
     try:
         import_module("obstore")
     except ImportError:

@@ -10,6 +10,7 @@ from microbadger.image import (
     ImageDocument,
     Move,
     NewTagDocument,
+    change_title,
     difference_lines,
     left_versions,
     moves_of,
@@ -51,11 +52,24 @@ class ChangeRow:
 
 @dataclass(frozen=True, slots=True)
 class ChangeEntry:
-    """The rows of one change, and how many more it has."""
+    """A change in a few words, its first rows, and how many more it has."""
 
     time: str
+    title: str
     rows: list[ChangeRow]
     left_out: int
+
+
+def changes_of_tag(changes: Iterable[ChangeDocument], tag: str) -> Iterator[ChangeDocument]:
+    """Yield the changes that concern a tag, each without what happened to other tags."""
+    for change in changes:
+        part = change.copy()
+        part["New"] = [entry for entry in change["New"] if entry["tag"] == tag]
+        part["Changed"] = [entry for entry in change["Changed"] if entry["tag"] == tag]
+        part["Deleted"] = [entry for entry in change["Deleted"] if entry["tag"] == tag]
+        part["BaseMoved"] = [base for base in change.get("BaseMoved", []) if tag in base["Tags"]]
+        if part["New"] or part["Changed"] or part["Deleted"] or part["BaseMoved"]:
+            yield part
 
 
 def change_entries(
@@ -67,7 +81,7 @@ def change_entries(
     entries = []
     for change in changes:
         rows = list(_rows(change, paths, comparable))
-        entries.append(ChangeEntry(change["Time"], rows[:ROWS_SHOWN], max(len(rows) - ROWS_SHOWN, 0)))
+        entries.append(ChangeEntry(change["Time"], change_title(change), rows[:ROWS_SHOWN], len(rows[ROWS_SHOWN:])))
     return entries
 
 

@@ -18,8 +18,8 @@ _LICENSES_SHOWN = 5
 _SIGNATURES_SHOWN = 10
 
 _DIFFERENT = {"Source": "source repositories", "Commit": "commits"}
-_NAME_THE_SAME = aside("the labels name the same")
-_THEY_NAME = aside("the labels name")
+_NAME_THE_SAME = aside("the labels agree")
+_THEY_NAME = aside("the labels say")
 
 
 def has_claims(version: VersionDocument) -> bool:
@@ -34,7 +34,7 @@ def claim_notes(version: VersionDocument) -> list[str]:
     if differs:
         notes.append(f"The labels and the provenance name different {' and '.join(differs)}.")
     if "UnreadClaims" in version:
-        notes.append(f"Not all of this could be read: {version['UnreadClaims'].removesuffix('.')}.")
+        notes.append(f"Some of this could not be read: {version['UnreadClaims'].removesuffix('.')}.")
     return notes
 
 
@@ -59,7 +59,7 @@ def _base(base: BaseDocument) -> Row:
     elif state == "outdated":
         parts += [Part(state, "tag"), *_move(base)]
     elif state == "unknown":
-        parts.append(aside("whether its tag has moved is not known"))
+        parts.append(aside("it is not known whether its tag has moved"))
     return row("Base image", *(parts or [Part("not given")]))
 
 

@@ -13,11 +13,11 @@ _VOLUMES_SHOWN = 50
 
 _PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp|sctp))?")
 _SIGNALS = {
-    "SIGTERM": ("15", "asks it to end"),
-    "SIGINT": ("2", "interrupts it, as Ctrl+C does"),
+    "SIGTERM": ("15", "asks it to stop"),
+    "SIGINT": ("2", "interrupts it, like Ctrl+C"),
     "SIGQUIT": ("3", "asks it to quit"),
-    "SIGKILL": ("9", "ends it at once"),
-    "SIGHUP": ("1", "tells it that its terminal is gone"),
+    "SIGKILL": ("9", "stops it immediately"),
+    "SIGHUP": ("1", "reports that its terminal has closed"),
     "SIGRTMIN+3": ("37", "halts systemd"),
 }
 _UNITS_MILLISECONDS = (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000))
@@ -72,6 +72,16 @@ def port_text(port: str) -> str:
     return f"{first} to {last} ({(protocol or 'tcp').upper()})" if last else f"{first} ({(protocol or 'tcp').upper()})"
 
 
+def healthcheck_row(check: HealthcheckDocument) -> Row:
+    """Return the command of a health check, and how often it runs."""
+    kind, *words = check["Test"]
+    if kind == "NONE":
+        return row("Health check", Part("disabled"))
+    command = {"CMD": shlex.join(words), "CMD-SHELL": " ".join(words)}.get(kind, shlex.join(check["Test"]))
+    times = ", ".join(_times(check))
+    return row("Health check", Part(command, "code"), *([aside(times)] if times else []))
+
+
 def _rows(config: ConfigDocument, system: str | None) -> Iterator[Row]:
     yield _user(config, system)
     for name, command in (("Entrypoint", config.get("Entrypoint")), ("Command", config.get("Cmd"))):
@@ -84,7 +94,7 @@ def _rows(config: ConfigDocument, system: str | None) -> Iterator[Row]:
     if volumes := config.get("Volumes"):
         yield Row("Volumes", bounded([[Part(volume, "code")] for volume in volumes], _VOLUMES_SHOWN))
     if check := config.get("Healthcheck"):
-        yield _healthcheck(check)
+        yield healthcheck_row(check)
     if signal := config.get("StopSignal"):
         yield _stop_signal(signal)
 
@@ -99,20 +109,11 @@ def _user(config: ConfigDocument, system: str | None) -> Row:
 
 
 def _how_given(user: str) -> Part:
-    return aside(f"given as {user}" if user else "the image names no user")
+    return aside(f"given as {user}" if user else "the image sets no user")
 
 
 def _command(words: Sequence[str]) -> Part:
     return Part(shlex.join(words), "code")
-
-
-def _healthcheck(check: HealthcheckDocument) -> Row:
-    kind, *words = check["Test"]
-    if kind == "NONE":
-        return row("Health check", Part("switched off"))
-    command = {"CMD": shlex.join(words), "CMD-SHELL": " ".join(words)}.get(kind, shlex.join(check["Test"]))
-    times = ", ".join(_times(check))
-    return row("Health check", Part(command, "code"), *([aside(times)] if times else []))
 
 
 def _times(check: HealthcheckDocument) -> Iterator[str]:

@@ -43,7 +43,7 @@ class PublicFolder:
 
     @property
     def problems(self) -> list[str]:
-        """Return nothing: what keeps files from being written is seen by whoever writes one."""
+        """Return nothing: those who write a file get the error."""
         return []
 
     def seen(self, path: str) -> Seen:  # noqa: ARG002 - a folder has no names for contents

@@ -7,13 +7,13 @@ the list is written.
 from collections.abc import Iterable
 from typing import NotRequired, TypedDict
 
-from microbadger.image import ImageDocument, Reason, Repository, State, document_bytes, image_name
+from microbadger.image import ImageDocument, Reason, Repository, State, current_version, document_bytes, image_name
 
 _FIELDS = ("Description", "LatestVersion", "DownloadSize", "PullCount", "LastUpdated", "UpdatedAt")
 
 
 class ListEntry(TypedDict):
-    """What is kept of an image for the list."""
+    """What is kept of an image for the list; ``Kind`` says in words what it is if it is not an image."""
 
     ImageName: str
     Description: NotRequired[str]
@@ -22,6 +22,7 @@ class ListEntry(TypedDict):
     PullCount: NotRequired[int]
     LastUpdated: NotRequired[str]
     UpdatedAt: NotRequired[str]
+    Kind: NotRequired[str]
 
 
 def entry_of(repository: Repository, image: ImageDocument | None) -> dict[str, object]:
@@ -29,6 +30,8 @@ def entry_of(repository: Repository, image: ImageDocument | None) -> dict[str, o
     entry: dict[str, object] = {"ImageName": image_name(repository)}
     if image:
         entry |= {field: image[field] for field in _FIELDS if field in image}  # type: ignore[literal-required]
+        if "Unsupported" in (current_version(image["Versions"]) or {}):
+            entry["Kind"] = "Helm chart" if "Chart" in image else "not an image"
     return entry
 
 

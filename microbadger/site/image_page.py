@@ -15,7 +15,6 @@ from microbadger.badges import STYLES, badges_of
 from microbadger.image import (
     ChangeDocument,
     ImageDocument,
-    LayerDocument,
     PlatformDocument,
     PointDocument,
     Repository,
@@ -26,19 +25,21 @@ from microbadger.image import (
     image_name,
     platform_named,
     read_labels,
-    size_text,
     tags_of,
 )
-from microbadger.site.artifacts import chart_rows, pull_command, version_named
-from microbadger.site.change_rows import change_entries
+from microbadger.site.artifacts import chart_rows, pinned_pull_command, pull_command, version_named
+from microbadger.site.change_rows import change_entries, changes_of_tag
 from microbadger.site.claim_rows import claim_notes, claim_rows, has_claims
 from microbadger.site.config_rows import VARIABLES_SHOWN, config_table
 from microbadger.site.history_chart import history_chart
 from microbadger.site.label_table import label_table, table_of
+from microbadger.site.layer_rows import layer_rows, shared_layers, shared_text
+from microbadger.site.link_preview import preview_text
 from microbadger.site.markup import FORMATS, BadgeLink, badge_link
 from microbadger.site.options import SiteOptions
 from microbadger.site.paths import ImagePaths
-from microbadger.site.templating import media_words, render
+from microbadger.site.templating import render
+from microbadger.site.version_rows import ranked_tags, version_rows
 
 CLASSIC_BADGES = ("image", "version", "commit", "license")
 _BADGE_NAMES = {
@@ -95,21 +96,6 @@ class PlatformNote:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class LayerRow:
-    """A step of the Dockerfile with the size of its layer; no size where it has no layer.
-
-    ``kind`` says in a word or two what is unusual about the layer.
-    """
-
-    command: str
-    size: str = ""
-    kind: str = ""
-    share: str = ""
-    width: str = ""
-    is_largest: bool = False
-
-
 def image_page(
     image: ImageDocument,
     *,
@@ -122,12 +108,15 @@ def image_page(
     """Return the page of an image, about its current version or about the version of a tag.
 
     ``version`` is that version with its layers, which the script loads if it is None. ``changes`` are newest first,
-    ``points`` of its history oldest first.
+    ``points`` of its history oldest first. The page of a tag has the changes of the tag, and does not list the versions
+    of the image: an image with a hundred tags has a hundred such pages.
     """
     repository = Repository(image["Registry"], image["Repository"])
     paths = ImagePaths(image_name(repository))
     version = version or version_shown(image, tag)
     shown_tag = tag or image.get("LatestVersion")
+    shown_version = version_named(version, shown_tag) if version and shown_tag else shown_tag
+    changes = list(changes_of_tag(changes, tag)) if tag else changes
     return render(
         "image.html",
         site,
@@ -135,15 +124,15 @@ def image_page(
         name=paths.name,
         tag=tag,
         shown_tag=shown_tag,
-        shown_version=version_named(version, shown_tag) if version and shown_tag else shown_tag,
-        pull_command=pull_command(image, version, shown_tag) if version else "",
+        shown_version=shown_version,
+        preview=preview_text(image, version, shown_version or "unknown"),
+        **_pulls_of(image, version, shown_tag),
         chart_rows=list(chart_rows(version.get("Chart", {}))) if version else [],
-        page_url=f"{site.base_url}/{(paths.tag_page(tag) if tag else paths.page).removesuffix('index.html')}",
+        page_url=f"{site.base_url}/{paths.tag_page_url(tag) if tag else paths.page_url}/",
         registry=_REGISTRY_NAMES.get(repository.registry, repository.registry),
         version=version,
         sight=sight_of(version, tag),
         shown_platform=main_platform_of(version) if version else None,
-        layers=layer_rows(version.get("Layers", [])[:_LAYERS_SHOWN]) if version else [],
         unread_parts=unread_parts(version) if version else [],
         cut_parts=cut_parts(version) if version else [],
         **_blocks_of(version),
@@ -155,12 +144,13 @@ def image_page(
         classic=CLASSIC_BADGES,
         markup=_markup_templates(repository, site.base_url),
         styles=STYLES,
-        badge_platforms=platform_choices(version) if version else [],
+        badge_platforms=platforms_of_badges(image),
         formats=_FORMAT_NAMES,
         renovate_config=renovate_config(paths.name, site.base_url),
         changes=change_entries(changes[:_CHANGES_SHOWN], image, paths, is_static=site.is_static),
         points=points[: -_POINTS_SHOWN - 1 : -1],
         chart=history_chart(points, f"{paths.name}:{tag}" if tag else paths.name),
+        versions=[] if tag else version_rows(image),
         tag_count=tag_count_text(image),
     )
 
@@ -228,29 +218,10 @@ def _platform_notes(
 
 
 def tag_count_text(image: ImageDocument) -> str:
-    """Return ``100 of 130 tags`` where the registry has more tags than the image has here; nothing elsewhere."""
+    """Return ``100 of 130 tags shown`` where the registry has more tags than the image has here; nothing elsewhere."""
     shown = sum(len(version["Tags"]) for version in image["Versions"])
     count = image.get("TagCount", 0)
-    return f"{shown} of {count} tags" if count > shown else ""
-
-
-def layer_rows(layers: Sequence[LayerDocument]) -> list[LayerRow]:
-    """Return a row for each step, its bar as wide as its layer is large, in percent of the largest one."""
-    sizes = [layer["DownloadSize"] for layer in layers]
-    largest, total = max(sizes, default=0), sum(sizes)
-    return [
-        LayerRow(
-            command=layer["Command"],
-            size=size_text(size),
-            kind=media_words(layer.get("MediaType", "")),
-            share=_percent_text(size, total),
-            width=f"{max(100 * size / largest, 0.5):.1f}",
-            is_largest=size == largest,
-        )
-        if size
-        else LayerRow(command=layer["Command"])
-        for layer, size in zip(layers, sizes, strict=True)
-    ]
+    return f"{shown} of {count} tags shown" if count > shown else ""
 
 
 def main_platform_of(version: VersionDocument) -> PlatformDocument | None:
@@ -278,12 +249,35 @@ def platform_choices(version: VersionDocument) -> list[str]:
     return choices if len(choices) > 1 else []
 
 
-def _blocks_of(version: VersionDocument | None) -> dict[str, object]:
-    """Return what the page says of the config of a version, and of where it comes from."""
+def platforms_of_badges(image: ImageDocument) -> dict[str, list[str]]:
+    """Return the `platform_choices` of each tag, those of the current version at ``""``; empty if there are none."""
+    current = current_version(image["Versions"])
+    choices = {"": platform_choices(current) if current else []}
+    for version in image["Versions"]:
+        choices |= dict.fromkeys(tags_of(version), platform_choices(version))
+    return choices if any(choices.values()) else {}
+
+
+def _pulls_of(image: ImageDocument, version: VersionDocument | None, tag: str | None) -> dict[str, object]:
+    """Return the commands that pull a version by a tag, and the other tags that name it."""
     if version is None:
         return {}
-    platform = main_platform_of(version)
     return {
+        "pull_command": pull_command(image, version, tag),
+        "pinned_pull_command": pinned_pull_command(image, version, tag),
+        "other_tags": [each for each in ranked_tags(image, version) if each != tag],
+    }
+
+
+def _blocks_of(version: VersionDocument | None) -> dict[str, object]:
+    """Return what the page says of the layers and the config of a version, and of where it comes from."""
+    if version is None:
+        return {}
+    platform, layers = main_platform_of(version), version.get("Layers", [])[:_LAYERS_SHOWN]
+    shared = shared_layers(version)
+    return {
+        "layers": list(layer_rows(layers, shared.count)),
+        "shared_layers": shared_text(layers, shared),
         "config": config_table(version["Config"], platform and platform.get("OS")) if "Config" in version else None,
         "variables_shown": VARIABLES_SHOWN,
         "claim_notes": claim_notes(version),
@@ -339,8 +333,3 @@ def _escapes(markup_format: str) -> dict[str, str]:
     before, _, after = written("{spoken}").partition("{spoken}")
     spelt = {char: written(char).removeprefix(before).removesuffix(after) for char in f"{_TAG_CHARACTERS}&"}
     return {char: spelling for char, spelling in spelt.items() if spelling != char}
-
-
-def _percent_text(size_bytes: int, total_bytes: int) -> str:
-    percent = int(100 * size_bytes / total_bytes + 0.5)
-    return f"{percent}%" if percent else "<1%"

@@ -26,18 +26,17 @@ _NAMES = {
     "base_digest": "Base digest",
 }
 
-# Field → what to write in a Dockerfile, and in a shell of a CI job that knows the commit.
+# Field → what to write in a Dockerfile, and in a shell of a CI job that knows the commit. Words in capitals are
+# placeholders: pasted as they are, they do not pass for a fact, nor for an address that a page would link.
 _EXAMPLES = {
-    "source": ("https://github.com/OWNER/REPOSITORY", "https://github.com/OWNER/REPOSITORY"),
+    "source": ("https://HOST/OWNER/REPOSITORY", "https://HOST/OWNER/REPOSITORY"),
     "revision": ("$REVISION", "$(git rev-parse HEAD)"),
     "version": ("$VERSION", "$(git describe --tags --always)"),
-    "license": ("Apache-2.0", "Apache-2.0"),
-    "description": ("What it does, in a sentence", "What it does, in a sentence"),
-    "documentation": ("https://example.org/documentation", "https://example.org/documentation"),
-    "base_name": ("docker.io/library/debian:12-slim", "docker.io/library/debian:12-slim"),
+    "license": ("LICENSE-ID", "LICENSE-ID"),
+    "description": ("DESCRIPTION", "DESCRIPTION"),
+    "documentation": ("https://HOST/DOCUMENTATION", "https://HOST/DOCUMENTATION"),
+    "base_name": ("BASE-IMAGE:TAG", "BASE-IMAGE:TAG"),
 }
-
-
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Says of which type a public file is, how long a CDN and a reader may keep it, and what tells its contents apart.
+"""Says of which type a public file is, how long a CDN and a reader may keep it, and what its ETag is.
 
 The service answers with these headers, and a bucket keeps them beside each object.
 """
@@ -13,13 +13,16 @@ KEPT_BY_CACHES = "public, max-age=300, s-maxage=300, stale-while-revalidate=8640
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"
 SVG = "image/svg+xml"
+ICON = "image/vnd.microsoft.icon"
 MEDIA_TYPES = {
     ".svg": SVG,
+    ".ico": ICON,
     ".json": JSON,
     ".html": HTML,
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".xml": "application/atom+xml; charset=utf-8",
+    ".txt": "text/plain; charset=utf-8",
 }
 
 

@@ -17,7 +17,7 @@ from enum import Enum
 from urllib.parse import unquote, unquote_plus
 
 from microbadger.badges import BADGE_TYPES
-from microbadger.image import DOCKER_HUB, InvalidReference, Reference
+from microbadger.image import DOCKER_HUB, InvalidReference, Reference, in_lower_case
 from microbadger.site.paths import ImagePaths
 
 HERE = ""
@@ -94,8 +94,9 @@ def successor(host: str, path: str, query: str = "", fragment: str = "") -> Succ
     host = host.lower()
     if len(path) + len(query) + len(fragment) > _LONGEST_ADDRESS or host not in _READ:
         return None
-    if path.strip("/") == "" and fragment.startswith("/"):
-        path = fragment.partition("?")[0]
+    if path.strip("/") == "" and "/" in fragment:
+        route, _, rest = fragment.removeprefix("!").partition("?")
+        path, query = route, query or rest
     parts = [part for part in path.split("/") if part]
     if _NOT_IN_NAMES & set(parts):
         return None
@@ -107,7 +108,8 @@ def standing(host: str, path: str) -> Standing | None:
     first = path.strip("/").partition("/")[0].lower()
     read = _READ.get(host.lower())
     if read is _shields:
-        return Standing.ALIVE if first == "docker" else Standing.DEAD if first in _DEAD_OF_SHIELDS else None
+        is_alive = first == "docker" and not path.lower().startswith(_DEAD_OF_SHIELDS)
+        return Standing.ALIVE if is_alive else Standing.DEAD if first in _OF_SHIELDS else None
     if read in (_badgen, _flat_badgen):
         return Standing.ALIVE if first == "docker" else None
     if read is _ghcr_badge:
@@ -115,26 +117,55 @@ def standing(host: str, path: str) -> Standing | None:
     return Standing.DEAD if read else None
 
 
+def beginning(host: str, path: str, *, is_template: bool) -> Successor | None:
+    """Return what to put before the path of what is not an address yet, to have the same here; None if it is unknown.
+
+    That is a template, or what programs append a name to. Its path is unquoted and stays.
+
+    >>> beginning("badge.imagelayers.io", "/$USER/$NAME.svg", is_template=True).path
+    '/imagelayers'
+    """
+    host = host.lower()
+    read, parts = _READ.get(host), [part for part in path.split("/") if part]
+    if read in _BELOW:
+        return Successor(_BELOW[read]) if is_template else None
+    firsts = _OF_MICROBADGER_WITH_NAMES if read is _microbadger else _OF_SHIELDS_WITH_NAMES
+    if read is None or not parts or parts[0] not in firsts or not (is_template or len(parts) <= firsts[parts[0]]):
+        return None
+    return Successor("", is_webhook=host == _HOOKS)
+
+
 def _microbadger(old: _Old) -> Successor | None:
     match old.parts:
         case [] | ["labels"] | ["about"]:
-            return Successor("/")
+            return Successor("/", is_webhook=old.host == _HOOKS)
         case ["badges", badge_type, *name]:
             return _badge(old, badge_type, "/".join(name)) if badge_type in BADGE_TYPES else None
         case ["images", *name, token] if name and (old.host == _HOOKS or _OLD_TOKEN.fullmatch(token)):
             return _webhook(old, name, token)
         case ["images" | "image", *name] | ["registry", _, "images", *name]:
             return _page("/".join(name))
-        case ["v1", "images"]:
+        case ["v1", *below]:
+            return _api(old, below)
+        case ["healthcheck.txt"]:
+            return Successor("/healthcheck.txt")
+    return None
+
+
+def _api(old: _Old, below: list[str]) -> Successor | None:
+    match below:
+        case [] | ["images"] if old.ends_in_slash:  # as programs have it that append a name
+            return None
+        case [] | ["badges", "counts"]:
+            return Successor(f"/{'/'.join(old.parts)}")
+        case ["images"]:
             return Successor("/v1/images", _query((key, value) for key, value in old.parameters if key in _OF_LISTS))
-        case ["v1", "images", "search", *term] if term:
+        case ["images", "search", *term] if term:
             return Successor(f"/{'/'.join(old.parts)}")
-        case ["v1", "images", *name, "version", sha] if name:
+        case ["images", *name, "version", sha] if name:
             return _document("/".join(name), f"/version/{sha}")
-        case ["v1", "images", *name]:
+        case ["images", *name]:
             return _document("/".join(name).removesuffix(".json"))
-        case ["v1", "badges", "counts"] | ["healthcheck.txt"]:
-            return Successor(f"/{'/'.join(old.parts)}")
     return None
 
 
@@ -187,7 +218,13 @@ def _here(old: _Old) -> Successor | None:
     return found or _microbadger(old)
 
 
-_DEAD_OF_SHIELDS = frozenset({"microbadger", "imagelayers"})
+# How many parts an address has before the name of the image.
+_OF_MICROBADGER_WITH_NAMES = {"badges": 2, "images": 1, "image": 1, "v1": 2}
+_OF_SHIELDS_WITH_NAMES = {"microbadger": 2, "imagelayers": 2, "docker": 2}
+_OF_SHIELDS = frozenset(_OF_SHIELDS_WITH_NAMES)
+# https://github.com/badges/shields/pull/6529, https://github.com/badges/shields/pull/11501
+_DEAD_OF_SHIELDS = ("/docker/automated/", "/docker/build/", "/docker/cloud/")
+_BELOW = {_imagelayers: "/imagelayers", _ghcr_badge: "/ghcr-badge"}
 _READ: Mapping[str, Callable[[_Old], Successor | None]] = {
     HERE: _here,
     **dict.fromkeys(("microbadger.com", "www.microbadger.com", "api.microbadger.com"), _microbadger),
@@ -197,7 +234,7 @@ _READ: Mapping[str, Callable[[_Old], Successor | None]] = {
     "flat.badgen.net": _flat_badgen,
     **dict.fromkeys(("badge.imagelayers.io", "badge-imagelayers.iron.io"), _imagelayers),
     **dict.fromkeys(("imagelayers.io", "www.imagelayers.io", "imagelayers.iron.io"), _imagelayers),
-    **dict.fromkeys(("ghcr-badge.egpl.dev", "ghcr-badge.deta.dev"), _ghcr_badge),
+    **dict.fromkeys(("ghcr-badge.egpl.dev", "ghcr-badge.deta.dev", "ghcr-badge.herokuapp.com"), _ghcr_badge),
 }
 
 HOSTS = tuple(filter(None, _READ))
@@ -216,13 +253,13 @@ def _badge_of_parts(old: _Old, badge_type: str, parts: list[str]) -> Successor |
 
 
 def _badge(old: _Old, badge_type: str, file: str, *, architecture: str = "") -> Successor | None:
-    """Return the badge of a name with an ending and perhaps a tag, drawn as the old address has it."""
-    match = _PICTURE.fullmatch(file)
-    reference = _reference(match["stem"]) if match else None
-    if match is None or reference is None:
+    """Return the badge of a name with an ending or none and perhaps a tag, drawn as the old address has it."""
+    stem, suffix = _without_ending(file)
+    reference = _reference(stem)
+    if reference is None or (stem == file and old.ends_in_slash):
         return None
-    suffix = "json" if match["suffix"].lower() == "json" else "svg"
-    path = _paths(match["stem"], reference).badge(badge_type, reference.tag, suffix)
+    suffix = "json" if suffix.lower() == "json" else "svg"
+    path = _paths(stem, reference).badge(badge_type, reference.tag, suffix)
     return Successor(f"/{path}", _drawing(old, reference, architecture.lower()), reference)
 
 
@@ -249,10 +286,9 @@ def _webhook(old: _Old, name: list[str], token: str) -> Successor | None:
 
 def _reference(name: str) -> Reference | None:
     """Return the image, perhaps with a tag, that a name in any case means; on Docker Hub it has two parts."""
-    parents, slash, last = name.rpartition("/")
-    last, colon, tag = last.partition(":")
+    name = f"library{name[1:]}" if name.startswith("_/") else name
     try:
-        reference = Reference.parse(f"{parents}{slash}{last}".lower() + colon + tag)
+        reference = Reference.parse(in_lower_case(name))
     except InvalidReference:
         return None
     is_too_deep = reference.repository.registry == DOCKER_HUB and reference.repository.path.count("/") > 1

@@ -61,6 +61,8 @@ def kind(schema: Node) -> Markup:
         return Markup('<a href="#{0}">{0}</a>').format(schema["$ref"].rpartition("/")[2])
     if "const" in schema:
         return escape(json.dumps(schema["const"], ensure_ascii=False))
+    if "anyOf" in schema:
+        return Markup(" or ").join(map(kind, schema["anyOf"]))
     if "enum" in schema:
         return escape(" or ".join(schema["enum"]))
     kinds = [schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", ["anything"])

@@ -1,5 +1,6 @@
 """Writes the pages that are not about an image with a record: home, absent images and tags, and the HTTP API."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from microbadger.image import InvalidReference, Reference, StatusDocument, image_name
@@ -9,15 +10,18 @@ from microbadger.site.paths import API, FEED_OF_ALL, ImagePaths
 from microbadger.site.templating import render
 
 LISTED_ON_HOME = 200
+_EXAMPLE_BADGES = {
+    "image": "Download size and layers", "version": "Version", "platforms": "Platforms", "created": "Creation date",
+}  # fmt: skip
 
 # How lists word the state of an image, or the reason if it fails; of a current image they say nothing.
 STATES = {
     "pending": "not read yet",
     "overdue": "check overdue",
     "failing": "check failed",
-    "not_found": "not found in the registry",
+    "not_found": "not found in registry",
     "denied": "private or not found",
-    "rate_limited": "limited by the registry",
+    "rate_limited": "rate limited by registry",
     "unreachable": "registry unreachable",
     "bad_answer": "registry answer invalid",
     "local": "cannot be stored",
@@ -27,26 +31,52 @@ STATES = {
 def home_page(entries: Sequence[Mapping[str, object]], count: int, site: SiteOptions) -> bytes:
     """Return the home page with the first of so many entries of the list of images; its script finds the others.
 
-    An entry has ``State``, and ``Reason`` if the image fails.
+    An entry has ``State``, and ``Reason`` if the image fails. The badges of the first current image are the example.
     """
     shown = entries[:LISTED_ON_HOME]
-    return render("home.html", site, images=shown, count=count, states=STATES, feed_of_all=FEED_OF_ALL)
+    current = (entry for entry in shown if entry.get("State") == "current" and "DownloadSize" in entry)
+    example = next((ImagePaths(str(entry["ImageName"])) for entry in current if "Kind" not in entry), None)
+    return render(
+        "home.html",
+        site,
+        images=shown,
+        count=count,
+        states=STATES,
+        feed_of_all=FEED_OF_ALL,
+        example=example,
+        example_badges=_EXAMPLE_BADGES,
+    )
 
 
-def absent_page(name: str, site: SiteOptions, status: StatusDocument | None = None, tag: str | None = None) -> bytes:
+def absent_page(
+    name: str,
+    site: SiteOptions,
+    status: StatusDocument | None = None,
+    tag: str | None = None,
+    *,
+    is_absent: bool = False,
+    retry_after_seconds: int = 0,
+    again: str = "",
+) -> bytes:
     """Return the page for an image or a tag that has none.
 
-    ``name`` is the part of the address that should name it. ``status`` is None if the image is not tracked. ``tag`` is
-    given if the image has a record and the record does not have the tag.
+    ``name`` is the part of the address that should name it. ``status`` is None if the image is not tracked; then
+    ``is_absent`` if its registry did not have it, and ``retry_after_seconds`` is given if it cannot be tracked before.
+    ``tag`` is given if the image has a record and the record does not have the tag. ``again`` is a query with which no
+    cache has the page of an image that is being read: the page asks for itself with it.
     """
     try:
-        trackable = image_name(Reference.parse(name).repository)
+        repository = Reference.parse(name).repository
     except InvalidReference:
-        return render("absent.html", site, case="invalid", name=name, states=STATES)
+        return unnamed_page(name, site)
+    trackable = image_name(repository)
     return render(
         "absent.html",
         site,
-        case=_case(status, tag),
+        case=_case(status, tag, is_absent=is_absent, is_refused=retry_after_seconds > 0),
+        retry_after=_minutes_text(retry_after_seconds),
+        is_open=repository.registry in site.open_registries,
+        again=again,
         name=name,
         tag=tag,
         status=status,
@@ -56,14 +86,24 @@ def absent_page(name: str, site: SiteOptions, status: StatusDocument | None = No
     )
 
 
+def unnamed_page(text: str, site: SiteOptions) -> bytes:
+    """Return the page for a text that should be the name of an image and is not: it explains names."""
+    return render("absent.html", site, case="invalid", name=text, states=STATES)
+
+
 def api_page(base_url: str) -> bytes:
     """Return the page about the HTTP API."""
     return render("api.html", SiteOptions(base_url), document=document(base_url), api=API)
 
 
-def _case(status: StatusDocument | None, tag: str | None) -> str:
+def _case(status: StatusDocument | None, tag: str | None, *, is_absent: bool, is_refused: bool) -> str:
     if status is None:
-        return "not tracked"
+        return "refused" if is_refused else "absent" if is_absent else "not tracked"
     if tag:
         return "no such tag"
     return "failing" if status["State"] == "failing" else "pending"
+
+
+def _minutes_text(seconds: int) -> str:
+    minutes = math.ceil(seconds / 60)
+    return f"{minutes} minute{'' if minutes == 1 else 's'}"

@@ -31,6 +31,9 @@ API = "openapi.json"
 FEED_OF_ALL = "feed.xml"
 API_PAGE = "api/index.html"
 ASSETS = "assets"
+ROBOTS = "robots.txt"
+FAVICON = "favicon.ico"
+GUIDE = "guide"
 _LIST_PAGE = re.compile(r"v1/images/-/page-([1-9][0-9]{0,6})\.json")
 
 
@@ -48,6 +51,15 @@ def list_page_number(path: str) -> int | None:
     match = _LIST_PAGE.fullmatch(path)
     number = int(match[1]) if match else 1
     return number if list_page_path(number) == path else None
+
+
+def guide_page_path(chapter: str) -> str:
+    """Return the path of the page of a chapter of the guide, ``index`` for the list of chapters.
+
+    >>> [guide_page_path("index"), guide_page_path("nginx")]
+    ['guide/index.html', 'guide/nginx/index.html']
+    """
+    return f"{GUIDE}/{HOME}" if chapter == "index" else f"{GUIDE}/{chapter}/{HOME}"
 
 
 def has_own_paths(repository: Repository) -> bool:
@@ -122,7 +134,10 @@ class ImagePaths:
         return f"images/{self.name}"
 
     def tag_page(self, tag: str) -> str:
-        return f"{self.page_url}:{tag}/index.html"
+        return f"{self.tag_page_url(tag)}/index.html"
+
+    def tag_page_url(self, tag: str) -> str:
+        return f"{self.page_url}:{tag}"
 
     @property
     def feed(self) -> str:

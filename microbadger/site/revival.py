@@ -11,19 +11,27 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
 
 from microbadger.image import Repository
-from microbadger.site.old_addresses import HOSTS, Standing, Successor, standing, successor
+from microbadger.site.old_addresses import HOSTS, Standing, Successor, beginning, standing, successor
 
 _HOST = "|".join(map(re.escape, sorted(HOSTS, key=len, reverse=True)))
 _OTHER = "https?(?::|%3A)(?:/|%2F){2}"  # an address does not go on where another one begins
-# What https://www.rfc-editor.org/rfc/rfc3986#section-2 has, but for what formats put around addresses. A template can
-# be in the place of a part, parentheses come in pairs, and an entity of HTML ends an address.
-_CHARACTER = r"[\w\-.~:/@!*+,;=%?#]|\$\w+|\$?\{[\w.$-]*\}|\([^\s()<>\"'\[\]]*\)|&(?!(?:quot|apos|lt|gt|nbsp|\#\w+);)"
+# What https://www.rfc-editor.org/rfc/rfc3986#section-2 has, but for what formats put around addresses. JSON and
+# Markdown escape some. A template can be in the place of a part, parentheses come in pairs, and an entity of HTML ends
+# an address, except for ampersands.
+_END = "-->|!:"  # of a comment in HTML, of a picture with a link in Textile
+_AMPERSAND = re.compile(r"&(?:amp|\#38|\#x26);|\\u0026|&", re.IGNORECASE)
+_ESCAPED = (r"\/", r"\_")
+_IN_HTML = r"&(?!(?:quot|apos|lt|gt|nbsp|\#\w+);)"
+_PATH_CHARACTER = rf"[\w\-.~:/@+=%]|\\[/_]|\$(?!{_OTHER})\w+|\$?\{{[\w.$-]*\}}|\([^\s()<>\"'\[\]]*\)|{_IN_HTML}"
+_CHARACTER = rf"{_PATH_CHARACTER}|[!*,;?]|\#(?!\{{)|&(?:\#38|\#x26);|\\u0026"
 _QUOTED_CHARACTER = "|".join([r"[\w\-.~/:]", *(f"%{ord(character):02X}" for character in "-_.~:/@!$&*+,;=%?#{}")])
 _ADDRESS = re.compile(
     rf"""
-    (?:(?<![A-Z0-9+./-])https?:|(?<![\w:./-]))//
-    (?:{_HOST})(?::(?:80|443))?(?!\.?[\w@-]|:\d)
-    (?:[/?\#](?:(?!{_OTHER})(?:{_CHARACTER}))*)?
+    (?:(?:(?<![A-Z0-9/])(?<![A-Z0-9][+.-])|(?<=\\[nrt]))https?:|(?<![\w:./\\-])|(?<=<!--))
+    (?://|\\/\\/)
+    (?:{_HOST})(?::(?:80|443))?(?:(?=-->)|(?!\.?[\w@-]|\.[/:]|:\d))
+    (?:\\?/(?:(?!{_OTHER}|{_END})(?:{_PATH_CHARACTER}))*)?
+    (?:(?:\?|\#(?!\{{))(?:(?!{_OTHER}|{_END})(?:{_CHARACTER}))*)?
     |
     (?:(?<![A-Z0-9+./-])|(?<=%[0-9A-F][0-9A-F])(?<!%2F))
     (?P<quoted>
@@ -31,16 +39,21 @@ _ADDRESS = re.compile(
         (?:{_HOST})(?:(?::|%3A)(?:80|443))?(?!\.?[\w@-]|(?::|%3A)\d)
         (?:(?:/|%2F|%3F|%23)(?:(?!{_OTHER})(?:{_QUOTED_CHARACTER}))*)?
     )
+    |
+    https://camo\.githubusercontent\.com/[0-9a-f]{{40,64}}/(?P<proxied>(?:[0-9a-f]{{2}}){{16,2000}})(?![0-9a-z])
     """,
     re.ASCII | re.IGNORECASE | re.VERBOSE,
 )
+_SERVER = re.compile(rf"(?:https?:)?(?://|\\/\\/)(?:{_HOST})(?::\d+)?", re.ASCII | re.IGNORECASE)
 _IN_QUERY = re.compile(r"[?&;][\w.\-\[\]]{1,40}=", re.ASCII)
 _LONGEST_NAME = 42  # characters, of what _IN_QUERY finds
-_PUNCTUATION = ".,;:!?*_~"
-# What follows an address that goes on with what addresses are not made of: a template, or an escaped or foreign letter.
-_GOES_ON = re.compile(rf"[${{]|\\[_.-]|[^\W\u2e80-\U0010ffff]|{_OTHER}", re.IGNORECASE)
-_PLACEHOLDER = re.compile(r"<[\w -]+>", re.ASCII)
-_TOKEN = re.compile(r"[\w-]{20,}(?:=|%3D)", re.ASCII | re.IGNORECASE)  # of a webhook
+_PUNCTUATION = ".,;:!?*_~+"
+# What follows an address that goes on with what addresses are not made of: an escaped or foreign letter, or another
+# address. Languages that put no space between words have letters beyond these.
+_GOES_ON = re.compile(rf"\\[.-]|[^\W\u0530-\U0010ffff]|{_OTHER}", re.IGNORECASE)
+_PLACEHOLDER = re.compile(rf"\$(?!{_OTHER})|\#?\{{|%[sd]|<[\w -]+>|(?<=/):\w|@\w+@", re.ASCII)
+_TOKEN = re.compile(r"(?<![\w-])[\w-]{20,}(?:=|%3D)", re.ASCII | re.IGNORECASE)  # of a webhook
+_LONGEST_NAMED = 2000  # characters, of an address that is named
 _UNQUOTED = "/:=@,+${}"
 
 
@@ -53,8 +66,8 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Unplaced:
-    """An address of one of the old services that has no successor, and its line, from 1."""
+class Named:
+    """An address that the user has to check, without the token of a webhook, and its line, from 1."""
 
     line: int
     address: str
@@ -66,7 +79,10 @@ class Revival:
 
     text: str = ""
     changes: list[Change] = field(default_factory=list)
-    unplaced: list[Unplaced] = field(default_factory=list)
+    unplaced: list[Named] = field(default_factory=list)
+    """Addresses that stay because they have no successor."""
+    unfinished: list[Named] = field(default_factory=list)
+    """Addresses with something to fill in, or to append; only their host was replaced."""
     images: list[Repository] = field(default_factory=list)
     """What the addresses that have a successor are about, each image once."""
     hooked: list[Repository] = field(default_factory=list)
@@ -102,30 +118,43 @@ class Reviver:
         """Return what takes the place of an address, and note it."""
         address = urlsplit(found.address)
         host, path = address.hostname or "", unquote(address.path)
-        what = standing(host, path)
+        what, target = standing(host, path), successor(host, path, address.query, address.fragment)
         is_left = what is Standing.ALIVE and not self.are_foreign_meant
         if what is None or is_left:
-            revival.foreign_count += is_left
+            revival.foreign_count += is_left and target is not None
             return found.text
-        ampersand = "&amp;" if "&amp;" in address.query else "&"
-        target = successor(host, path, address.query.replace(ampersand, "&"), address.fragment)
-        new = self._new(found, target, ampersand) if target else None
+        new = self._new(found, target) if target else None
+        named = Named(line, _TOKEN.sub("…", found.text)[:_LONGEST_NAMED])
         if target is None or new is None:
-            revival.unplaced.append(Unplaced(line, _TOKEN.sub("…", found.text)))
-            return found.text
-        if new != found.text:
-            revival.changes.append(Change(*(_TOKEN.sub("…", text) for text in (found.text, new))))
-        _note(target, revival)
-        return new
+            new = self._new_beginning(found, host, path)
+            (revival.unplaced if new is None else revival.unfinished).append(named)
+        else:
+            _note(target, revival)
+        if new is not None and new != found.text:
+            revival.changes.append(Change(_TOKEN.sub("…", found.text), _TOKEN.sub("…", new)))
+        return found.text if new is None else new
 
-    def _new(self, found: "_Found", target: Successor, ampersand: str) -> str | None:
+    def _new(self, found: "_Found", target: Successor) -> str | None:
         """Return what takes the place of an address; None if its end is not clear, or nothing takes webhooks."""
-        base_url = self.hook_url if target.is_webhook else self.base_url
+        base_url = self._base_url(target)
         may_go_on = target.is_webhook and target.path.endswith("/")
         if base_url is None or (found.goes_on and not may_go_on):
             return None
-        query = f"?{target.query.replace('&', ampersand)}" if target.query else ""
-        return found.written(f"{base_url}{quote(target.path, _UNQUOTED)}{query}")
+        path = "" if target.path == "/" and not urlsplit(found.address).path else quote(target.path, _UNQUOTED)
+        return found.written(f"{base_url}{path}{'?' if target.query else ''}{target.query}")
+
+    def _new_beginning(self, found: "_Found", host: str, path: str) -> str | None:
+        """Return a template, or what only begins an address, with another host; None if it is neither."""
+        is_open = found.is_template or (path.endswith("/") and not found.goes_on)
+        target = beginning(host, path, is_template=found.is_template) if is_open else None
+        base_url = self._base_url(target) if target else None
+        server = None if found.is_quoted or "/#" in found.address else _SERVER.match(found.text)
+        if target is None or base_url is None or server is None:
+            return None
+        return f"{found.written(f'{base_url}{target.path}')}{found.text[server.end() :]}"
+
+    def _base_url(self, target: Successor) -> str | None:
+        return self.hook_url if target.is_webhook else self.base_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +164,12 @@ class _Found:
     start: int
     text: str
     is_quoted: bool = False
+    proxied: str = ""
+    """The address that GitHub's proxy of pictures is asked for by this one, which is of no use with another in it."""
     goes_on: bool = False
     """Whether what follows belongs to it, so that it is not known what it is the address of."""
+    is_template: bool = False
+    """Whether something is to be filled in, in it or right behind it."""
 
     @property
     def end(self) -> int:
@@ -144,18 +177,34 @@ class _Found:
 
     @property
     def address(self) -> str:
-        return unquote(self.text) if self.is_quoted else self.text
+        if self.proxied:
+            return self.proxied
+        if self.is_quoted:
+            return unquote(self.text)
+        return _AMPERSAND.sub("&", self.text).replace(r"\/", "/").replace(r"\_", "_")
 
     def written(self, url: str) -> str:
         """Return a URL as it has to be written in the place of this one."""
-        if not self.is_quoted:
+        if self.proxied:
             return url
-        return quote(url, "".join(character for character in "/:" if character in self.text))
+        if self.is_quoted:
+            return quote(url, "".join(character for character in "/:" if character in self.text))
+        ampersand = _AMPERSAND.search(self.text)
+        url = url.replace("&", ampersand[0]) if ampersand else url
+        for escaped in _ESCAPED:
+            url = url.replace(escaped[1], escaped) if escaped in self.text else url
+        return url
 
 
 def _addresses(text: str) -> Iterator[_Found]:
     position = 0
     while match := _ADDRESS.search(text, position):
+        position = match.end()
+        if match["proxied"]:
+            proxied = bytes.fromhex(match["proxied"]).decode("latin-1")
+            if _ADDRESS.fullmatch(proxied):
+                yield _Found(match.start(), match[0], proxied=proxied)
+            continue
         found = _quoted(text, match) if match["quoted"] else _plain(text, match)
         yield found
         position = found.end
@@ -166,23 +215,23 @@ def _plain(text: str, match: "re.Match[str]") -> _Found:
     before = text[max(0, match.start() - _LONGEST_NAME) : match.start()]
     is_in_query = any(found.end() == len(before) for found in _IN_QUERY.finditer(before))
     path, mark, query = address.partition("?")
-    if "&" in path or (is_in_query and "&" in address):
-        address = address.partition("&")[0]
+    ampersand = _AMPERSAND.search(address)
+    if ampersand and (is_in_query or ampersand.start() < len(path)):
+        address = address[: ampersand.start()]
     elif "//" in query:
         address = f"{path}{mark}{query.partition('//')[0]}"
         return _Found(match.start(), address, goes_on=True)
-    goes_on = len(address) == len(match[0]) and _goes_on(text, match.end())
-    return _Found(match.start(), address if goes_on else address.rstrip(_PUNCTUATION), goes_on=goes_on)
+    is_cut = len(address) < len(match[0])
+    is_open = not is_cut and _PLACEHOLDER.match(text, match.end())
+    goes_on = is_open or (not is_cut and address[-1] not in ",;" and _GOES_ON.match(text, match.end()))
+    address = address if goes_on else address.rstrip(_PUNCTUATION)
+    is_template = bool(is_open or _PLACEHOLDER.search(address))
+    return _Found(match.start(), address, goes_on=bool(goes_on), is_template=is_template)
 
 
 def _quoted(text: str, match: "re.Match[str]") -> _Found:
-    goes_on = _goes_on(text, match.end())
+    goes_on = bool(_PLACEHOLDER.match(text, match.end()) or _GOES_ON.match(text, match.end()))
     return _Found(match.start(), match[0] if goes_on else match[0].rstrip("._~"), is_quoted=True, goes_on=goes_on)
-
-
-def _goes_on(text: str, end: int) -> bool:
-    is_open = text[end - 1] in "/:=" and _PLACEHOLDER.match(text, end)
-    return bool(is_open or _GOES_ON.match(text, end))
 
 
 def _note(target: Successor, revival: Revival) -> None:

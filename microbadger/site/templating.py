@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
+from typing import Any
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
 
 from microbadger.badges import count_text, layers_text
 from microbadger.image import PlatformDocument, platform_text, short_digest, size_text, tags_of
@@ -23,7 +25,7 @@ from microbadger.site.paths import ASSETS, CATALOGUE
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'"
+    "base-uri 'none'; form-action 'self'"
 )
 
 _LONGEST_TEXT = 2000  # characters of a label or a command; the JSON has the whole
@@ -36,14 +38,23 @@ _WITHOUT_HARMLESS = dict.fromkeys(map(ord, _HARMLESS))
 def render(template: str, site: SiteOptions, **context: object) -> bytes:
     """Return a template filled in, as the bytes of a page."""
     page = _templates.get_template(template).render(
+        base_url=site.base_url,
         root=urlsplit(site.base_url).path,
         is_static=site.is_static,
+        open_registries=site.open_registries,
         assets=_asset_urls(),
         catalogue=CATALOGUE,
         security=CONTENT_SECURITY_POLICY,
         **context,
     )
     return page.encode("utf-8", "replace")
+
+
+def copy_button(what: str) -> Markup:
+    """Return the button that copies the code before it; ``what`` completes "Copy …" for those who do not see it."""
+    macros: Any = _templates.get_template("macros.html").module
+    button: Markup = macros.copy_button(what)
+    return button
 
 
 def visible(text: str) -> str:

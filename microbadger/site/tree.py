@@ -68,8 +68,8 @@ class PublicTree(Protocol):
     ) -> list[str]:
         """Make and write ``files``, and remove those that are ``gone``; return the paths that changed.
 
-        The last file is written after everything else is in place, and only over what was ``seen`` there, if a place
-        can tell. Raises Overtaken.
+        The last file is written after everything else is in place, and only over what was ``seen`` there, if the place
+        can compare. Raises Overtaken.
         """
 
     def write(self, path: str, content: bytes) -> bool:

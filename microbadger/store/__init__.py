@@ -1,5 +1,6 @@
 """The database, and whole files."""
 
+from microbadger.store.admission_tables import ADMISSIONS, CLIENT_NETWORKS
 from microbadger.store.base_tables import BASE_CONTENTS, BASE_TAGS
 from microbadger.store.clock import DatabaseClock
 from microbadger.store.copying import StoreNotEmpty, copy_store, opened_source
@@ -52,6 +53,7 @@ from microbadger.store.tables import (
 from microbadger.store.upserts import excluded, upsert, upsert_selected
 
 __all__ = [
+    "ADMISSIONS",
     "ASKED_TAGS",
     "BASE_CONTENTS",
     "BASE_TAGS",
@@ -59,6 +61,7 @@ __all__ = [
     "CHANGES",
     "CHECKS",
     "CLAIMS",
+    "CLIENT_NETWORKS",
     "CONTENT",
     "DELIVERIES",
     "END_OF_TIME",

@@ -8,12 +8,13 @@ then, and a monotonic clock counts in between.
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 
 from sqlalchemy import Float, cast, extract, func, select
 
 from microbadger.store.database import Database, StoreError
+from microbadger.store.patience import in_haste
 
 _ASKED_EVERY_SECONDS = 10.0
 _LONGEST_ANSWER_SECONDS = 0.5
@@ -58,7 +59,8 @@ class DatabaseClock:
         if not self._asking.acquire(blocking=self._ahead is None):
             return
         try:
-            with suppress(StoreError):  # the last answer still counts, and whatever needs the database reports that
+            # The last answer still counts, and whatever needs the database reports what is wrong, and waits for that.
+            with suppress(StoreError), nullcontext() if self._ahead is None else in_haste():
                 self._ask()
         finally:
             self._asked_at = self._monotonic()

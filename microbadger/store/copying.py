@@ -1,6 +1,6 @@
 """Copies everything from one database to another, of whichever kind: from a file to a server, or back.
 
-Leases are not copied: whoever holds one works with the old database. That stays as it is, so that there is a way back:
+Leases are not copied: their holders work with the old database. That stays as it is, so that there is a way back:
 a file of an older program is copied to a temporary one, and only the copy is migrated.
 """
 

@@ -12,7 +12,6 @@ service runs is noticed; a damaged one is set aside, and what can be read of it 
 import math
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -23,6 +22,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedEr
 
 from microbadger.logs import EventLog
 from microbadger.store import postgresql, sqlite_files
+from microbadger.store.attempts import Attempts, FailedMeanwhile, NoTurn
 from microbadger.store.connections import MOST_CONNECTIONS, Connections, NoConnectionFree, engine_for
 from microbadger.store.files import (
     PRIVATE_MODE,
@@ -44,7 +44,7 @@ from microbadger.store.migrations import (
 )
 from microbadger.store.opened import GATE, NO_FILE, OPENED, Opened, close_forgotten
 from microbadger.store.ownership import UnknownSchema
-from microbadger.store.patience import patience
+from microbadger.store.patience import is_in_haste, patience
 from microbadger.store.postgresql_address import name_of
 from microbadger.store.sqlite_files import (
     BUSY,
@@ -112,9 +112,7 @@ class Database:
         self._sync = sync
         self._is_only_read = is_only_read
         self._writing = threading.Lock()
-        self._lock = threading.Lock()
-        self._gave_up_at = float("-inf")
-        self._gave_up_because: Exception | None = None
+        self._opening = Attempts()
 
     def read(self) -> AbstractContextManager[Connection]:
         """Give a connection within a transaction that only reads; keep it short. Raises StoreError."""
@@ -150,14 +148,14 @@ class Database:
     @property
     def _set_aside(self) -> list[str]:
         return [
-            f"The database was damaged and set aside as {copy}: what could not be read of it, perhaps subscriptions, is"
-            " lost. Remove that file when you have seen this."
+            f"The database was damaged and set aside as {copy}. Data that could not be read, perhaps subscriptions,"
+            " is lost. Remove that file to clear this message."
             for copy in (copies_set_aside(self._file) if self._file else [])
         ]
 
     def close(self) -> None:
         """Close every connection, those in use when their transaction ends; the next transaction opens new ones."""
-        with GATE, self._lock:
+        with GATE, self._opening.pause():
             if opened := OPENED.pop(ref(self), None):
                 opened.connections.close()
 
@@ -172,7 +170,7 @@ class Database:
                 raise self._unusable(_NO_CONNECTION_FREE) from error
             except (DBAPIError, self._driver_error) as error:
                 if self._errors.is_rule_of_others(error):
-                    raise self._failed(error, "a rule that is not its own refuses a row: ") from error
+                    raise self._failed(error, "a constraint of another program refuses a row: ") from error
                 if isinstance(error, _MISTAKES) and not self._errors.is_loss(error):
                     raise
                 if is_damage(error):
@@ -197,13 +195,17 @@ class Database:
     @contextmanager
     def _turn_to_open(self) -> Iterator[None]:
         """Wait until no other thread opens the database. A thread in haste gives up before those do."""
-        seconds = patience(math.inf)
-        if not self._lock.acquire(timeout=-1 if math.isinf(seconds) else seconds):
-            raise self._unusable(_BEING_OPENED if self._file else "it has not answered in time; check its server")
+        seconds = None if math.isinf(patience(math.inf)) else patience(math.inf)
+        # A file may have been mended meanwhile; a server that is away makes each thread wait.
+        shared = () if self._file or is_in_haste() else (DBAPIError, self._driver_error)
         try:
-            yield
-        finally:
-            self._lock.release()
+            with self._opening.turn(seconds, shared):
+                yield
+        except FailedMeanwhile as meanwhile:
+            raise self._failed(meanwhile.error) from meanwhile
+        except NoTurn as error:
+            reason = _BEING_OPENED if self._file else "it has not answered in time; check its server"
+            raise self._unusable(reason) from error
 
     def _wait_for_disk(self, file: Path) -> None:
         """Wait until what is committed survives a power failure. Raises StoreError.
@@ -222,12 +224,11 @@ class Database:
         try:
             opened = self._opened
             if opened is None or not self._is_current(opened):
-                asked_at = time.monotonic()
                 with self._turn_to_open():
                     opened = self._opened
                     if opened is None or not self._is_current(opened):
                         close_forgotten()
-                        opened = OPENED[ref(self)] = self._open_unless_in_vain(opened, asked_at)
+                        opened = OPENED[ref(self)] = self._open(opened)
         except OSError as error:
             raise self._unusable(f"{error.strerror or error}; make its folder writable") from error
         except UnknownSchema as error:
@@ -245,19 +246,6 @@ class Database:
         if not opened.is_usable or self._file is None:
             return opened.is_usable
         return stamp_of(self._file) == opened.stamp and opened.connections.have_same_schema()
-
-    def _open_unless_in_vain(self, before: Opened | None, asked_at: float) -> Opened:
-        """Open the database, unless it is a server of which another thread has found since that it is away.
-
-        Each thread would wait until it gives up, one after the other, and the last one for very long.
-        """
-        if self._gave_up_because and self._gave_up_at >= asked_at and self._file is None:
-            raise self._failed(self._gave_up_because)
-        try:
-            return self._open(before)
-        except (DBAPIError, self._driver_error) as error:
-            self._gave_up_at, self._gave_up_because = time.monotonic(), error
-            raise
 
     def _open(self, before: Opened | None) -> Opened:
         if self._file is None:
@@ -359,7 +347,7 @@ class Database:
     def _failed(self, error: Exception, before: str = "") -> StoreError:
         """Return what is wrong with the database for an error of its driver."""
         if self._is_only_read and is_damage(error):
-            return self._unusable("it is damaged, or no database")
+            return self._unusable("it is damaged, or not a database")
         return self._unusable(
             before + self._errors.reason_for(error), before + self._errors.reason_in_public_for(error)
         )

@@ -47,7 +47,7 @@ def read_if_any(path: Path | str, *, below: Path | None = None) -> bytes | None:
 
 
 def open_if_any(path: Path | str, *, below: Path | None = None) -> FileIO | None:
-    """Return a file opened to be read; None under the same conditions. Whoever opens a file closes it."""
+    """Return a file opened to be read; None under the same conditions. The caller closes it."""
     try:
         file = open(path, "rb", buffering=0)  # noqa: PTH123, SIM115 - a `Path` costs more than the call
     except OSError as error:

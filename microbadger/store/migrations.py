@@ -118,6 +118,15 @@ def _ask_subscribers_about_bases(connection: Connection) -> None:
     _execute(connection, "ALTER TABLE subscriptions ADD COLUMN wants_base_moved BOOLEAN NOT NULL DEFAULT FALSE")
 
 
+def _track_images_that_readers_ask_for(connection: Connection) -> None:
+    """Tell images that readers asked for from those that an operator tracks, as all images were until now."""
+    _execute(
+        connection,
+        "ALTER TABLE tracked_images ADD COLUMN requested_at FLOAT",
+        "CREATE INDEX tracked_images_by_requested_at ON tracked_images (requested_at)",
+    )
+
+
 def _execute(connection: Connection, *statements: str) -> None:
     """Execute statements, but none that changes a table that is lost: `bring_up_to_date` makes it at the end."""
     for statement in statements:
@@ -208,6 +217,7 @@ MIGRATIONS: Sequence[Migration] = (
     _ask_subscribers_about_rebuilds,
     _authorize_at_receivers,
     _ask_subscribers_about_bases,
+    _track_images_that_readers_ask_for,
 )
 """The migrations from each version of the schema to the next one, beginning with version 1."""
 
@@ -249,9 +259,9 @@ def check_unchanged(connection: Connection, migrations: Sequence[Migration]) -> 
     newest = len(migrations) + 1
     version = version_of(connection, newest)
     if not version:
-        raise UnknownSchema("it is not one of MicroBadger")
+        raise UnknownSchema("it is not a database of MicroBadger")
     if version < newest or not guards.are_complete(connection):
-        raise OlderSchema("an older program has made it; start the service of today with it once")
+        raise OlderSchema("an older version created it; start the current service with it once")
 
 
 def version_of(connection: Connection, newest: int) -> int:
@@ -263,7 +273,7 @@ def version_of(connection: Connection, newest: int) -> int:
     ownership.refuse_columns_of_others(connection, {META.name} & there)
     version = _version_in(connection, there) if META.name in there else _version_without_values(connection, there)
     if version > newest:
-        raise UnknownSchema(f"a newer program has migrated it to version {version}; use that program")
+        raise UnknownSchema(f"a newer version has migrated it to schema {version}; use that version")
     if version in (0, newest):
         ownership.refuse_columns_of_others(connection)
     return version
@@ -285,7 +295,7 @@ def _version_in(connection: Connection, there: Collection[str]) -> int:
 
 def _version_without_values(connection: Connection, there: Collection[str]) -> int:
     if name := guards.renamed(connection).get(META.name):
-        raise UnknownSchema(f"its table {META.name} was renamed to {name}; give it back its name")
+        raise UnknownSchema(f"its table {META.name} was renamed to {name}; rename it back")
     if not there and not guards.renamed(connection):
         ownership.refuse_file_of_others(connection)
     return 0

@@ -16,8 +16,8 @@ _ENDS_AT: ContextVar[float] = ContextVar("ends_at", default=float("inf"))
 
 @contextmanager
 def in_haste(seconds: float = _IN_ALL_SECONDS) -> Iterator[None]:
-    """Let everything that is asked of a database within the block take so many seconds together."""
-    token = _ENDS_AT.set(time.monotonic() + seconds)
+    """Let everything that is asked of a database within the block take so many seconds together, or fewer."""
+    token = _ENDS_AT.set(min(_ENDS_AT.get(), time.monotonic() + seconds))
     try:
         yield
     finally:

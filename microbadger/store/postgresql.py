@@ -66,8 +66,8 @@ _PASSING_CLASSES = {"40", "53"}
 _RULES_OF_OTHERS = {"23514", "P0001"}
 _LOST_STATES = {"3F000", "42501", "42P01", "42703"}
 _REASONS = {
-    "3F000": "its schema is gone; create it",
-    "42P01": "its tables are gone, and will be made anew; try again",
+    "3F000": "its schema is missing; create it",
+    "42P01": "its tables are missing and will be created again; try again",
     "42703": "its tables are not those of this program; try again",
     "25006": "it is read-only, as a standby server is; use the primary one",
     "42501": "its user may not do this; make it the owner of the database",
@@ -155,7 +155,7 @@ def reason_for(error: Exception) -> str:
 def reason_in_public_for(error: Exception) -> str:
     """Return the same without the words of a server, which can name it, its users and its databases."""
     state = state_of(error)
-    return _REASONS.get(state) or _REASONS_OF_CLASSES.get(state[:2]) or "it refuses what it is asked; the log says why"
+    return _REASONS.get(state) or _REASONS_OF_CLASSES.get(state[:2]) or "it refuses a statement; the log says why"
 
 
 def state_of(error: Exception) -> str:

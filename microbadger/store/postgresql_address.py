@@ -103,7 +103,7 @@ def _check_places(hosts: str, ports: str) -> None:
         if not _PORT.fullmatch(port) or not 1 <= int(port) <= _LARGEST_PORT:
             raise ValueError(f"its port must be a number from 1 to {_LARGEST_PORT}")
     if "," in ports and ports.count(",") != hosts.count(","):
-        raise ValueError("it has another number of ports than of hosts")
+        raise ValueError("its numbers of ports and hosts differ")
     try:
         for host in _names_in(hosts):
             host.encode("idna")

@@ -101,10 +101,16 @@ TRACKED_IMAGES = Table(
     Column("kept_tags", Text, nullable=False),
     Column("is_private", Boolean, nullable=False),
     Column("number", Number, nullable=False),
+    Column("requested_at", Moment),
     Index("tracked_images_by_path", "path"),
     Index("tracked_images_by_number", "number"),
+    Index("tracked_images_by_requested_at", "requested_at"),
 )
-"""Images tracked by a command or an administrator, beside those that ``images.txt`` and the settings name."""
+"""Images tracked beside those that ``images.txt`` and the settings name.
+
+``requested_at`` is set if only the requests of readers track an image: it is the time of the last one. It is empty if a
+command or an administrator tracks the image.
+"""
 
 CHECKS = Table(
     "checks",

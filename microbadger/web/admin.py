@@ -31,9 +31,9 @@ _MAX_KEPT_TAGS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Admins:
-    """Tells administrators from those who guess.
+    """Recognizes administrators, and slows down those who guess tokens.
 
-    ``token`` is the one the operator set; an empty one means that nobody is an administrator.
+    ``token`` is the admin token; if it is empty, there are no administrators.
     """
 
     token: str
@@ -64,7 +64,7 @@ def _require(token: str) -> None:
     given = request.headers.get("Authorization", "").encode("latin-1", "replace")  # as WSGI decoded it
     if not hmac.compare_digest(given, f"Bearer {token}".encode()):
         log.warning("admin_refused", status=401, method=request.method, rule=request.url_rule)
-        reason = "This needs the header 'Authorization: Bearer …' with the value of MICROBADGER_ADMIN_TOKEN."
+        reason = "This request needs the header 'Authorization: Bearer …' with the value of MICROBADGER_ADMIN_TOKEN."
         raise Unauthorized(reason, www_authenticate=WWWAuthenticate("bearer"))
 
 
@@ -98,13 +98,18 @@ class AdminRoutes:
         return document_answer({**document, "Private": image.private}, 201 if is_new else 200)
 
     def untrack(self, name: str) -> Response:
-        """Stop tracking an image and remove what is published of it: 204; 404 if it is not tracked."""
-        repository = self._tracked(name)
+        """Stop tracking an image and remove what is published of it, or only keeping a tag: 204; 404 if not tracked."""
+        repository, tag = self._tracked(name), next(iter(_parse(name).kept_tags), None)
+        image = self.freshness.tracked.get(repository)
+        if tag and image and tag not in image.kept_tags:
+            raise NotFound(f"{image_name(repository)}:{tag} is not a tag that is kept by name.")
         try:
-            self.freshness.untrack(repository)
+            self.freshness.untrack(repository, tag)
         except NotTracked as error:
             raise UnprocessableEntity(str(error)) from error
-        log.info("untracked", image=repository.familiar)
+        log.info("untracked", image=repository.familiar, tag=tag)
+        if tag:
+            self.freshness.check_soon(Reference(repository, None, None))
         return answer(b"", 204, JSON, NOT_KEPT)
 
     def webhook(self, name: str) -> Response:
@@ -116,7 +121,7 @@ class AdminRoutes:
     def _tracked(self, name: str) -> Repository:
         repository = _parse(name).repository
         if repository not in self.freshness.tracked:
-            raise NotFound(f"{repository.familiar} is not tracked here.")
+            raise NotFound(f"{image_name(repository)} is not tracked here.")
         return repository
 
 
@@ -132,14 +137,14 @@ def _wanted_image(name: str) -> TrackedImage:
     fields = _fields()
     unknown = fields.keys() - {"Tags", "Private"}
     if unknown:
-        raise UnprocessableEntity(f"{', '.join(sorted(unknown))!r} is not a field: there are Tags and Private.")
+        raise UnprocessableEntity(f"{', '.join(sorted(unknown))!r} is not a field: use Tags and Private.")
     tags, private = fields.get("Tags", []), fields.get("Private", False)
     if not isinstance(private, bool):
-        raise UnprocessableEntity("Private must be true or false.")
+        raise UnprocessableEntity("Invalid Private: must be true or false.")
     if not isinstance(tags, list) or len(tags) > _MAX_KEPT_TAGS:
-        raise UnprocessableEntity(f"Tags must be a list of at most {_MAX_KEPT_TAGS} tags.")
+        raise UnprocessableEntity(f"Invalid Tags: must be a list of at most {_MAX_KEPT_TAGS} tags.")
     if odd := [tag for tag in tags if not isinstance(tag, str) or not is_tag(tag)]:
-        raise UnprocessableEntity(f"{odd[0]!r} is not a tag.")
+        raise UnprocessableEntity(f"Invalid Tags: {odd[0]!r} is not a tag.")
     return TrackedImage(image.repository, image.kept_tags.union(tags), private)
 
 

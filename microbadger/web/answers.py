@@ -13,6 +13,7 @@ from microbadger.logs import EventLog
 from microbadger.site import (
     CONTENT_SECURITY_POLICY,
     HTML,
+    ICON,
     JSON,
     KEPT_BY_CACHES,
     MEDIA_TYPES,
@@ -33,13 +34,14 @@ NOT_KEPT = "no-store"
 
 _TEXT = "text/plain; charset=utf-8"
 _RETRY_AFTER_SECONDS = 30
+_READ_WITHIN_SECONDS = 5  # as most images are
 # What a page or a picture may load and do, whatever a label smuggled into it.
 _POLICIES = {HTML: f"{CONTENT_SECURITY_POLICY}; frame-ancestors 'none'", SVG: "default-src 'none'"}
 # Badges and documents are for pages of any site, also of one that isolates itself:
 # https://fetch.spec.whatwg.org/#cross-origin-resource-policy-header
 _SHARED = frozenset({JSON, SVG})
 _SHARED_HEADERS = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
-_COMPRESSIBLE = frozenset({*MEDIA_TYPES.values()} - {SVG})  # a badge is smaller than what it would save
+_COMPRESSIBLE = frozenset({*MEDIA_TYPES.values()} - {SVG, ICON})  # a badge is smaller than what it would save
 _SMALLEST_COMPRESSED_BYTES = 1400  # what fits into one packet gains nothing
 _COMPRESSION_LEVEL = 6
 LARGEST_IN_MEMORY_BYTES = 512 * 1024  # what is larger is sent from the disk
@@ -91,6 +93,17 @@ def answer(content: bytes, status: int, media_type: str, cache: str) -> Response
     return response
 
 
+def unread_answer(content: bytes, media_type: str) -> Response:
+    """Answer that an image has no record yet."""
+    return retry_after(answer(content, 202, media_type, PASSING), _READ_WITHIN_SECONDS)
+
+
+def retry_after(response: Response, seconds: int) -> Response:
+    """Return an answer that says in how many seconds to ask again."""
+    response.headers["Retry-After"] = str(seconds)
+    return response
+
+
 def options_answer() -> Response | None:
     """Answer OPTIONS with the methods of an address; below ``/v1`` any site may use them from a browser.
 
@@ -123,7 +136,7 @@ def error_answer(error: HTTPException) -> Response:
 
 
 def trouble_answer(error: OSError | StoreError | PublishError | NoThread) -> Response:
-    """Answer that this machine cannot do it now, as on a full disk: senders of webhooks try again."""
+    """Answer that the request cannot be served now, as on a full disk: senders of webhooks try again."""
     log.error("request_failed", method=request.method, rule=request.url_rule, status=503, error=error)
     if isinstance(error, StoreError):
         reason = "the database cannot be used"  # its own words name a path of this machine

@@ -5,21 +5,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
-from werkzeug.exceptions import BadRequest, HTTPException, NotFound
+from werkzeug.exceptions import BadRequest, HTTPException, NotFound, TooManyRequests
 
 from microbadger.badges import BADGE_TYPES
 from microbadger.freshness import Freshness
 from microbadger.image import Reference, Repository, document_bytes, image_name, shown_at
-from microbadger.site import CATALOGUE, ImagePaths
-from microbadger.web.answers import PASSING, document_answer, error_answer, file_answer
+from microbadger.site import CATALOGUE, JSON, ImagePaths
+from microbadger.web.answers import PASSING, document_answer, error_answer, file_answer, unread_answer
 from microbadger.web.comparisons import UnknownVersion, asked_pair, compared
 from microbadger.web.files import PublicFiles, parse_name, paths_of
+from microbadger.web.visitors import Visitors
 
 _PAGE_SIZE = 50
 _LARGEST_PAGE = 1000
 _FOUND_AT_MOST = 10
 _NAMES_ON_A_PAGE = 100
 _LAST_PAGE = 10**9
+_TOO_MANY = "not tracked yet: too many new images were requested recently. Try again later."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,7 @@ class ApiRoutes:
 
     freshness: Freshness
     files: PublicFiles
+    visitors: Visitors
 
     def blueprint(self) -> Blueprint:
         """Return the routes, ready to be registered with an app."""
@@ -68,9 +71,12 @@ class ApiRoutes:
     def version(self, name: str, sha: str) -> Response:
         """The document of one version, with its layers."""
         found = self.files.answer_of(name, lambda paths: paths.version(sha.removesuffix(".json")))
-        if found is None:
-            raise NotFound(f"{name} has no version {sha} here.")
-        return found
+        if found is not None:
+            return found
+        repository = self._tracked(name)
+        if self.freshness.records.updated_at(repository) is None:
+            return self._unread(repository)
+        raise NotFound(f"{name} has no version {sha} here.")
 
     def changes(self, name: str) -> Response:
         """What changed of an image."""
@@ -112,7 +118,7 @@ class ApiRoutes:
         return file_answer(self.freshness.catalogue.page(page, page_size), CATALOGUE)
 
     def _list_names(self) -> Response:
-        """Return a page of names; as it was, a page that is none is the first, and what is empty is left out."""
+        """Return a page of names as microbadger.com did: an invalid page is the first, empty fields are left out."""
         page = request.args.get("page", 1, int)
         page = page if 0 < page <= _LAST_PAGE else 1
         images, count = self.freshness.catalogue.names(request.args["query"], page, _NAMES_ON_A_PAGE)
@@ -141,29 +147,38 @@ class ApiRoutes:
     def _read(self, name: str, path: Callable[[ImagePaths], str]) -> Response:
         """Answer with a file of an image that was read."""
         found = self.files.answer_of(name, path)
-        if found is None:
-            raise NotFound(f"{name} is not tracked here, or was not read yet.")
-        return found
+        return self._unread(self._tracked(name)) if found is None else found
 
     def _tracked(self, name: str) -> Repository:
+        """Return the image that a request is about, after tracking it if it may be.
+
+        Raises NotFound, and TooManyRequests where no further image is tracked now.
+        """
         reference = parse_name(name)
-        if reference is None or reference.repository not in self.freshness.tracked:
-            raise NotFound(f"{name} is not tracked here.")
+        admission = self.visitors.ask_for(reference)
+        if admission.retry_after_seconds:
+            raise TooManyRequests(f"{name} is {_TOO_MANY}", retry_after=admission.retry_after_seconds)
+        if reference is None or not admission.is_tracked:
+            raise NotFound(f"{name} was not found in its registry." if admission.is_absent else _not_tracked(name))
         return reference.repository
 
     def _unread(self, repository: Repository) -> Response:
         """Answer that an image has no record: it is about to be read, or the registry does not have it."""
         if self.freshness.checks.get(repository).is_not_found:
-            raise NotFound(f"{repository.familiar} was not found in its registry.")
+            raise NotFound(f"{image_name(repository)} was not found in its registry.")
         named = {"ImageName": image_name(repository), "Registry": repository.registry, "Repository": repository.path}
-        return document_answer(named, 202, PASSING)
+        return unread_answer(document_bytes(named), JSON)
 
     def _shown_at(self, reference: Reference) -> Response:
         image = self.freshness.records.image(reference.repository)
         shown = shown_at(image, reference.tag) if image and reference.tag else None
         if shown is None:
-            raise NotFound(f"{reference} is not known: its tag is not one of those kept fresh here.")
+            raise NotFound(f"{reference} is not known: the tag is not kept fresh here.")
         return file_answer(document_bytes(shown), CATALOGUE)
+
+
+def _not_tracked(name: str) -> str:
+    return f"{name} is not tracked here."
 
 
 def _has_ending(tag: str | None) -> bool:
@@ -173,7 +188,7 @@ def _has_ending(tag: str | None) -> bool:
 def _number(name: str, otherwise: int) -> int:
     text = request.args.get(name, str(otherwise))
     if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text) > 0):
-        raise BadRequest(f"{name}={text!r} is not a whole number from 1.")
+        raise BadRequest(f"Invalid {name} {text!r}: must be a whole number of at least 1.")
     return int(text)
 
 

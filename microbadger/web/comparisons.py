@@ -18,7 +18,7 @@ class UnknownVersion(LookupError):
     """An image has no version with this tag or digest."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"There is no tag and no digest {name} here.")
+        super().__init__(f"The tag or digest {name} is not known here.")
         self.name = name
 
 
@@ -26,7 +26,7 @@ def asked_pair(text: str) -> tuple[str, str]:
     """Return the two tags or digests that an address names. Raise NotFound if it does not."""
     pair = named_pair(text)
     if pair is None:
-        raise NotFound("A comparison is of two tags or digests with three dots between them: 1.0...1.1")
+        raise NotFound("Compare two tags or digests with three dots between them, such as 1.0...1.1")
     return pair
 
 

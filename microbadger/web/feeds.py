@@ -41,5 +41,5 @@ def _patterns(texts: list[str]) -> list[str]:
 def _kinds(texts: list[str]) -> set[str]:
     asked = {kind for text in texts for kind in text.split(",")}
     if unknown := sorted(asked - set(KINDS)):
-        raise BadRequest(f"{unknown[0][:100]!r} is not a kind of change: it is one of {', '.join(KINDS)}.")
+        raise BadRequest(f"Invalid kind {unknown[0][:100]!r}: must be one of {', '.join(KINDS)}.")
     return asked or set(KINDS)

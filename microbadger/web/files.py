@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from flask import Response
 from werkzeug.exceptions import NotFound
@@ -10,9 +11,12 @@ from werkzeug.routing import PathConverter
 
 from microbadger.freshness import Freshness
 from microbadger.image import InvalidReference, Reference
-from microbadger.site import HOME, ImagePaths, PublicTree
+from microbadger.site import HOME, ImagePaths, PublicTree, image_in
 from microbadger.web.answers import LARGEST_IN_MEMORY_BYTES, file_answer
 from microbadger.web.large_files import LargeFile
+from microbadger.web.visitors import Visitors
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +25,18 @@ class PublicFiles:
 
     freshness: Freshness
     publisher: PublicTree
+    visitors: Visitors
 
     def find(self, path: str) -> bytes | None:
         """Return the content of the file at a path; None if there is no such file."""
         if _is_hidden(path):
             return None
-        return self.publisher.read(path) or self.freshness.make(path)
+        return self._noted(path, self.publisher.read(path) or self.freshness.make(path))
 
     def has(self, path: str) -> bool:
         """Return whether there is such a file, perhaps only since now."""
-        return self.publisher.has(path) or self.freshness.make(path) is not None
+        is_there = self.publisher.has(path) or self.freshness.make(path) is not None
+        return bool(self._noted(path, is_there))
 
     def answer(self, path: str) -> Response:
         """Answer with the file at a path, or with the page of the folder there. Raise NotFound if there is none."""
@@ -49,9 +55,9 @@ class PublicFiles:
         """Answer with the file at exactly this path; None if there is none."""
         if _is_hidden(path):
             return None
-        if content := self._published(path):
+        if content := self._noted(path, self._published(path)):
             return file_answer(content, path)
-        made = self.freshness.make(path)
+        made = self._noted(path, self.freshness.make(path))
         if made and len(made) > LARGEST_IN_MEMORY_BYTES:
             return file_answer(self._published(path) or made, path)  # a full disk does not have it
         return file_answer(made, path) if made else None
@@ -66,6 +72,12 @@ class PublicFiles:
             return LargeFile(file, size_bytes)
         with file:
             return file.read(size_bytes)
+
+    def _noted(self, path: str, found: T) -> T:
+        """Return what was found at a path, after noting that its image was asked for."""
+        if found and self.freshness.admissions.is_open and (repository := image_in(path)):
+            self.visitors.note(repository, is_page=path.startswith("images/"))
+        return found
 
 
 class AnyPath(PathConverter):

@@ -24,17 +24,18 @@ T = TypeVar("T")
 
 _NOTHING_IS_READ = "This cannot be done now: the database cannot be used."
 _COUNTERS = {
-    "refreshes": "Checks that ended, by result.",
-    "refresh_failures": "Checks that failed, by cause.",
-    "webhooks": "Webhooks that were accepted, by sender and by what came of reading them.",
-    "webhooks_refused": "Webhooks that were refused, by reason.",
+    "refreshes": "Finished checks, by result.",
+    "refresh_failures": "Failed checks, by cause.",
+    "webhooks": "Accepted webhooks, by sender and outcome.",
+    "webhooks_refused": "Refused webhooks, by reason.",
+    "untracked_requests": "Requests for untracked images on open registries, by outcome.",
     "registry_requests": "Requests to registries and Docker Hub's web API, by host, kind and status.",
-    "notification_attempts": "Messages that were sent to receivers of notifications, by result.",
+    "notification_attempts": "Attempts to send a notification, by result.",
 }
 _GAUGES = {
-    "registry_pulls_left": "Manifests that a registry lets us read before its window ends, as it last said.",
-    REGISTRY_HANGS: "How long a check has waited for a registry that hangs.",
-    "last_round_timestamp_seconds": "When a worker last ended a round of what one does for all, as Unix time.",
+    "registry_pulls_left": "Pulls left in the current window of a registry, as it last reported.",
+    REGISTRY_HANGS: "Seconds that a check has waited for a hanging registry.",
+    "last_round_timestamp_seconds": "When a worker last finished a round of the shared work, as Unix time.",
 }
 _FOLDERS = re.compile(r"(?<![\w/:.-])/(?:[^\s/\"']+/)*(?=[^\s/\"'])")
 
@@ -102,14 +103,14 @@ class HealthRoutes:
         }
 
     def _metrics(self, store: "_Questions") -> Iterator[Metric]:
-        yield Metric("microbadger_build_info", "gauge", "The version that runs.", {(("version", __version__),): 1})
+        yield Metric("microbadger_build_info", "gauge", "The running version.", {(("version", __version__),): 1})
         if totals := store.ask(self.counts.read):
             yield from _counted(totals)
         if summary := store.ask(self.freshness.checks.summary):
             yield from self._images(summary)
         if lengths := store.ask(self._queues):
             queues = {labels_of({"queue": name}): count for name, count in lengths.items()}
-            yield Metric("microbadger_queue_length", "gauge", "Messages that wait to leave, by queue.", queues)
+            yield Metric("microbadger_queue_length", "gauge", "Messages waiting to be sent, by queue.", queues)
 
     def _images(self, summary: Summary) -> Iterator[Metric]:
         states = {labels_of({"state": state.lower()}): count for state, count in _states(summary).items()}
@@ -130,9 +131,9 @@ class HealthRoutes:
             yield f"{dict(labels)['host']} hangs: a check has waited for it for {seconds:.0f} seconds"
 
     def _paused(self) -> Iterator[str]:
-        """Yield a sentence about each registry that wants a pause, whichever process was told so."""
+        """Yield a sentence about each registry that asked any process for a pause."""
         for host, until in self.freshness.pauses().items():
-            yield f"{host} asked to make fewer requests and is left alone until {format_time(until)}"
+            yield f"{host} asked for fewer requests and is paused until {format_time(until)}"
 
     def _queues(self) -> dict[str, int]:
         lengths = {f"notifications_{state}": count for state, count in self.notifications.lengths().items()}

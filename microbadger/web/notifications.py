@@ -35,6 +35,7 @@ _FIELDS: dict[str, tuple[str, type]] = {
     "BaseMoved": ("wants_base_moved", bool),
     "Authorization": ("authorization_header", str),
 }
+_KINDS = {str: "a string", list: "a list of strings", bool: "true or false"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +125,7 @@ class NotificationRoutes:
 
     def _shown(self, subscription: Subscription | None) -> Response:
         if subscription is None:
-            raise NotFound("The notification was removed meanwhile.")
+            raise NotFound("The notification has been removed in the meantime.")
         status = self.notifications.status(subscription.id)
         return document_answer({**self._document(subscription, status), "History": status.history})
 
@@ -152,7 +153,7 @@ class NotificationRoutes:
                 raise UnprocessableEntity(f"{name[:100]!r} is not a field: use one of {', '.join(_FIELDS)}.")
             field, kind = _FIELDS[name]
             if not isinstance(value, kind):
-                raise UnprocessableEntity(f"{name} is of the wrong type.")
+                raise UnprocessableEntity(f"Invalid {name}: must be {_KINDS[kind]}.")
             fields[field] = value
         if "tags" in fields:
             fields["tags"] = _patterns(fields["tags"])
@@ -166,7 +167,7 @@ class NotificationRoutes:
         except InvalidReference as error:
             raise NotFound(str(error)) from error
         if repository not in self.tracked:
-            raise NotFound(f"{repository.familiar} is not tracked here.")
+            raise NotFound(f"{image_name(repository)} is not tracked here.")
         return image_name(repository)
 
 
@@ -186,7 +187,7 @@ def _body() -> dict[str, object]:
 def _patterns(values: list[object]) -> tuple[str, ...]:
     patterns = tuple(value for value in values if isinstance(value, str))
     if len(patterns) < len(values):
-        raise UnprocessableEntity("Tags must be a list of texts.")
+        raise UnprocessableEntity("Invalid Tags: must be a list of strings.")
     return patterns
 
 

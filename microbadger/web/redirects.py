@@ -54,7 +54,7 @@ class Redirects:
         """Redirect from an address that another service had for the same thing."""
         found = successor(HERE, request.path, request.query_string.decode("latin-1"))
         if found is None:
-            raise NotFound
+            raise NotFound("This address belongs to another service and has no counterpart here.")
         return self._redirect(found.path, found.query.encode("latin-1"))
 
     def _redirect(self, path: str, query: bytes | None = None) -> Response:
@@ -77,17 +77,20 @@ def single_slashes(path: str) -> str | None:
 
 
 def tidied(path: str) -> str | None:
-    """Return the path of a page or a badge with its image in lower case, and of a badge without a slash at its end.
+    """Return the path of a page or a badge with its image in lower case, and of a badge with the ending of a badge.
 
-    It is None where nothing is to be tidied, or it is not a path of an image.
+    ``_`` for ``library`` counts as untidy, too, as does a slash at the end of a badge. It is None where nothing is to
+    be tidied, or it is not a path of an image.
 
     >>> tidied("/badges/version/Example/Web:V1.svg/")
     '/badges/version/example/web:V1.svg'
+    >>> tidied("/badges/size/example/web")
+    '/badges/size/example/web.svg'
     """
-    is_badge = path.startswith("/badges/")
-    is_untidy = path != path.lower() or (is_badge and path.endswith("/"))
+    is_badge, is_official = path.startswith("/badges/"), "/_/" in path
+    is_untidy = path != path.lower() or is_official or (is_badge and not path.endswith((".svg", ".json")))
     if not is_untidy or not (is_badge or path.startswith("/images/")):
         return None
     found, stem = successor(HERE, path), path.removesuffix("/")
-    is_same = found is not None and found.path.lower() == stem.lower()
+    is_same = found is not None and (is_badge or is_official or found.path.lower() == stem.lower())
     return found.path if found and is_same and found.path != (path if is_badge else stem) else None

@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from microbadger.cdn import CdnPurge
 from microbadger.freshness import Freshness
-from microbadger.http import NoThread
+from microbadger.http import NoThread, Peer
 from microbadger.notifications import Notifications
 from microbadger.site import PublicTree, PublishError, SiteOptions
 from microbadger.store import Counts, StoreError
@@ -24,6 +24,7 @@ from microbadger.web.notifications import NotificationRoutes
 from microbadger.web.redirects import Redirects
 from microbadger.web.request_ids import RequestIds, with_request_id
 from microbadger.web.site import SiteRoutes
+from microbadger.web.visitors import Visitors
 from microbadger.web.webhooks import WebhookRoutes
 from microbadger.webhooks import WebhookUrls
 
@@ -41,6 +42,7 @@ class Web:
     webhooks: WebhookUrls
     admin_token: str
     folders: Sequence[Path]
+    proxies: tuple[Peer, ...] = ()
 
     def make_app(self) -> Flask:
         """Return the app with all routes."""
@@ -53,13 +55,14 @@ class Web:
         app.after_request(with_request_id)
         freshness, notifications = self.freshness, self.notifications
         admins = Admins(self.admin_token)
-        files = PublicFiles(freshness, self.publisher)
+        visitors = Visitors(freshness.admissions, self.proxies)
+        files = PublicFiles(freshness, self.publisher, visitors)
         for routes in (
             self._health(),
-            SiteRoutes(freshness=freshness, files=files, options=self.options),
+            SiteRoutes(freshness=freshness, files=files, visitors=visitors, options=self.options),
             WebhookRoutes(freshness=freshness, counts=self.counts, secret=self.webhooks.secret),
             AdminRoutes(freshness=freshness, webhooks=self.webhooks, admins=admins),
-            ApiRoutes(freshness=freshness, files=files),
+            ApiRoutes(freshness=freshness, files=files, visitors=visitors),
             NotificationRoutes(notifications=notifications, tracked=freshness.tracked, admins=admins),
             Redirects(root=urlsplit(self.options.base_url).path),
         ):

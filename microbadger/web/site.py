@@ -3,6 +3,7 @@
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
@@ -26,6 +27,7 @@ from microbadger.image import (
     Repository,
     VersionDocument,
     document_bytes,
+    image_name,
     on_platform,
     parse_object,
     platform_named,
@@ -34,23 +36,33 @@ from microbadger.image import (
     tags_of,
 )
 from microbadger.logs import EventLog
-from microbadger.site import HOME, HTML, PublishError, SiteOptions, absent_page, compare_page
+from microbadger.site import HOME, HTML, ImagePaths, PublishError, SiteOptions, absent_page, compare_page, unnamed_page
 from microbadger.store import StoreError
-from microbadger.web.answers import FRESH, PASSING, answer, error_answer, file_answer
+from microbadger.web.answers import (
+    FRESH,
+    NOT_KEPT,
+    PASSING,
+    answer,
+    error_answer,
+    file_answer,
+    retry_after,
+    unread_answer,
+)
 from microbadger.web.comparisons import UnknownVersion, asked_pair, compared
 from microbadger.web.feeds import FILTERS, filtered_feed_answer
 from microbadger.web.files import PublicFiles, parse_name, paths_of
+from microbadger.web.pasted_names import pasted_name
+from microbadger.web.visitors import Visitors
 
 log = EventLog(__name__)
 
 _DRAWING_ARGUMENTS = {"style", "label", "color", "labelColor", "colorA", "colorB", "prerelease", "platform"}
-
-
 _LONGEST_PLATFORM = 60
+_LONGEST_ENTERED = 255
 
 
-class _PlatformNotFound(LookupError):
-    """A version does not have the platform that was asked for."""
+class _NotFound(LookupError):
+    """There is no longer such an image, or a version does not have such a platform; the message is what is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +71,7 @@ class SiteRoutes:
 
     freshness: Freshness
     files: PublicFiles
+    visitors: Visitors
     options: SiteOptions
 
     def blueprint(self) -> Blueprint:
@@ -67,6 +80,7 @@ class SiteRoutes:
         for rule, view in (
             ("/", self.home),
             ("/badges/<badge_type>/<path:name>", self.badge),
+            ("/images/", self.box),
             ("/images/<path:name>", self.page),
             ("/images/<path:name>/-/feed.xml", self.feed),
             ("/images/<path:name>/-/compare/<path:pair>", self.compare),
@@ -90,7 +104,7 @@ class SiteRoutes:
         if suffix not in ("svg", "json"):
             raise NotFound
         if badge_type not in BADGE_TYPES:
-            raise BadRequest(f"There is no badge {badge_type!r}: it is one of {', '.join(BADGE_TYPES)}.")
+            raise BadRequest(f"Invalid badge type {badge_type!r}: must be one of {', '.join(BADGE_TYPES)}.")
         reference = parse_name(stem)
         try:
             reference = self._at_release(reference) if request.args.get("sort") == "semver" else reference
@@ -107,6 +121,16 @@ class SiteRoutes:
         tag = reference.tag if reference else None
         found = self.files.answer_of(name, lambda paths: paths.tag_page(tag) if tag else paths.page)
         return self._absent(name, reference) if found is None else found
+
+    def box(self) -> Response:
+        """The page of the image that a reader entered; for an invalid name, a page that explains names."""
+        entered = request.args.get("image", "").strip()
+        found = pasted_name(entered)
+        if entered and found is None:
+            return answer(unnamed_page(shortened(entered, _LONGEST_ENTERED), self.options), 404, HTML, NOT_KEPT)
+        response = answer(b"", 303, HTML, NOT_KEPT)
+        response.headers["Location"] = f"{urlsplit(self.options.base_url).path}/{_page_path(found) if found else ''}"
+        return response
 
     def feed(self, name: str) -> Response:
         """What changed of an image, for feed readers: all, or the part that the query asks for."""
@@ -143,14 +167,22 @@ class SiteRoutes:
         content = self.files.find(path) if path else None
         if content and not request.args.keys() & _DRAWING_ARGUMENTS:
             return file_answer(content, path)
-        if content and reference:
-            badge = self._badge_as_asked(badge_type, reference) or self._published_badge(path)
-        else:
-            badge = self._badge_without_file(badge_type, reference)
-        return file_answer(_drawn(badge, suffix), f"badge.{suffix}", FRESH if content else PASSING)
+        cache = PASSING
+        try:
+            if content and reference:
+                badge = self._badge_as_asked(badge_type, reference) or self._published_badge(path)
+                cache = FRESH
+            else:
+                badge = self._badge_without_file(badge_type, reference)
+        except _NotFound as error:
+            badge = not_found_badge(str(error))
+        return file_answer(_drawn(badge, suffix), f"badge.{suffix}", cache)
 
     def _badge_as_asked(self, badge_type: str, reference: Reference) -> Badge | None:
-        """Return a badge from the record, for a platform or with pre-releases; None if neither was asked for."""
+        """Return a badge from the record, for a platform or with pre-releases; None if neither was asked for.
+
+        Raises _NotFound.
+        """
         name = request.args.get("platform", "")
         pre_releases = badge_type in CHANGED_BY_PRE_RELEASES and request.args.get("prerelease") == "1"
         if not name and not pre_releases:
@@ -161,29 +193,33 @@ class SiteRoutes:
             return badges_of(image, reference.tag, pre_releases=pre_releases, seen=seen)[badge_type] if image else None
         except VersionNotFound:  # the record was replaced meanwhile
             return None
-        except _PlatformNotFound:
-            return not_found_badge(shortened(name, _LONGEST_PLATFORM))
 
     def _on_platform(self, repository: Repository, name: str, version: VersionDocument) -> VersionDocument:
-        """Return a version as it is on a platform, all of it if none is named. Raises _PlatformNotFound."""
+        """Return a version as it is on a platform, all of it if none is named. Raises _NotFound."""
         if not name:
             return version
         whole = self.freshness.records.version(repository, version["SHA"]) or version
         platform = platform_named(whole, name)
         if platform is None:
-            raise _PlatformNotFound
+            raise _NotFound(shortened(name, _LONGEST_PLATFORM))
         return on_platform(whole, platform)
 
     def _published_badge(self, path: str) -> Badge:
-        """Return the badge that is published at a path, to be drawn in another style; a damaged file is made anew."""
+        """Return the badge that is published at a path, to be drawn in another style; a damaged file is made anew.
+
+        Raises _NotFound.
+        """
         document = f"{path.rpartition('.')[0]}.json"
         for find in (self.files.find, self.freshness.make):
             with suppress(KeyError, ValueError):
                 return badge_of(parse_object(find(document) or b""))
-        return not_found_badge()  # the image was removed meanwhile
+        raise _NotFound("image")  # it was removed meanwhile
 
     def _badge_without_file(self, badge_type: str, reference: Reference | None) -> Badge:
-        if reference is None or reference.repository not in self.freshness.tracked:
+        admission = self.visitors.ask_for(reference)
+        if admission.retry_after_seconds:
+            return pending_badge(badge_type)
+        if reference is None or not admission.is_tracked:
             return not_found_badge()
         if self.freshness.records.updated_at(reference.repository) is None:
             check = self.freshness.checks.get(reference.repository)
@@ -196,14 +232,28 @@ class SiteRoutes:
 
     def _absent(self, name: str, reference: Reference | None, missing: str | None = None) -> Response:
         """Answer that there is no page, and why; ``missing`` is a version that the image does not have."""
-        if reference is None or reference.repository not in self.freshness.tracked:
-            return answer(absent_page(name, self.options), 404, HTML, PASSING)
+        admission = self.visitors.ask_for(reference, is_page=True)
+        if admission.retry_after_seconds:
+            return self._refused(name, admission.retry_after_seconds)
+        if reference is None or not admission.is_tracked:
+            page = absent_page(name, self.options, is_absent=admission.is_absent)
+            return answer(page, 404, HTML, NOT_KEPT if self.visitors.is_crawling else PASSING)
         repository = reference.repository
         check = self.freshness.checks.get(repository)
         status = check.status(repository, self.freshness.now())
         if self.freshness.records.updated_at(repository):
             return answer(absent_page(name, self.options, status, missing or reference.tag), 404, HTML, PASSING)
-        return answer(absent_page(name, self.options, status), 404 if check.is_not_found else 202, HTML, PASSING)
+        page = absent_page(name, self.options, status, again=f"again={self.freshness.now().timestamp():.0f}")
+        return answer(page, 404, HTML, PASSING) if check.is_not_found else unread_answer(page, HTML)
+
+    def _refused(self, name: str, retry_after_seconds: int) -> Response:
+        page = absent_page(name, self.options, retry_after_seconds=retry_after_seconds)
+        return retry_after(answer(page, 429, HTML, NOT_KEPT), retry_after_seconds)
+
+
+def _page_path(reference: Reference) -> str:
+    paths = ImagePaths(image_name(reference.repository))
+    return (paths.tag_page(reference.tag) if reference.tag else paths.page).removesuffix(HOME)
 
 
 def _log_trouble(error: Exception) -> None:

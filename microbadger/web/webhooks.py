@@ -1,5 +1,6 @@
 """Answers webhooks: keeps the request for a check, then says so; or waits until the files are fresh."""
 
+import re
 import socket
 import time
 from collections.abc import Iterable, Sequence
@@ -36,6 +37,12 @@ _BODY_SECONDS = 5.0
 _CHUNK_BYTES = 64 * 1024
 _NAMED_IN_LOG = 10
 _WAIT_STEP_SECONDS = 0.02
+_LONGEST_ADDRESS = 600  # of characters: a name has 255, a tag and a token 128 each
+# A token of ours, or one as microbadger.com made them; and whatever can be an old token and no part of a name.
+_LIKE_A_TOKEN = re.compile(r"[\w-]{43}|[\w+-]{20,126}={1,2}", re.ASCII)
+_NOT_IN_A_NAME = re.compile(r"(?=.*[A-Z=+])[\w=+/-]{8,128}", re.ASCII)
+_EXPLANATION = "This is the address of a webhook: registries and CI jobs post to it after a push."
+_STATUSES = {"fresh": 200, "accepted": 202, "failed": 502}  # of several, the answer has the highest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +57,7 @@ class WebhookRoutes:
     def blueprint(self) -> Blueprint:
         """Return the routes, ready to be registered with an app."""
         routes = Blueprint("webhooks", __name__)
+        routes.before_app_request(self.explain)
         for rule, view in (
             ("/images/<path:name>/<token>", self.image_webhook),
             ("/images/<path:name>/<token>/", self.image_webhook),
@@ -60,8 +68,16 @@ class WebhookRoutes:
         routes.register_error_handler(HTTPException, error_answer)
         return routes
 
+    def explain(self) -> Response | None:
+        """Explain the address of a webhook to those who open it; leave any other address to its own route."""
+        if request.method not in ("GET", "HEAD") or not self._is_webhook(request.path):
+            return None
+        response = text_answer(_EXPLANATION, 405)
+        response.headers["Allow"] = "POST"
+        return response
+
     def image_webhook(self, name: str, token: str) -> Response:
-        """Accept that an image was pushed; what the body says beyond the tag is not believed."""
+        """Accept a push of an image; of the body, only the tags count."""
         reference, token = self._addressed(name, token)
         if reference is None:
             return self._refuse("Image not found", 404)  # without its name, which can be a token
@@ -81,15 +97,13 @@ class WebhookRoutes:
         sender = payload.sender or "unknown"
         self.counts.add("webhooks", sender=sender, outcome=payload.outcome)
         log.info("webhook", image=repository.familiar, sender=sender, outcome=payload.outcome)
-        if not wait_seconds:
-            return text_answer("OK")
-        with self.waiting_room.place(repository, is_repeat=not begins_at_once) as place:
-            return self._wait(place, pushed, asked_at, wait_seconds) if place else _accepted(repository)
+        return self._answer(pushed, asked_at, wait_seconds, is_repeat=not begins_at_once)
 
     def hook(self, token: str) -> Response:
         """Accept a push of any image; one that is not tracked is ignored."""
         if not is_token(token, hooks_token(self.secret)):
             return self._refuse("Bad token", 403)
+        wait_seconds, asked_at = _wait_seconds(), self.freshness.now()
         headers, body = dict(request.headers), _body()
         if is_signed_wrongly(headers, body, token):
             return self._refuse("Bad signature", 403)
@@ -97,12 +111,32 @@ class WebhookRoutes:
         if payload.handshake:
             return document_answer({"validationResponse": payload.handshake})
         pushed = references_to(payload.named, self.freshness.tracked.at_path)
-        self.freshness.check_soon(*pushed)
+        begins_at_once = self.freshness.check_soon(*pushed)
         sender = payload.sender or "unknown"
         self.counts.add("webhooks", sender=sender, outcome=payload.outcome)
         named = ",".join(map(str, payload.named[:_NAMED_IN_LOG]))
         log.info("hook", sender=sender, outcome=payload.outcome, tracked=len(pushed), named=named or None)
-        return text_answer("OK")
+        if payload.named and not pushed:
+            return text_answer("ignored: not tracked")
+        return self._answer(pushed, asked_at, wait_seconds, is_repeat=not begins_at_once)
+
+    def _is_webhook(self, path: str) -> bool:
+        """Return whether a path is that of a webhook, with a token or a text like one, and not the page of an image."""
+        kind, *parts = path.strip("/").split("/")
+        if kind != "images" or len(path) > _LONGEST_ADDRESS:
+            return kind == "hooks" and len(parts) == 1
+        tracked = self.freshness.tracked
+        for length in range(1, len(parts)):
+            reference, token = parse_name("/".join(parts[:length])), "/".join(parts[length:])
+            if reference is None:
+                continue
+            repository = reference.repository
+            if (_LIKE_A_TOKEN.fullmatch(token) and repository in tracked) or (
+                _NOT_IN_A_NAME.fullmatch(token) and _is_one_of(token, tracked.old_tokens(repository))
+            ):
+                image = parse_name("/".join(parts))
+                return image is None or image.repository not in tracked
+        return False
 
     def _addressed(self, name: str, token: str) -> tuple[Reference | None, str]:
         """Return the tracked image that an address names, None if it names none, and the token in the address.
@@ -128,38 +162,52 @@ class WebhookRoutes:
         log.warning("webhook_refused", reason=reason, image=repository.familiar if repository else None)
         return text_answer(reason, status)
 
-    def _wait(
-        self, place: Place, pushed: Sequence[Reference], asked_at: datetime, wait_seconds: float
+    def _answer(
+        self, pushed: Sequence[Reference], asked_at: datetime, wait_seconds: float, *, is_repeat: bool
     ) -> Response:
-        """Return the answer once checks that began after the push have answered all of it, or the time is up.
+        """Answer that a push was accepted, or, if the sender waits, what became of each image."""
+        if not pushed or not wait_seconds:
+            return text_answer("OK")
+        deadline = time.monotonic() + wait_seconds
+        images: dict[Repository, list[Reference]] = {}
+        for reference in pushed:
+            images.setdefault(reference.repository, []).append(reference)
+        with self.waiting_room.place(pushed[0].repository, is_repeat=is_repeat) as place:
+            results = [
+                self._result(place, repository, references, asked_at, deadline)
+                for repository, references in images.items()
+            ]
+        status = max(_STATUSES[result["Result"]] for result in results)
+        return document_answer(results[0] if len(results) == 1 else {"Images": results}, status)
 
-        The time is up as well when another request needs the place more.
+    def _result(
+        self,
+        place: Place | None,
+        repository: Repository,
+        pushed: Sequence[Reference],
+        asked_at: datetime,
+        deadline: float,
+    ) -> dict[str, str]:
+        """Return what became of an image once checks that began after the push have answered all of it.
+
+        The image is ``accepted`` if the time is up first, or another request needs the place more.
         """
-        repository, deadline = pushed[0].repository, time.monotonic() + wait_seconds
-        check = self.freshness.checks.get(repository)
-        while not (is_answered := check.answers(asked_at) and not self.freshness.requests.are_waiting(pushed)):
-            if time.monotonic() >= deadline or place.is_taken_back:
-                break
+        named, check = {"ImageName": image_name(repository)}, self.freshness.checks.get(repository)
+        while not (check.answers(asked_at) and not self.freshness.requests.are_waiting(pushed)):
+            if place is None or place.is_taken_back or time.monotonic() >= deadline:
+                return {**named, "Result": "accepted"}
             place.is_repeat |= check.answers(asked_at)  # it was asked for since, and now waits for its turn
             time.sleep(_WAIT_STEP_SECONDS)
             check = self.freshness.checks.get(repository)
-        if not is_answered:
-            return _accepted(repository)
-        result: dict[str, object] = {"ImageName": image_name(repository)}
         if check.error:
-            return document_answer({**result, "Result": "failed", "Error": check.error}, 502)
+            return {**named, "Result": "failed", "Error": check.error}
         image = self.freshness.records.image(repository)
-        result["LatestSHA"] = image["LatestSHA"] if image else ""
-        return document_answer({**result, "Result": "fresh"})
+        return {**named, "Result": "fresh", "LatestSHA": image["LatestSHA"] if image else ""}
 
 
 def _is_one_of(token: str, tokens: Iterable[str]) -> bool:
-    """Compare a token with all of these, so that the time does not tell which one fits."""
+    """Return whether a token is one of these; the time it takes does not reveal which one."""
     return sum(is_token(token, each) for each in tokens) > 0
-
-
-def _accepted(repository: Repository) -> Response:
-    return document_answer({"ImageName": image_name(repository), "Result": "accepted"}, 202)
 
 
 def _body() -> bytes:
@@ -185,12 +233,12 @@ def _tags(reference: Reference) -> list[str]:
     tags = [reference.tag, *request.args.getlist("tag")]
     for tag in filter(None, tags):
         if not is_tag(tag):
-            raise BadRequest(f"tag={tag!r} is not a tag.")
+            raise BadRequest(f"Invalid tag {tag!r}: must be a tag such as 1.2.")
     return list(dict.fromkeys(filter(None, tags)))
 
 
 def _wait_seconds() -> float:
     text = request.args.get("wait", "0")
     if not text.isascii() or not text.replace(".", "", 1).isdigit():
-        raise BadRequest(f"wait={text!r} is not a number of seconds.")
+        raise BadRequest(f"Invalid wait {text!r}: must be a number of seconds.")
     return min(float(text), _LONGEST_WAIT_SECONDS)

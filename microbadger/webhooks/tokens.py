@@ -5,7 +5,7 @@ import hmac
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 
-from microbadger.image import Repository
+from microbadger.image import Repository, image_name
 
 _ALL_IMAGES = "hooks"
 
@@ -19,7 +19,7 @@ class WebhookUrls:
 
     def of(self, repository: Repository) -> str:
         """Return the URL of an image's webhook."""
-        return f"{self.base_url}/images/{repository.familiar}/{image_token(self.secret, repository)}"
+        return f"{self.base_url}/images/{image_name(repository)}/{image_token(self.secret, repository)}"
 
     @property
     def for_all_images(self) -> str:

@@ -258,7 +258,7 @@ def test_a_tag_that_is_denied_by_the_status_alone_keeps_its_last_version_however
     assert [check_again(bench), check_again(bench), check_again(bench, timedelta(hours=25))] == [None] * 3
 
     assert bench.changes == changes
-    assert "not in the words of a registry" in (bench.freshness.checks.get(bench.repository).note or "")
+    assert "not in the format of a registry" in (bench.freshness.checks.get(bench.repository).note or "")
     assert files.keys() == bench.files().keys()
 
 
@@ -269,7 +269,7 @@ def test_a_listed_tag_that_was_never_read_says_why_and_is_read_later(bench: Benc
 
     assert check_again(bench) is None
     unread = [version.get("Unread", "") for version in bench.record["Versions"] if not version["Digest"]]
-    assert "not in the words of a registry" in unread[0]
+    assert "not in the format of a registry" in unread[0]
     is_away = False
     assert check_again(bench) is None
     assert not any("Unread" in version for version in bench.record["Versions"])

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from werkzeug.wrappers import Response
 
-from microbadger.freshness.tracked_images import TrackedImage, TrackedImages
+from microbadger.freshness.stored_images import TrackedImage
+from microbadger.freshness.tracked_images import TrackedImages
 from microbadger.http.client import Network
 from microbadger.image.manifest import Manifest, parse_manifest
 from microbadger.image.reference import Repository

@@ -7,7 +7,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,10 +77,8 @@ def test_a_webhook_whose_body_nobody_can_watch_is_to_be_sent_again(service: Limi
 )
 def test_everything_else_is_answered(service: LimitedService, method: str, path: str, status: int) -> None:
     with no_more_threads(service):
-        begin = time.monotonic()
         answers = [requests.request(method, service.url + path, data=b"body", timeout=WAIT_SECONDS) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [status] * 3
-    assert time.monotonic() - begin < 6
 
 
 def test_a_check_says_why_it_could_not_be_made(tmp_path: Path) -> None:

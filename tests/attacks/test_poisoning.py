@@ -10,7 +10,7 @@ import requests
 
 from tests.attacks.fronts import Front, caddy, nothing, varnish
 from tests.fakes.registry import FakeRegistry, image
-from tests.readme import block
+from tests.readme import GUIDE, README
 from tests.running_service import ROOT, RunningService
 
 SECONDS = 60.0
@@ -166,8 +166,9 @@ def test_no_header_reaches_the_counts_past_a_rule_about_their_address(front: str
 def test_every_way_to_start_it_trusts_no_header_of_a_proxy() -> None:
     commands = [
         (ROOT / "Procfile").read_text(),
-        block("Start", holding="pip install"),
-        block("With a disk that stays", "ini"),
+        README.section("Start").block(holding="pip install"),
+        GUIDE["systemd"].block("ini"),
+        GUIDE["docker"].block("dockerfile"),
     ]
 
     for command in commands:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from werkzeug.wrappers import Response
 
-from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.image.reference import Repository
 from microbadger.registry.credentials import Credential
 from microbadger.site.folder import PublicFolder
@@ -636,7 +636,7 @@ def test_files_of_an_image_that_is_tracked_again_meanwhile_stay(service: Service
 
 
 def test_files_of_the_operator_stay_when_the_database_was_lost(service: Service) -> None:
-    own = [service.bench.public / name for name in ("robots.txt", "images/logo.png", ".well-known/security.txt")]
+    own = [service.bench.public / name for name in ("humans.txt", "images/logo.png", ".well-known/security.txt")]
     for file in own:
         file.parent.mkdir(exist_ok=True)
         file.write_text("mine")

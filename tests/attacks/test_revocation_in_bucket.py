@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.image.reference import Repository
 from microbadger.site.bucket import PublicBucket
 from microbadger.site.tree import PublishError

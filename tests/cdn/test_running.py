@@ -104,5 +104,5 @@ def test_a_token_is_not_repeated_by_a_setting_that_is_invalid(tmp_path: Path, fa
     ended = service_of(tmp_path, fake, "cloudflare:geheim").command("images")
 
     assert ended.returncode
-    assert "MICROBADGER_CDN_PURGE is invalid: " in ended.stderr
+    assert "Invalid MICROBADGER_CDN_PURGE: " in ended.stderr
     assert "geheim" not in ended.stderr + ended.stdout

@@ -12,8 +12,8 @@ from werkzeug.wrappers import Response
 from microbadger.freshness.bases import MOST_TAGS
 from microbadger.freshness.last_check import Check
 from microbadger.freshness.requests import CheckRequest
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.freshness.tag_choice import Question
-from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.freshness.turns import Turn
 from microbadger.http import all_within
 from microbadger.image.base_moves import BaseMovedDocument
@@ -83,7 +83,7 @@ def test_a_base_with_an_unqualified_name_is_current_by_its_layers(bench: Bench) 
     push_base(bench.fake)
     bench.fake.push("team/web", "latest", stack("abx", "alpine:3.22"))
 
-    assert checked(bench) == {"Name": "alpine:3.22", "State": "current"}
+    assert checked(bench) == {"Name": "alpine:3.22", "State": "current", "LayerCount": 2}
 
 
 def test_a_base_that_moves_is_outdated_and_a_change_once(bench: Bench) -> None:
@@ -98,7 +98,7 @@ def test_a_base_that_moves_is_outdated_and_a_change_once(bench: Bench) -> None:
 
     moved_at = format_time(START + timedelta(hours=25))
     name = {"Name": "alpine:3.22", "Digest": old}
-    assert base == {**name, "State": "outdated", "TagDigest": new, "MovedAt": moved_at}
+    assert base == {**name, "State": "outdated", "TagDigest": new, "MovedAt": moved_at, "LayerCount": 2}
     assert moves(bench) == [
         {
             "Kind": "base_moved",
@@ -423,7 +423,7 @@ def test_a_label_that_the_base_has_too_is_not_ours(bench: Bench) -> None:
     version = described(stack("abgx", "alpine:3.22"), {"golang@1.25": golang})
     survey(bench, version)
 
-    assert judged(bench, version) == {"Name": "golang:1.25", "Digest": golang, "State": "current"}
+    assert judged(bench, version) == {"Name": "golang:1.25", "Digest": golang, "State": "current", "LayerCount": 3}
 
 
 # Whom it concerns

@@ -95,7 +95,7 @@ def test_the_home_page_says_the_state_of_each_image(world: World) -> None:
     fail(world, TWO, NotFound("no such image", host="docker.io"))
     world.track(MANY[0])
     world.catalogue.publish_if_stale()
-    assert "not found in the registry" in home(world)
+    assert "not found in registry" in home(world)
     assert "not read yet" in home(world)
 
 
@@ -268,7 +268,7 @@ def test_a_failure_on_command_is_raised(world: World) -> None:
 # What is made when it is missing
 
 
-@pytest.mark.parametrize("path", [CATALOGUE, HOME, "openapi.json", "assets/page.js", "assets/style.css"])
+@pytest.mark.parametrize("path", [CATALOGUE, HOME, "openapi.json", "assets/page.js", "guide/nginx/index.html"])
 def test_a_file_that_is_missing_is_made(world: World, path: str) -> None:
     before = world.publisher.read(path)
     (world.publisher.folder / path).unlink()
@@ -294,6 +294,16 @@ def test_every_common_file_is_written_with_the_lists(world: World) -> None:
     assert {HOME, CATALOGUE, "openapi.json", "assets/page.js"} <= {
         str(file.relative_to(world.publisher.folder)) for file in world.publisher.folder.rglob("*")
     }
+
+
+def test_what_is_the_same_for_all_images_is_written_by_each_edition_once(world: World, tmp_path: Path) -> None:
+    page = world.publisher.folder / "guide/index.html"
+    page.write_text("as an older program made it")
+    describe(world, ONE, "Another description")
+    world.catalogue.publish_if_stale()
+    assert page.read_text() == "as an older program made it"
+    World(tmp_path, edition="that").catalogue.publish_if_stale()
+    assert "<h1" in page.read_text()
 
 
 def test_a_list_that_is_made_does_not_replace_one_that_is_being_written(world: World) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, event, text
 from microbadger.freshness.checks import Checks
 from microbadger.freshness.claims import CLAIM_SECONDS, Claim, Claims
 from microbadger.freshness.last_check import Check, columns_of
+from microbadger.freshness.stored_images import TrackedImage, store
 from microbadger.image.reference import Repository
 from microbadger.store.database import Database
 from microbadger.store.leases import this_process
@@ -39,6 +40,15 @@ class World:
     def add(self, count: int, registry: str = REGISTRY) -> list[Repository]:
         images = [Repository.parse(f"{registry}/team/image{number:03}") for number in range(count)]
         self.checks.add(images)
+        return images
+
+    def add_on_request(self, count: int) -> list[Repository]:
+        """Have images be due that only readers asked for, for longer than others."""
+        images = [Repository.parse(f"{REGISTRY}/strange/image{number:03}") for number in range(count)]
+        self.checks.add(images)
+        with self.database.write() as connection:
+            for image in images:
+                store(connection, TrackedImage(image), requested_at=NOW)
         return images
 
     def take(self, at_most: int = 3) -> list[Repository]:
@@ -92,6 +102,24 @@ def test_what_was_asked_for_has_room_of_its_own(world: World) -> None:
     assert world.claims.take_asked(REGISTRY, images) == images[:12]
     assert world.claims.asked_for() == set(images[:12])
     assert world.claims.take_asked(REGISTRY, images[12:]) == []
+
+
+def test_of_images_that_only_readers_asked_for_two_are_claimed_after_all_others(world: World) -> None:
+    requested, others = world.add_on_request(5), world.add(3)
+    assert world.take(at_most=50)[:3] == others
+    assert len(set(world.take(at_most=50)) & set(requested)) == 0
+    world.claims.end([Claim(image, is_asked=False) for image in others])
+    assert set(world.take(at_most=50)) == set(others)
+
+
+def test_however_many_of_them_hang_others_are_claimed(world: World) -> None:
+    requested = world.add_on_request(30)
+    assert [len(world.take(at_most=50)) for _ in range(3)] == [2, 0, 0]
+    assert len(world.claims.take_asked(REGISTRY, requested)) == 2
+    assert world.claims.take_asked(REGISTRY, requested[5:]) == []
+    others = world.add(3)
+    assert world.take(at_most=50) == others
+    assert world.claims.take_asked(REGISTRY, [*others, *requested]) == others
 
 
 def test_what_another_process_has_claimed_is_free_when_that_falls_silent(world: World) -> None:

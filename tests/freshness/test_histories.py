@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.image.documents import document_bytes
 from microbadger.image.reference import Repository
 from microbadger.site.paths import ImagePaths

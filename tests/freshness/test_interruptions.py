@@ -17,7 +17,7 @@ from werkzeug.wrappers import Request
 
 from microbadger.freshness.outcome import Outcome
 from microbadger.freshness.refresh import Refresher
-from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.image.reference import Repository
 from microbadger.site.folder import PublicFolder
 from microbadger.store.database import Database

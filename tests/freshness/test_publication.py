@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from werkzeug.wrappers import Request
 
-from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.image.documents import sha_of, tags_of
 from microbadger.image.reference import Repository
 from microbadger.site.paths import ImagePaths
 from microbadger.store.database import Database
 from microbadger.store.tables import SCHEMA
 from microbadger.web.files import PublicFiles
+from microbadger.web.visitors import Visitors
 from tests.databases import needs_sqlite
 from tests.fakes.registry import FakeRegistry, image, index
 from tests.freshness.bench import DEADLINE_SECONDS, Bench
@@ -301,7 +302,8 @@ def test_a_damaged_file_is_made_again_when_it_is_requested(
     before, path = bench.files(), path_of(bench.paths, digest)
     damage(bench.public / path)
 
-    assert PublicFiles(bench.freshness, bench.publisher).find(path) == before[path]
+    files = PublicFiles(bench.freshness, bench.publisher, Visitors(bench.freshness.admissions))
+    assert files.find(path) == before[path]
 
     assert bench.files() == before
 

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Request, Response
 
 from microbadger.freshness.outcome import Outcome
 from microbadger.freshness.publication import Publication, Published
-from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.image.reference import Repository
 from microbadger.store.tables import HOSTS, RECORDS
 from tests.fakes.registry import image, index

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from sqlalchemy import Connection, select
 
 from microbadger.freshness.requests import CheckRequest, Requests
+from microbadger.freshness.stored_images import TrackedImage, store
 from microbadger.image.reference import Reference, Repository
 from microbadger.logs.events import current_id, work
 from microbadger.site.folder import PublicFolder
@@ -25,7 +26,7 @@ from microbadger.store.tables import ASKED_TAGS, REQUESTS
 from tests.databases import database_url
 from tests.fakes.registry import FakeRegistry, image
 from tests.freshness.bench import Bench
-from tests.freshness.clock import DAY, HOUR, MINUTE, Clock
+from tests.freshness.clock import DAY, HOUR, MINUTE, SECOND, Clock
 
 ALPINE, NGINX = Repository.parse("alpine"), Repository.parse("nginx")
 TRIVY = Repository.parse("ghcr.io/aquasecurity/trivy")
@@ -478,3 +479,12 @@ def end_of(process: "subprocess.Popen[bytes]") -> None:
     with process:
         if process.stdin:
             process.stdin.close()
+
+
+def test_images_that_only_readers_asked_for_come_last(world: World) -> None:
+    with world.database.write() as connection:
+        store(connection, TrackedImage(ALPINE), requested_at=1.0)
+    ask(world, "alpine")
+    world.clock.now += SECOND
+    ask(world, str(TRIVY))
+    assert world.requests.repositories() == [TRIVY, ALPINE]

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import select
 
 from microbadger.freshness.schedule import _Scheduler
-from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.image.reference import Repository
 from microbadger.registry.errors import Unreachable
 from microbadger.store.database import StoreError

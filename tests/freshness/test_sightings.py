@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from microbadger.freshness.sightings import MOST_SIGHTINGS
-from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.image.documents import ImageDocument
 from microbadger.image.first_seen import FirstSeen, sights_in
 from microbadger.image.reference import Repository

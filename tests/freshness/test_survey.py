@@ -11,10 +11,10 @@ from werkzeug.wrappers import Request, Response
 
 from microbadger.freshness.broken_content import BrokenContent
 from microbadger.freshness.findings import Survey
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.freshness.survey import Surveyor
 from microbadger.freshness.tag_choice import Question, TagChooser
 from microbadger.freshness.tag_lists import TagLists
-from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.http.client import Network
 from microbadger.image.documents import VersionDocument, tags_of
 from microbadger.image.reference import Repository

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from microbadger.freshness.tracked_images import NotTracked, TrackedImage, TrackedImages, parse_line
+from microbadger.freshness.stored_images import TrackedImage
+from microbadger.freshness.tracked_images import NotTracked, TrackedImages, parse_line
 from microbadger.image.reference import InvalidReference, Repository
 from microbadger.store.database import Database
 from microbadger.store.files import stamp_of
@@ -27,7 +28,7 @@ LONG_AGO = 1_000_000_000
 PROCESS = """
 import sys
 from pathlib import Path
-from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.image.reference import Repository
 from tests.freshness.test_tracked_images import ALPINE, tracked_in
 
@@ -491,6 +492,41 @@ def test_what_was_taken_out_of_a_file_before_it_was_emptied_is_not_tracked(file:
     assert names(tracked) == ["a/b"]
 
 
+def test_a_tag_alone_is_untracked_and_the_image_stays(tracked: TrackedImages) -> None:
+    tracked.track(TrackedImage(ALPINE, frozenset({"3.20", "edge"}), private=True))
+    tracked.untrack(ALPINE, "3.20")
+    assert tracked.get(ALPINE) == TrackedImage(ALPINE, frozenset({"edge"}), private=True)
+    tracked.untrack(ALPINE, "edge")
+    assert tracked.get(ALPINE) == TrackedImage(ALPINE, private=True)
+
+
+def test_nothing_is_left_of_a_tag_of_an_image_that_the_file_lists(file: Path, tracked: TrackedImages) -> None:
+    write(file, "alpine\n")
+    tracked.track(TrackedImage(ALPINE, frozenset({"3.20"})))
+    tracked.untrack(ALPINE, "3.20")
+    write(file, "# nothing\n")
+    assert tracked.get(ALPINE) is None
+
+
+def test_a_tag_that_the_file_lists_cannot_be_untracked(file: Path, tracked: TrackedImages) -> None:
+    write(file, "alpine:3.20\n")
+    with pytest.raises(NotTracked, match=r"^alpine:3\.20 is listed in data/images\.txt: remove it there\.$"):
+        tracked.untrack(ALPINE, "3.20")
+
+
+def test_a_tag_that_the_settings_name_cannot_be_untracked(tmp_path: Path) -> None:
+    with pytest.raises(NotTracked, match=r"^alpine:3\.20 is listed in MICROBADGER_IMAGES: remove it there\.$"):
+        tracked_in(tmp_path, "alpine:3.20").untrack(ALPINE, "3.20")
+
+
+@pytest.mark.parametrize("tag", ["edge", "latest"])
+def test_a_tag_that_is_not_kept_by_name_cannot_be_untracked(tracked: TrackedImages, tag: str) -> None:
+    tracked.track(TrackedImage(ALPINE, frozenset({"3.20"})))
+    with pytest.raises(NotTracked, match=rf"^alpine:{tag} is not a tag that is kept by name; "):
+        tracked.untrack(ALPINE, tag)
+    assert tracked.get(ALPINE) == TrackedImage(ALPINE, frozenset({"3.20"}))
+
+
 @pytest.mark.parametrize("content", ["# mañana\n", "\n"])
 def test_a_file_that_holds_a_comment_tracks_nothing(file: Path, tracked: TrackedImages, content: str) -> None:
     write(file, "alpine\n")
@@ -624,19 +660,19 @@ def test_an_untracked_image_is_gone(tracked: TrackedImages) -> None:
 def test_an_image_that_the_file_lists_cannot_be_untracked(file: Path, tracked: TrackedImages) -> None:
     file.write_text("alpine\n")
     tracked.track(TrackedImage(ALPINE, frozenset({"edge"})))
-    with pytest.raises(NotTracked, match=r"^library/alpine is listed in data/images\.txt: take it out there\.$"):
+    with pytest.raises(NotTracked, match=r"^alpine is listed in data/images\.txt: remove it there\.$"):
         tracked.untrack(ALPINE)
     assert tracked.get(ALPINE) == TrackedImage(ALPINE, frozenset({"edge"}))
 
 
 def test_an_image_that_the_settings_name_cannot_be_untracked(tmp_path: Path) -> None:
-    with pytest.raises(NotTracked, match=r"^library/alpine is listed in MICROBADGER_IMAGES: take it out there\.$"):
+    with pytest.raises(NotTracked, match=r"^alpine is listed in MICROBADGER_IMAGES: remove it there\.$"):
         tracked_in(tmp_path, "alpine").untrack(ALPINE)
 
 
 def test_an_image_that_is_not_tracked_cannot_be_untracked(file: Path, tracked: TrackedImages) -> None:
     file.write_text("a/b\n")
-    with pytest.raises(NotTracked, match=r"^library/alpine is not tracked\.$"):
+    with pytest.raises(NotTracked, match=r"^alpine is not tracked\.$"):
         tracked.untrack(ALPINE)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from microbadger.freshness.tracked_images import NotTracked, TrackedImage
+from microbadger.freshness.stored_images import TrackedImage
+from microbadger.freshness.tracked_images import NotTracked
 from microbadger.image.reference import Repository
 from microbadger.site.paths import ImagePaths
 from microbadger.store.database import StoreError

@@ -16,8 +16,8 @@ from microbadger.freshness.duties import Duties
 from microbadger.freshness.recovery import Recovery
 from microbadger.freshness.schedule import Schedule
 from microbadger.freshness.service import Freshness, FreshnessOptions
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.freshness.strays import Strays
-from microbadger.freshness.tracked_images import TrackedImage
 from microbadger.freshness.upkeep import Cleaning, Upkeep
 from microbadger.http.client import Network
 from microbadger.image.documents import HubDetails
@@ -48,7 +48,7 @@ class NoTags(RemoteRepository):
     def __init__(self) -> None:
         pass
 
-    def tags(self, before_page: Callable[[], object] = lambda: None) -> TagList:
+    def tags(self, before_page: Callable[[], object] = lambda: None, *, is_guess: bool = False) -> TagList:
         return TagList([], None)
 
     def head(self, tag: str) -> str | None:
@@ -60,6 +60,10 @@ class NoTags(RemoteRepository):
     @property
     def is_low_on_pulls(self) -> bool:
         return False
+
+    @property
+    def has_pulls_for_requests(self) -> bool:
+        return True
 
 
 class Descriptions(DockerHub):
@@ -194,6 +198,7 @@ class World:
             removal=self.removal,
             strays=strays,
             catalogue=self.catalogue,
+            admissions=self.freshness.admissions,
             notifications=notifications,
             counts=self.counts,
             cleaning=Cleaning(
@@ -201,6 +206,7 @@ class World:
                 content=self.registries.content,
                 sightings=self.records.sightings,
                 bases=self.refresher.bases.records,
+                admissions=self.freshness.admissions,
                 public=self.publisher,
             ),
         )

@@ -153,7 +153,7 @@ def test_what_is_not_http_is_not_an_answer(client: Client, answer: bytes) -> Non
 
 @pytest.mark.parametrize(
     ("url", "reason"),
-    [("http://127.0.0.1:1/", "it refuses connections"), ("http://mañana.invalid/", "its name is not known")],
+    [("http://127.0.0.1:1/", "it refuses connections"), ("http://mañana.invalid/", "its name cannot be resolved")],
 )
 def test_the_reason_is_in_words_of_our_own(client: Client, url: str, reason: str) -> None:
     with pytest.raises(ConnectionFailed, match=rf"^{reason}$"):

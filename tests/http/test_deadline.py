@@ -2,7 +2,6 @@
 
 import math
 import threading
-import time
 
 import pytest
 
@@ -54,9 +53,7 @@ def test_an_answer_that_takes_longer_than_the_time_of_the_work_is_cut_off(begin:
         while not over.wait(0.05):
             connection.sendall(b"H")  # type: ignore[attr-defined]
 
-    began = time.monotonic()
     with RawServer(drip) as server, all_within(0.5):
         with pytest.raises(CutOff):
             Client(Network("tests"), is_possible).send("GET", Url.of(server.url), {}, max_bytes=1000)
         over.set()
-    assert time.monotonic() - began < 10

@@ -258,13 +258,13 @@ def test_a_proxy_is_a_url(text: str, url: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_not_a_proxy_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"^it must be a URL such as http://proxy\.example\.org:3128$"):
+    with pytest.raises(ValueError, match=r"^must be a URL such as http://proxy\.example\.org:3128$"):
         parse_proxy(text)
 
 
 @pytest.mark.parametrize("scheme", ["socks", "socks4", "socks4a", "socks5", "SOCKS5H"])
 def test_a_socks_proxy_is_refused_by_its_kind(scheme: str) -> None:
-    with pytest.raises(ValueError, match=r"^SOCKS proxies are not supported, it must be"):
+    with pytest.raises(ValueError, match=r"^SOCKS proxies are not supported; must be"):
         parse_proxy(f"{scheme}://user:hunter2@proxy.test:1080")
 
 

@@ -128,6 +128,16 @@ def test_a_base_is_judged_by_digests_and_layers(
 
 
 @pytest.mark.parametrize(
+    ("letters", "recorded", "named", "count"),
+    [(OWN, "1", "1", 2), ("ab", "1", "12", 2), ("z", "1", "1", None), ("wxyz", "", "12", None), (OWN, "1", "", None)],
+)
+def test_it_says_how_many_layers_are_those_of_the_base(
+    letters: str, recorded: str, named: str, count: int | None
+) -> None:
+    assert judge(built(letters, recorded=recorded), known(named)).get("LayerCount") == count
+
+
+@pytest.mark.parametrize(
     "name",
     ["alpine:3.22", "library/alpine:3.22", "docker.io/library/alpine:3.22", "index.docker.io/library/alpine:3.22"],
 )
@@ -137,6 +147,7 @@ def test_trap_2_a_name_may_be_unqualified(name: str) -> None:
         "State": "outdated",
         "TagDigest": digest("2"),
         "MovedAt": "2026-11-20T01:00:00Z",
+        "LayerCount": 2,
     }
 
 
@@ -184,7 +195,7 @@ def test_a_move_after_what_was_never_read_may_be_older() -> None:
 def test_an_annotation_comes_before_a_label() -> None:
     annotated = built("abxy", name="debian:12", Annotations={f"{OCI}base.name": "alpine:3.22"}, recorded="8")
 
-    assert judge(annotated, known("1")) == {"Name": "alpine:3.22", "State": "current"}
+    assert judge(annotated, known("1")) == {"Name": "alpine:3.22", "State": "current", "LayerCount": 2}
 
 
 # Trap 3, and bases that only a build names.
@@ -218,6 +229,7 @@ def test_the_input_with_our_layers_is_the_base() -> None:
         "State": "outdated",
         "TagDigest": digest("2"),
         "MovedAt": "2026-11-20T01:00:00Z",
+        "LayerCount": 2,
     }
 
 

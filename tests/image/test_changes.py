@@ -229,7 +229,7 @@ def test_changes_are_true_if_there_are_any(changes: Changes, is_any: bool) -> No
 
 def test_changes_are_counted_in_the_log() -> None:
     after = image(a="0.8 0.9", b="1.0")
-    assert str(all_changes(image(a="1.0", b="latest", c="old"), after)) == "new=2 changed=1 deleted=2 base_moved=0"
+    assert str(all_changes(image(a="1.0", b="latest", c="old"), after)) == "2 new, 1 changed, 2 deleted"
 
 
 def test_a_tag_that_the_registry_still_has_is_not_deleted() -> None:

@@ -555,6 +555,12 @@ def test_versions_are_listed_with_the_newest_first() -> None:
     assert [version["SHA"][0] for version in document(*versions)["Versions"]] == ["e", "d", "b", "c", "a"]
 
 
+def test_versions_that_are_equally_old_are_listed_as_releases_are() -> None:
+    tags = ["1.10.0", "1 1.9 1.9.1", "1.9.0", "1.9.0-rc1", "main"]
+    versions = [described(*each.split(), letter=letter) for each, letter in zip(tags, "abcde", strict=True)]
+    assert [" ".join(tags_of(version)) for version in document(*versions)["Versions"]] == tags
+
+
 def test_the_order_of_versions_does_not_depend_on_how_they_came() -> None:
     versions = [described(letter, letter=letter) for letter in "abc"]
     assert document(*versions) == document(*reversed(versions))

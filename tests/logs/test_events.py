@@ -5,7 +5,6 @@ import logging
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -25,6 +24,7 @@ from microbadger.logs.events import (
 )
 from microbadger.logs.redaction import Redaction
 from tests.logfmt import parse
+from tests.readme import GUIDE
 
 KEYS = st.from_regex(r"[a-z][a-z_]{0,9}", fullmatch=True)
 HOSTILE = [
@@ -232,9 +232,8 @@ def test_all_that_is_logged_goes_to_standard_output_as_lines_once() -> None:
     assert done.stderr == ""
 
 
-def test_the_lines_in_the_readme_are_such_lines() -> None:
-    text = Path(__file__).parents[2].joinpath("README.md").read_text()
-    lines = [parse(line) for line in text.splitlines() if line.startswith("time=")]
+def test_the_lines_in_the_guide_are_such_lines() -> None:
+    lines = [parse(line) for line in GUIDE["monitoring"].text.splitlines() if line.startswith("time=")]
 
     assert [line["event"] for line in lines] == ["webhook", "refreshed", "refresh_failed"]
     assert lines[0]["request"] == lines[1]["asked_by"]

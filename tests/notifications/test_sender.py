@@ -182,14 +182,14 @@ def test_a_receiver_that_is_not_there_does_not_have_the_message() -> None:
 
 def test_a_receiver_that_does_not_speak_tls_does_not_have_the_message() -> None:
     with Receiver() as receiver:
-        assert send(receiver.url.replace("http:", "https:")) == Attempt(error="it speaks no usable TLS")
+        assert send(receiver.url.replace("http:", "https:")) == Attempt(error="its TLS is not usable")
 
 
 def test_an_unknown_name_is_said_to_be_unknown() -> None:
     def resolve(host: str, port: int) -> list[str]:
         raise socket.gaierror
 
-    assert send("https://mañana.test/", resolve=resolve) == Attempt(error="its name is not known")
+    assert send("https://mañana.test/", resolve=resolve) == Attempt(error="its name cannot be resolved")
 
 
 @pytest.mark.parametrize("url", ["https://mañana.test/", "https://hooks.test:8443/"])

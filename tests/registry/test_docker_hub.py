@@ -16,7 +16,7 @@ from microbadger.image.documents import HubDetails, document_bytes, format_time
 from microbadger.image.manifest import OCI_INDEX, OCI_MANIFEST
 from microbadger.image.reference import Repository, is_digest, is_tag
 from microbadger.registry.docker_hub import DockerHub, HubImage, HubTag, HubTags, parse_details, parse_tags_page
-from microbadger.registry.errors import RateLimited
+from microbadger.registry.errors import NotFound, RateLimited
 from microbadger.registry.transport import Request, Transport
 from tests.fakes.counts import FakeCounts
 from tests.fakes.docker_hub import FakeHub, tag_row
@@ -425,10 +425,11 @@ def test_without_a_url_it_asks_nothing_and_says_nothing(caplog: pytest.LogCaptur
     assert (bench.counts.requests, caplog.records) == ([], [])
 
 
-def test_it_knows_no_details_and_no_tags_of_what_docker_hub_does_not_have(bench: Bench) -> None:
+def test_it_says_that_docker_hub_does_not_have_a_repository(bench: Bench) -> None:
     stranger = Repository("docker.io", "team/stranger")
     assert bench.docker_hub.details(stranger) is None
-    assert bench.docker_hub.tags(stranger, 100) is None
+    with pytest.raises(NotFound, match=r"^Docker Hub has no repository team/stranger$"):
+        bench.docker_hub.tags(stranger, 100)
 
 
 def test_it_gives_the_digests_of_indexes_and_of_single_images(hub: FakeHub, bench: Bench) -> None:
@@ -588,7 +589,7 @@ def test_after_a_minute_it_is_asked_again(hub: FakeHub, bench: Bench) -> None:
     assert bench.tags() is not None
 
 
-@pytest.mark.parametrize(("status", "is_told"), [(200, True), (203, False), (401, False), (403, False), (404, False)])
+@pytest.mark.parametrize(("status", "is_told"), [(200, True), (203, False), (401, False), (403, False), (410, False)])
 def test_only_a_successful_answer_tells_something(status: int, is_told: bool) -> None:
     with FakeRegistry() as server:
         server.always("/", lambda request: Response(GOOD, status=status))

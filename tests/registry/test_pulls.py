@@ -65,7 +65,7 @@ def test_the_pulls_that_are_left_are_known_until_their_window_is_over(
 def test_pulls_are_low_where_a_tenth_is_left(world: World, remaining: str, limit: str, are_low: bool) -> None:
     world.hear(remaining, limit)
 
-    assert world.limits.are_low(HUB, None) is are_low
+    assert world.limits.are_above(HUB, None, 0.1) is not are_low
 
 
 def test_the_pulls_of_an_account_are_its_own(world: World) -> None:

@@ -98,9 +98,9 @@ def test_what_one_process_hears_of_the_pulls_that_are_left_all_know(
 ) -> None:
     one, other = limits(), limits()
     hear(one, 7)
-    assert not other.are_low(HUB, None)
+    assert other.are_above(HUB, None, 0.1)
     time.later(1)
-    assert (one.left(HUB, None), other.left(HUB, None), other.are_low(HUB, None)) == (7, 7, True)
+    assert (one.left(HUB, None), other.left(HUB, None), other.are_above(HUB, None, 0.1)) == (7, 7, False)
     hear(other, 6)
     time.later(1)
     assert (other.left(HUB, None), one.left(HUB, None)) == (6, 6)

@@ -516,7 +516,7 @@ def test_it_gives_up_on_a_server_that_says_nothing() -> None:
     ("url", "reason"),
     [
         ("http://127.0.0.1:1/", "refuses connections"),
-        ("http://registry.invalid/", "name is not known"),
+        ("http://registry.invalid/", "name cannot be resolved"),
     ],
 )
 def test_it_says_why_a_server_cannot_be_reached(bench: Bench, url: str, reason: str) -> None:

@@ -33,6 +33,7 @@ CLAIMS: dict[str, Any] = {
         "TagDigest": DIGEST[::-1],
         "MovedAt": "2026-11-20T10:00:00Z",
         "MovedAtIsExact": False,
+        "LayerCount": 1,
     },
     "Source": "https://github.com/example/web",
     "VersionControl": {"Type": "git", "URL": "https://github.com/example/web/commit/c0ffee", "Commit": "c0ffee"},

@@ -6,7 +6,7 @@ VOID = {"meta", "link", "img", "input", "br", "wbr", "rect"}
 
 
 class Page(HTMLParser):
-    """A page's elements, and its text with a line for each element."""
+    """A page's elements, and its text with a line for each element that is more than where a line may end."""
 
     def __init__(self, page: bytes) -> None:
         super().__init__()
@@ -19,7 +19,9 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
+        if tag == "wbr":
+            self.text = self.text.removesuffix("\n")
+        elif tag not in VOID:
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:

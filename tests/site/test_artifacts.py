@@ -94,7 +94,7 @@ def test_a_deprecated_chart_says_so() -> None:
 
 def test_a_chart_whose_facts_could_not_be_read_says_so_and_can_be_pulled() -> None:
     page = page_of(chart("1.0_a", Chart={}))
-    assert "Its facts could not be read." in page.words
+    assert "The metadata of this chart could not be read." in page.words
     assert "helm pull oci://ghcr.io/example/charts/web --version 1.0+a" in page.words
 
 

@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+import requests
 
 from microbadger.badges.svg import draw
 from microbadger.badges.text import BADGE_TYPES, badges_of
@@ -19,7 +21,11 @@ from microbadger.site.markup import FORMATS, badge_link
 from microbadger.site.media_types import media_type_of
 from microbadger.site.options import SiteOptions
 from tests.browser import PHONE, focused, pasted, reading, tab_to, violations
+from tests.fakes.registry import FakeRegistry, image, index
+from tests.running_service import badge_text
 from tests.site.images import WEB, image_of, version
+from tests.web.bench import Bench
+from tests.web.world import running
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
@@ -49,17 +55,19 @@ def opened(chromium: "Browser") -> Iterator[Open]:
     """Open the badges of an image with this version in tabs that close with the test."""
     with ExitStack() as tabs:
 
-        def opened(shown: VersionDocument = BOTH, *, is_static: bool = False, **options: Any) -> "Page":
+        def opened(
+            shown: VersionDocument = BOTH, *others: VersionDocument, is_static: bool = False, **options: Any
+        ) -> "Page":
             tab: AbstractContextManager[Page] = reading(chromium, SITE, **options)
             page = tabs.enter_context(tab)
-            page.route("**/*", lambda route: answer(route, shown, is_static=is_static))
+            page.route("**/*", lambda route: answer(route, shown, *others, is_static=is_static))
             page.goto("/images/example/web/#badges")
             return page
 
         yield opened
 
 
-def answer(route: "Route", shown: VersionDocument, *, is_static: bool) -> None:
+def answer(route: "Route", shown: VersionDocument, *others: VersionDocument, is_static: bool) -> None:
     path, asked = urlsplit(route.request.url).path, dict(parse_qsl(urlsplit(route.request.url).query))
     if path.startswith("/assets/"):
         asset = resources.files("microbadger.site").joinpath(path.removeprefix("/"))
@@ -73,7 +81,8 @@ def answer(route: "Route", shown: VersionDocument, *, is_static: bool) -> None:
     elif path.endswith("/-/status.json"):
         route.fulfill(json={"ImageName": "example/web", "State": "current"})
     else:
-        page = image_page(image_of(shown), version=shown, changes=[], site=SiteOptions(SITE, is_static=is_static))
+        image, site = image_of(shown, *others), SiteOptions(SITE, is_static=is_static)
+        page = image_page(image, version=shown, changes=[], site=site)
         route.fulfill(body=page, content_type="text/html")
 
 
@@ -219,6 +228,59 @@ def test_a_platform_is_offered_only_where_there_are_several(opened: Open) -> Non
         "color",
         "format",
     ]
+
+
+OLDER = version("0.9", Platforms=[platform("linux/arm64"), platform("linux/s390x")])
+OLDEST = version("0.8", Platforms=[platform("linux/amd64")])
+
+
+def platforms_offered(page: "Page") -> list[str]:
+    return page.locator("#badges [name=platform] option").all_text_contents()
+
+
+def test_the_platforms_are_those_of_the_chosen_tag(opened: Open) -> None:
+    page = opened(BOTH, OLDER, OLDEST)
+    assert platforms_offered(page) == ["main platform", "linux/amd64", "linux/arm64"]
+    fill(page, "Tag", "0.9")
+    assert platforms_offered(page) == ["main platform", "linux/arm64", "linux/s390x"]
+    fill(page, "Tag", "0.8")
+    assert page.locator("#badges [name=platform]").is_hidden()
+    fill(page, "Tag", "1.0")
+    assert platforms_offered(page) == ["main platform", "linux/amd64", "linux/arm64"]
+
+
+@pytest.mark.parametrize(("name", "query"), [("linux/arm64", "?platform=linux%2Farm64"), ("linux/amd64", "")])
+def test_a_platform_stays_chosen_only_if_the_next_tag_has_it(opened: Open, name: str, query: str) -> None:
+    page = opened(BOTH, OLDER)
+    fill(page, "Platform", name)
+    fill(page, "Tag", "0.9")
+    link = badge_link(SITE, WEB, "size", "0.9")
+    assert markup_shown(page)["size"] == FORMATS["markdown"](replace(link, image_url=link.image_url + query))
+
+
+def test_a_platform_can_be_chosen_where_only_an_older_tag_has_several(opened: Open) -> None:
+    page = opened(on("linux/amd64"), OLDER)
+    assert page.locator("#badges [name=platform]").is_hidden()
+    fill(page, "Tag", "0.9")
+    fill(page, "Platform", "linux/s390x")
+    assert "0.9.svg?platform=linux%2Fs390x" in markup_shown(page)["size"]
+
+
+def test_what_is_copied_shows_in_the_service_what_was_chosen(chromium: "Browser", tmp_path: Path) -> None:
+    with FakeRegistry() as fake:
+        fake.push("example/web", "1.0", index(image(layers=[2048]), image(layers=[4096], architecture="arm64")))
+        bench = Bench(tmp_path, "example/web", fake)
+        bench.refresh("example/web")
+        with running(bench.app) as url, reading(chromium, url) as page:
+            page.goto("/images/example/web#badges")
+            for field, value in {"Tag": "1.0", "Platform": "linux/arm64", "Label": "a&b", "Style": "plastic"}.items():
+                fill(page, field, value)
+            page.locator("[data-type=size] button").click()
+            page.get_by_text("Copied").first.wait_for()
+            copied = re.findall(r"\((http[^ )]+\.svg[^ )]*)\)", pasted(page))[0]
+            badge = requests.get(copied.replace(bench.settings.base_url, url), timeout=10)
+    assert (badge.status_code, badge_text(badge.content)) == (200, "a&b: 4.0 KiB")
+    assert b'height="18"' in badge.content
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from microbadger.site.tree import Overtaken, PublishError, remove_all
 from tests.clocks import Clock
 from tests.fakes.object_store import FakeObjectStore
 
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 60.0
 
 
 @pytest.fixture

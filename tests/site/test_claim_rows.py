@@ -43,7 +43,7 @@ def links(**fields: Any) -> list[str]:
     [
         ({}, "not given"),
         ({"Name": "docker.io/library/alpine:3.22"}, "alpine:3.22"),
-        ({"Name": "alpine:3.22", "State": "unknown"}, "alpine:3.22 whether its tag has moved is not known"),
+        ({"Name": "alpine:3.22", "State": "unknown"}, "alpine:3.22 it is not known whether its tag has moved"),
         (
             {"Name": "alpine:3.22", "Digest": DIGEST, "State": "current"},
             "alpine:3.22 aaaaaaaaaaaa current its tag names the same layers",
@@ -70,8 +70,8 @@ def test_provenance_says_who_built_what_from_what() -> None:
     rows = said(Provenance=PROVENANCE, **LABELLED)
     assert rows["Provenance"] == "https://slsa.dev/provenance/v1"
     assert rows["Built by"] == "GitHub Actions https://github.com/actions/runner/github-hosted"
-    assert rows["Source"] == "https://github.com/example/web the labels name the same"
-    assert rows["Commit"] == "c0ffee the labels name the same"
+    assert rows["Source"] == "https://github.com/example/web the labels agree"
+    assert rows["Commit"] == "c0ffee the labels agree"
     assert rows["Dockerfile"] == "docker/Dockerfile"
     assert rows["Build"] == "https://github.com/example/web/actions/runs/1"
     assert rows["Built"] == "started 2026-11-20T09:58:00Z\nfinished 2026-11-20T10:00:00Z"
@@ -81,8 +81,8 @@ def test_provenance_says_who_built_what_from_what() -> None:
 def test_what_labels_and_provenance_name_differently_is_said() -> None:
     other = {**PROVENANCE, "Source": "https://github.com/fork/web", "Commit": "f00d", "Differs": ["Source", "Commit"]}
     rows = said(Provenance=other, **LABELLED)
-    assert rows["Source"] == "https://github.com/fork/web the labels name https://github.com/example/web"
-    assert rows["Commit"] == "f00d the labels name c0ffee"
+    assert rows["Source"] == "https://github.com/fork/web the labels say https://github.com/example/web"
+    assert rows["Commit"] == "f00d the labels say c0ffee"
     assert claim_notes(version("1.0", Provenance=other)) == [
         "The labels and the provenance name different source repositories and commits."
     ]
@@ -91,7 +91,7 @@ def test_what_labels_and_provenance_name_differently_is_said() -> None:
 def test_a_label_that_is_no_commit_is_shown_beside_the_commit() -> None:
     labelled = {"VersionControl": {"Type": "git", "URL": "https://github.com/example/web", "Commit": "main"}}
 
-    assert said(Provenance=PROVENANCE, **labelled)["Commit"] == "c0ffee the labels name main"
+    assert said(Provenance=PROVENANCE, **labelled)["Commit"] == "c0ffee the labels say main"
 
 
 def test_without_labels_there_is_nothing_beside_the_provenance() -> None:
@@ -186,7 +186,7 @@ def test_the_end_of_life_is_a_date() -> None:
 
 def test_what_could_not_be_read_says_why_in_one_sentence() -> None:
     notes = claim_notes(version("1.0", UnreadClaims="The registry did not answer."))
-    assert notes == ["Not all of this could be read: The registry did not answer."]
+    assert notes == ["Some of this could not be read: The registry did not answer."]
 
 
 @pytest.mark.parametrize(

@@ -66,8 +66,8 @@ def test_a_port_is_in_words(port: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({}, "root the image names no user"),
-        ({"User": ""}, "root the image names no user"),
+        ({}, "root the image sets no user"),
+        ({"User": ""}, "root the image sets no user"),
         ({"User": "root"}, "root"),
         ({"User": "0"}, "root given as 0"),
         ({"User": "0:0"}, "root given as 0:0"),
@@ -111,7 +111,7 @@ def test_of_many_volumes_the_first_are_shown() -> None:
     [
         ({"Test": ["CMD", "curl", "a b"]}, "curl 'a b'"),
         ({"Test": ["CMD-SHELL", "curl x || exit 1"]}, "curl x || exit 1"),
-        ({"Test": ["NONE"]}, "switched off"),
+        ({"Test": ["NONE"]}, "disabled"),
         ({"Test": ["mañana", "x"]}, "'mañana' x"),
         (
             {
@@ -134,12 +134,12 @@ def test_a_health_check_is_a_command_and_times_in_words(check: Any, words: str) 
 @pytest.mark.parametrize(
     ("signal", "words"),
     [
-        ("SIGTERM", "SIGTERM asks it to end"),
-        ("TERM", "TERM SIGTERM, asks it to end"),
-        ("15", "15 SIGTERM, asks it to end"),
-        ("SIGINT", "SIGINT interrupts it, as Ctrl+C does"),
+        ("SIGTERM", "SIGTERM asks it to stop"),
+        ("TERM", "TERM SIGTERM, asks it to stop"),
+        ("15", "15 SIGTERM, asks it to stop"),
+        ("SIGINT", "SIGINT interrupts it, like Ctrl+C"),
         ("3", "3 SIGQUIT, asks it to quit"),
-        ("9", "9 SIGKILL, ends it at once"),
+        ("9", "9 SIGKILL, stops it immediately"),
         ("SIGRTMIN+3", "SIGRTMIN+3 halts systemd"),
         ("SIGUSR2", "SIGUSR2"),
         ("mañana", "mañana"),

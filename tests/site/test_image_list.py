@@ -11,6 +11,7 @@ from microbadger.image.documents import ImageDocument, document_bytes
 from microbadger.image.reference import Repository
 from microbadger.site.image_list import entry_of, list_page, listed
 from microbadger.site.list_pages import list_file
+from tests.site.images import image_of, version
 
 ALPINE, WEB = Repository.parse("alpine"), Repository.parse("ghcr.io/example/web")
 IMAGE = cast(
@@ -22,6 +23,7 @@ IMAGE = cast(
         "PullCount": 5,
         "LastUpdated": "2026-11-23T12:00:00Z",
         "UpdatedAt": "2026-11-24T12:00:00Z",
+        "Versions": [],
     },
 )
 
@@ -40,8 +42,21 @@ def names(document: Any) -> list[str]:
 
 
 def test_an_entry_has_what_the_list_says_of_an_image_by_its_familiar_name() -> None:
-    image = cast(ImageDocument, {**IMAGE, "StarCount": 1, "Versions": []})
-    assert entry_of(ALPINE, image) == {"ImageName": "alpine", **IMAGE}
+    image = cast(ImageDocument, {**IMAGE, "StarCount": 1})
+    listed_fields = {field: value for field, value in IMAGE.items() if field != "Versions"}
+    assert entry_of(ALPINE, image) == {"ImageName": "alpine", **listed_fields}
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({}, None),
+        ({"Unsupported": "It is a model."}, "not an image"),
+        ({"Unsupported": "It is a chart.", "Chart": {"Name": "web"}}, "Helm chart"),
+    ],
+)
+def test_what_is_not_an_image_is_named(fields: dict[str, Any], kind: str | None) -> None:
+    assert entry_of(WEB, image_of(version("1.0", **fields))).get("Kind") == kind
 
 
 def test_an_image_without_a_record_has_only_its_name() -> None:

@@ -1,12 +1,13 @@
 """The labels and annotations of an image as its page shows them."""
 
+import re
 from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microbadger.image.labels import KNOWN_FIELDS
+from microbadger.image.labels import KNOWN_FIELDS, License, read_labels
 from microbadger.site.label_table import LabelRow, label_table
 
 OCI = "org.opencontainers.image"
@@ -71,15 +72,24 @@ def test_the_lines_to_add_name_what_is_missing_and_nothing_else() -> None:
     table = label_table({key: "x" for key in EVERYTHING if key not in (f"{OCI}.revision", f"{OCI}.source")}, {})
     assert table.dockerfile == (
         "ARG REVISION\n"
-        'LABEL org.opencontainers.image.source="https://github.com/OWNER/REPOSITORY" \\\n'
+        'LABEL org.opencontainers.image.source="https://HOST/OWNER/REPOSITORY" \\\n'
         '      org.opencontainers.image.revision="$REVISION"'
     )
     assert table.command == (
         "docker build \\\n"
-        '  --label org.opencontainers.image.source="https://github.com/OWNER/REPOSITORY" \\\n'
+        '  --label org.opencontainers.image.source="https://HOST/OWNER/REPOSITORY" \\\n'
         '  --label org.opencontainers.image.revision="$(git rev-parse HEAD)" \\\n'
         "  ."
     )
+
+
+def test_lines_that_are_pasted_as_they_are_state_no_fact() -> None:
+    table = label_table({}, {})
+    pasted = dict(re.findall(r'([\w.]+)="([^"]*)"', table.dockerfile))
+    assert pasted[f"{OCI}.licenses"] == "LICENSE-ID"
+    facts = read_labels({**pasted, f"{OCI}.revision": "", f"{OCI}.version": ""})  # as arguments are that nobody gives
+    assert (facts.source, facts.documentation, facts.version_control) == (None, None, None)
+    assert facts.license == License("LICENSE-ID", None)
 
 
 def test_an_older_label_counts_as_told_and_an_empty_one_does_not() -> None:

@@ -73,6 +73,8 @@ class Ask:
     meanwhile: str = ""
     """The image that is refreshed until the answer comes."""
     is_store_away: bool = False
+    is_limited: bool = False
+    """Whether so many new images were asked for that no further one is tracked now."""
 
 
 def image_token(name: str) -> str:
@@ -80,14 +82,12 @@ def image_token(name: str) -> str:
 
 
 UNKNOWN = {"image": "example/unknown", "repository": "example/unknown", "id": "0" * 16}
+UNREAD = {"image": "example/unread", "repository": "example/unread"}
+LIMITED = Ask(UNKNOWN, is_limited=True)
 HANDSHAKE = [{"eventType": "Microsoft.EventGrid.SubscriptionValidationEvent", "data": {"validationCode": "512d38b6"}}]
 ASKS = {
     "listImages 400 application/json": Ask(query={"page": "0"}),
-    "getImage 202 application/json": Ask({"image": "example/unread"}),
-    "getPage 202 text/html": Ask({"image": "example/unread"}),
     "getComparisonPage 404 text/plain": Ask({"pair": "1.0"}),
-    "compareVersions 202 application/json": Ask({"repository": "example/unread"}),
-    "getComparisonPage 202 text/html": Ask({"repository": "example/unread"}),
     "trackImage 201 application/json": Ask({"image": "example/new"}),
     "trackImage 422 application/json": Ask(body={"Tags": "1.0"}),
     "untrackImage 422 application/json": Ask({"image": "alpine"}),
@@ -106,6 +106,13 @@ ASKS = {
         {"repository": "example/gone", "token": image_token("example/gone")}, {"wait": "60"}, meanwhile="example/gone"
     ),
     "refreshImages 200 application/json": Ask(body=HANDSHAKE),
+    "refreshImages 202 application/json": Ask(query={"wait": "0.01"}),
+    "refreshImages 400 text/plain": Ask(query={"wait": "soon"}),
+    "refreshImages 502 application/json": Ask(
+        query={"wait": "60"},
+        body={"repository": {"repo_name": "example/gone"}, "push_data": {}},
+        meanwhile="example/gone",
+    ),
     "refreshImages 403 text/plain": Ask({"token": "wrong"}),
     "getWebhook 422 application/json": Ask({"repository": "EXAMPLE/web"}),
     "createNotification 404 application/json": Ask(body={"ImageName": "example/unknown", "WebhookURL": "https://a.example"}),
@@ -141,6 +148,8 @@ def how_to_ask(wanted: Described) -> Ask:
         "429": Ask(guesses=10),
         "503": Ask(is_store_away=True),
     }
+    if wanted.method == "get" and wanted.status in ("202", "429") and "security" not in wanted.operation:
+        return Ask(UNREAD) if wanted.status == "202" else LIMITED
     return Ask() if wanted.status.startswith("2") else others[wanted.status]
 
 
@@ -152,7 +161,8 @@ def read_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def world(read_only: World, tmp_path: Path, wanted: Described) -> World:
-    is_changed = wanted.method != "get" or how_to_ask(wanted).is_store_away
+    how = how_to_ask(wanted)
+    is_changed = wanted.method != "get" or how.is_store_away or how.is_limited
     return read_only.copy(tmp_path / "changed") if is_changed else read_only
 
 
@@ -171,7 +181,9 @@ def test_each_answer_can_be_had_and_is_what_the_description_says(world: World, w
 
 def ask(world: World, wanted: Described, how: Ask) -> TestResponse:
     """Return what a service answers to a request made of the document's examples and what is asked differently."""
-    app = world.app(admin_token=how.admin_token)
+    app = world.app(admin_token=how.admin_token, is_open=how.is_limited)
+    if how.is_limited:
+        app.test_client().get("/badges/size/example/the-only-one.svg")
     if how.meanwhile:
         with ThreadPoolExecutor(1) as threads:
             waiting = threads.submit(request, app, wanted, how)
@@ -223,7 +235,7 @@ def test_it_names_the_service_it_is_of() -> None:
 
 
 def test_every_route_for_programs_is_described(read_only: World) -> None:
-    """What is left are files, the home page, and old addresses."""
+    """What is left are files, the home page, what leads to it, and old addresses."""
     app = read_only.app()
     address = app.url_map.bind("localhost")
     routes = {(rule.endpoint, method) for rule in app.url_map.iter_rules() for method in rule.methods or ()}
@@ -232,7 +244,8 @@ def test_every_route_for_programs_is_described(read_only: World) -> None:
     matched = {(address.match(path, method)[0], method) for path, method in asked}
 
     left = {route for route in routes - matched if route[1] not in ("HEAD", "OPTIONS")}
-    assert left == {("site.home", "GET"), ("api.page", "GET"), ("redirects.to_successor", "GET")}
+    endpoints = ("site.home", "site.box", "api.page", "redirects.to_successor")
+    assert left == {(endpoint, "GET") for endpoint in endpoints}
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from microbadger.image.comparisons import comparison
 from microbadger.image.documents import Reason, StatusDocument
 from microbadger.site import templating
 from microbadger.site.compare_page import compare_page
+from microbadger.site.guide_pages import guide_page
 from microbadger.site.image_page import image_page
 from microbadger.site.options import SiteOptions
 from microbadger.site.pages import LISTED_ON_HOME, STATES, absent_page, home_page
@@ -41,12 +42,16 @@ EVERY_PAGE = {
     "home": lambda site: home_page([{"ImageName": "alpine", "State": "pending"}], 1, site),
     "empty home": lambda site: home_page([], 0, site),
     "not tracked": lambda site: absent_page("nobody/knows", site),
+    "absent": lambda site: absent_page("nobody/knows", site, is_absent=True),
+    "refused": lambda site: absent_page("nobody/knows", site, retry_after_seconds=61),
     "invalid": lambda site: absent_page("Nobody/", site),
     "pending": lambda site: absent_page("nobody/knows", site, PENDING),
     "failing": lambda site: absent_page("nobody/knows", site, FAILING),
     "comparison": lambda site: compare_page(
         comparison(version("1.0"), version("1.1")), "1.0", "1.1", ImagePaths("example/web"), site
     ),
+    "guide": lambda site: guide_page("index", site),
+    "chapter": lambda site: guide_page("settings", site),
     "no such tag": lambda site: absent_page("nobody/knows:9", site, {**PENDING, "State": "current"}, "9"),
 }
 
@@ -74,7 +79,8 @@ def test_it_says_which_language_and_how_wide_it_is(write: Any) -> None:
 @pytest.mark.parametrize("write", EVERY_PAGE.values(), ids=EVERY_PAGE)
 def test_links_to_pages_end_in_a_slash_so_that_no_server_redirects(write: Any) -> None:
     page = Page(write(SITE))
-    addresses = [url for url in page.values("href") if url.startswith(("/images/", f"{BASE}/images/"))]
+    linked = [url.partition("#")[0] for url in page.values("href")]
+    addresses = [url for url in linked if url.startswith(("/images/", f"{BASE}/images/"))]
     assert all(url.endswith(("/", "/feed.xml")) or "/-/compare/" in url for url in addresses)
 
 
@@ -118,7 +124,7 @@ def test_home_lists_images_with_what_is_known_of_them() -> None:
     [
         ({"State": "pending"}, "not read yet"),
         ({"State": "overdue"}, "check overdue"),
-        ({"State": "failing", "Reason": "not_found"}, "not found in the registry"),
+        ({"State": "failing", "Reason": "not_found"}, "not found in registry"),
         ({"State": "failing", "Reason": "denied"}, "private or not found"),
         ({"State": "failing", "Reason": "unreachable"}, "registry unreachable"),
         ({"State": "failing", "Reason": "something new"}, "check failed"),
@@ -128,6 +134,38 @@ def test_home_lists_images_with_what_is_known_of_them() -> None:
 def test_home_says_in_words_how_an_image_stands(state: Mapping[str, str], words: str) -> None:
     page = Page(home_page([{**KNOWN, **state}, {"ImageName": "example/new", **state}], 2, SITE))
     assert page.text.count(f"{words}\n") == 2
+
+
+def test_home_names_what_is_not_an_image() -> None:
+    page = Page(home_page([{**KNOWN, "Kind": "Helm chart"}], 1, SITE))
+    assert "24 November 2026 Helm chart" in page.words
+
+
+def test_home_shows_the_badges_of_the_first_image_that_is_current() -> None:
+    listed: list[dict[str, object]] = [
+        {**KNOWN, "ImageName": "a/failing", "State": "failing"},
+        {**KNOWN, "ImageName": "b/chart", "Kind": "Helm chart"},
+        {"ImageName": "c/new", "State": "pending"},
+        {**KNOWN, "ImageName": "d/first"},
+        {**KNOWN, "ImageName": "e/second"},
+    ]
+    page = Page(home_page(listed, 5, SiteOptions(f"{BASE}/sub")))
+    badges = [image["src"] for image in page.all("img") if image["alt"]]
+    assert badges == [f"/sub/badges/{kind}/d/first.svg" for kind in ("image", "version", "platforms", "created")]
+    assert "The badges of d/first today" in page.words
+
+
+def test_home_shows_no_badges_while_no_image_is_current() -> None:
+    page = Page(home_page([{"ImageName": "c/new", "State": "pending"}], 1, SITE))
+    assert not [image for image in page.all("img") if image["alt"]]
+
+
+@pytest.mark.parametrize(("site", "has_webhooks"), [(SITE, True), (STATIC_SITE, False)])
+def test_home_says_how_to_start(site: SiteOptions, has_webhooks: bool) -> None:
+    words = Page(home_page([KNOWN], 1, site)).words
+    assert "Choose Get the badges on its page" in words
+    assert ("Choose Get the webhook" in words) == has_webhooks
+    assert ("flask track" in words) == has_webhooks
 
 
 def test_home_says_nothing_about_an_image_that_is_current() -> None:
@@ -180,7 +218,7 @@ def test_an_unknown_name_leads_to_the_command_that_tracks_it(name: str, command:
 def test_what_cannot_be_a_name_is_never_put_into_a_command(name: str) -> None:
     page = Page(absent_page(name, SITE))
     assert "flask track" not in page.text
-    assert "cannot be the name of an image" in page.text
+    assert "not a valid image name" in page.text
     assert len(page.text) < 2000
 
 
@@ -194,9 +232,9 @@ def test_an_image_that_was_not_read_yet_says_so_and_waits_for_its_page() -> None
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
-        ("not_found", "Not found in the registry"),
+        ("not_found", "Not found in registry"),
         ("denied", "Private or not found"),
-        ("rate_limited", "Limited by the registry"),
+        ("rate_limited", "Rate limited by registry"),
         ("unreachable", "Registry unreachable"),
     ],
 )
@@ -212,12 +250,47 @@ def test_an_image_that_cannot_be_read_says_why_and_never_that_it_will_be_read(re
 
 def test_a_tag_that_does_not_exist_leads_to_the_image() -> None:
     page = Page(absent_page("nobody/knows:9", SITE, {**PENDING, "State": "current"}, "9"))
-    assert "The image nobody/knows has no tag 9 that is known here." in page.words
+    assert "The tag 9 of the image nobody/knows is not known here." in page.words
     assert "/images/nobody/knows/" in page.values("href")
     assert "flask track" not in page.text
 
 
 def test_a_tag_that_is_missing_because_checks_fail_says_that_too() -> None:
     page = Page(absent_page("nobody/knows:9", SITE, FAILING, "9"))
-    assert "has no tag 9 that is known here." in page.words
+    assert "The tag 9 of the image nobody/knows is not known here." in page.words
     assert "Its last check failed: docker.io has no such repository." in page.words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(1, "1 minute"), (60, "1 minute"), (61, "2 minutes"), (3600, "60 minutes")]
+)
+def test_a_page_says_in_how_many_minutes_an_image_can_be_tracked(seconds: int, words: str) -> None:
+    page = Page(absent_page("nobody/knows", SITE, retry_after_seconds=seconds))
+
+    assert f"Open this page again in {words}." in page.words
+
+
+@pytest.mark.parametrize(
+    ("registries", "words"),
+    [
+        (["ghcr.io"], "on ghcr.io."),
+        (["a.io", "b.io"], "on a.io or b.io."),
+        (["a.io", "b.io", "c.io"], "on a.io, b.io or c.io."),
+    ],
+)
+def test_a_page_names_the_registries_that_are_open(registries: list[str], words: str) -> None:
+    page = Page(absent_page("quay.io/nobody/knows", SiteOptions(BASE, open_registries=tuple(registries))))
+
+    assert f"if the image is {words}" in page.words
+
+
+def test_a_page_about_an_image_on_an_open_registry_names_no_command_of_the_operator() -> None:
+    page = Page(absent_page("nobody/knows", SiteOptions(BASE, open_registries=("docker.io",))))
+
+    assert "flask track" not in page.words
+
+
+def test_the_box_keeps_what_was_entered() -> None:
+    page = Page(absent_page('Nobody"/<b>', SiteOptions(BASE, open_registries=("docker.io",))))
+
+    assert [field["value"] for field in page.all("input") if field["name"] == "image"] == ['Nobody"/<b>']

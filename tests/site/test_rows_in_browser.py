@@ -17,9 +17,11 @@ from microbadger.site.config_rows import config_table
 from microbadger.site.image_page import image_page
 from microbadger.site.media_types import media_type_of
 from microbadger.site.options import SiteOptions
+from microbadger.site.step_texts import instruction_of, step_text
 from tests.browser import PHONE, reading, violations
 from tests.site.claims_document import CLAIMS, CONFIG, DIGEST, SECOND, claiming
-from tests.site.images import image_of, version
+from tests.site.images import image_of, layer, version
+from tests.site.test_step_texts import STEPS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
@@ -144,6 +146,36 @@ def test_the_script_words_claims_as_the_page_does(opened: Open) -> None:
     ]
 
 
+def test_the_script_words_steps_as_the_page_does(opened: Open) -> None:
+    page = opened(version("1.0"))
+    commands = [command for command, _ in STEPS]
+    assert page.evaluate("all => all.map(stepText)", commands) == [step_text(command) for command in commands]
+    assert page.evaluate("all => all.map(instructionOf)", commands) == [instruction_of(command) for command in commands]
+
+
+PARENT = {"ImageName": "example/base", "Tags": [{"tag": "1.0"}], "SHA": "ab", "LayerCount": 2, "MicrobadgerURL": ""}
+
+
+@pytest.mark.parametrize("fields", [{"Base": {"Name": "alpine", "LayerCount": 1}}, {"Parents": [PARENT]}, {}])
+def test_the_script_draws_layers_as_the_page_has_them(opened: Open, fields: dict[str, Any]) -> None:
+    steps = [("ADD rootfs /", 4096), ('CMD ["sh"]', 0), ("EXPOSE 80", 0), ("RUN a; b", 10_240), ("", 1), (SCRIPT, 0)]
+    layers = [layer(command, size) for command, size in steps]
+    sums = {"DownloadSize": 14_337, "LayerCount": 3}
+    platform = {"OS": "linux", "Architecture": "amd64", "Digest": DIGEST, **sums}
+    page = opened(version("1.0", Layers=layers, Platforms=[platform], **sums, **fields))
+    as_published = squeezed(page.locator("#layers .shown").inner_html())
+    assert as_published.count("baseimage") == {"Base": 2, "Parents": 3}.get(next(iter(fields), ""), 0)
+    assert squeezed(open_version(page, "1.0").locator(".shown").inner_html()) == as_published
+
+
+def test_of_another_platform_no_layer_is_marked_as_the_base_images(opened: Open) -> None:
+    page = opened(claiming("1.0", Base={"Name": "alpine", "LayerCount": 1}))
+    assert "base image" in page.locator("#layers .shown").inner_text()
+    page.locator("#layers").get_by_label("Platform").select_option("linux/arm64")
+    page.locator("#layers .sum", has_text="arm64").wait_for()
+    assert "base image" not in page.locator("#layers .shown").inner_text()
+
+
 def test_the_script_draws_configuration_and_claims_as_the_page_has_them(opened: Open) -> None:
     page = opened(claiming("1.0"))
     parts = {name: squeezed(page.locator(f"{name} .shown").inner_html()) for name in ("#configuration", "#origin")}
@@ -172,17 +204,17 @@ def test_a_config_that_the_document_does_not_have_is_not_known(opened: Open) -> 
     page = opened(claiming("1.0", Platforms=platforms))
     config = page.locator("#configuration")
     page.locator("#layers").get_by_label("Platform").select_option("linux/arm64")
-    config.get_by_text("Not known.").wait_for()
+    config.get_by_text("Unknown.").wait_for()
     page.locator("#layers").get_by_label("Platform").select_option("linux/amd64")
     config.get_by_text("Environment").wait_for()  # that of the main platform is also that of the version
-    assert config.get_by_text("Not known.").count() == 0
+    assert config.get_by_text("Unknown.").count() == 0
 
 
 def test_another_version_opens_with_its_own_configuration_and_claims(opened: Open) -> None:
     other = version("0.9", Config={"User": "app", "Env": ["TOKEN"]}, Base={"Name": "debian:12", "State": "current"})
     page = opened(claiming("1.0"), other)
     details = open_version(page, "0.9").inner_text()
-    for text in ("app", "TOKEN", "of a private image, only the names", "debian:12", "its tag names the same layers"):
+    for text in ("app", "TOKEN", "only the names of the variables", "debian:12", "its tag names the same layers"):
         assert text in details
 
 

@@ -12,7 +12,7 @@ from tests.postgresql import PostgresqlServer
 from tests.store.world import Place, database_at
 
 HOUR = 3600.0
-CLOSE_SECONDS = 2.0
+CLOSE_SECONDS = 60.0
 
 
 def hour_ahead() -> float:

@@ -127,10 +127,10 @@ def refusal_of(place: Place) -> str:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "it is not one of MicroBadger"),
-        (b"hello", "it is damaged, or no database"),
-        (b"\xff\x00{[garbage\n" * 1000, "it is damaged, or no database"),
-        (b"SQLite format 3\0" + bytes(84), "it is damaged, or no database"),
+        (b"", "it is not a database of MicroBadger"),
+        (b"hello", "it is damaged, or not a database"),
+        (b"\xff\x00{[garbage\n" * 1000, "it is damaged, or not a database"),
+        (b"SQLite format 3\0" + bytes(84), "it is damaged, or not a database"),
     ],
     ids=["empty", "text", "garbage", "a cut header"],
 )
@@ -155,7 +155,7 @@ SCRIPTS = {
 def test_a_database_that_is_not_ours_is_refused_and_left_alone(place: Place, script: str) -> None:
     execute(place, script)
     before = state_of(place)
-    reasons = ("of another program", "it is not one of MicroBadger", "a newer program has migrated it")
+    reasons = ("of another program", "it is not a database of MicroBadger", "a newer version has migrated it")
     assert any(reason in refusal_of(place) for reason in reasons)
     assert state_of(place) == before
 
@@ -205,7 +205,7 @@ def test_the_database_of_an_older_program_on_a_server_is_left_to_the_service(
     place = postgresql_server.new_schema()
     begin_as_version_1(place)
     before = state_of(place)
-    assert "an older program has made it; start the service of today with it once" in refusal_of(place)
+    assert "an older version created it; start the current service with it once" in refusal_of(place)
     assert state_of(place) == before
 
 

@@ -64,7 +64,7 @@ def test_a_table_of_single_values_that_was_emptied_is_begun_anew(file: Path) -> 
 def test_a_renamed_table_of_single_values_is_named(file: Path) -> None:
     put(file, "key", "value")
     execute(file, "ALTER TABLE meta RENAME TO elsewhere")
-    with pytest.raises(StoreError, match="its table meta was renamed to elsewhere; give it back its name"):
+    with pytest.raises(StoreError, match="its table meta was renamed to elsewhere; rename it back"):
         get(file, "key")
     execute(file, "ALTER TABLE elsewhere RENAME TO meta")
     assert get(file, "key") == "value"

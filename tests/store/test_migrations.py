@@ -19,6 +19,7 @@ from microbadger.store.tables import (
     SCHEMA,
     SUBSCRIPTIONS,
     TAG_LISTS,
+    TRACKED_IMAGES,
     UNTRACKED_IMAGES,
 )
 from tests.store.world import WAIT_SECONDS, Place, Process, database_at, put, url_of
@@ -146,6 +147,17 @@ def test_a_database_of_the_first_version_becomes_what_a_new_one_is(places: Calla
         database_at(place).close()
 
 
+def test_all_images_of_an_older_database_are_the_operators(file: Path) -> None:
+    make_older(file, 1)
+
+    put(file, "key", "value")
+
+    with database_at(file).read() as connection:
+        assert connection.execute(select(TRACKED_IMAGES.c.image, TRACKED_IMAGES.c.requested_at)).all() == [
+            ("ghcr.io/a/put", None)
+        ]
+
+
 def make_older(file: Path, version: int) -> None:
     """Make a database of an older version that has a record."""
     begin_as_version_1(file)
@@ -254,7 +266,7 @@ def test_of_an_older_database_what_later_checks_saw_first_is_exact(places: Calla
 @pytest.mark.parametrize(
     ("version", "reason"),
     [
-        ("1000", "a newer program has migrated it to version 1000; use that program"),
+        ("1000", "a newer version has migrated it to schema 1000; use that version"),
         ("mañana", "it holds the tables of another program; use another database"),
     ],
 )

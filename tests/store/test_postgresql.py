@@ -14,7 +14,7 @@ from microbadger.store.database import Database, StoreError
 from microbadger.store.meta import read_value, write_value
 from tests.postgresql import PostgresqlServer, running_postgresql
 
-BOUND_SECONDS = 20.0
+BOUND_SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_tables_that_were_dropped_are_made_anew(database: Database) -> None:
         connection.execute(text("DROP TABLE meta"))
         for table in ("checks", "leases", "requests"):
             connection.execute(text(f"DROP TABLE {table}"))
-    with pytest.raises(StoreError, match="its tables are gone"):
+    with pytest.raises(StoreError, match="its tables are missing"):
         get(database)
 
 

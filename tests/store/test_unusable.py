@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy import URL
@@ -13,7 +14,7 @@ from sqlalchemy import URL
 from microbadger.store.database import Database, StoreError
 from microbadger.store.tables import CONTENT, META
 from microbadger.store.upserts import upsert
-from tests.store.world import Process, database_at, fill, get, locked, mounted, put
+from tests.store.world import WAIT_SECONDS, Process, database_at, fill, get, locked, mounted, put
 
 WRITERS = 5
 
@@ -26,6 +27,15 @@ def error_of(action: Callable[..., object], *arguments: object) -> str:
 
 def sentence(file: Path, reason: str) -> str:
     return f"The database {file} cannot be used: {reason}."
+
+
+@pytest.fixture
+def file() -> Iterator[Path]:
+    """The file of a database on a disk: in memory, an unchangeable one that is open can still be written."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "data" / "microbadger.db"
+        yield file
+        database_at(file).close()
 
 
 @pytest.fixture
@@ -65,7 +75,7 @@ def test_a_locked_database_is_read_and_refuses_writers(file: Path, hasty: Databa
 def test_all_writers_of_a_locked_database_are_refused_in_time(file: Path, hasty: Database) -> None:
     put(file, "key", "value")
     with locked(file), ThreadPoolExecutor(WRITERS) as pool:
-        errors = list(pool.map(lambda _: error_of(write, hasty, "a"), range(WRITERS), timeout=5))
+        errors = list(pool.map(lambda _: error_of(write, hasty, "a"), range(WRITERS), timeout=WAIT_SECONDS))
     assert errors == [sentence(file, "another program has locked it; end that program")] * WRITERS
 
 

@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
-from microbadger.cli import Tools
+from microbadger.cli_tools import Tools
 from microbadger.freshness.service import Freshness
 from microbadger.settings import Settings
 from tests.fakes.registry import FakeRegistry

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from microbadger.freshness.tracked_images import TrackedImage
+from microbadger.freshness.stored_images import TrackedImage
 from microbadger.image.reference import Repository
 from tests.fakes.registry import FakeRegistry, image
 from tests.web.bench import Bench
@@ -103,6 +103,26 @@ def test_what_the_operator_lists_cannot_be_untracked_here(client: FlaskClient, n
     assert answer.status_code == 422
     assert where in answer.get_json()["Error"]
     assert client.get(f"/v1/images/{name}").status_code == 202
+
+
+def test_a_tag_alone_is_untracked_and_the_image_is_checked(bench: Bench) -> None:
+    url = "/v1/images/example/web"
+    bench.client.put(url, headers=ADMIN, json={"Tags": ["1.0", "2.0"]})
+
+    statuses = [bench.client.delete(f"{url}:{tag}", headers=ADMIN).status_code for tag in ("1.0", "1.0", "latest")]
+
+    web = Repository.parse("example/web")
+    assert (statuses, bench.freshness.tracked.get(web)) == ([204, 404, 404], TrackedImage(web, frozenset(["2.0"])))
+    assert bench.requested == ["example/web"]
+
+
+def test_a_tag_that_the_operator_lists_cannot_be_untracked_here(bench: Bench) -> None:
+    (bench.data / "images.txt").write_text("example/listed:1.0\n")
+
+    answer = bench.client.delete("/v1/images/example/listed:1.0", headers=ADMIN)
+
+    reason = "example/listed:1.0 is listed in data/images.txt: remove it there."
+    assert (answer.status_code, answer.get_json()) == (422, {"Error": reason})
 
 
 @pytest.mark.parametrize(

@@ -81,11 +81,11 @@ def test_a_query_that_means_nothing_is_ignored(client: FlaskClient) -> None:
     ("query", "sentence"),
     [
         ("tag=", "'' is not a tag pattern: write 1.2, 1.* or v[0-9]*, and !*-rc* to leave tags out."),
-        ("tag=[z-a]", "No tag fits the pattern '[z-a]'."),
-        ("tag=1.*&tag=!*", "The tag patterns choose no tag: those with ! exclude all that the others choose."),
-        ("kind=", "'' is not a kind of change: it is one of new, moved, rebuilt, deleted, base_moved."),
-        ("kind=new,Moved", "'Moved' is not a kind of change: it is one of new, moved, rebuilt, deleted, base_moved."),
-        ("&".join(["tag=1"] * 11), "There can be 10 tag patterns at most."),
+        ("tag=[z-a]", "No tag can match the pattern '[z-a]'."),
+        ("tag=1.*&tag=!*", "The tag patterns select no tags: those with ! exclude all that the others select."),
+        ("kind=", "Invalid kind '': must be one of new, moved, rebuilt, deleted, base_moved."),
+        ("kind=new,Moved", "Invalid kind 'Moved': must be one of new, moved, rebuilt, deleted, base_moved."),
+        ("&".join(["tag=1"] * 11), "There are too many tag patterns: use at most 10."),
     ],
 )
 def test_a_query_that_makes_no_sense_is_explained(client: FlaskClient, query: str, sentence: str) -> None:

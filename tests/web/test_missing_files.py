@@ -45,6 +45,7 @@ FILES = {
     "style": "assets/style.css",
     "script": "assets/page.js",
     "icon": "assets/icon.svg",
+    "icon for browsers and crawlers": "favicon.ico",
     "description of the API": "openapi.json",
     "page about the API": "api/index.html",
     "badge": "badges/size/example/web.svg",
@@ -248,3 +249,10 @@ def test_a_page_of_a_long_list_is_a_file_and_is_not_made_of_a_short_one(bench: B
     bench.public.joinpath("v1/images/-").mkdir()
     bench.public.joinpath(path).write_bytes(b'{"CurrentPage":2}\n')
     assert bench.client.get(f"/{path}").data == b'{"CurrentPage":2}\n'
+
+
+def test_the_home_page_and_the_list_name_the_images_before_the_first_round(tmp_path: Path) -> None:
+    client = Bench(tmp_path, IMAGES).client
+
+    assert [name in client.get("/").text for name in ("/images/alpine/", "/images/example/web/")] == [True, True]
+    assert [image["ImageName"] for image in client.get("/v1/images.json").get_json()["Images"]] == IMAGES.split()

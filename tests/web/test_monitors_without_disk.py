@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -15,7 +14,6 @@ from tests.fakes.registry import FakeRegistry, image
 from tests.real_registry import wait_until
 from tests.running_service import RunningService
 
-SECONDS = 2.0
 WITHIN_SECONDS = 60.0
 SOMEBODY = 65534
 _POWERS = "-dac_override,-dac_read_search,-fowner,-chown"
@@ -118,14 +116,12 @@ def problems(service: LowlyService) -> str:
     """Return what monitors are told is wrong, after each was answered in time."""
     texts = {}
     for path in ("/healthz", "/metrics"):
-        begin = time.monotonic()
-        answer = requests.get(f"{service.url}{path}", timeout=SECONDS)
-        assert time.monotonic() - begin < SECONDS
+        answer = requests.get(f"{service.url}{path}", timeout=WITHIN_SECONDS)
         assert answer.status_code in (200, 503)
         texts[path] = answer.text
     assert "microbadger_build_info" in texts["/metrics"]
     assert not [text for text in texts.values() if str(service.folder) in text or "disk/" in text]
-    return str(requests.get(f"{service.url}/healthz", timeout=SECONDS).json()["Problems"])
+    return str(requests.get(f"{service.url}/healthz", timeout=WITHIN_SECONDS).json()["Problems"])
 
 
 def told_and_healed(service: LowlyService, trouble: Trouble, words: str) -> None:

@@ -1,4 +1,4 @@
-"""Debian's nginx with the public folder, alone and as the README says with the service behind it.
+"""Debian's nginx with the public folder, alone and as the guide says with the service behind it.
 
 The same addresses give the same answers as the service itself.
 """
@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from tests.fakes.registry import FakeRegistry, image, index
-from tests.readme import block, section
+from tests.readme import GUIDE
 from tests.real_registry import free_port, wait_until
 from tests.running_service import RunningService
 from tests.web.bench import Bench
@@ -50,7 +50,11 @@ server {
 }
 """
 # What Debian's list of media types calls otherwise: by an older name, and what every XML is.
-OTHER_NAMES = {"application/javascript": "text/javascript", "text/xml": "application/atom+xml"}
+OTHER_NAMES = {
+    "application/javascript": "text/javascript",
+    "image/x-icon": "image/vnd.microsoft.icon",
+    "text/xml": "application/atom+xml",
+}
 ANSWER_SECONDS = 60.0
 ADMIN_TOKEN = "an administrator's"
 UNREAD = "127.0.0.1:1/team/unread"
@@ -140,7 +144,9 @@ def fetched(url: str) -> requests.Response:
 def test_there_is_something_of_every_kind(service: Bench) -> None:
     found = addresses(service.public)
 
-    assert {Path(address).suffix for address in found} == {".css", ".html", ".js", ".json", ".svg", ".xml"}
+    assert {Path(address).suffix for address in found} == {
+        ".css", ".html", ".ico", ".js", ".json", ".png", ".svg", ".txt", ".xml"
+    }  # fmt: skip
     for part in ("/badges/image/alpine.svg", "/badges/size/library/alpine:3.20.json", "/v1/images/search/tool.json"):
         assert part in found
     assert [address for address in found if address.endswith("/team/web:1.0_RC.1-x.svg") and "127.0.0.1:" in address]
@@ -185,7 +191,7 @@ def test_what_is_no_file_is_found_by_neither(service: Bench, nginx: str, address
 
 
 class Front:
-    """A service that runs, and the README's nginx in front of it."""
+    """A service that runs, and the guide's nginx in front of it."""
 
     def __init__(self, service: RunningService, url: str, fake: FakeRegistry) -> None:
         self.service = service
@@ -250,7 +256,7 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
         for name in names[:3]:
             service.wait_for_image(name)
         service.wait(lambda: names[2] in service.get("/").text, "the home page lists the image")
-        site = substituted(block("Behind nginx", "nginx"), {"127.0.0.1:8000": f"127.0.0.1:{service.port}"})
+        site = substituted(GUIDE["nginx"].block("nginx"), {"127.0.0.1:8000": f"127.0.0.1:{service.port}"})
         nginx = running.enter_context(running_nginx(folder / "nginx", service.public, site))
         yield Front(service, nginx, fake)
 
@@ -325,7 +331,7 @@ TOKEN = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
         (301, "/badges/image/alpine.svg/"),
         (200, "/badges/image/alpine/index.html.svg"),
         (400, "/badges/nonsense/alpine.svg"),
-        (404, "/badges/image/alpine"),
+        (301, "/badges/image/alpine"),
         (200, "/badges/image/alpine.svg?style=flat-square"),
         (200, "/badges/image/alpine.svg?style=for-the-badge&label=%C3%A9&color=red&labelColor=00f"),
         (200, "/badges/image/alpine.json?label=x"),
@@ -472,8 +478,8 @@ def test_a_webhook_that_waits_says_through_nginx_why_the_registry_failed(front: 
 
 
 def test_nginx_waits_longer_than_a_webhook_may_take() -> None:
-    (timeout_seconds,) = re.findall(r"proxy_read_timeout (\d+)s;", block("Behind nginx", "nginx"))
-    (longest_wait_seconds,) = re.findall(r"waits for at most (\d+) seconds", section("Fresh at once: the webhook"))
+    (timeout_seconds,) = re.findall(r"proxy_read_timeout (\d+)s;", GUIDE["nginx"].block("nginx"))
+    (longest_wait_seconds,) = re.findall(r"waits for at most (\d+) seconds", GUIDE["webhook"].text)
 
     assert int(timeout_seconds) > int(longest_wait_seconds)
 

@@ -124,7 +124,7 @@ def test_why_patterns_are_refused_is_said_in_a_sentence(client: FlaskClient) -> 
 
     assert refusal(answer) == (
         422,
-        "The tag patterns choose no tag: those with ! exclude all that the others choose.",
+        "The tag patterns select no tags: those with ! exclude all that the others select.",
     )
 
 

@@ -23,9 +23,9 @@ BELOW = {
     "badge-imagelayers.iron.io": "/imagelayers",
     "imagelayers.io": "/imagelayers",
     "imagelayers.iron.io": "/imagelayers",
-    "ghcr-badge.egpl.dev": "/ghcr-badge",
+    **dict.fromkeys(("ghcr-badge.egpl.dev", "ghcr-badge.herokuapp.com"), "/ghcr-badge"),
 }
-HERE = [form for form in FORMS if not urlsplit(form.old).fragment and form.new != "/"]
+HERE = [form for form in FORMS if not urlsplit(form.old).fragment and form.new not in ("", "/", "/v1")]
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +85,24 @@ def test_an_old_address_is_answered_or_leads_to_the_new_one(client: FlaskClient,
     new = urlsplit(form.new)
     assert answer.status_code == 200
     assert answer.request.path.rstrip("/") in (new.path, urlsplit(target(form)).path.rstrip("/"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/docker/automated/example/web.svg",
+        "/docker/build/example/web",
+        "/docker/cloud/build/example/web.svg",
+        "/docker/metadata/version/example/web",
+        "/ghcr-badge/example/web/tags?n=3",
+        "/microbadger/stars/example/web",
+    ],
+)
+def test_an_old_address_without_counterpart_is_answered_with_a_sentence(client: FlaskClient, path: str) -> None:
+    answer = client.get(path)
+
+    assert answer.status_code == 404
+    assert answer.text == "This address belongs to another service and has no counterpart here."
 
 
 @pytest.mark.parametrize("path", ["/labels", "/about"])

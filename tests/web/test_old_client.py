@@ -206,6 +206,107 @@ def test_it_posts_the_webhook_in_any_case(service: Service, web: OldImage, metho
     assert service.ask(method, web.webhook_url) == (200, "OK")
 
 
+SENT = {
+    "curl -X POST": (None, None),
+    "curl -d ''": ("application/x-www-form-urlencoded", b""),
+    "curl --data '{}'": ("application/x-www-form-urlencoded", b"{}"),
+    "wget --post-data": ("application/x-www-form-urlencoded", b"build=true"),
+    "a form with a payload": ("application/x-www-form-urlencoded", b"payload=%7B%22tag%22%3A%20%221.0%22%7D"),
+    "a step of GitHub Actions": ("application/json", b'{"image": "example/web", "sha": "1a2b3c4"}'),
+    "a JSON null": ("application/json", b"null"),
+    "a JSON list": ("application/json; charset=utf-8", b"[1, 2]"),
+    "no JSON": ("application/json", b"{"),
+    "an unknown character set": ("application/json; charset=nonsense", b"{}"),
+    "a text": ("text/plain", b"refresh"),
+    "an empty type": ("", b"x"),
+    "bytes": ("application/octet-stream", bytes(range(256))),
+    "Docker Hub": (
+        "application/json",
+        b'{"push_data": {"tag": "1.0", "pusher": "a", "pushed_at": 1}, "callback_url": "https://registry.hub.docker.com/u/"'
+        b', "repository": {"repo_name": "example/web", "status": "Active", "is_private": false}}',
+    ),
+    "Quay": (
+        "application/json",
+        b'{"name": "web", "repository": "example/web", "namespace": "example", "docker_url": "quay.io/example/web"'
+        b', "homepage": "https://quay.io/repository/example/web", "updated_tags": ["1.0"]}',
+    ),
+}
+
+
+@pytest.mark.parametrize("sender", SENT)
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_whatever_it_posts_to_the_webhook_is_accepted(
+    service: Service, web: OldImage, sender: str, slash: str
+) -> None:
+    content_type, body = SENT[sender]
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    address = web.webhook_url.replace(BASE_URL, service.url)
+
+    answer = requests.post(f"{address}{slash}", body, headers=headers, timeout=10, allow_redirects=False)
+
+    assert (answer.status_code, answer.text) == (200, "OK")
+
+
+def test_a_body_in_chunks_is_accepted(service: Service, web: OldImage) -> None:
+    address = web.webhook_url.replace(BASE_URL, service.url)
+
+    assert requests.post(address, iter([b"{", b"}"]), timeout=10).text == "OK"
+
+
+def test_a_script_of_another_site_that_says_who_it_is_may_read(service: Service) -> None:
+    asked = {
+        "Origin": "https://app.test",
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "x-requested-with",
+    }
+    address = f"{service.url}/v1/images/example/web"
+
+    preflight = requests.options(address, headers=asked, timeout=10)
+    answer = requests.get(address, headers={"X-Requested-With": "XMLHttpRequest", **asked}, timeout=10)
+
+    assert preflight.ok
+    assert "x-requested-with" in preflight.headers["Access-Control-Allow-Headers"].lower()
+    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (200, "*")
+
+
+def shields_value(document: dict[str, Any], field: str, tag: str | None) -> int | None:
+    """Return what shields.io drew of an image, or of a tag of it."""
+    versions = document["Versions"]
+    named = [version for version in versions if any(each["tag"] == tag for each in version["Tags"])]
+    found: int | None = (document if tag is None else named[0] if named else {}).get(field)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("field", "tag", "value"),
+    [
+        ("DownloadSize", None, 1040),
+        ("DownloadSize", "1.0", 1024),
+        ("DownloadSize", "nope", None),
+        ("LayerCount", None, 2),
+        ("LayerCount", "1.0", 2),
+    ],
+)
+def test_a_badge_service_finds_size_and_layers(
+    service: Service, field: str, tag: str | None, value: int | None
+) -> None:
+    assert shields_value(service.document("example/web"), field, tag) == value
+
+
+@pytest.mark.parametrize("path", ["example/web/", "example/web.json", "example/web?refresh=abc", "example//web"])
+def test_other_spellings_of_an_address_are_answered_alike(service: Service, path: str) -> None:
+    assert service.document(path) == service.document("example/web")
+
+
+def test_a_pipeline_of_a_script_finds_what_it_looks_for(service: Service) -> None:
+    document = service.document("example/web")
+
+    assert [tag["tag"] for version in document["Versions"] for tag in version["Tags"]] == ["1.1", "latest", "1.0"]
+    assert [layer["Command"] for layer in service.document(f"example/web/version/{document['Id']}")["Layers"]]
+    assert document["Labels"]["org.label-schema.vcs-ref"] == COMMIT
+    assert document["LatestVersion"] == "1.1"
+
+
 def test_it_posts_the_webhook(service: Service, web: OldImage) -> None:
     assert service.client.refresh(web)
     assert not service.client.refresh(replace(web, webhook_url=f"{web.webhook_url}x"))

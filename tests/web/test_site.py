@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 
 from microbadger.badges.text import BADGE_TYPES
 from tests.fakes.registry import FakeRegistry, image, index
+from tests.readme import GUIDE
 from tests.running_service import badge_text
 from tests.web.bench import Bench
 
@@ -141,6 +142,20 @@ def test_pre_releases_count_if_the_query_says_so(tmp_path: Path, address: str, t
         bench.refresh("alpine")
 
         assert said_without_a_file(bench, address) == text
+
+
+@pytest.mark.parametrize(("platform", "seconds"), [("linux/amd64", 300), ("linux/arm64", 60)])
+def test_a_badge_of_a_platform_that_is_not_there_is_kept_one_minute(
+    tmp_path: Path, platform: str, seconds: int
+) -> None:
+    with FakeRegistry() as fake:
+        fake.push("library/alpine", "3.20", image(layers=[1024]))
+        bench = Bench(tmp_path, "alpine", fake)
+        bench.refresh()
+
+        answer = bench.client.get(f"/badges/size/alpine.svg?platform={platform}")
+
+        assert f"max-age={seconds}, " in answer.headers["Cache-Control"]
 
 
 def test_the_endpoint_of_a_badge_counts_pre_releases_too(tmp_path: Path) -> None:
@@ -399,7 +414,6 @@ def test_the_hook_for_all_images_accepts_what_docker_hub_sends(bench: Bench) -> 
     payload = {"push_data": {"tag": "latest"}, "repository": {"repo_name": "library/alpine"}}
 
     assert client.post(hook, json=payload).text == "OK"
-    assert client.post(hook, json={**payload, "repository": {"repo_name": "example/unknown"}}).text == "OK"
     assert client.post(hook, data=b"anything").text == "OK"
     assert client.post("/hooks/wrong", json=payload).status_code == 403
 
@@ -469,7 +483,7 @@ def test_a_registry_that_wants_a_pause_is_a_problem_until_it_is_over(tmp_path: P
         assert bench.command("refresh").exit_code == 1
         (problem,) = other.client.get("/healthz").get_json()["Problems"]
     sentence, _, until = problem.rpartition(" ")
-    assert sentence == f"{fake.host} asked to make fewer requests and is left alone until"
+    assert sentence == f"{fake.host} asked for fewer requests and is paused until"
     assert 0 < (datetime.fromisoformat(until) - datetime.now(UTC)).total_seconds() <= 600
 
 
@@ -484,12 +498,10 @@ def test_prometheus_can_read_how_things_stand(bench: Bench) -> None:
     assert any(line.startswith('microbadger_webhooks_total{outcome="empty",sender="unknown"} ') for line in lines)
 
 
-def test_the_readme_names_every_metric(client: FlaskClient) -> None:
-    readme = Path(__file__).parents[2].joinpath("README.md").read_text()
-
+def test_the_guide_names_every_metric(client: FlaskClient) -> None:
     families = text_string_to_metric_families(client.get("/metrics").text)
 
-    named = set(re.findall(r"`(microbadger_[a-z_]+)`", readme))
+    named = set(re.findall(r"`(microbadger_[a-z_]+)`", GUIDE["monitoring"].text))
     assert {family.name + "_total" * (family.type == "counter") for family in families} == named
 
 
@@ -510,7 +522,7 @@ def test_once_there_is_an_admin_token_webhooks_are_not_published(fake: FakeRegis
     document = bench.client.get("/v1/images/alpine").data
 
     assert "WebhookURL" not in json.loads(document)
-    assert "/images/library/alpine/" in bench.webhook("alpine")
+    assert bench.webhook("alpine").startswith("/images/alpine/")
 
 
 @pytest.mark.parametrize("damage", [b"", b"ma\xf1ana", b"[" * 100_000, b"{}", b"[]"])

@@ -109,3 +109,44 @@ def test_once_those_that_waited_are_answered_others_can_wait(bench: Bench, sende
         bench.refresh(WEB)
 
         assert [answer.result(SECONDS).status_code for answer in answers] == [200] * MOST_WAITING
+
+
+def notify(bench: Bench, senders: ThreadPoolExecutor, *names: str, seconds: float = SECONDS) -> Future[TestResponse]:
+    """Post a payload about these images to the webhook for all of them."""
+    events = [{"action": "push", "target": {"repository": name, "tag": "latest"}} for name in names]
+    for event in events:
+        event["request"] = {"host": "docker.io"}
+    path = f"{bench.webhook()}?wait={seconds}"
+    return senders.submit(bench.client.post, path, json={"events": events})
+
+
+def test_the_webhook_of_all_images_is_answered_in_the_same_way(bench: Bench, senders: ThreadPoolExecutor) -> None:
+    answer = notify(bench, senders, WEB)
+    wait_until(lambda: times_asked(bench, WEB) == 1, "a request for a check", SECONDS)
+
+    bench.refresh(WEB)
+
+    sha = bench.client.get(f"/v1/images/{WEB}").get_json()["LatestSHA"]
+    assert answer.result(SECONDS).status_code == 200
+    assert answer.result().get_json() == {"ImageName": WEB, "Result": "fresh", "LatestSHA": sha}
+
+
+def test_a_payload_about_several_images_is_answered_with_what_became_of_each(
+    bench: Bench, senders: ThreadPoolExecutor
+) -> None:
+    answer = notify(bench, senders, WEB, GONE, WEB)
+    wait_until(lambda: times_asked(bench, GONE) == 1, "a request for a check", SECONDS)
+
+    bench.command("refresh", WEB, GONE)
+
+    results = {each["ImageName"]: each["Result"] for each in answer.result(SECONDS).get_json()["Images"]}
+    assert (answer.result().status_code, results) == (502, {WEB: "fresh", GONE: "failed"})
+
+
+def test_a_wait_for_several_images_that_is_over_says_which_are_accepted(
+    bench: Bench, senders: ThreadPoolExecutor
+) -> None:
+    answer = notify(bench, senders, WEB, GONE, seconds=0.01).result(SECONDS)
+
+    assert answer.status_code == 202
+    assert [each["Result"] for each in answer.get_json()["Images"]] == ["accepted", "accepted"]

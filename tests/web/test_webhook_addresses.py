@@ -87,7 +87,7 @@ def test_a_webhook_names_tags_or_the_whole_image(
 def test_an_address_with_an_invalid_tag_is_refused_and_says_why(bench: Webhooks, tag: str) -> None:
     answer = bench.client.post(bench.webhook("example/web"), query_string={"tag": ["1.2", tag]})
 
-    assert (answer.status_code, answer.text) == (400, f"tag={tag!r} is not a tag.")
+    assert (answer.status_code, answer.text) == (400, f"Invalid tag {tag!r}: must be a tag such as 1.2.")
     assert bench.asked == []
 
 
@@ -104,6 +104,14 @@ def test_the_webhook_of_all_images_takes_the_tag_from_the_payload(bench: Webhook
 
     assert bench.client.post(f"{bench.webhook()}{slash}", json=body).text == "OK"
     assert bench.asked == tags("1.2")
+
+
+def test_the_webhook_of_all_images_says_that_it_ignores_what_is_not_tracked(bench: Webhooks) -> None:
+    body = {"push_data": {"tag": "1.2"}, "repository": {"repo_name": "example/other"}}
+
+    answer = bench.client.post(f"{bench.webhook()}?wait=30", json=body)
+
+    assert (answer.status_code, answer.text, bench.asked) == (200, "ignored: not tracked", [])
 
 
 def test_a_tag_without_an_image_means_nothing_to_the_webhook_of_all_images(bench: Webhooks) -> None:
@@ -163,6 +171,68 @@ def test_an_old_token_counts_until_the_operator_takes_it_out(bench: Webhooks) ->
     assert bench.client.post(f"/images/example/web/{OLD}").status_code == 403
 
 
+OURS = "{ours}"
+"""Stands for the token that the service made."""
+ADDRESSES = [
+    f"/images/example/web/{OURS}",
+    f"/images/example/web/{OURS}/",
+    f"/images/example/web:1.2/{OURS}",
+    f"/images/alpine/{OURS}",
+    f"/images/library/alpine/{OURS}",
+    f"/images/example/web/{'Wrong-Token_' * 3}1234567",
+    f"/images/example/web/{OLD}",
+    f"/images/example/web/{OLD[::-1].lstrip('=')}=",
+    f"/images/example/api/{SLASHED}",
+    f"/hooks/{OURS}",
+    f"/hooks/{OURS}/",
+    "/hooks/anything",
+]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_who_opens_the_address_of_a_webhook_reads_what_it_is_for(bench: Webhooks, address: str, method: str) -> None:
+    name = address.removeprefix("/images/").partition("/{")[0].partition(":")[0]
+    webhook = bench.webhook(*([] if "/hooks/" in address else [name] if OURS in address else ["example/web"]))
+    token = webhook.rpartition("/")[2]
+
+    answer = bench.client.open(address.format(ours=token), method=method)
+
+    said = "This is the address of a webhook: registries and CI jobs post to it after a push."
+    assert (answer.status_code, answer.text) == (405, said if method == "GET" else "")
+    assert (answer.headers["Allow"], answer.headers["Cache-Control"]) == ("POST", "no-store")
+    assert token not in str(answer.headers)
+
+
+LIKE_A_TOKEN = "a-part-of-a-name-with-as-many-letters-43445"
+
+
+def test_an_image_whose_name_ends_like_an_address_has_its_page(tmp_path: Path) -> None:
+    name = f"example/web/{LIKE_A_TOKEN}"
+    with FakeRegistry() as fake:
+        fake.push(name, "latest", image())
+        bench = Bench(tmp_path, f"example/web {name}", fake)
+        unread = bench.client.get(f"/images/{name}").status_code
+        bench.refresh(name)
+
+    assert (unread, bench.client.get(f"/images/{name}").status_code) == (202, 200)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (f"example/other/{LIKE_A_TOKEN}", 404),
+        (f"example/web/{LIKE_A_TOKEN}", 405),
+        (f"example/web/{LIKE_A_TOKEN}x", 404),
+        (f"{'a/' * 20_000}{LIKE_A_TOKEN}", 404),
+        ("example/web/api", 404),
+        ("example/web", 202),
+    ],
+)
+def test_only_what_looks_like_a_token_behind_a_tracked_image_is_one(bench: Webhooks, path: str, status: int) -> None:
+    assert bench.client.get(f"/images/{path}").status_code == status
+
+
 @pytest.mark.parametrize(
     "line", ["a/b hook=", "a/b private hook", "hook= a/b", "A/b hook=", "a/b,hook=", "a/b Hook: x hook="]
 )
@@ -182,7 +252,7 @@ def test_an_old_token_is_neither_published_nor_logged(
 
     for path in ("/v1/images", "/v1/images/example/web/-/status.json", "/healthz", "/metrics"):
         said += bench.client.get(path).text
-    said += b"".join(bench.files().values()).decode() + caplog.text
+    said += b"".join(bench.files().values()).decode("latin-1") + caplog.text
     assert [token for token in (OLD, OTHER_OLD, SLASHED) if token in said] == []
 
 

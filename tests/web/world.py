@@ -126,8 +126,12 @@ class World:
             database.backup(copied)
         return replace(self, folder=folder)
 
-    def app(self, admin_token: str = ADMIN_TOKEN) -> Flask:
-        return create_app(self.settings(admin_token=admin_token))
+    def app(self, admin_token: str = ADMIN_TOKEN, *, is_open: bool = False) -> Flask:
+        """Return a service, perhaps one that tracks one image an hour on request."""
+        settings = self.settings(admin_token=admin_token)
+        if is_open:
+            settings = replace(settings, open_registries=("docker.io",), open_per_hour=1)
+        return create_app(settings)
 
     def settings(self, images: str = f"{NAMED} {UNREAD}", admin_token: str = ADMIN_TOKEN) -> Settings:
         return Settings(

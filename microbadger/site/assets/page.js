@@ -39,27 +39,11 @@ function sizeText(bytes) {
   return `${ROUNDED.format(size / 1024)} TiB`;
 }
 
-function percentText(bytes, total) {
-  const percent = Math.floor((100 * bytes) / total + 0.5);
-  return percent ? `${percent}%` : "<1%";
-}
-
 const FIRST_CREATION = "2013-03-20";
 
 function platformText(platform) {
   const name = [platform.OS, platform.Architecture, platform.Variant].filter(Boolean).join("/");
   return name ? [name, platform.OSVersion].filter(Boolean).join(" ") : "unknown";
-}
-
-/* What is worth knowing of the media type of a layer. */
-function mediaWords(type) {
-  const kinds = {
-    foreign: type.includes("nondistributable") || type.includes(".foreign."),
-    zstd: /[.+]zstd\b/.test(type),
-    uncompressed: /\.tar(\+encrypted)?$/.test(type),
-    encrypted: type.endsWith("+encrypted"),
-  };
-  return Object.keys(kinds).filter((word) => kinds[word]).join(", ");
 }
 
 const countText = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
@@ -147,33 +131,6 @@ function longText(text, kind) {
   return element("details", { class: "long" }, beginning, element(kind, {}, visible(shortened(text.slice(200)))));
 }
 
-function layerRow(layer, largest, total) {
-  const [size, kind] = [layer.DownloadSize, mediaWords(layer.MediaType ?? "")];
-  const command = longText(layer.Command || "unknown", "code");
-  if (!size) return element("li", { class: "empty" }, element("span", { class: "size" }, "no layer"), command);
-  const row = element(
-    "li",
-    {},
-    element("span", { class: "size" }, sizeText(size), ...(kind ? [element("small", {}, kind)] : [])),
-    element(
-      "svg",
-      { class: "bar", viewBox: "0 0 100 1", preserveAspectRatio: "none", "aria-hidden": "true" },
-      element("rect", { class: "track", width: "100", height: "1" }),
-      element("rect", { width: ROUNDED.format(Math.max((100 * size) / largest, 0.5)), height: "1" }),
-    ),
-    element("span", { class: "share" }, percentText(size, total)),
-    command,
-  );
-  if (size === largest) row.className = "largest";
-  return row;
-}
-
-function layerList(layers) {
-  const sizes = layers.map((layer) => layer.DownloadSize);
-  const [largest, total] = [Math.max(...sizes, 0), sizes.reduce((sum, size) => sum + size, 0)];
-  return element("ol", { class: "layers" }, ...layers.map((layer) => layerRow(layer, largest, total)));
-}
-
 function mainPlatform(version) {
   const layers = JSON.stringify(version.Layers);
   const index = version.Platforms.findIndex(
@@ -199,7 +156,9 @@ function platformView(version, index) {
   const isNews = platform.Unread && platform.Unread !== version.Unread;
   const cut = (platform.Cut ?? []).filter((text) => !version.Cut?.includes(text));
   const remarks = notes([...(isNews ? [platform.Unread] : []), ...cut]);
-  return [...remarks, element("p", { class: "sum" }, isKnown ? sum : "Not read."), layerList(layers)];
+  const shared = Number(index) === mainPlatform(version) ? sharedLayers(version) : { count: 0 };
+  const sums = [isKnown ? sum : "Not read.", sharedText(layers, shared)].filter(Boolean);
+  return [...remarks, ...sums.map((text) => element("p", { class: "sum" }, text)), layerList(layers, shared.count)];
 }
 
 function platformChoice(version) {
@@ -283,7 +242,7 @@ function versionView(version, url) {
   choice.hidden = version.Platforms.length < 2;
   choice.addEventListener("change", draw);
   draw();
-  return [...remarks, choice, layers, facts(version, url), config, ...claims, labels];
+  return [...remarks, facts(version, url), choice, layers, config, ...claims, labels];
 }
 
 /* The state of an image, which changes while its page stays as it is */
@@ -311,13 +270,34 @@ async function showStatus(region) {
   if (status.Note) region.append(element("p", { class: "note" }, sentence(status.Note)));
 }
 
+/* A query with which no cache has an answer. */
+const uncached = () => `?again=${Date.now()}`;
+const HAS_NO_STATE = [404, 429];
+
+/* Whether an image is still to be read. It is not if its registry does not have it, or if it cannot be tracked now. */
+async function isAwaited(region) {
+  try {
+    const answer = await fetch(`${region.dataset.status}${uncached()}`);
+    if (HAS_NO_STATE.includes(answer.status)) return false;
+    return !answer.ok || (await answer.json()).State === "pending";
+  } catch {
+    return true;
+  }
+}
+
 /* Shows the page of an image once it was read for the first time, or why that failed. */
 function awaitFirstCheck(region) {
   setTimeout(async () => {
-    const { State: state = "pending" } = await readStatus(region);
-    if (state === "pending") awaitFirstCheck(region);
-    else location.reload();
+    if (await isAwaited(region)) awaitFirstCheck(region);
+    else location.replace(`${uncached()}${location.hash}`);
   }, POLL_MILLISECONDS);
+}
+
+/* Takes the query with which a page awaited its image from the address that is shown, and perhaps passed on. */
+function tidyAddress() {
+  if (!find("[data-pending]") && /^\?again=\d+$/.test(location.search)) {
+    history.replaceState(null, "", `${location.pathname}${location.hash}`);
+  }
 }
 
 /* The parts of an image's page */
@@ -350,6 +330,15 @@ function setUpBadges(panel) {
     const sight = firstSeen ? sightOf(firstSeen, orEarlier === undefined) : ["unknown"];
     find("#first-seen", panel)?.replaceChildren("First seen here: ", ...sight);
   };
+  /* What the chosen tag does not have cannot be asked for. */
+  const offerPlatforms = () => {
+    const [chosen, current] = [tagChoice.selectedOptions[0], tagChoice.options[0]];
+    const names = (chosen.dataset.platforms ?? current.dataset.platforms).split(" ").filter(Boolean);
+    const kept = names.includes(platform.value) ? platform.value : "";
+    platform.replaceChildren(platform.options[0], ...names.map((name) => new Option(name)));
+    platform.value = kept;
+    platform.parentElement.hidden = !names.length;
+  };
   const drawTogether = () => {
     const texts = classic.map((type) => find(`[data-type="${type}"] code`, panel).textContent);
     find("code", together).textContent = texts.join("\n");
@@ -378,9 +367,10 @@ function setUpBadges(panel) {
   };
   form.addEventListener("submit", (event) => event.preventDefault());
   tagChoice.addEventListener("input", drawSight);
+  if (platform) tagChoice.addEventListener("input", offerPlatforms);
   form.addEventListener("input", (event) => draw(event.target.matches("input") ? TYPING_MILLISECONDS : 0));
   drawTogether();
-  const title = element("p", { class: "small" }, "The four badges that MicroBadger began with");
+  const title = element("p", { class: "small" }, "The four classic badges");
   find(".badge-list", panel).before(title, together);
 }
 
@@ -393,7 +383,7 @@ function setUpLayers(section) {
       find(".shown", section).replaceChildren(...platformView(version, index));
       find("#configuration .shown")?.replaceChildren(...configView(version, index));
     } catch {
-      find(".shown", section).replaceChildren(element("p", {}, "The layers could not be loaded. Try it again later."));
+      find(".shown", section).replaceChildren(element("p", {}, "The layers could not be loaded. Try again later."));
     }
   };
   form?.addEventListener("change", () => draw(form.elements.platform.value));
@@ -406,7 +396,7 @@ function openVersion(row, url) {
   row.after(element("tr", { class: "details" }, cell));
   read(url).then(
     (version) => cell.replaceChildren(...versionView(version, url)),
-    () => cell.replaceChildren(element("p", {}, "This version could not be loaded. Try it again later.")),
+    () => cell.replaceChildren(element("p", {}, "This version could not be loaded. Try again later.")),
   );
 }
 
@@ -423,32 +413,69 @@ function makeOpener(row) {
   });
 }
 
+const VERSIONS_SHOWN = 10;
+const SHORTEST_HASH = 4; // as git has it
+
+/* A word fits at the borders of parts: 1.3 fits 1.3.2 and v1.3-alpine, but neither 11.3 nor 1.1.3. */
+function testOf(word) {
+  const begin = /^\d/.test(word) ? "(?<!\\d\\.?)" : /^\p{L}/u.test(word) ? "(?<!\\p{L})" : "";
+  const end = /\d$/.test(word) ? "(?!\\d)" : "";
+  const pattern = new RegExp(begin + word.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&") + end, "u");
+  const isHash = word.length >= SHORTEST_HASH;
+  return ({ text, hashes }) => pattern.test(text) || (isHash && hashes.some((hash) => hash.startsWith(word)));
+}
+
+function versionEntry(row) {
+  const cells = [...all(".tag", row), ...all("td:nth-child(n + 4)", row)];
+  const digest = find("a.open", row)?.href.match(/\w+(?=\.json$)/)?.[0] ?? "";
+  const commit = find(".commit", row)?.title.toLowerCase() ?? "";
+  return { row, hashes: [digest, `sha256:${digest}`, commit], text: cells.map((cell) => cell.textContent).join(" ").toLowerCase() };
+}
+
 function setUpVersions(section) {
-  const rows = all("tbody > tr", section);
-  const [form, output] = [find("form", section), find("output", section)];
-  const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
-  rows.forEach(makeOpener);
-  form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("input", () => {
-    const words = form.elements.filter.value.toLowerCase().split(/\s+/);
-    for (const [row, text] of texts) {
-      row.hidden = !words.every((word) => text.includes(word));
+  const entries = all("tbody > tr", section).map(versionEntry);
+  const [form, output, table] = [find("form", section), find("output", section), find("table", section)];
+  const more = element("button", { type: "button" }, `Show all ${entries.length}`);
+  let shown = VERSIONS_SHOWN;
+  const draw = () => {
+    const words = form.elements.filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const tests = words.map(testOf);
+    entries.forEach(({ row, ...entry }, place) => {
+      row.hidden = words.length ? !tests.every((fits) => fits(entry)) : place >= shown;
       if (row.nextElementSibling?.matches(".details")) row.nextElementSibling.hidden = row.hidden;
-    }
-    output.value = `${rows.filter((row) => !row.hidden).length} of ${countText(rows.length, "version")}`;
+    });
+    const count = entries.filter(({ row }) => !row.hidden).length;
+    const found = count ? `${count} of ${countText(entries.length, "version")}` : "No versions match.";
+    output.value = words.length ? found : "";
+    table.hidden = !count;
+    more.hidden = words.length > 0 || entries.length <= shown;
+  };
+  entries.forEach(({ row }) => makeOpener(row));
+  table.parentElement.after(more);
+  more.addEventListener("click", () => {
+    shown = entries.length;
+    draw();
+    find(".open, summary", entries[VERSIONS_SHOWN].row)?.focus(); // the button that had the focus is gone
   });
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("input", draw);
+  draw();
 }
 
 /* Search over all images */
 
 function imageRow({ pages, states, isStatic }, image) {
-  const name = image.ImageName;
+  const name = image.ImageName.split("/").flatMap((part, place) => (place ? ["/", element("wbr"), part] : [part]));
   const hasPage = image.UpdatedAt || !isStatic;
-  const state = states[image.Reason] ?? states[image.State];
+  const marks = [image.Kind, states[image.Reason] ?? states[image.State]].filter(Boolean);
   return element(
     "tr",
     {},
-    element("th", { scope: "row" }, hasPage ? element("a", { href: `${pages}${name}/` }, name) : name),
+    element(
+      "th",
+      { scope: "row" },
+      ...(hasPage ? [element("a", { href: `${pages}${image.ImageName}/` }, ...name)] : name),
+    ),
     element("td", {}, element("bdi", {}, visible((image.Description ?? "").slice(0, 200)))),
     element("td", {}, image.LatestVersion ?? (image.UpdatedAt ? "unknown" : "")),
     element("td", { class: "number" }, image.DownloadSize ? sizeText(image.DownloadSize) : ""),
@@ -456,7 +483,7 @@ function imageRow({ pages, states, isStatic }, image) {
       "td",
       {},
       image.UpdatedAt ? timeElement(image.UpdatedAt) : "",
-      ...(state ? [" ", element("span", { class: "tag" }, state)] : []),
+      ...marks.flatMap((mark) => [" ", element("span", { class: "tag" }, mark)]),
     ),
   );
 }
@@ -500,14 +527,14 @@ function setUpSearch(form) {
     const query = input.value.trim().toLowerCase();
     if (!query) return show(rows, note, wasHidden);
     const found = searchFor(query, entries);
-    const text = found.length ? `${countText(found.length, "image")} found` : "No image here fits that.";
+    const text = found.length ? `${countText(found.length, "image")} found` : "No images match.";
     const more = found.length > 50 ? ", the first 50 are shown" : "";
     return show(found.slice(0, 50).map((image) => imageRow(list, image)), text + more, !found.length);
   };
   const drawOrSay = () =>
     draw().catch(() => {
       index = undefined;
-      output.value = "The list could not be loaded. Try it again later.";
+      output.value = "The list could not be loaded. Try again later.";
     });
   input.addEventListener("focus", () => load().catch(() => (index = undefined)), { once: true });
   input.addEventListener("input", drawOrSay);
@@ -532,8 +559,14 @@ function openPanel() {
   if (panel?.matches("details")) panel.open = true;
 }
 
+function showAge(time) {
+  const age = ageText(time.dateTime, !("ahead" in time.dataset));
+  if ("dated" in time.dataset) time.after(" ", element("span", { class: "aside" }, age));
+  else time.textContent = age;
+}
+
 function setUp() {
-  for (const time of all("time")) time.textContent = ageText(time.dateTime, !("ahead" in time.dataset));
+  all("time").forEach(showAge);
   for (const hidden of all(".copy, form")) hidden.hidden = false;
   document.addEventListener("click", (event) => {
     const button = event.target.closest(".copy");
@@ -549,6 +582,7 @@ function setUp() {
     ["form[data-catalogue]", followOldAddress],
   ];
   for (const [selector, setUpPart] of parts) all(selector).forEach(setUpPart);
+  tidyAddress();
   openPanel();
   addEventListener("hashchange", openPanel);
 }

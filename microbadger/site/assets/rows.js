@@ -1,14 +1,15 @@
 "use strict";
-/* What the page of an image says in rows: how a container is run, and what is claimed of where the image comes from.
-   They are worded like those of the page, which site/config_rows.py and site/claim_rows.py write. */
+/* What the page of an image says in rows: its layers, how a container is run, and what is claimed of where the image
+   comes from. They are worded like those of the page, which site/layer_rows.py, site/step_texts.py, site/config_rows.py
+   and site/claim_rows.py write. */
 
 const VARIABLES_SHOWN = 200;
 const SIGNALS = {
-  SIGTERM: ["15", "asks it to end"],
-  SIGINT: ["2", "interrupts it, as Ctrl+C does"],
+  SIGTERM: ["15", "asks it to stop"],
+  SIGINT: ["2", "interrupts it, like Ctrl+C"],
   SIGQUIT: ["3", "asks it to quit"],
-  SIGKILL: ["9", "ends it at once"],
-  SIGHUP: ["1", "tells it that its terminal is gone"],
+  SIGKILL: ["9", "stops it immediately"],
+  SIGHUP: ["1", "reports that its terminal has closed"],
   "SIGRTMIN+3": ["37", "halts systemd"],
 };
 const DIFFERENT = { Source: "source repositories", Commit: "commits" };
@@ -91,13 +92,13 @@ function userRow(config, system) {
   const name = user.split(":")[0];
   if (system === "windows") return row("User", user ? part(user, "code") : part("not given"));
   if (name !== "root" && /[^0]/.test(name)) return row("User", part(user, "code"));
-  const remark = user ? `given as ${user}` : "the image names no user";
+  const remark = user ? `given as ${user}` : "the image sets no user";
   return row("User", part("root", "code"), ...(user === "root" ? [] : [aside(remark)]));
 }
 
 function healthcheckRow(check) {
   const [kind, ...words] = check.Test;
-  if (kind === "NONE") return row("Health check", part("switched off"));
+  if (kind === "NONE") return row("Health check", part("disabled"));
   const commands = { CMD: commandText(words), "CMD-SHELL": words.join(" ") };
   const times = [
     ...given(check.Interval, `every ${durationText(check.Interval)}`),
@@ -146,9 +147,10 @@ function variablesView(entries) {
     element("thead", {}, element("tr", {}, ...heads)),
     element("tbody", {}, ...rows),
   );
+  const leftOut = entries.length - rows.length;
   const remarks = [
-    ...(hasValues ? [] : ["Values can be secrets: of a private image, only the names of variables are published."]),
-    ...(entries.length > rows.length ? [`${entries.length - rows.length} more variables are in the JSON.`] : []),
+    ...(hasValues ? [] : ["Values can be secrets, so only the names of the variables of a private image are published."]),
+    ...(leftOut ? [`${leftOut} more ${leftOut === 1 ? "variable is" : "variables are"} in the JSON.`] : []),
   ];
   return [table, ...remarks.map((text) => element("p", { class: "aside" }, text))];
 }
@@ -159,7 +161,7 @@ function configView(version, index) {
   const isMain = version.Platforms.length < 2 || Number(index) === mainPlatform(version);
   const config = isMain ? (version.Config ?? platform.Config) : platform.Config;
   const name = version.Platforms.length > 1 ? [element("p", { class: "aside" }, `For ${platformText(platform)}.`)] : [];
-  if (!config) return [...name, element("p", {}, "Not known.")];
+  if (!config) return [...name, element("p", {}, "Unknown.")];
   const variables = config.Env?.length ? variablesView(config.Env) : [];
   return [...name, drawnRows(configRows(config, platform.OS)), ...variables];
 }
@@ -185,7 +187,7 @@ function baseRow(base = {}) {
   const words = {
     current: [part(state, "tag"), aside("its tag names the same layers")],
     outdated: [part(state, "tag"), ...since, ...earlier],
-    unknown: [aside("whether its tag has moved is not known")],
+    unknown: [aside("it is not known whether its tag has moved")],
   };
   const parts = [
     ...(base.Name ? [part(shortReference(base.Name))] : []),
@@ -201,8 +203,8 @@ const absentRow = (name, version) =>
 function beside(name, claim, label) {
   if (!label?.text) return row(name, claim);
   return label.text === claim.text
-    ? row(name, claim, aside("the labels name the same"))
-    : row(name, claim, aside("the labels name"), label);
+    ? row(name, claim, aside("the labels agree"))
+    : row(name, claim, aside("the labels say"), label);
 }
 
 function provenanceRows(version) {
@@ -278,7 +280,7 @@ function claimNotes(version) {
   const reason = version.UnreadClaims?.replace(/\.$/, "");
   return [
     ...(differs.length ? [`The labels and the provenance name different ${names}.`] : []),
-    ...given(reason, `Not all of this could be read: ${reason}.`),
+    ...given(reason, `Some of this could not be read: ${reason}.`),
   ];
 }
 
@@ -291,4 +293,128 @@ function claimsView(version) {
   const remark = "This is what those who pushed the image claim. It is not checked here.";
   const remarks = claimNotes(version).map((text) => element("p", { class: "note" }, visible(shortened(text))));
   return [element("p", { class: "aside" }, remark), ...remarks, drawnRows(claimRows(version))];
+}
+
+/* Layers and the steps of the Dockerfile */
+
+const INSTRUCTIONS = new Set([
+  ..."ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL USER VOLUME".split(" "),
+  "WORKDIR",
+]);
+const TOKEN =
+  /(?<gap>[ \t\r\f\v]+)|(?<beginning>&&)|(?<end>;+(?![ \t]*(?:then|do)[ \t]))|\\.|'[^']*'|"(?:\\.|[^"\\])*"|`[^`]*`|[^\\'"`&; \t\r\f\v]+|./gsu;
+const PORTS = /^EXPOSE (?:map)?\[?([^[\]]*)\]?$/;
+const HEALTHCHECK =
+  /^HEALTHCHECK &\{\[((?:"(?:[^"\\]|\\.)*" ?)+)\]((?: "[0-9.hms]{2,30}"){3,4}) '(?:\\x([0-9a-f]{2})|\\([abtnvfr])|([^\\]))'\}$/u;
+const NANOSECONDS = { h: 3600e9, m: 60e9, s: 1e9, ms: 1e6 };
+
+const instructionOf = (command) => (INSTRUCTIONS.has(command.split(" ", 1)[0]) ? command.split(" ", 1)[0] : "");
+
+function stepLines(command, isBroken) {
+  const lines = [""];
+  for (const { 0: text, groups } of command.matchAll(TOKEN)) {
+    if (isBroken && groups.beginning) lines.push("");
+    lines[lines.length - 1] += groups.gap ? " " : text;
+    if (!isBroken || !groups.end) continue;
+    lines[lines.length - 1] = lines.at(-1).replace(/ *(;+)$/, "$1");
+    lines.push("");
+  }
+  return lines.map((line) => line.replace(/^ +| +$/g, "")).filter(Boolean);
+}
+
+function healthcheckText([, words, times, hexadecimal, escaped, character]) {
+  const check = { Test: [...words.matchAll(/"((?:[^"\\]|\\.)*)"/gu)].map(([, word]) => word.replace(/\\(.)/gu, "$1")) };
+  const fields = ["Interval", "Timeout", "StartPeriod", "StartInterval"];
+  for (const [place, time] of times.trim().split(" ").entries()) {
+    const parts = [...time.matchAll(/(\d{1,9}(?:\.\d{1,9})?)(h|ms|m|s)/g)];
+    const nanoseconds = parts.reduce((sum, [, count, unit]) => sum + Math.round(count * NANOSECONDS[unit]), 0);
+    if (nanoseconds) check[fields[place]] = nanoseconds;
+  }
+  const number = escaped ? 7 + "abtnvfr".indexOf(escaped) : character?.codePointAt(0);
+  const retries = hexadecimal ? parseInt(hexadecimal, 16) : number;
+  if (retries) check.Retries = retries;
+  const [command, ...remarks] = healthcheckRow(check).items[0];
+  return ["HEALTHCHECK", command.text, ...remarks.map(({ text }) => `(${text})`)].join(" ");
+}
+
+function stepText(command) {
+  if (!command) return "unknown";
+  const [ports, check] = [command.match(PORTS), command.match(HEALTHCHECK)];
+  if (ports) return `EXPOSE ${ports[1].split(/\s+/).filter(Boolean).map((port) => portText(port.replace(/:\{\}$/, ""))).join(", ")}`;
+  if (check) return healthcheckText(check);
+  if (command.includes("\n")) return command.replaceAll("\t", "  ");
+  return stepLines(command, ["", "RUN"].includes(instructionOf(command))).join("\n  ");
+}
+
+/* What is worth knowing of the media type of a layer. */
+function mediaWords(type) {
+  const kinds = {
+    foreign: type.includes("nondistributable") || type.includes(".foreign."),
+    zstd: /[.+]zstd\b/.test(type),
+    uncompressed: /\.tar(\+encrypted)?$/.test(type),
+    encrypted: type.endsWith("+encrypted"),
+  };
+  return Object.keys(kinds).filter((word) => kinds[word]).join(", ");
+}
+
+function percentText(bytes, total) {
+  const percent = Math.floor((100 * bytes) / total + 0.5);
+  return percent ? `${percent}%` : "<1%";
+}
+
+/* What a version has of its base image or, if that is not known, of the nearest other image. */
+function sharedLayers({ Base: base = {}, Parents: parents = [] }) {
+  if (base.LayerCount && base.Name) return { count: base.LayerCount, name: shortReference(base.Name) };
+  if (!parents.length) return { count: 0, name: "" };
+  const nearest = parents.reduce((best, parent) => (parent.LayerCount > best.LayerCount ? parent : best));
+  const tag = nearest.Tags.length ? `:${nearest.Tags[0].tag}` : "";
+  return { count: nearest.LayerCount, name: nearest.ImageName + tag };
+}
+
+function sharedText(layers, { count, name }) {
+  const sizes = layers.map((layer) => layer.DownloadSize).filter(Boolean).slice(0, count);
+  if (!sizes.length) return "";
+  const first = sizes.length === 1 ? "first layer" : `first ${sizes.length} layers`;
+  const size = sizeText(sizes.reduce((sum, size) => sum + size));
+  return `The ${first} (${size}) ${sizes.length === 1 ? "is" : "are"} from the base image ${visible(name)}.`;
+}
+
+function rowOfSteps(commands) {
+  const names = [...new Set(commands.map(instructionOf))].filter(Boolean).join(", ");
+  const summary = element("summary", {}, countText(commands.length, "step"), " without a layer", names && `: ${names}`);
+  const items = commands.map((command) => element("li", {}, longText(stepText(command), "code")));
+  return element("li", { class: "empty" }, element("details", {}, summary, element("ul", {}, ...items)));
+}
+
+function layerList(layers, sharedCount = 0) {
+  const sizes = layers.map((layer) => layer.DownloadSize);
+  const [largest, total] = [Math.max(...sizes, 0), sizes.reduce((sum, size) => sum + size, 0)];
+  const rows = [];
+  let [soFar, place, steps] = [0, 0, []];
+  for (const { Command: command, DownloadSize: size, MediaType: type = "" } of layers) {
+    if (!size) {
+      steps.push(command);
+      continue;
+    }
+    if (steps.length) rows.push(rowOfSteps(steps));
+    [soFar, place, steps] = [soFar + size, place + 1, []];
+    const kind = [...(place <= sharedCount ? ["base image"] : []), mediaWords(type)].filter(Boolean).join(", ");
+    const drawing = element(
+      "svg",
+      { viewBox: "0 0 100 1", preserveAspectRatio: "none", "aria-hidden": "true" },
+      element("rect", { class: "track", width: "100", height: "1" }),
+      element("rect", { width: ROUNDED.format(Math.max((100 * size) / largest, 0.5)), height: "1" }),
+    );
+    const row = element(
+      "li",
+      size === largest ? { class: "largest" } : {},
+      element("span", { class: "size" }, sizeText(size), ...(kind ? [element("small", {}, kind)] : [])),
+      element("span", { class: "bar" }, drawing, element("small", {}, `${sizeText(soFar)} so far`)),
+      element("span", { class: "share" }, percentText(size, total)),
+      longText(stepText(command), "code"),
+    );
+    rows.push(row);
+  }
+  if (steps.length) rows.push(rowOfSteps(steps));
+  return element("ol", { class: "layers" }, ...rows);
 }
