@@ -123,24 +123,25 @@ class Catalogue:
 
         Raises PublishError and StoreError.
         """
-        with self._leases.hold("lists") as lease, self._database.read() as connection:
-            version, count = self._version(connection), self._count(connection)
-            try:
-                changed, pages = self._write_list(connection, count, lease)
-            except LeaseLost as error:
-                raise PublishError("the lists are being written by another process") from error
-            home, feed = self._home_page(connection, count), self._feed(connection)
-        files: dict[str, Callable[[], bytes]] = {HOME: lambda: home, FEED_OF_ALL: lambda: feed}
-        gone = set[str]()
-        if with_common_files:
-            files |= common_files(self._options)
-            gone = {API, API_PAGE} - files.keys()  # a static site has none
-        changed += self._publisher.publish(files, gone)
-        with self._database.write() as connection:
-            write_value(connection, _WRITTEN, version)
-            write_value(connection, _PAGES, str(pages))
-            while self._damaged:
-                check_anew(connection, self._damaged.pop())
+        with self._leases.hold("lists") as lease:  # until all is written: an older page would replace a newer one
+            with self._database.read() as connection:
+                version, count = self._version(connection), self._count(connection)
+                try:
+                    changed, pages = self._write_list(connection, count, lease)
+                except LeaseLost as error:
+                    raise PublishError("the lists are being written by another process") from error
+                home, feed = self._home_page(connection, count), self._feed(connection)
+            files: dict[str, Callable[[], bytes]] = {HOME: lambda: home, FEED_OF_ALL: lambda: feed}
+            gone = set[str]()
+            if with_common_files:
+                files |= common_files(self._options)
+                gone = {API, API_PAGE} - files.keys()  # a static site has none
+            changed += self._publisher.publish(files, gone)
+            with self._database.write() as connection:
+                write_value(connection, _WRITTEN, version)
+                write_value(connection, _PAGES, str(pages))
+                while self._damaged:
+                    check_anew(connection, self._damaged.pop())
         self._cdn.add(changed)
         self._rest_until = self._clock() + (_REST_SECONDS_AN_IMAGE * count if count > _SHORT else 0)
 

@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 
+from microbadger.freshness.catalogue import Catalogue
 from microbadger.image.reference import Repository
 from microbadger.registry.errors import Denied, NotFound, RateLimited, RegistryError, Unreachable
+from microbadger.site.folder import PublicFolder
+from microbadger.site.options import SiteOptions
 from microbadger.site.paths import CATALOGUE, HOME
 from microbadger.site.tree import PublishError
 from microbadger.store.files import stamp_of
 from tests.freshness.clock import DAY, MINUTE
-from tests.freshness.world import World
+from tests.freshness.world import BASE_URL, World
 
 IMAGES = [Repository.parse(f"example/web{number:04}") for number in range(1100)]
 ONE, TWO, *MANY = IMAGES
@@ -314,6 +317,22 @@ def test_a_list_that_is_made_does_not_replace_one_that_is_being_written(world: W
         assert world.catalogue.make(CATALOGUE) == before
         assert world.publisher.read(CATALOGUE) is None
     assert world.catalogue.make(CATALOGUE) == before == world.publisher.read(CATALOGUE)
+
+
+def test_no_process_publishes_the_lists_until_another_one_has_written_all_of_its_own(world: World) -> None:
+    """An older home page would replace a newer one."""
+    held: list[bool] = []
+
+    class Watched(PublicFolder):
+        def publish(self, *arguments: Any, **named: Any) -> list[str]:
+            held.append(world.leases.is_held("lists"))
+            return super().publish(*arguments, **named)
+
+    folder = Watched(world.publisher.folder)
+    Catalogue(world.database, world.leases, world.checks, folder, SiteOptions(BASE_URL), world.cdn).publish()
+
+    assert held == [True]
+    assert not world.leases.is_held("lists")
 
 
 # Pages of the list and search, which need no file
