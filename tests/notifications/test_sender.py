@@ -18,7 +18,7 @@ from tests.fakes.receiver import Answer, Behaviour, Receiver, babble, dead_url, 
 from tests.notifications.bench import START
 
 MESSAGE = Message("msg_1", json.dumps({"text": "mañana"}), 0, START)
-FORBIDDEN = "the URL leads to an address where messages may not go"
+FORBIDDEN = "messages may not be sent to the address of this URL"
 
 
 def send(
