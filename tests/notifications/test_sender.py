@@ -182,7 +182,7 @@ def test_a_receiver_that_is_not_there_does_not_have_the_message() -> None:
 
 def test_a_receiver_that_does_not_speak_tls_does_not_have_the_message() -> None:
     with Receiver() as receiver:
-        assert send(receiver.url.replace("http:", "https:")) == Attempt(error="its TLS is not usable")
+        assert send(receiver.url.replace("http:", "https:")) == Attempt(error="its TLS connection failed")
 
 
 def test_an_unknown_name_is_said_to_be_unknown() -> None:
