@@ -13,7 +13,7 @@ ADMISSIONS = Table(
     Index("admissions_by_time", "admitted_at"),
     sqlite_with_rowid=False,
 )
-"""Images that are tracked since a reader requested them in the last days, and when a registry said it lacks them."""
+"""Images that were tracked on request of a reader in the last days, and when a registry said that it lacks them."""
 
 CLIENT_NETWORKS = Table(
     "client_networks",

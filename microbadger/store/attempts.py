@@ -33,8 +33,8 @@ class Attempts:
     def turn(self, seconds: float | None = None, shared: tuple[type[Exception], ...] = ()) -> Iterator[None]:
         """Let this thread try within the block, as soon as no other thread tries.
 
-        If the block raises a ``shared`` error, all threads that wait for it raise FailedMeanwhile. Raises NoTurn after
-        so many seconds.
+        If the block raises a ``shared`` error, all threads that wait for it raise FailedMeanwhile. Raises NoTurn if the
+        other threads take longer than ``seconds``.
         """
         with self._changed:
             before = self._failure

@@ -38,7 +38,7 @@ class NoConnectionFree(Exception):
 
 
 class Connections:
-    """The connections of this process to one database, until that is replaced."""
+    """The connections of this process to one database. If a database file is replaced, a new object is made for it."""
 
     def __init__(self, engine: Engine, *, busy_seconds: float = 0) -> None:
         is_file = engine.dialect.name == "sqlite"
@@ -51,7 +51,7 @@ class Connections:
 
     @contextmanager
     def transaction(self, kind: Kind) -> Iterator[Connection]:
-        """Give a connection within a transaction.
+        """Yield a connection in a transaction.
 
         Raises NoConnectionFree, and the errors of SQLAlchemy and of the driver.
         """
@@ -69,7 +69,7 @@ class Connections:
                 self._room.leave()
 
     def note_schema(self) -> None:
-        """Remember the present tables as correct, for `have_same_schema`."""
+        """Remember the state of the tables, for `have_same_schema`."""
         self._schema = self._number_of_schema()
 
     def have_same_schema(self) -> bool:
@@ -77,7 +77,7 @@ class Connections:
         return self._schema is None or self._number_of_schema() in (self._schema, None)
 
     def close(self) -> None:
-        """Close every connection, at the latest when its transaction ends."""
+        """Close idle connections now, and others when their transactions end."""
         self._is_closed = True
         self._close_idle(0)
 

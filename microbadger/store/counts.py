@@ -74,7 +74,7 @@ class Counts:
             self._counted[key] = self._counted.get(key, 0) + amount
 
     def set(self, name: str, value: float, lasting_seconds: float = _LONGEST_SECONDS, **labels: str) -> None:
-        """Set a gauge. The value expires after so many seconds, or when a process sets the gauge again."""
+        """Set a gauge. The value expires after ``lasting_seconds``, unless a process sets the gauge again."""
         now = self._clock()
         with self._lock:
             self._set[name, labels_of(labels)] = _Gauge(value, now, now + lasting_seconds)

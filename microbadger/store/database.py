@@ -1,10 +1,10 @@
 """The database: SQLite by default, PostgreSQL if its URL is given. Both run the same statements.
 
-A transaction either reads or writes. A transaction that reads sees the database as it was at the begin, and never waits
-for others. A transaction that writes has an SQLite database to itself. In PostgreSQL, others write at the same time,
-and only the rows that a transaction has written or locked are protected from them. A statement that increments a stored
-value must therefore read and write it in one step. Everything committed survives the death of any process. What is
-committed as *durable* also survives a power failure.
+A transaction either reads or writes. A transaction that reads sees the database as it was when the transaction began,
+and never waits for others. A transaction that writes has an SQLite database to itself. In PostgreSQL, others write at
+the same time, and a transaction protects only the rows that it has written or locked. To increment a stored value, use
+one statement that reads and writes it. Everything committed survives the death of any process. What is committed as
+*durable* also survives a power failure.
 
 An SQLite file is checked before each transaction. If it was deleted, truncated, overwritten or replaced while the
 service runs, it is opened again. A damaged file is set aside, and the rows that can still be read go into a new file.
@@ -68,7 +68,7 @@ _WITH_LOG = "PRAGMA journal_mode = WAL"
 _WITHOUT_LOG = "PRAGMA journal_mode = DELETE"
 _ONLY_READ = "PRAGMA query_only = 1"
 _SETUPS = {False: (_WITH_LOG, "rw"), True: (_ONLY_READ, "ro")}
-_ALTHOUGH_CUT = "PRAGMA writable_schema = 1"  # without it, SQLite refuses to read a truncated file
+_READ_TRUNCATED = "PRAGMA writable_schema = 1"  # without it, SQLite refuses to read a truncated file
 _MISTAKES = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 """Errors that are the fault of a statement, not of the database."""
 _NO_CONNECTION_FREE = f"all {MOST_CONNECTIONS} connections of this process are in use; try again"
@@ -116,12 +116,12 @@ class Database:
         self._opening = Attempts()
 
     def read(self) -> AbstractContextManager[Connection]:
-        """Give a connection within a read-only transaction; keep it short. Raises StoreError."""
+        """Yield a connection in a read-only transaction, which should be short. Raises StoreError."""
         return self._transaction("read")
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[Connection]:
-        """Give a connection within a transaction that is committed at the end, unless the block raises.
+        """Yield a connection in a transaction that is committed at the end, unless the block raises.
 
         A ``durable`` transaction also waits until the commit survives a power failure. Raises StoreError.
         """
@@ -158,7 +158,7 @@ class Database:
         ]
 
     def close(self) -> None:
-        """Close every connection, at the latest when its transaction ends. The next transaction opens new ones."""
+        """Close idle connections now, and others when their transactions end. Later transactions open new ones."""
         with GATE, self._opening.pause():
             if opened := OPENED.pop(ref(self), None):
                 opened.connections.close()
@@ -185,7 +185,7 @@ class Database:
 
     @contextmanager
     def _turn_to_write(self) -> Iterator[None]:
-        """Wait until no other thread writes. SQLite alone makes each thread poll, and some would wait for long."""
+        """Wait until no other thread writes. Without this lock, threads would poll SQLite, and some would starve."""
         if self._file is None:
             yield
         elif self._writing.acquire(timeout=patience(self._busy_seconds)):
@@ -275,10 +275,10 @@ class Database:
                 before.is_usable = False  # even if the old file comes back: other processes use another log
         if stamp and stamp.size_bytes and not (before and before.is_of(stamp)):
             self._refuse_file_of_others(file)
-        self._close_to_others(file)
+        self._make_private(file)
         connections = self._connected_if_sound(stamp, before)
         if connections is None:
-            self._begin_anew(file, stamp, before)
+            self._create_or_repair(file, stamp, before)
             connections = self._connected(self._engine)
         return Opened(connections, stamp_of(file) or NO_FILE, log_inode_of(file))
 
@@ -318,14 +318,14 @@ class Database:
             raise
         return connections
 
-    def _close_to_others(self, file: Path) -> None:
+    def _make_private(self, file: Path) -> None:
         try:
             for path in close_to_others(file):
                 log.warning("secret_file_was_open", file=path)
         except OSError as error:  # another user's file, or a read-only disk: the database can still be used
             log.warning("secret_file_is_open", file=file, error=error)
 
-    def _begin_anew(self, file: Path, stamp: FileStamp | None, before: Opened | None) -> None:
+    def _create_or_repair(self, file: Path, stamp: FileStamp | None, before: Opened | None) -> None:
         """Replace a missing or damaged database by a new one, with the rows of the old one that can still be read."""
         new = file.with_name(f".new-{file.name}")
         remove_database(new)  # a process that was killed may have left it
@@ -335,7 +335,7 @@ class Database:
                 os.utime(file)  # other processes notice the change, and wait for the new file
             with (
                 closing(self._connected(engine_for(new, _WITHOUT_LOG))) as target,
-                closing(Connections(engine_for(file, _ALTHOUGH_CUT, mode="ro"))) as damaged,
+                closing(Connections(engine_for(file, _READ_TRUNCATED, mode="ro"))) as damaged,
             ):
                 sources = [before.connections] if before else []
                 if stamp and stamp.size_bytes:

@@ -89,7 +89,7 @@ def stamp_of(path: Path) -> FileStamp | None:
 
 @contextmanager
 def written_beside(path: Path, content: bytes, mode: int = PRIVATE_MODE) -> Iterator[Path]:
-    """Give a new file that holds these bytes, for the caller to rename to ``path``. It is removed if the block raises.
+    """Write bytes to a new file beside ``path``, and yield it for renaming. It is removed if the block raises.
 
     The caller must sync the file before renaming it. Otherwise the name can survive a power failure without the bytes.
     """
@@ -135,7 +135,7 @@ def remove_file(path: Path, below: Path) -> bool:
         path.unlink()
     except (FileNotFoundError, NotADirectoryError):
         return False
-    except (IsADirectoryError, PermissionError):  # for a folder, Linux raises the first, POSIX says the second
+    except (IsADirectoryError, PermissionError):  # for a folder, Linux raises the first, POSIX specifies the second
         if path.is_symlink() or not path.is_dir() or not remove_if_empty(path):
             raise
     for folder in path.parents:
@@ -205,7 +205,7 @@ class StillLocked(Exception):
 
 @contextmanager
 def lock_file(path: Path, *, seconds: float = math.inf) -> Iterator[None]:
-    """Wait for the lock at ``path``, and hold it within the block. Raises StillLocked after so many seconds."""
+    """Wait for the lock at ``path``, and hold it within the block. Raises StillLocked after ``seconds``."""
     make_folder(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_MODE)
     try:
@@ -248,7 +248,7 @@ def sync(path: Path) -> None:
 
 
 def sync_content(path: Path) -> None:
-    """Wait until the bytes of a file are on the disk, but not its times, which takes half as long."""
+    """Wait until the bytes of a file are on the disk. Waiting for its times as well would take twice as long."""
     _sync(path, getattr(os, "fdatasync", os.fsync))
 
 

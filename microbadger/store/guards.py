@@ -77,7 +77,7 @@ def _new_name(table: Table, there: Mapping[str, str]) -> str | None:
 
 
 def _heal(connection: Connection, table: Table) -> None:
-    """Replace invalid values by the ``instead`` of their column, and remove the rows that are still invalid."""
+    """Replace invalid values with the ``instead`` of their column, and remove the rows that are still invalid."""
     for column in table.columns:
         if "instead" in column.info:
             instead = f"UPDATE {table.name} SET {column.name} = ? WHERE NOT ({_is_sound(column)})"  # noqa: S608 - names of ours
@@ -116,7 +116,7 @@ def _are_sound(table: Table, row: str = "") -> str:
 
 
 def _is_sound(column: Column[object], row: str = "") -> str:
-    """Return the condition that a valid value of a column fulfils."""
+    """Return the SQL condition that a valid value of a column meets."""
     name = f"{row}{column.name}"
     condition = _condition(column).format(c=name)
     return f"{name} IS NULL OR ({condition})" if column.nullable else condition

@@ -2,9 +2,9 @@
 
 A lease has a *fence*, a number that grows each time the lease is taken. In each transaction that writes, the holder
 proves that the fence is still its own, so a process that was suspended for too long writes nothing. A lease can be
-taken if it was given back, if it has expired, or if its holder was a process of this machine that is dead. A process
-that could not give its lease back, because the database was unavailable, can take it again at once. A heartbeat extends
-the leases that are in use.
+taken if it was given back, if it has expired, or if its holder, a process of this machine, has died. A process that
+could not give its lease back, because the database was unavailable, can take it again at once. A heartbeat extends the
+leases that are in use.
 https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html
 """
 

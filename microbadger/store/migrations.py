@@ -70,7 +70,7 @@ def _remember_absent_tags(connection: Connection) -> None:
 
 
 def _tell_public_records_from_private_ones(connection: Connection) -> None:
-    """Store in each record whether its image is public. Existing records are marked as far as that is known."""
+    """Store in each record whether its image is public, also in existing records, as far as that is known."""
     if not _has_table(connection, "records"):
         return
     _execute(
@@ -119,7 +119,7 @@ def _ask_subscribers_about_bases(connection: Connection) -> None:
 
 
 def _track_images_that_readers_ask_for(connection: Connection) -> None:
-    """Distinguish images that readers requested from images that an operator tracks, as for all existing rows."""
+    """Mark images that are tracked because readers requested them. Existing rows are not: an operator tracks them."""
     _execute(
         connection,
         "ALTER TABLE tracked_images ADD COLUMN requested_at FLOAT",

@@ -17,7 +17,7 @@ _ENDS_AT: ContextVar[float] = ContextVar("ends_at", default=float("inf"))
 
 @contextmanager
 def in_haste(seconds: float = _IN_ALL_SECONDS) -> Iterator[None]:
-    """Let all use of databases within the block take at most so many seconds in total."""
+    """Let all use of databases within the block take at most ``seconds`` in total."""
     token = _ENDS_AT.set(min(_ENDS_AT.get(), time.monotonic() + seconds))
     try:
         yield

@@ -21,7 +21,7 @@ Kind = Literal["read", "write", "migrate"]
 _PSYCOPG = "postgresql+psycopg"
 _ENCODING = "UTF8"
 _CONNECT_SECONDS = 5
-# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS; DATABASE_URL can override them
+# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS; the URL can override them
 _CONNECTION = {
     "connect_timeout": str(_CONNECT_SECONDS),
     "keepalives_idle": "5",

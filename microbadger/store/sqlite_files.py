@@ -144,7 +144,7 @@ def set_aside_with_log(file: Path) -> None:
 def carry_over(sources: Sequence[Connections], target: Connections) -> None:
     """Copy the rows of a damaged database that can still be read, table by table, to a new one.
 
-    The sources connect to the same database. Each may read other rows, because open connections have cached some pages.
+    All sources are connections to the damaged database. One may still have rows in its cache that another cannot read.
     Raises the errors of the target.
     """
     count, damaged = 0, []
@@ -160,8 +160,8 @@ def carry_over(sources: Sequence[Connections], target: Connections) -> None:
             damaged.append(name)
     if damaged:
         with target.transaction("write") as connection:
-            # Checks must find out what is missing: without these rows, each image is checked like a new one, and checks
-            # that have begun cannot write.
+            # Without these rows, each image is checked like a new one, so what is missing is found. Checks that have
+            # already begun cannot write their results.
             for described in (CHECKS, LEASES):
                 connection.execute(described.delete())
     log.warning("database_carried_over", rows=count, damaged_tables=",".join(damaged) or None)

@@ -44,7 +44,7 @@ class Text(TypeDecorator[str]):
 
 
 def keepable(text: str) -> str:
-    """Return a text with the characters replaced that a database cannot store."""
+    """Return a text in which the characters that a database cannot store are replaced."""
     if text.isascii():
         return text.replace("\0", _REPLACEMENT)
     return text.replace("\0", _REPLACEMENT).encode("utf-8", "replace").decode()
@@ -136,7 +136,10 @@ CHECKS = Table(
     Index("checks_by_registry", "registry", "due_at"),
     sqlite_with_rowid=False,
 )
-"""How the last check of each tracked image went, and when the next one is due. ``name`` is the `image_name`."""
+"""How the last check of each tracked image went, and when the next one is due.
+
+``name`` is the `image_name`. ``edition`` identifies the program and the settings that wrote the image's public files.
+"""
 
 INTERRUPTED_CHECKS = Table(
     "interrupted_checks",
@@ -167,7 +170,7 @@ HOSTS = Table(
     Column("paused_until", Moment, nullable=False),
     sqlite_with_rowid=False,
 )
-"""Until when requests to each registry pause. A transaction that claims images of a registry locks its row."""
+"""Until when due checks at each registry are paused. A transaction that claims images of a registry locks its row."""
 
 PULLS = Table(
     "pulls",
