@@ -37,7 +37,7 @@ _ISATAP = (0x00005EFE, 0x02005EFE)  # RFC 5214: the upper half of an interface i
 
 
 def parse_peers(text: str) -> tuple[Peer, ...]:
-    """Parse networks and addresses that are separated by spaces or commas; an address becomes a network of one address.
+    """Parse networks and addresses that are separated by spaces or commas. A single address becomes a network.
 
     The word ``unix`` stands for Unix sockets. Raises ValueError.
     """

@@ -1,9 +1,9 @@
 """The HTTP client through which the service sends all its requests.
 
 A client sends single requests: it does not follow redirects, keep cookies or read `.netrc`. It connects only to allowed
-addresses, limits the time of a request with its answer, and reads no more of a body than the caller wants. It does not
-decompress bodies. Connections are kept for further requests to the same server. The caller interprets the answer and
-decides whether to send the request again.
+addresses, limits the time of each request, and reads no more of a body than the caller wants. It does not decompress
+bodies. Connections are kept for further requests to the same server. The caller interprets the answer and decides
+whether to send the request again.
 
 If the operator has configured a proxy, the proxy resolves names. A forbidden address in a URL is still rejected, in
 whatever notation.
@@ -106,7 +106,7 @@ class Client:
     ) -> Answer:
         """Send one request, and return the answer with at most `max_bytes` of its body. Raises `HttpError`.
 
-        With `is_begin_enough`, a body that breaks off or takes too long is returned as far as it was received.
+        With `is_begin_enough`, a body that breaks off or takes too long is no error: its received part is returned.
         """
         seconds = min(self._limits.total_seconds, seconds_left())
         if seconds <= 0:
@@ -191,7 +191,7 @@ def _read(response: BaseHTTPResponse, max_bytes: int, ends_at: float) -> bytes:
 
 
 def _begin_of(response: BaseHTTPResponse, max_bytes: int, ends_at: float) -> bytes:
-    """Return the begin of a body, or as much of it as was received in time."""
+    """Return the first `max_bytes` of a body, or as many as were received in time."""
     begin = b""
     with (
         suppress(CutOff, HTTPError, HTTPException, OSError, ValueError),

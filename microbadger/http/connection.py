@@ -36,7 +36,7 @@ class Reach:
     def addresses(self, host: str, port: int, seconds: float) -> list[str]:
         """Return the addresses of a host. Raise `ForbiddenAddress` if any of them is not allowed.
 
-        Raise `CutOff` if the name server does not answer in so many seconds.
+        Raise `CutOff` if the name server does not answer within `seconds`.
         """
         texts = NAME_QUESTIONS.ask(self.resolve, host, port, seconds)
         addresses = [ip_address(text.partition("%")[0]) for text in texts]
@@ -109,7 +109,7 @@ class _Connection(HTTPConnection):
 
 
 def _shut_down(connection: socket.socket | None) -> None:
-    """End a connection. It is None if the time is over just before the connection exists, or after it is closed."""
+    """End a connection, or do nothing if it is None because the connection does not exist yet or any more."""
     if connection is not None:
         connection.shutdown(socket.SHUT_RDWR)
 

@@ -15,7 +15,7 @@ _ENDS_AT: ContextVar[float] = ContextVar("ends_at", default=math.inf)
 
 @contextmanager
 def all_within(seconds: float) -> Iterator[None]:
-    """Let all requests within the block take at most so many seconds in total, counted from now."""
+    """Let all requests within the block take at most ``seconds`` in total, counted from now."""
     token = _ENDS_AT.set(min(_ENDS_AT.get(), time.monotonic() + seconds))
     try:
         yield

@@ -18,7 +18,7 @@ from microbadger.http.addresses import is_public, literal_address
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _FIRST_UNPRIVILEGED_PORT = 1024
 _MAX_URL_LENGTH = 8192
-_MAX_RETRY_AFTER_SECONDS = 6 * 3600  # Docker Hub has the longest known window of rate limits
+_MAX_RETRY_AFTER_SECONDS = 6 * 3600  # the longest known window of a rate limit: Docker Hub's
 
 
 class Origin(NamedTuple):
@@ -86,7 +86,7 @@ def retry_after_seconds(
 ) -> float | None:
     """Return how long to wait according to Retry-After, or to Docker Hub's X-Retry-After, which is a Unix time.
 
-    The result is at most ``at_most``, six hours by default, or None if the headers say nothing.
+    The result is at most ``at_most`` seconds, six hours by default. It is None if the headers do not say how long.
     """
     text = headers.get("Retry-After", "").strip()
     at = headers.get("X-Retry-After", "").strip()

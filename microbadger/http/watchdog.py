@@ -48,7 +48,7 @@ class Watchdog:
         self._thread: threading.Thread | None = None
 
     def watch(self, seconds: float, act: Callable[[], object]) -> Watch:
-        """Call `act` in so many seconds, in another thread. Raise `NoThread` if no thread can be started."""
+        """Call `act` after so many `seconds`, in another thread. Raise `NoThread` if no thread can be started."""
         watch = Watch(act)
         deadline = time.monotonic() + seconds
         with self._condition:
@@ -62,7 +62,7 @@ class Watchdog:
         return watch
 
     def call_off(self, watch: Watch) -> None:
-        """Cancel a watch. If it is over even so, its function was called before, or is running now."""
+        """Cancel a watch. If its `is_over` is true afterwards, its function was already called or is running now."""
         with self._condition:
             watch.act = None
 
@@ -105,7 +105,7 @@ class Watchdog:
 
 
 def _do(act: Callable[[], object]) -> None:
-    """Call a function. It often fails because the connection that it should end has just ended by itself."""
+    """Call a function, which may fail because the connection that it should end has just ended by itself."""
     try:
         with suppress(OSError, ValueError, RuntimeError):
             act()

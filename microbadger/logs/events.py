@@ -219,7 +219,7 @@ def _word(value: object) -> str:
 
 
 def _quoted(text: str, limit: int) -> str:
-    """Return a text in quotes, or as much of its begin as fits into ``limit`` bytes."""
+    """Return a text in quotes, or as much of its start as fits into ``limit`` bytes."""
     quoted = f'"{_escaped(text[:limit])}"'
     if len(text) <= limit and len(quoted) <= limit:
         return quoted

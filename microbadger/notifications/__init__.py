@@ -1,4 +1,4 @@
-"""Sends messages about changes to subscribers, in order, and retries until each message is delivered."""
+"""Sends messages about changes to subscribers, in order and with retries."""
 
 from microbadger.notifications.messages import FORMATS
 from microbadger.notifications.notifications import DeliveryStatus, Notifications

@@ -25,7 +25,7 @@ from microbadger.store import Counts, Database, Lease, LeaseLost, Leases, StoreE
 log = EventLog(__name__)
 
 _AT_ONCE = 32
-_GONE = 410  # a receiver wants no more messages, see the Standard Webhooks specification
+_GONE = 410  # in the Standard Webhooks specification: the receiver wants no more messages
 
 Send = Callable[[Subscription, Message, Scope], Attempt]
 

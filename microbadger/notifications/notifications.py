@@ -1,8 +1,8 @@
 """Notifications: subscriptions, messages about changes, and their delivery.
 
 `announce` writes messages in the transaction that writes the new record of the image, so both are committed or neither
-is. Each change therefore creates exactly one message for each subscription, even if a process dies, and each message is
-sent until it is delivered.
+is. Each change therefore creates exactly one message for each interested subscription, even if a process dies, and each
+message is sent until it is delivered or has failed too often.
 """
 
 import secrets
@@ -144,7 +144,7 @@ class Notifications:
             return outbox.resend(connection, subscription_id, self._now())
 
     def status(self, subscription_id: str) -> DeliveryStatus:
-        """Return the numbers of undelivered messages of a subscription, and its last deliveries."""
+        """Return how many messages of a subscription are not yet delivered, and its last deliveries."""
         with self._database.read() as connection:
             waiting, parked = outbox.lengths(connection, subscription_id)
             return DeliveryStatus(waiting, parked, outbox.history(connection, subscription_id))

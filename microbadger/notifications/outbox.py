@@ -65,7 +65,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The result of one attempt to send a message: the status and the begin of the answer, or an error."""
+    """The result of one attempt to send a message: the status and the start of the answer, or an error."""
 
     status: int = 0
     response: str = ""
@@ -179,7 +179,7 @@ def _settle(connection: Connection, message: Message, attempt: Attempt) -> State
         connection.execute(_PARK, {"message": message.id})
         return "parked"
     later = {"message": message.id, "tried": message.attempts, "later": message.due_at.timestamp()}
-    # Newer messages may have caused it to be parked or removed while it was being sent.
+    # While this message was being sent, newer messages may have caused it to be parked or removed.
     return "waiting" if connection.execute(_POSTPONE, later).rowcount else "parked"
 
 
@@ -211,7 +211,7 @@ Condition = Callable[[FromClause], ColumnElement[bool]]
 
 
 def _is_beyond(most: int, table: Table, condition: Condition) -> ColumnElement[bool]:
-    """Return the condition for all rows that fulfil a condition, except the ``most`` newest of them."""
+    """Return the condition for all rows that meet ``condition``, except the ``most`` newest of them."""
     other = table.alias()
     numbers = select(other.c.number).where(condition(other)).order_by(other.c.number.desc())
     return condition(table) & (table.c.number <= numbers.limit(1).offset(most).scalar_subquery())

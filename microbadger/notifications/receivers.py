@@ -1,7 +1,7 @@
 """Decides where messages may be sent: to public addresses over https, and elsewhere only if the operator allows it.
 
-Administrators are trusted, but must not use the service to post to its private network and read the answers. So a
-subscription made over HTTP can only reach public hosts, and each connection checks the address after resolving the
+Administrators are trusted, but must not be able to make the service post to its private network and show the answers.
+So a subscription made over HTTP can only reach public hosts, and each connection checks the address after resolving the
 name. A subscription made at the command line may name any host. If the service's own URL is on this computer, as during
 development, it may also notify this computer. No subscription can reach link-local addresses, where clouds serve
 credentials.

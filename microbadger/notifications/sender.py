@@ -2,7 +2,7 @@
 
 An attempt takes at most ten seconds, whatever the receiver does; only resolving its name and connecting to it can take
 longer. Redirects are not followed, and connections go only to addresses that were checked. The status of the answer
-decides whether the message has arrived. The begin of the answer is kept for debugging.
+decides whether the message has arrived. The start of the answer is kept for debugging.
 """
 
 import time
@@ -72,7 +72,7 @@ class Sender:
 
 
 def _shown(answer: bytes, subscription: Subscription) -> str:
-    """Return the begin of an answer, without the authorization, as text for the history."""
+    """Return the start of an answer as text for the history, with the authorization masked."""
     header = subscription.authorization_header
     for secret in filter(None, (header, header.rpartition(" ")[2])):
         answer = answer.replace(secret.encode(), b"*" * len(secret))
