@@ -106,7 +106,7 @@ def lock_interested(connection: Connection, name: str) -> list[Subscription]:
 def insert(connection: Connection, subscription: Subscription) -> None:
     """Add a subscription. Raises InvalidSubscription if there are too many."""
     if connection.execute(_COUNT).scalar_one() >= MOST_SUBSCRIPTIONS:
-        raise InvalidSubscription(f"There are {MOST_SUBSCRIPTIONS} notifications: remove one first.")
+        raise InvalidSubscription(f"There are already {MOST_SUBSCRIPTIONS} notifications: remove one first.")
     connection.execute(SUBSCRIPTIONS.insert(), _row(subscription))
 
 

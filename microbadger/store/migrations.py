@@ -289,7 +289,7 @@ def _version_in(connection: Connection, there: Collection[str]) -> int:
     if not are_ours:
         ownership.refuse_single_values_of_others(connection)
     if not isinstance(version, str) or not version.isdecimal():
-        raise UnknownSchema("it holds the tables of another program; use another database")
+        raise UnknownSchema("it contains tables of another program; use another database")
     return int(version)
 
 

@@ -119,4 +119,4 @@ def _of_catalogue(
 
 def _of_another(connection: Connection, what: str, why: str = "") -> UnknownSchema:
     elsewhere = _ELSEWHERE[connection.dialect.name]
-    return UnknownSchema(f"it holds a {what} of another program{why}; {elsewhere}")
+    return UnknownSchema(f"it contains the {what} of another program{why}; {elsewhere}")
