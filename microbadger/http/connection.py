@@ -5,10 +5,11 @@ that gives another answer the second time (DNS rebinding) therefore gains nothin
 and the certificate are still those of the name.
 
 A socket timeout restarts with every byte, so a host that sends one byte at a time could occupy a thread for days.
-`cut_off_after` ends such a connection. A name server gets no more time than a connection, see `names`.
+`cut_off_after` ends such a connection. Resolving the name and trying its addresses share the time for connecting.
 """
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,13 +85,20 @@ class _Connection(HTTPConnection):
         return connected
 
     def _connected(self) -> socket.socket:
+        """Connect to the first address that answers. Each address gets its share of the time that is left."""
+        ends_at = time.monotonic() + self.timeout
+        addresses = self.reach.addresses(self.host, self.port, self.timeout)
         failure: OSError = OSError("the name has no address")
-        for address in self.reach.addresses(self.host, self.port, self.timeout):
+        for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+            seconds = (ends_at - time.monotonic()) / left
+            if seconds <= 0:
+                raise CutOff
             try:
-                connected = socket.create_connection((address, self.port), timeout=self.timeout)
+                connected = socket.create_connection((address, self.port), timeout=seconds)
             except OSError as error:
                 failure = error
             else:
+                connected.settimeout(self.timeout)
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 return connected
         raise failure

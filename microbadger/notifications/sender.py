@@ -1,8 +1,8 @@
 """Sends one message once, to an untrusted receiver.
 
-An attempt takes at most ten seconds, whatever the receiver does; only resolving its name and connecting to it can take
-longer. Redirects are not followed, and connections go only to addresses that were checked. The status of the answer
-decides whether the message has arrived. The start of the answer is kept for debugging.
+An attempt takes about ten seconds at most, whatever the receiver does. Redirects are not followed, and connections go
+only to addresses that were checked. The status of the answer decides whether the message has arrived. The start of the
+answer is kept for debugging.
 """
 
 import time
