@@ -86,7 +86,7 @@ _ABSENT = ADMISSIONS.update().where(ADMISSIONS.c.image == bindparam("which")).va
 _FORGET_ADMISSIONS = ADMISSIONS.delete().where(ADMISSIONS.c.admitted_at < bindparam("since"))
 _FORGET_NETWORKS = CLIENT_NETWORKS.delete().where(CLIENT_NETWORKS.c.used_until < bindparam("now"))
 _IS_FREE = LEASES.c.holder == ""
-_LEASE_OF_CHECK = exists().where(CHECKS.c.image == func.substr(LEASES.c.name, len(IMAGE_LEASE) + 1))  # by its index
+_LEASE_OF_CHECK = exists().where(CHECKS.c.image == func.substr(LEASES.c.name, len(IMAGE_LEASE) + 1))  # uses the index
 _FREE_LEASES = (
     select(LEASES.c.name, _LEASE_OF_CHECK.label("has_check"))
     .where(LEASES.c.name > bindparam("last"), LEASES.c.name.startswith(IMAGE_LEASE, autoescape=True), _IS_FREE)

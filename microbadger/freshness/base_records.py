@@ -2,7 +2,7 @@
 
 A *sight* is one of these digests, with the time at which the tag was first seen to name it. All images on a base share
 these records. A base that is tracked as private is *closed* to public images: they must not show anything of it. What
-was read of it for private images is stored with a mark, so that it stays hidden even after the base is untracked.
+was read of it for private images is marked as private, so that it stays hidden even after the base is untracked.
 """
 
 import json
@@ -99,7 +99,7 @@ class Bases:
 
     @property
     def known(self) -> KnownBases:
-        """The part of this that decides whether the tag of a base has moved."""
+        """The part of this data that decides whether the tag of a base has moved."""
         return KnownBases(self.sights, self.contents, self.closed)
 
 
@@ -294,7 +294,7 @@ def _sights(text: str) -> list[SightDocument]:
 def _next_day(now: datetime) -> datetime:
     """Return when to ask again: on the next day in UTC, so that a daily check of an image finds its base due.
 
-    If that is within 12 hours, return a time in 12 hours.
+    The pause is at least 12 hours.
     """
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + _DAY
     return max(midnight, now + _LEAST_PAUSE)

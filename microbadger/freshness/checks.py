@@ -1,7 +1,7 @@
 """Stores the last check of each image and decides when the next one is due.
 
 An *edition* is a hash of the settings and the code that the public files depend on. Each check stores the edition that
-made the files of its image. If that differs from the edition of this service, the files have to be made again.
+made the files of its image. If it differs from the edition of this service, the files have to be made again.
 """
 
 import random
@@ -225,7 +225,7 @@ class Checks:
                     note_tracked(connection, tracked, self.now())
 
     def check_all_of_other_editions(self) -> None:
-        """Make images due at once if a service of another edition made their files; failing images keep their time."""
+        """Make images due at once if another edition made their files; failing images stay due when they were."""
         last = ""
         while True:
             with self._database.read() as connection:
@@ -288,7 +288,7 @@ class Checks:
     def succeeded_for_tags(
         self, check: Check, tags: Collection[str], *, retry_after: timedelta | None = None
     ) -> Check:
-        """Return the check after a few tags were checked with success; the state of the image does not change.
+        """Return the check after a few tags were checked successfully; the state of the image does not change.
 
         The next whole check stays due when it was, or is due sooner if ``retry_after`` is given, as in `succeeded`.
         """
@@ -305,8 +305,7 @@ class Checks:
     ) -> Check:
         """Return the check after a failure; the next one is due after a delay that doubles with each failure in a row.
 
-        The delay grows from ``first`` to ``longest``, about, but not beyond the interval. It is at least
-        ``retry_after``.
+        The delay grows from about ``first`` to about ``longest`` or the interval, and is at least ``retry_after``.
         """
         now = self.now()
         return replace(
@@ -328,8 +327,8 @@ class Checks:
     def lists_version(self, connection: Connection) -> str:
         """Return a string that changes whenever the lists of all images have to be written again.
 
-        An image also becomes overdue by the mere passing of time, so the string contains the number of overdue images
-        and the latest time at which one of them was due.
+        Images become overdue merely because time passes, so the string contains the number of overdue images and the
+        latest time at which one of them was due.
         """
         due_at, since = CHECKS.c.due_at, (self.now() - OVERDUE_AFTER).timestamp()
         has_succeeded = and_(CHECKS.c.succeeded_at.is_not(None), CHECKS.c.reason.is_(None))

@@ -70,7 +70,7 @@ class ClaimsReader:
     def _tags_of(self, version: VersionDocument) -> TagsBeside:
         """Return the tags that are named after the digests of a version, for a check that reads no list of tags.
 
-        Ask for each possible tag, but save these requests if all known images of this repository have no signature.
+        Ask for each possible tag, but save these requests if no version at the last check had a signature.
         """
         if self.last and all(last.get("Signatures") == [] for last in self.last.values() if last["Platforms"]):
             return TagsBeside(is_whole=True)

@@ -27,10 +27,10 @@ from microbadger.image import (
     with_names_only,
 )
 
-_MAX_CHART_BYTES = 1024 * 1024  # of its config
+_MAX_CHART_BYTES = 1024 * 1024  # of the config of a chart
 _MAX_MANIFESTS = 500
 _MAX_LAYERS = 20_000
-_MAX_DEPTH = 5  # of indexes in indexes
+_MAX_DEPTH = 5  # of nested indexes
 
 
 @dataclass(frozen=True, slots=True)

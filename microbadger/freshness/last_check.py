@@ -69,7 +69,7 @@ class Check:
 
     @property
     def was_absent(self) -> bool:
-        """Whether the previous check did not find the image, long enough ago for this check to confirm that."""
+        """Whether the previous check did not find the image and was long enough ago for this check to confirm that."""
         return self.reason == "not_found" and self._may_confirm(self.ended_at)
 
     @property
@@ -78,7 +78,7 @@ class Check:
         return {tag: self._may_confirm(moment_of(at)) for tag, at in self.absent.items()}
 
     def _may_confirm(self, first: datetime | None) -> bool:
-        """Return whether this check began at least 30 seconds away from a time; before it if the clock was set back."""
+        """Return whether this check began at least 30 seconds after a time, or before it if the clock was set back."""
         return bool(first and self.began_at and abs(self.began_at - first) >= _CONFIRMS_AFTER)
 
     @property

@@ -5,8 +5,8 @@ about them. If the process dies before that, the database still has the old reco
 replaced, and the paths of these files. The next check then finds the same changes again, compares every file, and
 removes files that the image no longer has.
 
-A request for a missing file can make that file while a check replaces the record. Both compare again after they wrote,
-so that the file finally agrees with the new record.
+A request for a missing file can make that file while a check replaces the record. Each of the two verifies the file
+after writing, so that it finally agrees with the new record.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -203,7 +203,7 @@ class Publication:
         return remove_all(self.publisher, known | statuses | self._forgotten_files(repository, known))
 
     def _forgotten_files(self, repository: Repository, known: Collection[str]) -> set[str]:
-        """Return the paths of existing files of an image that the database has lost."""
+        """Return the existing files of an image whose paths the database has lost."""
         if ImagePaths.of(repository).metadata in known:
             return set()
         with self.database.read() as connection:
@@ -330,7 +330,7 @@ class Publication:
         return _Plan(makers, frozenset(others - kept.keys() | statuses), frozenset(known))
 
     def _found(self, repository: Repository, files: ImageFiles) -> set[str]:
-        """Return the paths of existing files of an image; none if it was never published."""
+        """Return the paths of the existing files of an image; none if it was never published."""
         if not self.publisher.has(ImagePaths.of(repository).metadata):
             return set()
         return self.publisher.find(files.all())
