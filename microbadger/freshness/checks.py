@@ -162,7 +162,7 @@ class Checks:
                 connection.execute(_HASTEN, rows)
 
     def all(self) -> Iterator[tuple[Repository, Check]]:
-        """Yield every image with its check, sorted by name."""
+        """Yield every image with its check, sorted by the full name with the registry."""
         with self._database.read() as connection:
             rows = connection.execute(select(CHECKS).order_by(CHECKS.c.image)).all()
         return iter(_named(rows))
