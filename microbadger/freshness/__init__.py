@@ -1,4 +1,4 @@
-"""When to check an image, and one check from question to files."""
+"""Tracks images: decides when to check each image, runs the checks, and publishes what they find."""
 
 from microbadger.freshness.admissions import NOT_TRACKED, Admission, Admissions, OpenOptions
 from microbadger.freshness.checks import Summary
