@@ -309,7 +309,7 @@ def _proxies(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _ca_bundle(environment: Mapping[str, str]) -> str:
-    """Return the path of the CA certificates for checking servers; empty for those of public authorities."""
+    """Return the file or folders with the CA certificates to trust; empty for those of public authorities."""
     for name in _CA_BUNDLES:
         if text := environment.get(name, "").strip():
             return _parsed(name, text, parse_ca_bundle)

@@ -164,7 +164,7 @@ class Backlog:
 
 
 class CdnPurge:
-    """Purges one CDN, or nothing if there is no target. It may be shared by threads."""
+    """Purges one CDN, or nothing if there is no target. Threads can share one object."""
 
     def __init__(self, target: Target | None, network: Network, *, base_url: str, timing: Timing | None = None) -> None:
         self._target = target

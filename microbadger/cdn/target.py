@@ -97,7 +97,9 @@ Target = PurgeMethod | Cloudflare
 
 
 def parse_target(text: str) -> Target:
-    """Return the CDN in a setting. Raises ValueError; its message repeats nothing of the setting, which has a token.
+    """Return the CDN in a setting. Raises ValueError.
+
+    The message of the error repeats nothing of the setting, which can contain a token.
 
     >>> parse_target("https://cdn.example.org/")
     PurgeMethod(url='https://cdn.example.org')

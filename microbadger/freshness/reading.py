@@ -226,12 +226,12 @@ class Reader:
     def _raise_if_over(self) -> None:
         """Raise Unreachable if the check is far beyond its time limit.
 
-        Parts from the database cost time, too, without any request. A check has a while after its time limit to
-        describe what it has read so far.
+        Even without requests, reading parts from the database takes time. After its time limit, a check has a little
+        more time to describe what it has read.
         """
         if seconds_left() <= -_SECONDS_TO_DESCRIBE:
             host = self._repository.registry
-            error = Unreachable(f"{image_name(self._repository)} is too large to read at once", host=host)
+            error = Unreachable(f"{image_name(self._repository)} is too large to read in one check", host=host)
             self._note_passing(error)
             raise error
 
@@ -255,7 +255,7 @@ class Reader:
         if self._is_on_request and not self._remote.has_pulls_for_requests:
             reason = f"half of the pulls that {host} allows are reserved for images that the operator tracks"
         elif self._is_on_request and self._remote.limits_pulls and self._pulls >= _MOST_PULLS_ON_REQUEST:
-            reason = f"{host} limits pulls, so only {_MOST_PULLS_ON_REQUEST} are used for this image at once"
+            reason = f"{host} limits pulls, so only {_MOST_PULLS_ON_REQUEST} are used for this image in one check"
         elif self.reads_claims and not self._remote.has_pulls_to_spare:
             reason = f"the remaining pulls that {host} allows are reserved for new versions"
         elif not self.may_use_reserve and self._remote.is_low_on_pulls:
@@ -277,13 +277,13 @@ class Reader:
         try:
             _parse(manifest.raw, manifest.media_type)
         except InvalidManifest as error:
-            raise BadAnswer(f"{host} sent no manifest for the tag {tag}: {error}", host=host) from error
+            raise BadAnswer(f"{host} sent an invalid manifest for the tag {tag}: {error}", host=host) from error
         return manifest
 
     def _checked(self, manifest: RawManifest) -> bytes:
         """Return the bytes of a manifest. Raise InvalidManifest if they contradict their Content-Type.
 
-        Bytes that are no valid manifest are returned as well, because their digest never names anything else.
+        Bytes that are not a manifest at all are returned as well, because their digest never names anything else.
         """
         try:
             _parse(manifest.raw)

@@ -33,7 +33,7 @@ from microbadger.store import LeaseLost, StoreError
 
 log = EventLog(__name__)
 
-# Failures of this machine or of the bucket may pass soon, and retrying soon does not burden the registry.
+# Failures of this machine or of the bucket may pass soon, and a longer wait would not relieve any registry.
 _RETRIES_OF_OUR_OWN = {"first": timedelta(seconds=10), "longest": timedelta(minutes=10)}
 _POLL_SECONDS = 0.02
 _MOST_ASKERS = 5  # request ids in one log line
@@ -41,7 +41,7 @@ _MOST_ASKERS = 5  # request ids in one log line
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """The time limits of a check for all its requests to registries together: a shorter one if a user waits."""
+    """The time limits for all requests of a check together. The limit is shorter after a push, when a user may wait."""
 
     seconds: float = 300.0
     after_push_seconds: float = 90.0
@@ -83,7 +83,7 @@ class Refresher:
         return outcome
 
     def publish_again(self, repository: Repository) -> list[str]:
-        """Rewrite every public file of an image that differs from its record, and return their paths."""
+        """Rewrite the public files of an image that differ from its record, and return their paths."""
         with self.turns.hold(repository):
             return self.publication.publish_again(repository)
 
@@ -129,7 +129,7 @@ class Refresher:
             return Outcome(turn.repository, error="it is not tracked"), turn.check
         if turn.is_hidden and turn.before:
             self.removal.hide_held(turn.repository)
-        if turn.image.private and turn.before and not turn.check.edition:  # its files may date from its public time
+        if turn.image.private and turn.before and not turn.check.edition:  # its files may be from its public time
             self.aftermath.purge(self.publication.publish_again(turn.repository))
         before = None if turn.is_hidden else unpacked_image(turn.before, turn.repository)
         is_ours = self.checks.is_of_this_edition(turn.check) and not turn.is_hidden

@@ -130,7 +130,7 @@ class Removal:
 
     @contextmanager
     def _taken_down(self, repository: Repository) -> Iterator[tuple[list[str], Collection[str]]]:
-        """Remove the files of an image; yield the paths of the removed files and of those that could not be removed.
+        """Remove the files of an image, and yield the paths of the removed and of the remaining files.
 
         NotRemoved is raised only after the block has run, so that one file does not keep anything else public.
         """

@@ -148,7 +148,7 @@ class Requests:
     def charge(
         self, connection: Connection, repository: Repository, done: Iterable[CheckRequest], requests: int
     ) -> None:
-        """Charge a check for its requests to the registry, if it answered a push."""
+        """Charge the requests that a check made to the budget of its registry, if the check answered a push."""
         if any(not request.is_view for request in done):
             pace.charge(connection, repository, requests, self._now())
 

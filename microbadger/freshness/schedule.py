@@ -82,8 +82,8 @@ class Schedule:
             scheduler.shutdown(wait=False)
             self._dispatcher.stop()
             if self._duties.has(FOLLOW):
-                self._attempt("end well", self._recovery.end_well)
-            self._attempt("end leading", self._duties.end)
+                self._attempt("mark a clean stop", self._recovery.end_well)
+            self._attempt("give duties back", self._duties.end)
 
     def check_soon(self) -> None:
         """Search for requested checks at once. Otherwise the next regular search finds them a moment later."""
@@ -108,11 +108,11 @@ class Schedule:
     def _round(self) -> None:
         self._make_room()
         self._attempt("count", self._upkeep.count)
-        if self._attempt("lead", partial(self._duties.take, FOLLOW)):
+        if self._attempt("take a duty", partial(self._duties.take, FOLLOW)):
             self._begin_recovery()
         for name, task in self._upkeep.tasks.items():
             duty = DUTY_OF.get(name, FOLLOW)
-            self._attempt("lead", partial(self._duties.take, duty))
+            self._attempt("take a duty", partial(self._duties.take, duty))
             if self._duties.has(duty):
                 self._attempt(name, task)
         self._dispatcher.begin_due()
@@ -133,7 +133,7 @@ class Schedule:
 
     def _begin_recovery(self) -> None:
         """Repair the public files, unless the previous leader is known to have stopped cleanly."""
-        if self._attempt("see how the last stop was", self._recovery.is_needed) is not False:
+        if self._attempt("check for a clean stop", self._recovery.is_needed) is not False:
             self._due_workers.put(_NO_REGISTRY, partial(self._attempt, "recover", self._recovery.recover))
 
     def _begin_comparison(self) -> None:

@@ -60,7 +60,7 @@ class Turn:
 
     @property
     def pushed(self) -> list[str]:
-        """The tags that were pushed, by the requests of this check."""
+        """The tags that were pushed according to the requests."""
         return [request.tag for request in self.requests if request.tag and not request.is_view]
 
     @property
@@ -192,7 +192,7 @@ class Turns:
             self.checks.forget(connection, repository)
 
     def _is_on_request(self, connection: Connection, repository: Repository) -> bool:
-        """Return whether an image is still tracked only because of requests of readers, or not at all."""
+        """Return whether an image is untracked, or still tracked only because readers requested it."""
         image = self.tracked.read(connection, repository)
         return image is None or image.is_on_request
 

@@ -133,8 +133,8 @@ class Upkeep:
     def _is_to_compare(self, known: _Stamp, before: _Stamp) -> bool:
         """Return whether to compare the tracked images with the scheduled ones.
 
-        A command that tracks or untracks an image updates the schedule itself. The comparison is needed only if it died
-        before that, so it can wait if comparing takes long.
+        A command that tracks or untracks an image updates the schedule itself. After a command, the comparison is only
+        needed if the command died before that, so the comparison can wait if it takes long.
         """
         if known == before:
             return False

@@ -252,7 +252,7 @@ class VersionClaims:
             return None
         try:
             if not self._blobs_left:
-                raise Unreadable(f"the image has more than {_MOST_BLOBS} claims that cannot be read, or are of no use")
+                raise Unreadable(f"the image has more than {_MOST_BLOBS} claims that are unreadable or useless")
             self._blobs_left -= 1
             return self.reader.blob(descriptor, max_bytes, is_kept=kind != "sbom")
         except Unreadable as error:

@@ -20,7 +20,7 @@ log = EventLog(__name__)
 
 THREADS_A_REGISTRY = 3  # the limit of simultaneous requests to one host: more threads would wait for each other
 HANGING_SECONDS = 10.0
-"""How long work may run before another thread may replace its thread."""
+"""How long work may run before it counts as hanging, and another thread may replace its thread."""
 
 Work = Callable[[], object]
 
