@@ -457,7 +457,7 @@ def test_a_process_that_stalled_for_longer_than_its_lease_publishes_nothing(benc
         assert other.refresh() is None
         before = other.stamps()
 
-    assert [outcome.error for outcome in outcomes] == ["another process has taken the check over"]
+    assert [outcome.error for outcome in outcomes] == ["another process has taken over the check"]
     assert other.stamps() == before
     assert len(other.changes) == 1
 
