@@ -1,4 +1,4 @@
-"""Shows a version as it is on one of its platforms."""
+"""Shows a version from the point of view of one of its platforms."""
 
 from microbadger.image.documents import PlatformDocument, VersionDocument, ordered
 from microbadger.image.platforms import usual_variant
@@ -8,9 +8,9 @@ _OF_A_PLATFORM = ("Labels", "Annotations", "Config", "Layers", "ConfigDigest")
 
 
 def platform_named(version: VersionDocument, name: str) -> PlatformDocument | None:
-    """Return the platform that a name means, such as ``linux/arm64`` or ``linux/arm/v7``; None if there is none.
+    """Return the platform with a name such as ``linux/arm64`` or ``linux/arm/v7``, or None if there is none.
 
-    Without a variant it is the usual one, else the first of that processor, and without a system that of Linux.
+    The operating system defaults to Linux. The variant defaults to the processor's usual one, or else to the first.
     """
     parts = name.lower().split("/")
     system, architecture, variant = (*([] if parts[1:] else [_USUAL_SYSTEM]), *parts, "")[:3]
@@ -23,7 +23,7 @@ def platform_named(version: VersionDocument, name: str) -> PlatformDocument | No
 def on_platform(version: VersionDocument, platform: PlatformDocument) -> VersionDocument:
     """Return a version with the size, the layers, the labels and the config of one of its platforms.
 
-    ``version`` is its own document. What that does not have of a platform is left out.
+    ``version`` is the version's own document. Fields that it lacks for the platform are left out.
     """
     seen = version.copy()
     seen["Platforms"] = [platform]
