@@ -1,4 +1,4 @@
-"""Makes badges: words a fact about an image in two short texts, and draws them as SVG.
+"""Makes badges: writes a fact about an image as two short texts, and draws them as SVG.
 
 Pure: no module here does any input or output.
 """

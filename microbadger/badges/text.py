@@ -1,4 +1,4 @@
-"""Words each type of badge for an image: its label and its message.
+"""Writes the texts of each type of badge for an image: its label and its message.
 
 An unknown value reads ``unknown``, and a missing label reads ``not given``; neither is ever shown as 0. Attestations
 and signatures are never called verified: a badge only says that they exist.

@@ -121,7 +121,7 @@ def characters(text: str) -> Iterator[str]:
 def shorten(text: str, longest: int) -> str:
     """Return a text of at most ``longest`` characters, with an ellipsis in place of the rest.
 
-    A text of few characters with many marks is shortened, too: it may have four code points per allowed character.
+    The text may have four code points per character on average, so a text with many marks is shortened earlier.
     """
     if len(text) <= longest:
         return text

@@ -45,7 +45,7 @@ def bounded_texts(texts: Mapping[str, str], what: str, max_bytes: int = MAX_TEXT
             max_bytes -= size
     left_out = len(texts) - len(kept)
     in_order = {key: text for key, text in texts.items() if key in kept}
-    why = f"{left_out} of {len(texts)} {what} are left out: they are too many or too large"
+    why = f"{left_out} of {len(texts)} {what} are left out: there are too many, or they are too large"
     return in_order, why if left_out else ""
 
 

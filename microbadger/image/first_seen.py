@@ -1,8 +1,8 @@
-"""Records when this service first saw each digest of an image, and each tag name it. Registries do not say so.
+"""Records when this service first saw each digest of an image, and each tag name it.
 
-Such a record is called a *sight*. It is exact if an earlier check shows that the tag did not name the digest then.
-Otherwise the true time may be earlier. This is so for everything at the first check of an image, and for a tag that
-existed before but is only tracked from now on.
+Registries do not provide these times. Such a record is called a *sight*. It is exact if an earlier check shows that the
+tag did not name the digest then. Otherwise the true time may be earlier. This is so for everything at the first check
+of an image, and for a tag that existed before but is only tracked from now on.
 """
 
 from collections.abc import Collection, Iterable, Mapping

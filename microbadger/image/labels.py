@@ -62,7 +62,7 @@ _SPACING = r"\s\x00-\x20\x7f-\xa0"
 _HIDDEN_CHARACTERS = re.compile(f"[{_HIDDEN}]")
 _SPACES = re.compile(f"[{_SPACING}]+")
 _UNSAFE_IN_ADDRESS = re.compile(rf"[{_SPACING}{_HIDDEN}\"'<>\\^`{{|}}]")
-_KEPT_IN_ADDRESS = "%:/?#[]@!$&()*+,;=~"  # RFC 3986, section 2.2, with the escapes already made; no quotes
+_KEPT_IN_ADDRESS = "%:/?#[]@!$&()*+,;=~"  # RFC 3986, section 2.2, and % of existing escapes, but no quotes
 
 _LABEL_END = r"(?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = rf"(?P<host>(?:[A-Za-z0-9]{_LABEL_END}\.)+[A-Za-z]{_LABEL_END})"  # with a dot, and no IP address

@@ -1,10 +1,10 @@
-"""Shows a version from the point of view of one of its platforms."""
+"""Describes a version as it is on one of its platforms."""
 
 from microbadger.image.documents import PlatformDocument, VersionDocument, ordered
 from microbadger.image.platforms import usual_variant
 
 _USUAL_SYSTEM = "linux"
-_OF_A_PLATFORM = ("Labels", "Annotations", "Config", "Layers", "ConfigDigest")
+_PLATFORM_FIELDS = ("Labels", "Annotations", "Config", "Layers", "ConfigDigest")
 
 
 def platform_named(version: VersionDocument, name: str) -> PlatformDocument | None:
@@ -28,7 +28,7 @@ def on_platform(version: VersionDocument, platform: PlatformDocument) -> Version
     seen = version.copy()
     seen["Platforms"] = [platform]
     seen["DownloadSize"], seen["LayerCount"] = platform["DownloadSize"], platform["LayerCount"]
-    replaced = ("Created", "Unread") if len(version["Platforms"]) == 1 else ("Created", "Unread", *_OF_A_PLATFORM)
+    replaced = ("Created", "Unread") if len(version["Platforms"]) == 1 else ("Created", "Unread", *_PLATFORM_FIELDS)
     for field in replaced:
         seen.pop(field, None)  # type: ignore[misc]
         if field in platform:

@@ -44,9 +44,9 @@ def read_parameters(fields: Mapping[str, object]) -> ConfigDocument | None:
 
 
 def user_of(parameters: ConfigDocument, system: str | None = None) -> str:
-    """Return the user of a container on an operating system: ``root`` also if none is given, or user 0 is.
+    """Return the user of a container on an operating system. It is ``root`` if the config gives none, or user 0.
 
-    On Windows, where the default depends on the system, the result is empty if none is given.
+    On Windows, which chooses a default account itself, the result is empty if the config gives none.
 
     >>> user_of({"User": "0:0"}), user_of({"User": "app"}), user_of({}), user_of({}, "windows")
     ('root', 'app', 'root', '')

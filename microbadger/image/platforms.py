@@ -1,6 +1,7 @@
 """Describes the platforms of a version, including those that could be read only in part.
 
-The *main platform* is linux/amd64, or else the first one with a known platform. Platforms that were read come first.
+The *main platform* is linux/amd64, or else the first one with a known platform. A platform that could be read takes
+precedence over one that could not.
 """
 
 from collections.abc import Mapping, Sequence

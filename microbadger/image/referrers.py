@@ -36,8 +36,8 @@ _SBOM_FORMATS = {
     "application/vnd.syft+json": "Syft",
 }
 
-_OF_DOCKER = "application/vnd.in-toto."  # the start of Docker's names for what it signs
-_KINDS_OF_DOCKER: tuple[tuple[str, Literal["provenance", "sbom"]], ...] = (
+_DOCKER_PREFIX = "application/vnd.in-toto."
+_DOCKER_KINDS: tuple[tuple[str, Literal["provenance", "sbom"]], ...] = (
     ("provenance", "provenance"),
     ("spdx", "sbom"),
     ("cyclonedx", "sbom"),
@@ -182,8 +182,8 @@ def _bounded(artifacts: Iterable[Descriptor], *, is_cut: bool) -> Referrers:
 def _kind_by_media_type(media_type: str) -> Literal["provenance", "sbom", "unknown", ""]:
     if sbom_format(media_type) or media_type == _COSIGN_SBOM:
         return "sbom"
-    if media_type.startswith(_OF_DOCKER):
-        return next((kind for word, kind in _KINDS_OF_DOCKER if word in media_type), "")
+    if media_type.startswith(_DOCKER_PREFIX):
+        return next((kind for word, kind in _DOCKER_KINDS if word in media_type), "")
     return "unknown" if _MAY_HOLD_STATEMENTS.match(media_type) else ""
 
 

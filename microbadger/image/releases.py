@@ -37,7 +37,7 @@ _SEPARATORS = re.compile(r"[._-]+")
 _NUMBER = re.compile(r"[0-9]+", re.ASCII)
 _WITHOUT_SEPARATORS = str.maketrans("", "", "._-")
 
-_PREFIXES_OF_NO_RELEASE = frozenset({"cache", "commit", "git", "mr", "pr", "pull", "sha"})
+_NON_RELEASE_PREFIXES = frozenset({"cache", "commit", "git", "mr", "pr", "pull", "sha"})
 _MOST_PREFIXES_TRIED = 10  # an untrusted list can have thousands
 _PLAIN_PREFERENCE = 4  # so that 1.0 is the release even beside a few tags such as debian-11 and debian-12
 _YEAR_DIGITS = 4
@@ -171,7 +171,7 @@ def _is_common(prefix: str, group: Mapping[str, Release], tags: Sequence[str]) -
         return bool(group)
     words = _SEPARATORS.split(prefix.lower())
     is_one_build = len(group) == 1 and all(len(release.numbers) == 1 for release in group.values())
-    if is_one_build or not _PREFIXES_OF_NO_RELEASE.isdisjoint(words):
+    if is_one_build or not _NON_RELEASE_PREFIXES.isdisjoint(words):
         return False
     return 2 * len(group) > sum(tag.startswith(prefix) for tag in tags)
 

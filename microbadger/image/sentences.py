@@ -33,7 +33,10 @@ def difference_lines(difference: DifferenceDocument, most: int | None = None) ->
     """
     fields: Mapping[str, Any] = difference
     lines = [
-        " ".join(line.split()) for field, worded in _WORDED.items() if field in fields for line in worded(fields[field])
+        " ".join(line.split())
+        for field, lines_of in _FORMATTERS.items()
+        if field in fields
+        for line in lines_of(fields[field])
     ]
     if most is None or len(lines) <= most + 1:
         return lines
@@ -106,7 +109,7 @@ def _left_out(count: int) -> Iterator[str]:
     yield f"and {count} more difference{'' if count == 1 else 's'}"
 
 
-_WORDED: Mapping[str, Callable[[Any], Iterator[str]]] = {
+_FORMATTERS: Mapping[str, Callable[[Any], Iterator[str]]] = {
     "DownloadSize": _size,
     "Platforms": _platforms,
     "Base": _base,

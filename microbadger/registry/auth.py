@@ -232,7 +232,7 @@ class Authenticator:
             raise Refused(f"{subject.host} names a realm that is not a URL", host=subject.host) from error
         if subject.credential is not None and not _may_see_credentials(origin, subject):
             raise Refused(
-                f"{subject.host} names {origin.host} as its token service, which is unknown: if it is right,"
+                f"{subject.host} names {origin.host} as its token service, which is not trusted: if it is right,"
                 " name it in MICROBADGER_REGISTRY_SERVERS",
                 host=subject.host,
             )

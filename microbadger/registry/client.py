@@ -90,7 +90,7 @@ class Registry:
         return RemoteRepository(session(), find_account, self._without_referrers)
 
     def has_account(self, repository: Repository) -> bool:
-        """Return whether the operator has a credential for a repository. A failed lookup counts as one."""
+        """Return whether the operator has a credential for a repository; also True if the lookup fails."""
         try:
             return self._credential(self._place_of(repository)) is not None
         except Denied:

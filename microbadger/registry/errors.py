@@ -76,7 +76,7 @@ class NotFound(RegistryError):
 
     @property
     def is_explicit(self) -> bool:
-        """Whether the answer has an error code, so that it comes from the registry itself."""
+        """Whether an error code shows that the answer comes from the registry itself."""
         return bool(self.codes & (_NO_REPOSITORY | _NO_CONTENT))
 
     @property

@@ -2,8 +2,8 @@
 
 See https://docs.docker.com/docker-hub/usage/pulls/. An account has one budget for all its clients, and so do all
 anonymous readers at one address, so processes share the limits they receive. A registry may name the address that it
-counts (the *source*), because processes on other machines may have another one. Each process uses a copy that is about
-a second old, so that requests need not wait for the database.
+counts (the *source*); processes on other machines may have another one. Each process uses a copy that is about a second
+old, so that requests need not wait for the database.
 """
 
 import re
@@ -22,7 +22,7 @@ _DEFAULT_WINDOW_SECONDS = 6 * 3600
 _LONGEST_WINDOW_SECONDS = 24 * 3600
 _SHARED_EVERY_SECONDS = 1.0
 _RATE_LIMIT = re.compile(r"(\d{1,9})(?:;w=(\d{1,9}))?", re.ASCII)
-_MOST_SOURCE = 100
+_MAX_SOURCE_LENGTH = 100
 _UPDATED = ("pulls_left", "allowed", "known_until", "heard_at")
 _IS_OLDER = PULLS.c.heard_at <= excluded(PULLS.c.heard_at)
 _KNOWN = select(PULLS).where(PULLS.c.known_until > bindparam("now"))
@@ -73,7 +73,7 @@ class PullLimits:
         if not left:
             return
         pulls, window_seconds, now = int(left[1]), int(left[2] or _DEFAULT_WINDOW_SECONDS), self._clock()
-        source = headers.get("docker-ratelimit-source", "")[:_MOST_SOURCE]
+        source = headers.get("docker-ratelimit-source", "")[:_MAX_SOURCE_LENGTH]
         key = host, user or "", source
         with self._lock:
             self._sources[host, user or ""] = source

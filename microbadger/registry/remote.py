@@ -136,9 +136,9 @@ class RemoteRepository:
         return answer.body
 
     def referrers(self, digest: str) -> Referrers | None:
-        """Return the referrers of a digest, or None if the registry does not list referrers.
+        """Return the referrers of a digest, or None if the registry offers no such lists. Raises `RegistryError`.
 
-        In the latter case the repository may have fallback tags instead. Raises `RegistryError`.
+        If the result is None, the repository may have fallback tags instead.
         """
         host = self._session.repository.registry
         if self._without_referrers is not None and host in self._without_referrers:

@@ -142,7 +142,7 @@ class Session:
         return {origin: authorization for origin, authorization in kept.items() if authorization}
 
     def _subject(self, url: str, kind: str) -> Subject:
-        """Return the subject to log in for when a server refuses a request for a URL."""
+        """Return the subject of a login for requests to a URL, with the credential to use."""
         is_elsewhere = Origin.of(url) != self._home
         named = _PATH.search(url) if is_elsewhere else None
         return Subject(

@@ -115,7 +115,7 @@ def _names(repository: Repository, answer: Answer, bad: Callable[[str], BadAnswe
     if not isinstance(tags, list):
         raise bad("its list of tags is not a list")
     names = [tag for tag in tags if isinstance(tag, str) and is_tag(tag)]
-    if not (_is_about if names else _is_just_about)(repository, answer.url, fields.get("name")):
+    if not (_is_about if names else _is_exactly_about)(repository, answer.url, fields.get("name")):
         raise bad("its list of tags is for another repository")
     if not names and not all(isinstance(tag, str) and is_digest(tag) for tag in tags):
         raise bad("its list of tags contains no valid tag")
@@ -136,7 +136,7 @@ def _is_about(repository: Repository, url: str, name: object) -> bool:
     return any(_ends_with(name.lower(), path.lower()) or _ends_with(path.lower(), name.lower()) for path in paths)
 
 
-def _is_just_about(repository: Repository, url: str, name: object) -> bool:
+def _is_exactly_about(repository: Repository, url: str, name: object) -> bool:
     """Return whether an empty list names the repository exactly. It must, because it removes all tags."""
     return name in _paths(repository, url)
 

@@ -1,9 +1,9 @@
 """Sends HTTP requests to registries and to the servers they point to, and trusts none of them.
 
 A registry chooses realms, redirects and next pages, and may use them to attack. A host that the operator did not name
-for this registry is reached over https and at public addresses only, even if it was named for another one.
-Bodies, redirects, times and retries are bounded. Authorization goes only to the server it is for, and compressed bodies
-are not expanded. The reasons are CVE-2026-33540, CVE-2026-48978 and CVE-2026-24845 (realms at internal addresses),
+for this registry is reached over https and at public addresses only, even if it was named for another one. Bodies,
+redirects, times and retries are bounded. Authorization goes only to the server it is for, and compressed bodies are not
+expanded. The reasons are CVE-2026-33540, CVE-2026-48978 and CVE-2026-24845 (realms at internal addresses),
 CVE-2020-1702 (endless bodies) and the rules for redirects in
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md.
 
@@ -159,7 +159,7 @@ class Transport:
         max_bytes = max(request.max_bytes + 1, _MAX_ERROR_BYTES)
         status = "none"
         try:
-            with self._a_slot(request.host), _translated(request.host):
+            with self._slot(request.host), _translated(request.host):
                 answer = client.send(request.method, url, _headers(request, authorization), form, max_bytes=max_bytes)
             status = str(answer.status)
         finally:
@@ -167,7 +167,7 @@ class Transport:
         return _checked(request, answer)
 
     @contextmanager
-    def _a_slot(self, host: str) -> Iterator[None]:
+    def _slot(self, host: str) -> Iterator[None]:
         """Wait for one of the host's few slots for requests, and hold it."""
         with self._lock:
             slot = self._slots.setdefault(host, threading.Semaphore(_CONNECTIONS_PER_HOST))
