@@ -111,7 +111,7 @@ class PullLimits:
         return min(of_user, key=lambda left: left.pulls, default=None)
 
     def _counts_now(self, left: _PullsLeft) -> bool:
-        # The window can only be longer if the clock was set back.
+        # Longer windows are ignored, because they appear when the clock is set back.
         return 0 < left.known_until - self._clock() <= _LONGEST_WINDOW_SECONDS
 
     def _share_if_old(self) -> None:
