@@ -112,7 +112,8 @@ def test_what_is_said_of_a_version_is_not_repeated_for_its_platforms() -> None:
 
 # What is left out because it is too large
 
-LABELS, COMMANDS = "5 of 7 labels are left out: they are too many or too large", "2 of 9 commands are left out"
+LABELS = "5 of 7 labels are left out: there are too many, or they are too large"
+COMMANDS = "2 of 9 commands are left out"
 
 
 def test_a_page_says_what_is_left_out_of_the_image_and_of_its_platforms() -> None:
