@@ -5,6 +5,7 @@ written after each check, but once for many checks. After a long list was writte
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -61,6 +62,7 @@ _SHORT = 1000
 _REST_SECONDS_AN_IMAGE = 0.002  # a hundred times as long as it takes to write the entry of an image
 _WRITTEN = "lists_written"
 _PAGES = "list_pages"
+_PAGE_COUNT = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 _ROWS_AT_ONCE = 1000
 
 _LISTED = (
@@ -204,7 +206,7 @@ class Catalogue:
         Surplus pages of an earlier, longer list are removed. Raises LeaseLost, because writing very many pages takes
         longer than a lease lasts.
         """
-        known = int(read_value(connection, _PAGES) or 1)
+        known = _last_page_count(connection)
         pages = self._pages(connection, count)
         first, has_next = next(pages)
         number, changed = 1, list[str]()
@@ -221,7 +223,7 @@ class Catalogue:
 
     def _list_page(self, connection: Connection, count: int, number: int) -> bytes | None:
         """Return the content of the file of one page of the list; None if there is no such page."""
-        known = int(read_value(connection, _PAGES) or 1)
+        known = _last_page_count(connection)
         if number > known:
             return None
         pages = self._pages(connection, count)
@@ -267,3 +269,9 @@ class Catalogue:
 def _is_entry(text: str | None) -> bool:
     """Return whether the stored entry of an image is valid."""
     return parse_kept(text, ListEntry) is not None
+
+
+def _last_page_count(connection: Connection) -> int:
+    """Return how many pages the list had when it was last written; 1 if that is unknown."""
+    kept = read_value(connection, _PAGES) or ""
+    return int(kept) if _PAGE_COUNT.fullmatch(kept) else 1

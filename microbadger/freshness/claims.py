@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, bindparam, delete, exists, func, literal, select
 
 from microbadger.freshness.stored_images import is_on_request
-from microbadger.image import Repository
+from microbadger.image import Repository, kept_repositories
 from microbadger.registry import LONGEST_PAUSE_SECONDS
 from microbadger.store import (
     CHECKS,
@@ -132,7 +132,7 @@ class Claims:
     def asked_for(self) -> set[Repository]:
         """Return the images that any process has claimed because somebody asked for a check. Raises StoreError."""
         with self._database.read() as connection:
-            return {Repository.parse(image) for image in connection.execute(_HELD, self._times()).scalars()}
+            return set(kept_repositories(connection.execute(_HELD, self._times()).scalars()))
 
     def end(self, claims: Collection[Claim]) -> None:
         """End these claims of this process. Raises StoreError."""
@@ -196,4 +196,4 @@ def _room_on_request(connection: Connection, given: Mapping[str, object]) -> int
 
 def _claim(connection: Connection, due: Select[Any], given: Mapping[str, object]) -> list[Repository]:
     claimed = upsert_selected(connection, CLAIMS, _COLUMNS, due, given, update=_TAKEN_OVER, returning=CLAIMS.c.image)
-    return [Repository.parse(image) for image in claimed]
+    return kept_repositories(claimed)

@@ -72,7 +72,8 @@ class ClaimsReader:
 
         Ask for each possible tag, but save these requests if no version at the last check had a signature.
         """
-        if self.last and all(last.get("Signatures") == [] for last in self.last.values() if last["Platforms"]):
+        last = [version.get("Signatures") for version in self.last.values() if version["Platforms"]]
+        if last and all(signatures == [] for signatures in last):
             return TagsBeside(is_whole=True)
         subjects = subjects_of(version)
         tags = [make(subject) for subject in subjects for make in (fallback_tag, signature_tag, attestation_tag)]

@@ -15,7 +15,7 @@ log = EventLog(__name__)
 FOLLOW = "leader"  # older versions, which may still run with the same database, use this name for the lease
 LISTS = "duty:lists"
 MESSAGES = "duty:messages"
-_NAMES = {FOLLOW: "follow", LISTS: "lists", MESSAGES: "messages"}
+DUTY_NAMES = {FOLLOW: "follow", LISTS: "lists", MESSAGES: "messages"}
 _SECONDS = 20.0
 
 
@@ -48,7 +48,7 @@ class Duties:
             if lease is None:
                 return False
             self._held[name] = lease
-            log.info("leading", task=_NAMES[name], pid=os.getpid())
+            log.info("leading", task=DUTY_NAMES[name], pid=os.getpid())
             return True
 
     def keep(self) -> None:
@@ -63,7 +63,7 @@ class Duties:
             held, self._held, self._is_over = self._held, {}, True
         for name, lease in held.items():
             lease.let_go()
-            log.info("leading_ended", task=_NAMES[name], pid=os.getpid())
+            log.info("leading_ended", task=DUTY_NAMES[name], pid=os.getpid())
         if not held:
             return
         with self._leases.database.write() as connection:
@@ -79,7 +79,7 @@ class Duties:
             self._held[name].renew()
         except LeaseLost:
             del self._held[name]
-            log.warning("leading_lost", task=_NAMES[name], pid=os.getpid())
+            log.warning("leading_lost", task=DUTY_NAMES[name], pid=os.getpid())
 
 
 def is_served(database: Database) -> bool:

@@ -15,7 +15,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from microbadger.freshness.checks import Checks
 from microbadger.freshness.claims import Claims
 from microbadger.freshness.dispatcher import Dispatcher
-from microbadger.freshness.duties import FOLLOW, Duties
+from microbadger.freshness.duties import DUTY_NAMES, FOLLOW, Duties
 from microbadger.freshness.recovery import Recovery
 from microbadger.freshness.refresh import Refresher
 from microbadger.freshness.requests import Requests
@@ -108,17 +108,20 @@ class Schedule:
     def _round(self) -> None:
         self._make_room()
         self._attempt("count", self._upkeep.count)
-        if self._attempt("take a duty", partial(self._duties.take, FOLLOW)):
+        if self._take(FOLLOW):
             self._begin_recovery()
         for name, task in self._upkeep.tasks.items():
             duty = DUTY_OF.get(name, FOLLOW)
-            self._attempt("take a duty", partial(self._duties.take, duty))
+            self._take(duty)
             if self._duties.has(duty):
                 self._attempt(name, task)
         self._dispatcher.begin_due()
         if self._duties.has(FOLLOW):
             self._attempt("begin to compare the public folder", self._begin_comparison)
             self._attempt("begin to clean up", self._begin_cleaning)
+
+    def _take(self, duty: str) -> bool | None:
+        return self._attempt(f"take the duty {DUTY_NAMES[duty]}", partial(self._duties.take, duty))
 
     def _keep_duties(self) -> None:
         self._attempt("keep duties", self._duties.keep)

@@ -72,7 +72,8 @@ class PullLimits:
         left, limit = (_rate_limit(headers, name) for name in ("ratelimit-remaining", "ratelimit-limit"))
         if not left:
             return
-        pulls, window_seconds, now = int(left[1]), int(left[2] or _DEFAULT_WINDOW_SECONDS), self._clock()
+        pulls, now = int(left[1]), self._clock()
+        window_seconds = min(int(left[2] or _DEFAULT_WINDOW_SECONDS), _LONGEST_WINDOW_SECONDS)
         source = headers.get("docker-ratelimit-source", "")[:_MAX_SOURCE_LENGTH]
         key = host, user or "", source
         with self._lock:
@@ -83,7 +84,7 @@ class PullLimits:
             self._accounts[host] = user
         account = self._accounts.get(host)
         if account in (None, user) or self.left(host, account) is None:
-            self._counts.set("registry_pulls_left", pulls, min(window_seconds, _LONGEST_WINDOW_SECONDS), host=host)
+            self._counts.set("registry_pulls_left", pulls, window_seconds, host=host)
 
     def left(self, host: str, user: str | None) -> int | None:
         """Return how many more manifests a registry lets a user read, or None if no limit is known."""
