@@ -43,10 +43,12 @@ def complete(connection: Connection) -> None:
         return
     there = _objects(connection)
     tables = [table for table in SCHEMA.tables.values() if not _new_name(table, there)]
-    SCHEMA.create_all(connection, tables)
-    remove(connection, tables)
-    for table in tables:
+    older = [table for table in tables if table.name in there]
+    SCHEMA.create_all(connection, [table for table in tables if table not in older], checkfirst=False)
+    remove(connection, older)
+    for table in older:
         _heal(connection, table)
+    for table in tables:
         for statement in _triggers(table):
             connection.exec_driver_sql(statement)
 
