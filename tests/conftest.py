@@ -1,5 +1,6 @@
 """What every test shares: the rule that a complete run skips nothing."""
 
+import gc
 import os
 from collections.abc import Generator
 from pathlib import Path
@@ -29,6 +30,11 @@ _WHOLE_SERVICES = Path(__file__).parent
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the tests of whole services: one of these that began last would hold up the run."""
     items.sort(key=lambda item: item.path.parent != _WHOLE_SERVICES)
+
+
+def pytest_collection_finish() -> None:
+    """Exempt the tests themselves from garbage collection: thousands of times it would search them in vain."""
+    gc.freeze()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
