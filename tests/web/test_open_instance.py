@@ -112,7 +112,7 @@ def test_the_page_of_an_image_that_its_registry_does_not_have_says_so(bench: Ben
     bench.client.get(PAGE.format("example/gone"))
     bench.command("refresh")
 
-    assert "Its registry has no public image with this name." in told(bench.client.get(PAGE.format("example/gone")))
+    assert "The registry has no public image with this name." in told(bench.client.get(PAGE.format("example/gone")))
 
 
 @pytest.mark.parametrize("path", [PAGE, *OF_A_RECORD, f"{DOCUMENT}/-/status.json"])
@@ -145,7 +145,7 @@ def test_a_closed_instance_says_how_its_operator_tracks_an_image(closed: Bench) 
 
     assert (answer.status_code, closed.command("images").output) == (404, "")
     assert "flask track example/web" in told(answer)
-    assert "as soon as someone opens its page" not in told(answer)
+    assert "as soon as someone opens their page" not in told(answer)
 
 
 @pytest.mark.parametrize("method", ["HEAD", "POST", "OPTIONS"])
