@@ -103,7 +103,7 @@ class PublicBucket:
     ) -> list[str]:
         """Make and write ``files``, several at once, and remove those that are ``gone``; return the changed paths.
 
-        The last file is written after all others, and only if nobody has replaced it since it was ``seen``. Raises
+        The last file is written after all others, and only if nobody has replaced it since ``over`` was seen. Raises
         Overtaken.
         """
         *others, last = [*files] or [""]
@@ -139,10 +139,10 @@ class PublicBucket:
             log.error("file_not_written", path=path, error=error)
 
     def remove(self, path: str) -> bool:
-        """Remove an object; return False if there was none."""
+        """Remove an object. Return False if there was no object."""
         with self._translated("remove", path):
             was_there = bool(self._objects.head(path).etag)
-            self._delete(path)  # delete first: an object can exist even if the bucket does not show it now
+            self._delete(path)  # in any case: an object can exist even if the bucket does not show it now
         return was_there
 
     def at_once(self, work: Callable[[T], R], each: Iterable[T]) -> list[R]:

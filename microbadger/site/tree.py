@@ -69,7 +69,7 @@ class PublicTree(Protocol):
         """Make and write ``files``, and remove those that are ``gone``; return the changed paths.
 
         The last file is written after all others are in place. A tree that can compare writes it only if nobody has
-        replaced it since it was ``seen``. Raises Overtaken.
+        replaced it since ``over`` was seen. Raises Overtaken.
         """
 
     def write(self, path: str, content: bytes) -> bool:

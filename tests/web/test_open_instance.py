@@ -136,7 +136,7 @@ def test_the_page_of_an_image_on_another_registry_says_which_are_open(bench: Ben
     answer = bench.client.get(PAGE.format("quay.io/example/web"))
 
     assert answer.status_code == 404
-    assert "if the image is on docker.io or ghcr.io." in told(answer)
+    assert "tracks public images on docker.io or ghcr.io as soon as someone opens their page." in told(answer)
     assert "flask track quay.io/example/web" in told(answer)
 
 
