@@ -29,7 +29,7 @@ _AT_ONCE = 8
 _MADE_AT_ONCE = 64  # files in memory at the same time
 _PUBLISH_SECONDS = 200.0  # shorter than a heartbeat can keep the lease of an image
 _LONGEST_PATH = 800  # bytes; a key has at most 1024
-_NO_CONDITIONS = "the bucket refuses to replace what is there; it must know If-Match and If-None-Match"
+_NO_CONDITIONS = "the bucket cannot replace objects conditionally; it must support If-Match and If-None-Match"
 _PATH = re.compile(r"[\w\[-][\w.:\[\]-]*(?:/[\w\[-][\w.:\[\]-]*)*", re.ASCII)
 
 T = TypeVar("T")

@@ -153,7 +153,7 @@ class Objects:
             raise
         except _REFUSALS as error:
             log.error("bucket_refused", error=_first_line(error))
-            raise ObjectsError("the bucket refuses it: a right is missing, or its room is used up") from error
+            raise ObjectsError("the bucket refuses the request: a right is missing, or a quota is used up") from error
         except FileNotFoundError as error:
             raise NothingThere("there is no such bucket") from error
         except BaseError as error:
