@@ -120,7 +120,7 @@ def options_answer() -> Response | None:
 
 
 def error_answer(error: HTTPException) -> Response:
-    """Answer with the error, as JSON below ``/v1`` and as text elsewhere."""
+    """Answer with the error, as JSON for the API and ``/healthz`` and as text elsewhere."""
     if error.code is None or error.code < 400:
         return error.get_response()  # type: ignore[return-value]
     reason = error.description or error.name
