@@ -66,7 +66,7 @@ def copy_store(source: Database, target: Database) -> dict[str, int]:
         tables = [table for table in SCHEMA.sorted_tables if table is not LEASES]
         _refuse_unless_empty(writing)
         if _identity(reading) == _identity(writing):
-            raise StoreNotEmpty("it is the database to copy from, or a copy of it")
+            raise StoreNotEmpty("it is the source database, or a copy of it")
         for table in (COUNTS, GAUGES, LEASES):
             writing.execute(table.delete())
         copied = {table.name: _copy(reading, writing, table) for table in tables}

@@ -292,7 +292,7 @@ def test_a_public_webhook_stands_on_the_page_ready_to_be_used() -> None:
     url = f"{BASE}/images/example/web/token"
     page = page_of(version("1.0"), webhook_url=url)
     assert f'curl -X POST "{url}"' in page.text
-    assert "Send a POST request to this URL to refresh the image immediately; " in page.words
+    assert "POST to this URL to refresh the image immediately; otherwise it is checked daily." in page.words
     for sender in ("Docker Hub", "GitHub Actions", "GitLab CI", "Quay", "Harbor", "Your own registry"):
         assert sender in page.text
     assert "$WEBHOOK_URL" not in page.text
@@ -502,7 +502,7 @@ def test_of_many_variables_two_hundred_are_shown(count: int, said: str) -> None:
 def test_where_an_image_comes_from_is_a_claim_with_dates_that_stay_true() -> None:
     words = part_of("origin", claiming("1.0")).words
     for text in (
-        "These are claims of the publisher of the image. This service does not verify them.",
+        "These are claims of the publisher of the image. This service does not check them.",
         "The labels and the provenance name different commits.",
         "Some of this could not be read: The registry limits pulls.",
         "alpine:3.22 0123456789ab outdated the tag moved 20 November 2026 or earlier",

@@ -289,7 +289,7 @@ function hasClaims(version) {
 }
 
 function claimsView(version) {
-  const remark = "These are claims of the publisher of the image. This service does not verify them.";
+  const remark = "These are claims of the publisher of the image. This service does not check them.";
   const remarks = claimNotes(version).map((text) => element("p", { class: "note" }, visible(shortened(text))));
   return [element("p", { class: "aside" }, remark), ...remarks, drawnRows(claimRows(version))];
 }
