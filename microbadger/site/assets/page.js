@@ -1,6 +1,7 @@
 "use strict";
-/* Makes pages interactive: copy, filter, search, and show the state of the image, other versions, platforms and badges.
-   A page is complete without this script. All data is put into the page as text, never as HTML. */
+/* Makes pages interactive: copies, filters, and shows the state of the image, other versions and platforms. Pages load
+   badges.js, rows.js and search.js before this script, where they need them. A page is complete without scripts. All
+   data is put into the page as text, never as HTML. */
 
 const find = (selector, scope = document) => scope.querySelector(selector);
 const all = (selector, scope = document) => [...scope.querySelectorAll(selector)];
@@ -304,78 +305,6 @@ function tidyAddress() {
 
 /* The parts of an image's page */
 
-const PARAMETERS = ["style", "label", "color", "platform"];
-const TYPING_MILLISECONDS = 300;
-
-/* Also encodes parentheses and other characters that have a meaning in the formats of the markup. */
-const encoded = (text) =>
-  encodeURIComponent(text.replace(/\p{Cs}/gu, "\ufffd")).replace(
-    /[!'()*]/g,
-    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
-  );
-
-/* Returns the query of a badge. A static site has no such fields, because it cannot draw badges on request. */
-function queryOf(fields) {
-  const values = PARAMETERS.map((name) => [name, fields[name]?.value.trim()]).filter(([, value]) => value);
-  return values.map(([name, value], index) => `${index ? "&" : "?"}${name}=${encoded(value)}`).join("");
-}
-
-function setUpBadges(panel) {
-  const form = find("form", panel);
-  const { formats, preview, classic } = JSON.parse(panel.dataset.markup);
-  const { tag: tagChoice, format: formatChoice, label, platform } = form.elements;
-  const shownTag = tagChoice.value;
-  const together = copyable("", " badges", "Copy all four");
-  let drawing;
-  const drawSight = () => {
-    const { firstSeen, orEarlier } = tagChoice.selectedOptions[0].dataset;
-    const sight = firstSeen ? sightOf(firstSeen, orEarlier === undefined) : ["unknown"];
-    find("#first-seen", panel)?.replaceChildren("First seen here: ", ...sight);
-  };
-  /* Offers only platforms that the chosen tag has. */
-  const offerPlatforms = () => {
-    const [chosen, current] = [tagChoice.selectedOptions[0], tagChoice.options[0]];
-    const names = (chosen.dataset.platforms ?? current.dataset.platforms).split(" ").filter(Boolean);
-    const kept = names.includes(platform.value) ? platform.value : "";
-    platform.replaceChildren(platform.options[0], ...names.map((name) => new Option(name)));
-    platform.value = kept;
-    platform.parentElement.hidden = !names.length;
-  };
-  const drawTogether = () => {
-    const texts = classic.map((type) => find(`[data-type="${type}"] code`, panel).textContent);
-    find("code", together).textContent = texts.join("\n");
-  };
-  const draw = (wait) => {
-    const tag = tagChoice.value;
-    const format = formats[formatChoice.value];
-    const subject = tag ? "tag" : "image";
-    const spelt = (text) => [...text].map((character) => format.escapes[character] ?? character).join("");
-    const query = queryOf(form.elements);
-    const written = query.split("&").join(spelt("&"));
-    const isAsShown = tag === shownTag && !label?.value.trim() && !platform?.value;
-    const words = [tag || "the current version", ...(platform?.value ? [`for ${platform.value}`] : [])].join(" ");
-    const addresses = new Map();
-    for (const row of all("[data-type]", panel)) {
-      const [type, image] = [row.dataset.type, find("img", row)];
-      const fill = (template, holes) => template.replace(/\{(\w+)\}/g, (_, hole) => ({ type, tag, ...holes })[hole]);
-      find("code", row).textContent = fill(format[subject], { spoken: spelt(tag), query: written });
-      image.dataset.says ??= image.alt;
-      image.alt = isAsShown ? image.dataset.says : `${type} of ${words}`;
-      addresses.set(image, fill(preview[subject], { query }));
-    }
-    drawTogether();
-    clearTimeout(drawing);
-    drawing = setTimeout(() => addresses.forEach((address, image) => (image.src = address)), wait);
-  };
-  form.addEventListener("submit", (event) => event.preventDefault());
-  tagChoice.addEventListener("input", drawSight);
-  if (platform) tagChoice.addEventListener("input", offerPlatforms);
-  form.addEventListener("input", (event) => draw(event.target.matches("input") ? TYPING_MILLISECONDS : 0));
-  drawTogether();
-  const title = element("p", { class: "small" }, "The four classic badges");
-  find(".badge-list", panel).before(title, together);
-}
-
 function setUpLayers(section) {
   const form = find("form", section);
   const draw = async (choice) => {
@@ -464,90 +393,6 @@ function setUpVersions(section) {
   draw();
 }
 
-/* Search over all images */
-
-function imageRow({ pages, states, isStatic }, image) {
-  const name = image.ImageName.split("/").flatMap((part, place) => (place ? ["/", element("wbr"), part] : [part]));
-  const hasPage = image.UpdatedAt || !isStatic;
-  const marks = [image.Kind, states[image.Reason] ?? states[image.State]].filter(Boolean);
-  return element(
-    "tr",
-    {},
-    element(
-      "th",
-      { scope: "row" },
-      ...(hasPage ? [element("a", { href: `${pages}${image.ImageName}/` }, ...name)] : name),
-    ),
-    element("td", {}, element("bdi", {}, visible((image.Description ?? "").slice(0, 200)))),
-    element("td", {}, image.LatestVersion ?? (image.UpdatedAt ? "unknown" : "")),
-    element("td", { class: "number" }, image.DownloadSize ? sizeText(image.DownloadSize) : ""),
-    element(
-      "td",
-      {},
-      image.UpdatedAt ? timeElement(image.UpdatedAt) : "",
-      ...marks.flatMap((mark) => [" ", element("span", { class: "tag" }, mark)]),
-    ),
-  );
-}
-
-/* Returns the rank of a match: the whole name, the beginning of its last part, elsewhere in the name, the description. */
-function rank(entry, query) {
-  const last = entry.name.slice(entry.name.lastIndexOf("/") + 1);
-  if (entry.name === query || last === query) return 0;
-  if (last.startsWith(query)) return 1;
-  return entry.name.includes(query) ? 2 : 3;
-}
-
-function searchFor(query, entries) {
-  const words = query.split(/\s+/);
-  const ranked = [[], [], [], []];
-  for (const entry of entries) {
-    if (words.every((word) => entry.text.includes(word))) ranked[rank(entry, query)].push(entry.image);
-  }
-  return ranked.flat();
-}
-
-function indexed(image) {
-  const name = image.ImageName;
-  return { image, name, text: `${name} ${image.Description ?? ""}`.toLowerCase() };
-}
-
-function setUpSearch(form) {
-  const [input, output, table] = [form.elements.find, find("output", form), find("table.images")];
-  const [note, rows, wasHidden] = [output.value, [...table.tBodies[0].rows], table.hidden];
-  const { catalogue, pages, states, static: isStatic } = form.dataset;
-  const list = { pages, states: JSON.parse(states), isStatic: isStatic !== undefined };
-  let index;
-  const load = () => (index ??= read(catalogue).then((list) => list.Images.map(indexed)));
-  const show = (newRows, text, hidden) => {
-    table.tBodies[0].replaceChildren(...newRows);
-    output.value = text;
-    table.hidden = hidden;
-  };
-  const draw = async () => {
-    const entries = await load();
-    const query = input.value.trim().toLowerCase();
-    if (!query) return show(rows, note, wasHidden);
-    const found = searchFor(query, entries);
-    const text = found.length ? `${countText(found.length, "image")} found` : "No images match.";
-    const more = found.length > 50 ? ", the first 50 are shown" : "";
-    return show(found.slice(0, 50).map((image) => imageRow(list, image)), text + more, !found.length);
-  };
-  const drawOrSay = () =>
-    draw().catch(() => {
-      index = undefined;
-      output.value = "The list could not be loaded. Try again later.";
-    });
-  input.addEventListener("focus", () => load().catch(() => (index = undefined)), { once: true });
-  input.addEventListener("input", drawOrSay);
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    await drawOrSay();
-    if (input.value.trim()) find("a", table.tBodies[0])?.click();
-  });
-  if (input.value) drawOrSay();
-}
-
 /* Everything */
 
 /* microbadger.com had addresses like /#/images/example/web, whose fragment no server receives. */
@@ -577,10 +422,10 @@ function setUp() {
   const parts = [
     ["[data-pending]", awaitFirstCheck],
     ["[data-status]:not([data-pending])", showStatus],
-    ["#badges", setUpBadges],
+    ["#badges", (panel) => setUpBadges(panel)],
     ["#layers", setUpLayers],
     ["#versions", setUpVersions],
-    ["form[data-catalogue]", setUpSearch],
+    ["form[data-catalogue]", (form) => setUpSearch(form)],
     ["form[data-catalogue]", followOldAddress],
   ];
   for (const [selector, setUpPart] of parts) all(selector).forEach(setUpPart);
