@@ -139,9 +139,9 @@ class Findings:
     def _absence(self) -> Survey:
         """Return the state of an image whose tags are all gone, according to the answers.
 
-        Servers under repair answer like this, too. The answers are believed only if a later check of the whole image
-        finds the same, and if the registry says in an error code that it does not have the repository, or lists no tags
-        and says in an error code for each tag that it does not have it.
+        Servers under repair answer like this, too. So the answers are believed only under two conditions: a later check
+        of the whole image finds the same, and the registry sends error codes. One code must say that the repository is
+        missing, or the list must be empty and a code must say for each tag that it is missing.
         """
         is_whole, list_trouble = self.question.tags is None, self.choice.trouble
         reasons = [*self.missing.values(), *([list_trouble] if isinstance(list_trouble, NotFound) else [])]
