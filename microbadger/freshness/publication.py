@@ -156,7 +156,7 @@ class Publication:
         """Make the public files of an image agree with its record, and return the paths that changed.
 
         If the image has no record, because it was never read or the record was lost, only its status files are written.
-        Raises PublishError if other processes keep replacing the metadata.
+        Raises PublishError, also if other processes keep replacing the metadata.
         """
         for _ in range(_ATTEMPTS):
             over = self._seen(repository)  # before the record is read, so that a newer record causes a new attempt
