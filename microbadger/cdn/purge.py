@@ -57,7 +57,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The number of waiting addresses in this process and, if the last pass failed, why and when the next begins."""
+    """The number of waiting addresses in this process; if the last pass failed, why, and when the next pass begins."""
 
     waiting: int
     error: str | None = None

@@ -90,7 +90,7 @@ class PublicFolder:
         path: str,
         content: bytes,
         *,
-        is_missing: bool = False,  # noqa: ARG002 - a folder cannot tell
+        is_missing: bool = False,  # noqa: ARG002 - a folder has no conditional writes
     ) -> None:
         """Publish these bytes at a path, and log a failure: the service can still serve the bytes without the file."""
         try:
