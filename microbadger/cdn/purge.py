@@ -1,9 +1,9 @@
 """Purges changed files from a CDN in the background, without delaying their publication.
 
 Changed addresses wait in memory until a separate thread has sent them, a few requests at a time. Failed requests are
-repeated after a growing delay. Purging may fail: a CDN keeps a file for at most five minutes, so addresses that have
-waited for that long are dropped, and nothing is stored on disk. If too many addresses are waiting, the whole CDN is
-purged. If the CDN does not support that, the oldest addresses are dropped.
+repeated after a growing delay. Purging may fail: after five minutes a CDN asks for a file again anyway, so addresses
+that have waited for that long are dropped, and nothing is stored on disk. If too many addresses are waiting, the whole
+CDN is purged. If the CDN does not support that, the oldest addresses are dropped.
 
 The operator named the CDN, so it may be on a private network and use plain http.
 """
@@ -57,7 +57,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The number of waiting addresses in this process and, if the last pass failed, why and when the next begins."""
+    """The number of waiting addresses in this process; if the last pass failed, why, and when the next pass begins."""
 
     waiting: int
     error: str | None = None

@@ -169,7 +169,7 @@ class BaseRecords:
     def answer_of_record(self, claim: BaseClaim) -> Answer | None:
         """Return what a tag named at the last check of its image.
 
-        Return None if the image is not tracked, or has not been checked successfully within a day.
+        Return None if the image is not tracked, has not been checked successfully within a day, or lacks the tag.
         """
         if claim.repository is None or claim.repository not in self._tracked:
             return None

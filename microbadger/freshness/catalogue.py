@@ -203,8 +203,8 @@ class Catalogue:
     def _write_list(self, connection: Connection, count: int, lease: Lease) -> tuple[list[str], int]:
         """Write the list, its first page last; return the paths that changed and the number of pages.
 
-        Surplus pages of an earlier, longer list are removed. Raises LeaseLost, because writing very many pages takes
-        longer than a lease lasts.
+        Surplus pages of an earlier, longer list are removed. The lease is renewed for each page, because writing very
+        many pages takes longer than a lease lasts. Raises LeaseLost if another process has taken the lease.
         """
         known = _last_page_count(connection)
         pages = self._pages(connection, count)

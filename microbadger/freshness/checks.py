@@ -38,7 +38,7 @@ from microbadger.store import CHECKS, Database, read_value, upsert, write_value
 
 _FIRST_RETRY = timedelta(minutes=1)
 _LAST_RETRY = timedelta(hours=6)
-# A check may be this fraction of the interval early. Images first checked together then spread out over the day.
+# A check may be early by this fraction of the interval. Images first checked together then spread out over the day.
 _SPREAD = 0.1
 _VIEWED_FOR = timedelta(days=30)
 _MOST_NAMED = 100
@@ -84,7 +84,10 @@ _REGISTRIES_DUE = _registries_due()
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Counts of the images, the first ones that fail or have a note, and the time of the oldest successful check."""
+    """Counts of the images, and the first ones that fail or have a note.
+
+    ``oldest_check`` is when the image that has waited longest was last checked successfully.
+    """
 
     image_count: int
     pending_count: int
@@ -270,7 +273,7 @@ class Checks:
 
         Pushed and viewed tags that are not among them are dropped. The next check is due after an interval, or up to a
         tenth of it earlier. ``retry_after`` says that a part could not be read but may be readable soon: then the next
-        check is due after a delay that doubles each time and is at least ``retry_after``.
+        check is due sooner, after a delay that doubles each time and is at least ``retry_after``.
         """
         after = replace(
             self._found(check, tags),

@@ -106,7 +106,7 @@ class Claims:
             return claimed
 
     def take_asked(self, registry: str, repositories: Sequence[Repository]) -> list[Repository]:
-        """Claim these images, as far as the limits allow and no other process has, and return those that were claimed.
+        """Claim these images, except those that are claimed already or exceed a limit, and return the claimed ones.
 
         Raises StoreError.
         """

@@ -52,7 +52,7 @@ class ClaimsReader:
     question: Question
     beside: TagsBeside
     last: Mapping[str, VersionDocument]
-    """The versions as they were at the last check, by digest."""
+    """The versions that could be read at the last check, by digest."""
     now: datetime
 
     def complete(self, version: VersionDocument) -> VersionDocument:
@@ -70,7 +70,7 @@ class ClaimsReader:
     def _tags_of(self, version: VersionDocument) -> TagsBeside:
         """Return the tags that are named after the digests of a version, for a check that reads no list of tags.
 
-        Ask for each possible tag, but save these requests if no version at the last check had a signature.
+        Ask for each possible tag, but save these requests if all versions at the last check are known to be unsigned.
         """
         last = [version.get("Signatures") for version in self.last.values() if version["Platforms"]]
         if last and all(signatures == [] for signatures in last):

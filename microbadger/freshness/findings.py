@@ -140,8 +140,8 @@ class Findings:
         """Return the state of an image whose tags are all gone, according to the answers.
 
         Servers under repair answer like this, too. So the answers are believed only under two conditions: a later check
-        of the whole image finds the same, and the registry sends error codes. One code must say that the repository is
-        missing, or the list must be empty and a code must say for each tag that it is missing.
+        of the whole image finds the same, and the registry sends error codes. The list must have no tags, and the codes
+        must say that the repository is missing, or for each tag that it is missing.
         """
         is_whole, list_trouble = self.question.tags is None, self.choice.trouble
         reasons = [*self.missing.values(), *([list_trouble] if isinstance(list_trouble, NotFound) else [])]
@@ -178,7 +178,8 @@ class Findings:
     def _shown(self) -> Iterator[tuple[str, VersionDocument]]:
         """Yield the version that each tag shows.
 
-        A tag keeps its last version if this check did not ask about it, or if the new version may be readable soon.
+        A tag keeps its last version if this check did not ask about it, could not find out its digest, or may be able
+        to read the new version soon.
         """
         if (only := self.question.tags) is not None:
             left = {*only, *self.choice.dropped}

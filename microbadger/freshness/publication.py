@@ -120,7 +120,7 @@ class Publication:
         recorded = {version["SHA"] for version in after["Versions"] if version["SHA"]}
         unchanged = recorded - changed.keys() if is_ours else set[str]()
         plan = self._plan(repository, files, unchanged, is_complete=is_ours or not self.publisher.may_be_cut)
-        over = self._seen(repository)  # before the lease is proved: a later holder of the lease replaces this file
+        over = self._seen(repository)  # before the lease is proved, so that a file of a later holder is not replaced
         with self.database.write(durable=bool(first_sights)) as connection:
             lease.prove(connection)
             self.checks.publishing(connection, repository)
@@ -156,7 +156,7 @@ class Publication:
         """Make the public files of an image agree with its record, and return the paths that changed.
 
         If the image has no record, because it was never read or the record was lost, only its status files are written.
-        Raises PublishError if other processes keep replacing the metadata.
+        Raises PublishError, also if other processes keep replacing the metadata.
         """
         for _ in range(_ATTEMPTS):
             over = self._seen(repository)  # before the record is read, so that a newer record causes a new attempt

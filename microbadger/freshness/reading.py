@@ -266,7 +266,10 @@ class Reader:
         return self._remote.manifest(reference)
 
     def _pull_by_tag(self, tag: str, claimed: str | None) -> RawManifest:
-        """Return the manifest of a tag. No digest confirms its bytes, so it must be valid and HEAD must agree."""
+        """Return the manifest of a tag, which must be valid, because no digest confirms its bytes.
+
+        ``claimed`` is the digest from HEAD, or None. With one, a missing manifest raises BadAnswer, not NotFound.
+        """
         host = self._repository.registry
         try:
             manifest = self._pull(tag)

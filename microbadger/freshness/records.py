@@ -156,8 +156,8 @@ class Records:
     ) -> None:
         """Replace the record of an image.
 
-        ``versions`` are those whose documents are new or changed. ``is_public`` says whether the image was read
-        anonymously. Documents of versions that the image no longer has are deleted, unless a tag moved away from them
+        ``versions`` are those whose documents are new or changed. ``is_public`` says that anonymous readers can see the
+        image. Documents of versions that the image no longer has are deleted, unless a tag moved away from them
         recently.
         """
         name = str(repository)
@@ -210,7 +210,10 @@ class Records:
             connection.execute(_REMOVE_FILE, rows)
 
     def forget(self, connection: Connection, repository: Repository) -> None:
-        """Delete everything about an untracked image except its sightings, because these cannot be recovered."""
+        """Delete the record of an image, the paths of its files and the content that was read of it.
+
+        Its sightings stay, because they cannot be recovered.
+        """
         for table in (RECORDS, VERSIONS, CHANGES, HISTORY, PUBLIC_FILES, TAG_LISTS, BROKEN_CONTENT, CONTENT):
             connection.execute(table.delete().where(table.c.image == str(repository)))
 

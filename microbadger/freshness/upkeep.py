@@ -1,4 +1,4 @@
-"""The recurring tasks besides checks. Each belongs to a duty, which one process performs for all of them."""
+"""The recurring tasks besides checks. Each belongs to a duty, which one process performs for all processes."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -149,7 +149,7 @@ class Upkeep:
 
 
 def _is_of_command(known: _Stamp, before: _Stamp) -> bool:
-    """Return whether only the images in the database have changed, not those in the file or the settings."""
+    """Return whether only the images in the database have changed, not the file, and the database is still the same."""
     return bool(before) and (known[0], known[2]) == (before[0], before[2])
 
 
@@ -188,7 +188,7 @@ class Cleaning:
         return True
 
     def clean(self) -> None:
-        """Remove the oldest content if there is too much, old rows about other images, and temporary files.
+        """Remove the oldest content if there is too much, rows that nothing needs any more, and temporary files.
 
         Processes that were killed leave such temporary files among the public files.
         """

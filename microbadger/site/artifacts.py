@@ -39,7 +39,7 @@ def pinned_pull_command(image: ImageDocument, version: VersionDocument, tag: str
 
 
 def version_named(version: VersionDocument, tag: str) -> str:
-    """Return the tag or, for a chart, the chart's version if one of its tags names that."""
+    """Return the tag or, for a chart, the version to pull: the chart's own if a tag names it, else that of the tag."""
     if "Chart" not in version:
         return tag
     of_chart = version["Chart"].get("Version")

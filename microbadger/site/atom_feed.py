@@ -33,7 +33,7 @@ _AUTHOR = "MicroBadger"
 _BEFORE_ANY_CHANGE = "1970-01-01T00:00:00Z"  # the required time of a feed without entries
 _SENTENCES = 100
 _FACTS = 12  # shown of the differences between two versions
-# Characters that https://www.w3.org/TR/xml/#charsets forbids or discourages.
+# All control characters, and the other characters that https://www.w3.org/TR/xml/#charsets forbids.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 

@@ -21,8 +21,8 @@ _NOT_FOR_CRAWLERS = (
 def common_files(site: SiteOptions) -> dict[str, Callable[[], bytes]]:
     """Return the makers of the assets, the icon, the rules for crawlers, the guide and the description of the API.
 
-    A static site has no API. The icon is at the root as well, because some clients look for it there and cannot draw
-    an SVG.
+    A static site has no API. There is an icon at the root that is not an SVG, because browsers and crawlers look there
+    if a page names no icon, and not all of them can draw an SVG.
     """
     folder = resources.files("microbadger.site").joinpath("assets")
     assets = sorted((file for file in folder.iterdir() if file.is_file()), key=lambda file: file.name)

@@ -70,7 +70,7 @@ class PublicFolder:
         return [*changed, last] if last and self.write(last, files[last]()) else changed
 
     def read(self, path: str) -> bytes | None:
-        """Return the bytes published at a path, or None. Targets of links outside of the folder are not published."""
+        """Return the bytes published at a path, or None, also if symbolic links lead out of the folder."""
         return read_if_any(f"{self.folder}/{path}", below=self.folder)
 
     def open(self, path: str) -> FileIO | None:
@@ -90,7 +90,7 @@ class PublicFolder:
         path: str,
         content: bytes,
         *,
-        is_missing: bool = False,  # noqa: ARG002 - a folder cannot tell
+        is_missing: bool = False,  # noqa: ARG002 - a folder has no conditional writes
     ) -> None:
         """Publish these bytes at a path, and log a failure: the service can still serve the bytes without the file."""
         try:

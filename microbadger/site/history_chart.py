@@ -85,7 +85,7 @@ def _plots(points: Sequence[PointDocument]) -> list[_Plot]:
 
 
 def _ticks(values: Sequence[float | None], intervals: int, least_step: float) -> list[float]:
-    """Return round values at equal distances around all values, with about so many intervals."""
+    """Return round values at equal distances that enclose all values, with about this number of intervals."""
     known = [value for value in values if value]
     low, high = min(known), max(known)
     margin = max(_LEAST_SPAN * high - (high - low), 0) / 2

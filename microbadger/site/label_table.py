@@ -27,7 +27,7 @@ _NAMES = {
 }
 
 # For each field, the text for a Dockerfile, and for the shell of a CI job that knows the commit. Words in capitals are
-# placeholders: if they are pasted unchanged, they look neither like a fact nor like an address.
+# placeholders: if they are pasted unchanged, they do not count as facts, nor as addresses that a page would link.
 _EXAMPLES = {
     "source": ("https://HOST/OWNER/REPOSITORY", "https://HOST/OWNER/REPOSITORY"),
     "revision": ("$REVISION", "$(git rev-parse HEAD)"),

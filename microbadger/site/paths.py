@@ -1,6 +1,6 @@
 """The paths of all files under ``public/``, which are also their URLs, and the images that paths belong to.
 
-No component of a repository can begin with ``-``, so ``/-/`` always ends a name. An official image has two names,
+No component of a repository can begin with ``-``, so ``/-/`` is never part of a name. An official image has two names,
 ``library/alpine`` and ``alpine``, and all its files exist under both.
 """
 
@@ -63,7 +63,7 @@ def guide_page_path(chapter: str) -> str:
 
 
 def has_own_paths(repository: Repository) -> bool:
-    """Return whether the paths of an image cannot be confused with those of another image."""
+    """Return whether no path of an image can be a path of another image: its name must not look like a file's path."""
     return not _TAKEN.fullmatch(repository.familiar)
 
 

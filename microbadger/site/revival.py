@@ -49,8 +49,8 @@ _SERVER = re.compile(rf"(?:https?:)?(?://|\\/\\/)(?:{_HOST})(?::\d+)?", re.ASCII
 _IN_QUERY = re.compile(r"[?&;][\w.\-\[\]]{1,40}=", re.ASCII)
 _LONGEST_NAME = 42  # characters that _IN_QUERY finds at most
 _PUNCTUATION = ".,;:!?*_~+"
-# Characters after an address that show that its end is not clear: an escaped or non-ASCII letter, or another address.
-# The letters of languages without spaces between words do not count.
+# Text after an address that shows that its end is not clear: an escaped dot or hyphen, a letter that addresses do not
+# have, or another address. Letters from U+0530 on do not count, because some languages have no spaces between words.
 _GOES_ON = re.compile(rf"\\[.-]|[^\W\u0530-\U0010ffff]|{_OTHER}", re.IGNORECASE)
 _PLACEHOLDER = re.compile(rf"\$(?!{_OTHER})|\#?\{{|%[sd]|<[\w -]+>|(?<=/):\w|@\w+@", re.ASCII)
 _TOKEN = re.compile(r"(?<![\w-])[\w-]{20,}(?:=|%3D)", re.ASCII | re.IGNORECASE)  # of a webhook
@@ -81,7 +81,7 @@ class Revival:
     text: str = ""
     changes: list[Change] = field(default_factory=list)
     unplaced: list[Named] = field(default_factory=list)
-    """Addresses that stay because they have no counterpart here."""
+    """Addresses that stay because they have no counterpart here, or because their end is not clear."""
     unfinished: list[Named] = field(default_factory=list)
     """Incomplete addresses, such as templates, of which only the host was replaced."""
     images: list[Repository] = field(default_factory=list)

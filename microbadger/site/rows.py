@@ -11,7 +11,7 @@ Kind = Literal["bdi", "code", "aside", "tag", "time", "day"]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A text in an element of some kind, a time in RFC 3339, or a date. With a ``url``, which must be safe, a link."""
+    """A text and the kind of element that shows it. Times are in RFC 3339. With a ``url``, a safe one, it is a link."""
 
     text: str
     kind: Kind = "bdi"

@@ -40,7 +40,7 @@ class PublicTree(Protocol):
     """The public files. Methods that change something raise PublishError if that fails."""
 
     may_be_cut: bool
-    """Whether a crash can leave incomplete files, or undo some writes."""
+    """Whether an unclean stop, such as a power failure, can leave incomplete files or undo some writes."""
     adds_safely: bool
     """Whether `write_if_possible` keeps a newer file that another process wrote where a file was missing."""
 

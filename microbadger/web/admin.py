@@ -101,7 +101,7 @@ class AdminRoutes:
     def untrack(self, name: str) -> Response:
         """Stop tracking an image and remove its public files, or stop keeping a tag by name.
 
-        The status is 204, or 404 if the image is not tracked.
+        The status is 204; 404 if the image is not tracked or the tag not kept; 422 if the operator lists it.
         """
         repository, tag = self._tracked(name), next(iter(_parse(name).kept_tags), None)
         image = self.freshness.tracked.get(repository)

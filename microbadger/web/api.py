@@ -118,7 +118,10 @@ class ApiRoutes:
         return file_answer(self.freshness.catalogue.page(page, page_size), CATALOGUE)
 
     def _list_names(self) -> Response:
-        """Answer with a page of names as microbadger.com did: an invalid page is the first, no field is empty."""
+        """Answer with a page of names, as microbadger.com did.
+
+        An invalid page number means the first page, and empty fields are left out.
+        """
         page = request.args.get("page", 1, int)
         page = page if 0 < page <= _LAST_PAGE else 1
         images, count = self.freshness.catalogue.names(request.args["query"], page, _NAMES_ON_A_PAGE)

@@ -58,7 +58,10 @@ def _word(text: str) -> str:
 
 
 def _name_at(address: str) -> str:
-    """Return the name of the image on a web page; return any other address unchanged."""
+    """Return the name of the image that a web page is about, or an empty string if the page is about none.
+
+    Addresses of other sites are returned unchanged, because they can be names.
+    """
     for pattern, name in _PAGES:
         if match := pattern.fullmatch(address):
             return name.format(*match.groups())

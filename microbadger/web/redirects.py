@@ -1,7 +1,7 @@
 """Redirects addresses in old READMEs to the current addresses of the same pages and badges.
 
-These are addresses of pages, badges and the API with a double slash or in upper case, and addresses of other services
-that `microbadger.site.successor` knows. A redirect always goes to a path of this service.
+These are addresses of pages, badges and the API with a double slash, untidy addresses of pages and badges, and
+addresses of other services that `microbadger.site.successor` knows. A redirect always goes to a path of this service.
 """
 
 import re

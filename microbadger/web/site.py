@@ -123,7 +123,10 @@ class SiteRoutes:
         return self._absent(name, reference) if found is None else found
 
     def box(self) -> Response:
-        """Redirect to the page of the image that a reader entered, or explain what a valid name is."""
+        """Redirect to the page of the image that a reader entered, or to the home page if the box was empty.
+
+        Explain names if the text is not the name of an image.
+        """
         entered = request.args.get("image", "").strip()
         found = pasted_name(entered)
         if entered and found is None:
@@ -158,7 +161,7 @@ class SiteRoutes:
         return file_answer(compare_page(found, old, new, paths_of(name, reference), self.options), HOME)
 
     def _at_release(self, reference: Reference | None) -> Reference | None:
-        """Return a reference with the highest release if it has no tag and the query has ``sort=semver``."""
+        """Return a reference without a tag at its highest release, as ``sort=semver`` means at shields.io."""
         image = self.freshness.records.image(reference.repository) if reference and not reference.tag else None
         release = release_tag([tags_of(version) for version in image["Versions"]]) if image else None
         return Reference(reference.repository, release, None) if reference and release else reference

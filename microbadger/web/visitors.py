@@ -18,7 +18,7 @@ log = EventLog(__name__)
 _BITS = {4: 24, 6: 56}  # the network of one client, see https://www.rfc-editor.org/rfc/rfc6177#section-2
 _MOST_HOPS = 20
 _FORWARDED = "X-Forwarded-For"
-# Most crawlers have "+" and the address of a page about themselves in this header; browsers do not. CUBOT is a phone.
+# In User-Agent, most crawlers put "+" before the address of a page about themselves; browsers do not. CUBOT is a phone.
 _CRAWLER = re.compile(
     r"\+https?://|(?<!cu)bot\b|crawl|spider|slurp|preview|externalhit|archiver"
     r"|mediapartners|\bgoogle-|-google\b|googleother|-user/|^whatsapp/",

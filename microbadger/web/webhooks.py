@@ -121,7 +121,7 @@ class WebhookRoutes:
         return self._answer(pushed, asked_at, wait_seconds, is_repeat=not begins_at_once)
 
     def _is_webhook(self, path: str) -> bool:
-        """Return whether a path is a webhook with a token, or a text like a token, and not the page of an image."""
+        """Return whether a path ends in the token of a webhook or a text like one, and is not the page of an image."""
         kind, *parts = path.strip("/").split("/")
         if kind != "images" or len(path) > _LONGEST_ADDRESS:
             return kind == "hooks" and len(parts) == 1

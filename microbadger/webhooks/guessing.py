@@ -41,7 +41,7 @@ _BEYOND_HEXADECIMAL = re.compile(r"[^\W\d_a-f]")
 
 
 def is_guessable(secret: str) -> bool:
-    """Return whether little is left of a secret without its words, rows of keys and counted characters."""
+    """Return whether a secret is a repetition, a placeholder, or little more than common words and sequences."""
     lower = secret.lower()
     if len({*lower}) < _FEWEST_CHARACTERS or _REPEATED.fullmatch(lower) or _UNEXPANDED.search(secret):
         return True
