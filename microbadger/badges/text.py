@@ -283,7 +283,7 @@ def _given(subject: _Subject, label: str, text: str) -> Badge:
 
 
 def _claim(subject: _Subject, label: str, text: str | None) -> Badge:
-    """Return the badge for a claim. If ``text`` is None, it says ``no``, or ``unknown`` if not all claims were read."""
+    """Return the badge for a claim. Without a text, it says ``no``, or ``unknown`` if not everything was read."""
     if text is not None:
         return Badge(label, text)
     is_known = subject.is_read and "UnreadClaims" not in subject.version
