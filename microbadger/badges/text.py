@@ -41,7 +41,7 @@ _COLORS_OF_STATES = {"current": "green", "outdated": "orange"}
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """The two texts of a badge, and the colours of its halves."""
+    """The two texts of a badge, and the colors of its halves."""
 
     label: str
     message: str
