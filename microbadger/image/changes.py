@@ -142,7 +142,7 @@ def changes_between(
     """Return the tags that are new, moved or deleted, and the base images that moved.
 
     A missing tag counts as deleted only if it is in ``deleted``, the tags that the registry no longer has. A tag that
-    this service merely stops tracking is not a change. A tag that appears counts as new only if it was not ``known`` to
+    this service merely stops keeping is not a change. A tag that appears counts as new only if it was not ``known`` to
     be in the registry before.
     """
     old, new = versions_by_tag(before), versions_by_tag(after)
