@@ -2,8 +2,8 @@
 
 In gunicorn's own threaded worker, a thread waits until a client has sent the head of its request, and the main loop
 waits until clients hang up. A few slow clients can therefore block all others. In this worker, the main loop collects
-heads without waiting, and a client gets a thread only once its head is complete. The time for each answer and each
-request is limited, and the application limits how much it reads of bodies.
+heads without waiting, and a client gets a thread only once its head is complete. The time for each part of an answer
+and for each request is limited, and the application limits how much it reads of bodies.
 
 The Procfile names this module. It imports nothing of the service, because gunicorn's master loads it: modules in the
 master would stay outdated when workers are restarted.

@@ -1,12 +1,12 @@
 """Draws a badge as an SVG image, in one of shields.io's styles.
 
 The geometry is taken from the npm package ``badge-maker`` 6.0.0 (https://github.com/badges/shields), so badges have
-their familiar widths. The colours are defined in `microbadger.badges.colors`. A badge has a ``viewBox``, so it scales
+their familiar widths. The colors are defined in `microbadger.badges.colors`. A badge has a ``viewBox``, so it scales
 as a whole if a page sets another width or height. Element IDs contain the style and, if needed, the width, so several
 badges can be inlined in one HTML page.
 
 svgwrite draws the template of each style once. Filling it in takes two steps, because many badges share widths and
-colours, but few share texts. `_frame` fills in widths and colours and is cached. `draw` puts the texts between the
+colors, but few share texts. `_frame` fills in widths and colors and is cached. `draw` puts the texts between the
 finished pieces, so no text can be mistaken for a field of the template.
 """
 
@@ -117,7 +117,7 @@ def badge_of(document: Mapping[str, Any]) -> Badge:
 
 
 def restyled(badge: Badge, *, label: str | None, color: str | None, label_color: str | None) -> Badge:
-    """Return the badge with another label or other colours. None and invalid colours change nothing."""
+    """Return the badge with another label or other colors. None and invalid colors change nothing."""
     return Badge(
         badge.label if label is None else label,
         badge.message,

@@ -41,7 +41,7 @@ _COLORS_OF_STATES = {"current": "green", "outdated": "orange"}
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """The two texts of a badge, and the colours of its halves."""
+    """The two texts of a badge, and the colors of its halves."""
 
     label: str
     message: str
@@ -283,7 +283,7 @@ def _given(subject: _Subject, label: str, text: str) -> Badge:
 
 
 def _claim(subject: _Subject, label: str, text: str | None) -> Badge:
-    """Return the badge for a claim. If ``text`` is None, it says ``no``, or ``unknown`` if not all claims were read."""
+    """Return the badge for a claim. Without a text, it says ``no``, or ``unknown`` if not everything was read."""
     if text is not None:
         return Badge(label, text)
     is_known = subject.is_read and "UnreadClaims" not in subject.version

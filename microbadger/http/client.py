@@ -67,7 +67,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer of a server to a request of `url`. The names of headers are case-insensitive."""
+    """The answer of a server to a request for `url`. The names of headers are case-insensitive."""
 
     url: str = field(repr=False)
     status: int
@@ -191,7 +191,7 @@ def _read(response: BaseHTTPResponse, max_bytes: int, ends_at: float) -> bytes:
 
 
 def _begin_of(response: BaseHTTPResponse, max_bytes: int, ends_at: float) -> bytes:
-    """Return the first `max_bytes` of a body, or as many as were received in time."""
+    """Return the first `max_bytes` of a body, or what was received before it broke off or the time was up."""
     begin = b""
     with (
         suppress(CutOff, HTTPError, HTTPException, OSError, ValueError),

@@ -1,4 +1,4 @@
-"""Prepares URLs for requests, and reads the headers that say when to send the next request.
+"""Prepares URLs for requests, recognizes public hosts, and reads how long to wait before the next request.
 
 Programs parse unusual URLs in different ways (https://url.spec.whatwg.org/ and RFC 3986 differ). So each URL is
 prepared once, and the connection uses exactly the URL that was checked. For Retry-After see RFC 9110, section 10.2.3.

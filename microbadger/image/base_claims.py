@@ -37,7 +37,7 @@ class BaseClaim:
 
     @property
     def key(self) -> str:
-        """The canonical name of the tag to track, or an empty text if there is none."""
+        """The canonical name of the tag to follow, or an empty text if there is none."""
         return f"{self.repository}:{self.tag}" if self.repository and self.tag else ""
 
     @property

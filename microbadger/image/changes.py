@@ -30,7 +30,7 @@ MOST_LEFT_VERSIONS = 50
 """How many versions that tags moved away from are kept for comparisons."""
 _MOST_SIBLINGS = 10
 _MOST_SIBLINGS_BYTES = 32 * 1024  # of all tags of a change
-_MOST_COMPARED = 200  # pairs of versions; an image has a hundred tags unless an operator configures more
+_MOST_COMPARED = 200  # pairs of versions; at most a hundred tags are kept unless an operator configures more
 _LARGEST_DIFFERENCE_BYTES = 8 * 1024
 _MOST_DIFFERENCES_BYTES = 32 * 1024  # of all tags of a change
 
@@ -142,7 +142,7 @@ def changes_between(
     """Return the tags that are new, moved or deleted, and the base images that moved.
 
     A missing tag counts as deleted only if it is in ``deleted``, the tags that the registry no longer has. A tag that
-    this service merely stops tracking is not a change. A tag that appears counts as new only if it was not ``known`` to
+    this service merely stops keeping is not a change. A tag that appears counts as new only if it was not ``known`` to
     be in the registry before.
     """
     old, new = versions_by_tag(before), versions_by_tag(after)

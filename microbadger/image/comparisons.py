@@ -53,7 +53,7 @@ def named_pair(text: str) -> tuple[str, str] | None:
 
 
 def version_called(image: ImageDocument, name: str) -> VersionDocument | None:
-    """Return the version with a digest, given with or without its algorithm, or else with a tag; None if none has."""
+    """Return the version whose digest (with or without its algorithm) or else whose tag is ``name``, or None."""
     by_digest = (version for version in image["Versions"] if name in (version["Digest"], version["SHA"]))
     by_tag = (version for version in image["Versions"] if name in tags_of(version))
     return next(by_digest, None) or next(by_tag, None)

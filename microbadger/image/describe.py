@@ -297,9 +297,9 @@ def _without_layers(version: VersionDocument) -> VersionDocument:
 
 
 def _bounded_versions(versions: list[VersionDocument]) -> list[VersionDocument]:
-    """Return the versions. If all do not fit into the document of their image, cut each one to an equal share.
+    """Return the versions. If they do not all fit into the document of their image, limit the size of their fields.
 
-    Most versions take less than the share.
+    The limit is the same for all versions, and larger than most of them need.
     """
     if sum(map(size_bytes, versions)) <= MAX_DOCUMENT_BYTES:
         return versions

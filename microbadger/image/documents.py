@@ -204,13 +204,14 @@ class RelativeDocument(TypedDict):
 class VersionDocument(TypedDict):
     """One digest that has a tag.
 
-    ``Unsupported`` is a sentence such as "this is a Helm chart, not a container image". ``Unread`` is one that says why
-    the digest could not be read. ``InheritedLabels`` are the keys in ``Labels`` that come from the base image and
-    describe it. ``FirstSeen`` is when this service first saw the digest. ``FirstSeenIsExact`` is false if the digest
-    may have existed earlier, and left out otherwise. ``Provenance``, ``SBOM`` and ``Signatures`` are unverified claims;
-    ``Signatures`` is empty if there are none, and left out if that is unknown. ``UnreadClaims`` is a sentence that says
-    why some claims could not be read. ``EndOfLife`` is a date such as ``2026-11-30``. ``Layers``, ``DiffIDs`` and
-    ``ConfigDigest`` describe the main platform, and are only in the version's own document.
+    ``Unsupported`` is a sentence that says why the digest cannot be described, such as "this is a Helm chart, not a
+    container image". ``Unread`` says in a sentence why it could not be read. ``InheritedLabels`` are the keys in
+    ``Labels`` that come from the base image and describe it. ``FirstSeen`` is when this service first saw the digest.
+    ``FirstSeenIsExact`` is false if the digest may have existed earlier, and left out otherwise. ``Provenance``,
+    ``SBOM`` and ``Signatures`` are unverified claims; ``Signatures`` is empty if there are none, and left out if that
+    is unknown. ``UnreadClaims`` is a sentence that says why some claims could not be read. ``EndOfLife`` is a date such
+    as ``2026-11-30``. ``Layers``, ``DiffIDs`` and ``ConfigDigest`` describe the main platform, and are only in the
+    version's own document.
     """
 
     SHA: str
@@ -290,7 +291,7 @@ class ImageDocument(TypedDict):
 
 
 class StatusDocument(TypedDict):
-    """The state of an image: when it was last checked, when it is checked next, and since when and why it is failing.
+    """The state of an image: when it was checked, when it is checked next and, if it is failing, since when and why.
 
     ``Error`` is a sentence, and so is ``Note``, about data that the last check could not read although it succeeded.
     """

@@ -2,7 +2,7 @@
 
 Registries do not provide these times. Such a record is called a *sight*. It is exact if an earlier check shows that the
 tag did not name the digest then. Otherwise the true time may be earlier. This is so for everything at the first check
-of an image, and for a tag that existed before but is only tracked from now on.
+of an image, and for a tag that existed before but is only kept from now on.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -47,7 +47,7 @@ def new_sights(
     """Return a sight of each digest and each tag of an image, as if it were first seen now.
 
     ``before`` is the document after the last check. ``known`` are all tags that the registry had then, including those
-    that this service did not track. An untracked tag may have named any digest.
+    that this service did not keep. A tag that was not kept may have named any digest.
     """
     last = {tag: version["Digest"] for version in before["Versions"] for tag in tags_of(version)} if before else {}
     all_were_listed = before is not None and "TagCount" in before

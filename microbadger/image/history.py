@@ -29,8 +29,8 @@ _NO_TIMES: Mapping[str, str] = MappingProxyType({})
 class PointDocument(TypedDict):
     """A version that a tag named from ``Time`` on. Without a ``Digest``, the tag did not exist from then on.
 
-    ``TimeIsExact`` is false if the tag already named the version when it was first seen, and left out otherwise.
-    ``Version`` is the most specific tag of the version, if that is another tag.
+    ``TimeIsExact`` is false if the tag may have named the version earlier, because it already did so when the tag was
+    first seen, and left out otherwise. ``Version`` is the most specific tag of the version, if that is another tag.
     """
 
     Time: str
@@ -88,8 +88,8 @@ def continue_history(
 ) -> HistoryDocument:
     """Return the history after a check that replaced the document ``before`` by the document ``after``.
 
-    A series ends only if its tag is in ``deleted``, the tags that the registry no longer has. ``named_since`` is as for
-    `begin_history`.
+    A missing tag counts as deleted only if it is in ``deleted``, the tags that the registry no longer has.
+    ``named_since`` is as for `begin_history`.
     """
     versions = versions_by_tag(after)
     series = {each["tag"]: each for each in history["Tags"]}
@@ -128,7 +128,7 @@ def moved_tags(before: ImageDocument, after: ImageDocument) -> dict[str, Version
 
 
 def points_of(history: HistoryDocument, tag: str | None) -> list[PointDocument]:
-    """Return the points of a tag, or of the current version if ``tag`` is None; empty if the tag has never moved."""
+    """Return the points of a tag, or of the current version if ``tag`` is None; empty if the tag has no series."""
     if tag is None:
         return history["Current"]["Points"]
     return next((series["Points"] for series in history["Tags"] if series["tag"] == tag), [])

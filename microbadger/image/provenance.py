@@ -20,7 +20,7 @@ from microbadger.image.statements import Statement
 
 _MOST_INPUTS = 20
 _MOST_INPUTS_READ = 1000
-_MOST_INPUTS_COUNTED = 500_000  # larger JSON is not parsed
+_MOST_INPUTS_COUNTED = 500_000  # JSON with more parts is not parsed
 _MAX_INPUTS_BYTES = 8 * 1024
 _MAX_TEXT_LENGTH = 300
 

@@ -18,7 +18,7 @@ from microbadger.image.words import shortened
 
 _SPDX, _CYCLONEDX, _SYFT, _UNKNOWN = "SPDX", "CycloneDX", "Syft", "unknown"
 _FORMATS_BY_TYPE = (("spdx", _SPDX), ("cyclonedx", _CYCLONEDX), ("syft", _SYFT))
-_MOST_ENTRIES = 500_000  # larger JSON is not parsed
+_MOST_ENTRIES = 500_000  # JSON with more parts is not parsed
 _MOST_LICENSES = 50
 _MAX_LICENSES_LENGTH = 2000
 _MAX_LICENSE_LENGTH = 100

@@ -1,6 +1,6 @@
 """Checks that stored JSON has the shape of a document, including every field of every nested object.
 
-Stored JSON can be valid although it is damaged, or was written by another version of MicroBadger.
+Stored JSON can be valid although it is damaged, or was written by another program or another version of MicroBadger.
 """
 
 import json

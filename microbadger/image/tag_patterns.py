@@ -3,8 +3,8 @@
 A tag is chosen if it matches a pattern and no exclusion; without patterns, every tag that matches no exclusion is
 chosen. The syntax is `fnmatch`'s, but that module is not used because strangers could fill its cache of patterns.
 
-Patterns that cannot choose any tag are refused as a mistake: either no tag can match one of them, or a single exclusion
-covers each of them. Several exclusions that cover a pattern only together are not detected.
+Mistakes are refused: a pattern that no tag can match, or patterns that choose no tag because each is covered by one of
+the exclusions. Several exclusions that cover a pattern only together are not detected.
 """
 
 import re

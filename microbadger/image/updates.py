@@ -50,7 +50,7 @@ class _Version:
         return self.variant.edition == other.variant.edition and one > another and not _is_one_line(one, another)
 
     def may_name(self, other: "_Version") -> bool:
-        """Return whether this tag may move to the version that the other tag names."""
+        """Return whether this tag, which may move, can name the same version as the other tag."""
         is_line = _begins_with(other.numbers, self.numbers)
         is_marked_so = self.variant.pre_release == other.variant.pre_release
         return is_line and is_marked_so and _begins_with(other.variant.revision, self.variant.revision)

@@ -24,7 +24,7 @@ _FROM_LABELS = ("License", "VersionControl", "Source")
 
 
 def facts_of(version: VersionDocument) -> Labels:
-    """Return the facts in the annotations and the own labels of a version."""
+    """Return the facts in the annotations of a version and in its own labels."""
     return read_labels(_own_labels(version), version.get("Annotations", {}))
 
 
@@ -50,7 +50,7 @@ def related(
     """Return the version with these relatives, and with its inherited labels and facts updated.
 
     ``base_labels`` are the labels of its nearest parent. Empty lists are left out. If the inherited labels change, the
-    known base image is dropped, because its name may be inherited, too.
+    base image is read from the version's annotations and labels again, because its name may be inherited, too.
     """
     changed = version.copy()
     labels, of_base = version.get("Labels", {}), base_labels or {}

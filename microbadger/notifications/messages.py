@@ -252,9 +252,10 @@ FORMATS: Mapping[str, Callable[[Announcement], Message | str]] = {
 
 
 def _chat_lines(announcement: Announcement, *, escape: Callable[[str], str], code: Callable[[str], str]) -> list[str]:
-    """Return a line for each base image that moved and for each tag, with the old and the new digest and size.
+    """Return a line for each base image that moved, with its digests, and a line for each tag.
 
-    The differences follow the first of the tags that moved together, as far as the size limit allows.
+    The line of a tag says what happened to it, with the old and the new digest and size. The differences follow the
+    first of the tags that moved together, as far as the size limit allows.
     """
     bases = [f"• {escape(_base_line(base))}" for base in announcement.base_moved]
     shown_bases = bases[:_MOST_BASES]

@@ -87,7 +87,8 @@ class Notifications:
     def change(self, subscription_id: str, **fields: Any) -> Subscription | None:
         """Change fields of a subscription, and return it, or None if the id is unknown. Raises the errors of `add`.
 
-        If the new URL points to another server, the authorization header is removed: it is meant for the old server.
+        If the new URL points to another server, and ``fields`` have no new authorization header, the old header is
+        removed, because it is meant for the old server.
         """
         with self._database.write(durable=True) as connection:
             before = subscriptions.lock(connection, subscription_id)

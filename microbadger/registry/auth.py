@@ -5,9 +5,9 @@ https://github.com/distribution/distribution/blob/main/docs/content/spec/auth/to
 oauth.md in the same folder. The scope comes from the answer to the real request, newest first. Each token is kept for
 one server, repository, scope and credential. Without a credential, the token is anonymous.
 
-Realms are not trusted. `transport` refuses realms at private addresses. This module sends a credential only to a realm
-on the same host, to a well-known one, or to one that the operator named for this registry. A shared parent domain
-proves nothing, because anyone can have a host below `run.app` or `gouv.fr`.
+Realms are not trusted. `transport` refuses realms at private addresses, unless the operator named them for this
+registry. This module sends a credential only to a realm on the same host, to a well-known one, or to one that the
+operator named. A shared parent domain proves nothing: anyone can have a host below `run.app` or `gouv.fr`.
 """
 
 import math
@@ -103,7 +103,7 @@ class _Token:
 
 
 _Scopes = tuple[str, ...]
-_ANY = ""  # most registries use one scope for all resources, so the scopes last used for any resource are tried first
+_ANY = ""  # most registries use one scope for all resources, so a new resource begins with the scopes used last
 
 
 class Authenticator:
@@ -224,7 +224,7 @@ class Authenticator:
         return replace(request, url=url_with_query, authorization=credential.basic if credential else None)
 
     def _checked_realm(self, subject: Subject, realm: str, url: str) -> str:
-        """Return the realm's URL without fragment. Raise `Refused` if it may not receive the credential."""
+        """Return the realm's URL without fragment. Raise `Refused` if it is invalid, or may not get the credential."""
         try:
             target = urljoin(url, realm).partition("#")[0]
             origin = Origin.of(target)

@@ -64,8 +64,8 @@ class Registry:
         """Return a view of one repository.
 
         A `private` repository is read with the operator's credential. Any other shows only what is public. Unless the
-        operator named the image (`is_named`), requests go over https and to public addresses only. Raises `Denied` if
-        the credential of a `private` repository cannot be looked up.
+        operator named the registry or one of its images (`is_named`), requests go over https and to public addresses
+        only. Raises `Denied` if the credential of a `private` repository cannot be looked up.
         """
         place = self._place_of(repository)
         session = partial(

@@ -4,8 +4,8 @@ The protocol is https://github.com/opencontainers/distribution-spec/blob/main/sp
 (`head`) is free. Reading its manifest (`manifest`) counts against Docker Hub's pull limit
 (https://docs.docker.com/docker-hub/usage/pulls/), so callers ask first and read only digests they have not seen.
 
-A repository is read anonymously until an answer has shown that it is public. From then on its content is read with
-the operator's credential, if there is one, so that pulls count against that account.
+Unless it is private, a repository is read anonymously until an answer has shown that it is public. From then on its
+content is read with the operator's credential, if there is one, so that pulls count against that account.
 
 Registries are not trusted: content is compared with its digest, and the size of every answer is bounded.
 """
@@ -195,7 +195,7 @@ class RemoteRepository:
         return self._accounts[0] if self._accounts else None
 
     def _content(self, question: Question) -> Answer:
-        """Return content, read with the credential if it is public, or else anonymously if that fails."""
+        """Return content. In a public repository, try the credential first, and anonymous access if that is refused."""
         account = self._account if self._is_public else None
         if account is not None:
             try:

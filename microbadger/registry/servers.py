@@ -1,7 +1,7 @@
-"""Decides where each registry is reached, and which servers the operator trusts by naming them in the settings.
+"""Decides where each registry is reached, and which servers are trusted because the operator named them.
 
-A server is trusted only for the registry that the operator named it for. Otherwise, any registry could send requests
-to an internal host that was named for another image, and have the answers published.
+A server is trusted only for the registry that the operator named it for. Otherwise, any registry could make the service
+send requests to an internal host that was named for another image, and publish the answers.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -48,7 +48,7 @@ class Servers:
     others: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def of(self, registry: str, *, is_named: bool = True) -> Server:
-        """Return where a registry is reached; `is_named` if the operator named one of its images."""
+        """Return where a registry is reached; `is_named` if the operator named it or one of its images."""
         others = frozenset(map(Origin.of, self.others.get(registry, ())))
         if registry in self.mirrors:
             return Server(self.mirrors[registry].rstrip("/"), others=others)

@@ -1,7 +1,7 @@
 """Reads the list of tags of a repository page by page, up to the first page that cannot be read.
 
-An answer without a list, with the list of another repository, or with no valid tag among its entries is an error. It
-never counts as an empty list, because all known tags would be dropped then.
+An answer without a list, with the list of another repository, or with only invalid entries is an error. It never
+counts as an empty list, because all known tags would be dropped then.
 """
 
 import re

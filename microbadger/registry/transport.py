@@ -105,8 +105,8 @@ class Transport:
     def send(self, request: Request) -> Answer:
         """Return the answer after redirects and retries.
 
-        The answer can have any status except those that are retried: if all retries fail, this raises `Unreachable` or
-        `RateLimited`.
+        The answer can have any status except those that are retried. If all retries fail, this raises `Unreachable` or
+        `RateLimited`, but a status in the request's `final` is returned.
         """
         _raise_if_late(request.host)
         self._raise_if_held(request.host)

@@ -183,7 +183,7 @@ def _close(connection: Connection) -> None:
 
 
 def engine_for(file: Path, setup: str, mode: str = "rw", *, busy_seconds: float = 0) -> Engine:
-    """Return an engine for an existing SQLite file. Each new connection first executes the ``setup`` statement."""
+    """Return an engine for an SQLite file, which it never creates. Each connection first executes ``setup``."""
 
     def connect() -> sqlite3.Connection:
         address = f"{file.as_uri()}?mode={mode}"

@@ -97,7 +97,7 @@ def _copy(reading: Connection, writing: Connection, table: Table) -> int:
 
 
 def _values_of(table: Table) -> list[str]:
-    """Return the columns to replace in existing rows. Only META can have rows: even a new database has a secret."""
+    """Return the columns to replace in existing rows. Only META can have rows: an identity and perhaps a secret."""
     return [column.name for column in table.columns if not column.primary_key] if table is META else []
 
 

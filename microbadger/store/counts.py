@@ -80,7 +80,7 @@ class Counts:
             self._set[name, labels_of(labels)] = _Gauge(value, now, now + lasting_seconds)
 
     def write(self) -> None:
-        """Add the counts and gauges since the last call to the database. Raises StoreError."""
+        """Add to the database what this process has counted and set since the last call. Raises StoreError."""
         with self._writing:
             with self._lock:
                 counted, self._counted = self._counted, {}

@@ -247,7 +247,7 @@ class Database:
         return opened
 
     def _is_current(self, opened: Opened) -> bool:
-        """Return whether the file and its tables are unchanged since they were opened."""
+        """Return whether the connections can still be used, and the file and its tables are unchanged."""
         if not opened.is_usable or self._file is None:
             return opened.is_usable
         return stamp_of(self._file) == opened.stamp and opened.connections.have_same_schema()

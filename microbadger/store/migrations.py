@@ -140,7 +140,7 @@ def _has_table(connection: Connection, name: str) -> bool:
 
 
 def _count_beyond_32_bits(connection: Connection) -> None:
-    """Let row numbers exceed 2,147,483,647 in PostgreSQL. In SQLite, recreating the guards is enough."""
+    """Let numbers that only grow exceed 2,147,483,647. SQLite needs only new guards, which every migration creates."""
     if connection.dialect.name != "postgresql":
         return
     of_32_bits = text(
@@ -255,7 +255,7 @@ def bring_up_to_date(connection: Connection, migrations: Sequence[Migration]) ->
 
 
 def check_unchanged(connection: Connection, migrations: Sequence[Migration]) -> None:
-    """Raise OlderSchema if the database must be migrated first, and UnknownSchema if it is not one of this program."""
+    """Raise OlderSchema if the database must first be migrated or completed, and UnknownSchema if it is not ours."""
     newest = len(migrations) + 1
     version = version_of(connection, newest)
     if not version:
@@ -265,7 +265,7 @@ def check_unchanged(connection: Connection, migrations: Sequence[Migration]) -> 
 
 
 def version_of(connection: Connection, newest: int) -> int:
-    """Return the version of the schema, or 0 for a database that has none yet.
+    """Return the version of the schema, or 0 if the database has none: it is new, or META was lost or emptied.
 
     Raises UnknownSchema if the version is newer than ``newest``, or if another program uses the names of our tables.
     """

@@ -86,7 +86,7 @@ def refuse_columns_of_others(connection: Connection, names: Collection[str] = _T
 
 
 def refuse_file_of_others(connection: Connection) -> None:
-    """Raise UnknownSchema if an SQLite file without our tables has others. A server may be shared by many programs."""
+    """Raise UnknownSchema if an SQLite file has tables, but none of ours. A PostgreSQL server may be shared."""
     if connection.dialect.name != "sqlite":
         return
     for name in connection.execute(_ANY_TABLE_OF_A_FILE).scalars().all()[:1]:

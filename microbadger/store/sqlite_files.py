@@ -96,7 +96,7 @@ def close_to_others(file: Path) -> list[Path]:
 
 
 def is_read_only(file: Path) -> bool:
-    """Return whether a database or one of its companions exists and this process may not write it."""
+    """Return whether a database or one of its companions exists and this process may not read and write it."""
     paths = (file, *(_companion(file, suffix) for suffix in (_LOG, _LOG_INDEX)))
     return any(os.access(path, os.F_OK) and not os.access(path, os.R_OK | os.W_OK) for path in paths)
 

@@ -2,7 +2,7 @@
 
 Times are Unix times in seconds. An image is named by `str(Repository)`, its canonical name. Documents are JSON, and
 documents that can be long are compressed. Columns use the types that SQLite and PostgreSQL have in common. The guards
-of `microbadger.store.guards` make SQLite enforce these types. When guards are first added to a table, an invalid value
+of `microbadger.store.guards` make SQLite enforce these types. When guards are created, an invalid value in an older row
 is replaced by the ``instead`` of its column, if the column has one.
 """
 
@@ -170,7 +170,7 @@ HOSTS = Table(
     Column("paused_until", Moment, nullable=False),
     sqlite_with_rowid=False,
 )
-"""Until when due checks at each registry are paused. A transaction that claims images of a registry locks its row."""
+"""Until when each registry must be left alone. A transaction that claims images of a registry locks its row."""
 
 PULLS = Table(
     "pulls",
@@ -257,7 +257,7 @@ CONTENT = Table(
     Column("used_at", Moment, nullable=False),
     Index("content_by_used_at", "used_at", "size_bytes"),
 )
-"""Manifests and configs as the registry of an image sent them, compressed. ``size_bytes`` is the size of the row."""
+"""Manifests and configs as the registry of an image sent them. ``body`` is compressed, ``size_bytes`` is its size."""
 
 LAYER_STACKS = Table(
     "layer_stacks",
