@@ -45,7 +45,7 @@ def complete(connection: Connection) -> None:
     tables = [table for table in SCHEMA.tables.values() if not _new_name(table, there)]
     older = [table for table in tables if table.name in there]
     SCHEMA.create_all(connection, [table for table in tables if table not in older], checkfirst=False)
-    remove(connection, older)
+    remove(connection, tables)  # a renamed table can have kept one of them
     for table in older:
         _heal(connection, table)
     for table in tables:
