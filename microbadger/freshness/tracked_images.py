@@ -169,7 +169,7 @@ class TrackedImages:
         """Return whether an image that is not listed may be removed.
 
         It may not if an invalid line may have been meant to name it, or while the file may be half written. If the file
-        is missing or lost, only the images that it listed when it was last read are kept.
+        is lost, or missing without any image in the settings, the images that were listed last are kept.
         """
         listing = self._listed()
         is_missing = listing.stamp is None and not self._named
