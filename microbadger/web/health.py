@@ -110,7 +110,7 @@ class HealthRoutes:
             yield from self._images(summary)
         if lengths := store.ask(self._queues):
             queues = {labels_of({"queue": name}): count for name, count in lengths.items()}
-            yield Metric("microbadger_queue_length", "gauge", "Messages that wait or are parked, and purges that wait, by queue.", queues)
+            yield Metric("microbadger_queue_length", "gauge", "Messages and purges that wait or are parked.", queues)
 
     def _images(self, summary: Summary) -> Iterator[Metric]:
         states = {labels_of({"state": state.lower()}): count for state, count in _states(summary).items()}
