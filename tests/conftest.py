@@ -36,9 +36,15 @@ def _runs_services(item: pytest.Item) -> bool:
     return item.path.parent == _HERE or hasattr(getattr(item, "module", None), "RunningService")
 
 
-def pytest_collection_finish() -> None:
-    """Exempt the tests themselves from garbage collection: thousands of times it would search them in vain."""
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage among the tests themselves, which are millions of objects."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

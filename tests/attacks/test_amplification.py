@@ -23,7 +23,7 @@ from tests.fakes.registry import FakeRegistry, image
 from tests.freshness.clock import NOON
 from tests.running_service import WAIT_SECONDS, RunningService
 
-SECONDS = 7.0
+SECONDS = 5.0
 POSTERS = 4
 PAUSE_SECONDS = 0.03  # dozens of posts in a second hold up no more than hundreds do, and leave time to other tests
 ALPINE = Repository.parse("alpine")
