@@ -1,4 +1,4 @@
-"""Wires MicroBadger together: `create_app()` makes the service, `serve()` also runs its schedule."""
+"""Builds MicroBadger from its packages: `create_app()` returns the service, `serve()` also runs its schedule."""
 
 import atexit
 import hashlib
@@ -32,20 +32,20 @@ from microbadger.store import Counts, Database, DatabaseClock, Leases, StoreErro
 from microbadger.web import Web
 from microbadger.webhooks import WebhookUrls, hooks_token
 
-logging.getLogger("microbadger").addHandler(logging.NullHandler())  # commands say what there is to say themselves
+logging.getLogger("microbadger").addHandler(logging.NullHandler())  # commands write their own messages
 
 log = EventLog("microbadger")
 _GUNICORNS_LOGS = ("gunicorn.error", "gunicorn.access")
-_GUNICORN_BOOT_ERROR = 3  # makes the master stop instead of starting worker after worker
+_GUNICORN_BOOT_ERROR = 3  # makes gunicorn's master stop instead of starting one worker after the other
 _SHAPES_FILES = ("image", "badges", "site")
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """Return the service with its routes and commands; nothing runs beside requests, unless `flask run` serves it."""
+    """Return the service with its routes and commands. There is no background work, unless `flask run` serves it."""
     if settings is None:
         port = _port_of_flask_run()
         if port is not None:
-            # Its lines about requests have arguments. They would show the tokens in the addresses of webhooks.
+            # Drop the lines about requests, which have arguments: they would show the tokens in webhook URLs.
             logging.getLogger("werkzeug").addFilter(lambda record: not record.args)
             return _serving({**os.environ, "PORT": str(port)})
         settings = Settings.from_environment(os.environ)
@@ -65,7 +65,7 @@ def serve() -> Flask:
 
 
 def _serving(environment: Mapping[str, str]) -> Flask:
-    """Return what `serve` does. Raises SettingsError."""
+    """Do the same as `serve`, but raise SettingsError if a setting is invalid."""
     _log_without([])
     settings = Settings.from_environment(environment)
     _log_without(settings.secrets)
@@ -86,9 +86,10 @@ def _serving(environment: Mapping[str, str]) -> Flask:
 
 
 def _port_of_flask_run() -> int | None:
-    """Return where `flask run` is about to serve the app; None where it does not.
+    """Return the port if this process is about to serve the app for `flask run`, or None if it is not.
 
-    With a reloader it loads the app twice. The first process only watches the files and starts the one that serves.
+    With a reloader, `flask run` loads the app in two processes. The first one only watches the files and starts the
+    second one, which serves.
     """
     context = click.get_current_context(silent=True)
     if context is None or context.command is not run_command:
@@ -98,7 +99,7 @@ def _port_of_flask_run() -> int | None:
 
 
 class _Service:
-    """One object for each wing, each made once and handed what it needs."""
+    """The objects of all packages, each built once and passed what it needs."""
 
     def __init__(self, settings: Settings) -> None:
         public = settings.public_dir.absolute()
@@ -174,7 +175,7 @@ class _Service:
 
     @property
     def secrets(self) -> list[str]:
-        """All that must never be logged, so far as it is known at the start."""
+        """The secrets known at the start, which must never be logged."""
         return [*self.settings.secrets, self.secret, hooks_token(self.secret), *self.credentials.secrets]
 
 
@@ -198,20 +199,20 @@ def _freshness_options(
 
 
 def _published_settings(settings: Settings, secret: str) -> list[object]:
-    """Return the settings on which published files depend."""
+    """Return the settings that shape the published files."""
     shows_webhooks = not (settings.admin_token or settings.is_static)
     webhooks = shows_webhooks and [settings.hook_url, hooks_token(secret)]
     return [settings.base_url, settings.is_static, settings.open_registries, webhooks]
 
 
 def _place(settings: Settings) -> object:
-    """Return where the public files are."""
+    """Return the location of the public files."""
     bucket = settings.bucket
     return (str(bucket), bucket.endpoint) if bucket else settings.public_dir.absolute()
 
 
 def _edition(settings: Settings, secret: str) -> str:
-    """Return a text that differs between services that would publish other files of the same image."""
+    """Return a text that differs between two services if they would publish different files for the same image."""
     package = Path(microbadger.__file__).parent
     files = (file for wing in _SHAPES_FILES for file in sorted(package.joinpath(wing).rglob("*")))
     sources = [file.read_bytes() for file in files if file.suffix in (".py", ".html", ".css", ".js", ".md")]
@@ -223,15 +224,18 @@ def _digest(values: Iterable[object]) -> str:
 
 
 def _is_gunicorns_master() -> bool:
-    """Return whether gunicorn loads the app before it forks its workers (--preload): threads would be lost there."""
+    """Return whether gunicorn loads the app before it forks its workers (--preload).
+
+    Threads that start before the fork are lost in the workers.
+    """
     callers = {frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_stack(None)}
     return "gunicorn.arbiter" in callers and "gunicorn.workers.base" not in callers
 
 
 def _record_settings(tools: Tools) -> None:
-    """Record the settings in use; if that fails, as on a full disk, the service runs all the same.
+    """Record the settings in use. The service also starts if that fails, for example on a full disk.
 
-    gunicorn would end, and with it the workers that still serve, if one that it starts did not come up.
+    If a new worker failed to start, gunicorn would stop all workers, including those that still serve.
     """
     try:
         tools.record_settings()
@@ -243,7 +247,7 @@ def _kept_secret(database: Database) -> str:
     try:
         return kept_secret(database)
     except StoreError as error:
-        raise SettingsError(f"No secret can be kept: {error}") from error
+        raise SettingsError(f"The secret cannot be stored: {error}") from error
 
 
 def _credentials(settings: Settings) -> Credentials:
@@ -256,4 +260,4 @@ def _credentials(settings: Settings) -> Credentials:
 
 def _log_without(secrets: Iterable[str]) -> None:
     log_to_stdout(LineFormatter(Redaction(secrets)), _GUNICORNS_LOGS)
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of each round that begins while one still runs
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns whenever a round outlasts its interval

@@ -1,4 +1,4 @@
-"""The operator's commands: track and refresh images, publish again, and print webhooks and badges."""
+"""The commands of ``flask`` for operators: track and refresh images, publish again, and print webhooks and badges."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,14 +34,14 @@ _AT_ONCE = 8
 
 
 def add_commands(app: Flask, tools: Tools) -> None:
-    """Give an app the commands."""
+    """Add the commands to an app."""
     app.extensions[EXTENSION] = tools
     for command in (refresh, publish, track, untrack, images, webhook, badges, notifications, copy):
         app.cli.add_command(command)
 
 
 def _tag(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    """Return a valid tag; anything else could name another file, or break out of the markup."""
+    """Return the tag if it is valid. An invalid one could name another file, or break out of the markup."""
     if value is not None and not is_tag(value):
         raise click.BadParameter(f"{value!r} is not a tag.")
     return value
@@ -73,7 +73,7 @@ def refresh(repositories: Sequence[Repository]) -> None:
 
 
 def _follow_tracked(tools: Tools) -> None:
-    """Do what the service does before its checks; without a service, also remove files of a lost database."""
+    """Follow the tracked images as the service does. For a static site, also remove files left by a lost database."""
     upkeep = tools.freshness.upkeep
     upkeep.follow_tracked()
     if tools.options.is_static:
@@ -98,25 +98,25 @@ def copy(source: str) -> None:
     """Copy everything from the database SOURCE (a file or a URL) to the configured one, which must be empty."""
     tools = current_tools()
     if tools.freshness.schedule.is_running():
-        raise click.ClickException("A service uses the database to copy to: stop it first.")
+        raise click.ClickException("A service uses the target database: stop it first.")
     with opened_source(_place_of(source)) as database:
         if is_served(database):
-            raise click.ClickException("A service uses the database to copy from: stop it first.")
+            raise click.ClickException("A service uses the source database: stop it first.")
         try:
             copied = copy_store(database, tools.database)
         except StoreNotEmpty as error:
-            raise click.ClickException(f"The database to copy to is not empty: {error}.") from error
+            raise click.ClickException(f"The target database is not empty: {error}.") from error
     for name, count in sorted(copied.items()):
         if count:
             click.echo(f"{name}: {count}")
 
 
 def _place_of(source: str) -> Path | str:
-    """Return the file or the URL of the database that the operator typed."""
+    """Return the file or the URL of the database that the operator named."""
     if "://" not in source or source.startswith("sqlite:///"):
         file = Path(source.removeprefix("sqlite:///"))
         if not file.is_file():
-            raise click.ClickException(f"There is no file {file}.")
+            raise click.ClickException(f"The file {file} does not exist.")
         return file
     try:
         return database_address(source)
@@ -130,7 +130,7 @@ def _place_of(source: str) -> Path | str:
 @click.option("--no-wait", is_flag=True, help="Leave the first check to the service.")
 @operation
 def track(images: Sequence[TrackedImage], private: bool, no_wait: bool) -> None:
-    """Track images and check them now; NAME:TAG keeps that tag fresh, however many newer ones there are."""
+    """Track images and check them now; NAME:TAG keeps that tag fresh, however many newer tags there are."""
     tools = current_tools() if no_wait else tools_as_served()
     freshness = tools.freshness
     for image in images:
@@ -152,7 +152,7 @@ def track(images: Sequence[TrackedImage], private: bool, no_wait: bool) -> None:
 @click.argument("images", metavar="IMAGE...", type=NAME_WITH_TAG, nargs=-1, required=True)
 @operation
 def untrack(images: Sequence[TrackedImage]) -> None:
-    """Stop tracking images and remove their public files; NAME:TAG only stops keeping that tag."""
+    """Stop tracking images and remove their public files; NAME:TAG only stops keeping that tag by name."""
     tools = tools_as_served()
     for image in images:
         if image.repository not in tools.freshness.tracked:
@@ -164,7 +164,8 @@ def untrack(images: Sequence[TrackedImage]) -> None:
                 tools.freshness.untrack(image.repository, tag)
             except NotTracked as error:
                 raise click.ClickException(str(error)) from error
-            click.echo(f"{name}:{tag}: no longer kept; {name} stays tracked" if tag else f"{name}: no longer tracked")
+            kept_tag = f"{name}:{tag}: no longer kept by name; {name} stays tracked"
+            click.echo(kept_tag if tag else f"{name}: no longer tracked")
     without_tag = dict.fromkeys(image.repository for image in images if image.kept_tags)
     repositories = [repository for repository in without_tag if repository in tools.freshness.tracked]
     failed = _check(tools.freshness.refresher.refresh, repositories, len(repositories)) if repositories else 0
@@ -214,14 +215,14 @@ def webhook(repository: Repository | None) -> None:
 @click.command()
 @click.argument("image", metavar="IMAGE", type=NAME_WITH_TAG)
 @click.option("--format", "format_", type=click.Choice(list(FORMATS)), default="markdown", show_default=True)
-@click.option("--tag", callback=_tag, help="The badges of this tag instead of the current version.")
+@click.option("--tag", callback=_tag, help="Print the badges of this tag instead of the current version.")
 @operation
 def badges(image: TrackedImage, format_: str, tag: str | None) -> None:
     """Print the markup of every badge of an image, or of NAME:TAG."""
     tools = tools_as_served()
     tags = image.kept_tags | ({tag} if tag else set())
     if len(tags) > 1:
-        raise click.UsageError(f"The name and --tag are about different tags: {' and '.join(sorted(tags))}.")
+        raise click.UsageError(f"IMAGE and --tag name different tags: {' and '.join(sorted(tags))}.")
     if image.repository not in tools.freshness.tracked:
         name = image_name(image.repository)
         click.echo(f"{name} is not tracked: its badges say 'not found' until you run flask track {name}.", err=True)
@@ -262,7 +263,7 @@ def _publish_again(tools: Tools, repositories: Iterable[Repository]) -> tuple[in
 
 
 def _finish(tools: Tools) -> None:
-    """Publish the lists, send all messages and purges, and print what the CDN did not purge."""
+    """Publish the lists, send all messages and purges, and report a purge that failed."""
     tools.freshness.catalogue.publish()
     tools.notifications.deliver_due()
     tools.cdn.wait()
@@ -270,13 +271,13 @@ def _finish(tools: Tools) -> None:
     tools.counts.write()
     status = tools.cdn.status()
     if status and status.error:
-        click.echo(f"The CDN was not purged of {counted(status.waiting, 'URL')}: {status.error}.", err=True)
+        click.echo(f"The CDN could not purge {counted(status.waiting, 'URL')}: {status.error}.", err=True)
 
 
 def _all(
     check: Callable[[Repository], Outcome | None], repositories: Iterable[Repository]
 ) -> Iterator[Outcome | None]:
-    """Yield each outcome, None if another process checks the image; when interrupted, begin no other check."""
+    """Yield each outcome, or None if another process checks the image. After an interrupt, no further check begins."""
     waiting = iter(repositories)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         running = {pool.submit(check, repository) for repository in islice(waiting, _AT_ONCE)}
@@ -289,7 +290,7 @@ def _all(
 
 @contextmanager
 def _progress(count: int) -> Iterator[Callable[[Outcome | None], None]]:
-    """Show the outcomes: on a terminal a bar, and the failures below it; else one line per image."""
+    """Yield a function that shows an outcome: as a bar with the failures below on a terminal, else as a line."""
     if not sys.stdout.isatty():
         yield lambda outcome: click.echo(_line(outcome)) if outcome else None
         return

@@ -30,13 +30,13 @@ def list_notifications() -> None:
     "tags",
     multiple=True,
     metavar="PATTERN",
-    help="Only tags that match, such as 1.*, or do not match, such as !*-rc*; can be repeated.",
+    help="Only tags that match, such as 1.*, or that do not match, such as !*-rc*; can be repeated.",
 )
 @click.option(
     "--format", "format_", type=click.Choice(list(FORMATS)), default=DEFAULT_FORMAT, show_default=True
 )
-@click.option("--rebuilt", is_flag=True, help="Also when a version is rebuilt with the same layers.")
-@click.option("--base-moved", is_flag=True, help="Also when the base image of a version moves.")
+@click.option("--rebuilt", is_flag=True, help="Also send a message when a version was rebuilt with the same layers.")
+@click.option("--base-moved", is_flag=True, help="Also send a message when the tag of a base image has moved.")
 @click.option(
     "--authorization", default="", help="The Authorization header to send, such as 'Bearer TOKEN'; kept secret."
 )
@@ -50,7 +50,7 @@ def add_notification(
     base_moved: bool,
     authorization: str,
 ) -> None:
-    """Subscribe URL to the changes of IMAGE; prints the id and the signing secret, which is shown only once."""
+    """Subscribe URL to the changes of IMAGE, and print the id and the signing secret, which is shown only once."""
     tools = current_tools()
     require_tracked(tools, [repository])
     wanted = {
@@ -64,7 +64,7 @@ def add_notification(
     try:
         subscription = tools.notifications.add(image_name(repository), url, **wanted)
     except InvalidReceiver as error:
-        raise click.BadParameter(f"{url!r} is not a URL to post to. {error}", param_hint="URL") from error
+        raise click.BadParameter(f"{url!r} cannot receive messages. {error}", param_hint="URL") from error
     except InvalidSubscription as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{subscription.id}\n{subscription.secret}")
@@ -94,7 +94,7 @@ def test_notification(subscription_id: str) -> None:
 @click.argument("subscription_id", metavar="ID")
 @operation
 def resend_notifications(subscription_id: str) -> None:
-    """Send the parked messages of a subscription again, and the waiting ones at once."""
+    """Send the parked messages of a subscription again, and its waiting messages at once."""
     tools = current_tools()
     count = tools.notifications.resend(_subscription(subscription_id).id)
     tools.notifications.deliver_due()

@@ -1,4 +1,4 @@
-"""The command that replaces old addresses in files with those of this service."""
+"""``flask revive``, the command that replaces old addresses in files with those of this service."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -46,11 +46,11 @@ class _Findings:
     failures: list[str] = field(default_factory=list)
 
     def fail(self, error: OSError) -> None:
-        """Note what cannot be read or written."""
+        """Record that a file or folder cannot be read or written."""
         self.failures.append(f"{_shown(Path(os.fsdecode(error.filename)))}: {error.strerror}")
 
     def add(self, file: Path, revival: Revival) -> None:
-        """Note what was found in a file."""
+        """Add what was found in a file."""
         self.addresses += len(revival.changes)
         self.files += bool(revival.changes)
         self.foreign_count += revival.foreign_count
@@ -68,7 +68,7 @@ class _Findings:
 @click.pass_context
 @operation
 def revive(context: click.Context, paths: Sequence[Path], dry_run: bool, is_tracking: bool, foreign: bool) -> None:
-    """Replace old badge and page addresses with those of this service, in files and in all text files below folders."""
+    """Replace old badge and page addresses with those of this service, in files and in the text files of folders."""
     tools = tools_as_served()
     base_url = tools.options.base_url
     reviver = Reviver(base_url, None if tools.options.is_static else tools.webhooks.base_url, foreign)
@@ -86,7 +86,7 @@ def revive(context: click.Context, paths: Sequence[Path], dry_run: bool, is_trac
 
 
 def _text_files(path: Path, findings: _Findings) -> Iterator[Path]:
-    """Yield the file at a path, or the text files below the folder there, but for those that links lead to."""
+    """Yield the file at a path, or the text files in the folder at that path, without symbolic links."""
     if not path.is_dir():
         yield path
         return
@@ -100,7 +100,7 @@ def _text_files(path: Path, findings: _Findings) -> Iterator[Path]:
 
 
 def _revive_file(file: Path, reviver: Reviver, findings: _Findings, *, is_dry: bool) -> None:
-    """Replace the addresses in a file, and print them."""
+    """Replace the addresses in a file, and print the changes."""
     try:
         text = _text_of(file)
         revival = reviver.revive(text)
@@ -135,7 +135,7 @@ def _text_of(file: Path) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    """Replace a file, or the one that a link leads to, in one step; its mode and its owner stay."""
+    """Replace a file atomically, or the target of a link, and keep its mode and its owner."""
     file = file.resolve()
     status = file.stat()
 
@@ -150,7 +150,7 @@ def _write(file: Path, text: str) -> None:
 
 
 def _report(findings: _Findings, tools: Tools, *, is_dry: bool, are_foreign_meant: bool) -> list[Repository]:
-    """Print what was found; return the images that are not tracked."""
+    """Print what was found, and return the images that are not tracked."""
     verb = "would be replaced" if is_dry else "replaced"
     click.echo(f"{counted(findings.addresses, 'address')} in {counted(findings.files, 'file')} {verb}.")
     tracked = tools.freshness.tracked
@@ -182,5 +182,5 @@ def _list(title: str, lines: Iterable[str]) -> None:
 
 
 def _shown(file: Path) -> str:
-    """Return the name of a file as it can be printed, whatever bytes it has."""
+    """Return the name of a file for printing, even if it is not valid UTF-8."""
     return click.format_filename(file)

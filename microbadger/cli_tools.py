@@ -1,4 +1,4 @@
-"""What all commands share: the objects they work with, the types of their arguments, and how errors end them."""
+"""What all commands share: their objects, the types of their arguments, and how errors end a command."""
 
 import errno
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,7 +41,7 @@ class Tools:
     folders: Sequence[Path]
     """The folders that must be writable."""
     settings_digest: str
-    """Differs between settings that publish different files."""
+    """A digest of the settings that affect published files."""
 
     def record_settings(self) -> None:
         """Record in the database the settings that the service runs with."""
@@ -49,7 +49,7 @@ class Tools:
             write_value(connection, _SETTINGS_IN_USE, self.settings_digest)
 
     def is_served_otherwise(self) -> bool:
-        """Return whether a running service uses this database with settings that publish other files."""
+        """Return whether a running service uses this database with settings that publish different files."""
         with self.database.read() as connection:
             in_use = read_value(connection, _SETTINGS_IN_USE)
         return in_use not in (None, self.settings_digest) and self.freshness.schedule.is_running()
@@ -62,7 +62,7 @@ def current_tools() -> Tools:
 
 
 def tools_as_served() -> Tools:
-    """Return the tools, unless they would publish other files than the service that runs with this database."""
+    """Return the tools; end the command if they would publish different files than the running service."""
     tools = current_tools()
     if tools.is_served_otherwise():
         raise click.ClickException(
@@ -83,7 +83,7 @@ def require_tracked(tools: Tools, repositories: Iterable[Repository]) -> None:
 
 @contextmanager
 def errors_as_sentences() -> Iterator[None]:
-    """End a command with one sentence if the block fails because of this machine, as on a full disk."""
+    """End a command with one sentence if the block fails because of this machine, for example on a full disk."""
     try:
         yield
     except StoreError as error:
@@ -91,16 +91,16 @@ def errors_as_sentences() -> Iterator[None]:
     except PublishError as error:
         raise click.ClickException(f"{error}.") from error
     except OSError as error:
-        if error.errno == errno.EPIPE:  # the reader of the output has read enough
+        if error.errno == errno.EPIPE:  # the reader of the output has closed it; click handles that
             raise
         where = f": {error.filename}" if error.filename else ""
         raise click.ClickException(f"This cannot be done now: {error.strerror or error}{where}.") from error
 
 
 def operation(function: Callable[P, None]) -> Callable[P, None]:
-    """Return the body of a command, run within the app; errors of this machine end it with one sentence.
+    """Return the function of a command, run in the context of the app; errors of this machine end it with a sentence.
 
-    The database is closed at the end, so that no command leaves files of an open one beside it.
+    The database is closed at the end, so that SQLite leaves none of its temporary files behind.
     """
 
     @with_appcontext
@@ -129,7 +129,7 @@ NAME_WITH_TAG = _Name(parse_image)
 
 
 def name_without_tag(advice: str) -> _Name[Repository]:
-    """Return the type of a name without a tag; the advice says what to write instead of the tag."""
+    """Return the type of a name without a tag. If there is a tag, the error says with ``advice`` what to write."""
 
     def parse(text: str) -> Repository:
         image = parse_image(text)

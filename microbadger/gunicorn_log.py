@@ -1,6 +1,6 @@
-"""Has gunicorn's master say what it does in the lines in which the service does.
+"""Makes gunicorn write its log lines in the format of the service.
 
-It is named in the Procfile, since the master logs before it loads any app.
+The Procfile names this module, because gunicorn's master logs before it loads any app.
 """
 
 from typing import Any
@@ -11,10 +11,10 @@ from microbadger.logs import LineFormatter, adopt
 
 
 class GunicornLog(Logger):  # type: ignore[misc]
-    """gunicorn's own logger, with its settings, but for the form of the lines."""
+    """gunicorn's own logger with its settings, but with the line format of the service."""
 
     def setup(self, cfg: Any) -> None:
-        """Set the handlers up, again whenever the configuration is read again."""
+        """Set up the handlers. gunicorn calls this again whenever it reloads its configuration."""
         super().setup(cfg)
         for log in (self.error_log, self.access_log):
             for handler in log.handlers:

@@ -1,11 +1,12 @@
-"""Has gunicorn give a thread to a client once the head of its request is there, and take it back in time.
+"""A gunicorn worker that slow clients cannot block.
 
-gunicorn's own threads wait for the rest of a head as long as a client takes to send it, and its main loop for clients
-to hang up: a few slow ones hold up everybody. Here the main loop collects heads without waiting for any. The
-application bounds what it reads of bodies; what a client does not fetch is given up.
+In gunicorn's own threaded worker, a thread waits until a client has sent the head of its request, and the main loop
+waits until clients hang up. A few slow clients can therefore block all others. In this worker, the main loop collects
+heads without waiting, and a client gets a thread only once its head is complete. The time for each part of an answer
+and for each request is limited, and the application limits how much it reads of bodies.
 
-It is named in the Procfile and imports nothing of the service: gunicorn's master loads it, and what the master has
-loaded would stay old when workers are started anew.
+The Procfile names this module. It imports nothing of the service, because gunicorn's master loads it: modules in the
+master would stay outdated when workers are restarted.
 """
 
 import time
@@ -24,32 +25,32 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 _HEAD_BYTES = 64 * 1024
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 64 * 1024
-_MOST_IDLE = 256  # of each kind: all of them together must leave files for the application to open
+_MOST_IDLE = 256  # connections of each kind; they must leave enough file descriptors for the application
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class Connection(TConn):  # type: ignore[misc]
-    """A client, and what it has sent of the head of its next request."""
+    """A connection of a client, and the received part of the head of its next request."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.data_ready = True  # or its thread would wait for that
+        self.data_ready = True  # otherwise gunicorn's thread would wait for data
         self.received = b""
         self.ends_at = 0.0
         self.write_seconds = 0.0
 
     @property
     def has_head(self) -> bool:
-        """Whether a whole head was received, https://www.rfc-editor.org/rfc/rfc9112#section-2.1."""
+        """Whether a complete head was received, see https://www.rfc-editor.org/rfc/rfc9112#section-2.1."""
         return b"\r\n\r\n" in self.received
 
     @property
     def waits_for_more(self) -> bool:
-        """Whether what was received can be the beginning of a head."""
+        """Whether the head is incomplete and not too large yet."""
         return not self.has_head and len(self.received) <= _HEAD_BYTES
 
     def receive(self) -> bool:
-        """Take what has come, without waiting; return whether the client is still there."""
+        """Read the available bytes without waiting, and return whether the client is still connected."""
         if self.parser:
             self.received = self.parser.unreader.take_buffered() + self.received
         try:
@@ -62,7 +63,7 @@ class Connection(TConn):  # type: ignore[misc]
         return bool(received)
 
     def init(self) -> None:
-        """Have gunicorn read what was received, before a thread reads on."""
+        """Pass the received bytes to gunicorn's parser before a thread reads on."""
         super().init()
         self.sock.settimeout(self.write_seconds)
         self.parser.unreader.unread(self.received)
@@ -70,31 +71,31 @@ class Connection(TConn):  # type: ignore[misc]
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's worker with threads, for HTTP/1.1 without encryption: a proxy in front of it does that."""
+    """gunicorn's threaded worker, limited to HTTP/1.1 without encryption, which is left to a proxy."""
 
     head_seconds = 10.0
     write_seconds = 30.0
-    """For each part of an answer; a client that takes longer counts as gone."""
+    """The limit for sending each part of an answer. A client that takes longer counts as disconnected."""
     request_seconds = 180.0
-    """For a whole request: enough for the longest wait of a webhook, and for reading its body."""
+    """The limit for a whole request. It is enough to read the body of a webhook and to wait for its check."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        for setting in ("permit_unconventional_http_method", "casefold_http_method"):  # scripts say curl -X post
+        for setting in ("permit_unconventional_http_method", "casefold_http_method"):  # scripts use curl -X post
             self.cfg.set(setting, True)
         self.max_keepalived: int = min(self.cfg.worker_connections - self.cfg.threads, _MOST_IDLE)
         self._answered: deque[Connection] = deque()
         self._lingering: deque[Connection] = deque()
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
-        """Return threads that are all there already: to fail to start one later would end this process.
+        """Return a pool whose threads are all started, because failing to start one later would end this process.
 
-        Where the machine allows fewer, half of those answer, and the others are left for what the service does besides.
+        If the machine allows fewer threads, the pool gets half of those, and the others are left for background work.
         """
         count, wanted = 0, self.cfg.threads
         pool, is_started = ThreadPoolExecutor(wanted), Event()
         try:
-            for count in range(wanted):  # noqa: B007 - how many were started
+            for count in range(wanted):  # noqa: B007 - the number of started threads, used below
                 pool.submit(is_started.wait)
         except RuntimeError as error:
             self.log.warning("Only %d of %d threads could be started: %s", count, wanted, error)
@@ -106,13 +107,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
-        """Refuse settings under which this worker could not read the head of a request."""
+        """Raise ConfigError for settings of protocols that this worker does not speak."""
         super().check_config(cfg, log)
         if cfg.is_ssl or cfg.protocol != "http" or cfg.http2_cleartext != "off":
-            raise ConfigError("This worker speaks HTTP/1.1 without encryption: remove the setting of another protocol.")
+            raise ConfigError("This worker only speaks unencrypted HTTP/1.1: remove the settings for other protocols.")
 
     def accept(self, listener: socket) -> None:
-        """Accept a client, and wait for what it sends."""
+        """Accept a client and begin to collect its request."""
         try:
             client, address = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
@@ -123,7 +124,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.enqueue_req(conn)
 
     def enqueue_req(self, conn: Connection) -> None:
-        """Give a client a thread if the head of its request is there, else wait for it."""
+        """Give a client a thread if the head of its request is complete, else wait for more of it."""
         conn.sock.setblocking(False)
         is_there = conn.receive()
         if conn.waits_for_more and is_there:
@@ -133,7 +134,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._go_on(conn)
 
     def on_pending_socket_readable(self, conn: Connection, client: socket) -> None:
-        """Take what a client has sent of a head."""
+        """Read more of the head of a request."""
         is_there = conn.receive()
         if not (conn.waits_for_more and is_there):
             self.poller.unregister(client)
@@ -141,7 +142,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._go_on(conn)
 
     def handle(self, conn: Connection) -> Any:
-        """Answer a request in a thread, until its time is over."""
+        """Answer a request in a thread, within the time limit for requests."""
         conn.ends_at = time.monotonic() + self.request_seconds
         self._answered.append(conn)
         try:
@@ -150,21 +151,21 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._answered.remove(conn)
 
     def handle_request(self, req: Any, conn: Connection) -> Any:
-        """Answer a request; a client that does not fetch the answer has hung up."""
+        """Answer a request. A client that does not read the answer in time counts as disconnected."""
         try:
             return super().handle_request(req, conn)
         except TimeoutError:
             return False
 
     def finish_request(self, conn: Connection, fs: Any) -> None:
-        """Do what comes after an answer, without waiting for a client to hang up."""
+        """Finish a request after its answer, without waiting for the client to hang up."""
         if fs.cancelled() or fs.exception() or fs.result():
             super().finish_request(conn, fs)
         else:
             self._linger(conn)
 
     def murder_pending(self) -> None:
-        """Close connections whose time is over."""
+        """Close connections that have reached their time limit."""
         super().murder_pending()
         now = time.monotonic()
         while self._lingering and self._lingering[0].timeout <= now:
@@ -180,19 +181,20 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             conn.timeout = min(conn.timeout, deadline)
 
     def _go_on(self, conn: Connection) -> None:
-        """Answer a client that has sent a whole head; close or refuse any other."""
+        """Answer a client that has sent a complete head; close or refuse the connection otherwise."""
         if conn.has_head:
             super().enqueue_req(conn)
         elif conn.waits_for_more:
-            self._close(conn)  # it has hung up
+            self._close(conn)  # the client has hung up
         else:
             with suppress(OSError):
                 conn.sock.send(_TOO_LARGE)
             self._linger(conn)
 
     def _linger(self, conn: Connection) -> None:
-        """Let a client read the whole answer, which is lost if the connection closes while the client still sends.
+        """Keep the connection open for a while, so that the client can read the whole answer.
 
+        The answer is lost if the connection is closed while the client is still sending:
         https://www.rfc-editor.org/rfc/rfc9112#section-9.6
         """
         conn.sock.setblocking(False)
@@ -215,7 +217,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._close(conn)
 
     def _wait(self, conn: Connection, waiting: "deque[Connection]", react: Any) -> None:
-        """Wait for a client together with others; if there are too many, the one that has waited longest is closed."""
+        """Add a connection to those that wait for data. If there are too many, close the longest waiting one."""
         if len(waiting) >= _MOST_IDLE:
             oldest = waiting.popleft()
             self.poller.unregister(oldest.sock)

@@ -1,4 +1,4 @@
-"""Turns the environment into settings, or says in one sentence which variable is invalid and why."""
+"""Reads the settings from environment variables, or says in one sentence which variable is invalid and why."""
 
 import math
 import re
@@ -56,18 +56,18 @@ T = TypeVar("T")
 
 
 class SettingsError(click.ClickException):
-    """A setting is invalid; the sentence names the variable, the reason and what would be right."""
+    """A setting is invalid. The message names the variable, the reason and the valid values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything an operator can choose."""
+    """All settings of a service, with their defaults. `site/guide/settings.md` describes them for operators."""
 
     images: str = ""
     data_dir: Path = Path("data")
     public_dir: Path = Path("public")
     bucket: BucketAddress | None = None
-    """Where the public files are instead of in a folder."""
+    """The bucket for the public files; None if they are in ``public_dir``."""
     database_url: str = field(default="", repr=False)
     is_static: bool = False
     base_url: str = "http://localhost:8000"
@@ -81,11 +81,11 @@ class Settings:
     http_registries: tuple[str, ...] = ()
     registry_servers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     open_registries: tuple[str, ...] = ()
-    """Registries on which any public image is tracked when a reader asks for it."""
+    """The registries whose public images are tracked when a reader requests them."""
     open_per_hour: int = 120
     open_images: int = 10_000
     trusted_proxies: tuple[Peer, ...] = ()
-    """Where the proxies are whose word on the address of a client is taken."""
+    """The addresses of proxies that are trusted to report the address of a client."""
     cdn_purge: Target | None = None
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
     ca_bundle: str = ""
@@ -94,7 +94,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Return what these variables say; raise SettingsError for the first that is invalid."""
+        """Return the settings in these variables. Raises SettingsError for the first invalid one."""
 
         def read(name: str, parse: Callable[[str], T], default: T) -> T:
             text = environment.get(f"MICROBADGER_{name}")
@@ -137,13 +137,13 @@ class Settings:
 
     @property
     def database(self) -> str:
-        """The URL of the database: a file in the data folder unless an operator names another one."""
+        """The URL of the database. By default it is a SQLite file in the data folder."""
         file = self.data_dir.absolute() / "microbadger.db"
         return self.database_url or URL.create("sqlite", database=str(file)).render_as_string()
 
     @property
     def logged(self) -> dict[str, object]:
-        """The settings that readers of the log may know, by their names; of secrets only whether there is one."""
+        """The settings that may be logged, by name. Secrets are reduced to whether they are set."""
         cdn, servers = self.cdn_purge, self.registry_servers.items()
         return {
             "base_url": self.base_url,
@@ -180,7 +180,7 @@ class Settings:
 
     @property
     def secrets(self) -> list[str]:
-        """What readers of the log may not know; some of it can be empty."""
+        """The secrets in the settings, which must never be logged. Some of them can be empty."""
         cdn_token = self.cdn_purge.token if isinstance(self.cdn_purge, Cloudflare) else ""
         database = make_url(self.database)
         passwords = [database.password or "", *database.normalized_query.get("password", ())]
@@ -194,7 +194,7 @@ class Settings:
 
 
 def unknown_settings(environment: Mapping[str, str]) -> dict[str, str | None]:
-    """Return the variables that are named like settings and are not, each with the setting that was perhaps meant.
+    """Return the unknown variables that begin with MICROBADGER_, each with the most similar setting, or None.
 
     >>> unknown_settings({"MICROBADGER_IMAGE": "alpine", "MICROBADGER_COLOUR": "red"})
     {'MICROBADGER_COLOUR': None, 'MICROBADGER_IMAGE': 'MICROBADGER_IMAGES'}
@@ -206,7 +206,9 @@ def unknown_settings(environment: Mapping[str, str]) -> dict[str, str | None]:
 
 
 def _platform_url(environment: Mapping[str, str]) -> str:
-    """https://render.com/docs/environment-variables, https://docs.railway.com/reference/variables,
+    """Return the URL that the hosting platform gives this service, else its local URL.
+
+    https://render.com/docs/environment-variables, https://docs.railway.com/reference/variables,
     https://devcenter.heroku.com/articles/dyno-metadata, https://fly.io/docs/machines/runtime-environment/
     """
     for name, pattern in (
@@ -232,9 +234,9 @@ def _database_url(environment: Mapping[str, str], public_dir: Path) -> str:
 
 
 def database_address(text: str) -> str:
-    """Return the URL of a database as SQLAlchemy takes it; platforms write ``postgres://`` for PostgreSQL.
+    """Return the URL of a database in the form for SQLAlchemy. Raises ValueError.
 
-    Raises ValueError.
+    It also accepts ``postgres://``, which hosting platforms use for PostgreSQL.
     """
     try:
         url = parse_address(text)
@@ -245,7 +247,7 @@ def database_address(text: str) -> str:
     if not driver or database in _NO_DATABASE or not (text + database).isprintable():
         raise ValueError(_DATABASE_EXAMPLES)
     url = url.set(drivername=driver)
-    if is_file and url != URL.create(driver, database=database):  # a host or options, which a file does not have
+    if is_file and url != URL.create(driver, database=database):  # a file has no host and no options
         raise ValueError(_DATABASE_EXAMPLES)
     if not is_file:
         check_address(url)
@@ -253,8 +255,9 @@ def database_address(text: str) -> str:
 
 
 def _bucket(environment: Mapping[str, str]) -> BucketAddress | None:
-    """Return where the public files are if they are in a bucket, with the variables that every S3 client reads.
+    """Return the bucket for the public files, or None if they are in a folder. Raises SettingsError.
 
+    The credentials, the region and the endpoint come from the variables that every S3 client reads:
     https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html
     """
     name = f"{_PREFIX}PUBLIC_DIR"
@@ -268,7 +271,7 @@ def _bucket(environment: Mapping[str, str]) -> BucketAddress | None:
     endpoint = _parsed(f"AWS_{server}", aws[server], _url_or_nothing)
     keys = [aws["ACCESS_KEY_ID"], aws["SECRET_ACCESS_KEY"]]
     if not all(keys) and (any(keys) or endpoint):
-        raise SettingsError(f"{name} names a bucket: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, both of them.")
+        raise SettingsError(f"{name} names a bucket: set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
     for each in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"):
         _parsed(f"AWS_{each}", aws[each], _key)
     return BucketAddress(
@@ -296,7 +299,7 @@ def _region(text: str) -> str:
 
 
 def _proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the proxies by the kind of URL they are for; as in curl, a name in lower case counts more."""
+    """Return the proxies by the scheme of the URLs they are for. As in curl, a lower-case variable takes precedence."""
     proxies = {}
     for kind, upper in _PROXIES.items():
         texts = {name: environment.get(name, "").strip() for name in (upper.lower(), upper)}
@@ -306,7 +309,7 @@ def _proxies(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _ca_bundle(environment: Mapping[str, str]) -> str:
-    """Return the certificates that servers are checked with; empty for those of public authorities."""
+    """Return the file or folders with the CA certificates to trust; empty for those of public authorities."""
     for name in _CA_BUNDLES:
         if text := environment.get(name, "").strip():
             return _parsed(name, text, parse_ca_bundle)
@@ -314,11 +317,11 @@ def _ca_bundle(environment: Mapping[str, str]) -> str:
 
 
 def _parsed(name: str, text: str, parse: Callable[[str], T]) -> T:
-    """Return the value of a variable that is set; raise SettingsError if it is invalid."""
+    """Return the parsed value of a variable. Raises SettingsError if ``parse`` raises ValueError."""
     try:
         return parse(text)
     except ValueError as error:
-        raise SettingsError(f"Invalid {name}: {error}.") from None  # it can hold a password
+        raise SettingsError(f"Invalid {name}: {error}.") from None  # the original error can hold a password
 
 
 def _switch(text: str) -> bool:
@@ -362,10 +365,10 @@ def _secret(text: str) -> str:
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make a folder that the service needs, or raise SettingsError."""
+    """Create a folder unless it exists. Raises SettingsError."""
     try:
         make_folder(folder)
     except OSError as error:
-        raise SettingsError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+        raise SettingsError(f"The folder {folder} cannot be created: {error.strerror}.") from error
     if not folder.is_dir():
-        raise SettingsError(f"The folder {folder} cannot be made: there is a file of that name.")
+        raise SettingsError(f"The folder {folder} cannot be created: there is a file of that name.")

@@ -1,5 +1,6 @@
 """What every test shares: the rule that a complete run skips nothing."""
 
+import gc
 import os
 from collections.abc import Generator
 from pathlib import Path
@@ -23,12 +24,27 @@ settings.load_profile("without deadlines")
 if folder := folder_in_memory():
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(folder))
 
-_WHOLE_SERVICES = Path(__file__).parent
+_HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests of whole services: one of these that began last would hold up the run."""
-    items.sort(key=lambda item: item.path.parent != _WHOLE_SERVICES)
+    """Begin with the tests of whole services: a file of these that began last would hold up the run."""
+    items.sort(key=lambda item: not _runs_services(item))
+
+
+def _runs_services(item: pytest.Item) -> bool:
+    return item.path.parent == _HERE or hasattr(getattr(item, "module", None), "RunningService")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage among the tests themselves, which are millions of objects."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

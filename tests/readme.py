@@ -49,9 +49,10 @@ class Document:
         return only
 
     def rows(self, heading: str) -> list[list[str]]:
-        """Return the rows of the table whose first column has a heading, each as its cells."""
-        table = self.text[self.text.index(f"| {heading} |") :].partition("\n\n")[0]
-        return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+        """Return the rows of all tables whose first column has a heading, each as its cells."""
+        tables = [rest.partition("\n\n")[0] for rest in self.text.split(f"| {heading} |")[1:]]
+        lines = [line for table in tables for line in table.splitlines()[2:]]
+        return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
 README = Document.read(ROOT / "README.md")

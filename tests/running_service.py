@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from tests.child_processes import children_of
+from tests.child_processes import children_of, is_running
 from tests.real_registry import free_port, wait_until
 
 ROOT = Path(__file__).parent.parent
@@ -78,7 +78,9 @@ class RunningService:
             return 0
         process.terminate()
         try:
-            return process.wait(within_seconds)
+            status = process.wait(within_seconds)
+            wait_until(lambda: not is_running(process.pid), "the end of the workers", STOP_SECONDS)
+            return status
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

@@ -85,7 +85,7 @@ def test_no_message_is_sent_inside_through_the_proxy(certificate: Certificate, u
         sender = Sender(network_through(proxy, certificate))
         attempt = sender.send(subscription, Message("msg_1", "{}", 0, START), Scope.PUBLIC)
 
-    assert attempt.error == "the URL leads to an address where messages may not go"
+    assert attempt.error == "messages may not be sent to the address of this URL"
     assert proxy.asked == []
 
 

@@ -59,11 +59,11 @@ def test_a_bucket_of_aws_can_be_opened_by_the_role_of_the_machine() -> None:
         ({"AWS_ENDPOINT_URL_S3": "http://user:password@a.test"}, "Invalid AWS_ENDPOINT_URL_S3: must be a URL"),
         ({"AWS_REGION": "eu central"}, "Invalid AWS_REGION: must be a region such as eu-central-1"),
         ({"AWS_DEFAULT_REGION": "../"}, "Invalid AWS_DEFAULT_REGION: must be a region such as eu-central-1"),
-        ({"AWS_SECRET_ACCESS_KEY": ""}, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, both of them"),
-        ({"AWS_ACCESS_KEY_ID": " "}, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, both of them"),
+        ({"AWS_SECRET_ACCESS_KEY": ""}, "set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+        ({"AWS_ACCESS_KEY_ID": " "}, "set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
         (
             {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_ENDPOINT_URL": "http://a.test"},
-            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, both of them",
+            "set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         ),
     ],
 )

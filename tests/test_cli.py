@@ -287,7 +287,7 @@ def test_a_tag_alone_is_untracked_with_its_files_and_the_image_stays(operator: O
 
     assert (result.exit_code, result.output.splitlines()[0]) == (
         0,
-        f"{operator.name}:1.0: no longer kept; {operator.name} stays tracked",
+        f"{operator.name}:1.0: no longer kept by name; {operator.name} stays tracked",
     )
     assert (before, [badge.exists() for badge in badges]) == ([True, False], [False, True])
     assert operator.state() == "current  checked TIME  next TIME"
@@ -504,7 +504,7 @@ def test_badges_of_two_tags_at_once_are_refused(operator: Operator) -> None:
     result = operator.types("badges", "alpine:3.20", "--tag", "edge")
 
     assert result.exit_code == 2
-    assert result.output.endswith("Error: The name and --tag are about different tags: 3.20 and edge.\n")
+    assert result.output.endswith("Error: IMAGE and --tag name different tags: 3.20 and edge.\n")
 
 
 @pytest.mark.parametrize("tag", ["", "a b", "-1", "../x", "1.0)](https://evil.test)", "1.0\n", "mañana", "x" * 129])
@@ -636,16 +636,16 @@ def test_a_store_is_copied_only_to_an_empty_one_without_a_service(operator: Oper
     operator.types("track", "--no-wait", operator.name)
     full = operator.types("copy-store", f"sqlite:///{tmp_path}/other.db")
 
-    assert running.output == "Error: A service uses the database to copy to: stop it first.\n"
-    assert full.output == "Error: The database to copy to is not empty: its table checks has rows.\n"
+    assert running.output == "Error: A service uses the target database: stop it first.\n"
+    assert full.output == "Error: The target database is not empty: its table checks has rows.\n"
     assert (running.exit_code, full.exit_code) == (1, 1)
 
 
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        ("nowhere.db", "There is no file nowhere.db."),
-        ("sqlite:////nowhere/x.db", "There is no file /nowhere/x.db."),
+        ("nowhere.db", "The file nowhere.db does not exist."),
+        ("sqlite:////nowhere/x.db", "The file /nowhere/x.db does not exist."),
         ("mysql://host/db", "must be a URL such as postgresql://"),
         ("postgres://badger:hunter2@127.0.0.1:1/x", "The database 127.0.0.1/x cannot be used: "),
         ("README.md", "README.md cannot be used: it is damaged, or not a database."),
@@ -668,7 +668,7 @@ def test_a_store_is_not_copied_while_a_service_runs_with_it(operator: Operator, 
         refused = operator.types("copy-store", str(file))
     copied = operator.types("copy-store", str(file))
 
-    assert refused.output == "Error: A service uses the database to copy from: stop it first.\n"
+    assert refused.output == "Error: A service uses the source database: stop it first.\n"
     assert (refused.exit_code, copied.exit_code) == (1, 0)
 
 

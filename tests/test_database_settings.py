@@ -9,9 +9,9 @@ from microbadger.store.postgresql_address import options_of
 from tests.postgresql import PostgresqlServer
 
 LOGIN = "postgres://user:hunter2@"
-AT_SIGNS = "it holds the character @ twice: write the one of a user name or a password as %40"
+AT_SIGNS = "it contains the character @ twice: write an @ in a user name or a password as %40"
 EXAMPLES = "must be a URL such as postgresql://user:password@host/database"
-HOST = "its host is not a name that can be looked up"
+HOST = "its host is not a valid host name"
 PORT = "its port must be a number from 1 to 65535"
 
 
@@ -81,7 +81,7 @@ def test_an_option_of_libpq_is_taken(option: str) -> None:
         (f"{LOGIN}h:0/d", PORT),
         (f"{LOGIN}h1:1,h2:99999/d", PORT),
         (f"{LOGIN}/d?host=h&port=x", PORT),
-        (f"{LOGIN}/d?host=h1,h2,h3&port=1,2", "its numbers of ports and hosts differ"),
+        (f"{LOGIN}/d?host=h1,h2,h3&port=1,2", "it must name one port, or as many ports as hosts"),
         (f"{LOGIN}{'h' * 64}/d", HOST),
         (f"{LOGIN}h..example/d", HOST),
         (f"{LOGIN}h1,{'h' * 64}/d", HOST),
@@ -90,7 +90,7 @@ def test_an_option_of_libpq_is_taken(option: str) -> None:
         (f"{LOGIN}h/d?target_session_attrs=x", "its option target_session_attrs must be one of any"),
         (f"{LOGIN}h/d?connect_timeout=abc", "its option connect_timeout must be a whole number"),
         (f"{LOGIN}h/d?keepalives=x", "its option keepalives must be a whole number"),
-        ("postgres://u:hunter2%00@h/d", "it holds the character %00"),
+        ("postgres://u:hunter2%00@h/d", "it contains the character %00"),
         (f"{LOGIN}h/d%00x", EXAMPLES),
         (f"{LOGIN}h\n/d", EXAMPLES),
         (f"{LOGIN}h:port/d", EXAMPLES),

@@ -26,6 +26,7 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from microbadger.settings import Settings
+from tests.child_processes import is_running
 from tests.fakes.registry import FakeRegistry, image
 from tests.postgresql import PostgresqlServer
 from tests.readme import GUIDE, README, ROOT
@@ -139,6 +140,7 @@ def started(folder: Path, *prefix: str, **settings: str) -> Iterator[Started]:
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(STOP_SECONDS)
+        wait_until(lambda: not is_running(process.pid), "the end of the workers", STOP_SECONDS)
 
 
 def test_a_platform_starts_it_on_its_port_with_its_number_of_workers(tmp_path: Path, fake: FakeRegistry) -> None:

@@ -495,8 +495,8 @@ def test_certificates_that_cannot_be_read_are_refused_in_one_sentence(variable: 
     empty.touch()
     for file, reason in (
         (missing, "cannot be read: No such file or directory"),
-        (empty, "holds no certificate, or a damaged one"),
-        (tmp_path, "holds no certificate under its hash, see openssl rehash"),
+        (empty, "contains no certificate, or a damaged one"),
+        (tmp_path, "contains no certificate named by its hash; run openssl rehash"),
     ):
         with pytest.raises(SettingsError) as refused:
             Settings.from_environment({variable: str(file)})

@@ -1,4 +1,7 @@
-"""Says a fact in two words and draws it; pure."""
+"""Makes badges: writes a fact about an image as two short texts, and draws them as SVG.
+
+Pure: no module here does any input or output.
+"""
 
 from microbadger.badges.svg import STYLES, badge_of, draw, endpoint_document, restyled
 from microbadger.badges.text import (

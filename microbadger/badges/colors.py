@@ -1,8 +1,8 @@
-"""Parses the colours of a badge, and chooses the colour of the text on them.
+"""Parses the colors of a badge, and chooses the color of the text on them.
 
-The names are those of shields.io, the shades are our own: white text on each has a contrast of at least 4.5:1
-(https://www.w3.org/TR/WCAG21/#contrast-minimum), also where the gradient of a rounded badge lightens it. On any other
-colour the text is dark where white would be too faint.
+The named colors have the names of shields.io, but their own shades. White text on each has a contrast of at least
+4.5:1 (https://www.w3.org/TR/WCAG21/#contrast-minimum), even where the gradient of a rounded badge lightens it. On other
+colors, the text is dark if white would be too faint.
 """
 
 import colorsys
@@ -86,7 +86,7 @@ _TEXT_COLORS = ("#fff", "#333", "#000")
 
 
 def parse_color(text: str) -> str | None:
-    """Return a colour as ``#rrggbb``, or None if the text is not a colour.
+    """Return a color as ``#rrggbb``, or None if the text is not a color.
 
     It accepts shields.io's names and their aliases, CSS names, three or six hexadecimal digits with or without ``#``,
     ``rgb()`` and ``hsl()``. A badge is opaque, so transparency is ignored.
@@ -110,12 +110,12 @@ def parse_color(text: str) -> str | None:
 
 @lru_cache(256)
 def text_color(fill: str) -> str:
-    """Return the colour of a readable text on a ``#rrggbb`` fill: white if the contrast suffices, else a dark one."""
+    """Return a readable text color for a ``#rrggbb`` fill: white if the contrast suffices, or else a dark one."""
     return next(color for color in _TEXT_COLORS if contrast(color, fill) >= _LEAST_CONTRAST)
 
 
 def contrast(one: str, other: str) -> float:
-    """Return the contrast ratio of two hexadecimal colours, https://www.w3.org/TR/WCAG21/#dfn-contrast-ratio."""
+    """Return the contrast ratio of two hexadecimal colors (https://www.w3.org/TR/WCAG21/#dfn-contrast-ratio)."""
     darker, lighter = sorted(map(_luminance, (one, other)))
     return (lighter + 0.05) / (darker + 0.05)
 

@@ -1,13 +1,13 @@
-"""Draws a badge as an SVG picture, in one of shields.io's styles.
+"""Draws a badge as an SVG image, in one of shields.io's styles.
 
-The geometry is that of the npm package ``badge-maker`` 6.0.0 (https://github.com/badges/shields), so badges keep the
-widths that readers know. The colours are ours, see `microbadger.badges.colors`. A badge has a ``viewBox``, so it scales
-as a whole where a page gives it another width or height. An id names its style, and its width where the element depends
-on that, so several badges can stand in one HTML page.
+The geometry is taken from the npm package ``badge-maker`` 6.0.0 (https://github.com/badges/shields), so badges have
+their familiar widths. The colors are defined in `microbadger.badges.colors`. A badge has a ``viewBox``, so it scales
+as a whole if a page sets another width or height. Element IDs contain the style and, if needed, the width, so several
+badges can be inlined in one HTML page.
 
-svgwrite draws the template of each style once. Filling it takes two steps, because badges share widths and colours but
-not texts: `_frame` fills in widths and colours and is cached; `draw` puts the texts between the finished pieces, so no
-text can be mistaken for a field of the template.
+svgwrite draws the template of each style once. Filling it in takes two steps, because many badges share widths and
+colors, but few share texts. `_frame` fills in widths and colors and is cached. `draw` puts the texts between the
+finished pieces, so no text can be mistaken for a field of the template.
 """
 
 import re
@@ -29,7 +29,7 @@ LONGEST_TEXT = 255  # characters; a tag has 128 at most
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Style:
-    """What distinguishes a style; lengths are pixels, but ``baseline`` and ``font_size`` are tenths of a pixel."""
+    """The parameters of a style. Lengths are in pixels, but ``baseline`` and ``font_size`` in tenths of a pixel."""
 
     name: str
     height: int = 20
@@ -76,16 +76,16 @@ _STYLES = {
 STYLES = tuple(_STYLES)
 _FLAT = _STYLES["flat"]
 
-# Stand in for the texts until the frame is split there; nothing else in it contains a control character.
+# Placeholders for the texts, at which the frame is split. Nothing else in the frame contains control characters.
 _NAME, _LABEL, _MESSAGE = "\0", "\1", "\2"
 
 _SPACES = re.compile(r"[\t\n\r\u2028\u2029]")
-# https://www.w3.org/TR/xml/#charsets, and the control characters beyond ASCII, which it discourages.
+# Characters forbidden by https://www.w3.org/TR/xml/#charsets, and the non-ASCII control characters that it discourages.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def draw(badge: Badge, style: str = "flat") -> bytes:
-    """Return the badge as an SVG document in UTF-8; an unknown style falls back to flat."""
+    """Return the badge as an SVG document in UTF-8. An unknown style falls back to flat."""
     chosen = _STYLES.get(style, _FLAT)
     spoken_label, label, label_width = _typeset(badge.label, chosen.label_font, chosen.in_capitals)
     spoken_message, message, message_width = _typeset(badge.message, chosen.message_font, chosen.in_capitals)
@@ -97,9 +97,9 @@ def draw(badge: Badge, style: str = "flat") -> bytes:
 
 
 def endpoint_document(badge: Badge) -> dict[str, object]:
-    """Return the badge as a shields.io endpoint document, https://shields.io/badges/endpoint-badge.
+    """Return the badge as a document for shields.io's endpoint badge (https://shields.io/badges/endpoint-badge).
 
-    shields.io rejects documents with any other key and documents with an empty message.
+    shields.io rejects documents with other keys or an empty message.
     """
     fill, label_fill = _fill(badge.color, "blue"), _fill(badge.label_color, "grey")
     document: dict[str, object] = {
@@ -112,12 +112,12 @@ def endpoint_document(badge: Badge) -> dict[str, object]:
 
 
 def badge_of(document: Mapping[str, Any]) -> Badge:
-    """Return the badge that an endpoint document describes; raise KeyError if a field is missing."""
+    """Return the badge that an endpoint document describes. Raises KeyError if a field is missing."""
     return Badge(document["label"], document["message"], document["color"], document.get("labelColor", "grey"))
 
 
 def restyled(badge: Badge, *, label: str | None, color: str | None, label_color: str | None) -> Badge:
-    """Return the badge with another label or other colours; None and invalid colours change nothing."""
+    """Return the badge with another label or other colors. None and invalid colors change nothing."""
     return Badge(
         badge.label if label is None else label,
         badge.message,
@@ -127,15 +127,15 @@ def restyled(badge: Badge, *, label: str | None, color: str | None, label_color:
 
 
 def printable(text: str) -> str:
-    """Return the text as a badge shows it: on one line, without characters that XML forbids, and not too long."""
+    """Return a text as a badge shows it: on one line, without characters that XML forbids, and shortened."""
     if not text.isprintable():
         text = _UNPRINTABLE.sub("", _SPACES.sub(" ", text))
     return shorten(text.strip(), LONGEST_TEXT)
 
 
 def _typeset(text: str, font: Font, in_capitals: bool) -> tuple[str, str, float]:
-    """Return a text as XML, first as it is read aloud, then as it is drawn, and the width it is drawn with."""
-    # Nearly every text has only plain characters. Adding up their widths proves it, and such a text is ready as it is.
+    """Return a text as XML for screen readers, the same text as it is drawn, and the width of the latter in pixels."""
+    # Fast path: nearly every text has only plain characters, which need no escaping. Adding up their widths proves it.
     text = text.strip()
     try:
         hundredths = sum(map(font.advance_of_plain, text))
@@ -152,7 +152,7 @@ def _typeset(text: str, font: Font, in_capitals: bool) -> tuple[str, str, float]
 def _frame(
     style: _Style, label_width: float, message_width: float, label_color: str, color: str
 ) -> tuple[str, ...]:
-    """Return the seven pieces of a badge between which `draw` puts the name twice, then each text and its shadow."""
+    """Return the seven pieces of a badge, between which `draw` puts the name twice, then each shadow and its text."""
     left = label_width + 2 * style.padding if label_width else 0
     right = message_width + 2 * style.padding
     lean = style.lean if label_width else 0
@@ -169,7 +169,7 @@ def _frame(
     *names, svg = svg.split(_NAME)
     *labels, svg = svg.split(_LABEL)
     *messages, end = svg.split(_MESSAGE)
-    # An empty piece stands for each text that the style or the badge does not have.
+    # Empty pieces stand for the texts that the style or the badge does not have.
     return (*names, *["", "", *labels][-2:], *["", *messages][-2:], end)
 
 
@@ -191,7 +191,7 @@ def _fill(color: str, otherwise: str) -> str:
 
 @cache
 def _template(style: _Style, has_label: bool) -> str:
-    """Return the drawing of a style as a format string."""
+    """Return the SVG of a style as a format string."""
     height = style.height
     drawing = svgwrite.Drawing(size=("{width}", height), viewBox=f"0 0 {{width}} {height}", debug=False)
     drawing.attribs |= {"role": "img", "aria-label": "{name}"}

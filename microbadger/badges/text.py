@@ -1,7 +1,7 @@
-"""Words what each type of badge says about an image, in two short texts.
+"""Writes the texts of each type of badge for an image: its label and its message.
 
-What is unknown reads ``unknown``, and a label that the image does not have reads ``not given``; neither is ever 0. What
-an attestation or a signature claims is only said to be there.
+An unknown value reads ``unknown``, and a missing label reads ``not given``; neither is ever shown as 0. Attestations
+and signatures are never called verified: a badge only says that they exist.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ _COLORS_OF_STATES = {"current": "green", "outdated": "orange"}
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """What a badge says, and the colour of each half."""
+    """The two texts of a badge, and the colors of its halves."""
 
     label: str
     message: str
@@ -79,18 +79,18 @@ class _Subject:
 
     @property
     def main_tag(self) -> str | None:
-        """The tag that was asked for, else the most specific one of the version; None if it has no tag."""
+        """The tag that was asked for, or else the most specific tag of the version; None if it has no tag."""
         all_tags = [tag for version in self.image["Versions"] for tag in tags_of(version)]
         return self.tag or most_specific(tags_of(self.version), all_tags)
 
     @property
     def newest(self) -> str | None:
-        """The tag of the newest release of this variant, the main tag if none is newer; None if it is unknown."""
+        """The tag of the newest release of this variant, or the main tag if none is newer; None if unknown."""
         digests = {tag: version["Digest"] for version in self.image["Versions"] for tag in tags_of(version)}
         return update_for(self.main_tag, digests, pre_releases=self.pre_releases) if self.main_tag else None
 
     def spelt(self, tag: str) -> str:
-        """Return a tag as people write it: that of a chart is its version."""
+        """Return a tag as it is shown. For a chart, this is the version that the tag names."""
         return tag_version(tag) if "Chart" in self.version else tag
 
 
@@ -101,11 +101,11 @@ def badges_of(
     pre_releases: bool = False,
     seen: Callable[[VersionDocument], VersionDocument] = lambda version: version,
 ) -> dict[str, Badge]:
-    """Return the badges of an image by their type: for a tag, or for its current version if ``tag`` is None.
+    """Return the badges of an image by type, for a tag, or for the current version if ``tag`` is None.
 
-    With ``pre_releases``, those count as releases, which changes at most the types in `CHANGED_BY_PRE_RELEASES`.
-    ``seen`` returns the version as the badges shall show it. Raise VersionNotFound if the image has no such tag, or no
-    version.
+    With ``pre_releases``, pre-releases count as releases, which affects only the types in `CHANGED_BY_PRE_RELEASES`.
+    ``seen`` can replace the version before it is shown, for example by the view of one platform. Raises VersionNotFound
+    if the image does not have the tag or has no versions.
     """
     versions = image["Versions"]
     if tag is None:
@@ -120,17 +120,17 @@ def badges_of(
 
 
 def not_found_badge(subject: str = "image") -> Badge:
-    """Return the badge of an image, or of a tag, that does not exist."""
+    """Return the badge for an image or a tag that does not exist."""
     return Badge(subject, NOT_FOUND, "lightgrey")
 
 
 def pending_badge(badge_type: str) -> Badge:
-    """Return the badge of an image that is tracked but was not read yet."""
+    """Return the badge for an image that is tracked but was not read yet."""
     return Badge(badge_type, PENDING, "lightgrey")
 
 
 def count_text(count: int) -> str:
-    """Return a count in three figures at most: ``999``, ``1.2k``, ``35k``, ``1.2M``."""
+    """Return a count with at most three digits: ``999``, ``1.2k``, ``35k``, ``1.2M``."""
     if count < 1000:
         return str(count)
     amount, unit = count / 1000, "k"
@@ -141,12 +141,12 @@ def count_text(count: int) -> str:
 
 
 def layers_text(count: int) -> str:
-    """Return ``9 layers``, ``1 layer``."""
+    """Return a number of layers in words: ``9 layers``, ``1 layer``."""
     return f"{count} layer{'' if count == 1 else 's'}"
 
 
 def platforms_text(platforms: list[PlatformDocument]) -> str:
-    """Return up to three platforms by name, a count of more than three, or ``unknown`` for none."""
+    """Return the names of up to three platforms, the count if there are more, or ``unknown`` if there are none."""
     names = [name for name in dict.fromkeys(map(platform_text, platforms)) if name != UNKNOWN]
     if not names:
         return UNKNOWN
@@ -273,7 +273,7 @@ BADGE_TYPES: dict[str, Callable[[_Subject], Badge]] = {
 }
 
 CHANGED_BY_PRE_RELEASES = frozenset({"version", "update"})
-"""The types of badges that may say something else if pre-releases count."""
+"""The types of badges that may differ if pre-releases count."""
 
 
 def _given(subject: _Subject, label: str, text: str) -> Badge:
@@ -283,7 +283,7 @@ def _given(subject: _Subject, label: str, text: str) -> Badge:
 
 
 def _claim(subject: _Subject, label: str, text: str | None) -> Badge:
-    """Return the badge of what is attested, None if nothing is, as far as that is known."""
+    """Return the badge for a claim. Without a text, it says ``no``, or ``unknown`` if not everything was read."""
     if text is not None:
         return Badge(label, text)
     is_known = subject.is_read and "UnreadClaims" not in subject.version

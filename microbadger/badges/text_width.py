@@ -1,9 +1,8 @@
 """Divides a text into characters and computes its width on a badge, without a font file.
 
-Badges are set in Verdana. The advances below are those that the npm package ``badge-maker`` 6.0.0 uses for single
-characters (it measures with ``anafanafo`` 2.0.0). They are numbers about the font; its file belongs to Microsoft. A
-text of these characters alone has exactly the width that badge-maker gives it; any other character gets the advance of
-one that it resembles.
+Badges use the font Verdana, whose file belongs to Microsoft. The *advances* below are the widths of single characters
+in the npm package ``badge-maker`` 6.0.0 (which measures with ``anafanafo`` 2.0.0). A text of only these characters has
+exactly the same width as in badge-maker. Any other character gets the advance of a similar one.
 """
 
 import unicodedata
@@ -19,7 +18,7 @@ ELLIPSIS = "…"
 _ZERO_WIDTH_JOINER = "\u200d"
 _EMOJI_PRESENTATION = "\ufe0f"
 
-# Ranges that continue a character though they are not marks: joiners, later parts of a Hangul syllable, the
+# Ranges that continue a character although they are not marks: joiners, later parts of a Hangul syllable, the
 # sound marks of halfwidth katakana, skin tones, the letters of a subdivision's flag.
 _EXTENDERS = (
     ("\u200c", "\u200d"),
@@ -30,16 +29,16 @@ _EXTENDERS = (
     ("\U000e0020", "\U000e007f"),
 )
 
-# A character without a measured advance is as wide as this one, by its general category or its first letter.
+# General category, or its first letter → the measured character whose advance is used for others in that category.
 _RESEMBLES = {"Lu": "N", "L": "n", "N": "0", "Z": " "}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Font:
-    """A size and weight of Verdana as a badge sets it; advances and the em are in hundredths of a pixel.
+    """A size and weight of Verdana. Advances and the em are in hundredths of a pixel.
 
-    ``advance_of`` raises KeyError for a character without a measured advance, ``advance_of_plain`` for all characters
-    but those of printable ASCII without a meaning in markup.
+    ``advance_of`` raises KeyError for a character without a measured advance. ``advance_of_plain`` accepts only
+    printable ASCII without the special characters of XML, and raises KeyError for others.
     """
 
     advance_of: Callable[[str], int]
@@ -49,7 +48,7 @@ class Font:
 
     @classmethod
     def measured(cls, size_pixels: int, advances: str, letter_spacing_pixels: float = 0) -> "Font":
-        """Return a font of a size whose advances are listed in the order of the measured characters."""
+        """Return a font of a size, given its advances in the order of the measured characters."""
         table = dict(zip(_MEASURED, map(int, advances.split()), strict=True))
         plain = {c: n for c, n in table.items() if c.isascii() and c not in "&<>'\""}
         return cls(table.__getitem__, plain.__getitem__, size_pixels * 100, letter_spacing_pixels)
@@ -90,9 +89,10 @@ VERDANA_10_BOLD = Font.measured(
 
 
 def width_pixels(text: str, font: Font) -> float:
-    """Return the width that badge-maker gives a text: whole pixels plus letter spacing, or without that an odd number.
+    """Return the same width for a text as badge-maker.
 
-    A text is placed by its middle, which an odd width keeps on a pixel.
+    With letter spacing, this is a number of whole pixels plus the spacing. Without, it is an odd number, because texts
+    are placed by their middle, which then lies on a pixel.
     """
     try:
         hundredths, count = sum(map(font.advance_of, text)), len(text)
@@ -105,9 +105,9 @@ def width_pixels(text: str, font: Font) -> float:
 
 
 def characters(text: str) -> Iterator[str]:
-    """Yield the characters that a reader sees: a letter with its marks, a joined emoji, a flag.
+    """Yield the characters that a reader sees, such as a letter with its marks, a joined emoji or a flag.
 
-    The rules are those of https://www.unicode.org/reports/tr29/, as far as the standard library knows the properties.
+    The rules are from https://www.unicode.org/reports/tr29/, limited to properties that the standard library knows.
     """
     start = 0
     for position in range(1, len(text)):
@@ -119,9 +119,9 @@ def characters(text: str) -> Iterator[str]:
 
 
 def shorten(text: str, longest: int) -> str:
-    """Return the text, or as many whole characters of it as leave room for an ellipsis.
+    """Return a text of at most ``longest`` characters, with an ellipsis in place of the rest.
 
-    A character may have four code points on average, so a text of few characters with many marks is shortened, too.
+    The text may have four code points per character on average, so a text with many marks is shortened earlier.
     """
     if len(text) <= longest:
         return text
@@ -132,7 +132,7 @@ def shorten(text: str, longest: int) -> str:
 
 
 def _pixels_in_floats(text: str, font: Font) -> int:
-    # badge-maker adds floats: a sum that is whole on paper may come out just below it and lose a pixel.
+    # badge-maker adds floats, so a sum that should be a whole number can end up just below it and lose a pixel.
     pixels = 0.0
     for character in text:
         pixels += font.advance_of(character) / 100
@@ -165,7 +165,7 @@ def _width_of_character(character: str, font: Font) -> int:
 
 @lru_cache(4096)
 def _advance(code_point: str, font: Font) -> int:
-    """Return the advance of a code point by itself; it is 0 for one that only changes its neighbour."""
+    """Return the advance of a single code point, which is 0 if it only modifies its neighbour."""
     category = unicodedata.category(code_point)
     if code_point == _EMOJI_PRESENTATION or _is_regional(code_point):
         return font.em * 5 // 4
@@ -178,7 +178,7 @@ def _advance(code_point: str, font: Font) -> int:
 
 
 def _resembling(code_point: str, category: str, font: Font) -> int:
-    """Return an advance by the kind of character; https://www.unicode.org/reports/tr11/ defines which are wide."""
+    """Return an advance by the kind of character. https://www.unicode.org/reports/tr11/ defines which are wide."""
     match unicodedata.east_asian_width(code_point):
         case "W" | "F":
             return font.em * 5 // 4 if category == "So" else font.em  # emoji are drawn wider than their em

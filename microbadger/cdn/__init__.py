@@ -1,4 +1,4 @@
-"""Makes a CDN forget what changed."""
+"""Purges changed files from a CDN."""
 
 from microbadger.cdn.purge import CdnPurge, Status
 from microbadger.cdn.target import Cloudflare, PurgeMethod, Target, parse_target

@@ -1,11 +1,11 @@
-"""Has a CDN forget what changed, soon after it did, and never in the way of a publication.
+"""Purges changed files from a CDN in the background, without delaying their publication.
 
-What changed waits in memory until a thread of its own has sent it, a few requests at a time; what fails is sent again
-after a growing delay. Nothing here has to succeed: a CDN asks again after five minutes for what it keeps, so what has
-waited that long is dropped, and nothing is kept on disk. If too much waits, everything is purged at once where a CDN
-can do that; where it cannot, the oldest addresses are dropped.
+Changed addresses wait in memory until a separate thread has sent them, a few requests at a time. Failed requests are
+repeated after a growing delay. Purging may fail: after five minutes a CDN asks for a file again anyway, so addresses
+that have waited for that long are dropped, and nothing is stored on disk. If too many addresses are waiting, the whole
+CDN is purged. If the CDN does not support that, the oldest addresses are dropped.
 
-The operator named the CDN, so it may be private and use plain http.
+The operator named the CDN, so it may be on a private network and use plain http.
 """
 
 import os
@@ -37,27 +37,27 @@ from microbadger.site import addresses
 log = EventLog(__name__)
 
 _MOST_WAITING = 10_000
-_KEPT_OF_TOO_MANY = 9_000  # fewer than may wait, so that not every addition has to drop something
+_KEPT_OF_TOO_MANY = 9_000  # below the limit, or every later addition would have to drop addresses again
 _REQUESTS_AT_ONCE = 4
-_MOST_FAILURES = 4  # after so many in one pass the others would fail as well
+_MOST_FAILURES = 4  # after that many failures in one pass, further requests would probably fail as well
 _MAX_ANSWER_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long things take at most, in seconds."""
+    """Time limits and delays in seconds."""
 
     request: float = 10
     one_pass: float = 60
     first_delay: float = 5
     longest_delay: float = 60
     waiting: float = 300
-    """How long a CDN keeps what it has: the max-age of public files."""
+    """How long an address may wait: the max-age of public files, after which a CDN reads them again anyway."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What waits in this process and, if the CDN failed last, why and when the next try begins."""
+    """The number of waiting addresses in this process; if the last pass failed, why, and when the next pass begins."""
 
     waiting: int
     error: str | None = None
@@ -66,27 +66,27 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a request did not succeed, in a sentence without secrets, and how long the CDN asks to wait."""
+    """Why a request failed, in words without secrets, and how long the CDN asks to wait."""
 
     error: str
     retry_after_seconds: float = 0
 
 
-_BROKEN = Failure("purging broke, see the log")
+_BROKEN = Failure("purging failed unexpectedly, see the log")
 
 
 @dataclass(slots=True)
 class Sent:
-    """The result of a pass: the addresses that are purged, and the failures; what was not sent is in neither."""
+    """The result of a pass: the purged addresses and the failures. Addresses that were not sent are in neither."""
 
     purged: set[str] = field(default_factory=set)
     failures: list[Failure] = field(default_factory=list)
 
 
 class Backlog:
-    """The addresses that a CDN still has to purge, and the pause after it failed.
+    """The addresses that are still to be purged, and the pause after a failure.
 
-    Times are those of a monotonic clock. An address that is added while it is being sent is sent again.
+    All times are from a monotonic clock. An address that is added while it is being sent is sent again.
     """
 
     def __init__(self, timing: Timing, *, can_purge_everything: bool) -> None:
@@ -100,7 +100,7 @@ class Backlog:
 
     @property
     def count(self) -> int:
-        """How many addresses wait or are being sent."""
+        """The number of addresses that wait or are being sent."""
         return len(self._waiting.keys() | self._sending.keys())
 
     @property
@@ -108,7 +108,7 @@ class Backlog:
         return bool(self._sending)
 
     def add(self, wanted: Iterable[str], now: float) -> None:
-        """Have addresses purged; if there are too many, drop those that are the closest to being fresh anyway."""
+        """Add addresses to purge. If too many are waiting, purge everything or drop the oldest addresses."""
         for address in wanted:
             self._waiting.pop(address, None)
             self._waiting[address] = now
@@ -118,10 +118,10 @@ class Backlog:
             self._drop(list(self._waiting), "everything is purged instead")
             self._waiting[EVERYTHING] = now
         else:
-            self._drop(list(self._waiting)[:-_KEPT_OF_TOO_MANY], "too many wait")
+            self._drop(list(self._waiting)[:-_KEPT_OF_TOO_MANY], "too many are waiting")
 
     def seconds_to_wait(self, now: float) -> float | None:
-        """Return how long to wait before anything is to be done; None if nothing waits."""
+        """Return the seconds until the next pass or expiry, or None if no address is waiting."""
         ends = {address: added_at + self._timing.waiting - now for address, added_at in self._waiting.items()}
         self._drop([address for address, seconds in ends.items() if seconds <= 0], "they waited for too long")
         if not self._waiting:
@@ -129,16 +129,16 @@ class Backlog:
         return min(self.pause_seconds(now), *(ends[address] for address in self._waiting))
 
     def pause_seconds(self, now: float) -> float:
-        """Return how long the CDN is still left alone."""
+        """Return the seconds that are left of the pause after a failure."""
         return max(0.0, self._paused_until - now)
 
     def take(self) -> list[str]:
-        """Return what is to be sent now, the newest first: the oldest is the closest to being fresh anyway."""
+        """Return the addresses to send now, the newest first, because the CDN will reread the oldest soon anyway."""
         self._sending, self._waiting = self._waiting, {}
         return list(reversed(self._sending))
 
     def settle(self, sent: Sent, now: float) -> None:
-        """Let what was not purged wait again, as long as before, and pause after a failure."""
+        """Put the addresses that were not purged back, with their original times, and pause after a failure."""
         left = {
             address: added_at
             for address, added_at in self._sending.items()
@@ -146,7 +146,7 @@ class Backlog:
         }
         self._waiting, self._sending = {**left, **self._waiting}, {}
         if sent.failures:
-            # A CDN that accepted something is not asked ever more rarely because of the rest.
+            # If the CDN accepted some requests, the pause does not grow.
             self._failures_in_a_row = 1 if sent.purged else self._failures_in_a_row + 1
             own_seconds = self._timing.first_delay * 2 ** min(self._failures_in_a_row - 1, 10)
             asked_seconds = max(failure.retry_after_seconds for failure in sent.failures)
@@ -164,7 +164,7 @@ class Backlog:
 
 
 class CdnPurge:
-    """The purging of one CDN; without a target, nothing is purged. One object serves all threads."""
+    """Purges one CDN, or nothing if there is no target. Threads can share one object."""
 
     def __init__(self, target: Target | None, network: Network, *, base_url: str, timing: Timing | None = None) -> None:
         self._target = target
@@ -175,7 +175,7 @@ class CdnPurge:
         _ALL.add(self)
 
     def start_afresh(self) -> None:
-        """Forget what waits, and the thread: what a process was forked from has to purge is for that one to do."""
+        """Drop the waiting addresses and the thread. A forked process calls this, because its parent purges them."""
         seconds = self._timing.request
         self._changed = threading.Condition()
         self._backlog = Backlog(
@@ -190,7 +190,7 @@ class CdnPurge:
         self._is_working = False
 
     def add(self, paths: Iterable[str]) -> None:
-        """Have the CDN purge public files that changed; returns at once."""
+        """Purge public files that changed. Returns at once."""
         wanted = list(dict.fromkeys(address for path in paths for address in addresses(path)))
         if not wanted or self._target is None:
             return
@@ -198,17 +198,17 @@ class CdnPurge:
             self._backlog.add(wanted, time.monotonic())
             self._changed.notify_all()
             if not self._is_working:
-                with suppress(NoThread):  # what is added next has it sent
+                with suppress(NoThread):  # the next addition tries again
                     start_thread("purge", self._work, self._target)
                     self._is_working = True
 
     def wait(self) -> None:
-        """Return when everything is purged, or the CDN failed and nothing is being sent."""
+        """Wait until everything is purged, or until the CDN has failed and nothing is being sent."""
         with self._changed:
             self._changed.wait_for(lambda: not self._is_working or self._is_pausing())
 
     def status(self) -> Status | None:
-        """Return how purging stands in this process; None if no CDN is purged."""
+        """Return the status of purging in this process, or None if there is no CDN."""
         if self._target is None:
             return None
         with self._changed:
@@ -222,17 +222,17 @@ class CdnPurge:
         return not self._backlog.is_sending and self._backlog.pause_seconds(time.monotonic()) > 0
 
     def _work(self, target: Target) -> None:
-        """Send what waits until nothing does."""
+        """Send waiting addresses until none are left."""
         while wanted := self._await_wanted():
             try:
                 sent = self._send(target, wanted)
-            except Exception:  # such as no thread to be had; the pause after it must not last for ever
+            except Exception:  # the thread has to go on, and a pause has to follow
                 log.exception("purge_broke")
                 sent = Sent(failures=[_BROKEN])
             self._settle(sent)
 
     def _await_wanted(self) -> list[str]:
-        """Wait until something is to be sent and return it; nothing if no more waits."""
+        """Wait until addresses are to be sent and return them; empty if none are waiting any more."""
         with self._changed:
             while (seconds := self._backlog.seconds_to_wait(time.monotonic())) is not None:
                 if seconds <= 0:
@@ -243,7 +243,7 @@ class CdnPurge:
             return []
 
     def _settle(self, sent: Sent) -> None:
-        """Record how a pass went, and log it unless it failed in part as the last one did."""
+        """Record the result of a pass and log it. A partial failure that repeats is not logged again."""
         with self._changed:
             last_error = self._backlog.error
             self._backlog.settle(sent, time.monotonic())
@@ -255,11 +255,11 @@ class CdnPurge:
             log.warning("purge_failed", error=error, failures=len(sent.failures))
 
     def _send(self, target: Target, wanted: list[str]) -> Sent:
-        """Return the result of one pass, which ends early when its time is up or too much fails."""
+        """Send addresses in one pass and return the result. A pass ends early after its time limit or many failures."""
         one_pass = _Pass(deque(target.requests(wanted, self._base_url)), time.monotonic() + self._timing.one_pass)
         threads: list[threading.Thread] = []
         more = range(min(_REQUESTS_AT_ONCE, len(one_pass.requests)) - 1)
-        with suppress(NoThread):  # those that are there do the work, this one if there are none
+        with suppress(NoThread):  # the threads that did start do the work, with this one
             threads.extend(start_thread("purge", self._send_some, target, one_pass) for _ in more)
         self._send_some(target, one_pass)
         for thread in threads:
@@ -270,19 +270,19 @@ class CdnPurge:
         while request := one_pass.take():
             try:
                 failure = self._failure(target, request)
-            except Exception:  # a defect of ours, which counts as a failure so that a pause follows
+            except Exception:  # a bug here, which counts as a failure so that a pause follows
                 log.exception("purge_broke")
                 failure = _BROKEN
             one_pass.record(request, failure)
 
     def _failure(self, target: Target, request: PurgeRequest) -> Failure | None:
-        """Send one request and return why it did not succeed, or None."""
+        """Send one request and return why it failed, or None if it succeeded."""
         try:
             answer = self._client.send(
                 request.method, Url.of(request.url), request.headers, request.body, max_bytes=_MAX_ANSWER_BYTES
             )
         except ForbiddenAddress:
-            return Failure("the CDN's name leads to an address where a CDN cannot be")
+            return Failure("the CDN's host name resolves to an address that no CDN can have")
         except HttpError as error:
             return Failure(f"the CDN could not be reached: {error}")
         refusal = target.refusal(answer.status, answer.body)
@@ -291,7 +291,7 @@ class CdnPurge:
 
 @dataclass(slots=True)
 class _Pass:
-    """Requests from which several threads take until none is left, several failed or the time is up."""
+    """The requests of one pass, which several threads share. It ends after its time limit or several failures."""
 
     requests: deque[PurgeRequest]
     ends_at: float
@@ -299,7 +299,7 @@ class _Pass:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self) -> PurgeRequest | None:
-        """Return the next request, or None when there shall be no more."""
+        """Return the next request, or None if the pass is over."""
         with self._lock:
             is_over = len(self.sent.failures) >= _MOST_FAILURES or time.monotonic() > self.ends_at
             return self.requests.popleft() if self.requests and not is_over else None

@@ -1,8 +1,8 @@
-"""Which requests purge a CDN: one ``PURGE`` request for each URL, or Cloudflare's API.
+"""Builds the requests that purge a CDN: one ``PURGE`` request for each URL, or calls of Cloudflare's API.
 
 Varnish finds a cached page by the path and the Host header that readers send
-(https://www.varnish-software.com/developers/tutorials/purge/), so a ``PURGE`` goes to the server the operator named and
-carries the host that readers use. Cloudflare takes whole URLs, up to 30 in a request, or purges a whole zone:
+(https://www.varnish-software.com/developers/tutorials/purge/). So a ``PURGE`` request goes to the operator's CDN server
+with the host name that readers use. Cloudflare takes up to 30 URLs in a request, or purges a whole zone:
 https://developers.cloudflare.com/api/resources/cache/methods/purge/.
 """
 
@@ -14,21 +14,21 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 EVERYTHING = "*"
-"""Stands for all that was ever published, among addresses that begin with a slash."""
+"""The address that stands for all files. All other addresses begin with a slash."""
 
 _CLOUDFLARE = "cloudflare:"
 _CLOUDFLARE_API = "https://api.cloudflare.com/client/v4"
-_MOST_FILES = 30  # on every plan of Cloudflare's
+_MOST_FILES = 30  # the limit that holds for all of Cloudflare's plans
 _ZONE = re.compile(r"[0-9A-Za-z]{1,32}", re.ASCII)
 _TOKEN = re.compile(r"[\w.~+/-]+=*", re.ASCII)  # RFC 6750, section 2.1
 _URL = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[\w.~/-]*)?", re.ASCII | re.IGNORECASE)
-# There was nothing to purge, as Squid and the nginx module ngx_cache_purge say it.
+# Squid and the nginx module ngx_cache_purge answer with these if there was nothing to purge.
 _NOT_KEPT = {404, 412}
 
 
 @dataclass(frozen=True, slots=True)
 class PurgeRequest:
-    """One request to a CDN, and the addresses that are purged once it succeeds."""
+    """One request to a CDN, and the addresses that it purges."""
 
     method: str
     url: str = field(repr=False)
@@ -50,8 +50,8 @@ class PurgeMethod:
         headers = {"Host": urlsplit(base_url).netloc}
         return [PurgeRequest("PURGE", f"{self.url}{address}", headers, b"", (address,)) for address in addresses]
 
-    def refusal(self, status: int, body: bytes) -> str | None:  # noqa: ARG002 - the status says it all
-        """Return why an answer means that nothing was purged, or None."""
+    def refusal(self, status: int, body: bytes) -> str | None:  # noqa: ARG002 - the status is enough
+        """Return why the CDN refused a request, or None if it accepted the request."""
         if 200 <= status < 300 or status in _NOT_KEPT:
             return None
         hint = ": it does not allow PURGE requests from here" if status in (401, 403, 405, 501) else ""
@@ -69,14 +69,17 @@ class Cloudflare:
     can_purge_everything: ClassVar[bool] = True
 
     def requests(self, addresses: Sequence[str], base_url: str) -> list[PurgeRequest]:
-        """Return the requests that purge these addresses: a single one if everything is to be purged."""
+        """Return the requests that purge these addresses: a single one if `EVERYTHING` is among them."""
         if EVERYTHING in addresses:
             return [self._request({"purge_everything": True}, addresses)]
         groups = [addresses[start : start + _MOST_FILES] for start in range(0, len(addresses), _MOST_FILES)]
         return [self._request({"files": [f"{base_url}{address}" for address in group]}, group) for group in groups]
 
     def refusal(self, status: int, body: bytes) -> str | None:
-        """Return why an answer means that nothing was purged, or None; in words of our own, but with its codes."""
+        """Return why Cloudflare refused a request, or None if it accepted the request.
+
+        The sentence repeats the error codes of the answer, but none of its text.
+        """
         document = _json_object(body)
         if 200 <= status < 300 and document.get("success") is True:
             return None
@@ -94,7 +97,9 @@ Target = PurgeMethod | Cloudflare
 
 
 def parse_target(text: str) -> Target:
-    """Return the CDN that a setting names; raise ValueError, whose text repeats nothing of it, if it is invalid.
+    """Return the CDN in a setting. Raises ValueError.
+
+    The message of the error repeats nothing of the setting, which can contain a token.
 
     >>> parse_target("https://cdn.example.org/")
     PurgeMethod(url='https://cdn.example.org')

@@ -1,4 +1,8 @@
-"""When to check an image, and one check from question to files."""
+"""Keeps the tracked images fresh: decides when to check an image, reads it from its registry and publishes its files.
+
+A *check* asks the registry of an image what changed, and updates the public files accordingly. The database keeps the
+schedule, so several processes on several machines can share the work.
+"""
 
 from microbadger.freshness.admissions import NOT_TRACKED, Admission, Admissions, OpenOptions
 from microbadger.freshness.checks import Summary

@@ -1,9 +1,11 @@
-"""Tracks public images that readers ask for, on the registries that the operator opened, within limits.
+"""Tracks the public images that readers ask for, on the registries that the operator opened, within limits.
 
-Anybody can ask for any name. So only so many new images are tracked in an hour, and each network of clients has a
-share of them. A name that its registry does not have is dropped and remembered for a day. There are so many such images
-in all: the least recently requested go first, and so do those that nobody has requested for long or that could not be
-read for a day. All processes share the limits through the database.
+Anybody can ask for any name, so the number of new images in an hour is limited, and each client network may use only a
+share of that number. An image that its registry does not have is dropped, and that is remembered for a day.
+
+The total number of images tracked on request is limited, too. To make room, the least recently requested images are
+dropped. Images are also dropped if nobody requests them for 90 days, or if they cannot be read within a day. All
+processes share these limits through the database.
 """
 
 import math
@@ -41,12 +43,12 @@ _HOUR = timedelta(hours=1).total_seconds()
 _REMEMBERED_SECONDS = timedelta(days=1).total_seconds()
 _UNREQUESTED_SECONDS = timedelta(days=90).total_seconds()
 _SHARES = 3
-"""A network of clients may add a third of the new images at once, and as many again within an hour."""
+"""A client network may add a third of an hour's new images at once, and gets this allowance back within an hour."""
 _MOST_DROPPED_AT_ONCE = 100
 _PAGE = 10_000
 _ADMITTING = "admitting"
 IMAGE_LEASE = "image:"
-"""What the names of leases begin with under which images are checked."""
+"""The prefix of the names of the leases for checks of images."""
 
 _KNOWN = select(ADMISSIONS).where(ADMISSIONS.c.image == bindparam("which"))
 _LATELY = (
@@ -73,7 +75,7 @@ _NEVER_READ = (
     .where(_ON_REQUEST, ADMISSIONS.c.admitted_at < bindparam("since"), CHECKS.c.succeeded_at.is_(None))
     .limit(bindparam("at_most"))
 )
-# A time that is further ahead was kept before the clock was set back.
+# A stored time that is later than the latest possible one was written before the clock was set back.
 _IS_NEWS = or_(TRACKED_IMAGES.c.requested_at < bindparam("at"), TRACKED_IMAGES.c.requested_at > bindparam("latest"))
 _REQUESTED = (
     TRACKED_IMAGES.update()
@@ -84,7 +86,7 @@ _ABSENT = ADMISSIONS.update().where(ADMISSIONS.c.image == bindparam("which")).va
 _FORGET_ADMISSIONS = ADMISSIONS.delete().where(ADMISSIONS.c.admitted_at < bindparam("since"))
 _FORGET_NETWORKS = CLIENT_NETWORKS.delete().where(CLIENT_NETWORKS.c.used_until < bindparam("now"))
 _IS_FREE = LEASES.c.holder == ""
-_LEASE_OF_CHECK = exists().where(CHECKS.c.image == func.substr(LEASES.c.name, len(IMAGE_LEASE) + 1))  # by its index
+_LEASE_OF_CHECK = exists().where(CHECKS.c.image == func.substr(LEASES.c.name, len(IMAGE_LEASE) + 1))  # uses the index
 _FREE_LEASES = (
     select(LEASES.c.name, _LEASE_OF_CHECK.label("has_check"))
     .where(LEASES.c.name > bindparam("last"), LEASES.c.name.startswith(IMAGE_LEASE, autoescape=True), _IS_FREE)
@@ -96,7 +98,7 @@ _FORGET_LEASE = LEASES.delete().where(LEASES.c.name == bindparam("which"), _IS_F
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenOptions:
-    """The registries on which any public image is tracked when a reader asks for it, and how many; none by default."""
+    """The registries whose public images are tracked when readers ask for them, and the limits; none by default."""
 
     registries: frozenset[str] = frozenset()
     per_hour: int = 120
@@ -105,10 +107,10 @@ class OpenOptions:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Whether an image is tracked that a reader asks for.
+    """Whether the image that a reader asks for is tracked.
 
-    It ``is_absent`` if its registry did not have it in the last day. ``retry_after_seconds`` is in how many seconds to
-    ask again, where no further image is tracked until then.
+    ``is_absent`` says that the registry did not have the image within the last day. ``retry_after_seconds`` is positive
+    if a limit keeps the image from being tracked now; after that time it may be tracked.
     """
 
     is_tracked: bool = False
@@ -117,7 +119,7 @@ class Admission:
 
     @property
     def outcome(self) -> str:
-        """The word for it in the metrics."""
+        """The label of this admission in the metrics."""
         return "tracked" if self.is_tracked else "absent" if self.is_absent else "refused"
 
 
@@ -135,7 +137,7 @@ class Admissions:
     counts: Counts
     now: Callable[[], datetime]
     _requested: dict[Repository, float] = field(default_factory=dict, init=False)
-    """When the images that this process was asked for were requested last, until that is kept."""
+    """When each image was last requested from this process, until `write_notes` writes that to the database."""
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     @property
@@ -144,13 +146,13 @@ class Admissions:
         return bool(self.options.registries)
 
     def of(self, repository: Repository) -> Admission:
-        """Return whether an image is tracked, and change nothing. Raises StoreError."""
+        """Return whether an image is tracked, without tracking it. Raises StoreError."""
         return TRACKED if repository in self.tracked else NOT_TRACKED
 
     def ask_for(self, repository: Repository, network: str) -> Admission:
-        """Return whether an image is tracked that a client of a network asks for, after tracking it if it may be.
+        """Track the image that a client asks for, if the limits allow it, and return whether it is tracked.
 
-        Raises StoreError.
+        ``network`` is the network of the client. Raises StoreError.
         """
         if repository in self.tracked:
             self.note(repository)
@@ -164,13 +166,13 @@ class Admissions:
         return admission
 
     def note(self, repository: Repository) -> None:
-        """Note that a reader asked for a tracked image."""
+        """Remember that a reader asked for a tracked image."""
         if self.is_open:
             with self._lock:
                 self._requested[repository] = self.now().timestamp()
 
     def write_notes(self) -> None:
-        """Keep which images were asked for. Raises StoreError."""
+        """Write to the database which images readers asked for, and when. Raises StoreError."""
         with self._lock:
             noted = dict(self._requested)
             self._requested.clear()
@@ -181,9 +183,9 @@ class Admissions:
                 connection.execute(_REQUESTED, rows)
 
     def drop_unrequested(self) -> None:
-        """Track no more what nobody has requested for long, and what could not be read for a day. Raises StoreError.
+        """Stop tracking images that nobody has requested for 90 days or that could not be read within a day.
 
-        What is published of them is removed when the tracked images are next compared with the checks.
+        Their public files are removed when the tracked images are next compared with the checks. Raises StoreError.
         """
         if not self.is_open:
             return
@@ -197,12 +199,12 @@ class Admissions:
             log.info("dropped", unrequested=len(unrequested), never_read=len(unread))
 
     def drop_absent(self, connection: Connection, repository: Repository) -> None:
-        """Track an image no more that its registry does not have, and remember that."""
+        """Stop tracking an image that its registry does not have, and remember for a day that it is absent."""
         remove_requested(connection, [repository])
         connection.execute(_ABSENT, {"which": str(repository), "now": self.now().timestamp()})
 
     def clean(self) -> None:
-        """Forget what was asked for days ago. Raises StoreError."""
+        """Delete admissions, client networks and leases that are no longer needed. Raises StoreError."""
         now = self.now().timestamp()
         with self.database.write() as connection:
             connection.execute(_FORGET_ADMISSIONS, {"since": now - 2 * _REMEMBERED_SECONDS})
@@ -211,12 +213,12 @@ class Admissions:
             self._forget_leases()
 
     def _may_exist(self, repository: Repository) -> bool:
-        """Return whether a registry is open and can have an image of this name."""
+        """Return whether the registry is open and may have an image of this name."""
         is_odd = repository.registry == DOCKER_HUB and repository.path.count("/") != 1
         return repository.registry in self.options.registries and not is_odd and has_own_paths(repository)
 
     def _forget_leases(self) -> None:
-        """Forget the leases of images that have no check, a page at a time."""
+        """Delete the free leases of images that have no check, a page at a time."""
         last = ""
         while True:
             with self.database.read() as connection:
@@ -229,10 +231,10 @@ class Admissions:
                     connection.execute(_FORGET_LEASE, gone)
 
     def _admit(self, repository: Repository, network: str) -> Admission:
-        self.write_notes()  # not below: two transactions in PostgreSQL could wait for each other's rows
+        self.write_notes()  # not within the transaction below: in PostgreSQL, two of these could deadlock
         now = self.now()
         with self.database.write() as connection:
-            write_value(connection, _ADMITTING, repository.registry)  # other processes wait here for this one
+            write_value(connection, _ADMITTING, repository.registry)  # locks the row: other processes wait here
             if known := self._known(connection, repository, network):
                 return known
             self._make_room(connection)
@@ -247,15 +249,15 @@ class Admissions:
         return TRACKED
 
     def _known(self, connection: Connection, repository: Repository, network: str) -> Admission | None:
-        """Return whether an image was tracked meanwhile, or why it is not tracked now; None if it can be."""
+        """Return the admission of an image that is tracked by now or must not be; None if it can be tracked."""
         if self.tracked.read(connection, repository):
             return TRACKED
         return self._refusal(connection, repository, network)
 
     def _refusal(self, connection: Connection, repository: Repository, network: str) -> Admission | None:
-        """Return why an image is not tracked now; None if it can be.
+        """Return why an image cannot be tracked now; None if it can be.
 
-        One that was dropped is not tracked again within the hour: each would be counted only once.
+        A dropped image is not tracked again within an hour, because the hourly limit counts each image only once.
         """
         now = self.now().timestamp()
         known = connection.execute(_KNOWN, {"which": str(repository)}).one_or_none()
@@ -266,13 +268,14 @@ class Admissions:
         oldest: float | None = connection.execute(_LATELY, given).scalar()
         allowed_at = oldest + _HOUR if oldest else 0.0
         free_at = max(asked_again_at, allowed_at, self._used_until(connection, network, now) - _HOUR)
-        seconds = math.ceil(round(free_at - now, 3))  # times this large are exact to less than a microsecond
+        seconds = math.ceil(round(free_at - now, 3))  # without rounding, a float error could add a second
         return Admission(retry_after_seconds=seconds) if seconds > 0 else None
 
     def _used_until(self, connection: Connection, network: str, now: float) -> float:
-        """Return up to when a network will have used its share if it adds one more image: a token bucket.
+        """Return when a network has its full allowance back if it adds one more image now, as a Unix time.
 
-        What it may add at once is an hour's share. A time that is further ahead was kept before the clock was set back.
+        This is a token bucket that holds the share of one hour. A stored time more than an hour ahead is ignored: it
+        was written before the clock was set back.
         """
         share = max(1, self.options.per_hour // _SHARES)
         used: float = connection.execute(_USED_UNTIL, {"which": network}).scalar_one_or_none() or now
@@ -280,7 +283,7 @@ class Admissions:
         return (now if is_kept_later else max(used, now)) + _HOUR / share
 
     def _make_room(self, connection: Connection) -> None:
-        """Track the least recently requested images no more, if there would be too many."""
+        """Stop tracking the least recently requested images if one more image would exceed the limit."""
         surplus = connection.execute(_COUNT).scalar_one() - self.options.most_images + 1
         if surplus > 0:
             given = {"at_most": min(surplus, _MOST_DROPPED_AT_ONCE)}

@@ -1,7 +1,8 @@
-"""Keeps what is known of base images, tracked or not: what their tags named one after the other, and their layers.
+"""Stores what is known of base images, tracked or not: the digests that their tags named over time, and their layers.
 
-All images on a base share it. A base that is tracked as private is closed to public images: nothing of it is said.
-What was read of it for private images is kept apart, so that it does not show when the base is no longer tracked.
+A *sight* is one of these digests, with the time at which the tag was first seen to name it. All images on a base share
+these records. A base that is tracked as private is *closed* to public images: they must not show anything of it. What
+was read of it for private images is marked as private, so that it stays hidden even after the base is untracked.
 """
 
 import json
@@ -34,7 +35,7 @@ from microbadger.image import (
 from microbadger.store import BASE_CONTENTS, BASE_TAGS, CHECKS, FIRST_SEEN, LAYER_STACKS, LEASES, Database, upsert
 
 BASE_LEASE = "base:"
-"""What the names of leases begin with under which bases are read."""
+"""The prefix of the names of the leases for reading bases."""
 _FIRST_PAUSE = timedelta(hours=1)
 _LEAST_PAUSE = timedelta(hours=12)
 _DAY = timedelta(days=1)
@@ -71,7 +72,7 @@ _OLD = (
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """How often something could not be read, when it was asked for last, and when to ask again."""
+    """How many times in a row a read failed, when the registry was last asked, and when to ask again (Unix times)."""
 
     failures: int = 0
     asked_at: float = 0.0
@@ -80,7 +81,11 @@ class Attempts:
 
 @dataclass(slots=True)
 class Bases:
-    """What is known of the bases of some versions, and of the attempts to read more, as it grows."""
+    """What is known of the bases of some versions, and of the attempts to read more; a check adds to it.
+
+    ``sights`` and ``tags_asked`` are by the reference of a tag, ``contents`` and ``contents_asked`` by repository and
+    digest. ``closed`` are the repositories of which nothing may be shown.
+    """
 
     sights: dict[str, list[SightDocument]] = field(default_factory=dict)
     contents: dict[_Key, BaseContentDocument] = field(default_factory=dict)
@@ -90,17 +95,17 @@ class Bases:
     tags_asked: dict[str, Attempts] = field(default_factory=dict)
     contents_asked: dict[_Key, Attempts] = field(default_factory=dict)
     stale: set[_Key] = field(default_factory=set)
-    """Contents that are used, and would soon be forgotten."""
+    """Contents that are in use and must be marked as used, or `BaseRecords.clean` would delete them."""
 
     @property
     def known(self) -> KnownBases:
-        """What the bases are judged by."""
+        """The part of this data that decides whether the tag of a base has moved."""
         return KnownBases(self.sights, self.contents, self.closed)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a tag names, by a registry or by the record of a tracked image that was checked ``asked_at``."""
+    """The digest that a tag named at ``asked_at``, according to a registry or to the record of a tracked image."""
 
     digest: str
     asked_at: datetime
@@ -108,7 +113,7 @@ class Answer:
 
 
 class BaseRecords:
-    """What is known of all bases."""
+    """The records of all bases."""
 
     def __init__(self, database: Database, tracked: TrackedImages, *, now: Callable[[], datetime]) -> None:
         self.now = now
@@ -116,7 +121,10 @@ class BaseRecords:
         self._tracked = tracked
 
     def of(self, connection: Connection, versions: Iterable[VersionDocument], *, is_private: bool) -> Bases:
-        """Return what is known of the bases of versions of one image, which ``is_private`` or everybody's."""
+        """Return what is known of the bases of these versions of one image.
+
+        ``is_private`` says whether that image is private, and may therefore use private bases.
+        """
         bases = Bases()
         claims = {claim: None for version in versions for claim in base_claims_of(version) if claim.repository}
         for repository in {claim.repository: None for claim in claims if claim.repository}:
@@ -131,7 +139,7 @@ class BaseRecords:
         claims: Collection[BaseClaim],
         versions: Iterable[VersionDocument],
     ) -> None:
-        """Read what is kept of these claims, as far as the platforms of these versions are concerned."""
+        """Load into ``bases`` what is stored of these claims, for the platforms of these versions."""
         open_claims = [claim for claim in claims if str(claim.repository) not in bases.closed]
         for part in _parts({claim.key for claim in open_claims if claim.key}):
             for row in connection.execute(_TAGS, {"references": part}):
@@ -155,11 +163,14 @@ class BaseRecords:
         self._load_contents(connection, bases, entries - wanted)
 
     def is_due(self, attempts: Attempts) -> bool:
-        """Return whether to ask; a time that is too far ahead was set before somebody set the clock back."""
+        """Return whether to ask again now; a time too far ahead is ignored, because the clock was set back since."""
         return not 0 < attempts.due_at - self.now().timestamp() <= _LONGEST_PAUSE.total_seconds()
 
     def answer_of_record(self, claim: BaseClaim) -> Answer | None:
-        """Return what a tag named at the last check of its image; None if that was not tracked, or not lately."""
+        """Return what a tag named at the last check of its image.
+
+        Return None if the image is not tracked, has not been checked successfully within a day, or lacks the tag.
+        """
         if claim.repository is None or claim.repository not in self._tracked:
             return None
         which, since = {"which": str(claim.repository)}, (self.now() - _DAY).timestamp()
@@ -174,7 +185,7 @@ class BaseRecords:
         return Answer(digest, datetime.fromtimestamp(ended_at, UTC), first_seen)
 
     def note(self, bases: Bases, claim: BaseClaim, answer: Answer | None) -> None:
-        """Keep what a tag names, or that nothing could be found out."""
+        """Store the digest that a tag names, or a failed attempt if ``answer`` is None."""
         sights, now = bases.sights.get(claim.key, []), self.now()
         failures = 0 if answer else bases.tags_asked.get(claim.key, Attempts()).failures + 1
         if answer and (not sights or sights[-1]["Digest"] != answer.digest):
@@ -195,7 +206,7 @@ class BaseRecords:
             upsert(connection, BASE_TAGS, row, update=("sights", "failures", "asked_at", "due_at"))
 
     def keep(self, bases: Bases, repository: Repository, digest: str, content: BaseContentDocument | None) -> None:
-        """Keep what a digest names, or that it could not be read."""
+        """Store the content of a digest, or a failed attempt if ``content`` is None."""
         key, now = (str(repository), digest), self.now()
         failures = 0 if content is not None else bases.contents_asked.get(key, Attempts()).failures + 1
         due_at = now + (_FIRST_PAUSE if failures == 1 else _DAY)
@@ -215,7 +226,7 @@ class BaseRecords:
             upsert(connection, BASE_CONTENTS, row, update=("document", "failures", "due_at", "used_at"))
 
     def touch(self, bases: Bases) -> None:
-        """Keep the contents that are used, which would be forgotten otherwise."""
+        """Mark the contents in use as used now, so that `clean` does not delete them."""
         now = self.now().timestamp()
         rows = [{"which": image, "its_digest": digest, "now": now} for image, digest in sorted(bases.stale)]
         if rows:
@@ -223,14 +234,14 @@ class BaseRecords:
                 connection.execute(_TOUCH, rows)
 
     def clean(self) -> None:
-        """Forget the bases that no image has had for a while."""
+        """Delete the bases that no image has used for 60 days."""
         before = (self.now() - _KEPT_UNUSED).timestamp()
         with self._database.write() as connection:
             for statement in _OLD:
                 connection.execute(statement, {"before": before})
 
     def _open(self, connection: Connection, bases: Bases, repository: Repository, *, is_private: bool) -> None:
-        """Note whether a repository is closed to an image, or private and open to it."""
+        """Find out whether a repository is closed to an image, or is private and may be used by it."""
         image = self._tracked.read(connection, repository)
         if image and image.private and is_private:
             bases.private.add(str(repository))
@@ -253,13 +264,13 @@ class BaseRecords:
 
 
 def base_claims_of(version: VersionDocument) -> list[BaseClaim]:
-    """Return every image that may be the base of a version."""
+    """Return the claims about the base of a version: the recorded one first, then the images among its build inputs."""
     recorded = recorded_claim(version)
     return [*([recorded] if recorded else []), *image_inputs(version)]
 
 
 def _with_sight(sights: Sequence[SightDocument], answer: Answer) -> list[SightDocument]:
-    """Return sights with another one: it is exact if the tag named something else before, by our own clock."""
+    """Return the sights with a new one, whose time is exact if the tag was seen to name another digest before."""
     first = answer.first_seen
     if sights:
         last = read_time(sights[-1]["SeenAt"])
@@ -270,18 +281,21 @@ def _with_sight(sights: Sequence[SightDocument], answer: Answer) -> list[SightDo
     kept = [*sights, SightDocument(Digest=answer.digest, SeenAt=format_time(seen_at), IsExact=is_exact)]
     if len(kept) > MOST_SIGHTS:
         kept = kept[-MOST_SIGHTS:]
-        kept[0] = {**kept[0], "IsExact": False}  # what it named before is forgotten
+        kept[0] = {**kept[0], "IsExact": False}  # the digest that the tag named before is no longer stored
     return kept
 
 
 def _sights(text: str) -> list[SightDocument]:
-    """Return sights as they are kept, none if they are damaged."""
+    """Return the stored sights of a tag, or none if they are damaged."""
     sights: list[SightDocument] = parse_kept(text, list[SightDocument]) or []
     return sights if all(read_time(sight["SeenAt"]) for sight in sights) else []
 
 
 def _next_day(now: datetime) -> datetime:
-    """Return when to ask again, once on each day in UTC: an image that is checked daily finds its base due then."""
+    """Return when to ask again: on the next day in UTC, so that a daily check of an image finds its base due.
+
+    The pause is at least 12 hours.
+    """
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + _DAY
     return max(midnight, now + _LEAST_PAUSE)
 

@@ -1,8 +1,9 @@
-"""Asks what the tags of base images name now, and reads the layers of what they name: for all images on a base once.
+"""Asks registries which digests the tags of base images name now, and reads the layers of new digests.
 
-That is done last in a check, and within a part of its time: what fails here leaves the image as it is. A tag is asked
-about once a day, in whichever check comes first. One of a tracked image is not asked about: its last check did that.
-Only digests that no image has met before are read, and none if few pulls are left.
+This is the last part of a check, and it may use only a part of the check's time. A failure here leaves the image as it
+is. All images on a base share what is read of it: a tag is asked about once a day, in the first check that needs it.
+For a tag of a tracked image, the last check of that image has the answer. A digest is read only once, and not at all if
+few pulls are left.
 """
 
 import time
@@ -42,10 +43,10 @@ from microbadger.registry import RateLimited, Registry, RegistryError, RemoteRep
 from microbadger.store import Database, Leases
 
 MOST_TAGS = 50
-"""How many tags of bases are followed for one image in one check."""
+"""The largest number of base tags that one check of an image follows."""
 _MOST_READ = 50
 _MOST_ENTRIES = 100
-_MOST_WASTED_SECONDS = 15.0  # in one check, by requests to one registry that failed
+_MOST_WASTED_SECONDS = 15.0  # in one check, on failed requests to one registry
 _LONGEST_SECONDS = 60.0
 _PART_OF_TIME = 1 / 4
 _LONGEST_WAIT_SECONDS = 10.0
@@ -54,7 +55,7 @@ _POLL_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseSurveyor:
-    """Keeps what is known of the bases of images up to date."""
+    """Keeps the records of base images up to date."""
 
     database: Database
     leases: Leases
@@ -65,7 +66,7 @@ class BaseSurveyor:
     broken: BrokenContent
 
     def survey(self, question: Question, versions: Iterable[VersionDocument]) -> None:
-        """Ask and read what the bases of these versions are judged by. Raises StoreError and LeaseLost."""
+        """Read what decides whether the bases of these versions have moved. Raises StoreError and LeaseLost."""
         described = [version for version in versions if version["Platforms"] and base_claims_of(version)]
         if not described:
             return
@@ -82,7 +83,7 @@ class BaseSurveyor:
 
     @contextmanager
     def alone_with(self, repository: Repository) -> Iterator[bool]:
-        """Keep other checks from reading a base; yield False if one of them still does after the longest wait."""
+        """Hold the lease for reading a base; yield False if another check still holds it after the longest wait."""
         name, ends_at = f"{BASE_LEASE}{repository}", time.monotonic() + min(_LONGEST_WAIT_SECONDS, seconds_left())
         while (lease := self.leases.try_take(name)) is None and time.monotonic() < ends_at:
             time.sleep(_POLL_SECONDS)
@@ -103,11 +104,11 @@ class _BaseSurvey:
     followed: set[str] = field(default_factory=set)
     reads_left: int = _MOST_READ
     wasted_seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-    """How long requests to each registry took that failed."""
+    """How many seconds the failed requests to each registry took."""
     remotes: dict[Repository, RemoteRepository] = field(default_factory=dict)
 
     def cover(self, version: VersionDocument, chains: Chains) -> None:
-        """Ask and read what the base of a version is judged by."""
+        """Read what decides whether the base of a version has moved."""
         platform, recorded = described_platform(version), recorded_claim(version)
         if platform is None:
             return
@@ -124,7 +125,7 @@ class _BaseSurvey:
                 self._read(base, base.digest, version, platform)
 
     def _follow(self, claim: BaseClaim, version: VersionDocument, platform: PlatformDocument) -> None:
-        """Find out what a tag names, and what that is."""
+        """Ask which digest the tag of a base names, and read the content of that digest."""
         if not claim.key or str(claim.repository) in self.bases.closed:
             return
         if claim.key not in self.followed and len(self.followed) < MOST_TAGS:
@@ -134,7 +135,10 @@ class _BaseSurvey:
             self._read(claim, sights[-1]["Digest"], version, platform, is_of_tag=True)
 
     def _ask(self, claim: BaseClaim, version: VersionDocument) -> None:
-        """Note what a tag names: by the record of its image if that is tracked, else by its registry if that is due."""
+        """Store the digest that a tag names, from the record of its image if that is tracked, else from its registry.
+
+        The registry is asked only if the tag is due.
+        """
         records, repository = self.surveyor.records, claim.repository
         recorded = records.answer_of_record(claim)
         attempts = self.bases.tags_asked.get(claim.key, Attempts())
@@ -171,7 +175,7 @@ class _BaseSurvey:
         *,
         is_of_tag: bool = False,
     ) -> None:
-        """Read what a digest names, and of an index the manifest for a platform, unless that was done before."""
+        """Read the manifest of a digest, or an index and its manifest for a platform, unless that was done before."""
         repository = claim.repository
         if repository is None or str(repository) in self.bases.closed:
             return
@@ -183,11 +187,11 @@ class _BaseSurvey:
             reader = self._reader(repository)
             while (unread := self._next_unread(repository, digest, platform)) and self._may_read(repository):
                 if is_of_tag and reader.limits_pulls and self.bases.known.names(claim, digest, claim.digest):
-                    return  # it is the recorded one, so its layers matter only when the tag has moved
+                    return  # the tag still names the recorded digest, so save a pull: its layers matter once it moves
                 self._read_content(reader, repository, unread)
 
     def _read_content(self, reader: Reader, repository: Repository, digest: str) -> None:
-        """Read what a digest names, and keep that, or that it could not be read."""
+        """Read the manifest or index of a digest, and store it or the failure."""
         self.reads_left -= 1
         began_at = time.monotonic()
         content = _content_of(reader, digest)
@@ -210,7 +214,10 @@ class _BaseSurvey:
         )
 
     def _next_unread(self, repository: Repository, digest: str, platform: PlatformDocument) -> str | None:
-        """Return what is to be read next to know the layers of a digest; None if nothing is, or not yet again."""
+        """Return the digest to read next to learn the layers of a digest.
+
+        Return None if nothing is missing, or if it is too early to try again.
+        """
         key = str(repository), digest
         if key in self.bases.contents:
             entry = entry_for(self.bases.contents[key].get("Entries", []), platform)
@@ -226,26 +233,27 @@ class _BaseSurvey:
         self.wasted_seconds[repository.registry] += time.monotonic() - began_at
 
     def _may_read(self, repository: Repository) -> bool:
-        """Return whether content may be read; that of a tracked image was read before."""
+        """Return whether content may be read; that of a tracked image costs no pull, because its check has read it."""
         if self.reads_left <= 0 or not self._may_ask(repository):
             return False
         try:
             return self._remote(repository).has_pulls_to_spare or repository in self.surveyor.tracked
-        except RegistryError:  # a private base of which the credential cannot be read
+        except RegistryError:  # the credential for a private base cannot be read
             return False
 
     @contextmanager
     def _alone_with(self, repository: Repository, claim: BaseClaim, version: VersionDocument) -> Iterator[bool]:
-        """Keep other checks from reading a base, and use what they read until then."""
+        """Hold the lease for reading a base, as `alone_with` does, and load what other checks have read of it."""
         with self.surveyor.alone_with(repository) as is_alone:
             with self.surveyor.database.read() as connection:
                 self.surveyor.records.load(connection, self.bases, [claim], [version])
             yield is_alone
 
     def _remote(self, repository: Repository) -> RemoteRepository:
-        """Return the view of a repository; one at a host that the operator did not name must be public.
+        """Return the view of a repository.
 
-        So must one that is named by an image that only readers asked for: anybody may have made that.
+        A registry that the operator did not name is asked at public addresses only. If only readers asked for the
+        image, anybody may have made it, so this also applies to every registry other than that of the image.
         """
         if repository not in self.remotes:
             image, tracked = self.question.image, self.surveyor.tracked
@@ -259,7 +267,7 @@ class _BaseSurvey:
 
 
 def _content_of(reader: Reader, digest: str) -> BaseContentDocument | None:
-    """Return what a digest names; None if it cannot be read."""
+    """Return the content of a digest, empty if it is not an image; None if it cannot be read."""
     try:
         manifest = reader.manifest(digest)
         if isinstance(manifest, Index):

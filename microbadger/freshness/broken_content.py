@@ -1,7 +1,8 @@
-"""Remembers the content that a registry lacks or sends broken, so that not every check asks for it again.
+"""Remembers content that a registry lacks or sends broken, so that not every check asks for it again.
 
-What a digest names never changes, but a registry can lack it for a while: a copy of it is late, or a disk was restored.
-So it is asked for again after an hour, and each time it fails after eight times as long, but within three days.
+The content of a digest never changes, but a registry may lack it for a while, for example if a mirror lags behind or a
+disk was restored. So the content is asked for again after an hour. The pause grows eightfold with each failure, up to
+three days.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -25,7 +26,7 @@ _REMOVE = _FORGET.where(BROKEN_CONTENT.c.digest == bindparam("its_digest"))
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """Why content could not be read, how often that was tried, and when to try again, as a Unix time."""
+    """Why content could not be read, how many times it failed, and when to try again, as a Unix time."""
 
     error: str
     failures: int
@@ -46,13 +47,19 @@ class BrokenContent:
         return {row.digest: Broken(row.error, row.failures, row.retry_at) for row in rows}
 
     def is_worth_a_try(self, broken: Broken) -> bool:
-        """Return whether to ask for content again; a time that no pause explains was set by a clock set back since."""
+        """Return whether to ask for content again.
+
+        A time further ahead than the longest pause is ignored: it was stored before the clock was set back.
+        """
         return not 0 < broken.retry_at - self._now().timestamp() <= _LONGEST_PAUSE_SECONDS
 
     def write(
         self, repository: Repository, known: Mapping[str, Broken], failed: Mapping[str, str], mended: Collection[str]
     ) -> None:
-        """Keep what ``failed``, with the reasons, and forget what is ``mended``; ``known`` is what was kept before."""
+        """Store the digests that ``failed``, with the reasons, and delete those that are ``mended``.
+
+        ``known`` is what `of` returned before the check.
+        """
         rows = [
             {
                 "image": str(repository),
@@ -75,7 +82,7 @@ class BrokenContent:
                 upsert(connection, BROKEN_CONTENT, rows, update=("error", "failures", "retry_at"))
 
     def forget(self, connection: Connection, repository: Repository) -> None:
-        """Forget what is broken of an image."""
+        """Delete the broken content of an image."""
         connection.execute(_FORGET, {"which": str(repository)})
 
 

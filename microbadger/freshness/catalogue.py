@@ -1,9 +1,11 @@
-"""Publishes what is about all images: ``v1/images.json``, the home page, ``feed.xml``, and what pages refer to.
+"""Publishes the files about all images: ``v1/images.json``, the home page, ``feed.xml``, and the common files.
 
-Many checks share one writing. A long list then rests for a while.
+The common files are the assets of pages, ``robots.txt``, the guide and the description of the API. The lists are not
+written after each check, but once for many checks. After a long list was written, it is left alone for a while.
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -57,9 +59,10 @@ log = EventLog(__name__)
 
 _RETRY_SECONDS = 5.0
 _SHORT = 1000
-_REST_SECONDS_AN_IMAGE = 0.002  # a hundred times what writing its entry takes
+_REST_SECONDS_AN_IMAGE = 0.002  # a hundred times as long as it takes to write the entry of an image
 _WRITTEN = "lists_written"
 _PAGES = "list_pages"
+_PAGE_COUNT = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 _ROWS_AT_ONCE = 1000
 
 _LISTED = (
@@ -76,7 +79,7 @@ _OF_DOCKER_HUB = CHECKS.c.image.startswith(f"{DOCKER_HUB}/", autoescape=True)
 
 
 class Catalogue:
-    """The lists of all images, which are made from the database."""
+    """Makes the lists of all images from the database, and publishes them."""
 
     def __init__(
         self,
@@ -100,12 +103,12 @@ class Catalogue:
         self._most_on_a_page = most_on_a_page
         self._rest_until = float("-inf")
         self._damaged: set[Repository] = set()
-        """Images whose entry is damaged: a check makes it anew."""
+        """Images whose stored entry is damaged; the next check of the image makes a new one."""
 
     def publish_if_stale(self) -> None:
-        """Publish if the lists say something else than when they were published last.
+        """Publish the lists if they have changed since they were last published.
 
-        Where that cannot be done it is logged, and tried again a little later.
+        A failure is logged, and the lists are tried again a few seconds later.
         """
         if self._clock() < self._rest_until:
             return
@@ -119,11 +122,11 @@ class Catalogue:
             log.error("lists_not_published", error=error)
 
     def publish(self, *, with_common_files: bool = True) -> None:
-        """Write the lists and what pages refer to, which only another edition changes.
+        """Write the lists and, if ``with_common_files``, the common files, which only a new edition changes.
 
         Raises PublishError and StoreError.
         """
-        with self._leases.hold("lists") as lease:  # until all is written: an older page would replace a newer one
+        with self._leases.hold("lists") as lease:  # for all files, so that no older page replaces a newer one
             with self._database.read() as connection:
                 version, count = self._version(connection), self._count(connection)
                 try:
@@ -135,7 +138,7 @@ class Catalogue:
             gone = set[str]()
             if with_common_files:
                 files |= common_files(self._options)
-                gone = {API, API_PAGE} - files.keys()  # a static site has none
+                gone = {API, API_PAGE} - files.keys()  # a static site has no API
             changed += self._publisher.publish(files, gone)
             with self._database.write() as connection:
                 write_value(connection, _WRITTEN, version)
@@ -146,7 +149,7 @@ class Catalogue:
         self._rest_until = self._clock() + (_REST_SECONDS_AN_IMAGE * count if count > _SHORT else 0)
 
     def make(self, path: str) -> bytes | None:
-        """Make one of these files that is missing, and return its content; None where there is no such file."""
+        """Make a missing file about all images and return its content; None if this is not such a file."""
         if path in (HOME, FEED_OF_ALL) or list_page_number(path):
             return self._make_list(path)
         make = common_files(self._options).get(path)
@@ -157,20 +160,21 @@ class Catalogue:
         return content
 
     def search(self, term: str, at_most: int) -> list[str]:
-        """Return the names of the images that a term fits best."""
+        """Return the names of up to ``at_most`` images that match a term, the best match first."""
         with self._database.read() as connection:
             return search(connection, term, at_most, MAY_BE_NAMED)
 
     def page(self, number: int, size: int) -> bytes:
-        """Return one page of the list as a document of its own."""
+        """Return one page of the list of images, with ``size`` images on each page, as a JSON document."""
         with self._database.read() as connection:
             rows = connection.execute(_LISTED.limit(size).offset((number - 1) * size)).all()
             return list_page(map(self._entry, rows), number, size, self._count(connection))
 
     def names(self, order: str, number: int, size: int) -> tuple[list[Repository], int]:
-        """Return the images on one page of those that were read, and how many these are.
+        """Return one page of the images that were read successfully, and the number of all such images.
 
-        The order is ``recent``, what changed last comes first, or ``featured``, what is pulled most; else by name.
+        With the order ``recent``, the images that changed last come first; with ``featured``, those with most pulls.
+        With any other order, the images are sorted by name.
         """
         ordered = _NAMES.order_by(*_FIRST.get(order, []), CHECKS.c.name)
         with self._database.read() as connection:
@@ -178,12 +182,12 @@ class Catalogue:
             return kept_repositories(rows), self._count_of(connection, _NAMES)
 
     def count_of_docker_hub(self) -> int:
-        """Return how many images of Docker Hub were read."""
+        """Return how many images of Docker Hub were read successfully."""
         with self._database.read() as connection:
             return self._count_of(connection, _NAMES.where(_OF_DOCKER_HUB))
 
     def _make_list(self, path: str) -> bytes | None:
-        """Make a list that is missing; it is not written while others are, for it must not replace a newer one."""
+        """Make a missing list; do not write it while all lists are written, or it could replace a newer one."""
         with self._leases.try_hold("lists") as lease, self._database.read() as connection:
             count = self._count(connection)
             if path == HOME:
@@ -197,11 +201,12 @@ class Catalogue:
         return content
 
     def _write_list(self, connection: Connection, count: int, lease: Lease) -> tuple[list[str], int]:
-        """Write the list, the first page after the others; return the paths that changed, and how many pages there are.
+        """Write the list, its first page last; return the paths that changed and the number of pages.
 
-        What an earlier list had more of is removed. Raises LeaseLost: very many pages take longer than a lease lasts.
+        Surplus pages of an earlier, longer list are removed. The lease is renewed for each page, because writing very
+        many pages takes longer than a lease lasts. Raises LeaseLost if another process has taken the lease.
         """
-        known = int(read_value(connection, _PAGES) or 1)
+        known = _last_page_count(connection)
         pages = self._pages(connection, count)
         first, has_next = next(pages)
         number, changed = 1, list[str]()
@@ -217,8 +222,8 @@ class Catalogue:
         return [*changed, *filter(self._publisher.remove, surplus)], number
 
     def _list_page(self, connection: Connection, count: int, number: int) -> bytes | None:
-        """Return one page of the list as its file has it; None if there is no such page."""
-        known = int(read_value(connection, _PAGES) or 1)
+        """Return the content of the file of one page of the list; None if there is no such page."""
+        known = _last_page_count(connection)
         if number > known:
             return None
         pages = self._pages(connection, count)
@@ -243,7 +248,7 @@ class Catalogue:
         return feed_of_all(recent_changes(connection, MOST_ENTRIES_OF_ALL), self._options.base_url)
 
     def _entry(self, row: "Row[tuple[object, ...]]") -> bytes:
-        """Return what the list says of an image: what its record has, and its state."""
+        """Return the list entry of an image: the entry in its record, with its current state."""
         check = check_of(row)
         is_whole = _is_entry(row.entry)
         if row.entry is not None and not is_whole:
@@ -262,5 +267,11 @@ class Catalogue:
 
 
 def _is_entry(text: str | None) -> bool:
-    """Return whether the entry that is kept of an image is whole."""
+    """Return whether the stored entry of an image is valid."""
     return parse_kept(text, ListEntry) is not None
+
+
+def _last_page_count(connection: Connection) -> int:
+    """Return how many pages the list had when it was last written; 1 if that is unknown."""
+    kept = read_value(connection, _PAGES) or ""
+    return int(kept) if _PAGE_COUNT.fullmatch(kept) else 1

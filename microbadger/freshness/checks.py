@@ -1,6 +1,7 @@
-"""Keeps the last check of each image, and says when the next one is due.
+"""Stores the last check of each image and decides when the next one is due.
 
-A service of another *edition* would publish other files, so to it every image is due that another one checked last.
+An *edition* is a hash of the settings and the code that the public files depend on. Each check stores the edition that
+made the files of its image. If it differs from the edition of this service, the files have to be made again.
 """
 
 import random
@@ -37,7 +38,7 @@ from microbadger.store import CHECKS, Database, read_value, upsert, write_value
 
 _FIRST_RETRY = timedelta(minutes=1)
 _LAST_RETRY = timedelta(hours=6)
-# A check may come this part of the interval early, so that images first read together drift apart over the day.
+# A check may be early by this fraction of the interval. Images first checked together then spread out over the day.
 _SPREAD = 0.1
 _VIEWED_FOR = timedelta(days=30)
 _MOST_NAMED = 100
@@ -70,7 +71,7 @@ _PUBLISHING = CHECKS.update().where(CHECKS.c.image == bindparam("which")).values
 
 
 def _registries_due() -> Select[tuple[str]]:
-    """Return a statement that asks for one registry after the other, and whether something of it is due."""
+    """Return a query for the registries that have a due image; it finds each registry with one step in the index."""
     one = select(func.min(CHECKS.c.registry).label("registry")).cte("registries", recursive=True)
     after = select(func.min(CHECKS.c.registry)).where(CHECKS.c.registry > one.c.registry).scalar_subquery()
     every = one.union_all(select(after).where(one.c.registry.is_not(None)))
@@ -83,7 +84,10 @@ _REGISTRIES_DUE = _registries_due()
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How many images there are, are pending, are due and fail, and the first of those that fail or have a note."""
+    """Counts of the images, and the first ones that fail or have a note.
+
+    ``oldest_check`` is when the image that has waited longest was last checked successfully.
+    """
 
     image_count: int
     pending_count: int
@@ -95,7 +99,7 @@ class Summary:
 
 
 class Checks:
-    """The checks of all tracked images, and the rules of when the next one is due."""
+    """The last checks of all tracked images, and the rules for when the next ones are due."""
 
     def __init__(
         self, database: Database, *, interval: timedelta, edition: str, now: Callable[[], datetime]
@@ -109,32 +113,32 @@ class Checks:
         self._summary_until = 0.0
 
     def get(self, repository: Repository) -> Check:
-        """Return the last check of an image; a blank one where there was none."""
+        """Return the last check of an image, or a blank `Check` if there was none."""
         with self._database.read() as connection:
             return self.read(connection, repository)
 
     def read(self, connection: Connection, repository: Repository) -> Check:
-        """Return the same within a transaction."""
+        """Return the last check of an image, as `get` does, within a transaction."""
         row = connection.execute(_GET, {"which": str(repository)}).one_or_none()
         return check_of(row) if row else Check()
 
     def is_of_this_edition(self, check: Check) -> bool:
-        """Return whether what is published of an image is what this service would publish."""
+        """Return whether the public files of an image are the ones that this service would make."""
         return check.edition == self.edition
 
     def is_due(self, check: Check) -> bool:
-        """Return whether the time for the next check has come.
+        """Return whether the next check is due.
 
-        A time further ahead than any that is set here was set before somebody set the clock back, or by a service with
-        a longer interval.
+        A check that is further ahead than this service schedules any check is due, too. Then either the clock was set
+        back since, or a service with a longer interval scheduled the check.
         """
         longest = self._longest_wait if check.reason else self._interval
         return check.due_at is None or not self.now() < check.due_at <= self.now() + longest
 
     def due(self) -> Iterator[Repository]:
-        """Yield the images that are due, those first that have waited longest, with a page at a time in memory.
+        """Yield the images that are due, the longest overdue first, with one page at a time in memory.
 
-        What becomes due meanwhile is left out.
+        Images that become due during the iteration are left out.
         """
         image, due_at = CHECKS.c.image, CHECKS.c.due_at
         is_further = due_at >= bindparam("due"), or_(due_at > bindparam("due"), image > bindparam("last"))
@@ -146,15 +150,12 @@ class Checks:
             given = {"due": rows[-1].due_at, "last": rows[-1].image}
 
     def registries_due(self) -> list[str]:
-        """Return every registry of which an image is due.
-
-        Each is found by the index, with one step for each registry that there is.
-        """
+        """Return every registry that has a due image."""
         with self._database.read() as connection:
             return [row.registry for row in connection.execute(_REGISTRIES_DUE, {"now": self.now().timestamp()})]
 
     def hasten_misdated(self) -> None:
-        """Make images due now whose next check is further ahead than this service ever sets it."""
+        """Make images due now if their next check is further ahead than this service schedules any check."""
         _, is_misdated = self._are_due
         with self._database.read() as connection:
             misdated = connection.execute(select(CHECKS.c.image).where(is_misdated).limit(_MOST_HASTENED)).scalars()
@@ -164,25 +165,25 @@ class Checks:
                 connection.execute(_HASTEN, rows)
 
     def all(self) -> Iterator[tuple[Repository, Check]]:
-        """Yield every image with its check, by its name."""
+        """Yield every image with its check, sorted by the full name with the registry."""
         with self._database.read() as connection:
             rows = connection.execute(select(CHECKS).order_by(CHECKS.c.image)).all()
         return iter(_named(rows))
 
     def repositories(self) -> Iterator[Repository]:
-        """Yield every image that has a check or waits for its first one, with a page at a time in memory."""
+        """Yield every image that was checked or waits for its first check, with one page at a time in memory."""
         return chain.from_iterable(self._pages(CHECKS))
 
     def pages_without(self, table: Table) -> Iterator[list[Repository]]:
-        """Yield the images with a check that have no row in another table, a page at a time."""
+        """Yield pages of the images that have a check but no row in another table."""
         return self._pages(CHECKS, ~exists().where(table.c.image == CHECKS.c.image))
 
     def pages_unchecked(self, table: Table) -> Iterator[list[Repository]]:
-        """Yield the images of another table that have no check, a page at a time."""
+        """Yield pages of the images that have a row in another table but no check."""
         return self._pages(table, ~exists().where(CHECKS.c.image == table.c.image))
 
     def without_check(self, repositories: Iterable[Repository]) -> Iterator[list[Repository]]:
-        """Yield those of these images that have no check, a page at a time."""
+        """Yield pages of the given images that have no check."""
         rest = iter(repositories)
         while page := list(islice(rest, _NAMES_AT_ONCE)):
             asked = select(CHECKS.c.image).where(CHECKS.c.image.in_(map(str, page)))
@@ -191,7 +192,7 @@ class Checks:
             yield [repository for repository in page if str(repository) not in known]
 
     def summary(self) -> Summary:
-        """Return how the images stand; where there are very many, how they stood a few seconds ago."""
+        """Return the summary of all images; if there are very many, it may be a few seconds old."""
         with self._summing:
             if self._summary is None or time.monotonic() >= self._summary_until:
                 began_at = time.monotonic()
@@ -217,7 +218,7 @@ class Checks:
         return Summary(images, pending, due, failing_count, _named(failing), _named(noted), moment_of(oldest))
 
     def add(self, repositories: Iterable[Repository]) -> None:
-        """Have images checked from now on, those that are new at once."""
+        """Have these images checked from now on; new images are due at once."""
         blank, tracked = columns_of(Check()), sorted(repositories, key=str)
         rows = [{**_names_of(repository), **blank} for repository in tracked]
         if rows:
@@ -227,7 +228,7 @@ class Checks:
                     note_tracked(connection, tracked, self.now())
 
     def check_all_of_other_editions(self) -> None:
-        """Have every image checked at once whose files another service made; those that fail keep their time."""
+        """Make images due at once if another edition made their files; failing images stay due when they were."""
         last = ""
         while True:
             with self._database.read() as connection:
@@ -252,26 +253,27 @@ class Checks:
             return connection.execute(statement, given).all()
 
     def postpone(self, connection: Connection, repository: Repository) -> None:
-        """Have an image that is no longer tracked found due again only after a while, if it is not removed by then."""
+        """Put off the check of an untracked image for a minute; the image is usually removed by then."""
         due_later = {"due_at": (self.now() + _FIRST_RETRY).timestamp()}
         connection.execute(CHECKS.update().where(CHECKS.c.image == str(repository)).values(due_later))
 
     def publishing(self, connection: Connection, repository: Repository) -> None:
-        """Note that files are being replaced: until that is done, nobody knows which edition they are of."""
+        """Record that the files of an image are being replaced: until that ends, their edition is unknown."""
         connection.execute(_PUBLISHING, {"which": str(repository)})
 
     def dated(self, absent: Iterable[str], before: Mapping[str, float]) -> dict[str, float]:
-        """Return when each of the tags that are absent was first found to be so."""
+        """Return when each absent tag was first found absent, as a Unix time: as in ``before``, else now."""
         now = self.now().timestamp()
         return {tag: before.get(tag, now) for tag in absent}
 
     def succeeded(
         self, check: Check, tags: Collection[str], *, note: str | None = None, retry_after: timedelta | None = None
     ) -> Check:
-        """Return a whole check after a success that found these tags; others need not be kept.
+        """Return the check of a whole image after a success that found these tags.
 
-        The next check is due an interval from now, or up to a tenth of it earlier. If something could not be read and
-        may be readable soon, it is due after a delay that doubles each time, but not before ``retry_after``.
+        Pushed and viewed tags that are not among them are dropped. The next check is due after an interval, or up to a
+        tenth of it earlier. ``retry_after`` says that a part could not be read but may be readable soon: then the next
+        check is due sooner, after a delay that doubles each time and is at least ``retry_after``.
         """
         after = replace(
             self._found(check, tags),
@@ -289,9 +291,9 @@ class Checks:
     def succeeded_for_tags(
         self, check: Check, tags: Collection[str], *, retry_after: timedelta | None = None
     ) -> Check:
-        """Return a check of a few tags after a success: how the image stands is left to the whole checks.
+        """Return the check after a few tags were checked successfully; the state of the image does not change.
 
-        The next whole one comes at its time, or sooner for the same reason as after a whole one.
+        The next whole check stays due when it was, or is due sooner if ``retry_after`` is given, as in `succeeded`.
         """
         return self._soon(check, self._found(check, tags), retry_after)
 
@@ -304,7 +306,10 @@ class Checks:
         first: timedelta = _FIRST_RETRY,
         longest: timedelta = _LAST_RETRY,
     ) -> Check:
-        """Return a check after a failure; the next is due after a delay that doubles with each failure in a row."""
+        """Return the check after a failure; the next one is due after a delay that doubles with each failure in a row.
+
+        The delay grows from about ``first`` to about ``longest`` or the interval, and is at least ``retry_after``.
+        """
         now = self.now()
         return replace(
             check,
@@ -318,14 +323,15 @@ class Checks:
         )
 
     def write(self, connection: Connection, repository: Repository, check: Check) -> None:
-        """Keep how the last check of an image went."""
+        """Store the last check of an image."""
         columns = columns_of(check)
         upsert(connection, CHECKS, {**_names_of(repository), **columns}, update=list(columns))
 
     def lists_version(self, connection: Connection) -> str:
-        """Return a text that changes whenever the lists of all images have to be written again.
+        """Return a string that changes whenever the lists of all images have to be written again.
 
-        A check becomes overdue just because time passes. The one that does is due later than all that are overdue.
+        Images become overdue merely because time passes, so the string contains the number of overdue images and the
+        latest time at which one of them was due.
         """
         due_at, since = CHECKS.c.due_at, (self.now() - OVERDUE_AFTER).timestamp()
         has_succeeded = and_(CHECKS.c.succeeded_at.is_not(None), CHECKS.c.reason.is_(None))
@@ -334,11 +340,11 @@ class Checks:
         return f"{read_value(connection, _LISTS_VERSION)} {count} {last or 0}"
 
     def begin_anew(self, connection: Connection, repository: Repository) -> None:
-        """Have an image checked at once as if it had never been."""
+        """Have an image checked at once, as if it had never been checked before."""
         self.write(connection, repository, Check())
 
     def forget(self, connection: Connection, repository: Repository) -> None:
-        """Forget an image that is tracked no more."""
+        """Delete the check of an image that is no longer tracked."""
         connection.execute(CHECKS.delete().where(CHECKS.c.image == str(repository)))
 
     def _found(self, check: Check, tags: Collection[str]) -> Check:
@@ -367,7 +373,7 @@ class Checks:
 
     @property
     def _are_due(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-        """Return both conditions of `is_due`, each of which is a range of the index: joined by OR they would not be."""
+        """The two conditions of `is_due`; joined by OR, they could not use the index."""
         now = self.now()
         after_success, after_failure = ((now + wait).timestamp() for wait in (self._interval, self._longest_wait))
         return CHECKS.c.due_at <= now.timestamp(), and_(
@@ -376,13 +382,13 @@ class Checks:
 
 
 def check_anew(connection: Connection, repository: Repository) -> None:
-    """Have an image checked at once, and all that is published of it made again."""
+    """Have an image checked at once, and all its public files made again."""
     connection.execute(_PUBLISHING, {"which": str(repository)})
 
 
 def mark_lists_stale(connection: Connection) -> None:
-    """Note that the lists of all images say something else now."""
-    # Counting would need two transactions at once to wait for each other: both would find the same number.
+    """Record that the lists of all images have to be written again."""
+    # A counter would not do: two concurrent transactions could read the same number and write the same successor.
     write_value(connection, _LISTS_VERSION, uuid4().hex)
 
 

@@ -1,11 +1,11 @@
-"""Shares the checks among processes: each claims a few images at a time, as many as it has free threads for.
+"""Shares the checks among processes: each process claims a few images at a time, as many as it has free threads for.
 
-A claim says that a process is about to check an image. It lasts for some seconds and is renewed until the check has
-ended, so that another process soon claims the images of one that died. A claim only keeps two processes from trying the
-same; the lease of the image is what protects its files.
+A *claim* says that a process is about to check an image. It lasts for some seconds and is renewed until the check ends.
+If a process dies, its claims expire and other processes soon claim the images. A claim only saves two processes from
+trying the same image; the lease of the image protects its files.
 
-A process locks the row of a registry among the hosts while it claims, so that the checks of all processes can be
-counted. One that finds the row locked tries again a moment later.
+While a process claims images of a registry, it locks the row of that registry in the table of hosts. So the limit on
+checks of one registry holds for all processes together. A process that finds the row locked tries again a moment later.
 """
 
 import time
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, bindparam, delete, exists, func, literal, select
 
 from microbadger.freshness.stored_images import is_on_request
-from microbadger.image import Repository
+from microbadger.image import Repository, kept_repositories
 from microbadger.registry import LONGEST_PAUSE_SECONDS
 from microbadger.store import (
     CHECKS,
@@ -31,12 +31,12 @@ from microbadger.store import (
 
 CLAIM_SECONDS = 15.0
 _MOST_OF_A_REGISTRY = 12
-"""How many images of a registry all processes check at once that are due, and as many that somebody asked for."""
+"""How many due images of a registry all processes check at once; the same limit applies to requested images."""
 _MOST_ON_REQUEST = 2
-"""How many of either may be images that only readers asked for: a storm of them holds up no other."""
+"""How many of either kind may be images that only readers asked for, so that a flood of these delays no others."""
 
 _COLUMNS = ("image", "is_asked", "registry", "holder", "until")
-# One that lasts longer than any is set to was made before a clock was set back.
+# A claim that ends later than any new claim would was made before the clock was set back.
 _COUNTS = (CLAIMS.c.until > bindparam("now")) & (CLAIMS.c.until <= bindparam("latest"))
 _BY = bindparam("holder", type_=CLAIMS.c.holder.type)
 _UNTIL = bindparam("until", type_=CLAIMS.c.until.type)
@@ -72,7 +72,7 @@ _TAKEN_OVER = ("holder", "until")
 
 
 class Claim(NamedTuple):
-    """That a process is about to check an image, because somebody asked or because the check is due."""
+    """A claim to check an image, either because somebody asked for the check or because it is due."""
 
     repository: Repository
     is_asked: bool
@@ -89,9 +89,9 @@ class Claims:
         self._seconds = seconds
 
     def take_due(self, registry: str, at_most: int, due_by: float) -> list[Repository]:
-        """Claim images of a registry that are due, those first that have waited longest, unless it wants a pause.
+        """Claim and return due images of a registry, the longest overdue first; none while the registry is paused.
 
-        Images that only readers asked for come after the others, a few at once. Raises StoreError.
+        Images that only readers asked for come last, and only a few at once. Raises StoreError.
         """
         with self._database.write() as connection:
             times = self._times()
@@ -106,7 +106,10 @@ class Claims:
             return claimed
 
     def take_asked(self, registry: str, repositories: Sequence[Repository]) -> list[Repository]:
-        """Claim those of these images of a registry that nobody else has claimed. Raises StoreError."""
+        """Claim these images, except those that are claimed already or exceed a limit, and return the claimed ones.
+
+        Raises StoreError.
+        """
         with self._database.write() as connection:
             times = self._times()
             room = self._room(connection, registry, len(repositories), times, is_asked=True)
@@ -127,12 +130,12 @@ class Claims:
             return claimed
 
     def asked_for(self) -> set[Repository]:
-        """Return the images that processes are about to check because somebody asked. Raises StoreError."""
+        """Return the images that any process has claimed because somebody asked for a check. Raises StoreError."""
         with self._database.read() as connection:
-            return {Repository.parse(image) for image in connection.execute(_HELD, self._times()).scalars()}
+            return set(kept_repositories(connection.execute(_HELD, self._times()).scalars()))
 
     def end(self, claims: Collection[Claim]) -> None:
-        """End claims of this process. Raises StoreError."""
+        """End these claims of this process. Raises StoreError."""
         if claims:
             ordered = sorted((str(image), is_asked) for image, is_asked in claims)
             ends = [{"which": image, "asked": is_asked, "whose": this_process()} for image, is_asked in ordered]
@@ -144,7 +147,7 @@ class Claims:
         self._forget_of([this_process()])
 
     def renew(self) -> None:
-        """Have the claims of this process count on, and end those of processes that are dead. Raises StoreError."""
+        """Extend the claims of this process, and end the claims of dead processes. Raises StoreError."""
         with self._database.read() as connection:
             holders = set(connection.execute(_HOLDERS).scalars())
         self._forget_of(sorted(holder for holder in holders if not is_alive(holder)))
@@ -162,7 +165,10 @@ class Claims:
     def _room(
         self, connection: Connection, registry: str, wanted: int, times: dict[str, float], *, is_asked: bool
     ) -> int:
-        """Return how many images may be claimed, of as many as are wanted; none while another process claims."""
+        """Return how many of the wanted images may be claimed.
+
+        Return 0 while another process claims images of the registry and, for due images, while the registry is paused.
+        """
         paused_until = connection.execute(_HOST, {"host": registry}).scalar_one_or_none()
         if paused_until is None:
             if not upsert(connection, HOSTS, {"host": registry, "paused_until": 0.0}):
@@ -183,11 +189,11 @@ class Claims:
 
 
 def _room_on_request(connection: Connection, given: Mapping[str, object]) -> int:
-    """Return how many more images may be claimed that only readers asked for."""
+    """Return how many more images that only readers asked for may be claimed."""
     in_hand: int = connection.execute(_IN_HAND_ON_REQUEST, given).scalar_one()
     return _MOST_ON_REQUEST - in_hand
 
 
 def _claim(connection: Connection, due: Select[Any], given: Mapping[str, object]) -> list[Repository]:
     claimed = upsert_selected(connection, CLAIMS, _COLUMNS, due, given, update=_TAKEN_OVER, returning=CLAIMS.c.image)
-    return [Repository.parse(image) for image in claimed]
+    return kept_repositories(claimed)

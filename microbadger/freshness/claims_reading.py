@@ -1,8 +1,8 @@
-"""Reads what is claimed of the versions that a check found, after all else was read, and once for each digest.
+"""Reads the claims about the versions that a check found, such as signatures, provenance and SBOMs.
 
-A known version keeps its claims, except for what its tags say, which costs nothing. The others are read again if
-something failed that may pass, and once more an hour after the version was pushed: signatures come after the image.
-Nothing that fails here makes a check fail.
+Claims are read last in a check, and a failure here never makes the check fail. They are read only once for each digest,
+but again after a temporary failure, and once more an hour after the push, because signatures are pushed after the
+image. What the names of tags say about signatures costs no request, so it is brought up to date in every check.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ _SIGNED_WITHIN = timedelta(hours=1)
 
 
 def read_claims(findings: Findings, reader: Reader, now: datetime) -> None:
-    """Read the claims about the versions of findings, as far as the time and the pulls suffice."""
+    """Add claims to the versions in ``findings``, as far as the time and the pulls allow."""
     last = {version["Digest"]: version for version in findings.question.last if not is_blank(version)}
     claims = ClaimsReader(reader, findings.question, findings.choice.beside, last, now)
     reader.reads_claims, reader.may_use_reserve, reader.tries_broken = True, False, False
@@ -46,17 +46,17 @@ def read_claims(findings: Findings, reader: Reader, now: datetime) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ClaimsReader:
-    """Adds to versions what is claimed of them."""
+    """Adds claims to versions."""
 
     reader: Reader
     question: Question
     beside: TagsBeside
     last: Mapping[str, VersionDocument]
-    """The versions that were read before, by their digest."""
+    """The versions that could be read at the last check, by digest."""
     now: datetime
 
     def complete(self, version: VersionDocument) -> VersionDocument:
-        """Return a version with its claims; what is not an image has none."""
+        """Return a version with its claims; an artifact that is not an image has none."""
         if not version["Digest"] or is_blank(version) or "Unsupported" in version:
             return version
         before = self.last.get(version["Digest"])
@@ -70,9 +70,10 @@ class ClaimsReader:
     def _tags_of(self, version: VersionDocument) -> TagsBeside:
         """Return the tags that are named after the digests of a version, for a check that reads no list of tags.
 
-        They are asked for one by one, but not if all versions that were read before have no signature.
+        Ask for each possible tag, but save these requests if all versions at the last check are known to be unsigned.
         """
-        if self.last and all(last.get("Signatures") == [] for last in self.last.values() if last["Platforms"]):
+        last = [version.get("Signatures") for version in self.last.values() if version["Platforms"]]
+        if last and all(signatures == [] for signatures in last):
             return TagsBeside(is_whole=True)
         subjects = subjects_of(version)
         tags = [make(subject) for subject in subjects for make in (fallback_tag, signature_tag, attestation_tag)]
@@ -83,7 +84,7 @@ class ClaimsReader:
         return TagsBeside(there, is_whole=bool(answers) and None not in answers.values())
 
     def _fields(self, version: VersionDocument, before: VersionDocument | None) -> dict[str, object]:
-        """Return the claims that were read last, or those that are read now if there is a reason to."""
+        """Return the last claims of a version, or read the claims again if there is a reason to."""
         name = f"claims of {version['Digest']}"
         claims = VersionClaims(self.reader, self.beside, version, before)
         if before is None or self._is_late(before) or self._may_be_known_now(before):
@@ -106,7 +107,7 @@ class ClaimsReader:
         return claims.fields()
 
     def _may_be_known_now(self, version: VersionDocument) -> bool:
-        """Return whether only the list of tags was missing to know whether a version is signed."""
+        """Return whether the list of tags, which was missing before, can now tell whether a version is signed."""
         if "Signatures" in version or "UnreadClaims" in version:
             return False
         return self.beside.is_whole and not self._has_fallback_tag(version)
@@ -117,7 +118,7 @@ class ClaimsReader:
     def _is_late(self, version: VersionDocument) -> bool:
         """Return whether this is the first whole check an hour or more after a version was pushed.
 
-        That time is known only of a version that was pushed while the image was tracked.
+        The time of the push is known only if the version was pushed while the image was tracked.
         """
         first_seen, checked_at = read_time(version.get("FirstSeen")), self.question.checked_at
         if first_seen is None or "FirstSeenIsExact" in version or self.question.tags is not None:
@@ -128,9 +129,9 @@ class ClaimsReader:
     def _with_tags(
         self, version: VersionDocument, fields: dict[str, object], before: VersionDocument | None
     ) -> dict[str, object]:
-        """Return claims with the signature that a tag of cosign stands for now, in place of the last one.
+        """Return the claims, with the signature that a cosign tag shows now in place of the last such signature.
 
-        A signature without a digest is that of a tag.
+        A signature without a digest comes from a tag.
         """
         known: list[SignatureDocument] | None = fields.pop("Signatures", None)  # type: ignore[assignment]
         referrers = [signature for signature in known or () if "Digest" in signature]
@@ -141,7 +142,7 @@ class ClaimsReader:
             if pushed_at := self.beside.pushed_at[tags[0]]:
                 signature["CreatedAt"] = format_time(pushed_at)
             elif of_tag:
-                signature = of_tag[0]  # Docker Hub's list, which has the date, is not always asked
+                signature = of_tag[0]  # keep its date: not every check asks Docker Hub's list, which has the date
             return {**fields, "Signatures": [signature, *referrers]}
         if known is None:
             return fields

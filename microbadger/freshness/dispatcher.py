@@ -1,7 +1,7 @@
 """Claims as many checks as this process can begin at once, and hands them to its threads.
 
-It searches several times a second for requested checks, also those requested from a process that is busy or dead. It
-searches for checks that are due every second, and whenever one has ended and its registry may have more.
+The dispatcher looks for requested checks several times a second, including those that another process was asked for. It
+looks for due checks every second, and also whenever a check ends and its registry may have more due images.
 """
 
 import random
@@ -24,21 +24,22 @@ _DUE_EVERY_SECONDS = 1.0
 _RENEWED_EVERY_SECONDS = 2.0
 _TROUBLE_SECONDS = 3.0
 _MOST_ASKED = 200
-# An image that another process is checking, or whose check cannot begin, is not tried all the time.
+# How long to wait before trying an image again that another process is checking, or whose check cannot begin. The key
+# says whether somebody asked for the check.
 _PUT_OFF_SECONDS = {True: 1.0, False: 5.0}
 
 T = TypeVar("T")
 
 
 class Attempt(Protocol):
-    """Calls a function and returns its result; a failure that may happen is logged, and the result is None."""
+    """A function that calls ``work`` and returns its result, or logs an expected failure and returns None."""
 
     def __call__(self, name: str, work: Callable[[], T], /) -> T | None:
-        """Do it."""
+        """Call ``work``, with ``name`` as its name in the log."""
 
 
 class Dispatcher:
-    """The thread of a process that hands work to its other threads; nothing runs until it is started."""
+    """The thread that hands checks to the other threads of this process; it does nothing until it is started."""
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class Dispatcher:
         attempt: Attempt,
         beat: Callable[[], object],
     ) -> None:
-        """Have ``beat`` called every few seconds, whatever the other threads do."""
+        """Create a dispatcher that calls ``beat`` every few seconds, whatever the other threads do."""
         self._checks = checks
         self._requests = requests
         self._claims = claims
@@ -62,7 +63,7 @@ class Dispatcher:
         self._forget()
 
     def start(self, asked: Workers, due: Workers) -> None:
-        """Begin to hand work to these."""
+        """Begin to hand requested checks to the workers ``asked``, and due checks to the workers ``due``."""
         self._forget()
         self._workers.update({True: asked, False: due})
         threading.Thread(
@@ -70,7 +71,7 @@ class Dispatcher:
         ).start()
 
     def stop(self) -> None:
-        """Hand out nothing more, and let other processes have what waits for a thread."""
+        """Hand out no more checks, and end the claims so that other processes can take the waiting checks."""
         self._is_over.set()
         self._awake.set()
         if self._handing.acquire(timeout=1.0):
@@ -78,11 +79,11 @@ class Dispatcher:
             self._attempt("end claims", self._claims.end_all)
 
     def begin_due(self) -> None:
-        """Allow due checks to begin. Images that are no longer tracked must have been found before."""
+        """Allow due checks to begin. Before that, images that are no longer tracked must have been found."""
         self._may_begin_due.set()
 
     def wake(self) -> None:
-        """Look at once for checks that somebody asked for."""
+        """Look for requested checks at once."""
         self._awake.set()
 
     def _forget(self) -> None:
@@ -91,9 +92,9 @@ class Dispatcher:
         self._handing, self._lock = threading.Lock(), threading.Lock()
         self._workers: dict[bool, Workers] = {}
         self._to_end: dict[Claim, float] = {}
-        """Claims to end, and from when on."""
+        """The claims to end, each with the time (`time.monotonic`) at which to end it."""
         self._with_more: set[str] = set()
-        """Registries of which more may be due."""
+        """The registries that may have more due images."""
         self._looked_for_due_at = self._renewed_at = 0.0
 
     def _run(self, is_over: threading.Event, awake: threading.Event) -> None:
@@ -138,7 +139,7 @@ class Dispatcher:
         if now - self._looked_for_due_at > _DUE_EVERY_SECONDS:
             self._looked_for_due_at = now
             registries = self._checks.registries_due()
-        random.shuffle(registries)  # whichever comes first could take all threads
+        random.shuffle(registries)  # else the first registry could take all threads every time
         for registry in registries:
             if room := self._workers[False].room(registry):
                 for repository in self._claims.take_due(registry, room, self._checks.now().timestamp()):

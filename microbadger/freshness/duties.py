@@ -1,7 +1,7 @@
-"""Duties: what one process does for all. Each duty is a lease of its own, which its holder keeps while it runs.
+"""Shares out the duties: tasks that one process at a time does for all processes.
 
-If the holder dies, another process takes the duty within seconds: at once on the same machine, and on another machine
-when the lease has expired.
+Each duty is a lease, which its holder keeps while it runs. If the holder dies, another process takes the duty: within
+seconds on the same machine, and once the lease has expired on another machine.
 """
 
 import os
@@ -12,10 +12,10 @@ from microbadger.store import Database, Lease, LeaseLost, Leases
 
 log = EventLog(__name__)
 
-FOLLOW = "leader"  # older programs, which may still run with the same database, know the lease by this name
+FOLLOW = "leader"  # older versions, which may still run with the same database, use this name for the lease
 LISTS = "duty:lists"
 MESSAGES = "duty:messages"
-_NAMES = {FOLLOW: "follow", LISTS: "lists", MESSAGES: "messages"}
+DUTY_NAMES = {FOLLOW: "follow", LISTS: "lists", MESSAGES: "messages"}
 _SECONDS = 20.0
 
 
@@ -29,15 +29,15 @@ class Duties:
         self._is_over = True
 
     def begin(self) -> None:
-        """Begin without a duty, and take free ones from now on. A process this was forked from keeps its own."""
+        """Start without any duty, and allow `take`. If this process was forked, its parent keeps its own duties."""
         self._held, self._lock, self._is_over = {}, threading.Lock(), False
 
     def has(self, name: str) -> bool:
-        """Return whether this process has a duty, as far as it knows."""
+        """Return whether this process has a duty, as far as this process knows."""
         return name in self._held
 
     def take(self, name: str) -> bool:
-        """Take a duty that nobody has, or keep it; return whether it was taken just now. Raises StoreError."""
+        """Take a duty that no process has, or extend it; return whether it was newly taken. Raises StoreError."""
         with self._lock:
             if self._is_over:
                 return False
@@ -48,22 +48,22 @@ class Duties:
             if lease is None:
                 return False
             self._held[name] = lease
-            log.info("leading", task=_NAMES[name], pid=os.getpid())
+            log.info("leading", task=DUTY_NAMES[name], pid=os.getpid())
             return True
 
     def keep(self) -> None:
-        """Keep every duty of this process from expiring while it works. Raises StoreError."""
+        """Extend every duty of this process, so that none expires. Raises StoreError."""
         with self._lock:
             for name in list(self._held):
                 self._keep(name)
 
     def end(self) -> None:
-        """Give all duties back. Raises StoreError; then others can take them when they have expired."""
+        """Give all duties back. If this raises StoreError, other processes can take them once they have expired."""
         with self._lock:
             held, self._held, self._is_over = self._held, {}, True
         for name, lease in held.items():
             lease.let_go()
-            log.info("leading_ended", task=_NAMES[name], pid=os.getpid())
+            log.info("leading_ended", task=DUTY_NAMES[name], pid=os.getpid())
         if not held:
             return
         with self._leases.database.write() as connection:
@@ -79,9 +79,9 @@ class Duties:
             self._held[name].renew()
         except LeaseLost:
             del self._held[name]
-            log.warning("leading_lost", task=_NAMES[name], pid=os.getpid())
+            log.warning("leading_lost", task=DUTY_NAMES[name], pid=os.getpid())
 
 
 def is_served(database: Database) -> bool:
-    """Return whether a service runs with a database. Raises StoreError."""
+    """Return whether a service is running with this database. Raises StoreError."""
     return Duties(database).is_held(FOLLOW)

@@ -1,4 +1,4 @@
-"""Puts together what a check found out: what each tag shows, what is new or gone, and what could not be read."""
+"""Combines what a check found out: the version that each tag shows, which tags are gone, and what could not be read."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,14 +11,16 @@ from microbadger.registry import BadAnswer, NotFound, RegistryError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """What an image consists of now.
+    """The state of an image, as a check found it.
 
-    ``deleted`` are tags that the registry said it does not have, ``known`` those that it had before, kept or not.
-    ``absent`` are tags that a later check has to find so, too.
-    ``first_listed`` is the list of tags to remember, None to leave the one before. ``trouble`` is why nothing at all
-    could be read; else ``note`` is a sentence about what could not. If that ``may_pass``, a check that comes soon may
-    find it, but not before ``retry_after``. ``is_gone`` says that the registry has no tag of the image any more: what
-    was published of it goes, whatever the trouble is.
+    ``deleted`` are the kept tags that the registry no longer has. ``absent`` are tags that seem to be deleted, which a
+    later check has to confirm. ``known`` are all tags that the registry had before, kept or not. ``first_listed`` is
+    the list of tags to remember; None leaves the last one as it is.
+
+    ``trouble`` is the error if nothing at all could be read. Otherwise, ``note`` is a sentence about the parts that
+    could not be read. If the failure ``may_pass``, it is worth checking again soon, but not before ``retry_after``.
+    ``is_gone`` says that the registry has no tag of the image any more: then the public files are removed, whatever
+    ``trouble`` is.
     """
 
     versions: list[VersionDocument]
@@ -37,12 +39,12 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was found out about the tags of a choice.
+    """What a check found out about the chosen tags.
 
-    ``digests`` is what each tag names, ``failed`` why that is not known of others, and ``missing`` are those that do
-    not exist; ``absent`` are those that failed, but do not exist if a later check finds the same. ``versions`` are
-    described by their digests, as far as they could be read; of those that are ``waiting``, more can perhaps be read at
-    the next check.
+    Each tag is in one of three mappings: ``digests`` has the digest that it names, ``missing`` the error if it does not
+    exist, and ``failed`` the error if its digest could not be found out. Failed tags that are also ``absent`` count as
+    deleted if a later check finds the same. ``versions`` are the documents by digest, as far as they could be read. For
+    the digests in ``waiting``, a temporary error occurred, so the next check may read more of them.
     """
 
     question: Question
@@ -58,7 +60,7 @@ class Findings:
     def survey(
         self, passing: Sequence[RegistryError], hub: HubDetails | None, first_listed: Mapping[str, float] | None
     ) -> Survey:
-        """Return what the image consists of; ``passing`` is what went wrong and may go well at the next check."""
+        """Return the state of the image; ``passing`` are the temporary errors, which the next check may not meet."""
         self._doubt_what_is_missing()
         if self._is_all_gone:
             return self._absence()
@@ -82,7 +84,7 @@ class Findings:
 
     @property
     def is_nothing_there(self) -> bool:
-        """Whether the registry lists no tag, and does not have those that were asked about."""
+        """Whether the registry lists no tag and has none of the tags that the check asked about."""
         is_listed = self.choice.listed or self.choice.trouble
         return bool(self.missing) and not (is_listed or self.digests or self.failed)
 
@@ -92,16 +94,20 @@ class Findings:
 
     @property
     def _absent(self) -> frozenset[str]:
-        """The tags that a later check has to find absent, too; those that this one did not ask about stay so."""
+        """The tags whose absence a later check has to confirm.
+
+        A check of a few tags keeps the tags that were absent before, except for those whose state it found out.
+        """
         if self.question.tags is None:
             return frozenset(self.absent)
         return frozenset(self.question.absent.keys() - self.digests.keys() - self.missing.keys())
 
     def _doubt_what_is_missing(self) -> None:
-        """Count a tag as failed, rather than missing, if only the status of an answer denies it and something names it.
+        """Count a missing tag as failed if something says that it exists and the answer has no registry error code.
 
-        Some registries never answer with a code of their own. So the status is believed of a tag that their whole list
-        does not have, if a later check finds the same. Where no tag was found at all, `_absence` judges the answer.
+        Such an answer may come from a proxy or a server under repair. But some registries never send error codes, so
+        the answer is believed if the complete list of tags does not have the tag and a later check finds the same. If
+        no tag was found at all, `_absence` judges the answers.
         """
         is_whole = self.question.tags is None and not self.choice.trouble
         seen = self._seen
@@ -109,8 +115,8 @@ class Findings:
             is_unlisted = is_whole and tag not in self.choice.listed
             if error.is_explicit or (is_unlisted and (not self.digests or self.question.absent.get(tag))):
                 continue
-            doubt = "which a later check has to confirm" if is_unlisted else "this is not believed"
-            sentence = f"{error}, but the answer is not in the format of a registry: {doubt}"
+            doubt = "a later check has to confirm it" if is_unlisted else "it is ignored"
+            sentence = f"{error}, but the answer is not in the format of a registry, so {doubt}"
             self.failed[tag] = BadAnswer(sentence, host=error.host, status=error.status)
             del self.missing[tag]
             if is_unlisted:
@@ -118,30 +124,31 @@ class Findings:
 
     @property
     def _seen(self) -> set[str]:
-        """The tags of which something else says that they exist: the last check, the list, or a push."""
+        """The tags that exist according to the last check, the list of tags, or a push."""
         last = {tag for version in self.question.last for tag in tags_of(version)}
         pushed = () if self.digests else self.question.just_pushed
         return {*last, *self.choice.listed, *pushed}
 
     @property
     def _is_all_gone(self) -> bool:
-        """Whether the image had tags and is said to have none of them."""
+        """Whether the image had tags and, according to the answers, has none of them any more."""
         if self.digests or self.failed or not self._deleted:
             return False
         return self.question.tags is None or self.last_of.keys() <= self.missing.keys()
 
     def _absence(self) -> Survey:
-        """Return what to make of the answer that every tag is gone, which servers under repair give, too.
+        """Return the state of an image whose tags are all gone, according to the answers.
 
-        It is believed if the registry itself says that it does not have the repository, or lists no tag and says of
-        each that it does not have it; and if a later check of the whole image finds the same.
+        Servers under repair answer like this, too. So the answers are believed only under two conditions: a later check
+        of the whole image finds the same, and the registry sends error codes. The list must have no tags, and the codes
+        must say that the repository is missing, or for each tag that it is missing.
         """
         is_whole, list_trouble = self.question.tags is None, self.choice.trouble
         reasons = [*self.missing.values(), *([list_trouble] if isinstance(list_trouble, NotFound) else [])]
         no_repository = next((error for error in reasons if error.is_of_repository), None)
         is_empty = not (is_whole and list_trouble) and all(error.is_explicit for error in reasons)
         if self.choice.listed or not (no_repository or is_empty):
-            return _doubted(reasons[0], BadAnswer, "but not that the repository is missing: this is not believed")
+            return _doubted(reasons[0], BadAnswer, "but does not say that the repository is missing, so it is ignored")
         if not (is_whole and self.question.was_absent):
             return _doubted(no_repository or reasons[0], NotFound, "which a later check has to confirm")
         return Survey(
@@ -154,13 +161,13 @@ class Findings:
         )
 
     def _trouble(self, passing: Sequence[RegistryError]) -> RegistryError | None:
-        """Return why nothing could be read; None where anything was, or nothing is ever to be read."""
+        """Return why nothing could be read; None if anything was read, or if there is nothing that can be read."""
         if any(digest in self.question.known or not is_blank(version) for digest, version in self.versions.items()):
             return None
         return next(iter([*self.failed.values(), *passing]), None if self.versions else self.choice.trouble)
 
     def _versions(self) -> list[VersionDocument]:
-        """Return the versions that tags show, each once and with these tags."""
+        """Return each version that tags show, once, with these tags."""
         tags: dict[str, list[str]] = {}
         versions: dict[str, VersionDocument] = {}
         for tag, version in dict(self._shown()).items():
@@ -169,7 +176,11 @@ class Findings:
         return [tagged(versions[digest], digest_tags) for digest, digest_tags in tags.items()]
 
     def _shown(self) -> Iterator[tuple[str, VersionDocument]]:
-        """Yield the version that each tag shows: the last one if it was not asked, or the new one may be read soon."""
+        """Yield the version that each tag shows.
+
+        A tag keeps its last version if this check did not ask about it, could not find out its digest, or may be able
+        to read the new version soon.
+        """
         if (only := self.question.tags) is not None:
             left = {*only, *self.choice.dropped}
             yield from ((tag, last) for last in self.question.last for tag in tags_of(last) if tag not in left)
@@ -185,7 +196,7 @@ class Findings:
             yield tag, self.last_of.get(tag, version) if keeps_last else version
 
     def _tag_count(self) -> int | None:
-        """Return how many tags the registry has; None where its list is not complete."""
+        """Return how many tags the registry has; None if its list is not complete."""
         if self.question.tags is None:
             return None if self.choice.trouble else len({*self.choice.listed, *self.digests} - self.missing.keys())
         if self.question.tag_count is None:
@@ -195,7 +206,7 @@ class Findings:
         return self.question.tag_count + len(new) - len(self._deleted)
 
     def _reasons(self) -> Iterator[str]:
-        """Yield a sentence about each kind of part that could not be read."""
+        """Yield the sentences about the parts of the image that could not be read."""
         if self.choice.trouble:
             yield f"The list of tags is not complete: {self.choice.trouble}."
         unread = {tag: str(error) for tag, error in self.failed.items()}
@@ -213,6 +224,6 @@ class Findings:
 
 
 def _doubted(error: NotFound, kind: type[BadAnswer] | type[NotFound], doubt: str) -> Survey:
-    """Return that nothing was found; this is not believed yet, so what was published stays."""
+    """Return the survey for an answer that is not believed yet, so that the public files stay as they are."""
     trouble = kind(f"{error}, {doubt}", host=error.host, status=error.status, codes=error.codes)
     return Survey(versions=[], trouble=trouble)

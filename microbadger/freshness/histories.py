@@ -1,7 +1,7 @@
-"""Keeps the history of each image: which versions its moving tags named over time.
+"""Stores the history of each image: which versions its moving tags named over time.
 
-A registry does not record what a tag named before, so what is lost here is lost forever. Where nothing is kept, because
-the image was recorded before histories were or the row is damaged, the history begins with the record.
+A registry does not record what a tag named before, so a lost history cannot be restored. If no history is stored,
+because the record of the image is older than this feature or the row is damaged, a new history begins with the record.
 """
 
 import zlib
@@ -42,7 +42,7 @@ class Histories:
         self._sightings = sightings
 
     def of(self, repository: Repository, image: ImageDocument) -> HistoryDocument:
-        """Return the history of an image, which begins with this record of it if none is kept."""
+        """Return the stored history of an image, or a new one that begins with its record ``image``."""
         with self._database.read() as connection:
             packed = self._packed(connection, repository)
         if history := _unpacked(packed, repository):
@@ -56,13 +56,16 @@ class Histories:
     def after(
         self, repository: Repository, before: ImageDocument | None, after: ImageDocument, deleted: Container[str]
     ) -> HistoryDocument:
-        """Return the history after a check that is about to replace the record; the registry ``deleted`` some tags."""
+        """Return the history of an image whose record a check is about to replace.
+
+        ``before`` is the current record, ``after`` the new one, and ``deleted`` are the tags that are gone.
+        """
         before = before or after
         named_since = self._named_since(repository, moved_tags(before, after))
         return continue_history(self.of(repository, before), before, after, deleted=deleted, named_since=named_since)
 
     def write(self, connection: Connection, repository: Repository, history: HistoryDocument) -> None:
-        """Keep the history of an image in the place of the one before, unless it is the same."""
+        """Store the history of an image, unless it has not changed."""
         packed = zlib.compress(document_bytes(history))
         if packed != self._packed(connection, repository):
             upsert(connection, HISTORY, {"image": str(repository), "document": packed}, update=("document",))
@@ -71,13 +74,13 @@ class Histories:
         return connection.execute(_OF_IMAGE, {"which": str(repository)}).scalar_one_or_none()
 
     def _named_since(self, repository: Repository, tags: Mapping[str, VersionDocument]) -> dict[str, str]:
-        """Return when each tag was first seen to name its version, where that is known."""
+        """Return when each tag was first seen to name its version, for the tags of which that is known."""
         sights = self._sightings.find(repository, [(tag, version["Digest"]) for tag, version in tags.items()])
         return {tag: format_time(sight.seen_at) for (tag, _), sight in sights.items()}
 
 
 def _unpacked(packed: bytes | None, repository: Repository) -> HistoryDocument | None:
-    """Return a history as it was kept; None where it is not whole, or that of another image."""
+    """Return a stored history; None if it is damaged or belongs to another image."""
     try:
         document: HistoryDocument | None = parse_kept(zlib.decompress(packed), HistoryDocument) if packed else None
     except (TypeError, zlib.error):

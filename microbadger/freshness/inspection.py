@@ -1,4 +1,4 @@
-"""Reads one version of an image, each platform of it, and describes it as far as it can be read."""
+"""Reads one version of an image with all its platforms, and describes whatever can be read."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,24 +27,28 @@ from microbadger.image import (
     with_names_only,
 )
 
-_MAX_CHART_BYTES = 1024 * 1024  # of its config
+_MAX_CHART_BYTES = 1024 * 1024  # of the config of a chart
 _MAX_MANIFESTS = 500
 _MAX_LAYERS = 20_000
-_MAX_DEPTH = 5  # of indexes in indexes
+_MAX_DEPTH = 5  # of nested indexes
 
 
 @dataclass(frozen=True, slots=True)
 class Inspector:
-    """Reads versions of one repository; ``with_values`` says whether to publish the values of variables."""
+    """Reads versions of one repository.
+
+    ``with_values`` says whether to publish the values of environment variables.
+    """
 
     repository: Repository
     reader: Reader
     with_values: bool = True
 
     def inspect(self, digest: str) -> VersionDocument:
-        """Return the document of the version that a digest names.
+        """Return the document of the version with this digest.
 
-        ``Unsupported`` says why it is not an image, ``Unread`` why it or a platform of it cannot be read.
+        In the document, ``Unsupported`` says why the version is not an image, and ``Unread`` says why the version or
+        one of its platforms cannot be read.
         """
         media_type = ""
         try:
@@ -62,7 +66,7 @@ class Inspector:
         return self._artifact(digest, media_type, version["Unsupported"]) if "Unsupported" in version else version
 
     def read_first(self, digest: str) -> None:
-        """Read what matters most of a version, so that it is there if a limit ends the check: its main platform."""
+        """Read only the main platform of a version, so that it can be shown even if a limit ends the check early."""
         try:
             manifest = self.reader.manifest(digest)
             if isinstance(manifest, Index) and manifest.images:
@@ -70,10 +74,10 @@ class Inspector:
             if isinstance(manifest, Manifest):
                 self.reader.config(manifest.config)
         except (Unreadable, UnsupportedManifest):
-            pass  # `inspect` meets the same again, without a request
+            pass  # `inspect` gets the same error again, without a request
 
     def _artifact(self, digest: str, media_type: str, unsupported: str) -> VersionDocument:
-        """Return the document of an artifact that is not an image, with the reason."""
+        """Return the document of an artifact, with the reason why it is not an image."""
         outline = outline_version(self.repository, digest, media_type, unsupported=unsupported)
         try:
             artifact = parse_artifact(self.reader.raw_manifest(digest))
@@ -82,7 +86,7 @@ class Inspector:
         return describe_artifact(outline, artifact, self._chart(artifact))
 
     def _chart(self, artifact: ArtifactManifest) -> ChartDocument | None:
-        """Return the facts of a chart, none if they cannot be read; None if it is not a chart."""
+        """Return the facts of a Helm chart, empty if they cannot be read; None if the artifact is not a chart."""
         if artifact.config is None or artifact.config.media_type != CHART_CONFIG:
             return None
         try:
@@ -91,7 +95,7 @@ class Inspector:
             return ChartDocument()
 
     def _images(self, digest: str, manifest: Index | Manifest, room: "_Room") -> Iterator[PlatformImage]:
-        """Yield the images of a manifest or index, each with the platform that its entry names."""
+        """Yield the images of a manifest or index; images of an index have the platform that the index names."""
         if isinstance(manifest, Manifest):
             yield self._image(Descriptor(manifest.media_type, digest, 0), manifest, room)
             return
@@ -104,14 +108,14 @@ class Inspector:
             yield PlatformImage("", broken.platform, None, None, unread=broken.reason)
         for entry in index.images:
             if entry.digest in above:
-                continue  # an index can hold one that holds it
+                continue  # an index that contains itself
             if not room.takes_manifest():
                 yield _unread(entry, f"the index has more than {_MAX_MANIFESTS} manifests")
                 return
             try:
                 manifest = self.reader.manifest(entry.digest)
             except UnsupportedManifest:
-                continue  # an artifact that stands in the index beside the images
+                continue  # an artifact beside the images, such as an attestation
             except Unreadable as error:
                 yield _unread(entry, str(error))
                 continue
@@ -120,7 +124,7 @@ class Inspector:
             elif len(above) < _MAX_DEPTH:
                 yield from self._images_of(manifest, room, (*above, entry.digest))
             else:
-                yield _unread(entry, f"the index holds indexes more than {_MAX_DEPTH} deep")
+                yield _unread(entry, f"the index nests indexes more than {_MAX_DEPTH} levels deep")
 
     def _image(self, entry: Descriptor, manifest: Manifest, room: "_Room") -> PlatformImage:
         if not room.takes_layers(entry, manifest):
@@ -141,22 +145,25 @@ class Inspector:
 
 @dataclass(slots=True)
 class _Room:
-    """How much of one version is kept in memory: each of its parts is bounded, but there are many of them."""
+    """The memory that is left for one version: each of its parts is bounded, but their number is not."""
 
     manifests: int = _MAX_MANIFESTS
     layers: int = _MAX_LAYERS
     details_bytes: int = MAX_DETAILS_BYTES
     has_preferred: bool = False
     configs: dict[str, Config] = field(default_factory=dict)
-    """By digest: several platforms can have the same one."""
+    """The configs by digest, because several platforms can have the same one."""
 
     def takes_manifest(self) -> bool:
-        """Return whether there is room for a further manifest, and take it."""
+        """Return whether there is room for one more manifest, and use that room."""
         self.manifests -= 1
         return self.manifests >= 0
 
     def takes_layers(self, entry: Descriptor, manifest: Manifest) -> bool:
-        """Return whether there is room for the layers of an image, and take it; the preferred one always has it."""
+        """Return whether there is room for the layers of an image, and use that room.
+
+        There is always room for the preferred platform.
+        """
         is_preferred = not _rank(entry) and bool(entry.platform)
         if len(manifest.layers) > self.layers and not is_preferred:
             return False
@@ -164,7 +171,10 @@ class _Room:
         return True
 
     def fitted(self, entry: Descriptor, config: Config) -> Config:
-        """Return a config without its labels and its history if there is no room; the preferred one always has it."""
+        """Return a config, without its labels, history and parameters if there is no room for them.
+
+        There is always room for the first image of the preferred platform.
+        """
         size = config.details_bytes
         if not _rank(entry) and not self.has_preferred:
             self.has_preferred = True

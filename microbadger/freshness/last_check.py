@@ -1,4 +1,4 @@
-"""How the last check of an image went, and what the state of the image is after it."""
+"""The result of the last check of an image, and the state of the image that follows from it."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ from microbadger.image import (
 from microbadger.store import END_OF_TIME
 
 AT_ONCE = 0.0
-"""What the table says of a check that is due at once."""
+"""The value in the table for a check that is due at once."""
 OVERDUE_AFTER = timedelta(minutes=10)
 _CONFIRMS_AFTER = timedelta(seconds=30)
 _MOST_PUSHED = 10
@@ -33,13 +33,15 @@ _MOST_VIEWED = 20
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """How the last check of an image went; None for what never happened.
+    """The result of the last check of an image. Times are None if the event never happened.
 
-    ``due_at`` is None where the next check is due at once. ``reason`` and ``error`` say why the last check failed.
-    ``note`` is a sentence about what the last check could not read, though it succeeded. ``edition`` names the service
-    that made the published files. ``pushed`` are the tags that were pushed last, the newest first; ``viewed`` are tags
-    that somebody viewed a badge of, with when; ``absent`` are kept tags that the registry neither lists nor sends,
-    though without a code of its own, with when that was found first.
+    ``due_at`` is None if the next check is due at once. ``reason`` and ``error`` say why the last check failed.
+    ``note`` is a sentence about what the last check could not read although it succeeded. ``edition`` is the edition
+    that made the public files (see `checks`), empty if it is unknown.
+
+    ``pushed`` are the tags that were pushed last, the newest first. ``viewed`` are the tags whose badges were viewed,
+    with the Unix time of the view. ``absent`` are the kept tags that seem to be deleted, with the Unix time at which
+    that was first found: the registry neither lists nor sends them, but has not said so in an error code.
     """
 
     began_at: datetime | None = None
@@ -58,34 +60,37 @@ class Check:
 
     @property
     def beside(self) -> frozenset[str]:
-        """The tags that are kept beside the limit."""
+        """The tags that are kept in addition to the limit, because they were pushed or viewed."""
         return frozenset({*self.pushed, *self.viewed})
 
     def answers(self, asked_at: datetime) -> bool:
-        """Return whether a check that began no earlier than this has ended."""
+        """Return whether the check began at or after ``asked_at`` and has ended."""
         return bool(self.began_at and self.ended_at and asked_at <= self.began_at <= self.ended_at)
 
     @property
     def was_absent(self) -> bool:
-        """Whether the check before this one did not find the image, and long enough ago for this one to confirm it."""
+        """Whether the previous check did not find the image and was long enough ago for this check to confirm that."""
         return self.reason == "not_found" and self._may_confirm(self.ended_at)
 
     @property
     def absent_tags(self) -> dict[str, bool]:
-        """The tags that an earlier check did not find, each with whether this one may confirm it."""
+        """The tags that an earlier check did not find, each with whether this check may confirm that."""
         return {tag: self._may_confirm(moment_of(at)) for tag, at in self.absent.items()}
 
     def _may_confirm(self, first: datetime | None) -> bool:
-        """Return whether this check began long enough after a time, or before it as the clock was set back."""
+        """Return whether this check began at least 30 seconds after a time, or before it if the clock was set back."""
         return bool(first and self.began_at and abs(self.began_at - first) >= _CONFIRMS_AFTER)
 
     @property
     def is_not_found(self) -> bool:
-        """Whether the registry does not have the image; many registries then answer that access is denied."""
+        """Whether the registry does not have the image.
+
+        That includes denied access, because many registries deny access to a repository that does not exist.
+        """
         return self.reason in ("not_found", "denied")
 
     def state(self, now: datetime) -> State:
-        """Return the state of the image, in a word."""
+        """Return the state of the image, as the status document and the lists show it."""
         if self.reason:
             return "failing"
         if self.succeeded_at is None:
@@ -94,7 +99,7 @@ class Check:
         return "overdue" if is_overdue else "current"
 
     def status(self, repository: Repository, now: datetime) -> StatusDocument:
-        """Return the document of the image's state."""
+        """Return the status document of the image."""
         document = StatusDocument(ImageName=image_name(repository), State=self.state(now))
         if self.ended_at:
             document["CheckedAt"] = format_time(self.ended_at)
@@ -109,9 +114,9 @@ class Check:
 
 
 def with_named(check: Check, requests: Iterable[CheckRequest], now: datetime) -> Check:
-    """Return a check whose image has the tags of these requests pushed or viewed, too.
+    """Return the check with the tags of these requests added to its pushed or viewed tags.
 
-    The last ten that were pushed are kept, and the last twenty that were viewed.
+    Only the last ten pushed tags and the last twenty viewed tags are kept.
     """
     named = [(request.tag, request.is_view) for request in requests if request.tag]
     pushed = sorted(tag for tag, is_view in named if not is_view)
@@ -125,7 +130,7 @@ def with_named(check: Check, requests: Iterable[CheckRequest], now: datetime) ->
 
 
 def columns_of(check: Check) -> dict[str, object]:
-    """Return a check as columns of the table."""
+    """Return a check as the columns of a row of the table."""
     return {
         "began_at": _seconds(check.began_at),
         "ended_at": _seconds(check.ended_at),
@@ -144,7 +149,7 @@ def columns_of(check: Check) -> dict[str, object]:
 
 
 def check_of(row: "Row[Any]") -> Check:
-    """Return the check that a row of the table is; what is not of its type counts as never set."""
+    """Return the check in a row of the table; a damaged value counts as never set."""
     return Check(
         began_at=moment_of(row.began_at),
         ended_at=moment_of(row.ended_at),
@@ -167,12 +172,12 @@ def _dated_tags(text: str | None) -> dict[str, float]:
 
 
 def is_moment(seconds: float) -> bool:
-    """Return whether a number of seconds is a time that has a date."""
+    """Return whether a Unix time is positive and within the dates that Python supports."""
     return 0 < seconds < END_OF_TIME
 
 
 def moment_of(seconds: object) -> datetime | None:
-    """Return the time that a number of seconds is; None for what is not a time."""
+    """Return a Unix time as a datetime in UTC; None if the value is not such a time."""
     if not isinstance(seconds, int | float) or not is_moment(seconds):
         return None
     return datetime.fromtimestamp(seconds, UTC)

@@ -1,4 +1,7 @@
-"""Remembers which images still name one whose files were removed, as a parent or as a copy, until none does."""
+"""Remembers which images still name a removed image as a parent or as an identical image, until none does.
+
+Such a name is a *mention* of the removed image.
+"""
 
 import json
 from collections.abc import Collection, Iterable
@@ -23,16 +26,16 @@ _FORGET = META.delete().where(META.c.key == bindparam("which"))
 
 
 def note_mentions(connection: Connection, gone: Repository, stacks: LayerStacks) -> None:
-    """Note which images may name one that is removed in this transaction, before its layers are forgotten.
+    """Store which images may name an image that this transaction removes; call this before its layers are deleted.
 
-    It is noted also if none seems to: those whose layers are not all known may name it as well.
+    The removed image is stored even if no image seems to name it: images whose layers are not all known may name it.
     """
-    noted = mentions(connection).get(gone, [])  # at a first attempt, which left files of it
+    noted = mentions(connection).get(gone, [])  # by an earlier attempt, which could not remove all files
     _note(connection, gone, {*noted, *stacks.naming(connection, gone)})
 
 
 def write_mentions(connection: Connection, gone: Repository, images: Collection[Repository]) -> None:
-    """Note that just these images may still name one that was removed."""
+    """Store that only these images may still name a removed image."""
     if images:
         _note(connection, gone, images)
     else:
@@ -40,7 +43,7 @@ def write_mentions(connection: Connection, gone: Repository, images: Collection[
 
 
 def mentions(connection: Connection) -> dict[Repository, list[Repository]]:
-    """Return the images that may still name each one that was removed."""
+    """Return, for each removed image, the images that may still name it."""
     return {
         repository: kept_repositories(parse_kept(row.value, list[str]) or [])
         for row in connection.execute(_ALL)
@@ -49,7 +52,7 @@ def mentions(connection: Connection) -> dict[Repository, list[Repository]]:
 
 
 def without_mention(versions: Iterable[VersionDocument], gone: Repository) -> list[VersionDocument]:
-    """Return versions none of which names an image as a relative."""
+    """Return the versions without the removed image among their parents and identical images."""
     return [_without(version, image_name(gone)) for version in versions]
 
 

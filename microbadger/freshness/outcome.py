@@ -1,4 +1,4 @@
-"""How a check ended, and who hears of it."""
+"""The outcome of a check, and what follows from it: a purge of the CDN, messages, metrics and a log line."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,9 +14,11 @@ log = EventLog(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a check ended: what changed and which public paths, or the sentence that says why it failed and its reason.
+    """The outcome of a check.
 
-    ``note`` is a sentence about what a check that succeeded could not read.
+    ``changes`` are the changes of the image, and ``paths`` the public paths whose content changed. ``reason`` and
+    ``error``, a sentence, say why the check failed. ``note`` is a sentence about what a successful check could not
+    read.
     """
 
     repository: Repository
@@ -30,18 +32,18 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aftermath:
-    """All that follows a check."""
+    """Does what follows from a check."""
 
     cdn: CdnPurge
     notifications: Notifications
     counts: Counts
 
     def purge(self, paths: Collection[str]) -> None:
-        """Have the CDN forget paths that are gone."""
+        """Have the CDN drop its copies of these paths."""
         self.cdn.add(paths)
 
     def follow(self, outcome: Outcome) -> None:
-        """Have the CDN forget what changed, begin to send messages, count the check and log it."""
+        """Purge the changed paths from the CDN, begin to send messages, and count and log the check."""
         self.cdn.add(outcome.paths)
         if outcome.changes:
             self.notifications.deliver_due()

@@ -1,11 +1,12 @@
-"""Publishes what a check found: describe, compare with the record, write the files that differ, keep the record.
+"""Publishes what a check found: writes the public files that differ from the record, then the new record.
 
-Files come first and the record last, with the changes and the messages about them in one transaction. A process that
-dies in between leaves the old record, a mark that files were being replaced, and the paths of all of them: the next
-check finds the same change again, compares every file, and removes those that the image does not have.
+The record is what was last seen of an image. It is written last, in one transaction with the changes and the messages
+about them. If the process dies before that, the database still has the old record, a mark that files were being
+replaced, and the paths of these files. The next check then finds the same changes again, compares every file, and
+removes files that the image no longer has.
 
-A file that somebody asks for can be made while a check replaces the record. Each of the two looks again after it wrote,
-so the last one to do so leaves what the new record says.
+A request for a missing file can make that file while a check replaces the record. Each of the two verifies the file
+after writing, so that it finally agrees with the new record.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -63,7 +64,7 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a check published: the document, how tags moved, and the paths whose content changed."""
+    """What a check published: the document, the changes of tags, and the paths whose content changed."""
 
     image: ImageDocument
     changes: Changes = NO_CHANGES
@@ -72,7 +73,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """The public files of images, and the records that they are made from."""
+    """Writes and removes the public files of images, and the records that they are made from."""
 
     database: Database
     records: Records
@@ -82,7 +83,7 @@ class Publication:
     notifications: Notifications
     options: SiteOptions
     webhooks: WebhookUrls | None
-    """The webhook URLs that pages and documents show; None where they show none."""
+    """The webhook URLs that pages and documents show; None if they show none."""
 
     def publish(
         self,
@@ -94,10 +95,11 @@ class Publication:
         is_ours: bool,
         is_public: bool,
     ) -> Published:
-        """Publish what a check found and return what changed; it ``is_public`` unless the image was read as private.
+        """Publish what a check found, and return what changed.
 
-        ``before`` is the record. Where the check found the same, nothing is written if ``is_ours`` says that every file
-        is as this service makes it. Raises PublishError, StoreError and LeaseLost.
+        ``before`` is the current record. ``is_ours`` says that this edition made every public file: then nothing is
+        written if the check found no difference. ``is_public`` says that the image is not tracked as a private one.
+        Raises PublishError, StoreError and LeaseLost.
         """
         versions, kinship = self.relations.of(repository, survey.versions, is_private=not is_public)
         versions, first_sights = self.records.sightings.seen_at(repository, versions, before, survey.known)
@@ -108,7 +110,7 @@ class Publication:
                 return Published(before)
             if survey.trouble:
                 return Published(before, paths=frozenset(self.publish_again(repository)))
-            after = before  # another edition may describe the layers in another way, which this document leaves out
+            after = before  # write all files: layers, which this document lacks, may be described differently now
         changed = self._changed_versions(repository, before, versions)
         changes = _changes(before, after, survey, kinship.bases)
         details = self._details(repository, changed)
@@ -118,7 +120,7 @@ class Publication:
         recorded = {version["SHA"] for version in after["Versions"] if version["SHA"]}
         unchanged = recorded - changed.keys() if is_ours else set[str]()
         plan = self._plan(repository, files, unchanged, is_complete=is_ours or not self.publisher.may_be_cut)
-        over = self._seen(repository)  # before the lease is proved: who takes it from now on writes another one
+        over = self._seen(repository)  # before the lease is proved, so that a file of a later holder is not replaced
         with self.database.write(durable=bool(first_sights)) as connection:
             lease.prove(connection)
             self.checks.publishing(connection, repository)
@@ -137,7 +139,7 @@ class Publication:
                 if before and changes:
                     self.notifications.announce(connection, before, after, changes, change)
         except (LeaseLost, Overtaken) as error:
-            with self.database.write() as connection:  # the process that has the lease now may have removed some
+            with self.database.write() as connection:  # the new holder of the lease may have removed some of the paths
                 self.records.add_files(connection, repository, plan.files)
             raise LeaseLost(str(error)) from error
         if before:
@@ -151,12 +153,13 @@ class Publication:
                 self.records.tag_lists.write(connection, repository, survey.first_listed)
 
     def publish_again(self, repository: Repository) -> list[str]:
-        """Write every file of an image that is not as its record has it, remove all others, and return their paths.
+        """Make the public files of an image agree with its record, and return the paths that changed.
 
-        Of an image without a record, which was never read or whose record was lost, all files stay as they are.
+        If the image has no record, because it was never read or the record was lost, only its status files are written.
+        Raises PublishError, also if other processes keep replacing the metadata.
         """
         for _ in range(_ATTEMPTS):
-            over = self._seen(repository)  # before the record is read: another one leads to another attempt
+            over = self._seen(repository)  # before the record is read, so that a newer record causes a new attempt
             files = self._recorded_files(repository)
             if files is None:
                 return self.publisher.publish(self._status_files(repository), ())
@@ -171,10 +174,9 @@ class Publication:
         raise PublishError(f"other processes keep replacing the metadata of {image_name(repository)}")
 
     def make(self, repository: Repository, path: str) -> bytes | None:
-        """Make a file of an image that somebody asked for, and keep it current from now on.
+        """Make a missing file of an image and return its content, or None if the image has no such file.
 
-        Return its content; None where the image has no such file. If a check replaces the record meanwhile, the file is
-        made again.
+        Later checks keep the file up to date. If a check replaces the record meanwhile, the file is made again.
         """
         is_known, is_written = self.records.has_file(repository, path), False
         while files := self._recorded_files(repository):
@@ -195,13 +197,13 @@ class Publication:
         return None
 
     def remove_files(self, repository: Repository) -> list[str]:
-        """Remove every public file of an image and return the paths of those that there were. Raises NotRemoved."""
+        """Remove every public file of an image, and return the paths of the files that existed. Raises NotRemoved."""
         statuses = {paths.status for paths in ImagePaths.all_of(repository)}
         known = self.records.files(repository)
         return remove_all(self.publisher, known | statuses | self._forgotten_files(repository, known))
 
     def _forgotten_files(self, repository: Repository, known: Collection[str]) -> set[str]:
-        """Return the files of an image that are there although the database has lost their paths."""
+        """Return the existing files of an image whose paths the database has lost."""
         if ImagePaths.of(repository).metadata in known:
             return set()
         with self.database.read() as connection:
@@ -211,7 +213,7 @@ class Publication:
         return {path for path in possible if self.publisher.has(path)}
 
     def publish_without_mention(self, lease: Lease, repository: Repository, gone: Repository) -> list[str]:
-        """Publish an image again so that it does not name one that was removed; return the paths that changed."""
+        """Publish an image again without the name of a removed image, and return the paths that changed."""
         image = self.records.image(repository)
         if image is None:
             return []
@@ -220,7 +222,7 @@ class Publication:
         details = {version["SHA"]: version for version in without_mention(whole, gone)}
         if versions == image["Versions"] and list(details.values()) == whole:
             is_published = self.checks.is_of_this_edition(self.checks.get(repository))
-            return [] if is_published else self.publish_again(repository)  # the last attempt may have ended halfway
+            return [] if is_published else self.publish_again(repository)  # the last attempt may not have finished
         now = format_time(self.checks.now())
         after: ImageDocument = {**image, "Versions": versions, "UpdatedAt": now}
         with self.database.write() as connection:
@@ -236,7 +238,7 @@ class Publication:
         return paths
 
     def forget(self, connection: Connection, repository: Repository) -> None:
-        """Forget the record of an image whose files are removed."""
+        """Delete the record of an image whose files are removed."""
         note_mentions(connection, repository, self.relations.stacks)
         self.records.forget(connection, repository)
         self.relations.stacks.forget(connection, repository)
@@ -260,7 +262,7 @@ class Publication:
     def _changed_versions(
         self, repository: Repository, before: ImageDocument | None, versions: Iterable[VersionDocument]
     ) -> dict[str, VersionDocument]:
-        """Return the whole documents of versions that are new, or whose tags or relatives changed, by SHA."""
+        """Return the full documents, by SHA, of versions that are new or whose tags or relatives changed."""
         last = {version["SHA"]: version for version in before["Versions"]} if before else {}
         changed = {}
         for version in versions:
@@ -279,7 +281,7 @@ class Publication:
         change: ChangeDocument | None,
         history: HistoryDocument | None = None,
     ) -> ImageFiles:
-        """Return the files of an image whose record is about to be replaced."""
+        """Return the files of an image as they are once this check has replaced the record."""
         log = self.records.changes(repository)
         if change:
             log = ChangeLogDocument(ImageName=log["ImageName"], Changes=[change, *log["Changes"]][:MOST_CHANGES])
@@ -294,7 +296,7 @@ class Publication:
     def _details(
         self, repository: Repository, changed: Mapping[str, VersionDocument]
     ) -> Callable[[str], VersionDocument | None]:
-        """Return what finds the document of a version with its layers by its SHA, be it about to change."""
+        """Return a function that finds the full document of a version by its SHA, changed or unchanged."""
         return lambda sha: changed.get(sha) or self.records.version(repository, sha)
 
     def _recorded_files(self, repository: Repository) -> ImageFiles | None:
@@ -302,7 +304,7 @@ class Publication:
         return self._files(repository, image, {}, None) if image else None
 
     def _status_files(self, repository: Repository) -> dict[str, Maker]:
-        """Return the state of an image as files where only files are published; else it is an answer."""
+        """Return the status files of an image for a static site; otherwise the service answers such requests."""
         if not self.options.is_static:
             return {}
         status = self.checks.get(repository).status(repository, self.checks.now())
@@ -311,10 +313,10 @@ class Publication:
     def _plan(
         self, repository: Repository, files: ImageFiles, unchanged: Collection[str] = (), *, is_complete: bool
     ) -> "_Plan":
-        """Return which files to write and to remove; the documents of versions that are ``unchanged`` are left alone.
+        """Return which files to write and to remove, without the documents of the ``unchanged`` versions.
 
-        Whatever was ever written and the image still has is kept current. Unless what is known is complete, there may
-        be more files: a database knew them that was lost.
+        Every file that was ever written is kept up to date if the image still has it. Unless ``is_complete``, files may
+        exist that the database does not know, because an earlier database was lost: then look for them.
         """
         names = ImagePaths.all_of(repository)
         known = self.records.files(repository)
@@ -328,21 +330,21 @@ class Publication:
         return _Plan(makers, frozenset(others - kept.keys() | statuses), frozenset(known))
 
     def _found(self, repository: Repository, files: ImageFiles) -> set[str]:
-        """Return the files of an image that are there; none where it was never published."""
+        """Return the paths of the existing files of an image; none if it was never published."""
         if not self.publisher.has(ImagePaths.of(repository).metadata):
             return set()
         return self.publisher.find(files.all())
 
     def _seen(self, repository: Repository) -> Seen:
-        """Return which metadata of an image are published, the file that is written last."""
+        """Return the state of the metadata file, which is the last file of an image to be written."""
         return self.publisher.seen(ImagePaths.of(repository).metadata)
 
     def _publish_what_was_made(self, repository: Repository, files: ImageFiles, plan: "_Plan") -> list[str]:
-        """Put right what was made on request from the record that a check has just replaced; return what changed."""
+        """Correct files that requests made from the old record during this check; return the paths that changed."""
         made = self.records.files(repository) - plan.known - plan.files.keys()
         possible = files.all() if made else {}
         late = {path: possible[path] for path in made & possible.keys()}
-        # What was missing when the check began is not, so nobody who makes a missing file has replaced it since.
+        # All files of the plan exist by now. A store that adds safely never lets a request replace an existing file.
         again = {} if self.publisher.adds_safely else plan.files
         return self.publisher.publish({**late, **again}, (plan.gone | made) - late.keys())
 
@@ -356,10 +358,10 @@ def _changes(before: ImageDocument | None, after: ImageDocument, survey: Survey,
 @dataclass(frozen=True, slots=True)
 class _Plan:
     files: Mapping[str, Maker]
-    """The files to write; each is made once."""
+    """The files to write; each function runs only once."""
     gone: frozenset[str]
     known: frozenset[str]
-    """The files that there were."""
+    """The paths of the files that existed before."""
 
     @property
     def new(self) -> set[str]:

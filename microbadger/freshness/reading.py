@@ -1,8 +1,8 @@
-"""Reads content of one image for one check: what was read before from the database, the rest from its registry.
+"""Reads the content of one image for one check, from the database if it was read before, else from the registry.
 
-A part that cannot be read raises `Unreadable`, and the others are read. No part is asked for twice in a check, and one
-that is broken for good not at every check. Only a registry that does not answer at all is left alone until the next
-check. Blobs are counted apart, because another server may store them.
+A part that cannot be read raises `Unreadable`, and the other parts are still read. A check requests each part at most
+once, and permanently broken parts are retried only now and then. If the registry does not answer at all, the check
+stops asking it. Failures to answer are counted separately for blobs, because another server may store them.
 """
 
 from collections import Counter
@@ -38,17 +38,20 @@ from microbadger.registry import (
 )
 
 _MAX_CONFIG_BYTES = 8 * 1024 * 1024
-_MOST_SILENCES = 2  # requests that got no answer, each of which was tried several times
+_MOST_SILENCES = 2  # requests without an answer, each after several tries
 _SECONDS_TO_DESCRIBE = 30.0
 _SCARCE_RETRY_SECONDS = 3600.0
-_MOST_PULLS_ON_REQUEST = 20  # so that one image with many tags does not use them up
+_MOST_PULLS_ON_REQUEST = 20  # or one image with many tags would use up all pulls
 _SECONDS_FOR_REFERRERS = 5.0
 
 T = TypeVar("T")
 
 
 class Unreadable(Exception):
-    """A manifest, a config or a claim cannot be read; the sentence says why, and ``may_pass`` if that may pass soon."""
+    """A manifest, a config or a claim cannot be read.
+
+    The message says why. ``may_pass`` says whether the cause is temporary.
+    """
 
     def __init__(self, reason: str, *, may_pass: bool = False) -> None:
         super().__init__(reason)
@@ -56,12 +59,12 @@ class Unreadable(Exception):
 
 
 class Reader:
-    """Reads manifests and configs by their digest, and asks what tags name.
+    """Reads manifests and configs by their digest, and resolves tags to digests.
 
-    ``may_use_reserve`` says whether the last pulls that a registry allows may be used, and ``tries_broken`` whether to
-    ask even for what was broken a short while ago: both are for what was just pushed. What is read for claims leaves
-    more pulls than that. What is read of an image that ``is_on_request`` leaves half of them, and uses only a few in
-    one check. ``renew`` is called before each request.
+    ``may_use_reserve`` allows the reader to use the last pulls that a registry permits. ``tries_broken`` makes it
+    retry content that was broken a short while ago. Both are meant for tags that were just pushed. ``reads_claims``
+    makes it leave a larger reserve, and ``is_on_request`` makes it leave half of all pulls and use only a few of them
+    in one check. ``renew`` is called before each request.
     """
 
     def __init__(
@@ -79,9 +82,9 @@ class Reader:
         self.tries_broken = False
         self.reads_claims = False
         self.passing: list[RegistryError] = []
-        """What went wrong and may go well at the next check."""
+        """The temporary errors of this check."""
         self.met_passing = False
-        """Whether something of that kind was met since this was last set to False."""
+        """Whether a temporary error occurred since this was last set to False."""
         self._repository = repository
         self._remote = remote
         self._content = content
@@ -94,14 +97,14 @@ class Reader:
 
     @cached_property
     def _known_broken(self) -> Mapping[str, Broken]:
-        """What was broken when it was last read; a check that finds nothing new does not ask for it."""
+        """The content that was broken when it was last read, by digest. It is loaded only when a check needs it."""
         return self._broken.of(self._repository)
 
     def digest_of(self, tag: str, known: Container[str]) -> str:
-        """Return the digest that a tag names, after what it names was read unless that digest is known.
+        """Return the digest that a tag names, and read its manifest unless the digest is in ``known``.
 
-        A registry may answer no HEAD, name a wrong digest there, or offer no manifest by its digest: then the manifest
-        is read by its tag. Raises RegistryError: NotFound only where both say so.
+        Some registries do not answer HEAD, answer it with a wrong digest, or do not serve manifests by digest. In these
+        cases the manifest is read by its tag. Raises RegistryError; NotFound only if both HEAD and GET report it.
         """
         claimed = self._ask(lambda: self._remote.head(tag))
         if claimed is not None and (claimed in known or self._is_content(claimed)):
@@ -120,7 +123,7 @@ class Reader:
             raise Unreadable(str(error)) from error
 
     def raw_manifest(self, digest: str) -> bytes:
-        """Return the bytes of a manifest or index, be it of an image or not. Raises Unreadable."""
+        """Return the bytes of a manifest or index, of an image or of another artifact. Raises Unreadable."""
         return self._content_of(digest, lambda: self._checked(self._pull(digest)))
 
     def config(self, descriptor: Descriptor) -> Config:
@@ -133,7 +136,10 @@ class Reader:
             raise Unreadable(str(error)) from error
 
     def blob(self, descriptor: Descriptor, max_bytes: int, *, is_kept: bool) -> bytes:
-        """Return the content of a descriptor, which ``is_kept`` for later checks or not. Raises Unreadable."""
+        """Return the content of a descriptor. Raises Unreadable.
+
+        ``is_kept`` says whether to store the content for later checks.
+        """
         read = partial(self._remote.blob, descriptor, max_bytes)
         if is_kept:
             return self._content_of(descriptor.digest, read, "blob")
@@ -143,9 +149,9 @@ class Reader:
             raise _unreadable(error) from error
 
     def referrers(self, digest: str) -> Referrers | None:
-        """Return what refers to a digest; None where the registry has no such lists. Raises Unreadable.
+        """Return the referrers of a digest, or None if the registry does not support them. Raises Unreadable.
 
-        A registry that does not answer well twice is not asked again in this check.
+        After two temporary failures, this check does not ask the registry for referrers again.
         """
         try:
             with all_within(_SECONDS_FOR_REFERRERS):
@@ -155,40 +161,43 @@ class Reader:
             raise _unreadable(error) from error
 
     def tagged(self, tag: str) -> str:
-        """Return the digest of the artifact that a tag names, which was read. Raises Unreadable."""
+        """Read the artifact that a tag names, and return its digest. Raises Unreadable."""
         try:
             return self.digest_of(tag, ())
         except RegistryError as error:
             raise _unreadable(error) from error
 
     def has_tag(self, tag: str) -> bool | None:
-        """Return whether there is a tag, None where that is not known."""
+        """Return whether the image has a tag, or None if the registry does not say."""
         return self._ask(lambda: self._remote.has_tag(tag))
 
     @property
     def limits_pulls(self) -> bool:
-        """Whether the registry limits how many manifests may be read."""
+        """Whether the registry limits the number of pulls."""
         return self._remote.limits_pulls
 
     def set_aside(self, name: str, reason: str) -> None:
-        """Remember that something is broken for good, whatever its name is, so that not every check tries it."""
+        """Remember that a part is permanently broken, so that later checks retry it only now and then.
+
+        ``name`` is a digest or any other name that identifies the part.
+        """
         self._failed[name] = BadAnswer(reason, host=self._repository.registry)
 
     def was_set_aside(self, name: str) -> bool:
-        """Return whether something was broken for good when it was last read."""
+        """Return whether a part was permanently broken when it was last read."""
         return name in self._known_broken
 
     def is_set_aside(self, name: str) -> bool:
-        """Return whether it is too early to try something again that was broken for good."""
+        """Return whether it is too early to retry a part that was permanently broken."""
         broken = self._known_broken.get(name)
         return broken is not None and not self.tries_broken and not self._broken.is_worth_a_try(broken)
 
     def mend(self, name: str) -> None:
-        """Remember that what may have been set aside is sound."""
+        """Remember that a part is sound, even if it was set aside before."""
         self._read.add(name)
 
     def close(self) -> None:
-        """Keep what was read, and what is broken."""
+        """Store the content that was read, and which parts are broken."""
         self._content.write()
         if not self._failed and not self._read:
             return
@@ -200,7 +209,7 @@ class Reader:
         self._broken.write(self._repository, self._known_broken, broken, self._read & self._known_broken.keys())
 
     def _is_content(self, digest: str) -> bool:
-        """Return whether a digest names something that can be read, or could if there were not a limit."""
+        """Return whether the content of a digest can be read, or only a rate limit prevents it."""
         try:
             self._content_of(digest, lambda: self._checked(self._pull(digest)))
         except Unreadable as error:
@@ -215,13 +224,14 @@ class Reader:
             raise _unreadable(error) from error
 
     def _raise_if_over(self) -> None:
-        """Raise Unreachable when even what was read before can be read no more: there is work without a request, too.
+        """Raise Unreachable if the check is far beyond its time limit.
 
-        What a check has read by the end of its time is described after it.
+        Even without requests, reading parts from the database takes time. After its time limit, a check has a little
+        more time to describe what it has read.
         """
         if seconds_left() <= -_SECONDS_TO_DESCRIBE:
             host = self._repository.registry
-            error = Unreachable(f"{image_name(self._repository)} is too large to read at once", host=host)
+            error = Unreachable(f"{image_name(self._repository)} is too large to read in one check", host=host)
             self._note_passing(error)
             raise error
 
@@ -245,7 +255,7 @@ class Reader:
         if self._is_on_request and not self._remote.has_pulls_for_requests:
             reason = f"half of the pulls that {host} allows are reserved for images that the operator tracks"
         elif self._is_on_request and self._remote.limits_pulls and self._pulls >= _MOST_PULLS_ON_REQUEST:
-            reason = f"{host} limits pulls, so only {_MOST_PULLS_ON_REQUEST} are used for this image at once"
+            reason = f"{host} limits pulls, so only {_MOST_PULLS_ON_REQUEST} are used for this image in one check"
         elif self.reads_claims and not self._remote.has_pulls_to_spare:
             reason = f"the remaining pulls that {host} allows are reserved for new versions"
         elif not self.may_use_reserve and self._remote.is_low_on_pulls:
@@ -256,7 +266,10 @@ class Reader:
         return self._remote.manifest(reference)
 
     def _pull_by_tag(self, tag: str, claimed: str | None) -> RawManifest:
-        """Return the manifest of a tag, which no digest vouches for: so it must be valid, and no HEAD contradict it."""
+        """Return the manifest of a tag, which must be valid, because no digest confirms its bytes.
+
+        ``claimed`` is the digest from HEAD, or None. With one, a missing manifest raises BadAnswer, not NotFound.
+        """
         host = self._repository.registry
         try:
             manifest = self._pull(tag)
@@ -267,13 +280,13 @@ class Reader:
         try:
             _parse(manifest.raw, manifest.media_type)
         except InvalidManifest as error:
-            raise BadAnswer(f"{host} sent no manifest for the tag {tag}: {error}", host=host) from error
+            raise BadAnswer(f"{host} sent an invalid manifest for the tag {tag}: {error}", host=host) from error
         return manifest
 
     def _checked(self, manifest: RawManifest) -> bytes:
-        """Return the bytes of a manifest, which must not contradict the type that they were sent with.
+        """Return the bytes of a manifest. Raise InvalidManifest if they contradict their Content-Type.
 
-        Invalid bytes are returned as well, because their digest will never name anything else.
+        Bytes that are not a manifest at all are returned as well, because their digest never names anything else.
         """
         try:
             _parse(manifest.raw)
@@ -305,6 +318,6 @@ def _unreadable(error: RegistryError | InvalidManifest) -> Unreadable:
 
 
 def _parse(raw: bytes, media_type: str = "") -> None:
-    """Raise InvalidManifest unless this is a valid manifest, be it of an image or not."""
+    """Raise InvalidManifest unless these bytes are a valid manifest, of an image or of another artifact."""
     with suppress(UnsupportedManifest):
         parse_manifest(raw, media_type)

@@ -1,4 +1,4 @@
-"""Finds the last changes of all images that anybody may see."""
+"""Finds the latest changes of all public images."""
 
 from sqlalchemy import Connection, select
 
@@ -15,7 +15,10 @@ _RECENT = (
 
 
 def recent_changes(connection: Connection, at_most: int) -> list[tuple[str, ChangeDocument]]:
-    """Return the last changes of public images with their names, the newest first; damaged ones are left out."""
+    """Return the latest changes of public images, the newest first, as pairs of image name and change.
+
+    Damaged changes are left out.
+    """
     return [
         (image_name(repository), change)
         for row in connection.execute(_RECENT.limit(at_most))

@@ -1,7 +1,6 @@
-"""Keeps what was last seen of each image: its document, its versions with their layers, and its changes.
+"""Stores the *record* of each image: its last document, the documents of its versions, and its changes.
 
-Documents are kept as they are published. What is read back and is not whole counts as never seen: the image is then
-read again.
+Documents are stored as they are published. A damaged document counts as missing, and the image is checked again.
 """
 
 import json
@@ -100,7 +99,7 @@ class Records:
         self.histories = Histories(database, self.sightings)
 
     def image(self, repository: Repository) -> ImageDocument | None:
-        """Return the document of an image; None where it was never read."""
+        """Return the document of an image, or None if the image was never read."""
         with self._database.read() as connection:
             packed = self.packed(connection, repository)
         image = unpacked_image(packed, repository)
@@ -109,22 +108,22 @@ class Records:
         return image
 
     def repositories(self) -> list[Repository]:
-        """Return every image that has a record, by its name."""
+        """Return all images that have a record, sorted by name."""
         with self._database.read() as connection:
             images = connection.execute(select(RECORDS.c.image).order_by(RECORDS.c.image)).scalars()
             return kept_repositories(images)
 
     def packed(self, connection: Connection, repository: Repository) -> bytes | None:
-        """Return the document as it is kept, for `unpacked_image` to read after the transaction."""
+        """Return the stored bytes of the document, to be read with `unpacked_image` after the transaction."""
         return connection.execute(_DOCUMENT, {"which": str(repository)}).scalar_one_or_none()
 
     def is_published(self, connection: Connection, repository: Repository) -> bool:
-        """Return whether an image has a record, or files."""
+        """Return whether an image has a record or public files."""
         which = {"which": str(repository)}
         return any(connection.execute(statement, which).first() for statement in (_UPDATED_AT, _FILES))
 
     def updated_at(self, repository: Repository) -> str | None:
-        """Return when the document last changed; None where there is none."""
+        """Return when the document of an image last changed, or None if there is no document."""
         with self._database.read() as connection:
             return connection.execute(_UPDATED_AT, {"which": str(repository)}).scalar_one_or_none()
 
@@ -155,10 +154,11 @@ class Records:
         *,
         is_public: bool,
     ) -> None:
-        """Replace the record of an image; ``versions`` are those whose documents are new or changed.
+        """Replace the record of an image.
 
-        It ``is_public`` if an anonymous reader was shown it.
-        Documents of versions that the image has no longer are removed, unless tags moved away from them lately.
+        ``versions`` are those whose documents are new or changed. ``is_public`` says that anonymous readers can see the
+        image. Documents of versions that the image no longer has are deleted, unless a tag moved away from them
+        recently.
         """
         name = str(repository)
         _write_image(connection, repository, image, is_public=is_public)
@@ -171,10 +171,10 @@ class Records:
         self._remove_versions(connection, name, {*left, *(version["SHA"] for version in image["Versions"])})
 
     def hide_values(self, connection: Connection, repository: Repository) -> None:
-        """Forget the values of variables that an image published before it was private.
+        """Delete the values of environment variables from the record of an image that has become private.
 
-        They are in its own document and in those of its versions, also of those that tags moved away from, and in what
-        its changes say. Its document counts as changed, so that a file which is being made of it is made again.
+        They are in the document of the image, in those of all its versions and in its changes. The document counts as
+        changed, so a file that is just being made from it is made again.
         """
         which = {"which": str(repository)}
         if image := unpacked_image(self.packed(connection, repository), repository):
@@ -190,32 +190,35 @@ class Records:
                 connection.execute(_REPLACE_CHANGE, {"its_number": row.number, "document": document})
 
     def files(self, repository: Repository) -> set[str]:
-        """Return the path of every public file of an image."""
+        """Return the paths of all public files of an image."""
         with self._database.read() as connection:
             return set(connection.execute(_FILES, {"which": str(repository)}).scalars())
 
     def has_file(self, repository: Repository, path: str) -> bool:
-        """Return whether a path is that of a public file of an image."""
+        """Return whether an image has a public file at a path."""
         with self._database.read() as connection:
             return connection.execute(_FILE, {"which": str(repository), "its_path": path}).first() is not None
 
     def add_files(self, connection: Connection, repository: Repository, paths: Iterable[str]) -> None:
-        """Keep the paths of files that are about to be written."""
+        """Store the paths of files, before the files are written."""
         if rows := [{"image": str(repository), "path": path} for path in paths]:
             upsert(connection, PUBLIC_FILES, rows)
 
     def remove_files(self, connection: Connection, repository: Repository, paths: Iterable[str]) -> None:
-        """Forget the paths of files that were removed."""
+        """Delete the paths of files, after the files were removed."""
         if rows := [{"which": str(repository), "its_path": path} for path in paths]:
             connection.execute(_REMOVE_FILE, rows)
 
     def forget(self, connection: Connection, repository: Repository) -> None:
-        """Forget an untracked image, except when its tags were first seen: that cannot be found again."""
+        """Delete the record of an image, the paths of its files and the content that was read of it.
+
+        Its sightings stay, because they cannot be recovered.
+        """
         for table in (RECORDS, VERSIONS, CHANGES, HISTORY, PUBLIC_FILES, TAG_LISTS, BROKEN_CONTENT, CONTENT):
             connection.execute(table.delete().where(table.c.image == str(repository)))
 
     def _have_it_read_again(self, repository: Repository, what: str) -> None:
-        """Have an image checked of which something that is kept is damaged; all of it is then described anew."""
+        """Schedule a check of an image with a damaged record. The check describes the whole image again."""
         log.warning("record_damaged", image=repository.familiar, what=what)
         with self._database.write() as connection:
             check_anew(connection, repository)
@@ -252,7 +255,7 @@ def _last_changes(connection: Connection, name: str) -> list[ChangeDocument]:
 
 
 def unpacked_image(packed: bytes | None, repository: Repository) -> ImageDocument | None:
-    """Return the document of an image as it is kept; None where it is not whole, or that of another image."""
+    """Return the document in the stored bytes, or None if it is damaged or belongs to another image."""
     document = _unpacked(packed, ImageDocument)
     if document is None:
         return None

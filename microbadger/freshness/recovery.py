@@ -1,12 +1,12 @@
-"""Makes the public files whole again after a stop that was not clean, such as a power failure.
+"""Repairs the public files after an unclean stop, such as a power failure.
 
-What the disk had not yet taken is gone: names of new files, so that an old file is at their place, and on some disks
-the content of files that have theirs. The records are durable, so every file is compared with what its record says.
-Whether the last stop was clean is seen by a mark that the process that leads removes first of all, and makes when it
-ends.
+A power failure loses data that the disk has not written yet. An old file may be back in place of a new one, or a file
+may have lost its content. The records are durable, so every file is compared with its record. The leader (the process
+with the duty ``FOLLOW``) deletes a mark when it begins and sets it when it ends, so a missing mark shows an unclean
+stop.
 
-In a bucket nothing is cut: what the store has taken, it has. An image whose files were being replaced is due at once,
-so there is nothing to do here.
+In a bucket there is nothing to repair: objects are stored completely or not at all, and an image whose files were being
+replaced is due at once.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -31,7 +31,7 @@ _CLEAN, _UNKNOWN = "clean", ""
 
 @dataclass(slots=True, kw_only=True)
 class Recovery:
-    """Rewrites what is not whole."""
+    """Rewrites damaged public files."""
 
     database: Database
     checks: Checks
@@ -43,9 +43,9 @@ class Recovery:
     _is_over: bool = field(default=False, init=False)
 
     def is_needed(self) -> bool:
-        """Return whether the process that led before did not end well. Raises StoreError.
+        """Return whether the previous leader stopped uncleanly. Raises StoreError.
 
-        Until it says so, that is true of this process, too.
+        This also deletes the mark, so this process counts as stopped uncleanly until it calls `end_well`.
         """
         with self.database.write(durable=True) as connection:
             self._is_over = read_value(connection, _STOP) == _CLEAN or not self.publisher.may_be_cut
@@ -53,26 +53,25 @@ class Recovery:
         return not self._is_over
 
     def end_well(self) -> None:
-        """Keep the next process that leads from comparing everything, unless that is still to be done here.
+        """Mark a clean stop, so that the next leader need not recover. Raises StoreError.
 
-        Raises StoreError.
+        A process that has not finished its own recovery sets no mark.
         """
         if self._is_over:
             with self.database.write() as connection:
                 write_value(connection, _STOP, _CLEAN)
 
     def recover(self) -> None:
-        """Rewrite every public file that is not as it should be, first of the images that have an empty one.
+        """Rewrite every public file that differs from its record. Raises StoreError and PublishError.
 
-        In a bucket there is none. An image that is being checked comes last: its registry may hang.
-
-        Raises StoreError and PublishError.
+        Images with an empty file come first. Images that are being checked come last, because their registry may hang.
+        Nothing is done for a bucket.
         """
         if not self.publisher.may_be_cut:
             self._is_over = True
             return
         damaged = self._remove_empty()
-        self.strays.find()  # which the next round removes
+        self.strays.find()  # the next round removes them
         count, busy = 0, list[Repository]()
         for repository in chain(damaged, self._others(set(damaged))):
             written = self._publish_again(repository, self.refresher.publish_again_if_idle)
@@ -90,7 +89,10 @@ class Recovery:
     def _publish_again(
         self, repository: Repository, publish_again: Callable[[Repository], Sequence[str] | None]
     ) -> int | None:
-        """Write the files of an image that are not as its record has them, and return how many; None if it is busy."""
+        """Rewrite the files of an image that differ from its record, and return their number.
+
+        Return None if a check is running and ``publish_again`` does not wait for it.
+        """
         try:
             paths = publish_again(repository)
         except PublishError as error:
@@ -102,12 +104,12 @@ class Recovery:
         return len(paths)
 
     def _remove_empty(self) -> list[Repository]:
-        """Remove the empty files of images, which a web server would serve, and return those images."""
+        """Remove the empty files of images, which a web server would serve, and return these images."""
         damaged = {path: repository for path in self._empty_files() if (repository := image_in(path))}
         for path in damaged:
             self.publisher.remove(path)
         return list(dict.fromkeys(damaged.values()))
 
     def _empty_files(self) -> Iterator[str]:
-        """Yield the paths of public files without content; there should be none."""
+        """Yield the paths of empty public files."""
         return (path for path in self.publisher.paths() if not self.publisher.has(path))

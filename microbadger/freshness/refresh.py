@@ -1,7 +1,8 @@
-"""Brings what is published of an image up to date: one check, from the lease to the outcome.
+"""Checks one image and brings its public files up to date, from taking the lease to reporting the outcome.
 
-Lease the image, ask what changed, read only what is new, describe, compare with the record, write the files that
-differ, keep the record. If the registry fails, the last good files stay, and the state of the image says why.
+A check leases the image, asks the registry what changed and reads only what is new. It compares the result with the
+record, writes the files that differ and stores the new record. If the registry fails, the last good files stay, and
+the state of the image says why.
 """
 
 import time
@@ -32,15 +33,15 @@ from microbadger.store import LeaseLost, StoreError
 
 log = EventLog(__name__)
 
-# Trouble of this machine or of the bucket, which no registry is spared by waiting, and which may pass soon.
+# Failures of this machine or of the bucket may pass soon, and a longer wait would not relieve any registry.
 _RETRIES_OF_OUR_OWN = {"first": timedelta(seconds=10), "longest": timedelta(minutes=10)}
 _POLL_SECONDS = 0.02
-_MOST_ASKERS = 5  # are named in the log
+_MOST_ASKERS = 5  # request ids in one log line
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """How long a check may ask registries, all its requests together: less where somebody waits for it."""
+    """The time limits for all requests of a check together. The limit is shorter after a push, when a user may wait."""
 
     seconds: float = 300.0
     after_push_seconds: float = 90.0
@@ -48,7 +49,7 @@ class Times:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refresher:
-    """Checks images, each by one thread of one process at a time."""
+    """Checks images. Only one thread of one process checks an image at a time."""
 
     turns: Turns
     removal: Removal
@@ -61,21 +62,20 @@ class Refresher:
     times: Times = Times()
 
     def refresh(self, repository: Repository) -> Outcome:
-        """Check an image now, after a check that is under way has ended."""
+        """Check an image now, after waiting for a check that is already running."""
         while (turn := self.turns.begin(repository, lambda _check, _requests: True, is_asked_for=True)) is None:
             time.sleep(_POLL_SECONDS)
         return self._refresh_until_done(turn)
 
     def refresh_if_due(self, repository: Repository) -> Outcome | None:
-        """Check an image if its time has come, unless another process is at it."""
+        """Check an image if it is due or requested; return None if it is not, or if another check is running."""
         turn = self.turns.begin(repository, lambda check, requests: bool(requests) or self.checks.is_due(check))
         return self._refresh_until_done(turn) if turn else None
 
     def refresh_requested(self, repository: Repository) -> Outcome | None:
-        """Check an image until no request for it waits.
+        """Check an image until no request for it is waiting, and return the last outcome.
 
-        Return None at once if another process is at it: when that one gives the lease back, it finds what was asked for
-        until then.
+        Return None at once if another check is running. That check finds the new requests when it releases its lease.
         """
         outcome, is_asked_again = None, True
         while is_asked_again and (turn := self.turns.begin(repository, lambda _check, requests: bool(requests))):
@@ -83,23 +83,23 @@ class Refresher:
         return outcome
 
     def publish_again(self, repository: Repository) -> list[str]:
-        """Write every public file of an image that is not as its record has it, and return their paths."""
+        """Rewrite the public files of an image that differ from its record, and return their paths."""
         with self.turns.hold(repository):
             return self.publication.publish_again(repository)
 
     def publish_again_if_idle(self, repository: Repository) -> list[str] | None:
-        """Do the same unless a check is under way; then return None."""
+        """Do the same as `publish_again`, but return None if a check is running."""
         with self.turns.try_hold(repository) as lease:
             return self.publication.publish_again(repository) if lease else None
 
     def _refresh_until_done(self, turn: Turn) -> Outcome:
-        """Check an image, and again if that was asked for meanwhile; return the last outcome."""
+        """Check an image, check it again if it was requested meanwhile, and return the last outcome."""
         outcome, is_asked_again = self._refresh(turn)
         return (self.refresh_requested(turn.repository) if is_asked_again else None) or outcome
 
     @identified("refresh")
     def _refresh(self, turn: Turn) -> tuple[Outcome, bool]:
-        """Return the outcome of a check, and whether another one was asked for meanwhile."""
+        """Check an image, and return the outcome and whether another check was requested meanwhile."""
         _log_askers(turn.requests)
         try:
             outcome, after = self._check(turn)
@@ -113,14 +113,14 @@ class Refresher:
         return outcome, is_asked_again
 
     def _check(self, turn: Turn) -> tuple[Outcome, Check]:
-        """Return the outcome of a check, and how the image stands after it."""
+        """Return the outcome of a check, and the check to store for the image."""
         try:
             return self._check_or_raise(turn)
         except (RegistryError, PublishError, StoreError, OSError) as error:
             return self._failed(turn, error)
         except LeaseLost:
             raise
-        except Exception as error:  # a defect of ours, which must not be met again every few seconds
+        except Exception as error:  # a bug here, which must not recur every few seconds
             log.exception("refresh_broke", image=turn.repository.familiar)
             return self._failed(turn, error)
 
@@ -129,7 +129,7 @@ class Refresher:
             return Outcome(turn.repository, error="it is not tracked"), turn.check
         if turn.is_hidden and turn.before:
             self.removal.hide_held(turn.repository)
-        if turn.image.private and turn.before and not turn.check.edition:  # its files may be those of a public image
+        if turn.image.private and turn.before and not turn.check.edition:  # its files may be from its public time
             self.aftermath.purge(self.publication.publish_again(turn.repository))
         before = None if turn.is_hidden else unpacked_image(turn.before, turn.repository)
         is_ours = self.checks.is_of_this_edition(turn.check) and not turn.is_hidden
@@ -152,9 +152,10 @@ class Refresher:
         return self._succeeded(turn, survey, published, is_whole=tags is None)
 
     def _tags_asked_for(self, turn: Turn, *, is_readable: bool) -> list[str] | None:
-        """Return the only tags that this check is about; None if it is about the whole image.
+        """Return the tags to check, or None to check the whole image.
 
-        A view does not hasten the next check of an image that is failing.
+        A request that names only tags leads to a check of the whole image if the image is failing. A view of a badge
+        does not, because a view must not bring forward the next check of a failing image.
         """
         named = [request.tag for request in turn.requests if request.tag]
         is_failing = turn.check.reason is not None and not turn.is_of_views
@@ -179,33 +180,33 @@ class Refresher:
     ) -> tuple[Outcome, Check]:
         reason, sentence = reason_of(error), _sentence_of(error)
         if isinstance(error, RegistryError) and turn.is_of_views:
-            after = replace(turn.check, ended_at=self.checks.now())  # no stranger decides what state an image is in
+            after = replace(turn.check, ended_at=self.checks.now())  # a stranger's view must not change the state
         elif isinstance(error, RegistryError):
             retry_after = timedelta(seconds=error.retry_after_seconds or 0)
             after = self.checks.failed(turn.check, reason, sentence, retry_after)
         else:
-            if isinstance(error, StoreError):  # whose sentence for everybody leaves out what an operator has to know
+            if isinstance(error, StoreError):  # its public sentence leaves out the details that operators need
                 log.error("database_failed", image=turn.repository.familiar, error=error)
-            # Files may have been replaced: until all are, nobody knows which edition they are of.
+            # Some files may have been replaced, so their edition is unknown until all of them are.
             unknown = replace(turn.check, edition="")
             after = self.checks.failed(unknown, reason, sentence, **_RETRIES_OF_OUR_OWN)
         changes, paths = (published.changes, published.paths) if published else (NO_CHANGES, frozenset[str]())
         return Outcome(turn.repository, changes, paths, reason=reason, error=sentence), after
 
     def _give_way(self, turn: Turn, error: LeaseLost) -> Outcome:
-        """Wait for the process that took the check over, and put right what this one may have written too late."""
+        """Wait for the process that took over the check, and correct any file that this process wrote too late."""
         log.warning("lease_lost", image=turn.repository.familiar, error=error)
-        turn.lease.let_go()  # it may still be ours, where somebody else replaced the metadata
+        turn.lease.let_go()  # this process may still hold the lease, if something else replaced the metadata
         with self.turns.hold(turn.repository):
             if self.tracked.get(turn.repository):
                 paths = self.publication.publish_again(turn.repository)
             else:
                 paths = self.removal.remove_held(turn.repository)
-        return Outcome(turn.repository, paths=frozenset(paths), error="another process has taken the check over")
+        return Outcome(turn.repository, paths=frozenset(paths), error="another process has taken over the check")
 
 
 def reason_of(error: Exception) -> Reason:
-    """Return why a check failed, in a word."""
+    """Return the category of an error that made a check fail."""
     return _REASONS.get(error.kind, "bad_answer") if isinstance(error, RegistryError) else "local"
 
 
@@ -224,7 +225,8 @@ def _sentence_of(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError):
         return f"a file cannot be used: {error.strerror or type(error).__name__}"
-    return f"a defect of MicroBadger, {type(error).__name__}: its log has the traceback"  # whose words nobody vetted
+    # The text of an unexpected error is not shown, because it may contain anything.
+    return f"a bug in MicroBadger, {type(error).__name__}: see the traceback in its log"
 
 
 def _question(
@@ -253,12 +255,12 @@ def _question(
 
 
 def _asked_about(survey: Survey, tags: Sequence[str] | None) -> list[VersionDocument]:
-    """Return the versions that a check was about."""
+    """Return the versions of the tags that were checked, or all versions if ``tags`` is None."""
     return [version for version in survey.versions if tags is None or not set(tags).isdisjoint(tags_of(version))]
 
 
 def _log_askers(requests: Iterable[CheckRequest]) -> None:
-    """Have what is logged of the check bear the ids of the requests that asked for it."""
+    """Add the ids of the HTTP requests that asked for this check to its log lines."""
     ids = {request.asked_by for request in requests if is_id(request.asked_by)}
     if ids:
         also(asked_by=",".join(sorted(ids)[:_MOST_ASKERS]))

@@ -1,4 +1,4 @@
-"""Says of the versions of an image what depends on other images: relatives, labels of their own, and base images."""
+"""Adds to the versions of an image what depends on other images: relatives, inherited labels and base images."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from microbadger.store import Database
 
 @dataclass(frozen=True, slots=True)
 class Kinship:
-    """The layers of each version by its SHA, and what is known of the bases of all."""
+    """The layers of each version by its SHA, and the known base images of all versions."""
 
     chains: Mapping[str, Chains]
     bases: KnownBases
@@ -29,7 +29,7 @@ class Kinship:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relations:
-    """What is known of other images, without a request."""
+    """Relates images to each other by means of the database, without requests to registries."""
 
     database: Database
     records: Records
@@ -39,7 +39,7 @@ class Relations:
     def of(
         self, repository: Repository, versions: Sequence[VersionDocument], *, is_private: bool
     ) -> tuple[list[VersionDocument], Kinship]:
-        """Return the versions with the relatives that they have now, and with their bases as these stand now."""
+        """Return the versions with their current relatives and base images."""
 
         def diff_ids_of(sha: str) -> list[str]:
             version = self.records.version(repository, sha)
@@ -64,7 +64,7 @@ class Relations:
         return judged, Kinship(chains, bases)
 
     def _labels_of_base(self, version: VersionDocument, parents: Sequence[RelativeDocument]) -> Mapping[str, str]:
-        """Return the labels of the nearest parent, and those that are known to be inherited: that never changes."""
+        """Return the labels of the nearest parent, and the labels already known to be inherited, which never change."""
         if "Labels" not in version:
             return {}
         inherited = {key: version["Labels"][key] for key in version.get("InheritedLabels", [])}

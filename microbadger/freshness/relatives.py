@@ -1,8 +1,8 @@
-"""Knows which versions of the tracked images are built on one another, without looking through all of them.
+"""Finds the versions of tracked images that are built on one another, without comparing all of them.
 
-Layers are identified by the *diff IDs* of a version's main platform: the digests of what is in them, which are the same
-however they are compressed. Each version is kept under the chain of all its layers, so the parents of a version are
-those kept under one of its shorter chains: one indexed question.
+Layers are identified by the *diff IDs* of a version's main platform: the digests of their uncompressed content. Each
+version is stored under its *chain*, which identifies all its layers in their order. The parents of a version are stored
+under one of its shorter chains, so a single indexed query finds them.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,9 +28,9 @@ from microbadger.site import ImagePaths
 from microbadger.store import LAYER_STACKS, RECORDS, VERSIONS, Database, upsert
 
 MOST_RELATIVES = 10
-_MOST_TAGS = 30  # of one version, as relatives show them
-_MOST_UNDER_ONE_CHAIN = 100  # of a thousand copies of one image the first hundred are known
-_CHAINS_AT_ONCE = 5000  # a statement can have 32,766 parameters in SQLite
+_MOST_TAGS = 30  # stored for each version
+_MOST_UNDER_ONE_CHAIN = 100  # further copies of the same image are ignored
+_CHAINS_AT_ONCE = 5000  # SQLite allows 32,766 parameters in a statement
 _OFFICIAL = "docker.io/library/"
 
 _OWN = select(LAYER_STACKS).where(LAYER_STACKS.c.image == bindparam("which"))
@@ -68,11 +68,11 @@ _RANKED = (
     .subquery()
 )
 _UNDER = select(_RANKED).where(_RANKED.c.place <= _MOST_UNDER_ONE_CHAIN)
-"""The versions under some chains, those of official images first: they are what copies are copies of."""
+"""The versions under some chains. Official images come first, because they are the likely originals of copies."""
 
 
 class _Stack(NamedTuple):
-    """A version, under the chain of all its layers."""
+    """A version and the chain of all its layers."""
 
     chain: str
     image: str
@@ -82,7 +82,7 @@ class _Stack(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Relatives:
-    """The versions a version is built on, those with most layers first, and the others with exactly its layers."""
+    """The parents of a version, those with the most layers first, and the other versions with the same layers."""
 
     parents: list[RelativeDocument]
     identical: list[RelativeDocument]
@@ -102,9 +102,10 @@ class LayerStacks:
         versions: Iterable[VersionDocument],
         diff_ids_of: Callable[[str], Sequence[str]],
     ) -> dict[str, Chains]:
-        """Return the chains of each version by its SHA, the lowest first; a version that was not described has none.
+        """Return the chains of each version by its SHA, the shortest first. Versions without platforms are left out.
 
-        ``diff_ids_of`` returns those of a SHA; it is called if a document comes without diff IDs and none are known.
+        ``diff_ids_of`` returns the diff IDs of the version with a SHA. It is called if neither the document nor the
+        database has them.
         """
         rows = connection.execute(_OWN, {"which": str(repository)})
         known = {row.sha: tuple(row.lower_chains.split()) + ((row.chain,) if row.chain else ()) for row in rows}
@@ -117,7 +118,7 @@ class LayerStacks:
         versions: Iterable[VersionDocument],
         stacks: Mapping[str, Chains],
     ) -> dict[str, Relatives]:
-        """Return the relatives of each of these versions of an image, by its SHA."""
+        """Return the relatives of these versions of an image by their SHA."""
         name = str(repository)
         tags = {version["SHA"]: tuple(tags_of(version)[:_MOST_TAGS]) for version in versions}
         own = (_Stack(chains[-1], name, sha, tags[sha]) for sha, chains in stacks.items() if chains)
@@ -137,7 +138,7 @@ class LayerStacks:
         versions: Iterable[VersionDocument],
         stacks: Mapping[str, Chains],
     ) -> None:
-        """Keep these versions of an image in the place of those it had."""
+        """Replace the stored versions of an image."""
         name = str(repository)
         connection.execute(_GONE, {"which": name, "shas": list(stacks)})
         tags = {version["SHA"]: tags_of(version)[:_MOST_TAGS] for version in versions}
@@ -155,9 +156,10 @@ class LayerStacks:
             upsert(connection, LAYER_STACKS, rows, update=("chain", "lower_chains", "tags"))
 
     def naming(self, connection: Connection, repository: Repository) -> list[Repository]:
-        """Return the other images that have a version of this one as a relative, or all where its layers are lost.
+        """Return the other images that have a version of this one as a relative.
 
-        Those that are `incomplete` may have one as well.
+        If layers of this image are lost, return all other images. Images that are `incomplete` may have such a relative
+        as well.
         """
         which = {"which": str(repository)}
         if any(connection.execute(statement, which).first() for statement in (_UNKNOWN, _INCOMPLETE_OWN)):
@@ -169,11 +171,11 @@ class LayerStacks:
         return kept_repositories(sorted(found))
 
     def incomplete(self, connection: Connection) -> list[Repository]:
-        """Return the images of which the layers of some version are not known: none could be read, or rows are lost."""
+        """Return the images with a version whose layers are unknown, because they were unreadable or rows are lost."""
         return kept_repositories(connection.execute(_INCOMPLETE).scalars())
 
     def forget(self, connection: Connection, repository: Repository) -> None:
-        """Forget every version of an image."""
+        """Delete all versions of an image."""
         connection.execute(LAYER_STACKS.delete().where(LAYER_STACKS.c.image == str(repository)))
 
     def _relatives(self, name: str, sha: str, chains: Chains, under: Mapping[str, list[_Stack]]) -> Relatives:
@@ -186,7 +188,7 @@ class LayerStacks:
         return Relatives(parents[:MOST_RELATIVES], self._documents(others, len(chains)))
 
     def _documents(self, rows: list[_Stack], layer_count: int) -> list[RelativeDocument]:
-        """Return official images where there are some, else all."""
+        """Return the documents of the official images, or of all images if none of them is official."""
         official = [row for row in rows if row.image.startswith(_OFFICIAL)]
         return [self._document(row, layer_count) for row in islice(official or rows, MOST_RELATIVES)]
 

@@ -1,4 +1,8 @@
-"""Removes public files of images that were untracked or may no longer be shown, and their names in other files."""
+"""Removes the public files of untracked and hidden images, and the names of these images from other files.
+
+A *hidden* image was private before and is not any more. Nothing of it may be published until it has been read
+anonymously. A *mention* is the name of one image in the files of another, as a parent or a copy.
+"""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -24,7 +28,7 @@ from microbadger.store import Database, StoreError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """Removes public files, and what they are made from."""
+    """Removes public files and the records that they are made from."""
 
     database: Database
     turns: Turns
@@ -34,7 +38,7 @@ class Removal:
     aftermath: Aftermath
 
     def remove(self, repository: Repository) -> None:
-        """Remove everything published of an image that is not tracked, and its record, after a check under way."""
+        """Remove the files and the record of an untracked image, after waiting for a running check."""
         try:
             with self.turns.hold(repository):
                 self.remove_held(repository)
@@ -42,23 +46,23 @@ class Removal:
             self.drop_mentions()
 
     def remove_if_idle(self, repository: Repository) -> bool:
-        """Do the same, but for its mentions, unless a check is under way; return whether it was done."""
+        """Do the same without dropping its mentions, unless a check is running; return whether it was done."""
         try:
             with self.turns.try_hold(repository) as lease:
                 if lease:
                     self.remove_held(repository)
-        except StoreError:  # as on a full disk: what is not to be public any longer goes all the same
+        except StoreError:  # even on a full disk, files that must not be public any longer are removed
             self.publication.remove_files(repository)
             raise
         return lease is not None
 
     def remove_held(self, repository: Repository) -> list[str]:
-        """Do the same while holding the lease of the image; return the paths of what was removed.
+        """Do the same while holding the lease of the image, and return the paths of the removed files.
 
-        Raises NotRemoved after everything else was done.
+        Raises NotRemoved for a file that cannot be removed, after everything else is done.
         """
         with self._taken_down(repository) as (paths, left), self.database.write() as connection:
-            if self.tracked.read(connection, repository) is None:  # else somebody has tracked it again
+            if self.tracked.read(connection, repository) is None:  # it may be tracked again by now
                 self.publication.forget(connection, repository)
                 self.publication.records.sightings.note_untracked(connection, repository)
                 self.turns.forget(connection, repository, is_left=bool(left))
@@ -67,23 +71,23 @@ class Removal:
         return paths
 
     def hide(self, repository: Repository) -> None:
-        """Remove what was published of an image that is no longer private, until it is read as a public one.
+        """Remove the files and the record of a hidden image.
 
-        While a check is under way, the record stays, and so `hidden` still names the image: hide it again later.
+        While a check is running, only the files are removed. `hidden` still returns the image, so hide it again later.
         """
         if not self.is_hidden(repository):
             return
-        # Files first: on a full disk no lease can be had.
+        # The files come first, because a lease cannot be taken on a full disk.
         with self._taken_down(repository), self.turns.try_hold(repository) as lease:
             if lease and self.is_hidden(repository):
                 self.hide_held(repository)
-            elif lease:  # it was shown to be public meanwhile, or is private again
+            elif lease:  # meanwhile it was read anonymously, or is private again
                 self.publication.publish_again(repository)
 
     def hide_unless_shown(self, repository: Repository) -> bool:
-        """Hide an image of which nobody knows whether it was private, unless a check just showed that it is public.
+        """Hide an image that may have been private, unless a check has just shown that it is public.
 
-        Return whether that is known now; it is not while a check is under way.
+        Return whether that is settled; it is not while a check is running.
         """
         with self.turns.try_hold(repository) as lease:
             if lease and not self._has_public_record(repository):
@@ -91,22 +95,26 @@ class Removal:
         return lease is not None
 
     def hide_held(self, repository: Repository) -> None:
-        """Do the same while holding the lease of the image. Raises NotRemoved after everything else was done."""
+        """Hide an image while holding its lease.
+
+        Raises NotRemoved for a file that cannot be removed, after everything else is done.
+        """
         with self._taken_down(repository) as (_, left), self.database.write() as connection:
             self.publication.forget(connection, repository)
             note_private_read(connection, repository)
             self.publication.records.add_files(connection, repository, left)
-            if self.checks.read(connection, repository).succeeded_at:  # else a file that stays would begin it again
+            # Only after a success, or a file that cannot be removed would restart the check again and again.
+            if self.checks.read(connection, repository).succeeded_at:
                 self.checks.begin_anew(connection, repository)
             mark_lists_stale(connection)
 
     def unhide(self, repository: Repository) -> None:
-        """Note that a hidden image was read as a public one, and may be published."""
+        """Record that a hidden image was read anonymously, and may be published."""
         with self.database.write() as connection:
             note_public_read(connection, repository)
 
     def hidden(self) -> list[Repository]:
-        """Return the images that are to be hidden and of which something is still published."""
+        """Return the hidden images that still have a record or files."""
         with self.database.read() as connection:
             return [
                 repository
@@ -116,15 +124,15 @@ class Removal:
             ]
 
     def is_hidden(self, repository: Repository) -> bool:
-        """Return whether an image was private, and is not yet shown to be public."""
+        """Return whether an image was private and has not been read anonymously since."""
         with self.database.read() as connection:
             return is_hidden(connection, self.tracked.read(connection, repository))
 
     @contextmanager
     def _taken_down(self, repository: Repository) -> Iterator[tuple[list[str], Collection[str]]]:
-        """Remove the files of an image, and yield the paths of those that were removed, and of those that are left.
+        """Remove the files of an image, and yield the paths of the removed and of the remaining files.
 
-        NotRemoved is raised only after the block has run: one file keeps nothing else public.
+        NotRemoved is raised only after the block has run, so that one file does not keep anything else public.
         """
         trouble: NotRemoved | None = None
         try:
@@ -141,9 +149,9 @@ class Removal:
             return has_public_record(connection, repository)
 
     def drop_mentions(self) -> None:
-        """Publish images again that name one that was removed, without its name; those being checked have to wait.
+        """Publish all images that mention a removed one again, without its name. Images being checked have to wait.
 
-        Raises what happened first, StoreError or PublishError, after it was tried for all.
+        Raises the first StoreError or PublishError after all images were tried.
         """
         with self.database.read() as connection:
             named_by = mentions(connection)

@@ -1,12 +1,12 @@
-"""Keeps checks that were asked for until one that began later has ended.
+"""Stores requests for checks until a check that began later has answered them.
 
-A request asks to check an image, perhaps one of its tags. Equal ones are one row, which counts how often it was asked
-for. A check takes what waits when it begins, and at its end forgets just that: what was asked for again in between
-stays, and leads to exactly one more check. If the process dies, the rows are still there. Several rows are written in
-the order of their names, so that two transactions of PostgreSQL never wait for each other.
+A request asks for a check of an image, or of one of its tags. Equal requests share one row, which counts them. A check
+takes the waiting requests when it begins and deletes them when it ends. A request that was repeated in between stays,
+and causes exactly one more check. The rows survive if the process dies. Several rows are written in the order of their
+names, so that two transactions of PostgreSQL never deadlock.
 
-Some registries announce a push before it can be seen. A request of which nothing was to be seen is made again, to be
-followed up a while later.
+Some registries announce a push before they show it. If a check does not find the pushed change, the request is
+*followed up*: it is stored again for a later check.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -21,19 +21,19 @@ from microbadger.image import DOCKER_HUB, Reference, Repository, kept_repositori
 from microbadger.logs import current_id
 from microbadger.store import ASKED_TAGS, REQUESTS, Database, excluded, upsert
 
-_MOST_TAGS = 10  # of one image, as many as are kept beside the limit; more lead to a check of the image as a whole
+_MOST_TAGS = 10  # of one image, as many as are kept beside the limit; more cause a check of the whole image
 _NO_TAG = ""
 
 _LOOKED_FOR_EVERY = timedelta(hours=1)
 _MOST_ASKED_TAGS = 20
 
 _AT_ONCE = 0.0
-# Docker Hub announces a push before all of its services know it; distribution, and registries built on it, an instant
-# before the tag names it: https://github.com/distribution/distribution/issues/2625
+# Docker Hub announces a push before all of its services know it. Distribution, and registries built on it, announce a
+# push an instant before the tag is updated: https://github.com/distribution/distribution/issues/2625
 _FOLLOWED_UP_AFTER_SECONDS_AT_DOCKER_HUB = (30.0, 150.0)
 _FOLLOWED_UP_AFTER_SECONDS = (1.0,)
 
-# A time further ahead than any that is set here was set before somebody set the clock back.
+# A time that is too far ahead is from before somebody set the clock back.
 _IS_DUE = or_(REQUESTS.c.due_at <= bindparam("now"), REQUESTS.c.due_at > bindparam("latest"))
 _WAITING = select(REQUESTS).where(REQUESTS.c.image == bindparam("which"), _IS_DUE)
 _TAGS = select(REQUESTS.c.tag).where(REQUESTS.c.image == bindparam("which"), REQUESTS.c.tag != _NO_TAG)
@@ -62,38 +62,38 @@ _ONE_MORE = {
 
 @dataclass(frozen=True, slots=True)
 class CheckRequest:
-    """A request for a check: for a tag, or for the image as a whole where it is None."""
+    """A request to check a tag, or the whole image if ``tag`` is None."""
 
     tag: str | None
     asked: int
     asked_by: str
-    """The id of the HTTP request that asked first; empty where it was none."""
+    """The id of the first HTTP request for this check; empty if there was none."""
     is_view: bool = False
-    """Whether nobody pushed it: somebody viewed a badge of it."""
+    """Whether the cause is a view of a badge rather than a push."""
     follow_ups: int = 0
-    """How many checks the same request had before, in which nothing of it was to be seen."""
+    """The number of earlier checks for this request that did not find the pushed change."""
 
 
 class Requests:
-    """The requests of all processes."""
+    """The requests for checks, shared by all processes."""
 
     def __init__(self, database: Database, *, now: Callable[[], datetime]) -> None:
         self._database = database
         self._now = now
 
     def add(self, *references: Reference, is_view: bool = False) -> None:
-        """Keep requests, all or none, to be done at once. They outlive a power failure once this returns.
+        """Store requests, all or none of them, to be answered at once. They survive a power failure once this returns.
 
-        Where many tags of an image wait, a push of a further one asks for the whole image, and a view for nothing.
+        If many tags of an image are waiting, a push of another tag requests the whole image, and a view is ignored.
         """
         with self._database.write(durable=True) as connection:
             for reference in sorted(references, key=str):
                 self._add(connection, reference, is_view=is_view)
 
     def add_paced(self, *references: Reference) -> dict[Repository, datetime | None]:
-        """Keep requests in the same way, to be done as soon as the pace of their images allows.
+        """Store requests in the same way, to be answered as soon as the rate limit of each image allows.
 
-        Return for each image when that is, None if at once.
+        Return the time of the check for each image, or None for an image that is checked at once.
         """
         with self._database.write(durable=True) as connection:
             images = dict.fromkeys(reference.repository for reference in references)
@@ -104,7 +104,7 @@ class Requests:
         return times
 
     def are_waiting(self, references: Iterable[Reference]) -> bool:
-        """Return whether some of these were added and no check that ended has answered them."""
+        """Return whether a request for any of these references is still unanswered."""
         with self._database.read() as connection:
             rows = (
                 connection.execute(_ADDED, {"which": str(each.repository), "its_tag": each.tag or _NO_TAG}).first()
@@ -113,17 +113,17 @@ class Requests:
             return any(row is not None for row in rows)
 
     def waiting(self, connection: Connection, repository: Repository) -> list[CheckRequest]:
-        """Return what is to be done for an image now."""
+        """Return the requests for an image that are due now."""
         rows = connection.execute(_WAITING, {"which": str(repository), **self._times()})
         return [CheckRequest(row.tag or None, row.asked, row.asked_by, row.is_view, row.follow_ups) for row in rows]
 
     def begin(self, connection: Connection, repository: Repository, begun: Iterable[CheckRequest]) -> None:
-        """Note that a check begins, if it is for a push."""
+        """Record that a check begins, if it answers a push."""
         if any(not request.is_view for request in begun):
             pace.note_check(connection, repository, self._now())
 
     def follow_up(self, connection: Connection, repository: Repository, requests: Iterable[CheckRequest]) -> None:
-        """Make requests again that have ended, each to be done a while later, unless they were followed up enough."""
+        """Store ended requests again for a later check, unless they have reached the limit of follow-ups."""
         is_at_docker_hub = repository.registry == DOCKER_HUB
         delays = _FOLLOWED_UP_AFTER_SECONDS_AT_DOCKER_HUB if is_at_docker_hub else _FOLLOWED_UP_AFTER_SECONDS
         now = self._now().timestamp()
@@ -140,7 +140,7 @@ class Requests:
             upsert(connection, REQUESTS, rows)
 
     def end(self, connection: Connection, repository: Repository, done: Collection[CheckRequest]) -> None:
-        """Forget requests that a check has answered, unless they were repeated meanwhile."""
+        """Delete requests that a check has answered, unless they were repeated meanwhile."""
         for request in sorted(done, key=lambda request: request.tag or _NO_TAG):
             given = {"which": str(repository), "its_tag": request.tag or _NO_TAG, "count": request.asked}
             connection.execute(_DONE, given)
@@ -148,23 +148,23 @@ class Requests:
     def charge(
         self, connection: Connection, repository: Repository, done: Iterable[CheckRequest], requests: int
     ) -> None:
-        """Note how many requests of its registry a check took, if it was for a push."""
+        """Charge the requests that a check made to the budget of its registry, if the check answered a push."""
         if any(not request.is_view for request in done):
             pace.charge(connection, repository, requests, self._now())
 
     def repositories(self, at_most: int | None = None) -> list[Repository]:
-        """Return the images for which a request waits, those first that have waited longest.
+        """Return the images with a request that is due, the longest waiting first.
 
-        Those that only readers asked for come after all others.
+        Images that are tracked only because readers requested them come last.
         """
         with self._database.read() as connection:
             return kept_repositories(connection.execute(_IMAGES.limit(at_most), self._times()).scalars())
 
     def is_worth_a_check(self, repository: Repository, tag: str) -> bool:
-        """Return whether to check an unknown tag that a badge was asked for, and remember that it was.
+        """Return whether to check an unknown tag whose badge a reader requested, and remember the tag.
 
-        Anyone can ask for any badge: a tag leads to one check an hour at most, an image has twenty such tags, and all
-        images of a registry share a budget.
+        Anyone can request any badge. So a tag causes at most one check an hour, an image has at most twenty such tags,
+        and all images of a registry share a budget.
         """
         now, image = self._now(), str(repository)
         since = (now - _LOOKED_FOR_EVERY).timestamp()
@@ -179,13 +179,13 @@ class Requests:
         return True
 
     def forget(self, connection: Connection, repository: Repository) -> None:
-        """Forget what was asked for of an image that is no longer tracked."""
+        """Delete the requests for an image that is no longer tracked."""
         for table in (REQUESTS, ASKED_TAGS):
             connection.execute(table.delete().where(table.c.image == str(repository)))
         pace.forget(connection, repository)
 
     def _due_at(self, connection: Connection, repository: Repository) -> datetime | None:
-        """Return when a check that is asked for now, or was before, may begin; None if at once."""
+        """Return when a requested check of an image may begin, or None if it may begin at once."""
         now = self._now()
         waits_until: float = connection.execute(_PACED, {"which": str(repository)}).scalar() or _AT_ONCE
         if now.timestamp() < waits_until <= self._times()["latest"]:

@@ -1,7 +1,7 @@
-"""Runs what a process does beside answering requests: checks, and the duties that one process has for all.
+"""Runs the background work of a process: checks of images, and the duties that one process performs for all.
 
-Every gunicorn worker on every machine has a schedule. Each takes as many checks as it has free threads for, and in each
-round does the tasks of its duties.
+Every gunicorn worker on every machine has a schedule. Each schedule takes as many checks as it has free threads. Every
+few seconds, in a *round*, it also performs the tasks of the duties that its process holds.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from microbadger.freshness.checks import Checks
 from microbadger.freshness.claims import Claims
 from microbadger.freshness.dispatcher import Dispatcher
-from microbadger.freshness.duties import FOLLOW, Duties
+from microbadger.freshness.duties import DUTY_NAMES, FOLLOW, Duties
 from microbadger.freshness.recovery import Recovery
 from microbadger.freshness.refresh import Refresher
 from microbadger.freshness.requests import Requests
@@ -30,7 +30,7 @@ log = EventLog(__name__)
 _ROUND_SECONDS = 5
 _MOST_LATE = timedelta(seconds=2 * _ROUND_SECONDS)
 _THREADS = 8
-_MOST_THREADS = 64  # with those that wait for registries that hang
+_MOST_THREADS = 64  # including threads that wait for registries that hang
 _SHOWN_AFTER_SECONDS = 30.0
 _ROUND, _REQUESTED, _DUE = "round", "requested", "due"
 _NO_REGISTRY = "-"
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 class Schedule:
-    """The work of one process beside answering requests; nothing runs until it is started."""
+    """The background work of one process. Nothing runs before `start`."""
 
     def __init__(
         self,
@@ -60,13 +60,13 @@ class Schedule:
         self._make_workers()
 
     def start(self) -> None:
-        """Begin to run rounds in this process; what a process it was forked from had begun is not its own."""
+        """Begin to run rounds in this process. A forked process starts afresh, without the work of its parent."""
         self._make_workers()
         self._duties.begin()
         self._scheduler = _Scheduler(
             timezone=UTC,
             executors={_ROUND: Workers(1), _REQUESTED: self._requested_workers, _DUE: self._due_workers},
-            # Without a limit on lateness a job that waits for a thread would be dropped after a second.
+            # By default APScheduler drops a job that has waited for a thread for more than a second.
             job_defaults={"misfire_grace_time": None, "coalesce": True},
         )
         self._scheduler.start()
@@ -76,29 +76,29 @@ class Schedule:
         self._dispatcher.start(self._requested_workers, self._due_workers)
 
     def stop(self) -> None:
-        """Start nothing more and let other processes do it."""
+        """Start no more work, and leave it to other processes."""
         scheduler, self._scheduler = self._scheduler, None
         if scheduler:
             scheduler.shutdown(wait=False)
             self._dispatcher.stop()
             if self._duties.has(FOLLOW):
-                self._attempt("end well", self._recovery.end_well)
-            self._attempt("end leading", self._duties.end)
+                self._attempt("mark a clean stop", self._recovery.end_well)
+            self._attempt("give duties back", self._duties.end)
 
     def check_soon(self) -> None:
-        """Look at once for what is requested; without this it is found a moment later."""
+        """Search for requested checks at once. Otherwise the next regular search finds them a moment later."""
         self._dispatcher.wake()
 
     @property
     def troubles(self) -> list[str]:
-        """One sentence for each part of the work of this process that failed the last time for a reason outside it."""
+        """One sentence for each kind of work in this process whose last run failed for an external reason."""
         return [
             f"{name}: {error.in_public if isinstance(error, StoreError) else error}"
             for name, error in list(self._troubles.items())
         ]
 
     def is_running(self) -> bool:
-        """Return whether the service runs, in this process or another one. Raises StoreError."""
+        """Return whether the service is running, in this process or in another one. Raises StoreError."""
         return self._duties.is_held(FOLLOW)
 
     def _make_workers(self) -> None:
@@ -108,11 +108,11 @@ class Schedule:
     def _round(self) -> None:
         self._make_room()
         self._attempt("count", self._upkeep.count)
-        if self._attempt("lead", partial(self._duties.take, FOLLOW)):
+        if self._take(FOLLOW):
             self._begin_recovery()
         for name, task in self._upkeep.tasks.items():
             duty = DUTY_OF.get(name, FOLLOW)
-            self._attempt("lead", partial(self._duties.take, duty))
+            self._take(duty)
             if self._duties.has(duty):
                 self._attempt(name, task)
         self._dispatcher.begin_due()
@@ -120,11 +120,14 @@ class Schedule:
             self._attempt("begin to compare the public folder", self._begin_comparison)
             self._attempt("begin to clean up", self._begin_cleaning)
 
+    def _take(self, duty: str) -> bool | None:
+        return self._attempt(f"take the duty {DUTY_NAMES[duty]}", partial(self._duties.take, duty))
+
     def _keep_duties(self) -> None:
         self._attempt("keep duties", self._duties.keep)
 
     def _make_room(self) -> None:
-        """Make up for the threads of registries that hang, and have monitors see which do."""
+        """Replace threads that wait for registries that hang, and report those registries to monitoring."""
         pools = self._requested_workers, self._due_workers
         hanging = sorted((item for workers in pools for item in workers.hanging().items()), key=itemgetter(1))
         self._upkeep.note_hanging({name: seconds for name, seconds in hanging if seconds > _SHOWN_AFTER_SECONDS})
@@ -132,8 +135,8 @@ class Schedule:
             workers.make_room()
 
     def _begin_recovery(self) -> None:
-        """Make the public files whole unless the process that led before ended well, or where that is not known."""
-        if self._attempt("see how the last stop was", self._recovery.is_needed) is not False:
+        """Repair the public files, unless the previous leader is known to have stopped cleanly."""
+        if self._attempt("check for a clean stop", self._recovery.is_needed) is not False:
             self._due_workers.put(_NO_REGISTRY, partial(self._attempt, "recover", self._recovery.recover))
 
     def _begin_comparison(self) -> None:
@@ -153,7 +156,10 @@ class Schedule:
             self._due_workers.put(_NO_REGISTRY, partial(self._attempt, "clean up", self._upkeep.cleaning.clean))
 
     def _attempt(self, name: str, work: Callable[[], T]) -> T | None:
-        """Do something, and return None if that fails as on a full disk; the same failure is logged only once."""
+        """Call ``work`` and return its result, or None if it fails for an external reason, such as a full disk.
+
+        A failure that repeats is logged only once.
+        """
         try:
             done = work()
         except (OSError, PublishError, StoreError) as error:
@@ -167,9 +173,10 @@ class Schedule:
 
 
 class _Scheduler(BackgroundScheduler):  # type: ignore[misc]
-    """APScheduler goes by a clock that can be set: back, and a round would wait for the time that it had planned.
+    """A scheduler that copes with changes of the system clock.
 
-    Forward, and it would count all the rounds that were missed, which takes minutes for some years.
+    APScheduler plans by the system clock. If somebody sets the clock back, the next round would wait for its planned
+    time. If somebody sets it forward by years, APScheduler would spend minutes counting the missed rounds.
     """
 
     def _process_jobs(self) -> float | None:

@@ -1,4 +1,4 @@
-"""Puts the parts of the wing together, each made once and handed what it needs."""
+"""Builds the parts of this package, each once, and passes each part the others that it needs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -42,10 +42,11 @@ from microbadger.webhooks import WebhookUrls
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FreshnessOptions:
-    """What an operator chooses of how images are kept fresh.
+    """The operator's choices about how images are kept fresh.
 
-    ``edition`` differs between services that would publish other files of the same image. ``webhooks`` are the webhook
-    URLs that everybody is shown; None where nobody is. ``open`` says which images readers can have tracked.
+    ``edition`` identifies the settings and the version that shape the public files. When it changes, every image is
+    published again. ``webhooks`` builds the webhook URLs that are shown to everybody; None if they are not shown.
+    ``open`` says which images readers can have tracked.
     """
 
     images_file: Path
@@ -63,7 +64,7 @@ def _utc_now() -> datetime:
 
 
 class Freshness:
-    """The tracked images, their checks, and what is published of them."""
+    """The tracked images, their checks and their public files."""
 
     def __init__(
         self,
@@ -194,7 +195,7 @@ class Freshness:
 
     @property
     def problems(self) -> list[str]:
-        """One sentence for each thing that an operator should mend, besides images that fail."""
+        """One sentence for each problem that an operator should fix, apart from failing images."""
         return [
             *self.tracked.problems,
             *self._database.problems,
@@ -203,26 +204,26 @@ class Freshness:
         ]
 
     def pauses(self) -> dict[str, datetime]:
-        """Return until when each registry wants to be left alone. Raises StoreError."""
+        """Return the registries that asked for a pause, and when each pause ends. Raises StoreError."""
         return self._registry.pauses()
 
     def check_soon(self, *references: Reference) -> bool:
-        """Have images or some of their tags checked; the requests outlive a power failure once this returns.
+        """Request checks of images or of some of their tags, and return whether all of them begin at once.
 
-        Return whether all are checked at once, rather than later because they are asked for on and on.
+        An image that is requested again and again has to wait. The requests survive a power failure once this returns.
         """
         times = self.requests.add_paced(*references)
         self.schedule.check_soon()
         return not any(times.values())
 
     def check_if_unknown(self, reference: Reference) -> None:
-        """Have a tag checked that a badge was asked for and that is not known, unless that was done lately."""
+        """Request a check of an unknown tag whose badge a reader requested, unless it was checked recently."""
         if self.requests.is_worth_a_check(reference.repository, reference.tag or ""):
             self.requests.add(reference, is_view=True)
             self.schedule.check_soon()
 
     def make(self, path: str) -> bytes | None:
-        """Make a public file that is missing from what is known, and return its content; None where there is none."""
+        """Create a missing public file from the records and return its content, or None if there is no such file."""
         repository = image_in(path)
         if repository is None:
             if path in (HOME, CATALOGUE):
@@ -231,23 +232,24 @@ class Freshness:
         return self.publication.make(repository, path) if self._is_public(repository) else None
 
     def published(self, repository: Repository) -> ImageDocument | None:
-        """Return the document of an image as it is published, None where none is."""
+        """Return the published document of an image, or None if there is none."""
         return self.records.image(repository) if self._is_public(repository) else None
 
     def _is_public(self, repository: Repository) -> bool:
         return repository in self.tracked and not self.removal.is_hidden(repository)
 
     def track(self, image: TrackedImage) -> None:
-        """Track an image with just these tags and this privacy, and have it checked soon."""
+        """Track an image with exactly these kept tags and this privacy, and check it soon."""
         self.tracked.put(image)
         self.checks.add([image.repository])
         if self.removal.is_hidden(image.repository):
             self.removal.hide(image.repository)
 
     def untrack(self, repository: Repository, tag: str | None = None) -> None:
-        """Stop tracking an image and remove what was published of it. Raises NotTracked.
+        """Stop tracking an image and remove its public files. Raises NotTracked.
 
-        With a tag, only stop keeping that tag whatever the limit: what was published of it goes with the next check.
+        With a tag, only stop keeping that tag regardless of the limit on tags. The next check removes its files if the
+        tag is then beyond the limit.
         """
         self.tracked.untrack(repository, tag)
         if tag is None:

@@ -1,6 +1,6 @@
-"""Keeps when each digest of an image, and each tag that names it, was first seen; that is never rewritten.
+"""Stores *sightings*: when each digest of an image, and each pair of a tag and a digest, was first seen.
 
-It cannot be found out again, so it is kept for a while after an image is untracked.
+These times cannot be recovered, so they are never changed, and are kept for a while after an image is untracked.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ from microbadger.store import CHECKS, FIRST_SEEN, UNTRACKED_IMAGES, Database, up
 
 KEPT_UNTRACKED_FOR = timedelta(days=90)
 MOST_SIGHTINGS = 10_000
-"""How many are kept of an image: beyond, the oldest go, but not those of what it shows."""
+"""The limit for one image. Beyond it, the oldest sightings are deleted, except those that its files show."""
 _MOST_FORGOTTEN_AT_ONCE = 1000
 _ASKED_AT_ONCE = 1000
 
@@ -47,7 +47,7 @@ _LONG_UNTRACKED = (
 
 
 class Sightings:
-    """The first sights of all images."""
+    """The sightings of all images."""
 
     def __init__(self, database: Database, *, now: Callable[[], datetime]) -> None:
         self._database = database
@@ -60,10 +60,11 @@ class Sightings:
         before: ImageDocument | None,
         known: Collection[str],
     ) -> tuple[list[VersionDocument], dict[Sighting, FirstSeen]]:
-        """Return versions that say when they and their tags were first seen, and the sights that are new.
+        """Return the versions with the times when they and their tags were first seen, and the new sightings.
 
-        ``before`` is the record of the image, ``known`` the tags that the registry had at the last check. Keep the new
-        sights before a file shows them: else it would show another time after this process died in between.
+        ``before`` is the record of the image, and ``known`` are the tags that the registry had at the last check. Store
+        the new sightings before a file shows them: if the process died in between, the file would later show another
+        time.
         """
         now = new_sights(versions, before, known, self._now())
         last = sights_in(before) if before else {}
@@ -73,10 +74,10 @@ class Sightings:
         return [with_first_seen(version, sights) for version in versions], first
 
     def find(self, repository: Repository, sightings: Sequence[Sighting]) -> dict[Sighting, FirstSeen]:
-        """Return those of these sightings that are kept."""
+        """Return the stored times of these sightings; those that are not stored are left out."""
         found: dict[Sighting, FirstSeen] = {}
         if not sightings:
-            return found  # as at most checks
+            return found  # most checks find nothing new
         with self._database.read() as connection:
             if self._is_too_old(connection, repository):
                 return found
@@ -95,7 +96,7 @@ class Sightings:
         new: Mapping[Sighting, FirstSeen],
         shown: Collection[Sighting],
     ) -> None:
-        """Keep the ``new`` sights of an image, which is tracked now and has what is ``shown``."""
+        """Store the ``new`` sightings of a tracked image. ``shown`` are those that its files show."""
         which = {"which": str(repository)}
         if self._is_too_old(connection, repository):
             connection.execute(_REMOVE_ALL, which)
@@ -115,12 +116,12 @@ class Sightings:
             self._thin(connection, repository, shown)
 
     def note_untracked(self, connection: Connection, repository: Repository) -> None:
-        """Note that an image is tracked no more; its sights are forgotten unless it is tracked again in time."""
+        """Record that an image is no longer tracked. Its sightings expire unless it is tracked again in time."""
         row = {"image": str(repository), "untracked_at": self._now().timestamp()}
         upsert(connection, UNTRACKED_IMAGES, row)
 
     def clean(self) -> None:
-        """Forget the sights of images that were untracked long ago, at most a thousand images at once."""
+        """Delete the sightings of images that were untracked long ago, of at most a thousand images at once."""
         before = self._oldest_kept
         with self._database.read() as connection:
             images = connection.execute(_LONG_UNTRACKED, {"before": before}).scalars().all()
@@ -131,7 +132,7 @@ class Sightings:
                     connection.execute(_REMOVE_ALL, which)
 
     def _is_too_old(self, connection: Connection, repository: Repository) -> bool:
-        """Return whether an image was untracked for so long that what was seen of it no longer counts."""
+        """Return whether an image was untracked so long ago that its sightings have expired."""
         untracked_at = connection.execute(_UNTRACKED_AT, {"which": str(repository)}).scalar_one_or_none()
         return untracked_at is not None and untracked_at < self._oldest_kept
 
@@ -150,7 +151,7 @@ class Sightings:
 
 
 def note_tracked(connection: Connection, repositories: Iterable[Repository], now: datetime) -> None:
-    """Note that images are tracked, maybe again: what was seen of them lately is kept, however late they are read."""
+    """Record that images are tracked, perhaps again. Their sightings do not expire while they wait for a check."""
     which = [{"which": str(repository), "before": _oldest_kept(now)} for repository in repositories]
     connection.execute(_FORGET_UNTRACKED.where(~_IS_OLD), which)
 

@@ -1,4 +1,4 @@
-"""The tracked images that the database holds: those that a command, an administrator or a reader's request tracks."""
+"""The tracked images in the database: those tracked by a command, by an administrator or at a reader's request."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Delete, Exists, Row, bindparam
 from microbadger.image import Repository, is_tag, kept_repositories, parse_kept
 from microbadger.store import TRACKED_IMAGES, read_value, upsert, write_value
 
-NONE: frozenset[str] = frozenset()  # one for all: there can be very many images
+NONE: frozenset[str] = frozenset()  # shared, because there can be very many images
 _CHANGED = "tracked_images_changed"
 
 _ALL = select(TRACKED_IMAGES)
@@ -25,9 +25,9 @@ _REMOVE_REQUESTED = _REMOVE.where(TRACKED_IMAGES.c.requested_at.is_not(None))
 
 @dataclass(frozen=True, slots=True)
 class TrackedImage:
-    """An image that is kept fresh, with the tags kept whatever the limit and the old tokens of its webhook.
+    """A tracked image, with the tags to keep regardless of the limit and the old tokens of its webhook.
 
-    ``is_on_request`` says whether nothing but the requests of readers tracks it.
+    ``is_on_request`` says whether it is tracked only because readers requested it.
     """
 
     repository: Repository
@@ -37,7 +37,7 @@ class TrackedImage:
     is_on_request: bool = False
 
     def merged_with(self, other: "TrackedImage | None") -> "TrackedImage":
-        """Return the image as both together describe it."""
+        """Return the image with the tags, the privacy and the tokens of both."""
         if other is None:
             return self
         return TrackedImage(
@@ -50,27 +50,30 @@ class TrackedImage:
 
 
 def all_stored(connection: Connection) -> Iterator[TrackedImage]:
-    """Yield every image in the order in which they were first tracked."""
+    """Yield all images in the order in which they were first tracked."""
     return _images(connection.execute(_BY_NUMBER).all())
 
 
 def requested(connection: Connection) -> list[Repository]:
-    """Return the images that only readers asked for."""
+    """Return the images that are tracked only because readers requested them."""
     return kept_repositories(connection.execute(_REQUESTED).scalars())
 
 
 def stored_at_path(connection: Connection, path: str) -> Iterator[TrackedImage]:
-    """Yield the images of every registry that have this path there."""
+    """Yield the images with this path, from all registries."""
     return _images(connection.execute(_AT_PATH, {"path": path}).all())
 
 
 def stored(connection: Connection, repository: Repository) -> TrackedImage | None:
-    """Return an image; None if the database does not hold it."""
+    """Return an image, or None if the database does not have it."""
     return next(_images(connection.execute(_OF_IMAGE, {"which": str(repository)})), None)
 
 
 def store(connection: Connection, image: TrackedImage, requested_at: float | None = None) -> None:
-    """Hold an image, which a reader requested at a Unix time, or an operator or administrator tracks."""
+    """Store an image.
+
+    ``requested_at`` is the Unix time of a reader's request; None if an operator or administrator tracks the image.
+    """
     last: int | None = connection.execute(_LAST_NUMBER).scalar()
     row = {
         "image": str(image.repository),
@@ -85,22 +88,22 @@ def store(connection: Connection, image: TrackedImage, requested_at: float | Non
 
 
 def remove_stored(connection: Connection, repository: Repository) -> None:
-    """Hold an image no longer."""
+    """Delete an image."""
     _remove(connection, _REMOVE, [repository])
 
 
 def remove_requested(connection: Connection, repositories: Iterable[Repository]) -> None:
-    """Hold those of these images no longer that only readers asked for."""
+    """Delete those of these images that are tracked only because readers requested them."""
     _remove(connection, _REMOVE_REQUESTED, sorted(repositories, key=str))
 
 
 def is_on_request(image: ColumnElement[str]) -> Exists:
-    """Return the condition that nothing but the requests of readers tracks the image that a column names."""
+    """Return the SQL condition that the image in a column is tracked only because readers requested it."""
     return exists().where(TRACKED_IMAGES.c.image == image, TRACKED_IMAGES.c.requested_at.is_not(None))
 
 
 def last_change(connection: Connection) -> str | None:
-    """Return a text that differs after each change of the images that are held."""
+    """Return a text that differs after each change of the stored images, or None before the first change."""
     return read_value(connection, _CHANGED)
 
 

@@ -1,9 +1,10 @@
-"""Compares the public folder with what the database vouches for, once for each database that a process meets.
+"""Removes *stray* files: public files that no record in the database justifies.
 
-A database may be a new one, or have lost tables or rows. Files of an image that no list names any more go, if there
-is a list that could have named it. Other files may be of a time when their image was private. So files of an image
-that is not private now go until it is read as a public one. They stay if its record says that it is public, or if no
-credential opens the image and nothing says that it was private.
+The database may be new, or may have lost tables or rows, so each process compares the public folder once with each
+database that it uses. Files of an untracked image are removed, if there is a list that could have named it. Files of a
+tracked image may be from a time when it was private, so they are removed until the image is read anonymously. They
+stay if the image is private now, if its record says that it is public, or if there is no credential for the image and
+nothing says that it was private.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ log = EventLog(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class Strays:
-    """The public files that nothing in the database vouches for."""
+    """Finds and removes stray files."""
 
     database: Database
     tracked: TrackedImages
@@ -43,16 +44,16 @@ class Strays:
     _paths_of: dict[Repository, list[str]] = field(default_factory=dict, init=False)
 
     def are_unknown(self) -> bool:
-        """Return whether the folder is still to be compared with this database. Raises StoreError."""
+        """Return whether the folder has not been compared with the current database yet. Raises StoreError."""
         return self._identity() != self._compared
 
     def find_and_remove(self) -> None:
-        """Compare the folder with the database, and remove what is not vouched for. Raises what `remove` does."""
+        """Compare the folder with the database and remove stray files. Raises the same errors as `remove`."""
         self.find()
         self.remove()
 
     def find(self) -> None:
-        """Find such files unless that was done with this database. Raises StoreError."""
+        """Find stray files, unless the folder was compared with this database before. Raises StoreError."""
         with self._finding:
             identity = self._identity()
             if identity != self._compared:
@@ -60,9 +61,10 @@ class Strays:
                 self._compared = identity
 
     def remove(self) -> None:
-        """Remove what was found, unless another thread does; a list that was just edited has to settle first.
+        """Remove the stray files that were found, unless another thread is doing that.
 
-        Raises what happened first, StoreError or PublishError, after it was tried for all.
+        Files of untracked images stay while the list of images may be half written. Raises the first StoreError or
+        PublishError after all images were tried.
         """
         if not self._removing.acquire(blocking=False):
             return
@@ -76,10 +78,10 @@ class Strays:
             return identity_of(connection)
 
     def _found(self) -> dict[Repository, list[str]]:
-        """Return the paths of such files by image. `remove` asks again, for a check may publish meanwhile."""
+        """Return the paths of stray files by image. `remove` decides again, because a check may publish meanwhile."""
         paths = iter(self.publisher.paths())
         first = next(paths, None)
-        if first is None:  # as of a bucket: there is nothing to compare all images with
+        if first is None:  # a bucket lists no paths, so do not read all images for nothing
             return {}
         with self.database.read() as connection:
             public = public_records(connection)
@@ -103,7 +105,7 @@ class Strays:
             raise troubles[0]
 
     def _settle(self, repository: Repository, paths: Sequence[str]) -> bool:
-        """Remove, hide or keep files of an image, by how it is tracked now; return whether that was done."""
+        """Remove, hide or keep the files of an image, depending on how it is tracked; return whether that is done."""
         image = self.tracked.get(repository)
         if image is None:
             return self._remove(repository, paths)
@@ -116,7 +118,7 @@ class Strays:
         return not self.removal.is_hidden(repository) and not self.registry.has_account(repository)
 
     def _remove(self, repository: Repository, paths: Sequence[str]) -> bool:
-        """Remove files of an image, if a list says that it may be removed."""
+        """Remove the files of an untracked image, if the list of images allows it; return whether they are removed."""
         if not (self.tracked.may_be_removed(repository) and self.tracked.has_list):
             return False
         self._remember(repository, paths)
@@ -133,10 +135,10 @@ class Strays:
         return is_hidden
 
     def _remember(self, repository: Repository, paths: Sequence[str]) -> None:
-        """Keep the paths of files that are about to be removed."""
+        """Store the paths of files before they are removed."""
         try:
             with self.database.write() as connection:
                 self.records.add_files(connection, repository, paths)
-        except StoreError:  # as on a full disk: what is not to be public any more goes all the same
+        except StoreError:  # even on a full disk, files that must not be public any longer are removed
             self.cdn.add(self.publisher.publish({}, paths))
             raise

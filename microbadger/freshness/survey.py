@@ -1,7 +1,7 @@
-"""Asks what the tags of an image name now, and reads only what was never seen.
+"""Resolves the tags of an image and reads only the versions that are new.
 
-A whole check asks about each tag that is kept fresh; a check of a few tags, which were pushed or viewed, about these
-only. A tag, a version, a platform or a list that cannot be read leaves the others alone.
+A whole check resolves every tag that is kept fresh. A check of a few tags, which were pushed or viewed, resolves only
+these. If a tag, a version, a platform or a list cannot be read, the others are still read.
 """
 
 import math
@@ -30,10 +30,10 @@ class Surveyor:
     broken: BrokenContent
 
     def survey(self, question: Question) -> Survey:
-        """Return what an image consists of now.
+        """Return the current tags and versions of an image.
 
-        Raises StoreError, LeaseLost, and RegistryError if the credential of a private image cannot be read, or the
-        image is a guess and is not there.
+        Raises StoreError and LeaseLost. Raises RegistryError if the credential of a private image cannot be read, or if
+        the image is a guess and does not exist.
         """
         repository = question.image.repository
         remote = self.registry.repository(repository, private=question.image.private, is_named=question.is_named)
@@ -45,7 +45,7 @@ class Surveyor:
             renew=question.renew,
             is_on_request=question.image.is_on_request,
         )
-        with all_within(seconds_left() / 2):  # a slow list of tags leaves time to read the tags that are known
+        with all_within(seconds_left() / 2):  # after a slow list of tags there is time left to read the known tags
             choice = self.chooser.choose(question, remote)
         inspector = Inspector(repository, reader, with_values=not question.image.private)
         check = _Check(Findings(question, choice, question.last_of), reader, inspector)
@@ -69,7 +69,7 @@ class _Check:
     inspector: Inspector
 
     def ask(self, tag: str) -> None:
-        """Ask what a tag names, and read what matters most of a version that is new; of the first tag, all."""
+        """Resolve a tag, and read the most important parts of a new version; for the first tag, all of it."""
         findings, known = self.findings, self.findings.question.known
         hub_tag = findings.choice.hub_tags.get(tag)
         if hub_tag and hub_tag.digest is not None and hub_tag.digest in known:
@@ -88,7 +88,7 @@ class _Check:
             findings.digests[tag] = digest
 
     def read(self) -> None:
-        """Describe each version that a tag names, and read the rest of it."""
+        """Describe the version of each tag, and read its remaining parts."""
         for tag, digest in self.findings.digests.items():
             if digest in self.findings.versions:
                 continue
@@ -108,9 +108,9 @@ class _Check:
 
 
 def _each_in_turn(tags: Sequence[str], known: Container[str]) -> Iterator[str]:
-    """Yield tags in their order while half of the time is left, then those that are not known, and others by lot.
+    """Yield tags in their order during the first half of the time, then unknown tags, then the others at random.
 
-    Where the time does not suffice for all, it would always be over before the same ones.
+    The random order matters if there is not enough time: otherwise the same tags would always be missed.
     """
     half, rest = seconds_left() / 2, deque(tags)
     while rest and (seconds_left() > half or math.isinf(half)):
@@ -119,7 +119,7 @@ def _each_in_turn(tags: Sequence[str], known: Container[str]) -> Iterator[str]:
 
 
 def _size_at_hub(tag: HubTag) -> int:
-    """Return the size of a tag's main platform as Docker Hub has it, 0 where it does not."""
+    """Return the size in bytes that Docker Hub gives for the main platform of a tag, or 0 if it gives none."""
     preferred = (image for image in tag.images if (image.os, image.architecture) == PREFERRED_PLATFORM)
     main = next(preferred, next(iter(tag.images), None))
     return (main and main.size_bytes) or 0

@@ -1,7 +1,7 @@
-"""Chooses the tags that a check asks about.
+"""Chooses the tags that a check resolves.
 
-The list of tags is a hint, not the truth: a registry may offer none, a part of one, or an old one. So tags that are
-named, by the operator, a push, a view or the last check, are asked about whether they are listed or not.
+The list of tags is only a hint: a registry may offer no list, an incomplete one or an old one. So tags that were named
+by the operator, a push, a view or the last check are resolved even if they are not listed.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -16,17 +16,19 @@ from microbadger.registry import Denied, DockerHub, HubTag, HubTags, NotFound, R
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What a check is about.
+    """The subject of a check.
 
-    ``last`` are the versions as they were last seen, and ``tag_count`` how many tags the registry had then. Versions in
-    ``known``, by their digest, are not read again. ``tags`` are the only ones that are asked about, None for a whole
-    check; ``just_pushed`` are those that a push named. ``pushed`` and ``viewed`` are kept beside the limit, the newest
-    first; ``let_go`` were until now. ``is_push`` says whether a push was announced. A check that nobody requested
-    believes Docker Hub's list where it says that nothing changed. ``is_named`` says whether the operator named the
-    registry, which may then be private. ``was_absent`` says that a check some time ago found no tag at all any more.
-    ``absent`` are tags that an earlier check did not find, each with whether that was long enough ago for this one to
-    confirm it. ``is_ours`` says whether this service described ``last``, and ``checked_at`` when a whole check last
-    succeeded. ``is_guess`` says that nobody but a reader has said that there is such an image.
+    ``last`` are the versions in the record, and ``tag_count`` is the number of tags that the registry had then. The
+    versions in ``known``, by digest, are not read again. ``tags`` are the tags to resolve; None for a whole check.
+    ``just_pushed`` are the tags that a push named. ``pushed`` and ``viewed`` are tags that are kept beside the limit,
+    the newest first, and ``let_go`` are tags that were kept so until now.
+
+    ``is_push`` says whether a push was announced. Unless ``is_requested``, the check trusts Docker Hub's list if it
+    shows no change. ``is_named`` says whether the operator named the registry, which may then be on a private network.
+    ``was_absent`` says that an earlier check did not find the image, long enough ago for this check to confirm it.
+    ``absent`` are tags that an earlier check did not find, each with whether that is long enough ago. ``is_ours`` says
+    whether ``last`` is of the current edition, and ``checked_at`` is the time of the last successful whole check.
+    ``is_guess`` says that only a reader named the image, so it may not exist. ``renew`` is called before each request.
     """
 
     image: TrackedImage
@@ -50,13 +52,13 @@ class Question:
 
     @property
     def last_of(self) -> dict[str, VersionDocument]:
-        """The last version of each tag of which one could be read."""
+        """The last version of each tag, without versions that could not be read."""
         return {tag: version for version in self.last for tag in tags_of(version) if not is_blank(version)}
 
     def may_use_reserve(self, tag: str) -> bool:
-        """Return whether to read a tag even with the last pulls, which are kept for pushes.
+        """Return whether a tag may be read with the last pulls, which are reserved for pushes.
 
-        A push that names no tag may have moved any, but not those that are still to be read for the first time.
+        A push without a tag may have moved any tag, except those that still wait to be read for the first time.
         """
         if self.just_pushed or not self.is_push or not self.last:
             return tag in self.just_pushed
@@ -65,7 +67,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class TagsBeside:
-    """The tags of what is kept about versions, with when each was pushed if Docker Hub says so.
+    """The tags of artifacts about versions, such as signatures, each with the time of its push if Docker Hub gives it.
 
     If the list ``is_whole``, the repository has no other such tags.
     """
@@ -76,12 +78,13 @@ class TagsBeside:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagChoice:
-    """The tags to ask about, those first that matter most, and what is known of tags before any is asked about.
+    """The tags to resolve, the most important first, and what the lists say about tags.
 
-    ``dropped`` are those that a check of a few tags keeps no more. ``listed`` are all that the registry lists.
-    ``first_listed`` says when each was first listed, and ``known`` which it had before; both are empty for images with
-    few tags. ``remembered`` is the list that is kept. ``trouble`` is why the list is not whole. ``beside`` are the tags
-    of what is kept about versions, such as signatures.
+    ``dropped`` are tags that a check of a few tags no longer keeps. ``listed`` are all version tags in the list of the
+    registry. ``hub_tags`` is Docker Hub's information by tag. ``first_listed`` says when each tag was first listed, and
+    ``known`` are the tags that the list had before; both are empty for images with few tags. ``remembered`` is the
+    stored list. ``trouble`` is the reason why the list is incomplete. ``beside`` are the tags of artifacts about
+    versions, such as signatures.
     """
 
     tags: Sequence[str]
@@ -97,7 +100,7 @@ class TagChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagChooser:
-    """Chooses tags by what a registry and Docker Hub list."""
+    """Chooses tags from the lists of a registry and of Docker Hub."""
 
     docker_hub: DockerHub
     lists: TagLists
@@ -105,9 +108,9 @@ class TagChooser:
     now: Callable[[], datetime]
 
     def choose(self, question: Question, remote: RemoteRepository) -> TagChoice:
-        """Return the tags that a check asks about.
+        """Return the tags that a check resolves.
 
-        Raises NotFound and Denied only for a guess, of which one request then has to suffice.
+        Raises NotFound and Denied only for a guess, for which one request must be enough.
         """
         before = self.lists.of(question.image.repository)
         if question.tags is not None:
@@ -138,7 +141,7 @@ class TagChooser:
         )
 
     def list_to_remember(self, choice: TagChoice, found: Collection[str]) -> dict[str, float] | None:
-        """Return the list to remember after these tags were found; None to leave the one before."""
+        """Return the list to store after these tags were found, or None to keep the stored one."""
         if choice.trouble or not choice.first_listed:
             return None
         names = [*choice.first_listed, *found]
@@ -148,7 +151,10 @@ class TagChooser:
     def _listed(
         self, question: Question, remote: RemoteRepository
     ) -> tuple[list[str], dict[str, HubTag], RegistryError | None]:
-        """Return all tags that are listed, the newest last where that is known, and what Docker Hub says of them."""
+        """Return all listed tags, Docker Hub's information by tag, and the reason if the list is incomplete.
+
+        The newest tags come last, as far as their age is known.
+        """
         hub = None if question.is_requested else self._hub_tags(question)
         names: Collection[str] = ()
         trouble = None
@@ -171,7 +177,7 @@ class TagChooser:
         except NotFound:
             if question.is_guess:
                 raise
-            return None  # the registry is asked, which may know better
+            return None  # the registry may still have the image
 
     def _first_listed(
         self, before: Mapping[str, float], names: Collection[str], question: Question
@@ -179,20 +185,20 @@ class TagChooser:
         if not before and len(names) <= self.max_tags:
             return {}
         if not before and question.tag_count is not None and question.tag_count <= len(question.last_of):
-            before = dict.fromkeys(question.last_of, BEFORE)  # all that there were: those listed beside them are new
+            before = dict.fromkeys(question.last_of, BEFORE)  # the record had all tags, so any other tag is new
         return listed_since(before, names, self.now().timestamp())
 
     def _never_new(self, question: Question, first_listed: Mapping[str, float]) -> Iterable[str]:
         return (tag for tag, at in first_listed.items() if at == BEFORE) if question.last else ()
 
     def _beyond_the_limit(self, question: Question, dated: Mapping[str, float]) -> Collection[str]:
-        """Return the tags that were let go and are not among those that are kept within the limit either."""
+        """Return the tags that were let go and are not within the limit either."""
         others = question.last_of.keys() - {*question.pushed, *question.viewed}
         chosen = choose(sorted(others), self.max_tags, kept=question.image.kept_tags, dated=dated)
         return set(question.let_go).difference(chosen, question.tags or ())
 
     def _chosen(self, names: Collection[str], dated: Mapping[str, float], question: Question) -> list[str]:
-        """Return the tags to ask about: up to the limit, and beside it those that are pushed or viewed."""
+        """Return the tags to resolve: tags up to the limit, and besides them those that were pushed or viewed."""
         kept, listed = question.image.kept_tags, set(names)
         named = filter(is_version_tag, [*question.last_of, *kept, *question.pushed, *question.viewed])
         possible = [*(name for name in dict.fromkeys(named) if name not in listed), *names] or [LATEST]

@@ -1,13 +1,13 @@
-"""Knows which images are tracked: those of ``data/images.txt`` and the settings, and those tracked by a command.
+"""Lists the tracked images: those in ``data/images.txt`` and in the settings, and those that the database holds.
 
-``images.txt`` belongs to the operator: it is read, and never written. A line is ``name``, or ``name:tag`` to keep that
-tag whatever the limit. After it can stand ``private``: publish the image although only credentials can read it; and
-``hook=<token>``: also accept this token in the address of its webhook, as microbadger.com made it. A line that cannot
-be read is reported and leaves the others alone. Byte order marks and other invisible characters are ignored.
+``images.txt`` belongs to the operator: it is read and never written. A line is ``name``, or ``name:tag`` to keep that
+tag regardless of the limit. ``private`` after the name publishes an image that only credentials can read.
+``hook=<token>`` also accepts this token in the address of its webhook, as microbadger.com made it. An invalid line is
+reported and does not affect the others. Byte order marks and other invisible characters are ignored.
 
-A crash or a full disk may leave the file empty, or full of bytes that are not text. Then, and while the file cannot be
-read, the lines that it had before still count, as the database remembers them. An operator who wants to track nothing
-leaves a comment in the file.
+A crash or a full disk may leave the file empty, or full of bytes that are not text. In this case, and while the file
+cannot be read, its earlier lines still count; the database remembers them. Operators who want to track no images leave
+a comment in the file.
 """
 
 import re
@@ -50,37 +50,37 @@ _ENCODINGS = {
     b"\xff\xfe": "utf-16-le",
     b"\xfe\xff": "utf-16-be",
 }
-_BYTE_ORDER_MARK = re.compile(b"(" + b"|".join(map(re.escape, _ENCODINGS)) + b")")  # the longer ones first
+_BYTE_ORDER_MARK = re.compile(b"(" + b"|".join(map(re.escape, _ENCODINGS)) + b")")  # the longer marks come first
 _SETTLED_AFTER_SECONDS = 10
 _NO_LETTER = re.compile(r"[^a-z0-9]+")
 _LONGEST_LINE = 500
-_ALIKE = 0.75  # of 1 for the same name: one with a few letters that are wrong or cannot be decoded
+_ALIKE = 0.75  # of 1 for equal names; this allows for a few letters that are wrong or cannot be decoded
 _SEPARATORS = re.compile(r"[\s,]+")
 _REMEMBERED = "images.txt"
 _NAMED_REGISTRY = "named_registry {}"
 _EMPTIED = (
-    "images.txt is empty, as a crash may leave it: the images that it named before stay tracked. To track none, leave a"
-    " comment line in it."
+    "images.txt is empty, perhaps after a crash, so the images that it listed before stay tracked. To track no images,"
+    " leave a comment line in it."
 )
-_UNREADABLE = "images.txt cannot be read ({}): the images that it named before stay tracked."
-_GARBLED = "images.txt holds no text, as a crash may leave it: the images that it named before stay tracked."
+_UNREADABLE = "images.txt cannot be read ({}), so the images that it listed before stay tracked."
+_GARBLED = "images.txt is not text, perhaps after a crash, so the images that it listed before stay tracked."
 
 
 class NotTracked(LookupError):
-    """The image is not tracked, or cannot be untracked here; the sentence says why and what to do."""
+    """The image is not tracked, or cannot be untracked here. The message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class _Listing:
-    """What the file and the settings name."""
+    """The images in the file and in the settings."""
 
     stamp: tuple[int, ...] | None = None
     images: dict[Repository, TrackedImage] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
-    """The lines that cannot be read."""
+    """The invalid lines."""
     is_lost: bool = False
-    """Whether nothing could be read of the file, so that the images are those that it named before."""
+    """Whether the file could not be read at all, so these are the images that it listed before."""
 
     @cached_property
     def registries(self) -> frozenset[str]:
@@ -89,7 +89,7 @@ class _Listing:
 
 
 class TrackedImages:
-    """The tracked images; an edited file is seen at the next question."""
+    """The tracked images. Every method sees the latest edit of the file."""
 
     def __init__(
         self, file: Path, named_by_settings: str, database: Database, open_registries: Collection[str] = ()
@@ -109,33 +109,33 @@ class TrackedImages:
         yield from others.values()
 
     def listed(self) -> list[Repository]:
-        """Return the images that the file and the settings name."""
+        """Return the images in the file and in the settings."""
         return list(self._listed().images)
 
     def __contains__(self, repository: Repository) -> bool:
-        """Return whether an image is tracked. For those that the file names, the database is not asked."""
+        """Return whether an image is tracked, without a query if the file or the settings list it."""
         return repository in self._listed().images or self.get(repository) is not None
 
     def get(self, repository: Repository) -> TrackedImage | None:
-        """Return the tracked image, or None."""
+        """Return the tracked image, or None if it is not tracked."""
         with self._database.read() as connection:
             return self.read(connection, repository)
 
     def read(self, connection: Connection, repository: Repository) -> TrackedImage | None:
-        """Return the same within a transaction."""
+        """Do the same as `get` within a transaction."""
         listed, other = self._listed().images.get(repository), stored(connection, repository)
         return listed.merged_with(other) if listed else other
 
     def old_tokens(self, repository: Repository) -> frozenset[str]:
-        """Return the old tokens of the webhook of an image, which only the file names."""
+        """Return the old webhook tokens of an image; only the file can list them."""
         listed = self._listed().images.get(repository)
         return listed.old_tokens if listed else NONE
 
     def names_registry(self, registry: str) -> bool:
-        """Return whether the operator named a registry, or an image of it in the file, the settings or a command.
+        """Return whether the operator named a registry, or one of its images in the file, the settings or a command.
 
-        Only then it may be a private one. That an image is tracked does not say it: administrators do that over the
-        network, and strangers where anybody may.
+        Only such a registry may be on a private network. A tracked image does not prove it, because administrators
+        track images over the network, and on some instances anybody can.
         """
         if registry in self._open_registries or registry in self._listed().registries:
             return True
@@ -143,9 +143,9 @@ class TrackedImages:
             return read_value(connection, _NAMED_REGISTRY.format(registry)) is not None
 
     def at_path(self, path: str) -> Sequence[Repository]:
-        """Return the tracked images of every registry that have this path there."""
+        """Return the tracked images with this path, from all registries."""
         listing = self._listed()
-        if self._by_path[0] is not listing:  # made at the first question: most installations never ask
+        if self._by_path[0] is not listing:  # built on first use, because most instances never need it
             by_path: dict[str, tuple[Repository, ...]] = {}
             for repository in listing.images:
                 by_path[repository.path] = (*by_path.get(repository.path, ()), repository)
@@ -156,19 +156,20 @@ class TrackedImages:
 
     @property
     def stamp(self) -> tuple[object, object]:
-        """What is another object each time that the list has changed, or the images that commands track."""
+        """A value that differs after each change of the tracked images, in the file or in the database."""
         with self._database.read() as connection:
             return self._listed().stamp, last_change(connection)
 
     @property
     def is_trusted(self) -> bool:
-        """Whether every line was read, and the file is whole: an editor may write it in two steps."""
+        """Whether every line is valid and the file is complete; an editor may write it in two steps."""
         return not self._listed().problems and self._is_settled()
 
     def may_be_removed(self, repository: Repository) -> bool:
-        """Return whether an image that is not named may be removed: no line that cannot be read may have named it.
+        """Return whether an image that is not listed may be removed.
 
-        Where there is no file, or it is lost, what it named when it was last read stays, and nothing else.
+        It may not if an invalid line may have been meant to name it, or while the file may be half written. If the file
+        is lost, or missing without any image in the settings, the images that were listed last are kept.
         """
         listing = self._listed()
         is_missing = listing.stamp is None and not self._named
@@ -183,18 +184,21 @@ class TrackedImages:
 
     @property
     def has_list(self) -> bool:
-        """Whether there is a list at all; without one, or with an empty file, nobody knows what a lost database had."""
+        """Whether the operator has listed images, in a file that is not empty or, without a file, in the settings.
+
+        Without a list, nothing says which images a lost database held.
+        """
         if self._listed().stamp is None:
             return bool(self._named)
         return bool(_text_of(read_if_any(self._file) or b"").strip())
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """One sentence for each entry that names no image."""
+        """One sentence for each invalid line or name, and for a file that cannot be read."""
         return self._listed().problems
 
     def take_over(self) -> None:
-        """Track no longer for readers what the file and the settings name by now. Raises StoreError."""
+        """Forget that readers requested images that the file or the settings now list. Raises StoreError."""
         listed = self._listed().images
         with self._database.read() as connection:
             named = [repository for repository in requested(connection) if repository in listed]
@@ -203,15 +207,15 @@ class TrackedImages:
                 remove_requested(connection, named)
 
     def remember(self) -> None:
-        """Keep the lines of the file in the database, for the case that they are lost."""
+        """Store the lines of the file in the database, in case the file is lost."""
         if not self._listed().is_lost and (text := _text_of(read_if_any(self._file) or b"")):
             with self._database.write() as connection:
                 write_value(connection, _REMEMBERED, text)
 
     def track(self, image: TrackedImage) -> bool:
-        """Track an image, for the operator, with these tags and this privacy besides those it has.
+        """Track an image for the operator, and return whether that changed anything.
 
-        Return False where that changes nothing.
+        The kept tags and the privacy are added to those that the image already has.
         """
         with self._database.write(durable=True) as connection:
             write_value(connection, _NAMED_REGISTRY.format(image.repository.registry), "")
@@ -222,12 +226,15 @@ class TrackedImages:
         return True
 
     def put(self, image: TrackedImage) -> None:
-        """Track an image with just these tags and this privacy, besides what the file and the settings say of it."""
+        """Track an image with exactly these kept tags and this privacy, besides those in the file and the settings."""
         with self._database.write(durable=True) as connection:
             store(connection, image)
 
     def untrack(self, repository: Repository, tag: str | None = None) -> None:
-        """Stop tracking an image, or only keeping a tag of it; raise NotTracked if neither was so, or it is listed."""
+        """Stop tracking an image or, with a tag, stop keeping that tag.
+
+        Raise NotTracked if it is not tracked or kept, or if the file or the settings list it.
+        """
         name = f"{image_name(repository)}:{tag}" if tag else image_name(repository)
         if _is_in(self._listed(), repository, tag):
             by_settings = _is_in(_listing_of(None, [], self._named), repository, tag)
@@ -245,12 +252,12 @@ class TrackedImages:
                 remove_stored(connection, repository)
 
     def _is_settled(self) -> bool:
-        """Return whether the file was last written long enough ago to be whole."""
+        """Return whether the last write of the file is long enough ago for it to be complete."""
         try:
-            # Either way: what was written in the future was written before somebody set the clock back.
+            # A time in the future is also old: it is from before somebody set the clock back.
             return abs(time.time() - self._file.stat().st_mtime) > _SETTLED_AFTER_SECONDS
         except FileNotFoundError:
-            return bool(self._named)  # then the settings alone name images; else the file may be on its way
+            return bool(self._named)  # if the settings list no images either, the file may be about to appear
 
     def _listed(self) -> _Listing:
         try:
@@ -269,13 +276,16 @@ class TrackedImages:
         return self._listing
 
     def _remembered(self) -> _Listing | None:
-        """Return what the file and the settings named when the file was last read; None if it never was."""
+        """Return the images that the file listed when it was last read, and those in the settings.
+
+        Return None if the file was never read.
+        """
         with self._database.read() as connection:
             content = read_value(connection, _REMEMBERED)
         return None if content is None else _listing_of(None, content.splitlines(), self._named)
 
     def _without_loss(self, emptied: _Listing, loss: str) -> _Listing:
-        """Return what is tracked while nothing can be read of the file: what it named before."""
+        """Return the images that the file listed before, because it cannot be read now."""
         before = self._remembered() or _listing_of(emptied.stamp, [], self._named)
         if loss == _EMPTIED and before.images.keys() == emptied.images.keys():
             return emptied
@@ -284,13 +294,13 @@ class TrackedImages:
 
 
 def parse_line(line: str) -> TrackedImage | None:
-    """Return what a line of ``images.txt`` tracks, or None for an empty one; raise InvalidReference for any other."""
+    """Return the image in a line of ``images.txt``, or None for an empty line. Raises InvalidReference."""
     name, *words = without_invisible(line).partition("#")[0].split() or [""]
     if not name:
         return None
     old_tokens = [word.removeprefix(_HOOK) for word in words if word.startswith(_HOOK)]
     others = [word for word in words if not word.startswith(_HOOK)]
-    if others not in ([], [_PRIVATE]):  # these are not shown: a part of a token can be among them
+    if others not in ([], [_PRIVATE]):  # the message does not quote them, because they may hold part of a token
         raise InvalidReference(f"Only '{_PRIVATE}' and '{_HOOK}' with a token can follow {name!r}.")
     if not all(map(_OLD_TOKEN.fullmatch, old_tokens)):
         raise InvalidReference(f"Invalid '{_HOOK}' after {name!r}: write 8 to 128 letters, digits, or '-_+/='.")
@@ -299,7 +309,7 @@ def parse_line(line: str) -> TrackedImage | None:
 
 
 def parse_image(name: str, *, private: bool = False) -> TrackedImage:
-    """Return the image that a name with perhaps a tag to keep means; raise InvalidReference where it means none."""
+    """Return the image for a name, which may end in a tag to keep. Raises InvalidReference."""
     reference = Reference.parse(name)
     if reference.digest:
         raise InvalidReference(f"{name!r} names a digest, which never changes: track the image or one of its tags.")
@@ -309,19 +319,22 @@ def parse_image(name: str, *, private: bool = False) -> TrackedImage:
 
 
 def without_invisible(text: str) -> str:
-    """Return a text without what has no shape, such as a byte order mark or a zero-width space."""
+    """Return a text without invisible characters, such as a byte order mark or a zero-width space."""
     return "".join(char for char in text if unicodedata.category(char) != "Cf")
 
 
 def _text_of(content: bytes) -> str:
-    """Return the text of a file, or of several in one: each byte order mark says how what follows is encoded."""
+    """Return the text of a file. Each byte order mark sets the encoding of the text after it.
+
+    A file that was joined from several files can have several byte order marks.
+    """
     unmarked, *marked = _BYTE_ORDER_MARK.split(content)
     texts = [part.decode(_ENCODINGS[mark], "replace") for mark, part in zip(marked[::2], marked[1::2], strict=True)]
     return unmarked.decode("utf-8", "replace") + "".join(texts)
 
 
 def _loss_of(content: bytes | None) -> str:
-    """Return why the content of a file does not count as an edit, in a sentence; empty if it does."""
+    """Return a sentence about why this content does not count as an edit by the operator; empty if it does."""
     text = "#" if content is None else _text_of(content)
     if text == "":
         return _EMPTIED
@@ -344,7 +357,7 @@ def _listing_of(stamp: tuple[int, ...] | None, lines: Iterable[str], named: Iter
             image = parse_line(line)
         except InvalidReference as error:
             reason = _OLD_TOKEN_ANYWHERE.sub(f"{_HOOK}[hidden]", str(error))
-            problems.append(Redaction().of(f"{source} is left out: {reason}"))  # it is published
+            problems.append(Redaction().of(f"{source} is left out: {reason}"))  # this sentence is published
             unread.append(line)
             continue
         if image:
@@ -353,13 +366,13 @@ def _listing_of(stamp: tuple[int, ...] | None, lines: Iterable[str], named: Iter
 
 
 def _is_in(listing: _Listing, repository: Repository, tag: str | None) -> bool:
-    """Return whether a listing names an image, or a tag of it."""
+    """Return whether a listing has an image or, with a tag, keeps that tag of it."""
     image = listing.images.get(repository)
     return image is not None and (tag is None or tag in image.kept_tags)
 
 
 def _may_name(line: str, repository: Repository) -> bool:
-    """Return whether a line that cannot be read may have been meant to name an image."""
+    """Return whether an invalid line may have been meant to name an image."""
     words = _NO_LETTER.sub("", line.lower())[:_LONGEST_LINE]
     last_part = _NO_LETTER.sub("", repository.path.rpartition("/")[2])
     if last_part in words:

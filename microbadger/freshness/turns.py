@@ -1,6 +1,7 @@
-"""Gives each image to one worker at a time: a turn begins with the lease and ends with how the image stands after it.
+"""Ensures that only one worker at a time checks an image.
 
-A turn takes the requests that wait when it begins. What is asked for meanwhile leads to another turn.
+A *turn* is one check of one image by the worker that holds the lease of the image. It answers the requests that are
+waiting when it begins. Later requests cause another turn.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,14 +30,14 @@ IsWanted = Callable[[Check, Sequence[CheckRequest]], bool]
 
 @dataclass(slots=True)
 class Spent:
-    """What a check costs its registry."""
+    """The number of requests that a check has made."""
 
     requests: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A check that holds the lease of its image, and what the database said when it began."""
+    """A check that holds the lease of its image, with the state of the database when it began."""
 
     repository: Repository
     lease: Lease
@@ -45,40 +46,40 @@ class Turn:
     requests: list[CheckRequest]
     before: bytes | None
     is_asked_for: bool
-    """Whether somebody asked for this check, rather than its time having come."""
+    """Whether a caller asked for this check directly, rather than the schedule or a stored request."""
     is_hidden: bool
-    """Whether the image was private, and is not yet shown to be public."""
+    """Whether the image was private and has not been read anonymously since."""
     let_go: frozenset[str] = frozenset()
-    """The tags that were kept because they were pushed or viewed, and now others are."""
+    """The tags that were kept because of a push or a view, and have been displaced by newer ones."""
     spent: Spent = field(default_factory=Spent)
 
     def renew(self) -> None:
-        """Keep the lease for the next request. Raises LeaseLost."""
+        """Renew the lease, and count a request to the registry. Raises LeaseLost."""
         self.lease.renew()
         self.spent.requests += 1
 
     @property
     def pushed(self) -> list[str]:
-        """The tags that a push named."""
+        """The tags that were pushed according to the requests."""
         return [request.tag for request in self.requests if request.tag and not request.is_view]
 
     @property
     def is_guess(self) -> bool:
-        """Whether nobody but a reader has said that there is such an image, and it was never read."""
+        """Whether only readers requested this image, and it was never read, so it may not exist."""
         return bool(self.image and self.image.is_on_request and self.before is None)
 
     @property
     def is_of_views(self) -> bool:
-        """Whether nothing but views of badges asked for this check."""
+        """Whether all requests for this check are views of badges."""
         return bool(self.requests) and all(request.is_view for request in self.requests)
 
     @property
     def is_requested(self) -> bool:
-        """Whether the registry itself is asked, whatever Docker Hub's list says."""
+        """Whether to ask the registry itself even if Docker Hub's list of tags shows no change."""
         return self.is_asked_for or (bool(self.requests) and not self.is_of_views)
 
     def late(self, changes: Changes) -> list[CheckRequest]:
-        """Return the pushes of which nothing was to be seen yet among the changes that the check found."""
+        """Return the requests for pushes that are not among the changes that the check found."""
         moved = {*changes.new, *changes.changed, *changes.deleted}
         is_at_docker_hub = self.repository.registry == DOCKER_HUB
 
@@ -90,7 +91,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turns:
-    """The turns of all processes."""
+    """Begins and ends the turns of all images."""
 
     database: Database
     leases: Leases
@@ -103,21 +104,25 @@ class Turns:
 
     @contextmanager
     def hold(self, repository: Repository) -> Iterator[Lease]:
-        """Keep every check of an image from beginning, after one that is under way. Raises StoreError."""
+        """Wait for a running check of an image, and keep others from beginning in this block. Raises StoreError."""
         with self.leases.hold(_lease_of(repository)) as lease:
             self._count_if_left(lease, repository)
             yield lease
 
     @contextmanager
     def try_hold(self, repository: Repository) -> Iterator[Lease | None]:
-        """Do the same, or yield None if a check is under way. Raises StoreError."""
+        """Do the same as `hold`, but yield None if a check is running. Raises StoreError."""
         with self.leases.try_hold(_lease_of(repository)) as lease:
             if lease:
                 self._count_if_left(lease, repository)
             yield lease
 
     def begin(self, repository: Repository, is_wanted: IsWanted, *, is_asked_for: bool = False) -> Turn | None:
-        """Take the lease of an image and read how it stands; None where no check is wanted, or one is under way."""
+        """Take the lease of an image and return a turn, or None if no check is wanted or another one is running.
+
+        ``is_wanted`` decides from the last check and the waiting requests. An image whose checks were cut short gets
+        no turn during its pause, unless ``is_asked_for``.
+        """
         with self.database.write() as connection:
             lease = self.leases.take(connection, _lease_of(repository))
             if lease is None:
@@ -125,9 +130,9 @@ class Turns:
             image = self.tracked.read(connection, repository)
             if image and image.private:
                 if has_public_record(connection, repository):
-                    self.records.hide_values(connection, repository)  # of variables, which may be secrets now
+                    self.records.hide_values(connection, repository)  # values of variables may be secrets now
                     self.checks.publishing(connection, repository)
-                    mark_lists_stale(connection)  # and so are the changes that the feed of all images has
+                    mark_lists_stale(connection)  # the feed of all images has to be rewritten, too
                 note_private_read(connection, repository)
             check = self.checks.read(connection, repository)
             count = self.interruptions.add if lease.was_left else self.interruptions.read
@@ -151,11 +156,10 @@ class Turns:
         )
 
     def end(self, turn: Turn, after: Check, late: Iterable[CheckRequest]) -> bool:
-        """Keep how the image stands, forget the requests that this check has answered, and give the lease back.
+        """Store the new check, delete its requests and release the lease; return whether new requests are waiting.
 
-        Those that are ``late``, of which nothing was to be seen yet, are made again for a while later.
-
-        Return whether a check was asked for since this one began.
+        ``late`` are requests for pushes that the registry did not show yet. They are stored again for a later check.
+        Raises LeaseLost.
         """
         with self.database.write() as connection:
             if not turn.lease.end(connection):
@@ -176,9 +180,9 @@ class Turns:
             return bool(self.requests.waiting(connection, turn.repository))
 
     def forget(self, connection: Connection, repository: Repository, *, is_left: bool) -> None:
-        """Forget every check of an image that is no longer tracked, and what was asked for; not that it was private.
+        """Delete the check and the requests of an untracked image, but keep the note that it was private.
 
-        If something of it ``is_left``, its check stays: by that the next round finds the image.
+        If some of its files are left (``is_left``), its check stays, so that the next round finds the image.
         """
         self.requests.forget(connection, repository)
         self.interruptions.forget(connection, repository)
@@ -188,12 +192,12 @@ class Turns:
             self.checks.forget(connection, repository)
 
     def _is_on_request(self, connection: Connection, repository: Repository) -> bool:
-        """Return whether still nothing but the requests of readers tracks an image."""
+        """Return whether an image is untracked, or still tracked only because readers requested it."""
         image = self.tracked.read(connection, repository)
         return image is None or image.is_on_request
 
     def _count_if_left(self, lease: Lease, repository: Repository) -> None:
-        """Count a check that was cut short: only the next to take its lease can see that, and need not be a check."""
+        """Count a check that was cut short. Only the next holder of its lease can notice that, whatever its purpose."""
         if lease.was_left:
             with self.database.write() as connection:
                 self.interruptions.add(connection, repository)
@@ -201,7 +205,7 @@ class Turns:
     def _hold_back(
         self, connection: Connection, repository: Repository, check: Check, interruption: Interruption
     ) -> None:
-        """Have an image whose checks are cut short again and again fail until its next check."""
+        """Mark an image as failing until its next check, because its checks are cut short repeatedly."""
         if check.due_at != interruption.due_at:
             log.error("check_held_back", image=repository.familiar, times=interruption.times)
             failed = self.checks.failed(check, "local", str(interruption))
@@ -210,7 +214,7 @@ class Turns:
 
 
 def _listed_state(check: Check) -> tuple[object, ...]:
-    """Return what the lists of all images say of a check."""
+    """Return the facts about a check that the lists of all images show."""
     return check.reason, check.succeeded_at is None
 
 

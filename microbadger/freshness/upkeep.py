@@ -1,4 +1,4 @@
-"""What is done every few seconds besides checks, each duty by one process for all of them."""
+"""The recurring tasks besides checks. Each belongs to a duty, which one process performs for all processes."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -22,21 +22,21 @@ from microbadger.site import PublicTree, PublishError
 from microbadger.store import TRACKED_IMAGES, Counts, Database, StoreError, identity_of, read_value, write_value
 
 _Stamp = tuple[object, ...]
-"""What changes with the list, with the images that commands track, and with the database."""
+"""A value that differs after each change of the tracked images or of the database that is used."""
 
 _LONG_COMPARISON_SECONDS = 1.0
 _REST_FACTOR = 50.0
 _SECONDS_BETWEEN_CLEANINGS = 86400.0
 _CLEANED_AT = "cleaned_at"
 DUTY_OF: Mapping[str, str] = {"publish the lists": LISTS, "send messages": MESSAGES}
-"""The duty that a task belongs to, unless that is to follow the tracked images."""
+"""The duty of each task that does not belong to the duty ``FOLLOW``."""
 REGISTRY_HANGS = "registry_hangs_seconds"
 _HANGING_FOR_SECONDS = 15.0  # three rounds
 
 
 @dataclass(slots=True, kw_only=True)
 class Upkeep:
-    """The tasks of a round."""
+    """The tasks that run in each round of the schedule."""
 
     database: Database
     tracked: TrackedImages
@@ -49,26 +49,26 @@ class Upkeep:
     counts: Counts
     cleaning: "Cleaning"
     _known: _Stamp = field(default=(), init=False)
-    """The stamps of the tracked images and the database when this process last had new images checked."""
+    """The stamp when this process last scheduled new images."""
     _compared: _Stamp = field(default=(), init=False)
-    """The same when it last searched for images that are gone."""
+    """The stamp when this process last searched for images that are no longer tracked."""
     _rest_until: float = field(default=0.0, init=False)
     _gone: set[Repository] = field(default_factory=set, init=False)
-    """Images that are tracked no more and are still there: one may be under way, or the file half written."""
+    """Untracked images that are not removed yet, because a check is running or the file may be half written."""
 
     def count(self) -> None:
-        """Let the other processes see what this one counted, and which images it was asked for."""
+        """Write the counts of this process, and the images that readers requested, for the other processes."""
         self.counts.write()
         self.admissions.write_notes()
 
     def note_hanging(self, seconds_of: Mapping[str, float]) -> None:
-        """Have monitors see for how long checks have waited for registries, until the next round says so again."""
+        """Publish in the metrics how long checks have waited for registries. The values expire after a few rounds."""
         for registry, seconds in seconds_of.items():
             self.counts.set(REGISTRY_HANGS, round(seconds), _HANGING_FOR_SECONDS, host=registry)
 
     @property
     def tasks(self) -> Mapping[str, Callable[[], None]]:
-        """What is done in each round; a task that fails does not hold up the others."""
+        """The tasks of a round by their names. A task that fails does not stop the others."""
         return {
             "drop images that nobody requests": self.admissions.drop_unrequested,
             "follow the tracked images": self.follow_tracked,
@@ -80,20 +80,23 @@ class Upkeep:
         }
 
     def follow_tracked(self) -> None:
-        """Remove untracked images, hide those that lost their ``private``, and have new ones checked."""
+        """Remove untracked images, hide images that are no longer ``private``, and schedule new images."""
         try:
             self._remove_what_is_gone()
         finally:
             self._add_what_is_new()
 
     def begin_list(self) -> None:
-        """Have listed images checked if none is yet: lists that are made before the first round name them then."""
+        """Schedule some of the listed images if none is scheduled yet.
+
+        A list that is made before the first round then contains them.
+        """
         if next(self.checks.repositories(), None) is None:
             for page in islice(self.checks.without_check(self.tracked.listed()), 1):
                 self.checks.add(page)
 
     def _remove_what_is_gone(self) -> None:
-        """Do what takes something down; it writes nothing first, so that no other trouble keeps anything public."""
+        """Remove and hide images. This comes before any other write, so that no other failure keeps files public."""
         known = self._stamp()
         if self._is_to_compare(known, self._compared):
             pages = self.checks.pages_without(TRACKED_IMAGES)
@@ -128,10 +131,10 @@ class Upkeep:
             return *self.tracked.stamp, identity_of(connection)
 
     def _is_to_compare(self, known: _Stamp, before: _Stamp) -> bool:
-        """Return whether the tracked images have to be compared with those that are checked.
+        """Return whether to compare the tracked images with the scheduled ones.
 
-        A command that tracks an image or stops that does itself what follows from it. It is made up for here if it
-        died meanwhile, and that need not be at once where comparing takes long.
+        A command that tracks or untracks an image updates the schedule itself. After a command, the comparison is only
+        needed if the command died before that, so the comparison can wait if it takes long.
         """
         if known == before:
             return False
@@ -146,12 +149,12 @@ class Upkeep:
 
 
 def _is_of_command(known: _Stamp, before: _Stamp) -> bool:
-    """Return whether only what commands and the requests of readers track has changed, not the listed images."""
+    """Return whether only the images in the database have changed, not the file, and the database is still the same."""
     return bool(before) and (known[0], known[2]) == (before[0], before[2])
 
 
 def _do_all(*works: Callable[[], None]) -> None:
-    """Do each of several things, whatever happens with others; raise what happened first."""
+    """Call all functions even if some of them fail, and then raise the first error."""
     troubles: list[OSError | PublishError | StoreError] = []
     for work in works:
         try:
@@ -164,7 +167,7 @@ def _do_all(*works: Callable[[], None]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleaning:
-    """Removes once a day what is of no use any more."""
+    """Removes obsolete data once a day."""
 
     database: Database
     content: Content
@@ -174,7 +177,7 @@ class Cleaning:
     public: PublicTree
 
     def begins(self) -> bool:
-        """Return whether it is time to clean up, and remember that it is being done."""
+        """Return whether it is time to clean up. If so, store the time, so that the next cleaning is a day later."""
         now = time.time()
         with self.database.read() as connection:
             cleaned_at = read_value(connection, _CLEANED_AT)
@@ -185,9 +188,9 @@ class Cleaning:
         return True
 
     def clean(self) -> None:
-        """Remove the oldest content if there is too much, what was long ago seen of other images, and stray files.
+        """Remove the oldest content if there is too much, rows that nothing needs any more, and temporary files.
 
-        These are left among the public files by processes that were killed.
+        Processes that were killed leave such temporary files among the public files.
         """
         self.content.clean()
         self.sightings.clean()

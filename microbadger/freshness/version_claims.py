@@ -1,8 +1,9 @@
-"""Reads the claims about one version, from the cheapest source to the dearest one.
+"""Reads the claims about one version: its provenance, SBOM, signatures and end of life.
 
-They stand in an index beside the images, in the registry's lists of referrers or those that clients keep under a
-fallback tag, and under tags that cosign names after a digest. Lists and tags show what there is without reading it. To
-read it, one further manifest is pulled where pulls are limited, and four elsewhere.
+The sources are read from the cheapest to the most expensive: attestations in the index of the version, the registry's
+list of referrers or the one that clients store under a fallback tag, and tags that cosign names after a digest. Lists
+and tags show which claims exist. To read claims, at most four more manifests are pulled, or one if the registry limits
+pulls.
 """
 
 from dataclasses import dataclass, field
@@ -55,10 +56,11 @@ _NOT_AFFORDED = "reading it would cost one more pull"
 
 @dataclass(slots=True)
 class VersionClaims:
-    """The claims about a version, as far as they are read; ``before`` has those that were read last.
+    """The claims about a version that were read so far.
 
-    ``signatures`` are those that referrers are, None as long as it is not known whether there are any. ``troubles`` are
-    the reasons why other claims may be missing.
+    ``before`` is the earlier document of the version with the claims that were read last. ``signatures`` are the
+    referrers that are signatures; None until it is known whether there are any. ``troubles`` are the reasons why claims
+    may be missing.
     """
 
     reader: Reader
@@ -74,24 +76,27 @@ class VersionClaims:
     _blobs_left: int = _MOST_BLOBS
 
     def read(self) -> None:
-        """Read all sources."""
+        """Read the claims from all sources."""
         self._read_index()
         self._read_referrers()
         self._read_tags()
 
     def read_content(self) -> None:
-        """Read the sources that name content without a list of referrers."""
+        """Read the claims from the index and from tags, without lists of referrers."""
         self._read_index()
         self._read_tags()
 
     def read_again(self) -> None:
-        """Read what was broken for good, and lists of referrers only if nothing else is broken any more."""
+        """Retry permanently broken claims, and read lists of referrers only if nothing else is still broken."""
         self.read_content()
         if not self.troubles:
             self._read_referrers()
 
     def _read_index(self) -> None:
-        """Read the attestations in an index, as BuildKit writes it: those of the main platform, else the first ones."""
+        """Read the attestations in an index as BuildKit writes it.
+
+        Those of the main platform are read, or of the first platform that has any.
+        """
         subjects = subjects_of(self.version)
         if len(subjects) < 2:
             return
@@ -111,7 +116,7 @@ class VersionClaims:
             self._follow(attestations[platform].digest, platform)
 
     def _read_referrers(self) -> None:
-        """Read what the registry, or a client, lists as referring to the version."""
+        """Read the claims among the referrers of the version."""
         found: list[tuple[str, Descriptor]] = []
         is_certain = True
         for subject in subjects_of(self.version):
@@ -132,7 +137,7 @@ class VersionClaims:
             self._consider(candidate)
 
     def _referrers_of(self, subject: str) -> tuple[Referrers, bool]:
-        """Return what refers to a digest, and whether nothing else does. Raises Unreadable."""
+        """Return the referrers of a digest, and whether the list is complete. Raises Unreadable."""
         referrers = self.reader.referrers(subject)
         if referrers is not None:
             if referrers.is_cut:
@@ -151,7 +156,7 @@ class VersionClaims:
             return Referrers(), False
 
     def _read_tags(self) -> None:
-        """Read what cosign keeps under tags of its own, if it can say what is not known yet."""
+        """Read the claims that cosign stores under tags, if claims of that kind are still missing."""
         for subject in subjects_of(self.version):
             if not self._has("provenance", "sbom"):
                 self._read_tag(attestation_tag(subject), subject)
@@ -170,7 +175,7 @@ class VersionClaims:
             self.troubles.append(error)
 
     def _consider(self, candidate: Candidate) -> None:
-        """Read an artifact if it may say what is not known yet; if it cannot be afforded, say that it is there."""
+        """Read an artifact if it may hold a missing claim; if there is no pull left for it, note that it exists."""
         kind, digest = candidate.kind, candidate.descriptor.digest
         is_known = self._has("provenance", "sbom") if kind == "unknown" else self._has(kind)
         if is_known or digest in self._followed:
@@ -240,14 +245,14 @@ class VersionClaims:
             self.sbom = read_raw_sbom(raw, digest=digest, size_bytes=size_bytes, media_type=media_type)
 
     def _blob(self, descriptor: Descriptor, kind: str, type_name: str) -> bytes | None:
-        """Return the content of a blob; None if it cannot be read, after saying so."""
+        """Return the content of a blob, or note why it cannot be read and return None."""
         max_bytes = MAX_SBOM_BYTES if kind == "sbom" else MAX_STATEMENT_BYTES
         if descriptor.size_bytes > max_bytes:
             self._note_unread(kind, type_name, f"it is larger than {max_bytes // 1024**2} MiB", descriptor)
             return None
         try:
             if not self._blobs_left:
-                raise Unreadable(f"the image has more than {_MOST_BLOBS} claims that cannot be read, or are of no use")
+                raise Unreadable(f"the image has more than {_MOST_BLOBS} claims that are unreadable or useless")
             self._blobs_left -= 1
             return self.reader.blob(descriptor, max_bytes, is_kept=kind != "sbom")
         except Unreadable as error:
@@ -256,7 +261,7 @@ class VersionClaims:
             return None
 
     def _is_counted(self, descriptor: Descriptor) -> bool:
-        """Return whether an SBOM was counted before, and use what was found then."""
+        """Return whether the packages of an SBOM were counted before; if so, use the earlier result."""
         counted = self.before.get("SBOM") if self.before else None
         if counted is None or _is_unread(counted) or counted.get("Digest") != descriptor.digest:
             return False
@@ -264,12 +269,12 @@ class VersionClaims:
         return True
 
     def _has(self, *kinds: str) -> bool:
-        """Return whether something of each kind was read."""
+        """Return whether a claim of each kind was read."""
         known = {"provenance": self.provenance, "sbom": self.sbom}
         return all((claim := known.get(kind)) is not None and not _is_unread(claim) for kind in kinds)
 
     def _note_unread(self, kind: str, type_name: str, reason: str, descriptor: Descriptor | None = None) -> None:
-        """Say of what is there that it was not read, unless another one was found."""
+        """Note that a claim exists but was not read, unless there is another claim of the same kind."""
         if kind == "provenance":
             self.provenance = self.provenance or unread_provenance(type_name, reason)
         elif kind == "sbom":
@@ -277,7 +282,7 @@ class VersionClaims:
             self.sbom = self.sbom or unread_sbom(type_name, reason, digest=digest, size_bytes=size_bytes)
 
     def fields(self) -> dict[str, object]:
-        """Return the claims as fields of a version; what could not be read is as it was before, if that is known."""
+        """Return the claims as fields of a version. A claim that could not be read keeps its earlier value, if any."""
         known = {
             "Provenance": self.provenance,
             "SBOM": self.sbom,
@@ -294,10 +299,10 @@ class VersionClaims:
 
 
 def _is_unread(claim: object) -> bool:
-    """Return whether a claim is there and could not be read."""
+    """Return whether a claim exists but could not be read."""
     return isinstance(claim, dict) and "Unread" in claim
 
 
 def subjects_of(version: VersionDocument) -> list[str]:
-    """Return the digests that claims can be about: that of a version, and that of its main platform."""
+    """Return the digests that claims can be about: those of the version and of its main platform."""
     return list(dict.fromkeys(filter(None, [version["Digest"], main_platform_digest(version)])))

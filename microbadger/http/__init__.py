@@ -1,4 +1,4 @@
-"""Connections to strangers, checked and bounded: one way to send a request."""
+"""Sends HTTP requests to untrusted servers, with checked addresses and limited time and size."""
 
 from microbadger.http.addresses import UNIX, Address, Peer, is_possible, is_public, parse_peers
 from microbadger.http.certificates import parse_ca_bundle

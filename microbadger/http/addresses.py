@@ -1,8 +1,9 @@
-"""Which addresses are public, and which no server can have.
+"""Decides which addresses are public, and to which addresses no request may be sent.
 
-Lists of our own, because `is_global` of Python 3.11 follows an older edition of the registries of special addresses:
-https://www.iana.org/assignments/iana-ipv4-special-registry and https://www.iana.org/assignments/iana-ipv6-special-registry.
-IPv6 forms that carry an IPv4 address are judged by that address.
+This module has its own lists, because `is_global` of Python 3.11 follows older versions of the registries of special
+addresses: https://www.iana.org/assignments/iana-ipv4-special-registry and
+https://www.iana.org/assignments/iana-ipv6-special-registry. An IPv6 address that embeds an IPv4 address is judged by
+the IPv4 address.
 """
 
 import socket
@@ -13,9 +14,9 @@ Address = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
 UNIX: Final = "unix"
 Peer = IPNetwork | Literal["unix"]
-"""From where a connection comes: from a network, or through a Unix socket (gunicorn's ``--bind unix:…``)."""
+"""The origin of a connection: a network, or a Unix socket (gunicorn's ``--bind unix:…``)."""
 
-# Cloud metadata services outside the ranges that are refused anyway: Alibaba, Azure, AWS, Oracle.
+# Cloud metadata services outside the link-local range: Alibaba, Azure, AWS, Oracle.
 _METADATA = {ip_address(text) for text in ("100.100.100.200", "168.63.129.16", "fd00:ec2::254", "192.0.0.192")}
 _METADATA_NAMES = {"metadata.google.internal", "metadata"}
 _NOT_PUBLIC_IPV4 = tuple(
@@ -36,7 +37,7 @@ _ISATAP = (0x00005EFE, 0x02005EFE)  # RFC 5214: the upper half of an interface i
 
 
 def parse_peers(text: str) -> tuple[Peer, ...]:
-    """Return the networks that a text names, separated by spaces or commas; an address is a network of its own.
+    """Parse networks and addresses that are separated by spaces or commas. A single address becomes a network.
 
     The word ``unix`` stands for Unix sockets. Raises ValueError.
     """
@@ -48,7 +49,7 @@ def parse_peers(text: str) -> tuple[Peer, ...]:
 
 
 def is_public(address: Address) -> bool:
-    """Return whether an address can be reached by everybody and is not part of a private network."""
+    """Return whether an address belongs to the public internet."""
     address = _embedded(address)
     if not is_possible(address):
         return False
@@ -61,14 +62,17 @@ def is_public(address: Address) -> bool:
 
 
 def is_possible(address: Address) -> bool:
-    """Return whether a server can have an address; none can where cloud metadata services are."""
+    """Return whether a request may be sent to an address at all.
+
+    That is false for link-local, multicast and unspecified addresses, and for those of cloud metadata services.
+    """
     address = _embedded(address)
     is_special = address.is_link_local or address.is_multicast or address.is_unspecified
     return not is_special and address not in _METADATA
 
 
 def literal_address(host: str) -> Address | None:
-    """Return the address that a host name stands for without a name server; None if it needs one.
+    """Return the address that a host stands for without asking a name server, or None if a name server is needed.
 
     Resolvers also read `2130706433`, `0x7f.1` and `0177.0.0.1` as 127.0.0.1.
     """
@@ -88,7 +92,7 @@ def literal_address(host: str) -> Address | None:
 
 
 def _embedded(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 one stands for, else the address itself."""
+    """Return the IPv4 address that an IPv6 address embeds, or else the address itself."""
     if isinstance(address, IPv4Address):
         return address
     if address in _NAT64:

@@ -1,4 +1,4 @@
-"""The certificates that servers are checked with: a file of them, or folders as `openssl rehash` arranges them."""
+"""Loads the certificates that verify servers, from a file or from folders prepared by `openssl rehash`."""
 
 import os
 import re
@@ -14,7 +14,7 @@ _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+", re.ASCII)
 
 @cache
 def tls_context(ca_bundle: str) -> ssl.SSLContext:
-    """Return the settings of encrypted connections; made once, because reading the certificates takes 15 ms.
+    """Return the TLS settings of connections. They are cached, because reading the certificates takes 15 ms.
 
     An empty `ca_bundle` means the public certificate authorities.
     """
@@ -24,19 +24,19 @@ def tls_context(ca_bundle: str) -> ssl.SSLContext:
 
 
 def parse_ca_bundle(text: str) -> str:
-    """Return a path of certificates as it is; raise `ValueError` if there are none.
+    """Return a path of certificates unchanged. Raise `ValueError` if it has no certificates.
 
-    There can be several folders, with a colon between them.
+    The path can be a file, a folder, or several folders separated by colons.
     """
     try:
         _load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), text)
     except ssl.SSLError:
-        raise ValueError(f"{text} holds no certificate, or a damaged one") from None
+        raise ValueError(f"{text} contains no certificate, or a damaged one") from None
     except OSError as error:
         raise ValueError(f"{text} cannot be read: {error.strerror}") from None
     folders = _folders(text)
     if folders and not any(_HASHED.fullmatch(file.name) for folder in folders for file in folder.iterdir()):
-        raise ValueError(f"{text} holds no certificate under its hash, see openssl rehash")
+        raise ValueError(f"{text} contains no certificate named by its hash; run openssl rehash")
     return text
 
 
@@ -48,5 +48,5 @@ def _load(context: ssl.SSLContext, ca_bundle: str) -> None:
 
 
 def _folders(ca_bundle: str) -> list[Path]:
-    """Return the folders in a list; none if it is a file."""
+    """Return the folders in a list of paths; a single file gives an empty list."""
     return [folder for folder in map(Path, ca_bundle.split(os.pathsep)) if folder.is_dir()]

@@ -1,12 +1,12 @@
-"""The one way in which the service sends a request to another server.
+"""The HTTP client through which the service sends all its requests.
 
-A client sends single requests: it follows no redirect, keeps no cookie, and takes nothing from a `.netrc`. Connections
-go only to addresses that it allows, all of a request and its answer has to fit into its time, and of a body no more is
-read than is wanted. What was compressed is not expanded. Connections are kept for the next request to the same server.
-What an answer means, and whether a request is sent again, is for the caller to decide.
+A client sends single requests: it does not follow redirects, keep cookies or read `.netrc`. It connects only to allowed
+addresses, limits the time of each request, and reads no more of a body than the caller wants. It does not decompress
+bodies. Connections are kept for further requests to the same server. The caller interprets the answer and decides
+whether to send the request again.
 
-Behind a proxy that the operator configured, the proxy resolves names. It is asked for no address that is not allowed,
-however that is spelled.
+If the operator has configured a proxy, the proxy resolves names. A forbidden address in a URL is still rejected, in
+whatever notation.
 """
 
 import logging
@@ -31,7 +31,7 @@ from microbadger.http.names import Resolve
 from microbadger.http.origin import Origin, Url
 from microbadger.http.proxies import is_exempt, login_headers, without_login
 
-logging.getLogger("urllib3").setLevel(logging.ERROR)  # its other lines hold whole URLs, signed ones too
+logging.getLogger("urllib3").setLevel(logging.ERROR)  # its other messages contain whole URLs, including signed ones
 
 _CHUNK_BYTES = 64 * 1024
 _NO_RETRIES = Retry(total=False, redirect=False)
@@ -39,7 +39,7 @@ _NO_RETRIES = Retry(total=False, redirect=False)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a server may take to connect, to begin its answer, and to complete both and the answer."""
+    """How many seconds a server may take to connect, to begin its answer, and to complete the request in total."""
 
     connect_seconds: float = 10
     answer_seconds: float = 20
@@ -48,9 +48,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """How requests leave this computer, which certificates count, and how names are resolved.
+    """The proxies that requests go through, the trusted certificates, and how names are resolved.
 
-    `proxies` has the URLs of proxies for `http`, `https` and `all`, and under `no` the hosts reached without one.
+    `proxies` maps `http`, `https` and `all` to the URLs of proxies, and `no` to the hosts reached without a proxy.
     """
 
     user_agent: str
@@ -59,7 +59,7 @@ class Network:
     resolve: Resolve = resolve_name
 
     def proxy_for(self, url: Url) -> str | None:
-        """Return the URL of the proxy through which a request goes, if any."""
+        """Return the URL of the proxy for a request, or None."""
         if is_exempt(url.origin, self.proxies.get("no", "")):
             return None
         return self.proxies.get(url.origin.scheme) or self.proxies.get("all")
@@ -67,7 +67,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server answered to the request of `url`; names of headers are case-insensitive."""
+    """The answer of a server to a request for `url`. The names of headers are case-insensitive."""
 
     url: str = field(repr=False)
     status: int
@@ -104,9 +104,9 @@ class Client:
         max_bytes: int,
         is_begin_enough: bool = False,
     ) -> Answer:
-        """Return the answer to one request, with at most `max_bytes` of its body. Raises `HttpError`.
+        """Send one request, and return the answer with at most `max_bytes` of its body. Raises `HttpError`.
 
-        If the begin of a body is enough, one that breaks off or takes too long is returned as far as it came.
+        With `is_begin_enough`, a body that breaks off or takes too long is no error: its received part is returned.
         """
         seconds = min(self._limits.total_seconds, seconds_left())
         if seconds <= 0:
@@ -130,7 +130,7 @@ class Client:
     def _respond(
         self, method: str, url: Url, headers: Mapping[str, str], body: bytes | None, seconds: float
     ) -> BaseHTTPResponse:
-        """Send a request and return the response with its body still to be read."""
+        """Send a request, and return the response without reading its body."""
         pool, target = self._way_to(url)
         limits = self._limits
         return pool.urlopen(
@@ -147,7 +147,7 @@ class Client:
         )
 
     def _way_to(self, url: Url) -> tuple[HTTPConnectionPool, str]:
-        """Return the connections that lead to a server, and how to name there what is requested."""
+        """Return the connection pool for a server, and the request target to send there."""
         proxy = self._network.proxy_for(url)
         if proxy is None:
             return self._pool(self._pools, url.origin), url.target
@@ -161,7 +161,7 @@ class Client:
         return pools.connection_from_host(origin.host, origin.port, origin.scheme, own)
 
     def _pools_through(self, proxy: str) -> ProxyManager:
-        """Return the connections through a proxy, which may well be private: the operator named it."""
+        """Return the connection pools of a proxy. It may have a private address, because the operator configured it."""
         if proxy not in self._pools_by_proxy:
             pools = ProxyManager(
                 without_login(proxy),
@@ -175,7 +175,7 @@ class Client:
 
 
 def _read(response: BaseHTTPResponse, max_bytes: int, ends_at: float) -> bytes:
-    """Return a body up to its end or the limit; one that is cut short before raises."""
+    """Return a body up to its end or the limit. Raise an error if the body breaks off before."""
     if response.length_remaining == 0:
         response.drain_conn()  # reads nothing, but frees the connection for the next request
         return b""
@@ -191,7 +191,7 @@ def _read(response: BaseHTTPResponse, max_bytes: int, ends_at: float) -> bytes:
 
 
 def _begin_of(response: BaseHTTPResponse, max_bytes: int, ends_at: float) -> bytes:
-    """Return the begin of a body, or as much of it as came in time."""
+    """Return the first `max_bytes` of a body, or what was received before it broke off or the time was up."""
     begin = b""
     with (
         suppress(CutOff, HTTPError, HTTPException, OSError, ValueError),
@@ -204,7 +204,7 @@ def _begin_of(response: BaseHTTPResponse, max_bytes: int, ends_at: float) -> byt
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Raise what the libraries below report as an `HttpError`."""
+    """Convert the errors of the underlying libraries to `HttpError`."""
     try:
         yield
     except HttpError:

@@ -1,14 +1,15 @@
-"""Connections that go only to addresses that were checked, and that never outlive their time.
+"""Connections that go only to checked addresses, and that are cut off when their time is over.
 
-A name is resolved once, every address it has is checked, and the socket goes to a checked one: a name server
-that answers differently the second time (DNS rebinding) gains nothing. Host header, TLS server name and
-certificate are still those of the name. `addresses` says which ones are allowed.
+A name is resolved once, all its addresses are checked, and the socket connects to one of these addresses. A name server
+that gives another answer the second time (DNS rebinding) therefore gains nothing. The Host header, the TLS server name
+and the certificate are still those of the name.
 
-Socket timeouts start anew with every byte, so a host that sends one byte at a time could hold a thread for
-days; `cut_off_after` ends the connection instead. A name server gets no more time than a connection, see `names`.
+A socket timeout restarts with every byte, so a host that sends one byte at a time could occupy a thread for days.
+`cut_off_after` ends such a connection. Resolving the name and trying its addresses share the time for connecting.
 """
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,15 +29,15 @@ _MAX_ADDRESSES = 4
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Where connections may go."""
+    """How names are resolved, and to which addresses connections may go."""
 
     resolve: Resolve
     allows: Callable[[Address], bool]
 
     def addresses(self, host: str, port: int, seconds: float) -> list[str]:
-        """Return the addresses of a host; raise `ForbiddenAddress` if a single one is not allowed.
+        """Return the addresses of a host. Raise `ForbiddenAddress` if any of them is not allowed.
 
-        Raise `CutOff` if no name server says them in so many seconds.
+        Raise `CutOff` if the name server does not answer within `seconds`.
         """
         texts = NAME_QUESTIONS.ask(self.resolve, host, port, seconds)
         addresses = [ip_address(text.partition("%")[0]) for text in texts]
@@ -46,14 +47,17 @@ class Reach:
 
 
 def resolve_name(host: str, port: int) -> list[str]:
-    """Return every address the system knows for a host, the preferred one first; raise `OSError` for none."""
+    """Return every address of a host by the system's resolver, preferred ones first. Raise `OSError` if it has none."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(sockaddr[0]) for *_, sockaddr in found]
 
 
 @contextmanager
 def cut_off_after(seconds: float, cut_off: Callable[[], object]) -> Iterator[None]:
-    """Run `cut_off`, which must not block, elsewhere and raise `CutOff` if the body takes longer than `seconds`."""
+    """Raise `CutOff` if the block takes longer than `seconds`, after calling `cut_off` to end it.
+
+    `cut_off` is called in another thread and must not block.
+    """
     watch = WATCHDOG.watch(seconds, cut_off)
     try:
         yield
@@ -63,31 +67,38 @@ def cut_off_after(seconds: float, cut_off: Callable[[], object]) -> Iterator[Non
         raise
     finally:
         WATCHDOG.call_off(watch)
-    if watch.is_over:  # headers that end in the middle raise nothing
+    if watch.is_over:  # truncated headers do not raise an error
         raise CutOff
 
 
 class _Connection(HTTPConnection):
-    """A connection within a `Reach`, cut off when urllib3's timeout of the step it takes is over."""
+    """A connection to addresses that a `Reach` allows. Each step is cut off when urllib3's timeout for it is over."""
 
     reach: ClassVar[Reach]
     timeout: float
     _twin: socket.socket | None = None
 
     def _new_conn(self) -> socket.socket:
-        """Connect to the first address that answers; a twin of the socket survives its wrapping in TLS."""
+        """Connect to the first address that answers. Keep a duplicate of its socket, because TLS wraps the socket."""
         connected = self._connected()
         self._twin = connected.dup()
         return connected
 
     def _connected(self) -> socket.socket:
+        """Connect to the first address that answers. Each address gets its share of the time that is left."""
+        ends_at = time.monotonic() + self.timeout
+        addresses = self.reach.addresses(self.host, self.port, self.timeout)
         failure: OSError = OSError("the name has no address")
-        for address in self.reach.addresses(self.host, self.port, self.timeout):
+        for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+            seconds = (ends_at - time.monotonic()) / left
+            if seconds <= 0:
+                raise CutOff
             try:
-                connected = socket.create_connection((address, self.port), timeout=self.timeout)
+                connected = socket.create_connection((address, self.port), timeout=seconds)
             except OSError as error:
                 failure = error
             else:
+                connected.settimeout(self.timeout)
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 return connected
         raise failure
@@ -106,17 +117,17 @@ class _Connection(HTTPConnection):
 
 
 def _shut_down(connection: socket.socket | None) -> None:
-    """End a connection; there is none yet, or none any more, where the time was up just before or after."""
+    """End a connection, or do nothing if it is None because the connection does not exist yet or any more."""
     if connection is not None:
         connection.shutdown(socket.SHUT_RDWR)
 
 
 class _TlsConnection(_Connection, HTTPSConnection):
-    """The same, encrypted."""
+    """The same with TLS."""
 
 
 def pool_classes(reach: Reach) -> dict[str, type[HTTPConnectionPool]]:
-    """Return urllib3's classes by scheme, with connections that stay within a reach."""
+    """Return connection pool classes of urllib3 by scheme, whose connections go only to addresses in a `Reach`."""
     plain = type("_Plain", (_Connection,), {"reach": reach})
     encrypted = type("_Encrypted", (_TlsConnection,), {"reach": reach})
     return {

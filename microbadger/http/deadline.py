@@ -1,7 +1,7 @@
-"""A time within which all requests of a piece of work have to be answered, however many they are.
+"""A deadline for all requests of a piece of work, however many requests there are.
 
-Each request has limits of its own, but a server that keeps just within them can hold up work of many requests for
-hours. The time counts for the thread that does the work, so it need not be handed from each function to the next.
+Each request has its own limits, but a slow server that keeps just within them can delay many requests for hours. The
+deadline applies to the thread that does the work, so functions need not pass it on.
 """
 
 import math
@@ -15,7 +15,7 @@ _ENDS_AT: ContextVar[float] = ContextVar("ends_at", default=math.inf)
 
 @contextmanager
 def all_within(seconds: float) -> Iterator[None]:
-    """Let all requests that are made within the block be answered within so many seconds from now."""
+    """Let all requests within the block take at most ``seconds`` in total, counted from now."""
     token = _ENDS_AT.set(min(_ENDS_AT.get(), time.monotonic() + seconds))
     try:
         yield
@@ -24,5 +24,5 @@ def all_within(seconds: float) -> Iterator[None]:
 
 
 def seconds_left() -> float:
-    """Return how long requests may still take; infinite if no time was set, negative once it is over."""
+    """Return how many seconds requests may still take: infinite without a deadline, negative after it."""
     return _ENDS_AT.get() - time.monotonic()

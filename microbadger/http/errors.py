@@ -1,13 +1,13 @@
-"""Every way in which sending a request can fail.
+"""The errors of sending a request.
 
     HttpError
-    ├── ForbiddenAddress    the name has an address where requests may not go
+    ├── ForbiddenAddress    the host has an address to which requests may not be sent
     ├── CutOff              the time was up before the answer was complete
     ├── NoThread            no thread can be started to watch the time or to resolve a name
     └── ConnectionFailed    no connection, or an answer that is not HTTP or breaks off
 
-The message of each is a reason in our own words that fits behind a colon. Those of the libraries below can hold URLs,
-and a URL can hold a token.
+Each message is a reason in our own words that can follow a colon. The messages of the underlying libraries are not
+used, because they can contain URLs, and URLs can contain tokens.
 """
 
 import socket
@@ -21,7 +21,7 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (ProxyError, "the proxy refuses or does not answer"),
     (socket.gaierror, "its name cannot be resolved"),
     (ssl.SSLCertVerificationError, "its certificate is not valid"),
-    (ssl.SSLError, "its TLS is not usable"),
+    (ssl.SSLError, "its TLS connection failed"),
     (TimeoutError, "it does not answer"),
     (Urllib3Timeout, "it does not answer"),
     (ConnectionRefusedError, "it refuses connections"),
@@ -29,36 +29,36 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
 
 
 class HttpError(Exception):
-    """A request has no answer; the message is the reason, without a URL or a secret."""
+    """A request has no answer. The message is the reason, without a URL or a secret."""
 
 
 class ForbiddenAddress(HttpError):
-    """A name has an address where requests may not go."""
+    """The host has an address to which requests may not be sent."""
 
     def __init__(self) -> None:
         super().__init__("its address is not allowed")
 
 
 class CutOff(HttpError):
-    """The time was up before the other side had sent all of it."""
+    """The time was up before the answer was complete."""
 
     def __init__(self) -> None:
         super().__init__("it does not answer")
 
 
 class NoThread(HttpError):
-    """No thread can be started now, because the process has as many as it may have."""
+    """No thread can be started now, because the process already has as many as the system allows."""
 
     def __init__(self) -> None:
         super().__init__("this machine allows the service no more threads")
 
 
 class ConnectionFailed(HttpError):
-    """There was no connection, or no answer that is HTTP."""
+    """There was no connection, or no complete HTTP answer."""
 
 
 def reason_of(error: BaseException) -> str:
-    """Return in our own words what is at the bottom of an error."""
+    """Return the root cause of an error in our own words."""
     causes: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and len(causes) < _MAX_CAUSES:

@@ -1,8 +1,8 @@
-"""Asks name servers, and waits no longer for their answers than there is time.
+"""Resolves names with a timeout.
 
-`getaddrinfo` has no timeout and cannot be ended: if a name server does not answer, it waits for as long as the system
-tries. So each question has a thread of its own, which is left behind when the time is up. A thread that asks the same
-meanwhile waits for the same answer, and the number of open questions is limited.
+`getaddrinfo` has no timeout and cannot be interrupted: if a name server does not answer, it waits for as long as the
+system tries. So each question runs in its own thread, which is abandoned when the time is up. Threads that ask the same
+question wait for the same answer, and the number of open questions is limited.
 """
 
 import os
@@ -21,21 +21,21 @@ _MOST_OPEN = 64
 
 
 class NameQuestions:
-    """The questions that are open in this process."""
+    """The open questions of this process to name servers."""
 
     def __init__(self, most_open: int = _MOST_OPEN) -> None:
         self._most_open = most_open
         self.start_afresh()
 
     def start_afresh(self) -> None:
-        """Forget every question: the threads that would hear the answers do not exist in this process."""
+        """Forget every question. A forked process calls this, because it has none of the waiting threads."""
         self._lock = threading.Lock()
         self._open: dict[_Question, Future[Sequence[str]]] = {}
 
     def ask(self, resolve: Resolve, host: str, port: int, seconds: float) -> Sequence[str]:
-        """Return what `resolve` does; raise `CutOff` if that takes longer, or too many questions are open.
+        """Return the result of `resolve`. Raise `CutOff` if it takes too long, or too many questions are open.
 
-        Raises `NoThread` if nobody can ask.
+        Raises `NoThread` if no thread can be started.
         """
         if literal_address(host) is not None:
             return resolve(host, port)  # no name server is asked
@@ -43,7 +43,7 @@ class NameQuestions:
         try:
             return answer.result(seconds)
         except TimeoutError as error:
-            if answer.done():  # just now, or the resolver itself says so
+            if answer.done():  # the answer has just arrived, or the resolver itself raised TimeoutError
                 return answer.result()
             raise CutOff from error
 
@@ -62,7 +62,7 @@ class NameQuestions:
         resolve, host, port = question
         try:
             answer.set_result(resolve(host, port))
-        except BaseException as error:  # noqa: BLE001 - those who asked get it
+        except BaseException as error:  # noqa: BLE001 - the waiting threads raise it
             answer.set_exception(error)
         with self._lock:
             self._open.pop(question, None)

@@ -1,6 +1,6 @@
-"""The proxies of the usual environment variables, and which hosts are reached without one.
+"""Parses the usual environment variables for proxies, and decides which hosts are reached without a proxy.
 
-https://everything.curl.dev/usingcurl/proxies/env.html says what most programs make of these variables.
+https://everything.curl.dev/usingcurl/proxies/env.html describes how most programs read these variables.
 """
 
 import re
@@ -16,7 +16,7 @@ _EXAMPLE = "must be a URL such as http://proxy.example.org:3128"
 
 
 def parse_proxy(text: str) -> str:
-    """Return the URL of a proxy; raise `ValueError` if it is not one. Without a scheme it is spoken to over http.
+    """Return the URL of a proxy; the default scheme is http. Raise `ValueError` if the text is not such a URL.
 
     >>> parse_proxy("user:password@proxy.test:3128/")
     'http://user:password@proxy.test:3128'
@@ -37,13 +37,13 @@ def parse_proxy(text: str) -> str:
 
 
 def proxy_secrets(proxy: str) -> list[str]:
-    """Return the password in the URL of a proxy, as it is written and as it is meant."""
+    """Return the password in the URL of a proxy, both percent-encoded and decoded."""
     password = urlsplit(proxy).password
     return [password, unquote(password)] if password else []
 
 
 def without_login(proxy: str) -> str:
-    """Return the URL of a proxy without a user and a password."""
+    """Return the URL of a proxy without its user name and password."""
     parts = urlsplit(proxy)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
@@ -58,9 +58,9 @@ def login_headers(proxy: str) -> Mapping[str, str]:
 
 
 def is_exempt(origin: Origin, no_proxy: str) -> bool:
-    """Return whether a server is reached without a proxy, as NO_PROXY says: `intranet.test, .corp.test, 10.0.0.0/8`.
+    """Return whether NO_PROXY, such as `intranet.test, .corp.test, 10.0.0.0/8`, exempts a server from the proxy.
 
-    A name stands for itself and all below it, an address or a range for addresses in a URL. An entry may name a port.
+    A name also matches its subdomains. An address or a range matches only addresses in a URL. An entry may name a port.
     """
     return any(_names(entry, origin) for entry in no_proxy.lower().replace(",", " ").split())
 
@@ -83,7 +83,7 @@ def _names(entry: str, origin: Origin) -> bool:
 
 
 def _parts(entry: str) -> tuple[str, str]:
-    """Return host and port of an entry; IPv6 addresses hold colons."""
+    """Return the host and the port of an entry. An IPv6 address contains colons."""
     if entry.startswith("["):
         host, _, rest = entry[1:].partition("]")
         return host, rest.removeprefix(":")

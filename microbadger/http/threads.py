@@ -1,4 +1,4 @@
-"""Starts threads beside those that serve. A machine may allow a process no more of them at any moment."""
+"""Starts background threads. That can fail at any time, because the system limits the threads of a process."""
 
 import threading
 from collections.abc import Callable
@@ -10,7 +10,7 @@ log = EventLog(__name__)
 
 
 def start_thread(name: str, work: Callable[..., object], *arguments: object) -> threading.Thread:
-    """Start a thread that keeps no process from ending, and return it. Raises NoThread where none can be started."""
+    """Start and return a daemon thread. Raises NoThread if the system allows no more threads."""
     thread = threading.Thread(target=work, args=arguments, name=name, daemon=True)
     try:
         thread.start()

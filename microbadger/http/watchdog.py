@@ -1,10 +1,9 @@
-"""Does something when time is up, unless it is called off before.
+"""Calls functions at deadlines, unless they are called off before.
 
-Nearly everything that is watched ends long before its deadline, so watching has to cost almost nothing: one thread
-for the whole process, started by the first watch, sleeps until the earliest deadline. A watch that is called off
-only lets go of what it would have done; its place in the queue is cleared when it comes to the front, or when the
-queue has doubled. A forked child has none of its parent's threads, and must not end what its parent is doing: it
-starts afresh, with nothing watched.
+Nearly all watched operations end long before their deadline, so watching must cost almost nothing. One thread for the
+whole process sleeps until the earliest deadline; the first watch starts it. A watch that is called off only drops its
+function. Its entry is removed when it reaches the front of the queue, or when the queue has doubled. A forked child
+starts with no watches, because it has none of its parent's threads and must not end its parent's operations.
 """
 
 import heapq
@@ -27,20 +26,20 @@ _FEW_WATCHES = 64
 
 @dataclass(slots=True, eq=False)
 class Watch:
-    """What is to be done when time is up: nothing after it was called off."""
+    """The function to call at a deadline, or None if the watch was called off."""
 
     act: Callable[[], object] | None
     is_over: bool = False
 
 
 class Watchdog:
-    """Does what it was asked to at each deadline; all in one thread, so nothing of it may block."""
+    """Calls functions at their deadlines. All run in one thread, so none of them may block."""
 
     def __init__(self) -> None:
         self.start_afresh()
 
     def start_afresh(self) -> None:
-        """Forget every watch, the thread and the lock: the thread that holds it may not exist in this process."""
+        """Forget every watch, the thread and the lock, which a thread that does not exist in this process may hold."""
         self._condition = threading.Condition()
         self._queue: list[tuple[float, int, Watch]] = []
         self._numbers = itertools.count()  # no two entries compare equal, so watches are never compared
@@ -49,7 +48,7 @@ class Watchdog:
         self._thread: threading.Thread | None = None
 
     def watch(self, seconds: float, act: Callable[[], object]) -> Watch:
-        """Have `act` called in so many seconds, in another thread; raise `NoThread` if there can be none."""
+        """Call `act` after so many `seconds`, in another thread. Raise `NoThread` if no thread can be started."""
         watch = Watch(act)
         deadline = time.monotonic() + seconds
         with self._condition:
@@ -63,7 +62,7 @@ class Watchdog:
         return watch
 
     def call_off(self, watch: Watch) -> None:
-        """Have nothing done any more; if the watch is over all the same, it was done or is just being done."""
+        """Cancel a watch. If its `is_over` is true afterwards, its function was already called or is running now."""
         with self._condition:
             watch.act = None
 
@@ -72,7 +71,7 @@ class Watchdog:
             self._thread = start_thread("watchdog", self._run)
 
     def _purge(self) -> None:
-        """Keep only what is still watched, and check again when that has doubled."""
+        """Remove the entries that were called off. The next purge comes when the queue has doubled."""
         self._queue = [entry for entry in self._queue if entry[2].act is not None]
         heapq.heapify(self._queue)
         self._purge_length = max(_FEW_WATCHES, 2 * len(self._queue))
@@ -82,7 +81,7 @@ class Watchdog:
             _do(self._await_deadline())
 
     def _await_deadline(self) -> Callable[[], object]:
-        """Sleep until something is to be done, and return it."""
+        """Sleep until the next deadline, and return the function to call."""
         with self._condition:
             while (act := self._take_due()) is None:
                 self._wakes_at = self._queue[0][0] if self._queue else math.inf
@@ -90,7 +89,10 @@ class Watchdog:
             return act
 
     def _take_due(self) -> Callable[[], object] | None:
-        """Clear the front of the queue up to the first watch that is over, and return what that one wants done."""
+        """Return the function of the first watch whose deadline is over, and remove the entries up to that watch.
+
+        Return None if there is no such watch.
+        """
         while self._queue:
             deadline, _, watch = self._queue[0]
             if watch.act is not None and deadline > time.monotonic():
@@ -103,7 +105,7 @@ class Watchdog:
 
 
 def _do(act: Callable[[], object]) -> None:
-    """Call it; that this fails is usual where what it was to end has just ended by itself."""
+    """Call a function, which may fail because the connection that it should end has just ended by itself."""
     try:
         with suppress(OSError, ValueError, RuntimeError):
             act()

@@ -1,4 +1,7 @@
-"""What an image is, and what can be said of it; pure."""
+"""The model of container images: parses what registries send, and describes images in documents.
+
+Pure: no module here does any input or output.
+"""
 
 from microbadger.image.artifact_manifests import ArtifactManifest, parse_artifact
 from microbadger.image.base_claims import BaseClaim, image_inputs, recorded_claim

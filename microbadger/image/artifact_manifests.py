@@ -1,4 +1,4 @@
-"""Reads manifests of artifacts other than images: attestations, signatures, charts and others.
+"""Reads manifests of artifacts other than images, such as attestations, signatures and charts.
 
 https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidelines-for-artifact-usage
 """
@@ -15,9 +15,9 @@ _MOST_BLOBS = 1000
 
 @dataclass(frozen=True, slots=True)
 class ArtifactManifest:
-    """An artifact: its type, empty if it names none, its config if it has a sound one, and its blobs.
+    """An artifact: its type, its config, its blobs, its annotations and the digest of its subject.
 
-    ``subject`` is the digest of its subject, empty if it has none.
+    The type and the subject are empty if it has none, and the config is None if it is missing or invalid.
     """
 
     artifact_type: str
@@ -28,12 +28,12 @@ class ArtifactManifest:
 
     @property
     def kind(self) -> str:
-        """The media type that says what it is: its artifact type, else that of its config."""
+        """The media type that identifies the kind of artifact: its artifact type, or else its config's type."""
         return self.artifact_type or (self.config.media_type if self.config else "")
 
 
 def parse_artifact(raw: bytes) -> ArtifactManifest:
-    """Return the manifest of an artifact without its broken parts; raise `InvalidManifest` if it is not an object."""
+    """Return the manifest of an artifact, without broken parts. Raises `InvalidManifest` if it is not an object."""
     document = parse_document(raw)
     blobs = (_sound_descriptor(blob) for blob in read_list(document.get("layers"), _MOST_BLOBS))
     subject = _sound_descriptor(document.get("subject"))

@@ -1,14 +1,14 @@
-"""Decides whether a manifest is that of a container image, and names other artifacts in words.
+"""Decides by media types whether a manifest is a container image, and names other artifacts for messages.
 
-Charts, signatures, models and bills of materials are stored as manifests like those of images, and many of them with
-the config of an image. They differ in their layers. An image has a layer of a file system; or it has
-no layers at all, or only ones of an unknown type whose name sounds like a file system, and its config names a platform.
+Charts, signatures, models and SBOMs are stored as manifests like images, often with an image's config type, but they
+differ in their layers. An image has a file system layer. A manifest without layers, or with only unknown types that
+sound like a file system, is an image if its config names a platform.
 """
 
 import re
 from collections.abc import Iterable
 
-# The last four were stored by early clients for ordinary images, and Docker still reads them:
+# Early clients stored ordinary images with one of the last four types, and Docker still reads these:
 # https://github.com/distribution/distribution/issues/1621, https://github.com/docker/docker/issues/22378
 IMAGE_CONFIG_TYPES = frozenset(
     {
@@ -21,7 +21,7 @@ IMAGE_CONFIG_TYPES = frozenset(
     }
 )
 
-# With whatever follows: +gzip, +zstd, +encrypted, .nydus.blob.v1, a foreign or a nondistributable layer.
+# Prefixes: +gzip, +zstd, +encrypted, .nydus.blob.v1 and others can follow, also for foreign or nondistributable layers.
 _FILE_SYSTEMS = (
     "application/vnd.oci.image.layer.",
     "application/vnd.oci.image.rootfs.",
@@ -60,20 +60,20 @@ _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][\w!#$&^.+-]{0,126}/[A-Za-z0-9][\w!#$&^.+-
 
 
 def is_file_system(layer_type: str) -> bool:
-    """Return whether a layer of this media type is a part of a file system."""
+    """Return whether a layer of this media type is part of a file system."""
     media_type = _bare(layer_type)
     return media_type.startswith(_FILE_SYSTEMS) or _UNSPECIFIC_TYPE.fullmatch(media_type) is not None
 
 
 def can_be_file_system(layer_type: str) -> bool:
-    """Return whether a layer of this media type may be a part of a file system: it is, or its name sounds so."""
+    """Return whether a layer of this media type may be part of a file system, judging unknown types by their name."""
     media_type = _bare(layer_type)
     sounds_so = _SOUNDS_LIKE_A_FILE_SYSTEM.search(media_type) is not None
     return is_file_system(layer_type) or (sounds_so and _known_kind(media_type) is None)
 
 
 def kind_of(media_types: Iterable[str]) -> str:
-    """Return in words what something is, by the media types in it, the one that says most first.
+    """Return a name for a kind of artifact, given its media types, the most specific first.
 
     >>> kind_of(["application/vnd.cncf.helm.config.v1+json"]), kind_of(["application/x-new"])
     ('Helm chart', 'artifact of type application/x-new')
@@ -91,5 +91,5 @@ def _known_kind(media_type: str) -> str | None:
 
 
 def _bare(media_type: str) -> str:
-    """Return a media type without its parameters."""
+    """Return a media type in lower case, without its parameters."""
     return media_type.partition(";")[0].strip().lower()

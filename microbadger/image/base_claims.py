@@ -1,7 +1,7 @@
-"""Finds the names of base images that a version has: in an annotation, in a label, and in what a build says it read.
+"""Finds the base images that a version claims: in an annotation, in a label, or among the inputs of its build.
 
 Annotations and labels have the keys of https://github.com/opencontainers/image-spec/blob/main/annotations.md, and the
-inputs of a build are package URLs: https://github.com/package-url/purl-spec. All of them are claims of strangers.
+inputs of a build are package URLs: https://github.com/package-url/purl-spec. None of these claims are trusted.
 """
 
 import re
@@ -15,7 +15,7 @@ from microbadger.image.tags import LATEST
 from microbadger.image.version_facts import recorded_base
 
 SCRATCH = "scratch"
-"""The name of no base at all."""
+"""The name that means that there is no base image."""
 _LONGEST_URL = 2000
 _MOST_QUALIFIERS = 20
 _IMAGE_URL = re.compile(r"pkg:(?P<type>docker|oci)/+(?P<path>[^?#]+)(?:\?(?P<query>[^#]*))?(?:#.*)?", re.IGNORECASE)
@@ -23,9 +23,10 @@ _IMAGE_URL = re.compile(r"pkg:(?P<type>docker|oci)/+(?P<path>[^?#]+)(?:\?(?P<que
 
 @dataclass(frozen=True, slots=True)
 class BaseClaim:
-    """A base image by a name for it, with the digest that is recorded beside the name, empty if none is.
+    """A claimed base image: its name, and the digest recorded with the name, which may be empty.
 
-    ``repository`` is None if the name is invalid, and ``tag`` if it names a digest, which cannot move.
+    ``repository`` is None if the name is invalid. ``tag`` is None if the name has a digest but no tag, and so cannot
+    move.
     """
 
     name: str
@@ -36,23 +37,23 @@ class BaseClaim:
 
     @property
     def key(self) -> str:
-        """The canonical name of the tag that is followed, empty if none is."""
+        """The canonical name of the tag to follow, or an empty text if there is none."""
         return f"{self.repository}:{self.tag}" if self.repository and self.tag else ""
 
     @property
     def document(self) -> BaseDocument:
-        """The name and the digest as they are published."""
+        """The name and the digest as a document."""
         return named_base(self.name, self.digest)
 
 
 def recorded_claim(version: VersionDocument) -> BaseClaim | None:
-    """Return the base that the annotations of a version name, else its own labels; None if neither does."""
+    """Return the base image in the annotations of a version, or else in its own labels; None if there is none."""
     base, is_annotation = recorded_base(version)
     return claim_of(base.get("Name", ""), base.get("Digest", ""), is_annotation=is_annotation) if base else None
 
 
 def claim_of(name: str, digest: str = "", *, is_annotation: bool = False) -> BaseClaim:
-    """Return what a name such as ``alpine``, ``alpine:3.22`` or ``alpine:3.22@sha256:…`` claims."""
+    """Return the claim in a name such as ``alpine``, ``alpine:3.22`` or ``alpine:3.22@sha256:…``."""
     try:
         reference = Reference.parse(name)
     except InvalidReference:
@@ -64,7 +65,7 @@ def claim_of(name: str, digest: str = "", *, is_annotation: bool = False) -> Bas
 
 
 def image_inputs(version: VersionDocument) -> list[BaseClaim]:
-    """Return the images among the inputs of the build of a version, each once."""
+    """Return the images among the inputs of a version's build, without duplicates."""
     inputs = version.get("Provenance", {}).get("Inputs", [])
     return list(dict.fromkeys(_input_claims(inputs)))
 
@@ -78,7 +79,7 @@ def _input_claims(inputs: list[InputDocument]) -> Iterator[BaseClaim]:
 
 
 def _input_claim(match: re.Match[str], digest: str) -> BaseClaim | None:
-    """Return the claim in a package URL; None if that is invalid."""
+    """Return the claim in a package URL, or None if it is invalid."""
     try:
         qualifiers = dict(parse_qsl(match["query"] or "", max_num_fields=_MOST_QUALIFIERS))
     except ValueError:
@@ -101,7 +102,9 @@ def _names_content(text: str) -> bool:
 
 
 def _full_name(url_type: str, name: str, qualifiers: dict[str, str]) -> str:
-    """Return the name of a repository with its host, which can stand in a qualifier: alone, or before the whole name.
+    """Return the name of a repository with its host, which the qualifier `repository_url` may give.
+
+    For an `oci` URL, the qualifier may also be the full name.
 
     https://github.com/package-url/purl-spec/blob/main/types-doc/oci-definition.md
     """

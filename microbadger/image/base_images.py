@@ -1,7 +1,7 @@
-"""Judges whether the base image of a version has moved, from what is known of the tags of base images.
+"""Decides whether the base image of a version has moved, from what is known of the tags of base images.
 
-The tag of a base has moved if it names other layers than those that the version is built on. A digest alone does not
-show that: what is recorded may be that of a platform, or wrong, and a tag can name a new index with the same layers.
+The tag of a base image has moved if it names other layers than those that the version is built on. Digests alone do not
+show that: a recorded digest may belong to a platform or be wrong, and a new index may have the same layers.
 """
 
 from collections.abc import Container, Mapping, Sequence
@@ -15,11 +15,11 @@ from microbadger.image.documents import BaseDocument, PlatformDocument, VersionD
 from microbadger.image.platforms import described_platform, usual_variant
 
 MOST_SIGHTS = 20
-"""How many digests are remembered that a tag named one after the other."""
+"""How many successive digests of a tag are remembered."""
 
 
 class SightDocument(TypedDict):
-    """A digest that a tag named from some time on; ``IsExact`` is false if it may have named it before."""
+    """A digest, and when a tag was first seen to name it. ``IsExact`` is false if the tag may have done so earlier."""
 
     Digest: str
     SeenAt: str
@@ -27,7 +27,7 @@ class SightDocument(TypedDict):
 
 
 class BaseEntryDocument(TypedDict):
-    """An image in an index."""
+    """An image for one platform in an index."""
 
     Digest: str
     OS: str
@@ -37,9 +37,10 @@ class BaseEntryDocument(TypedDict):
 
 
 class BaseContentDocument(TypedDict):
-    """What a digest of a base image names: an index by its ``Entries``, or a manifest by the name of all its layers.
+    """The content of a base image's digest: the ``Entries`` of an index, or the ``Chain`` of a manifest's layers.
 
-    ``BaseName`` is the name of a base image in the labels of its config. What is not an image has no field.
+    ``BaseName`` is the name of its own base image in the labels of its config. If the digest is not an image, there
+    are no fields.
     """
 
     Entries: NotRequired[list[BaseEntryDocument]]
@@ -49,10 +50,11 @@ class BaseContentDocument(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class KnownBases:
-    """What is known of base images: what tags named, the oldest first, and the content of digests by repository.
+    """What is known of base images: the digests that tags named, and the content of digests.
 
-    A tag that was asked about in vain has no sights, and one that was never asked about is missing. Nothing must be
-    said of the repositories that are ``closed``.
+    ``sights`` has the digests of each tag, oldest first. A tag that could not be read has an empty list, and one that
+    was never asked for is missing. The keys of ``contents`` are a repository and a digest. Nothing must be published
+    about the repositories in ``closed``.
     """
 
     sights: Mapping[str, Sequence[SightDocument]]
@@ -60,11 +62,11 @@ class KnownBases:
     closed: Container[str] = ()
 
     def of(self, claim: BaseClaim) -> Sequence[SightDocument]:
-        """Return what the tag of a claim named."""
+        """Return the digests that the tag of a claim named, oldest first."""
         return self.sights.get(claim.key, ())
 
     def manifest_of(self, claim: BaseClaim, digest: str, platform: PlatformDocument) -> BaseContentDocument | None:
-        """Return the manifest for a platform that a digest names, an empty one if there is none; None if not known."""
+        """Return the manifest that a digest names for a platform: empty if there is none, None if it is unknown."""
         content = self.contents.get((str(claim.repository), digest))
         if content is None or "Entries" not in content:
             return content
@@ -72,7 +74,7 @@ class KnownBases:
         return self.contents.get((str(claim.repository), entry)) if entry else {}
 
     def names(self, claim: BaseClaim, digest: str, recorded: str) -> bool:
-        """Return whether a digest is the recorded one, or that of an index with it."""
+        """Return whether a digest is the recorded one, or an index with an entry for it."""
         content = self.contents.get((str(claim.repository), digest), {})
         return recorded in (digest, *(entry["Digest"] for entry in content.get("Entries", [])))
 
@@ -81,7 +83,7 @@ NO_BASES = KnownBases({}, {})
 
 
 def entry_for(entries: Sequence[BaseEntryDocument], platform: PlatformDocument) -> str | None:
-    """Return the digest of the image for a platform in an index, None if it has none."""
+    """Return the digest of the image for a platform in an index, or None if there is none."""
     fitting = [entry for entry in entries if _runs_on(entry) == _runs_on(platform)]
     same_version = (entry for entry in fitting if entry.get("OSVersion") == platform.get("OSVersion"))
     entry = next(same_version, fitting[0] if fitting else None)
@@ -89,10 +91,10 @@ def entry_for(entries: Sequence[BaseEntryDocument], platform: PlatformDocument) 
 
 
 def base_of(version: VersionDocument, chains: Chains, known: KnownBases) -> BaseClaim | None:
-    """Return the base image of a version; None if none is known.
+    """Return the base image of a version, or None if it is unknown.
 
-    An annotation is believed, and so is a label unless the base has the same one: then it was inherited. Else it is the
-    image among the inputs of the build that has most of the layers of the version.
+    An annotation decides. So does a label, unless an image below the version, among the inputs of its build, has the
+    same label: then it was inherited. Otherwise, the base is the input that has the most layers of the version.
     """
     recorded = recorded_claim(version)
     platform = described_platform(version)
@@ -112,9 +114,9 @@ def base_of(version: VersionDocument, chains: Chains, known: KnownBases) -> Base
 
 
 def judged_base(version: VersionDocument, chains: Chains, known: KnownBases) -> BaseDocument:
-    """Return the base image of a version with whether its tag has moved; an empty document if no base is known.
+    """Return the base image of a version and whether its tag has moved; an empty document if no base is known.
 
-    ``chains`` are those of the layers of its main platform.
+    ``chains`` are the chains of the layers of its main platform.
     """
     claim, platform = base_of(version, chains, known), described_platform(version)
     if claim is None:
@@ -132,7 +134,7 @@ def judged_base(version: VersionDocument, chains: Chains, known: KnownBases) -> 
 
 
 def with_base(version: VersionDocument, base: BaseDocument) -> VersionDocument:
-    """Return a version with this base image, with none if it is empty."""
+    """Return a version with this base image, or without a base image if ``base`` is empty."""
     if version.get("Base", {}) == base:
         return version
     changed = version.copy()
@@ -151,10 +153,10 @@ class _Judgement:
 
     @property
     def document(self) -> BaseDocument:
-        """The fields that the judgement adds."""
+        """The fields to add to the claim's document."""
         sights = list(self.known.of(self.claim))
         while sights and not self._is_recorded(sights[-1]["Digest"]) and self._layers(sights[-1]["Digest"]) is None:
-            sights.pop()  # it could not be read yet, and what it names may be the same
+            sights.pop()  # this digest was not read yet, and its layers may be the same
         if not sights:
             return {}
         now = sights[-1]["Digest"]
@@ -179,18 +181,18 @@ class _Judgement:
         return self.known.names(self.claim, digest, self.claim.digest)
 
     def _layers_below(self, digest: str) -> int:
-        """Return how many layers a digest has if the version is built on them, else 0."""
+        """Return how many layers a digest has if the version is built on them, or else 0."""
         layers = self._layers(digest)
         return self.chains.index(layers) + 1 if layers in self.chains else 0
 
     def _layers(self, digest: str) -> str | None:
-        """Return the name of the layers of a digest, empty if it has none for the platform; None if not known."""
+        """Return the chain of a digest's layers: empty if it has none for the platform, None if it is unknown."""
         manifest = self.known.manifest_of(self.claim, digest, self.platform)
         return None if manifest is None else manifest.get("Chain", "")
 
 
 def _depth(claim: BaseClaim, platform: PlatformDocument, chains: Chains, known: KnownBases) -> int:
-    """Return how many of the layers of a version an image has, by its recorded digest or else by its tag."""
+    """Return how many lowest layers of a version come from an image, given its recorded digest or else its tag."""
     digests = [claim.digest] if claim.digest else [sight["Digest"] for sight in known.of(claim)]
     manifests = map(partial(known.manifest_of, claim, platform=platform), digests)
     found = {manifest.get("Chain", "") for manifest in manifests if manifest}

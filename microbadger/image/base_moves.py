@@ -1,4 +1,4 @@
-"""Finds the base images that have moved away under versions that stayed as they were."""
+"""Finds the base images whose tags moved while the versions built on them stayed the same."""
 
 from collections.abc import Iterable
 from itertools import islice
@@ -14,10 +14,10 @@ _MOST_TAGS = 100
 
 
 class BaseMovedDocument(TypedDict):
-    """The tag of a base image that names other layers, and the first 100 tags whose versions are built on older ones.
+    """A base image whose tag moved to other layers, and the first 100 tags of versions that are built on the old ones.
 
-    ``OldDigest`` is what the tag named before, if that is known, and ``MovedAt`` when it was first seen to name the new
-    digest.
+    ``OldDigest`` is the digest that the tag named before, if that is known. ``MovedAt`` is when the tag was first seen
+    to name the new digest.
     """
 
     Kind: Literal["base_moved"]
@@ -29,9 +29,9 @@ class BaseMovedDocument(TypedDict):
 
 
 def base_moves(before: ImageDocument, after: ImageDocument, known: KnownBases) -> tuple[BaseMovedDocument, ...]:
-    """Return the bases of versions in both documents that have moved since the first one.
+    """Return the base images, of versions in both documents, that moved between the two documents.
 
-    A base that may have moved before it was first asked about does not count: that is not news.
+    A base image that may have moved before it was first checked is left out, because that is not news.
     """
     last = {version["Digest"]: version.get("Base", BaseDocument()) for version in before["Versions"]}
     tags: dict[tuple[str, str], set[str]] = {}
@@ -44,20 +44,20 @@ def base_moves(before: ImageDocument, after: ImageDocument, known: KnownBases) -
 
 
 def bases_under(moves: Iterable[BaseMovedDocument], patterns: TagPatterns) -> list[BaseMovedDocument]:
-    """Return the bases that moved under tags that patterns choose, each with these tags."""
+    """Return the base images that moved and have tags that the patterns choose, each with only these tags."""
     chosen = [(move, [tag for tag in move["Tags"] if patterns.choose(tag)]) for move in moves]
     return [{**move, "Tags": tags} for move, tags in chosen if tags]
 
 
 def _has_moved(old: BaseDocument, new: BaseDocument) -> bool:
-    """Return whether a base is outdated by another digest than before; it counts only if it was judged before."""
+    """Return whether a base image is outdated by a new digest. Its state must have been known before."""
     if new.get("State") != "outdated" or old.get("State") not in ("current", "outdated"):
         return False
     return new["TagDigest"] != old.get("TagDigest")
 
 
 def _move(name: str, digest: str, tags: list[str], known: KnownBases) -> BaseMovedDocument | None:
-    """Return how a tag moved to a digest; None if nobody saw what it named before."""
+    """Return how a tag moved to a digest, or None if the digest before is unknown."""
     sights = known.of(claim_of(name))
     place = max((place for place, sight in enumerate(sights) if sight["Digest"] == digest), default=0)
     if not place:

@@ -1,6 +1,6 @@
-"""How much is kept of what strangers write: of each text, of all labels, of all commands, and of a whole document.
+"""Limits the size of untrusted data: of each text, of all labels, of all commands, and of a whole document.
 
-Whatever is cut says so: a text at its end, everything else in the sentences of ``Cut``.
+Nothing is cut silently. A cut text says so at its end, and the sentences in ``Cut`` report everything else.
 """
 
 import json
@@ -10,16 +10,16 @@ MAX_TEXT_BYTES = 64 * 1024
 MAX_TEXTS_BYTES = 512 * 1024
 MAX_TEXTS = 1000
 MAX_DETAILS_BYTES = 2 * 1024**2
-"""Of all platforms of a version together, beside those of its main one."""
+"""The limit for the details of all platforms of a version together, except the main one."""
 MAX_DOCUMENT_BYTES = 4 * 1024**2
 
 _MARK = " … (cut after 64 KiB)"
-# Where there are too many labels, those that mean something stay.
+# If there are too many labels, those with a standard meaning are kept first.
 _KNOWN_KEYS = ("org.opencontainers.image.", "org.label-schema.", "vnd.docker.reference.")
 
 
 def cut_text(text: str) -> str:
-    """Return a text, cut after 64 KiB of UTF-8 and marked so if it is longer."""
+    """Return a text; if it is longer than 64 KiB of UTF-8, cut it there and append a note."""
     if len(text) <= MAX_TEXT_BYTES // 4:
         return text
     raw = text.encode("utf-8", "replace")
@@ -27,13 +27,16 @@ def cut_text(text: str) -> str:
 
 
 def size_bytes(value: object) -> int:
-    """Return how many bytes a value has in a document."""
+    """Return how many bytes a value takes as JSON in a document."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return len(text.encode("utf-8", "replace")) + 5 * sum(map(text.count, "<>&"))
 
 
 def bounded_texts(texts: Mapping[str, str], what: str, max_bytes: int = MAX_TEXTS_BYTES) -> tuple[dict[str, str], str]:
-    """Return as many labels or annotations as may be kept, and a sentence about the others, empty if there are none."""
+    """Return as many labels or annotations as fit, and a sentence about those left out, or an empty text.
+
+    ``what`` names them in the sentence.
+    """
     kept: dict[str, str] = {}
     for key, text in sorted(texts.items(), key=lambda item: not item[0].startswith(_KNOWN_KEYS)):
         size = size_bytes(key) + size_bytes(text) + 2
@@ -42,12 +45,12 @@ def bounded_texts(texts: Mapping[str, str], what: str, max_bytes: int = MAX_TEXT
             max_bytes -= size
     left_out = len(texts) - len(kept)
     in_order = {key: text for key, text in texts.items() if key in kept}
-    why = f"{left_out} of {len(texts)} {what} are left out: they are too many or too large"
+    why = f"{left_out} of {len(texts)} {what} are left out: there are too many, or they are too large"
     return in_order, why if left_out else ""
 
 
 def bounded_commands(commands: Iterable[str]) -> tuple[list[str], str]:
-    """Return commands, empty from where all together would be too large, and a sentence if that is so."""
+    """Return commands, empty once the limit is reached, and a sentence about those left out, or an empty text."""
     kept, left, left_out = [], MAX_TEXTS_BYTES, 0
     for command in commands:
         left -= size_bytes(command)

@@ -1,6 +1,6 @@
-"""Finds how the tags of an image moved between two of its documents.
+"""Finds how the tags of an image changed between two of its documents.
 
-The last changes of an image are published in ``v1/images/<repository>/-/changes.json``, the newest one first.
+The last changes of an image are published in ``v1/images/<repository>/-/changes.json``, newest first.
 """
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -27,17 +27,17 @@ from microbadger.image.tags import is_version_tag, ranked
 MOST_CHANGES = 100
 """How many changes of an image are kept and published."""
 MOST_LEFT_VERSIONS = 50
-"""How many versions that tags moved away from are kept to be compared."""
+"""How many versions that tags moved away from are kept for comparisons."""
 _MOST_SIBLINGS = 10
 _MOST_SIBLINGS_BYTES = 32 * 1024  # of all tags of a change
-_MOST_COMPARED = 200  # pairs of versions; a hundred tags are kept of an image unless an operator wants more
+_MOST_COMPARED = 200  # pairs of versions; at most a hundred tags are kept unless an operator configures more
 _LARGEST_DIFFERENCE_BYTES = 8 * 1024
 _MOST_DIFFERENCES_BYTES = 32 * 1024  # of all tags of a change
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The tags that differ between two documents, each with its SHA, and the base images that moved away under others.
+    """The tags that differ between two documents, each with its SHA, and the base images that moved.
 
     A deleted tag has its last SHA.
     """
@@ -62,7 +62,7 @@ class Changes:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The number of tags of each kind, and of the bases that moved."""
+        """The number of tags of each kind, and the number of base images that moved."""
         tags = {"new": len(self.new), "changed": len(self.changed), "deleted": len(self.deleted)}
         return {**tags, "base_moved": len(self.base_moved)}
 
@@ -71,14 +71,14 @@ NO_CHANGES = Changes({}, {}, {})
 
 
 Kind = Literal["new", "moved", "rebuilt", "deleted", "base_moved"]
-"""What happened to a tag, or with ``base_moved`` to the base image of its version.
+"""The kind of change to a tag or, for ``base_moved``, to the base image of its version.
 
-A tag that was ``rebuilt`` names the same platforms and layers as before.
+A ``rebuilt`` tag has another digest, but the same platforms and layers as before.
 """
 
 
 class NewTagDocument(TypedDict):
-    """A tag that is new, with up to ten other tags of its version."""
+    """A new tag, with up to ten other tags of its version."""
 
     tag: str
     SHA: str
@@ -88,9 +88,9 @@ class NewTagDocument(TypedDict):
 
 
 class ChangedTagDocument(TypedDict):
-    """A tag that names another version, with up to ten other tags of each, and what differs between the two.
+    """A tag that moved to another version, with up to ten other tags of both versions, and their differences.
 
-    ``Difference`` is left out if nothing differs, or if the change has too many of them.
+    ``Difference`` is left out if nothing differs, or if the differences of the change take too much space.
     """
 
     tag: str
@@ -103,7 +103,7 @@ class ChangedTagDocument(TypedDict):
 
 
 class DeletedTagDocument(TypedDict):
-    """A tag that is gone, with the last digest it had, and up to ten other tags that its version had."""
+    """A tag that was deleted, with its last digest and up to ten other tags of its version."""
 
     tag: str
     Digest: str
@@ -112,9 +112,9 @@ class DeletedTagDocument(TypedDict):
 
 
 class ChangeDocument(TypedDict):
-    """The changes that one check of an image found; its lists are never null, and in the order of their tags.
+    """The changes that one check of an image found. The lists are never null, and sorted by tag.
 
-    Changes that an older program kept have no ``BaseMoved``; those that are published do.
+    Changes stored by an older version of MicroBadger have no ``BaseMoved``, but published changes always do.
     """
 
     Time: str
@@ -125,7 +125,7 @@ class ChangeDocument(TypedDict):
 
 
 class ChangeLogDocument(TypedDict):
-    """The last changes of an image, the newest one first."""
+    """The last changes of an image, newest first."""
 
     ImageName: str
     Changes: list[ChangeDocument]
@@ -139,10 +139,11 @@ def changes_between(
     known: Container[str] = (),
     bases: KnownBases = NO_BASES,
 ) -> Changes:
-    """Return the tags that are new, that name another version, and that are gone, and the bases that moved.
+    """Return the tags that are new, moved or deleted, and the base images that moved.
 
-    A tag counts as gone only if it is among those that the registry ``deleted``: one that is merely no longer kept is
-    no change. Nor is one that is kept from now on, but was ``known`` to be in the registry before.
+    A missing tag counts as deleted only if it is in ``deleted``, the tags that the registry no longer has. A tag that
+    this service merely stops keeping is not a change. A tag that appears counts as new only if it was not ``known`` to
+    be in the registry before.
     """
     old, new = versions_by_tag(before), versions_by_tag(after)
     shown = {tag for version in before["Versions"] for tag in tags_of(version)}
@@ -163,9 +164,9 @@ def change_document(
     time: datetime,
     details: Callable[[str], VersionDocument | None] = lambda _: None,
 ) -> ChangeDocument | None:
-    """Return the changes between two documents as an entry of the log, None if there are none.
+    """Return the changes between two documents as an entry of the log, or None if there are none.
 
-    ``details`` returns the document of a version with its layers by its SHA: what differs is in these.
+    ``details`` returns a version's own document by its SHA, which has the layers needed to find differences.
     """
     if not changes:
         return None
@@ -191,7 +192,7 @@ def change_document(
 
 
 class _Versions:
-    """What the tags of an image name, with the documents of versions as they are asked for."""
+    """The versions that the tags of an image name, with their own documents loaded on demand."""
 
     def __init__(self, image: ImageDocument, details: Callable[[str], VersionDocument | None]) -> None:
         self.of = versions_by_tag(image)
@@ -206,7 +207,7 @@ class _Versions:
         return self._details(self.of[tag]["SHA"]) or self.of[tag]
 
     def siblings_of(self, tag: str) -> list[str]:
-        """Return a few other tags of the same version, the most specific one first."""
+        """Return a few other tags of the same version, the most specific first."""
         sha, tags = self.of[tag]["SHA"], tags_of(self.of[tag])
         if len(tags) == 1:
             return []
@@ -231,7 +232,7 @@ def _add_siblings(change: ChangeDocument, old: _Versions, new: _Versions) -> Non
 
 
 def _add_differences(change: ChangeDocument, old: _Versions, new: _Versions) -> None:
-    """Add of what kind each move is and what differs; where there are many, of one tag for each pair of digests."""
+    """Set the kind and the difference of each move. If space is short, one tag for each pair of digests comes first."""
     found: dict[int, DifferenceDocument] = {}
     groups = list(moves_by_digests(change).values())
     for number, moves in enumerate(groups):
@@ -252,7 +253,7 @@ def _add_differences(change: ChangeDocument, old: _Versions, new: _Versions) -> 
 
 
 def change_without_values(change: ChangeDocument) -> ChangeDocument:
-    """Return a change of a public image as it is published of a private one: without the values of variables."""
+    """Return a change without the values of environment variables, as it is published for a private image."""
     moved = change["Changed"]
     hidden = [
         {**each, "Difference": difference_without_values(each["Difference"])} if "Difference" in each else each
@@ -262,7 +263,7 @@ def change_without_values(change: ChangeDocument) -> ChangeDocument:
 
 
 def moves_by_digests(change: ChangeDocument) -> dict[tuple[str, str], list[ChangedTagDocument]]:
-    """Return the tags that moved, together where they moved from one digest to the same other one."""
+    """Return the tags that moved, grouped by their old and new digest."""
     groups: dict[tuple[str, str], list[ChangedTagDocument]] = {}
     for moved in change["Changed"]:
         groups.setdefault((moved["OldDigest"], moved["NewDigest"]), []).append(moved)
@@ -270,10 +271,10 @@ def moves_by_digests(change: ChangeDocument) -> dict[tuple[str, str], list[Chang
 
 
 def left_versions(changes: Sequence[ChangeDocument]) -> set[str]:
-    """Return the digests of the last 50 versions that tags moved away from; the newest of the changes comes first.
+    """Return the digests of the last 50 versions that tags moved away from, given the changes newest first.
 
-    These versions are kept to be compared, but not those of deleted tags: what a publisher deleted must be gone.
-    Changes without a kind are from an older program, which kept none.
+    These versions are kept for comparisons. Versions of deleted tags are not, because publishers expect that deleted
+    data is gone. Changes without a kind come from an older version of MicroBadger, which did not keep versions.
     """
     deleted = {entry["Digest"] for change in changes for entry in change["Deleted"]}
     left = (entry["OldDigest"] for change in changes for entry in change["Changed"] if "Kind" in entry)

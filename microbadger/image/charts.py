@@ -26,10 +26,10 @@ _LISTS = ("Sources", "Keywords")
 
 
 def read_chart(raw: bytes) -> ChartDocument:
-    """Return the facts in the config of a chart, each text short and on one line.
+    """Return the fields of a chart's config, with each text shortened and on one line.
 
-    What is broken is left out, and so is what goes beyond 8 KiB. Raise `InvalidManifest` only if the bytes are not a
-    JSON object.
+    Invalid fields are left out, and so are texts that exceed 8 KiB in total. Raises `InvalidManifest` only if the
+    bytes are not a JSON object.
     """
     document = parse_document(raw)
     chart, room = ChartDocument(), _MAX_BYTES
@@ -48,7 +48,7 @@ def read_chart(raw: bytes) -> ChartDocument:
 
 
 def tag_version(tag: str) -> str:
-    """Return the version of a chart that a tag names: a tag cannot have ``+``, and Helm writes ``_`` for it.
+    """Return the chart version that a tag names. Tags cannot contain ``+``, so Helm writes ``_`` instead.
 
     >>> tag_version("1.2.3_build.4")
     '1.2.3+build.4'

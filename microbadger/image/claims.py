@@ -1,4 +1,4 @@
-"""What is claimed of a version beside its labels: where it comes from, what is in it, who signed it, when it ends."""
+"""Reads and replaces the claims about a version: its provenance, SBOM, signatures and end of life."""
 
 from collections.abc import Mapping
 
@@ -27,7 +27,7 @@ def with_claims(version: VersionDocument, claims: Mapping[str, object]) -> Versi
 
 
 def main_platform_digest(version: VersionDocument) -> str:
-    """Return the digest of the main platform among those that have one; empty if none has."""
+    """Return the digest of the main platform among the platforms with a digest, or an empty text."""
     platforms = [platform for platform in version["Platforms"] if platform["Digest"]]
     main = described_platform({**version, "Platforms": platforms})
     return main["Digest"] if main else ""

@@ -1,4 +1,4 @@
-"""Compares two versions of an image that somebody names, each by a tag or a digest."""
+"""Compares two versions of an image that a reader names by a tag or a digest each."""
 
 from typing import NotRequired, TypedDict
 
@@ -12,7 +12,7 @@ _LONGEST_NAME = 512
 
 
 class ComparedVersionDocument(TypedDict):
-    """One of two versions that are compared; ``Unread`` and ``Unsupported`` say why little is known of it."""
+    """One of two compared versions. ``Unread`` and ``Unsupported`` say why fields are missing or 0."""
 
     SHA: str
     Digest: str
@@ -25,7 +25,10 @@ class ComparedVersionDocument(TypedDict):
 
 
 class ComparisonDocument(TypedDict):
-    """Two versions and what differs; ``IsRebuild`` says that both have the same platforms, configs and layers."""
+    """Two versions and their differences.
+
+    ``IsRebuild`` is true if the digests differ, but the platforms, configs and layers are the same.
+    """
 
     ImageName: str
     Old: ComparedVersionDocument
@@ -35,9 +38,9 @@ class ComparisonDocument(TypedDict):
 
 
 def named_pair(text: str) -> tuple[str, str] | None:
-    """Return the two tags or digests that a text names, None if it does not name two.
+    """Return the two tags or digests in a text such as ``1.0...1.1``, or None if there are not two.
 
-    Tags can have dots: the first ``...`` separates that leaves a tag or a digest on both sides.
+    Because tags can have dots, the text is split at the first ``...`` with a valid tag or digest on both sides.
 
     >>> named_pair("1.0...1.1"), named_pair("1.0....1.1"), named_pair("1.0")
     (('1.0', '1.1'), ('1.0.', '1.1'), None)
@@ -50,14 +53,14 @@ def named_pair(text: str) -> tuple[str, str] | None:
 
 
 def version_called(image: ImageDocument, name: str) -> VersionDocument | None:
-    """Return the version that has a digest, with or without its algorithm, or else a tag; None if there is none."""
+    """Return the version whose digest (with or without its algorithm) or else whose tag is ``name``, or None."""
     by_digest = (version for version in image["Versions"] if name in (version["Digest"], version["SHA"]))
     by_tag = (version for version in image["Versions"] if name in tags_of(version))
     return next(by_digest, None) or next(by_tag, None)
 
 
 def comparison(old: VersionDocument, new: VersionDocument) -> ComparisonDocument:
-    """Return two versions with what differs, from the documents of versions with their details."""
+    """Return two versions and their differences, given the versions' own documents."""
     return ComparisonDocument(
         ImageName=new["ImageName"],
         Old=_compared(old),

@@ -22,7 +22,7 @@ _MAX_HISTORY = 4000
 
 @dataclass(frozen=True)
 class HistoryStep:
-    """One step of a build; `empty_layer` if it changed no files."""
+    """One step of a build. `empty_layer` is true if it changed no files."""
 
     created_by: str
     empty_layer: bool
@@ -39,12 +39,12 @@ class Config:
     history: tuple[HistoryStep, ...]
     diff_ids: tuple[str, ...]
     cut: tuple[str, ...] = ()
-    """A sentence about each kind of part that is left out, because it is too large."""
-    parameters: ConfigDocument | None = None  # None if they are too large, or not known
+    """A sentence about each kind of data that is left out because it is too large."""
+    parameters: ConfigDocument | None = None  # None if they are too large or unknown
 
     @property
     def details_bytes(self) -> int:
-        """How much its labels, its history and its parameters take in a document."""
+        """The number of bytes that its labels, history and parameters take in a document."""
         parts = [dict(self.labels), *(step.created_by for step in self.history), *filter(None, [self.parameters])]
         return sum(map(size_bytes, parts))
 
@@ -55,7 +55,7 @@ class Config:
 
 
 def parse_config(raw: bytes) -> Config:
-    """Return the config of an image; raise `InvalidManifest` only if the bytes are not a JSON object."""
+    """Return the config of an image. Raises `InvalidManifest` only if the bytes are not a JSON object."""
     document = parse_document(raw)
     steps = [_history_step(step) for step in read_list(document.get("history"), _MAX_HISTORY)]
     commands, cut_commands = bounded_commands(step.created_by for step in steps)
@@ -80,7 +80,7 @@ def _history_step(value: object) -> HistoryStep:
 
 
 def _diff_ids(value: object) -> tuple[str, ...]:
-    """Return the diff IDs; none if one is broken, for they are the places of layers."""
+    """Return the diff IDs, or none if any is broken, because their positions are those of the layers."""
     diff_ids = read_list(value, _MAX_DIFF_IDS)
     texts = [diff_id for diff_id in diff_ids if isinstance(diff_id, str) and is_digest(diff_id)]
     return tuple(texts) if len(texts) == len(diff_ids) else ()

@@ -1,7 +1,7 @@
 """Describes images and their versions: makes the published documents from manifests, configs and labels.
 
-The *current version* of an image is the one that `latest` names, else its highest release, else the newest one; the
-fields of its document are also those of the image.
+The *current version* of an image is the version that `latest` names, or else its highest release, or else the newest
+one. The document of an image repeats the fields of its current version at the top level.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ from microbadger.image.releases import highest_release, releases_among
 from microbadger.image.tags import LATEST, is_version_tag, most_specific, ranked
 from microbadger.image.version_facts import add_facts, facts_of
 
-# Fields of a version's own document that the document of its image lacks.
+# Fields that are in a version's own document, but not in the document of its image.
 _DETAILS = frozenset({"Layers", "DiffIDs", "ConfigDigest"})
 _TOO_LARGE = "the document would be too large"
 _ROOM_FOR_RELATIVES_BYTES = 256 * 1024
@@ -52,10 +52,10 @@ def describe_version(
     images: Sequence[PlatformImage],
     index_annotations: Mapping[str, str] | None = None,
 ) -> VersionDocument:
-    """Return the document of one version, with the layers of its main platform on top.
+    """Return the document of one version, with the layers of its main platform at the top level.
 
     ``images`` must not be empty. If there are several, each platform also has its own labels and layers. The version is
-    ``Unread`` if no platform was read whole, and ``Unsupported`` if none turns out to be an image.
+    ``Unread`` if no platform was read completely, and ``Unsupported`` if none turns out to be an image.
     """
     of_index = index_annotations or {}
     images = [image for image in distinct(images) if image.is_image] or images
@@ -94,7 +94,7 @@ def describe_version(
 def _bounded_platforms(
     images: Sequence[PlatformImage], of_index: Mapping[str, str], room_bytes: int
 ) -> tuple[list[PlatformDocument], list[str]]:
-    """Return the platforms that fit, and sentences about what does not: the details of platforms go first."""
+    """Return the platforms that fit, and sentences about what is left out: details first, then whole platforms."""
     platforms = [describe_platform(image, of_index, with_details=False) for image in images]
     sizes = list(accumulate(size_bytes(platform) + 1 for platform in platforms))
     count = sum(size <= room_bytes for size in sizes)
@@ -122,7 +122,7 @@ def outline_version(
     unsupported: str = "",
     unread: str = "",
 ) -> VersionDocument:
-    """Return the document of a version that was not read, or cannot be described, with the reason."""
+    """Return the document of a version that was not read or cannot be described, with the reason."""
     version = VersionDocument(
         SHA=sha_of(digest),
         Tags=[],
@@ -144,7 +144,7 @@ def outline_version(
 def describe_artifact(
     outline: VersionDocument, artifact: ArtifactManifest, chart: ChartDocument | None = None
 ) -> VersionDocument:
-    """Return the outline of what is not an image with what its manifest says and, of a chart, its facts."""
+    """Return the outline of an artifact with the size and annotations of its manifest and, for a chart, its fields."""
     version = outline.copy()
     version["DownloadSize"] = sum({blob.digest: blob.size_bytes for blob in artifact.blobs}.values())
     annotations, cut = bounded_texts(artifact.annotations, "annotations")
@@ -169,8 +169,8 @@ def describe_image(
 ) -> ImageDocument:
     """Return the document of an image with these versions, newest first, without their layers.
 
-    ``updated_at`` is when the document last changed, and ``tag_count`` how many tags the registry has. Versions that
-    their creation does not order are ordered by when they were first seen, then as releases are.
+    ``updated_at`` is when the document last changed, and ``tag_count`` is the number of tags in the registry. Versions
+    with the same or no creation time are ordered by when they were first seen, and then by release.
     """
     listed = [_without_layers(version) for version in versions]
     releases = releases_among(filter(is_version_tag, chain.from_iterable(map(tags_of, listed))))
@@ -207,7 +207,7 @@ def describe_image(
 
 
 def shown_at(image: ImageDocument, tag: str) -> ImageDocument | None:
-    """Return the document with the fields of a tag's version on top, None if no version has the tag."""
+    """Return the document with the fields of a tag's version at the top level, or None if no version has the tag."""
     version = next((version for version in image["Versions"] if tag in tags_of(version)), None)
     if version is None:
         return None
@@ -219,7 +219,7 @@ def shown_at(image: ImageDocument, tag: str) -> ImageDocument | None:
 
 
 def hub_details(image: ImageDocument) -> HubDetails:
-    """Return the details from Docker Hub that are in a document, to keep them while Docker Hub does not answer."""
+    """Return the details from Docker Hub in a document, so that they are kept while Docker Hub does not answer."""
     on_docker_hub = "PullCount" in image
     return HubDetails(
         image.get("Description") if on_docker_hub else None,
@@ -230,9 +230,9 @@ def hub_details(image: ImageDocument) -> HubDetails:
 
 
 def current_version(versions: Sequence[VersionDocument]) -> VersionDocument | None:
-    """Return the version that ``latest`` names, else the highest release, else the newest; None if there is none.
+    """Return the version that ``latest`` names, or the highest release, or the newest; None if there are no versions.
 
-    Of otherwise equal versions it is the first, which in the document of an image was first seen last.
+    Among equally new versions the first one counts. In the document of an image, it is the one first seen last.
     """
     by_tag: dict[str, VersionDocument] = {}
     for version in versions:
@@ -243,28 +243,28 @@ def current_version(versions: Sequence[VersionDocument]) -> VersionDocument | No
 
 
 def is_blank(version: VersionDocument) -> bool:
-    """Return whether nothing at all could be read of a version."""
+    """Return whether no part of a version could be read."""
     return "Unread" in version and not version["LayerCount"]
 
 
 def has_unread_part(version: VersionDocument) -> bool:
-    """Return whether a version, or one of its platforms, could not be read whole."""
+    """Return whether a version, or one of its platforms, could not be read completely."""
     return "Unread" in version or any("Unread" in platform for platform in version["Platforms"])
 
 
 def is_incomplete(version: VersionDocument) -> bool:
-    """Return whether a later check may read more of a version: a platform, say, or the facts of a chart."""
+    """Return whether a later check may read more of a version, such as another platform or the fields of a chart."""
     return has_unread_part(version) or version.get("Chart") == {}
 
 
 def tagged(version: VersionDocument, tags: Iterable[str]) -> VersionDocument:
-    """Return the version with these tags instead of its own."""
+    """Return a version with these tags instead of its own."""
     documents = [TagDocument(tag=tag) for tag in sorted(tags)]
     return version if version["Tags"] == documents else {**version, "Tags": documents}
 
 
 def with_details_of(published: VersionDocument, version: VersionDocument) -> VersionDocument:
-    """Return a version from the document of its image, with the details from its own, ``published`` document."""
+    """Return ``version``, taken from its image's document, with the details of its own ``published`` document."""
     whole = version.copy()
     whole["Platforms"] = published["Platforms"]
     for field in (_DETAILS | {"Config"}) & published.keys():
@@ -277,7 +277,7 @@ def _on_top(current: VersionDocument, versions: Sequence[VersionDocument]) -> Im
     all_tags = [tag for version in versions for tag in tags_of(version)]
     fields |= {"Id": current["SHA"], "LatestVersion": most_specific(tags_of(current), all_tags)}
     on_top = {key: value for key, value in fields.items() if value or value is False}
-    # An empty list or config is an answer, too: there are no signatures, or the config sets nothing.
+    # An empty value is kept here, because it means that there are no signatures or that the config sets nothing.
     on_top |= {field: current[field] for field in ("Config", "Signatures") if field in current}
     return on_top  # type: ignore[return-value]
 
@@ -297,7 +297,10 @@ def _without_layers(version: VersionDocument) -> VersionDocument:
 
 
 def _bounded_versions(versions: list[VersionDocument]) -> list[VersionDocument]:
-    """Return the versions with what fits into the document of their image, of each at least what most have."""
+    """Return the versions. If they do not all fit into the document of their image, limit the size of their fields.
+
+    The limit is the same for all versions, and larger than most of them need.
+    """
     if sum(map(size_bytes, versions)) <= MAX_DOCUMENT_BYTES:
         return versions
     share = max(MAX_DOCUMENT_BYTES // (5 * len(versions)), _LEAST_SHARE_BYTES)

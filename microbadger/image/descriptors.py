@@ -1,4 +1,4 @@
-"""Reads what documents refer to: content by its digest, and the platform that it is for.
+"""Reads descriptors, which name content by its digest, and the platforms that the content is for.
 
 https://github.com/opencontainers/image-spec/blob/main/descriptor.md
 """
@@ -16,7 +16,7 @@ _HASHES = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
 
 @dataclass(frozen=True)
 class Platform:
-    """The operating system and processor that an image runs on; `unknown` if the document does not name them."""
+    """The operating system and processor that an image runs on, or `unknown` if the document does not name them."""
 
     os: str
     architecture: str
@@ -34,7 +34,7 @@ class Platform:
 
 @dataclass(frozen=True)
 class Descriptor:
-    """A reference to content by digest, type and size; `data` is that content, verified, if it is embedded."""
+    """The digest, media type and size of some content. `data` is the verified content if it is embedded."""
 
     media_type: str
     digest: str
@@ -46,13 +46,13 @@ class Descriptor:
 
 
 def read_descriptor(value: object) -> Descriptor:
-    """Return a descriptor, which must have a digest and a size."""
+    """Return a descriptor. Raises `InvalidManifest` if its digest or size is missing or invalid."""
     fields = read_object(value)
     return described(fields, read_digest(fields.get("digest")), read_size_bytes(fields.get("size")))
 
 
 def described(fields: Mapping[str, object], digest: str, size_bytes: int) -> Descriptor:
-    """Return the descriptor of some content, with what else its fields say of it."""
+    """Return a descriptor with this digest and size, and with the other values in its fields."""
     return Descriptor(
         media_type=read_name(fields.get("mediaType")) or "",
         digest=digest,
@@ -65,7 +65,7 @@ def described(fields: Mapping[str, object], digest: str, size_bytes: int) -> Des
 
 
 def read_platform(fields: Mapping[str, object]) -> Platform | None:
-    """Return the platform that a document names, None if it names none."""
+    """Return the platform that a document names, or None."""
     os, architecture = read_name(fields.get("os")), read_name(fields.get("architecture"))
     if os is None and architecture is None:
         return None
@@ -78,7 +78,7 @@ def read_platform(fields: Mapping[str, object]) -> Platform | None:
 
 
 def digest_of(raw: bytes) -> str:
-    """Return the digest that names these bytes.
+    """Return the sha256 digest of these bytes.
 
     >>> digest_of(b"{}")
     'sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a'
@@ -87,7 +87,7 @@ def digest_of(raw: bytes) -> str:
 
 
 def has_digest(raw: bytes, digest: str) -> bool:
-    """Return whether a digest names these bytes; False for an algorithm other than sha256 and sha512."""
+    """Return whether these bytes have a digest. False for algorithms other than sha256 and sha512."""
     algorithm, _, encoded = digest.partition(":")
     return algorithm in _HASHES and _HASHES[algorithm](raw).hexdigest() == encoded
 

@@ -1,6 +1,6 @@
-"""What differs between two versions of an image: two documents in, one document out.
+"""Compares two versions of an image, and describes their differences in a document.
 
-A field is there only if it differs and is known of both versions. Everything is bounded: long texts are cut, and
+A field is present only if it is known for both versions and differs. The document is bounded: long texts are cut, and
 ``LeftOut`` counts the entries that do not fit.
 """
 
@@ -26,55 +26,55 @@ T = TypeVar("T")
 
 
 class SizeDifference(TypedDict):
-    """Sizes in bytes."""
+    """A size before and after, in bytes."""
 
     Old: int
     New: int
 
 
 class TextDifference(TypedDict):
-    """A text before and after; the one that is not there is left out."""
+    """A text before and after. A text that does not exist is left out."""
 
     Old: NotRequired[str]
     New: NotRequired[str]
 
 
 class WordsDifference(TypedDict):
-    """The words of a command before and after; those of a command that is not there are left out."""
+    """The words of a command before and after. A command that does not exist is left out."""
 
     Old: NotRequired[list[str]]
     New: NotRequired[list[str]]
 
 
 class NamesDifference(TypedDict):
-    """Names in one version only; an empty list is left out."""
+    """Names that only one version has. Empty lists are left out."""
 
     Added: NotRequired[list[str]]
     Removed: NotRequired[list[str]]
 
 
 class PlatformsDifference(NamesDifference):
-    """Platforms in one version only, and those that ``Changed`` although the main one did not."""
+    """Platforms that only one version has, and platforms that ``Changed`` although the main platform did not."""
 
     Changed: NotRequired[list[str]]
 
 
 class BaseDifference(TypedDict):
-    """The base image by its name and digest; the one that is not there is left out."""
+    """The name and digest of the base image before and after. A base that does not exist is left out."""
 
     Old: NotRequired[BaseDocument]
     New: NotRequired[BaseDocument]
 
 
 class ChangedLayerDocument(TypedDict):
-    """A layer of one of the two versions, by the step that made it."""
+    """A layer that only one of the two versions has, with the command that made it."""
 
     Command: str
     DownloadSize: int
 
 
 class LayersDifference(TypedDict):
-    """How many layers were added, removed and kept, and the first of those that were added and removed."""
+    """The numbers of layers that were added, removed and kept, and the first layers added and removed."""
 
     AddedCount: int
     RemovedCount: int
@@ -84,9 +84,9 @@ class LayersDifference(TypedDict):
 
 
 class DifferenceDocument(TypedDict):
-    """What differs between two versions; what is equal in both, or not known of both, is left out.
+    """The differences between two versions. Fields that are equal, or not known for both versions, are left out.
 
-    The value of a variable in ``Env`` is empty where it is not published.
+    In ``Env``, the value of a variable is empty if values are not published.
     """
 
     DownloadSize: NotRequired[SizeDifference]
@@ -107,7 +107,7 @@ class DifferenceDocument(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much of a difference is kept: entries of each list, and characters of each text."""
+    """The limits of a difference: entries in each list, and characters in each text."""
 
     entries: int
     characters: int
@@ -118,10 +118,10 @@ IN_A_COMPARISON = Bounds(entries=200, characters=1000)
 
 
 def difference(old: VersionDocument, new: VersionDocument, bounds: Bounds = IN_A_COMPARISON) -> DifferenceDocument:
-    """Return what differs between two versions, from their own documents.
+    """Return the differences between two versions, given their own documents.
 
-    Nothing is said of what one document does not know: of a version that was not read, of a config that an older
-    program left out, or of labels of which some are left out.
+    Incomplete data is not compared: versions that were not read completely, labels and platforms that were cut, and
+    configs that an older version of MicroBadger left out.
     """
     room = _Room(bounds)
     found = DifferenceDocument()
@@ -143,7 +143,7 @@ def difference(old: VersionDocument, new: VersionDocument, bounds: Bounds = IN_A
 
 
 def fitted(found: DifferenceDocument, max_bytes: int) -> DifferenceDocument:
-    """Return a difference that takes no more than so many bytes: without its largest fields, which `LeftOut` counts."""
+    """Return a difference of at most `max_bytes`, without the largest fields if necessary. `LeftOut` counts these."""
     short = found.copy()
     while size_bytes(short) > max_bytes:
         fields = short.keys() - {"LeftOut"}
@@ -153,9 +153,9 @@ def fitted(found: DifferenceDocument, max_bytes: int) -> DifferenceDocument:
 
 
 def difference_without_values(found: DifferenceDocument) -> DifferenceDocument:
-    """Return what differs between two versions of a public image as it is published of a private one.
+    """Return a difference without the values of environment variables, as it is published for a private image.
 
-    Of the variables, those are left that only one of the versions has.
+    Only variables that were added or removed are listed.
     """
     hidden, env = found.copy(), found.get("Env", {})
     hidden.pop("Env", None)
@@ -179,12 +179,12 @@ class _Room:
         return shortened(text, self.bounds.characters)
 
     def first(self, entries: Sequence[T]) -> Sequence[T]:
-        """Return as many entries as there is room for, and count the others."""
+        """Return as many entries as the bounds allow, and count the others as left out."""
         self.left_out += max(len(entries) - self.bounds.entries, 0)
         return entries[: self.bounds.entries]
 
     def words(self, words: list[str]) -> list[str]:
-        """Return the first words of a command; the last one says that there are more."""
+        """Return the first words of a command, with an ellipsis at the end if there are more."""
         more = ["…"] if len(words) > self.bounds.entries else []
         return [*map(self.text, words[: self.bounds.entries]), *more]
 
@@ -192,7 +192,7 @@ class _Room:
         return {field: self.text(str(text)) for field, text in base.items()}  # type: ignore[return-value]
 
     def texts(self, old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, TextDifference]:
-        """Return the keys whose texts differ."""
+        """Return the differences of the keys whose texts differ."""
         keys = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
         return {self.text(key): _changed(old.get(key), new.get(key), self.text) for key in self.first(keys)}
 
@@ -212,19 +212,19 @@ def _add(found: DifferenceDocument | PlatformsDifference, field: str, value: obj
 
 
 def _recorded(version: VersionDocument) -> BaseDocument | None:
-    """Return the base image of a version without what became of its tag since, None if it has none."""
+    """Return the recorded base image of a version, without the current state of its tag; None if it has none."""
     base = version.get("Base", {})
     return named_base(base.get("Name", ""), base.get("Digest", "")) or None
 
 
 def _changed(old: T | None, new: T | None, shown: Callable[[T], T]) -> Any:
-    """Return both values as they are shown if they differ, without the one that is not there."""
+    """Return both values, formatted by `shown`, if they differ. A value that is None is left out."""
     pair = {"Old": old, "New": new}
     return {} if old == new else {name: shown(value) for name, value in pair.items() if value is not None}
 
 
 def _add_layers(found: DifferenceDocument, old: list[LayerDocument], new: list[LayerDocument], room: _Room) -> None:
-    """Add the layers in one version only; one that is there twice counts twice."""
+    """Add the layers that only one version has. A layer that occurs twice counts twice."""
     before, after = ([layer for layer in layers if layer["BlobSum"]] for layers in (old, new))
     added, removed = _beyond(after, before), _beyond(before, after)
     if added or removed:
@@ -256,7 +256,7 @@ def _brief(layers: list[LayerDocument], room: _Room) -> list[ChangedLayerDocumen
 
 
 def _add_platforms(found: DifferenceDocument, old: VersionDocument, new: VersionDocument, room: _Room) -> None:
-    """Add the platforms in one version only, and those that changed if the main one did not."""
+    """Add the platforms that only one version has, and those that changed if the main platform did not."""
     names = (map(platform_text, version["Platforms"]) for version in (old, new))
     platforms = cast(PlatformsDifference, room.names(*names))
     if has_same_main_platform(old, new):
@@ -278,7 +278,7 @@ def _add_config(found: DifferenceDocument, old: ConfigDocument, new: ConfigDocum
 
 
 def _variables(old: list[str], new: list[str], room: _Room) -> dict[str, TextDifference]:
-    """Return the variables that differ; where one version hides the values, only those that it has or has not."""
+    """Return the variables that differ. If one version hides the values, only names are compared."""
     is_hidden = any("=" not in entry for entry in (*old, *new))
     before, after = (
         {name: "" if is_hidden else value for name, _, value in (entry.partition("=") for entry in env)}

@@ -1,7 +1,7 @@
-"""The documents that are published: the fields of MicroBadger's v1 interface, and further ones.
+"""The published documents: the fields of MicroBadger's v1 interface, and further ones.
 
-These documents are the model of an image: they are published as JSON, badges and pages are drawn from them, and the
-record of an image is its last documents. An optional field is left out if nothing is known of it.
+These documents are the model of an image. They are published as JSON, badges and pages are made from them, and the
+last documents of an image are its record. Optional fields are left out if their value is unknown.
 """
 
 import json
@@ -19,8 +19,8 @@ Reason = Literal["not_found", "denied", "rate_limited", "unreachable", "bad_answ
 class TagDocument(TypedDict):
     """A tag of a version.
 
-    ``FirstSeen`` is when this service first saw the tag name the digest. ``FirstSeenIsExact`` is false where the tag
-    may have named it before, and left out elsewhere.
+    ``FirstSeen`` is when this service first saw the tag name the digest. ``FirstSeenIsExact`` is false if the tag may
+    have named the digest earlier, and left out otherwise.
     """
 
     tag: str
@@ -43,12 +43,12 @@ BaseState = Literal["current", "outdated", "unknown"]
 
 
 class BaseDocument(TypedDict):
-    """The base image: its name and its digest as they are recorded, and whether the tag has moved to other layers.
+    """The base image: its recorded name and digest, and whether its tag has moved to other layers since.
 
-    ``TagDigest`` is what the tag names now, and ``MovedAt`` when this service first saw it name other layers than those
-    of the version; both are there only where the ``State`` is ``outdated``. ``MovedAtIsExact`` is false where the tag
-    may have moved before, and left out elsewhere. ``LayerCount`` is how many of the lowest layers of the version are
-    those of the base, where that is known.
+    ``TagDigest`` is the digest that the tag names now. ``MovedAt`` is when this service first saw the tag name other
+    layers than those of the version. Both are present only if the ``State`` is ``outdated``. ``MovedAtIsExact`` is
+    false if the tag may have moved earlier, and left out otherwise. ``LayerCount`` is how many of the version's lowest
+    layers belong to the base, if that is known.
     """
 
     Name: NotRequired[str]
@@ -61,18 +61,18 @@ class BaseDocument(TypedDict):
 
 
 class InputDocument(TypedDict):
-    """Something that a build read: its address or package URL, and its digest, such as ``sha256:…`` or ``sha1:…``."""
+    """An input of a build: its address or package URL, and its digest, such as ``sha256:…`` or ``sha1:…``."""
 
     URI: str
     Digest: NotRequired[str]
 
 
 class ProvenanceDocument(TypedDict):
-    """What an attestation claims about a build; nobody has checked it.
+    """The unverified claims of an attestation about a build.
 
-    ``Builder`` is the builder's id, ``BuilderName`` its name where it is known, such as ``GitHub Actions``. ``Inputs``
-    are the first ones, images before others. ``Unread`` says in a sentence why the attestation, which is there, could
-    not be read. ``Differs`` names the fields, ``Source`` and ``Commit``, in which the labels say something else.
+    ``Builder`` is the builder's ID, and ``BuilderName`` its name if it is known, such as ``GitHub Actions``. ``Inputs``
+    are the first inputs, images before others. ``Unread`` is a sentence that says why an existing attestation could not
+    be read. ``Differs`` lists which of the fields ``Source`` and ``Commit`` contradict the labels.
     """
 
     PredicateType: str
@@ -94,10 +94,10 @@ class ProvenanceDocument(TypedDict):
 
 
 class SBOMDocument(TypedDict):
-    """A list of what is in an image: its format, such as ``SPDX`` or ``CycloneDX``, and how much it lists.
+    """A summary of an SBOM: its format, such as ``SPDX`` or ``CycloneDX``, and its numbers of packages.
 
-    ``Licenses`` has how many packages name each license, the most frequent ones first. ``Unread`` says in a sentence
-    why it was not counted.
+    ``Licenses`` has the number of packages for each license, the most frequent first. ``Unread`` is a sentence that
+    says why the packages were not counted.
     """
 
     Format: str
@@ -110,7 +110,7 @@ class SBOMDocument(TypedDict):
 
 
 class SignatureDocument(TypedDict):
-    """A signature that is there; nobody has checked it. ``Kind`` is ``cosign``, ``notation`` or ``sigstore``."""
+    """A signature that exists but was not verified. ``Kind`` is ``cosign``, ``notation`` or ``sigstore``."""
 
     Kind: str
     Digest: NotRequired[str]
@@ -118,7 +118,7 @@ class SignatureDocument(TypedDict):
 
 
 class ChartDocument(TypedDict):
-    """The facts in a Helm chart's config."""
+    """The fields of a Helm chart's config."""
 
     Name: NotRequired[str]
     Version: NotRequired[str]
@@ -139,7 +139,7 @@ class LayerDocument(TypedDict):
 
 
 class HealthcheckDocument(TypedDict):
-    """How Docker finds out whether a container works; its times are in nanoseconds."""
+    """Docker's health check for a container. All times are in nanoseconds."""
 
     Test: list[str]
     Interval: NotRequired[int]
@@ -150,9 +150,9 @@ class HealthcheckDocument(TypedDict):
 
 
 class ConfigDocument(TypedDict):
-    """How a container is run; what the config does not say is left out.
+    """How a container is run. Fields that the config does not set are left out.
 
-    ``Env`` has entries such as ``MODE=fast``; those of a private image are names only.
+    ``Env`` has entries such as ``MODE=fast``. For a private image, it has only the names of the variables.
     """
 
     User: NotRequired[str]
@@ -167,10 +167,11 @@ class ConfigDocument(TypedDict):
 
 
 class PlatformDocument(TypedDict):
-    """One platform of a version; it has labels, layers and config only in the document of a version with several.
+    """One platform of a version.
 
-    ``Unread`` says in a sentence why its manifest or its config could not be read: what is known of it is there all the
-    same. ``Cut`` has a sentence about each kind of part that is left out because it is too large.
+    It has labels, layers and a config only in the version's own document, and only if the version has several
+    platforms. ``Unread`` is a sentence that says why the manifest or the config could not be read; the fields that are
+    known are still present. ``Cut`` has a sentence about each kind of data that is left out because it is too large.
     """
 
     OS: NotRequired[str]
@@ -203,14 +204,14 @@ class RelativeDocument(TypedDict):
 class VersionDocument(TypedDict):
     """One digest that has a tag.
 
-    ``Unsupported`` says in a sentence why it cannot be described, such as "this is a Helm chart, not a container
-    image"; ``Unread`` says why it could not be read. ``InheritedLabels`` are the keys of labels that are the base
-    image's: they are in ``Labels`` and describe the base. ``FirstSeen`` is when this service first saw the digest.
-    ``FirstSeenIsExact`` is false where it may have been there before, and left out elsewhere. ``Provenance``, ``SBOM``
-    and ``Signatures`` are claims that nobody has checked; ``Signatures`` is empty if there are none, and left out if
-    that is not known. ``UnreadClaims`` says in a sentence why not all of the claims could be read. ``EndOfLife`` is a
-    date, ``2026-11-30``. ``Layers``, ``DiffIDs`` and ``ConfigDigest`` are only in the version's own document, and of
-    its main platform.
+    ``Unsupported`` is a sentence that says why the digest cannot be described, such as "this is a Helm chart, not a
+    container image". ``Unread`` says in a sentence why it could not be read. ``InheritedLabels`` are the keys in
+    ``Labels`` that come from the base image and describe it. ``FirstSeen`` is when this service first saw the digest.
+    ``FirstSeenIsExact`` is false if the digest may have existed earlier, and left out otherwise. ``Provenance``,
+    ``SBOM`` and ``Signatures`` are unverified claims; ``Signatures`` is empty if there are none, and left out if that
+    is unknown. ``UnreadClaims`` is a sentence that says why some claims could not be read. ``EndOfLife`` is a date such
+    as ``2026-11-30``. ``Layers``, ``DiffIDs`` and ``ConfigDigest`` describe the main platform, and are only in the
+    version's own document.
     """
 
     SHA: str
@@ -250,7 +251,7 @@ class VersionDocument(TypedDict):
 
 
 class ImageDocument(TypedDict):
-    """An image: the fields of its current version on top, all versions below."""
+    """An image: the fields of its current version at the top level, and all versions in ``Versions``."""
 
     LatestSHA: str
     WebhookURL: NotRequired[str]
@@ -292,7 +293,7 @@ class ImageDocument(TypedDict):
 class StatusDocument(TypedDict):
     """The state of an image: when it was checked, when it is checked next and, if it is failing, since when and why.
 
-    ``Error`` is a sentence. So is ``Note``, about what the last check could not read although it succeeded.
+    ``Error`` is a sentence, and so is ``Note``, about data that the last check could not read although it succeeded.
     """
 
     ImageName: str
@@ -310,7 +311,7 @@ D = TypeVar("D", ImageDocument, VersionDocument, PlatformDocument)
 
 @dataclass(frozen=True, slots=True)
 class HubDetails:
-    """The facts that Docker Hub has about an image besides its content; None for each that it does not know."""
+    """Docker Hub's own details of an image. Unknown values are None."""
 
     description: str | None = None
     last_updated: datetime | None = None
@@ -319,7 +320,7 @@ class HubDetails:
 
 
 def image_name(repository: Repository) -> str:
-    """Return the familiar name of an image, without ``library/`` if it is an official one."""
+    """Return the familiar name of an image, without ``library/`` for an official image."""
     return repository.bare or repository.familiar
 
 
@@ -339,7 +340,7 @@ def tags_of(version: VersionDocument) -> list[str]:
 
 
 def named_base(name: str, digest: str) -> BaseDocument:
-    """Return the document of a base image that has this name and this digest; an empty one is left out."""
+    """Return the document of a base image with this name and digest, leaving out either if it is empty."""
     base = BaseDocument()
     if name:
         base["Name"] = name
@@ -349,17 +350,17 @@ def named_base(name: str, digest: str) -> BaseDocument:
 
 
 def is_read(version: VersionDocument) -> bool:
-    """Return whether a version is an image that could be read whole, so that what it lacks is not there."""
+    """Return whether a version is an image that was read completely, so that a missing field means "not set"."""
     return bool(version["Platforms"]) and not {"Unread", "Unsupported"} & version.keys()
 
 
 def versions_by_tag(image: ImageDocument) -> dict[str, VersionDocument]:
-    """Return the version that each tag names; tags whose digest is not known are left out."""
+    """Return the version that each tag names. Tags whose digest is unknown are left out."""
     return {tag: version for version in image["Versions"] if version["Digest"] for tag in tags_of(version)}
 
 
 def ordered(kind: type[D], document: D) -> D:
-    """Return a document with its fields in the order of its kind, which is the order of the v1 interface."""
+    """Return a document with its fields in the order of its type, which is the order of the v1 interface."""
     return {key: document[key] for key in kind.__annotations__ if key in document}  # type: ignore[return-value, literal-required]
 
 
@@ -372,5 +373,5 @@ def document_bytes(document: Mapping[str, object]) -> bytes:
 
 
 def is_same(before: ImageDocument | None, after: ImageDocument) -> bool:
-    """Return whether two documents of an image differ at most in ``UpdatedAt``."""
+    """Return whether two documents of an image are equal, apart from ``UpdatedAt``."""
     return before is not None and {**before, "UpdatedAt": after["UpdatedAt"]} == after

@@ -1,7 +1,8 @@
-"""Records when our own clock first saw each digest of an image, and each tag name it; registries do not.
+"""Records when this service first saw each digest of an image, and each tag name it.
 
-A *sight* is exact if an earlier check shows that the tag did not name the digest then. Else it is an upper bound: at
-the first check of an image everything may be old, and so may be a tag that was there and is only kept from now on.
+Registries do not provide these times. Such a record is called a *sight*. It is exact if an earlier check shows that the
+tag did not name the digest then. Otherwise the true time may be earlier. This is so for everything at the first check
+of an image, and for a tag that existed before but is only kept from now on.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -19,19 +20,19 @@ from microbadger.image.documents import (
 from microbadger.image.fields import read_time
 
 Sighting = tuple[str, str]
-"""A tag and a digest that it names; an empty tag stands for the digest itself."""
+"""A tag and a digest that it names. An empty tag stands for the digest itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class FirstSeen:
-    """When something was first seen, and whether it is known not to have been there before."""
+    """When a digest or tag was first seen, and whether it is known not to have existed before."""
 
     seen_at: datetime
     is_exact: bool
 
 
 def sights_in(image: ImageDocument) -> dict[Sighting, FirstSeen]:
-    """Return the sights that the document of an image has."""
+    """Return the sights in the document of an image."""
     sights = {}
     for version in image["Versions"]:
         for tag, document in [("", version), *((tag["tag"], tag) for tag in version["Tags"])]:
@@ -43,10 +44,10 @@ def sights_in(image: ImageDocument) -> dict[Sighting, FirstSeen]:
 def new_sights(
     versions: Iterable[VersionDocument], before: ImageDocument | None, known: Collection[str], now: datetime
 ) -> dict[Sighting, FirstSeen]:
-    """Return a sight of each digest and each tag of an image, as it is if nothing saw it until now.
+    """Return a sight of each digest and each tag of an image, as if it were first seen now.
 
-    ``before`` is the image as the last check left it, ``known`` the tags that the registry had then, kept or not. A tag
-    that is not kept may have named any digest.
+    ``before`` is the document after the last check. ``known`` are all tags that the registry had then, including those
+    that this service did not keep. A tag that was not kept may have named any digest.
     """
     last = {tag: version["Digest"] for version in before["Versions"] for tag in tags_of(version)} if before else {}
     all_were_listed = before is not None and "TagCount" in before
@@ -67,7 +68,7 @@ def new_sights(
 
 
 def with_first_seen(version: VersionDocument, sights: Mapping[Sighting, FirstSeen]) -> VersionDocument:
-    """Return a version that says when its digest and each of its tags were first seen."""
+    """Return a version with the times when its digest and each of its tags were first seen."""
     digest = version["Digest"]
     seen = version.copy()
     _write(seen, sights.get(("", digest)))

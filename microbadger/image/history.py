@@ -1,11 +1,12 @@
-"""Keeps which versions tags named over time, how large each was, and how many layers it had.
+"""Records which versions tags named over time, with their sizes and numbers of layers.
 
-The history of an image is published in ``v1/images/<repository>/-/history.json``. It has a series of points for the
+The history of an image is published in ``v1/images/<repository>/-/history.json``. It has a *series* of points for the
 current version, and one for each moving tag: ``latest``, and each tag that was seen to name more than one digest. A
-point is a version, and the time from which the tag named it by our clock. What is not known of a version is left out.
+*point* is a version, and the time from which the tag named it according to this service's clock. Unknown fields are
+left out.
 
-Both are bounded. Of a series that grows too long, the first point and the newer half stay as they are, and the older
-half is thinned; of too many tags, those stay that moved last.
+The history is bounded. If a series grows too long, its first point and its newer half are kept, and the older half is
+thinned out. If there are too many series, the tags that moved last are kept.
 """
 
 from collections.abc import Container, Mapping, Sequence
@@ -26,10 +27,10 @@ _NO_TIMES: Mapping[str, str] = MappingProxyType({})
 
 
 class PointDocument(TypedDict):
-    """A version that a tag named from ``Time`` on; without a ``Digest``, the tag was gone from then on.
+    """A version that a tag named from ``Time`` on. Without a ``Digest``, the tag did not exist from then on.
 
-    ``TimeIsExact`` is there, and false, if the tag may have named the version earlier: it did so when it was first
-    seen. ``Version`` is the most specific tag of the version, if that is another one.
+    ``TimeIsExact`` is false if the tag may have named the version earlier, because it already did so when the tag was
+    first seen, and left out otherwise. ``Version`` is the most specific tag of the version, if that is another tag.
     """
 
     Time: str
@@ -42,7 +43,10 @@ class PointDocument(TypedDict):
 
 
 class SeriesDocument(TypedDict):
-    """What one tag named, or which version was the current one, oldest first, and how many points there ever were."""
+    """The versions that a tag named, or that were current, oldest first.
+
+    ``PointCount`` is the number of points that there ever were, including those that were thinned out.
+    """
 
     tag: NotRequired[str]
     PointCount: int
@@ -50,7 +54,7 @@ class SeriesDocument(TypedDict):
 
 
 class HistoryDocument(TypedDict):
-    """The series of the current version, and those of moving tags: ``latest`` first, then those that moved last."""
+    """The series of the current version and of moving tags: ``latest`` first, then by the last move, newest first."""
 
     ImageName: str
     Current: SeriesDocument
@@ -58,9 +62,10 @@ class HistoryDocument(TypedDict):
 
 
 def begin_history(image: ImageDocument, named_since: Mapping[str, str] = _NO_TIMES) -> HistoryDocument:
-    """Return the history of an image of which only its document is known.
+    """Return a new history for an image, made from its document alone.
 
-    ``named_since`` is when tags were first seen to name their versions, if that was before the document changed last.
+    ``named_since`` is when tags were first seen to name their versions, if that was before the last change of the
+    document.
     """
     current = _current_version(image)
     latest = versions_by_tag(image).get(LATEST)
@@ -81,15 +86,16 @@ def continue_history(
     deleted: Container[str] = (),
     named_since: Mapping[str, str] = _NO_TIMES,
 ) -> HistoryDocument:
-    """Return the history after a check that replaced the document ``before`` by the one ``after``.
+    """Return the history after a check that replaced the document ``before`` by the document ``after``.
 
-    A tag is gone only if it is among those that the registry ``deleted``; ``named_since`` is as for `begin_history`.
+    A missing tag counts as deleted only if it is in ``deleted``, the tags that the registry no longer has.
+    ``named_since`` is as for `begin_history`.
     """
     versions = versions_by_tag(after)
     series = {each["tag"]: each for each in history["Tags"]}
     moved = moved_tags(before, after)
     begin_now = sorted(moved.keys() - series.keys(), key=lambda tag: (tag != LATEST, tag))
-    for tag in begin_now[:MOST_SERIES]:  # no more of them could stay
+    for tag in begin_now[:MOST_SERIES]:  # more could not be kept anyway
         series[tag] = _begun(tag, moved[tag], before, named_since.get(tag, before["UpdatedAt"]))
     if LATEST in versions:
         series.setdefault(LATEST, _series(LATEST, []))
@@ -104,7 +110,7 @@ def continue_history(
 
 
 def is_sound(history: HistoryDocument) -> bool:
-    """Return whether a history that was kept can be continued and drawn, beyond that it has the right fields."""
+    """Return whether a stored history with the right fields also has usable values, so that it can be continued."""
     points = [point for each in (history["Current"], *history["Tags"]) for point in each["Points"]]
     numbers = (point.get(field, 1) for point in points for field in ("DownloadSize", "LayerCount"))
     return (
@@ -122,14 +128,14 @@ def moved_tags(before: ImageDocument, after: ImageDocument) -> dict[str, Version
 
 
 def points_of(history: HistoryDocument, tag: str | None) -> list[PointDocument]:
-    """Return the points of a tag, or of the current version; none of a tag that has not moved."""
+    """Return the points of a tag, or of the current version if ``tag`` is None; empty if the tag has no series."""
     if tag is None:
         return history["Current"]["Points"]
     return next((series["Points"] for series in history["Tags"] if series["tag"] == tag), [])
 
 
 def thinned(points: Sequence[PointDocument], most: int = MOST_POINTS) -> list[PointDocument]:
-    """Return at most so many points: the first one, the newer half, and those between that are furthest apart."""
+    """Return at most ``most`` points: the first, the newer half, and those in between that are furthest apart."""
     kept = list(points)
     while len(kept) > most:
         times = [datetime.fromisoformat(point["Time"]) for point in kept]
@@ -141,7 +147,7 @@ def thinned(points: Sequence[PointDocument], most: int = MOST_POINTS) -> list[Po
 def _continued(
     series: SeriesDocument, version: VersionDocument | None, image: ImageDocument, *, is_gone: bool
 ) -> SeriesDocument:
-    """Return a series with what its tag names now, and with what is known of its versions now."""
+    """Return a series with the version that its tag names now, and with its points updated from the image."""
     tag, points, count = series.get("tag", ""), list(series["Points"]), series["PointCount"]
     last: PointDocument = points[-1] if points else {"Time": ""}
     now: PointDocument = {"Time": max(_whole_second(image["UpdatedAt"]), last["Time"])}
@@ -171,7 +177,7 @@ def _series(tag: str, points: list[PointDocument], count: int | None = None) -> 
 
 
 def _described(point: PointDocument, version: VersionDocument | None) -> PointDocument:
-    """Return a point with what is known of its version now."""
+    """Return a point with the fields that are known of its version."""
     if version is None:
         return point
     facts = {
@@ -184,7 +190,7 @@ def _described(point: PointDocument, version: VersionDocument | None) -> PointDo
 
 
 def _named(point: PointDocument, version: VersionDocument, image: ImageDocument, tag: str) -> PointDocument:
-    """Return a point with the tag that names its version best, unless that is the tag of the series."""
+    """Return a point with the most specific tag of its version, unless that is the tag of the series."""
     all_tags = [each for version in image["Versions"] for each in tags_of(version)]
     name = most_specific(tags_of(version), all_tags)
     return _ordered({**point, "Version": name}) if name and name != tag else point
@@ -208,7 +214,7 @@ def _is_time(text: str) -> bool:
 
 
 def _whole_second(time: str) -> str:
-    """Return a time as `format_time` writes it, without the fraction of a second: such times are in order as texts.
+    """Return a time from `format_time` without its fraction, so that times can be compared as texts.
 
     >>> _whole_second("2018-12-14T08:47:51.363852Z")
     '2018-12-14T08:47:51Z'

@@ -1,16 +1,15 @@
 """Reads the labels and annotations of an image as texts and links that are safe to show.
 
-Annotations have the keys of the OCI image specification, labels have those or the older ones of label-schema:
+Annotations use the keys of the OCI image specification; labels use these or the older keys of label-schema. See
 https://github.com/opencontainers/image-spec/blob/main/annotations.md and
-https://github.com/label-schema/label-schema.org/blob/gh-pages/rc1.md; `license` and `vcs-type` are in
-neither, but MicroBadger has always read them. Only these exact keys count. An annotation of the index comes before one
-of its entry, then one of the manifest, then the OCI label, then the label-schema label: labels are inherited from the
-base image, annotations are not. A value that says nothing is absent and hides no other: an empty one, `NOASSERTION`, a
-time that is none or a placeholder.
+https://github.com/label-schema/label-schema.org/blob/gh-pages/rc1.md. Neither defines `license` and `vcs-type`, but
+MicroBadger has always read them. Only exact keys count. The order of precedence is: annotation of the index, of its
+entry, of the manifest, OCI label, label-schema label. Annotations come first because labels are inherited from the base
+image. Empty values, `NOASSERTION`, and invalid or placeholder times count as absent, so the next value is used.
 
-Every value is untrusted. A text is shortened and loses control characters and characters that hide or reorder text.
-An address becomes a link only if it is a plain one: to a host with a name, without characters that could end an
-HTML attribute. A link is https and has no user and no password. An odd address is not made a link.
+Every value is untrusted. Texts are shortened, and lose control characters and characters that hide or reorder text.
+An address becomes a link only if its host is a name and no character could end an HTML attribute. Links use https and
+have no user and no password.
 """
 
 import re
@@ -29,7 +28,7 @@ from microbadger.image.words import shortened
 _OCI = "org.opencontainers.image"
 _LABEL_SCHEMA = "org.label-schema"
 
-# Field → its OCI key and its label-schema key, None if that schema has none.
+# Field → its OCI key and its label-schema key (None if label-schema has none).
 KNOWN_FIELDS: Mapping[str, tuple[str, str | None]] = MappingProxyType(
     {
         "title": (f"{_OCI}.title", f"{_LABEL_SCHEMA}.name"),
@@ -49,7 +48,7 @@ KNOWN_FIELDS: Mapping[str, tuple[str, str | None]] = MappingProxyType(
 )
 _CREATED_KEYS = KNOWN_FIELDS["created"]
 _VERSION_CONTROL_TYPE_KEY = f"{_LABEL_SCHEMA}.vcs-type"
-_NO_ASSERTION = "noassertion"  # what SPDX writes where nothing is known
+_NO_ASSERTION = "noassertion"  # SPDX's value for "unknown"
 _GIT = "git"
 
 _MAX_TEXT_LENGTH = 2000
@@ -63,11 +62,11 @@ _SPACING = r"\s\x00-\x20\x7f-\xa0"
 _HIDDEN_CHARACTERS = re.compile(f"[{_HIDDEN}]")
 _SPACES = re.compile(f"[{_SPACING}]+")
 _UNSAFE_IN_ADDRESS = re.compile(rf"[{_SPACING}{_HIDDEN}\"'<>\\^`{{|}}]")
-_KEPT_IN_ADDRESS = "%:/?#[]@!$&()*+,;=~"  # RFC 3986, section 2.2, with the escapes already made; no quotes
+_KEPT_IN_ADDRESS = "%:/?#[]@!$&()*+,;=~"  # RFC 3986, section 2.2, and % of existing escapes, but no quotes
 
 _LABEL_END = r"(?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = rf"(?P<host>(?:[A-Za-z0-9]{_LABEL_END}\.)+[A-Za-z]{_LABEL_END})"  # with a dot, and no IP address
-_USER = r"[A-Za-z0-9_~+-]+"  # without a dot: a user that reads as a host is a trick
+_USER = r"[A-Za-z0-9_~+-]+"  # without a dot, because a user that looks like a host could mislead readers
 _AUTHORITY = rf"(?:{_USER}(?::[^/?#@]*)?@)?{_HOST}(?::(?P<port>[0-9]{{1,5}}))?"
 _WEB_ADDRESS = re.compile(rf"(?:git\+)?(?P<scheme>https?)://{_AUTHORITY}(?P<rest>[/?#].*)?", re.ASCII | re.IGNORECASE)
 _GIT_ADDRESS = re.compile(rf"(?:git\+)?(?:ssh|git)://{_AUTHORITY}/(?P<path>.*)", re.ASCII | re.IGNORECASE)
@@ -76,7 +75,7 @@ _SHORT_ADDRESS = re.compile(rf"{_HOST}[:/](?P<path>.*)", re.ASCII)
 
 _SPDX_IDENTIFIER = re.compile(r"(?!LicenseRef-)[A-Za-z0-9.-]+", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,64}", re.ASCII)
-# https://git-scm.com/docs/git-check-ref-format, as far as it keeps an address in place.
+# The part of https://git-scm.com/docs/git-check-ref-format that could change which page an address means.
 _UNSAFE_IN_REF = re.compile(r"^[-./]|[./]$|\.\.|//|/\.|@\{|[~^:?*\[]")
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
@@ -84,7 +83,7 @@ _NOTHING: Mapping[str, object] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class License:
-    """An SPDX expression if the label is a valid one, else its text; `url` is set for a single license."""
+    """An SPDX expression, or the text of the label if it is not a valid one. `url` is set for a single license."""
 
     code: str
     url: str | None
@@ -92,7 +91,7 @@ class License:
 
 @dataclass(frozen=True, slots=True)
 class VersionControl:
-    """The commit that an image was built from; `url` is its page, or the repository if no page is known."""
+    """The commit that an image was built from. `url` is the page of the commit, or of the repository if unknown."""
 
     type: str
     url: str
@@ -101,7 +100,7 @@ class VersionControl:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """The facts in the labels and annotations of an image; None if absent, or if a link is not safe."""
+    """The facts in the labels and annotations of an image. A field is None if it is absent or its link is not safe."""
 
     description: str | None
     version: str | None
@@ -119,7 +118,7 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class _Forge:
-    """How a kind of website spells the pages of a commit, of another ref and of a release of a repository."""
+    """The paths of a code host's pages for a commit, for another ref and for a release of a repository."""
 
     commit: str
     ref: str
@@ -143,7 +142,7 @@ _FORGES_BY_FIRST_LABEL = {"github": _GITHUB, "gitlab": _GITLAB, "gitea": _GITEA,
 
 
 def read_labels(labels: Mapping[str, object], annotations: Mapping[str, object] = _NOTHING) -> Labels:
-    """Return the facts in the labels of an image and its merged annotations; never fails."""
+    """Return the facts in the labels of an image and its merged annotations. Invalid values never raise."""
     values = {
         field: _first_value(
             annotations.get(oci), labels.get(oci), None if label_schema is None else labels.get(label_schema)
@@ -171,13 +170,13 @@ def read_labels(labels: Mapping[str, object], annotations: Mapping[str, object] 
 
 
 def read_base(texts: Mapping[str, object]) -> tuple[str, str]:
-    """Return the name and the digest of the base image in labels or in annotations, empty where there is none."""
+    """Return the name and the digest of the base image in labels or annotations; either is empty if absent."""
     name, digest = (_first_value(texts.get(KNOWN_FIELDS[field][0])) for field in ("base_name", "base_digest"))
     return one_line(name), digest if is_digest(digest) else ""
 
 
 def merged_annotations(*levels: Mapping[str, str]) -> dict[str, str]:
-    """Return the annotations of several levels as one: of each key the first value that says something."""
+    """Return the annotations of several levels as one mapping, with the first meaningful value for each key."""
     merged: dict[str, str] = {}
     for level in reversed(levels):
         merged |= {key: text for key, text in level.items() if key not in merged or says_something(key, text)}
@@ -185,12 +184,12 @@ def merged_annotations(*levels: Mapping[str, str]) -> dict[str, str]:
 
 
 def says_something(key: str, text: str) -> bool:
-    """Return whether a label or annotation has a value, not a placeholder."""
+    """Return whether the value of a label or annotation is meaningful, and not empty or a placeholder."""
     return bool(_first_value(text)) and (key not in _CREATED_KEYS or read_time(text.strip()) is not None)
 
 
 def repository_url(text: str) -> str | None:
-    """Return the web address of the repository that a git address names, None if the address is odd.
+    """Return the web address of the repository that a git address names, or None if the address is not safe.
 
     >>> repository_url("git@github.com:owner/app.git")
     'https://github.com/owner/app'
@@ -206,7 +205,7 @@ def repository_url(text: str) -> str | None:
 
 
 def commit_url(repository: str, revision: str) -> str | None:
-    """Return the web page of a commit or another ref, None if no page is known for that host or ref.
+    """Return the web page of a commit or another ref, or None if no page is known for the host or ref.
 
     >>> commit_url("https://gitlab.com/group/app", "12a4554")
     'https://gitlab.com/group/app/-/commit/12a4554'
@@ -221,7 +220,7 @@ def commit_url(repository: str, revision: str) -> str | None:
 
 
 def release_url(repository: str, tag: str) -> str | None:
-    """Return the web page of a release at GitHub or GitLab, None for other hosts.
+    """Return the web page of a release at GitHub or GitLab, or None for other hosts.
 
     >>> release_url("https://gitlab.com/group/app", "v1.2.3")
     'https://gitlab.com/group/app/-/releases/v1.2.3'
@@ -233,7 +232,7 @@ def release_url(repository: str, tag: str) -> str | None:
 
 
 def web_link(text: str) -> str | None:
-    """Return an address that a page may link, None if it is not a safe one of the web.
+    """Return an address as an https link, or None if it is not a safe web address.
 
     >>> web_link("http://ci.example.org/runs/1"), web_link("javascript:alert(1)")
     ('https://ci.example.org/runs/1', None)
@@ -244,13 +243,13 @@ def web_link(text: str) -> str | None:
 
 
 def one_line(value: str) -> str:
-    """Return a text that is short and safe to show on one line."""
+    """Return a text as one line that is short and safe to show."""
     text = " ".join(_HIDDEN_CHARACTERS.sub("", _SPACES.sub(" ", value[: 2 * _MAX_TEXT_LENGTH])).split())
     return shortened(text, _MAX_TEXT_LENGTH)
 
 
 def _first_value(*values: object) -> str:
-    """Return the first value that says something, stripped; an empty text if there is none."""
+    """Return the first meaningful value, stripped, or an empty text."""
     texts = (value.strip() for value in values if isinstance(value, str))
     return next((text for text in texts if one_line(text).lower() not in ("", _NO_ASSERTION)), "")
 
@@ -280,7 +279,7 @@ def _version_control(source: str | None, revision: str | None) -> VersionControl
 
 
 def _commit_in_fragment(address: str) -> str | None:
-    """Return the commit after `#`, where builds of official images put it, as in `#12a4554…:24/cli`."""
+    """Return the commit after `#`, where official images have it, as in `#12a4554…:24/cli`, or None."""
     ref = address.partition("#")[2].partition(":")[0]
     return ref if _COMMIT.fullmatch(ref) and repository_url(address) else None
 
@@ -298,13 +297,13 @@ def _origin_and_path(address: str) -> tuple[str, str] | None:
 
 
 def _short_address(address: str) -> re.Match[str] | None:
-    """Match `github.com/owner/app`, which is unambiguous only for a known host."""
+    """Match an address such as `github.com/owner/app`, which is only unambiguous for a known host."""
     match = _SHORT_ADDRESS.fullmatch(address)
     return match if match and match["host"].lower() in _FORGES_BY_HOST else None
 
 
 def _web_origin(match: re.Match[str]) -> str | None:
-    """Return the https origin of a web address, None if its port cannot be an https one."""
+    """Return the https origin of a web address, or None if its port cannot serve https."""
     host, port = match["host"].lower(), int(match["port"] or 0)
     is_https = match["scheme"].lower() == "https"
     if match["port"] is None or port == (443 if is_https else 80):
@@ -324,7 +323,7 @@ def _escaped(text: str) -> str:
 
 
 def _forge_and_root(url: str) -> tuple[_Forge, str] | None:
-    """Return the kind of a website and the page of the repository that an address is in."""
+    """Return the kind of code host and the page of the repository that an address belongs to, or None."""
     authority, *components = url.removeprefix("https://").split("/")
     host = authority.partition(":")[0]
     forge = _FORGES_BY_HOST.get(host) or _FORGES_BY_FIRST_LABEL.get(host.partition(".")[0])

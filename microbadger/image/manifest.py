@@ -5,11 +5,11 @@ A tag names an *index* (one image for several platforms) or a *manifest* (one im
 https://github.com/opencontainers/image-spec (image-index.md, manifest.md) and
 https://github.com/distribution/distribution/blob/main/docs/content/spec/manifest-v2-2.md.
 
-Only what an image needs is kept. Layers are never fetched, and the `urls` of foreign layers are dropped: clients that
+Unused fields are dropped. Layers are never fetched, and the `urls` of foreign layers are ignored, because clients that
 followed them sent their credentials to strangers (CVE-2020-15157).
 
-A part that is broken never hides the others: a broken field counts as absent, and a broken entry of an index is kept
-with the reason. Only a manifest whose config or layers are broken is invalid, for its size would be a guess.
+A broken part never hides the others: a broken field counts as absent, and a broken entry of an index is kept with the
+reason. Only a manifest with a broken config or layer is invalid, because its size would be a guess.
 """
 
 from collections.abc import Iterable, Mapping
@@ -54,7 +54,7 @@ _MAX_LAYERS = 1000
 
 @dataclass(frozen=True)
 class BrokenEntry:
-    """An entry of an index that cannot be used, with the reason and the platform, if it names one."""
+    """An entry of an index that cannot be used, with the reason and its platform, if it names one."""
 
     platform: Platform | None
     reason: str
@@ -62,7 +62,7 @@ class BrokenEntry:
 
 @dataclass(frozen=True)
 class Index:
-    """One image for several platforms; `broken` are entries that could be images and cannot be used."""
+    """One image for several platforms. `broken` are the entries that may be images but cannot be used."""
 
     media_type: str
     manifests: tuple[Descriptor, ...]
@@ -71,12 +71,12 @@ class Index:
 
     @property
     def images(self) -> tuple[Descriptor, ...]:
-        """The entries that can be images or, by their media type, further indexes, without attestations."""
+        """The entries that can be images or, by their media type, nested indexes. Attestations are left out."""
         return tuple(entry for entry in self.manifests if _can_be_image(entry))
 
     @property
     def attestations(self) -> Mapping[str, Descriptor]:
-        """The manifest of attestations about each image, by the digest of that image; the first one of a digest."""
+        """The first attestation manifest for each image, by the digest of the image."""
         found: dict[str, Descriptor] = {}
         for entry in self.manifests:
             about = entry.annotations.get(_ATTESTED_ANNOTATION, "")
@@ -87,7 +87,7 @@ class Index:
 
 @dataclass(frozen=True)
 class Manifest:
-    """One image for one platform: the descriptors of its config and of its layers, base image first."""
+    """One image for one platform: the descriptors of its config and of its layers, lowest layer first."""
 
     media_type: str
     config: Descriptor
@@ -96,23 +96,26 @@ class Manifest:
 
     @property
     def size_bytes(self) -> int:
-        """What is transferred: a layer that is there twice is transferred once."""
+        """The download size: a layer that occurs twice is transferred only once."""
         return sum({layer.digest: layer.size_bytes for layer in self.layers}.values())
 
     @property
     def kind(self) -> str:
-        """What it is in words if it is not an image."""
+        """A name for the kind of artifact that it is, if it is not an image."""
         return kind_of([layer.media_type for layer in self.layers])
 
     def is_image(self, config: Config | None) -> bool:
-        """Return whether it is an image, which only its config shows if no layer is known to be of a file system."""
+        """Return whether it is an image: a layer is a known part of a file system, or the config names a platform.
+
+        Without a config, it counts as an image.
+        """
         has_file_system = any(is_file_system(layer.media_type) for layer in self.layers)
         return has_file_system or config is None or config.platform.is_known
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the Dockerfile and the layer that it made; either can be missing."""
+    """A step of the Dockerfile and the layer that it made. Either can be None."""
 
     command: str | None
     layer: Descriptor | None
@@ -121,9 +124,9 @@ class Step:
 def parse_manifest(raw: bytes, content_type: str = "") -> Index | Manifest:
     """Return the index or the manifest that a registry sent.
 
-    Raise `UnsupportedManifest` if it is not a container image, and `InvalidManifest` if it breaks its specification
-    or a bound. A document that can be read as both, or contradicts its Content-Type, is invalid: one digest could
-    show two images to two clients (CVE-2021-41190).
+    Raises `UnsupportedManifest` if it is not a container image, and `InvalidManifest` if it breaks its specification
+    or a bound. A document that can be read as both, or contradicts its Content-Type, is invalid, because clients could
+    see different images under one digest (CVE-2021-41190).
     """
     document = parse_document(raw)
     media_type = _media_type_of(document, content_type)
@@ -147,7 +150,7 @@ def layer_steps(manifest: Manifest, config: Config | None) -> tuple[Step, ...]:
 
 
 def _can_be_image(entry: Descriptor) -> bool:
-    """Return whether an entry is neither an attestation nor an artifact nor of an unknown type."""
+    """Return whether an entry may be an image: it is not an attestation, an artifact or of an unknown type."""
     return (
         entry.media_type in INDEX_TYPES | MANIFEST_TYPES | {""}
         and (entry.artifact_type or "") in IMAGE_CONFIG_TYPES
@@ -157,11 +160,11 @@ def _can_be_image(entry: Descriptor) -> bool:
 
 
 def _media_type_of(document: Mapping[str, object], content_type: str) -> str:
-    """Return the media type of a document; its field, its Content-Type and its content must agree."""
+    """Return the media type of a document. Raise unless its field, its Content-Type and its content agree."""
     declared = read_name(document.get("mediaType")) or ""
     sent = content_type.partition(";")[0].strip().lower()
     if sent not in _KNOWN_TYPES:
-        sent = ""  # static file servers send text/plain and worse
+        sent = ""  # static file servers send text/plain or other wrong types
     if declared and sent and declared != sent:
         raise InvalidManifest("mediaType contradicts the Content-Type")
     media_type = declared or sent
@@ -201,14 +204,14 @@ def _index(document: Mapping[str, object], media_type: str) -> Index:
 
 
 def _refuse_artifact(*media_types: str, contents: Iterable[str] = ()) -> None:
-    """Raise `UnsupportedManifest` if one of these types is not that of an image; `contents` can say what it is."""
+    """Raise `UnsupportedManifest` if one of these types is not an image's. `contents` help to name the artifact."""
     others = [media_type for media_type in media_types if media_type not in IMAGE_CONFIG_TYPES]
     if others:
         raise UnsupportedManifest(kind_of([*others, *contents]))
 
 
 def _entry(value: object) -> Descriptor | BrokenEntry | None:
-    """Return an entry of an index; None for a broken one that cannot be an image anyway."""
+    """Return an entry of an index, or None for a broken entry that cannot be an image anyway."""
     fields = read_object(value)
     try:
         return read_descriptor(fields)
@@ -237,7 +240,7 @@ def _manifest(document: Mapping[str, object], media_type: str) -> Manifest:
 
 
 def _layer(value: object) -> Descriptor:
-    """Return the descriptor of a layer, of which nobody needs what else a stranger wrote there."""
+    """Return the descriptor of a layer with only its type, digest and size, because no other field is used."""
     fields = read_object(value)
     media_type = read_name(fields.get("mediaType")) or ""
     return Descriptor(media_type, read_digest(fields.get("digest")), read_size_bytes(fields.get("size")))

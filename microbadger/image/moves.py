@@ -1,6 +1,6 @@
-"""Says in a few words what happened to tags: which are new or gone, which moved from which version to which.
+"""Summarizes changes in a few words: which tags are new or gone, and which moved between versions.
 
-A version is called by another tag that it has and that did not move with the tag: ``latest moved from 1.2 to 1.3``.
+A version is named by another of its tags, one that did not move along: ``latest moved from 1.2 to 1.3``.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ _SHORT_DIGEST_LENGTH = len("sha256:") + 12
 
 
 class Move(NamedTuple):
-    """Tags that moved from one version to another, the names of both, empty if they have none, and what differs."""
+    """Tags that moved from one version to another, the names of both versions (or empty texts), and the difference."""
 
     tags: list[str]
     old_digest: str
@@ -28,7 +28,7 @@ class Move(NamedTuple):
     difference: DifferenceDocument
 
     def __str__(self) -> str:
-        """Say it in a few words.
+        """Return the move in a few words.
 
         >>> str(Move(["1", "latest"], "sha256:0123", "sha256:4567", "1.2", "1.3", False, {}))
         '1 and latest moved from 1.2 to 1.3'
@@ -40,17 +40,17 @@ class Move(NamedTuple):
 
 
 def moves_of(change: ChangeDocument) -> list[Move]:
-    """Return how tags moved, together where they moved from one version to the same other one."""
+    """Return the moves in a change, with one entry for all tags that moved between the same two versions."""
     return [_move(entries) for entries in moves_by_digests(change).values()]
 
 
 def change_title(change: ChangeDocument) -> str:
-    """Return a change in a few words, such as ``latest moved from 1.2 to 1.3, 1.3 is new``."""
+    """Return a summary of a change, such as ``latest moved from 1.2 to 1.3, 1.3 is new``."""
     return ", ".join(_phrases(change))
 
 
 def listed(tags: Sequence[str]) -> str:
-    """Return tags as a text: all of them if they are few, else the first ones and how many more there are."""
+    """Return tags as a text: all of them if they are few, or else the first ones and the number of others."""
     if len(tags) == 1:
         return tags[0]
     shown, rest = tags[:_TAGS_IN_A_TITLE], len(tags) - _TAGS_IN_A_TITLE

@@ -1,16 +1,16 @@
-"""Shows a version as it is on one of its platforms."""
+"""Describes a version as it is on one of its platforms."""
 
 from microbadger.image.documents import PlatformDocument, VersionDocument, ordered
 from microbadger.image.platforms import usual_variant
 
 _USUAL_SYSTEM = "linux"
-_OF_A_PLATFORM = ("Labels", "Annotations", "Config", "Layers", "ConfigDigest")
+_PLATFORM_FIELDS = ("Labels", "Annotations", "Config", "Layers", "ConfigDigest")
 
 
 def platform_named(version: VersionDocument, name: str) -> PlatformDocument | None:
-    """Return the platform that a name means, such as ``linux/arm64`` or ``linux/arm/v7``; None if there is none.
+    """Return the platform with a name such as ``linux/arm64`` or ``linux/arm/v7``, or None if there is none.
 
-    Without a variant it is the usual one, else the first of that processor, and without a system that of Linux.
+    The operating system defaults to Linux. The variant defaults to the processor's usual one, or else to the first.
     """
     parts = name.lower().split("/")
     system, architecture, variant = (*([] if parts[1:] else [_USUAL_SYSTEM]), *parts, "")[:3]
@@ -23,12 +23,12 @@ def platform_named(version: VersionDocument, name: str) -> PlatformDocument | No
 def on_platform(version: VersionDocument, platform: PlatformDocument) -> VersionDocument:
     """Return a version with the size, the layers, the labels and the config of one of its platforms.
 
-    ``version`` is its own document. What that does not have of a platform is left out.
+    ``version`` is the version's own document. Fields that it lacks for the platform are left out.
     """
     seen = version.copy()
     seen["Platforms"] = [platform]
     seen["DownloadSize"], seen["LayerCount"] = platform["DownloadSize"], platform["LayerCount"]
-    replaced = ("Created", "Unread") if len(version["Platforms"]) == 1 else ("Created", "Unread", *_OF_A_PLATFORM)
+    replaced = ("Created", "Unread") if len(version["Platforms"]) == 1 else ("Created", "Unread", *_PLATFORM_FIELDS)
     for field in replaced:
         seen.pop(field, None)  # type: ignore[misc]
         if field in platform:

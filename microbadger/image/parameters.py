@@ -1,8 +1,8 @@
-"""Reads how a container of an image is run: the parameters that stand beside the labels in a config.
+"""Reads the parameters in an image's config that say how a container is run, such as its user and its command.
 
 The fields are those of https://github.com/opencontainers/image-spec/blob/main/config.md, and Docker's health check. The
-parameters are kept whole or not at all, so that what is missing from them is missing from the config, too. Values of
-variables can be secrets: of a private image only the names are published.
+parameters are kept completely or not at all, so a missing field means that the config does not set it. Values of
+variables can be secrets, so for private images only the names of variables are published.
 """
 
 import re
@@ -18,7 +18,7 @@ MAX_PARAMETERS_BYTES = 128 * 1024
 TOO_LARGE = "The config is left out: it is too large"
 ROOT = "root"
 
-_MAX_LISTED_BYTES = 4096  # in the document of an image, which has those of all its versions
+_MAX_LISTED_BYTES = 4096  # in the document of an image, which has the parameters of all its versions
 _MOST_ITEMS = 2000
 _LONGEST_NANOSECONDS = 2**63 - 1
 _VARIABLES, _ARGUMENT = "ENV ", "ARG "
@@ -26,7 +26,7 @@ _WITH_ARGUMENTS = re.compile(r"(?:RUN )?\|[0-9]+ ")  # "|1 TOKEN=secret /bin/bas
 
 
 def read_parameters(fields: Mapping[str, object]) -> ConfigDocument | None:
-    """Return the parameters in the ``config`` of a config, without what is empty; None if they are too large."""
+    """Return the parameters in the ``config`` object of a config, without empty fields; None if they are too large."""
     read = {
         "User": read_text(fields.get("User")),
         "Env": _texts(fields.get("Env")),
@@ -44,9 +44,9 @@ def read_parameters(fields: Mapping[str, object]) -> ConfigDocument | None:
 
 
 def user_of(parameters: ConfigDocument, system: str | None = None) -> str:
-    """Return the user of a container on an operating system: ``root`` also where no user is given, or its number is.
+    """Return the user of a container on an operating system. It is ``root`` if the config gives none, or user 0.
 
-    On Windows, which chooses an account of its own, the text is empty where none is given.
+    On Windows, which chooses a default account itself, the result is empty if the config gives none.
 
     >>> user_of({"User": "0:0"}), user_of({"User": "app"}), user_of({}), user_of({}, "windows")
     ('root', 'app', 'root', '')
@@ -59,9 +59,9 @@ def user_of(parameters: ConfigDocument, system: str | None = None) -> str:
 
 
 def listed_parameters(parameters: ConfigDocument) -> ConfigDocument | None:
-    """Return the parameters as the document of an image has them, None if it has none of a version.
+    """Return the parameters for the document of an image, or None if not even the user fits.
 
-    If they take more than 4 KiB, it has them without the variables; if even these do, it has the user alone.
+    If they take more than 4 KiB, the variables are left out; if they are still too large, only the user stays.
     """
     without_variables, user = parameters.copy(), ConfigDocument()
     without_variables.pop("Env", None)
@@ -72,16 +72,16 @@ def listed_parameters(parameters: ConfigDocument) -> ConfigDocument | None:
 
 
 def without_values(parameters: ConfigDocument) -> ConfigDocument:
-    """Return the parameters with the names of the variables, and not their values."""
+    """Return the parameters with only the names of environment variables, without their values."""
     if "Env" not in parameters:
         return parameters
     return {**parameters, "Env": [entry.partition("=")[0] for entry in parameters["Env"]]}
 
 
 def command_without_values(command: str, env: list[str]) -> str:
-    """Return a step of a Dockerfile that sets variables with no more than the names of those that the image has.
+    """Return a Dockerfile step without the values of variables: an ``ENV`` step keeps only names in ``env``.
 
-    Build arguments lose their values, too, since variables are often set to them.
+    Build arguments lose their values, too, because variables are often set to them.
 
     >>> command_without_values("ENV TOKEN=secret MODE=a TOKEN=b", ["MODE=a", "TOKEN=b"])
     'ENV MODE TOKEN'
@@ -97,19 +97,19 @@ def command_without_values(command: str, env: list[str]) -> str:
 
 
 def version_without_values(version: VersionDocument) -> VersionDocument:
-    """Return the document of a version, read from a public image, as it is published of a private one."""
+    """Return the document of a version without the values of variables, as it is published for a private image."""
     platforms = [_hidden(platform) for platform in version["Platforms"]]
     return cast(VersionDocument, {**_hidden(version), "Platforms": platforms})
 
 
 def image_without_values(image: ImageDocument) -> ImageDocument:
-    """Return the document of an image, read when it was public, as it is published of a private one."""
+    """Return the document of an image without the values of variables, as it is published for a private image."""
     versions = [version_without_values(version) for version in image["Versions"]]
     return cast(ImageDocument, {**_hidden(image), "Versions": versions})
 
 
 def _hidden(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document of an image, a version or a platform without the values of its variables."""
+    """Return the document of an image, a version or a platform without the values of variables."""
     hidden = dict(document)
     parameters: ConfigDocument = hidden.get("Config", {})
     if "Config" in hidden:
@@ -127,7 +127,7 @@ def _texts(value: object) -> list[str]:
 
 
 def _words(value: object) -> list[str]:
-    """Return a command; one that is a text is the only word, as old builders wrote it."""
+    """Return the words of a command. Old builders wrote a single text, which counts as one word."""
     return _texts([value] if isinstance(value, str) and value else value)
 
 
@@ -136,7 +136,7 @@ def _names(value: object) -> list[str]:
 
 
 def _healthcheck(fields: Mapping[str, object]) -> HealthcheckDocument | None:
-    """Return a health check with its times in nanoseconds, as Docker writes them."""
+    """Return a health check, with its times in nanoseconds as in Docker's config, or None."""
     test = _texts(fields.get("Test"))
     if not test:
         return None

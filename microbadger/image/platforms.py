@@ -1,6 +1,7 @@
-"""Describes the platforms of a version, those that could be read only in part included.
+"""Describes the platforms of a version, including those that could be read only in part.
 
-The *main platform* is linux/amd64, else the first one that names a platform; one that was read before one that was not.
+The *main platform* is linux/amd64, or else the first one with a known platform. A platform that could be read takes
+precedence over one that could not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,9 +38,9 @@ _LARGEST_CONFIG_BYTES = 4096  # of a platform beside the main one
 
 @dataclass(frozen=True, slots=True)
 class PlatformImage:
-    """One platform of a version, as far as it was read from the registry.
+    """One platform of a version, with the parts that were read from the registry.
 
-    ``platform`` is what its entry in the index says. ``unread`` says why its manifest or its config is missing.
+    ``platform`` is the platform in its index entry. ``unread`` says why its manifest or its config is missing.
     """
 
     digest: str
@@ -56,32 +57,32 @@ class PlatformImage:
 
     @property
     def why_unread(self) -> str:
-        """Why a part of it is missing, empty if none is."""
+        """The reason why its manifest or config is missing; empty if both were read."""
         return "" if self.is_whole else self.unread or _NOT_READ
 
     @property
     def cut(self) -> tuple[str, ...]:
-        """A sentence about each kind of part of its config that is too large."""
+        """A sentence about each kind of data in its config that is left out because it is too large."""
         return self.config.cut if self.config else ()
 
     @property
     def is_image(self) -> bool:
-        """Whether it is an image, as far as that is known."""
+        """Whether it is an image. It counts as one if its manifest was not read."""
         return self.manifest is None or self.manifest.is_image(self.config)
 
     @property
     def size_bytes(self) -> int:
-        """What is transferred to pull it, 0 if that is unknown."""
+        """The download size, or 0 if it is unknown."""
         return self.manifest.size_bytes if self.manifest else 0
 
     @property
     def layer_count(self) -> int:
-        """The number of its layers, 0 if that is unknown."""
+        """The number of its layers, or 0 if it is unknown."""
         return len(self.manifest.layers) if self.manifest else 0
 
     @property
     def author(self) -> str:
-        """The author that its config names, empty if it names none."""
+        """The author in its config, or an empty text."""
         author = (self.config and self.config.author) or ""
         return author if says_something("author", author) else ""
 
@@ -92,7 +93,7 @@ class PlatformImage:
 
     @property
     def runs_on(self) -> Platform:
-        """The platform that its entry names; the config adds what the entry does not say."""
+        """The platform that its index entry names, with missing parts taken from its config."""
         of_config = self.config.platform if self.config else Platform(UNKNOWN, UNKNOWN)
         if self.platform is None or not self.platform.is_known:
             return of_config
@@ -104,26 +105,26 @@ class PlatformImage:
 
     @property
     def parameters(self) -> ConfigDocument | None:
-        """How a container of it is run, None if that is not known."""
+        """How a container of it is run, or None if that is unknown."""
         return self.config.parameters if self.config else None
 
     @property
     def config_digest(self) -> str:
-        """The digest of its config, empty if its manifest was not read."""
+        """The digest of its config, or an empty text if its manifest was not read."""
         return self.manifest.config.digest if self.manifest else ""
 
     def annotations(self, of_index: Mapping[str, str]) -> dict[str, str]:
-        """Return its annotations, those of the index before those of its entry and those of its manifest."""
+        """Return its annotations. The index takes precedence over its index entry, and the entry over its manifest."""
         return merged_annotations(of_index, self.entry_annotations, self.manifest.annotations if self.manifest else {})
 
     def created(self, of_index: Mapping[str, str]) -> datetime | None:
-        """Return when it was created: what the config says, else an annotation or a label."""
+        """Return when it was created, according to its config, or else an annotation or a label; None if unknown."""
         of_config = self.config.created if self.config else None
         return of_config or read_labels(self.labels, self.annotations(of_index)).created
 
 
 def distinct(images: Sequence[PlatformImage]) -> list[PlatformImage]:
-    """Return the images without those that an index names twice for the same platform."""
+    """Return the images without duplicates, because an index may name an image twice for the same platform."""
     unique: dict[tuple[str, Platform | None, str], PlatformImage] = {}
     for image in images:
         unique.setdefault((image.digest, image.platform, image.unread), image)
@@ -131,9 +132,9 @@ def distinct(images: Sequence[PlatformImage]) -> list[PlatformImage]:
 
 
 def main_platform(images: Sequence[PlatformImage]) -> PlatformImage:
-    """Return the image for linux/amd64, else the first one, of those that were read best.
+    """Return the image for linux/amd64, or else the first one, among the images that were read most completely.
 
-    The variant that runs on every amd64 processor, which is v1, comes before v2 and later ones.
+    Variant v1, which runs on every amd64 processor, comes before v2 and later variants.
     """
 
     def rank(image: PlatformImage) -> tuple[bool, bool, bool, bool, bool]:
@@ -146,7 +147,7 @@ def main_platform(images: Sequence[PlatformImage]) -> PlatformImage:
 
 
 def described_platform(version: VersionDocument) -> PlatformDocument | None:
-    """Return the main platform of a document, whose layers are those of the version; None if it names none."""
+    """Return the main platform in a version's document, which the version's layers belong to; None if it has none."""
 
     def rank(platform: PlatformDocument) -> tuple[bool, bool, bool, bool]:
         is_preferred = (platform.get("OS"), platform.get("Architecture")) == PREFERRED_PLATFORM
@@ -158,7 +159,7 @@ def described_platform(version: VersionDocument) -> PlatformDocument | None:
 
 
 def usual_variant(architecture: str, variant: str) -> str:
-    """Return one spelling of a variant: builders leave out, or write, the one that a processor usually is.
+    """Return the canonical spelling of a variant, because builders may write or omit the usual one of a processor.
 
     https://github.com/containerd/platforms/blob/main/database.go
     """
@@ -168,7 +169,7 @@ def usual_variant(architecture: str, variant: str) -> str:
 def describe_platform(
     image: PlatformImage, index_annotations: Mapping[str, str], *, with_details: bool
 ) -> PlatformDocument:
-    """Return the document of one platform; what is unknown of it is left out."""
+    """Return the document of one platform. Unknown fields are left out."""
     document = PlatformDocument(Digest=image.digest, DownloadSize=image.size_bytes, LayerCount=image.layer_count)
     platform, created = image.runs_on, image.created(index_annotations)
     optional = {
@@ -193,7 +194,7 @@ def describe_platform(
 
 
 def describe_layers(image: PlatformImage) -> list[LayerDocument]:
-    """Return the steps of the Dockerfile with their layers, none if the manifest was not read."""
+    """Return the steps of the Dockerfile with their layers, or an empty list if the manifest was not read."""
     return [
         LayerDocument(
             BlobSum=step.layer.digest,
@@ -209,7 +210,7 @@ def describe_layers(image: PlatformImage) -> list[LayerDocument]:
 
 
 def with_names_only(config: Config) -> Config:
-    """Return a config without the values of variables, neither in its parameters nor in its history."""
+    """Return a config without the values of environment variables in its parameters and its history."""
     parameters = config.parameters and without_values(config.parameters)
     env = parameters.get("Env", []) if parameters else []
     history = (

@@ -1,9 +1,9 @@
-"""Reads provenance: what a statement says of how an image was built.
+"""Reads provenance: statements about how an image was built.
 
-The signatures of these statements are not checked here. A statement can hold build arguments, a Dockerfile and a whole
-environment: only the fields of a `ProvenanceDocument` are published, and no address with a password.
+Signatures are not checked. A statement can contain build arguments, a Dockerfile and a whole environment. So only the
+fields of a `ProvenanceDocument` are published, and no address with a password. The formats are
 https://slsa.dev/spec/v1.1/provenance, https://slsa.dev/spec/v0.2/provenance,
-https://slsa.dev/spec/v0.1/provenance, and what BuildKit writes:
+https://slsa.dev/spec/v0.1/provenance, and BuildKit's own:
 https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md
 """
 
@@ -20,7 +20,7 @@ from microbadger.image.statements import Statement
 
 _MOST_INPUTS = 20
 _MOST_INPUTS_READ = 1000
-_MOST_INPUTS_COUNTED = 500_000  # JSON of more parts is not parsed
+_MOST_INPUTS_COUNTED = 500_000  # JSON with more parts is not parsed
 _MAX_INPUTS_BYTES = 8 * 1024
 _MAX_TEXT_LENGTH = 300
 
@@ -46,7 +46,7 @@ _BUILDERS = [
 ]
 
 _IMAGES = ("pkg:docker/", "pkg:oci/")
-# How many digits digests have. GitLab's runner writes a SHA-1 as sha256.
+# The numbers of digits of digests. GitLab's runner labels a SHA-1 as sha256.
 _OF_CONTENT = {"sha256": (64,), "sha512": (128,), "sha1": (40,), "gitCommit": (40, 64)}
 _OF_COMMIT = {"gitCommit": (40, 64), "sha1": (40,), "sha256": (40, 64)}
 _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
@@ -64,7 +64,7 @@ _ADDRESS = re.compile(
 
 
 def read_provenance(statement: Statement) -> ProvenanceDocument:
-    """Return what a statement says of a build; what it does not say, or not soundly, is left out."""
+    """Return the provenance in a statement. Missing and invalid fields are left out."""
     is_old = statement.predicate_type.startswith(_OLDER_TYPES)
     predicate = _as_version_1(statement.predicate) if is_old else statement.predicate
     definition, run = read_object(predicate.get("buildDefinition")), read_object(predicate.get("runDetails"))
@@ -96,12 +96,12 @@ def read_provenance(statement: Statement) -> ProvenanceDocument:
 
 
 def unread_provenance(predicate_type: str, reason: str) -> ProvenanceDocument:
-    """Return provenance that is there and could not be read, with the reason in a sentence."""
+    """Return the document of provenance that exists but could not be read. ``reason`` is a sentence."""
     return _document(predicate_type, Unread=one_line(reason))
 
 
 def compared(provenance: ProvenanceDocument, facts: Labels) -> ProvenanceDocument:
-    """Return provenance that names the fields in which the labels of its image say something else."""
+    """Return provenance with the names of the fields that the image's labels contradict, if there are any."""
     differs = ["Source"] if _is_other_source(facts.source, provenance.get("Source")) else []
     differs += ["Commit"] if _is_other_commit(facts.revision, provenance.get("Commit")) else []
     same: ProvenanceDocument = {**provenance}
@@ -110,7 +110,7 @@ def compared(provenance: ProvenanceDocument, facts: Labels) -> ProvenanceDocumen
 
 
 def _is_other_source(label: str | None, claim: str | None) -> bool:
-    """Return whether two addresses are of different repositories; one can be of a folder in the repository."""
+    """Return whether two addresses belong to different repositories. Either may be a folder in its repository."""
     if not label or not claim:
         return False
     paths = [_HOST_PREFIX.sub("", url.lower()).rstrip("/").removesuffix(".git") + "/" for url in (label, claim)]
@@ -118,7 +118,7 @@ def _is_other_source(label: str | None, claim: str | None) -> bool:
 
 
 def _is_other_commit(label: str | None, claim: str | None) -> bool:
-    """Return whether two commits differ; the first digits of a commit are enough, and a branch is not a commit."""
+    """Return whether two commits differ. A shortened commit equals its full form, and a branch is not compared."""
     commits = [commit.lower() for commit in (label or "", claim or "")]
     if not all(map(_SHORT_COMMIT.fullmatch, commits)):
         return False
@@ -126,13 +126,13 @@ def _is_other_commit(label: str | None, claim: str | None) -> bool:
 
 
 def _document(predicate_type: str, **fields: object) -> ProvenanceDocument:
-    """Return a document with these fields, without those that say nothing; `False` says something."""
+    """Return a document with these fields, without empty ones. `False` does not count as empty."""
     said = {name: value for name, value in fields.items() if value or value is False}
     return {"PredicateType": one_line(predicate_type), **said}  # type: ignore[typeddict-item]
 
 
 def _as_version_1(predicate: Mapping[str, object]) -> Mapping[str, object]:
-    """Return a predicate of version 0.1 or 0.2 in the fields of version 1."""
+    """Return a predicate of version 0.1 or 0.2, converted to the fields of version 1."""
     invocation, recipe = read_object(predicate.get("invocation")), read_object(predicate.get("recipe"))
     metadata, materials = read_object(predicate.get("metadata")), predicate.get("materials")
     config = read_object(invocation.get("configSource")) or _defining_material(recipe, materials)
@@ -157,7 +157,7 @@ def _as_version_1(predicate: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _defining_material(recipe: Mapping[str, object], materials: object) -> Mapping[str, object]:
-    """Return the material that a recipe of version 0.1 says it is in."""
+    """Return the material that contains the recipe, according to `definedInMaterial` of version 0.1."""
     known = read_list(materials, _MOST_INPUTS_READ)
     number = recipe.get("definedInMaterial", 0 if len(known) == 1 else None)
     return read_object(known[number]) if type(number) is int and 0 <= number < len(known) else {}
@@ -166,9 +166,9 @@ def _defining_material(recipe: Mapping[str, object], materials: object) -> Mappi
 def _source(
     parameters: Mapping[str, object], metadata: Mapping[str, object], dependencies: Iterable[Mapping[str, object]]
 ) -> tuple[str, str]:
-    """Return the web address of the source repository and the commit of it; each is empty if it is not known.
+    """Return the web address of the source repository and its commit. Each is empty if it is unknown.
 
-    What the client says of a local directory comes last: BuildKit takes it unseen.
+    A BuildKit client's hints about a local directory come last, because BuildKit does not check them.
     """
     root = _root(parameters)
     arguments = read_object(read_object(root.get("request")).get("args"))
@@ -190,7 +190,7 @@ def _source(
 
 
 def _root(parameters: Mapping[str, object]) -> Mapping[str, object]:
-    """Return what the client asked BuildKit for, if this build is a part of that.
+    """Return the client's own request to BuildKit, if this build is only part of it, or else an empty object.
 
     https://github.com/moby/buildkit/pull/6739
     """
@@ -198,7 +198,7 @@ def _root(parameters: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _origin(resource: object) -> tuple[str, str]:
-    """Return the web address of a repository and the commit, each if it is known; a resource can be an address."""
+    """Return the web address and the commit of a resource, which can be a plain address. Either is empty if unknown."""
     fields = resource if isinstance(resource, dict) else {"uri": resource}
     return _repository(fields.get("uri")), _commit(fields)
 
@@ -208,7 +208,7 @@ def _repository(value: object) -> str:
 
 
 def _commit(resource: Mapping[str, object]) -> str:
-    """Return the commit that a resource is; the SHA-256 of a file is none."""
+    """Return the commit of a resource, or an empty text. The SHA-256 of a file is not a commit."""
     algorithm, _, commit = _digest(resource, _OF_COMMIT).partition(":")
     can_be_file = algorithm == "sha256" and len(commit) == 64
     return "" if can_be_file and not _IS_GIT.match(_text(resource.get("uri"))) else commit
@@ -222,14 +222,14 @@ def _input(resource: Mapping[str, object]) -> InputDocument | None:
 
 
 def _first(inputs: Iterable[InputDocument]) -> list[InputDocument]:
-    """Return as many inputs as are shown, images before others."""
+    """Return the first inputs, as many as are published, images before others."""
     first = sorted(inputs, key=lambda each: not each["URI"].startswith(_IMAGES))[:_MOST_INPUTS]
     sizes = accumulate(map(size_bytes, first))
     return [each for each, size in zip(first, sizes, strict=True) if size <= _MAX_INPUTS_BYTES]
 
 
 def _digest(resource: Mapping[str, object], lengths: Mapping[str, tuple[int, ...]]) -> str:
-    """Return the digest of a resource by the first of these algorithms that it has; empty if there is none."""
+    """Return the digest of a resource, for the first of these algorithms that it has, or an empty text."""
     digests = read_object(resource.get("digest"))
     for algorithm, allowed in lengths.items():
         encoded = digests.get(algorithm)
@@ -239,7 +239,7 @@ def _digest(resource: Mapping[str, object], lengths: Mapping[str, tuple[int, ...
 
 
 def _address(value: object) -> str:
-    """Return an address or a name, without what can be a secret: a user, a password, a query; empty if it is odd."""
+    """Return an address or a name, without parts that can be secret: user, password and query; empty if unsafe."""
     address = _without_secrets(_text(value))
     return "" if _PASSWORD.search(unquote(address)) else address
 
@@ -257,7 +257,7 @@ def _without_secrets(text: str) -> str:
 
 
 def _text(value: object) -> str:
-    """Return a text that is safe to show on one line, empty if it is too long."""
+    """Return a text as one line that is safe to show, or an empty text if it is too long."""
     text = one_line(read_text(value))
     return text if len(text) <= _MAX_TEXT_LENGTH else ""
 

@@ -5,16 +5,15 @@ in `library/`: `alpine`, `library/alpine`, `_/alpine` (as Docker Hub's website s
 `index.docker.io/library/alpine` are one repository, `docker.io/library/alpine`. A *reference* adds a tag, a
 digest or both.
 
-The grammar is the one that all registries and clients share:
+All registries and clients share the grammar:
 https://github.com/distribution/reference/blob/main/reference.go and, for the total length,
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md (section "Pulling manifests");
 for digests https://github.com/opencontainers/image-spec/blob/main/descriptor.md (section "Digests").
-It is narrower where a host could have two spellings, or one that never works: a host is kept in lower case and
-obeys the length limits of RFC 1035, a port has no leading zero, and an IPv6 host is compressed and is not a mapped
-IPv4 address.
+This module is stricter about hosts, so that each has one spelling and can work. A host is in lower case and obeys the
+length limits of RFC 1035. A port has no leading zero. An IPv6 host is compressed and is not a mapped IPv4 address.
 
-No part of a repository is empty, is `.` or `..`, begins with `-` or contains a separator, so a `Repository` is
-safe as part of a path or a URL. The constructor checks this, so it holds for every instance.
+No part of a repository is empty, is `.` or `..`, begins with `-` or contains a separator. The constructor checks this,
+so every `Repository` is safe as part of a path or a URL.
 """
 
 import re
@@ -31,8 +30,8 @@ _DOCKER_HUB_WEBSITE = "hub.docker.com"
 _OFFICIAL_NAMESPACE = "library"
 _OFFICIAL_ON_THE_WEBSITE = "_/"
 
-# host[:port]/path: many clients refuse more (distribution-spec, pulling manifests). It leaves a host the 253 characters
-# of RFC 1035, section 2.3.4, written without the final dot.
+# The limit for host[:port]/path: many clients refuse longer names (distribution-spec, pulling manifests). It allows a
+# host of 253 characters, the maximum of RFC 1035, section 2.3.4, without the final dot.
 _MAX_NAME_LENGTH = 255
 _MAX_TAG_LENGTH = 128
 _MAX_DIGEST_LENGTH = 255  # no limit is specified; the longest registered digest has 135 characters
@@ -57,12 +56,12 @@ _IMAGE_ID = _REGISTERED_ALGORITHMS["sha256"]
 
 
 class InvalidReference(ValueError):
-    """A text is not the name of an image; the message is one sentence that says what to write instead."""
+    """A text is not the name of an image. The message is one sentence that says what to write instead."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Repository:
-    """A repository in its canonical spelling; the constructor raises `InvalidReference` for any other."""
+    """A repository in its canonical spelling. The constructor raises `InvalidReference` for any other spelling."""
 
     registry: str
     path: str
@@ -74,7 +73,7 @@ class Repository:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the repository that a text names; raise `InvalidReference` if it is invalid or has a tag or digest.
+        """Return the repository that a text names. Raises `InvalidReference` if it is invalid or has a tag or digest.
 
         >>> str(Repository.parse("alpine"))
         'docker.io/library/alpine'
@@ -86,9 +85,9 @@ class Repository:
 
     @property
     def familiar(self) -> str:
-        """The name used in URLs, files and settings: without the host if that is Docker Hub.
+        """The name used in URLs, files and settings: without the host for Docker Hub.
 
-        A Docker Hub path that begins like a host name keeps the host, or it would name another registry.
+        If a Docker Hub path begins like a host name, the host is kept. Otherwise the name would mean another registry.
 
         >>> Repository.parse("docker.io/alpine").familiar
         'library/alpine'
@@ -110,7 +109,7 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A repository with an optional tag and digest; the constructor raises `InvalidReference` if one is invalid."""
+    """A repository with an optional tag and digest. The constructor raises `InvalidReference` if either is invalid."""
 
     repository: Repository
     tag: str | None
@@ -129,7 +128,7 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the reference in a text, without a default tag; raise `InvalidReference` if it is invalid."""
+        """Return the reference in a text, without a default tag. Raises `InvalidReference` if it is invalid."""
         name, tag, digest = _split(text)
         return cls(Repository(*_registry_and_path(name)), tag, digest)
 
@@ -140,7 +139,7 @@ class Reference:
 
 
 def kept_repositories(texts: Iterable[str]) -> list[Repository]:
-    """Return the repositories that were kept as texts, without those that are damaged.
+    """Return the repositories in stored texts, leaving out each text that is not a canonical name.
 
     >>> kept_repositories(["docker.io/library/alpine", "x!", "alpine"])
     [Repository(registry='docker.io', path='library/alpine')]
@@ -160,7 +159,7 @@ def is_tag(text: str) -> bool:
 
 
 def is_digest(text: str) -> bool:
-    """Return whether a text is a valid digest; for an algorithm that is not registered, only the grammar counts."""
+    """Return whether a text is a valid digest. For unregistered algorithms, only the grammar is checked."""
     if len(text) > _MAX_DIGEST_LENGTH:
         return False
     match = _DIGEST.fullmatch(text)
@@ -171,7 +170,7 @@ def is_digest(text: str) -> bool:
 
 
 def in_lower_case(text: str) -> str:
-    """Return a name with perhaps a tag in lower case, but for the tag.
+    """Return an image name in lower case, leaving its tag unchanged if it has one.
 
     >>> in_lower_case("Localhost:5000/Example/Web:V1")
     'localhost:5000/example/web:V1'
@@ -181,7 +180,7 @@ def in_lower_case(text: str) -> str:
 
 
 def _split(text: str) -> tuple[str, str | None, str | None]:
-    """Split a text into name, tag and digest, without checking them."""
+    """Split a text into name, tag and digest without checking these parts."""
     _check_text(text)
     name, at, digest = text.partition("@")
     name, colon, tag = _partition_at_tag(name)
@@ -220,7 +219,7 @@ def _registry_and_path(name: str) -> tuple[str, str]:
 
 
 def _is_host(component: str) -> bool:
-    """Return whether the first component of a name is a host, by the rule that all clients share."""
+    """Return whether the first component of a name is a host, by the same rule as in other clients."""
     return "." in component or ":" in component or component.lower() == "localhost"
 
 

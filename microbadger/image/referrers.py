@@ -1,8 +1,8 @@
-"""Reads lists of what refers to an image: signatures, attestations, and when its life ends.
+"""Reads lists of referrers of an image: its signatures, its attestations and its end of life.
 
-A registry has a list for each digest, or a client keeps it under a tag that is made of the digest:
-https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers. Older clients name tags of
-their own after it: https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md. All of these are claims.
+A registry lists the referrers of each digest, or clients keep the list under a fallback tag made from the digest:
+https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers. Older versions of cosign use
+other tags: https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md. All referrers are unverified claims.
 """
 
 import re
@@ -36,8 +36,8 @@ _SBOM_FORMATS = {
     "application/vnd.syft+json": "Syft",
 }
 
-_OF_DOCKER = "application/vnd.in-toto."  # as Docker names what it signs
-_KINDS_OF_DOCKER: tuple[tuple[str, Literal["provenance", "sbom"]], ...] = (
+_DOCKER_PREFIX = "application/vnd.in-toto."
+_DOCKER_KINDS: tuple[tuple[str, Literal["provenance", "sbom"]], ...] = (
     ("provenance", "provenance"),
     ("spdx", "sbom"),
     ("cyclonedx", "sbom"),
@@ -46,7 +46,7 @@ _MAY_HOLD_STATEMENTS = re.compile(
     r"application/vnd\.(?:docker\.attestation|in-toto\+|dsse\.envelope|dev\.sigstore\.bundle)", re.ASCII
 )
 
-_COSIGN_SBOM = "application/vnd.dev.cosign.artifact.sbom.v1+json"  # with its own media type on its only layer
+_COSIGN_SBOM = "application/vnd.dev.cosign.artifact.sbom.v1+json"  # its only layer has the media type of the SBOM
 
 _LIFECYCLE = "application/vnd.microsoft.artifact.lifecycle"
 _END_OF_LIFE = "vnd.microsoft.artifact.lifecycle.end-of-life.date"
@@ -55,21 +55,21 @@ _DATE_LENGTH = len("2026-11-30")
 
 @dataclass(frozen=True, slots=True)
 class Referrers:
-    """What refers to a digest, each artifact once; there are more than these if it ``is_cut``."""
+    """The referrers of a digest, each once. If ``is_cut`` is true, there are more."""
 
     artifacts: tuple[Descriptor, ...] = ()
     is_cut: bool = False
 
     def and_more(self, others: "Referrers") -> "Referrers":
-        """Return these and others."""
+        """Return these referrers together with others."""
         return _bounded((*self.artifacts, *others.artifacts), is_cut=self.is_cut or others.is_cut)
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A referrer that may hold claims about its subject, and what it holds as far as its entry says.
+    """A referrer that may contain claims about its subject, and their kind according to its entry in the list.
 
-    ``type_name`` is the type of its statement, else its own media type.
+    ``type_name`` is the predicate type of its statement, or else its own media type.
     """
 
     descriptor: Descriptor
@@ -79,7 +79,7 @@ class Candidate:
 
 
 def parse_referrers(raw: bytes) -> Referrers:
-    """Return the entries of a list of referrers without broken ones; raise `InvalidManifest` if it is not an index."""
+    """Return the valid entries of a list of referrers. Raises `InvalidManifest` if it is not an index."""
     document = parse_document(raw)
     if "manifests" not in document or document.get("layers") is not None:
         raise InvalidManifest("it is not an index")
@@ -92,7 +92,7 @@ def parse_referrers(raw: bytes) -> Referrers:
 
 
 def fallback_tag(digest: str) -> str:
-    """Return the tag under which clients list what refers to a digest where the registry has no such list.
+    """Return the tag under which clients list the referrers of a digest if the registry offers no such lists.
 
     >>> fallback_tag("sha256:" + "0123456789abcdef" * 4)
     'sha256-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'
@@ -113,15 +113,15 @@ def attestation_tag(digest: str) -> str:
 
 
 def sbom_tag(digest: str) -> str:
-    """Return the tag under which cosign kept the SBOM of a digest until 2024."""
+    """Return the tag under which cosign stored the SBOM of a digest until 2024."""
     return f"{digest.replace(':', '-', 1)}.sbom"
 
 
 def signatures_among(referrers: Iterable[Descriptor]) -> list[SignatureDocument]:
     """Return the signatures among referrers, at most twenty.
 
-    A bundle of Sigstore that holds a statement is one, too: it signs the statement, which names the image. The others
-    come first.
+    A Sigstore bundle with a statement also counts, because it signs the statement, which names the image. Such bundles
+    come last.
     """
     found = []
     for referrer in referrers:
@@ -134,9 +134,9 @@ def signatures_among(referrers: Iterable[Descriptor]) -> list[SignatureDocument]
 
 
 def candidates_among(referrers: Iterable[tuple[str, Descriptor]]) -> list[Candidate]:
-    """Return the referrers, each with its subject, that may hold a statement or an SBOM.
+    """Return the referrers that may contain a statement or an SBOM, given pairs of subject and referrer.
 
-    Each is there once, and those whose kind is not known come last.
+    Each referrer is returned once. Those of unknown kind come last.
     """
     found: dict[str, Candidate] = {}
     for subject, referrer in referrers:
@@ -148,9 +148,9 @@ def candidates_among(referrers: Iterable[tuple[str, Descriptor]]) -> list[Candid
 
 
 def end_of_life(referrers: Iterable[Descriptor]) -> str | None:
-    """Return the date, such as ``2026-11-30``, at which support ends; None if no referrer says so.
+    """Return the date on which support ends, such as ``2026-11-30``, or None if no referrer gives it.
 
-    It can be attached many times, also by mistake: the one that was made last counts.
+    The date can be attached several times, even by mistake. The most recent referrer counts.
     https://github.com/dotnet/docker-tools/issues/2153
     """
     dates = [
@@ -163,7 +163,7 @@ def end_of_life(referrers: Iterable[Descriptor]) -> str | None:
 
 
 def sbom_format(media_type: str) -> str:
-    """Return the format of an SBOM that is not a statement, by its media type; empty if the type is not that of one.
+    """Return the format of an SBOM that is not in a statement, by its media type; empty for other media types.
 
     >>> sbom_format("application/vnd.cyclonedx+json"), sbom_format("text/plain")
     ('CycloneDX', '')
@@ -172,7 +172,7 @@ def sbom_format(media_type: str) -> str:
 
 
 def _bounded(artifacts: Iterable[Descriptor], *, is_cut: bool) -> Referrers:
-    """Return each artifact once, and a thousand at most."""
+    """Return each artifact once, at most 1000."""
     once: dict[str, Descriptor] = {}
     for each in artifacts:
         once.setdefault(each.digest, each)
@@ -182,8 +182,8 @@ def _bounded(artifacts: Iterable[Descriptor], *, is_cut: bool) -> Referrers:
 def _kind_by_media_type(media_type: str) -> Literal["provenance", "sbom", "unknown", ""]:
     if sbom_format(media_type) or media_type == _COSIGN_SBOM:
         return "sbom"
-    if media_type.startswith(_OF_DOCKER):
-        return next((kind for word, kind in _KINDS_OF_DOCKER if word in media_type), "")
+    if media_type.startswith(_DOCKER_PREFIX):
+        return next((kind for word, kind in _DOCKER_KINDS if word in media_type), "")
     return "unknown" if _MAY_HOLD_STATEMENTS.match(media_type) else ""
 
 

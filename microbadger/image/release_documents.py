@@ -1,8 +1,8 @@
-"""Lists the releases of an image as Renovate's custom datasource reads them, with when each was first seen here.
+"""Lists the releases of an image, in the format of Renovate's custom datasource, with the time each was first seen.
 
-https://docs.renovatebot.com/modules/datasource/custom/ has the fields. Renovate holds an update back until it has a
-certain age, and a registry does not say how old a tag is. ``releaseTimestamp`` is when our own clock first saw the tag
-name the digest that it names now; so a tag that is pushed again is young again.
+https://docs.renovatebot.com/modules/datasource/custom/ describes the fields. Renovate can hold an update back until it
+has a certain age, but registries do not say how old a tag is. ``releaseTimestamp`` is when this service first saw the
+tag name its current digest, so a tag that is pushed again counts as new.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ class ReleaseDocument(TypedDict):
 
 
 class ReleasesDocument(TypedDict):
-    """The releases of an image, the highest first; ``tags`` leads from a tag that moves to the release it names now."""
+    """The releases of an image, the highest first. ``tags`` maps each moving tag to the release that it names now."""
 
     releases: list[ReleaseDocument]
     sourceUrl: NotRequired[str]
@@ -34,7 +34,7 @@ class ReleasesDocument(TypedDict):
 
 
 def releases_document(image: ImageDocument, homepage: str) -> ReleasesDocument:
-    """Return the releases among the tags of an image, those of which the digest is known."""
+    """Return the releases among the tags of an image whose digest is known."""
     versions = versions_by_tag(image)
     releases = releases_among(filter(is_version_tag, versions))
     moving = {tag: now for tag, version in versions.items() if (now := _moves_to(tag, version, releases))}
@@ -50,7 +50,7 @@ def releases_document(image: ImageDocument, homepage: str) -> ReleasesDocument:
 
 
 def _moves_to(tag: str, version: VersionDocument, releases: Mapping[str, Release]) -> str | None:
-    """Return the release that a tag such as ``latest`` or ``1.2`` names now, the most specific one; else None."""
+    """Return the most specific release that a moving tag such as ``latest`` or ``1.2`` names now, or None."""
     release = next(iter(ranked(filter(releases.__contains__, tags_of(version)), releases)), None)
     if release is None or not is_version_tag(tag):
         return None
@@ -71,6 +71,6 @@ def _release(tag: str, release: Release, version: VersionDocument, *, is_moving:
 
 
 def _git_tag(tag: str, version: VersionDocument) -> str:
-    """Return the tag of the source code: that of the image, with the ``v`` that the version label may have."""
+    """Return the Git tag for an image's tag, with a ``v`` in front if the version label has one."""
     label = facts_of(version).version
     return label if label == f"v{tag}" else tag

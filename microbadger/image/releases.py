@@ -1,16 +1,15 @@
-"""Puts the tags of an image that are releases in order.
+"""Recognizes the tags of an image that are releases, and orders them.
 
-The specification gives tags a grammar and no meaning
+The specification defines a grammar for tags, but no meaning
 (https://github.com/opencontainers/distribution-spec/blob/main/spec.md, section "Pulling manifests").
 
-A *release* is a number such as `3.20.1`, with or without `v` before it and with any suffix: `1.2.3-rc1` comes before
-`1.2.3`, and `1.2.3-alpine` is the same release in another variant. A short release moves: `3.20` names the last release
-of `3.20.something`, so it counts as the newest of those. A date, and a number without dots that is as long as one or as
-that of a build, counts as older than any release.
+A *release* is a number such as `3.20.1`, with an optional `v` before it and any suffix. `1.2.3-rc1` comes before
+`1.2.3`, and `1.2.3-alpine` is the same release in another variant. Short releases move: `3.20` names the last release
+of its line, so it counts as newer than `3.20.1`. Dates, and numbers without dots that are as long as a date or a build
+number, are *stamps* and count as older than any release.
 
-The releases of an image have one *prefix* in common: none or `v`, or a word such as `release-`, if most of the tags
-that begin with it are releases. So `debian-12` beside `1.0` is no release, and neither is a commit that happens to be a
-number.
+All releases of an image have the same *prefix*: none, or a word such as `release-` if most tags with this prefix are
+releases. So `debian-12` beside `1.0` is not a release, and neither is a commit that consists of digits.
 """
 
 import re
@@ -26,10 +25,10 @@ _TAG = re.compile(
 PRE_RELEASE = re.compile(
     r"(?:^|[._-])(?:alpha|beta|canary|cr|dev|ea|m|milestone|nightly|pre|preview|rc|snapshot|unstable)"
     r"[._-]?[0-9]*(?:$|[._-])"
-    r"|^[abc][0-9]+(?:$|[._-])",  # as Python writes it: 3.13.0a1
+    r"|^[abc][0-9]+(?:$|[._-])",  # Python's form: 3.13.0a1
     re.ASCII | re.IGNORECASE,
 )
-"""What marks a pre-release before or after the numbers of a release."""
+"""The marks of a pre-release, before or after the numbers of a release."""
 
 _PRE_RELEASE_WORD = re.compile(r"(?:alpha|beta|dev|pre|rc)[._-]?[0-9]", re.ASCII | re.IGNORECASE)
 _COMMIT = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
@@ -38,15 +37,15 @@ _SEPARATORS = re.compile(r"[._-]+")
 _NUMBER = re.compile(r"[0-9]+", re.ASCII)
 _WITHOUT_SEPARATORS = str.maketrans("", "", "._-")
 
-_PREFIXES_OF_NO_RELEASE = frozenset({"cache", "commit", "git", "mr", "pr", "pull", "sha"})
-_MOST_PREFIXES_TRIED = 10  # a stranger can send thousands
-_PLAIN_PREFERENCE = 4  # 1.0 beside a few of debian-11, debian-12 is the release
+_NON_RELEASE_PREFIXES = frozenset({"cache", "commit", "git", "mr", "pr", "pull", "sha"})
+_MOST_PREFIXES_TRIED = 10  # an untrusted list can have thousands
+_PLAIN_PREFERENCE = 4  # so that 1.0 is the release even beside a few tags such as debian-11 and debian-12
 _YEAR_DIGITS = 4
 _MIN_STAMP_DIGITS = 5  # 20240105, 1704412800 or 12345 is a date, a time or a build; 2024 is a release
 
-# In a release key each number follows its length, so that keys compare as the numbers do, whatever their length.
-# The end of the numbers compares below or above all lengths: a pre-release comes before every longer number, a
-# release after it, and the variants of a release just before the release itself.
+# In a release key, the length of each number precedes its digits, so that keys compare like the numbers. The end of the
+# numbers compares below or above all lengths: a pre-release comes before every release with more numbers, a release
+# after these, and the variants of a release just before the release itself.
 _LENGTH_ZERO = 0x100
 _PRE_RELEASE_END, _VARIANT_END, _RELEASE_END = "\x00", "\u0200", "\u0201"
 _STAMP, _DOTTED_OR_SHORT = "0", "1"
@@ -54,7 +53,7 @@ _STAMP, _DOTTED_OR_SHORT = "0", "1"
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A tag that is a release: what stands before its numbers, these, and what stands after them."""
+    """A tag that is a release: its prefix, its numbers and its suffix."""
 
     prefix: str
     numbers: tuple[str, ...]
@@ -62,13 +61,13 @@ class Release:
 
     @property
     def key(self) -> str:
-        """What orders the releases of an image."""
+        """The sort key for the releases of an image."""
         group = _STAMP if self.is_stamp else _DOTTED_OR_SHORT
         return group + "".join(map(_comparable, self.numbers)) + self._end + comparable_text(self.suffix)
 
     @property
     def is_stamp(self) -> bool:
-        """Whether it is a date, a time or a build, not a version."""
+        """Whether it is a date, a time or a build number instead of a version."""
         digits = len(self.numbers[0])
         is_date = digits == _YEAR_DIGITS and _MONTH_AND_DAY.match(self.suffix)
         return len(self.numbers) == 1 and (digits >= _MIN_STAMP_DIGITS or bool(is_date))
@@ -85,7 +84,7 @@ class Release:
 
 
 def releases_among(tags: Iterable[str]) -> dict[str, Release]:
-    """Return those of all tags of an image that are its releases."""
+    """Return the releases among all tags of an image, by tag."""
     tags = list(dict.fromkeys(tags))
     groups = _by_prefix(tags)
     likely = sorted(groups, key=lambda prefix: _weight(prefix, groups[prefix]), reverse=True)[:_MOST_PREFIXES_TRIED]
@@ -93,9 +92,9 @@ def releases_among(tags: Iterable[str]) -> dict[str, Release]:
 
 
 def releases_beside(tag: str, tags: Iterable[str]) -> dict[str, Release]:
-    """Return the tags that are releases with another prefix than those of the image: `jammy-20240227` beside `22.04`.
+    """Return the releases with the prefix of a tag, even if the image's releases have another prefix.
 
-    They have the prefix of the given tag, and dots or a date: `debian-12` is no such release.
+    An example is `jammy-20240227` beside `22.04`. They must have dots or a date, so `debian-12` does not count.
     """
     tags = list(dict.fromkeys([*tags, tag]))
     release = _parse(tag)
@@ -107,9 +106,10 @@ def releases_beside(tag: str, tags: Iterable[str]) -> dict[str, Release]:
 
 
 def highest_release(tags: Iterable[str]) -> str | None:
-    """Return the highest release that is no pre-release, the first of equal ones; None if there is none.
+    """Return the highest release that is not a pre-release, the first among equal ones; None if there is none.
 
-    A variant with a short number, such as `1-alpine`, is not higher than a release without a suffix, such as `1.2.3`.
+    A variant with a short number, such as `1-alpine`, does not count as higher than a release without a suffix, such as
+    `1.2.3`.
     """
     final = {tag: release for tag, release in releases_among(tags).items() if not release.is_pre_release}
     highest = _highest(final)
@@ -126,9 +126,9 @@ def _highest(releases: Mapping[str, Release]) -> str | None:
 
 @lru_cache(10_000)
 def _parse(tag: str) -> Release | None:
-    """Return a tag as a release whatever the other tags are, None if it cannot be one.
+    """Return a tag as a release, regardless of the image's other tags, or None if it cannot be a release.
 
-    A number without a dot that a letter follows is not a release: `7f3a2b1` is a commit. `17rc1` is one.
+    A number without dots before a letter is not a release, because `7f3a2b1` is a commit. `17rc1` is an exception.
     """
     match = _TAG.fullmatch(tag) if is_tag(tag) else None
     if match is None:
@@ -150,7 +150,7 @@ def _by_prefix(tags: Sequence[str]) -> dict[str, dict[str, Release]]:
 
 
 def _without_commits(plain: Mapping[str, Release], tags: Sequence[str]) -> dict[str, Release]:
-    """Return the releases without those that look like commits, if most tags that do have letters in them."""
+    """Return the releases without those that look like commits, if at least half of all such tags have letters."""
     commits = [tag for tag in tags if _COMMIT.fullmatch(tag)]
     numbers = sum(tag.isdigit() for tag in commits)
     if 2 * numbers > len(commits) or not commits:
@@ -171,13 +171,13 @@ def _is_common(prefix: str, group: Mapping[str, Release], tags: Sequence[str]) -
         return bool(group)
     words = _SEPARATORS.split(prefix.lower())
     is_one_build = len(group) == 1 and all(len(release.numbers) == 1 for release in group.values())
-    if is_one_build or not _PREFIXES_OF_NO_RELEASE.isdisjoint(words):
+    if is_one_build or not _NON_RELEASE_PREFIXES.isdisjoint(words):
         return False
     return 2 * len(group) > sum(tag.startswith(prefix) for tag in tags)
 
 
 def comparable_text(suffix: str) -> str:
-    """Return what orders suffixes: without separators, and with numbers that compare as such."""
+    """Return a sort key for a suffix: without separators, and with numbers that compare by value."""
     numbered = _NUMBER.sub(lambda number: _comparable(number[0]), suffix.lower())
     return numbered.translate(_WITHOUT_SEPARATORS)
 

@@ -1,8 +1,7 @@
 """Recognizes versions that were only rebuilt: their platforms have the same layers and configs as before.
 
-Where attestations are added, each build makes a new index although nothing that runs has changed. Annotations and the
-compression of layers change manifests, too: a platform is the same if its config and its layers
-have the digests they had.
+Each build with attestations makes a new index, even if nothing that runs has changed, and annotations change manifests,
+too. So a platform counts as the same if the digests of its config and its layers are the same.
 """
 
 from collections import Counter
@@ -14,9 +13,9 @@ _Name = tuple[object, ...]
 
 
 def is_rebuilt(old: VersionDocument, new: VersionDocument) -> bool:
-    """Return whether two versions have the same platforms with the same manifests, or the same configs and layers.
+    """Return whether two versions have the same platforms, with the same manifests or the same configs and layers.
 
-    Return False where that is not known: an unread platform has no layers, and a large document not all platforms.
+    The result is False if that is unknown, because a platform was not read or a document was cut.
     """
     if "Cut" in old or "Cut" in new:
         return False
@@ -28,7 +27,7 @@ def is_rebuilt(old: VersionDocument, new: VersionDocument) -> bool:
 
 
 def changed_platforms(old: VersionDocument, new: VersionDocument) -> list[PlatformDocument]:
-    """Return the platforms that are in both versions and are not known to have the same config and layers."""
+    """Return the platforms that both versions have, without those known to have the same config and layers."""
     before, after = _by_platform(old), _by_platform(new)
     shared = [name for name in after if name in before]
     return [after[name] for name in shared if not _is_same(old, before[name], new, after[name])]
@@ -41,7 +40,7 @@ def has_same_main_platform(old: VersionDocument, new: VersionDocument) -> bool:
 
 
 def _manifests(version: VersionDocument) -> Counter[tuple[_Name, str]]:
-    """Return each platform with its manifest, also where two entries are for one platform; none if one is not known."""
+    """Return each platform with its manifest, counting duplicates; empty if any manifest is unknown."""
     manifests = Counter((_name(platform), platform["Digest"]) for platform in version["Platforms"])
     return manifests if all(digest for _, digest in manifests) else Counter()
 
@@ -51,7 +50,7 @@ def _name(platform: PlatformDocument) -> _Name:
 
 
 def _by_platform(version: VersionDocument) -> dict[_Name, PlatformDocument]:
-    """Return the platforms by what they run on, none if two are alike."""
+    """Return the platforms by name, or an empty dict if two have the same name."""
     platforms = {_name(platform): platform for platform in version["Platforms"]}
     return platforms if len(platforms) == len(version["Platforms"]) else {}
 
@@ -66,12 +65,12 @@ def _is_same(
 
 
 def _content_of(version: VersionDocument, platform: PlatformDocument) -> _Content | None:
-    """Return the content of a platform; that of the only one is in the document of its version."""
+    """Return the content of a platform. A single platform's content is in the document of its version."""
     return _content(version if len(version["Platforms"]) == 1 else platform)
 
 
 def _content(document: VersionDocument | PlatformDocument) -> _Content | None:
-    """Return the digests of config and layers, None if they are not in the document."""
+    """Return the digests of the config and the layers, or None if they are not in the document."""
     if "ConfigDigest" not in document or "Layers" not in document:
         return None
     return document["ConfigDigest"], [layer["BlobSum"] for layer in document["Layers"] if layer["BlobSum"]]

@@ -1,6 +1,6 @@
-"""Reads SBOMs: how many packages somebody claims to be in an image, and under which licenses.
+"""Reads SBOMs: the numbers of packages that they list, in total and by license.
 
-Packages are the entries with a package URL; the others are files, and the image itself. Only the numbers are kept.
+Entries with a package URL count as packages; others are files or the image itself. Only the numbers are kept.
 https://spdx.github.io/spdx-spec/v2.3/ and https://cyclonedx.org/docs/1.6/json/
 """
 
@@ -18,29 +18,29 @@ from microbadger.image.words import shortened
 
 _SPDX, _CYCLONEDX, _SYFT, _UNKNOWN = "SPDX", "CycloneDX", "Syft", "unknown"
 _FORMATS_BY_TYPE = (("spdx", _SPDX), ("cyclonedx", _CYCLONEDX), ("syft", _SYFT))
-_MOST_ENTRIES = 500_000  # JSON of more parts is not parsed
+_MOST_ENTRIES = 500_000  # JSON with more parts is not parsed
 _MOST_LICENSES = 50
 _MAX_LICENSES_LENGTH = 2000
 _MAX_LICENSE_LENGTH = 100
 _NO_ANSWERS = ("", "NOASSERTION", "NONE")
-_OF_IMAGE = "pkg:oci/"  # how syft lists the image itself among its packages
+_OF_IMAGE = "pkg:oci/"  # syft lists the image itself among its packages
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+){0,2}")
 _SPDX_3 = re.compile(r"https?://spdx\.org/rdf/v?([^/]*)/")
 
-# The licenses of each package; an empty one says nothing.
+# The licenses of each package; an empty text means that the license is unknown.
 _Packages = Iterator[set[str]]
 
 
 def read_sbom(statement: Statement, *, digest: str, size_bytes: int) -> SBOMDocument:
-    """Return what the SBOM in a statement lists; digest and size are those of the blob."""
+    """Return the summary of the SBOM in a statement. ``digest`` and ``size_bytes`` are those of its blob."""
     predicate = statement.predicate
-    # Early versions of cosign put the SBOM in an object of their own.
+    # Early versions of cosign put the SBOM in an additional object.
     document = read_object(predicate.get("Data")) or predicate
     return _counted(document, statement.predicate_type, digest, size_bytes)
 
 
 def read_raw_sbom(raw: bytes, *, digest: str, size_bytes: int, media_type: str = "") -> SBOMDocument:
-    """Return what an SBOM that is not a statement lists; one that is not JSON has the format of its media type."""
+    """Return the summary of an SBOM outside a statement. If it is not JSON, its format is taken from its media type."""
     try:
         document = parse_document(raw)
     except InvalidManifest as error:
@@ -49,7 +49,7 @@ def read_raw_sbom(raw: bytes, *, digest: str, size_bytes: int, media_type: str =
 
 
 def unread_sbom(kind: str, reason: str, *, digest: str = "", size_bytes: int = 0) -> SBOMDocument:
-    """Return an SBOM that is there and was not counted, for a reason in a sentence.
+    """Return the summary of an SBOM that exists but was not counted. ``reason`` is a sentence.
 
     ``kind`` is its predicate type or its media type.
     """
@@ -68,7 +68,7 @@ def _counted(document: Mapping[str, object], kind: str, digest: str, size_bytes:
 
 
 def _most_frequent(licenses: Iterable[str]) -> dict[str, int]:
-    """Return the licenses that are named most, as many as are shown, with how many packages name each."""
+    """Return the most frequent licenses, as many as are published, with their numbers of packages."""
     counts = sorted(Counter(filter(None, licenses)).items(), key=lambda item: (-item[1], item[0]))[:_MOST_LICENSES]
     lengths = accumulate(len(license_) for license_, _ in counts)
     return dict(item for item, length in zip(counts, lengths, strict=True) if length <= _MAX_LICENSES_LENGTH)
@@ -90,7 +90,7 @@ def _format_by_type(kind: str) -> str:
 
 
 def _recognized(document: Mapping[str, object]) -> tuple[str, str, _Packages | None] | None:
-    """Return the format of an SBOM, its version and, if that is a known one, its packages."""
+    """Return the format of an SBOM, its version and, if the format can be read, its packages; None if unrecognized."""
     spdx_version = read_text(document.get("spdxVersion")).removeprefix("SPDX-")
     if spdx_version:
         is_known = spdx_version.startswith("2.")
@@ -132,6 +132,6 @@ def _cyclonedx_licenses(component: Mapping[str, object]) -> set[str]:
 
 
 def _license(*values: object) -> str:
-    """Return the first value that names a license, safe to show; empty if none does."""
+    """Return the first value that names a license, as a text that is safe to show, or an empty text."""
     texts = (shortened(one_line(read_text(value)), _MAX_LICENSE_LENGTH) for value in values)
     return next((text for text in texts if text.upper() not in _NO_ANSWERS), "")

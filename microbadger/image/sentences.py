@@ -1,6 +1,6 @@
-"""Words a difference, in lines of plain text: pages, feeds, messages and comparisons show the same ones.
+"""Describes a difference in lines of plain text, which pages, feeds, messages and comparisons share.
 
-The texts of strangers are in them as they are, except for line breaks: callers escape the lines that they show.
+The lines contain untrusted text, changed only so that it has no line breaks. Callers must escape the lines.
 """
 
 import shlex
@@ -26,14 +26,17 @@ _NOT_SET = "not set"
 
 
 def difference_lines(difference: DifferenceDocument, most: int | None = None) -> list[str]:
-    """Return a line for each thing that differs, what matters most first; of more than ``most`` lines the first ones.
+    """Return a line for each difference, the most important first. The last line counts those beyond ``most``.
 
     >>> difference_lines({"User": {"Old": "root", "New": "app"}, "Env": {"MODE": {"New": "fast"}}})
     ['User: root → app', 'Variable MODE added: fast']
     """
     fields: Mapping[str, Any] = difference
     lines = [
-        " ".join(line.split()) for field, worded in _WORDED.items() if field in fields for line in worded(fields[field])
+        " ".join(line.split())
+        for field, lines_of in _FORMATTERS.items()
+        if field in fields
+        for line in lines_of(fields[field])
     ]
     if most is None or len(lines) <= most + 1:
         return lines
@@ -106,7 +109,7 @@ def _left_out(count: int) -> Iterator[str]:
     yield f"and {count} more difference{'' if count == 1 else 's'}"
 
 
-_WORDED: Mapping[str, Callable[[Any], Iterator[str]]] = {
+_FORMATTERS: Mapping[str, Callable[[Any], Iterator[str]]] = {
     "DownloadSize": _size,
     "Platforms": _platforms,
     "Base": _base,

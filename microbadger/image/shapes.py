@@ -1,6 +1,6 @@
-"""Checks that stored JSON has the shape of a document: every field of every object in it.
+"""Checks that stored JSON has the shape of a document, including every field of every nested object.
 
-What is kept can be damaged, or written by another program, and be valid JSON all the same.
+Stored JSON can be valid although it is damaged, or was written by another program or another version of MicroBadger.
 """
 
 import json
@@ -10,12 +10,12 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 _Check = Callable[[Any], bool]
-_ANY: _Check = lambda _value: True  # noqa: E731 - a value among others like it
+_ANY: _Check = lambda _value: True  # noqa: E731 - a value like the other checks
 _LARGEST = 2**63 - 1
 
 
 def parse_kept(text: str | bytes | None, kind: Any) -> Any:
-    """Return the value of JSON that was kept; None where there is none, or it is damaged or of another type."""
+    """Return the value of stored JSON, or None if it is missing, damaged or of another type than ``kind``."""
     try:
         value = json.loads(text or "")
     except (TypeError, ValueError, RecursionError):
@@ -24,7 +24,7 @@ def parse_kept(text: str | bytes | None, kind: Any) -> Any:
 
 
 def has_shape(value: object, kind: Any) -> bool:
-    """Return whether a value is of a type: a TypedDict, or lists, objects and scalars of JSON."""
+    """Return whether a value has a type: a TypedDict, or a list, dict or scalar type of JSON."""
     return _check_of(kind)(value)
 
 

@@ -1,7 +1,7 @@
-"""Finds and reads statements: what somebody claims about content that a registry keeps.
+"""Finds and reads *statements*, which are claims about content in a registry.
 
-A statement is written as it is, or in an envelope with its signatures, or in a bundle with such an envelope. The
-signatures are not checked. A statement counts only if it names the digest that it was found for.
+A statement is plain, or in an envelope with its signatures, or in a bundle with such an envelope. Signatures are not
+checked. A statement counts only if it names the digest that it was found for.
 https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md,
 https://github.com/secure-systems-lab/dsse/blob/master/envelope.md and
 https://github.com/sigstore/cosign/blob/main/specs/BUNDLE_SPEC.md
@@ -19,7 +19,7 @@ from microbadger.image.errors import InvalidManifest, InvalidStatement, Unrelate
 from microbadger.image.fields import parse_document, read_list, read_name, read_object
 
 MAX_STATEMENT_BYTES = 4 * 1024**2
-"""Of a statement with its envelope, unless it is an SBOM."""
+"""The limit for a statement with its envelope, unless it is an SBOM."""
 MAX_SBOM_BYTES = 8 * 1024**2
 
 StatementKind = Literal["provenance", "sbom", "signature", ""]
@@ -33,7 +33,7 @@ _BUNDLE_CONTENT = "dev.sigstore.bundle.content"
 _BARE_SIGNATURE = "message-signature"
 _TYPE_OF_BLOB = ("in-toto.io/predicate-type", "predicateType")
 _TYPE_OF_BUNDLE = "dev.sigstore.bundle.predicateType"
-# Each also with a version behind it: https://spdx.dev/Document/v2.3.
+# A version can follow each of these, as in https://spdx.dev/Document/v2.3.
 _KINDS: tuple[tuple[str, StatementKind], ...] = (
     ("https://slsa.dev/provenance", "provenance"),
     ("https://spdx.dev/Document", "sbom"),
@@ -44,7 +44,7 @@ _KINDS: tuple[tuple[str, StatementKind], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A claim: its type, which says what it is about, and its content, which is empty if it is not an object."""
+    """A claim: its predicate type and its content, which is empty if it is not an object."""
 
     predicate_type: str
     predicate: Mapping[str, object]
@@ -52,14 +52,14 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class StatementBlob:
-    """A blob with a statement; `predicate_type` is empty if no annotation names it."""
+    """A blob with a statement. `predicate_type` is empty if no annotation gives it."""
 
     predicate_type: str
     descriptor: Descriptor
 
 
 def statement_blobs(manifest: ArtifactManifest) -> list[StatementBlob]:
-    """Return the blobs of an artifact that are statements, in their order; it has none if it is a bare signature."""
+    """Return the blobs of an artifact that are statements, in order. A bare signature has none."""
     if is_bare_signature(manifest):
         return []
     of_bundle = manifest.annotations.get(_TYPE_OF_BUNDLE)
@@ -71,17 +71,17 @@ def statement_blobs(manifest: ArtifactManifest) -> list[StatementBlob]:
 
 
 def is_bare_signature(artifact: ArtifactManifest | Descriptor) -> bool:
-    """Return whether an artifact is a bundle of Sigstore without a statement."""
+    """Return whether an artifact is a Sigstore bundle without a statement."""
     return artifact.annotations.get(_BUNDLE_CONTENT) == _BARE_SIGNATURE
 
 
 def predicate_type_of(referrer: Descriptor) -> str:
-    """Return the type of the statement that a referrer holds, by its entry in a list; empty if that does not say."""
+    """Return the predicate type of a referrer's statement according to its entry in a list; empty if not given."""
     return _first_name(*map(referrer.annotations.get, (_TYPE_OF_BUNDLE, *_TYPE_OF_BLOB)))
 
 
 def what_is(predicate_type: str) -> StatementKind:
-    """Return what a statement of this type is; an empty text for types that are of no use here.
+    """Return the kind of statements with a predicate type, or an empty text for types that are not used.
 
     >>> what_is("https://slsa.dev/provenance/v0.2"), what_is("https://example.com/review")
     ('provenance', '')
@@ -90,9 +90,9 @@ def what_is(predicate_type: str) -> StatementKind:
 
 
 def parse_statement(raw: bytes, subjects: Collection[str]) -> Statement:
-    """Return a statement, also one in an envelope or a bundle, about one of these digests.
+    """Return a statement about one of these digests, which may be in an envelope or a bundle.
 
-    Raise `InvalidStatement` if it is too large, or broken, and `UnrelatedStatement` if it is about something else.
+    Raises `InvalidStatement` if it is too large or broken, and `UnrelatedStatement` if it is about other digests.
     """
     try:
         fields = _statement_in(parse_document(raw))
@@ -109,7 +109,7 @@ def parse_statement(raw: bytes, subjects: Collection[str]) -> Statement:
 
 
 def _statement_in(document: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the fields of the statement that a document is or contains; an envelope does not contain another."""
+    """Return the fields of the statement that a document is or contains. Nested envelopes are not read."""
     if "messageSignature" in document:
         raise InvalidStatement("it is a signature without a statement")
     envelope = read_object(document.get("dsseEnvelope")) or document
@@ -120,7 +120,7 @@ def _statement_in(document: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _payload(envelope: Mapping[str, object]) -> bytes:
-    """Return the payload of an envelope: in either alphabet of base64, also without padding or on several lines."""
+    """Return the payload of an envelope, from either alphabet of base64, even without padding or on several lines."""
     payload = envelope["payload"]
     text = "".join(payload.split()).rstrip("=") if isinstance(payload, str) else "?"
     try:

@@ -1,4 +1,4 @@
-"""Parses JSON from strangers within bounds; whatever they sent, the only error is a `ValueError`."""
+"""Parses untrusted JSON within bounds. For any input, the only exception is `ValueError`."""
 
 import json
 from typing import NoReturn
@@ -9,9 +9,9 @@ _MAX_PARTS = 500_000  # an empty list is two bytes of JSON and sixty of memory
 
 
 def parse_object(raw: bytes, errors: str = "strict") -> dict[str, object]:
-    """Return the JSON object in UTF-8 bytes; raise `ValueError`, in a few words, if there is not one.
+    """Return the JSON object in UTF-8 bytes. Raises `ValueError`, with a short reason, if there is none.
 
-    ``errors`` says what to do with bytes that are not UTF-8, as for `bytes.decode`.
+    ``errors`` says how to handle invalid UTF-8, as for `bytes.decode`.
     """
     document = parse_json(raw, errors)
     if not isinstance(document, dict):
@@ -20,15 +20,15 @@ def parse_object(raw: bytes, errors: str = "strict") -> dict[str, object]:
 
 
 def parse_json(raw: bytes, errors: str = "strict") -> object:
-    """Return the JSON value in UTF-8 bytes; raise `ValueError`, in a few words, if they are not JSON or too large.
+    """Return the JSON value in UTF-8 bytes. Raises `ValueError`, with a short reason, if it is invalid or too large.
 
-    A number of more digits than anything has is read as infinite.
+    An integer of more than 1000 digits is read as infinity.
     """
     if len(raw) > MAX_BYTES or sum(map(raw.count, (b",", b"[", b"{"))) > _MAX_PARTS:
         raise ValueError("it is too large")
     try:
         return json.loads(raw.decode("utf-8", errors), parse_constant=_refuse_constant, parse_int=_bounded)
-    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, a deep nest
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or nested too deeply
         raise ValueError("it is not JSON") from error
 
 

@@ -1,10 +1,10 @@
-"""Chooses tags by patterns such as ``1.*``, ``v[0-9]*`` and, to leave some out, ``!*-rc*``.
+"""Chooses tags by patterns such as ``1.*`` and ``v[0-9]*``, and by exclusions such as ``!*-rc*``.
 
-A tag is chosen if it fits one of the patterns, or if there are only exclusions, and fits no exclusion. Patterns are
-those of `fnmatch`, whose cache of compiled patterns a stranger could fill.
+A tag is chosen if it matches a pattern and no exclusion; without patterns, every tag that matches no exclusion is
+chosen. The syntax is `fnmatch`'s, but that module is not used because strangers could fill its cache of patterns.
 
-Patterns that choose no tag at all are a mistake and are refused: no tag can fit one of them, or each that chooses tags
-has an exclusion that covers it. Exclusions that only together cover one are accepted.
+Mistakes are refused: a pattern that no tag can match, or patterns that choose no tag because each is covered by one of
+the exclusions. Several exclusions that cover a pattern only together are not detected.
 """
 
 import re
@@ -22,15 +22,15 @@ _CHARACTERS = frozenset(string.ascii_letters + string.digits + "_.-")
 _NO_FIRST_CHARACTERS = frozenset(".-")
 
 _Parts = Sequence[frozenset[str] | None]
-"""The characters that fit each part of a pattern, or are in each place of a tag; None for any number of any."""
+"""The characters that match each part of a pattern, or the character at each place of a tag; None stands for ``*``."""
 
 
 class InvalidPatterns(ValueError):
-    """Patterns are invalid, or choose no tag; the sentence says why."""
+    """Patterns are invalid or choose no tag. The message is a sentence that says why."""
 
 
 class TagPatterns:
-    """Patterns, ready to choose tags; without patterns, every tag is chosen.
+    """Chooses tags by patterns. Without patterns, every tag is chosen.
 
     >>> patterns = TagPatterns(["1.*", "!*-rc*"])
     >>> [tag for tag in ("1.1", "1.2", "1.2-rc1", "2.0") if patterns.choose(tag)]
@@ -49,7 +49,7 @@ class TagPatterns:
 
 
 def check_patterns(patterns: Sequence[str], most: int = _MOST_PATTERNS) -> None:
-    """Raise InvalidPatterns if there are too many patterns, if one is invalid, or if they choose no tag."""
+    """Raise InvalidPatterns if there are too many patterns, if one is invalid, or if they cannot choose any tag."""
     if len(patterns) > most:
         raise InvalidPatterns(f"There are too many tag patterns: use at most {most}.")
     for pattern in patterns:
@@ -66,7 +66,7 @@ def check_patterns(patterns: Sequence[str], most: int = _MOST_PATTERNS) -> None:
 
 
 def _divide(patterns: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return the patterns that choose tags, and those that exclude some, without their mark."""
+    """Return the patterns that choose tags and the patterns that exclude tags, the latter without their ``!``."""
     wanted: list[str] = []
     unwanted: list[str] = []
     for pattern in patterns:
@@ -80,7 +80,7 @@ def _parts_of(pattern: str) -> _Parts:
 
 @lru_cache(1024)
 def _fitting(part: str) -> frozenset[str]:
-    """Return the characters of tags that fit a part of a pattern."""
+    """Return the characters, of those allowed in tags, that match a part of a pattern."""
     if part == "?":
         return _CHARACTERS
     if len(part) == 1:
@@ -100,9 +100,9 @@ def _is_covered(parts: _Parts, patterns: Iterable[_Parts]) -> bool:
 
 
 def _covers(pattern: _Parts, parts: _Parts) -> bool:
-    """Return whether a tag, or each tag that fits another pattern, fits a pattern.
+    """Return whether a pattern matches a tag or, if `parts` are another pattern's, all tags that match that pattern.
 
-    Where a ``*`` took too few parts, it takes one more.
+    On a mismatch, the search goes back to the last ``*`` and lets it match one part more.
     """
     place = part = 0
     star, star_place = -1, 0
@@ -122,7 +122,7 @@ def _covers(pattern: _Parts, parts: _Parts) -> bool:
 
 
 def _is_possible(parts: _Parts) -> bool:
-    """Return whether a tag can fit a pattern."""
+    """Return whether any tag can match a pattern."""
     if frozenset() in parts:
         return False
     return parts[0] is None or not parts[0] <= _NO_FIRST_CHARACTERS

@@ -1,4 +1,4 @@
-"""Chooses the tag that names a version best, and the tags that are kept fresh."""
+"""Chooses the most specific tag of a version, and the tags of an image to keep up to date."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -9,8 +9,8 @@ from microbadger.image.releases import Release, highest_release, releases_among
 
 LATEST = "latest"
 
-# What registries without a referrers API keep as tags (section "Referrers Tag Schema" of the specification), and what
-# cosign and others keep with a suffix: signatures, attestations, bills of materials, sources.
+# Tags that hold lists of referrers in registries without a referrers API (section "Referrers Tag Schema" of the
+# specification) or, with a suffix, the signatures, attestations, SBOMs and sources of cosign and other tools.
 _REFERRERS = re.compile(r"(?:sha(?:1|224|256|384|512)|blake[23][bs]?)-[0-9a-f]{32,}.*", re.ASCII)
 
 _NO_DATES: Mapping[str, float] = MappingProxyType({})
@@ -18,7 +18,7 @@ _NEVER = float("-inf")
 
 
 def is_version_tag(text: str) -> bool:
-    """Return whether a text is a tag that names a version, not what registries keep about one.
+    """Return whether a text is a tag that names a version, and not signatures or other data about one.
 
     >>> is_version_tag("1.2.3"), is_version_tag("sha256-" + "0123456789abcdef" * 4 + ".sig")
     (True, False)
@@ -27,7 +27,7 @@ def is_version_tag(text: str) -> bool:
 
 
 def most_specific(tags: Iterable[object], among: Iterable[object] = ()) -> str | None:
-    """Return the most specific of several tags of one version, None if none is the tag of an image.
+    """Return the most specific tag among several of one version, or None if none of them names a version.
 
     >>> most_specific({"latest", "3", "3.20", "3.20.1"})
     '3.20.1'
@@ -36,7 +36,7 @@ def most_specific(tags: Iterable[object], among: Iterable[object] = ()) -> str |
 
 
 def release_tag(tags_of_versions: Sequence[Sequence[str]]) -> str | None:
-    """Return the most specific tag of the version that is the highest release; None if no version is a release.
+    """Return the most specific tag of the version with the highest release, or None if no version is a release.
 
     >>> release_tag([["3", "3.20", "latest"], ["3.21.0-rc1"]])
     '3.20'
@@ -47,10 +47,11 @@ def release_tag(tags_of_versions: Sequence[Sequence[str]]) -> str | None:
 
 
 def by_specificity(tags: Iterable[object], among: Iterable[object] = ()) -> list[str]:
-    """Return those of several tags of one version that are tags of an image, the most specific one first.
+    """Return the tags of one version, the most specific first, without tags that do not name versions.
 
-    That is the release with the most numbers, preferably without a suffix; else the longest tag; `latest` last.
-    ``among`` are all tags of the image, which show what its releases are.
+    Releases without a suffix come first, then those with one, and in both groups those with the most numbers. Other
+    tags follow, the longest first, and `latest` is the last. ``among`` are all tags of the image, which are needed to
+    recognize its releases.
     """
     candidates = _version_tags(tags)
     if len(candidates) < 2:
@@ -59,7 +60,7 @@ def by_specificity(tags: Iterable[object], among: Iterable[object] = ()) -> list
 
 
 def ranked(tags: Iterable[str], releases: Mapping[str, Release]) -> list[str]:
-    """Return several tags of one version, the most specific one first; ``releases`` are those of the image."""
+    """Return several tags of one version, the most specific first. ``releases`` are all releases of the image."""
 
     def specificity(tag: str) -> tuple[bool, bool, int, int, str, str]:
         release = releases.get(tag)
@@ -78,11 +79,12 @@ def choose(
     wanted: Collection[str] = (),
     dated: Mapping[str, float] = _NO_DATES,
 ) -> list[str]:
-    """Return the tags to keep fresh, the most important first: the first `limit`, and all that are `kept` or `wanted`.
+    """Return the tags to keep up to date, the most important first.
 
-    `latest` comes first, then kept tags, wanted tags, releases from the highest, and the others from the newest by
-    `dated` (Unix time by tag). Tags without a date count as the oldest; of equally old ones the last available come
-    first, as most registries list the newest last. What is not available, or is not the tag of a version, is left out.
+    These are the `limit` most important tags, and all that are `kept` or `wanted`. `latest` comes first, then kept
+    tags, wanted tags, releases from the highest, and the others from the newest by `dated` (Unix time by tag). Tags
+    without a date count as the oldest. Equally old tags are in reverse order of ``available``, because most registries
+    list the newest last. Tags that are not available, or do not name a version, are left out.
     """
     tags = _version_tags(available)
     must, may = frozenset(kept), frozenset(wanted)
@@ -95,6 +97,6 @@ def choose(
 
 
 def _version_tags(texts: Iterable[object]) -> list[str]:
-    """Return each tag of a version once; registries also list nulls, digests and signatures."""
+    """Return each tag that names a version once. Registries also list nulls, digests and signatures."""
     unique = dict.fromkeys(text for text in texts if isinstance(text, str))
     return [text for text in unique if is_version_tag(text)]

@@ -1,8 +1,8 @@
-"""Finds the release that a user of a tag can update to.
+"""Finds the release that users of a tag can update to.
 
-A tag with fewer numbers moves: `1.3` names the newest `1.3.x`, so only another line such as `1.4` is an update, unless
-its digest shows that the tag was left behind. A tag that is not a release, such as `latest`, counts as the release that
-names the same digest.
+A tag with few numbers is a *line* and moves: `1.3` names the newest `1.3.x`. So only another line such as `1.4` is an
+update, unless the digests show that `1.3` no longer follows its line. A tag that is not a release, such as `latest`,
+counts as the release with the same digest.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -18,7 +18,7 @@ _MIN_BUILD_DIGITS = 5
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """A release, ready to be compared; it ``is_build`` if it is a date or a build number instead of a version."""
+    """A release that can be compared. ``is_build`` is true for a date or a build number instead of a version."""
 
     tag: str
     numbers: tuple[int, ...]
@@ -36,7 +36,7 @@ class _Version:
         return self.variant.name == other.variant.name and self.is_build == other.is_build
 
     def is_newer_than(self, other: "_Version") -> bool:
-        """Return whether this version is an update of the other; a line such as `1.3` and `1.3.2` have no order."""
+        """Return whether this version is an update of the other. A line such as `1.3` and `1.3.2` are not ordered."""
         mine, others = self.numbers, other.numbers
         if mine != others and not _is_one_line(mine, others):
             return mine > others
@@ -50,17 +50,18 @@ class _Version:
         return self.variant.edition == other.variant.edition and one > another and not _is_one_line(one, another)
 
     def may_name(self, other: "_Version") -> bool:
-        """Return whether this tag, as it moves, may name the same version as the other one."""
+        """Return whether this tag, which may move, can name the same version as the other tag."""
         is_line = _begins_with(other.numbers, self.numbers)
         is_marked_so = self.variant.pre_release == other.variant.pre_release
         return is_line and is_marked_so and _begins_with(other.variant.revision, self.variant.revision)
 
 
 def update_for(tag: str, digests: Mapping[str, str], *, pre_releases: bool = False) -> str | None:
-    """Return the newest release of the variant of a tag, the tag itself if none is newer; None if nothing can be said.
+    """Return the newest release in the variant of a tag, or the tag itself if none is newer; None if it is unknown.
 
-    ``digests`` has every tag of the image. Pre-releases count with ``pre_releases``, and if the tag is one itself. Of
-    several tags of the newest release it is the one with as many numbers as the tag, else the most specific.
+    ``digests`` has the digest of every tag of the image. Pre-releases count if ``pre_releases`` is set or the tag is
+    one itself. If the newest release has several tags, the result is the one with as many numbers as the tag, or else
+    the most specific one.
 
     >>> update_for("1.3.2-alpine", {"1.3.2-alpine": "a", "1.4.0-alpine": "b", "1.4-alpine": "b", "1.5.0": "c"})
     '1.4.0-alpine'
@@ -91,7 +92,7 @@ def _described(releases: Mapping[str, Release]) -> dict[str, _Version]:
 
 
 def _newest(versions: Collection[_Version], asked: _Version) -> str:
-    """Return the tag of the newest version: of its tags, the one that resembles the tag that was asked about."""
+    """Return the tag of the newest version. If it has several, return the one most similar to the tag asked about."""
 
     def age(version: _Version) -> tuple[object, ...]:
         variant = version.variant

@@ -1,7 +1,7 @@
-"""Divides what follows the numbers of a release: `-rc1-alpine3.20` is a pre-release of the variant `alpine`.
+"""Parses the suffix of a release: `-rc1-alpine3.20` is a pre-release of the variant `alpine`.
 
-Two releases are of one *variant* if the words of their suffixes are the same. The numbers after a word are its own,
-such as the version of a distribution; those of `-r5`, `_12` and `-20240105` are revisions of the release itself.
+Two releases have the same *variant* if the words in their suffixes are the same. A number after a word belongs to the
+word, such as the version of a distribution. The numbers in `-r5`, `_12` and `-20240105` are *revisions* of the release.
 """
 
 import re
@@ -21,10 +21,11 @@ _DIGITS = re.compile(r"[0-9]+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What the suffix of a release says.
+    """The parts of a release's suffix.
 
-    ``name`` has the words without numbers, such as `slim-bookworm`; ``edition`` has both, and ``pre_release`` the mark
-    of one, each as it compares with others. ``revision`` is empty for a tag that follows all revisions.
+    ``name`` has the words without numbers, such as `slim-bookworm`. ``edition`` has the words with their numbers, and
+    ``pre_release`` the pre-release marks, both in a form that can be compared. ``revision`` is empty for a tag that
+    moves from revision to revision.
     """
 
     name: str
@@ -56,7 +57,7 @@ def _divide(suffix: str) -> tuple[list[str], list[int]]:
     """Return the words of a suffix with their numbers, and the numbers of its revision."""
     words: list[str] = []
     revision: list[int] = []
-    is_revision = True  # whose number comes next, that of the revision or that of a word
+    is_revision = True  # whether the next number belongs to the revision or to a word
     for part in _PARTS.findall(suffix.lower()):
         if marked := _REVISION.fullmatch(part):
             is_revision = True

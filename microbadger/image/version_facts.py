@@ -1,7 +1,7 @@
-"""What the labels and annotations of a version say of it, without the labels that are its base image's.
+"""Derives the facts about a version from its annotations and its own labels, leaving out inherited labels.
 
-A label that equals the same label of a known base image was inherited: it describes the base. Whether there is a known
-base can change at any time, so what follows from labels can be made anew from a published document.
+A label with the same value as in a known base image was inherited, and describes the base. A base image may become
+known at any time, so all fields that depend on labels can be computed again from a published document.
 """
 
 from collections.abc import Mapping
@@ -24,14 +24,14 @@ _FROM_LABELS = ("License", "VersionControl", "Source")
 
 
 def facts_of(version: VersionDocument) -> Labels:
-    """Return the facts in the annotations of a version and in the labels that are its own."""
+    """Return the facts in the annotations of a version and in its own labels."""
     return read_labels(_own_labels(version), version.get("Annotations", {}))
 
 
 def recorded_base(version: VersionDocument) -> tuple[BaseDocument, bool]:
-    """Return the base image that annotations name, else the labels that are a version's own, and whether the first do.
+    """Return the base image in a version's annotations, or else in its own labels, and whether annotations name it.
 
-    The digest beside a name in an annotation is never that of a label.
+    A name from an annotation is never combined with a digest from a label.
     """
     name, digest = read_base(version.get("Annotations", {}))
     is_annotation = bool(name)
@@ -47,10 +47,10 @@ def related(
     identical: list[RelativeDocument],
     base_labels: Mapping[str, str] | None = None,
 ) -> VersionDocument:
-    """Return the version with these relatives, and with the facts that its labels give beside those of its base.
+    """Return the version with these relatives, and with its inherited labels and facts updated.
 
-    ``base_labels`` are the labels of its nearest parent; an empty list is left out. What is known of its base image
-    stays, unless it turns out to have that name from its base.
+    ``base_labels`` are the labels of its nearest parent. Empty lists are left out. If the inherited labels change, the
+    base image is read from the version's annotations and labels again, because its name may be inherited, too.
     """
     changed = version.copy()
     labels, of_base = version.get("Labels", {}), base_labels or {}
@@ -66,7 +66,7 @@ def related(
 
 
 def add_facts(version: VersionDocument) -> None:
-    """Fill the fields of a version that follow from its labels and annotations."""
+    """Fill in the fields of a version that depend on its labels and annotations."""
     facts = facts_of(version)
     if facts.license:
         version["License"] = LicenseDocument(Code=facts.license.code)
@@ -94,7 +94,7 @@ def _own_labels(version: VersionDocument) -> dict[str, str]:
 
 
 def _renew(version: VersionDocument) -> None:
-    """Make the fields that follow from labels anew; an author or a time that a label does not give is the config's."""
+    """Compute the fields that depend on labels again. An author or a time that is not from a label stays."""
     by_all_labels = read_labels(version.get("Labels", {}), version.get("Annotations", {}))
     for field in _FROM_LABELS:
         version.pop(field, None)  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Words sizes, platforms, references and digests as badges, pages and messages show them."""
+"""Formats sizes, platforms, references and digests for badges, pages and messages."""
 
 from microbadger.image.documents import PlatformDocument, image_name
 from microbadger.image.reference import InvalidReference, Reference
@@ -8,7 +8,7 @@ _SHORT_DIGEST_LENGTH = 12
 
 
 def size_text(size_bytes: int) -> str:
-    """Return a size in the largest binary unit that leaves at least 1.0: ``18.6 MiB``; ``unknown`` for 0."""
+    """Return a size in the largest binary unit that gives at least 1.0, such as ``18.6 MiB``; ``unknown`` for 0."""
     if size_bytes <= 0:
         return UNKNOWN
     if size_bytes < 1024:
@@ -22,15 +22,15 @@ def size_text(size_bytes: int) -> str:
 
 
 def platform_text(platform: PlatformDocument) -> str:
-    """Return ``linux/arm/v7``, ``windows/amd64 10.0.20348.2762``, or ``unknown``."""
+    """Return a platform as ``linux/arm/v7``, ``windows/amd64 10.0.20348.2762`` or ``unknown``."""
     name = "/".join(filter(None, [platform.get("OS"), platform.get("Architecture"), platform.get("Variant")]))
     return " ".join(filter(None, [name, platform.get("OSVersion")])) if name else UNKNOWN
 
 
 def short_reference(text: str) -> str:
-    """Return a reference as people write it: without the host of Docker Hub, ``library/`` and the digest.
+    """Return a reference in its short form: without Docker Hub's host, ``library/`` and the digest.
 
-    A text that is not a reference stays as it is.
+    A text that is not a reference is returned unchanged.
 
     >>> short_reference("docker.io/library/alpine:3.22")
     'alpine:3.22'
@@ -48,7 +48,7 @@ def short_digest(digest: str) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """Return a text of at most so many characters; an ellipsis stands for the rest.
+    """Return a text of at most ``most`` characters, with an ellipsis in place of the rest.
 
     >>> shortened("linux/arm/v7", 6)
     'linux…'

@@ -1,4 +1,4 @@
-"""One line per event, without secrets."""
+"""Logs one line per event, without secrets."""
 
 from microbadger.logs.events import (
     EventLog,

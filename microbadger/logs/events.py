@@ -1,13 +1,13 @@
-"""Writes one line per event in ``key=value`` form, whatever the values hold.
+"""Writes one line per event in ``key=value`` form, whatever the values contain.
 
     time=2026-11-25T01:02:03.456Z level=info event=refreshed image=example/web tags=3 refresh=5f0c1a2b3c4d5e6f
 
-A value that is more than a word is quoted as JSON quotes it (https://pkg.go.dev/github.com/go-logfmt/logfmt): a line is
-printable ASCII, so no tag, label or error can begin another or steer a terminal. It has at most 4096 bytes, which is
-what several workers can write to one pipe without mixing their lines (POSIX, `write`, PIPE_BUF). What other libraries
-log comes in the same form, as ``event=log``.
+A value that is not a plain word is quoted like a JSON string (https://pkg.go.dev/github.com/go-logfmt/logfmt). A line
+is therefore printable ASCII: no tag, label or error can begin a new line or control a terminal. A line has at most 4096
+bytes, so that several workers can write to one pipe without mixing their lines (POSIX, `write`, PIPE_BUF). Messages of
+libraries are logged in the same form, as ``event=log``.
 
-Every line that is logged within a request or a check has its id.
+Every line that is logged during a request or a check includes the id of the request or check.
 """
 
 import json
@@ -31,7 +31,7 @@ _LONGEST_LINE = 4095  # and a line break
 _LONGEST_VALUE = 1000
 _LONGEST_TRACEBACK = 2000
 _CUT = "..."
-_WORD = re.compile(r"[!#-<>-\[\]-~]+")  # printable ASCII but the quote, the backslash and the equals sign
+_WORD = re.compile(r"[!#-<>-\[\]-~]+")  # printable ASCII except the quote, the backslash and the equals sign
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 P = ParamSpec("P")
@@ -41,7 +41,7 @@ Fields = Iterable[tuple[str, object]]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What is logged: a name and fields, of which those that are None are left out."""
+    """An event to log: a name and fields. Fields whose value is None are left out."""
 
     name: str
     fields: tuple[tuple[str, object], ...]
@@ -61,19 +61,19 @@ class EventLog:
         self._write(logging.INFO, event, fields)
 
     def warning(self, event: str, /, **fields: object) -> None:
-        """Log that something failed outside of the service."""
+        """Log that something outside the service failed."""
         self._write(logging.WARNING, event, fields)
 
     def error(self, event: str, /, **fields: object) -> None:
-        """Log that something failed that an operator should mend."""
+        """Log a failure that an operator should fix."""
         self._write(logging.ERROR, event, fields)
 
     def exception(self, event: str, /, **fields: object) -> None:
-        """Log the exception that is being handled, with its traceback: it is a defect of ours."""
+        """Log the exception that is being handled, with its traceback. Use it only for bugs of the service."""
         self._write(logging.ERROR, event, fields, raised=sys.exception())
 
     def broken_thread(self, broken: threading.ExceptHookArgs) -> None:
-        """Log that a thread ended with an exception; for `threading.excepthook`."""
+        """Log that a thread ended with an exception. It can be the `threading.excepthook`."""
         if broken.exc_type is not SystemExit:
             name = broken.thread.name if broken.thread else None
             self._write(logging.ERROR, "thread_broke", {"thread": name}, raised=broken.exc_value)
@@ -87,7 +87,7 @@ class EventLog:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What the lines of some work have in common."""
+    """The ids that all lines of a piece of work have, and when the work began."""
 
     ids: tuple[tuple[str, object], ...] = ()
     begun_at: float = 0
@@ -107,7 +107,7 @@ def work(**ids: str) -> Iterator[None]:
 
 
 def identified(kind: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Return a decorator that adds an id of this kind, a new one for each call, to what the call logs."""
+    """Return a decorator that gives each call a new id of this kind, which is added to every line of the call."""
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         @wraps(function)
@@ -121,7 +121,7 @@ def identified(kind: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 
 def also(**ids: str) -> None:
-    """Add these ids to the lines of the current work, until it ends."""
+    """Add these ids to all further lines of the current work."""
     current = _WORK.get()
     _WORK.set(_Work((*current.ids, *ids.items()), current.begun_at))
 
@@ -132,12 +132,12 @@ def work_seconds() -> float:
 
 
 def current_id(kind: str) -> str | None:
-    """Return the id of this kind that lines have now, or None."""
+    """Return the id of this kind that lines have at the moment, or None."""
     return next((str(value) for key, value in _WORK.get().ids if key == kind), None)
 
 
 def new_id() -> str:
-    """Return a new id."""
+    """Return a new random id."""
     return secrets.token_hex(8)
 
 
@@ -147,7 +147,7 @@ def is_id(text: str) -> bool:
 
 
 class LineFormatter(logging.Formatter):
-    """Makes a line of each record, whether it is ours or a library's."""
+    """Formats a record of this service or of a library as one line."""
 
     def __init__(self, redaction: Redaction | None = None) -> None:
         super().__init__()
@@ -175,15 +175,15 @@ class LineFormatter(logging.Formatter):
     def _without_secrets(self, value: object) -> object:
         if value is None or isinstance(value, int | float):
             return value
-        # The words of an error can be those of a library, also of one that Python counts among those of the system.
+        # The message of any exception may come from a library, even if its type is a built-in one such as OSError.
         redact = self._redaction.of_foreign if isinstance(value, BaseException) else self._redaction.of
         return redact(str(value))
 
 
 def log_to_stdout(formatter: logging.Formatter, others: Iterable[str] = ()) -> None:
-    """Write what is logged to standard output, also what loggers of these names write by handlers of their own."""
+    """Log to standard output, including the loggers named in ``others``, which have handlers of their own."""
     threading.excepthook = EventLog(__name__).broken_thread
-    logging.raiseExceptions = False  # a line that cannot be written is not written elsewhere as it is
+    logging.raiseExceptions = False  # else logging would print a line that cannot be written, with its secrets
     logging.basicConfig(stream=sys.stdout, level=logging.INFO)
     for logger in (logging.getLogger(), *map(logging.getLogger, others)):
         for handler in logger.handlers:
@@ -191,14 +191,14 @@ def log_to_stdout(formatter: logging.Formatter, others: Iterable[str] = ()) -> N
 
 
 def adopt(handler: logging.Handler, formatter: logging.Formatter) -> None:
-    """Have a handler write lines, to standard output if it wrote to standard error."""
+    """Make a handler use a formatter, and write to standard output instead of standard error."""
     handler.setFormatter(formatter)
     if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
         handler.setStream(sys.stdout)
 
 
 def line(fields: Fields, longest: int = _LONGEST_LINE) -> str:
-    """Return fields as a line without its break; those that do not fit into so many bytes are left out.
+    """Return fields as a line without the line break. Fields that do not fit into ``longest`` bytes are left out.
 
     >>> line([("event", "refreshed"), ("image", "example/web"), ("error", 'no "manifest"')])
     'event=refreshed image=example/web error="no \\\\"manifest\\\\""'
@@ -219,7 +219,7 @@ def _word(value: object) -> str:
 
 
 def _quoted(text: str, limit: int) -> str:
-    """Return a text quoted, or as much of its begin as fits into so many bytes."""
+    """Return a text in quotes, or as much of its start as fits into ``limit`` bytes."""
     quoted = f'"{_escaped(text[:limit])}"'
     if len(text) <= limit and len(quoted) <= limit:
         return quoted
@@ -227,7 +227,7 @@ def _quoted(text: str, limit: int) -> str:
 
 
 def _quoted_end(text: str, limit: int) -> str:
-    """Return a text quoted, or as much of its end as fits: that is where a traceback says what happened."""
+    """Return a text in quotes, or as much of its end as fits, because a traceback ends with the error."""
     quoted = f'"{_escaped(text)}"'
     return quoted if len(quoted) <= limit else f'"{_CUT}{_fitting(text, limit - len(_CUT) - 2, from_end=True)}"'
 
@@ -255,5 +255,5 @@ def _time(timestamp: float) -> str:
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except (TypeError, ValueError):  # its arguments do not fit
+    except (TypeError, ValueError):  # the arguments do not match the placeholders
         return str(record.msg)

@@ -1,9 +1,9 @@
-"""Removes secrets from what is about to be logged, as a last line of defence: nothing logs one on purpose.
+"""Removes secrets from log lines. This is a last line of defence, because no code logs a secret on purpose.
 
-Secrets from the settings are known, and found anywhere, also in the form that a URL, JSON or Python gives them. Other
-secrets are found by their form: a webhook's token at the end of a path, what follows ``Bearer``, and the query of a
-URL, which is a signature where blobs are stored. From the messages of libraries every path is removed as well, for the
-URL of a receiver of notifications can hold its secret there.
+Secrets from the settings are known, and are found anywhere, even as URLs, JSON or Python encode them. Other secrets are
+found by their form: the token of a webhook in a path, a token after ``Bearer``, and the query of a URL, which may be
+the signature of a link to a blob. In messages of libraries, the paths of URLs are removed as well, because the path of
+a notification URL can be a secret.
 """
 
 import base64
@@ -13,19 +13,19 @@ from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
 HIDDEN = "[hidden]"
-_SHORTEST = 4  # shorter ones occur in every other word
+_SHORTEST = 4  # shorter secrets would occur in many words
 _FORMS = (
     # RFC 6750 and RFC 7617: the value of an Authorization header.
     (re.compile(r"\b(Bearer|Basic) +(?!realm=)[\w.~+/=-]{4,}", re.ASCII | re.IGNORECASE), rf"\1 {HIDDEN}"),
-    # RFC 7519: a token, anywhere. What follows a part is looked at once for the part, not again for each "eyJ" in it:
-    # a stranger's text of a megabyte can hold a quarter of a million of them.
+    # RFC 7519: a JSON Web Token, anywhere. The lookahead runs once for each dotted word, not for each "eyJ" in it: an
+    # untrusted text of a megabyte can contain a quarter of a million of them.
     (
         re.compile(r"(?<![\w-])(?=[\w-]++\.[\w-]++\.)([\w-]*?)\beyJ[\w-]++\.[\w-]++\.[\w-]*+", re.ASCII),
         rf"\1{HIDDEN}",
     ),
     (re.compile(r"(?<=//)[^\s/@\"']+@"), f"{HIDDEN}@"),  # the user and the password of a URL
     (re.compile(r"\?[^\s?\"'<>]*=[^\s\"'<>]*"), f"?{HIDDEN}"),
-    # A webhook's token: 32 bytes of base64url, in which there is an upper-case letter and in no repository.
+    # The token of a webhook: 32 bytes in base64url. It has an upper-case letter, which no repository name has.
     (re.compile(r"(?<=/)(?=[a-z0-9_-]*[A-Z])[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])", re.ASCII), HIDDEN),
 )
 _PATHS = (
@@ -43,7 +43,7 @@ class Redaction:
         self._known = re.compile("|".join(map(re.escape, longest_first))) if written else None
 
     def of(self, text: str) -> str:
-        """Return a text of our own without the secrets in it."""
+        """Return a text of this service without the secrets in it."""
         if self._known:
             text = self._known.sub(HIDDEN, text)
         for form, instead in _FORMS:
@@ -51,14 +51,14 @@ class Redaction:
         return text
 
     def of_foreign(self, text: str) -> str:
-        """Return the message of a library without the secrets in it, and with only the host of each URL."""
+        """Return a message of a library without the secrets in it. Only the host of each URL is kept."""
         for form, instead in _PATHS:
             text = form.sub(instead, text)
         return self.of(text)
 
 
 def _written(secret: str) -> set[str]:
-    """Return the forms that a secret can have in a text."""
+    """Return the encoded forms in which a secret can occur in a text."""
     return {
         secret,
         quote(secret),

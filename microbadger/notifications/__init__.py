@@ -1,4 +1,4 @@
-"""Informs subscribers, in order, until each message arrives."""
+"""Sends messages about changes to subscribers, in order and with retries."""
 
 from microbadger.notifications.messages import FORMATS
 from microbadger.notifications.notifications import DeliveryStatus, Notifications

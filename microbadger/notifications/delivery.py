@@ -1,8 +1,8 @@
-"""Sends what is due: in order for each subscription, one message at a time, and no receiver waits for another.
+"""Delivers due messages. Each subscription gets one message at a time, in order, and never waits for another receiver.
 
-Several processes may deliver at once. The one that holds the lease of a subscription sends for it. The result of an
-attempt, the state of the message and the history are written in one transaction; a message whose sender died before
-that is sent again under the same id, by the next process that looks for what is due.
+Several processes can deliver at once: the process that holds the lease of a subscription sends its messages. The result
+of an attempt, the state of the message and the history are written in one transaction. If a process dies before that,
+the next process that looks for due messages sends the message again under the same id.
 """
 
 import threading
@@ -25,13 +25,13 @@ from microbadger.store import Counts, Database, Lease, LeaseLost, Leases, StoreE
 log = EventLog(__name__)
 
 _AT_ONCE = 32
-_GONE = 410  # by which a receiver says that it wants no more; the Standard Webhooks specification
+_GONE = 410  # in the Standard Webhooks specification: the receiver wants no more messages
 
 Send = Callable[[Subscription, Message, Scope], Attempt]
 
 
 class Delivery:
-    """Delivers in threads of its own, a bounded number of them, none of which holds up the end of the process."""
+    """Delivers messages in a limited number of daemon threads, which do not delay the end of the process."""
 
     def __init__(
         self,
@@ -55,25 +55,25 @@ class Delivery:
         self._threads = 0
 
     def deliver_due(self) -> None:
-        """Begin to send what is due; returns at once."""
+        """Begin to send due messages, and return at once."""
         with self._database.read() as connection:
             due = outbox.due(connection, self._now())
         with self._changed:
             new = [subscription_id for subscription_id in due if subscription_id not in self._in_hand]
             self._in_hand.update(new)
             self._queue.extend(new)
-            with suppress(NoThread):  # what waits is sent by those that are there, or after the next round
+            with suppress(NoThread):  # running threads send the messages, or the next call does
                 for _ in range(min(len(self._queue), _AT_ONCE - self._threads)):
                     start_thread("notifications", self._work)
                     self._threads += 1
 
     def wait(self) -> None:
-        """Return when nothing is being sent by this process."""
+        """Wait until this process sends nothing any more."""
         with self._changed:
             self._changed.wait_for(lambda: not self._threads)
 
     def send_test(self, subscription: Subscription) -> Attempt:
-        """Send a test message now, before those that wait, and return the result."""
+        """Send a test message at once, ahead of all waiting messages, and return the result."""
         message = self._test_message(subscription)
         attempt = self._send(subscription, message, subscription.scope(self._base_url))
         state: State = "delivered" if attempt.has_arrived else "failed"
@@ -90,7 +90,7 @@ class Delivery:
                 self._deliver(subscription_id)
             except (StoreError, LeaseLost) as error:
                 log.error("notifications_failed", id=subscription_id, error=error)
-            except Exception:  # a defect of ours, which must not keep the others from their messages
+            except Exception:  # a bug must not stop the delivery to other subscriptions
                 log.exception("notification_broke", id=subscription_id)
             finally:
                 with self._changed:
@@ -105,7 +105,10 @@ class Delivery:
             return None
 
     def _deliver(self, subscription_id: str) -> None:
-        """Send what is due for a subscription, unless another process is at it: that one asks again when it is done."""
+        """Send the due messages of a subscription, unless another process does so.
+
+        The other process looks for due messages again after giving the lease back, so no message is left behind.
+        """
         while self._next_due(subscription_id) and (lease := self._leases.try_take(lease_name(subscription_id))):
             try:
                 while due := self._next_due(subscription_id):
@@ -127,9 +130,9 @@ class Delivery:
         _log_attempt(state or "removed", subscription, message, attempt)
 
     def _settle(self, sent: Subscription, message: Message, attempt: Attempt, lease: Lease) -> State | None:
-        """Write down the result of an attempt, and return None if the subscription was removed meanwhile.
+        """Record the result of an attempt and return the message's state, or None if the subscription was removed.
 
-        A receiver that says it is gone gets no more, until an administrator enables it again.
+        If the receiver answers 410 Gone, the subscription is disabled until an administrator enables it again.
         """
         with self._database.write(durable=True) as connection:
             subscription = subscriptions.lock(connection, sent.id)
@@ -154,7 +157,7 @@ class Delivery:
 
 
 def lease_name(subscription_id: str) -> str:
-    """Return the name of the lease that the sender for a subscription holds."""
+    """Return the name of the lease that a process holds while it sends messages of a subscription."""
     return f"subscription:{subscription_id}"
 
 

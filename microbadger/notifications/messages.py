@@ -1,8 +1,8 @@
 """Describes changes in the format of each receiver: documents in, the body and the headers of a message out.
 
-``microbadger`` is the message that microbadger.com sent, of which Slack shows the ``text``; ``json`` has the most
-details. The others are for people: they name a few tags, and link to the page for the rest. Text from a registry is
-escaped as the receiver requires, and every message is bounded.
+``microbadger`` is the message that microbadger.com sent; Slack shows its ``text``. ``json`` has the most details. The
+other formats are for people: they name a few tags, and link to the page for the rest. Text from a registry is escaped
+as the receiver requires, and the size of every message is limited.
 """
 
 import json
@@ -37,17 +37,17 @@ _MOST_TAGS = 500
 _MOST_TAG_BYTES = 48 * 1024
 _MOST_DIFFERENCE_BYTES = 12 * 1024
 _MOST_LINES = 20
-# Slack parts a message above 4000 characters, Discord refuses a description above 4096, and ntfy makes an attachment of
-# a message above 4096 bytes.
+# Slack splits a message above 4000 characters, Discord rejects a description above 4096, and ntfy turns a message above
+# 4096 bytes into an attachment.
 _MOST_LINES_BYTES = 3500
-_MOST_FACTS = 6  # that differ, of tags that moved together
-_TITLE_CHARACTERS = 128  # half of what Discord allows, because escaping doubles at most
+_MOST_FACTS = 6  # differences shown for tags that moved together
+_TITLE_CHARACTERS = 128  # half of what Discord allows, because escaping can double the length
 _MOST_LABELS = 20
 _MOST_BASES = 5  # in a message for people
 _MOST_BASE_BYTES = 12 * 1024
 _MOST_CHARACTERS = 200  # of a label, a platform or a fact
 _MOST_PLATFORMS = 30
-_BLUE = 0x007EC6  # of the badges
+_BLUE = 0x007EC6  # as in the badges
 _MARKDOWN = re.compile(r"([\\`*_~|\[\]()<>])")
 
 NTFY = "ntfy"
@@ -58,10 +58,10 @@ Message = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class TagChange:
-    """How one tag moved, with the version it named before and the one it names now.
+    """How one tag moved, with the version that it named before and the version that it names now.
 
-    ``sha`` is the new one, or the last one of a tag that is gone. ``entry`` is what the log of changes says of the tag,
-    and ``move`` of those that moved with it.
+    ``sha`` identifies the new version, or the last one if the tag was deleted. ``entry`` is the entry of the tag in the
+    change log, and ``move`` describes all the tags that moved together with it.
     """
 
     tag: str
@@ -74,7 +74,7 @@ class TagChange:
 
     @property
     def phrase(self) -> str:
-        """What happened to it, such as ``moved from 1.2 to 1.3``."""
+        """What happened to the tag, such as ``moved from 1.2 to 1.3``."""
         if self.move is None:
             return self.kind
         if self.move.is_rebuild:
@@ -85,7 +85,7 @@ class TagChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
-    """The content of a message to the subscribers of an image; one that names nothing is a test message."""
+    """The content of a message to the subscribers of an image. Without tags and base images, it is a test message."""
 
     image_name: str
     registry: str
@@ -100,7 +100,7 @@ class Announcement:
 
     @property
     def sentence(self) -> str:
-        """What happened, as microbadger.com said it; it read Docker Hub only."""
+        """What happened, in the words of microbadger.com, which read only Docker Hub."""
         if self.is_test:
             return f"Hi, it's MicroBadger, sending you a test notification for {self.image_name}"
         kind = "Docker Hub image" if self.registry == DOCKER_HUB else "image"
@@ -114,7 +114,7 @@ def announce_changes(
     page_url: str,
     change: ChangeDocument | None = None,
 ) -> Announcement:
-    """Return the announcement of changes between two documents of an image, with what the log says of them."""
+    """Return the announcement of changes between two documents of an image. ``change`` is their change log entry."""
     old, new = versions_by_tag(before), versions_by_tag(after)
     kinds = ((NEW, changes.new), (CHANGED, changes.changed), (DELETED, changes.deleted))
     logged = (*change["New"], *change["Changed"], *change["Deleted"]) if change else ()
@@ -135,7 +135,7 @@ def announce_changes(
 
 
 def matching(changes: Changes, patterns: Iterable[str]) -> Changes:
-    """Return the changes of the tags that patterns choose, such as ``1.*``; all if there is no pattern."""
+    """Return the changes of the tags that match patterns such as ``1.*``, or all changes if there is no pattern."""
     wanted = TagPatterns(patterns)
 
     def chosen(tags: Mapping[str, str]) -> dict[str, str]:
@@ -146,7 +146,7 @@ def matching(changes: Changes, patterns: Iterable[str]) -> Changes:
 
 
 def without_rebuilds(changes: Changes, change: ChangeDocument | None) -> Changes:
-    """Return the changes without the tags whose version was only rebuilt, by what the log says of them."""
+    """Return the changes without the tags whose version was only rebuilt, according to the change log."""
     moved = change["Changed"] if change else []
     rebuilt = {entry["tag"] for entry in moved if entry.get("Kind") == "rebuilt"}
     return replace(changes, changed={tag: sha for tag, sha in changes.changed.items() if tag not in rebuilt})
@@ -159,7 +159,7 @@ def message_bytes(announcement: Announcement, format_: str) -> bytes:
 
 
 def message_headers(announcement: Announcement, format_: str) -> dict[str, str]:
-    """Return the headers by which a message in one of the ``FORMATS`` differs from one in JSON."""
+    """Return the headers that a message in one of the ``FORMATS`` needs and a JSON message does not."""
     title = f"{announcement.image_name} has changed"
     return ntfy_headers(title, announcement.page_url) if format_ == NTFY else {}
 
@@ -218,7 +218,7 @@ def _teams(announcement: Announcement) -> Message:
 
 
 def _json(announcement: Announcement) -> Message:
-    """The members on top are those that the Standard Webhooks specification recommends."""
+    """The top-level members are those that the Standard Webhooks specification recommends."""
     tags = list(_within(map(_tag_details, announcement.tags), _MOST_TAG_BYTES))
     _add_differences(tags, announcement.tags)
     data: Message = {
@@ -252,9 +252,10 @@ FORMATS: Mapping[str, Callable[[Announcement], Message | str]] = {
 
 
 def _chat_lines(announcement: Announcement, *, escape: Callable[[str], str], code: Callable[[str], str]) -> list[str]:
-    """Return a line for each base that moved and each tag: how it moved, from which digest to which, and its sizes.
+    """Return a line for each base image that moved, with its digests, and a line for each tag.
 
-    What differs follows the first of the tags that moved together, as far as there is room beside all tags.
+    The line of a tag says what happened to it, with the old and the new digest and size. The differences follow the
+    first of the tags that moved together, as far as the size limit allows.
     """
     bases = [f"• {escape(_base_line(base))}" for base in announcement.base_moved]
     shown_bases = bases[:_MOST_BASES]
@@ -285,7 +286,7 @@ def _base_details(base: BaseMovedDocument) -> Message:
 def _with_facts(
     lines: Iterable[tuple[str, TagChange]], escape: Callable[[str], str], left_bytes: int
 ) -> Iterator[str]:
-    """Yield each line with what differs between the versions that it names, unless another line has said so."""
+    """Yield each line, followed by the differences between its two versions unless an earlier line has listed them."""
     said: set[tuple[str, str]] = set()
     for line, change in lines:
         yield line
@@ -309,7 +310,7 @@ def _printable(text: str) -> str:
 
 
 def _moved(describe: Callable[[VersionDocument], str], change: TagChange) -> str:
-    """Return a fact about the old and the new version, once if it is the same."""
+    """Return a fact about the old and the new version, only once if it is the same for both."""
     facts = [describe(version) for version in (change.old, change.new) if version]
     return " → ".join(dict.fromkeys(filter(None, facts)))
 
@@ -347,7 +348,7 @@ def _tag_details(change: TagChange) -> Message:
 
 
 def _add_differences(tags: Iterable[Message], changes: Iterable[TagChange]) -> None:
-    """Add what differs to the tags that moved, as long as there is room for it."""
+    """Add the differences between the two versions to each tag that moved, as far as the size limit allows."""
     left_bytes = _MOST_DIFFERENCE_BYTES
     for details, change in zip(tags, changes, strict=False):
         difference = change.entry.get("Difference")
@@ -358,7 +359,7 @@ def _add_differences(tags: Iterable[Message], changes: Iterable[TagChange]) -> N
 
 
 def _version_details(version: VersionDocument) -> Message:
-    """Return what is known of a version; unknown values are left out."""
+    """Return the known values of a version; unknown ones are left out."""
     details: Message = {"Digest": version["Digest"]}
     if version["DownloadSize"]:
         details["DownloadSize"] = version["DownloadSize"]
@@ -370,7 +371,7 @@ def _version_details(version: VersionDocument) -> Message:
 
 
 def _label_changes(old: Mapping[str, str], new: Mapping[str, str]) -> Message:
-    """Return each label that is new, gone or different with its old and new value, cut where they are long."""
+    """Return each label that was added, removed or changed, with its old and new value. Long values are cut."""
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     return {
         _cut(name): {when: _cut(values[name]) for when, values in (("Old", old), ("New", new)) if name in values}

@@ -1,7 +1,8 @@
-"""Notifications: the subscriptions, the messages about changes, and their delivery.
+"""Notifications: subscriptions, messages about changes, and their delivery.
 
-`announce` writes messages in the transaction that writes the image's new record: both are committed, or neither is. So
-each change leads to one message for each subscription, whatever dies, and the message is sent until it arrives.
+`announce` writes messages in the transaction that writes the new record of the image, so both are committed or neither
+is. Each change therefore creates exactly one message for each interested subscription, even if a process dies, and each
+message is sent until it is delivered or has failed too often.
 """
 
 import secrets
@@ -31,7 +32,7 @@ from microbadger.store import LEASES, Counts, Database, Leases
 
 @dataclass(frozen=True, slots=True)
 class DeliveryStatus:
-    """How many messages of a subscription wait, how many were parked, and the last deliveries, latest first."""
+    """How many messages of a subscription wait, how many are parked, and the last deliveries, latest first."""
 
     waiting: int
     parked: int
@@ -60,17 +61,17 @@ class Notifications:
         self._delivery = Delivery(database, leases, counts, send, base_url=base_url, now=now)
 
     def all(self) -> list[Subscription]:
-        """Return every subscription, the oldest one first."""
+        """Return every subscription, oldest first."""
         with self._database.read() as connection:
             return subscriptions.read_all(connection)
 
     def get(self, subscription_id: str) -> Subscription | None:
-        """Return the subscription of an id, or None."""
+        """Return the subscription with an id, or None."""
         with self._database.read() as connection:
             return subscriptions.read(connection, subscription_id)
 
     def add(self, image_name: str, url: str, **options: Any) -> Subscription:
-        """Subscribe a URL to an image; ``options`` are other fields of a `Subscription`.
+        """Subscribe a URL to an image, and return the subscription. ``options`` are other fields of `Subscription`.
 
         Raises InvalidReceiver and InvalidSubscription.
         """
@@ -84,9 +85,10 @@ class Notifications:
         return subscription
 
     def change(self, subscription_id: str, **fields: Any) -> Subscription | None:
-        """Change fields of a subscription and return it, or None if there is none of that id. Raises as `add`.
+        """Change fields of a subscription, and return it, or None if the id is unknown. Raises the errors of `add`.
 
-        The authorization is for one server: it is forgotten if the URL of another one takes the place of that.
+        If the new URL points to another server, and ``fields`` have no new authorization header, the old header is
+        removed, because it is meant for the old server.
         """
         with self._database.write(durable=True) as connection:
             before = subscriptions.lock(connection, subscription_id)
@@ -104,7 +106,7 @@ class Notifications:
         return after
 
     def remove(self, subscription_id: str) -> bool:
-        """Remove a subscription with its messages; return False if there is none of that id."""
+        """Remove a subscription with its messages. Return False if the id is unknown."""
         with self._database.write(durable=True) as connection:
             if not subscriptions.delete(connection, subscription_id):
                 return False
@@ -120,9 +122,9 @@ class Notifications:
         changes: Changes,
         change: ChangeDocument | None = None,
     ) -> None:
-        """Write the messages about changes within the transaction that writes the record; nothing is sent.
+        """Write messages about changes, within the transaction that writes the record. Nothing is sent yet.
 
-        ``change`` is what the log says of them.
+        ``change`` is the entry about the changes in the change log.
         """
         if not changes:
             return
@@ -137,35 +139,35 @@ class Notifications:
                 outbox.put(connection, subscription.id, body, self._now(), headers)
 
     def resend(self, subscription_id: str) -> int:
-        """Have the parked messages of a subscription sent again, and those that wait at once; return their number."""
+        """Make all messages of a subscription due now, including the parked ones. Return how many there are."""
         with self._database.write(durable=True) as connection:
             subscriptions.lock(connection, subscription_id)
             return outbox.resend(connection, subscription_id, self._now())
 
     def status(self, subscription_id: str) -> DeliveryStatus:
-        """Return how the deliveries of a subscription stand."""
+        """Return how many messages of a subscription are not yet delivered, and its last deliveries."""
         with self._database.read() as connection:
             waiting, parked = outbox.lengths(connection, subscription_id)
             return DeliveryStatus(waiting, parked, outbox.history(connection, subscription_id))
 
     def lengths(self) -> dict[str, int]:
-        """Return how many messages of all subscriptions are ``waiting``, and how many ``parked``."""
+        """Return how many messages of all subscriptions are ``waiting``, and how many are ``parked``."""
         with self._database.read() as connection:
             waiting, parked = outbox.all_lengths(connection)
         return {"waiting": waiting, "parked": parked}
 
     def page_url(self, subscription: Subscription) -> str:
-        """Return the address of the page of the image."""
+        """Return the URL of the image's page."""
         return subscription.page_url(self._base_url)
 
     def deliver_due(self) -> None:
-        """Begin to send what is due; returns at once."""
+        """Begin to send due messages, and return at once."""
         self._delivery.deliver_due()
 
     def wait(self) -> None:
-        """Return when nothing is being sent by this process."""
+        """Wait until this process sends nothing any more."""
         self._delivery.wait()
 
     def send_test(self, subscription: Subscription) -> Attempt:
-        """Send a test message now, before those that wait, and return the result."""
+        """Send a test message at once, ahead of all waiting messages, and return the result."""
         return self._delivery.send_test(subscription)

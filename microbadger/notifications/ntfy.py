@@ -1,16 +1,16 @@
-"""Writes a message as ntfy takes it at the URL of a topic: the text is the body, and headers hold everything else.
+"""Formats messages for the URL of an ntfy topic: the body is the text, and headers hold everything else.
 
-https://docs.ntfy.sh/publish/ lists the headers; text beyond ASCII in one is encoded as in RFC 2047.
+https://docs.ntfy.sh/publish/ lists the headers. Non-ASCII text in a header is encoded as in RFC 2047.
 """
 
 from base64 import b64encode
 from collections.abc import Sequence
 
-_MOST_BYTES = 4096  # ntfy makes an attachment of a longer message
+_MOST_BYTES = 4096  # ntfy turns a longer message into an attachment
 
 
 def ntfy_headers(title: str, page_url: str) -> dict[str, str]:
-    """Return the headers of a message that leads to a page."""
+    """Return the headers of a message that opens a page when it is clicked."""
     return {
         "Content-Type": "text/plain; charset=utf-8",
         "Title": _encoded(title),
@@ -20,7 +20,7 @@ def ntfy_headers(title: str, page_url: str) -> dict[str, str]:
 
 
 def ntfy_text(lines: Sequence[str]) -> str:
-    """Return lines as one message; of lines that are indented, as many as fit."""
+    """Join lines to one message. If they do not fit, leave out the last indented lines first."""
     kept = list(lines)
     while len("\n".join(kept).encode()) > _MOST_BYTES:
         indented = [number for number, line in enumerate(kept) if line.startswith(" ")]

@@ -1,8 +1,9 @@
-"""Keeps messages until their receiver has them, and the last deliveries of each subscription.
+"""Keeps messages until they are delivered, and the last deliveries of each subscription.
 
-Messages of a subscription are sent in the order of their numbers. One that failed too often is *parked*: it stays until
-an administrator has it sent again, or newer ones push it out. Every function works within the transaction of its
-caller, who has locked the subscription by `microbadger.notifications.subscriptions.lock` if the function writes.
+Messages of a subscription are sent in the order of their numbers. A message that failed too often is *parked*: it stays
+until an administrator has it sent again, or too many newer messages are parked. Every function works within the
+transaction of its caller. Before calling a function that writes, the caller must lock the subscription with
+`microbadger.notifications.subscriptions.lock`.
 """
 
 import json
@@ -19,7 +20,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Table, bindparam, 
 from microbadger.image import format_time, parse_kept
 from microbadger.store import DELIVERIES, END_OF_TIME, MESSAGES, SUBSCRIPTIONS
 
-# The example of a schedule in https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+# The example schedule in https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 _DELAYS = (
     *(timedelta(seconds=5), timedelta(minutes=5), timedelta(minutes=30)),
     *(timedelta(hours=hours) for hours in (2, 5, 10, 14, 20, 24)),
@@ -37,7 +38,7 @@ State = Literal["waiting", "delivered", "parked", "failed"]
 
 
 class DeliveryDocument(TypedDict):
-    """How the sending of one message stands: the fields of the old service's ``History``, and ours after those."""
+    """The state of the delivery of one message: the fields of microbadger.com's ``History``, then our own."""
 
     WebhookURL: str
     Message: object
@@ -53,7 +54,7 @@ class DeliveryDocument(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message on its way; ``body`` is what is sent, to the byte, and ``headers`` say what is not JSON about it."""
+    """A message to send. ``body`` is sent exactly as it is; a message that is not JSON has ``headers``."""
 
     id: str
     body: str
@@ -64,7 +65,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The result of sending a message once: a status and the begin of the answer, or why there was none."""
+    """The result of one attempt to send a message: the status and the start of the answer, or an error."""
 
     status: int = 0
     response: str = ""
@@ -76,7 +77,7 @@ class Attempt:
         return 200 <= self.status < 300
 
     def document(self, message: Message, url: str, state: State, sent_at: datetime) -> DeliveryDocument:
-        """Return the entry of the history after this attempt."""
+        """Return the history entry of the message after this attempt."""
         delivery = DeliveryDocument(
             WebhookURL=url,
             Message=message.body if message.headers else parse_kept(message.body, object),
@@ -95,14 +96,14 @@ class Attempt:
 
 
 def new_id() -> str:
-    """Return the id of a new message, which it keeps however often it is sent; it holds no full stop."""
+    """Return an id for a new message, which stays the same in every attempt. It contains no full stop."""
     return f"msg_{secrets.token_hex(16)}"
 
 
 def put(
     connection: Connection, subscription_id: str, body: str, now: datetime, headers: Mapping[str, str] = _NO_HEADERS
 ) -> None:
-    """Append a message. Of those that wait or are parked, the oldest ones make room."""
+    """Append a message. If too many messages wait, park the oldest; if too many are parked, remove the oldest."""
     row = {"id": new_id(), "subscription_id": subscription_id, "body": body, "attempts": 0, "is_parked": False}
     connection.execute(_PUT, {**row, "due_at": now.timestamp(), "headers": json.dumps(dict(headers))})
     connection.execute(_PARK_OLDEST, {"subscription": subscription_id})
@@ -124,7 +125,7 @@ def first_due(connection: Connection, subscription_id: str, now: datetime) -> Me
 def settle(
     connection: Connection, subscription_id: str, url: str, message: Message, attempt: Attempt, now: datetime
 ) -> State:
-    """Write down the result of an attempt, and return the new state of the message."""
+    """Record the result of an attempt, and return the new state of the message."""
     attempts = message.attempts + 1
     message = replace(message, attempts=attempts, due_at=now + _delay(attempts, attempt))
     state = _settle(connection, message, attempt)
@@ -134,7 +135,7 @@ def settle(
 
 
 def remember(connection: Connection, subscription_id: str, delivery: DeliveryDocument) -> None:
-    """Put a delivery at the head of the history, in place of the previous entry of the same message."""
+    """Put a delivery first in the history. It replaces the previous entry of the same message."""
     connection.execute(_FORGET_DELIVERY, {"subscription": subscription_id, "message": delivery["ID"]})
     row = {"subscription_id": subscription_id, "message_id": delivery["ID"], "document": json.dumps(delivery)}
     connection.execute(_REMEMBER, row)
@@ -142,14 +143,14 @@ def remember(connection: Connection, subscription_id: str, delivery: DeliveryDoc
 
 
 def resend(connection: Connection, subscription_id: str, now: datetime) -> int:
-    """Have parked messages sent again, each in its old place, and all others without delay; return their number."""
+    """Make all messages due now, including the parked ones, in their old order. Return how many there are."""
     values = {"subscription": subscription_id, "now": now.timestamp()}
     waiting = connection.execute(_HASTEN, values).rowcount
     return waiting + connection.execute(_UNPARK, values).rowcount
 
 
 def history(connection: Connection, subscription_id: str) -> list[DeliveryDocument]:
-    """Return how the last deliveries went, the latest one first."""
+    """Return the last deliveries, latest first."""
     documents = connection.execute(_HISTORY, {"subscription": subscription_id}).scalars()
     return [document for text in documents if (document := parse_kept(text, DeliveryDocument))]
 
@@ -178,7 +179,7 @@ def _settle(connection: Connection, message: Message, attempt: Attempt) -> State
         connection.execute(_PARK, {"message": message.id})
         return "parked"
     later = {"message": message.id, "tried": message.attempts, "later": message.due_at.timestamp()}
-    # Newer ones may have pushed it out while it was being sent.
+    # While this message was being sent, newer messages may have caused it to be parked or removed.
     return "waiting" if connection.execute(_POSTPONE, later).rowcount else "parked"
 
 
@@ -192,12 +193,12 @@ def _is_due(due_at: datetime, now: datetime) -> bool:
 
 
 def _time(seconds: float) -> datetime:
-    """Return a time that was kept; a damaged one is over."""
+    """Return a stored time. A damaged one becomes a time in the past."""
     return datetime.fromtimestamp(seconds if 0 <= seconds < END_OF_TIME else 0, UTC)
 
 
 def _headers(text: str) -> dict[str, str]:
-    """Return headers that were kept; none where they are damaged."""
+    """Return stored headers, or none if they are damaged."""
     return parse_kept(text, dict[str, str]) or {}
 
 
@@ -210,7 +211,7 @@ Condition = Callable[[FromClause], ColumnElement[bool]]
 
 
 def _is_beyond(most: int, table: Table, condition: Condition) -> ColumnElement[bool]:
-    """Return what rows of a table fulfil that fulfil a condition and have so many newer ones that do."""
+    """Return the condition for all rows that meet ``condition``, except the ``most`` newest of them."""
     other = table.alias()
     numbers = select(other.c.number).where(condition(other)).order_by(other.c.number.desc())
     return condition(table) & (table.c.number <= numbers.limit(1).offset(most).scalar_subquery())

@@ -1,8 +1,8 @@
 """Sends one message once, to an untrusted receiver.
 
-Everything together takes ten seconds at most, whatever the receiver does; only a name server can take longer. Redirects
-are not followed, and connections go only to addresses that were checked. The status of the answer decides; its begin is
-kept for debugging.
+An attempt takes about ten seconds at most, whatever the receiver does. Redirects are not followed, and connections go
+only to addresses that were checked. The status of the answer decides whether the message has arrived. The start of the
+answer is kept for debugging.
 """
 
 import time
@@ -29,7 +29,7 @@ _LONGEST_WAIT_SECONDS = 24 * 3600.0
 
 
 class Sender:
-    """Posts messages, signed."""
+    """Signs and posts messages."""
 
     def __init__(
         self,
@@ -43,12 +43,12 @@ class Sender:
         self._clock = clock
 
     def send(self, subscription: Subscription, message: Message, scope: Scope) -> Attempt:
-        """Send a message and return the result; nothing is raised if it does not arrive."""
+        """Send a message and return the result. A failure is returned, not raised."""
         try:
             scope.check(subscription.url)
             return self._attempt(subscription, message, scope)
         except (InvalidReceiver, ForbiddenAddress):
-            return Attempt(error="the URL leads to an address where messages may not go")
+            return Attempt(error="messages may not be sent to the address of this URL")
         except HttpError as error:
             return Attempt(error=str(error))
 
@@ -62,7 +62,7 @@ class Sender:
             **signed_headers(subscription.secret, message.id, int(self._clock()), body),
         }
         with closing(Client(self._network, scope.allows, limits=self._limits)) as client:
-            # A receiver may repeat the header in its answer: it is removed, so it must be read whole.
+            # A receiver may repeat the header in its answer. It must be read as a whole to be removed.
             most_bytes = _MAX_RESPONSE_BYTES + len(subscription.authorization_header)
             answer = client.send(
                 "POST", Url.of(subscription.url), headers, body, max_bytes=most_bytes, is_begin_enough=True
@@ -72,7 +72,7 @@ class Sender:
 
 
 def _shown(answer: bytes, subscription: Subscription) -> str:
-    """Return the begin of an answer as the history keeps it."""
+    """Return the start of an answer as text for the history, with the authorization masked."""
     header = subscription.authorization_header
     for secret in filter(None, (header, header.rpartition(" ")[2])):
         answer = answer.replace(secret.encode(), b"*" * len(secret))

@@ -1,8 +1,8 @@
-"""Signs messages, so that a receiver can verify that they are ours, unchanged and new.
+"""Signs messages. Receivers can then verify that a message comes from this service, is unchanged and is recent.
 
-The scheme is that of https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md, for
-which there are libraries in most languages: an HMAC-SHA256 over id, time and body, with a secret that only we and the
-receiver know.
+The signature is an HMAC-SHA256 over id, time and body, with a secret that only the service and the receiver know. There
+are libraries for most languages, because the scheme is that of
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ def new_secret() -> str:
 
 
 def is_secret(text: str) -> bool:
-    """Return whether messages can be signed with a secret, as it was kept."""
+    """Return whether messages can be signed with a stored secret, which may be damaged."""
     try:
         return bool(b64decode(text.removeprefix(_PREFIX)))
     except ValueError:
@@ -28,9 +28,9 @@ def is_secret(text: str) -> bool:
 
 
 def signed_headers(secret: str, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """Return the headers of a message that is sent at a Unix time.
+    """Return the headers that identify and sign a message sent at a Unix time.
 
-    The id must not contain a full stop, which separates id, time and body.
+    The id must not contain a full stop, because full stops separate id, time and body.
     """
     signed = f"{message_id}.{timestamp}.".encode() + body
     signature = hmac.digest(b64decode(secret.removeprefix(_PREFIX)), signed, hashlib.sha256)

@@ -1,7 +1,7 @@
-"""Subscriptions: who gets messages about an image, checked and kept.
+"""Checks and stores subscriptions: which URLs get messages about an image.
 
-Every function works within the transaction of its caller. Locks matter on PostgreSQL, where others may write meanwhile;
-in SQLite a transaction that writes has the database for itself.
+Every function works within the transaction of its caller. Locks matter only in PostgreSQL, where other transactions can
+write at the same time.
 """
 
 import json
@@ -20,22 +20,22 @@ from microbadger.store import SUBSCRIPTIONS
 
 DEFAULT_FORMAT = "microbadger"
 MOST_SUBSCRIPTIONS = 1000
-_NO_TAG = ("-",)  # a pattern that fits none
+_NO_TAG = ("-",)  # a pattern that matches no tag
 _MOST_AUTHORIZATION = 2048
 _AUTHORIZATION = re.compile(rf"(?:[!-~](?:[ -~]{{0,{_MOST_AUTHORIZATION - 2}}}[!-~])?)?")
 
 
 class InvalidSubscription(ValueError):
-    """A subscription is invalid; the sentence says why."""
+    """A subscription is invalid. The message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """A URL that gets a message when tags of an image change; with ``tags``, patterns such as ``1.*``, only those.
+    """A URL that gets a message when tags of an image change. ``tags`` are patterns such as ``1.*``; empty means all.
 
-    ``is_by_operator`` says that it was made at the command line, and may lead to a private address; ``wants_rebuilt``
-    that it also gets messages about tags whose version was only rebuilt, and ``wants_base_moved`` about tags whose base
-    image has moved. The ``authorization_header`` is a secret that is sent to the receiver.
+    ``is_by_operator`` means that it was made at the command line and may name a private host. ``wants_rebuilt`` also
+    asks for messages about tags whose version was only rebuilt, and ``wants_base_moved`` for messages about tags whose
+    base image has moved. ``authorization_header`` is a secret that is sent to the receiver.
     """
 
     id: str
@@ -51,11 +51,11 @@ class Subscription:
     authorization_header: str = field(default="", repr=False)
 
     def scope(self, base_url: str) -> Scope:
-        """Return how far the messages may go."""
+        """Return the addresses to which messages may be sent."""
         return Scope.of(is_by_operator=self.is_by_operator, base_url=base_url)
 
     def page_url(self, base_url: str) -> str:
-        """Return the address of the page of the image."""
+        """Return the URL of the image's page."""
         return f"{base_url}/{ImagePaths(self.image_name).page_url}"
 
     def check(self, base_url: str) -> None:
@@ -65,12 +65,12 @@ class Subscription:
             raise InvalidSubscription(f"{self.format!r} is not a format: use one of {', '.join(FORMATS)}.")
         if not _AUTHORIZATION.fullmatch(self.authorization_header):
             raise InvalidSubscription(
-                f"An authorization is one line of at most {_MOST_AUTHORIZATION} printable ASCII characters, such as"
-                " Bearer and a token."
+                f"An authorization must be one line of at most {_MOST_AUTHORIZATION} printable ASCII characters, such"
+                " as Bearer followed by a token."
             )
 
     def check_patterns(self) -> None:
-        """Raise InvalidSubscription if a tag pattern is invalid, or if they choose no tag."""
+        """Raise InvalidSubscription if a tag pattern is invalid, or if the patterns can match no tag."""
         try:
             check_patterns(self.tags)
         except InvalidPatterns as error:
@@ -78,18 +78,21 @@ class Subscription:
 
 
 def read_all(connection: Connection) -> list[Subscription]:
-    """Return every subscription, the oldest one first."""
+    """Return every subscription, oldest first."""
     return [_subscription(row) for row in connection.execute(_ALL)]
 
 
 def read(connection: Connection, subscription_id: str) -> Subscription | None:
-    """Return the subscription of an id, or None."""
+    """Return the subscription with an id, or None."""
     row = connection.execute(_ONE, {"subscription": subscription_id}).one_or_none()
     return _subscription(row) if row else None
 
 
 def lock(connection: Connection, subscription_id: str) -> Subscription | None:
-    """Return the subscription of an id, or None; no other transaction changes it or its messages before this ends."""
+    """Lock and return the subscription with an id, or None.
+
+    Until this transaction ends, no other transaction can change the subscription or its messages.
+    """
     row = connection.execute(_ONE_LOCKED, {"subscription": subscription_id}).one_or_none()
     return _subscription(row) if row else None
 
@@ -103,7 +106,7 @@ def lock_interested(connection: Connection, name: str) -> list[Subscription]:
 def insert(connection: Connection, subscription: Subscription) -> None:
     """Add a subscription. Raises InvalidSubscription if there are too many."""
     if connection.execute(_COUNT).scalar_one() >= MOST_SUBSCRIPTIONS:
-        raise InvalidSubscription(f"There are {MOST_SUBSCRIPTIONS} notifications: remove one first.")
+        raise InvalidSubscription(f"There are already {MOST_SUBSCRIPTIONS} notifications: remove one first.")
     connection.execute(SUBSCRIPTIONS.insert(), _row(subscription))
 
 
@@ -113,7 +116,7 @@ def update(connection: Connection, subscription: Subscription) -> None:
 
 
 def delete(connection: Connection, subscription_id: str) -> bool:
-    """Delete a subscription; return False if there is none of that id."""
+    """Delete a subscription. Return False if the id is unknown."""
     return connection.execute(_DELETE, {"subscription": subscription_id}).rowcount == 1
 
 
@@ -129,7 +132,7 @@ def _subscription(row: Any) -> Subscription:
 
 
 def _can_be_used(subscription: Subscription) -> bool:
-    """Return whether messages can be made and signed; else it is damaged, and disabled until somebody mends it."""
+    """Return whether messages can be made and signed. If not, the stored row is damaged, and treated as disabled."""
     is_named = subscription.image_name == _name_in(subscription.image_name)
     return is_named and is_secret(subscription.secret) and subscription.format in FORMATS
 
@@ -142,7 +145,7 @@ def _name_in(text: str) -> str | None:
 
 
 def _patterns(text: str) -> tuple[str, ...]:
-    """Return tag patterns as they are kept; where they are damaged, one that fits no tag: all would be too many."""
+    """Return stored tag patterns. Damaged ones become a pattern that matches no tag, as no pattern means all tags."""
     patterns = parse_kept(text, list[str])
     return _NO_TAG if patterns is None else tuple(patterns)
 

@@ -1,4 +1,4 @@
-"""Reads registries and Docker Hub; believes nothing."""
+"""Reads image registries and Docker Hub's web API, and checks everything that they send."""
 
 from microbadger.registry.client import Registry
 from microbadger.registry.content import Content

@@ -1,13 +1,13 @@
-"""How to log in to a registry: its challenge, and the token or credential that answers it.
+"""Logs in to registries: reads the challenge in an answer, and gets the token or credential that answers it.
 
-A registry answers 401 and names where to get a token (the *realm*), for which *service* and which *scope*:
+A registry answers 401 and names where to get a token (the *realm*), for which *service* and which *scope*. See
 https://github.com/distribution/distribution/blob/main/docs/content/spec/auth/token.md, and for identity tokens
-oauth.md beside it. The scope is taken from the answer to the real request, newest first, and a token is kept for
-one server, repository, scope and credential. Without a credential the token is an anonymous one.
+oauth.md in the same folder. The scope comes from the answer to the real request, newest first. Each token is kept for
+one server, repository, scope and credential. Without a credential, the token is anonymous.
 
-A realm is not to be trusted. `transport` lets none lead inside; here, a credential goes only to a realm of the same
-host, to a known one, or to one that the operator named for this registry. A domain in common proves nothing: anybody
-can have a host below `run.app` or `gouv.fr`.
+Realms are not trusted. `transport` refuses realms at private addresses, unless the operator named them for this
+registry. This module sends a credential only to a realm on the same host, to a well-known one, or to one that the
+operator named. A shared parent domain proves nothing: anyone can have a host below `run.app` or `gouv.fr`.
 """
 
 import math
@@ -39,7 +39,7 @@ _SCOPE = re.compile(r"[\x21-\x7e]{1,1000}", re.ASCII)
 _NUMBER = re.compile(r"\s*\d{1,300}(\.\d{0,300})?\s*", re.ASCII)
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+", re.ASCII)
 
-# Registries whose realm is on a host of another name, as each says to an anonymous request for /v2/:
+# Registries whose realm is on another host, according to their own answers to an anonymous request for /v2/:
 # https://distribution.github.io/distribution/spec/auth/token/
 # https://docs.gitlab.com/administration/packages/container_registry/
 # https://docs.digitalocean.com/reference/api/reference/container-registry/
@@ -48,31 +48,31 @@ _KNOWN_REALMS = {
     "registry.gitlab.com": "gitlab.com",
     "registry.digitalocean.com": "api.digitalocean.com",
 }
-# https://www.alibabacloud.com/help/en/acr/ has one for each region, and that of Hangzhou answers for others, too.
+# Alibaba has a realm for each region, and Hangzhou's also serves others: https://www.alibabacloud.com/help/en/acr/
 _ALIBABA = re.compile(r"registry\.([a-z0-9-]+)\.aliyuncs\.com", re.ASCII)
 _ALIBABA_REALM, _ALIBABA_MAIN_REGION = "dockerauth.{}.aliyuncs.com", "cn-hangzhou"
 
 
 @dataclass(frozen=True)
 class Challenge:
-    """One way a server offers to log in; scheme and names of parameters are in lower case."""
+    """One way to log in that a server offers. The scheme and the names of parameters are in lower case."""
 
     scheme: str
     parameters: Mapping[str, str]
 
     @property
     def is_about_scope(self) -> bool:
-        """Whether a token was valid but not for this."""
+        """Whether the token that was sent is valid, but its scope does not cover the request."""
         return self.parameters.get("error") == "insufficient_scope"
 
     def without_scope(self) -> "Challenge":
-        """The same challenge, for another resource than the one it was made for."""
+        """Return the same challenge without its scope, to use it for another resource."""
         return replace(self, parameters={**self.parameters, "scope": ""})
 
 
 @dataclass(frozen=True)
 class Authorization:
-    """The value of an Authorization header; `is_new` if it was given a moment ago."""
+    """The value of an Authorization header; `is_new` if its token was fetched for the current request."""
 
     value: str = field(repr=False)
     is_new: bool = False
@@ -80,10 +80,11 @@ class Authorization:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is to be read, with which credential; a registry may give different scopes for each `resource`.
+    """What to log in for: a repository on a server, the kind of `resource` to read there, and the credential.
 
-    `home` is the URL of the server that is asked: the registry's own or, if `is_elsewhere`, one it redirects to.
-    `named` are the servers that may be private and be its realm, because the operator named them.
+    A registry may require another scope for each `resource`. `home` is the URL of the server that is asked: the
+    registry's own or, if `is_elsewhere`, one that it redirects to. `named` are the servers that may be its realm even
+    if their address is private, because the operator named them.
     """
 
     host: str
@@ -102,11 +103,11 @@ class _Token:
 
 
 _Scopes = tuple[str, ...]
-_ANY = ""  # most registries give one scope for every resource of a repository, so it is tried first
+_ANY = ""  # most registries use one scope for all resources, so a new resource begins with the scopes used last
 
 
 class Authenticator:
-    """Answers challenges and remembers the answers."""
+    """Answers challenges, and remembers the scopes and tokens for later requests."""
 
     def __init__(self, transport: Transport, *, clock: Callable[[], float] = time.time) -> None:
         self._transport = transport
@@ -116,7 +117,7 @@ class Authenticator:
         self._tokens: dict[tuple[str, str, _Scopes, Credential | None], _Token] = {}
 
     def authorization(self, subject: Subject) -> Authorization | None:
-        """Return what this subject was read with last time; None if there was nothing, or it has expired."""
+        """Return the authorization last used for a subject, or None if there is none or it has expired."""
         with self._lock:
             scopes = self._scopes.get(subject, self._scopes.get(replace(subject, resource=_ANY)))
         if scopes is None:
@@ -128,7 +129,10 @@ class Authenticator:
     def answer(
         self, subject: Subject, challenge: Challenge, url: str, *, sent: Authorization | None
     ) -> Authorization | None:
-        """Return what to send after a challenge to a request for `url`; None if what was sent is the best."""
+        """Return the authorization to send after a challenge, or None if there is none better than `sent`.
+
+        `url` is the URL that was requested. Raises `RegistryError` if the token service fails or is not trusted.
+        """
         if challenge.scheme == "basic":
             return self._basic(subject, sent)
         scopes = self._wanted_scopes(subject, challenge)
@@ -154,7 +158,7 @@ class Authenticator:
         return basic
 
     def _wanted_scopes(self, subject: Subject, challenge: Challenge) -> _Scopes:
-        """Return the scopes to ask for, the newest first, because some registries honour only the first."""
+        """Return the scopes to ask for, newest first, because some registries grant only the first."""
         asked = [scope for scope in challenge.parameters.get("scope", "").split() if _SCOPE.fullmatch(scope)]
         scopes = asked or [f"repository:{subject.path}:pull"]
         if challenge.is_about_scope:
@@ -178,11 +182,11 @@ class Authenticator:
                 self._tokens[subject.home, subject.path, scopes, subject.credential] = token
 
     def _fetch(self, subject: Subject, challenge: Challenge, url: str, scopes: _Scopes) -> _Token | None:
-        """Return a new token; None if the realm gives none."""
+        """Return a new token, or None if the realm denies one."""
         request = self._token_request(subject, challenge, url, scopes)
         answer = self._transport.send(request)
         if answer.status in (401, 403, 404) or (answer.status == 400 and subject.credential):
-            return None  # 400 is what OAuth2 says of a token that has expired
+            return None  # OAuth2 answers 400 if an identity token has expired
         if answer.status != 200:
             raise BadAnswer(
                 f"the token service of {subject.host} answered with status {answer.status}",
@@ -220,7 +224,7 @@ class Authenticator:
         return replace(request, url=url_with_query, authorization=credential.basic if credential else None)
 
     def _checked_realm(self, subject: Subject, realm: str, url: str) -> str:
-        """Return the realm's URL without fragment, if it may be asked at all and may see the credential."""
+        """Return the realm's URL without fragment. Raise `Refused` if it is invalid, or may not get the credential."""
         try:
             target = urljoin(url, realm).partition("#")[0]
             origin = Origin.of(target)
@@ -228,7 +232,7 @@ class Authenticator:
             raise Refused(f"{subject.host} names a realm that is not a URL", host=subject.host) from error
         if subject.credential is not None and not _may_see_credentials(origin, subject):
             raise Refused(
-                f"{subject.host} names {origin.host} as its token service, which is not known to be that: if it is,"
+                f"{subject.host} names {origin.host} as its token service, which is not trusted: if it is right,"
                 " name it in MICROBADGER_REGISTRY_SERVERS",
                 host=subject.host,
             )
@@ -236,7 +240,7 @@ class Authenticator:
 
 
 def parse_challenges(header: str) -> tuple[Challenge, ...]:
-    """Return the challenges of a WWW-Authenticate header in their order; what is invalid is left out.
+    """Return the challenges in a WWW-Authenticate header, in order, without invalid parts.
 
     >>> parse_challenges('Bearer realm="https://a/token",service="a, b"')[0].parameters["service"]
     'a, b'
@@ -253,9 +257,9 @@ def parse_challenges(header: str) -> tuple[Challenge, ...]:
 
 
 def usable_challenge(refusal: Answer, *, has_password: bool) -> Challenge | None:
-    """Return the first challenge in an answer that can be answered; None if there is none.
+    """Return the first challenge in a refusal that can be answered, or None.
 
-    Without a password a token comes first, because it can be an anonymous one.
+    Without a password, bearer challenges come first, because their token can be anonymous.
     """
     usable = [
         challenge
@@ -266,7 +270,7 @@ def usable_challenge(refusal: Answer, *, has_password: bool) -> Challenge | None
 
 
 def _parse_token(body: bytes, host: str, now: float) -> _Token:
-    """Return the token a realm sent; raise `BadAnswer` if it is missing or does not fit into a header."""
+    """Return the token that a realm sent. Raise `BadAnswer` if it is missing or not valid in a header."""
     try:
         fields = parse_object(body)
     except ValueError:
@@ -278,7 +282,7 @@ def _parse_token(body: bytes, host: str, now: float) -> _Token:
 
 
 def _lifetime_seconds(value: object) -> float:
-    """Return how long a token is used after it was received; `issued_at` is the time of a clock that may be wrong."""
+    """Return how long to use a token after receiving it. `issued_at` is ignored: the server's clock may be wrong."""
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         value = float(value)
     seconds = value if isinstance(value, int | float) and value < math.inf else 0

@@ -1,7 +1,7 @@
-"""Every registry there is, Docker Hub's web API beside them, and the content that was read before.
+"""The way in to this package: `Registry` gives access to all registries, Docker Hub's web API and stored content.
 
-One object of this wing serves the whole service. What it reads from the network is checked: see `remote` for
-registries, `transport` for the way to them, `auth` for logging in.
+One `Registry` serves the whole service. See `remote` for reading a repository, `transport` for sending requests and
+`auth` for logging in; each checks what it receives from the network.
 """
 
 import time
@@ -30,10 +30,10 @@ log = EventLog(__name__)
 
 
 class Registry:
-    """Gives views of repositories in any registry, `docker_hub`, and `content` by its digest.
+    """Gives views of repositories in any registry, Docker Hub's API as `docker_hub`, and stored `content`.
 
-    Credentials are looked up by the host that is asked and the path. Requests and the pulls that are left are counted.
-    One object serves all threads.
+    `credentials` is called with the host that is asked and the path, as `host/path`. Requests and the remaining pulls
+    are counted in `counts`. All threads can share one object.
     """
 
     def __init__(
@@ -61,9 +61,11 @@ class Registry:
     def repository(
         self, repository: Repository, *, private: bool = False, is_named: bool = True
     ) -> RemoteRepository:
-        """Return a view of one repository, of which only what everybody may read is read unless it is `private`.
+        """Return a view of one repository.
 
-        Unless its registry `is_named` by the operator, it is asked over https and at public addresses only.
+        A `private` repository is read with the operator's credential. Any other shows only what is public. Unless the
+        operator named the registry or one of its images (`is_named`), requests go over https and to public addresses
+        only. Raises `Denied` if the credential of a `private` repository cannot be looked up.
         """
         place = self._place_of(repository)
         session = partial(
@@ -88,14 +90,14 @@ class Registry:
         return RemoteRepository(session(), find_account, self._without_referrers)
 
     def has_account(self, repository: Repository) -> bool:
-        """Return whether a private repository could be read: there is a credential for it, or one may be found."""
+        """Return whether the operator has a credential for a repository; also True if the lookup fails."""
         try:
             return self._credential(self._place_of(repository)) is not None
         except Denied:
             return True
 
     def pauses(self) -> dict[str, datetime]:
-        """Return until when each registry wants to be left alone. Raises StoreError."""
+        """Return the registries that asked for a pause, each with the time when it ends. Raises StoreError."""
         return self._holds.of_all()
 
     def _place_of(self, repository: Repository) -> str:
@@ -107,5 +109,5 @@ class Registry:
         except ValueError as error:
             host = place.partition("/")[0]
             log.warning("credential_not_used", image=place, error=error)
-            message = f"{host} was not asked, because something is wrong with the settings: the log says what"
+            message = f"{host} was not asked, because the settings are invalid: see the log"
             raise Denied(message, host=host) from error

@@ -1,11 +1,11 @@
-"""Keeps what was read by its digest: what a digest names never changes, so each image reads it once.
+"""Stores content by image and digest, so that each image reads a digest from its registry only once.
 
-Content belongs to the image that it was read for: a digest that a stranger writes into an index must not show what only
-the readers of another image may see. It is compared with its digest whenever it is used, so a damaged row is the same
-as none. What is kept is bounded: what was used longest ago goes first, and is read again from the registry if it is
-ever needed.
+Content is stored for each image separately. Otherwise a stranger could write a digest into an index and see the content
+of another, private image. Content is compared with its digest on every use, so a damaged row counts as missing. The
+total size is bounded: the least recently used rows are deleted first, and read again from the registry if needed.
 
-What a check reads is written in one transaction, after its requests. A process that dies before has to read it again.
+The content that a check reads is written in one transaction, after its requests. If the process dies before that, the
+content is read again.
 """
 
 import threading
@@ -42,7 +42,7 @@ _Key = tuple[str, str]  # an image and a digest
 
 
 class Content:
-    """The content that was read before, shared by all threads and processes."""
+    """The stored content, shared by all threads and processes."""
 
     def __init__(
         self, database: Database, max_bytes: int = _MAX_BYTES, *, clock: Callable[[], float] = time.time
@@ -56,9 +56,10 @@ class Content:
         self._room_bytes = self._room(max_bytes)
 
     def read(self, image: str, digest: str, fetch: Callable[[], bytes]) -> bytes:
-        """Return the content of a digest, as it is kept for an image or else from `fetch`, which vouches for it.
+        """Return the content of a digest: the copy stored for an image, or else the result of `fetch`.
 
-        Raises StoreError, before anything is fetched that could not be recorded.
+        `fetch` must compare its result with the digest. Raises StoreError if the database cannot be read; nothing is
+        fetched then, because it could not be stored.
         """
         key = image, digest
         content = self._kept(key)
@@ -72,7 +73,7 @@ class Content:
         return content
 
     def write(self) -> None:
-        """Keep what was read since this was called last; a failure is logged, because it can be read again."""
+        """Store the content read since the last call. A failure is only logged: the content can be read again."""
         with self._lock:
             fetched, used = self._fetched, self._used
             self._fetched, self._used = {}, set()
@@ -85,7 +86,7 @@ class Content:
             log.warning("content_not_kept", digests=len(fetched), error=error)
 
     def clean(self) -> None:
-        """Remove what was used longest ago, if there is more than may be kept. Raises StoreError."""
+        """Remove the least recently used content if the total exceeds the limit. Raises StoreError."""
         with self._database.read() as connection:
             size_bytes = connection.execute(_SIZE).scalar_one()
         if size_bytes > self._max_bytes:
@@ -93,7 +94,7 @@ class Content:
         self._room_bytes = self._room(size_bytes)
 
     def _remove_oldest(self, surplus_bytes: int) -> None:
-        """Remove so many bytes, a few rows at a time because other writers wait meanwhile."""
+        """Remove at least so many bytes, in small batches, because each batch makes other writers wait."""
         while surplus_bytes > 0:
             unwanted = []
             with self._database.write() as connection:
@@ -133,7 +134,7 @@ class Content:
                 connection.execute(_TOUCH, [{**_parameters(key), "now": now} for key in sorted(used)])
 
     def _room(self, size_bytes: int) -> float:
-        """Return how much this process may write before it has to see again whether there is too much."""
+        """Return how many bytes this process may write before it must measure the total again."""
         return max(self._max_bytes - size_bytes, self._max_bytes * (1 - _KEPT_PART)) / _PROCESSES
 
 

@@ -1,9 +1,9 @@
-"""The credentials an operator has for registries, where Docker and GitLab look for them.
+"""Reads the operator's credentials for registries from the same places as Docker and GitLab.
 
-``DOCKER_AUTH_CONFIG`` holds the text of a ``config.json`` (https://docs.gitlab.com/ci/docker/using_docker_images/);
-``DOCKER_CONFIG`` names the folder of the file, ``~/.docker`` if it is not set.
-https://docs.docker.com/reference/cli/docker/login/ describes `auths`, `credHelpers` and `credsStore`;
-https://github.com/docker/docker-credential-helpers what a helper prints.
+``DOCKER_AUTH_CONFIG`` holds the text of a ``config.json`` (https://docs.gitlab.com/ci/docker/using_docker_images/).
+``DOCKER_CONFIG`` names the folder of that file; the default is ``~/.docker``.
+https://docs.docker.com/reference/cli/docker/login/ describes `auths`, `credHelpers` and `credsStore`, and
+https://github.com/docker/docker-credential-helpers describes the output of a helper.
 """
 
 import base64
@@ -24,7 +24,7 @@ _HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", re.ASCII)
 _DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 _DOCKER_HUB_HOSTS = {"docker.io", "index.docker.io", "registry-1.docker.io"}
 _API_VERSIONS = {"", "v1", "v2"}
-_IDENTITY_TOKEN_USER = "<token>"  # noqa: S105 - how Docker marks one, not a secret
+_IDENTITY_TOKEN_USER = "<token>"  # noqa: S105 - Docker's marker for an identity token, not a secret
 _HELPER_SECONDS = 20
 
 RunHelper = Callable[[str, str], bytes | None]
@@ -32,7 +32,7 @@ RunHelper = Callable[[str, str], bytes | None]
 
 @dataclass(frozen=True)
 class Credential:
-    """What an operator has to log in to one registry; secrets do not show when it is printed."""
+    """The operator's login for one registry. Its secrets are left out when it is printed."""
 
     username: str
     password: str = field(repr=False)
@@ -40,20 +40,20 @@ class Credential:
 
     @property
     def basic(self) -> str:
-        """The value of an Authorization header."""
+        """The value of an Authorization header for HTTP Basic authentication."""
         return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
 
     @property
     def secrets(self) -> list[str]:
-        """What nobody else may read of it, as it is and as it is sent."""
+        """The secrets, both as plain text and encoded as in the Authorization header."""
         return [each for each in (self.password, self.identity_token) if each] + [self.basic.removeprefix("Basic ")]
 
 
 class Credentials:
-    """The credentials of a Docker configuration; call it with `host/path` to get the one for a repository, or None.
+    """The credentials of a Docker configuration. Call it with `host/path` to get a repository's credential, or None.
 
-    `run` gets the name of a credential helper and the server to ask it for, and returns what the helper printed, or
-    None if it has nothing.
+    `run` is called with the name of a credential helper and a server. It returns the output of the helper, or None if
+    the helper has no credential.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Credentials:
 
     @classmethod
     def from_config(cls, config: Mapping[str, object] | None, run_helper: RunHelper) -> "Credentials":
-        """Return the credentials of a parsed `config.json`; raise `ValueError` if it is invalid."""
+        """Return the credentials of a parsed `config.json`. Raises `ValueError` if it is invalid."""
         config = config or {}
         stored = {}
         for key, entry in _mapping(config, "auths").items():
@@ -79,13 +79,14 @@ class Credentials:
 
     @property
     def secrets(self) -> list[str]:
-        """Every secret that is known without asking a helper, as it is and as it is sent."""
+        """All secrets known without running a helper, both as plain text and encoded."""
         return [secret for credential in self._stored.values() for secret in credential.secrets]
 
     def __call__(self, repository: str) -> Credential | None:
-        """Return the credential for `host/path`: that of the entry which names the most of it; None if none does.
+        """Return the credential for `host/path` from the most specific entry that matches, or None.
 
-        Of one entry the helper comes before the file; the store has entries for hosts.
+        For each entry, its credential helper comes before the file. The credentials store is asked for hosts only.
+        Raises ValueError if the output of a helper is invalid.
         """
         for place in _places(repository):
             credential = self._helped(place) or self._stored.get(place)
@@ -106,11 +107,11 @@ class Credentials:
 
 
 def read_credentials(inline: str, folder: Path | None) -> Credentials:
-    """Return the credentials in a configuration given as text, or else in that folder's ``config.json``.
+    """Return the credentials in the configuration text `inline` or, if it is empty, in the folder's ``config.json``.
 
-    Raises ValueError, whose text holds no secret, if the configuration is invalid.
+    Raises ValueError, with no secret in its message, if the configuration is invalid.
     """
-    # JSON in bytes may begin with a byte order mark, and be UTF-16: PowerShell writes it so.
+    # Passed as bytes, because `json` then accepts a byte order mark and UTF-16, which PowerShell writes.
     content = inline.encode() or (read_if_any(folder / "config.json") if folder else None) or b"{}"
     try:
         config = json.loads(content)
@@ -122,7 +123,7 @@ def read_credentials(inline: str, folder: Path | None) -> Credentials:
 
 
 def run_helper(name: str, server: str) -> bytes | None:
-    """Return what a credential helper prints for a server; None if it has nothing or is not installed.
+    """Return the output of a credential helper for a server, or None if it fails or is not installed.
 
     https://github.com/docker/docker-credential-helpers#development
     """
@@ -143,7 +144,7 @@ def _mapping(config: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 
 def _place_of(key: str) -> str:
-    """Return the registry, or the part of one, that a key of a Docker configuration means.
+    """Return the registry, or the path in one, that a key of a Docker configuration means.
 
     >>> _place_of("https://index.docker.io/v1/"), _place_of("ghcr.io/owner")
     ('docker.io', 'ghcr.io/owner')
@@ -156,7 +157,7 @@ def _place_of(key: str) -> str:
 
 
 def _places(repository: str) -> Iterator[str]:
-    """Yield a repository and all that it is part of, up to its registry.
+    """Yield a repository, then each path above it, then its registry.
 
     https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
     """
@@ -167,9 +168,9 @@ def _places(repository: str) -> Iterator[str]:
 
 
 def _helper(name: object) -> str:
-    # It becomes part of the name of a program.
+    # Checked because the name becomes part of a program's name.
     if not isinstance(name, str) or not _HELPER.fullmatch(name):
-        raise ValueError("the Docker configuration has an invalid name of a credential helper")
+        raise ValueError("the Docker configuration has an invalid name for a credential helper")
     return name
 
 

@@ -1,9 +1,9 @@
-"""Reads from Docker Hub's web API what its registry does not offer, and what a hundred tags name in one request.
+"""Reads Docker Hub's web API: descriptions, which its registry does not offer, and the digests of 100 tags a request.
 
-The API is described at https://docs.docker.com/reference/api/hub/latest/, except for what matters most: the order
-of the tags, their `digest` and their `media_type`. It can lag behind the registry, is limited apart from pulls, and
-refuses to page far without a login. So nothing depends on it: what it says of a tag decides only whether the registry
-is asked, and where it does not answer well the result is None.
+https://docs.docker.com/reference/api/hub/latest/ describes the API, but not the order of the tags, their `digest` or
+their `media_type`. The API can lag behind the registry, has a rate limit of its own, and refuses distant pages without
+a login. So nothing depends on it: its digests only decide whether the registry is asked about a tag, and the result is
+None if it fails.
 """
 
 import re
@@ -31,8 +31,8 @@ _MAX_SIZE_BYTES = 2**50
 _MAX_DESCRIPTION_LENGTH = 1000
 _FIRST_RELEASE_OF_DOCKER = datetime(2013, 3, 20, tzinfo=UTC)
 _PLATFORM_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]+")  # UTF-8 or XML cannot hold most of them
-# Where a tag does not name an index, the media type in the API is that of the image's config.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]+")  # most are invalid in UTF-8 or in XML
+# If a tag does not name an index, the API gives the media type of the image's config.
 _TYPES_OF_ONE_IMAGE = (
     "application/vnd.docker.container.image.v1+json",
     "application/vnd.oci.image.config.v1+json",
@@ -42,7 +42,7 @@ _TYPES_OF_ONE_IMAGE = (
 
 @dataclass(frozen=True, slots=True)
 class HubImage:
-    """A tag's image for one platform, with the size of its layers; None for what is unknown."""
+    """A tag's image for one platform, with the size of its layers. Unknown values are None."""
 
     os: str
     architecture: str
@@ -53,7 +53,7 @@ class HubImage:
 
 @dataclass(frozen=True, slots=True)
 class HubTag:
-    """A tag at Docker Hub; the digest is that of its registry, or None where that is not certain."""
+    """A tag at Docker Hub. `digest` is the digest in the registry, or None if that is uncertain."""
 
     name: str
     digest: str | None
@@ -63,7 +63,7 @@ class HubTag:
 
 @dataclass(frozen=True, slots=True)
 class HubTags:
-    """Tags of a repository, the newest first; `is_complete` if Docker Hub counts no others."""
+    """Tags of a repository, newest first; `is_complete` if Docker Hub counts no others."""
 
     tags: tuple[HubTag, ...]
     is_complete: bool
@@ -71,7 +71,7 @@ class HubTags:
 
 @dataclass(frozen=True, slots=True)
 class TagsPage:
-    """One answer of the list of tags, and how many tags it says there are on all pages."""
+    """One page of the list of tags, and the number of tags on all pages according to the answer."""
 
     tags: tuple[HubTag, ...]
     count: int | None
@@ -79,39 +79,42 @@ class TagsPage:
 
 
 class DockerHub:
-    """The web API at `url`, or nothing if that is empty. After a failure it is left alone for a minute."""
+    """Docker Hub's web API at `url`; if that is empty, nothing is requested.
+
+    After a temporary failure, the API is left alone for a minute.
+    """
 
     def __init__(self, transport: Transport, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._transport = transport
         self._url = url
-        self._host = urlsplit(url).netloc  # not the registry's name: what limits one must not hold up the other
+        self._host = urlsplit(url).netloc  # not the registry's name, because their rate limits are separate
         self._clock = clock
         self._left_alone_until = float("-inf")
 
     def details(self, repository: Repository) -> HubDetails | None:
-        """Return Docker Hub's description of an image; None for other registries, and where it does not answer well."""
+        """Return Docker Hub's details of a repository, or None for other registries and after any failure."""
         try:
             return self._ask(repository, "", "details", parse_details)
         except NotFound:
             return None
 
     def tags(self, repository: Repository, at_most: int) -> HubTags | None:
-        """Return the tags pushed last, at most so many; None where none could be read.
+        """Return the tags pushed last, at most `at_most`, or None if none could be read.
 
-        The list can lag: a tag that is missing from a complete one may exist all the same. Raises NotFound where Docker
-        Hub says that it has no such repository.
+        The list can lag, so a tag may exist although it is missing from a complete list. Raises NotFound if Docker Hub
+        says that it has no such repository.
         """
         tags: dict[str, HubTag] = {}
         page = None
         for page in self._pages(repository, -(-at_most // _TAGS_A_PAGE)):
-            tags |= {tag.name: tag for tag in page.tags}  # a push in between moves a tag on to the next page
+            tags |= {tag.name: tag for tag in page.tags}  # a push between requests can repeat a tag on the next page
         if page is None or not tags:
             return None
         is_complete = page.is_last and page.count == len(tags) <= at_most
         return HubTags(tuple(tags.values())[:at_most], is_complete)
 
     def _pages(self, repository: Repository, limit: int) -> Iterator[TagsPage]:
-        """Yield pages by number: what an answer names as the next one could lead anywhere."""
+        """Yield pages by number, because the link to the next page in an answer could point anywhere."""
         for number in range(1, limit + 1):
             path = f"/tags?page={number}&page_size={_TAGS_A_PAGE}&ordering=last_updated"
             page = self._ask(repository, path, "tags", parse_tags_page)
@@ -121,16 +124,16 @@ class DockerHub:
                 return
 
     def _ask(self, repository: Repository, path: str, kind: str, parse: Callable[[bytes], T | None]) -> T | None:
-        """Return the content of a successful answer; None for any other, and where there is nothing to ask.
+        """Return the parsed body of a successful answer, or None for any other or if no request is made.
 
-        Raises NotFound.
+        Raises NotFound if the status is 404.
         """
         namespace, _, name = repository.path.partition("/")
         is_there = repository.registry == DOCKER_HUB and "/" not in name
         if not self._url or not is_there or self._clock() < self._left_alone_until:
             return None
         url = f"{self._url}/v2/namespaces/{namespace}/repositories/{name}{path}"
-        # No retry: the image's lease is held meanwhile, and the registry has all that matters.
+        # No retries: the image's lease is held meanwhile, and the registry has all that is essential.
         request = Request("GET", url, host=self._host, home=self._url, kind=kind, max_bytes=_MAX_BYTES, max_retries=0)
         try:
             answer = self._transport.send(request)
@@ -145,7 +148,7 @@ class DockerHub:
 
 
 def parse_details(body: bytes) -> HubDetails | None:
-    """Return the description of a repository in an answer, field by field; None where no field is usable."""
+    """Return the details of a repository in an answer, with None for each invalid field, or None if all are invalid."""
     fields = _fields(body)
     details = HubDetails(
         description=_line(fields.get("description")),
@@ -157,7 +160,7 @@ def parse_details(body: bytes) -> HubDetails | None:
 
 
 def parse_tags_page(body: bytes) -> TagsPage | None:
-    """Return the tags on a page of the list, without what is not a tag; None for what is not a page."""
+    """Return a page of the list of tags, without invalid entries, or None if the body is not a page."""
     fields = _fields(body)
     rows = fields.get("results")
     if not isinstance(rows, list):
@@ -174,25 +177,25 @@ def _fields(body: bytes) -> Mapping[str, object]:
 
 
 def _tag(fields: Mapping[str, object]) -> HubTag | None:
-    """Return a tag, an "inactive" one too: that only means that it was not pushed or pulled for a month."""
+    """Return a tag, or None if it is invalid. An "inactive" tag is valid: it was not pushed or pulled for a month."""
     name, rows = fields.get("name"), fields.get("images")
     if not isinstance(name, str) or not is_tag(name):
         return None
     rows = rows if isinstance(rows, list) else []
     images = tuple(image for row in rows if isinstance(row, dict) and (image := _image(row)))
     digest = _digest(fields.get("digest"))
-    # With anything beside it the image stands in an index, and the tag names that.
+    # If there is any other entry, the tag names an index that holds the image.
     if len(rows) == len(images) == 1 and fields.get("media_type") in _TYPES_OF_ONE_IMAGE:
         digest = digest or images[0].digest
     return HubTag(name, digest, images, _time(fields.get("tag_last_pushed")) or _time(fields.get("last_updated")))
 
 
 def _image(fields: Mapping[str, object]) -> HubImage | None:
-    """Return an image; None for what has no platform, such as an attestation."""
+    """Return an image, or None for an entry without a platform, such as an attestation."""
     os, architecture = _platform_name(fields.get("os")), _platform_name(fields.get("architecture"))
     if os is None or architecture is None or os == architecture == "unknown":
         return None
-    size_bytes = _number(fields.get("size"), _MAX_SIZE_BYTES) or None  # it says 0 where it does not know
+    size_bytes = _number(fields.get("size"), _MAX_SIZE_BYTES) or None  # the API sends 0 for an unknown size
     return HubImage(os, architecture, _platform_name(fields.get("variant")), _digest(fields.get("digest")), size_bytes)
 
 
@@ -209,13 +212,13 @@ def _number(value: object, limit: int) -> int | None:
 
 
 def _line(value: object) -> str | None:
-    """Return a text as one line that every file can hold; None if it is empty."""
+    """Return a text as one line without control characters, or None if it is empty."""
     words = _UNPRINTABLE.sub(" ", value).split() if isinstance(value, str) else []
     return " ".join(words)[:_MAX_DESCRIPTION_LENGTH] or None
 
 
 def _time(value: object) -> datetime | None:
-    """Return a time in UTC; None for anything else, and for one before Docker, such as 0001 or 1970: it is not set."""
+    """Return a time in UTC, or None if it is invalid or earlier than Docker: the years 0001 and 1970 mean "not set"."""
     if not isinstance(value, str):
         return None
     try:

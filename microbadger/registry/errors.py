@@ -1,12 +1,12 @@
-"""Every way in which a request to a registry can fail.
+"""The exceptions that a request to a registry can raise.
 
     RegistryError
     ├── Unreachable    no answer, or only server errors; temporary
-    ├── RateLimited    asked to stay away for a while; temporary
-    ├── NotFound       the registry has no such thing
+    ├── RateLimited    the host asked for a pause; temporary
+    ├── NotFound       the registry has no such repository, tag or content
     ├── Denied         not found or private: registries do not say which
     ├── BadAnswer      an answer that breaks the protocol, a bound or a digest
-    └── Refused        an address, redirect or realm that we do not follow
+    └── Refused        an address, redirect or realm that MicroBadger does not follow
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -22,15 +22,15 @@ _CODES = (
 _MAX_ERRORS = 10
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
 _NO_REPOSITORY = frozenset({"NAME_UNKNOWN", "REPOSITORY_UNKNOWN", "REPOSITORY_NOT_FOUND"})
-# Harbor says NOT_FOUND of everything, and Quay that a tag has expired.
+# Harbor uses NOT_FOUND for everything; Quay uses TAG_EXPIRED.
 _NO_CONTENT = frozenset({"MANIFEST_UNKNOWN", "TAG_UNKNOWN", "TAG_EXPIRED", "NOT_FOUND"})
 
 
 class RegistryError(Exception):
-    """A request failed; the message is one sentence without secrets, `kind` one stable word for counting.
+    """A request failed. The message is one sentence without secrets; `kind` is a stable word for counting.
 
-    `temporary` says that the same request may succeed later; `retry_after_seconds` when, if the host said so.
-    `codes` are those by which a registry named the errors.
+    If `temporary` is set, the same request may succeed later. `retry_after_seconds` is the delay that the host asked
+    for, if any. `codes` are the error codes in the registry's answer.
     """
 
     kind: ClassVar[str] = "error"
@@ -60,7 +60,7 @@ class Unreachable(RegistryError):
 
 
 class RateLimited(RegistryError):
-    """A host asked to be left alone for a while."""
+    """A host asked for a pause, or is still paused."""
 
     kind = "rate_limited"
     temporary = True
@@ -69,19 +69,19 @@ class RateLimited(RegistryError):
 class NotFound(RegistryError):
     """A registry says that it has no such repository, tag or content.
 
-    A server that is being repaired, or one in front of the registry, answers so, too: then without a code.
+    A server under maintenance, or a proxy in front of the registry, can answer 404 too, but without an error code.
     """
 
     kind = "not_found"
 
     @property
     def is_explicit(self) -> bool:
-        """Whether the registry itself says so, in a code of its own."""
+        """Whether an error code shows that the answer comes from the registry itself."""
         return bool(self.codes & (_NO_REPOSITORY | _NO_CONTENT))
 
     @property
     def is_of_repository(self) -> bool:
-        """Whether the registry itself says that it does not have the repository."""
+        """Whether an error code says that the whole repository does not exist."""
         return bool(self.codes & _NO_REPOSITORY)
 
 
@@ -92,22 +92,22 @@ class Denied(RegistryError):
 
 
 class BadAnswer(RegistryError):
-    """An answer breaks the protocol, exceeds a bound or is not what its digest names."""
+    """An answer breaks the protocol, exceeds a bound or does not match its digest."""
 
     kind = "bad_answer"
 
 
 class Refused(RegistryError):
-    """A host leads to an address, redirect or realm that we do not follow."""
+    """A host points to an address, redirect or realm that MicroBadger does not follow."""
 
     kind = "refused"
 
 
 def code_of(body: bytes) -> str:
-    """Return the code by which a registry names an error, to follow a message; empty if it is none of those known.
+    """Return the first error code in a body, in parentheses, to append to a message; empty unless the code is known.
 
-    Errors are published, and a registry's own words can repeat a credential in any form, or what only its owner may
-    read. They are left out wherever they come from: what is missing would say which registries have a credential.
+    Error messages are published, and a registry's own text can repeat a credential or reveal private data. That text
+    is never used: leaving it out only sometimes would reveal which registries have a credential.
     https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
     """
     code = next(_errors_in(body), {}).get("code")
@@ -115,7 +115,7 @@ def code_of(body: bytes) -> str:
 
 
 def codes_in(body: bytes) -> frozenset[str]:
-    """Return the codes by which a registry names the errors in an answer."""
+    """Return the error codes in the body of an answer."""
     return frozenset(code for error in _errors_in(body) if isinstance(code := error.get("code"), str))
 
 

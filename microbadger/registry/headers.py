@@ -1,7 +1,7 @@
 """Reads headers of answers: the media type, and the link to the next page of a list.
 
-Links to the next page name another scheme, an internal host or a path that lacks its start where a registry does not
-know how it is reached (RTFACT-18971). Only their query is used, so none of that matters, and none leads anywhere else.
+A registry behind a proxy may link to the next page with the wrong scheme, host or path (RTFACT-18971). Only the query
+of the link is used, so such links work, and no link can send a request to another server.
 """
 
 import re
@@ -23,7 +23,10 @@ def media_type(answer: Answer) -> str:
 
 
 def next_query(answer: Answer, bad: Callable[[str], BadAnswer], what: str) -> str | None:
-    """Return the query of the next page of what is listed; None if this is the last."""
+    """Return the query of the link to the next page, or None on the last page.
+
+    ``bad`` makes the error to raise for an invalid link, and ``what`` names the list in its message.
+    """
     link = answer.headers.get("Link", "")
     if len(link) > _MAX_LINK_LENGTH:
         raise bad(f"the link to the next page of {what} is too long")
@@ -37,9 +40,9 @@ def next_query(answer: Answer, bad: Callable[[str], BadAnswer], what: str) -> st
 
 
 def _next_link(header: str) -> str | None:
-    """Return the target of the link to the next page; some registries do not say that it is the next."""
+    """Return the target of the link to the next page, also if the link lacks `rel="next"`, as some registries send."""
     if "?" in header and not _LINK.search(header):
-        return header.partition(";")[0].strip()  # without the brackets that RFC 8288 demands
+        return header.partition(";")[0].strip()  # the angle brackets that RFC 8288 requires are missing
     for target, parameters in _LINK.findall(header):
         relation = re.search(r";\s*rel\s*=\s*\"?([^\";,]*)", parameters, re.IGNORECASE)
         if relation is None or "next" in relation[1].lower().split():

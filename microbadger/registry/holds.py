@@ -1,6 +1,7 @@
-"""Remembers which registries asked to be left alone, and until when; all processes comply.
+"""Remembers which registries asked for a pause, and until when, for all processes.
 
-Each process goes by a copy of what the database holds, at most a second old, so that no request waits for the database.
+A *hold* is such a pause. Each process uses a copy of the holds in the database that is at most a second old, so that
+requests need not wait for the database.
 """
 
 import threading
@@ -23,13 +24,13 @@ _UPDATED = ("paused_until",)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hold:
-    """When this process may ask a host again that asked for a pause."""
+    """A pause that a host asked this process for, and the time when it ends."""
 
     until: float
 
 
 class Holds:
-    """The hosts that are left alone by all processes."""
+    """The hosts that all processes leave alone for now."""
 
     def __init__(
         self,
@@ -38,7 +39,7 @@ class Holds:
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Share them by a database; without one there is only this process."""
+        """Share the holds with other processes through `database`; without one, keep them in this process."""
         self._database = database
         self._clock = clock
         self._monotonic = monotonic
@@ -48,12 +49,12 @@ class Holds:
         self._copied_at = float("-inf")
 
     def left_seconds(self, host: str) -> float:
-        """Return for how long a host is to be left alone; 0 if it may be asked."""
+        """Return how many seconds a host must still be left alone; 0 if it may be asked now."""
         self._copy_if_old()
         own = self._own.get(host)
         until = max(own.until if own else 0.0, self._copy.get(host, 0.0))
         left_seconds = until - self._clock()
-        return left_seconds if 0 < left_seconds <= LONGEST_PAUSE_SECONDS else 0.0  # more, and the clock was set back
+        return left_seconds if 0 < left_seconds <= LONGEST_PAUSE_SECONDS else 0.0  # longer if the clock was set back
 
     def of_all(self) -> dict[str, datetime]:
         """Return when each host that asked any process for a pause may be asked again. Raises StoreError."""
@@ -70,16 +71,16 @@ class Holds:
         }
 
     def begin(self, host: str, seconds: float) -> None:
-        """Leave a host alone, in every process; where the database cannot be used, in this one."""
+        """Leave a host alone for some seconds, in every process, or only in this one if the database is unavailable."""
         hold = self._own[host] = Hold(self._clock() + seconds)
         self._write(host, hold.until)
 
     def of_this_process(self, host: str) -> Hold | None:
-        """Return the hold that the host asked this process for; None if there is none."""
+        """Return the hold that a host asked this process for, or None."""
         return self._own.get(host)
 
     def end(self, host: str, hold: Hold | None) -> None:
-        """End a hold, because the host has answered since; a later hold stays."""
+        """End a hold after the host has answered, unless a newer hold has replaced it."""
         if hold is not None and self._own.get(host) is hold:
             del self._own[host]
             self._write(host, 0.0)
@@ -89,7 +90,7 @@ class Holds:
             self._copy.pop(host, None)
         if self._database is None:
             return
-        # If the database cannot be used, whatever needs it reports that.
+        # If the database is unavailable, code that depends on it reports the error.
         with suppress(StoreError), self._database.write() as connection:
             upsert(connection, HOSTS, {"host": host, "paused_until": until}, update=_UPDATED)
 
@@ -100,7 +101,7 @@ class Holds:
         with self._lock:
             if now - self._copied_at < _COPIED_EVERY_SECONDS:
                 return
-            self._copied_at = now  # the others go on with the old copy meanwhile
+            self._copied_at = now  # other threads use the old copy meanwhile
         with suppress(StoreError), self._database.read() as connection:
             rows = connection.execute(_PAUSED, {"now": self._clock()}).all()
             self._copy = {row.host: row.paused_until for row in rows}

@@ -1,8 +1,9 @@
-"""How many manifests a registry still lets us read: https://docs.docker.com/docker-hub/usage/pulls/.
+"""Tracks how many manifests registries still allow this service to read (pulls).
 
-All processes share what one of them hears: an account has one budget wherever it is used from, and so have all
-anonymous readers at one address. A registry can say which address it counts; that of another machine may differ. Each
-process goes by a copy that is about a second old, so that no request waits for the database.
+See https://docs.docker.com/docker-hub/usage/pulls/. An account has one budget for all its clients, and so do all
+anonymous readers at one address, so processes share the limits they receive. A registry may name the address that it
+counts (the *source*); processes on other machines may have another one. Each process uses a copy that is about a second
+old, so that requests need not wait for the database.
 """
 
 import re
@@ -21,14 +22,14 @@ _DEFAULT_WINDOW_SECONDS = 6 * 3600
 _LONGEST_WINDOW_SECONDS = 24 * 3600
 _SHARED_EVERY_SECONDS = 1.0
 _RATE_LIMIT = re.compile(r"(\d{1,9})(?:;w=(\d{1,9}))?", re.ASCII)
-_MOST_SOURCE = 100
+_MAX_SOURCE_LENGTH = 100
 _UPDATED = ("pulls_left", "allowed", "known_until", "heard_at")
 _IS_OLDER = PULLS.c.heard_at <= excluded(PULLS.c.heard_at)
 _KNOWN = select(PULLS).where(PULLS.c.known_until > bindparam("now"))
 _OVER = PULLS.delete().where(PULLS.c.known_until <= bindparam("now"))
 
 _Key = tuple[str, str, str]
-"""A host, an account or "" for anonymous readers, and the source that the registry counts."""
+"""The host, the account ("" for anonymous readers) and the source that the registry counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,7 @@ class _PullsLeft:
 
 
 class PullLimits:
-    """The pulls that each registry said are left to a user, or to anonymous readers, until the window is over.
-
-    A user is None for anonymous readers.
-    """
+    """The pulls left in the current window for each registry and user. The user is None for anonymous readers."""
 
     def __init__(
         self,
@@ -53,7 +51,7 @@ class PullLimits:
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Share them by a database; without one there is only this process."""
+        """Share the limits with other processes through `database`; without one, keep them in this process."""
         self._database = database
         self._counts = counts
         self._clock = clock
@@ -62,17 +60,21 @@ class PullLimits:
         self._left: dict[_Key, _PullsLeft] = {}
         self._unshared: set[_Key] = set()
         self._sources: dict[tuple[str, str], str] = {}
-        """The source as which each registry last counted this process, by host and account."""
+        """The source that each registry last named for this process, by host and account."""
         self._accounts: dict[str, str] = {}
         self._shared_at = float("-inf")
 
     def read(self, host: str, user: str | None, headers: Mapping[str, str]) -> None:
-        """Remember what the headers of an answer say, if they do. An account's are reported before others."""
+        """Remember the pull limit in the headers of an answer, if there is one.
+
+        The metric `registry_pulls_left` shows the pulls of the account if known, or else of anonymous readers.
+        """
         left, limit = (_rate_limit(headers, name) for name in ("ratelimit-remaining", "ratelimit-limit"))
         if not left:
             return
-        pulls, window_seconds, now = int(left[1]), int(left[2] or _DEFAULT_WINDOW_SECONDS), self._clock()
-        source = headers.get("docker-ratelimit-source", "")[:_MOST_SOURCE]
+        pulls, now = int(left[1]), self._clock()
+        window_seconds = min(int(left[2] or _DEFAULT_WINDOW_SECONDS), _LONGEST_WINDOW_SECONDS)
+        source = headers.get("docker-ratelimit-source", "")[:_MAX_SOURCE_LENGTH]
         key = host, user or "", source
         with self._lock:
             self._sources[host, user or ""] = source
@@ -82,23 +84,23 @@ class PullLimits:
             self._accounts[host] = user
         account = self._accounts.get(host)
         if account in (None, user) or self.left(host, account) is None:
-            self._counts.set("registry_pulls_left", pulls, min(window_seconds, _LONGEST_WINDOW_SECONDS), host=host)
+            self._counts.set("registry_pulls_left", pulls, window_seconds, host=host)
 
     def left(self, host: str, user: str | None) -> int | None:
-        """Return how many more manifests a registry lets a user read; None if nothing is known to limit that."""
+        """Return how many more manifests a registry lets a user read, or None if no limit is known."""
         last = self._known(host, user)
         return last.pulls if last else None
 
     def are_above(self, host: str, user: str | None, part: float, besides: int = 0) -> bool:
-        """Return whether more than a part is left of what a registry allows, or nothing is known to limit that.
+        """Return whether more than the fraction `part` of the allowed pulls is left, or no limit is known.
 
-        ``besides`` is how many pulls may be under way of which nothing was heard yet.
+        ``besides`` is the number of concurrent pulls that the last answer may not have counted yet.
         """
         last = self._known(host, user)
         return last is None or last.pulls - besides > last.limit * part
 
     def _known(self, host: str, user: str | None) -> _PullsLeft | None:
-        """Return what counts for this process; what others heard while it has heard nothing itself."""
+        """Return the limit for this process; until it has received one itself, the lowest that others received."""
         self._share_if_old()
         with self._lock:
             source = self._sources.get((host, user or ""))
@@ -110,7 +112,7 @@ class PullLimits:
         return min(of_user, key=lambda left: left.pulls, default=None)
 
     def _counts_now(self, left: _PullsLeft) -> bool:
-        # A window that is longer comes from a clock that was set back.
+        # Longer windows are ignored, because they appear when the clock is set back.
         return 0 < left.known_until - self._clock() <= _LONGEST_WINDOW_SECONDS
 
     def _share_if_old(self) -> None:
@@ -120,9 +122,9 @@ class PullLimits:
         with self._lock:
             if now - self._shared_at < _SHARED_EVERY_SECONDS:
                 return
-            self._shared_at = now  # the others go on with the old copy meanwhile
+            self._shared_at = now  # other threads use the old copy meanwhile
             unshared = {key: self._left[key] for key in sorted(self._unshared)}
-        with suppress(StoreError):  # each process then goes by what it heard itself
+        with suppress(StoreError):  # without the database, each process uses the limits it received itself
             if unshared:
                 with self._database.write() as connection:
                     self._write(connection, unshared)
@@ -145,7 +147,7 @@ class PullLimits:
         connection.execute(_OVER, {"now": self._clock()})
 
     def _take(self, rows: "Sequence[Row[Any]]", shared: Mapping[_Key, _PullsLeft]) -> None:
-        """Go by what others heard later."""
+        """Replace limits by newer ones from other processes."""
         with self._lock:
             self._unshared -= {key for key, left in shared.items() if self._left[key] is left}
             for row in rows:

@@ -1,13 +1,13 @@
-"""Reading a repository in its registry: its tags, what a tag names, and content by its digest.
+"""Reads a repository in its registry: its tags, the digests that they name, and content by its digest.
 
-The protocol is https://github.com/opencontainers/distribution-spec/blob/main/spec.md. Asking what a tag names
-(`head`) is free; reading it (`manifest`) counts against Docker Hub's pull limit
+The protocol is https://github.com/opencontainers/distribution-spec/blob/main/spec.md. Asking for the digest of a tag
+(`head`) is free. Reading its manifest (`manifest`) counts against Docker Hub's pull limit
 (https://docs.docker.com/docker-hub/usage/pulls/), so callers ask first and read only digests they have not seen.
 
-A public repository is read anonymously until that has shown that it is public. From then on its content is read with
-the operator's credential, where there is one, so that pulls count on that account.
+Unless it is private, a repository is read anonymously until an answer has shown that it is public. From then on its
+content is read with the operator's credential, if there is one, so that pulls count against that account.
 
-Nothing is believed: content is compared with its digest, and everything is bounded.
+Registries are not trusted: content is compared with its digest, and the size of every answer is bounded.
 """
 
 from collections.abc import Callable, Collection
@@ -25,17 +25,17 @@ from microbadger.registry.tag_list import TagList, read_tags
 log = EventLog(__name__)
 
 _MAX_MANIFEST_BYTES = 4 * 1024**2  # what registries must at least accept, and what most clients read
-_MAX_PAGE_BYTES = 8 * 1024**2  # some registries send all tags at once, whatever they are asked for
+_MAX_PAGE_BYTES = 8 * 1024**2  # some registries ignore the page size and send all tags at once
 _NOT_OFFERED = {405, 501}
 _MOST_SILENT_HEADS = 2
 _RESERVED_PART, _SPARE_PART, _HALF = 0.1, 0.25, 0.5  # of the pulls that a registry allows
-_OTHERS_AT_ONCE = 3  # checks of images that only readers asked for, each of which may pull meanwhile
-_FINAL = (408, 500, 502, 503, 504)  # for a HEAD, which a GET follows, and for what a check can do without
+_OTHERS_AT_ONCE = 3  # concurrent checks of images that only readers asked for; each may pull
+_FINAL = (408, 500, 502, 503, 504)  # not retried for a HEAD, which a GET follows, nor for lists a check can do without
 
 
 @dataclass(frozen=True)
 class RawManifest:
-    """A manifest or index exactly as it was sent, and the digest that names it."""
+    """A manifest or index as the registry sent it, byte for byte, with its digest."""
 
     raw: bytes = field(repr=False)
     digest: str
@@ -43,10 +43,10 @@ class RawManifest:
 
 
 class RemoteRepository:
-    """One repository in its registry, read over the network for the length of one check.
+    """One repository in its registry, read over the network during one check.
 
-    `session` decides what may be read. `find_account` returns the session with the credential that content of a public
-    repository is read with, or None; it is called at most once. `without_referrers` are the registries that are not
+    `session` decides what may be read. `find_account` returns a session with a credential, used to read the content of
+    a public repository, or None. It is called at most once. `without_referrers` holds the registries that are not
     asked for lists of referrers.
     """
 
@@ -67,17 +67,17 @@ class RemoteRepository:
         self._lists_referrers = False
 
     def tags(self, before_page: Callable[[], object] = lambda: None, *, is_guess: bool = False) -> TagList:
-        """Return all tags that can be read; what cannot be a tag is left out. Raises no `RegistryError`.
+        """Return all tags that can be read, without invalid names. Does not raise `RegistryError`.
 
-        ``before_page`` is called before each page is read: there can be hundreds. Nobody knows of a repository that
-        ``is_guess`` whether it exists: that access is denied is then believed at once.
+        ``before_page`` is called before each page is read; there can be hundreds. ``is_guess`` means that the
+        repository may not exist: a refusal with status 403 or 410 is then final.
         """
         return read_tags(self._session.repository, self._page, self._bad, before_page, is_guess=is_guess)
 
     def head(self, reference: str) -> str | None:
-        """Return the digest of what a tag names, None where the registry does not say; this is not a pull.
+        """Return the digest that a tag names, or None if the registry does not say. This does not count as a pull.
 
-        Raises `RateLimited`. Any other trouble only means that a GET is needed.
+        Raises `RateLimited`. After any other error the result is None, and the caller needs a GET.
         """
         if not self._offers_head or self._silent_heads >= _MOST_SILENT_HEADS:
             return None
@@ -97,7 +97,7 @@ class RemoteRepository:
         return digest
 
     def has_tag(self, tag: str) -> bool | None:
-        """Return whether there is a tag, None where the registry does not say; this is not a pull."""
+        """Return whether a tag exists, or None if the registry does not say. This does not count as a pull."""
         try:
             answer = self._session.head(Question(f"manifests/{tag}", "head", 0, ACCEPT, _FINAL))
         except RegistryError:
@@ -105,10 +105,10 @@ class RemoteRepository:
         return {200: True, 404: False}.get(answer.status)
 
     def manifest(self, reference: str) -> RawManifest:
-        """Return the manifest or index that a tag or digest names; one that does not match its digest is refused.
+        """Return the manifest or index that a tag or digest names.
 
-        By tag the digest is that of the bytes, whatever the header says: so many registries get it wrong.
-        Raises `RegistryError`.
+        For a tag, the digest is computed from the bytes, because many registries send a wrong header. Raises
+        `BadAnswer` if the bytes do not match the digest that was asked for, or another `RegistryError`.
         """
         question = Question(f"manifests/{reference}", "manifest", _MAX_MANIFEST_BYTES, ACCEPT)
         if not self._is_shown(reference) and self._account is not None:
@@ -122,9 +122,9 @@ class RemoteRepository:
         return RawManifest(answer.body, reference, media_type(answer))
 
     def blob(self, descriptor: Descriptor, max_bytes: int) -> bytes:
-        """Return the content of a descriptor, verified; from the descriptor itself if it came along.
+        """Return the content that a descriptor names, compared with its digest. Raises `RegistryError`.
 
-        Raises `RegistryError`.
+        If the descriptor embeds its content as `data`, nothing is requested.
         """
         if descriptor.size_bytes > max_bytes:
             raise self._bad(f"the content has more than {max_bytes} bytes")
@@ -136,9 +136,9 @@ class RemoteRepository:
         return answer.body
 
     def referrers(self, digest: str) -> Referrers | None:
-        """Return what refers to a digest; None where the registry has no such lists, of which fallback tags may exist.
+        """Return the referrers of a digest, or None if the registry offers no such lists. Raises `RegistryError`.
 
-        Raises `RegistryError`.
+        If the result is None, the repository may have fallback tags instead.
         """
         host = self._session.repository.registry
         if self._without_referrers is not None and host in self._without_referrers:
@@ -159,22 +159,22 @@ class RemoteRepository:
 
     @property
     def is_low_on_pulls(self) -> bool:
-        """Whether the reader of content has no more than a tenth of its pulls left."""
+        """Whether at most a tenth of the pulls are left for reading content."""
         return not self._reader.has_pulls_above(_RESERVED_PART)
 
     @property
     def limits_pulls(self) -> bool:
-        """Whether the registry limits how many manifests may be read, as far as is known."""
+        """Whether the registry is known to limit how many manifests may be read."""
         return self._reader.repository.registry == DOCKER_HUB or self._reader.limits_pulls
 
     @property
     def has_pulls_to_spare(self) -> bool:
-        """Whether the reader of content has more than a quarter of its pulls left, for what nobody waits for."""
+        """Whether more than a quarter of the pulls are left, enough for work that no user is waiting for."""
         return self._reader.has_pulls_above(_SPARE_PART)
 
     @property
     def has_pulls_for_requests(self) -> bool:
-        """Whether the reader of content has more than half of its pulls left, for images that only readers ask for."""
+        """Whether more than half of the pulls are left, enough for images that only readers ask for."""
         return self._reader.has_pulls_above(_HALF, _OTHERS_AT_ONCE)
 
     @property
@@ -183,19 +183,19 @@ class RemoteRepository:
         return self._account or self._session
 
     def _is_shown(self, reference: str) -> bool:
-        """Return whether anonymous readers see this: a repository may have tags that only some accounts see."""
+        """Return whether anonymous readers can see a reference: some tags may be visible to certain accounts only."""
         return reference in self._shown or (self._is_public and is_digest(reference))
 
     @property
     def _account(self) -> Session | None:
-        """The session that public content is read with, unless its credential was refused."""
+        """The session with a credential for public content; None if there is none or its credential was refused."""
         if self._accounts is None:
             account = self._find_account()
             self._accounts = [account] if account else []
         return self._accounts[0] if self._accounts else None
 
     def _content(self, question: Question) -> Answer:
-        """Return content; what the credential does not open although it is public is read anonymously."""
+        """Return content. In a public repository, try the credential first, and anonymous access if that is refused."""
         account = self._account if self._is_public else None
         if account is not None:
             try:
@@ -204,7 +204,7 @@ class RemoteRepository:
                 log.warning("credential_not_used", image=self._session.repository.familiar, error=error)
                 self._accounts = []
             except (NotFound, BadAnswer):
-                pass  # some registries hide what an account may not read: the anonymous answer counts
+                pass  # some registries answer so if the account may not read it: the anonymous answer decides
         return self._session.get(question)
 
     def _page(self, query: str, final: Collection[int]) -> Answer:

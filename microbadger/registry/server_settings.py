@@ -1,4 +1,4 @@
-"""Reads what an operator writes about registries: their hosts, their mirrors, and other servers that they need."""
+"""Parses the settings about registries: their hosts, their mirrors and the other servers that they need."""
 
 import json
 
@@ -19,9 +19,9 @@ def parse_mirrors(text: str) -> dict[str, str]:
 
 
 def parse_registry_servers(text: str) -> dict[str, tuple[str, ...]]:
-    """Return the URLs of the servers that each registry needs besides its own; one alone needs no list.
+    """Return the URLs of the other servers that each registry needs. Raises ValueError.
 
-    Raises ValueError.
+    A single URL may be given as a string instead of a list.
     """
     try:
         servers = json.loads(text)
@@ -35,7 +35,7 @@ def parse_registry_servers(text: str) -> dict[str, tuple[str, ...]]:
 
 
 def parse_registries(text: str) -> tuple[str, ...]:
-    """Return the registries that a text names, separated by spaces or commas. Raises ValueError."""
+    """Return the registries in a text, separated by spaces or commas. Raises ValueError."""
     return tuple(_host(word) for word in text.replace(",", " ").split())
 
 

@@ -1,7 +1,7 @@
-"""Where each registry is reached, and which servers the operator vouches for by naming them.
+"""Decides where each registry is reached, and which servers are trusted because the operator named them.
 
-A name counts for the registry that it was given for, and for no other: else any registry could have an internal host
-asked, and its answers published, that is named for somebody else's image.
+A server is trusted only for the registry that the operator named it for. Otherwise, any registry could make the service
+send requests to an internal host that was named for another image, and publish the answers.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,9 +17,10 @@ _DOCKER_HUB_API = "registry-1.docker.io"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where one registry is asked: `url` is that below which it has its API, without a final slash.
+    """Where one registry is reached: `url` is the base URL of its API, without a final slash.
 
-    It may be private if it `is_named`. So may the `others`, to which its answers may lead.
+    The server may have a private address if the operator named it (`is_named`). So may the `others`, the servers that
+    its answers may point to.
     """
 
     url: str
@@ -28,17 +29,17 @@ class Server:
 
     @property
     def home(self) -> str | None:
-        """The URL of the server if somebody vouches for it."""
+        """The URL of the server if the operator named it, else None."""
         return self.url if self.is_named else None
 
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Registries are asked at their own host or, where `mirrors` name one, at that URL instead.
+    """Where all registries are reached: at their own host or, if they have one in `mirrors`, at that URL.
 
-    The `http_registries` are spoken to over plain http, and so is this computer if it is named at all. `others` are the
-    URLs of servers that a registry needs besides: its token service, its storage. `hub_url` is Docker Hub's web API; an
-    empty one is not asked.
+    Requests to the `http_registries` use plain HTTP, and so do requests to a loopback address if the operator named
+    it. `others` are the URLs of further servers that a registry needs, such as its token service or its storage.
+    `hub_url` is the URL of Docker Hub's web API; if it is empty, that API is not used.
     """
 
     mirrors: Mapping[str, str] = field(default_factory=dict)
@@ -47,7 +48,7 @@ class Servers:
     others: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def of(self, registry: str, *, is_named: bool = True) -> Server:
-        """Return where a registry is asked; `is_named` if the operator named one of its images."""
+        """Return where a registry is reached; `is_named` if the operator named it or one of its images."""
         others = frozenset(map(Origin.of, self.others.get(registry, ())))
         if registry in self.mirrors:
             return Server(self.mirrors[registry].rstrip("/"), others=others)
@@ -58,7 +59,7 @@ class Servers:
         return Server(f"{'http' if is_plain else 'https'}://{host}", is_named, others)
 
     def host_asked(self, registry: str) -> str:
-        """Return the host whose credential counts: that of a mirror, where there is one."""
+        """Return the host to find a credential for: the host of the registry's mirror if there is one."""
         mirror = self.mirrors.get(registry)
         return urlsplit(mirror).netloc if mirror else registry
 

@@ -1,10 +1,10 @@
-"""Requests about one repository as one reader: anonymous, or with a credential.
+"""Sends requests about one repository as one reader: anonymous, or with a credential.
 
-Where the registry asks to log in, that is done, also where it redirects to another registry with a token service of
-its own, as hosts with a name of their own for somebody else's registry do. That other server gets an anonymous token:
-credentials and tokens go to no server but the one that they are for.
+A `Session` logs in when the registry asks for it. Some hosts are a custom name for another registry, and redirect to
+it and its token service. There the session logs in anonymously, because credentials and tokens go only to the server
+they are for.
 
-A status becomes a meaning here; the errors are those of `errors`.
+This module turns the status of an answer into one of the exceptions of `errors`.
 """
 
 import re
@@ -27,12 +27,12 @@ _MAX_SERVERS = 2
 _PATH = re.compile(r"/v2/(.+)/(?:manifests|blobs|referrers|tags)/")
 _WORDS = {"manifests": "manifest", "blobs": "content", "referrers": "list of referrers of"}
 _Sent = dict[Origin, Authorization]
-"""What each server is shown to log in."""
+"""The authorization that is sent to each server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to ask below the path of a repository; a status that is `final` is not worth another try."""
+    """What to ask for below the path of a repository. A status in `final` is not retried."""
 
     path: str
     kind: str
@@ -45,7 +45,7 @@ _PING = Question("", kind="ping", max_bytes=4 * 1024**2)
 
 
 class Session:
-    """Asks a registry about one repository; every method can raise a `RegistryError`."""
+    """Asks a registry about one repository. Every method can raise a `RegistryError`."""
 
     def __init__(
         self,
@@ -65,33 +65,33 @@ class Session:
         self._pulls = pulls
         self._credential = credential
         self._elsewhere: tuple[str, str] | None = None
-        """The server, and the path there, where this registry redirected to a login last time."""
+        """The server that this registry last redirected to and that asked for a login, and the path there."""
 
     @property
     def limits_pulls(self) -> bool:
-        """Whether the registry has said how many more manifests this reader may read in a window."""
+        """Whether the registry has told this reader how many manifests it may still read."""
         return self._pulls.left(self.repository.registry, self._user) is not None
 
     def has_pulls_above(self, part: float, besides: int = 0) -> bool:
-        """Return whether more than a part is left of the manifests that this reader may read in a window.
+        """Return whether more than the fraction `part` of this reader's pulls is left, or no limit is known.
 
-        ``besides`` is how many may be under way of which nothing was heard yet.
+        ``besides`` is the number of concurrent pulls that the last answer may not have counted yet.
         """
         return self._pulls.are_above(self.repository.registry, self._user, part, besides)
 
     def get(self, question: Question) -> Answer:
-        """Return a successful answer; raise what any other means."""
+        """Return the answer if its status is 200; raise the error that its status means otherwise."""
         answer = self._ask("GET", question)
         if answer.status == 200:
             return answer
         raise self._meaning(answer, question.path)
 
     def head(self, question: Question) -> Answer:
-        """Return the headers of an answer, whatever its status."""
+        """Return the answer to a HEAD request, whatever its status."""
         return self._ask("HEAD", question)
 
     def _ask(self, method: str, question: Question) -> Answer:
-        """Return an answer after logging in where that is asked for."""
+        """Return an answer, logging in first where a server asks for it."""
         kind = question.kind
         sent = self._kept(kind)
         challenges: Counter[Origin] = Counter()
@@ -133,7 +133,7 @@ class Session:
         return answer
 
     def _kept(self, kind: str) -> _Sent:
-        """Return what the servers that take part were shown last time."""
+        """Return the authorizations last used for this registry and for the server that it redirected to."""
         subjects = [self._subject(self._url(""), kind)]
         if self._elsewhere:
             home, path = self._elsewhere
@@ -142,14 +142,14 @@ class Session:
         return {origin: authorization for origin, authorization in kept.items() if authorization}
 
     def _subject(self, url: str, kind: str) -> Subject:
-        """Return what a request for a URL is about, and the credential for it."""
+        """Return the subject of a login for requests to a URL, with the credential to use."""
         is_elsewhere = Origin.of(url) != self._home
         named = _PATH.search(url) if is_elsewhere else None
         return Subject(
             host=self.repository.registry,
             home=self._server_of(url),
             path=named[1] if named else self.repository.path,
-            # ACR wants another scope for tags than for content, so each remembers its own.
+            # Azure's registry (ACR) wants another scope for tags than for content, so each has its own.
             resource="tags" if kind == "tags" else "content",
             credential=None if is_elsewhere else self._credential,
             named=self._named_by(Origin.of(url)),
@@ -157,13 +157,13 @@ class Session:
         )
 
     def _named_by(self, origin: Origin) -> frozenset[Origin]:
-        """Return the servers that may be private and still be named as a realm by a server."""
+        """Return the servers that a server may name as its realm even if their address is private."""
         if origin == self._home:
             return self._server.others | ({origin} if self._server.is_named else set())
         return self._server.others if origin in self._server.others else frozenset()
 
     def _challenge(self, answer: Answer) -> Challenge | None:
-        """Return how to log in, if that is what is asked for."""
+        """Return the challenge in an answer if it asks for a login, else None."""
         if answer.status not in (401, 403):
             return None
         is_at_home = Origin.of(answer.url) == self._home
@@ -172,7 +172,7 @@ class Session:
         if answer.status == 403:
             return challenge if challenge and challenge.is_about_scope else None
         if "WWW-Authenticate" not in answer.headers:
-            # gcr.io has done this. The ping's scope means nothing, so it is dropped.
+            # gcr.io has answered without a challenge; a ping has one. The scope of the ping is dropped as meaningless.
             ping = self._send("GET", f"{self._server_of(answer.url)}/v2/", _PING, {})
             challenge = usable_challenge(ping, has_password=has_password)
             return challenge and challenge.without_scope()
@@ -183,7 +183,7 @@ class Session:
         what = _name_of(path)
         detail = code_of(answer.body)
         if status in (401, 403):
-            # Said in every case: else it would reveal for which registries there is a credential.
+            # The advice is always given. Otherwise it would reveal which registries have a credential.
             advice = f"to publish it if it is private, log in to {host} and write 'private' after its name"
             message = f"the {what} of {self.repository} was not found or is private{detail}; {advice}"
             return Denied(message, host=host, status=status)
@@ -195,7 +195,7 @@ class Session:
         return kind(message, host=host, status=status)
 
     def _server_of(self, url: str) -> str:
-        """Return the URL below which the server of a URL has its API: that of this registry, or of another one."""
+        """Return the base URL of the API of the server that a URL belongs to."""
         parts = urlsplit(url)
         return self._server.url if Origin.of(url) == self._home else f"{parts.scheme}://{parts.netloc}"
 
@@ -205,6 +205,6 @@ class Session:
 
 
 def _name_of(path: str) -> str:
-    """Return in words what is at a path of a repository."""
+    """Return a name for what is at a path of a repository, for messages."""
     kind, _, reference = path.partition("?")[0].partition("/")
     return f"{_WORDS[kind]} {reference}" if kind in _WORDS else "list of tags"

@@ -1,7 +1,7 @@
-"""Reading the list of tags of a repository, page by page, as far as it can be read.
+"""Reads the list of tags of a repository page by page, up to the first page that cannot be read.
 
-An answer that holds no list says nothing about tags, nor does the list of another repository, or one that holds other
-things only: none of them is an empty list.
+An answer without a list, with the list of another repository, or with only invalid entries is an error. It never
+counts as an empty list, because all known tags would be dropped then.
 """
 
 import re
@@ -15,18 +15,21 @@ from microbadger.registry.headers import next_query
 
 _MAX_PAGES = 1000
 _MAX_TAGS = 200_000
-_SIZES = ("n=1000", "n=100", "")  # ECR refuses more than the first, others refuse less, or a size at all
+_SIZES = ("n=1000", "n=100", "")  # ECR allows at most 1000; other registries allow less, or refuse any size
 _NOT_ABOUT_SIZE = {401, 404, 429}
 _SIZE_IS_REFUSED = {500, 501}
 _PATH = re.compile(r"/v2/([^?#]+)/tags/")
 
 Ask = Callable[[str, Collection[int]], Answer]
-"""Asks for the page of a query; the statuses are those of which no further try is made. Raises RegistryError."""
+"""Returns the page for a query, without retries after the given statuses. Raises RegistryError."""
 
 
 @dataclass(frozen=True, slots=True)
 class TagList:
-    """The tags that were read, in the registry's order, each once; `trouble` is why others may be missing."""
+    """The tags that were read, in the registry's order, each once.
+
+    `trouble` is the error after which others may be missing, or None if the list is complete.
+    """
 
     names: list[str]
     trouble: RegistryError | None
@@ -40,10 +43,11 @@ def read_tags(
     *,
     is_guess: bool = False,
 ) -> TagList:
-    """Return the tags on all pages up to the first that cannot be read; `bad` makes the error for an odd answer.
+    """Return the tags on all pages up to the first that cannot be read.
 
-    A refusal can be about the size of a page, so others are tried; but not after 403 and 410 if the repository
-    ``is_guess``.
+    `bad` makes the error for an invalid answer, and ``before_page`` is called before each request. Because a registry
+    may refuse only the page size, other sizes are tried, but not after 403 or 410 if the repository ``is_guess``: then
+    it probably does not exist.
     """
     names: dict[str, None] = {}
     try:
@@ -71,14 +75,14 @@ def _pages(
         if following is None:
             return
         if following in seen or len(seen) == _MAX_PAGES:
-            raise bad("its list of tags repeats a page, or has more than can be read")
+            raise bad("its list of tags repeats a page or has too many pages")
         seen.add(following)
         before_page()
         answer = ask(following, ())
 
 
 def _first_page(ask: Ask, before_page: Callable[[], object], believed: Collection[int]) -> tuple[str, Answer]:
-    """Return the first page in a size that the registry accepts, and its query."""
+    """Return the query and the answer for the first page, in a size that the registry accepts."""
     *sizes, last = _SIZES
     for query in sizes:
         before_page()
@@ -98,7 +102,7 @@ def _is_about_size(status: int | None) -> bool:
 
 
 def _names(repository: Repository, answer: Answer, bad: Callable[[str], BadAnswer]) -> list[str]:
-    """Return the tags of a page; Nexus also lists nulls, and Artifactory digests."""
+    """Return the tags on a page, without the nulls that Nexus lists and the digests that Artifactory lists."""
     try:
         fields = parse_object(answer.body)
     except ValueError as error:
@@ -106,12 +110,12 @@ def _names(repository: Repository, answer: Answer, bad: Callable[[str], BadAnswe
     if "tags" not in fields or "errors" in fields:
         raise bad("its list of tags is missing")
     tags = fields["tags"]
-    if tags is None:  # so says a registry written in Go of a list without an entry
+    if tags is None:  # registries written in Go send null for an empty list
         tags = []
     if not isinstance(tags, list):
         raise bad("its list of tags is not a list")
     names = [tag for tag in tags if isinstance(tag, str) and is_tag(tag)]
-    if not (_is_about if names else _is_just_about)(repository, answer.url, fields.get("name")):
+    if not (_is_about if names else _is_exactly_about)(repository, answer.url, fields.get("name")):
         raise bad("its list of tags is for another repository")
     if not names and not all(isinstance(tag, str) and is_digest(tag) for tag in tags):
         raise bad("its list of tags contains no valid tag")
@@ -119,10 +123,10 @@ def _names(repository: Repository, answer: Answer, bad: Callable[[str], BadAnswe
 
 
 def _is_about(repository: Repository, url: str, name: object) -> bool:
-    """Return whether a list of tags is that of a repository, by the name that it bears, if it bears one.
+    """Return whether a list of tags belongs to a repository, judged by the name in the list, if it has one.
 
-    A registry behind a proxy, or one that holds others, names a repository by a longer or a shorter path; and one that
-    redirected to another registry by the path there.
+    A registry behind a proxy, or one that mirrors others, may use a longer or shorter path. After a redirect to another
+    registry, the name is the path there.
     """
     if name is None or name == "":
         return True
@@ -132,13 +136,13 @@ def _is_about(repository: Repository, url: str, name: object) -> bool:
     return any(_ends_with(name.lower(), path.lower()) or _ends_with(path.lower(), name.lower()) for path in paths)
 
 
-def _is_just_about(repository: Repository, url: str, name: object) -> bool:
-    """Return whether an empty list is that of a repository: it has to say so, because all tags go with it."""
+def _is_exactly_about(repository: Repository, url: str, name: object) -> bool:
+    """Return whether an empty list names the repository exactly. It must, because it removes all tags."""
     return name in _paths(repository, url)
 
 
 def _paths(repository: Repository, url: str) -> tuple[str, ...]:
-    """Return the path of a repository, and the one that was asked for in the end."""
+    """Return the path of a repository, and the path in the URL that answered, after any redirects."""
     asked = _PATH.search(url)
     return repository.path, asked[1] if asked else repository.path
 

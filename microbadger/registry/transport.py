@@ -1,14 +1,13 @@
-"""HTTP to servers that nobody vouches for: a registry names realms, redirects and pages, and any can be a trap.
+"""Sends HTTP requests to registries and to the servers they point to, and trusts none of them.
 
-Only https leaves for hosts the operator did not name for the registry that is asked, and only to public addresses: a
-host that was named for one registry is out of the reach of all others. Bodies, redirects, times
-and tries are bounded. Authorization goes only to the server that it is for, and what was compressed is not expanded.
-The reasons are CVE-2026-33540, CVE-2026-48978 and CVE-2026-24845 (realms that lead inside), CVE-2020-1702 (endless
-bodies) and what the specification says of redirects:
+A registry chooses realms, redirects and next pages, and may use them to attack. A host that the operator did not name
+for this registry is reached over https and at public addresses only, even if it was named for another one. Bodies,
+redirects, times and retries are bounded. Authorization goes only to the server it is for, and compressed bodies are not
+expanded. The reasons are CVE-2026-33540, CVE-2026-48978 and CVE-2026-24845 (realms at internal addresses),
+CVE-2020-1702 (endless bodies) and the rules for redirects in
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md.
 
-Behind a proxy that the operator configured, the proxy resolves names: only what an address says by itself is
-checked here.
+If the operator configured a proxy, the proxy resolves names, so only the hosts in URLs are checked here.
 """
 
 import random
@@ -51,12 +50,12 @@ _COMPRESSED = {"gzip", "x-gzip", "deflate", "br", "zstd", "compress"}
 
 @dataclass(frozen=True)
 class Request:
-    """What to ask, and of whom: `host` is the registry's name in errors and counts, `home` its own URL.
+    """One request, and the servers it may reach. `host` is the registry's name in errors and counts.
 
-    The home may be private, and so may the servers that the operator `named` for this registry, which are spoken to
-    over plain http where the URL says so. There is no home if nobody vouches for the server. `authorization` is sent to
-    the server `url` leads to, not where that redirects: what another server gets is in `elsewhere`. A status that is
-    `final` is returned at once, although another try might help.
+    `home` is the registry's own URL, or None if the operator did not name it. The home and the servers that the
+    operator `named` for this registry may have private addresses and use plain HTTP. `authorization` is sent only to
+    the server of `url`, not to servers it redirects to; `elsewhere` holds the authorizations for those. An answer with
+    a status in `final` is returned at once and not retried.
     """
 
     method: str
@@ -78,7 +77,7 @@ class Request:
 class Transport:
     """Sends requests and returns their answers, or raises a `RegistryError`.
 
-    At most three requests a host run at once in a process; one that answers 429 is left alone by all processes.
+    A process sends at most three requests to a host at once. All processes leave a host alone that answered 429.
     """
 
     def __init__(
@@ -95,7 +94,7 @@ class Transport:
         self._holds = holds or Holds(clock)
         self._sleep = sleep
         self._clock = clock
-        # Apart, because a connection made to a private address must never serve a stranger's redirect.
+        # Two clients, because a connection to a private address must never be reused for an untrusted redirect.
         self._named_client, self._public_client = (
             Client(network, allows, limits=limits, connections_per_host=_CONNECTIONS_PER_HOST)
             for allows in (is_possible, is_public)
@@ -104,7 +103,11 @@ class Transport:
         self._slots: dict[str, threading.Semaphore] = {}
 
     def send(self, request: Request) -> Answer:
-        """Return the answer after redirects and retries, whatever its status, except one retried in vain."""
+        """Return the answer after redirects and retries.
+
+        The answer can have any status except those that are retried. If all retries fail, this raises `Unreachable` or
+        `RateLimited`, but a status in the request's `final` is returned.
+        """
         _raise_if_late(request.host)
         self._raise_if_held(request.host)
         pauses = iter(_PAUSES_SECONDS[: request.max_retries])
@@ -118,7 +121,7 @@ class Transport:
             self._sleep(delay_seconds)
 
     def _successful(self, request: Request) -> Answer:
-        """Return an answer that is not worth a retry, else raise what it means."""
+        """Return an answer that needs no retry; raise `Unreachable` or `RateLimited` for any other."""
         host = request.host
         before = self._holds.of_this_process(host)
         answer = self._follow(request)
@@ -134,7 +137,7 @@ class Transport:
         raise Unreachable(message, host=host, status=answer.status, retry_after_seconds=seconds)
 
     def _follow(self, request: Request) -> Answer:
-        """Return the first answer that does not redirect; once a public server was asked, only others like it are."""
+        """Return the first answer that does not redirect. After a public server, only public servers are asked."""
         url = first = _url(request.url, request.host)
         known = _known(request)
         for _ in range(request.max_redirects + 1):
@@ -152,11 +155,11 @@ class Transport:
         """Send one request to one URL that was checked, and return the answer."""
         client = self._named_client if is_named else self._public_client
         form = urlencode(request.form).encode() if request.form is not None else None
-        # One byte more than is wanted shows that a body is too long.
+        # One extra byte shows that a body is too long.
         max_bytes = max(request.max_bytes + 1, _MAX_ERROR_BYTES)
         status = "none"
         try:
-            with self._a_slot(request.host), _translated(request.host):
+            with self._slot(request.host), _translated(request.host):
                 answer = client.send(request.method, url, _headers(request, authorization), form, max_bytes=max_bytes)
             status = str(answer.status)
         finally:
@@ -164,8 +167,8 @@ class Transport:
         return _checked(request, answer)
 
     @contextmanager
-    def _a_slot(self, host: str) -> Iterator[None]:
-        """Hold one of the few places in which a host is asked, once one is free."""
+    def _slot(self, host: str) -> Iterator[None]:
+        """Wait for one of the host's few slots for requests, and hold it."""
         with self._lock:
             slot = self._slots.setdefault(host, threading.Semaphore(_CONNECTIONS_PER_HOST))
         if not slot.acquire(timeout=max(0.0, min(seconds_left(), threading.TIMEOUT_MAX))):
@@ -182,15 +185,15 @@ class Transport:
 
 
 def _known(request: Request) -> frozenset[Origin]:
-    """Return the servers that may be private for this request, because the operator named them for its registry."""
+    """Return the servers that the operator named for the request's registry: their addresses may be private."""
     home = [Origin.of(request.home)] if request.home else []
     return frozenset([*home, *request.named])
 
 
 def _is_named(request: Request, origin: Origin, known: Collection[Origin]) -> bool:
-    """Return whether a server is a known one; if not, it must be a public one over https."""
+    """Return whether a server is a known one. Raise `Refused` for any other that is not public or not over https."""
     if origin.scheme != "https" and origin not in known:
-        raise Refused(f"{request.host} leads to {origin.host} without encryption", host=request.host)
+        raise Refused(f"{request.host} points to {origin.host} without encryption", host=request.host)
     if origin[1:] in {each[1:] for each in known}:
         return True
     if not origin.has_usual_port or not is_public_host(origin.host):
@@ -211,7 +214,7 @@ def _url(text: str, host: str, *, base: str = "") -> Url:
     try:
         return Url.of(urljoin(base, text))
     except ValueError as error:
-        raise Refused(f"{host} leads to an invalid URL", host=host) from error
+        raise Refused(f"{host} points to an invalid URL", host=host) from error
 
 
 def _headers(request: Request, authorization: str | None) -> dict[str, str]:
@@ -224,19 +227,22 @@ def _headers(request: Request, authorization: str | None) -> dict[str, str]:
 
 
 def _checked(request: Request, answer: Answer) -> Answer:
-    """Return an answer whose body is neither too long nor compressed; that of an error only explains it, and is cut."""
+    """Return an answer after checking that its body is neither too long nor compressed.
+
+    The body of an error or a redirect is cut instead, because it is only an explanation.
+    """
     body, host = answer.body, request.host
     if answer.status >= 300:
         return replace(answer, body=body[:_MAX_ERROR_BYTES])
     if len(body) > request.max_bytes:
         raise BadAnswer(f"{host} sent more than {request.max_bytes} bytes", host=host)
     if body and answer.headers.get("Content-Encoding", "").strip().lower() in _COMPRESSED:
-        raise BadAnswer(f"{host} compressed its answer although not asked to", host=host)
+        raise BadAnswer(f"{host} compressed its answer without being asked to", host=host)
     return answer
 
 
 def _delay_seconds(error: RegistryError, pause_seconds: float | None) -> float | None:
-    """Return how long to wait before the next try; None if there must be none."""
+    """Return how long to wait before the next retry, or None if there must be no retry."""
     if pause_seconds is None or isinstance(error.__cause__, CutOff):
         return None
     if error.retry_after_seconds is None:
@@ -245,12 +251,12 @@ def _delay_seconds(error: RegistryError, pause_seconds: float | None) -> float |
 
 
 def _forbidden(host: str) -> Refused:
-    return Refused(f"{host} leads to an address that is not public", host=host)
+    return Refused(f"{host} points to an address that is not public", host=host)
 
 
 @contextmanager
 def _translated(host: str) -> Iterator[None]:
-    """Raise why there is no answer as one of our errors."""
+    """Turn the errors of the HTTP client into `RegistryError`s."""
     try:
         yield
     except ForbiddenAddress as error:

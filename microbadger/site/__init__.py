@@ -1,4 +1,4 @@
-"""Every public file: its path, its content, and how it is replaced."""
+"""Public files: their paths, their content, and how they are published in a folder or a bucket."""
 
 from microbadger.site.bucket_address import BucketAddress, open_bucket, parse_bucket_url
 from microbadger.site.common_files import common_files

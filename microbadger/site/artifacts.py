@@ -1,4 +1,4 @@
-"""How a page shows what is not an image: the command that pulls it and, of a Helm chart, its facts."""
+"""Pull commands, also of artifacts that are not images, and the facts of Helm charts for a page."""
 
 from collections.abc import Iterator
 
@@ -14,11 +14,11 @@ from microbadger.image import (
 )
 from microbadger.site.rows import Part, Row, linked, row
 
-_DOCKER_HUB_API = "registry-1.docker.io"  # Helm does not know its other name
+_DOCKER_HUB_API = "registry-1.docker.io"  # Helm does not know docker.io
 
 
 def pull_command(image: ImageDocument, version: VersionDocument, tag: str | None) -> str:
-    """Return the command that pulls a version of an image, a chart or another artifact by its tag."""
+    """Return the command that pulls a version of an image, a chart or another artifact by a tag."""
     repository = Repository(image["Registry"], image["Repository"])
     tag = tag or "latest"
     if "Chart" in version:
@@ -30,16 +30,16 @@ def pull_command(image: ImageDocument, version: VersionDocument, tag: str | None
 
 
 def pinned_pull_command(image: ImageDocument, version: VersionDocument, tag: str | None) -> str:
-    """Return the command that pulls a version whatever its tag will name; empty if its digest is not known.
+    """Return the command that pulls a version by its digest, or an empty string if the digest is not known.
 
-    It is empty for a chart, too: not every Helm takes a digest.
+    It is also empty for a chart, because not every version of Helm accepts a digest.
     """
     digest = version["Digest"]
     return f"{pull_command(image, version, tag)}@{digest}" if digest and "Chart" not in version else ""
 
 
 def version_named(version: VersionDocument, tag: str) -> str:
-    """Return a tag or, of a chart, its version if one of its tags names that, else what the tag names."""
+    """Return the tag or, for a chart, the version to pull: the chart's own if a tag names it, else that of the tag."""
     if "Chart" not in version:
         return tag
     of_chart = version["Chart"].get("Version")

@@ -1,7 +1,7 @@
-"""Writes the changes of an image as an Atom feed: a log in, the bytes of ``images/<repository>/-/feed.xml`` out.
+"""Writes the changes of an image as an Atom feed, ``images/<repository>/-/feed.xml``.
 
-The format is that of https://www.rfc-editor.org/rfc/rfc4287. The address of a feed is its id, and a hash of the change
-that of an entry, so both keep their identity, and the same log gives the same bytes.
+The format is that of https://www.rfc-editor.org/rfc/rfc4287. The id of a feed is its address, and the id of an entry is
+a hash of the change. So ids never change, and the same log gives the same bytes.
 """
 
 import hashlib
@@ -30,17 +30,17 @@ MEDIA_TYPE = "application/atom+xml"
 MOST_ENTRIES = 50
 _NAMESPACE = "http://www.w3.org/2005/Atom"
 _AUTHOR = "MicroBadger"
-_BEFORE_ANY_CHANGE = "1970-01-01T00:00:00Z"  # a feed must have a time, and an empty one has nothing to take it from
+_BEFORE_ANY_CHANGE = "1970-01-01T00:00:00Z"  # the required time of a feed without entries
 _SENTENCES = 100
-_FACTS = 12  # that differ between two versions
-# https://www.w3.org/TR/xml/#charsets, and the controls beyond ASCII, which it discourages.
+_FACTS = 12  # shown of the differences between two versions
+# All control characters, and the other characters that https://www.w3.org/TR/xml/#charsets forbids.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 class Entry(NamedTuple):
-    """A change of an image under its title, and what a feed shows of it: all, or only some tags.
+    """A change of an image with its title, and the part of it that a feed shows: all tags, or only some.
 
-    Whatever is shown, the id of an entry follows from the image and the whole change.
+    The id of an entry depends only on the image and the whole change, not on the part that is shown.
     """
 
     image_name: str
@@ -57,7 +57,7 @@ def feed(log: ChangeLogDocument, base_url: str) -> bytes:
 
 
 def written(title: str, url: str, about_url: str, entries: Sequence[Entry], base_url: str) -> bytes:
-    """Return the feed at an address about what is at another one, with its entries, the newest first."""
+    """Return the feed at ``url`` about the page at ``about_url``, with its entries, the newest first."""
     root = Element("feed", {"xmlns": _NAMESPACE, "xml:lang": "en"})
     _add(root, "id", url)
     _add(root, "title", title)
@@ -82,9 +82,9 @@ def page_url(image_name: str, base_url: str) -> str:
 
 
 def identity(change: ChangeDocument) -> str:
-    """Return what an entry is known by for ever: a hash of the fields that a change has always had.
+    """Return the id of an entry: a hash of the fields that changes have had from the beginning.
 
-    Bases that moved count only where there are some, because older changes have none.
+    Moved bases count only if there are any, because older changes do not have that field.
     """
     lasting = ChangeDocument(
         Time=change["Time"],
@@ -110,7 +110,7 @@ def _add_entry(root: Element, entry: Entry, base_url: str) -> None:
 
 
 def entry_text(change: ChangeDocument) -> str:
-    """Return what happened to each tag, and below tags that moved together what differs."""
+    """Return what happened to each tag, and the differences below tags that moved together."""
     sentences = [*_moved(change), *_new_and_gone(change), *_base_moved(change)]
     lines = [line for sentence, facts in sentences[:_SENTENCES] for line in (sentence, *facts)]
     rest = [f"{len(sentences) - _SENTENCES} more tags changed."] if len(sentences) > _SENTENCES else []

@@ -1,8 +1,8 @@
 """The public tree in a bucket of an S3-compatible object store: the path of a file is the key of its object.
 
-An object is replaced as a whole, keeps its headers beside it, and is written only if its bytes differ: the store says
-the size and the ETag, which is the MD5 in most stores; else the bytes themselves are compared. Nothing lists the
-bucket.
+An object is replaced as a whole, together with its headers, and is written only if its bytes differ. To find out, the
+size and the ETag are compared, which is the MD5 in most stores, or else the bytes themselves. The bucket is never
+listed.
 """
 
 import re
@@ -26,10 +26,10 @@ from microbadger.site.tree import Overtaken, PublishError, Seen, cannot
 log = EventLog(__name__)
 
 _AT_ONCE = 8
-_MADE_AT_ONCE = 64  # files that are in memory
-_PUBLISH_SECONDS = 200.0  # a heartbeat keeps the lease of an image for longer than that
+_MADE_AT_ONCE = 64  # files in memory at the same time
+_PUBLISH_SECONDS = 200.0  # shorter than a heartbeat can keep the lease of an image
 _LONGEST_PATH = 800  # bytes; a key has at most 1024
-_NO_CONDITIONS = "the bucket refuses to replace what is there; it must know If-Match and If-None-Match"
+_NO_CONDITIONS = "the bucket cannot replace objects conditionally; it must support If-Match and If-None-Match"
 _PATH = re.compile(r"[\w\[-][\w.:\[\]-]*(?:/[\w\[-][\w.:\[\]-]*)*", re.ASCII)
 
 T = TypeVar("T")
@@ -37,9 +37,9 @@ R = TypeVar("R")
 
 
 class PublicBucket:
-    """The public tree in a bucket. It is used from many threads, but not before a fork."""
+    """The public tree in a bucket. Many threads can use it, but it must not be used before a fork."""
 
-    may_be_cut = False  # what the store has taken it has
+    may_be_cut = False  # a store keeps every object that it has accepted
     adds_safely = True
 
     def __init__(
@@ -56,7 +56,7 @@ class PublicBucket:
 
     @property
     def problems(self) -> list[str]:
-        """One sentence for each thing that keeps public files from being read or written now."""
+        """One sentence for each reason why public files cannot be read or written now."""
         try:
             self._objects.head(HOME)
         except ObjectsError as error:
@@ -64,9 +64,9 @@ class PublicBucket:
         return [f"The public files cannot be written: {self._write_trouble}."] if self._write_trouble else []
 
     def read(self, path: str) -> bytes | None:
-        """Return the bytes published at a path; None if there are none, or if the bucket cannot be read.
+        """Return the bytes published at a path, or None if there are none or the bucket cannot be read.
 
-        The caller then makes them again from the record of the image.
+        The caller can then make them again from the record of the image.
         """
         try:
             return self._objects.get(path) if _is_key(path) else None
@@ -74,7 +74,7 @@ class PublicBucket:
             return None
 
     def open(self, path: str) -> FileIO | None:
-        """Return the same as a temporary file, so that slow readers of large objects do not fill the memory."""
+        """Return the object as a temporary file, so that slow readers of large objects do not fill the memory."""
         content = self.read(path)
         if content is None:
             return None
@@ -84,26 +84,27 @@ class PublicBucket:
         return file
 
     def has(self, path: str) -> bool:
-        """Return whether an object that is not empty is at a path."""
+        """Return whether there is an object at a path that is not empty."""
         return _is_key(path) and self.seen(path).size_bytes > 0
 
     def find(self, paths: Iterable[str]) -> set[str]:
-        """Return those of many paths at which an object that is not empty is."""
+        """Return the paths at which there is an object that is not empty."""
         each = list(paths)
         are_there = self._all(self.has, each, self._clock() + self._publish_seconds)
         return {path for path, is_there in zip(each, are_there, strict=True) if is_there}
 
     def seen(self, path: str) -> Seen:
-        """Return what is at a path now."""
+        """Return the size and the ETag of the object at a path."""
         with self._translated("read", path):
             return self._objects.head(path)
 
     def publish(
         self, files: Mapping[str, Callable[[], bytes]], gone: Collection[str] = (), over: Seen | None = None
     ) -> list[str]:
-        """Make and write ``files``, several at once, and remove those that are ``gone``; return what changed.
+        """Make and write ``files``, several at once, and remove those that are ``gone``; return the changed paths.
 
-        The last file is written after everything else is in place, and only over what was seen there. Raises Overtaken.
+        The last file is written after all others, and only if nobody has replaced it since ``over`` was seen. Raises
+        Overtaken.
         """
         *others, last = [*files] or [""]
         removed, ends_at = sorted(gone), self._clock() + self._publish_seconds
@@ -115,7 +116,7 @@ class PublicBucket:
         return [*changed, last] if last and self._write_last(last, files[last](), over) else changed
 
     def write(self, path: str, content: bytes) -> bool:
-        """Publish these bytes at a path; return False, without writing, if they are already there."""
+        """Publish these bytes at a path. Return False without writing if they are already there."""
         with self._translated("write", path):
             if self._is_there(path, content, self._objects.head(path)):
                 return False
@@ -123,9 +124,9 @@ class PublicBucket:
         return True
 
     def write_if_possible(self, path: str, content: bytes, *, is_missing: bool = False) -> None:
-        """Publish these bytes at a path; a failure is logged.
+        """Publish these bytes at a path, and log a failure.
 
-        If nothing was there before and now something is, it is newer, and stays.
+        If ``is_missing`` and another process has written the object in the meantime, that object is newer and stays.
         """
         if self._objects.is_resting:
             return
@@ -138,24 +139,24 @@ class PublicBucket:
             log.error("file_not_written", path=path, error=error)
 
     def remove(self, path: str) -> bool:
-        """Remove an object; return False if there was none."""
+        """Remove an object. Return False if there was no object."""
         with self._translated("remove", path):
             was_there = bool(self._objects.head(path).etag)
-            self._delete(path)  # what the bucket shows to nobody now is there all the same
+            self._delete(path)  # in any case: an object can exist even if the bucket does not show it now
         return was_there
 
     def at_once(self, work: Callable[[T], R], each: Iterable[T]) -> list[R]:
-        """Return what comes of some work on each of many, several at once."""
+        """Return the results of some work on each item, several at once."""
         self._find_out_whether_it_is_back()
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return list(pool.map(work, each))
 
     def paths(self) -> Iterable[str]:
-        """Return nothing: listing a bucket costs, and an object is whole or was never written."""
+        """Return nothing: listing a bucket costs money, and no object is ever incomplete."""
         return ()
 
     def sweep(self) -> None:
-        """Remove nothing: an object is put in one request, so that no part of one is ever left."""
+        """Do nothing: an object is written in one request, so no parts of objects are left behind."""
 
     def _write_last(self, path: str, content: bytes, over: Seen | None) -> bool:
         if over is None:
@@ -167,7 +168,7 @@ class PublicBucket:
                 self._objects.put(path, content, over)
             except Changed as error:
                 seen = self._objects.head(path)
-                # A request that was sent again, because its answer was lost, meets what it wrote itself.
+                # A request whose answer was lost is sent again, and then finds the object that it wrote itself.
                 if self._is_there(path, content, seen):
                     return True
                 if seen != over:
@@ -176,7 +177,7 @@ class PublicBucket:
         return True
 
     def _put_with_quotes(self, path: str, content: bytes, over: Seen) -> None:
-        """Replace what nobody else has replaced, in a store that knows an ETag only as HTTP spells it."""
+        """Replace an object in a store that accepts an ETag only in quotes, if nobody else has replaced it."""
         try:
             self._objects.put(path, content, replace(over, etag=over.etag and f'"{over.etag}"'))
         except Changed as error:
@@ -202,7 +203,7 @@ class PublicBucket:
         return seen.etag == etag_of([content]) or self._objects.get(path) == content
 
     def _all(self, work: Callable[[T], R], each: Iterable[T], ends_at: float) -> list[R]:
-        """Do something with each of many, several at once; begin no more when one has failed or the time is over."""
+        """Return the results of some work on each item, several at once. Stop when one fails or the time is over."""
         waiting, done = iter(each), list[R]()
         self._find_out_whether_it_is_back()
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -218,14 +219,14 @@ class PublicBucket:
         return done
 
     def _find_out_whether_it_is_back(self) -> None:
-        """Let one request find out, where the bucket was away: of many at once all others would be refused."""
+        """If the bucket was away, send one request before many are sent at once, which would all be refused."""
         if self._objects.is_away:
-            with suppress(ObjectsError):  # the requests that follow say so
+            with suppress(ObjectsError):  # the following requests report it
                 self._objects.head(HOME)
 
     @contextmanager
     def _translated(self, what: str, path: str) -> Iterator[None]:
-        """Raise PublishError for what keeps the block from the bucket, and remember it for monitors if it wrote."""
+        """Translate errors of the bucket to PublishError, and remember failed writes for monitors."""
         if not _is_key(path):
             raise cannot(what, path, "bucket", "it is not the path of a public file")
         try:

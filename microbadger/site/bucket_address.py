@@ -1,4 +1,4 @@
-"""Where a bucket is, and what opens it."""
+"""The address of a bucket and the credentials for it."""
 
 import re
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ _LONGEST_PREFIX = 200  # characters, so that a key is never too long
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketAddress:
-    """A prefix in a bucket, the server that has it, and credentials; what is empty is as the platform has it."""
+    """A prefix in a bucket, its server, and credentials. Empty fields are taken from the platform."""
 
     bucket: str
     prefix: str = ""
@@ -36,7 +36,7 @@ def parse_bucket_url(text: str) -> tuple[str, str]:
     ('badges', 'public')
     """
     text = text.strip()
-    url = urlsplit(text)  # which leaves out line ends
+    url = urlsplit(text)  # this removes line breaks
     bucket, prefix = url.netloc, url.path.strip("/")
     is_valid = text.isprintable() and url.scheme == "s3" and not url.query and not url.fragment
     if not is_valid or not _BUCKET.fullmatch(bucket) or not _PREFIX.fullmatch(prefix) or len(prefix) > _LONGEST_PREFIX:
@@ -49,7 +49,7 @@ def parse_bucket_url(text: str) -> tuple[str, str]:
 
 
 def open_bucket(address: BucketAddress) -> PublicTree:
-    """Return the public tree in a bucket; nothing is asked of the bucket yet."""
-    from microbadger.site.bucket import PublicBucket  # who has no bucket need not have the library
+    """Return the public tree in a bucket, without sending a request to it yet."""
+    from microbadger.site.bucket import PublicBucket  # the library is needed only with a bucket
 
     return PublicBucket(address)

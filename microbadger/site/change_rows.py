@@ -1,4 +1,4 @@
-"""Lists changes for a page: a row for tags of one version to which the same happened, with what differs."""
+"""Lists changes for a page: one row for all tags of a version that changed in the same way, with the differences."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,10 +26,9 @@ _LINES_SHOWN = 12
 
 @dataclass(frozen=True, slots=True)
 class ChangeRow:
-    """What happened to tags: they are new, moved, were rebuilt or are gone, or their ``base moved``, in a word or two.
+    """What happened to some tags. ``what`` is ``new``, ``moved``, ``rebuilt``, ``gone`` or ``base moved``.
 
-    A digest is followed by the name of its version, or of the base. ``compare`` is the path of the page that compares
-    the versions.
+    ``name`` is the name of the version or of the base, and ``compare`` the path of the page that compares the versions.
     """
 
     tags: list[str]
@@ -52,7 +51,7 @@ class ChangeRow:
 
 @dataclass(frozen=True, slots=True)
 class ChangeEntry:
-    """A change in a few words, its first rows, and how many more it has."""
+    """A change with its title, its first rows, and the number of further rows."""
 
     time: str
     title: str
@@ -61,7 +60,7 @@ class ChangeEntry:
 
 
 def changes_of_tag(changes: Iterable[ChangeDocument], tag: str) -> Iterator[ChangeDocument]:
-    """Yield the changes that concern a tag, each without what happened to other tags."""
+    """Yield the changes of a tag, each without its entries about other tags."""
     for change in changes:
         part = change.copy()
         part["New"] = [entry for entry in change["New"] if entry["tag"] == tag]
@@ -75,7 +74,7 @@ def changes_of_tag(changes: Iterable[ChangeDocument], tag: str) -> Iterator[Chan
 def change_entries(
     changes: Sequence[ChangeDocument], image: ImageDocument, paths: ImagePaths, *, is_static: bool
 ) -> list[ChangeEntry]:
-    """Return changes as they are listed, the newest first; where there is a service, it compares the versions."""
+    """Return the entries of the list of changes, the newest first, with links to comparisons if there is a service."""
     kept = {version["Digest"] for version in image["Versions"]} | left_versions(changes)
     comparable = frozenset[str]() if is_static else frozenset(kept)
     entries = []

@@ -1,4 +1,4 @@
-"""Lays out what is claimed of where an image comes from: its base, provenance, SBOM, signatures and end of life."""
+"""Rows for the claims about the origin of an image: base, provenance, SBOM, signatures and end of life."""
 
 from collections.abc import Iterator, Mapping
 
@@ -23,12 +23,12 @@ _THEY_NAME = aside("the labels say")
 
 
 def has_claims(version: VersionDocument) -> bool:
-    """Return whether there is something to say of a version: also that a version that was read has none."""
+    """Return whether a page shows claims. For a version that was read, it also shows that there are none."""
     return is_read(version) or any(claims_of(version).values())
 
 
 def claim_notes(version: VersionDocument) -> list[str]:
-    """Return a sentence about each thing that is odd in the claims."""
+    """Return a sentence about each conspicuous fact: fields that differ, and claims that could not be read."""
     notes = []
     differs = [_DIFFERENT[field] for field in version.get("Provenance", {}).get("Differs", []) if field in _DIFFERENT]
     if differs:
@@ -39,7 +39,7 @@ def claim_notes(version: VersionDocument) -> list[str]:
 
 
 def claim_rows(version: VersionDocument) -> list[Row]:
-    """Return a row for each claim about a version; of base, provenance, SBOM and signatures also if there are none."""
+    """Return a row for each claim about a version. Base, provenance, SBOM and signatures always have a row."""
     return [
         _base(version.get("Base", {})),
         *_provenance(version),
@@ -95,7 +95,7 @@ def _provenance(version: VersionDocument) -> Iterator[Row]:
 
 
 def _source(provenance: ProvenanceDocument, version: VersionDocument) -> Iterator[Row]:
-    """Yield the source and the commit beside those of the labels."""
+    """Yield the source and the commit, each with the one in the labels."""
     labelled = version.get("VersionControl")
     if "Source" in provenance:
         yield _beside("Source", linked(provenance["Source"]), linked(version.get("Source", "")))
@@ -133,7 +133,7 @@ def _sbom(version: VersionDocument) -> Row:
 
 
 def _licenses_text(licenses: Mapping[str, int]) -> str:
-    """Return the first licenses, ``MIT (12), Apache-2.0 (3)``, and how many others there are."""
+    """Return the first licenses, ``MIT (12), Apache-2.0 (3)``, and the number of others."""
     shown = [f"{name} ({count})" for name, count in licenses.items()][:_LICENSES_SHOWN]
     others = len(licenses) - len(shown)
     return ", ".join(shown) + (f" and {others} other{'' if others == 1 else 's'}" if others else "")

@@ -1,4 +1,4 @@
-"""Names the public files that are the same whatever images are tracked, and makes their content."""
+"""Makes the public files that do not depend on the tracked images."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +11,7 @@ from microbadger.site.options import SiteOptions
 from microbadger.site.pages import api_page
 from microbadger.site.paths import API, API_PAGE, ASSETS, FAVICON, ROBOTS
 
-# What a crawler has no use for, and would keep images alive or have something drawn, read or compared.
+# Addresses that are of no use to a crawler, and that cost work or keep images tracked when they are requested.
 _NOT_FOR_CRAWLERS = (
     *("/badges/", "/v1/", "/hooks/", "/images/?"),
     *("/images/*/-/compare/", "/images/*/-/feed.xml?", "/feed.xml?"),
@@ -19,9 +19,10 @@ _NOT_FOR_CRAWLERS = (
 
 
 def common_files(site: SiteOptions) -> dict[str, Callable[[], bytes]]:
-    """Return what pages load, the icon, the rules for crawlers, the guide, and what describes the API if there is one.
+    """Return the makers of the assets, the icon, the rules for crawlers, the guide and the description of the API.
 
-    Browsers and crawlers look for an icon at the root where no page names one. Not all of them draw an SVG.
+    A static site has no API. There is an icon at the root that is not an SVG, because browsers and crawlers look there
+    if a page names no icon, and not all of them can draw an SVG.
     """
     folder = resources.files("microbadger.site").joinpath("assets")
     assets = sorted((file for file in folder.iterdir() if file.is_file()), key=lambda file: file.name)
@@ -39,8 +40,8 @@ def common_files(site: SiteOptions) -> dict[str, Callable[[], bytes]]:
 def robots_file(site: SiteOptions) -> bytes:
     """Return the rules for crawlers, https://www.rfc-editor.org/rfc/rfc9309: they may read pages.
 
-    A static site is only files, all of which they may read. Crawlers ask for the rules at the root of a host: where the
-    base URL has a path, they are right for the file there.
+    They may read all files of a static site. The rules have full paths, because crawlers look for them at the root of
+    the host: if the base URL has a path, the operator can copy them there.
     """
     root = urlsplit(site.base_url).path
     barred = [""] if site.is_static else [f" {root}{path}" for path in _NOT_FOR_CRAWLERS]

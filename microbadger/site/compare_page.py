@@ -1,4 +1,4 @@
-"""Writes the page that compares two versions of an image; only the service has it."""
+"""Writes the page that compares two versions of an image. A static site has no such page."""
 
 from microbadger.image import ComparisonDocument, difference_lines
 from microbadger.site.options import SiteOptions
@@ -7,7 +7,7 @@ from microbadger.site.templating import render
 
 
 def compare_page(comparison: ComparisonDocument, old: str, new: str, paths: ImagePaths, site: SiteOptions) -> bytes:
-    """Return the page that says what differs between two versions, each called by the tag or digest asked for."""
+    """Return the page with the differences between two versions, which it calls by the requested tags or digests."""
     return render(
         "compare.html",
         site,

@@ -1,4 +1,4 @@
-"""Lays out how a container of an image is run: commands as a shell has them, ports, times and signals in words."""
+"""Rows about how a container is run: commands as in a shell, and ports, times and signals in words."""
 
 import re
 import shlex
@@ -25,7 +25,7 @@ _UNITS_MILLISECONDS = (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_0
 
 @dataclass(frozen=True, slots=True)
 class ConfigTable:
-    """The parameters, and the names of the variables with their values; these are None where they are not published."""
+    """The rows of parameters, and the variables with their values, which are None if they are not published."""
 
     rows: list[Row]
     variables: list[tuple[str, str | None]]
@@ -37,7 +37,7 @@ class ConfigTable:
 
 
 def config_table(config: ConfigDocument, system: str | None = None) -> ConfigTable:
-    """Return the table of a config for an operating system; what the config does not give is left out."""
+    """Return the table of a config for an operating system. Fields that the config does not have are left out."""
     pairs = (entry.partition("=") for entry in config.get("Env", []))
     variables = [(name, value if equals else None) for name, equals, value in pairs]
     return ConfigTable(list(_rows(config, system)), variables)
@@ -73,7 +73,7 @@ def port_text(port: str) -> str:
 
 
 def healthcheck_row(check: HealthcheckDocument) -> Row:
-    """Return the command of a health check, and how often it runs."""
+    """Return the row with the command of a health check, and how often it runs."""
     kind, *words = check["Test"]
     if kind == "NONE":
         return row("Health check", Part("disabled"))

@@ -1,7 +1,6 @@
-"""Makes the feeds that show a part of an image's changes, or the changes of all images.
+"""Makes feeds of some changes of an image, or of the changes of all images.
 
-An entry has the same id in each of them as in the feed of its image, so that a reader who follows several feeds knows
-it again.
+An entry has the same id in all feeds, so that feed readers recognize it in several of them.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -17,11 +16,11 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 MOST_ENTRIES_OF_ALL = 100
 _MOST_CHARACTERS_OF_ALL = 512 * 1024
 _LISTS: dict[str, Kind] = {"New": "new", "Changed": "moved", "Deleted": "deleted"}
-"""The lists of a change, and what happened to the tags in each where an older document does not say more."""
+"""The lists of a change, and the kind of their entries in older documents that do not name a kind."""
 
 
 def filtered_feed(log: ChangeLogDocument, patterns: Sequence[str], kinds: Collection[str], base_url: str) -> bytes:
-    """Return the feed of those changes in a log that are of these kinds, and of a tag that the patterns choose."""
+    """Return the feed of the changes in a log that have one of these kinds and a tag that matches the patterns."""
     name, chosen = log["ImageName"], TagPatterns(patterns)
     shown = ((change, _filtered(change, chosen, kinds)) for change in log["Changes"])
     entries = [Entry(name, change, part, change_title(part)) for change, part in shown if part]
@@ -47,7 +46,7 @@ def feed_of_all(changes: Iterable[tuple[str, ChangeDocument]], base_url: str) ->
 
 
 def _filtered(change: ChangeDocument, chosen: TagPatterns, kinds: Collection[str]) -> ChangeDocument | None:
-    """Return a change with the entries of some tags, None if none is left."""
+    """Return a change with only the entries of chosen tags and kinds, or None if none is left."""
     part = {
         name: [entry for entry in change[name] if entry.get("Kind", kind) in kinds and chosen.choose(entry["tag"])]  # type: ignore[literal-required]
         for name, kind in _LISTS.items()

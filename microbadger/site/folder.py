@@ -1,7 +1,8 @@
-"""The public tree in a folder: whole files or nothing, and no file whose bytes are already there.
+"""The public tree in a folder. Files are replaced atomically, and only if their bytes differ.
 
-Files are flushed to the disk before they get their names, those of one image together: a web server would serve what a
-power failure left empty. A folder is not flushed. A name that is lost still leads to the old file, which is whole.
+Files are flushed to the disk before they get their names, all files of an image together, so that a power failure
+leaves no empty file that a web server would serve. The folder itself is not flushed: if a new name is lost, the old
+file is still there, and complete.
 """
 
 import os
@@ -43,11 +44,11 @@ class PublicFolder:
 
     @property
     def problems(self) -> list[str]:
-        """Return nothing: those who write a file get the error."""
+        """Return nothing: the code that writes a file gets the error."""
         return []
 
-    def seen(self, path: str) -> Seen:  # noqa: ARG002 - a folder has no names for contents
-        """Return nothing of note: a lease keeps two processes from writing the files of one image."""
+    def seen(self, path: str) -> Seen:  # noqa: ARG002 - files in a folder have no ETag
+        """Return an empty `Seen`: the lease of an image already keeps two processes from writing its files."""
         return Seen()
 
     def publish(
@@ -56,9 +57,9 @@ class PublicFolder:
         gone: Collection[str] = (),
         over: Seen | None = None,  # noqa: ARG002 - see `seen`
     ) -> list[str]:
-        """Make and write ``files`` in their order, and remove those that are ``gone``; return the paths that changed.
+        """Make and write ``files`` in order, and remove those that are ``gone``; return the changed paths.
 
-        The last file is written after everything else is in place.
+        The last file is written after all others are in place.
         """
         *others, last = [*files] or [""]
         with ExitStack() as written:
@@ -69,15 +70,15 @@ class PublicFolder:
         return [*changed, last] if last and self.write(last, files[last]()) else changed
 
     def read(self, path: str) -> bytes | None:
-        """Return the bytes published at a path, or None; what a symbolic link outside of the folder leads to is not."""
+        """Return the bytes published at a path, or None, also if symbolic links lead out of the folder."""
         return read_if_any(f"{self.folder}/{path}", below=self.folder)
 
     def open(self, path: str) -> FileIO | None:
-        """Return the same file opened to be read, for it may be long."""
+        """Return the file at a path, open for reading in parts, or None."""
         return open_if_any(f"{self.folder}/{path}", below=self.folder)
 
     def write(self, path: str, content: bytes) -> bool:
-        """Publish these bytes at a path; return False, without writing, if they are already there."""
+        """Publish these bytes at a path. Return False without writing if they are already there."""
         with _translated("write", path):
             if self.read(path) == content:
                 return False
@@ -89,16 +90,16 @@ class PublicFolder:
         path: str,
         content: bytes,
         *,
-        is_missing: bool = False,  # noqa: ARG002 - another process may have written it meanwhile
+        is_missing: bool = False,  # noqa: ARG002 - a folder has no conditional writes
     ) -> None:
-        """Publish these bytes at a path; a failure, as on a full disk, is logged, for they are served all the same."""
+        """Publish these bytes at a path, and log a failure: the service can still serve the bytes without the file."""
         try:
             self.write(path, content)
         except PublishError as error:
             log.error("file_not_written", path=path, error=error)
 
     def _written(self, files: Mapping[str, Callable[[], bytes]], written: ExitStack) -> dict[str, Path]:
-        """Return new files with the content of those that differ, on the disk; ``written`` removes them on failure."""
+        """Write the files that differ to temporary files, and flush them; ``written`` removes them on failure."""
         new = {}
         for path, make in files.items():
             content = make()
@@ -111,27 +112,27 @@ class PublicFolder:
         return new
 
     def put(self, path: str, file: Path) -> None:
-        """Publish a file that is on the disk beside its place."""
+        """Publish a temporary file in the same folder under its final name."""
         with _translated("write", path):
             file.replace(self.folder / path)
 
     def remove(self, path: str) -> bool:
-        """Remove a file, and the folders this leaves empty; return False if there was none."""
+        """Remove a file, and folders that become empty. Return False if there was no file."""
         with _translated("remove", path):
             return remove_file(self.folder / path, self.folder)
 
     def at_once(self, work: Callable[[T], R], each: Iterable[T]) -> list[R]:
-        """Return what comes of some work on each of many, one after the other: a disk is near."""
+        """Return the results of some work on each item, one after the other, because a disk is fast."""
         return [work(one) for one in each]
 
     def paths(self) -> Iterator[str]:
-        """Yield the paths of all public files but those that are being written."""
+        """Yield the paths of all public files, except for files that are being written."""
         for folder, _, names in os.walk(self.folder):
             prefix = f"{folder}/"[len(f"{self.folder}/") :]  # there can be hundreds of thousands of files
             yield from (f"{prefix}{name}" for name in names if not name.startswith("."))
 
     def has(self, path: str) -> bool:
-        """Return whether a file is published at a path; an empty one, as a power failure may leave, does not count."""
+        """Return whether a file is published at a path. Empty files, which a power failure can leave, do not count."""
         try:
             status = os.stat(f"{self.folder}/{path}")  # noqa: PTH116 - of many files, in half the time of a `Path`
         except OSError:
@@ -139,11 +140,11 @@ class PublicFolder:
         return stat.S_ISREG(status.st_mode) and status.st_size > 0
 
     def find(self, paths: Iterable[str]) -> set[str]:
-        """Return those of many paths at which such a file is published."""
+        """Return the paths at which such a file is published."""
         return set(filter(self.has, paths))
 
     def sweep(self) -> None:
-        """Remove the temporary files that killed processes have left."""
+        """Remove the temporary files of killed processes."""
         sweep(self.folder)
 
 

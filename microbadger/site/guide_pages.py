@@ -1,7 +1,7 @@
-"""Writes the pages of the guide, whose chapters are Markdown files in ``guide/`` beside this module.
+"""Writes the pages of the guide from the Markdown files in ``guide/``, one for each chapter.
 
-People read the same files at GitHub, so links between them are relative. The list in ``index.md`` says in which order
-the chapters follow each other, and describes each.
+People also read these files at GitHub, so the links between them are relative. The list in ``index.md`` gives the
+order of the chapters and the description of each.
 """
 
 import re
@@ -27,7 +27,7 @@ _MOST_KEPT = 64  # pages; the guide has fewer
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """What the list of chapters says of one; ``name`` is that of its file without its ending."""
+    """A chapter in the list of chapters. ``name`` is the name of its file without ``.md``."""
 
     name: str
     title: str
@@ -35,7 +35,7 @@ class Chapter:
 
 
 def guide_files(site: SiteOptions) -> dict[str, Callable[[], bytes]]:
-    """Return how each page and each picture of the guide is made, by its path."""
+    """Return the makers of all pages and pictures of the guide, by their paths."""
     names = [INDEX, *(chapter.name for part in parts().values() for chapter in part)]
     pictures = sorted(_FOLDER.joinpath(_PICTURES).iterdir(), key=lambda file: file.name)
     return {
@@ -66,7 +66,7 @@ def guide_page(name: str, site: SiteOptions) -> bytes:
 
 @cache
 def parts() -> dict[str, list[Chapter]]:
-    """Return the chapters below each heading of the list of chapters, in the order in which they are read."""
+    """Return the chapters below each heading of the list, in order."""
     found: dict[str, list[Chapter]] = {}
     for match in _LISTED.finditer(_text(INDEX)):
         if match["part"]:
@@ -81,7 +81,7 @@ def _text(name: str) -> str:
 
 
 def _address(root: str, url: str) -> str:
-    """Return where a link or a picture of a chapter leads on its page.
+    """Return the address of a link or a picture in a chapter as it is on the page.
 
     >>> _address("/sub", "nginx.md#caches")
     '/sub/guide/nginx/#caches'

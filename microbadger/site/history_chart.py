@@ -1,8 +1,8 @@
-"""Draws how the download size and the layers of a tag changed: points of its history in, an SVG element out.
+"""Draws the download size and the number of layers of a tag over time, as an SVG element.
 
-The element is part of a page, whose style sheet colours it for light and for dark, and it is as wide as the page has
-room for. Texts and strokes keep their size at any width: texts are placed in percent, and only the element that holds a
-line is stretched.
+The element is part of a page, whose style sheet sets its colors for the light and the dark scheme, and it adapts to
+the width of the page. Texts and strokes keep their size at any width: texts are placed in percent, and only the
+element with the line is stretched.
 """
 
 import math
@@ -20,9 +20,9 @@ from microbadger.image import PointDocument, size_text
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _STEPS = (1, 2, 5)
-_LEAST_SPAN = 0.1  # of the largest value, so that a small change does not look large
+_LEAST_SPAN = 0.1  # part of the largest value, so that a small change does not look large
 _STRETCHED_WIDTH = 1000
-_PLACE_OF_LAST = 970  # of the last point, whose version lasts on
+_PLACE_OF_LAST = 970  # of the last point, whose line continues to the right border
 _FIRST_TOP_PIXELS = 32
 _BETWEEN_PLOTS_PIXELS = 48
 _BELOW_PLOTS_PIXELS = 30
@@ -32,7 +32,7 @@ _UNUSED = ("baseProfile", "version", "xmlns", "xmlns:ev", "xmlns:xlink")
 
 @dataclass(frozen=True, slots=True)
 class _Plot:
-    """A line with what it is about; a value is None where it is not known."""
+    """A line of the chart, with its subject. A value is None if it is not known."""
 
     name: str
     values: Sequence[float | None]
@@ -41,13 +41,13 @@ class _Plot:
     height: int
 
     def y(self, value: float) -> float:
-        """Return where a value is, in pixels below the top of the plot."""
+        """Return the position of a value, in pixels below the top of the plot."""
         low, high = self.ticks[0], self.ticks[-1]
         return round(self.height * (high - value) / (high - low), 1)
 
 
 def history_chart(points: Sequence[PointDocument], subject: str) -> Markup:
-    """Return a chart of these points, the oldest first; an empty text if fewer than two have a size."""
+    """Return a chart of these points, the oldest first, or an empty string if fewer than two have a size."""
     sized = [point for point in points if "DownloadSize" in point]
     if len(sized) < 2:
         return Markup()
@@ -85,7 +85,7 @@ def _plots(points: Sequence[PointDocument]) -> list[_Plot]:
 
 
 def _ticks(values: Sequence[float | None], intervals: int, least_step: float) -> list[float]:
-    """Return round values at equal distances, about so many intervals, the first and the last around all values."""
+    """Return round values at equal distances that enclose all values, with about this number of intervals."""
     known = [value for value in values if value]
     low, high = min(known), max(known)
     margin = max(_LEAST_SPAN * high - (high - low), 0) / 2
@@ -101,7 +101,7 @@ def _round_step(least: float) -> float:
 
 
 def _places(times: Sequence[datetime]) -> list[float]:
-    """Return where each time is along the stretched width."""
+    """Return the position of each time along the stretched width."""
     whole = (times[-1] - times[0]) or timedelta(seconds=1)
     return [round(_PLACE_OF_LAST * ((time - times[0]) / whole), 1) for time in times]
 
@@ -119,7 +119,7 @@ def _draw(drawing: Any, plot: _Plot, top: int, places: Sequence[float]) -> None:
 
 
 def _steps(plot: _Plot, places: Sequence[float]) -> str:
-    """Return a line on which each value lasts until the next point, with a gap where it is not known."""
+    """Return the path of a line that keeps each value until the next point, with gaps for unknown values."""
     commands = ""
     height: float | None = None
     for place, end, value in zip(places, [*places[1:], _STRETCHED_WIDTH], plot.values, strict=True):
@@ -135,7 +135,7 @@ def _steps(plot: _Plot, places: Sequence[float]) -> str:
 
 
 def _date(drawing: Any, times: Sequence[datetime], y: int) -> None:
-    """Write the first time, the one in the middle, and the last one."""
+    """Write the first, the middle and the last time."""
     is_short = times[-1] - times[0] < _SHORT
     middle = times[0] + (times[-1] - times[0]) / 2
     last = _PLACE_OF_LAST / _STRETCHED_WIDTH
@@ -149,7 +149,7 @@ def _day(time: datetime) -> str:
 
 
 def _markup(svg: ElementTree.Element) -> str:
-    """Return a drawing as a part of a page, without what only a file of its own needs."""
+    """Return a drawing for a page, without the parts that only an SVG file needs."""
     for element in list(svg.iter()):
         for definitions in element.findall("defs"):
             element.remove(definitions)

@@ -1,7 +1,7 @@
-"""Names every public file of an image, and makes its content: documents in, paths and bytes out.
+"""Makes every public file of an image from its documents: the paths and the content.
 
-Nothing here is read from ``public/``: the content of a file follows from the record of the image alone, whenever it is
-made. So a file that is missing is made again when it is requested.
+The content of a file depends only on the record of the image, and nothing is read from ``public/``. So a missing file
+can be made again when it is requested.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,15 +29,15 @@ from microbadger.site.paths import ImagePaths
 
 Maker = Callable[[], bytes]
 
-_TIMES_OF_CHECKS = ("CheckedAt", "NextCheckAt")  # no published file has one, or it would change with each check
+_TIMES_OF_CHECKS = ("CheckedAt", "NextCheckAt")  # published files have none, or they would change with each check
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFiles:
-    """Every public file of an image: its path, and what makes its content.
+    """The paths of all public files of an image, and the functions that make their content.
 
-    ``history`` returns the history, and ``version`` the document of a version with its layers, None where there is
-    none. A version without a digest, whose tags could not be asked, has no document of its own.
+    ``history`` returns the history, and ``version`` the document of a version with its layers, or None if there is
+    none. A version without a digest, whose tags could not be read, has no document of its own.
     """
 
     image: ImageDocument
@@ -47,9 +47,9 @@ class ImageFiles:
     site: SiteOptions
 
     def written(self) -> dict[str, Maker]:
-        """Return the files that are written when the image changed, its metadata last.
+        """Return the files that are written when the image has changed, the metadata last.
 
-        The files of tags that the current version does not have are made by the service when they are first requested.
+        The service makes the files of other tags than those of the current version when they are first requested.
         """
         if self.site.is_static:
             return self.all()
@@ -57,11 +57,11 @@ class ImageFiles:
         return self._files(tags_of(current) if current else [])
 
     def all(self) -> dict[str, Maker]:
-        """Return every file that the image can have, its metadata last."""
+        """Return every file that the image can have, the metadata last."""
         return self._files([tag for version in self.image["Versions"] for tag in tags_of(version)])
 
     def maker_of(self, path: str) -> Maker | None:
-        """Return what makes the file at a path, None where the image cannot have it."""
+        """Return the function that makes the file at a path, or None if the image cannot have such a file."""
         tags = (tag for version in self.image["Versions"] for tag in tags_of(version))
         return self._files([tag for tag in tags if f":{tag}" in path]).get(path)
 
@@ -134,6 +134,6 @@ def _endpoint(badges: Callable[[], Mapping[str, Badge]], badge_type: str) -> byt
 
 
 def status_files(repository: Repository, status: StatusDocument) -> dict[str, Maker]:
-    """Return the state of an image as files of a static site; the service answers with it instead."""
+    """Return the state of an image as files of a static site; the service answers requests for it instead."""
     lasting = {field: value for field, value in status.items() if field not in _TIMES_OF_CHECKS}
     return {paths.status: partial(document_bytes, lasting) for paths in ImagePaths.all_of(repository)}

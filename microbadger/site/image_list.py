@@ -1,7 +1,7 @@
-"""The list of all images, ``v1/images.json``: each image has a line of its own, however many there are.
+"""The list of all images, ``v1/images.json``, with one line for each image.
 
-The entry of an image is a small JSON object, kept as text beside its record; what is known of its state is added when
-the list is written.
+The entry of an image is a small JSON object, which is kept as text with its record. The state of the image is added
+when the list is written.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ _FIELDS = ("Description", "LatestVersion", "DownloadSize", "PullCount", "LastUpd
 
 
 class ListEntry(TypedDict):
-    """What is kept of an image for the list; ``Kind`` says in words what it is if it is not an image."""
+    """The entry of an image. ``Kind`` says what it is if it is not an image."""
 
     ImageName: str
     Description: NotRequired[str]
@@ -26,7 +26,7 @@ class ListEntry(TypedDict):
 
 
 def entry_of(repository: Repository, image: ImageDocument | None) -> dict[str, object]:
-    """Return what the list says of an image: only its name if it has no record."""
+    """Return the entry of an image, which is only its name if it has no record."""
     entry: dict[str, object] = {"ImageName": image_name(repository)}
     if image:
         entry |= {field: image[field] for field in _FIELDS if field in image}  # type: ignore[literal-required]
@@ -36,15 +36,15 @@ def entry_of(repository: Repository, image: ImageDocument | None) -> dict[str, o
 
 
 def listed(entry: str, state: State, reason: Reason | None = None) -> bytes:
-    """Return an entry, which is kept as JSON, with the state of its image, as it is written into a list."""
+    """Return a kept entry with the state of its image, as JSON for the list."""
     reason_of = f',"Reason":"{reason}"' if reason else ""
     return f'{entry.rstrip().removesuffix("}")},"State":"{state}"{reason_of}}}'.encode()
 
 
 def list_page(entries: Iterable[bytes], number: int, size: int, count: int) -> bytes:
-    """Return one page of the list as a document of its own: its entries, and of how many pages of that size it is one.
+    """Return a page of the list as a document, with its entries and the number of pages of that size.
 
-    ``count`` is the number of images in the whole list; where there is none, only the number of the page is left.
+    ``count`` is the number of images in the whole list. If there are none, the document has only its own number.
     """
     head: dict[str, object] = {"CurrentPage": number}
     if not count:

@@ -1,7 +1,7 @@
-"""Writes the page of an image, or the same page about one of its tags: documents in, HTML out.
+"""Writes the page of an image, or of one of its tags, as HTML from its documents.
 
-A page is complete as it is written and can be read without its script; the script adds what needs an answer while one
-reads: when the image was checked, other versions and platforms, other badges. A page asks no other host for anything.
+A page is complete and readable without its script. The script adds facts that it has to request: when the image was
+checked, other versions and platforms, and other badges. A page contacts no other host.
 """
 
 import json
@@ -78,7 +78,7 @@ _TAG_CHARACTERS = string.ascii_letters + string.digits + "_.-"
 
 @dataclass(frozen=True, slots=True)
 class BadgeRow:
-    """A badge as the panel lists it."""
+    """A badge in the panel of badges."""
 
     type: str
     name: str
@@ -90,7 +90,7 @@ class BadgeRow:
 
 @dataclass(frozen=True, slots=True)
 class PlatformNote:
-    """A sentence about platforms of a version, or about all of it where there are none: why they are not whole."""
+    """Why some platforms of a version are incomplete, or the whole version if no platforms are given."""
 
     platforms: list[PlatformDocument]
     reason: str
@@ -107,9 +107,9 @@ def image_page(
 ) -> bytes:
     """Return the page of an image, about its current version or about the version of a tag.
 
-    ``version`` is that version with its layers, which the script loads if it is None. ``changes`` are newest first,
-    ``points`` of its history oldest first. The page of a tag has the changes of the tag, and does not list the versions
-    of the image: an image with a hundred tags has a hundred such pages.
+    ``version`` is that version with its layers; if it is None, the script loads it. ``changes`` are sorted newest
+    first, and the ``points`` of the history oldest first. The page of a tag shows only the changes of that tag. It does
+    not list the versions of the image, because an image with a hundred tags has a hundred such pages.
     """
     repository = Repository(image["Registry"], image["Repository"])
     paths = ImagePaths(image_name(repository))
@@ -156,14 +156,14 @@ def image_page(
 
 
 def version_shown(image: ImageDocument, tag: str | None) -> VersionDocument | None:
-    """Return the version that a page is about: that of the tag, else the current one; None where there is none."""
+    """Return the version of the tag or, without a tag, the current version; None if there is none."""
     if tag is None:
         return current_version(image["Versions"])
     return next((version for version in image["Versions"] if tag in tags_of(version)), None)
 
 
 def sight_of(version: VersionDocument | None, tag: str | None) -> VersionDocument | TagDocument | None:
-    """Return what says when the subject of a page was first seen: the tag or, without one, the version."""
+    """Return the document that has ``FirstSeen`` for a page: the tag or, without one, the version."""
     if version is None:
         return None
     seen = next((each for each in version["Tags"] if each["tag"] == tag), version)
@@ -171,7 +171,7 @@ def sight_of(version: VersionDocument | None, tag: str | None) -> VersionDocumen
 
 
 def renovate_config(name: str, base_url: str) -> str:
-    """Return what Renovate needs to take the age of an image's releases from here, as JSON.
+    """Return the JSON configuration with which Renovate reads the age of an image's releases from here.
 
     https://docs.renovatebot.com/configuration-options/#packagerulesoverridedatasource
     """
@@ -188,9 +188,9 @@ def renovate_config(name: str, base_url: str) -> str:
 
 
 def unread_parts(version: VersionDocument) -> list[PlatformNote]:
-    """Return which platforms of a version could not be read, together where the reason is the same.
+    """Return the platforms of a version that could not be read, grouped by the reason.
 
-    What is said of the whole version is not repeated.
+    A reason that the whole version already has is not repeated.
     """
     return _platform_notes(
         version,
@@ -200,7 +200,7 @@ def unread_parts(version: VersionDocument) -> list[PlatformNote]:
 
 
 def cut_parts(version: VersionDocument) -> list[PlatformNote]:
-    """Return what is left out of a version because it is too large, first of all of it, then of some platforms."""
+    """Return which parts are left out because they are too large: of the whole version first, then of platforms."""
     of_all = version.get("Cut", [])
     of_platforms = _platform_notes(version, lambda platform: platform.get("Cut", []), of_all)
     return [*(PlatformNote([], reason) for reason in of_all), *of_platforms]
@@ -218,14 +218,14 @@ def _platform_notes(
 
 
 def tag_count_text(image: ImageDocument) -> str:
-    """Return ``100 of 130 tags shown`` where the registry has more tags than the image has here; nothing elsewhere."""
+    """Return ``100 of 130 tags shown`` if the registry has more tags than the image has here, else nothing."""
     shown = sum(len(version["Tags"]) for version in image["Versions"])
     count = image.get("TagCount", 0)
     return f"{shown} of {count} tags shown" if count > shown else ""
 
 
 def main_platform_of(version: VersionDocument) -> PlatformDocument | None:
-    """Return the platform whose size and layers a version has."""
+    """Return the platform whose size and layers are those of the version."""
 
     def is_main(platform: PlatformDocument) -> bool:
         layers = platform.get("Layers", version.get("Layers")) == version.get("Layers")
@@ -238,7 +238,7 @@ def main_platform_of(version: VersionDocument) -> PlatformDocument | None:
 def platform_choices(version: VersionDocument) -> list[str]:
     """Return the platforms of a version as the addresses of its badges name them: ``linux/arm/v7``.
 
-    What such a name does not reach is left out, as is the only platform of a version.
+    Platforms that have no such name are left out, and so is the only platform of a version.
     """
     names = [
         "/".join(filter(None, (platform.get("OS"), platform.get("Architecture"), platform.get("Variant"))))
@@ -250,7 +250,7 @@ def platform_choices(version: VersionDocument) -> list[str]:
 
 
 def platforms_of_badges(image: ImageDocument) -> dict[str, list[str]]:
-    """Return the `platform_choices` of each tag, those of the current version at ``""``; empty if there are none."""
+    """Return the `platform_choices` of each tag, with the current version at ``""``; empty if there are none."""
     current = current_version(image["Versions"])
     choices = {"": platform_choices(current) if current else []}
     for version in image["Versions"]:
@@ -270,7 +270,7 @@ def _pulls_of(image: ImageDocument, version: VersionDocument | None, tag: str | 
 
 
 def _blocks_of(version: VersionDocument | None) -> dict[str, object]:
-    """Return what the page says of the layers and the config of a version, and of where it comes from."""
+    """Return the context for the layers, the config and the claims of a version."""
     if version is None:
         return {}
     platform, layers = main_platform_of(version), version.get("Layers", [])[:_LAYERS_SHOWN]
@@ -301,7 +301,7 @@ def _badge_rows(image: ImageDocument, repository: Repository, tag: str | None, b
 
 
 def _markup_templates(repository: Repository, base_url: str) -> dict[str, object]:
-    """Return what `markup` writes in each format, and the path of a badge, with holes that the script fills."""
+    """Return the markup of a badge in each format, and its path, with placeholders that the script fills."""
     of_image = _with_query(badge_link(base_url, repository, "{type}"))
     of_tag = _with_query(badge_link(base_url, repository, "{type}", "{tag}"))
     spoken = replace(of_tag, alt=of_tag.alt.replace("{tag}", "{spoken}"))
@@ -318,13 +318,13 @@ def _with_query(link: BadgeLink) -> BadgeLink:
 
 
 def _path_of(url: str) -> str:
-    """Return an address for pages on the same host, which may be reached under another name."""
+    """Return the path of a URL, because the host may be reached under several names."""
     return urlsplit(url).path
 
 
 @cache
 def _escapes(markup_format: str) -> dict[str, str]:
-    """Return how a format writes those characters of a tag, and between parameters, that mean something in it."""
+    """Return how a format escapes the characters in tags and between parameters that have a meaning in it."""
     write = FORMATS[markup_format]
 
     def written(text: str) -> str:

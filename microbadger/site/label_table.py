@@ -1,8 +1,8 @@
-"""Lays out the labels and annotations of an image for its page.
+"""Prepares the labels and annotations of an image for its page.
 
-Known ones are named in words, and are links only where `microbadger.image.labels` found a safe address; the others are
-shown as they are. If one is missing that a badge or the page shows, there are lines that add it. Labels that are the
-base image's describe the base: they are marked, and count as missing.
+Known labels have a name in words, and are links only if `microbadger.image.labels` found a safe address. All others are
+shown as they are. If a label is missing that a badge or the page shows, the table has lines that add it. Labels that
+the image inherits from its base image describe the base, so they are marked and count as missing.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -26,8 +26,8 @@ _NAMES = {
     "base_digest": "Base digest",
 }
 
-# Field → what to write in a Dockerfile, and in a shell of a CI job that knows the commit. Words in capitals are
-# placeholders: pasted as they are, they do not pass for a fact, nor for an address that a page would link.
+# For each field, the text for a Dockerfile, and for the shell of a CI job that knows the commit. Words in capitals are
+# placeholders: if they are pasted unchanged, they do not count as facts, nor as addresses that a page would link.
 _EXAMPLES = {
     "source": ("https://HOST/OWNER/REPOSITORY", "https://HOST/OWNER/REPOSITORY"),
     "revision": ("$REVISION", "$(git rev-parse HEAD)"),
@@ -41,7 +41,7 @@ _EXAMPLES = {
 
 @dataclass(frozen=True, slots=True)
 class LabelRow:
-    """One label or annotation: its name in words, its key, and a link only if it is a safe one."""
+    """A label or an annotation: its name in words, its key, and a link if its address is safe."""
 
     name: str
     key: str
@@ -52,7 +52,7 @@ class LabelRow:
 
 @dataclass(frozen=True, slots=True)
 class LabelTable:
-    """All labels and annotations, and ready lines that add the missing ones; these are empty if nothing is missing."""
+    """All labels and annotations, and the lines that add missing ones, which are empty if none is missing."""
 
     known: list[LabelRow]
     others: list[LabelRow]
@@ -68,9 +68,9 @@ def table_of(version: VersionDocument) -> LabelTable:
 def label_table(
     labels: Mapping[str, str], annotations: Mapping[str, str], inherited: Collection[str] = ()
 ) -> LabelTable:
-    """Return the table of the labels of an image and the annotations of its manifest and index.
+    """Return the table of labels, and of the annotations of the manifest and the index.
 
-    ``inherited`` are the keys of labels that are the base image's.
+    ``inherited`` are the keys of labels that come from the base image.
     """
     own = {key: text for key, text in labels.items() if key not in inherited}
     of_base = {key: text for key, text in labels.items() if key in inherited}
@@ -94,7 +94,7 @@ def label_table(
 
 
 def _given(field: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the key of a field that has a text, and the text, None if none has; precedence as in `labels`."""
+    """Return the first key of a field with a text, and the text, in the precedence of `labels`; None if none has."""
     oci, label_schema = KNOWN_FIELDS[field]
     for source, key in ((annotations, oci), (labels, oci), (labels, label_schema)):
         if key and says_something(key, source.get(key, "")):

@@ -1,4 +1,4 @@
-"""Lists the layers of an image with the steps of the Dockerfile that made them; `assets/rows.js` draws the same."""
+"""Rows for the layers of an image and the steps of its Dockerfile; `assets/rows.js` draws the same rows."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from microbadger.site.templating import media_words
 
 @dataclass(frozen=True, slots=True)
 class LayerRow:
-    """A layer, or the steps between two layers: these have no size, and ``kind`` says which instructions they are.
+    """A layer, or the steps without a layer between two layers.
 
-    Of a layer ``kind`` says in a few words what is particular about it, and ``so_far`` how large it is together with
-    those below.
+    Steps have no ``size``, and ``kind`` names their instructions. For a layer, ``kind`` names its unusual properties,
+    and ``so_far`` is its size together with all layers below.
     """
 
     commands: list[str]
@@ -27,14 +27,14 @@ class LayerRow:
 
 @dataclass(frozen=True, slots=True)
 class SharedLayers:
-    """How many of the lowest layers of a version are those of its base image, and the name of that image."""
+    """The number of layers at the bottom of a version that come from its base image, and the name of that image."""
 
     count: int = 0
     name: str = ""
 
 
 def shared_layers(version: VersionDocument) -> SharedLayers:
-    """Return what a version has of its base image or, if that is not known, of the nearest other image."""
+    """Return the layers from the base image or, if that is not known, from the nearest other image."""
     base, parents = version.get("Base", {}), version.get("Parents", [])
     if "LayerCount" in base and "Name" in base:
         return SharedLayers(base["LayerCount"], short_reference(base["Name"]))
@@ -46,9 +46,9 @@ def shared_layers(version: VersionDocument) -> SharedLayers:
 
 
 def layer_rows(layers: Sequence[LayerDocument], shared_count: int = 0) -> Iterator[LayerRow]:
-    """Yield a row for each layer, its bar as wide as it is large, in percent of the largest one, and for steps between.
+    """Yield a row for each layer and for the steps between layers; bars are in percent of the largest layer.
 
-    The lowest layers come first; so many of them are those of the base image.
+    The lowest layers come first; the first ``shared_count`` of them come from the base image.
     """
     sizes = [layer["DownloadSize"] for layer in layers]
     largest, total = max(sizes, default=0), sum(sizes)
@@ -75,7 +75,7 @@ def layer_rows(layers: Sequence[LayerDocument], shared_count: int = 0) -> Iterat
 
 
 def shared_text(layers: Sequence[LayerDocument], shared: SharedLayers) -> str:
-    """Return a sentence about the layers of the base image; empty if none are known."""
+    """Return a sentence about the layers from the base image, empty if none are known."""
     sizes = [layer["DownloadSize"] for layer in layers if layer["DownloadSize"]][: shared.count]
     if not sizes:
         return ""

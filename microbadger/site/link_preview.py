@@ -1,4 +1,4 @@
-"""Says what the page of an image is about, for search engines, chats and social networks that show a link to it."""
+"""Summarizes the page of an image, for search engines, chats and social networks that show a link to it."""
 
 from microbadger.badges import layers_text, platforms_text
 from microbadger.image import ImageDocument, VersionDocument, is_read, shortened, size_text
@@ -7,7 +7,7 @@ _MOST_CHARACTERS = 200
 
 
 def preview_text(image: ImageDocument, version: VersionDocument | None, name: str) -> str:
-    """Return the facts of the version that a page shows under a name, and what the image is described as."""
+    """Return the main facts of the version under a name, and the description of the image."""
     facts = _facts(version, name) if version else "No version of this image is known yet."
     return shortened(" ".join(filter(None, (facts, " ".join(image.get("Description", "").split())))), _MOST_CHARACTERS)
 

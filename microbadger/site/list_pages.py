@@ -1,7 +1,7 @@
-"""The list of all images in pages, where there are too many for one: ``v1/images.json`` is the first.
+"""Divides the list of all images into pages if there are too many for one; ``v1/images.json`` is the first.
 
-Where a page ends follows from the names around its end alone, so that an image that comes or goes changes its own page,
-and the first one for its count: not all that follow. Only where a page would become too long does it end by its length.
+The end of a page depends only on the names around it. So a new or removed image changes its own page, and the count on
+the first page, but not all following pages. Only a page that would become too long ends because of its length.
 """
 
 import zlib
@@ -16,10 +16,10 @@ MOST_ON_A_PAGE = 10_000
 def in_pages(
     entries: Iterable[tuple[str, bytes]], count: int, most: int = MOST_ON_A_PAGE
 ) -> Iterator[tuple[list[bytes], bool]]:
-    """Yield the entries of each page, and whether another page follows; there is always a first page.
+    """Yield the entries of each page, and whether another page follows. There is always a first page.
 
-    There are ``count`` entries, each with the name of its image, in the order of names. They are one page if that has
-    room for all; else a page has at most ``most`` entries, and a tenth of that at least, but for the last one.
+    There are ``count`` entries, each with the name of its image, sorted by name. They are one page if all fit into it.
+    Otherwise each page has at most ``most`` entries, and at least a tenth of that, except for the last page.
     """
     fewest, one_in = most // 10 if count > most else most, max(1, most * 2 // 5)
     page: list[bytes] = []
@@ -35,9 +35,9 @@ def in_pages(
 def list_file(
     entries: Sequence[bytes], number: int, base_url: str, *, has_next: bool, counts: tuple[int, int] | None = None
 ) -> bytes:
-    """Return a page as a file, each entry on a line of its own; ``counts`` of pages and images stand on the first.
+    """Return the file of a page, with one line for each entry. The first page has ``counts`` of pages and images.
 
-    Of an empty list only the number of the page is left.
+    The file of an empty list has only the number of the page.
     """
     head: dict[str, object] = {"CurrentPage": number}
     if not entries:

@@ -1,7 +1,7 @@
-"""Turns Markdown as GitHub reads it into a part of a page.
+"""Converts the Markdown of the guide to HTML.
 
-markdown-it-py follows https://spec.commonmark.org, as GitHub does, and gives tokens whose addresses can be changed
-before they become HTML. HTML in the text is escaped.
+markdown-it-py follows https://spec.commonmark.org, as GitHub does, and gives tokens, in which addresses are changed
+before they are rendered. HTML in the text is escaped.
 """
 
 import re
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _CODE = Markup('<div class="copyable"><pre tabindex="0"><code>{}</code></pre>{}</div>\n')
 _TABLE, _END_OF_TABLE = '<div class="scroll" tabindex="0">\n<table>\n', "</table>\n</div>\n"
-_NUMBERS = "text-align:right"  # as an attribute it would be a style of its own, which the policy of pages forbids
+_NUMBERS = "text-align:right"  # the content security policy of pages forbids style attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class Heading:
 def html_of(text: str, address: Callable[[str], str]) -> tuple[Markup, list[Heading]]:
     """Return Markdown as HTML, and the headings below its title.
 
-    ``address`` says where a link or a picture leads on the page. Wide tables and code scroll in boxes of their own, and
-    code can be copied.
+    ``address`` returns the address of a link or a picture on the page. Wide tables and code get scrolling boxes, and
+    code gets a button that copies it.
     """
     markdown = _markdown()
     tokens = markdown.parse(text)
@@ -63,7 +63,7 @@ def anchor_of(title: str) -> str:
 
 @cache
 def _markdown() -> "MarkdownIt":
-    from markdown_it import MarkdownIt  # commands that publish nothing need not load it
+    from markdown_it import MarkdownIt  # only commands that publish need to load it
 
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     markdown.add_render_rule("fence", _code)
@@ -77,7 +77,7 @@ def _code(_: object, tokens: "Sequence[Token]", place: int, *__: Any) -> str:
 
 
 def _with_ids(tokens: "Sequence[Token]") -> Iterator[Heading]:
-    """Give each heading but the title of the page its id, and yield it."""
+    """Set the ids of all headings except for the title of the page, and yield these headings."""
     for token, inline in pairwise(tokens):
         if token.type == "heading_open" and token.tag != "h1":
             title = "".join(child.content for child in inline.children or [])

@@ -1,4 +1,4 @@
-"""Writes the markup that shows a badge in a README and leads from it to the image's page."""
+"""Writes the markup that shows a badge in a README, with a link to the page of the image."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from microbadger.site.paths import ImagePaths
 
 @dataclass(frozen=True, slots=True)
 class BadgeLink:
-    """A badge as an author refers to it: three plain texts."""
+    """The address of a badge, the address of its page, and the alternative text."""
 
     alt: str
     image_url: str
@@ -18,7 +18,7 @@ class BadgeLink:
 
 
 def badge_link(base_url: str, repository: Repository, badge_type: str, tag: str | None = None) -> BadgeLink:
-    """Return the addresses of a badge and of its page, and the text for readers who cannot see the badge.
+    """Return the addresses of a badge and of its page, and the alternative text.
 
     As in microbadger.com's snippets, a tag is part of both addresses.
     """
@@ -31,7 +31,7 @@ def badge_link(base_url: str, repository: Repository, badge_type: str, tag: str 
 
 
 def _markdown(link: BadgeLink) -> str:
-    alt = link.alt.replace("_", r"\_")  # else _x_ would be emphasis
+    alt = link.alt.replace("_", r"\_")  # or _x_ would be emphasis
     return f"[![{alt}]({link.image_url})]({link.page_url})"
 
 
@@ -44,7 +44,7 @@ def _restructuredtext(link: BadgeLink) -> str:
 
 
 def _asciidoc(link: BadgeLink) -> str:
-    # Text between ++ is left as it is: else -- would become a dash and __x__ emphasis.
+    # AsciiDoc leaves text between ++ as it is. Otherwise -- would become a dash, and __x__ emphasis.
     return f'image:++{link.image_url}++["++{link.alt}++",link="++{link.page_url}++"]'
 
 

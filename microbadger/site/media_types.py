@@ -1,6 +1,6 @@
-"""Says of which type a public file is, how long a CDN and a reader may keep it, and what its ETag is.
+"""The media type, the Cache-Control header and the ETag of public files.
 
-The service answers with these headers, and a bucket keeps them beside each object.
+The service answers with these headers, and a bucket keeps them with each object.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ MEDIA_TYPES = {
 
 
 def media_type_of(path: str) -> str:
-    """Return the type of the file at a path, by what its name ends in.
+    """Return the media type of the file at a path, by the ending of its name.
 
     >>> media_type_of("badges/size/alpine:3.22.svg")
     'image/svg+xml'
@@ -37,9 +37,9 @@ def media_type_of(path: str) -> str:
 
 
 def etag_of(parts: Iterable[bytes]) -> str:
-    """Return the ETag of a content that comes in parts: its MD5, as most S3 stores have it of an object.
+    """Return the ETag of some content: its MD5, which most S3 stores use for objects as well.
 
-    So a CDN can ask the bucket for a file that it got from the service, and the other way round.
+    So a CDN can revalidate a file from the service with the bucket, and the other way round.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
     """
     hashed = hashlib.md5(usedforsecurity=False)

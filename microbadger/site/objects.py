@@ -1,12 +1,12 @@
-"""Requests to a bucket, bounded in time: four verbs, one small tree of errors, and a pause while the bucket is away.
+"""Sends requests to a bucket, with limited times, a few typed errors, and a pause while the bucket is away.
 
-    ObjectsError       the bucket cannot be used now; the sentence says why, without an address or a secret
-    ├── BucketAway     it does not answer, is too slow or fails
-    └── NothingThere   there is no such bucket; of an object to delete, some stores say the same if it is missing
-    Changed            the object is not the one that was to be replaced
+    ObjectsError       the bucket cannot be used now; the message says why, without an address or a secret
+    ├── BucketAway     the bucket does not answer, is too slow or fails
+    └── NothingThere   there is no such bucket; some stores also answer so when a missing object is deleted
+    Changed            another process has changed the object that was to be replaced
 
-The library must not be used in a process that another one was forked into after its first use: it hangs there. So the
-stores are made at the first request of a process, and a fork after that is refused.
+obstore hangs in a process that was forked after its first use. So the stores are made at the first request of a
+process, and requests of processes that are forked later are refused.
 https://github.com/developmentseed/obstore
 """
 
@@ -42,20 +42,20 @@ log = EventLog(__name__)
 T = TypeVar("T")
 
 _CONNECT_SECONDS = 3.0
-_READ_SECONDS = 5.0  # a reader waits, and the answer can be made without the bucket
+_READ_SECONDS = 5.0  # short, because a reader waits, and the answer can be made without the bucket
 _WRITE_SECONDS = 15.0
-_IDLE_SECONDS = 4.0  # less than the pause: after it no connection is used that the network may have forgotten
+_IDLE_SECONDS = 4.0  # shorter than the pause, so that no dead connection is used again after the pause
 _RETRIES_OF_WRITES = 4
 _RETRY_SECONDS = 20.0
 _PAUSE_SECONDS = 5.0
 _LONGEST_DETAIL = 500
 _REFUSALS = (PermissionDeniedError, UnauthenticatedError)
 _first_used_by: list[int] = []
-"""The process that used the library first; a process that was forked from it may not use the library."""
+"""The process that used the library first. A process that is forked from it must not use the library."""
 
 
 class ObjectsError(Exception):
-    """The bucket cannot be used now; the sentence says why."""
+    """The bucket cannot be used now; the message says why."""
 
 
 class BucketAway(ObjectsError):
@@ -67,7 +67,7 @@ class NothingThere(ObjectsError):
 
 
 class Changed(Exception):
-    """The object is not the one that was to be replaced."""
+    """Another process has changed the object that was to be replaced."""
 
 
 class Objects:
@@ -82,18 +82,18 @@ class Objects:
         self._is_away = False
 
     def get(self, path: str) -> bytes | None:
-        """Return the content of an object; None if there is none, or if it may not be read.
+        """Return the content of an object, or None if there is none or access to it is denied.
 
-        To those who may not list the bucket, S3 says of a missing object that they may not read it.
+        S3 denies access to a missing object if the client has no right to list the bucket.
         """
         return self._attempt(lambda: self._get(path))
 
     def head(self, path: str) -> Seen:
-        """Return what an object is now, under the same rule."""
+        """Return the size and the ETag of an object, under the same rule."""
         return self._attempt(lambda: self._head(path))
 
     def put(self, path: str, content: bytes, over: Seen | None = None) -> None:
-        """Write an object, if ``over`` is given only over what was seen there. Raises Changed."""
+        """Write an object; with ``over``, only if the object is still as it was seen. Raises Changed."""
         self._attempt(lambda: self._put(path, content, over))
 
     def delete(self, path: str) -> None:
@@ -102,12 +102,12 @@ class Objects:
 
     @property
     def is_away(self) -> bool:
-        """Whether the last request failed for a reason on the side of the bucket."""
+        """Whether the last request failed because of the bucket."""
         return self._is_away
 
     @property
     def is_resting(self) -> bool:
-        """Whether the bucket failed a moment ago, so that nothing is asked of it now."""
+        """Whether the bucket failed a moment ago, so that no requests are sent now."""
         return self._is_away and self._clock() < self._away_until
 
     def _get(self, path: str) -> bytes | None:
@@ -135,16 +135,16 @@ class Objects:
                 raise ObjectsError("the bucket refuses to write without a condition") from error
             raise Changed(path) from error
         except FileNotFoundError as error:
-            if over and over.etag:  # what was to be replaced is gone
+            if over and over.etag:  # the object that was to be replaced is gone
                 raise Changed(path) from error
             raise
 
     def _attempt(self, request: Callable[[], T]) -> T:
-        """Return what a request gives, or raise one of our errors; let the bucket rest after it failed."""
+        """Return the result of a request, or raise an error of this module. A failure begins a pause."""
         with self._making:
             if self.is_resting:
                 raise BucketAway("the bucket did not answer in time, or failed, a moment ago")
-            if self._is_away:  # this request finds out whether it is back; the others rest
+            if self._is_away:  # this request tests whether the bucket is back; others keep pausing
                 self._away_until = self._clock() + _PAUSE_SECONDS
         try:
             answer = request()
@@ -153,7 +153,7 @@ class Objects:
             raise
         except _REFUSALS as error:
             log.error("bucket_refused", error=_first_line(error))
-            raise ObjectsError("the bucket refuses it: a right is missing, or its room is used up") from error
+            raise ObjectsError("the bucket refuses the request: a right is missing, or a quota is used up") from error
         except FileNotFoundError as error:
             raise NothingThere("there is no such bucket") from error
         except BaseError as error:
@@ -200,7 +200,7 @@ class Objects:
             address.bucket,
             prefix=address.prefix or None,
             region=address.region,
-            disable_bulk_delete=True,  # some stores know only the other way
+            disable_bulk_delete=True,  # some stores support only single deletes
             client_options=client,
             retry_config=retry,
             **{name: value for name, value in named.items() if value},  # type: ignore[arg-type]
@@ -208,7 +208,7 @@ class Objects:
 
 
 def _certificates(bundle: str) -> bytes:
-    """Return the certificates of a file, or of all files of folders. Raises ObjectsError."""
+    """Return the certificates in a file, or in all files of folders. Raises ObjectsError."""
     try:
         named = [Path(each) for each in bundle.split(os.pathsep)]
         files = [file for each in named for file in (sorted(each.iterdir()) if each.is_dir() else [each])]
@@ -218,5 +218,5 @@ def _certificates(bundle: str) -> bytes:
 
 
 def _first_line(error: Exception) -> str:
-    """Return what the library says of an error, without what it adds for its own developers."""
+    """Return the message of an error of the library, without the details for its developers."""
     return str(error).partition("\n")[0][:_LONGEST_DETAIL]

@@ -1,8 +1,8 @@
-"""Knows the addresses that images and their badges once had, and where the same things are in this service; pure.
+"""Maps old addresses of images and badges to the addresses of the same things in this service; pure.
 
-The services are microbadger.com, imagelayers.io, what shields.io drew of both, and three that still draw badges of
-container images: shields.io itself, badgen.net and ghcr-badge. Their paths are paths of this service, too, those of
-imagelayers.io and ghcr-badge below the name of their service, so it is enough to change the host.
+The old services are microbadger.com, imagelayers.io, the badges that shields.io drew for both, and three services that
+still draw badges of container images: shields.io, badgen.net and ghcr-badge. This service also answers at their paths,
+so it is enough to change the host. The paths of imagelayers.io and ghcr-badge are below the name of their service.
 
 * https://github.com/microscaling/microbadger/blob/93529e1/api/api.go
 * https://github.com/badges/shields/tree/master/services/docker
@@ -43,14 +43,14 @@ _OF_DOCKER = {
     "layers": "layers",
 }
 _OF_ALL_TAGS = {"pulls", "stars"}
-# The parameters of a badge. Those that are not named, such as logo and cacheSeconds, mean nothing here.
+# The parameters of a badge. All others, such as logo and cacheSeconds, have no meaning here.
 _DRAWING = frozenset({"style", "label", "color", "labelColor", "platform", "prerelease"})
 _OLDER_NAMES = {"colorA": "labelColor", "colorB": "color"}
 _OF_LISTS = ("query", "page")
 
 
 class Standing(Enum):
-    """What has become of the service that an address belongs to."""
+    """Whether the service of an address still works."""
 
     DEAD = "dead"
     ALIVE = "alive"
@@ -58,7 +58,7 @@ class Standing(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Successor:
-    """Where the same thing is in this service: a path, not quoted, and a query as it is sent; and which image it is."""
+    """The address in this service: an unquoted path, a query as it is sent, and the image."""
 
     path: str
     query: str = ""
@@ -82,10 +82,10 @@ class _Old:
 
 
 def successor(host: str, path: str, query: str = "", fragment: str = "") -> Successor | None:
-    """Return where an old address leads now; None if it has no counterpart here.
+    """Return the new address of an old one, or None if it has no counterpart here.
 
-    The path and the fragment are unquoted, the query is as it is sent. With `HERE` as the host, an address of this
-    service that has the path of another one is meant.
+    The path and the fragment are unquoted; the query is as it is sent. With `HERE` as the host, the address is one of
+    this service with the path of another service.
 
     >>> found = successor("img.shields.io", "/microbadger/layers/_/alpine/3.20.svg", "colorB=red&logo=docker")
     >>> found.path, found.query
@@ -104,7 +104,7 @@ def successor(host: str, path: str, query: str = "", fragment: str = "") -> Succ
 
 
 def standing(host: str, path: str) -> Standing | None:
-    """Return what has become of the service of an address; None if it is about no images."""
+    """Return whether the service of an address still works, or None if the address is not about images."""
     first = path.strip("/").partition("/")[0].lower()
     read = _READ.get(host.lower())
     if read is _shields:
@@ -118,9 +118,9 @@ def standing(host: str, path: str) -> Standing | None:
 
 
 def beginning(host: str, path: str, *, is_template: bool) -> Successor | None:
-    """Return what to put before the path of what is not an address yet, to have the same here; None if it is unknown.
+    """Return what to put before the path of an incomplete address, or None if the address is unknown.
 
-    That is a template, or what programs append a name to. Its path is unquoted and stays.
+    An incomplete address is a template, or an address to which programs append a name. Its path is unquoted and stays.
 
     >>> beginning("badge.imagelayers.io", "/$USER/$NAME.svg", is_template=True).path
     '/imagelayers'
@@ -154,7 +154,7 @@ def _microbadger(old: _Old) -> Successor | None:
 
 def _api(old: _Old, below: list[str]) -> Successor | None:
     match below:
-        case [] | ["images"] if old.ends_in_slash:  # as programs have it that append a name
+        case [] | ["images"] if old.ends_in_slash:  # programs append a name to these
             return None
         case [] | ["badges", "counts"]:
             return Successor(f"/{'/'.join(old.parts)}")
@@ -172,7 +172,7 @@ def _api(old: _Old, below: list[str]) -> Successor | None:
 def _shields(old: _Old) -> Successor | None:
     match old.parts:
         case ["microbadger" | "imagelayers", kind, *name] if kind in _OF_MICROBADGER:
-            name = name[1:] if len(name) > 1 and name[0] == kind else name  # as its first addresses had it
+            name = name[1:] if len(name) > 1 and name[0] == kind else name  # the first addresses repeated the kind
             return _badge_of_parts(old, _OF_MICROBADGER[kind], name) if len(name) <= _MOST_PARTS_WITH_TAG else None
         case ["docker", kind, user, repository, *rest] if kind in _OF_DOCKER:
             return _badge_of_parts(old, _OF_DOCKER[kind], [user, repository, *rest])
@@ -184,7 +184,7 @@ def _badgen(old: _Old) -> Successor | None:
 
 
 def _flat_badgen(old: _Old) -> Successor | None:
-    """Read an address of the host on which every badge is what others call a flat square."""
+    """Read an address of flat.badgen.net, where every badge has the style flat-square."""
     return _badgen(_Old(old.host, old.parts, [("style", "flat-square"), *old.parameters]))
 
 
@@ -218,7 +218,7 @@ def _here(old: _Old) -> Successor | None:
     return found or _microbadger(old)
 
 
-# How many parts an address has before the name of the image.
+# The number of parts before the name of the image.
 _OF_MICROBADGER_WITH_NAMES = {"badges": 2, "images": 1, "image": 1, "v1": 2}
 _OF_SHIELDS_WITH_NAMES = {"microbadger": 2, "imagelayers": 2, "docker": 2}
 _OF_SHIELDS = frozenset(_OF_SHIELDS_WITH_NAMES)
@@ -242,7 +242,7 @@ HOSTS = tuple(filter(None, _READ))
 
 
 def _badge_of_parts(old: _Old, badge_type: str, parts: list[str]) -> Successor | None:
-    """Return the badge of ``[user/]name[/tag[/architecture[/variant]]]``, whose last part may have an ending."""
+    """Return the badge of ``[user/]name[/tag[/architecture[/variant]]]``; the last part can have an ending."""
     if not 1 <= len(parts) <= _MOST_PARTS:
         return None
     stem, suffix = _without_ending(parts[-1])
@@ -253,7 +253,7 @@ def _badge_of_parts(old: _Old, badge_type: str, parts: list[str]) -> Successor |
 
 
 def _badge(old: _Old, badge_type: str, file: str, *, architecture: str = "") -> Successor | None:
-    """Return the badge of a name with an ending or none and perhaps a tag, drawn as the old address has it."""
+    """Return the badge of a name, with or without an ending and a tag, drawn as the old address says."""
     stem, suffix = _without_ending(file)
     reference = _reference(stem)
     if reference is None or (stem == file and old.ends_in_slash):
@@ -277,7 +277,7 @@ def _document(name: str, below: str = "") -> Successor | None:
 
 
 def _webhook(old: _Old, name: list[str], token: str) -> Successor | None:
-    """Return the webhook of an image; where the address goes on elsewhere, it has no token and ends in a slash."""
+    """Return the webhook of an image. If the token is elsewhere, the address has no token and ends with a slash."""
     if old.ends_in_slash and not _OLD_TOKEN.fullmatch(token):
         name, token = [*name, token], ""
     page = _page("/".join(name))
@@ -285,7 +285,7 @@ def _webhook(old: _Old, name: list[str], token: str) -> Successor | None:
 
 
 def _reference(name: str) -> Reference | None:
-    """Return the image, perhaps with a tag, that a name in any case means; on Docker Hub it has two parts."""
+    """Return the image of a name in upper or lower case, perhaps with a tag; at most two parts on Docker Hub."""
     name = f"library{name[1:]}" if name.startswith("_/") else name
     try:
         reference = Reference.parse(in_lower_case(name))
@@ -296,14 +296,14 @@ def _reference(name: str) -> Reference | None:
 
 
 def _paths(name: str, reference: Reference) -> ImagePaths:
-    """Return the paths of an image; those under its short name where the old address has that."""
+    """Return the paths of an image, under its short name if the old address has that."""
     bare = reference.repository.bare
     is_bare = bare and name.lower().partition(":")[0] == bare
     return ImagePaths(bare) if bare and is_bare else ImagePaths.of(reference.repository)
 
 
 def _drawing(old: _Old, reference: Reference, architecture: str) -> str:
-    """Return the query of a badge: the name that a parameter has today comes before an older one."""
+    """Return the query of a badge; the current name of a parameter has precedence over an older name."""
     drawn: dict[str, str] = {}
     for name, value in old.parameters:
         newer = _OLDER_NAMES.get(name)

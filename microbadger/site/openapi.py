@@ -1,8 +1,8 @@
-"""Describes the HTTP API: the OpenAPI document for programs, and filters for the page that shows it to people.
+"""The OpenAPI document of the HTTP API, and the filters for the page that shows it to people.
 
-The document stands beside this module as ``openapi.json``, so that other tools can read it, too. It follows
-https://spec.openapis.org/oas/v3.1.1.html and uses little of it: schemas are objects with properties, and parts that
-several operations share are referenced with ``$ref``.
+The document is ``openapi.json`` in this folder, so that other tools can read it, too. It follows
+https://spec.openapis.org/oas/v3.1.1.html, but uses only a part of it: schemas are objects with properties, and parts
+that several operations share are referenced with ``$ref``.
 """
 
 import json
@@ -22,13 +22,13 @@ _MARKED = re.compile(r"`(?P<code>[^`]+)`|\[(?P<text>[^\]]+)\]\((?P<url>https://[
 
 
 def document(base_url: str) -> dict[str, Any]:
-    """Return the OpenAPI document of a service that is reached at a URL."""
+    """Return the OpenAPI document of a service at a base URL."""
     info = {**_DOCUMENT["info"], "version": __version__}
     return {**_DOCUMENT, "info": info, "servers": [{"url": base_url}]}
 
 
 def api_document(base_url: str) -> bytes:
-    """Return the document as it is published, indented for people who read it."""
+    """Return the document as it is published, with indentation for people."""
     return json.dumps(document(base_url), ensure_ascii=False, indent=1).encode() + b"\n"
 
 
@@ -52,7 +52,7 @@ def prose(text: str) -> Markup:
 
 
 def kind(schema: Node) -> Markup:
-    """Return in words what a schema allows, an object as a link to its description.
+    """Return the values that a schema allows in words; an object becomes a link to its description.
 
     >>> kind({"type": "array", "items": {"$ref": "#/components/schemas/Tag"}})
     Markup('list of <a href="#Tag">Tag</a>')
@@ -75,7 +75,7 @@ def kind(schema: Node) -> Markup:
 
 
 def example_text(example: object) -> str:
-    """Return an example as a request or an answer would contain it: a text as it is, anything else as JSON."""
+    """Return an example as it is in a request or an answer: a string unchanged, anything else as JSON."""
     return example if isinstance(example, str) else json.dumps(example, ensure_ascii=False, indent=2)
 
 

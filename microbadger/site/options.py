@@ -1,14 +1,14 @@
-"""What all public files have in common."""
+"""Options that all public files share."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class SiteOptions:
-    """Where readers reach the public files, and whether a plain file server is all that answers them.
+    """The base URL of the public files, and whether the site is static, that is, served without the service.
 
-    A static site offers nothing that needs the service: no webhook, no other style of a badge, no API. On
-    ``open_registries`` any public image is tracked when a reader asks for it.
+    A static site has nothing that needs the service: no webhooks, no other styles of badges, no API. On
+    ``open_registries``, any public image is tracked when a reader requests it.
     """
 
     base_url: str

@@ -1,4 +1,4 @@
-"""Writes the pages that are not about an image with a record: home, absent images and tags, and the HTTP API."""
+"""Writes the home page, the pages of missing images and tags, and the page of the HTTP API."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ _EXAMPLE_BADGES = {
     "image": "Download size and layers", "version": "Version", "platforms": "Platforms", "created": "Creation date",
 }  # fmt: skip
 
-# How lists word the state of an image, or the reason if it fails; of a current image they say nothing.
+# The words for the state of an image, or for the reason if it fails. A current image has none.
 STATES = {
     "pending": "not read yet",
     "overdue": "check overdue",
@@ -29,9 +29,9 @@ STATES = {
 
 
 def home_page(entries: Sequence[Mapping[str, object]], count: int, site: SiteOptions) -> bytes:
-    """Return the home page with the first of so many entries of the list of images; its script finds the others.
+    """Return the home page with the first entries of the list of ``count`` images; its script finds the others.
 
-    An entry has ``State``, and ``Reason`` if the image fails. The badges of the first current image are the example.
+    An entry has ``State``, and ``Reason`` if the image fails. The example shows badges of the first current image.
     """
     shown = entries[:LISTED_ON_HOME]
     current = (entry for entry in shown if entry.get("State") == "current" and "DownloadSize" in entry)
@@ -58,12 +58,12 @@ def absent_page(
     retry_after_seconds: int = 0,
     again: str = "",
 ) -> bytes:
-    """Return the page for an image or a tag that has none.
+    """Return the page for an image or a tag that has no page of its own.
 
-    ``name`` is the part of the address that should name it. ``status`` is None if the image is not tracked; then
-    ``is_absent`` if its registry did not have it, and ``retry_after_seconds`` is given if it cannot be tracked before.
-    ``tag`` is given if the image has a record and the record does not have the tag. ``again`` is a query with which no
-    cache has the page of an image that is being read: the page asks for itself with it.
+    ``name`` is the part of the address that should be the name of the image. ``status`` is None if the image is not
+    tracked. In that case ``is_absent`` says that its registry did not have it, and ``retry_after_seconds`` is given if
+    it cannot be tracked earlier. ``tag`` is given if the image has a record without this tag. ``again`` is a query that
+    no cache knows; the page of an image that is being read uses it to reload itself.
     """
     try:
         repository = Reference.parse(name).repository
@@ -87,7 +87,7 @@ def absent_page(
 
 
 def unnamed_page(text: str, site: SiteOptions) -> bytes:
-    """Return the page for a text that should be the name of an image and is not: it explains names."""
+    """Return the page for a text that is not a valid name of an image; it explains names."""
     return render("absent.html", site, case="invalid", name=text, states=STATES)
 
 

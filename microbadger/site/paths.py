@@ -1,7 +1,7 @@
-"""Spells the path of every file under ``public/``, which is also its URL, and says which image a path belongs to.
+"""The paths of all files under ``public/``, which are also their URLs, and the images that paths belong to.
 
-No component of a repository can begin with ``-``, so what follows ``/-/`` can never be part of a name. An official
-image has two names, ``library/alpine`` and ``alpine``: each has the whole set of files.
+No component of a repository can begin with ``-``, so ``/-/`` is never part of a name. An official image has two names,
+``library/alpine`` and ``alpine``, and all its files exist under both.
 """
 
 import re
@@ -11,9 +11,9 @@ from microbadger.image import SEPARATOR, InvalidReference, Reference, Repository
 
 _SHA = "[0-9a-f]{64}(?:[0-9a-f]{64})?"
 _TAKEN = re.compile(rf".+/version/{_SHA}|.+\.(?:json|svg)/.+|.+/index\.html(?:/.+)?")
-# A page, and a document that is no feed or log, are also answered under a name without an ending.
+# The service also answers at these paths without the ending: pages, and documents of images, but not those below /-/.
 _SHORTENED = re.compile(r"(.+)/index\.html|(v1/images(?:/(?!-/|.*/-/).+)?)\.json")
-# The first pattern that fits decides. A name may end in a tag only where the group is called so.
+# The first pattern that matches counts. A name can have a tag only in the groups called name_and_tag.
 _OF_IMAGES = [
     re.compile(pattern)
     for pattern in (
@@ -47,14 +47,14 @@ def list_page_path(number: int) -> str:
 
 
 def list_page_number(path: str) -> int | None:
-    """Return which page of the list a path belongs to; None if it is that of another file."""
+    """Return the number of the page of the list at a path, or None if the path is another file."""
     match = _LIST_PAGE.fullmatch(path)
     number = int(match[1]) if match else 1
     return number if list_page_path(number) == path else None
 
 
 def guide_page_path(chapter: str) -> str:
-    """Return the path of the page of a chapter of the guide, ``index`` for the list of chapters.
+    """Return the path of the page of a chapter of the guide. ``index`` is the list of chapters.
 
     >>> [guide_page_path("index"), guide_page_path("nginx")]
     ['guide/index.html', 'guide/nginx/index.html']
@@ -63,14 +63,14 @@ def guide_page_path(chapter: str) -> str:
 
 
 def has_own_paths(repository: Repository) -> bool:
-    """Return whether no path of an image can be one of another image: its name is not like that of a file."""
+    """Return whether no path of an image can be a path of another image: its name must not look like a file's path."""
     return not _TAKEN.fullmatch(repository.familiar)
 
 
 def image_in(path: str) -> Repository | None:
-    """Return the image that a path below ``public/`` belongs to, None if it belongs to no image.
+    """Return the image that a path below ``public/`` belongs to, or None if it belongs to no image.
 
-    The image need not be tracked, nor have the tag, the version or the type of badge that the path names.
+    The image need not be tracked, and need not have the tag, the version or the type of badge in the path.
 
     >>> str(image_in("badges/size/alpine:3.22.svg"))
     'docker.io/library/alpine'
@@ -88,7 +88,7 @@ def image_in(path: str) -> Repository | None:
 
 
 def addresses(path: str) -> list[str]:
-    """Return where readers reach a file, below the base URL: at its path, and where the service also answers with it.
+    """Return all addresses of a file, below the base URL: its path, and others at which the service answers with it.
 
     >>> addresses("images/alpine/index.html")
     ['/images/alpine/index.html', '/images/alpine', '/images/alpine/']
@@ -160,7 +160,7 @@ class ImagePaths:
         return f"v1/images/{self.name}/-/status.json"
 
     def compare(self, old: str, new: str) -> str:
-        """Return the path of the page that compares two versions, each by a tag or a digest; a file it never is."""
+        """Return the path of the page that compares two versions, named by tags or digests. It is never a file."""
         return f"{self.page_url}/-/compare/{old}{SEPARATOR}{new}"
 
     def comparison(self, old: str, new: str) -> str:

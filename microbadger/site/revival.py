@@ -1,8 +1,9 @@
-"""Finds old addresses in a text and puts those of this service in their place; pure.
+"""Replaces old addresses in a text with addresses of this service; pure.
 
-It knows no format. Markdown, HTML, reStructuredText, AsciiDoc, Org and plain text all end an address with a character
-that no address of an image has. An address in the query of another one is found as well, quoted
-(``url=https%3A%2F%2F…``) or not. One in the path of another is left alone: archives have such.
+The format of the text does not matter, because Markdown, HTML, reStructuredText, AsciiDoc, Org and plain text all end
+an address with a character that no address of an image has. An address in the query of another address is replaced as
+well, quoted (``url=https%3A%2F%2F…``) or not. An address in the path of another one stays, because archives have such
+paths.
 """
 
 import re
@@ -14,11 +15,11 @@ from microbadger.image import Repository
 from microbadger.site.old_addresses import HOSTS, Standing, Successor, beginning, standing, successor
 
 _HOST = "|".join(map(re.escape, sorted(HOSTS, key=len, reverse=True)))
-_OTHER = "https?(?::|%3A)(?:/|%2F){2}"  # an address does not go on where another one begins
-# What https://www.rfc-editor.org/rfc/rfc3986#section-2 has, but for what formats put around addresses. JSON and
-# Markdown escape some. A template can be in the place of a part, parentheses come in pairs, and an entity of HTML ends
-# an address, except for ampersands.
-_END = "-->|!:"  # of a comment in HTML, of a picture with a link in Textile
+_OTHER = "https?(?::|%3A)(?:/|%2F){2}"  # the beginning of another address ends an address
+# The characters of https://www.rfc-editor.org/rfc/rfc3986#section-2, without those that formats put around addresses.
+# JSON and Markdown escape some of them. A part can be a template, parentheses come in pairs, and an HTML entity ends an
+# address, except for ampersands.
+_END = "-->|!:"  # the end of a comment in HTML, and of a picture with a link in Textile
 _AMPERSAND = re.compile(r"&(?:amp|\#38|\#x26);|\\u0026|&", re.IGNORECASE)
 _ESCAPED = (r"\/", r"\_")
 _IN_HTML = r"&(?!(?:quot|apos|lt|gt|nbsp|\#\w+);)"
@@ -46,20 +47,20 @@ _ADDRESS = re.compile(
 )
 _SERVER = re.compile(rf"(?:https?:)?(?://|\\/\\/)(?:{_HOST})(?::\d+)?", re.ASCII | re.IGNORECASE)
 _IN_QUERY = re.compile(r"[?&;][\w.\-\[\]]{1,40}=", re.ASCII)
-_LONGEST_NAME = 42  # characters, of what _IN_QUERY finds
+_LONGEST_NAME = 42  # characters that _IN_QUERY finds at most
 _PUNCTUATION = ".,;:!?*_~+"
-# What follows an address that goes on with what addresses are not made of: an escaped or foreign letter, or another
-# address. Languages that put no space between words have letters beyond these.
+# Text after an address that shows that its end is not clear: an escaped dot or hyphen, a letter that addresses do not
+# have, or another address. Letters from U+0530 on do not count, because some languages have no spaces between words.
 _GOES_ON = re.compile(rf"\\[.-]|[^\W\u0530-\U0010ffff]|{_OTHER}", re.IGNORECASE)
 _PLACEHOLDER = re.compile(rf"\$(?!{_OTHER})|\#?\{{|%[sd]|<[\w -]+>|(?<=/):\w|@\w+@", re.ASCII)
 _TOKEN = re.compile(r"(?<![\w-])[\w-]{20,}(?:=|%3D)", re.ASCII | re.IGNORECASE)  # of a webhook
-_LONGEST_NAMED = 2000  # characters, of an address that is named
+_LONGEST_NAMED = 2000  # characters of an address that is listed for the user
 _UNQUOTED = "/:=@,+${}"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An address as the text had it, and as it is now; both without the token of a webhook."""
+    """An address before and after, both without the token of a webhook."""
 
     old: str
     new: str
@@ -67,7 +68,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An address that the user has to check, without the token of a webhook, and its line, from 1."""
+    """An address that the user has to check, without the token of a webhook, and its line number from 1."""
 
     line: int
     address: str
@@ -75,28 +76,28 @@ class Named:
 
 @dataclass(slots=True)
 class Revival:
-    """A text with new addresses, and what was found in it."""
+    """A text with new addresses, and the addresses that were found in it."""
 
     text: str = ""
     changes: list[Change] = field(default_factory=list)
     unplaced: list[Named] = field(default_factory=list)
-    """Addresses that stay because they have no successor."""
+    """Addresses that stay because they have no counterpart here, or because their end is not clear."""
     unfinished: list[Named] = field(default_factory=list)
-    """Addresses with something to fill in, or to append; only their host was replaced."""
+    """Incomplete addresses, such as templates, of which only the host was replaced."""
     images: list[Repository] = field(default_factory=list)
-    """What the addresses that have a successor are about, each image once."""
+    """The images in the replaced addresses, each once."""
     hooked: list[Repository] = field(default_factory=list)
-    """Those of which there is a webhook."""
+    """The images whose webhooks were replaced."""
     foreign_count: int = 0
-    """How many addresses were left as they are because the service behind them still works."""
+    """The number of addresses that stay because their service still works."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reviver:
-    """Puts addresses of the service at ``base_url`` in the place of old ones.
+    """Replaces old addresses with addresses of the service at ``base_url``.
 
-    It takes webhooks at ``hook_url``, if at all. ``are_foreign_meant`` says whether addresses of services that still
-    work are replaced, too.
+    ``hook_url`` is the address for webhooks, None if there are no webhooks. ``are_foreign_meant`` says whether
+    addresses of services that still work are replaced, too.
     """
 
     base_url: str
@@ -104,7 +105,7 @@ class Reviver:
     are_foreign_meant: bool = False
 
     def revive(self, text: str) -> Revival:
-        """Return the text with new addresses. All else in it stays; a text that was revived before stays as it is."""
+        """Return the text with new addresses. Everything else stays, and a second run changes nothing."""
         revival, pieces, position, line = Revival(), list[str](), 0, 1
         for found in _addresses(text):
             line += text.count("\n", position, found.start)
@@ -115,7 +116,7 @@ class Reviver:
         return revival
 
     def _revived(self, found: "_Found", line: int, revival: Revival) -> str:
-        """Return what takes the place of an address, and note it."""
+        """Return the replacement of an address, and record it in ``revival``."""
         address = urlsplit(found.address)
         host, path = address.hostname or "", unquote(address.path)
         what, target = standing(host, path), successor(host, path, address.query, address.fragment)
@@ -135,7 +136,7 @@ class Reviver:
         return found.text if new is None else new
 
     def _new(self, found: "_Found", target: Successor) -> str | None:
-        """Return what takes the place of an address; None if its end is not clear, or nothing takes webhooks."""
+        """Return the replacement of an address, or None if its end is not clear, or if there are no webhooks."""
         base_url = self._base_url(target)
         may_go_on = target.is_webhook and target.path.endswith("/")
         if base_url is None or (found.goes_on and not may_go_on):
@@ -144,7 +145,7 @@ class Reviver:
         return found.written(f"{base_url}{path}{'?' if target.query else ''}{target.query}")
 
     def _new_beginning(self, found: "_Found", host: str, path: str) -> str | None:
-        """Return a template, or what only begins an address, with another host; None if it is neither."""
+        """Return an incomplete address with the new host, or None if the address is not incomplete."""
         is_open = found.is_template or (path.endswith("/") and not found.goes_on)
         target = beginning(host, path, is_template=found.is_template) if is_open else None
         base_url = self._base_url(target) if target else None
@@ -165,11 +166,11 @@ class _Found:
     text: str
     is_quoted: bool = False
     proxied: str = ""
-    """The address that GitHub's proxy of pictures is asked for by this one, which is of no use with another in it."""
+    """The address in an address of GitHub's image proxy. The whole address is replaced, because it is signed."""
     goes_on: bool = False
-    """Whether what follows belongs to it, so that it is not known what it is the address of."""
+    """Whether the following text belongs to the address, so that its end is not clear."""
     is_template: bool = False
-    """Whether something is to be filled in, in it or right behind it."""
+    """Whether the address has a placeholder, or a placeholder follows it."""
 
     @property
     def end(self) -> int:
@@ -184,7 +185,7 @@ class _Found:
         return _AMPERSAND.sub("&", self.text).replace(r"\/", "/").replace(r"\_", "_")
 
     def written(self, url: str) -> str:
-        """Return a URL as it has to be written in the place of this one."""
+        """Return a URL with the quoting and the escapes of this address."""
         if self.proxied:
             return url
         if self.is_quoted:

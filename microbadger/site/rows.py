@@ -1,4 +1,4 @@
-"""Rows of a page that consist of a name and of what stands beside it; `assets/rows.js` draws the same."""
+"""Rows of a page, each with a name and items; `assets/rows.js` draws the same rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Kind = Literal["bdi", "code", "aside", "tag", "time", "day"]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A text as an element of a kind, a time in RFC 3339, or a date. With a ``url``, a safe one, it is a link."""
+    """A text and the kind of element that shows it. Times are in RFC 3339. With a ``url``, a safe one, it is a link."""
 
     text: str
     kind: Kind = "bdi"
@@ -20,7 +20,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A name, and one item or several, each with its parts."""
+    """A name with one or several items, each with its parts."""
 
     name: str
     items: list[list[Part]]
@@ -37,11 +37,11 @@ def aside(text: str) -> Part:
 
 
 def linked(text: str, kind: Kind = "bdi") -> Part:
-    """Return an address as a link, or as a text if it is not safe."""
+    """Return an address as a link, or as plain text if it is not safe."""
     return Part(text, kind, web_link(text))
 
 
 def bounded(items: Sequence[list[Part]], most: int, count: int | None = None) -> list[list[Part]]:
-    """Return the first items; the last one says how many more there are, of ``count`` in all."""
+    """Return the first items, and a last one that says how many of ``count`` items are left out."""
     more = (len(items) if count is None else max(count, len(items))) - min(len(items), most)
     return [*items[:most], *([[aside(f"and {more} more")]] if more else [])]

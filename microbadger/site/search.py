@@ -4,7 +4,7 @@ from sqlalchemy import Column, ColumnElement, Connection, bindparam, case, func,
 
 from microbadger.store import CHECKS, RECORDS
 
-_LONGEST_TERM = 255  # characters; a name has no more
+_LONGEST_TERM = 255  # characters, as in the longest name
 _ESCAPE = "!"
 _ANY: ColumnElement[bool] = true()
 _ESCAPED = str.maketrans({character: f"{_ESCAPE}{character}" for character in "%_!"})
@@ -14,8 +14,8 @@ def _matches(column: Column[str], pattern: str) -> ColumnElement[bool]:
     return column.like(bindparam(pattern), escape=_ESCAPE)
 
 
-# The closer a name is to the term, the earlier it comes: it is the term, its last part is, it begins with the term, one
-# of its parts does, it contains the term. A description that contains it comes last.
+# The order of matches: the name is the term, its last part is the term, it begins with the term, one of its parts
+# begins with the term, it contains the term, and finally the description contains the term.
 _RANK = case(
     (CHECKS.c.name == bindparam("term"), 0),
     (_matches(CHECKS.c.name, "last_part"), 1),
@@ -54,7 +54,7 @@ def search(connection: Connection, term: str, at_most: int, where: ColumnElement
 
 
 def searchable(text: str) -> str:
-    """Return a text as it is searched: in lower case, on one line, and without characters that no database takes.
+    """Return a text for searching: in lower case, on one line, and without characters that databases refuse.
 
     >>> searchable("  A Web\\nServer ")
     'a web server'

@@ -1,4 +1,4 @@
-"""Lays out a step of a Dockerfile for readers: a command in lines, a port or a health check in words."""
+"""Formats a step of a Dockerfile for readers: a command in lines, a port or a health check in words."""
 
 import re
 from collections.abc import Iterator
@@ -6,20 +6,21 @@ from collections.abc import Iterator
 from microbadger.image import HealthcheckDocument
 from microbadger.site.config_rows import healthcheck_row, port_text
 
-# https://docs.docker.com/reference/dockerfile/; all but RUN have no shell command.
+# https://docs.docker.com/reference/dockerfile/; only RUN has a shell command.
 INSTRUCTIONS = {
     "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD", "RUN",
     "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
 }  # fmt: skip
 
-# A quoted text is one token, and so is an escaped character. No line ends before `then` or `do`.
+# A quoted text is one token, and so is an escaped character. Lines do not end before `then` or `do`.
 _TOKEN = re.compile(
     r"""(?P<gap>[ \t\r\f\v]+)|(?P<beginning>&&)|(?P<end>;+(?![ \t]*(?:then|do)[ \t]))"""
     r"""|\\.|'[^']*'|"(?:\\.|[^"\\])*"|`[^`]*`|[^\\'"`&; \t\r\f\v]+|.""",
     re.DOTALL,
 )
 _PORTS = re.compile(r"EXPOSE (?:map)?\[?([^\[\]]*)\]?")
-# As Go prints it: https://github.com/moby/docker-image-spec/blob/main/specs-go/v1/image.go (HealthcheckConfig)
+# The format in which Go prints HealthcheckConfig, see
+# https://github.com/moby/docker-image-spec/blob/main/specs-go/v1/image.go
 _HEALTHCHECK = re.compile(
     r"""HEALTHCHECK &\{\[((?:"(?:[^"\\]|\\.)*" ?)+)\]((?: "[0-9.hms]{2,30}"){3,4})"""
     r""" '(?:\\x([0-9a-f]{2})|\\([abtnvfr])|([^\\]))'\}"""
@@ -27,11 +28,11 @@ _HEALTHCHECK = re.compile(
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _TIME = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(h|ms|m|s)")
 _NANOSECONDS = {"h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6}
-_ESCAPED = "abtnvfr"  # the characters from 7 on, as Go escapes them
+_ESCAPED = "abtnvfr"  # Go's escapes for the characters 7 to 13
 
 
 def step_text(command: str) -> str:
-    """Return a step as readers see it; one that is not understood is returned as it is.
+    """Return a step as readers see it. A step that is not understood is returned unchanged.
 
     >>> print(step_text("RUN apk add curl && make"))
     RUN apk add curl
@@ -45,20 +46,20 @@ def step_text(command: str) -> str:
         return f"EXPOSE {', '.join(port_text(port.removesuffix(':{}')) for port in ports[1].split())}"
     if check := _HEALTHCHECK.fullmatch(command):
         return _healthcheck_text(*check.groups())
-    if "\n" in command:  # a here-document has lines of its own
+    if "\n" in command:  # a here-document already has lines
         return command.replace("\t", "  ")
     has_shell = command.partition(" ")[0] not in INSTRUCTIONS - {"RUN"}
     return "\n  ".join(_lines(command, is_broken=has_shell))
 
 
 def instruction_of(command: str) -> str:
-    """Return the instruction of a step, empty if there is none."""
+    """Return the instruction of a step, or an empty string if there is none."""
     word = command.partition(" ")[0]
     return word if word in INSTRUCTIONS else ""
 
 
 def _lines(command: str, *, is_broken: bool) -> Iterator[str]:
-    """Yield the lines of a command, each up to a semicolon or ``&&``; a gap between words becomes a space."""
+    """Yield the lines of a command, which end at a semicolon or before ``&&``, with single spaces between words."""
     line = ""
     for token in _TOKEN.finditer(command):
         kind = token.lastgroup if is_broken or token["gap"] else None

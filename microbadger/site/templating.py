@@ -1,7 +1,7 @@
-"""Fills the templates of pages.
+"""Renders the templates of pages.
 
-Everything that is shown may come from a stranger. Jinja2 escapes what HTML gives a meaning to, and `visible` spells out
-what could hide or reorder text. Only addresses that `microbadger.image.labels` checked become links.
+All shown texts may come from strangers. Jinja2 escapes the special characters of HTML, and `visible` spells out
+characters that could hide or reorder text. Only addresses that `microbadger.image.labels` has checked become links.
 """
 
 import hashlib
@@ -28,15 +28,15 @@ CONTENT_SECURITY_POLICY = (
     "base-uri 'none'; form-action 'self'"
 )
 
-_LONGEST_TEXT = 2000  # characters of a label or a command; the JSON has the whole
-_FIRST_CREATION = "2013-03-20"  # when Docker was first shown: an earlier time is a placeholder
+_LONGEST_TEXT = 2000  # characters of a label or a command; the JSON has the whole text
+_FIRST_CREATION = "2013-03-20"  # when Docker was first released: an earlier time is a placeholder
 _HIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _HARMLESS = "\n\r\t\u200c\u200d"  # emoji and several scripts need the joiners
 _WITHOUT_HARMLESS = dict.fromkeys(map(ord, _HARMLESS))
 
 
 def render(template: str, site: SiteOptions, **context: object) -> bytes:
-    """Return a template filled in, as the bytes of a page."""
+    """Return the bytes of a page, rendered from a template."""
     page = _templates.get_template(template).render(
         base_url=site.base_url,
         root=urlsplit(site.base_url).path,
@@ -51,7 +51,7 @@ def render(template: str, site: SiteOptions, **context: object) -> bytes:
 
 
 def copy_button(what: str) -> Markup:
-    """Return the button that copies the code before it; ``what`` completes "Copy …" for those who do not see it."""
+    """Return the button that copies the code before it; ``what`` completes "Copy …" for screen readers."""
     macros: Any = _templates.get_template("macros.html").module
     button: Markup = macros.copy_button(what)
     return button
@@ -69,7 +69,7 @@ def visible(text: str) -> str:
 
 
 def platform_names(platforms: Sequence[PlatformDocument]) -> str:
-    """Return all platforms, ``linux/amd64, arm64``: the operating system only where it is another one."""
+    """Return all platforms, ``linux/amd64, arm64``, with the operating system only where it changes."""
     names, system = [], ""
     for name in dict.fromkeys(map(platform_text, platforms)):
         names.append(name.removeprefix(f"{system}/"))
@@ -78,7 +78,7 @@ def platform_names(platforms: Sequence[PlatformDocument]) -> str:
 
 
 def media_words(media_type: str) -> str:
-    """Return what is worth knowing of the media type of a layer, nothing for a compressed tar as all have it.
+    """Return the unusual properties of a layer from its media type; nothing for an ordinary compressed tar.
 
     https://github.com/opencontainers/image-spec/blob/main/layer.md and, for encryption,
     https://github.com/containers/ocicrypt/blob/main/spec/spec.go
@@ -96,7 +96,7 @@ def media_words(media_type: str) -> str:
 
 
 def _creation(time: str) -> str:
-    """Return the time of a creation, nothing if it is unknown or a placeholder."""
+    """Return a time of creation, or nothing if it is unknown or a placeholder."""
     return time if time and time >= _FIRST_CREATION else ""
 
 
@@ -118,13 +118,13 @@ def _shortened(text: str) -> str:
 
 
 def _safe(value: object) -> object:
-    """Make hidden characters visible in everything that a template prints, so that no template can forget it."""
+    """Make hidden characters visible in everything that a template prints, so that no template can forget to."""
     return visible(value) if type(value) is str else value
 
 
 @cache
 def _asset_urls() -> dict[str, str]:
-    """Return the path of each asset, with a query that changes with its content so that browsers fetch it anew."""
+    """Return the path of each asset, with a query that changes with its content, so that browsers fetch it again."""
     files = [file for file in resources.files("microbadger.site").joinpath("assets").iterdir() if file.is_file()]
     return {
         file.name: f"{ASSETS}/{file.name}?{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}" for file in files
@@ -133,7 +133,7 @@ def _asset_urls() -> dict[str, str]:
 
 _templates = Environment(
     loader=PackageLoader("microbadger.site"),
-    auto_reload=False,  # a running service would not follow its modules either
+    auto_reload=False,  # a running service does not reload its modules either
     autoescape=True,
     trim_blocks=True,
     lstrip_blocks=True,

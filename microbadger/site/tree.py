@@ -1,4 +1,4 @@
-"""What a place for the public tree can do, be it a folder or a bucket; paths are those of `microbadger.site.paths`."""
+"""The interface of the public tree, a folder or a bucket. Its paths are those of `microbadger.site.paths`."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from typing import Protocol, TypeVar
 
 
 class PublishError(Exception):
-    """A file could not be written or removed; the sentence names it and the cause. The old file is still there."""
+    """A file could not be written or removed; the message names it and the cause. The old file is still there."""
 
 
 class NotRemoved(PublishError):
-    """Files could not be removed: ``left`` are their paths, ``removed`` those of others that were."""
+    """Files could not be removed. ``left`` are their paths, and ``removed`` the paths of files that were removed."""
 
     def __init__(self, cause: PublishError, left: Collection[str], removed: list[str]) -> None:
         others = f", nor can {len(left) - 1} others" if len(left) > 1 else ""
@@ -21,12 +21,12 @@ class NotRemoved(PublishError):
 
 
 class Overtaken(Exception):
-    """Another process has replaced the last of the files to publish since it was seen: it was not written."""
+    """The last of the files was not written, because another process has replaced it since it was seen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Which content of a file was seen; without an ETag there was none."""
+    """The content of a file that was seen, by its size and ETag. Without an ETag, there was no file."""
 
     etag: str = ""
     size_bytes: int = 0
@@ -37,70 +37,70 @@ R = TypeVar("R")
 
 
 class PublicTree(Protocol):
-    """The public files. What changes something raises PublishError if that fails."""
+    """The public files. Methods that change something raise PublishError if that fails."""
 
     may_be_cut: bool
-    """Whether a stop that is not clean may leave files that are not whole, or take back some that were written."""
+    """Whether an unclean stop, such as a power failure, can leave incomplete files or undo some writes."""
     adds_safely: bool
-    """Whether `write_if_possible` leaves a newer file alone that another process wrote where one was missing."""
+    """Whether `write_if_possible` keeps a newer file that another process wrote where a file was missing."""
 
     @property
     def problems(self) -> list[str]:
-        """One sentence for each thing that keeps public files from being read or written now."""
+        """One sentence for each reason why public files cannot be read or written now."""
 
     def read(self, path: str) -> bytes | None:
         """Return the bytes published at a path, or None."""
 
     def open(self, path: str) -> FileIO | None:
-        """Return the same as a file opened to be read, for it may be long."""
+        """Return the file at a path, open for reading in parts, or None."""
 
     def has(self, path: str) -> bool:
-        """Return whether a file that is not empty is published at a path."""
+        """Return whether a file is published at a path and is not empty."""
 
     def find(self, paths: Iterable[str]) -> set[str]:
-        """Return those of many paths at which such a file is published."""
+        """Return the paths at which such a file is published."""
 
     def seen(self, path: str) -> Seen:
-        """Return what is published at a path now, for `publish` to replace nothing else."""
+        """Return what is published at a path now, so that `publish` replaces nothing else."""
 
     def publish(
         self, files: Mapping[str, Callable[[], bytes]], gone: Collection[str] = (), over: Seen | None = None
     ) -> list[str]:
-        """Make and write ``files``, and remove those that are ``gone``; return the paths that changed.
+        """Make and write ``files``, and remove those that are ``gone``; return the changed paths.
 
-        The last file is written after everything else is in place, and only over what was ``seen`` there, if the place
-        can compare. Raises Overtaken.
+        The last file is written after all others are in place. A tree that can compare writes it only if nobody has
+        replaced it since ``over`` was seen. Raises Overtaken.
         """
 
     def write(self, path: str, content: bytes) -> bool:
-        """Publish these bytes at a path; return False, without writing, if they are already there."""
+        """Publish these bytes at a path. Return False without writing if they are already there."""
 
     def write_if_possible(self, path: str, content: bytes, *, is_missing: bool = False) -> None:
-        """Publish these bytes at a path; a failure, as on a full disk, is logged, for they are served all the same.
+        """Publish these bytes at a path, and log a failure: the service can still serve the bytes without the file.
 
-        ``is_missing`` says that nothing was found there.
+        ``is_missing`` says that no file was found there.
         """
 
     def remove(self, path: str) -> bool:
-        """Remove a file; return False if there was none."""
+        """Remove a file. Return False if there was no file."""
 
     def at_once(self, work: Callable[[T], R], each: Iterable[T]) -> list[R]:
-        """Return what comes of some work on each of many, several at once where a place is far away."""
+        """Return the results of some work on each item, several at once if the tree is remote."""
 
     def paths(self) -> Iterable[str]:
-        """Return the path of every file, for one to be found that nobody knows; none where a place cannot be listed."""
+        """Return the paths of all files, to find unknown ones; none if the tree cannot be listed."""
 
     def sweep(self) -> None:
-        """Remove what killed processes have left besides public files."""
+        """Remove the temporary files of killed processes."""
 
 
 def cannot(what: str, path: str, place: str, reason: object) -> PublishError:
-    """Return the error of a file that cannot be read, written or removed."""
+    """Return the error for a file that cannot be read, written or removed."""
     return PublishError(f"cannot {what} {path} {'into' if what == 'write' else 'from'} the {place}: {reason}")
 
 
 def remove_all(tree: PublicTree, paths: Iterable[str]) -> list[str]:
-    """Remove files, and return the paths of those that there were. Raises NotRemoved after it was tried for all."""
+    """Remove files, and return the paths of those that existed. Raises NotRemoved after trying all of them."""
 
     def outcome_of(path: str) -> PublishError | bool:
         try:

@@ -19,9 +19,9 @@ _COMMIT_LENGTH = 64  # the hex digits of SHA-256, which git can use
 
 @dataclass(frozen=True, slots=True)
 class VersionRow:
-    """A version as it is listed: its tags, the most specific one first, each with the command that pulls it.
+    """A version in the list: its tags, the most specific one first, each with the command that pulls it.
 
-    ``commit`` is empty where none is known, and ``commit_url`` where the page of the commit is not.
+    ``commit`` is empty if it is not known, and ``commit_url`` if the page of the commit is not known.
     """
 
     version: VersionDocument
@@ -40,7 +40,7 @@ def ranked_tags(image: ImageDocument, version: VersionDocument) -> list[str]:
 
 
 def version_rows(image: ImageDocument) -> list[VersionRow]:
-    """Return the versions of an image in their order."""
+    """Return a row for each version of an image, in order."""
     releases = _releases_of(image)
     return [
         VersionRow(

@@ -1,4 +1,4 @@
-"""The database, and whole files."""
+"""The database, and files that are written as a whole."""
 
 from microbadger.store.admission_tables import ADMISSIONS, CLIENT_NETWORKS
 from microbadger.store.base_tables import BASE_CONTENTS, BASE_TAGS

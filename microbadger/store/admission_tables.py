@@ -1,4 +1,4 @@
-"""The tables of images that readers ask for."""
+"""The tables about images that readers request, and that are tracked for that reason."""
 
 from sqlalchemy import Column, Index, Table
 
@@ -13,7 +13,7 @@ ADMISSIONS = Table(
     Index("admissions_by_time", "admitted_at"),
     sqlite_with_rowid=False,
 )
-"""Images that a reader's request tracked in the last days, and when their registry turned out not to have them."""
+"""Images that were tracked on request of a reader in the last days, and when a registry said that it lacks them."""
 
 CLIENT_NETWORKS = Table(
     "client_networks",
@@ -22,4 +22,4 @@ CLIENT_NETWORKS = Table(
     Column("used_until", Moment, nullable=False),
     sqlite_with_rowid=False,
 )
-"""Up to which time the requests of each network have used its share of the images that are admitted."""
+"""Up to which time the requests of each client network have used its share of newly tracked images."""

@@ -1,4 +1,4 @@
-"""One attempt at a time, whose failure counts for every thread that waited meanwhile."""
+"""Lets one thread at a time attempt something. If it fails, the threads that waited for it can fail with it."""
 
 import threading
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class FailedMeanwhile(Exception):
-    """The attempt that this thread waited for has failed, with this error."""
+    """The attempt that this thread waited for has failed with ``error``."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(error)
@@ -14,14 +14,14 @@ class FailedMeanwhile(Exception):
 
 
 class NoTurn(Exception):
-    """Another thread has not ended its attempt in time."""
+    """Another thread did not finish its attempt in time."""
 
 
 class Attempts:
-    """Attempts at something that one thread at a time may try.
+    """Attempts at something that only one thread at a time may try.
 
-    With a lock, each of many threads would try in vain after all others. And a lock keeps no order: threads that come
-    later can overtake one that waits, again and again.
+    A lock would make each of many threads try and fail, one after the other. A lock is also unfair: later threads can
+    repeatedly overtake one that waits.
     """
 
     def __init__(self) -> None:
@@ -31,9 +31,10 @@ class Attempts:
 
     @contextmanager
     def turn(self, seconds: float | None = None, shared: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-        """Let this thread try as soon as no other one does; with a shared error it fails for all that wait for it, too.
+        """Let this thread try within the block, as soon as no other thread tries.
 
-        Raises FailedMeanwhile if the attempt of another thread fails so first, and NoTurn after so many seconds.
+        If the block raises a ``shared`` error, all threads that wait for it raise FailedMeanwhile. Raises NoTurn if the
+        other threads take longer than ``seconds``.
         """
         with self._changed:
             before = self._failure
@@ -54,7 +55,7 @@ class Attempts:
 
     @contextmanager
     def pause(self) -> Iterator[None]:
-        """Wait until no thread tries; none begins within the block."""
+        """Wait until no thread tries. No thread begins to try within the block."""
         with self._changed:
             self._changed.wait_for(lambda: not self._is_running)
             yield

@@ -1,6 +1,6 @@
-"""The tables about base images, tracked or not, which all images on them share.
+"""The tables about base images, tracked or not. All images built on a base image share its rows.
 
-What was read of a private base image is kept apart: only for private images on it is that used.
+Rows about a private base image are kept separate, and are used only for private images.
 """
 
 from sqlalchemy import Boolean, Column, Index, Integer, Table
@@ -19,7 +19,7 @@ BASE_TAGS = Table(
     Index("base_tags_by_due_at", "due_at"),
     sqlite_with_rowid=False,
 )
-"""What each tag of a base image named one after the other, and when to ask its registry again."""
+"""The digests that each tag of a base image named over time, and when to ask its registry again."""
 
 BASE_CONTENTS = Table(
     "base_contents",
@@ -34,4 +34,4 @@ BASE_CONTENTS = Table(
     Index("base_contents_by_used_at", "used_at"),
     sqlite_with_rowid=False,
 )
-"""The entries of each index, and the layers of each manifest; without a document, when to try to read it again."""
+"""The entries of each index and the layers of each manifest. Without a document, ``due_at`` says when to try again."""

@@ -1,8 +1,8 @@
-"""The time that all processes agree on: that of the PostgreSQL server, or of the one machine that has the SQLite file.
+"""The time on which all processes agree: that of the PostgreSQL server, or of the machine that has the SQLite file.
 
-The clocks of two machines differ, by an hour if one is set up badly. Times that one machine keeps and another one
-compares with its own must come from one clock. Asking the server each time would cost too much: it is asked now and
-then, and a monotonic clock counts in between.
+The clocks of two machines differ, by an hour if one is misconfigured. If one machine stores a time and another compares
+it with the present, both must use the same clock. Asking the server each time would be too slow, so it is asked every
+ten seconds, and a monotonic clock counts in between.
 """
 
 import threading
@@ -39,14 +39,14 @@ class DatabaseClock:
         self._asking = threading.Lock()
         self._asked_at: float | None = None
         self._ahead: float | None = None
-        """How far the clock of the server is ahead of the monotonic one; None if it was never asked."""
+        """By how much the server's clock is ahead of the monotonic one; None if the server was never asked."""
 
     def now(self) -> datetime:
         """Return the time in UTC."""
         return datetime.fromtimestamp(self.timestamp(), UTC)
 
     def timestamp(self) -> float:
-        """Return the time as a Unix time; that of this machine while the server was never there to be asked."""
+        """Return the time as a Unix time. Until the server first answers, it is the time of this machine."""
         if self._database.is_file:
             return self._own()
         self._ask_if_late()
@@ -59,7 +59,7 @@ class DatabaseClock:
         if not self._asking.acquire(blocking=self._ahead is None):
             return
         try:
-            # The last answer still counts, and whatever needs the database reports what is wrong, and waits for that.
+            # The last answer is still good. Code that needs the database itself waits for it and reports its errors.
             with suppress(StoreError), nullcontext() if self._ahead is None else in_haste():
                 self._ask()
         finally:
@@ -71,5 +71,5 @@ class DatabaseClock:
             began_at = self._monotonic()
             answer: float = connection.execute(_NOW).scalar_one()
             took_seconds = self._monotonic() - began_at
-        if self._ahead is None or took_seconds <= _LONGEST_ANSWER_SECONDS:  # else it is unclear when it was true
+        if self._ahead is None or took_seconds <= _LONGEST_ANSWER_SECONDS:  # else the error would be too large
             self._ahead = answer - began_at - took_seconds / 2

@@ -17,16 +17,16 @@ from microbadger.store.patience import patience
 from microbadger.store.postgresql import Kind
 
 MOST_CONNECTIONS = 8
-"""How many connections a process has to a PostgreSQL server, and how many stay open to a file."""
+"""The most connections that a process has to a PostgreSQL server, and the most idle ones that it keeps to a file."""
 _text = partial(str, encoding="utf-8", errors="replace")
-"""Reads a text of SQLite, which may hold any bytes: what is not UTF-8 is replaced."""
+"""Decodes a text of SQLite, which may hold any bytes: invalid UTF-8 is replaced."""
 _POLL_SECONDS = 0.001
 
 Begin = Callable[[Connection, Kind, bool], bool]
-"""Begins a transaction; returns False if a connection that was idle, as the last argument says, is broken."""
+"""Begins a transaction. Returns False if the connection was idle before (the last argument) and is broken."""
 
 _BEGIN: Mapping[Kind, Sequence[str]] = {
-    # IMMEDIATE: a transaction that begins by reading cannot go on to write once another one has written.
+    # IMMEDIATE, because a transaction that began by reading cannot write once another one has written.
     "read": ("PRAGMA query_only = 1", "PRAGMA busy_timeout = {busy_ms}", "BEGIN"),
     "write": ("PRAGMA query_only = 0", "PRAGMA busy_timeout = 0", "PRAGMA synchronous = NORMAL", "BEGIN IMMEDIATE"),
     "migrate": ("PRAGMA query_only = 0", "PRAGMA busy_timeout = 0", "PRAGMA synchronous = FULL", "BEGIN IMMEDIATE"),
@@ -34,11 +34,11 @@ _BEGIN: Mapping[Kind, Sequence[str]] = {
 
 
 class NoConnectionFree(Exception):
-    """Every connection that a process may have is in use, and none has become free for a while."""
+    """All connections that a process may have are in use, and none became free in time."""
 
 
 class Connections:
-    """The connections of this process to one database, for as long as it is the same."""
+    """The connections of this process to one database. If a database file is replaced, a new object is made for it."""
 
     def __init__(self, engine: Engine, *, busy_seconds: float = 0) -> None:
         is_file = engine.dialect.name == "sqlite"
@@ -51,9 +51,9 @@ class Connections:
 
     @contextmanager
     def transaction(self, kind: Kind) -> Iterator[Connection]:
-        """Give a connection within a transaction.
+        """Yield a connection in a transaction.
 
-        Raises the errors of SQLAlchemy and of the driver, and NoConnectionFree.
+        Raises NoConnectionFree, and the errors of SQLAlchemy and of the driver.
         """
         if self._room:
             self._room.enter()
@@ -69,22 +69,22 @@ class Connections:
                 self._room.leave()
 
     def note_schema(self) -> None:
-        """Note that the tables are as they should be."""
+        """Remember the state of the tables, for `have_same_schema`."""
         self._schema = self._number_of_schema()
 
     def have_same_schema(self) -> bool:
-        """Return whether no program has changed the tables since then, as far as that can be seen without waiting."""
+        """Return whether the tables are unchanged since `note_schema`, as far as that is known without waiting."""
         return self._schema is None or self._number_of_schema() in (self._schema, None)
 
     def close(self) -> None:
-        """Close every connection, those in use as soon as their transaction ends."""
+        """Close idle connections now, and others when their transactions end."""
         self._is_closed = True
         self._close_idle(0)
 
     def _begun(self, kind: Kind) -> Connection:
-        """Return a connection whose transaction has begun; one that broke while it was idle is replaced."""
+        """Return a connection whose transaction has begun. A connection that broke while it was idle is replaced."""
         try:
-            connection, was_idle = self._idle.pop(), True  # the last one used: what it has read is still in memory
+            connection, was_idle = self._idle.pop(), True  # the last one used, because its cache is still warm
         except IndexError:
             connection, was_idle = self._engine.connect(), False
         try:
@@ -95,11 +95,11 @@ class Connections:
         if has_begun:
             return connection
         _close(connection)
-        self._close_idle(0)  # each of them would have to be tried in vain
+        self._close_idle(0)  # the others are probably broken, too
         return self._begun(kind)
 
     def _number_of_schema(self) -> int | None:
-        """Return a number that changes when the tables do; None if it cannot be read without waiting."""
+        """Return a number that changes when the tables do, or None if it cannot be read without waiting."""
         if self._engine.dialect.name != "sqlite":
             return None
         try:
@@ -112,7 +112,7 @@ class Connections:
             cursor.execute("PRAGMA schema_version")
             ((number,),) = cursor.fetchall()
         except sqlite3.Error:
-            return None  # the transaction that comes next says why
+            return None  # the next transaction reports the error
         else:
             return int(number)
         finally:
@@ -134,7 +134,8 @@ class Connections:
 class _Room:
     """Limits how many threads have connections at the same time.
 
-    A thread that has one gets another at once: two that waited for each other would wait for ever.
+    A thread that already has a connection gets another one at once. Otherwise, such threads could wait for each other
+    forever.
     """
 
     def __init__(self, most: int, patience_seconds: float) -> None:
@@ -143,7 +144,7 @@ class _Room:
         self._own = threading.local()
 
     def enter(self) -> None:
-        """Wait for a place. Raises NoConnectionFree."""
+        """Wait until this thread may have a connection. Raises NoConnectionFree."""
         depth = getattr(self._own, "depth", 0)
         if not depth and not self._places.acquire(timeout=patience(self._patience_seconds)):
             raise NoConnectionFree
@@ -156,9 +157,9 @@ class _Room:
 
 
 def _begin_in_file(busy_seconds: float, connection: Connection, kind: Kind, _was_idle: bool) -> bool:
-    """Begin a transaction of SQLite; to write, as soon as no other process does.
+    """Begin a transaction in SQLite. To write, first wait until no other process writes.
 
-    SQLite itself would try ever more rarely, at last every tenth of a second, and find the database locked again.
+    SQLite itself would wait up to a tenth of a second between its attempts, and often find the database locked again.
     """
     cursor = connection.connection.cursor()
     seconds = patience(busy_seconds)
@@ -177,12 +178,12 @@ def _begin_in_file(busy_seconds: float, connection: Connection, kind: Kind, _was
 
 
 def _close(connection: Connection) -> None:
-    with suppress(SQLAlchemyError):  # it is broken, and of no use any more
+    with suppress(SQLAlchemyError):  # the connection is broken
         connection.close()
 
 
 def engine_for(file: Path, setup: str, mode: str = "rw", *, busy_seconds: float = 0) -> Engine:
-    """Return an engine for an SQLite file, which must exist; each connection begins with the ``setup`` statement."""
+    """Return an engine for an SQLite file, which it never creates. Each connection first executes ``setup``."""
 
     def connect() -> sqlite3.Connection:
         address = f"{file.as_uri()}?mode={mode}"

@@ -1,7 +1,7 @@
-"""Copies everything from one database to another, of whichever kind: from a file to a server, or back.
+"""Copies everything from one database to another, in any direction between SQLite and PostgreSQL.
 
-Leases are not copied: their holders work with the old database. That stays as it is, so that there is a way back:
-a file of an older program is copied to a temporary one, and only the copy is migrated.
+Leases are not copied, because their holders work with the old database. The old database is never changed, so that
+operators can return to it. If a file has an older schema, a temporary copy is migrated instead of the file itself.
 """
 
 import sqlite3
@@ -26,12 +26,12 @@ _OF_EVERY_START = (META, COUNTS, GAUGES, LEASES)
 
 
 class StoreNotEmpty(Exception):
-    """The database to copy to holds something already, which the copy would replace."""
+    """The database to copy to already has data, which the copy would replace."""
 
 
 @contextmanager
 def opened_source(place: Path | str) -> Iterator[Database]:
-    """Give the database in a file, or at a URL, to be copied; it is not changed. Raises StoreError."""
+    """Open the database in a file or at a URL for copying, without changing it. Raises StoreError."""
     with closing(Database(_url_of(place), is_only_read=True)) as source:
         try:
             with source.read():
@@ -58,7 +58,7 @@ def _url_of(place: Path | str) -> str:
 
 
 def copy_store(source: Database, target: Database) -> dict[str, int]:
-    """Copy all rows in one transaction, and return how many of each table; the secret is among them.
+    """Copy all rows, including the secret, in one transaction. Return the number of copied rows by table.
 
     Raises StoreNotEmpty and StoreError.
     """
@@ -66,7 +66,7 @@ def copy_store(source: Database, target: Database) -> dict[str, int]:
         tables = [table for table in SCHEMA.sorted_tables if table is not LEASES]
         _refuse_unless_empty(writing)
         if _identity(reading) == _identity(writing):
-            raise StoreNotEmpty("it is the one to copy from, or a copy of it")
+            raise StoreNotEmpty("it is the source database, or a copy of it")
         for table in (COUNTS, GAUGES, LEASES):
             writing.execute(table.delete())
         copied = {table.name: _copy(reading, writing, table) for table in tables}
@@ -97,12 +97,12 @@ def _copy(reading: Connection, writing: Connection, table: Table) -> int:
 
 
 def _values_of(table: Table) -> list[str]:
-    """Return the columns of a table whose rows are replaced: a database that was just begun has a secret."""
+    """Return the columns to replace in existing rows. Only META can have rows: an identity and perhaps a secret."""
     return [column.name for column in table.columns if not column.primary_key] if table is META else []
 
 
 def continue_numbers(connection: Connection, table: Table) -> None:
-    """Have PostgreSQL number further rows after those that were copied, as SQLite does by itself."""
+    """Make PostgreSQL number further rows after the copied ones, as SQLite does by itself."""
     column = table.autoincrement_column
     if connection.dialect.name != "postgresql" or column is None or not column.autoincrement:
         return

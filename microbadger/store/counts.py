@@ -1,8 +1,8 @@
-"""Counts what happens, over all processes.
+"""Counters and gauges, summed over all processes.
 
-Each process counts in memory, and adds what it counted to the database when it is asked to: a request to a registry
-costs no transaction. A process that is killed loses what it has not yet added. A counter in the database never goes
-back. Of a gauge that several processes set, the latest value counts, until its time is over.
+Each process counts in memory, and `Counts.write` adds its counts to the database, so counting costs no transaction. A
+process that is killed loses the counts that it has not yet written. A counter in the database never decreases. If
+several processes set a gauge, the latest value counts until it expires.
 """
 
 import json
@@ -43,20 +43,20 @@ class _Gauge:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The sums over all processes, and the latest values of gauges, by name and labels."""
+    """The sums of counters over all processes, and the latest values of gauges, by name and labels."""
 
     counts: Mapping[Key, float]
     gauges: Mapping[Key, float]
 
     def of(self, name: str) -> dict[CountLabels, float]:
-        """Return the values of a counter or gauge by label."""
+        """Return the values of a counter or gauge by its labels."""
         return {
             labels: value for values in (self.counts, self.gauges) for (n, labels), value in values.items() if n == name
         }
 
 
 class Counts:
-    """What this process counts, and the sums over all that share the database."""
+    """The counts of this process, and the sums over all processes that share the database."""
 
     _counted: dict[Key, float]
     _set: dict[Key, _Gauge]
@@ -74,13 +74,13 @@ class Counts:
             self._counted[key] = self._counted.get(key, 0) + amount
 
     def set(self, name: str, value: float, lasting_seconds: float = _LONGEST_SECONDS, **labels: str) -> None:
-        """Set a gauge, which lasts for so long or until a process sets it again."""
+        """Set a gauge. The value expires after ``lasting_seconds``, unless a process sets the gauge again."""
         now = self._clock()
         with self._lock:
             self._set[name, labels_of(labels)] = _Gauge(value, now, now + lasting_seconds)
 
     def write(self) -> None:
-        """Add to the database what this process has counted and set since the last time. Raises StoreError."""
+        """Add to the database what this process has counted and set since the last call. Raises StoreError."""
         with self._writing:
             with self._lock:
                 counted, self._counted = self._counted, {}
@@ -96,11 +96,11 @@ class Counts:
                 raise
 
     def read(self) -> Totals:
-        """Return the sums of all processes, with the latest counts of this one if they can be written.
+        """Return the sums over all processes, including the latest counts of this process if they can be written.
 
         Raises StoreError if the database cannot be read.
         """
-        with suppress(StoreError):  # as on a full disk: monitors have to be answered, and `write` says what is wrong
+        with suppress(StoreError):  # on a full disk, monitors still need an answer; other calls of `write` report it
             self.write()
         now = self._clock()
         lasts = GAUGES.c.set_at <= now, GAUGES.c.holds_until > now
@@ -110,7 +110,7 @@ class Counts:
         return Totals(_values_of(counts), _values_of(gauges))
 
     def _begin(self) -> None:
-        """Begin with nothing counted. A forked process does, for its parent adds what it has counted itself."""
+        """Begin with nothing counted. A forked process does so, because its parent writes its own counts itself."""
         self._lock, self._writing = threading.Lock(), threading.Lock()
         self._counted, self._set = {}, {}
 
@@ -118,7 +118,7 @@ class Counts:
         if not counted and not gauges:
             return
         now = self._clock()
-        # Sorted, for PostgreSQL: of two transactions that lock the same rows, none then waits for the other.
+        # Sorted, so that two transactions in PostgreSQL lock the same rows in the same order and cannot deadlock.
         sums = [
             {"name": name, "labels": json.dumps(labels), "value": amount}
             for (name, labels), amount in sorted(counted.items())
@@ -150,7 +150,7 @@ def labels_of(labels: Mapping[str, str]) -> CountLabels:
 
 
 def _values_of(rows: Iterable[Row[Any]]) -> dict[Key, float]:
-    """Return values by name and labels, without those whose labels are damaged."""
+    """Return values by name and labels, without the rows whose labels are damaged."""
     labelled = [(row, parse_kept(row.labels, list[list[str]])) for row in rows]
     return {
         (row.name, tuple((pair[0], pair[1]) for pair in pairs)): row.value

@@ -1,12 +1,13 @@
-"""The database: SQLite by default, PostgreSQL by its URL, with the same statements for both.
+"""The database: SQLite by default, PostgreSQL if its URL is given. Both run the same statements.
 
-A transaction reads or writes. One that reads sees the database as it was when it began, and waits for nobody. One that
-writes has SQLite's database for itself; in PostgreSQL others write meanwhile, and only the rows that it has written or
-locked are its own: it adds to what a row holds in the statement that writes it. Everything committed survives the death
-of any process; what is committed as *durable* survives a power failure, too.
+A transaction either reads or writes. A transaction that reads sees the database as it was when the transaction began,
+and never waits for others. A transaction that writes has an SQLite database to itself. In PostgreSQL, others write at
+the same time, and a transaction protects only the rows that it has written or locked. To increment a stored value, use
+one statement that reads and writes it. Everything committed survives the death of any process. What is committed as
+*durable* also survives a power failure.
 
-The file of SQLite is checked before each transaction. One that was deleted, cut, overwritten or replaced while the
-service runs is noticed; a damaged one is set aside, and what can be read of it goes into a new one.
+An SQLite file is checked before each transaction. If it was deleted, truncated, overwritten or replaced while the
+service runs, it is opened again. A damaged file is set aside, and the rows that can still be read go into a new file.
 """
 
 import math
@@ -67,24 +68,24 @@ _WITH_LOG = "PRAGMA journal_mode = WAL"
 _WITHOUT_LOG = "PRAGMA journal_mode = DELETE"
 _ONLY_READ = "PRAGMA query_only = 1"
 _SETUPS = {False: (_WITH_LOG, "rw"), True: (_ONLY_READ, "ro")}
-_ALTHOUGH_CUT = "PRAGMA writable_schema = 1"  # else SQLite reads nothing of a file that is shorter than it should be
+_READ_TRUNCATED = "PRAGMA writable_schema = 1"  # without it, SQLite refuses to read a truncated file
 _MISTAKES = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
-"""Errors that a statement makes, and not the database."""
+"""Errors that are the fault of a statement, not of the database."""
 _NO_CONNECTION_FREE = f"all {MOST_CONNECTIONS} connections of this process are in use; try again"
-_BEING_OPENED = "another process is bringing it up to date; try again"
+_BEING_OPENED = "another process is opening or migrating it; try again"
 
 
 class StoreError(Exception):
-    """The database cannot be used now; the message is one sentence that names it, says why, and what to do."""
+    """The database cannot be used now. The message is one sentence: which database, why, and what to do."""
 
     def __init__(self, message: str, in_public: str = "The database cannot be used.") -> None:
         super().__init__(message)
         self.in_public = in_public
-        """The sentence for strangers, who are not to learn where the database is."""
+        """The message for the public, which does not reveal where the database is."""
 
 
 class Database:
-    """A database, opened when it is first used. One object serves all threads of a process and those it forks."""
+    """A database that is opened on first use. One object serves all threads of a process and of its forked children."""
 
     def __init__(
         self,
@@ -95,7 +96,7 @@ class Database:
         sync: Callable[[Path], None] = sync,
         is_only_read: bool = False,
     ) -> None:
-        """A database that is only read is neither made nor changed: not migrated, not repaired and not set aside."""
+        """With ``is_only_read``, the database is never created, migrated, repaired or set aside."""
         address = make_url(url)
         is_file = address.get_backend_name() == "sqlite"
         self._file = Path(address.database or "").resolve() if is_file else None
@@ -115,12 +116,15 @@ class Database:
         self._opening = Attempts()
 
     def read(self) -> AbstractContextManager[Connection]:
-        """Give a connection within a transaction that only reads; keep it short. Raises StoreError."""
+        """Yield a connection in a read-only transaction, which should be short. Raises StoreError."""
         return self._transaction("read")
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[Connection]:
-        """Give a connection within a transaction that is committed at the end, unless it raises. Raises StoreError."""
+        """Yield a connection in a transaction that is committed at the end, unless the block raises.
+
+        A ``durable`` transaction also waits until the commit survives a power failure. Raises StoreError.
+        """
         with self._transaction("write") as connection:
             yield connection
         if durable and self._file:
@@ -128,15 +132,15 @@ class Database:
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a file of this machine, which only processes of this machine can share."""
+        """Whether the database is a file, which only processes of this machine can share."""
         return self._file is not None
 
     @property
     def problems(self) -> list[str]:
-        """One sentence for a file that may not be written, and for each damaged database that was set aside.
+        """One sentence if the file is read-only, and one for each damaged database that was set aside.
 
-        Connections that are open go on writing to a file that has become read-only; no other one can be opened. The
-        sentences about damaged databases are there until somebody removes their files.
+        Open connections can still write to a file that has become read-only, but no new connection can be opened. The
+        sentence about a damaged database stays until somebody removes the file that was set aside.
         """
         is_lost = self._file is not None and is_read_only(self._file)
         return [str(self._unusable(READ_ONLY)), *self._set_aside] if is_lost else self._set_aside
@@ -148,13 +152,13 @@ class Database:
     @property
     def _set_aside(self) -> list[str]:
         return [
-            f"The database was damaged and set aside as {copy}. Data that could not be read, perhaps subscriptions,"
-            " is lost. Remove that file to clear this message."
+            f"The database was damaged and set aside as {copy}. Data that could not be read, perhaps including"
+            " subscriptions, is lost. Remove that file to clear this message."
             for copy in (copies_set_aside(self._file) if self._file else [])
         ]
 
     def close(self) -> None:
-        """Close every connection, those in use when their transaction ends; the next transaction opens new ones."""
+        """Close idle connections now, and others when their transactions end. Later transactions open new ones."""
         with GATE, self._opening.pause():
             if opened := OPENED.pop(ref(self), None):
                 opened.connections.close()
@@ -170,7 +174,7 @@ class Database:
                 raise self._unusable(_NO_CONNECTION_FREE) from error
             except (DBAPIError, self._driver_error) as error:
                 if self._errors.is_rule_of_others(error):
-                    raise self._failed(error, "a constraint of another program refuses a row: ") from error
+                    raise self._failed(error, "a constraint or trigger of another program rejects a row: ") from error
                 if isinstance(error, _MISTAKES) and not self._errors.is_loss(error):
                     raise
                 if is_damage(error):
@@ -181,7 +185,7 @@ class Database:
 
     @contextmanager
     def _turn_to_write(self) -> Iterator[None]:
-        """Wait until no other thread writes: SQLite lets each try again from time to time, and some wait for long."""
+        """Wait until no other thread writes. Without this lock, threads would poll SQLite, and some would starve."""
         if self._file is None:
             yield
         elif self._writing.acquire(timeout=patience(self._busy_seconds)):
@@ -194,9 +198,10 @@ class Database:
 
     @contextmanager
     def _turn_to_open(self) -> Iterator[None]:
-        """Wait until no other thread opens the database. A thread in haste gives up before those do."""
+        """Wait until no other thread opens the database. Within `in_haste`, a thread waits only briefly."""
         seconds = None if math.isinf(patience(math.inf)) else patience(math.inf)
-        # A file may have been mended meanwhile; a server that is away makes each thread wait.
+        # If a server cannot be reached, each attempt takes long, so all waiting threads fail together. A file may have
+        # been repaired meanwhile, so each thread tries for itself.
         shared = () if self._file or is_in_haste() else (DBAPIError, self._driver_error)
         try:
             with self._opening.turn(seconds, shared):
@@ -208,19 +213,19 @@ class Database:
             raise self._unusable(reason) from error
 
     def _wait_for_disk(self, file: Path) -> None:
-        """Wait until what is committed survives a power failure. Raises StoreError.
+        """Wait until committed transactions survive a power failure. Raises StoreError.
 
-        SQLite's ``synchronous = FULL`` does the same, but others cannot write meanwhile; here many wait at once.
+        SQLite's ``synchronous = FULL`` does the same, but blocks other writers. Here, many threads can wait at once.
         """
         try:
             self._sync(log_of(file))
         except FileNotFoundError:
-            pass  # the last process that had the database open has added its log to its file, and waited for that
+            pass  # the last process to close the database has merged the log into the file and synced it
         except OSError as error:
             raise self._unusable(f"{error.strerror or error}; check the disk") from error
 
     def _current(self) -> Opened:
-        """Return the open database; opened anew if its file has changed, or its connections are of no more use."""
+        """Return the open database. Open it again if its file has changed or its connections are broken."""
         try:
             opened = self._opened
             if opened is None or not self._is_current(opened):
@@ -242,7 +247,7 @@ class Database:
         return opened
 
     def _is_current(self, opened: Opened) -> bool:
-        """Return whether the file and its tables are still those that were opened; if not, opening makes them whole."""
+        """Return whether the connections can still be used, and the file and its tables are unchanged."""
         if not opened.is_usable or self._file is None:
             return opened.is_usable
         return stamp_of(self._file) == opened.stamp and opened.connections.have_same_schema()
@@ -266,21 +271,21 @@ class Database:
         if before and not before.is_of(stamp):
             log.warning("database_replaced", file=file)
             if file.is_file() and before.log_inode == log_inode_of(file):
-                remove_log(file)  # SQLite would add what it holds to the new file
-                before.is_usable = False  # also where the old file comes back: others have no log in common with it
+                remove_log(file)  # SQLite would apply it to the new file
+                before.is_usable = False  # even if the old file comes back: other processes use another log
         if stamp and stamp.size_bytes and not (before and before.is_of(stamp)):
             self._refuse_file_of_others(file)
-        self._close_to_others(file)
+        self._make_private(file)
         connections = self._connected_if_sound(stamp, before)
         if connections is None:
-            self._begin_anew(file, stamp, before)
+            self._create_or_repair(file, stamp, before)
             connections = self._connected(self._engine)
         return Opened(connections, stamp_of(file) or NO_FILE, log_inode_of(file))
 
     def _refuse_file_of_others(self, file: Path) -> None:
-        """Raise UnknownSchema, with nothing changed, for a file that another program has made."""
+        """Raise UnknownSchema if another program created the file. Nothing is changed."""
         looking = Connections(engine_for(file, *_SETUPS[True], busy_seconds=self._busy_seconds))
-        # An error of the file is that of the opening that follows, which says what is wrong, or mends it.
+        # If the file cannot be read, the caller opens it next, which reports the error or repairs the file.
         with closing(looking), suppress(DBAPIError, self._driver_error), looking.transaction("read") as connection:
             version_of(connection, len(self._migrations) + 1)
 
@@ -295,7 +300,7 @@ class Database:
             raise
 
     def _connected(self, engine: Engine) -> Connections:
-        """Return connections to a database that has the schema of this program."""
+        """Return connections to a database. Its tables are created or migrated first if necessary."""
         connections = Connections(engine, busy_seconds=self._busy_seconds)
         try:
             with connections.transaction("read") as connection:
@@ -313,24 +318,24 @@ class Database:
             raise
         return connections
 
-    def _close_to_others(self, file: Path) -> None:
+    def _make_private(self, file: Path) -> None:
         try:
             for path in close_to_others(file):
                 log.warning("secret_file_was_open", file=path)
-        except OSError as error:  # another user's, or a disk that is read-only: it can be used all the same
+        except OSError as error:  # another user's file, or a read-only disk: the database can still be used
             log.warning("secret_file_is_open", file=file, error=error)
 
-    def _begin_anew(self, file: Path, stamp: FileStamp | None, before: Opened | None) -> None:
-        """Put a new database in the place of one that is missing or damaged, with what can be read of that."""
+    def _create_or_repair(self, file: Path, stamp: FileStamp | None, before: Opened | None) -> None:
+        """Replace a missing or damaged database by a new one, with the rows of the old one that can still be read."""
         new = file.with_name(f".new-{file.name}")
-        remove_database(new)  # of a process that was killed
+        remove_database(new)  # a process that was killed may have left it
         try:
             new.touch(PRIVATE_MODE)
             if stamp:
-                os.utime(file)  # the next transactions of others see a change, and wait until the new one is there
+                os.utime(file)  # other processes notice the change, and wait for the new file
             with (
                 closing(self._connected(engine_for(new, _WITHOUT_LOG))) as target,
-                closing(Connections(engine_for(file, _ALTHOUGH_CUT, mode="ro"))) as damaged,
+                closing(Connections(engine_for(file, _READ_TRUNCATED, mode="ro"))) as damaged,
             ):
                 sources = [before.connections] if before else []
                 if stamp and stamp.size_bytes:
@@ -345,7 +350,7 @@ class Database:
             raise
 
     def _failed(self, error: Exception, before: str = "") -> StoreError:
-        """Return what is wrong with the database for an error of its driver."""
+        """Return the StoreError for an error of the driver."""
         if self._is_only_read and is_damage(error):
             return self._unusable("it is damaged, or not a database")
         return self._unusable(

@@ -1,7 +1,7 @@
-"""Replaces files as a whole, and takes locks that the kernel frees when their holder dies.
+"""Replaces files as a whole, and takes locks that the kernel releases when their holder dies.
 
-A reader of a file written here sees the old bytes or the new ones, never a part, also after a power failure. A lock is
-an ``flock`` on a file of its own: it works between threads, gunicorn workers and the command line alike, and needs no
+A reader of a file written here sees the old bytes or the new ones, never a part of them, even after a power failure. A
+lock is an ``flock`` on a separate file. It works between threads, gunicorn workers and the command line, and needs no
 clean-up after a crash.
 """
 
@@ -35,9 +35,10 @@ _NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG,
 
 
 def read_if_any(path: Path | str, *, below: Path | None = None) -> bytes | None:
-    """Return the bytes of a file, or None if there is no such file, or symbolic links lead out of the folder ``below``.
+    """Return the bytes of a file, or None if there is no such file.
 
-    It makes half as many system calls as `Path.read_bytes`.
+    Also return None if symbolic links point outside the folder ``below``. This function makes half as many system calls
+    as `Path.read_bytes`.
     """
     file = open_if_any(path, below=below)
     if file is None:
@@ -47,7 +48,7 @@ def read_if_any(path: Path | str, *, below: Path | None = None) -> bytes | None:
 
 
 def open_if_any(path: Path | str, *, below: Path | None = None) -> FileIO | None:
-    """Return a file opened to be read; None under the same conditions. The caller closes it."""
+    """Open a file for reading and return it, or return None as `read_if_any` does. The caller closes the file."""
     try:
         file = open(path, "rb", buffering=0)  # noqa: PTH123, SIM115 - a `Path` costs more than the call
     except OSError as error:
@@ -61,16 +62,16 @@ def open_if_any(path: Path | str, *, below: Path | None = None) -> FileIO | None
 
 
 def _is_below(folder: Path, descriptor: int, path: Path | str) -> bool:
-    """Return whether an open file is below a folder, whatever its name was when it was opened."""
+    """Return whether an open file is below a folder once all symbolic links are resolved."""
     try:
         real = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - a `Path` costs more than the call
-    except OSError:  # there is no Linux
+    except OSError:  # this is not Linux
         real = os.path.realpath(path)
     return any(real.startswith(f"{where(folder)}/") for where in (str, os.path.realpath))
 
 
 class FileStamp(NamedTuple):
-    """What changes when a file is written or replaced."""
+    """Properties of a file that change when it is written or replaced."""
 
     written_at_ns: int
     size_bytes: int
@@ -88,9 +89,9 @@ def stamp_of(path: Path) -> FileStamp | None:
 
 @contextmanager
 def written_beside(path: Path, content: bytes, mode: int = PRIVATE_MODE) -> Iterator[Path]:
-    """Give a new file that holds these bytes and is to be renamed to ``path``; it is removed if anything fails.
+    """Write bytes to a new file beside ``path``, and yield it for renaming. It is removed if the block raises.
 
-    It has to be synced first: after a power failure the name can be there, and lead to nothing.
+    The caller must sync the file before renaming it. Otherwise the name can survive a power failure without the bytes.
     """
     descriptor, temporary = _temporary_beside(path)
     try:
@@ -107,14 +108,14 @@ def written_beside(path: Path, content: bytes, mode: int = PRIVATE_MODE) -> Iter
 def replace_file(
     path: Path, content: bytes, mode: int = PRIVATE_MODE, *, sync: Callable[[Path], None] | None = None
 ) -> None:
-    """Replace a file by one with this content in one step; if that fails, the old file stays and no other is left."""
+    """Replace a file in one step. If that fails, the old file stays and no temporary file is left."""
     with written_beside(path, content, mode) as new:
         (sync or sync_content)(new)
         new.replace(path)
 
 
 def trouble_with(folder: Path) -> str | None:
-    """Return in a few words why no file can be written in a folder, or None if one can."""
+    """Return in a few words why no file can be written in a folder, or None if files can be written."""
     try:
         make_folder(folder)
         with tempfile.NamedTemporaryFile(prefix=_TEMPORARY_PREFIX, dir=folder) as file:
@@ -126,15 +127,15 @@ def trouble_with(folder: Path) -> str | None:
 
 
 def remove_file(path: Path, below: Path) -> bool:
-    """Remove a file and the folders that this leaves empty, up to ``below``; return False if there was no such file.
+    """Remove a file and the parent folders that become empty, up to ``below``. Return False if there was no such file.
 
-    An empty folder in its place is removed, too.
+    If the path is an empty folder, that folder is removed.
     """
     try:
         path.unlink()
     except (FileNotFoundError, NotADirectoryError):
         return False
-    except (IsADirectoryError, PermissionError):  # POSIX has the second for a folder, Linux the first
+    except (IsADirectoryError, PermissionError):  # for a folder, Linux raises the first, POSIX specifies the second
         if path.is_symlink() or not path.is_dir() or not remove_if_empty(path):
             raise
     for folder in path.parents:
@@ -144,7 +145,7 @@ def remove_file(path: Path, below: Path) -> bool:
 
 
 def remove_if_empty(folder: Path) -> bool:
-    """Remove an empty folder; return False if it is not empty, and True if there is none."""
+    """Remove a folder if it is empty. Return whether the folder is gone."""
     try:
         folder.rmdir()
     except OSError as error:
@@ -157,7 +158,7 @@ def remove_if_empty(folder: Path) -> bool:
 def set_aside(path: Path) -> Path | None:
     """Rename a damaged file to ``<name>.damaged-<UTC time>`` and log it; return None if there is no such file.
 
-    The last few of each file are kept, for an operator to examine.
+    The three latest damaged copies of each file are kept for an operator to examine; older copies are removed.
     """
     aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
     try:
@@ -172,12 +173,12 @@ def set_aside(path: Path) -> Path | None:
 
 
 def copies_set_aside(path: Path) -> list[Path]:
-    """Return the damaged files that were set aside of a file and that nobody has removed, the oldest first."""
+    """Return the damaged copies of a file that were set aside and still exist, oldest first."""
     return sorted(path.parent.glob(f"{glob.escape(path.name)}.damaged-*Z"))
 
 
 def sweep(folder: Path) -> None:
-    """Remove the temporary files below a folder that killed processes have left."""
+    """Remove the temporary files that killed processes have left below a folder."""
     long_ago = time.time() - _LONGEST_WRITE_SECONDS
     for parent, _, names in os.walk(folder):
         for name in names:
@@ -189,7 +190,7 @@ def sweep(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, readable for everybody whatever the umask is."""
+    """Create a folder and its parents, readable by everybody whatever the umask is."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
@@ -199,12 +200,12 @@ def make_folder(folder: Path) -> None:
 
 
 class StillLocked(Exception):
-    """Another thread or process holds the lock of a file, and it takes too long to wait for it."""
+    """Another thread or process has held the lock of a file for too long."""
 
 
 @contextmanager
 def lock_file(path: Path, *, seconds: float = math.inf) -> Iterator[None]:
-    """Hold the lock at ``path``; wait while another holds it. Raises StillLocked after so many seconds."""
+    """Wait for the lock at ``path``, and hold it within the block. Raises StillLocked after ``seconds``."""
     make_folder(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_MODE)
     try:
@@ -233,7 +234,7 @@ def _wait_for_lock(descriptor: int, seconds: float) -> None:
 
 def _temporary_beside(path: Path) -> tuple[int, str]:
     for _ in range(_ATTEMPTS):
-        # There is no folder yet, or another process removed it, or one above it, because it was empty.
+        # The folder may not exist yet, or another process may have just removed it or a parent because it was empty.
         with suppress(FileNotFoundError):
             return tempfile.mkstemp(prefix=_TEMPORARY_PREFIX, dir=path.parent)
         with suppress(FileNotFoundError):
@@ -242,12 +243,12 @@ def _temporary_beside(path: Path) -> tuple[int, str]:
 
 
 def sync(path: Path) -> None:
-    """Wait until the disk has what a file, or a folder, holds now."""
+    """Wait until the current content of a file or folder is on the disk."""
     _sync(path, os.fsync)
 
 
 def sync_content(path: Path) -> None:
-    """Wait until the disk has the bytes of a file; that of its times is not waited for, which takes half as long."""
+    """Wait until the bytes of a file are on the disk. Waiting for its times as well would take twice as long."""
     _sync(path, getattr(os, "fdatasync", os.fsync))
 
 

@@ -1,6 +1,7 @@
-"""Lets a process fork only while no thread of it is within a transaction, and with every database closed.
+"""Lets a process fork only while no thread is within a transaction, and closes every database before the fork.
 
-A child that inherits an open SQLite connection can damage the file: it believes that it holds the locks of its parent.
+A child that inherits an open SQLite connection can damage the file, because it believes that it holds its parent's
+locks.
 https://www.sqlite.org/howtocorrupt.html#_carrying_an_open_database_across_a_fork_
 """
 
@@ -12,10 +13,10 @@ from types import TracebackType
 
 
 class ForkGate(AbstractContextManager[None]):
-    """A block that no other thread can fork in.
+    """A context manager: while a thread is in the block, no other thread can fork.
 
     A fork waits until every thread has left its block, and new blocks wait until the fork is over. A thread must not
-    fork within a block of its own.
+    fork within its own block.
     """
 
     def __init__(self, before_fork: Callable[[], None]) -> None:

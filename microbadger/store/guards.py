@@ -1,9 +1,9 @@
-"""Guards of SQLite's tables: each row keeps to the types of its columns, whichever program writes it.
+"""Guards: triggers that make SQLite enforce the types of columns, whichever program writes a row.
 
-SQLite lets any value into any column. A text in the place of a time would break every reader of the row for ever. So
-each table has two triggers. An update to a value of another type, or to one out of range, leaves the row as it was. A
-new row with such a value is removed again. The program that wrote it sees no error. Rows that are older than the guards
-are healed when the guards are made. PostgreSQL refuses wrong types itself, and needs no guards.
+SQLite accepts any value in any column. A text instead of a time would break every later read of the row. So each table
+has two triggers. If an update writes a value of the wrong type or out of range, the row keeps its old values. If an
+insert does, the new row is removed. The program that wrote the value sees no error. When the guards are created, older
+rows with such values are repaired or removed. PostgreSQL checks types itself and needs no guards.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ log = EventLog(__name__)
 
 _LARGEST = 1e300
 
-# The names that `Repository` accepts, as far as patterns of SQLite can say it.
+# The names that `Repository` accepts, as far as SQLite's patterns can express that.
 _IMAGE = (
     "{c} GLOB '[[a-z0-9]*/[a-z0-9]*' AND {c} GLOB '*[a-z0-9]' AND {c} NOT GLOB '*[^][a-z0-9._:/-]*'"
     " AND {c} NOT GLOB '*/*[][:]*' AND {c} NOT GLOB '*[./:-][._/]*' AND {c} NOT GLOB '*[./:_]-*'"
@@ -27,7 +27,7 @@ _IMAGE = (
 
 
 def are_complete(connection: Connection) -> bool:
-    """Return whether every table is there and guarded; one that somebody has renamed is not expected."""
+    """Return whether every table exists and has its guards, except the tables that somebody has renamed."""
     if connection.dialect.name != "sqlite":
         return SCHEMA.tables.keys() <= set(inspect(connection).get_table_names())
     there = _objects(connection)
@@ -37,28 +37,30 @@ def are_complete(connection: Connection) -> bool:
 
 
 def complete(connection: Connection) -> None:
-    """Make the tables and guards that are missing, and heal the rows that no guard has seen."""
+    """Create the missing tables and guards, and repair or remove the rows that no guard has checked."""
     if connection.dialect.name != "sqlite":
         SCHEMA.create_all(connection)
         return
     there = _objects(connection)
     tables = [table for table in SCHEMA.tables.values() if not _new_name(table, there)]
-    SCHEMA.create_all(connection, tables)
-    remove(connection, tables)
-    for table in tables:
+    older = [table for table in tables if table.name in there]
+    SCHEMA.create_all(connection, [table for table in tables if table not in older], checkfirst=False)
+    remove(connection, tables)  # a renamed table can have kept one of them
+    for table in older:
         _heal(connection, table)
+    for table in tables:
         for statement in _triggers(table):
             connection.exec_driver_sql(statement)
 
 
 def renamed(connection: Connection) -> dict[str, str]:
-    """Return the new names of the tables that somebody has renamed, as far as that can be known, by their own names."""
+    """Return the new names of the tables that somebody has renamed, by their old names. Only SQLite can tell."""
     there = _objects(connection) if connection.dialect.name == "sqlite" else {}
     return {table.name: name for table in SCHEMA.tables.values() if (name := _new_name(table, there))}
 
 
 def remove(connection: Connection, tables: Iterable[Table] = SCHEMA.tables.values()) -> None:
-    """Remove the guards: a migration could not change a column that one of them names."""
+    """Remove the guards, because a migration cannot change a column that a trigger names."""
     if connection.dialect.name == "sqlite":
         for table in tables:
             for name in _names(table).values():
@@ -66,18 +68,18 @@ def remove(connection: Connection, tables: Iterable[Table] = SCHEMA.tables.value
 
 
 def _objects(connection: Connection) -> dict[str, str]:
-    """Return the name of each table, index and trigger, with the table that it belongs to."""
+    """Return the name of each table, index and trigger, mapped to the table that it belongs to."""
     rows = connection.exec_driver_sql("SELECT name, tbl_name FROM sqlite_master")
     return {row.name: row.tbl_name for row in rows}
 
 
 def _new_name(table: Table, there: Mapping[str, str]) -> str | None:
-    """Return the new name of a table that was renamed: its guards follow it there. None if it was not."""
+    """Return the new name of a renamed table, to which its guards still belong, or None if it was not renamed."""
     return None if table.name in there else there.get(_names(table)["update"])
 
 
 def _heal(connection: Connection, table: Table) -> None:
-    """Give a column its default where its value is not sound, and remove rows that are not sound even so."""
+    """Replace invalid values with the ``instead`` of their column, and remove the rows that are still invalid."""
     for column in table.columns:
         if "instead" in column.info:
             instead = f"UPDATE {table.name} SET {column.name} = ? WHERE NOT ({_is_sound(column)})"  # noqa: S608 - names of ours
@@ -89,7 +91,7 @@ def _heal(connection: Connection, table: Table) -> None:
 
 
 def _triggers(table: Table) -> Iterator[str]:
-    """Yield the statements that make the guards of a table."""
+    """Yield the statements that create the guards of a table."""
     keys = [column.name for column in table.primary_key]
     is_new = " AND ".join(f"{key} IS NEW.{key}" for key in keys)
     is_old = " AND ".join(f"{key} IS OLD.{key}" for key in keys)
@@ -116,7 +118,7 @@ def _are_sound(table: Table, row: str = "") -> str:
 
 
 def _is_sound(column: Column[object], row: str = "") -> str:
-    """Return the condition under which the value of a column can be read."""
+    """Return the SQL condition that a valid value of a column meets."""
     name = f"{row}{column.name}"
     condition = _condition(column).format(c=name)
     return f"{name} IS NULL OR ({condition})" if column.nullable else condition

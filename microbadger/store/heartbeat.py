@@ -1,7 +1,7 @@
-"""Keeps the leases of a process from expiring while their holders work, with one thread for all of them.
+"""Keeps the leases of a process from expiring while their holders work, with one thread for all leases.
 
-So a lease can be short: if the whole process stands still or its machine is gone, another process soon takes it. And a
-holder need not renew it while it waits for a registry.
+Leases can therefore be short: if a process hangs or its machine fails, another process soon takes its leases. A holder
+need not renew its lease while it waits for a registry.
 """
 
 import os
@@ -16,16 +16,16 @@ log = EventLog(__name__)
 
 
 class Kept(Protocol):
-    """A lease that its holder uses."""
+    """A lease that the heartbeat extends."""
 
     name: str
 
     def keep(self) -> None:
-        """Extend it if that is due. Raises StoreError."""
+        """Extend the lease if that is due. Raises StoreError."""
 
 
 class Heartbeat:
-    """The thread; there is none while there is no lease, and a forked process begins with none."""
+    """Extends leases in a thread, which runs only while there are leases. A forked process begins without any."""
 
     _is_running: bool
 
@@ -34,7 +34,7 @@ class Heartbeat:
         self._begin()
 
     def add(self, lease: Kept) -> None:
-        """Keep a lease from now on."""
+        """Begin to extend a lease."""
         if self._pid != os.getpid():
             self._begin()
         with self._lock:
@@ -43,7 +43,7 @@ class Heartbeat:
                 self._start()
 
     def remove(self, lease: Kept) -> None:
-        """Let a lease expire."""
+        """Stop extending a lease."""
         self._kept.discard(lease)
 
     def _begin(self) -> None:
@@ -53,7 +53,7 @@ class Heartbeat:
         self._is_running = False
 
     def _start(self) -> None:
-        """Start the thread. Where no more threads are allowed, a lease lasts as long as it does by itself."""
+        """Start the thread. If the system allows no more threads, leases expire unless their holders renew them."""
         try:
             threading.Thread(target=self._run, name="heartbeat", daemon=True).start()
         except RuntimeError as error:
@@ -71,5 +71,5 @@ class Heartbeat:
                     self._is_running = False
                     return
             for lease in leases:
-                with suppress(StoreError):  # the next beat tries again, and whatever needs the database reports that
+                with suppress(StoreError):  # the next beat tries again; other code reports the error
                     lease.keep()

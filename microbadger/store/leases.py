@@ -1,9 +1,10 @@
-"""Leases: the right to do something alone, for one thread of one process at a time.
+"""Leases: the exclusive right of one thread of one process to do something.
 
-A lease has a *fence*, a number that grows each time the lease is taken. A holder proves in the transaction in which it
-writes that the fence is still its own: one that was stopped for too long writes nothing. A lease can be taken when it
-was given back, when it has expired, or when its holder, a process of this machine, is dead. A process that could not
-give it back, because the database was away, can take it again at once. A heartbeat extends those that are in use.
+A lease has a *fence*, a number that grows each time the lease is taken. In each transaction that writes, the holder
+proves that the fence is still its own, so a process that was suspended for too long writes nothing. A lease can be
+taken if it was given back, if it has expired, or if its holder, a process of this machine, has died. A process that
+could not give its lease back, because the database was unavailable, can take it again at once. A heartbeat extends the
+leases that are in use.
 https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html
 """
 
@@ -34,11 +35,11 @@ from microbadger.store.tables import LEASES
 from microbadger.store.upserts import upsert
 
 LEASE_SECONDS = 30.0
-"""How long a process on another machine can be silent before its leases can be taken."""
+"""How long a process on another machine can be silent before others can take its leases."""
 _KEPT_PART = 1 / 3
 _BEATS_IN_A_LEASE = 10
 _LONGEST_SILENCE_SECONDS = 300.0
-"""How long a heartbeat keeps a lease whose holder does not use it: longer than any single request takes."""
+"""How long a heartbeat extends a lease that its holder does not use: longer than any single request takes."""
 _POLL_SECONDS = 0.02
 _NOBODY = ""
 _IN_USE: set[tuple[str, int]] = set()
@@ -70,7 +71,7 @@ _BY_CLOCK_OF_DATABASE = _statements(SERVER_TIME)
 
 
 class LeaseLost(Exception):
-    """Another thread or process has taken the lease: nothing may be written any more."""
+    """Another thread or process has taken the lease, so the former holder must not write any more."""
 
 
 class Lease:
@@ -80,13 +81,13 @@ class Lease:
         self.name = name
         self.fence = fence
         self.was_left = was_left
-        """Whether another process had it before, and died or was stopped without giving it back."""
+        """Whether the previous holder, another process, died or stalled without giving the lease back."""
         self._leases = leases
         self._extended_at = self._used_at = leases.clock()
         self._is_lost = False
 
     def keep(self) -> None:
-        """Extend the lease in time while its holder, another thread, uses it. Raises StoreError."""
+        """Extend the lease if that is due and its holder still uses it. The heartbeat calls this. Raises StoreError."""
         now = self._leases.clock()
         is_silent = now - self._used_at > _LONGEST_SILENCE_SECONDS
         if is_silent or 0 <= now - self._extended_at < self._leases.seconds * _KEPT_PART:
@@ -99,12 +100,12 @@ class Lease:
             self._is_lost = True
 
     def renew(self) -> None:
-        """Extend the lease when half of its time has passed. Raises LeaseLost and StoreError."""
+        """Extend the lease if half of its time has passed. Raises LeaseLost and StoreError."""
         if self._is_lost:
             raise self.loss
         self._used_at = self._leases.clock()
         passed_seconds = self._used_at - self._extended_at
-        if not 0 <= passed_seconds <= self._leases.seconds / 2:  # less: the clock was set back
+        if not 0 <= passed_seconds <= self._leases.seconds / 2:  # negative if the clock was set back
             with self._leases.database.write() as connection:
                 self.prove(connection)
 
@@ -116,18 +117,18 @@ class Lease:
         self._extended_at = self._used_at = began_at
 
     def end(self, connection: Connection) -> bool:
-        """Give the lease back within a transaction; return False, and change nothing, if it was lost."""
+        """Give the lease back within a transaction. Return False, without any change, if the lease was lost."""
         self.let_go()
         return connection.execute(_GIVE_BACK, self._of_this).rowcount == 1
 
     def let_go(self) -> None:
-        """Stop using the lease without writing to the database: then only this process can take it at once."""
+        """Stop using the lease without writing to the database. Until it expires, only this process can take it."""
         _IN_USE.discard((self.name, self.fence))
         self._leases.keep_no_more(self)
 
     @property
     def loss(self) -> LeaseLost:
-        """The error that says that the lease was lost."""
+        """The error to raise if the lease was lost."""
         return LeaseLost(f"another thread or process has taken the lease {self.name}")
 
     @property
@@ -146,14 +147,14 @@ class Leases:
         clock: Callable[[], float] | None = None,
         have_heartbeat: bool = False,
     ) -> None:
-        """Leases expire by the clock of the database, unless another one is given.
+        """Leases expire by the clock of the database, unless another clock is given.
 
-        Those without a heartbeat have to be renewed by their holders.
+        Without a heartbeat, holders must renew their leases themselves.
         """
         self.database = database
         self.seconds = seconds
         self.clock = clock or time.time
-        """By this clock a holder knows when to extend its lease."""
+        """The clock that tells a holder when to extend its lease."""
         self._has_own_clock = clock is not None
         self._heartbeat = Heartbeat(seconds / _BEATS_IN_A_LEASE) if have_heartbeat else None
 
@@ -163,7 +164,7 @@ class Leases:
         now, is_new = row.now, row.fence is None
         if self._is_held(name, row):
             return None
-        # A lease that is new in this database may have been held in one that was lost: its fence was smaller than now.
+        # A lost database may have had this lease too. The Unix time is larger than any fence that it had there.
         seen, fence = (0, int(now)) if is_new else (row.fence, row.fence + 1)
         values = {"name": name, "fence": fence, "holder": this_process(), "expires_at": now + self.seconds}
         is_taken = upsert(
@@ -171,7 +172,7 @@ class Leases:
             LEASES,
             {**values, "seen_fence": seen},
             update=("fence", "holder", "expires_at"),
-            where=_IS_AS_SEEN,  # PostgreSQL lets another transaction take it meanwhile
+            where=_IS_AS_SEEN,  # in PostgreSQL, another transaction may have taken it meanwhile
         )
         if not is_taken:
             return None
@@ -189,7 +190,7 @@ class Leases:
 
     @contextmanager
     def hold(self, name: str) -> Iterator[Lease]:
-        """Wait for a lease, and hold it. Raises StoreError."""
+        """Wait for a lease, and hold it within the block. Raises StoreError."""
         while (lease := self.try_take(name)) is None:
             time.sleep(_POLL_SECONDS)
         try:
@@ -199,7 +200,7 @@ class Leases:
 
     @contextmanager
     def try_hold(self, name: str) -> Iterator[Lease | None]:
-        """Hold a lease, or yield None at once if another holds it. Raises StoreError."""
+        """Hold a lease within the block, or yield None at once if another holds it. Raises StoreError."""
         lease = self.try_take(name)
         try:
             yield lease
@@ -214,17 +215,17 @@ class Leases:
             lease.end(connection)
 
     def keep_no_more(self, lease: Lease) -> None:
-        """Leave a lease without a heartbeat."""
+        """Stop the heartbeat of a lease."""
         if self._heartbeat:
             self._heartbeat.remove(lease)
 
     def is_held(self, name: str) -> bool:
-        """Return whether a process holds a lease now. Raises StoreError."""
+        """Return whether any process holds a lease now. Raises StoreError."""
         with self.database.read() as connection:
             return self._is_held(name, self._read(connection, name))
 
     def extend(self, connection: Connection, lease: Mapping[str, object]) -> bool:
-        """Extend a lease within a transaction; return False if it is no longer its holder's."""
+        """Extend a lease within a transaction; return False if its holder has lost it."""
         _, statement = self._statements(connection)
         given = {**lease, "seconds": self.seconds, "now": self.clock()}
         return connection.execute(statement, given).rowcount == 1
@@ -240,7 +241,7 @@ class Leases:
     def _is_held(self, name: str, row: "Row[Any]") -> bool:
         """Return whether a lease has not expired and its holder may be alive.
 
-        One that expires far too late is older than a clock set back.
+        An expiry too far in the future does not count: it was written before the clock was set back.
         """
         if row.fence is None:
             return False
@@ -251,12 +252,12 @@ class Leases:
 
 
 def this_process() -> str:
-    """Return the name of this process as a holder, which no other process has, on any machine and at any time."""
+    """Return the name of this process as a holder of leases, unique among all machines and at all times."""
     return _name_of(os.getpid())
 
 
 def is_alive(holder: str) -> bool:
-    """Return whether a holder may still work: it is on another machine, or a process of this one."""
+    """Return whether a holder may still be alive: it is on another machine, or a running process of this one."""
     machine, _, process = holder.partition(" ")
     if machine != _machine():
         return True
@@ -271,9 +272,9 @@ def _name_of(pid: int) -> str:
 
 @lru_cache(maxsize=1)
 def _machine() -> str:
-    """Return a name for this machine since its last start, and for this container on it.
+    """Return a name for this machine since its last boot, and for the container on it.
 
-    Without Linux' ``/proc``, each process is a machine of its own: its leases last until they expire.
+    Without Linux's ``/proc``, each process counts as a machine of its own, and its leases last until they expire.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -284,8 +285,9 @@ def _machine() -> str:
 
 
 def _start_of(pid: int) -> str:
-    """Return when a process started, as a later one may have its number; empty if it is dead.
+    """Return when a process started, in clock ticks since the boot; empty if the process is dead.
 
+    The start time tells the process from a later one with the same PID.
     https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
     """
     try:

@@ -1,4 +1,4 @@
-"""Single values: what processes share, and the secret made on the first start."""
+"""Single values that processes share, such as the secret made on the first start."""
 
 import secrets
 
@@ -32,12 +32,12 @@ def forget_value(connection: Connection, key: str) -> None:
 
 
 def identity_of(connection: Connection) -> str | None:
-    """Return a text that differs between a database and the lost or damaged one that it replaces."""
+    """Return the random identity of a database, which changes if a lost or damaged database is replaced."""
     return read_value(connection, IDENTITY_KEY)
 
 
 def kept_secret(database: Database) -> str:
-    """Return the secret made on the first start, which one of the processes that start together makes."""
+    """Return the secret of this database. The first process that asks for it creates it."""
     with database.read() as connection:
         kept = read_value(connection, _SECRET)
     if kept:

@@ -1,4 +1,4 @@
-"""Brings a database to the schema of this program."""
+"""Creates the tables of a new database, and migrates an older database to the schema of this program."""
 
 import re
 import secrets
@@ -21,7 +21,7 @@ _CHANGED_TABLE = re.compile(r"(?:ALTER TABLE|CREATE INDEX \w+ ON|UPDATE) (\w+)")
 
 
 def _tell_pushes_from_views(connection: Connection) -> None:
-    """Tell pushes from views, remember lists of tags and what is broken, and keep content for each image apart."""
+    """Distinguish pushes from views, store tag lists and broken content, and store content for each image apart."""
     bytes_type = "BYTEA" if connection.dialect.name == "postgresql" else "BLOB"
     _execute(
         connection,
@@ -35,7 +35,7 @@ def _tell_pushes_from_views(connection: Connection) -> None:
         f"CREATE TABLE tag_lists (image TEXT NOT NULL PRIMARY KEY, document {bytes_type} NOT NULL)",
         "CREATE TABLE broken_content (image TEXT NOT NULL, digest TEXT NOT NULL, error TEXT NOT NULL,"
         " failures INTEGER NOT NULL, retry_at FLOAT NOT NULL, PRIMARY KEY (image, digest))",
-        "DROP TABLE IF EXISTS content",  # nothing says for which image it was read
+        "DROP TABLE IF EXISTS content",  # its rows do not say for which image they were read
         f"CREATE TABLE content (image TEXT NOT NULL, digest TEXT NOT NULL, body {bytes_type} NOT NULL,"
         " size_bytes INTEGER NOT NULL, used_at FLOAT NOT NULL, PRIMARY KEY (image, digest))",
         "CREATE INDEX content_by_used_at ON content (used_at, size_bytes)",
@@ -52,25 +52,25 @@ def _count_interrupted_checks(connection: Connection) -> None:
 
 
 def _order_text_by_code_points(connection: Connection) -> None:
-    """Have PostgreSQL compare and order text as SQLite does, whatever the language of the database is."""
+    """Make PostgreSQL compare and order text as SQLite does, whatever the locale of the database is."""
     if connection.dialect.name != "postgresql":
         return
     of_others = text(
         "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()"
         " AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C'"
     )
-    tables = SCHEMA.tables.keys()  # others may stand in the same schema
+    tables = SCHEMA.tables.keys()  # the schema may also hold tables of other programs
     for table, column in [row for row in connection.execute(of_others).all() if row.table_name in tables]:
         connection.execute(text(f'ALTER TABLE {table} ALTER COLUMN "{column}" TYPE TEXT COLLATE "C"'))
 
 
 def _remember_absent_tags(connection: Connection) -> None:
-    """Remember the tags that only a later check can show to be gone."""
+    """Store the tags that seem to be deleted until a later check confirms it."""
     _execute(connection, "ALTER TABLE checks ADD COLUMN absent_tags TEXT")
 
 
 def _tell_public_records_from_private_ones(connection: Connection) -> None:
-    """Have each record say whether its image is public; of the records that there are, as far as that is known."""
+    """Store in each record whether its image is public, also in existing records, as far as that is known."""
     if not _has_table(connection, "records"):
         return
     _execute(
@@ -93,7 +93,7 @@ def _tell_public_records_from_private_ones(connection: Connection) -> None:
 
 
 def _share_work_and_limits(connection: Connection) -> None:
-    """Let all processes claim what is due, and know how much each registry takes from them together."""
+    """Let all processes claim due images, and share the pauses and pull limits of each registry."""
     text_type = 'TEXT COLLATE "C"' if connection.dialect.name == "postgresql" else "TEXT"
     _execute(
         connection,
@@ -109,17 +109,17 @@ def _share_work_and_limits(connection: Connection) -> None:
 
 
 def _ask_subscribers_about_rebuilds(connection: Connection) -> None:
-    """Let subscriptions ask for messages about versions that were only rebuilt; nobody has asked for them yet."""
+    """Let subscriptions ask for messages about versions that were only rebuilt. Existing subscriptions do not."""
     _execute(connection, "ALTER TABLE subscriptions ADD COLUMN wants_rebuilt BOOLEAN NOT NULL DEFAULT FALSE")
 
 
 def _ask_subscribers_about_bases(connection: Connection) -> None:
-    """Let subscriptions ask for messages about base images that moved; nobody has asked for them yet."""
+    """Let subscriptions ask for messages about base images that moved. Existing subscriptions do not."""
     _execute(connection, "ALTER TABLE subscriptions ADD COLUMN wants_base_moved BOOLEAN NOT NULL DEFAULT FALSE")
 
 
 def _track_images_that_readers_ask_for(connection: Connection) -> None:
-    """Tell images that readers asked for from those that an operator tracks, as all images were until now."""
+    """Mark images that are tracked because readers requested them. Existing rows are not: an operator tracks them."""
     _execute(
         connection,
         "ALTER TABLE tracked_images ADD COLUMN requested_at FLOAT",
@@ -128,7 +128,7 @@ def _track_images_that_readers_ask_for(connection: Connection) -> None:
 
 
 def _execute(connection: Connection, *statements: str) -> None:
-    """Execute statements, but none that changes a table that is lost: `bring_up_to_date` makes it at the end."""
+    """Execute statements, except those that change a missing table: `bring_up_to_date` creates it at the end."""
     for statement in statements:
         changed = _CHANGED_TABLE.match(statement)
         if changed is None or _has_table(connection, changed[1]):
@@ -140,7 +140,7 @@ def _has_table(connection: Connection, name: str) -> bool:
 
 
 def _count_beyond_32_bits(connection: Connection) -> None:
-    """Let numbers that count up for ever pass 2,147,483,647; the guards of SQLite are made anew in any case."""
+    """Let numbers that only grow exceed 2,147,483,647. SQLite needs only new guards, which every migration creates."""
     if connection.dialect.name != "postgresql":
         return
     of_32_bits = text(
@@ -157,7 +157,7 @@ def _count_beyond_32_bits(connection: Connection) -> None:
 
 
 def _keep_history(connection: Connection) -> None:
-    """Keep which versions tags named over time."""
+    """Store which versions the tags of an image named over time."""
     is_postgresql = connection.dialect.name == "postgresql"
     text_type, bytes_type = ('TEXT COLLATE "C"', "BYTEA") if is_postgresql else ("TEXT", "BLOB")
     _execute(
@@ -167,10 +167,10 @@ def _keep_history(connection: Connection) -> None:
 
 
 def tell_exact_first_sights(connection: Connection) -> None:
-    """Have each first sight say whether it is exact, and note since when images are untracked.
+    """Store whether each first-seen time is exact, and since when images are untracked.
 
-    What was seen at the first check of an image may have been there before. So may a tag of an image with more tags
-    than are kept: it may only have been kept from then on.
+    A time is not exact if it is that of the first check of an image, because the tag may have existed before. It is not
+    exact either if the image has more tags than are kept, because the tag may only have been kept from then on.
     """
     text_type = 'TEXT COLLATE "C"' if connection.dialect.name == "postgresql" else "TEXT"
     _execute(
@@ -195,7 +195,7 @@ def tell_exact_first_sights(connection: Connection) -> None:
 
 
 def _authorize_at_receivers(connection: Connection) -> None:
-    """Let a receiver ask for an authorization, and a message have headers of its own."""
+    """Store the authorization header that a receiver requires, and the headers of each message."""
     text_type = 'TEXT COLLATE "C"' if connection.dialect.name == "postgresql" else "TEXT"
     _execute(
         connection,
@@ -219,10 +219,10 @@ MIGRATIONS: Sequence[Migration] = (
     _ask_subscribers_about_bases,
     _track_images_that_readers_ask_for,
 )
-"""The migrations from each version of the schema to the next one, beginning with version 1."""
+"""The migrations from each version of the schema to the next, beginning with version 1."""
 
 IDENTITY_KEY = "identity"
-"""The key of a value that differs between a database and the one that it replaces."""
+"""The key of a random value that tells a database from the one that it replaces."""
 VERSION_KEY = "schema_version"
 _VERSION_AND_IDENTITY = select(META.c.key, META.c.value).where(META.c.key.in_([VERSION_KEY, IDENTITY_KEY]))
 
@@ -234,9 +234,9 @@ def is_up_to_date(connection: Connection, migrations: Sequence[Migration]) -> bo
 
 
 def bring_up_to_date(connection: Connection, migrations: Sequence[Migration]) -> None:
-    """Create the tables of a new database, or what is missing, or migrate those of an older one. Raises UnknownSchema.
+    """Create the tables that are missing, and migrate the tables of an older version. Raises UnknownSchema.
 
-    The transaction must keep others from doing so at the same time; one of them may have done so before.
+    The transaction must keep other processes from doing so at the same time. Another process may already have done so.
     """
     newest = len(migrations) + 1
     version = version_of(connection, newest)
@@ -255,7 +255,7 @@ def bring_up_to_date(connection: Connection, migrations: Sequence[Migration]) ->
 
 
 def check_unchanged(connection: Connection, migrations: Sequence[Migration]) -> None:
-    """Raise OlderSchema for a database that would have to be changed first, UnknownSchema for one that is not ours."""
+    """Raise OlderSchema if the database must first be migrated or completed, and UnknownSchema if it is not ours."""
     newest = len(migrations) + 1
     version = version_of(connection, newest)
     if not version:
@@ -265,9 +265,9 @@ def check_unchanged(connection: Connection, migrations: Sequence[Migration]) -> 
 
 
 def version_of(connection: Connection, newest: int) -> int:
-    """Return the version of the schema, 0 for a database without one in which no other program has taken our names.
+    """Return the version of the schema, or 0 if the database has none: it is new, or META was lost or emptied.
 
-    Raises UnknownSchema.
+    Raises UnknownSchema if the version is newer than ``newest``, or if another program uses the names of our tables.
     """
     there = ownership.refuse_names_taken(connection, guards.renamed(connection))
     ownership.refuse_columns_of_others(connection, {META.name} & there)
@@ -280,7 +280,7 @@ def version_of(connection: Connection, newest: int) -> int:
 
 
 def _version_in(connection: Connection, there: Collection[str]) -> int:
-    """Return the version that the table of single values names."""
+    """Return the version that the table META holds."""
     values = {row.key: row.value for row in connection.execute(_VERSION_AND_IDENTITY)}
     version = values.get(VERSION_KEY)
     are_ours = len(there) > 1 or IDENTITY_KEY in values
@@ -289,7 +289,7 @@ def _version_in(connection: Connection, there: Collection[str]) -> int:
     if not are_ours:
         ownership.refuse_single_values_of_others(connection)
     if not isinstance(version, str) or not version.isdecimal():
-        raise UnknownSchema("it holds the tables of another program; use another database")
+        raise UnknownSchema("it contains tables of another program; use another database")
     return int(version)
 
 

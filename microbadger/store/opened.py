@@ -1,7 +1,7 @@
-"""What the databases of this process have open, so that all of it is closed before the process forks.
+"""The open connections of all databases of this process, which are closed before the process forks.
 
-The list holds it, not each database: the garbage collector would close what a database held, also while another thread
-forks.
+They are kept here and not in each `Database`. Otherwise the garbage collector could close them together with a
+`Database`, even while another thread forks.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ NO_FILE = FileStamp(0, 0, 0)
 
 @dataclass(eq=False, slots=True)
 class Opened:
-    """Connections to a database and, for a file, the stamp by which a change of it is noticed."""
+    """Connections to a database and, for a file, the stamp that shows whether the file has changed."""
 
     connections: Connections
     stamp: FileStamp = NO_FILE
@@ -29,19 +29,19 @@ class Opened:
         return stamp is not None and stamp.inode == self.stamp.inode
 
     def has_lost(self, stamp: FileStamp) -> bool:
-        """Return whether the file with this stamp is damaged: found so, or cut.
+        """Return whether the file with this stamp is known to be damaged, or was truncated.
 
-        Only a VACUUM shortens a file that is in order; then everything is carried over.
+        A VACUUM shortens a sound file, too. That is harmless, because all rows are then copied to the new file.
         """
         return self.is_of(stamp) and (self.is_damaged or stamp.size_bytes < self.stamp.size_bytes)
 
 
 OPENED: "dict[ref[object], Opened]" = {}
-"""What each database has open."""
+"""The open connections of each `Database`."""
 
 
 def close_forgotten() -> None:
-    """Close what databases that are gone have left open."""
+    """Close the connections of each `Database` that no longer exists."""
     for database in list(OPENED):
         if database() is None and (opened := OPENED.pop(database, None)):
             opened.connections.close()
@@ -54,4 +54,4 @@ def _close_all() -> None:
 
 
 GATE = ForkGate(_close_all)
-"""Every use of SQLite is within it."""
+"""Every use of SQLite happens within this gate."""

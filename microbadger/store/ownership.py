@@ -1,7 +1,7 @@
-"""Tells the tables of this program from those of another one, which may have the same names.
+"""Tells the tables of this program from tables of other programs with the same names.
 
-Names such as ``messages`` are common, and platforms give one PostgreSQL database to several programs. A table is ours
-if it has our columns. Nothing is made or changed in a database in which another program has taken a name of ours.
+Names such as ``messages`` are common, and some platforms give one PostgreSQL database to several programs. A table is
+ours if it has our columns. If another program uses one of our names, nothing is created or changed in the database.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -48,11 +48,11 @@ _ELSEWHERE = {"sqlite": "use another file", "postgresql": "use another database 
 
 
 class UnknownSchema(Exception):
-    """The database is not one that this program can use; the message says why and what to do."""
+    """This program cannot use the database. The message says why, and what to do."""
 
 
 class OlderSchema(UnknownSchema):
-    """The database is one of this program that has to be migrated or completed first."""
+    """The database belongs to this program, but must first be migrated or completed."""
 
 
 class _Thing(NamedTuple):
@@ -62,9 +62,9 @@ class _Thing(NamedTuple):
 
 
 def refuse_names_taken(connection: Connection, renamed: Collection[str] = ()) -> set[str]:
-    """Return which of our tables are there. Raises UnknownSchema if a name that we need is that of something else.
+    """Return the names of our tables that exist. Raises UnknownSchema if something else has a name that we need.
 
-    Indexes of tables that somebody has renamed are expected elsewhere.
+    ``renamed`` names the tables that somebody has renamed: their indexes belong to tables with other names.
     """
     there = set()
     for row in _of_catalogue(connection, _THINGS, [*_TABLES, *_TABLES_OF_INDEXES]):
@@ -77,7 +77,7 @@ def refuse_names_taken(connection: Connection, renamed: Collection[str] = ()) ->
 
 
 def refuse_columns_of_others(connection: Connection, names: Collection[str] = _TABLES) -> None:
-    """Raise UnknownSchema if one of these tables lacks a column of ours."""
+    """Raise UnknownSchema if one of these tables lacks one of our columns."""
     columns = _columns(connection, names)
     for name, there in columns.items():
         for column in SCHEMA.tables[name].columns:
@@ -86,7 +86,7 @@ def refuse_columns_of_others(connection: Connection, names: Collection[str] = _T
 
 
 def refuse_file_of_others(connection: Connection) -> None:
-    """Raise UnknownSchema if a file of SQLite, in which no table is ours, has tables; a server is shared by many."""
+    """Raise UnknownSchema if an SQLite file has tables, but none of ours. A PostgreSQL server may be shared."""
     if connection.dialect.name != "sqlite":
         return
     for name in connection.execute(_ANY_TABLE_OF_A_FILE).scalars().all()[:1]:
@@ -94,7 +94,7 @@ def refuse_file_of_others(connection: Connection) -> None:
 
 
 def refuse_single_values_of_others(connection: Connection) -> None:
-    """Raise UnknownSchema: a table of single values is there, and nothing says that it is ours."""
+    """Raise UnknownSchema, because the table META exists and nothing shows that it is ours."""
     raise _of_another(connection, f'table "{META.name}"')
 
 
@@ -119,4 +119,4 @@ def _of_catalogue(
 
 def _of_another(connection: Connection, what: str, why: str = "") -> UnknownSchema:
     elsewhere = _ELSEWHERE[connection.dialect.name]
-    return UnknownSchema(f"it holds a {what} of another program{why}; {elsewhere}")
+    return UnknownSchema(f"it contains the {what} of another program{why}; {elsewhere}")

@@ -1,6 +1,7 @@
-"""How long a thread waits for a database: as long as usual, or only briefly if it is in haste.
+"""How long a thread waits for a database: as long as usual or, *in haste*, only briefly.
 
-A monitor has to be answered at once, also while another program has the database locked, or a server stands still.
+Requests of monitors run in haste. They must be answered quickly, even if another program has locked the database or a
+server hangs.
 """
 
 import time
@@ -16,7 +17,7 @@ _ENDS_AT: ContextVar[float] = ContextVar("ends_at", default=float("inf"))
 
 @contextmanager
 def in_haste(seconds: float = _IN_ALL_SECONDS) -> Iterator[None]:
-    """Let everything that is asked of a database within the block take so many seconds together, or fewer."""
+    """Let all use of databases within the block take at most ``seconds`` in total."""
     token = _ENDS_AT.set(min(_ENDS_AT.get(), time.monotonic() + seconds))
     try:
         yield
@@ -35,10 +36,10 @@ def is_too_late() -> bool:
 
 
 def patience(seconds: float) -> float:
-    """Return how long to wait for others that use the database: so many seconds, or only briefly in haste."""
+    """Return how many seconds to wait for other users of the database: ``seconds``, or fewer in haste."""
     return min(seconds, _FOR_OTHERS_SECONDS) if is_in_haste() else seconds
 
 
 def time_left(seconds: float) -> float:
-    """Return how long to wait for an answer: so many seconds, or in haste as long as there is time."""
+    """Return how many seconds to wait for an answer: ``seconds``, or in haste at most the time that is left."""
     return min(seconds, max(_ENDS_AT.get() - time.monotonic(), _AT_LEAST_SECONDS))

@@ -1,8 +1,8 @@
 """PostgreSQL: how connections and transactions begin, and what errors mean.
 
-Nothing may hold a thread for long: not a server that is gone, nor a cut network, nor another transaction. The bounds
-are set in each transaction and not for the connection, as a pooler such as PgBouncer gives each transaction another
-one.
+No thread may wait for long, whether a server is gone, a network is cut or another transaction holds a lock. Timeouts
+are set in each transaction and not once for the connection, because a pooler such as PgBouncer can give each
+transaction another connection.
 https://www.pgbouncer.org/features.html#sql-feature-map-for-pooling-modes
 """
 
@@ -21,7 +21,7 @@ Kind = Literal["read", "write", "migrate"]
 _PSYCOPG = "postgresql+psycopg"
 _ENCODING = "UTF8"
 _CONNECT_SECONDS = 5
-# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS; addresses can say otherwise
+# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS; the URL can override them
 _CONNECTION = {
     "connect_timeout": str(_CONNECT_SECONDS),
     "keepalives_idle": "5",
@@ -36,13 +36,13 @@ _BOUNDS = (
 )
 _BOUNDS_IN_HASTE = "; SET LOCAL statement_timeout = '{ms:.0f}ms'; SET LOCAL lock_timeout = '{lock_ms:.0f}ms'"
 _MIGRATION_SECONDS = 600
-_ANY_NUMBER = 20150801  # as long as it is always the same
+_ANY_NUMBER = 20150801  # all processes must use the same
 
 _BEGIN: Mapping[Kind, Sequence[str]] = {
     "read": (
         "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; " + _BOUNDS.format(statement=10, lock=5, idle=60),
     ),
-    # A server can be set up to answer before a transaction is on its disk.
+    # A server can be configured to answer before a transaction is on its disk.
     "write": (
         "BEGIN; "
         + _BOUNDS.format(statement=10, lock=5, idle=10)
@@ -53,12 +53,12 @@ _BEGIN: Mapping[Kind, Sequence[str]] = {
         f"SELECT pg_advisory_xact_lock({_ANY_NUMBER})",
     ),
 }
-"""Each first statement changes nothing, so that it can be tried again with another connection."""
+"""The first statement of each kind changes nothing, so it can be tried again on another connection."""
 
 _ANSWER_SECONDS: Mapping[Kind, float] = {"read": 12.0, "write": 12.0, "migrate": _MIGRATION_SECONDS + 2.0}
-"""How long to wait for the answer to a statement: longer than the server itself may take."""
+"""How long to wait for the answer to a statement: longer than the timeouts of the server."""
 _BEGIN_SECONDS = 3.0
-"""How long to wait for the answer of a connection that was idle: the network may have dropped it."""
+"""How long to wait for the first answer on a connection that was idle, because the network may have dropped it."""
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _PASSING_STATES = {"55P03", "57014"}
@@ -68,26 +68,26 @@ _LOST_STATES = {"3F000", "42501", "42P01", "42703"}
 _REASONS = {
     "3F000": "its schema is missing; create it",
     "42P01": "its tables are missing and will be created again; try again",
-    "42703": "its tables are not those of this program; try again",
+    "42703": "its tables have other columns than this program expects; try again",
     "25006": "it is read-only, as a standby server is; use the primary one",
-    "42501": "its user may not do this; make it the owner of the database",
+    "42501": "its user lacks a permission; make the user the owner of the database",
     "53100": "its disk is full; free some space",
-    "55P03": "another transaction has locked what this one needs; try again",
+    "55P03": "another transaction has locked the same rows or tables; try again",
     "57014": "a statement took too long; try again",
     "40P01": "two transactions waited for each other; try again",
-    "40001": "another transaction changed the same; try again",
+    "40001": "another transaction changed the same rows; try again",
 }
 _REASONS_OF_CLASSES = {
     "": "it cannot be reached",
     "08": "it cannot be reached",
     "28": "it refuses the login",
-    "53": "it has no room for more connections or work",
+    "53": "it has no resources for more connections or work",
     "57": "it is being stopped or started",
 }
 
 
 def begin(connection: Connection, kind: Kind, was_idle: bool) -> bool:
-    """Begin a transaction; return False if a connection that was idle is broken. Raises the driver's errors."""
+    """Begin a transaction. Return False if the connection was idle and is broken. Raises the driver's errors."""
     driver = connection.connection.driver_connection
     if driver is None:
         return False
@@ -110,7 +110,7 @@ def begin(connection: Connection, kind: Kind, was_idle: bool) -> bool:
 
 
 def engine_of(address: URL) -> Engine:
-    """Return an engine for a PostgreSQL server, whose URL can be as platforms give it: without a driver."""
+    """Return an engine for a PostgreSQL server. It uses psycopg, as the URLs of hosting platforms name no driver."""
     from microbadger.store.psycopg_connection import connect  # psycopg is optional
 
     options = {**_CONNECTION, **options_of(address), "client_encoding": _ENCODING.lower()}
@@ -118,46 +118,46 @@ def engine_of(address: URL) -> Engine:
         address.set(drivername=_PSYCOPG),
         creator=lambda: connect(options),
         poolclass=NullPool,
-        pool_reset_on_return=None,  # a connection that broke could not be
+        pool_reset_on_return=None,  # resetting a broken connection would fail
         use_native_hstore=False,
     )
 
 
 def check_encoding(connection: Connection) -> None:
-    """Raise UnknownSchema if a database cannot keep every text."""
+    """Raise UnknownSchema if the encoding of a database cannot store every text."""
     encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
     if encoding != _ENCODING:
-        raise UnknownSchema(f"its encoding is {encoding}; use one that was created with ENCODING '{_ENCODING}'")
+        raise UnknownSchema(f"its encoding is {encoding}; use a database that was created with ENCODING '{_ENCODING}'")
 
 
 def is_passing(error: Exception) -> bool:
-    """Return whether the connection can be used again after an error."""
+    """Return whether a connection can still be used after an error."""
     state = state_of(error)
     return state in _PASSING_STATES or state[:2] in _PASSING_CLASSES
 
 
 def is_loss(error: Exception) -> bool:
-    """Return whether a statement fails because the tables are gone, or may not be used any more."""
+    """Return whether a statement failed because the tables are gone or may no longer be used."""
     return state_of(error) in _LOST_STATES
 
 
 def is_rule_of_others(error: Exception) -> bool:
-    """Return whether a row was refused by a trigger or a condition: there are none of ours."""
+    """Return whether a trigger or a check constraint rejected a row. This program has none in PostgreSQL."""
     return state_of(error) in _RULES_OF_OTHERS
 
 
 def reason_for(error: Exception) -> str:
-    """Return in a few words why a database cannot be used, and what to do."""
+    """Return in a few words why the database cannot be used, and what to do."""
     original = error.orig if isinstance(error, DBAPIError) and error.orig else error
     return _REASONS.get(state_of(error)) or str(original).strip().partition("\n")[0] or type(original).__name__
 
 
 def reason_in_public_for(error: Exception) -> str:
-    """Return the same without the words of a server, which can name it, its users and its databases."""
+    """Return the same for the public, without the server's own words, which can name hosts, users and databases."""
     state = state_of(error)
     return _REASONS.get(state) or _REASONS_OF_CLASSES.get(state[:2]) or "it refuses a statement; the log says why"
 
 
 def state_of(error: Exception) -> str:
-    """Return the code of an error that the server has sent; empty for any other."""
+    """Return the SQLSTATE code of an error from the server, or an empty string for any other error."""
     return str(getattr(getattr(error, "orig", error), "sqlstate", None) or "")

@@ -1,4 +1,4 @@
-"""Addresses of PostgreSQL servers: as platforms write them, as options of libpq, and what can be wrong with them."""
+"""Parses and checks the addresses of PostgreSQL servers, and converts them to options of libpq."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -21,19 +21,19 @@ _NUMBERS = (
 _NUMBER = re.compile(r"\s*-?[0-9]{1,9}\s*", re.ASCII)
 _PORT = re.compile("[0-9]{1,5}", re.ASCII)
 _LARGEST_PORT = 65535
-# As SQLAlchemy takes a URL apart: a password ends with the first @.
+# SQLAlchemy splits a URL in the same way: a password ends at the first @.
 _PARTS = re.compile(
     r"(?P<scheme>[\w+]+)://(?P<login>[^:/]*(?::[^@]*)?@)?(?P<hosts>[^/?]*)(?P<path>[^?]*)(?:\?(?P<query>.*))?",
     re.DOTALL,
 )
 _HOST_AND_PORT = re.compile(r"(\[[^]]*\]|[^:/@][^:]*):([0-9]*)", re.ASCII)
-_TWO_AT_SIGNS = "it holds the character @ twice: write the one of a user name or a password as %40"
+_TWO_AT_SIGNS = "it contains the character @ twice: write an @ in a user name or a password as %40"
 
 
 def parse_address(text: str) -> URL:
-    """Return the URL of a database; several hosts can be written as in those of libpq.
+    """Parse the URL of a database, which can name several hosts as in libpq's URLs.
 
-    Raises ValueError, which says what is wrong, or ArgumentError if it is not a URL at all.
+    Raises ValueError with what is wrong, or ArgumentError if the text is not a URL at all.
     """
     parts = _PARTS.fullmatch(text)
     if not parts:
@@ -52,7 +52,7 @@ def parse_address(text: str) -> URL:
 
 
 def options_of(address: URL) -> dict[str, str]:
-    """Return an address as the options of libpq."""
+    """Convert an address to options of libpq."""
     parts = {
         "host": address.host,
         "port": address.port,
@@ -66,13 +66,13 @@ def options_of(address: URL) -> dict[str, str]:
 
 
 def name_of(address: URL) -> str:
-    """Return a name for a database that shows no password."""
+    """Return a name for a database that does not reveal its password."""
     options = options_of(address)
     return f"{options.get('host', 'localhost')}/{options.get('dbname', '')}"
 
 
 def check_address(address: URL) -> None:
-    """Raise ValueError if psycopg is not installed, or if no server can have this address, as far as that is known."""
+    """Raise ValueError if psycopg is not installed, or if the address is invalid. Nothing is connected."""
     try:
         import psycopg  # noqa: F401 - optional
 
@@ -83,7 +83,7 @@ def check_address(address: URL) -> None:
     if any("@" in name for name in options):
         raise ValueError(_TWO_AT_SIGNS)
     if any("\0" in value for value in options.values()):
-        raise ValueError("it holds the character %00")
+        raise ValueError("it contains the character %00")
     check_options(options)
     for name, value in options.items():
         _check_option(name, value)
@@ -103,21 +103,21 @@ def _check_places(hosts: str, ports: str) -> None:
         if not _PORT.fullmatch(port) or not 1 <= int(port) <= _LARGEST_PORT:
             raise ValueError(f"its port must be a number from 1 to {_LARGEST_PORT}")
     if "," in ports and ports.count(",") != hosts.count(","):
-        raise ValueError("its numbers of ports and hosts differ")
+        raise ValueError("it must name one port, or as many ports as hosts")
     try:
         for host in _names_in(hosts):
             host.encode("idna")
     except UnicodeError:
-        raise ValueError("its host is not a name that can be looked up") from None
+        raise ValueError("its host is not a valid host name") from None
 
 
 def _names_in(hosts: str) -> Iterable[str]:
-    """Return the hosts that are not the paths of sockets."""
+    """Return the hosts that are not paths of Unix sockets."""
     return [host for host in hosts.split(",") if host and host[0] not in "/@"]
 
 
 def _hosts_with_ports(options: Mapping[str, str]) -> dict[str, str]:
-    """Return the hosts and the ports apart where a host is written with its port."""
+    """Return separate options for hosts and ports if a host is written with its port."""
     hosts = options.get("host", "").split(",")
     found = [_HOST_AND_PORT.fullmatch(host) for host in hosts]
     if not any(found):

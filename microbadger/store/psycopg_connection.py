@@ -1,4 +1,4 @@
-"""Connections of psycopg that do not wait for ever. No other module needs psycopg, which is optional."""
+"""Connections of psycopg with a timeout. Only this module needs psycopg, which is optional."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -12,22 +12,22 @@ from psycopg.rows import TupleRow
 from microbadger.store.patience import is_in_haste, is_too_late, time_left
 
 _INTERVAL_SECONDS = 0.1
-_CONNECT_SECONDS_IN_HASTE = 2  # the least that libpq knows
+_CONNECT_SECONDS_IN_HASTE = 2  # the minimum of libpq
 
 T = TypeVar("T")
 
 
 class PatientConnection(psycopg.Connection[TupleRow]):
-    """A connection that is closed if the server has not answered for a while.
+    """A connection that is closed if the server does not answer in time.
 
-    The server's own bounds do not help where the server stands still, or something between swallows what is sent.
+    The server's own timeouts do not help if the server hangs or the network drops packets.
     """
 
     answer_seconds = 0.0
-    """How long to wait; 0 for as long as it takes."""
+    """How long to wait for an answer; 0 means forever."""
 
     def wait(self, gen: PQGen[T], interval: float = _INTERVAL_SECONDS, timeout: float | None = None) -> T:
-        """Wait for an answer, for so many seconds at most. Raises OperationalError after closing the connection."""
+        """Wait for an answer. Close the connection and raise OperationalError if it takes too long."""
         if timeout or not self.answer_seconds:
             return super().wait(gen, interval, timeout)
         seconds = time_left(self.answer_seconds)
@@ -39,10 +39,10 @@ class PatientConnection(psycopg.Connection[TupleRow]):
 
 
 def connect(options: Mapping[str, Any]) -> PatientConnection:
-    """Return a connection in which no transaction begins by itself, and no statement is prepared.
+    """Return a connection in autocommit mode, without prepared statements.
 
-    A pooler would give the next transaction another server connection, which does not know the statement. Every error
-    is an OperationalError: an address that psycopg does not take is no mistake in a statement.
+    Behind a pooler, the next transaction may use another server connection, which lacks the prepared statements. Every
+    error is an OperationalError, even for an invalid address, because no statement is at fault.
     """
     if is_too_late():
         raise psycopg.OperationalError("it has not answered in time")
@@ -56,7 +56,7 @@ def connect(options: Mapping[str, Any]) -> PatientConnection:
 
 
 def check_options(options: Mapping[str, str]) -> None:
-    """Raise ValueError if libpq does not know one of these options, or if a value is invalid."""
+    """Raise ValueError if libpq does not know one of the options, or if a value is invalid."""
     try:
         make_conninfo(**options)
     except psycopg.ProgrammingError as error:

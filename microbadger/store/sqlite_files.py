@@ -1,6 +1,6 @@
-"""SQLite files: what their errors mean, whether a file is still the same, and what becomes of a damaged one.
+"""SQLite files: what errors mean, who may read the files, and how a damaged database is rescued.
 
-A database is a file with two companions: its write-ahead log, which holds the latest transactions, and the index of
+A database is a file with two companions: the write-ahead log, which holds the latest transactions, and the index of
 that log. https://www.sqlite.org/wal.html
 """
 
@@ -46,27 +46,27 @@ _REASONS = {
 
 
 def is_damage(error: Exception) -> bool:
-    """Return whether the error of a database says that its file, or the log of it, is damaged."""
+    """Return whether an error says that the file of a database, or its log, is damaged."""
     return _code_of(error) in _DAMAGED or _extended_code_of(error) in _DAMAGED
 
 
 def is_passing(error: Exception) -> bool:
-    """Return whether the connection can be used again once the cause of an error is gone."""
+    """Return whether a connection can be used again once the cause of an error is gone."""
     return _code_of(error) in _PASSING and not is_damage(error)
 
 
 def is_loss(error: Exception) -> bool:  # noqa: ARG001 - as in `microbadger.store.postgresql`
-    """Return whether a mistake in a statement is one because the tables are gone: a file goes as a whole."""
+    """Return False: single tables do not disappear from a file, which is lost only as a whole."""
     return False
 
 
 def is_rule_of_others(error: Exception) -> bool:
-    """Return whether a row was refused by a trigger or a condition: none of ours refuses one."""
+    """Return whether a trigger or a check constraint rejected a row. The guards of this program never do."""
     return _extended_code_of(error) in _RULES
 
 
 def reason_for(error: Exception) -> str:
-    """Return in a few words why a database cannot be used, and what to do."""
+    """Return in a few words why the database cannot be used, and what to do."""
     if is_damage(error):
         return "it is damaged, and will be set aside; try again"
     original = getattr(error, "orig", error)
@@ -77,18 +77,18 @@ reason_in_public_for = reason_for
 
 
 def log_inode_of(file: Path) -> int | None:
-    """Return the number of the file that is the log of a database now, or None where there is none."""
+    """Return the inode number of the current log of a database, or None if there is no log."""
     stamp = stamp_of(log_of(file))
     return stamp.inode if stamp else None
 
 
 def log_of(file: Path) -> Path:
-    """Return the log of a database, which is there while a process has it open."""
+    """Return the path of the log of a database. The file exists while a process has the database open."""
     return _companion(file, _LOG)
 
 
 def close_to_others(file: Path) -> list[Path]:
-    """Take from other users the right to read a database and its companions; return those that they could read."""
+    """Remove other users' access to a database and its companions. Return the files to which they had access."""
     opened = [path for path in (file, *(_companion(file, suffix) for suffix in (_LOG, _LOG_INDEX))) if _is_open(path)]
     for path in opened:
         path.chmod(PRIVATE_MODE)
@@ -96,7 +96,7 @@ def close_to_others(file: Path) -> list[Path]:
 
 
 def is_read_only(file: Path) -> bool:
-    """Return whether a database or a companion of it is there and may not be written by this process."""
+    """Return whether a database or one of its companions exists and this process may not read and write it."""
     paths = (file, *(_companion(file, suffix) for suffix in (_LOG, _LOG_INDEX)))
     return any(os.access(path, os.F_OK) and not os.access(path, os.R_OK | os.W_OK) for path in paths)
 
@@ -110,19 +110,19 @@ def _is_open(path: Path) -> bool:
 
 
 def remove_log(file: Path) -> None:
-    """Remove the log of a database and the index of it: the file that they belong to is gone."""
+    """Remove the log of a database whose file is gone, and the index of the log."""
     for suffix in (_LOG, _LOG_INDEX):
         _companion(file, suffix).unlink(missing_ok=True)
 
 
 def remove_database(file: Path) -> None:
-    """Remove a database that has no log, and the journal that stands in for it."""
+    """Remove a database that has no log, and the rollback journal that it has instead."""
     for path in (file, _companion(file, _JOURNAL)):
         path.unlink(missing_ok=True)
 
 
 def copy_database(file: Path, copy: Path) -> None:
-    """Copy a database, with what its log holds, to a new file; others can use it meanwhile. Raises sqlite3.Error."""
+    """Copy a database, including its log, to a new file. Others can use it meanwhile. Raises sqlite3.Error."""
     with (
         closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as source,
         closing(sqlite3.connect(copy)) as target,
@@ -131,7 +131,7 @@ def copy_database(file: Path, copy: Path) -> None:
 
 
 def set_aside_with_log(file: Path) -> None:
-    """Set a damaged database aside, together with its log, which may hold what the file has lost."""
+    """Set a damaged database aside, together with its log, which may hold rows that the file has lost."""
     aside = set_aside(file)
     if aside:
         for suffix in (_LOG, _LOG_INDEX):
@@ -142,13 +142,14 @@ def set_aside_with_log(file: Path) -> None:
 
 
 def carry_over(sources: Sequence[Connections], target: Connections) -> None:
-    """Copy what can still be read of a damaged database, table by table, into a new one.
+    """Copy the rows of a damaged database that can still be read, table by table, to a new one.
 
-    Each source can read other parts: open connections remember what they have read. Raises the errors of the target.
+    All sources are connections to the damaged database. One may still have rows in its cache that another cannot read.
+    Raises the errors of the target.
     """
     count, damaged = 0, []
     for name, described in SCHEMA.tables.items():
-        plain = table(name, *(column(each.name) for each in described.columns))  # whatever the values are
+        plain = table(name, *(column(each.name) for each in described.columns))  # without types: values may be damaged
         failures: list[Exception] = []
         for source in sources:
             with closing(_rows_of(plain, source, failures)) as rows:
@@ -159,7 +160,8 @@ def carry_over(sources: Sequence[Connections], target: Connections) -> None:
             damaged.append(name)
     if damaged:
         with target.transaction("write") as connection:
-            # So that what is missing is seen: each image is checked as a new one is, and by no check that has begun.
+            # Without these rows, each image is checked like a new one, so what is missing is found. Checks that have
+            # already begun cannot write their results.
             for described in (CHECKS, LEASES):
                 connection.execute(described.delete())
     log.warning("database_carried_over", rows=count, damaged_tables=",".join(damaged) or None)
@@ -168,7 +170,7 @@ def carry_over(sources: Sequence[Connections], target: Connections) -> None:
 def _rows_of(
     plain: TableClause, source: Connections, failures: list[Exception]
 ) -> Generator[dict[str, object], None, None]:
-    """Yield the rows of a table up to the first that cannot be read, and note why it cannot."""
+    """Yield the rows of a table up to the first one that cannot be read, and add its error to ``failures``."""
     try:
         with source.transaction("read") as connection:
             for row in connection.execute(select(plain)).mappings():
@@ -182,7 +184,7 @@ def _code_of(error: Exception) -> int:
 
 
 def _extended_code_of(error: Exception) -> int:
-    """Return the code of an error of SQLite; 0 for one of another driver. https://www.sqlite.org/rescode.html"""
+    """Return the extended code of an SQLite error, or 0 for other errors. https://www.sqlite.org/rescode.html"""
     return int(getattr(getattr(error, "orig", error), "sqlite_errorcode", 0))
 
 

@@ -1,9 +1,9 @@
 """Every table of the database.
 
-Times are Unix times in seconds. An image is named by `str(Repository)`, its canonical name; documents are JSON, those
-that can be long are compressed. Columns are of types that SQLite and PostgreSQL have in common. The guards of
-`microbadger.store.guards` keep each column to its type. An older value of another type becomes the ``instead`` of its
-column, if that has one.
+Times are Unix times in seconds. An image is named by `str(Repository)`, its canonical name. Documents are JSON, and
+documents that can be long are compressed. Columns use the types that SQLite and PostgreSQL have in common. The guards
+of `microbadger.store.guards` make SQLite enforce these types. When guards are created, an invalid value in an older row
+is replaced by the ``instead`` of its column, if the column has one.
 """
 
 from typing import Any
@@ -28,9 +28,9 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 class Text(TypeDecorator[str]):
-    """Text that every database keeps, and compares and orders by its code points.
+    """Text that every database can store, and that every database compares and orders by code points.
 
-    Strangers' texts can hold what cannot be kept: PostgreSQL has no NUL, and neither has half of a surrogate pair.
+    Untrusted text can hold what cannot be stored: PostgreSQL rejects NUL, and both reject half of a surrogate pair.
     """
 
     impl = PlainText
@@ -44,7 +44,7 @@ class Text(TypeDecorator[str]):
 
 
 def keepable(text: str) -> str:
-    """Return a text with what no database keeps replaced."""
+    """Return a text in which the characters that a database cannot store are replaced."""
     if text.isascii():
         return text.replace("\0", _REPLACEMENT)
     return text.replace("\0", _REPLACEMENT).encode("utf-8", "replace").decode()
@@ -52,7 +52,7 @@ def keepable(text: str) -> str:
 
 SCHEMA = MetaData()
 END_OF_TIME = 250_000_000_000
-"""A Unix time in the year 9892: one that is kept and later is damaged, and may have no date."""
+"""A Unix time in the year 9892. A later time in the database is damaged, and `datetime` may not be able to hold it."""
 
 
 class Moment(Float[float]):
@@ -60,13 +60,13 @@ class Moment(Float[float]):
 
 
 Number = BigInteger().with_variant(Integer(), "sqlite")
-"""A number that counts up for ever. SQLite numbers rows by itself only in a column that it knows as INTEGER."""
+"""An integer that may exceed 32 bits. SQLite numbers rows by itself only in a column of the type INTEGER."""
 
 
 class ImageName(Text):
     """The canonical name of an image, in the tables whose readers parse it."""
 
-    cache_ok = True  # SQLAlchemy asks each class; without it statements are compiled each time
+    cache_ok = True  # SQLAlchemy looks at each class: without this, statements are compiled each time
 
 
 class Labels(Text):
@@ -81,7 +81,7 @@ META = Table(
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
-"""Single values: the version of the schema, the secret made on the first start, and what processes share."""
+"""Single values: the schema version, the secret made on the first start, and values that processes share."""
 
 LEASES = Table(
     "leases",
@@ -106,10 +106,10 @@ TRACKED_IMAGES = Table(
     Index("tracked_images_by_number", "number"),
     Index("tracked_images_by_requested_at", "requested_at"),
 )
-"""Images tracked beside those that ``images.txt`` and the settings name.
+"""Images tracked in addition to those in ``images.txt`` and the settings.
 
-``requested_at`` is set if only the requests of readers track an image: it is the time of the last one. It is empty if a
-command or an administrator tracks the image.
+``requested_at`` is the time of the last request, if the image is tracked only because readers requested it. It is empty
+if a command or an administrator tracks the image.
 """
 
 CHECKS = Table(
@@ -136,7 +136,10 @@ CHECKS = Table(
     Index("checks_by_registry", "registry", "due_at"),
     sqlite_with_rowid=False,
 )
-"""How the last check of each tracked image went, and when the next one is due; ``name`` is its `image_name`."""
+"""How the last check of each tracked image went, and when the next one is due.
+
+``name`` is the `image_name`. ``edition`` identifies the program and the settings that wrote the image's public files.
+"""
 
 INTERRUPTED_CHECKS = Table(
     "interrupted_checks",
@@ -146,7 +149,7 @@ INTERRUPTED_CHECKS = Table(
     Column("retry_at", Moment, nullable=False),
     sqlite_with_rowid=False,
 )
-"""Images whose last checks began and never ended: how many in a row, and when to make the next one."""
+"""Images whose last checks began but never ended: how many checks in a row, and when to try again."""
 
 CLAIMS = Table(
     "claims",
@@ -158,7 +161,7 @@ CLAIMS = Table(
     Column("until", Moment, nullable=False),
     sqlite_with_rowid=False,
 )
-"""Which process is about to check an image, because somebody asked or because it is due, and until when that counts."""
+"""Which process is about to check an image, until when that claim holds, and whether the check was asked for or due."""
 
 HOSTS = Table(
     "hosts",
@@ -167,7 +170,7 @@ HOSTS = Table(
     Column("paused_until", Moment, nullable=False),
     sqlite_with_rowid=False,
 )
-"""Until when each registry wants to be left alone. Who claims images of a registry locks its row."""
+"""Until when each registry must be left alone. A transaction that claims images of a registry locks its row."""
 
 PULLS = Table(
     "pulls",
@@ -181,7 +184,7 @@ PULLS = Table(
     Column("heard_at", Moment, nullable=False),
     sqlite_with_rowid=False,
 )
-"""How many manifests each registry still lets an account read, or anonymous readers at an address: the ``source``."""
+"""How many manifests a registry still lets an account read, or anonymous readers at an address (the ``source``)."""
 
 RECORDS = Table(
     "records",
@@ -197,8 +200,8 @@ RECORDS = Table(
 )
 """What was last seen of each image: its document without layers, and its entry in the list of all images.
 
-It is that of a public image only if an anonymous reader was shown it. The description is there to be searched, in lower
-case. The document comes last: reading the columns before it does not read it.
+``is_public`` is true only if the registry showed the image to an anonymous reader. ``description`` is in lower case,
+for searches. ``document`` comes last, so reading only the other columns does not load it.
 """
 
 VERSIONS = Table(
@@ -220,9 +223,9 @@ FIRST_SEEN = Table(
     Column("is_exact", Boolean, nullable=False),
     sqlite_with_rowid=False,
 )
-"""When a tag was first seen to name a digest; an empty tag stands for the digest itself. Never rewritten.
+"""When a tag was first seen to name a digest. An empty tag stands for the digest itself. Rows are never changed.
 
-The time is not exact where the tag may have named the digest before.
+``is_exact`` is false if the tag may have named the digest before that time.
 """
 
 UNTRACKED_IMAGES = Table(
@@ -233,7 +236,7 @@ UNTRACKED_IMAGES = Table(
     Index("untracked_images_by_time", "untracked_at"),
     sqlite_with_rowid=False,
 )
-"""Images that are tracked no more, and since when: what was first seen of them is kept for some time."""
+"""Images that are no longer tracked, and since when. Their rows in ``first_seen`` are kept for some time."""
 
 CHANGES = Table(
     "changes",
@@ -254,7 +257,7 @@ CONTENT = Table(
     Column("used_at", Moment, nullable=False),
     Index("content_by_used_at", "used_at", "size_bytes"),
 )
-"""Manifests and configs as the registry of an image sent them, compressed; ``size_bytes`` is what a row takes."""
+"""Manifests and configs as the registry of an image sent them. ``body`` is compressed, ``size_bytes`` is its size."""
 
 LAYER_STACKS = Table(
     "layer_stacks",
@@ -267,7 +270,7 @@ LAYER_STACKS = Table(
     Index("layer_stacks_by_chain", "chain"),
     sqlite_with_rowid=False,
 )
-"""The layers of each version as chain IDs: ``chain`` names all of them, ``lower_chains`` each shorter stack below."""
+"""The layers of each version as chain IDs: ``chain`` for all layers, ``lower_chains`` for each shorter stack."""
 
 REQUESTS = Table(
     "requests",
@@ -282,7 +285,7 @@ REQUESTS = Table(
     Column("follow_ups", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
-"""Checks that were asked for and have not ended, by a push or by a view of a badge; an empty tag means the image."""
+"""Checks that a push or a view of a badge requested and that have not ended. An empty tag means the whole image."""
 
 ASKED_TAGS = Table(
     "asked_tags",
@@ -292,7 +295,7 @@ ASKED_TAGS = Table(
     Column("asked_at", Moment, nullable=False),
     sqlite_with_rowid=False,
 )
-"""Unknown tags that a badge was asked for in the last hour."""
+"""Unknown tags for which somebody requested a badge in the last hour."""
 
 TAG_LISTS = Table(
     "tag_lists",
@@ -300,7 +303,7 @@ TAG_LISTS = Table(
     Column("image", Text, primary_key=True),
     Column("document", LargeBinary, nullable=False),
 )
-"""When each tag was first listed, of images that have more tags than are kept: compressed JSON."""
+"""When each tag was first listed, for images with more tags than are kept: compressed JSON."""
 
 HISTORY = Table(
     "history",
@@ -308,7 +311,7 @@ HISTORY = Table(
     Column("image", Text, primary_key=True),
     Column("document", LargeBinary, nullable=False),
 )
-"""Which versions the moving tags of each image named over time: compressed JSON, as it is published."""
+"""Which versions the moving tags of each image named over time: compressed JSON, in its published form."""
 
 BROKEN_CONTENT = Table(
     "broken_content",
@@ -320,7 +323,7 @@ BROKEN_CONTENT = Table(
     Column("retry_at", Moment, nullable=False),
     sqlite_with_rowid=False,
 )
-"""Content that a registry lacks or sends broken, and when to ask for it again."""
+"""Content that a registry lacks or sends damaged, and when to request it again."""
 
 PUBLIC_FILES = Table(
     "public_files",
@@ -329,7 +332,7 @@ PUBLIC_FILES = Table(
     Column("path", Text, primary_key=True),
     sqlite_with_rowid=False,
 )
-"""The path of every public file of each image, there before the file is: so no file is left when its tag goes."""
+"""The path of every public file of each image. A row is written before its file, so every file can be removed later."""
 
 SUBSCRIPTIONS = Table(
     "subscriptions",
@@ -362,7 +365,7 @@ MESSAGES = Table(
     Column("is_parked", Boolean, nullable=False),
     Index("messages_by_subscription", "is_parked", "subscription_id", "number"),
 )
-"""Messages on their way, in the order of their numbers; a parked one was given up and waits for an administrator."""
+"""Messages to send, in the order of their numbers. Parked messages were given up and wait for an administrator."""
 
 DELIVERIES = Table(
     "deliveries",
@@ -373,7 +376,7 @@ DELIVERIES = Table(
     Column("document", Text, nullable=False),
     Index("deliveries_by_message", "subscription_id", "message_id", unique=True),
 )
-"""How the last deliveries of each subscription went."""
+"""The results of the last deliveries of each subscription."""
 
 COUNTS = Table(
     "counts",

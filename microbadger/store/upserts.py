@@ -1,4 +1,4 @@
-"""Inserts rows or updates those that exist: the statements that SQLAlchemy builds for each database differently."""
+"""Inserts rows, or updates the rows that exist already. SQLAlchemy has a separate construct for each database."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
@@ -22,11 +22,11 @@ def upsert(
     update: Collection[str] | Mapping[str, object] = (),
     where: ColumnElement[bool] | None = None,
 ) -> int:
-    """Insert rows, and update those whose primary key exists; return how many were inserted or updated.
+    """Insert rows, and update the rows whose primary key exists. Return how many were inserted or updated.
 
-    ``update`` names the columns that take the new values, or maps columns to expressions; without it, existing rows
+    ``update`` names the columns that take the new values, or maps columns to expressions. Without it, existing rows
     stay as they are. ``where`` limits which existing rows are updated. Expressions can use `excluded`, and bound
-    parameters, whose values stand in the rows. Keep them in module constants: the statement is then built only once.
+    parameters whose values are in the rows. Keep expressions in module constants, so that the statement is built once.
     """
     if not rows:
         return 0
@@ -44,9 +44,9 @@ def upsert_selected(
     update: tuple[str, ...],
     returning: Column[Any],
 ) -> Sequence[Any]:
-    """Insert the rows of a query, and update those whose primary key exists; return a column of each.
+    """Insert the rows of a query, and update the rows whose primary key exists. Return one column of each.
 
-    ``given`` are the values of bound parameters. Keep the query in a module constant: see `upsert`.
+    ``given`` has the values of bound parameters. Keep the query in a module constant, as for `upsert`.
     """
     statement = _statement_from(connection.dialect.name, table, columns, rows, update, returning)
     return connection.execute(statement, given).scalars().all()
@@ -64,8 +64,8 @@ def statement_for(
     changes: tuple[str | tuple[str, object], ...],
     where: ColumnElement[bool] | None = None,
 ) -> Any:
-    """Return the statement of `upsert` for one of the databases."""
-    insert = _INSERT[dialect](table).execution_options(preserve_rowcount=True)  # which psycopg would not give
+    """Return the statement of `upsert` for a dialect of SQLAlchemy."""
+    insert = _INSERT[dialect](table).execution_options(preserve_rowcount=True)  # psycopg has no row count otherwise
     if not changes:
         return insert.on_conflict_do_nothing()
     return _or_update(insert, table, changes, where)

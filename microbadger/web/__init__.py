@@ -1,4 +1,4 @@
-"""Routes and status codes."""
+"""The HTTP routes and their status codes."""
 
 from microbadger.web.service import Web
 

@@ -1,4 +1,4 @@
-"""Answers administrators: tracks and untracks images and shows their webhooks."""
+"""Routes for administrators, which track and untrack images and show their webhooks."""
 
 import hmac
 import json
@@ -31,18 +31,19 @@ _MAX_KEPT_TAGS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Admins:
-    """Recognizes administrators, and slows down those who guess tokens.
+    """Recognizes administrators by their token, and slows down clients that guess tokens.
 
-    ``token`` is the admin token; if it is empty, there are no administrators.
+    ``token`` is the admin token. If it is empty, nobody is an administrator.
     """
 
     token: str
     guesses: Guesses = field(default_factory=Guesses)
 
     def require(self) -> None:
-        """Return if the request is an administrator's.
+        """Require that the request has the admin token.
 
-        Raise Forbidden where there are none, Unauthorized if it is not, TooManyRequests if its client guesses.
+        Raises Forbidden if no admin token is set, Unauthorized if the token is missing or wrong, and TooManyRequests if
+        the client has sent too many wrong tokens.
         """
         client = request.remote_addr or ""
         is_guess = bool(self.token) and "Authorization" in request.headers
@@ -61,7 +62,7 @@ def _require(token: str) -> None:
     if not token:
         log.warning("admin_refused", status=403, method=request.method, rule=request.url_rule)
         raise Forbidden("Administration is off: set MICROBADGER_ADMIN_TOKEN to use it.")
-    given = request.headers.get("Authorization", "").encode("latin-1", "replace")  # as WSGI decoded it
+    given = request.headers.get("Authorization", "").encode("latin-1", "replace")  # WSGI decodes headers as Latin-1
     if not hmac.compare_digest(given, f"Bearer {token}".encode()):
         log.warning("admin_refused", status=401, method=request.method, rule=request.url_rule)
         reason = "This request needs the header 'Authorization: Bearer …' with the value of MICROBADGER_ADMIN_TOKEN."
@@ -70,7 +71,7 @@ def _require(token: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminRoutes:
-    """The routes below ``/v1/images`` that change something, or show what is not public."""
+    """The routes below ``/v1/images`` that change something, or show something that is not public."""
 
     freshness: Freshness
     webhooks: WebhookUrls
@@ -87,7 +88,7 @@ class AdminRoutes:
         return routes
 
     def track(self, name: str) -> Response:
-        """Track an image as the body says: 201 if it was not tracked, else 200."""
+        """Track an image with the settings in the body. The status is 201 if it was not tracked before, else 200."""
         image = _wanted_image(name)
         is_new = image.repository not in self.freshness.tracked
         self.freshness.track(image)
@@ -98,7 +99,10 @@ class AdminRoutes:
         return document_answer({**document, "Private": image.private}, 201 if is_new else 200)
 
     def untrack(self, name: str) -> Response:
-        """Stop tracking an image and remove what is published of it, or only keeping a tag: 204; 404 if not tracked."""
+        """Stop tracking an image and remove its public files, or stop keeping a tag by name.
+
+        The status is 204; 404 if the image is not tracked or the tag not kept; 422 if the operator lists it.
+        """
         repository, tag = self._tracked(name), next(iter(_parse(name).kept_tags), None)
         image = self.freshness.tracked.get(repository)
         if tag and image and tag not in image.kept_tags:
@@ -113,7 +117,7 @@ class AdminRoutes:
         return answer(b"", 204, JSON, NOT_KEPT)
 
     def webhook(self, name: str) -> Response:
-        """The webhook of an image."""
+        """Answer with the webhook of an image."""
         repository = self._tracked(name)
         log.info("webhook_shown", image=repository.familiar)
         return document_answer({"WebhookURL": self.webhooks.of(repository)})

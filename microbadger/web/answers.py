@@ -34,18 +34,18 @@ NOT_KEPT = "no-store"
 
 _TEXT = "text/plain; charset=utf-8"
 _RETRY_AFTER_SECONDS = 30
-_READ_WITHIN_SECONDS = 5  # as most images are
-# What a page or a picture may load and do, whatever a label smuggled into it.
+_READ_WITHIN_SECONDS = 5  # most images are read within this time
+# Limits what a page or a picture may load and do, in case a label smuggles something into it.
 _POLICIES = {HTML: f"{CONTENT_SECURITY_POLICY}; frame-ancestors 'none'", SVG: "default-src 'none'"}
-# Badges and documents are for pages of any site, also of one that isolates itself:
+# Pages of any site may use badges and documents, including pages that are cross-origin isolated:
 # https://fetch.spec.whatwg.org/#cross-origin-resource-policy-header
 _SHARED = frozenset({JSON, SVG})
 _SHARED_HEADERS = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
-_COMPRESSIBLE = frozenset({*MEDIA_TYPES.values()} - {SVG, ICON})  # a badge is smaller than what it would save
-_SMALLEST_COMPRESSED_BYTES = 1400  # what fits into one packet gains nothing
+_COMPRESSIBLE = frozenset({*MEDIA_TYPES.values()} - {SVG, ICON})  # badges are too small to gain anything
+_SMALLEST_COMPRESSED_BYTES = 1400  # smaller content fits into one packet anyway
 _COMPRESSION_LEVEL = 6
-LARGEST_IN_MEMORY_BYTES = 512 * 1024  # what is larger is sent from the disk
-_BODIES_REMEMBERED = 64  # that compressing is remembered of: 32 MiB at most, and what they compress to
+LARGEST_IN_MEMORY_BYTES = 512 * 1024  # larger files are sent from the disk
+_BODIES_REMEMBERED = 64  # compressed bodies in the cache, for at most 32 MiB of content
 
 # https://fetch.spec.whatwg.org/#cors-preflight-fetch
 _PREFLIGHT_HEADERS = {
@@ -56,7 +56,7 @@ _PREFLIGHT_HEADERS = {
 
 
 def file_answer(content: bytes | LargeFile, path: str, cache: str = FRESH) -> Response:
-    """Answer with the content of a file, of the type that its name ends in; with 304 if the client has it already."""
+    """Answer with the content of a file, or with 304 if the client has it already; the path gives the media type."""
     media_type = media_type_of(path)
     is_compressed = media_type in _COMPRESSIBLE and len(content) >= _SMALLEST_COMPRESSED_BYTES and _accepts_gzip()
     if isinstance(content, LargeFile):
@@ -77,7 +77,7 @@ def document_answer(document: Mapping[str, object], status: int = 200, cache: st
 
 
 def text_answer(text: str, status: int = 200) -> Response:
-    """Answer with a few words."""
+    """Answer with plain text."""
     return answer(text.encode(), status, _TEXT, NOT_KEPT)
 
 
@@ -94,20 +94,20 @@ def answer(content: bytes, status: int, media_type: str, cache: str) -> Response
 
 
 def unread_answer(content: bytes, media_type: str) -> Response:
-    """Answer that an image has no record yet."""
+    """Answer with 202 that an image was not read yet."""
     return retry_after(answer(content, 202, media_type, PASSING), _READ_WITHIN_SECONDS)
 
 
 def retry_after(response: Response, seconds: int) -> Response:
-    """Return an answer that says in how many seconds to ask again."""
+    """Add the header Retry-After to an answer, and return the answer."""
     response.headers["Retry-After"] = str(seconds)
     return response
 
 
 def options_answer() -> Response | None:
-    """Answer OPTIONS with the methods of an address; below ``/v1`` any site may use them from a browser.
+    """Answer OPTIONS with the methods of an address. Below ``/v1``, scripts on any web site may use them.
 
-    It comes before everything that may refuse a request: a browser sends this one without the token.
+    This comes before all checks of tokens, because a browser sends OPTIONS without the token.
     """
     if request.method != "OPTIONS" or request.routing_exception:
         return None
@@ -120,7 +120,7 @@ def options_answer() -> Response | None:
 
 
 def error_answer(error: HTTPException) -> Response:
-    """Answer with what is wrong, as JSON where other answers are."""
+    """Answer with the error, as JSON for the API and ``/healthz`` and as text elsewhere."""
     if error.code is None or error.code < 400:
         return error.get_response()  # type: ignore[return-value]
     reason = error.description or error.name
@@ -136,23 +136,23 @@ def error_answer(error: HTTPException) -> Response:
 
 
 def trouble_answer(error: OSError | StoreError | PublishError | NoThread) -> Response:
-    """Answer that the request cannot be served now, as on a full disk: senders of webhooks try again."""
+    """Answer with 503 that the request cannot be served now, so that senders of webhooks try again."""
     log.error("request_failed", method=request.method, rule=request.url_rule, status=503, error=error)
     if isinstance(error, StoreError):
-        reason = "the database cannot be used"  # its own words name a path of this machine
+        reason = "the database cannot be used"  # the message of the error names a path of this machine
     else:
         reason = (error.strerror or "a file cannot be used") if isinstance(error, OSError) else str(error)
     return error_answer(ServiceUnavailable(f"This cannot be done now: {reason}.", retry_after=_RETRY_AFTER_SECONDS))
 
 
 def defect_answer(error: Exception) -> Response:  # noqa: ARG001 - the log takes it from the interpreter
-    """Answer that the service is broken, and log how without the path, which can hold a token."""
+    """Answer with 500, and log the defect without the path of the request, which can hold a token."""
     log.exception("request_broke", method=request.method, rule=request.url_rule)
     return error_answer(InternalServerError())
 
 
 def _small_response(content: bytes, media_type: str, cache: str, is_compressed: bool) -> tuple[Response, str]:
-    """Return a response with the content, and the content's tag."""
+    """Return a response with the content, and the ETag of the content."""
     tag = etag_of([content])
     if is_compressed:
         content = (_compress_once if len(content) <= LARGEST_IN_MEMORY_BYTES else _compress)(content)
@@ -160,7 +160,7 @@ def _small_response(content: bytes, media_type: str, cache: str, is_compressed: 
 
 
 def _large_response(file: LargeFile, media_type: str, cache: str, is_compressed: bool) -> tuple[Response, str]:
-    """Return a response that reads the file in parts while it is sent, and the tag of its content."""
+    """Return a response that reads the file in parts while it is sent, and the ETag of the content."""
     tag = etag_of(file.parts())
     response = answer(b"", 200, media_type, cache)
     response.direct_passthrough = True

@@ -1,4 +1,4 @@
-"""Answers the metadata API: images, versions, the list and the search."""
+"""Routes of the metadata API: images, versions, the list of images and the search."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,7 +26,7 @@ _TOO_MANY = "not tracked yet: too many new images were requested recently. Try a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiRoutes:
-    """The routes below ``/v1`` that everybody may read."""
+    """The public routes below ``/v1``."""
 
     freshness: Freshness
     files: PublicFiles
@@ -53,7 +53,7 @@ class ApiRoutes:
         return routes
 
     def image(self, name: str) -> Response:
-        """The document of an image; with a tag, the fields on top are that version's."""
+        """Answer with the document of an image; with a tag, the fields at the top describe that version."""
         name = self._without_ending(name.removesuffix("/"))
         reference = parse_name(name)
         if reference and reference.tag and self.files.has(paths_of(name, reference).metadata):
@@ -62,14 +62,14 @@ class ApiRoutes:
         return self._unread(self._tracked(name)) if found is None else found
 
     def _without_ending(self, name: str) -> str:
-        """Return the name of an image without the ending of its document, unless a tag of it ends so."""
+        """Return the name of an image without ``.json``, unless the image has a tag that ends so."""
         reference = parse_name(name)
         image = self.freshness.records.image(reference.repository) if reference and _has_ending(reference.tag) else None
         is_tag = image is not None and reference is not None and shown_at(image, reference.tag or "") is not None
         return name if is_tag else name.removesuffix(".json")
 
     def version(self, name: str, sha: str) -> Response:
-        """The document of one version, with its layers."""
+        """Answer with the document of one version, with its layers."""
         found = self.files.answer_of(name, lambda paths: paths.version(sha.removesuffix(".json")))
         if found is not None:
             return found
@@ -79,15 +79,15 @@ class ApiRoutes:
         raise NotFound(f"{name} has no version {sha} here.")
 
     def changes(self, name: str) -> Response:
-        """What changed of an image."""
+        """Answer with the last changes of an image."""
         return self._read(name, lambda paths: paths.changes)
 
     def history(self, name: str) -> Response:
-        """Which versions the tags of an image named over time."""
+        """Answer with the versions that the tags of an image named over time."""
         return self._read(name, lambda paths: paths.history)
 
     def compare(self, name: str, pair: str) -> Response:
-        """What differs between two versions of an image."""
+        """Answer with the differences between two versions of an image."""
         asked, repository = asked_pair(pair.removesuffix("/")), self._tracked(name)
         image = self.freshness.published(repository)
         if image is None:
@@ -99,17 +99,17 @@ class ApiRoutes:
         return file_answer(document_bytes(found), CATALOGUE)
 
     def releases(self, name: str) -> Response:
-        """The releases of an image, as Renovate reads them."""
+        """Answer with the releases of an image, in the format of Renovate."""
         return self._read(name, lambda paths: paths.releases)
 
     def status(self, name: str) -> Response:
-        """How the last check of an image went, and when the next one is due."""
+        """Answer with the result of the last check of an image, and the time of the next one."""
         repository = self._tracked(name)
         check = self.freshness.checks.get(repository)
         return document_answer(check.status(repository, self.freshness.now()), cache=PASSING)
 
     def list_images(self) -> Response:
-        """The list of all images, whole or by pages; with ``query``, a list of names, as microbadger.com had it."""
+        """Answer with all images, in one document or in pages; with ``query``, with names, as microbadger.com did."""
         if "query" in request.args:
             return self._list_names()
         if not request.args.keys() & {"page", "page_size"}:
@@ -118,7 +118,10 @@ class ApiRoutes:
         return file_answer(self.freshness.catalogue.page(page, page_size), CATALOGUE)
 
     def _list_names(self) -> Response:
-        """Return a page of names as microbadger.com did: an invalid page is the first, empty fields are left out."""
+        """Answer with a page of names, as microbadger.com did.
+
+        An invalid page number means the first page, and empty fields are left out.
+        """
         page = request.args.get("page", 1, int)
         page = page if 0 < page <= _LAST_PAGE else 1
         images, count = self.freshness.catalogue.names(request.args["query"], page, _NAMES_ON_A_PAGE)
@@ -127,17 +130,17 @@ class ApiRoutes:
         return file_answer(document_bytes({name: value for name, value in listed.items() if value}), CATALOGUE)
 
     def badge_counts(self) -> Response:
-        """How many images of Docker Hub have badges here, and how many badges."""
+        """Answer with the number of Docker Hub images that have badges here, and the number of badges."""
         images = self.freshness.catalogue.count_of_docker_hub()
         counts = {"badges": images * len(BADGE_TYPES), "images": images}
         return file_answer(document_bytes({"docker_hub": counts}), CATALOGUE)
 
     def page(self, page: str) -> Response:
-        """A further page of the list of all images, as a file."""
+        """Answer with the file of a further page of the list of all images."""
         return self.files.answer(f"{CATALOGUE.removesuffix('.json')}/-/{page}")
 
     def search(self, term: str) -> Response:
-        """The names of the images that fit a term best; a file first, of an image that is called ``search/…``."""
+        """Answer with the names that match a term best, or with the file of an image that is called ``search/…``."""
         if term.endswith(".json"):
             with suppress(NotFound):
                 return self.files.answer(f"v1/images/search/{term}")
@@ -145,14 +148,14 @@ class ApiRoutes:
         return file_answer(document_bytes({"Images": found} if found else {}), CATALOGUE)
 
     def _read(self, name: str, path: Callable[[ImagePaths], str]) -> Response:
-        """Answer with a file of an image that was read."""
+        """Answer with a file of an image. An image that is not tracked yet is tracked if that is allowed."""
         found = self.files.answer_of(name, path)
         return self._unread(self._tracked(name)) if found is None else found
 
     def _tracked(self, name: str) -> Repository:
-        """Return the image that a request is about, after tracking it if it may be.
+        """Return the image in the path of a request. An image that is not tracked yet is tracked if that is allowed.
 
-        Raises NotFound, and TooManyRequests where no further image is tracked now.
+        Raises NotFound, and TooManyRequests if no further image may be tracked now.
         """
         reference = parse_name(name)
         admission = self.visitors.ask_for(reference)
@@ -163,7 +166,7 @@ class ApiRoutes:
         return reference.repository
 
     def _unread(self, repository: Repository) -> Response:
-        """Answer that an image has no record: it is about to be read, or the registry does not have it."""
+        """Answer that an image has no record, because it was not read yet or the registry does not have it."""
         if self.freshness.checks.get(repository).is_not_found:
             raise NotFound(f"{image_name(repository)} was not found in its registry.")
         named = {"ImageName": image_name(repository), "Registry": repository.registry, "Repository": repository.path}
@@ -193,5 +196,5 @@ def _number(name: str, otherwise: int) -> int:
 
 
 def _full_name(name: str) -> str:
-    """Return a name as the search has always spelt it, official images with ``library/``."""
+    """Return a name as microbadger.com's search spelled it: official images with ``library/``."""
     return Repository.parse(name).familiar

@@ -1,4 +1,4 @@
-"""Compares two versions for the page and the API, from what is kept: no registry is asked."""
+"""Compares two versions for the page and the API, from the database and without asking a registry."""
 
 from werkzeug.exceptions import NotFound
 
@@ -23,7 +23,7 @@ class UnknownVersion(LookupError):
 
 
 def asked_pair(text: str) -> tuple[str, str]:
-    """Return the two tags or digests that an address names. Raise NotFound if it does not."""
+    """Return the two tags or digests that an address names. Raises NotFound if it does not name two."""
     pair = named_pair(text)
     if pair is None:
         raise NotFound("Compare two tags or digests with three dots between them, such as 1.0...1.1")
@@ -33,7 +33,7 @@ def asked_pair(text: str) -> tuple[str, str]:
 def compared(
     freshness: Freshness, repository: Repository, image: ImageDocument, pair: tuple[str, str]
 ) -> ComparisonDocument:
-    """Return what differs between two versions of an image. Raise UnknownVersion."""
+    """Return the differences between two versions of an image. Raises UnknownVersion."""
 
     def details(name: str) -> VersionDocument:
         if version := version_called(image, name):

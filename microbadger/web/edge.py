@@ -1,6 +1,6 @@
-"""Takes from a request what may not change its answer, so that no cache keeps an answer that one client has shaped.
+"""Removes from a request everything that must not change its answer, which protects caches from poisoning.
 
-A cache knows an answer by its URL. Whatever else a client sends, the next one is given the same.
+A cache finds an answer by its URL, and gives it to all clients. So no other part of a request may shape the answer.
 """
 
 import socket
@@ -19,8 +19,8 @@ from microbadger.http import CutOff, NoThread, cut_off_after
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# The host is that of the settings wherever one is shown. Only conditions that a cache sets itself are met: to fail at
-# another one would be an answer of its own, https://www.rfc-editor.org/rfc/rfc9110#section-13.1
+# Addresses in answers come from the settings, not from the Host header. Of the conditional headers, only those remain
+# that caches send themselves; others could lead to a 412, https://www.rfc-editor.org/rfc/rfc9110#section-13.1
 _HOST = "localhost"
 _REST_SECONDS = 0.3
 _CHUNK_BYTES = 64 * 1024
@@ -28,7 +28,7 @@ _IGNORED = ("HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_RANGE", "HTTP_
 
 
 class Edge:
-    """A WSGI application around another one, which sees of a request only what may change its answer."""
+    """WSGI middleware that passes on only the parts of a request that may change its answer."""
 
     def __init__(self, application: "WSGIApplication") -> None:
         self._application = application
@@ -37,7 +37,7 @@ class Edge:
         for name in _IGNORED:
             environ.pop(name, None)
         environ["HTTP_HOST"], environ["wsgi.url_scheme"] = _HOST, "http"
-        environ["REQUEST_METHOD"] = environ["REQUEST_METHOD"].upper()  # as in curl -X post
+        environ["REQUEST_METHOD"] = environ["REQUEST_METHOD"].upper()  # such as "post" from curl -X post
         answer = self._application(environ, start_response)
         if environ.get("CONTENT_LENGTH", "") in ("", "0") and "HTTP_TRANSFER_ENCODING" not in environ:
             return answer
@@ -45,9 +45,10 @@ class Edge:
 
 
 def _take_rest(environ: "WSGIEnvironment") -> None:
-    """Read what is left of a body after its answer was sent, for a moment: gunicorn would wait for a client that drips.
+    """Read the rest of a body for a moment after the answer was sent.
 
-    A client that is still sending has the moment to see the answer.
+    gunicorn itself would wait for a slow client without a limit. Without the moment, a client that is still sending
+    would not see the answer.
     """
     connection = environ.get("gunicorn.socket")
     if connection is None:
@@ -58,7 +59,7 @@ def _take_rest(environ: "WSGIEnvironment") -> None:
             with cut_off_after(_REST_SECONDS, stop_reading):
                 while environ["wsgi.input"].read(_CHUNK_BYTES):
                     pass
-        except NoThread:  # nobody watches the time
+        except NoThread:  # without a thread, the time cannot be limited
             stop_reading()
 
 
@@ -67,6 +68,6 @@ def _stop_reading(connection: socket.socket) -> None:
 
 
 def refuse_nul() -> None:
-    """Raise NotFound for an address that holds a NUL: no database and no file system takes one in a name."""
+    """Raise NotFound for an address with a NUL byte, which databases and file systems refuse in names."""
     if "\0" in request.path and request.method != "POST":
         raise NotFound

@@ -1,4 +1,4 @@
-"""Answers with a part of an image's feed, as the query of its address asks for it."""
+"""Answers with the part of an image's feed that the query selects."""
 
 from flask import Response
 from werkzeug.datastructures import MultiDict
@@ -18,7 +18,7 @@ _MOST_PATTERNS = 10
 def filtered_feed_answer(
     freshness: Freshness, repository: Repository, arguments: MultiDict[str, str], base_url: str
 ) -> Response | None:
-    """Return the changes of the tags and of the kinds that were asked for; None if the image has no public record.
+    """Return a feed of the selected tags and kinds of changes, or None if the image has no public record.
 
     Raise BadRequest with a sentence for patterns or kinds that make no sense.
     """

@@ -1,4 +1,4 @@
-"""Finds public files for requests, and reads names in URLs."""
+"""Finds public files for requests, and parses names in URLs."""
 
 import os
 from collections.abc import Callable
@@ -21,49 +21,49 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PublicFiles:
-    """The files below ``public/``; one that is missing or empty is made from the record."""
+    """The files below ``public/``. A file that is missing or empty is made from the record of its image."""
 
     freshness: Freshness
     publisher: PublicTree
     visitors: Visitors
 
     def find(self, path: str) -> bytes | None:
-        """Return the content of the file at a path; None if there is no such file."""
+        """Return the content of the file at a path, or None if there is no such file."""
         if _is_hidden(path):
             return None
         return self._noted(path, self.publisher.read(path) or self.freshness.make(path))
 
     def has(self, path: str) -> bool:
-        """Return whether there is such a file, perhaps only since now."""
+        """Return whether there is a file at a path, after making it if it is missing."""
         is_there = self.publisher.has(path) or self.freshness.make(path) is not None
         return bool(self._noted(path, is_there))
 
     def answer(self, path: str) -> Response:
-        """Answer with the file at a path, or with the page of the folder there. Raise NotFound if there is none."""
+        """Answer with the file at a path, or with the page of the folder there. Raises NotFound."""
         for found in (path, f"{path.removesuffix('/')}/{HOME}"):
             if answer := self._answer(found):
                 return answer
         raise NotFound
 
     def answer_of(self, name: str, path_of: Callable[[ImagePaths], str]) -> Response | None:
-        """Answer with a file of the image that a part of a URL names; None if there is no such file."""
+        """Answer with a file of the image in a part of a URL; return None if there is no such file."""
         reference = parse_name(name)
         path = path_of(paths_of(name, reference)) if reference else ""
         return self._answer(path) if path else None
 
     def _answer(self, path: str) -> Response | None:
-        """Answer with the file at exactly this path; None if there is none."""
+        """Answer with the file at exactly this path; return None if there is none."""
         if _is_hidden(path):
             return None
         if content := self._noted(path, self._published(path)):
             return file_answer(content, path)
         made = self._noted(path, self.freshness.make(path))
         if made and len(made) > LARGEST_IN_MEMORY_BYTES:
-            return file_answer(self._published(path) or made, path)  # a full disk does not have it
+            return file_answer(self._published(path) or made, path)  # it is not published if the disk is full
         return file_answer(made, path) if made else None
 
     def _published(self, path: str) -> bytes | LargeFile | None:
-        """Return what is published at a path, a large file as one that is still to be read."""
+        """Return the published file at a path: its content, or a LargeFile that is read later."""
         file = self.publisher.open(path)
         if file is None:
             return None
@@ -74,25 +74,25 @@ class PublicFiles:
             return file.read(size_bytes)
 
     def _noted(self, path: str, found: T) -> T:
-        """Return what was found at a path, after noting that its image was asked for."""
+        """Return the file that was found, after recording that its image was requested."""
         if found and self.freshness.admissions.is_open and (repository := image_in(path)):
             self.visitors.note(repository, is_page=path.startswith("images/"))
         return found
 
 
 class AnyPath(PathConverter):
-    """A part of a URL that can hold slashes, and whatever else strangers put there, line breaks too."""
+    """A part of a URL that can have any characters, including slashes and line breaks."""
 
     regex = r"[^/][\s\S]*?"
 
 
 def _is_hidden(path: str) -> bool:
-    """Return whether no request may read a path: a file has a hidden name while it is being written."""
+    """Return whether a path must not be read. Files have hidden names while they are being written."""
     return any(part.startswith(".") or "\0" in part for part in path.split("/"))
 
 
 def parse_name(name: str) -> Reference | None:
-    """Return the image, perhaps with a tag, that a part of a URL names; None if it is not a name."""
+    """Return the image, perhaps with a tag, that a part of a URL names, or None if it is not a valid name."""
     try:
         reference = Reference.parse(name)
     except InvalidReference:

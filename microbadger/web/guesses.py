@@ -1,7 +1,7 @@
-"""Slows those down who guess a token: after a few wrong ones, a client has one compared every few seconds.
+"""Slows down clients that guess a token: after a few wrong ones, only one is compared every few seconds.
 
-Each process counts for itself, so that a wrong token costs no transaction. With a hundred processes a client has a
-hundred tokens compared in that time, and a token has 16 characters at least.
+Each process counts for itself, so that a wrong token costs no transaction. With a hundred processes, a client can try
+a hundred tokens in that time. That is still safe, because a token has at least 16 characters.
 """
 
 import math
@@ -18,14 +18,14 @@ _MOST_CLIENTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Guesses:
-    """The wrong tokens of each client that this process has seen, each of which is forgotten after a while.
+    """Counts the wrong tokens of each client. Each wrong token is forgotten after a while.
 
-    Behind a proxy all clients are one, for nothing that a request says of its client is believed.
+    Behind a proxy, all clients count as one, because a client could forge any header about its address.
     """
 
     clock: Callable[[], float] = time.monotonic
     _forgotten_at: OrderedDict[str, float] = field(default_factory=OrderedDict)
-    """When all guesses of a client will be forgotten; the client that guessed last stands last."""
+    """When all guesses of a client are forgotten. The client that guessed last is at the end."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, client: str) -> None:
@@ -38,7 +38,7 @@ class Guesses:
                 self._forgotten_at.popitem(last=False)
 
     def seconds_to_wait(self, client: str) -> int:
-        """Return in how many whole seconds the next token of a client is compared; 0 if at once."""
+        """Return after how many whole seconds the next token of a client may be compared; 0 if at once."""
         with self._lock:
             excess = self._forgotten_at.get(client, 0.0) - self.clock() - (_FREE - 1) * _SECONDS_EACH
         return max(0, math.ceil(excess))

@@ -1,4 +1,4 @@
-"""Answers an operator's monitors: whether it runs, how fresh everything is, what fails, and how much happened."""
+"""Routes for monitoring: whether the service runs, how fresh its images are, what fails, and the metrics."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -62,11 +62,11 @@ class HealthRoutes:
         return routes
 
     def healthcheck(self) -> Response:
-        """That the service runs."""
+        """Answer that the service runs."""
         return text_answer("HEALTH OK")
 
     def health(self) -> Response:
-        """How many images there are, how fresh they are and what fails."""
+        """Answer with the number of images, the age of their checks, and what fails."""
         store, own = _Questions(), _Questions()
         with in_haste():
             summary = store.ask(self.freshness.checks.summary)
@@ -86,7 +86,7 @@ class HealthRoutes:
         return document_answer(document, store.status)
 
     def metrics(self) -> Response:
-        """How much happened, and how things stand, for Prometheus."""
+        """Answer with the metrics for Prometheus."""
         store = _Questions()
         with in_haste():
             content = exposition(self._metrics(store))
@@ -110,7 +110,7 @@ class HealthRoutes:
             yield from self._images(summary)
         if lengths := store.ask(self._queues):
             queues = {labels_of({"queue": name}): count for name, count in lengths.items()}
-            yield Metric("microbadger_queue_length", "gauge", "Messages waiting to be sent, by queue.", queues)
+            yield Metric("microbadger_queue_length", "gauge", "Messages and purges that wait or are parked.", queues)
 
     def _images(self, summary: Summary) -> Iterator[Metric]:
         states = {labels_of({"state": state.lower()}): count for state, count in _states(summary).items()}
@@ -120,18 +120,18 @@ class HealthRoutes:
         yield Metric("microbadger_oldest_check_age_seconds", "gauge", "Age of the oldest successful check.", age)
 
     def _not_writable(self) -> Iterator[str]:
-        """Yield a sentence about each folder in which nothing can be written, whether something was tried or not."""
+        """Yield a sentence about each folder that cannot be written, even if nothing has tried to write it yet."""
         for folder in self.folders:
             if trouble := trouble_with(folder):
                 yield f"The folder {folder.name} cannot be written: {trouble}."
 
     def _hanging(self) -> Iterator[str]:
-        """Yield a sentence about each registry that hangs, whichever process waits for it."""
+        """Yield a sentence about each registry that hangs, in any process."""
         for labels, seconds in sorted(self.counts.read().of(REGISTRY_HANGS).items()):
             yield f"{dict(labels)['host']} hangs: a check has waited for it for {seconds:.0f} seconds"
 
     def _paused(self) -> Iterator[str]:
-        """Yield a sentence about each registry that asked any process for a pause."""
+        """Yield a sentence about each registry that is paused, in any process."""
         for host, until in self.freshness.pauses().items():
             yield f"{host} asked for fewer requests and is paused until {format_time(until)}"
 
@@ -153,25 +153,25 @@ class HealthRoutes:
 
 
 class _Questions:
-    """The questions that one request asks the database. Each is answered soon or not at all."""
+    """The queries of one request to the database. Each one is answered soon or fails."""
 
     def __init__(self) -> None:
         self.troubles: list[str] = []
-        """One sentence for each question that could not be answered."""
+        """One sentence for each query that failed."""
         self._answered = 0
 
     @property
     def is_away(self) -> bool:
-        """Whether no question could be answered."""
+        """Whether all queries failed."""
         return bool(self.troubles) and not self._answered
 
     @property
     def status(self) -> int:
-        """The status of the answer: that of a failure only if nothing is known."""
+        """The status of the answer: 503 if all queries failed, else 200."""
         return 503 if self.is_away else 200
 
     def ask(self, question: Callable[[], T]) -> T | None:
-        """Return what the database says; None where it cannot be used."""
+        """Return the result of a query, or None if the database cannot be used."""
         try:
             answered = question()
         except StoreError as error:
@@ -192,9 +192,9 @@ def _counted(totals: Totals) -> Iterator[Metric]:
 
 
 def _without_folders(sentence: str, known: Iterable[Path] = ()) -> str:
-    """Return a sentence without the folders of this machine, which only the log and the commands name.
+    """Return a sentence without the folders of this machine, which only the log and the commands show.
 
-    Those that are known can have any name; of others, a space ends the name.
+    Folders in ``known`` can have any name; the name of any other folder ends at a space.
 
     >>> _without_folders("The database /srv/data/microbadger.db cannot be used.")
     'The database microbadger.db cannot be used.'

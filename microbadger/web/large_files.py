@@ -1,7 +1,7 @@
-"""Answers with large files. Only a small part of one is in memory at a time, however slowly it is fetched.
+"""Answers with large files. Only a small part of a file is in memory at a time, however slow the client is.
 
-A file is replaced as a whole and stays as it is while it is open, so it can be read more than once: for its hash, for
-the length of its compressed form, and as the body.
+A published file is replaced as a whole, so an open file does not change. It can therefore be read several times: for
+its hash, for the length of its compressed form, and as the body.
 """
 
 import os
@@ -19,7 +19,7 @@ _lengths: dict[str, int] = {}
 
 @dataclass(frozen=True, slots=True)
 class LargeFile:
-    """An open file. The code that made it closes it, unless it is sent: then its body does."""
+    """An open file. If it is sent, the `Body` closes it; else the code that opened it."""
 
     file: FileIO
     size_bytes: int
@@ -35,7 +35,7 @@ class LargeFile:
             yield part
 
     def compressed_parts(self, level: int) -> Iterator[bytes]:
-        """Yield the content as gzip compresses it."""
+        """Yield the content, compressed with gzip."""
         packer = zlib.compressobj(level, wbits=_GZIP_FORMAT)
         for part in self.parts():
             if packed := packer.compress(part):
@@ -43,7 +43,7 @@ class LargeFile:
         yield packer.flush()
 
     def compressed_length(self, level: int, etag: str) -> int:
-        """Return how long the compressed content is; the last lengths are remembered by its ETag."""
+        """Return the length of the compressed content, which is cached by the ETag of the file."""
         if (length := _lengths.get(etag)) is None:
             length = sum(map(len, self.compressed_parts(level)))
             if len(_lengths) >= _LENGTHS_REMEMBERED:
@@ -54,7 +54,7 @@ class LargeFile:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The parts of a body; the server closes it when it was sent or the client is gone, and with it the file."""
+    """The parts of a body. The server closes it, and with it the file, after sending it or losing the client."""
 
     parts: Iterable[bytes]
     close: Callable[[], None]

@@ -1,4 +1,4 @@
-"""Writes counts in Prometheus' text format: https://prometheus.io/docs/instrumenting/exposition_formats/."""
+"""Writes metrics in Prometheus' text format: https://prometheus.io/docs/instrumenting/exposition_formats/."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -12,14 +12,14 @@ _LABEL_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric as it is written: what it is, and its values by label."""
+    """A metric: its name, type and help text, and its values by their labels."""
 
     name: str
     kind: str
     help: str
     values: Mapping[CountLabels, float]
     suffixed: Mapping[str, Mapping[CountLabels, float]] = field(default_factory=dict)
-    """Values whose name is the metric's and this suffix, as a summary has a sum and a count."""
+    """Values by a suffix of the name, such as the ``_sum`` and the ``_count`` of a summary."""
 
 
 def exposition(metrics: Iterable[Metric]) -> bytes:

@@ -1,4 +1,4 @@
-"""Answers administrators about change notifications, with the fields and status codes of the old service."""
+"""Routes for change notifications, with the fields and status codes of microbadger.com."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -66,7 +66,7 @@ class NotificationRoutes:
         return routes
 
     def list_all(self) -> Response:
-        """Every notification and how its last delivery went; only each one alone shows the message itself."""
+        """Answer with all notifications and the result of their last delivery, without the message itself."""
         entries = []
         for subscription in self.notifications.all():
             status = self.notifications.status(subscription.id)
@@ -76,7 +76,7 @@ class NotificationRoutes:
         return document_answer({**counts, "Notifications": entries})
 
     def create(self) -> Response:
-        """Subscribe a URL to an image; the secret that signs its messages is shown here and never again."""
+        """Subscribe a URL to an image. Only this answer has the secret that signs the messages."""
         fields = self._fields()
         for name in ("ImageName", "WebhookURL"):
             if _FIELDS[name][0] not in fields:
@@ -87,11 +87,11 @@ class NotificationRoutes:
         return document_answer({**document, "Secret": subscription.secret, "History": []})
 
     def show(self, subscription_id: str) -> Response:
-        """A notification with its last deliveries."""
+        """Answer with a notification and its last deliveries."""
         return self._shown(self._get(subscription_id))
 
     def change(self, subscription_id: str) -> Response:
-        """Change the fields that the body names."""
+        """Change the fields in the body."""
         self._get(subscription_id)
         changed = self.notifications.change(subscription_id, **self._fields())
         if changed:
@@ -99,7 +99,7 @@ class NotificationRoutes:
         return self._shown(changed)
 
     def remove(self, subscription_id: str) -> Response:
-        """End a notification."""
+        """Delete a notification."""
         if not self.notifications.remove(subscription_id):
             raise _not_found(subscription_id)
         log.info("unsubscribed", id=subscription_id)
@@ -111,7 +111,7 @@ class NotificationRoutes:
         return _done()
 
     def resend(self, subscription_id: str) -> Response:
-        """Have the parked messages sent again, and those that wait at once."""
+        """Send the parked messages again, and the waiting ones at once."""
         self.notifications.resend(self._get(subscription_id).id)
         log.info("resend_asked", id=subscription_id)
         self.notifications.deliver_due()
@@ -146,7 +146,7 @@ class NotificationRoutes:
         }
 
     def _fields(self) -> dict[str, Any]:
-        """Return the fields of a `Subscription` that the body names; raise UnprocessableEntity for a wrong one."""
+        """Return the fields of a `Subscription` in the body. Raises UnprocessableEntity for an invalid one."""
         fields: dict[str, Any] = {}
         for name, value in _body().items():
             if name not in _FIELDS:
@@ -192,7 +192,7 @@ def _patterns(values: list[object]) -> tuple[str, ...]:
 
 
 def _named(subscription: Subscription) -> dict[str, str | None]:
-    """Return what a log may hold of a subscription: of its URL no more than the host, for the rest can be a secret."""
+    """Return the fields for the log. Of the URL, that is only the host, because the rest can be a secret."""
     host = urlsplit(subscription.url).hostname
     return {"id": subscription.id, "image": subscription.image_name, "receiver": host}
 

@@ -1,4 +1,4 @@
-"""Reads what people paste where an image is asked for: a name, a command that pulls one, a web address; pure."""
+"""Finds the image in a pasted text: a name, a command that pulls an image, or the address of a web page; pure."""
 
 import re
 
@@ -10,7 +10,7 @@ _QUOTES = "\"'`<>()[],;"
 _BEFORE_A_NAME = frozenset(
     {"$", "#", ">", "-", "sudo", "docker", "podman", "nerdctl", "image", "pull", "from", "image:", "from:"}
 )
-# Web pages about an image, without the scheme, and the name of the image. Other addresses are names themselves.
+# Addresses of web pages about an image, without the scheme, with the name of the image. Other addresses are names.
 _PAGES = [
     (re.compile(pattern, re.IGNORECASE), name)
     for pattern, name in (
@@ -24,13 +24,13 @@ _PAGES = [
 _OTHER_PAGE = re.compile(r"(?:(?:www\.)?(?:hub\.docker|microbadger)|github)\.com(?:/.*)?", re.IGNORECASE)
 _PLATFORM = re.compile(r"--platform[ =]\S+")
 _SCHEME = re.compile(r"\A(?:https?:)?//", re.IGNORECASE)
-_END = re.compile(r"[?#](?!/images/)")  # of the path; microbadger.com had names in the fragment, too
+_END = re.compile(r"[?#](?!/images/)")  # the end of the path; microbadger.com had names in the fragment, too
 
 
 def pasted_name(text: str) -> Reference | None:
-    """Return the image that a text means, perhaps with a tag; None if it names none.
+    """Return the image that a text names, perhaps with a tag, or None if it names no image.
 
-    The name may be in upper case, and its digest is left out.
+    Upper case becomes lower case, and a digest is left out.
 
     >>> str(pasted_name(" docker pull Example/Web:1.0 "))
     'example/web:1.0'
@@ -58,7 +58,10 @@ def _word(text: str) -> str:
 
 
 def _name_at(address: str) -> str:
-    """Return the name of the image that a web page is about; any other address as it is."""
+    """Return the name of the image that a web page is about, or an empty string if the page is about none.
+
+    Addresses of other sites are returned unchanged, because they can be names.
+    """
     for pattern, name in _PAGES:
         if match := pattern.fullmatch(address):
             return name.format(*match.groups())

@@ -1,7 +1,7 @@
-"""Redirects from addresses that stand in old READMEs to where the same thing is now.
+"""Redirects addresses in old READMEs to the current addresses of the same pages and badges.
 
-They are pages, badges and API addresses with a slash too many or in upper case, and those of other services that
-`microbadger.site.successor` knows. A redirect leads to a path of this service and nowhere else, whatever was asked.
+These are addresses of pages, badges and the API with a double slash, untidy addresses of pages and badges, and
+addresses of other services that `microbadger.site.successor` knows. A redirect always goes to a path of this service.
 """
 
 import re
@@ -20,14 +20,14 @@ _OLD = (
     *("/microbadger/<path:badge>", "/imagelayers", "/imagelayers/<path:badge>", "/docker/<path:badge>"),
     *("/ghcr-badge/<path:badge>", "/image/<path:name>", "/registry/<registry>/images/<path:name>", "/labels", "/about"),
 )
-# What may stand as it is; a backslash may not, for browsers take it for a slash.
+# Characters that need no quoting. A backslash is quoted, because browsers treat it as a slash.
 _PATH_CHARACTERS = "/:@!$&'()*+,;=~[]"
 _QUERY_CHARACTERS = f"{_PATH_CHARACTERS}?%"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redirects:
-    """The routes for old addresses of a service whose own begin with ``root``, which is empty on a host of its own."""
+    """The routes for old addresses. ``root`` is the beginning of all current paths, or empty."""
 
     root: str
 
@@ -41,17 +41,17 @@ class Redirects:
         return routes
 
     def to_single_slashes(self) -> Response | None:
-        """Redirect from an address with a slash too many; leave any other to its own route."""
+        """Redirect from an address with a double slash; return None for any other address."""
         path = single_slashes(request.environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace"))
         return self._redirect(path) if path and request.method in ("GET", "HEAD") else None
 
     def to_tidied(self) -> Response | None:
-        """Redirect from a page or a badge whose address is untidy; leave any other address to its own route."""
+        """Redirect from the untidy address of a page or a badge; return None for any other address."""
         path = tidied(request.path)
         return self._redirect(path) if path and request.method in ("GET", "HEAD") else None
 
     def to_successor(self, **_: str) -> Response:
-        """Redirect from an address that another service had for the same thing."""
+        """Redirect from the address of another service to the same thing here."""
         found = successor(HERE, request.path, request.query_string.decode("latin-1"))
         if found is None:
             raise NotFound("This address belongs to another service and has no counterpart here.")
@@ -66,7 +66,7 @@ class Redirects:
 
 
 def single_slashes(path: str) -> str | None:
-    """Return the path without slashes too many; None where it has none, or is not about images.
+    """Return the path with single slashes, or None if it has no double slash or is not about images.
 
     >>> single_slashes("//images/example//web")
     '/images/example/web'
@@ -77,10 +77,10 @@ def single_slashes(path: str) -> str | None:
 
 
 def tidied(path: str) -> str | None:
-    """Return the path of a page or a badge with its image in lower case, and of a badge with the ending of a badge.
+    """Return the tidy path of a page or a badge: with the image in lower case, and a badge with its ending.
 
-    ``_`` for ``library`` counts as untidy, too, as does a slash at the end of a badge. It is None where nothing is to
-    be tidied, or it is not a path of an image.
+    ``_`` instead of ``library``, and a slash at the end of a badge, are tidied, too. Returns None if the path is tidy
+    already, or is not the path of an image.
 
     >>> tidied("/badges/version/Example/Web:V1.svg/")
     '/badges/version/example/web:V1.svg'

@@ -1,7 +1,7 @@
-"""Gives every request an id: the one a proxy or client sent as ``X-Request-ID``, else a new one.
+"""Gives every request an id: the ``X-Request-ID`` that a proxy or client sent, or a new one.
 
-It stands in each line that is logged on the request's behalf. Answers that no cache may keep bear it too; those that a
-CDN keeps do not, for there it would be the id of another request.
+The id is in every log line about the request, and in answers that no cache may keep. Cached answers do not have it,
+because a CDN would send it with the answers to other requests.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ HEADER = "X-Request-ID"
 
 
 class RequestIds:
-    """A WSGI application around another one, each of whose requests it gives an id."""
+    """WSGI middleware that gives each request an id."""
 
     def __init__(self, application: "WSGIApplication") -> None:
         self._application = application
@@ -32,7 +32,7 @@ class RequestIds:
 
 
 def with_request_id(response: Response) -> Response:
-    """Return an answer with the request's id, unless a cache may keep it."""
+    """Add the id of the request to an answer that no cache may keep, and return the answer."""
     request_id = current_id(KIND)
     if request_id and response.headers.get("Cache-Control") == NOT_KEPT:
         response.headers[HEADER] = request_id

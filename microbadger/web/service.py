@@ -1,4 +1,4 @@
-"""Makes the Flask app out of the routes of this wing."""
+"""Makes the Flask app from all routes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from microbadger.webhooks import WebhookUrls
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Web:
-    """What the routes answer from."""
+    """The objects that the routes need."""
 
     freshness: Freshness
     publisher: PublicTree
@@ -48,7 +48,7 @@ class Web:
         """Return the app with all routes."""
         app = Flask("microbadger", static_folder=None)
         app.url_map.converters["path"] = AnyPath
-        app.url_map.merge_slashes = False  # by a redirect to the host that the request names
+        app.url_map.merge_slashes = False  # Werkzeug would redirect to the host that the request names
         app.wsgi_app = RequestIds(Edge(app.wsgi_app))  # type: ignore[method-assign] # as Flask's documentation has it
         app.before_request(refuse_nul)
         app.before_request(options_answer)

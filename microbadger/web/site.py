@@ -1,4 +1,4 @@
-"""Answers HTTP with the public files as they are, and with what a file cannot do: any badge, and what is missing."""
+"""Routes for the public files, and for what files cannot do: badges in any style, and pages of missing images."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -62,12 +62,12 @@ _LONGEST_ENTERED = 255
 
 
 class _NotFound(LookupError):
-    """There is no longer such an image, or a version does not have such a platform; the message is what is missing."""
+    """The image is gone, or the version does not have the platform. The message is the name of the missing thing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteRoutes:
-    """The routes over the public files, and what they answer from."""
+    """The routes for public files, and the objects that they need."""
 
     freshness: Freshness
     files: PublicFiles
@@ -91,15 +91,15 @@ class SiteRoutes:
         return routes
 
     def home(self) -> Response:
-        """The home page."""
+        """Answer with the home page."""
         return self.file(HOME)
 
     def file(self, path: str) -> Response:
-        """A public file, byte for byte; of a folder, its page."""
+        """Answer with a public file, or with the page of a folder."""
         return self.files.answer(path)
 
     def badge(self, badge_type: str, name: str) -> Response:
-        """A badge, whatever is asked: no README shows a broken picture."""
+        """Answer with a badge, even if the image does not exist, so that no README shows a broken picture."""
         stem, _, suffix = name.rpartition(".")
         if suffix not in ("svg", "json"):
             raise NotFound
@@ -115,7 +115,7 @@ class SiteRoutes:
             return file_answer(_drawn(pending_badge(badge_type), suffix), f"badge.{suffix}", PASSING)
 
     def page(self, name: str) -> Response:
-        """The page of an image, or of one of its tags."""
+        """Answer with the page of an image, or of one of its tags."""
         name = name.removesuffix("/").removesuffix("/index.html")
         reference = parse_name(name)
         tag = reference.tag if reference else None
@@ -123,7 +123,10 @@ class SiteRoutes:
         return self._absent(name, reference) if found is None else found
 
     def box(self) -> Response:
-        """The page of the image that a reader entered; for an invalid name, a page that explains names."""
+        """Redirect to the page of the image that a reader entered, or to the home page if the box was empty.
+
+        Explain names if the text is not the name of an image.
+        """
         entered = request.args.get("image", "").strip()
         found = pasted_name(entered)
         if entered and found is None:
@@ -133,7 +136,7 @@ class SiteRoutes:
         return response
 
     def feed(self, name: str) -> Response:
-        """What changed of an image, for feed readers: all, or the part that the query asks for."""
+        """Answer with the feed of an image, or with the part of it that the query selects."""
         reference = parse_name(name)
         if reference and FILTERS & request.args.keys():
             base_url = self.options.base_url
@@ -145,7 +148,7 @@ class SiteRoutes:
         return found
 
     def compare(self, name: str, pair: str) -> Response:
-        """The page of what differs between two versions of an image."""
+        """Answer with the page that compares two versions of an image."""
         old, new = asked_pair(pair.removesuffix("/"))
         reference = parse_name(name)
         image = self.freshness.published(reference.repository) if reference else None
@@ -158,7 +161,7 @@ class SiteRoutes:
         return file_answer(compare_page(found, old, new, paths_of(name, reference), self.options), HOME)
 
     def _at_release(self, reference: Reference | None) -> Reference | None:
-        """Return an image at its highest release, which ``sort=semver`` asks for as at shields.io, if it has no tag."""
+        """Return a reference without a tag at its highest release, as ``sort=semver`` means at shields.io."""
         image = self.freshness.records.image(reference.repository) if reference and not reference.tag else None
         release = release_tag([tags_of(version) for version in image["Versions"]]) if image else None
         return Reference(reference.repository, release, None) if reference and release else reference
@@ -179,7 +182,7 @@ class SiteRoutes:
         return file_answer(_drawn(badge, suffix), f"badge.{suffix}", cache)
 
     def _badge_as_asked(self, badge_type: str, reference: Reference) -> Badge | None:
-        """Return a badge from the record, for a platform or with pre-releases; None if neither was asked for.
+        """Return a badge from the record if the query has a platform or ``prerelease``, else None.
 
         Raises _NotFound.
         """
@@ -191,11 +194,11 @@ class SiteRoutes:
         seen = partial(self._on_platform, reference.repository, name)
         try:
             return badges_of(image, reference.tag, pre_releases=pre_releases, seen=seen)[badge_type] if image else None
-        except VersionNotFound:  # the record was replaced meanwhile
+        except VersionNotFound:  # the record was just replaced
             return None
 
     def _on_platform(self, repository: Repository, name: str, version: VersionDocument) -> VersionDocument:
-        """Return a version as it is on a platform, all of it if none is named. Raises _NotFound."""
+        """Return a version as it is on the platform in the query, or the whole version. Raises _NotFound."""
         if not name:
             return version
         whole = self.freshness.records.version(repository, version["SHA"]) or version
@@ -205,7 +208,7 @@ class SiteRoutes:
         return on_platform(whole, platform)
 
     def _published_badge(self, path: str) -> Badge:
-        """Return the badge that is published at a path, to be drawn in another style; a damaged file is made anew.
+        """Return the badge that is published at a path, to draw it in another style; a damaged file is replaced.
 
         Raises _NotFound.
         """
@@ -213,7 +216,7 @@ class SiteRoutes:
         for find in (self.files.find, self.freshness.make):
             with suppress(KeyError, ValueError):
                 return badge_of(parse_object(find(document) or b""))
-        raise _NotFound("image")  # it was removed meanwhile
+        raise _NotFound("image")  # it was just removed
 
     def _badge_without_file(self, badge_type: str, reference: Reference | None) -> Badge:
         admission = self.visitors.ask_for(reference)
@@ -226,12 +229,12 @@ class SiteRoutes:
             return not_found_badge() if check.is_not_found else pending_badge(badge_type)
         try:
             self.freshness.check_if_unknown(reference)
-        except StoreError as error:  # as on a full disk: what the badge says is true all the same
+        except StoreError as error:  # for example on a full disk; the badge is still right
             _log_trouble(error)
         return not_found_badge(reference.tag or "image")
 
     def _absent(self, name: str, reference: Reference | None, missing: str | None = None) -> Response:
-        """Answer that there is no page, and why; ``missing`` is a version that the image does not have."""
+        """Answer with a page that says why there is no page. ``missing`` is a version that the image does not have."""
         admission = self.visitors.ask_for(reference, is_page=True)
         if admission.retry_after_seconds:
             return self._refused(name, admission.retry_after_seconds)
@@ -261,7 +264,7 @@ def _log_trouble(error: Exception) -> None:
 
 
 def _drawn(badge: Badge, suffix: str) -> bytes:
-    """Return a badge in the style that was asked for."""
+    """Return a badge in the style that the query names."""
     asked = request.args
     color, label_color = asked.get("color", asked.get("colorB")), asked.get("labelColor", asked.get("colorA"))
     badge = restyled(badge, label=asked.get("label"), color=color, label_color=label_color)

@@ -1,4 +1,4 @@
-"""Knows who asks for an image, and has it tracked where the operator lets readers do that."""
+"""Identifies the client of a request, and tracks the requested image if the operator allows readers to do that."""
 
 import re
 import threading
@@ -15,10 +15,10 @@ from microbadger.logs import EventLog
 
 log = EventLog(__name__)
 
-_BITS = {4: 24, 6: 56}  # what one client usually has: https://www.rfc-editor.org/rfc/rfc6177#section-2
+_BITS = {4: 24, 6: 56}  # the network of one client, see https://www.rfc-editor.org/rfc/rfc6177#section-2
 _MOST_HOPS = 20
 _FORWARDED = "X-Forwarded-For"
-# Most name the address of a page about themselves with a plus sign before it, as no browser does; CUBOT is a phone.
+# In User-Agent, most crawlers put "+" before the address of a page about themselves; browsers do not. CUBOT is a phone.
 _CRAWLER = re.compile(
     r"\+https?://|(?<!cu)bot\b|crawl|spider|slurp|preview|externalhit|archiver"
     r"|mediapartners|\bgoogle-|-google\b|googleother|-user/|^whatsapp/",
@@ -32,16 +32,16 @@ _HIDDEN_CLIENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Visitors:
-    """The clients that ask for images, perhaps through ``proxies`` whose word on the address of a client is taken."""
+    """The clients that request images, perhaps through ``proxies`` whose ``X-Forwarded-For`` header is trusted."""
 
     admissions: Admissions
     proxies: tuple[Peer, ...] = ()
     _has_warned: threading.Event = field(default_factory=threading.Event, init=False)
 
     def ask_for(self, reference: Reference | None, *, is_page: bool = False) -> Admission:
-        """Return whether the image of a request is tracked, after tracking it if it may be. Raises StoreError.
+        """Track the image of a request if that is allowed, and return whether it is tracked. Raises StoreError.
 
-        Only a GET has an image tracked, and a crawler that reads pages does not.
+        Only a GET tracks an image, and a crawler that reads pages does not.
         """
         if reference is None:
             return NOT_TRACKED
@@ -55,16 +55,16 @@ class Visitors:
 
     @property
     def is_crawling(self) -> bool:
-        """Whether the client of this request says that it reads pages for a search engine, a preview or an archive."""
+        """Whether the client says that it is a crawler: for a search engine, a link preview or an archive."""
         return _CRAWLER.search(request.user_agent.string) is not None
 
     def note(self, repository: Repository, *, is_page: bool = False) -> None:
-        """Note that a reader was shown something of an image, unless a crawler reads pages."""
+        """Record that an image was requested, unless by a crawler that reads pages."""
         if self.admissions.is_open and not (is_page and self.is_crawling):
             self.admissions.note(repository)
 
     def _warn_of_hidden_clients(self) -> None:
-        """Warn once if the connection comes from what must be a proxy, and the operator has not named that."""
+        """Warn once if the connection comes from a proxy that the operator has not named."""
         peer = request.remote_addr or UNIX
         if not self._has_warned.is_set() and is_unnamed_proxy(peer, self.proxies):
             self._has_warned.set()
@@ -72,11 +72,11 @@ class Visitors:
 
 
 def client_network(peer: str | None, forwarded: str, proxies: Sequence[Peer]) -> str:
-    """Return the network of a client: of the last address on its way that is not one of the proxies.
+    """Return the network of a client, whose address is the last one on the way that is not a proxy.
 
-    ``peer`` is the address that the connection comes from; it is empty for a Unix socket. ``forwarded`` is the header
-    X-Forwarded-For, to which each proxy adds the address that it was asked from. The network is empty where that
-    address cannot be read.
+    ``peer`` is the address that the connection comes from, or empty for a Unix socket. ``forwarded`` is the header
+    X-Forwarded-For, to which each proxy adds the address of its client. The network is empty if the address is not
+    valid.
 
     >>> client_network("127.0.0.1", "198.51.100.7, 203.0.113.9", [ip_network("127.0.0.1")])
     '203.0.113.0/24'
@@ -88,7 +88,7 @@ def client_network(peer: str | None, forwarded: str, proxies: Sequence[Peer]) ->
 
 
 def is_unnamed_proxy(peer: str, proxies: Sequence[Peer]) -> bool:
-    """Return whether a connection that forwards requests comes from this machine or a private network, unnamed."""
+    """Return whether a connection comes from this machine or a private network, but not from a named proxy."""
     if peer == UNIX:
         return UNIX not in proxies
     address = _address(peer)
@@ -96,7 +96,7 @@ def is_unnamed_proxy(peer: str, proxies: Sequence[Peer]) -> bool:
 
 
 def _address(text: str) -> Address | None:
-    """Return the address of a hop, which can have a port; None if there is none."""
+    """Return the address of a hop, without its port, or None if it is not valid."""
     text = text.strip().removeprefix("[").partition("]")[0]
     try:
         address = ip_address(text.partition(":")[0] if text.count(":") == 1 else text)

@@ -1,8 +1,8 @@
-"""Gives requests that wait for fresh files one of a few places, because each holds one of the threads that answer.
+"""Limits how many requests wait for the end of a check, because each of them occupies a thread.
 
-Anyone who knows a webhook can wait. If no place is free, a new request takes one from an image that has at least two
-more than its own. Otherwise, if its check begins at once, it takes one from a request whose check has to wait, because
-its image is asked for on and on.
+Anyone who knows a webhook can wait, so the places are shared. If no place is free, a new request takes one from an
+image that has at least two more places than its own image. Otherwise, if its check begins at once, it takes one from
+a request whose check has to wait because its image is requested again and again.
 """
 
 import threading
@@ -16,7 +16,10 @@ from microbadger.image import Repository
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """A place of a request that waits; it ``is_taken_back`` once another request needs it more."""
+    """The place of a waiting request. ``is_taken_back`` says that another request has got it.
+
+    ``is_repeat`` says that the check of its image has to wait.
+    """
 
     repository: Repository
     is_repeat: bool
@@ -33,7 +36,7 @@ class WaitingRoom:
 
     @contextmanager
     def place(self, repository: Repository, *, is_repeat: bool) -> Iterator[Place | None]:
-        """Give a place while the block runs; None where there is none for this image."""
+        """Hold a place while the block runs, and yield it, or None if there is no place for this image."""
         place = Place(repository, is_repeat)
         has_room = self._enter(place)
         try:
@@ -59,7 +62,7 @@ class WaitingRoom:
                 self._places.remove(place)
 
     def _less_urgent(self, place: Place) -> Place | None:
-        """Return the place that is given up for a new one; None if none is. Of several, it is the one taken first."""
+        """Return the place that is given up for a new one, the oldest of several; None if there is none."""
         taken = Counter(each.repository for each in self._places)
         own = taken[place.repository]
         greedy = (each for each in self._places if taken[each.repository] > own + 1)

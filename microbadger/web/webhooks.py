@@ -1,4 +1,4 @@
-"""Answers webhooks: keeps the request for a check, then says so; or waits until the files are fresh."""
+"""Routes for webhooks, which record the request for a check, and wait for its end if the sender asks for that."""
 
 import re
 import socket
@@ -32,17 +32,17 @@ from microbadger.webhooks import (
 log = EventLog(__name__)
 
 _LONGEST_WAIT_SECONDS = 120.0
-_MOST_WAITING = 4  # of the threads that answer, gunicorn's --threads: the others are for all other requests
+_MOST_WAITING = 4  # of gunicorn's --threads; the other threads are free for other requests
 _BODY_SECONDS = 5.0
 _CHUNK_BYTES = 64 * 1024
 _NAMED_IN_LOG = 10
 _WAIT_STEP_SECONDS = 0.02
-_LONGEST_ADDRESS = 600  # of characters: a name has 255, a tag and a token 128 each
-# A token of ours, or one as microbadger.com made them; and whatever can be an old token and no part of a name.
+_LONGEST_ADDRESS = 600  # characters: a name has up to 255, a tag and a token 128 each
+# A token of this service, or of microbadger.com. The second pattern is for old tokens that cannot be part of a name.
 _LIKE_A_TOKEN = re.compile(r"[\w-]{43}|[\w+-]{20,126}={1,2}", re.ASCII)
 _NOT_IN_A_NAME = re.compile(r"(?=.*[A-Z=+])[\w=+/-]{8,128}", re.ASCII)
 _EXPLANATION = "This is the address of a webhook: registries and CI jobs post to it after a push."
-_STATUSES = {"fresh": 200, "accepted": 202, "failed": 502}  # of several, the answer has the highest
+_STATUSES = {"fresh": 200, "accepted": 202, "failed": 502}  # several images get the highest of their statuses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ class WebhookRoutes:
         return routes
 
     def explain(self) -> Response | None:
-        """Explain the address of a webhook to those who open it; leave any other address to its own route."""
+        """Explain the address of a webhook to a browser that opens it; return None for any other address."""
         if request.method not in ("GET", "HEAD") or not self._is_webhook(request.path):
             return None
         response = text_answer(_EXPLANATION, 405)
@@ -77,10 +77,10 @@ class WebhookRoutes:
         return response
 
     def image_webhook(self, name: str, token: str) -> Response:
-        """Accept a push of an image; of the body, only the tags count."""
+        """Accept the webhook of an image. Only the tags in the body count."""
         reference, token = self._addressed(name, token)
         if reference is None:
-            return self._refuse("Image not found", 404)  # without its name, which can be a token
+            return self._refuse("Image not found", 404)  # the name is not logged, because it can be a token
         repository = reference.repository
         if not self._is_right(token, repository):
             return self._refuse("Bad token", 403, repository)
@@ -100,7 +100,7 @@ class WebhookRoutes:
         return self._answer(pushed, asked_at, wait_seconds, is_repeat=not begins_at_once)
 
     def hook(self, token: str) -> Response:
-        """Accept a push of any image; one that is not tracked is ignored."""
+        """Accept the webhook for all images. Images that are not tracked are ignored."""
         if not is_token(token, hooks_token(self.secret)):
             return self._refuse("Bad token", 403)
         wait_seconds, asked_at = _wait_seconds(), self.freshness.now()
@@ -121,7 +121,7 @@ class WebhookRoutes:
         return self._answer(pushed, asked_at, wait_seconds, is_repeat=not begins_at_once)
 
     def _is_webhook(self, path: str) -> bool:
-        """Return whether a path is that of a webhook, with a token or a text like one, and not the page of an image."""
+        """Return whether a path ends in the token of a webhook or a text like one, and is not the page of an image."""
         kind, *parts = path.strip("/").split("/")
         if kind != "images" or len(path) > _LONGEST_ADDRESS:
             return kind == "hooks" and len(parts) == 1
@@ -139,9 +139,9 @@ class WebhookRoutes:
         return False
 
     def _addressed(self, name: str, token: str) -> tuple[Reference | None, str]:
-        """Return the tracked image that an address names, None if it names none, and the token in the address.
+        """Return the tracked image and the token in an address; the image is None if it is not tracked.
 
-        An old token can have slashes. Then the name in front of it ends earlier.
+        An old token can have slashes, so the name before it can be shorter than ``name``.
         """
         reference = parse_name(name)
         if reference and reference.repository in self.freshness.tracked:
@@ -165,7 +165,7 @@ class WebhookRoutes:
     def _answer(
         self, pushed: Sequence[Reference], asked_at: datetime, wait_seconds: float, *, is_repeat: bool
     ) -> Response:
-        """Answer that a push was accepted, or, if the sender waits, what became of each image."""
+        """Answer that the webhook was accepted or, if the sender waits, with the result for each image."""
         if not pushed or not wait_seconds:
             return text_answer("OK")
         deadline = time.monotonic() + wait_seconds
@@ -188,15 +188,15 @@ class WebhookRoutes:
         asked_at: datetime,
         deadline: float,
     ) -> dict[str, str]:
-        """Return what became of an image once checks that began after the push have answered all of it.
+        """Wait until checks that began after the push have covered all of it, and return the result for an image.
 
-        The image is ``accepted`` if the time is up first, or another request needs the place more.
+        The result is ``accepted`` if the time is up first, or if another request takes the place.
         """
         named, check = {"ImageName": image_name(repository)}, self.freshness.checks.get(repository)
         while not (check.answers(asked_at) and not self.freshness.requests.are_waiting(pushed)):
             if place is None or place.is_taken_back or time.monotonic() >= deadline:
                 return {**named, "Result": "accepted"}
-            place.is_repeat |= check.answers(asked_at)  # it was asked for since, and now waits for its turn
+            place.is_repeat |= check.answers(asked_at)  # its image was requested again, and that check has to wait
             time.sleep(_WAIT_STEP_SECONDS)
             check = self.freshness.checks.get(repository)
         if check.error:
@@ -206,12 +206,12 @@ class WebhookRoutes:
 
 
 def _is_one_of(token: str, tokens: Iterable[str]) -> bool:
-    """Return whether a token is one of these; the time it takes does not reveal which one."""
+    """Return whether a token is one of these, in a time that does not reveal which one."""
     return sum(is_token(token, each) for each in tokens) > 0
 
 
 def _body() -> bytes:
-    """Return what was posted; nothing if it is malformed, too large or too slow: the webhook counts without it."""
+    """Return the body, or nothing if it is malformed, too large or too slow; the webhook then counts without it."""
     connection = request.environ.get("gunicorn.socket")
 
     def stop_reading() -> None:
@@ -221,7 +221,7 @@ def _body() -> bytes:
     try:
         with cut_off_after(_BODY_SECONDS, stop_reading):
             body = request.stream.read(MAX_BODY_BYTES + 1)
-            while request.stream.read(_CHUNK_BYTES):  # else a sender that is not done finds the connection closed
+            while request.stream.read(_CHUNK_BYTES):  # or the sender would find the connection closed while sending
                 pass
     except (OSError, ParseException, CutOff, ClientDisconnected):
         return b""
@@ -229,7 +229,7 @@ def _body() -> bytes:
 
 
 def _tags(reference: Reference) -> list[str]:
-    """Return the tags that the address names, as `?tag=1.2` or behind the name of the image."""
+    """Return the tags in the address, from `?tag=1.2` or after the name of the image."""
     tags = [reference.tag, *request.args.getlist("tag")]
     for tag in filter(None, tags):
         if not is_tag(tag):

@@ -1,4 +1,4 @@
-"""Which images a payload is about; pure."""
+"""Reads which images a webhook payload is about, and makes the tokens of webhook URLs. There is no I/O here."""
 
 from microbadger.webhooks.guessing import is_guessable
 from microbadger.webhooks.payload import MAX_BODY_BYTES, is_signed_wrongly, read, references_to

@@ -1,7 +1,7 @@
-"""Says whether a secret is among those that are tried first: with the URL of one webhook anyone can try them at home.
+"""Recognizes secrets that are easy to guess. Anyone who knows the URL of one webhook can test guesses offline.
 
-What people type instead of a secret consists of common words, of keys beside each other, of counted numbers and of
-repetitions, or it is an example that was to be replaced. A random secret may hold a little of that, but more besides.
+Weak secrets consist of common words, neighbouring keys, counted numbers and repetitions, or are placeholders from an
+example. A random secret may contain a few of these by chance, but also enough other characters.
 """
 
 import re
@@ -21,7 +21,7 @@ _KEYBOARD = (
     *("1q2w3e4r5t6y7u8i9o0p", "q1w2e3r4t5y6u7i8o9p0", "1qaz2wsx3edc4rfv5tgb6yhn7ujm", "qazwsxedcrfvtgbyhnujm"),
 )
 _KEYS = {row[at : at + 3] for keys in _KEYBOARD for row in (keys, keys[::-1]) for at in range(len(keys) - 2)}
-_GAP = "\0"  # no secret holds one
+_GAP = "\0"  # cannot be part of a secret
 _SEPARATORS = f"{_GAP} -_.,:;/!?'\"()[]<>"
 _WORDS = (
     "abracadabra|access|account|add|administrator|admin|anything|apikey|api|asdf|auth|badger|badge|baseball|battery|batman"
@@ -33,27 +33,27 @@ _WORDS = (
     "|staple|starwars|string|sunshine|superman|super|temporary|temp|test|text|that|the|this|token|todo|to|trustno|undefined"
     "|user|value|variable|webhook|welcome|whatever|with|world|xxx|you|your"
 )
-# The longest first, so that no word leaves a part of another one over.
+# The longest words come first, or a shorter word would leave a part of a longer one.
 _COMMON = re.compile("|".join(sorted(_WORDS.split("|"), key=len, reverse=True)))
-# What people write for a letter, in both readings of a 1.
+# Characters that people write for a letter; a 1 can stand for an i or an l.
 _READINGS = [str.maketrans("@430$57!1", f"aaeossti{one}") for one in "il"]
 _BEYOND_HEXADECIMAL = re.compile(r"[^\W\d_a-f]")
 
 
 def is_guessable(secret: str) -> bool:
-    """Return whether little is left of a secret once what is tried first is taken away."""
+    """Return whether a secret is a repetition, a placeholder, or little more than common words and sequences."""
     lower = secret.lower()
     if len({*lower}) < _FEWEST_CHARACTERS or _REPEATED.fullmatch(lower) or _UNEXPANDED.search(secret):
         return True
     has_words = bool(_BEYOND_HEXADECIMAL.search(lower))
     rest = _without_rows(_DOUBLED.sub(r"\1", _without_words(lower) if has_words else lower))
-    # Digits behind a word are a number that is counted up, or a year.
+    # Digits after a word are usually a counter or a year.
     ignored = f"{_SEPARATORS}{string.digits}" if has_words else _SEPARATORS
     return _GAP in rest and len({*rest}.difference(ignored)) < _FEWEST_LEFT
 
 
 def _without_words(lower: str) -> str:
-    """Return a text with gaps for common words, also if they are written with digits for letters."""
+    """Return a text with gaps in place of common words, even if they are spelled with digits for letters."""
     places = {
         place
         for reading in [lower, *map(lower.translate, _READINGS)]
@@ -64,7 +64,7 @@ def _without_words(lower: str) -> str:
 
 
 def _without_rows(text: str) -> str:
-    """Return a text with gaps for three or more characters that count up or down, or are keys in a row."""
+    """Return a text with gaps in place of three or more characters that count up or down, or are adjacent keys."""
     places = {
         place + offset
         for place in range(len(text) - 2)

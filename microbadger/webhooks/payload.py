@@ -1,11 +1,11 @@
-"""Reads which images a push webhook is about, and makes the tokens in webhook URLs.
+"""Reads which images a push webhook is about, and checks its signature.
 
-A webhook is untrusted. Only *which image and tag to check* is taken from it; everything else comes from the registry.
-No payload raises an exception here.
+A webhook is untrusted. It only says *which image and tag to check*; everything else comes from the registry. No payload
+raises an exception here.
 
-Some senders do not know the host by which clients reach their registry: they name none, or the one in a container's
-own network. The images they name are therefore searched among those that are tracked (`references_to`): with the host
-of the payload, else with any other host except Docker Hub, which names itself.
+Some senders do not know the host name that clients use for their registry. They send no host, or one from a container's
+own network. So `references_to` searches the tracked images for the named path: first with the host in the payload, then
+with any other host except Docker Hub, whose payloads always name it.
 """
 
 import hmac
@@ -19,23 +19,23 @@ from microbadger.webhooks.senders import Mention, cloud_event, event_grid_code, 
 from microbadger.webhooks.tokens import is_token
 
 MAX_BODY_BYTES = 3 * 1024 * 1024
-MAX_REFERENCES = 1000  # each can become a row of the store
+MAX_REFERENCES = 1000  # each reference can become a row of the database
 
 _FORM_FIELD = b"payload="
 _MAX_FORM_FIELDS = 100
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _GITEA_HEADERS = ("x-gitea-event", "x-forgejo-event")
 _UNSIGNED = ("", "sha256=", "sha1=")
-_ANY_HOST, _ANY_PATH = "localhost", "a/b"  # to check a path without its host, and a host without a path
-_MAX_NAME_LENGTH = 255  # no repository has a longer one, and to parse megabytes takes a second
+_ANY_HOST, _ANY_PATH = "localhost", "a/b"  # placeholders for checking a path or a host on its own
+_MAX_NAME_LENGTH = 255  # the limit for names of repositories; parsing a name of megabytes takes a second
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An image as its sender names it; only its spelling was checked.
+    """An image as its sender names it. Only the syntax was checked.
 
-    `host` is None if the payload has no valid one. Each of `paths` can be the one that clients use. If `is_anywhere`
-    is set, clients may reach the registry by another host.
+    `host` is None if the payload has no valid host. Clients use one of `paths`. If `is_anywhere` is set, clients may
+    reach the registry under another host name.
     """
 
     host: str | None
@@ -49,11 +49,11 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What a webhook says: its sender, the images it names, and the outcome in a word.
+    """The content of a webhook: its sender, the images it names, and the outcome of reading it.
 
     The outcomes are `named`, `empty`, `not-json`, `unknown-sender`, `no-image` (a ping, a pull, a layer, or an invalid
-    name), `tagged`: then `tags` are of the image whose webhook it is, and `handshake`: then `handshake` is the code to
-    answer with as `validationResponse`.
+    name), `tagged` and `handshake`. With `tagged`, `tags` are tags of the image whose webhook was called. With
+    `handshake`, `handshake` is the code to return as `validationResponse`.
     """
 
     sender: str | None
@@ -64,10 +64,10 @@ class Payload:
 
 
 def is_signed_wrongly(headers: Mapping[str, str], body: bytes, token: str) -> bool:
-    """Return whether a webhook has a signature that does not match its body with the webhook's token as the secret.
+    """Return whether a webhook has a signature that does not match its body, with the webhook's token as the key.
 
-    GitHub, Gitea, Nexus and JFrog sign if a secret was entered; other senders prove the token by the URL. Without a
-    secret, Gitea sends empty signatures.
+    GitHub, Gitea, Nexus and JFrog sign their webhooks if the user entered a secret. Webhooks without a signature are
+    accepted, because the token is also in the URL. Without a secret, Gitea sends empty signatures.
     """
     is_gitea = any(name.lower() in _GITEA_HEADERS for name in headers)
     right = _signatures(body, token)
@@ -79,7 +79,7 @@ def is_signed_wrongly(headers: Mapping[str, str], body: bytes, token: str) -> bo
 
 
 def _signatures(body: bytes, token: str) -> dict[str, tuple[str, ...]]:
-    """Return the right values of each header that signs a body; of a form, Gitea signs the JSON in it.
+    """Return the valid values of each signature header for a body. For a form, Gitea signs the JSON inside it.
 
     https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
     https://docs.gitea.com/usage/webhooks
@@ -100,7 +100,7 @@ def _signatures(body: bytes, token: str) -> dict[str, tuple[str, ...]]:
 
 
 def read(headers: Mapping[str, str], body: bytes) -> Payload:
-    """Return what a webhook says, with at most a thousand images; the names of headers may have any case."""
+    """Return the content of a webhook, with at most a thousand images. Header names may be in any case."""
     known = {name.lower(): value for name, value in headers.items()}
     content = parsed(_without_form(body).removeprefix(_BYTE_ORDER_MARK))
     content = _form(body) if content is None else content
@@ -120,7 +120,9 @@ def read(headers: Mapping[str, str], body: bytes) -> Payload:
 
 
 def references_to(named: Iterable[Named], tracked_at: Callable[[str], Iterable[Repository]]) -> list[Reference]:
-    """Return the tracked images that were named, at most a thousand; `tracked_at` returns those that have a path.
+    """Return the tracked images that a webhook named, at most a thousand.
+
+    `tracked_at` returns the tracked images with a path.
 
     >>> web = Repository.parse("registry.example.org/team/web")
     >>> pushed = Named("registry:5000", ("team/web",), "1.2", is_anywhere=True)
@@ -132,7 +134,7 @@ def references_to(named: Iterable[Named], tracked_at: Callable[[str], Iterable[R
 
 
 def _without_form(body: bytes) -> bytes:
-    """Return the JSON in a form, which is what GitHub sends by default."""
+    """Return the JSON inside a form, which GitHub sends by default, or the body itself if it is no such form."""
     if not body.startswith(_FORM_FIELD):
         return body
     field, _, _ = body.removeprefix(_FORM_FIELD).partition(b"&")
@@ -151,7 +153,7 @@ def _form(body: bytes) -> object:
 def _tags(content: object) -> tuple[str, ...]:
     """Return the tags in `{"tag": "1.2"}` or `{"tag": ["1.2", "latest"]}`; none if one of them is not a tag.
 
-    The hooks of GitLab have an `object_kind`, and their tags are those of Git.
+    GitLab's webhooks have an `object_kind`, and their tags are Git tags.
     """
     if not isinstance(content, dict) or "object_kind" in content:
         return ()

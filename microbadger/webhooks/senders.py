@@ -1,10 +1,9 @@
-"""The senders of push webhooks, one row of a table each: how to recognize a payload, and where it names images.
+"""A table of the senders of push webhooks: how to recognize a payload of each, and where it names images.
 
-A sender is recognized by a field that all of its payloads have, or by a header. The values in the places of a host, a
-path and a tag are passed on unchecked in a `Mention`. Pushes, copies and deletions mention their image; pulls, scans
-and pings mention none.
+A sender is recognized by a header, or by a field that all of its payloads have. A `Mention` holds the host, the path
+and the tag in a payload, unchecked. Pushes, copies and deletions mention an image; pulls, scans and pings do not.
 
-A CloudEvent may carry its type in a header or in its body: `cloud_event` makes them alike.
+A CloudEvent may have its type in a header or in its body; `cloud_event` brings both into the same form.
 """
 
 import re
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 
 from microbadger.image import DOCKER_HUB, parse_json
 
-_MAX_LISTED = 5000  # Event Grid has the largest batches: 5000 events
+_MAX_LISTED = 5000  # the size of the largest batches, which Event Grid sends
 
 _PUSH_OR_DELETE = ("push", "delete")
 _BLOB = "application/octet-stream"
@@ -38,12 +37,12 @@ _EVENT_GRID_ASKS = "Microsoft.EventGrid.SubscriptionValidationEvent"
 _EVENT_GRID_CODE = re.compile(r"[A-Za-z0-9-]{1,100}", re.ASCII)
 
 Headers = Mapping[str, str]
-"""Their names in lower case."""
+"""The headers of a request, with names in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """An image as a payload names it, unchecked; each of several paths can be the one that clients use."""
+    """An image as a payload names it, unchecked. Clients use one of the paths."""
 
     host: object
     paths: tuple[object, ...]
@@ -52,7 +51,7 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """How the payloads of a sender are recognized and read, and whether it knows the host that clients use for it."""
+    """How to recognize and read the payloads of a sender, and whether it knows the host name that clients use."""
 
     name: str
     sent: Callable[[Headers, object], bool]
@@ -61,12 +60,12 @@ class Sender:
 
 
 def sender_of(headers: Headers, payload: object) -> Sender | None:
-    """Return the sender of a payload, None if it is unknown."""
+    """Return the sender of a payload, or None if it is unknown."""
     return next((sender for sender in _SENDERS if sender.sent(headers, payload)), None)
 
 
 def parsed(body: bytes) -> object:
-    """Return the JSON value in a body, None if it is not JSON or too large."""
+    """Return the JSON value in a body, or None if it is not JSON or too large."""
     try:
         return parse_json(body)
     except ValueError:
@@ -74,12 +73,12 @@ def parsed(body: bytes) -> object:
 
 
 def members(value: object) -> list[object]:
-    """Return the members of a list, at most a few thousand; nothing if the value is not a list."""
+    """Return the members of a list, at most 5000; empty if the value is not a list."""
     return value[:_MAX_LISTED] if isinstance(value, list) else []
 
 
 def cloud_event(headers: Headers, payload: object) -> object:
-    """Return an event with its type in the body, even if it came in a header; any other payload as it is.
+    """Return a CloudEvent with its type in the body, even if it came in a header. Other payloads are unchanged.
 
     https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/http-protocol-binding.md (section 3.1)
     """
@@ -87,7 +86,7 @@ def cloud_event(headers: Headers, payload: object) -> object:
 
 
 def event_grid_code(event: object) -> str | None:
-    """Return the code that Azure Event Grid wants back before it sends events, None for any other payload.
+    """Return the code that Azure Event Grid expects back before it sends events, or None for any other payload.
 
     https://learn.microsoft.com/azure/event-grid/end-point-validation-event-grid-events-schema
     """
@@ -106,7 +105,7 @@ def _docker_hub(payload: object) -> Iterator[Mention]:
 def _github(payload: object) -> Iterator[Mention]:
     """https://docs.github.com/en/webhooks/webhook-events-and-payloads#registry_package
 
-    The owner may have capitals, which no registry allows; the tag of an untagged manifest is empty.
+    The owner may have upper-case letters, which registries do not allow. The tag of an untagged manifest is empty.
     """
     for event in ("package", "registry_package"):
         version = _at(payload, event, "package_version")
@@ -115,7 +114,7 @@ def _github(payload: object) -> Iterator[Mention]:
 
 
 def _quay(payload: object) -> Iterator[Mention]:
-    """https://docs.quay.io/guides/notifications.html; the tags were once the keys of an object."""
+    """https://docs.quay.io/guides/notifications.html; older versions send the tags as the keys of an object."""
     host, path, _ = _written(_at(payload, "docker_url"))
     tags = _at(payload, "updated_tags")
     for tag in members(list(tags) if isinstance(tags, dict) else tags):
@@ -139,8 +138,8 @@ def _harbor(payload: object) -> Iterator[Mention]:
 def _harbor_replication(replication: object) -> Iterator[Mention]:
     """https://github.com/goharbor/harbor, src/controller/event/handler/webhook/artifact/replication.go
 
-    Only what arrived is mentioned, where it arrived. The tags are in `references`, which older versions do not have;
-    they may write a count in the place of the tag.
+    Only the artifacts that arrived are mentioned, at their destination. Their tags are in `references`. Older versions
+    have no `references`, and may write a count in place of the tag.
     """
     destination = _at(replication, "dest_resource")
     for artifact in members(_at(replication, "successful_artifact")):
@@ -152,8 +151,8 @@ def _harbor_replication(replication: object) -> Iterator[Mention]:
 def _harbor_retention(retention: object) -> Iterator[Mention]:
     """https://github.com/goharbor/harbor, src/controller/event/handler/webhook/artifact/retention.go
 
-    It names one tag of those that are gone, so the image is mentioned without a tag. Harbor 2.0 called the deleted
-    artifacts successful.
+    The payload names only one of the deleted tags, so the image is mentioned without a tag. Harbor 2.0 called the
+    deleted artifacts successful.
     """
     for key in ("deleted_artifact", "successful_artifact"):
         for artifact in members(_at(retention, key)):
@@ -162,14 +161,14 @@ def _harbor_retention(retention: object) -> Iterator[Mention]:
 
 
 def _harbor_name(project: object, artifact: object) -> tuple[str, str]:
-    """Return the path and the tag of an artifact of a project; one of Docker Hub may be in no project."""
+    """Return the path and the tag of an artifact in a project. Artifacts of Docker Hub may have no project."""
     name = _HARBOR_COUNT.sub("", _text(_at(artifact, "name_tag"))).partition("@")[0]
     name, _, tag = name.partition(":")
     return f"{_text(project) or 'library'}/{name}", tag
 
 
 def _distribution(payload: object) -> Iterator[Mention]:
-    """https://distribution.github.io/distribution/about/notifications/, also sent by GitLab and older registries."""
+    """https://distribution.github.io/distribution/about/notifications/; GitLab and older registries send the same."""
     for event in members(_at(payload, "events")):
         yield from _registry_event(event)
 
@@ -177,7 +176,7 @@ def _distribution(payload: object) -> Iterator[Mention]:
 def _azure(payload: object) -> Iterator[Mention]:
     """https://learn.microsoft.com/azure/container-registry/container-registry-webhook-reference
 
-    Event Grid wraps the same: https://learn.microsoft.com/azure/event-grid/event-schema-container-registry
+    Event Grid wraps the same payload: https://learn.microsoft.com/azure/event-grid/event-schema-container-registry
     """
     yield from _registry_event(_at(payload, "data") or payload)
 
@@ -202,7 +201,7 @@ def _ecr(payload: object) -> Iterator[Mention]:
 def _google(payload: object) -> Iterator[Mention]:
     """https://cloud.google.com/artifact-registry/docs/configure-notifications
 
-    A subscription can be set to send the event alone, without the message around it.
+    A subscription can be configured to send the event without the surrounding message.
     """
     data = _at(payload, "message", "data")
     event = payload if data is None else parsed(_decoded(data))
@@ -214,8 +213,8 @@ def _google(payload: object) -> Iterator[Mention]:
 def _jfrog(payload: object) -> Iterator[Mention]:
     """https://docs.jfrog.com/administration/docs/event-types
 
-    Clients use a path with the repository, or without it if the repository has its own host or port. A pull through
-    a remote repository is reported for its cache.
+    Clients use a path with the repository key, or without it if the repository has its own host or port. A pull
+    through a remote repository is reported for its cache.
     """
     data = _at(payload, "data")
     repository = _text(_at(data, "repo_key"))
@@ -234,8 +233,8 @@ def _zot(payload: object) -> Iterator[Mention]:
 def _nexus(payload: object) -> Iterator[Mention]:
     """https://help.sonatype.com/en/example-headers-and-payloads.html
 
-    A component is an image with a tag, an asset is one of its files. Clients use a path with the repository, or
-    without it if the repository has its own port.
+    A component is an image with a tag, and an asset is one of its files. Clients use a path with the repository name,
+    or without it if the repository has its own port.
     """
     component, asset = _at(payload, "component"), _at(payload, "asset")
     path, tag = _text(_at(component, "name")), _at(component, "version")
@@ -248,7 +247,7 @@ def _nexus(payload: object) -> Iterator[Mention]:
 def _gitea(payload: object) -> Iterator[Mention]:
     """https://docs.gitea.com/usage/webhooks, event "package"; Forgejo sends the same.
 
-    Names may have capitals, which no registry allows. The version of a manifest without a tag is its digest.
+    Names may have upper-case letters, which registries do not allow. The version of an untagged manifest is its digest.
     """
     package = _at(payload, "package")
     if _at(payload, "action") in _GITEA_CHANGES and _at(package, "type") == "container":
@@ -260,7 +259,7 @@ def _gitea(payload: object) -> Iterator[Mention]:
 def _alibaba(payload: object) -> Iterator[Mention]:
     """https://www.alibabacloud.com/help/en/acr/user-guide/manage-webhooks
 
-    The region gives the shared host. Clients may use another one: that of an instance, or of a private network.
+    The region determines the shared host. Clients may use the host of an instance or of a private network instead.
     """
     repository = _at(payload, "repository")
     parts = (_text(_at(repository, "namespace")), _text(_at(repository, "name")))
@@ -327,14 +326,14 @@ def _text(value: object) -> str:
 
 
 def _written(image: object) -> tuple[str, str, str]:
-    """Split an image's name into host, path and tag, without checking them; empty if absent."""
+    """Split the name of an image into host, path and tag without checking them; missing parts are empty."""
     host, _, rest = _text(image).partition("@")[0].partition("/")
     path, _, tag = rest.partition(":")
     return host, path, tag
 
 
 def _host_of(url: object) -> str:
-    """Return the host in a URL, with its port, without checking it; that of Docker Hub instead of its website's."""
+    """Return the host in a URL with its port, unchecked. For Docker Hub's website, return the host of its registry."""
     host = _text(url).partition("://")[2].partition("/")[0].lower()
     return DOCKER_HUB if host == _DOCKER_HUB_WEBSITE else host
 

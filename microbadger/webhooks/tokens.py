@@ -1,4 +1,4 @@
-"""Makes the tokens in the URLs of webhooks: they depend on the secret and a name alone, so no disk can lose them."""
+"""Makes the tokens in webhook URLs. They are derived from the secret and a name, so they need not be stored."""
 
 import hashlib
 import hmac
@@ -12,7 +12,7 @@ _ALL_IMAGES = "hooks"
 
 @dataclass(frozen=True, slots=True)
 class WebhookUrls:
-    """The URLs of all webhooks of a service that registries reach at ``base_url``."""
+    """The webhook URLs of a service that registries reach at ``base_url``."""
 
     base_url: str
     secret: str = field(repr=False)
@@ -28,14 +28,14 @@ class WebhookUrls:
 
 
 def image_token(secret: str, repository: Repository) -> str:
-    """Return the token of an image's webhook: it depends on the secret and the name alone, so no disk can lose it."""
+    """Return the token of an image's webhook."""
     return _token(secret, f"images/{repository}")
 
 
 def hooks_token(secret: str) -> str:
-    """Return the token of the one webhook for all images.
+    """Return the token of the webhook for all images.
 
-    A sender that signs what it sends is given this token as its secret too, so there is but one to keep.
+    Senders that sign their webhooks use this token as the secret, too, so users need only one.
     """
     return _token(secret, _ALL_IMAGES)
 

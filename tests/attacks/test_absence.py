@@ -299,7 +299,7 @@ def test_a_tag_that_is_not_listed_any_more_either_is_gone_when_a_later_check_fin
 
     assert [check_again(bench), check_again(bench, timedelta(seconds=5))] == [None, None]
     assert (bench.files().keys(), bench.changes) == (files.keys(), [])
-    assert "which a later check has to confirm" in (bench.freshness.checks.get(bench.repository).note or "")
+    assert "a later check has to confirm it" in (bench.freshness.checks.get(bench.repository).note or "")
     assert check_again(bench) is None
 
     assert deleted(bench) == ["1.0"]

@@ -335,5 +335,5 @@ def test_the_document_of_an_image_with_many_large_versions_is_bounded_and_stays_
     assert bench.files() == files
     assert max(map(len, files.values())) <= 4 * MEBIBYTE
     assert bench.record["Labels"]["number"] == "19"
-    why = "labels are left out: they are too many or too large"
+    why = "labels are left out: there are too many, or they are too large"
     assert bench.record["Cut"] == [f"5 of 7 {why}", f"1 of 2 {why}"]

@@ -97,4 +97,4 @@ def test_600_nested_indexes_are_read_as_far_as_they_may_be_and_say_so(tmp_path: 
 
         assert bench.refresh() is None
 
-        assert "indexes more than 5 deep" in bench.record["Versions"][0]["Unread"]
+        assert "indexes more than 5 levels deep" in bench.record["Versions"][0]["Unread"]

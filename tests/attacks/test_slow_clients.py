@@ -191,5 +191,5 @@ def test_who_does_not_fetch_an_answer_is_hung_up_on(hasty: RunningService) -> No
 def test_a_setting_of_another_protocol_is_refused(tmp_path: Path) -> None:
     service = RunningService(tmp_path, [], "--protocol", "uwsgi")
 
-    with pytest.raises(RuntimeError, match="This worker speaks HTTP"):
+    with pytest.raises(RuntimeError, match="This worker only speaks unencrypted HTTP"):
         service.start()

@@ -141,7 +141,7 @@ def test_of_too_much_the_oldest_is_dropped(caplog: pytest.LogCaptureFixture) -> 
     for number in range(11):
         waiting.add(numbered(1000, number * 1000), START + number)
     assert set(waiting.take()) == set(numbered(9000, 2000))
-    assert caplog.messages == ['event=purge_dropped urls=2000 reason="too many wait"']
+    assert caplog.messages == ['event=purge_dropped urls=2000 reason="too many are waiting"']
 
 
 def test_of_too_much_for_a_cdn_that_can_purge_everything_one_request_is_left(caplog: pytest.LogCaptureFixture) -> None:

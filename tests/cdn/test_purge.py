@@ -185,7 +185,7 @@ def test_an_address_where_a_cdn_cannot_be_is_not_asked() -> None:
     purge.add([BADGE])
     purge.wait()
 
-    assert status_of(purge).error == "the CDN's name leads to an address where a CDN cannot be"
+    assert status_of(purge).error == "the CDN's host name resolves to an address that no CDN can have"
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_what_breaks_while_it_is_sent_is_a_failure_like_any_other(cdn: Cdn, capl
     purge.add([BADGE])
     purge.wait()
 
-    assert status_of(purge).error == "purging broke, see the log"
+    assert status_of(purge).error == "purging failed unexpectedly, see the log"
     assert "broken on purpose" in caplog.text
 
 

@@ -70,7 +70,7 @@ def test_a_check_whose_metadata_another_process_replaced_publishes_again(
 
     store.before_put = replace
     bench.fake.push("team/web", "latest", image(layers=[1000] * 3))
-    assert bench.refresh() == "another process has taken the check over"
+    assert bench.refresh() == "another process has taken over the check"
     assert replaced
     assert bench.check_later(hours=0) is not None  # it is due at once
     assert store.file(bench.paths.metadata) == document_bytes(bench.record)

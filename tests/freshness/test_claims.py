@@ -249,3 +249,14 @@ def dead_holder() -> str:
     process = subprocess.Popen(["true"])
     process.wait()
     return f"{this_process().partition(' ')[0]} {process.pid}/1"
+
+
+def test_a_row_of_a_name_that_is_no_image_keeps_no_image_from_being_claimed(world: World) -> None:
+    images = world.add(2)
+    with world.database.write() as connection:
+        times = {"holder": this_process(), "until": NOW + CLAIM_SECONDS}
+        row = {"image": "x!", "is_asked": True, "registry": REGISTRY, **times}
+        upsert(connection, CLAIMS, row)
+
+    assert world.claims.asked_for() == set()
+    assert set(world.take()) == set(images)

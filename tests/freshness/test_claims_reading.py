@@ -14,6 +14,7 @@ from microbadger.image.descriptors import digest_of
 from microbadger.image.documents import VersionDocument
 from microbadger.image.referrers import fallback_tag
 from tests.fakes.allowance import Allowance
+from tests.fakes.charts import chart
 from tests.fakes.claims import (
     BUNDLE,
     COMMIT,
@@ -471,6 +472,13 @@ def test_a_push_of_an_image_that_was_signed_asks_for_the_tags_of_the_new_version
 
     assert claims(bench) == {"Signatures": [{"Kind": "cosign"}]}
     assert [request.partition("sha256-")[0] for request in asked(fake)].count("HEAD manifests/") == 3
+
+
+def test_a_push_of_the_first_image_beside_charts_asks_for_its_tags(bench: Bench) -> None:
+    check(bench, chart())
+    push_signed(bench)
+
+    assert claims(bench) == {"Signatures": [{"Kind": "cosign"}]}
 
 
 def test_a_push_leaves_open_what_the_registry_does_not_say(bench: Bench, fake: FakeRegistry) -> None:

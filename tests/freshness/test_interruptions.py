@@ -154,6 +154,9 @@ def after_each_kill(
 
     The first one yielded, of number 0, comes after a process that was not killed.
     """
+    for thread in threading.enumerate():
+        if thread.name == "notifications":
+            thread.join(DEADLINE_SECONDS)  # it would open the database again
     begun.database.close()
 
     def folder(number: int) -> Path:
@@ -457,7 +460,7 @@ def test_a_process_that_stalled_for_longer_than_its_lease_publishes_nothing(benc
         assert other.refresh() is None
         before = other.stamps()
 
-    assert [outcome.error for outcome in outcomes] == ["another process has taken the check over"]
+    assert [outcome.error for outcome in outcomes] == ["another process has taken over the check"]
     assert other.stamps() == before
     assert len(other.changes) == 1
 

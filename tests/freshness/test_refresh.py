@@ -203,7 +203,7 @@ def broken(bench: Bench) -> Bench:
 def test_the_words_of_a_defect_are_not_published(bench: Bench) -> None:
     bench.fake.push("team/web", "latest", image())
 
-    assert broken(bench).refresh() == "a defect of MicroBadger, ZeroDivisionError: its log has the traceback"
+    assert broken(bench).refresh() == "a bug in MicroBadger, ZeroDivisionError: see the traceback in its log"
 
 
 def test_a_defect_is_not_met_again_at_once(bench: Bench) -> None:

@@ -554,7 +554,7 @@ def test_a_file_of_bytes_that_are_no_text_still_tracks_what_it_named(
     write(file, content)
     tracked.remember()
     assert (names(tracked), tracked.is_trusted) == (["library/alpine"], False)
-    assert "images.txt holds no text" in tracked.problems[-1]
+    assert "images.txt is not text" in tracked.problems[-1]
 
 
 @pytest.mark.parametrize("content", [b"mysql\n\0\xff\n", "!mañana\n".encode(), b"\t??\r\n"])
@@ -583,7 +583,7 @@ def test_a_file_that_cannot_be_read_still_tracks_what_it_named(
     for process in (tracked, tracked_in(tmp_path)):
         process.remember()
         assert (list(process), process.is_trusted) == (before, False)
-        assert process.problems[-1].startswith("images.txt cannot be read (Too many levels of symbolic links): ")
+        assert process.problems[-1].startswith("images.txt cannot be read (Too many levels of symbolic links), ")
 
 
 def test_a_file_that_could_never_be_read_is_reported_once(

@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from itertools import repeat
 from typing import Any
 
@@ -126,6 +126,27 @@ def test_a_server_that_says_nothing_does_not_answer(limits: Limits) -> None:
 
     with RawServer(handle) as server, client_with(limits) as client, pytest.raises(HttpError, match="does not answer"):
         get(client, server.url)
+
+
+@contextmanager
+def silent_address(host: str, port: int) -> Iterator[None]:
+    """Take no more connections at an address, like a host behind a firewall."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind((host, port))
+        listener.listen(0)
+        for _ in range(4):  # more than wait to be accepted
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex((host, port))
+        yield
+
+
+def test_an_address_that_is_silent_leaves_time_for_the_next_one() -> None:
+    with RawServer(answering(OK)) as server, silent_address("127.0.0.2", server.port):
+        network = Network("tests", resolve=lambda *_: ["127.0.0.2", "127.0.0.2", "127.0.0.1"])
+        with closing(Client(network, is_possible, limits=Limits(connect_seconds=1.0))) as client:
+            assert get(client, f"http://registry.test:{server.port}/").status == 200
 
 
 def test_a_body_that_breaks_off_is_not_an_answer(client: Client) -> None:

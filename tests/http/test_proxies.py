@@ -302,10 +302,10 @@ def _hash_of(file: Path) -> str:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "holds no certificate"),
-        (b"not a certificate", "holds no certificate"),
-        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "holds no certificate"),
-        (b"\x30\x82\x01\x00", "holds no certificate"),
+        (b"", "contains no certificate"),
+        (b"not a certificate", "contains no certificate"),
+        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "contains no certificate"),
+        (b"\x30\x82\x01\x00", "contains no certificate"),
         (None, "cannot be read: No such file or directory"),
     ],
 )
@@ -318,7 +318,7 @@ def test_a_file_without_a_certificate_is_refused(tmp_path: Path, content: bytes 
 
 
 def test_a_private_key_is_not_a_certificate(certificate: Certificate) -> None:
-    with pytest.raises(ValueError, match="holds no certificate"):
+    with pytest.raises(ValueError, match="contains no certificate"):
         parse_ca_bundle(str(certificate.key))
 
 

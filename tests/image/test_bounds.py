@@ -51,7 +51,7 @@ def test_a_value_has_the_size_that_it_has_in_a_document(value: object) -> None:
 def test_of_labels_that_are_too_large_those_that_mean_something_are_kept_first(
     texts: dict[str, str], max_bytes: int, kept: list[str]
 ) -> None:
-    why = f"{len(texts) - len(kept)} of {len(texts)} labels are left out: they are too many or too large"
+    why = f"{len(texts) - len(kept)} of {len(texts)} labels are left out: there are too many, or they are too large"
     in_order, said = bounded_texts(texts, "labels", max_bytes)
     assert list(in_order.items()) == [(key, texts[key]) for key in kept]
     assert said == ("" if len(kept) == len(texts) else why)

@@ -419,7 +419,7 @@ def test_a_version_says_everything_that_was_cut_of_it() -> None:
     version = on_platforms(main, platform_image(1, "x" * 4 * MEBIBYTE))
     assert version["Cut"] == [
         "of the config",
-        "2 of 1002 annotations are left out: they are too many or too large",
+        "2 of 1002 annotations are left out: there are too many, or they are too large",
         f"The details of 1 platforms are {TOO_LARGE}",
     ]
 
@@ -433,7 +433,7 @@ def large(number: int, label_bytes: int) -> VersionDocument:
 def test_of_large_versions_the_document_of_their_image_has_what_means_something() -> None:
     shown = document(*(large(number, 500_000) for number in range(9)))
     assert {tuple(version["Labels"]) for version in shown["Versions"]} == {("org.opencontainers.image.title",)}
-    why = "1 of 2 labels are left out: they are too many or too large"
+    why = "1 of 2 labels are left out: there are too many, or they are too large"
     assert [version["Cut"] for version in shown["Versions"]] == [[why]] * 9
     assert shown["Cut"] == [why]
 
@@ -443,7 +443,7 @@ def test_large_annotations_are_bounded_as_labels_are() -> None:
     settings = replace(config(labels={"a": "mañana"}), cut=("of the config",))
     subject = replace(image(annotations=annotations), config=settings)
     shown = document(*[describe_version(APP, digest("a"), OCI_MANIFEST, [subject])] * 9)
-    cut = ["of the config", "7 of 8 annotations are left out: they are too many or too large"]
+    cut = ["of the config", "7 of 8 annotations are left out: there are too many, or they are too large"]
     assert [(list(version["Annotations"]), version["Cut"]) for version in shown["Versions"]] == [(["0"], cut)] * 9
     assert shown["Versions"][0]["Labels"] == {"a": "mañana"}
 

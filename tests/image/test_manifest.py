@@ -618,7 +618,7 @@ def test_a_config_says_what_was_cut_of_it() -> None:
     labels = {str(number): "" for number in range(1003)}
     config = parse_config(to_json({"config": {"Labels": labels}, "history": [{"created_by": "x" * 60_000}] * 10}))
     assert config.cut == (
-        "3 of 1003 labels are left out: they are too many or too large",
+        "3 of 1003 labels are left out: there are too many, or they are too large",
         "2 of 10 commands are left out: they are too large",
     )
 

@@ -204,7 +204,7 @@ def test_a_platform_without_its_config_has_its_size_and_layers() -> None:
 def test_a_platform_says_what_was_cut_of_it() -> None:
     many = {str(number): "" for number in range(1002)}
     main, other = whole(AMD64, letter="a"), whole(ARM64, letter="b", labels=many)
-    why = "2 of 1002 {} are left out: they are too many or too large"
+    why = "2 of 1002 {} are left out: there are too many, or they are too large"
     assert version(main, other)["Platforms"][1]["Cut"] == [why.format("labels")]
     cut = [platform.get("Cut") for platform in version(main, other, index=many)["Platforms"]]
     assert cut[1] == [why.format("labels"), why.format("annotations")]

@@ -1,5 +1,6 @@
 """Which tags patterns choose, and which patterns are refused because they choose none."""
 
+import re
 from fnmatch import fnmatchcase
 
 import pytest
@@ -94,7 +95,10 @@ def test_the_number_of_patterns_is_bounded() -> None:
         check_patterns(["*"] * 51)
 
 
-PATTERNS = st.text("ab1.-_*?[]!", min_size=1, max_size=8)
+PATTERNS = st.text("ab1.-_*?[]!", min_size=1, max_size=8).filter(
+    # Python 3.11 reads a set as negated where an empty range, such as 1-., stands before the exclamation mark.
+    lambda pattern: all(first <= last for first, last in re.findall("(?=(.)-(.))", pattern))
+)
 SOME_TAGS = st.from_regex(r"[ab1_][ab1._-]{0,7}", fullmatch=True)
 
 

@@ -13,32 +13,44 @@ from tests.running_service import WAIT_SECONDS, RunningService
 
 
 @dataclass
-class Site:
-    """Two services that publish the same, and a place without one from which commands are typed."""
-
-    services: tuple[RunningService, RunningService]
-    elsewhere: RunningService
-    files: Callable[[], dict[str, bytes]]
-    """What is published, by its path."""
-    empty: Callable[[], None]
-    fake: FakeRegistry
-    name: str
-
-
-@dataclass
 class Engines:
     """Where a site keeps its state and its public files."""
 
     environment: Mapping[str, str]
     files: Callable[[], dict[str, bytes]]
+    """Returns what is published, by its path."""
     empty: Callable[[], None]
 
 
-@pytest.fixture
+@dataclass
+class Services:
+    """Two services that publish the same, and a place without one from which commands are typed."""
+
+    one: RunningService
+    other: RunningService
+    elsewhere: RunningService
+    engines: Engines
+
+
+@dataclass
+class Site:
+    """The services, with an image of a test."""
+
+    services: tuple[RunningService, RunningService]
+    elsewhere: RunningService
+    files: Callable[[], dict[str, bytes]]
+    empty: Callable[[], None]
+    fake: FakeRegistry
+    path: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.fake.host}/{self.path}"
+
+
+@pytest.fixture(scope="module")
 def fake() -> Iterator[FakeRegistry]:
     with FakeRegistry() as fake:
-        fake.push("team/web", "latest", image(layers=[1]))
-        fake.push("team/web", "0.9", image(layers=[1, 2, 3, 4]))
         yield fake
 
 
@@ -76,25 +88,40 @@ def on_many_machines(folder: Path, request: pytest.FixtureRequest) -> Engines:
     return Engines({"DATABASE_URL": database, **environment_of(address)}, files, empty)
 
 
-@pytest.fixture(params=[on_one_machine, on_many_machines])
-def site(tmp_path: Path, fake: FakeRegistry, request: pytest.FixtureRequest) -> Iterator[Site]:
-    engines: Engines = request.param(tmp_path, request)
-    name = f"{fake.host}/team/web"
-    services = RunningService(tmp_path / "one"), RunningService(tmp_path / "other")
-    elsewhere = RunningService(tmp_path / "elsewhere")
-    for each in (*services, elsewhere):
+@pytest.fixture(scope="module", params=[on_one_machine, on_many_machines])
+def services(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Services]:
+    folder = tmp_path_factory.mktemp("services")
+    engines: Engines = request.param(folder, request)
+    one, other, elsewhere = (RunningService(folder / name) for name in ("one", "other", "elsewhere"))
+    for each in (one, other, elsewhere):
         each.environment |= engines.environment
-        each.environment["MICROBADGER_BASE_URL"] = services[0].url
-    with services[0], services[1]:
-        assert elsewhere.command("track", name).returncode == 0
-        for service in services:
-            service.wait_for_image(name)
-        yield Site(services, elsewhere, engines.files, engines.empty, fake, name)
+        each.environment["MICROBADGER_BASE_URL"] = one.url
+    with one, other:
+        yield Services(one, other, elsewhere, engines)
+
+
+@pytest.fixture
+def site(services: Services, fake: FakeRegistry, request: pytest.FixtureRequest) -> Site:
+    path = f"team/{request.function.__name__.replace('_', '-')}"
+    site = Site(
+        (services.one, services.other),
+        services.elsewhere,
+        services.engines.files,
+        services.engines.empty,
+        fake,
+        path,
+    )
+    fake.push(path, "latest", image(layers=[1]))
+    fake.push(path, "0.9", image(layers=[1, 2, 3, 4]))
+    services.elsewhere.command("track", site.name).check_returncode()
+    for service in site.services:
+        service.wait_for_image(site.name)
+    return site
 
 
 def test_a_push_that_one_service_is_told_of_is_seen_on_the_other(site: Site) -> None:
     one, other = site.services
-    site.fake.push("team/web", "latest", image(layers=[1, 2]))
+    site.fake.push(site.path, "latest", image(layers=[1, 2]))
     pushed = one.push(site.name, WAIT_SECONDS)
     assert (pushed.status_code, pushed.json()["Result"]) == (200, "fresh")
     for path in (f"/badges/layers/{site.name}.svg", f"/v1/images/{site.name}", f"/images/{site.name}/"):
@@ -110,7 +137,7 @@ def test_a_badge_that_one_service_made_is_the_same_on_the_other(site: Site) -> N
     made = one.get(f"/{path}")
     one.wait(lambda: path in site.files(), "it is published")
     assert (other.get(f"/{path}").content, site.files()[path]) == (made.content, made.content)
-    site.fake.push("team/web", "0.9", image(layers=[1, 2, 3]))
+    site.fake.push(site.path, "0.9", image(layers=[1, 2, 3]))
     assert other.push(site.name, WAIT_SECONDS).status_code == 200
     assert (one.badge(f"layers/{site.name}:0.9"), b"layers: 3" in site.files()[path]) == ("layers: 3", True)
 
@@ -119,17 +146,17 @@ def test_an_image_that_is_untracked_in_one_place_is_gone_everywhere(site: Site) 
     for service in site.services:
         service.wait_for_badge(f"layers/{site.name}:0.9", "layers: 4")
     assert site.elsewhere.command("untrack", site.name).returncode == 0
-    assert [path for path in site.files() if "team/web" in path and "none" not in path] == []
+    assert [path for path in site.files() if site.path in path and "none" not in path] == []
     for service in site.services:
         assert service.get(f"/v1/images/{site.name}").status_code == 404
         assert service.badge(f"layers/{site.name}") == "image: not found"
 
 
 def test_commands_work_in_a_place_that_has_nothing_but_the_settings(site: Site) -> None:
-    site.fake.push("team/web", "latest", image(layers=[1, 2, 3]))
+    site.fake.push(site.path, "latest", image(layers=[1, 2, 3]))
     for command in (["refresh", site.name], ["images"], ["webhook", site.name], ["badges", site.name]):
         done = site.elsewhere.command(*command)
-        assert (done.returncode, "team/web" in done.stdout) == (0, True), (command, done.stderr)
+        assert (done.returncode, site.path in done.stdout) == (0, True), (command, done.stderr)
     assert [service.badge(f"layers/{site.name}") for service in site.services] == ["layers: 3"] * 2
 
 

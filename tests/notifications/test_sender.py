@@ -18,7 +18,7 @@ from tests.fakes.receiver import Answer, Behaviour, Receiver, babble, dead_url, 
 from tests.notifications.bench import START
 
 MESSAGE = Message("msg_1", json.dumps({"text": "mañana"}), 0, START)
-FORBIDDEN = "the URL leads to an address where messages may not go"
+FORBIDDEN = "messages may not be sent to the address of this URL"
 
 
 def send(
@@ -182,7 +182,7 @@ def test_a_receiver_that_is_not_there_does_not_have_the_message() -> None:
 
 def test_a_receiver_that_does_not_speak_tls_does_not_have_the_message() -> None:
     with Receiver() as receiver:
-        assert send(receiver.url.replace("http:", "https:")) == Attempt(error="its TLS is not usable")
+        assert send(receiver.url.replace("http:", "https:")) == Attempt(error="its TLS connection failed")
 
 
 def test_an_unknown_name_is_said_to_be_unknown() -> None:

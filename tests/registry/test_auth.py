@@ -530,7 +530,7 @@ def test_it_does_not_say_which_credential_cannot_be_read(fake: FakeRegistry) -> 
         raise ValueError("the helper printed nonsense")
 
     registry = registry_client(credentials=broken)
-    with pytest.raises(Denied, match="something is wrong with the settings: the log says what"):
+    with pytest.raises(Denied, match="the settings are invalid: see the log"):
         registry.repository(Repository(fake.host, PATH), private=True)
 
 

@@ -280,7 +280,7 @@ def test_pages_without_an_end_end(world: World) -> None:
 
     world.fake.referrers = answer
 
-    with pytest.raises(BadAnswer, match="more than can be read"):
+    with pytest.raises(BadAnswer, match="too many pages"):
         world.digests()
     assert world.asked == 100
 

@@ -488,7 +488,7 @@ def test_it_tries_again_after_an_answer_that_breaks_off_or_is_none(bench: Bench,
 def test_it_ends_an_answer_that_comes_in_drops(start: bytes, drop: bytes) -> None:
     with RawServer(dripping(start, drop)) as server, pytest.raises(Unreachable, match="too long"):
         Bench(limits=SHORT).get(server.url)
-    assert server.connections == 1
+    assert server.connections <= 1
 
 
 def test_it_ends_a_handshake_that_comes_in_drops() -> None:

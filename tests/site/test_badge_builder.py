@@ -121,8 +121,8 @@ def fill(page: "Page", field: str, value: str) -> None:
         ("Label", "my web", "?label=my%20web"),
         ("Label", "a_b--c", "?label=a_b--c"),
         ("Label", "  ", ""),
-        ("Colour", "blueviolet", "?color=blueviolet"),
-        ("Colour", "#0af", "?color=%230af"),
+        ("Color", "blueviolet", "?color=blueviolet"),
+        ("Color", "#0af", "?color=%230af"),
         ("Platform", "linux/arm64", "?platform=linux%2Farm64"),
     ],
 )
@@ -141,7 +141,7 @@ def test_each_field_changes_the_pictures_and_the_markup(
 @pytest.mark.parametrize("markup_format", FORMATS)
 def test_the_order_of_the_parameters_is_fixed(opened: Open, markup_format: str) -> None:
     page = opened()
-    fields = {"Platform": "linux/arm64", "Colour": "red", "Label": "a&b", "Style": "plastic", "Format": markup_format}
+    fields = {"Platform": "linux/arm64", "Color": "red", "Label": "a&b", "Style": "plastic", "Format": markup_format}
     for field, value in fields.items():
         fill(page, field, value)
     query = "?style=plastic&label=a%26b&color=red&platform=linux%2Farm64"
@@ -153,7 +153,7 @@ def test_emptied_fields_leave_the_page_as_it_was(opened: Open) -> None:
     page = opened()
     before = page.locator(".badge-list").inner_text()
     words = page.locator(".badge-list img").evaluate_all("images => images.map((image) => image.alt)")
-    for field, value in (("Label", "x"), ("Colour", "red"), ("Platform", "linux/arm64")):
+    for field, value in (("Label", "x"), ("Color", "red"), ("Platform", "linux/arm64")):
         fill(page, field, value)
         fill(page, field, "")
     assert page.locator(".badge-list").inner_text() == before

@@ -54,10 +54,11 @@ def test_contents_are_compared_where_an_etag_is_no_digest_of_them(
     assert bucket.publish({"a": lambda: b"3"}, (), bucket.seen("a")) == ["a"]
 
 
+REFUSED = "the bucket refuses the request: a right is missing, or a quota is used up"
 FAULTS = {
-    "full": ((403, "QuotaExceeded"), "the bucket refuses it: a right is missing, or its room is used up"),
-    "refused": ((403, "AccessDenied"), "the bucket refuses it: a right is missing, or its room is used up"),
-    "unknown key": ((401, "InvalidAccessKeyId"), "the bucket refuses it: a right is missing, or its room is used up"),
+    "full": ((403, "QuotaExceeded"), REFUSED),
+    "refused": ((403, "AccessDenied"), REFUSED),
+    "unknown key": ((401, "InvalidAccessKeyId"), REFUSED),
     "no room": ((507, "InsufficientStorage"), "the bucket does not answer in time, or fails"),
     "slow down": ((503, "SlowDown"), "the bucket does not answer in time, or fails"),
     "no bucket": ((404, "NoSuchBucket"), "there is no such bucket"),
@@ -178,7 +179,7 @@ def test_a_store_that_refuses_every_condition_is_no_other_process(
         bucket.write("a", there)
     seen = bucket.seen("a")
     store.fault = lambda method, _key: status if method == "PUT" else None
-    for over, reason in ((seen, "must know If-Match"), (None, "without a condition")):
+    for over, reason in ((seen, "must support If-Match"), (None, "without a condition")):
         with pytest.raises(PublishError, match=reason):
             bucket.publish({"a": lambda: b"new"}, over=over)
         assert reason in bucket.problems[0]

@@ -127,7 +127,7 @@ def test_what_strangers_write_is_text(hostile: str) -> None:
     page = page_of(change("latest", OldTags=[hostile], Difference=differs))
 
     assert page.text.count(hostile) == 3
-    assert len(page.all("script")) == 2
+    assert len(page.all("script")) == 3
     assert not page.all("img") or all("onerror" not in attributes for attributes in page.all("img"))
 
 

@@ -12,19 +12,20 @@ from microbadger.site.options import SiteOptions
 from tests.site.page import Page
 
 BASE = "https://badges.example.org"
-ASSETS = ["assets/icon.png", "assets/icon.svg", "assets/page.js", "assets/rows.js", "assets/style.css"]
+SCRIPTS = ["badges.js", "page.js", "rows.js", "search.js"]
+ASSETS = [f"assets/{name}" for name in ("icon.png", "icon.svg", "style.css", *SCRIPTS)]
 
 
 def test_the_service_has_assets_and_a_description_of_its_api() -> None:
     files = common_files(SiteOptions(BASE))
-    assert without_guide(files) == ["favicon.ico", *ASSETS, "robots.txt", "openapi.json", "api/index.html"]
+    assert without_guide(files) == {"favicon.ico", *ASSETS, "robots.txt", "openapi.json", "api/index.html"}
     assert json.loads(files["openapi.json"]())["servers"] == [{"url": BASE}]
     assert "HTTP API" in Page(files["api/index.html"]()).text
 
 
 def test_a_static_site_has_the_same_without_an_api() -> None:
     files = common_files(SiteOptions(BASE, is_static=True))
-    assert without_guide(files) == ["favicon.ico", *ASSETS, "robots.txt"]
+    assert without_guide(files) == {"favicon.ico", *ASSETS, "robots.txt"}
 
 
 @pytest.mark.parametrize("is_static", [False, True])
@@ -33,8 +34,8 @@ def test_every_site_has_the_guide(is_static: bool) -> None:
     assert "Behind nginx" in Page(files["guide/nginx/index.html"]()).text
 
 
-def without_guide(files: Iterable[str]) -> list[str]:
-    return [path for path in files if not path.startswith("guide/")]
+def without_guide(files: Iterable[str]) -> set[str]:
+    return {path for path in files if not path.startswith("guide/")}
 
 
 def test_every_asset_has_content() -> None:

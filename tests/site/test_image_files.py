@@ -175,7 +175,8 @@ def addresses_on(page: Page) -> set[str]:
 def test_every_address_on_a_static_page_is_that_of_a_file() -> None:
     webhook_url = f"{BASE}/sub/images/example/web/token"
     files = files_of(CURRENT, OLD, is_static=True, base_url=f"{BASE}/sub", webhook_url=webhook_url).all()
-    assets = {f"assets/{name}" for name in ("icon.png", "icon.svg", "page.js", "rows.js", "style.css")}
+    scripts = ("badges.js", "page.js", "rows.js", "search.js")
+    assets = {f"assets/{name}" for name in ("icon.png", "icon.svg", "style.css", *scripts)}
     of_the_site = {HOME, CATALOGUE, *status_files(WEB, STATUS), *assets, "guide/index.html"}
     for path in filter(re.compile(r".*\.html").fullmatch, files):
         found = {re.sub(r"/$", "/index.html", address) for address in addresses_on(Page(files[path]()))}

@@ -57,7 +57,7 @@ def test_the_page_that_waits_for_an_image_that_is_not_there_says_so(chromium: "B
         page = context.new_page()
         page.goto("/images/example/gone")
 
-        page.get_by_text("Its registry has no public image with this name.").wait_for()
+        page.get_by_text("The registry has no public image with this name.").wait_for()
 
 
 def test_the_page_that_waits_for_an_image_that_is_refused_ends_waiting(chromium: "Browser", url: str) -> None:

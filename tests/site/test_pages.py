@@ -98,7 +98,8 @@ def test_an_asset_has_another_address_once_its_content_is_another(name: str) -> 
 
 
 def test_script_and_style_are_under_20_kb_compressed() -> None:
-    assets = [gzip.compress((ASSETS / name).read_bytes()) for name in ("page.js", "style.css")]
+    names = ("page.js", "badges.js", "search.js", "style.css")
+    assets = [gzip.compress((ASSETS / name).read_bytes()) for name in names]
     assert sum(map(len, assets)) < 20_000
 
 
@@ -186,7 +187,7 @@ def test_the_script_words_states_as_the_page_does() -> None:
 def test_home_lists_some_of_ten_thousand_images_and_says_where_the_others_are() -> None:
     page = Page(home_page([{"ImageName": f"example/web{number}"} for number in range(300)], 10_000, SITE))
     assert len(page.all("tr")) == LISTED_ON_HOME + 1
-    assert "The first 200 of 10000" in page.text
+    assert "These are the first 200 of 10000 images." in page.text
     assert "/v1/images.json" in page.values("href")
 
 
@@ -273,15 +274,15 @@ def test_a_page_says_in_how_many_minutes_an_image_can_be_tracked(seconds: int, w
 @pytest.mark.parametrize(
     ("registries", "words"),
     [
-        (["ghcr.io"], "on ghcr.io."),
-        (["a.io", "b.io"], "on a.io or b.io."),
-        (["a.io", "b.io", "c.io"], "on a.io, b.io or c.io."),
+        (["ghcr.io"], "on ghcr.io"),
+        (["a.io", "b.io"], "on a.io or b.io"),
+        (["a.io", "b.io", "c.io"], "on a.io, b.io or c.io"),
     ],
 )
 def test_a_page_names_the_registries_that_are_open(registries: list[str], words: str) -> None:
     page = Page(absent_page("quay.io/nobody/knows", SiteOptions(BASE, open_registries=tuple(registries))))
 
-    assert f"if the image is {words}" in page.words
+    assert f"This service tracks public images {words} as soon as someone opens their page." in page.words
 
 
 def test_a_page_about_an_image_on_an_open_registry_names_no_command_of_the_operator() -> None:

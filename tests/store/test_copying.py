@@ -211,5 +211,5 @@ def test_the_database_of_an_older_program_on_a_server_is_left_to_the_service(
 
 def test_a_database_is_not_copied_to_itself(place: Place) -> None:
     put(place, "key", "value")
-    with opened_source(source_of(place)) as source, pytest.raises(StoreNotEmpty, match="it is the one to copy from"):
+    with opened_source(source_of(place)) as source, pytest.raises(StoreNotEmpty, match="it is the source database"):
         copy_store(source, database_at(place))

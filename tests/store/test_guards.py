@@ -53,6 +53,15 @@ def test_a_table_with_another_name_keeps_its_rows_for_its_own(file: Path, name: 
     assert tables_of(file) == set(TABLES)
 
 
+def test_a_table_whose_guard_has_another_table_is_made_again(file: Path) -> None:
+    put(file, "key", "value")
+    execute(file, "ALTER TABLE leases RENAME TO elsewhere")
+    execute(file, "DROP TRIGGER leases_guard_update")
+
+    assert get(file, "key") == "value"
+    assert tables_of(file) == {*TABLES, "elsewhere"}
+
+
 def test_a_table_of_single_values_that_was_emptied_is_begun_anew(file: Path) -> None:
     put(file, "key", "value")
     execute(file, "DELETE FROM meta")

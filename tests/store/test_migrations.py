@@ -267,7 +267,7 @@ def test_of_an_older_database_what_later_checks_saw_first_is_exact(places: Calla
     ("version", "reason"),
     [
         ("1000", "a newer version has migrated it to schema 1000; use that version"),
-        ("mañana", "it holds the tables of another program; use another database"),
+        ("mañana", "it contains tables of another program; use another database"),
     ],
 )
 def test_a_database_of_another_program_is_left_alone(file: Path, version: str, reason: str) -> None:

@@ -73,7 +73,6 @@ def test_a_thread_in_haste_gives_up_for_itself_only(wire: Wire, database: Databa
         patient = pool.submit(why_not, database)
         assert hasty.result()
         wait_until(lambda: wire.connections == 2)
-        wire.mend()
         assert patient.result()
 
 

@@ -75,7 +75,7 @@ def test_a_name_that_another_program_uses_is_named_and_nothing_is_made(place: Pl
     sentence = refusal_of(place)
 
     elsewhere = "use another database or schema" if isinstance(place, str) else "use another file"
-    wanted = rf"The database \S+ cannot be used: it holds a {what} of another program[^;]*; {elsewhere}\."
+    wanted = rf"The database \S+ cannot be used: it contains the {what} of another program[^;]*; {elsewhere}\."
     assert re.fullmatch(wanted, sentence)
     assert refusal_of(place) == sentence
     assert tables_at(place) == before
@@ -85,7 +85,7 @@ def test_a_name_that_another_program_uses_is_named_and_nothing_is_made(place: Pl
 def test_a_name_of_anything_on_a_server_is_named(postgresql_server: PostgresqlServer, script: str, what: str) -> None:
     place = postgresql_server.new_schema()
     execute(place, script)
-    assert f"cannot be used: it holds a {what} of another program" in refusal_of(place)
+    assert f"cannot be used: it contains the {what} of another program" in refusal_of(place)
     assert tables_at(place) == set()
     database_at(place).close()
 
@@ -151,7 +151,7 @@ def test_a_table_that_another_program_has_replaced_is_named_without_a_restart(pl
     execute(place, "DROP TABLE messages; CREATE TABLE messages (id int)")
     with pytest.raises(StoreError):
         messages_at(place)
-    with pytest.raises(StoreError, match='it holds a table "messages" of another program'):
+    with pytest.raises(StoreError, match='it contains the table "messages" of another program'):
         messages_at(place)
 
 

@@ -129,7 +129,7 @@ def test_who_waits_for_a_row_that_another_one_has_locked_gives_up(server: Postgr
     put(database, "old")
     with psycopg.connect(url) as other:
         other.execute("UPDATE meta SET value = 'locked' WHERE key = 'key'")
-        assert error_of(database).endswith("another transaction has locked what this one needs; try again.")
+        assert error_of(database).endswith("another transaction has locked the same rows or tables; try again.")
         assert get(database) == "old"
         other.rollback()
     put(database, "new")
@@ -168,7 +168,7 @@ def test_a_durable_transaction_waits_for_the_disk_whatever_the_server_is_set_to(
 def test_a_database_that_cannot_keep_every_text_is_refused(server: PostgresqlServer) -> None:
     url = server.new_database("ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'")
     assert error_of(Database(url)).endswith(
-        "its encoding is LATIN1; use one that was created with ENCODING 'UTF8'."
+        "its encoding is LATIN1; use a database that was created with ENCODING 'UTF8'."
     )
 
 

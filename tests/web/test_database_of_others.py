@@ -51,12 +51,12 @@ def test_no_request_breaks(taken: Taken, path: str, caplog: pytest.LogCaptureFix
 
 def test_monitors_are_told(taken: Taken) -> None:
     answer = taken.app.test_client().get("/healthz")
-    assert 'it holds a table "messages" of another program' in answer.get_json()["Problems"][0]
+    assert 'it contains the table "messages" of another program' in answer.get_json()["Problems"][0]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_commands_end_with_the_sentence(taken: Taken, command: list[str]) -> None:
     ended = taken.app.test_cli_runner().invoke(args=command)
     assert ended.exit_code == 1
-    assert ended.output.startswith(f"Error: The database {taken.name} cannot be used: it holds a table")
+    assert ended.output.startswith(f"Error: The database {taken.name} cannot be used: it contains the table")
     assert ended.output.count("\n") == 1

@@ -112,7 +112,7 @@ def test_the_page_of_an_image_that_its_registry_does_not_have_says_so(bench: Ben
     bench.client.get(PAGE.format("example/gone"))
     bench.command("refresh")
 
-    assert "Its registry has no public image with this name." in told(bench.client.get(PAGE.format("example/gone")))
+    assert "The registry has no public image with this name." in told(bench.client.get(PAGE.format("example/gone")))
 
 
 @pytest.mark.parametrize("path", [PAGE, *OF_A_RECORD, f"{DOCUMENT}/-/status.json"])
@@ -136,7 +136,7 @@ def test_the_page_of_an_image_on_another_registry_says_which_are_open(bench: Ben
     answer = bench.client.get(PAGE.format("quay.io/example/web"))
 
     assert answer.status_code == 404
-    assert "if the image is on docker.io or ghcr.io." in told(answer)
+    assert "tracks public images on docker.io or ghcr.io as soon as someone opens their page." in told(answer)
     assert "flask track quay.io/example/web" in told(answer)
 
 
@@ -145,7 +145,7 @@ def test_a_closed_instance_says_how_its_operator_tracks_an_image(closed: Bench) 
 
     assert (answer.status_code, closed.command("images").output) == (404, "")
     assert "flask track example/web" in told(answer)
-    assert "as soon as someone opens its page" not in told(answer)
+    assert "as soon as someone opens their page" not in told(answer)
 
 
 @pytest.mark.parametrize("method", ["HEAD", "POST", "OPTIONS"])

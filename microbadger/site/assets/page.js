@@ -1,6 +1,7 @@
 "use strict";
-/* What a page does while it is read: copy, filter, search, show the state of the image, other versions, platforms and
-   badges. A page is complete without it. Everything is put into the page as text, never as HTML. */
+/* Makes pages interactive: copies, filters, and shows the state of the image, other versions and platforms. Pages load
+   badges.js, rows.js and search.js before this script, where they need them. A page is complete without scripts. All
+   data is put into the page as text, never as HTML. */
 
 const find = (selector, scope = document) => scope.querySelector(selector);
 const all = (selector, scope = document) => [...scope.querySelectorAll(selector)];
@@ -15,8 +16,8 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
-/* Texts. They are worded like those of the page, which badges/text.py and site/templating.py write. What the page of an
-   image says in rows is in rows.js. */
+/* Texts, worded like those that badges/text.py and site/templating.py write into the page. The rows of facts about an
+   image are in rows.js. */
 
 const ROUNDED = new Intl.NumberFormat("en", {
   minimumFractionDigits: 1,
@@ -49,7 +50,8 @@ function platformText(platform) {
 const countText = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 const exactText = (time) => time.replace("T", " ").replace(/(\.\d+)?Z$/, " UTC");
 
-/* What is past is so even if the clock of the reader is slow. */
+/* Returns how far away a time is. A time that is known to be past is never shown as future, even if the reader's clock
+   is slow. */
 function ageText(time, isPast = false) {
   const difference = (new Date(time) - Date.now()) / 1000;
   const seconds = isPast ? Math.min(difference, 0) : difference;
@@ -62,7 +64,7 @@ function shortened(text) {
   return text.length <= LONGEST_TEXT ? text : `${text.slice(0, LONGEST_TEXT)}… (shortened; the JSON has all of it)`;
 }
 
-/* Spells out what would hide or reorder text. */
+/* Spells out characters that would hide or reorder text. */
 function visible(text) {
   return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) =>
     "\n\r\t\u200c\u200d".includes(character) ? character : `\\u{${character.codePointAt(0).toString(16)}}`,
@@ -95,7 +97,7 @@ async function copy(code) {
     await navigator.clipboard.writeText(code.textContent);
     return true;
   } catch {
-    return copyBySelection(code); // without https there is no clipboard to ask
+    return copyBySelection(code); // browsers offer no clipboard without https
   }
 }
 
@@ -142,7 +144,7 @@ function mainPlatform(version) {
   return Math.max(index, 0);
 }
 
-/* What such a platform lacks, it does not have in common with the others. */
+/* Returns whether a platform has facts of its own. What such a platform lacks is not taken from the version. */
 const isAPart = (version, platform) => version.Platforms.length > 1 && Boolean(platform.Layers || platform.Unread);
 
 const notes = (sentences) => sentences.map((text) => element("p", { class: "note" }, visible(text)));
@@ -245,7 +247,7 @@ function versionView(version, url) {
   return [...remarks, facts(version, url), choice, layers, config, ...claims, labels];
 }
 
-/* The state of an image, which changes while its page stays as it is */
+/* The state of an image, which is not part of the published page */
 
 const POLL_MILLISECONDS = 3000;
 
@@ -270,11 +272,12 @@ async function showStatus(region) {
   if (status.Note) region.append(element("p", { class: "note" }, sentence(status.Note)));
 }
 
-/* A query with which no cache has an answer. */
+/* Returns a query that no cache has an answer for. */
 const uncached = () => `?again=${Date.now()}`;
 const HAS_NO_STATE = [404, 429];
 
-/* Whether an image is still to be read. It is not if its registry does not have it, or if it cannot be tracked now. */
+/* Returns whether the first check of an image is still to come. It is not if the registry does not have the image, or if
+   the image cannot be tracked now. */
 async function isAwaited(region) {
   try {
     const answer = await fetch(`${region.dataset.status}${uncached()}`);
@@ -285,7 +288,7 @@ async function isAwaited(region) {
   }
 }
 
-/* Shows the page of an image once it was read for the first time, or why that failed. */
+/* Reloads the page after the first check of its image, to show the image or why it could not be read. */
 function awaitFirstCheck(region) {
   setTimeout(async () => {
     if (await isAwaited(region)) awaitFirstCheck(region);
@@ -293,7 +296,7 @@ function awaitFirstCheck(region) {
   }, POLL_MILLISECONDS);
 }
 
-/* Takes the query with which a page awaited its image from the address that is shown, and perhaps passed on. */
+/* Removes the query of awaitFirstCheck from the address, because readers may share the address. */
 function tidyAddress() {
   if (!find("[data-pending]") && /^\?again=\d+$/.test(location.search)) {
     history.replaceState(null, "", `${location.pathname}${location.hash}`);
@@ -301,78 +304,6 @@ function tidyAddress() {
 }
 
 /* The parts of an image's page */
-
-const PARAMETERS = ["style", "label", "color", "platform"];
-const TYPING_MILLISECONDS = 300;
-
-/* Parentheses and the like mean something in the formats of the markup. */
-const encoded = (text) =>
-  encodeURIComponent(text.replace(/\p{Cs}/gu, "\ufffd")).replace(
-    /[!'()*]/g,
-    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
-  );
-
-/* A static site has no such fields, as it has no badges but those of its files. */
-function queryOf(fields) {
-  const values = PARAMETERS.map((name) => [name, fields[name]?.value.trim()]).filter(([, value]) => value);
-  return values.map(([name, value], index) => `${index ? "&" : "?"}${name}=${encoded(value)}`).join("");
-}
-
-function setUpBadges(panel) {
-  const form = find("form", panel);
-  const { formats, preview, classic } = JSON.parse(panel.dataset.markup);
-  const { tag: tagChoice, format: formatChoice, label, platform } = form.elements;
-  const shownTag = tagChoice.value;
-  const together = copyable("", " badges", "Copy all four");
-  let drawing;
-  const drawSight = () => {
-    const { firstSeen, orEarlier } = tagChoice.selectedOptions[0].dataset;
-    const sight = firstSeen ? sightOf(firstSeen, orEarlier === undefined) : ["unknown"];
-    find("#first-seen", panel)?.replaceChildren("First seen here: ", ...sight);
-  };
-  /* What the chosen tag does not have cannot be asked for. */
-  const offerPlatforms = () => {
-    const [chosen, current] = [tagChoice.selectedOptions[0], tagChoice.options[0]];
-    const names = (chosen.dataset.platforms ?? current.dataset.platforms).split(" ").filter(Boolean);
-    const kept = names.includes(platform.value) ? platform.value : "";
-    platform.replaceChildren(platform.options[0], ...names.map((name) => new Option(name)));
-    platform.value = kept;
-    platform.parentElement.hidden = !names.length;
-  };
-  const drawTogether = () => {
-    const texts = classic.map((type) => find(`[data-type="${type}"] code`, panel).textContent);
-    find("code", together).textContent = texts.join("\n");
-  };
-  const draw = (wait) => {
-    const tag = tagChoice.value;
-    const format = formats[formatChoice.value];
-    const subject = tag ? "tag" : "image";
-    const spelt = (text) => [...text].map((character) => format.escapes[character] ?? character).join("");
-    const query = queryOf(form.elements);
-    const written = query.split("&").join(spelt("&"));
-    const isAsShown = tag === shownTag && !label?.value.trim() && !platform?.value;
-    const words = [tag || "the current version", ...(platform?.value ? [`for ${platform.value}`] : [])].join(" ");
-    const addresses = new Map();
-    for (const row of all("[data-type]", panel)) {
-      const [type, image] = [row.dataset.type, find("img", row)];
-      const fill = (template, holes) => template.replace(/\{(\w+)\}/g, (_, hole) => ({ type, tag, ...holes })[hole]);
-      find("code", row).textContent = fill(format[subject], { spoken: spelt(tag), query: written });
-      image.dataset.says ??= image.alt;
-      image.alt = isAsShown ? image.dataset.says : `${type} of ${words}`;
-      addresses.set(image, fill(preview[subject], { query }));
-    }
-    drawTogether();
-    clearTimeout(drawing);
-    drawing = setTimeout(() => addresses.forEach((address, image) => (image.src = address)), wait);
-  };
-  form.addEventListener("submit", (event) => event.preventDefault());
-  tagChoice.addEventListener("input", drawSight);
-  if (platform) tagChoice.addEventListener("input", offerPlatforms);
-  form.addEventListener("input", (event) => draw(event.target.matches("input") ? TYPING_MILLISECONDS : 0));
-  drawTogether();
-  const title = element("p", { class: "small" }, "The four classic badges");
-  find(".badge-list", panel).before(title, together);
-}
 
 function setUpLayers(section) {
   const form = find("form", section);
@@ -402,7 +333,7 @@ function openVersion(row, url) {
 
 function makeOpener(row) {
   const anchor = find("a.open", row);
-  if (!anchor) return; // of tags whose digest is unknown
+  if (!anchor) return; // the digest of these tags is unknown
   const button = element("button", { type: "button", class: "open", "aria-expanded": "false" }, ...anchor.childNodes);
   anchor.replaceWith(button);
   button.addEventListener("click", () => {
@@ -416,7 +347,7 @@ function makeOpener(row) {
 const VERSIONS_SHOWN = 10;
 const SHORTEST_HASH = 4; // as git has it
 
-/* A word fits at the borders of parts: 1.3 fits 1.3.2 and v1.3-alpine, but neither 11.3 nor 1.1.3. */
+/* Returns a test for a word that matches at the boundaries of parts: 1.3 matches 1.3.2 and v1.3-alpine, but not 11.3. */
 function testOf(word) {
   const begin = /^\d/.test(word) ? "(?<!\\d\\.?)" : /^\p{L}/u.test(word) ? "(?<!\\p{L})" : "";
   const end = /\d$/.test(word) ? "(?!\\d)" : "";
@@ -462,93 +393,9 @@ function setUpVersions(section) {
   draw();
 }
 
-/* Search over all images */
-
-function imageRow({ pages, states, isStatic }, image) {
-  const name = image.ImageName.split("/").flatMap((part, place) => (place ? ["/", element("wbr"), part] : [part]));
-  const hasPage = image.UpdatedAt || !isStatic;
-  const marks = [image.Kind, states[image.Reason] ?? states[image.State]].filter(Boolean);
-  return element(
-    "tr",
-    {},
-    element(
-      "th",
-      { scope: "row" },
-      ...(hasPage ? [element("a", { href: `${pages}${image.ImageName}/` }, ...name)] : name),
-    ),
-    element("td", {}, element("bdi", {}, visible((image.Description ?? "").slice(0, 200)))),
-    element("td", {}, image.LatestVersion ?? (image.UpdatedAt ? "unknown" : "")),
-    element("td", { class: "number" }, image.DownloadSize ? sizeText(image.DownloadSize) : ""),
-    element(
-      "td",
-      {},
-      image.UpdatedAt ? timeElement(image.UpdatedAt) : "",
-      ...marks.flatMap((mark) => [" ", element("span", { class: "tag" }, mark)]),
-    ),
-  );
-}
-
-/* The better a name fits, the earlier it comes: exactly, from its last part on, somewhere, in the description. */
-function rank(entry, query) {
-  const last = entry.name.slice(entry.name.lastIndexOf("/") + 1);
-  if (entry.name === query || last === query) return 0;
-  if (last.startsWith(query)) return 1;
-  return entry.name.includes(query) ? 2 : 3;
-}
-
-function searchFor(query, entries) {
-  const words = query.split(/\s+/);
-  const ranked = [[], [], [], []];
-  for (const entry of entries) {
-    if (words.every((word) => entry.text.includes(word))) ranked[rank(entry, query)].push(entry.image);
-  }
-  return ranked.flat();
-}
-
-function indexed(image) {
-  const name = image.ImageName;
-  return { image, name, text: `${name} ${image.Description ?? ""}`.toLowerCase() };
-}
-
-function setUpSearch(form) {
-  const [input, output, table] = [form.elements.find, find("output", form), find("table.images")];
-  const [note, rows, wasHidden] = [output.value, [...table.tBodies[0].rows], table.hidden];
-  const { catalogue, pages, states, static: isStatic } = form.dataset;
-  const list = { pages, states: JSON.parse(states), isStatic: isStatic !== undefined };
-  let index;
-  const load = () => (index ??= read(catalogue).then((list) => list.Images.map(indexed)));
-  const show = (newRows, text, hidden) => {
-    table.tBodies[0].replaceChildren(...newRows);
-    output.value = text;
-    table.hidden = hidden;
-  };
-  const draw = async () => {
-    const entries = await load();
-    const query = input.value.trim().toLowerCase();
-    if (!query) return show(rows, note, wasHidden);
-    const found = searchFor(query, entries);
-    const text = found.length ? `${countText(found.length, "image")} found` : "No images match.";
-    const more = found.length > 50 ? ", the first 50 are shown" : "";
-    return show(found.slice(0, 50).map((image) => imageRow(list, image)), text + more, !found.length);
-  };
-  const drawOrSay = () =>
-    draw().catch(() => {
-      index = undefined;
-      output.value = "The list could not be loaded. Try again later.";
-    });
-  input.addEventListener("focus", () => load().catch(() => (index = undefined)), { once: true });
-  input.addEventListener("input", drawOrSay);
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    await drawOrSay();
-    if (input.value.trim()) find("a", table.tBodies[0])?.click();
-  });
-  if (input.value) drawOrSay();
-}
-
 /* Everything */
 
-/* microbadger.com had addresses like /#/images/example/web, which no server sees whole. */
+/* microbadger.com had addresses like /#/images/example/web, whose fragment no server receives. */
 function followOldAddress(form) {
   const old = location.hash.match(/^#\/images\/([\w.:/-]+)$/);
   if (old) location.replace(`${form.dataset.pages}${old[1].replace(/\/$/, "")}/`);
@@ -575,10 +422,10 @@ function setUp() {
   const parts = [
     ["[data-pending]", awaitFirstCheck],
     ["[data-status]:not([data-pending])", showStatus],
-    ["#badges", setUpBadges],
+    ["#badges", (panel) => setUpBadges(panel)],
     ["#layers", setUpLayers],
     ["#versions", setUpVersions],
-    ["form[data-catalogue]", setUpSearch],
+    ["form[data-catalogue]", (form) => setUpSearch(form)],
     ["form[data-catalogue]", followOldAddress],
   ];
   for (const [selector, setUpPart] of parts) all(selector).forEach(setUpPart);

@@ -1,7 +1,6 @@
 "use strict";
-/* What the page of an image says in rows: its layers, how a container is run, and what is claimed of where the image
-   comes from. They are worded like those of the page, which site/layer_rows.py, site/step_texts.py, site/config_rows.py
-   and site/claim_rows.py write. */
+/* Draws the rows on the page of an image: its layers, its configuration, and the claims about its origin. The texts are
+   those that site/layer_rows.py, site/step_texts.py, site/config_rows.py and site/claim_rows.py write. */
 
 const VARIABLES_SHOWN = 200;
 const SIGNALS = {
@@ -14,7 +13,7 @@ const SIGNALS = {
 };
 const DIFFERENT = { Source: "source repositories", Commit: "commits" };
 
-/* A part is a text, the kind of element it stands in, and the address that it links. */
+/* A part is a text, the kind of its element, and the address that it links to. */
 const part = (text, kind = "bdi", url = null) => ({ text, kind, url });
 const aside = (text) => part(text, "aside");
 const linked = (text) => part(text, "bdi", safeAddress(text));
@@ -26,7 +25,7 @@ function bounded(items, most, count = items.length) {
   return [...items.slice(0, most), ...(more ? [[aside(`and ${more} more`)]] : [])];
 }
 
-/* An address that a page may link, with https; null where it is odd. */
+/* Returns an address that a page may link to, with https; null if the address is not safe. */
 const AUTHORITY = /^(https?):\/\/(?:[\w.-]+(?::[^/?#@]*)?@)?((?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*)(:\d{1,5})?(?![^/?#])/i;
 const REST = /^[\w!#$%&()*+,./:;=?@[\]~-]*$/;
 
@@ -78,7 +77,7 @@ function portText(port) {
   return `${first}${last ? ` to ${last}` : ""} (${protocol.toUpperCase()})`;
 }
 
-/* As a shell has them. */
+/* Quotes words as a shell needs them. */
 function commandText(words) {
   const quoted = (word) => {
     if (word && !/[^\w@%+=:,./-]/.test(word)) return word;
@@ -155,7 +154,7 @@ function variablesView(entries) {
   return [table, ...remarks.map((text) => element("p", { class: "aside" }, text))];
 }
 
-/* The config of the main platform is also that of its version, where it is whole. */
+/* The config of the main platform is also that of the version, where it is complete. */
 function configView(version, index) {
   const platform = version.Platforms[index] ?? {};
   const isMain = version.Platforms.length < 2 || Number(index) === mainPlatform(version);
@@ -175,7 +174,7 @@ function dayText(date) {
   return new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeZone: "UTC" }).format(new Date(date));
 }
 
-/* A reference without the host of Docker Hub, `library/` and the digest. */
+/* Returns a reference without the host of Docker Hub, `library/` and the digest. */
 function shortReference(text) {
   return text.trim().split("@")[0].replace(/^(?:(?:index\.|registry-1\.)?docker\.io\/)?(?:library\/)?/, "") || text;
 }
@@ -290,7 +289,7 @@ function hasClaims(version) {
 }
 
 function claimsView(version) {
-  const remark = "This is what those who pushed the image claim. It is not checked here.";
+  const remark = "These are claims of the publisher of the image. This service does not check them.";
   const remarks = claimNotes(version).map((text) => element("p", { class: "note" }, visible(shortened(text))));
   return [element("p", { class: "aside" }, remark), ...remarks, drawnRows(claimRows(version))];
 }
@@ -346,7 +345,7 @@ function stepText(command) {
   return stepLines(command, ["", "RUN"].includes(instructionOf(command))).join("\n  ");
 }
 
-/* What is worth knowing of the media type of a layer. */
+/* Returns the unusual properties of a layer, from its media type. */
 function mediaWords(type) {
   const kinds = {
     foreign: type.includes("nondistributable") || type.includes(".foreign."),
@@ -362,7 +361,7 @@ function percentText(bytes, total) {
   return percent ? `${percent}%` : "<1%";
 }
 
-/* What a version has of its base image or, if that is not known, of the nearest other image. */
+/* Returns how many layers a version has from its base image or, if that is not known, from the nearest other image. */
 function sharedLayers({ Base: base = {}, Parents: parents = [] }) {
   if (base.LayerCount && base.Name) return { count: base.LayerCount, name: shortReference(base.Name) };
   if (!parents.length) return { count: 0, name: "" };
