@@ -79,7 +79,7 @@ class Dispatcher:
             self._attempt("end claims", self._claims.end_all)
 
     def begin_due(self) -> None:
-        """Allow due checks to begin. Before that, images that are no longer tracked must have been found."""
+        """Allow due checks to begin. Call this after untracked images were found, so that none of them is checked."""
         self._may_begin_due.set()
 
     def wake(self) -> None:

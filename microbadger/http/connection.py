@@ -104,6 +104,7 @@ class _Connection(HTTPConnection):
         raise failure
 
     def connect(self) -> None:
+        """Connect, including TLS. Raises `CutOff` and `ForbiddenAddress`."""
         try:
             with cut_off_after(self.timeout, lambda: _shut_down(self._twin)):
                 super().connect()

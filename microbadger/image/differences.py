@@ -197,6 +197,7 @@ class _Room:
         return {self.text(key): _changed(old.get(key), new.get(key), self.text) for key in self.first(keys)}
 
     def names(self, old: Iterable[str], new: Iterable[str]) -> NamesDifference:
+        """Return the names that only one of two lists has, such as ports."""
         before, after = dict.fromkeys(old), dict.fromkeys(new)
         added, removed = (
             list(map(self.text, self.first([name for name in names if name not in others])))

@@ -178,6 +178,7 @@ class _Found:
 
     @property
     def address(self) -> str:
+        """The address without the quoting and escaping of the text around it."""
         if self.proxied:
             return self.proxied
         if self.is_quoted:
